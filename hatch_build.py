@@ -1,0 +1,55 @@
+"""Build hook: generates `ingestor.v1` (messages, gRPC stubs, and types for both) from `protos/`.
+
+Runs at every install, editable ones too, so generated code is never committed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class ProtobufBuildHook(BuildHookInterface[Any]):
+    """Generates the package before hatchling collects files."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Write `ingestor/v1`; raises RuntimeError when protoc refuses a file."""
+        generate(Path(self.root))
+
+
+def generate(root: Path) -> None:
+    """Generate `root/ingestor/v1` from `root/protos`; raises RuntimeError when protoc fails."""
+    from grpc_tools import protoc
+
+    protos = root / "protos"
+    target = root / "ingestor" / "v1"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    # protoc finds its plug-ins (mypy-protobuf) beside the interpreter.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    arguments = [
+        "protoc",
+        f"--proto_path={protos}",
+        f"--proto_path={files('grpc_tools') / '_proto'}",
+        f"--python_out={root}",
+        f"--grpc_python_out={root}",
+        f"--mypy_out={root}",
+        f"--mypy_grpc_out={root}",
+        *sorted(str(path) for path in (protos / "ingestor" / "v1").glob("*.proto")),
+    ]
+    if protoc.main(arguments) != 0:
+        raise RuntimeError("protoc failed; its messages are above")
+    (target / "__init__.py").write_text('"""Generated from protos/ingestor/v1; do not edit."""\n')
+    (target / "py.typed").write_text("")
+
+
+if __name__ == "__main__":
+    generate(Path(__file__).parent)

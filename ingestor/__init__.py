@@ -1,0 +1,1 @@
+"""Data Ingestor: what its services share and what users import."""

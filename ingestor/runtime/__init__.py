@@ -1,0 +1,1 @@
+"""How a service runs: settings, logs, metrics, tracing, gRPC, PostgreSQL, AWS, errors. Knows no domain."""

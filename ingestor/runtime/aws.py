@@ -1,0 +1,49 @@
+"""AWS clients (aiobotocore) and which of their errors may pass."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingestor.runtime.errors import TransientError
+from ingestor.runtime.settings import QueueSettings
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+
+@asynccontextmanager
+async def open_sqs(settings: QueueSettings, *, connections: int = 32) -> AsyncIterator[SQSClient]:
+    """An SQS client, closed at the end of the context."""
+    config = AioConfig(
+        connect_timeout=5,
+        read_timeout=30,  # longer than the longest poll (20 s)
+        max_pool_connections=connections,
+        retries={"mode": "standard", "max_attempts": 3},
+    )
+    async with get_session().create_client(
+        "sqs", region_name=settings.aws_region, endpoint_url=settings.aws_endpoint_url, config=config
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def aws_errors(what: str) -> AsyncIterator[None]:
+    """Turn failed connections, throttling and 5xx answers into TransientError naming `what`;
+    other answers of AWS (a refusal) go through as botocore's ClientError."""
+    try:
+        yield
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        code = error.response.get("Error", {}).get("Code", "")
+        if status >= 500 or status == 429 or "Throttl" in code:
+            raise TransientError(f"{what}: {code}") from error
+        raise
+    except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise TransientError(f"{what}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,161 @@
+"""Errors that may reach a client, and how they map to gRPC (AIP-193) and to retries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+ERROR_DOMAIN = "ingestor"
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """One wrong field of a request: its path (`chunk.offset`, a JSON Pointer, ...) and what is wrong."""
+
+    field: str
+    description: str
+
+
+class ServiceError(Exception):
+    """An error that a client may see: status code, UPPER_SNAKE reason, one sentence, and facts.
+
+    `message` goes to the client as it is: it must hold no SQL, secret or stack trace.
+    """
+
+    code: grpc.StatusCode = grpc.StatusCode.INTERNAL
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        violations: Sequence[FieldViolation] = (),
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata = dict(metadata or {})
+        self.violations = tuple(violations)
+
+
+class InvalidArgumentError(ServiceError):
+    """The request is wrong whatever the system's state; do not repeat it."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class NotFoundError(ServiceError):
+    """What the request names does not exist."""
+
+    code = grpc.StatusCode.NOT_FOUND
+
+
+class FailedPreconditionError(ServiceError):
+    """The system's state does not allow the request; repeating it without a change is useless."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class AbortedError(ServiceError):
+    """Something else got in the way; the client may retry from a higher level."""
+
+    code = grpc.StatusCode.ABORTED
+
+
+class ResourceExhaustedError(ServiceError):
+    """A limit or quota is used up."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class DataLossError(ServiceError):
+    """Bytes are not what they were said to be."""
+
+    code = grpc.StatusCode.DATA_LOSS
+
+
+class UnavailableError(ServiceError):
+    """Something that the service depends on does not answer now; retry with backoff."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+
+
+class TransientError(Exception):
+    """An outside system failed in a way that may pass: the same call may be repeated."""
+
+
+class TerminalError(Exception):
+    """An outside system refused for good: repeating the same call is useless."""
+
+
+def to_rpc_status(error: ServiceError) -> status_pb2.Status:
+    """The google.rpc.Status of an error, with ErrorInfo and, where there are violations, BadRequest."""
+    details = []
+    info = any_pb2.Any()
+    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata))
+    details.append(info)
+    if error.violations:
+        bad_request = any_pb2.Any()
+        bad_request.Pack(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+                    for v in error.violations
+                ]
+            )
+        )
+        details.append(bad_request)
+    return status_pb2.Status(
+        code=code_pb2.Code.Value(error.code.name), message=error.message, details=details
+    )
+
+
+_BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
+    cls.code: cls
+    for cls in (
+        InvalidArgumentError,
+        NotFoundError,
+        FailedPreconditionError,
+        AbortedError,
+        ResourceExhaustedError,
+        DataLossError,
+        UnavailableError,
+    )
+}
+# Codes that say "the same call may work later".
+_TRANSIENT = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+}
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError | TransientError:
+    """What a gRPC adapter raises for a failed call: the peer's own ServiceError, or TransientError."""
+    code = error.code()
+    if code in _TRANSIENT:
+        return TransientError(f"{code.name}: {error.details()}")
+    reason, metadata, violations = "UNKNOWN", dict[str, str](), list[FieldViolation]()
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            for detail in status_pb2.Status.FromString(value).details:
+                info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+                if detail.Unpack(info):
+                    reason, metadata = info.reason, dict(info.metadata)
+                elif detail.Unpack(bad_request):
+                    violations = [
+                        FieldViolation(v.field, v.description) for v in bad_request.field_violations
+                    ]
+    cls = _BY_CODE.get(code)
+    if cls is None:
+        made = ServiceError(reason, error.details() or code.name, metadata=metadata, violations=violations)
+        made.code = code
+        return made
+    return cls(reason, error.details() or code.name, metadata=metadata, violations=violations)

@@ -1,0 +1,176 @@
+"""Interceptors that every gRPC server and channel of the suite has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from ingestor.runtime import tracing
+from ingestor.runtime.errors import ServiceError, TransientError, UnavailableError, to_rpc_status
+from ingestor.runtime.metrics import RpcMetrics
+
+log = structlog.get_logger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ServerInterceptor(grpc.aio.ServerInterceptor):
+    """Continues the caller's trace, turns errors into rich statuses, counts and times every RPC.
+
+    A ServiceError becomes its own status; a TransientError UNAVAILABLE; anything else INTERNAL with
+    the trace id and nothing more, its cause in the log.
+    """
+
+    def __init__(self, metrics: RpcMetrics) -> None:
+        self._metrics = metrics
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap the method's behaviour, whichever of the four kinds of RPC it is."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        method = handler_call_details.method
+        parent = next(
+            (v for k, v in handler_call_details.invocation_metadata if k == tracing.TRACEPARENT), None
+        )
+        inner: Any = (
+            handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+        )
+
+        async def answer_one(request: Any, context: Context) -> Any:
+            call = _Call(self._metrics, method, parent)
+            try:
+                return await inner(request, context)
+            except BaseException as error:
+                await call.fail(error, context)
+                raise
+            finally:
+                call.end(context)
+
+        async def answer_many(request: Any, context: Context) -> AsyncIterator[Any]:
+            call = _Call(self._metrics, method, parent)
+            try:
+                async for response in inner(request, context):
+                    yield response
+            except BaseException as error:
+                await call.fail(error, context)
+                raise
+            finally:
+                call.end(context)
+
+        make: Any
+        behaviour: Any = answer_one
+        if handler.response_streaming:
+            behaviour = answer_many
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+        else:
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+        wrapped: grpc.RpcMethodHandler[Any, Any] = make(
+            behaviour, handler.request_deserializer, handler.response_serializer
+        )
+        return wrapped
+
+
+class _Call:
+    """One RPC while it runs."""
+
+    def __init__(self, metrics: RpcMetrics, method: str, parent: str | bytes | None) -> None:
+        self._metrics = metrics
+        self._method = method
+        self._started = time.perf_counter()
+        self._code = grpc.StatusCode.OK
+        structlog.contextvars.bind_contextvars(rpc=method)
+        tracing.continue_trace(parent if isinstance(parent, str) else None)
+
+    async def fail(self, error: BaseException, context: Context) -> None:
+        """Turn the error into a status; returns only for what must go on unchanged."""
+        if isinstance(error, grpc.aio.AbortError):  # already turned into a status by the method itself
+            self._code = _code_of(context)
+            return
+        if not isinstance(error, Exception):  # cancelled by the client or by a shutdown
+            self._code = grpc.StatusCode.CANCELLED
+            return
+        if isinstance(error, TransientError):
+            log.warning("dependency unavailable", error=str(error))
+            error = UnavailableError(
+                "DEPENDENCY_UNAVAILABLE", "A part of the suite does not answer now; try again shortly."
+            )
+        if isinstance(error, ServiceError):
+            self._code = error.code
+            status = rpc_status.to_status(to_rpc_status(error))
+        else:
+            self._code = grpc.StatusCode.INTERNAL
+            log.error("unexpected error", exc_info=error)
+            trace = tracing.trace_id(tracing.current_traceparent())
+            message = f"Internal error; its cause is in the log of trace {trace}."
+            status = rpc_status.to_status(status_pb2.Status(code=13, message=message))
+        await context.abort_with_status(status)
+
+    def end(self, context: Context) -> None:
+        """Count the call."""
+        self._metrics.handled.labels(self._method, self._code.name).inc()
+        self._metrics.seconds.labels(self._method).observe(time.perf_counter() - self._started)
+
+
+def _code_of(context: Context) -> grpc.StatusCode:
+    code: Any = context.code()
+    if isinstance(code, int):
+        return next((c for c in grpc.StatusCode if c.value[0] == code), grpc.StatusCode.UNKNOWN)
+    return code if isinstance(code, grpc.StatusCode) else grpc.StatusCode.UNKNOWN
+
+
+def _with_trace(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+    metadata = grpc.aio.Metadata(*(details.metadata or ()))
+    metadata.add(tracing.TRACEPARENT, tracing.current_traceparent())
+    return grpc.aio.ClientCallDetails(
+        details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+    )
+
+
+class TraceUnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    """Sends the current traceparent along."""
+
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        """Add the metadata."""
+        return await continuation(_with_trace(client_call_details), request)
+
+
+class TraceUnaryStream(grpc.aio.UnaryStreamClientInterceptor):
+    """Sends the current traceparent along."""
+
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        """Add the metadata."""
+        return await continuation(_with_trace(client_call_details), request)
+
+
+class TraceStreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+    """Sends the current traceparent along."""
+
+    async def intercept_stream_unary(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
+        """Add the metadata."""
+        return await continuation(_with_trace(client_call_details), request_iterator)
+
+
+def client_interceptors() -> list[grpc.aio.ClientInterceptor]:
+    """The interceptors of every channel."""
+    return [TraceUnaryUnary(), TraceUnaryStream(), TraceStreamUnary()]

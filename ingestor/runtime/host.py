@@ -1,0 +1,182 @@
+"""How a service process lives: start, announce readiness last, drain at SIGTERM, stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
+
+from ingestor.runtime.grpc_channel import MESSAGE_OPTIONS
+from ingestor.runtime.grpc_interceptors import ServerInterceptor
+from ingestor.runtime.health import Check, HealthMonitor
+from ingestor.runtime.logs import configure_logging
+from ingestor.runtime.metrics import RpcMetrics, serve_metrics
+from ingestor.runtime.settings import ServiceSettings
+
+log = structlog.get_logger(__name__)
+
+SUITE_SERVICES = (
+    "ingestor.v1.UploadService",
+    "ingestor.v1.OrchestratorService",
+    "ingestor.v1.ProcessorService",
+    "ingestor.v1.PipelineService",
+    "ingestor.v1.StatusService",
+)
+
+
+class Worker(Protocol):
+    """Background work of a service."""
+
+    name: str
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until `stopping` is set, then finish or hand back what is in flight and return.
+
+        An exception ends the process (its supervisor starts it again), so expected failures of
+        outside systems are handled inside.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a bootstrap hands to the host."""
+
+    register: Callable[[grpc.aio.Server], None]  # adds the servicers
+    grpc_services: tuple[str, ...]  # full names, for health and reflection
+    checks: Mapping[str, Check]  # what health depends on
+    workers: Sequence[Worker] = ()
+
+
+Bootstrap = Callable[[CollectorRegistry], AbstractAsyncContextManager[Service]]
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A service that answers."""
+
+    port: int  # of the gRPC server
+    metrics_port: int | None
+
+
+@asynccontextmanager
+async def host(
+    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+) -> AsyncIterator[RunningService]:
+    """Run a service while the context lasts; leaving it drains.
+
+    Raises OSError when an address is in use, and whatever bootstrap raises.
+    """
+    async with bootstrap(registry) as service:
+        server = grpc.aio.server(
+            interceptors=[ServerInterceptor(RpcMetrics(registry))],
+            options=[
+                *MESSAGE_OPTIONS,
+                ("grpc.so_reuseport", 0),  # a second server on the same port is a mistake to be told
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ],
+        )
+        health_servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        service.register(server)
+        if settings.reflection != "off":
+            names = service.grpc_services if settings.reflection == "service" else SUITE_SERVICES
+            reflection.enable_server_reflection(
+                [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME],
+                server,
+            )
+        monitor = HealthMonitor(health_servicer, service.grpc_services, service.checks)
+        await monitor.start()
+        try:
+            port = server.add_insecure_port(settings.listen)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {settings.listen}: is the address in use?") from error
+        with serve_metrics(registry, settings.metrics_listen) as metrics_port:
+            await server.start()
+            stopping = asyncio.Event()
+            running = [
+                asyncio.create_task(worker.run(stopping), name=worker.name)
+                for worker in (*service.workers, monitor)
+            ]
+            failed = asyncio.ensure_future(_first_failure(running))
+            owner = asyncio.current_task()
+            assert owner is not None
+            failed.add_done_callback(lambda done: None if done.cancelled() else owner.cancel())
+            log.info("started", port=port, metrics_port=metrics_port)
+            try:
+                yield RunningService(port, metrics_port)
+            finally:
+                log.info("draining", seconds=settings.drain_seconds)
+                worker_error = failed.done() and not failed.cancelled()
+                failed.cancel()
+                stopping.set()
+                await health_servicer.enter_graceful_shutdown()
+                # gRPC and workers stop together; what they call closes after them, with the bootstrap.
+                await asyncio.gather(
+                    server.stop(settings.drain_seconds), _finish(running, settings.drain_seconds)
+                )
+                log.info("stopped")
+            if worker_error:
+                raise RuntimeError("a worker failed")
+
+
+async def _first_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Return when a worker has raised; its error is in the log."""
+    pending = set(tasks)
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()):
+                log.error("worker failed", worker=task.get_name(), exc_info=error)
+                return
+    await asyncio.Event().wait()
+
+
+async def _finish(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
+    """Wait for the tasks, then cancel those that are late."""
+    _, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
+        log.warning("worker did not finish in time", worker=task.get_name())
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run_until_signal(
+    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+) -> None:
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+
+    def on_signal() -> None:
+        if asked.is_set():  # a second signal: out at once
+            os._exit(1)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    async with host(settings, bootstrap, registry):
+        await asked.wait()
+
+
+def run(service: str, settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
+    """Run a service until SIGTERM or SIGINT; exits with status 1 when it cannot start or a worker fails."""
+    configure_logging(service, settings.log_level, settings.log_format)
+    try:
+        uvloop.run(_run_until_signal(settings, bootstrap, registry))
+    except asyncio.CancelledError:
+        raise SystemExit(1) from None
+    except Exception as error:
+        log.error("service failed", exc_info=error)
+        raise SystemExit(1) from None

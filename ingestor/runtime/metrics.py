@@ -1,0 +1,58 @@
+"""Prometheus metrics: one registry per process, injected, and its HTTP endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+from ingestor.runtime.addresses import split_address
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry with the process's own figures (CPU, memory, open files, garbage collection)."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+class RpcMetrics:
+    """Counts and times every RPC that a server answers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.handled = Counter(
+            "grpc_server_handled_total", "RPCs answered.", ["method", "code"], registry=registry
+        )
+        self.seconds = Histogram(
+            "grpc_server_handling_seconds", "Duration of RPCs in seconds.", ["method"], registry=registry
+        )
+
+
+@contextmanager
+def serve_metrics(registry: CollectorRegistry, listen: str) -> Iterator[int | None]:
+    """Serve /metrics while the context lasts; yields the port, None when `listen` is empty.
+
+    Raises OSError when the address is in use.
+    """
+    if not listen:
+        yield None
+        return
+    host, port = split_address(listen)
+    server, thread = start_http_server(port, host, registry)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,120 @@
+"""PostgreSQL: pools, migrations, and which errors may pass."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
+
+import asyncpg
+import structlog
+
+from ingestor.runtime.errors import TransientError
+
+if TYPE_CHECKING:
+    from asyncpg import Connection, Pool, Record
+
+    PgPool = Pool[Record]
+    PgConnection = Connection[Record] | asyncpg.pool.PoolConnectionProxy[Record]
+
+log = structlog.get_logger(__name__)
+
+# Errors after which the same statement may succeed: lost connections, a server that stops or
+# starts, deadlocks, too many connections, a full disk.
+TRANSIENT_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+@asynccontextmanager
+async def transient_errors(what: str) -> AsyncIterator[None]:
+    """Turn errors that may pass into TransientError naming `what`; others go through unchanged."""
+    try:
+        yield
+    except TRANSIENT_ERRORS as error:
+        raise TransientError(f"{what}: {type(error).__name__}: {error}") from error
+
+
+@asynccontextmanager
+async def open_pool(dsn: str, *, service: str, schema: str, size: int) -> AsyncIterator[PgPool]:
+    """A pool whose connections see `schema` first; closed at the end of the context.
+
+    Raises OSError or asyncpg errors when the server cannot be reached or refuses the role.
+    """
+    pool = await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        server_settings={
+            "search_path": schema,
+            "application_name": f"ingestor-{service}",
+            "timezone": "UTC",
+        },
+        command_timeout=None,
+    )
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def migrate(pool: PgPool, *, schema: str, package: str) -> list[str]:
+    """Apply the package's `NNNN_name.sql` files that `schema` has not seen, in order, in one
+    transaction each, under an advisory lock so that replicas may start together.
+
+    Returns the names applied. Raises RuntimeError when an applied file has changed since.
+    """
+    scripts = sorted(
+        (entry for entry in files(package).iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name
+    )
+    applied = []
+    async with pool.acquire() as connection:
+        lock = int.from_bytes(hashlib.sha256(f"ingestor:{schema}".encode()).digest()[:8], "big", signed=True)
+        await connection.execute("SELECT pg_advisory_lock($1)", lock)
+        try:
+            exists = await connection.fetchval("SELECT 1 FROM pg_namespace WHERE nspname = $1", schema)
+            if not exists:
+                await connection.execute(f'CREATE SCHEMA "{schema}"')
+            await connection.execute(
+                f'CREATE TABLE IF NOT EXISTS "{schema}".schema_migrations ('
+                "name text PRIMARY KEY, sha256 bytea NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            known = {
+                row["name"]: row["sha256"]
+                for row in await connection.fetch(f'SELECT name, sha256 FROM "{schema}".schema_migrations')  # noqa: S608
+            }
+            for script in scripts:
+                if await _apply(connection, schema, script, known):
+                    applied.append(script.name)
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", lock)
+    if applied:
+        log.info("migrated", schema=schema, applied=applied)
+    return applied
+
+
+async def _apply(connection: PgConnection, schema: str, script: Traversable, known: dict[str, bytes]) -> bool:
+    text = script.read_text("utf-8")
+    digest = hashlib.sha256(text.encode()).digest()
+    if script.name in known:
+        if known[script.name] != digest:
+            raise RuntimeError(f"migration {script.name} of schema {schema} has changed since it was applied")
+        return False
+    async with connection.transaction():
+        await connection.execute(text)
+        await connection.execute(
+            f'INSERT INTO "{schema}".schema_migrations (name, sha256) VALUES ($1, $2)',  # noqa: S608
+            script.name,
+            digest,
+        )
+    return True

@@ -1,0 +1,61 @@
+"""Roles and schemas: one of each per service, made by an administrator before the services start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+
+class NotAllowedError(Exception):
+    """The administrator's role may not create roles or schemas."""
+
+
+def role_of(service: str) -> str:
+    """The PostgreSQL role of a service."""
+    return f"ingestor_{service}"
+
+
+async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, str]:
+    """Make, for each service in `passwords`, its role with that password and a schema of its name
+    that it owns; the processor may also create tables in schema public. Repeatable.
+
+    Returns a DSN per service. Raises NotAllowedError when the administrator may not, OSError or
+    asyncpg errors when the server cannot be reached.
+    """
+    connection = await asyncpg.connect(admin_dsn)
+    try:
+        database = await connection.fetchval("SELECT current_database()")
+        # Two suites that start together on one server must not both create a role.
+        await connection.execute("SELECT pg_advisory_lock(hashtextextended('ingestor:provision', 0))")
+        for service, password in passwords.items():
+            role = role_of(service)
+            exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+            statement = await connection.fetchval(
+                "SELECT format($1::text, $2::text, $3::text)",
+                ("ALTER" if exists else "CREATE") + " ROLE %I LOGIN PASSWORD %L",
+                role,
+                password,
+            )
+            await connection.execute(statement)
+            # The administrator must be a member to give the role a schema (not a superuser on RDS).
+            await connection.execute(f"GRANT {role} TO CURRENT_USER")
+            await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}" AUTHORIZATION {role}')
+            await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{database}" TO {role}')
+            if service == "processor":
+                await connection.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {role}")
+                await connection.execute(f'GRANT CREATE ON DATABASE "{database}" TO {role}')
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise NotAllowedError(str(error)) from error
+    finally:
+        await connection.close()
+    return {
+        service: _with_login(admin_dsn, role_of(service), password) for service, password in passwords.items()
+    }
+
+
+def _with_login(dsn: str, role: str, password: str) -> str:
+    parts = urlsplit(dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(role)}:{quote(password, safe='')}@{host}"))

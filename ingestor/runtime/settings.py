@@ -1,0 +1,58 @@
+"""Settings that every service has; each is an environment variable with the prefix INGESTOR_."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """What every service can be told. A field `x_y` is read from INGESTOR_X_Y."""
+
+    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+
+    listen: str = Field("0.0.0.0:50051", description="gRPC server, host:port; port 0 picks one.")
+    metrics_listen: str = Field("0.0.0.0:9090", description="Address of Prometheus /metrics; empty: none.")
+    database_url: SecretStr = Field(description="DSN of PostgreSQL, postgresql://role:password@host:port/db.")
+    database_pool_size: int = Field(10, ge=2, le=500, description="Most connections to PostgreSQL.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal.")
+    reflection: Literal["off", "service", "suite"] = Field(
+        "off", description="gRPC reflection: own services only, or every service of the suite."
+    )
+    drain_seconds: float = Field(15, ge=0, le=300, description="Longest wait for work in flight at SIGTERM.")
+
+
+class QueueSettings(BaseSettings):
+    """Where SQS is. Credentials come from the usual AWS environment or role."""
+
+    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+
+    aws_endpoint_url: str | None = Field(None, description="Endpoint of SQS and S3; unset: AWS itself.")
+    aws_region: str = Field("us-east-1", description="AWS region.")
+
+
+class FileStoreSettings(BaseSettings):
+    """Where uploaded files are kept."""
+
+    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+
+    file_store: Literal["disk"] = Field("disk", description="Kind of file store.")
+    file_store_dir: str = Field("/var/lib/ingestor/files", description="Folder of the disk store.")
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_settings(cls: type[S]) -> S:
+    """Read settings from the environment; on a wrong one say which and exit with status 2."""
+    try:
+        return cls()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            name = "INGESTOR_" + "_".join(str(part) for part in problem["loc"]).upper()
+            sys.stderr.write(f"{name}: {problem['msg']}\n")
+        raise SystemExit(2) from None

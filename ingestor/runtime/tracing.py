@@ -1,0 +1,41 @@
+"""W3C Trace Context: one `traceparent` travels with a call, a message and every log line.
+
+Rule: https://www.w3.org/TR/trace-context/ (version 00).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextvars import ContextVar
+
+import structlog
+
+TRACEPARENT = "traceparent"
+_FORMAT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+_current: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+
+def new_traceparent() -> str:
+    """A fresh root."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def trace_id(traceparent: str) -> str:
+    """The 32 hex digits that all of a trace share."""
+    return traceparent[3:35]
+
+
+def continue_trace(traceparent: str | None) -> str:
+    """Make a child of the given parent (or a fresh root if it is missing or malformed) the current
+    one, put its trace id on every log line of this task, and return it."""
+    match = _FORMAT.fullmatch(traceparent or "")
+    current = f"00-{match[1]}-{secrets.token_hex(8)}-{match[3]}" if match else new_traceparent()
+    _current.set(current)
+    structlog.contextvars.bind_contextvars(trace_id=trace_id(current))
+    return current
+
+
+def current_traceparent() -> str:
+    """The current traceparent, a fresh root if there is none."""
+    return _current.get() or continue_trace(None)

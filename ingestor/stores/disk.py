@@ -1,0 +1,122 @@
+"""Files in a folder of the local disk (or of a shared file system)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ingestor.stores.port import FileMissingError, StoreFullError
+
+_PIECE = 1024 * 1024
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}/[A-Za-z0-9-]{1,64}")
+
+
+class DiskFileStore:
+    """One file per key below `root`. Calls run in threads, so the event loop never waits for a disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):  # keys are server-made; this keeps a mistake from leaving the folder
+            raise ValueError(f"{key!r} is not a file key")
+        return self._root / key
+
+    async def create(self, key: str) -> None:
+        """See FileWriter."""
+        path = self._path(key)
+
+        def make() -> None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o640)
+
+        await asyncio.to_thread(make)
+
+    async def append(self, key: str, offset: int, data: bytes) -> None:
+        """See FileWriter."""
+        await asyncio.to_thread(self._append, self._path(key), offset, data)
+
+    @staticmethod
+    def _append(path: Path, offset: int, data: bytes) -> None:
+        try:
+            descriptor = os.open(path, os.O_WRONLY)
+        except FileNotFoundError as error:
+            raise FileMissingError(path.name) from error
+        try:
+            size = os.fstat(descriptor).st_size
+            if size < offset:
+                raise ValueError(f"file has {size} bytes, cannot append at {offset}")
+            if size > offset:
+                os.ftruncate(descriptor, offset)
+            view, position = memoryview(data), offset
+            while view:
+                written = os.pwrite(descriptor, view, position)
+                view, position = view[written:], position + written
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFullError(path.name) from error
+            raise
+        finally:
+            os.close(descriptor)
+
+    async def seal(self, key: str, size: int) -> None:
+        """See FileWriter."""
+        await asyncio.to_thread(self._seal, self._path(key), size)
+
+    @staticmethod
+    def _seal(path: Path, size: int) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError as error:
+            raise FileMissingError(path.name) from error
+        try:
+            there = os.fstat(descriptor).st_size
+            if there < size:
+                raise ValueError(f"file has {there} bytes, not {size}")
+            if there > size:
+                os.ftruncate(descriptor, size)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        folder = os.open(path.parent, os.O_RDONLY)  # the directory entry must be durable too
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    async def delete(self, key: str) -> None:
+        """See FileWriter."""
+        path = self._path(key)
+        await asyncio.to_thread(lambda: path.unlink(missing_ok=True))
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See FileReader."""
+        try:
+            file = await asyncio.to_thread(self._path(key).open, "rb", 0)
+        except FileNotFoundError as error:
+            raise FileMissingError(key) from error
+        try:
+            position = start
+            while end is None or position < end:
+                count = _PIECE if end is None else min(_PIECE, end - position)
+                piece = await asyncio.to_thread(os.pread, file.fileno(), count, position)
+                if not piece:
+                    return
+                position += len(piece)
+                yield piece
+        finally:
+            file.close()
+
+    async def check(self) -> None:
+        """See FileStore."""
+
+        def look() -> None:
+            self._root.mkdir(parents=True, exist_ok=True)
+            if not os.access(self._root, os.W_OK):
+                raise OSError(errno.EACCES, "the file store's folder is not writable", str(self._root))
+
+        await asyncio.to_thread(look)

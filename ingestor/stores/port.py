@@ -1,0 +1,60 @@
+"""What the services need of a file store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+
+class FileMissingError(Exception):
+    """No file has this key."""
+
+
+class StoreFullError(Exception):
+    """The store has no room left."""
+
+
+class FileReader(Protocol):
+    """Reads stored files. Keys are made by the upload service: `tenant/uuid`."""
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the bytes [start, end) in pieces of at most 1 MiB; `end` None: to the end.
+
+        Raises FileMissingError; TransientError when the store does not answer.
+        """
+        ...
+
+
+class FileWriter(Protocol):
+    """Writes files from the front to the back."""
+
+    async def create(self, key: str) -> None:
+        """Make an empty file; a file that is there already is left as it is."""
+        ...
+
+    async def append(self, key: str, offset: int, data: bytes) -> None:
+        """Write `data` at `offset`; what was behind it is dropped. The caller appends from its
+        committed size on, so after a crash the same place may be written again.
+
+        Raises FileMissingError, StoreFullError; ValueError when the file is shorter than `offset`.
+        """
+        ...
+
+    async def seal(self, key: str, size: int) -> None:
+        """Make the first `size` bytes durable and drop what is behind them. Idempotent.
+
+        Raises FileMissingError; ValueError when the file is shorter than `size`.
+        """
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove the file; one that is not there is fine."""
+        ...
+
+
+class FileStore(FileReader, FileWriter, Protocol):
+    """Reads and writes; `check` tells health."""
+
+    async def check(self) -> None:
+        """Raises OSError or TransientError when the store cannot be used now."""
+        ...

@@ -1,0 +1,76 @@
+"""Fixtures that tests of every kind share: a real PostgreSQL and a real SQS/S3 API.
+
+PostgreSQL is, in this order: the server named by INGESTOR_TEST_DATABASE_URL (a superuser's DSN), a
+testcontainers one when INGESTOR_TEST_CONTAINERS=1, else the embedded one. SQS/S3 is MiniStack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from ingestor.local.ministack import MiniStack
+from ingestor.local.postgres import EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A superuser's DSN of a PostgreSQL server that lasts for the session."""
+    if dsn := os.environ.get("INGESTOR_TEST_DATABASE_URL"):
+        yield dsn
+        return
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings={"fsync": "off"})
+    server.start()
+    try:
+        yield server.dsn
+    finally:
+        server.stop()
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database_url(postgres_dsn: str) -> AsyncIterator[str]:
+    """A superuser's DSN of a database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    await _execute(postgres_dsn, f'CREATE DATABASE "{name}"')
+    yield with_database(postgres_dsn, name)
+    await _execute(postgres_dsn, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of an SQS and S3 API that lasts for the session; credentials are in the environment."""
+    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
+    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+    server = MiniStack(tmp_path_factory.mktemp("ministack"))
+    server.start()
+    try:
+        yield server.endpoint
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+    """The loop that production uses."""
+    import uvloop
+
+    return uvloop.EventLoopPolicy()
