@@ -14,7 +14,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
-
 from ingestor.local.ministack import MiniStack
 from ingestor.local.postgres import EmbeddedPostgres
 

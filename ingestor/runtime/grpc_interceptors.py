@@ -60,8 +60,12 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def answer_many(request: Any, context: Context) -> AsyncIterator[Any]:
             call = _Call(self._metrics, method, parent)
             try:
-                async for response in inner(request, context):
-                    yield response
+                responses = inner(request, context)
+                if hasattr(responses, "__aiter__"):
+                    async for response in responses:
+                        yield response
+                else:  # a coroutine that writes to the context itself, as the health service's Watch
+                    await responses
             except BaseException as error:
                 await call.fail(error, context)
                 raise
