@@ -68,7 +68,7 @@ def register(server: grpc.aio.Server) -> None:
         async for request in requests:
             yield outcome(request)
 
-    handlers = {
+    handlers: dict[str, Any] = {
         "unary_unary": grpc.unary_unary_rpc_method_handler(unary_unary),
         "stream_unary": grpc.stream_unary_rpc_method_handler(stream_unary),
         "unary_stream": grpc.unary_stream_rpc_method_handler(unary_stream),

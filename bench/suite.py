@@ -1,0 +1,263 @@
+"""The whole suite against a bare COPY of the same file, on this machine, in this run.
+
+    python -m bench.suite --rows 1000000
+
+Alternates the two, `--runs` times each, and prints rows/s of both, the ratio of the medians, each
+service's peak resident memory and CPU seconds, and whether ledger and table agree with the file.
+Exit status 1 when a run lost, doubled or changed a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+
+from bench.data import COLUMNS_SQL, write_csv, write_pipeline
+
+SERVICES = ("upload", "orchestrator", "processor", "status")
+INGESTOR = Path(sys.executable).with_name("ingestor")
+# One number for a table's whole content, whatever the order of its rows.
+CHECKSUM = (
+    "SELECT count(*), sum(hashtextextended(concat_ws('|', id, name, email, city, amount, rate, born, "
+    "extract(epoch FROM seen), active, visits), 0)::numeric) FROM {table}"
+)
+
+
+@dataclass
+class Usage:
+    """What a service used: peak resident bytes of all its processes, and CPU seconds."""
+
+    peak_rss: dict[str, int] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
+    peak_services: int = 0
+
+
+def command(*arguments: str, data: Path) -> Any:
+    """Run `ingestor ARGUMENTS --json` and return its object; exits when it fails."""
+    done = subprocess.run(
+        [INGESTOR, *arguments, "--json"],
+        env={**os.environ, "INGESTOR_DATA": str(data)},
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode not in (0, 3):
+        sys.exit(f"ingestor {' '.join(arguments)} failed with status {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def processes_by_name(root: psutil.Process) -> dict[str, list[psutil.Process]]:
+    """The suite's processes by what they are: the four services, envoy, postgres, ministack."""
+    found: dict[str, list[psutil.Process]] = {}
+    for process in root.children(recursive=True):
+        try:
+            line = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
+        name = next((s for s in SERVICES if f"services.{s}" in line), None) or next(
+            (other for other in ("envoy", "postgres", "ministack") if other in line), "other"
+        )
+        found.setdefault(name, []).append(process)
+    return found
+
+
+class Sampler:
+    """Watches memory and CPU of the suite's processes in a thread while a context lasts."""
+
+    def __init__(self, pid: int, interval: float = 0.05) -> None:
+        self._root = psutil.Process(pid)
+        self._interval = interval
+        self._stop = threading.Event()
+        self.usage = Usage()
+        self._cpu: dict[int, tuple[str, float, float]] = {}  # pid -> name, first, last
+
+    def _sample(self) -> None:
+        services = 0
+        for name, processes in processes_by_name(self._root).items():
+            rss = 0
+            for process in processes:
+                try:
+                    with process.oneshot():
+                        times = process.cpu_times()
+                        rss += process.memory_info().rss
+                except psutil.Error:
+                    continue
+                now = times.user + times.system
+                first = self._cpu.get(process.pid, (name, now, now))[1]
+                self._cpu[process.pid] = (name, first, now)
+            if name in SERVICES:
+                services += rss
+            if name != "postgres":  # its processes share most of their memory
+                self.usage.peak_rss[name] = max(self.usage.peak_rss.get(name, 0), rss)
+        self.usage.peak_services = max(self.usage.peak_services, services)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Sample until the context ends."""
+
+        def loop() -> None:
+            while not self._stop.wait(self._interval):
+                self._sample()
+
+        self._sample()
+        thread = threading.Thread(target=loop, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+            self._sample()
+            for name, first, last in self._cpu.values():
+                self.usage.cpu[name] = self.usage.cpu.get(name, 0.0) + last - first
+
+
+async def bare_copy(dsn: str, path: Path) -> float:
+    """Seconds of one COPY of the file into an empty typed table with a primary key."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("TRUNCATE bench_copy")
+        await connection.execute("CHECKPOINT")
+        started = time.perf_counter()
+        await connection.copy_to_table("bench_copy", source=path, format="csv", header=True)
+        return time.perf_counter() - started
+    finally:
+        await connection.close()
+
+
+async def prepare(dsn: str) -> None:
+    """Make the bare table; the suite makes its own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("DROP TABLE IF EXISTS bench_copy, bench_suite")
+        await connection.execute(f"CREATE TABLE bench_copy ({COLUMNS_SQL}, PRIMARY KEY (id))")
+    finally:
+        await connection.close()
+
+
+async def empty_suite_table(dsn: str) -> None:
+    """Empty the suite's table so that every run starts alike."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        if await connection.fetchval("SELECT to_regclass('bench_suite')"):
+            await connection.execute("TRUNCATE bench_suite")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
+
+
+async def check(dsn: str, rows: int, answer: dict[str, Any]) -> list[str]:
+    """What is wrong with ledger and table; empty when nothing is."""
+    wrong = []
+    expected = {"read": rows, "succeeded": rows, "failed": 0, "skipped": 0, "unprocessed": 0}
+    if answer["state"] != "COMPLETED" or answer["counts"] != expected:
+        wrong.append(f"ledger says {answer['state']} {answer['counts']}, not COMPLETED {expected}")
+    connection = await asyncpg.connect(dsn)
+    try:
+        bare = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_copy")) or ())
+        suite = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_suite")) or ())
+        if bare != suite or bare[0] != rows:
+            wrong.append(f"tables differ: COPY has {bare}, the suite {suite}, the file {rows} rows")
+        numbers = await connection.fetchrow(
+            "SELECT count(DISTINCT _row_number), min(_row_number), max(_row_number), "
+            "bool_and(_row_number = id) FROM bench_suite"
+        )
+        if numbers is None or tuple(numbers) != (rows, 1, rows, True):
+            wrong.append(f"row numbers in the table are {numbers}")
+    finally:
+        await connection.close()
+    return wrong
+
+
+def megabytes(count: int) -> str:
+    """Bytes as MiB."""
+    return f"{count / 2**20:.0f} MiB"
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--data", type=Path, default=Path(".bench"))
+    parser.add_argument("--gateway-port", type=int, default=8099)
+    options = parser.parse_args()
+    options.data.mkdir(exist_ok=True)
+    data = (options.data / "suite").absolute()
+    table = options.data / f"table-{options.rows}.csv"
+    document = options.data / "pipeline.json"
+    if not table.exists():
+        print(f"making {options.rows:,} rows ...", flush=True)
+        part = table.with_suffix(".part")
+        write_csv(part, options.rows)
+        part.rename(table)
+    write_pipeline(document, "bench_suite")
+    print(f"{table}: {options.rows:,} rows, {megabytes(table.stat().st_size)}", flush=True)
+    subprocess.run(
+        [INGESTOR, "up", "--detach", "--data", str(data), "--gateway-port", str(options.gateway_port)],
+        check=True,
+    )
+    failed = False
+    try:
+        failed = run(data, table, document, options.rows, options.runs)
+    finally:
+        subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
+    sys.exit(1 if failed else 0)
+
+
+def run(data: Path, table: Path, document: Path, rows: int, runs: int) -> bool:
+    """Alternate both, print the figures; True when a check failed."""
+    suite = command("env", data=data)
+    dsn, pid = suite["database_url"], int(suite["pid"])
+    asyncio.run(prepare(dsn))
+    copies, ours, usages, wrong = [], [], [], []
+    for number in range(1, runs + 1):
+        copies.append(asyncio.run(bare_copy(dsn, table)))
+        asyncio.run(empty_suite_table(dsn))
+        sampler = Sampler(pid)
+        with sampler.watching():
+            answer = command("ingest", str(table), "--pipeline", str(document), data=data)
+        ours.append(float(answer["seconds"]))
+        usages.append(sampler.usage)
+        wrong += asyncio.run(check(dsn, rows, answer))
+        print(
+            f"run {number}: COPY {rows / copies[-1]:>10,.0f} rows/s   suite {rows / ours[-1]:>10,.0f} rows/s"
+            f"   ratio {copies[-1] / ours[-1]:.2f}",
+            flush=True,
+        )
+    ratios = [copy / our for copy, our in zip(copies, ours, strict=True)]
+    print(
+        f"\nmedian: COPY {rows / statistics.median(copies):,.0f} rows/s, "
+        f"suite {rows / statistics.median(ours):,.0f} rows/s, "
+        f"ratio {statistics.median(ratios):.2f} (min {min(ratios):.2f}, max {max(ratios):.2f})"
+    )
+    print("\nprocess        peak RSS   CPU s (median of runs)")
+    for name in sorted({name for usage in usages for name in usage.cpu}):
+        peak = max(usage.peak_rss.get(name, 0) for usage in usages)
+        cpu = statistics.median(usage.cpu.get(name, 0.0) for usage in usages)
+        print(f"{name:<14} {megabytes(peak) if peak else '-':>8}   {cpu:6.2f}")
+    print(
+        f"four services  {megabytes(max(usage.peak_services for usage in usages)):>8}   (peak of their sum)"
+    )
+    print("\nledger and table agree with the file" if not wrong else "\nWRONG:\n" + "\n".join(wrong))
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    main()
