@@ -21,7 +21,7 @@ $(SETUP): requirements/dev.txt pyproject.toml hatch_build.py $(wildcard protos/i
 setup: $(SETUP) ## install everything into .venv
 
 run: setup ## start the suite, ingest the sample, stay up (ONCE=1: stop after the summary)
-	@$(BIN)/python examples/sample/run.py $(if $(ONCE),--once)
+	@$(BIN)/python examples/first_run.py $(if $(ONCE),--once)
 
 test: setup lint types ## every test
 	@$(BIN)/python -m pytest

@@ -1,0 +1,83 @@
+"""What `make run` does: start the suite, ingest the sample, say where to look next.
+
+    python examples/first_run.py          stays up until Ctrl-C
+    python examples/first_run.py --once   stops after the summary; exit status 0 when the counts are right
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+
+SAMPLE = Path(__file__).parent / "sample"
+INGESTOR = Path(sys.executable).with_name("ingestor")
+COMPLETED_WITH_ERRORS = 3
+
+
+async def empty_table(dsn: str, table: str) -> None:
+    """Empty the sample's table, so that every run gives the same counts (the key is unique)."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        if await connection.fetchval("SELECT to_regclass($1)", table):
+            await connection.execute(f'TRUNCATE "{table}"')  # noqa: S608
+    finally:
+        await connection.close()
+
+
+def facts() -> dict[str, str]:
+    """What `ingestor env --json` says of the running suite."""
+    done = subprocess.run([INGESTOR, "env", "--json"], stdout=subprocess.PIPE, check=True)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def main() -> int:
+    """Run; the exit status is 0 when the sample's counts are the expected ones."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--once", action="store_true")
+    once = parser.parse_args().once
+    if subprocess.run([INGESTOR, "up", "--detach"], check=False).returncode != 0:
+        return 1
+    try:
+        pipeline = SAMPLE / "customers.pipeline.json"
+        table = json.loads(pipeline.read_text("utf-8"))["sink"]["table"]
+        asyncio.run(empty_table(facts()["database_url"], table))
+        print("\ningesting examples/sample/customers.csv (some rows are bad on purpose)\n", flush=True)
+        done = subprocess.run(
+            [INGESTOR, "ingest", str(SAMPLE / "customers.csv"), "--pipeline", str(pipeline)], check=False
+        )
+        if done.returncode != COMPLETED_WITH_ERRORS:
+            return done.returncode or 1
+        found = facts()
+        print(
+            f"\nThe suite is up:\n"
+            f"  gRPC and gRPC-web  http://{found['gateway']}\n"
+            f"  PostgreSQL         {found['database_url']}\n"
+            f"  loaded rows        psql '{found['database_url']}' -c 'SELECT * FROM {table} LIMIT 5'\n"
+            f"  your own file      .venv/bin/ingestor ingest FILE.csv\n"
+            f"  everything else    .venv/bin/ingestor --help\n",
+            flush=True,
+        )
+        if not once:
+            print("Ctrl-C stops it; the data stays in .ingestor", flush=True)
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        return 0
+    finally:
+        subprocess.run([INGESTOR, "down"], check=False)
+
+
+if __name__ == "__main__":
+    # Blocked so that sigwait gets them; children take the default back.
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

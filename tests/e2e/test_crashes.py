@@ -1,0 +1,199 @@
+"""Crashes, doubled and reordered deliveries, poison: nothing is lost and nothing is loaded twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ingestor.client import Client
+
+from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.settings import QueueSettings
+from tests.e2e.conftest import Suite, wait_until
+from tests.e2e.tables import write_pipeline, write_readings
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+ROWS = 400_000  # some 22 MB: about nine batches
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Hold a process while the context lasts."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def sqs(suite: Suite) -> AsyncIterator[SQSClient]:
+    """The suite's SQS."""
+    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
+    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+    async with open_sqs(QueueSettings(aws_endpoint_url=suite.facts["aws_endpoint_url"])) as client:
+        yield client
+
+
+def start(suite: Suite, source: Path, pipeline: Path) -> str:
+    """Begin an ingestion without waiting for it."""
+    answer = suite.json("ingest", str(source), "--pipeline", str(pipeline), "--no-wait")
+    return str(answer["process_id"])
+
+
+async def check_exactly_once(suite: Suite, table: str, process: str, rows: int) -> None:
+    """Every row of the file is in the ledger and in the table, once."""
+    answer = suite.json("watch", process)
+    assert answer["counts"] == {
+        "read": rows, "succeeded": rows, "failed": 0, "skipped": 0, "unprocessed": 0
+    }  # fmt: skip
+    found = await suite.fetch(
+        f"SELECT count(*), count(DISTINCT _row_number), min(_row_number), max(_row_number) FROM {table}"
+    )
+    assert found == [(rows, rows, 1, rows)]
+
+
+def batches_processed(suite: Suite, process: str) -> int:
+    """Batches with an outcome."""
+    return int(suite.json("status", process, status=None)["batches_processed"])
+
+
+@pytest.mark.parametrize("service", ["processor", "orchestrator", "status", "upload"])
+async def test_a_service_killed_in_mid_run(suite: Suite, tmp_path: Path, service: str) -> None:
+    table = f"killed_{service}"
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    process = start(suite, source, write_pipeline(tmp_path, table))
+    if service != "upload":  # its part may be over before the first batch is loaded
+        wait_until(lambda: batches_processed(suite, process) >= 1, "a processed batch")
+    pid = suite.pid(service)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: suite.pid(service) != pid, f"a new {service}")
+    await check_exactly_once(suite, table, process, ROWS)
+
+
+async def rows_queue(client: SQSClient) -> str:
+    """URL of the rows queue."""
+    return (await client.get_queue_url(QueueName="ingestor-rows"))["QueueUrl"]
+
+
+async def take(client: SQSClient, url: str, batches: int) -> list[Any]:
+    """Receive messages until the queue gives no more; asserts that there were at least `batches`."""
+    taken: list[Any] = []
+    for _ in range(100):
+        answer = await client.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            WaitTimeSeconds=1,
+            VisibilityTimeout=120,
+            MessageAttributeNames=["All"],
+        )
+        found = answer.get("Messages", [])
+        if not found and len(taken) >= batches:
+            break
+        taken += found
+    assert len(taken) >= batches
+    return taken
+
+
+async def dispatched(client: Client, process: str) -> int:
+    """Wait until the whole file is in the queue; its number of batches."""
+    for _ in range(600):
+        found = await client.get_process(process)
+        if found.bytes_dispatched == found.info.size_bytes:
+            return found.batches_dispatched
+        await asyncio.sleep(0.05)  # between two looks
+    raise AssertionError("the file was not dispatched")
+
+
+async def test_doubled_and_reordered_deliveries(suite: Suite, client: Client, tmp_path: Path) -> None:
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    pipeline = write_pipeline(tmp_path, "reordered")
+    with stopped(suite.pid("processor")):
+        process = start(suite, source, pipeline)
+        batches = await dispatched(client, process)
+        assert batches >= 5
+        async with sqs(suite) as queue:
+            url = await rows_queue(queue)
+            # The held processor's long poll may already have some of them.
+            taken = await take(queue, url, batches - 3)
+            for message in list(reversed(taken)) + taken:  # each twice, the last one first
+                await queue.send_message(
+                    QueueUrl=url,
+                    MessageBody=message["Body"],
+                    MessageAttributes=message["MessageAttributes"],
+                )
+            for message in taken:
+                await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    await check_exactly_once(suite, "reordered", process, ROWS)
+
+
+async def test_a_queue_that_loses_everything(suite: Suite, client: Client, tmp_path: Path) -> None:
+    """What is missing is dispatched again from the stored file."""
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    pipeline = write_pipeline(tmp_path, "lost_queue")
+    with stopped(suite.pid("processor")):
+        process = start(suite, source, pipeline)
+        batches = await dispatched(client, process)
+        async with sqs(suite) as queue:
+            url = await rows_queue(queue)
+            for message in await take(queue, url, batches - 3):
+                await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    await check_exactly_once(suite, "lost_queue", process, ROWS)
+
+
+async def test_poison_ends_in_the_dead_letter_queue(suite: Suite, client: Client, tmp_path: Path) -> None:
+    """One batch's body is destroyed: its rows fail with a reason, all others are loaded."""
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    pipeline = write_pipeline(tmp_path, "poisoned")
+    with stopped(suite.pid("processor")):
+        process = start(suite, source, pipeline)
+        batches = await dispatched(client, process)
+        async with sqs(suite) as queue:
+            url = await rows_queue(queue)
+            taken = await take(queue, url, batches - 3)
+            for number, message in enumerate(taken):
+                await queue.send_message(
+                    QueueUrl=url,
+                    MessageBody="this is no batch" if number == 0 else message["Body"],
+                    MessageAttributes=message["MessageAttributes"],
+                )
+                await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    lost = int(taken[0]["MessageAttributes"]["row_count"]["StringValue"])
+    first = int(taken[0]["MessageAttributes"]["first_row"]["StringValue"])
+    answer = suite.json("watch", process, status=3)
+    assert answer["state"] == "COMPLETED_WITH_ERRORS"
+    assert (answer["counts"]["succeeded"], answer["counts"]["failed"]) == (ROWS - lost, lost)
+    row = suite.json("row", process, str(first))
+    assert (row["state"], row["errors"][0]["code"]) == ("FAILED", "batch-error")
+    assert await suite.fetch("SELECT count(*) FROM poisoned") == [(ROWS - lost,)]
+
+
+async def test_a_garbled_message_disturbs_nobody(suite: Suite, tmp_path: Path) -> None:
+    async with sqs(suite) as queue:
+        await queue.send_message(QueueUrl=await rows_queue(queue), MessageBody="who sent this?")
+    answer = suite.ingest(write_readings(tmp_path / "r.csv", 100))
+    assert answer["counts"]["succeeded"] == 100
+
+
+async def test_pause_resume_cancel(suite: Suite, tmp_path: Path) -> None:
+    source = write_readings(tmp_path / "r.csv", ROWS)
+    pipeline = write_pipeline(tmp_path, "paused")
+    with stopped(suite.pid("processor")):
+        process = start(suite, source, pipeline)
+        assert suite.json("pause", process)["state"] == "PAUSED"
+        assert suite.json("resume", process)["state"] in {"DISPATCHING", "PROCESSING"}
+        assert suite.json("cancel", process)["state"] == "CANCELLED"
+    answer = suite.json("watch", process, status=1)
+    assert answer["state"] == "CANCELLED"
+    counts = answer["counts"]
+    assert counts["read"] == sum(counts[key] for key in ("succeeded", "failed", "skipped", "unprocessed"))
+    done = suite.run("resume", process, status=1)
+    assert "ILLEGAL_TRANSITION" in done.stderr

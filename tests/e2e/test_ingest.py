@@ -1,0 +1,109 @@
+"""A file from the command line to the table, and everything a user may ask afterwards."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from decimal import Decimal
+from pathlib import Path
+
+from tests.e2e.conftest import Suite
+from tests.e2e.tables import write_pipeline, write_readings
+
+
+async def test_a_clean_file_lands_in_its_table(suite: Suite, tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, "clean_readings")
+    answer = suite.ingest(write_readings(tmp_path / "r.csv", 5_000), "--pipeline", str(pipeline))
+    assert answer["state"] == "COMPLETED"
+    assert answer["counts"] == {
+        "read": 5_000, "succeeded": 5_000, "failed": 0, "skipped": 0, "unprocessed": 0
+    }  # fmt: skip
+    rows = await suite.fetch(
+        "SELECT count(*), count(DISTINCT _row_number), sum(amount), bool_and(id = _row_number), "
+        "count(DISTINCT _process_id) FROM clean_readings"
+    )
+    assert rows == [(5_000, 5_000, Decimal("12503750.00"), True, 1)]
+
+
+async def test_bad_rows_come_back_with_reasons(suite: Suite, tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, "some_bad_readings")
+    source = write_readings(tmp_path / "r.csv", 1_000, bad_every=100)
+    answer = suite.ingest(source, "--pipeline", str(pipeline), status=3)
+    process = answer["process_id"]
+    assert answer["state"] == "COMPLETED_WITH_ERRORS"
+    assert (answer["counts"]["succeeded"], answer["counts"]["failed"]) == (990, 10)
+
+    suite.run("report", process, "-o", str(tmp_path / "report.csv"))
+    report = list(csv.DictReader(io.StringIO((tmp_path / "report.csv").read_text("utf-8"))))
+    assert [int(row["_row"]) for row in report] == list(range(100, 1_001, 100))
+    assert [int(row["_line"]) for row in report] == [number + 1 for number in range(100, 1_001, 100)]
+    assert {row["_code"] for row in report} == {"type-error"}
+    assert {row["_field"] for row in report} == {"amount"}
+    assert [row["id"] for row in report] == [row["_row"] for row in report]
+    assert report[0]["amount"] == report[0]["_value"] == "n/a"
+
+    rows = suite.json("rows", process, "--filter", 'status=FAILED AND code="type-error" AND row>=900')
+    assert [int(row["row_number"]) for row in rows["rows"]] == [900, 1000]
+    assert suite.json("row", process, "100")["state"] == "FAILED"
+    assert suite.json("row", process, "101")["state"] == "SUCCEEDED"
+    groups = suite.json("errors", process)["groups"]
+    assert [(group["code"], group["field"], int(group["count"])) for group in groups] == [
+        ("type-error", "amount", 10)
+    ]
+    assert suite.json("status", process, status=3)["state"] == "COMPLETED_WITH_ERRORS"
+    assert suite.json("watch", process, status=3)["state"] == "COMPLETED_WITH_ERRORS"
+
+
+async def test_without_a_pipeline_every_cell_is_text(suite: Suite, tmp_path: Path) -> None:
+    source = tmp_path / "any.csv"
+    source.write_text('a;b\n1;"x;""y"""\n;é\n', "utf-8")
+    answer = suite.ingest(source)
+    assert answer["counts"]["succeeded"] == 2
+    rows = await suite.fetch(
+        "SELECT _row_number, data::text FROM ingested_rows WHERE _process_id = $1::uuid ORDER BY 1",
+        answer["process_id"],
+    )
+    assert [(number, json.loads(data)) for number, data in rows] == [
+        (1, {"a": "1", "b": 'x;"y"'}),
+        (2, {"a": "", "b": "é"}),
+    ]
+
+
+async def test_the_same_file_twice_is_refused_row_by_row(suite: Suite, tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, "twice_readings")
+    source = write_readings(tmp_path / "r.csv", 3_000)
+    suite.ingest(source, "--pipeline", str(pipeline))
+    answer = suite.ingest(source, "--pipeline", str(pipeline), status=3)
+    assert (answer["counts"]["succeeded"], answer["counts"]["failed"]) == (0, 3_000)
+    assert suite.json("errors", answer["process_id"])["groups"][0]["code"] == "primary-key"
+    assert await suite.fetch("SELECT count(*) FROM twice_readings") == [(3_000,)]
+
+
+async def test_events_tell_the_history(suite: Suite, tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, "event_readings")
+    answer = suite.ingest(write_readings(tmp_path / "r.csv", 10), "--pipeline", str(pipeline))
+    types = [event["type"] for event in suite.json("events", answer["process_id"])["events"]]
+    assert sorted(types) == [
+        "ingestion.completed", "ingestion.started", "rows.dispatched", "rows.processed"
+    ]  # fmt: skip
+    assert types[0] == "ingestion.started"
+    assert types[-1] == "ingestion.completed"
+
+
+async def test_an_unknown_pipeline_is_said_before_anything_is_loaded(suite: Suite, tmp_path: Path) -> None:
+    source = write_readings(tmp_path / "r.csv", 1)
+    done = suite.run("ingest", str(source), "--pipeline", "no-such-pipeline", status=1)
+    assert "PIPELINE_NOT_FOUND" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_header_that_does_not_fit_fails_the_file(suite: Suite, tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, "header_readings")
+    source = tmp_path / "r.csv"
+    source.write_text("id,title\n1,x\n", "utf-8")
+    answer = suite.ingest(source, "--pipeline", str(pipeline), status=1)
+    assert answer["state"] == "FAILED"
+    assert answer["failure"]["reason"] == "HEADER_MISMATCH"
+    assert "name" in answer["failure"]["message"]
+    assert "amount" in answer["failure"]["message"]
