@@ -1,0 +1,1 @@
+"""Pipeline documents: how a file's columns become a table's."""

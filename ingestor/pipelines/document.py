@@ -1,0 +1,424 @@
+"""The pipeline document: a Frictionless Table Schema, a mapping, and where the rows go.
+
+Rules of the schema: https://specs.frictionlessdata.io/table-schema/. docs/pipelines.md is the user's
+guide. Patterns are RE2 and are compiled by the processor, the only part of the suite that runs them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+from pydantic import Field as Key
+from pydantic_core import PydanticCustomError
+
+from ingestor.pipelines.errors import PipelineError, Violation, pointer
+from ingestor.pipelines.formats import FixedFormat, parse_format
+from ingestor.pipelines.json_text import canonical_json, read_json
+from ingestor.pipelines.values import (
+    Value,
+    ValueFormatError,
+    parse_boolean,
+    parse_date,
+    parse_datetime,
+    parse_integer,
+    parse_number,
+)
+
+__all__ = [
+    "Constraints",
+    "Field",
+    "FieldType",
+    "Pipeline",
+    "PipelineError",
+    "Sink",
+    "TableSchema",
+    "Violation",
+    "parse_pipeline",
+]
+
+FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime"]
+
+# PostgreSQL allows 1600 columns; the suite adds its own.
+MAX_FIELDS = 1500
+# PostgreSQL's longest identifier and widest index.
+MAX_NAME_BYTES = 63
+MAX_KEY_FIELDS = 32
+# Columns that the suite adds to a table, and those that PostgreSQL has in every table.
+RESERVED_COLUMNS = frozenset(
+    ("_process_id", "_row_number", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
+)
+RESERVED_PREFIX = "_ingestor"
+# Schemas that belong to the suite or to PostgreSQL itself.
+RESERVED_SCHEMAS = frozenset(("upload", "orchestrator", "processor", "status", "information_schema"))
+
+# Constraints that fit the type, from the table in the specification.
+_ORDERED = frozenset(("required", "enum", "minimum", "maximum"))
+ALLOWED_CONSTRAINTS: dict[FieldType, frozenset[str]] = {
+    "string": frozenset(("required", "enum", "pattern", "minLength", "maxLength")),
+    "integer": _ORDERED,
+    "number": _ORDERED,
+    "boolean": frozenset(("required", "enum")),
+    "date": _ORDERED,
+    "datetime": _ORDERED,
+}
+# Words of the specification (or of later issues) that are understood but not run in this version.
+_NOT_YET = frozenset(
+    (
+        "unique", "exclusiveMinimum", "exclusiveMaximum", "jsonSchema", "decimalChar", "groupChar",
+        "bareNumber", "categories", "categoriesOrdered", "foreignKeys", "uniqueKeys", "fieldsMatch",
+        "transforms", "policy", "dialect", "key",
+    )
+)  # fmt: skip
+
+
+def _identifier(value: str) -> str:
+    if not 1 <= len(value.encode()) <= MAX_NAME_BYTES:
+        raise PydanticCustomError("identifier", "must be 1 to 63 bytes long, to be a name in PostgreSQL")
+    return value
+
+
+def _column(value: str) -> str:
+    if value in RESERVED_COLUMNS or value.startswith(RESERVED_PREFIX):
+        raise PydanticCustomError("reserved", "is a name that the suite or PostgreSQL uses itself")
+    return _identifier(value)
+
+
+def _table(value: str) -> str:
+    schema, dot, table = value.partition(".")
+    for part in (schema, table) if dot else (value,):
+        _identifier(part)
+    if "." in table:
+        raise PydanticCustomError("table", 'must be "table" or "schema.table"')
+    if dot and (schema in RESERVED_SCHEMAS or schema.startswith("pg_")):
+        raise PydanticCustomError("reserved", "the schema belongs to the suite or to PostgreSQL")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class _Part(BaseModel):
+    """Unknown keys are errors, save those that start with "x-", which are the user's own."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_own_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if not key.startswith("x-")}
+        return data
+
+
+class Constraints(_Part):
+    """What the values of a field must fulfil; `minimum`, `maximum` and `enum` as the document has
+    them (see Field for the values)."""
+
+    required: bool = False
+    enum: Annotated[list[Any], Key(min_length=1)] | None = None
+    pattern: Annotated[str, Key(min_length=1, max_length=10_000)] | None = None
+    minimum: Any = None
+    maximum: Any = None
+    min_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="minLength")
+    max_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="maxLength")
+
+
+class Field(_Part):
+    """One column of the table."""
+
+    name: Annotated[str, AfterValidator(_column)]
+    type: FieldType
+    title: str | None = None
+    description: str | None = None
+    example: Any = None
+    rdf_type: str | None = Key(None, alias="rdfType")
+    format: str = "default"
+    true_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="trueValues")
+    false_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="falseValues")
+    constraints: Constraints = Key(default_factory=lambda: Constraints.model_validate({}))
+
+    @cached_property
+    def trues(self) -> tuple[str, ...]:
+        """Words that mean true."""
+        return ("true", "True", "TRUE", "1") if self.true_values is None else tuple(self.true_values)
+
+    @cached_property
+    def falses(self) -> tuple[str, ...]:
+        """Words that mean false."""
+        return ("false", "False", "FALSE", "0") if self.false_values is None else tuple(self.false_values)
+
+    @cached_property
+    def fixed_format(self) -> FixedFormat | None:
+        """The format of a date or datetime that is not the default one."""
+        if self.format == "default" or self.type not in ("date", "datetime"):
+            return None
+        return parse_format(self.format, "date" if self.type == "date" else "datetime")
+
+    @cached_property
+    def minimum(self) -> Value | None:
+        """The constraint as a value of the field's type."""
+        return None if self.constraints.minimum is None else self.value_of(self.constraints.minimum)
+
+    @cached_property
+    def maximum(self) -> Value | None:
+        """The constraint as a value of the field's type."""
+        return None if self.constraints.maximum is None else self.value_of(self.constraints.maximum)
+
+    @cached_property
+    def enum(self) -> tuple[Value, ...] | None:
+        """The constraint as values of the field's type."""
+        if self.constraints.enum is None:
+            return None
+        return tuple(self.value_of(item) for item in self.constraints.enum)
+
+    def parse(self, text: str) -> Value:
+        """The value that the text of a cell means. Raises ValueFormatError."""
+        if self.type == "string":
+            return text
+        if self.type == "integer":
+            return parse_integer(text)
+        if self.type == "number":
+            return parse_number(text)
+        if self.type == "boolean":
+            return parse_boolean(text, self.trues, self.falses)
+        if self.fixed_format is not None:
+            iso = self.fixed_format.to_iso(text)
+            if iso is None or not iso.isascii():
+                raise ValueFormatError(f"is not a {self.type} of the form {self.format}")
+            text = iso
+        return parse_date(text) if self.type == "date" else parse_datetime(text)
+
+    def value_of(self, item: Any) -> Value:
+        """The value that a constraint of the document means: JSON's own type or the text of a cell.
+
+        Raises ValueFormatError.
+        """
+        if isinstance(item, str):
+            return self.parse(item)
+        if isinstance(item, bool):
+            if self.type == "boolean":
+                return item
+        elif isinstance(item, int) and self.type in ("integer", "number"):
+            return parse_integer(str(item)) if self.type == "integer" else parse_number(str(item))
+        elif isinstance(item, Decimal) and self.type == "number":
+            return parse_number(str(item))
+        raise ValueFormatError(f"is not a value of the type {self.type}")
+
+
+class TableSchema(_Part):
+    """The columns of the table."""
+
+    fields_: Annotated[list[Field], Key(alias="fields", min_length=1, max_length=MAX_FIELDS)]
+    dollar_schema: str | None = Key(None, alias="$schema")
+    title: str | None = None
+    description: str | None = None
+    missing_values: list[str] = Key(default_factory=lambda: [""], alias="missingValues")
+    primary_key: Annotated[
+        list[str], BeforeValidator(_listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
+    ] | None = Key(None, alias="primaryKey")  # fmt: skip
+
+
+class Sink(_Part):
+    """Where the rows go."""
+
+    table: Annotated[str, AfterValidator(_table)]
+    mode: Literal["append"] = "append"
+
+
+class Pipeline(_Part):
+    """A whole document. Make it with parse_pipeline, which also checks what one key alone cannot show."""
+
+    name: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+    title: str | None = None
+    description: str | None = None
+    table_schema: TableSchema = Key(alias="schema")
+    mapping: dict[str, str] = Key(default_factory=dict)
+    sink: Sink
+    _canonical: str = PrivateAttr(default="")
+
+    @property
+    def fields(self) -> list[Field]:
+        """The table's columns, in order."""
+        return self.table_schema.fields_
+
+    @property
+    def missing_values(self) -> frozenset[str]:
+        """Texts that stand for NULL in every column."""
+        return frozenset(self.table_schema.missing_values)
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """Names of the key's fields, empty when there is none."""
+        return tuple(self.table_schema.primary_key or ())
+
+    def source(self, field: Field) -> str:
+        """Label of the file's column that the field is read from."""
+        return self.mapping.get(field.name, field.name)
+
+    def check_header(self, columns: Sequence[str]) -> list[str]:
+        """Labels that the pipeline reads and the header does not have exactly once, in the fields'
+        order, each named once; empty when the header fits. An ambiguous label is followed by
+        " (occurs N times)". Columns that no field reads are allowed.
+        """
+        found = Counter(columns)
+        problems = {}
+        for label in map(self.source, self.fields):
+            if found[label] != 1:
+                problems[label] = f"{label} (occurs {found[label]} times)" if found[label] else label
+        return list(problems.values())
+
+    def target(self) -> tuple[str, str]:
+        """Schema (by default "public") and name of the table, not quoted."""
+        schema, dot, table = self.sink.table.partition(".")
+        return (schema, table) if dot else ("public", schema)
+
+    def canonical_json(self) -> str:
+        """The document as one text, the same for documents that differ only in blanks, escapes and the
+        order of keys; parse_pipeline reads it."""
+        return self._canonical
+
+
+def parse_pipeline(text: str) -> Pipeline:
+    """Read a pipeline document. Raises PipelineError with every problem that was found."""
+    document = read_json(text)
+    violations: list[Violation] = []
+    pipeline = None
+    try:
+        pipeline = Pipeline.model_validate(document)
+    except ValidationError as error:
+        violations = [_violation(detail["type"], detail["loc"], detail["msg"], detail.get("ctx", {}))
+                      for detail in error.errors(include_url=False, include_input=False)]  # fmt: skip
+    violations.extend(_cross_checks(document))
+    if pipeline is None or violations:
+        raise PipelineError(violations)
+    pipeline._canonical = canonical_json(document)
+    return pipeline
+
+
+def _violation(kind: str, path: tuple[str | int, ...], message: str, context: dict[str, Any]) -> Violation:
+    key = json.dumps(path[-1], ensure_ascii=False) if path else "the document"
+    if kind == "missing":
+        message = f"{key} is required"
+    elif kind == "extra_forbidden":
+        message = f"{key} is not supported in this version" if path[-1] in _NOT_YET else f"unknown key {key}"
+    elif kind == "literal_error":
+        message = f"must be {context['expected']}"
+    elif kind in ("model_type", "dict_type", "model_attributes_type"):
+        message = "must be an object"
+    elif kind == "string_pattern_mismatch":
+        message = 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'
+    else:
+        message = message.replace("Input should", "must").replace("must be a valid", "must be a")
+        message = message.replace("List should have", "must have").replace("String should have", "must have")
+        message = message.replace("must be a integer", "must be an integer")
+        message = message.replace(" after validation, not 0", "")
+    return Violation(pointer(path), message)
+
+
+def _cross_checks(document: Any) -> Iterator[Violation]:
+    """What one key alone cannot show; looks at whatever parts of the document have the right shape."""
+    if not isinstance(document, dict):
+        return
+    schema = document.get("schema")
+    names: list[str] = []
+    if isinstance(schema, dict) and isinstance(schema.get("fields"), list):
+        for index, raw in enumerate(schema["fields"]):
+            name = raw.get("name") if isinstance(raw, dict) else None
+            if isinstance(name, str):
+                if name in names:
+                    yield Violation(
+                        pointer(("schema", "fields", index, "name")),
+                        f"a second field named {json.dumps(name)}",
+                    )
+                names.append(name)
+            try:
+                field = Field.model_validate(raw)
+            except ValidationError:
+                continue
+            for path, message in _field_checks(field):
+                yield Violation(pointer(("schema", "fields", index, *path)), message)
+        yield from _key_checks(schema.get("primaryKey"), names)
+    if isinstance(mapping := document.get("mapping"), dict) and names:
+        for name in mapping:
+            if name not in names and not name.startswith("x-"):
+                yield Violation(pointer(("mapping", name)), f"no field is named {json.dumps(name)}")
+
+
+def _key_checks(key: Any, names: list[str]) -> Iterator[Violation]:
+    listed = [key] if isinstance(key, str) else key if isinstance(key, list) else []
+    for index, name in enumerate(listed):
+        at = pointer(("schema", "primaryKey") if isinstance(key, str) else ("schema", "primaryKey", index))
+        if isinstance(name, str) and name not in names:
+            yield Violation(at, f"no field is named {json.dumps(name)}")
+        elif name in listed[:index]:
+            yield Violation(at, f"{json.dumps(name)} is named twice")
+
+
+def _field_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Problems of one field, each with its path below the field."""
+    formatted = True
+    if field.format != "default":
+        try:
+            if field.type not in ("date", "datetime"):
+                raise ValueError(f'only "default" is supported for the type {field.type}')
+            parse_format(field.format, "date" if field.type == "date" else "datetime")
+        except ValueError as error:
+            formatted = False
+            yield ("format",), str(error)
+    for key, words in (("trueValues", field.true_values), ("falseValues", field.false_values)):
+        if words is not None and field.type != "boolean":
+            yield (key,), f"does not apply to the type {field.type}"
+    if both := [word for word in field.trues if word in field.falses]:
+        yield ("trueValues",), f"{json.dumps(both[0], ensure_ascii=False)} is also among the falseValues"
+    constraints = field.constraints
+    for name in sorted(constraints.model_fields_set):
+        key = type(constraints).model_fields[name].alias or name
+        if key not in ALLOWED_CONSTRAINTS[field.type]:
+            yield ("constraints", key), f"does not apply to the type {field.type}"
+        elif getattr(constraints, name) is None:
+            yield ("constraints", key), "must not be null"
+    shortest, longest = constraints.min_length, constraints.max_length
+    if shortest is not None and longest is not None and shortest > longest:
+        yield ("constraints", "minLength"), "is more than maxLength"
+    if formatted:
+        yield from _value_checks(field)
+
+
+def _value_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    constraints = field.constraints
+    limits: dict[str, Any] = {}
+    for key in ("minimum", "maximum"):
+        raw = getattr(constraints, key)
+        if raw is None or key not in ALLOWED_CONSTRAINTS[field.type]:
+            continue
+        try:
+            limits[key] = field.value_of(raw)
+        except ValueFormatError as error:
+            yield ("constraints", key), f"{_shown(raw)} {error}"
+    if len(limits) == 2 and limits["minimum"] > limits["maximum"]:
+        yield ("constraints", "minimum"), "is more than maximum"
+    for index, raw in enumerate(constraints.enum or ()):
+        try:
+            field.value_of(raw)
+        except ValueFormatError as error:
+            yield ("constraints", "enum", index), f"{_shown(raw)} {error}"
+
+
+def _shown(raw: Any) -> str:
+    text = canonical_json(raw)
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,186 @@
+"""Constraints of a field on a whole column.
+
+Bounds and enums compare values, not texts: "1.0" equals 1. Numbers are compared exactly: rounding to
+float64 keeps the order, so that only values whose float64 equals the bound's are compared as decimals,
+each distinct text once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ingestor.pipelines.document import Field, Pipeline
+from ingestor.pipelines.errors import Violation, pointer
+from ingestor.pipelines.values import Value
+from services.processor.arrow import AnyArray, Mask, pc, to_mask
+from services.processor.conversion import Converted
+from services.processor.problems import quoted
+from services.processor.text_column import TextColumn
+
+# Most values of an enum that a message names.
+_NAMED_VALUES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A constraint and the rows that break it (bool[n], at least one true). `message` is a sentence
+    without its subject, the quoted value."""
+
+    constraint: str
+    rows: Mask
+    message: str
+
+
+def broken_constraints(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:
+    """Every constraint that a value breaks. Missing values break `required` only, type errors none."""
+    constraints = field.constraints
+    if constraints.required and text.valid is not None:
+        yield Broken("required", ~text.valid, "a value is required")
+    if field.enum is not None:
+        yield from _found("enum", _outside_enum(field, text, converted), _enum_message(field))
+    if constraints.pattern is not None:
+        matches = pc.match_substring_regex(text.array, pattern=full_match(constraints.pattern))
+        message = f"does not match the pattern {quoted(constraints.pattern)}"
+        yield from _found("pattern", _mask(pc.invert(matches)), message)
+    yield from _lengths(field, text)
+    yield from _bounds(field, text, converted)
+
+
+def full_match(pattern: str) -> str:
+    """The RE2 expression that matches a whole text where `pattern` does."""
+    return rf"\A(?:{pattern})\z"
+
+
+def check_patterns(pipeline: Pipeline) -> list[Violation]:
+    """The patterns of a pipeline that RE2 cannot run; part of checking a document before it is stored."""
+    violations = []
+    for index, field in enumerate(pipeline.fields):
+        pattern = field.constraints.pattern
+        # Alone first: "a)(b" is wrong, yet would fit into the parentheses of full_match.
+        for expression in () if pattern is None else (pattern, full_match(pattern)):
+            try:
+                pc.match_substring_regex(pa.array([""]), pattern=expression)
+            except pa.ArrowInvalid as error:
+                reason = str(error).removeprefix("Invalid regular expression: ")
+                at = pointer(("schema", "fields", index, "constraints", "pattern"))
+                violations.append(Violation(at, f"is not a regular expression of RE2: {reason}"))
+                break
+    return violations
+
+
+def _mask(values: AnyArray) -> Mask | None:
+    """True where true; None when nowhere."""
+    if not pc.any(values).as_py():
+        return None
+    return to_mask(values, null=False)
+
+
+def _found(constraint: str, rows: Mask | None, message: str) -> Iterator[Broken]:
+    if rows is not None and rows.any():
+        yield Broken(constraint, rows, message)
+
+
+def _outside_enum(field: Field, text: TextColumn, converted: Converted) -> Mask | None:
+    assert field.enum is not None
+    values = converted.comparable
+    if field.type == "number":
+        return _numbers_outside(text, converted, frozenset(field.enum), field.constraints.enum or [])
+    allowed = pa.array(list(field.enum), values.type)
+    inside = pc.is_in(values, value_set=allowed)
+    if pc.all(inside).as_py():
+        return None
+    outside = ~to_mask(inside, null=False)
+    if converted.bad is not None:
+        outside &= ~converted.bad
+    return text.present(outside)
+
+
+def _numbers_outside(
+    text: TextColumn, converted: Converted, allowed: Set[Value], spellings: list[Any]
+) -> Mask | None:
+    known = pa.array([str(spelling) for spelling in spellings], pa.string())
+    candidates = ~to_mask(pc.is_in(text.array, value_set=known), null=False)
+    if converted.bad is not None:
+        candidates &= ~converted.bad
+    return _decimals(text, text.present(candidates), lambda number: number not in allowed)
+
+
+def _decimals(text: TextColumn, candidates: Mask, breaks: Callable[[Decimal], bool]) -> Mask | None:
+    """Which of the candidates break a rule of exact decimals; each distinct text is asked about once."""
+    if not candidates.any():
+        return None
+    rows = np.flatnonzero(candidates)
+    encoded = text.array.take(rows).dictionary_encode()
+    distinct = encoded.dictionary.to_pylist()
+    verdicts = np.array([breaks(Decimal(str(value))) for value in distinct], np.bool_)
+    result = np.zeros(len(text), np.bool_)
+    result[rows] = verdicts[encoded.indices.to_numpy()]
+    return result
+
+
+def _lengths(field: Field, text: TextColumn) -> Iterator[Broken]:
+    """minLength and maxLength, in characters (Unicode code points)."""
+    shortest, longest = field.constraints.min_length, field.constraints.max_length
+    if (shortest is None and longest is None) or not len(text):
+        return
+    in_bytes = text.lengths
+    one_byte_each = not text.data.size or int(text.data.max()) < 0x80
+    if one_byte_each:
+        characters = in_bytes
+    else:
+        characters = pc.fill_null(pc.utf8_length(text.array), 0).to_numpy(zero_copy_only=False)
+    if shortest is not None:
+        yield from _found(
+            "minLength", text.present(characters < shortest), f"is shorter than the minLength {shortest}"
+        )
+    if longest is not None:
+        yield from _found("maxLength", characters > longest, f"is longer than the maxLength {longest}")
+
+
+def _bounds(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:
+    low, high = field.minimum, field.maximum
+    if low is None and high is None:
+        return
+    values = converted.comparable
+    if field.type == "number":
+        assert low is None or isinstance(low, Decimal)
+        assert high is None or isinstance(high, Decimal)
+        below = None if low is None else _number_breaks(text, values, low, pc.less, lambda n: n < low)
+        above = None if high is None else _number_breaks(text, values, high, pc.greater, lambda n: n > high)
+    else:
+        below = None if low is None else _mask(pc.less(values, pa.scalar(low, values.type)))
+        above = None if high is None else _mask(pc.greater(values, pa.scalar(high, values.type)))
+    yield from _found("minimum", below, f"is less than the minimum {_shown(field.constraints.minimum)}")
+    yield from _found("maximum", above, f"is more than the maximum {_shown(field.constraints.maximum)}")
+
+
+def _number_breaks(
+    text: TextColumn,
+    values: AnyArray,
+    bound: Decimal,
+    clearly: Callable[..., AnyArray],
+    exactly: Callable[[Decimal], bool],
+) -> Mask | None:
+    rounded = pa.scalar(float(bound), pa.float64())
+    clear = _mask(clearly(values, rounded))
+    equal = _mask(pc.equal(values, rounded))
+    near = None if equal is None else _decimals(text, equal, exactly)
+    if clear is None or near is None:
+        return near if clear is None else clear
+    return clear | near
+
+
+def _shown(raw: Any) -> str:
+    return quoted(raw) if isinstance(raw, str) else str(raw)
+
+
+def _enum_message(field: Field) -> str:
+    values = [_shown(value) for value in field.constraints.enum or []]
+    more = f" and {len(values) - _NAMED_VALUES} more" if len(values) > _NAMED_VALUES else ""
+    return f"is not in the enum {', '.join(values[:_NAMED_VALUES])}{more}"
