@@ -1,0 +1,57 @@
+"""The suite's SQS queues, made by whoever deploys it (`ingestor up`, tests), not by the services."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from types_aiobotocore_sqs import SQSClient
+    from types_aiobotocore_sqs.literals import QueueAttributeNameType
+
+MAX_MESSAGE_BYTES = 1_048_576  # SQS's limit, counting the body and the attributes
+_DAYS = 24 * 3600
+
+
+async def ensure_queues(
+    client: SQSClient,
+    *,
+    rows: str,
+    dead_letter: str,
+    events: str,
+    visibility_seconds: int = 60,
+    max_receive_count: int = 5,
+) -> None:
+    """Make the rows queue, its dead-letter queue and the events queue, or bring them up to date.
+
+    A message that was received `max_receive_count` times without being deleted goes to the
+    dead-letter queue. Raises botocore's ClientError when AWS refuses. Idempotent.
+    """
+    common: Mapping[QueueAttributeNameType, str] = {
+        "MaximumMessageSize": str(MAX_MESSAGE_BYTES),
+        "MessageRetentionPeriod": str(14 * _DAYS),
+    }
+    dead_url = await _ensure(client, dead_letter, common)
+    answer = await client.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])
+    redrive = {
+        "deadLetterTargetArn": answer["Attributes"]["QueueArn"],
+        "maxReceiveCount": str(max_receive_count),
+    }
+    await _ensure(
+        client,
+        rows,
+        {**common, "VisibilityTimeout": str(visibility_seconds), "RedrivePolicy": json.dumps(redrive)},
+    )
+    await _ensure(client, events, common)
+
+
+async def _ensure(client: SQSClient, name: str, attributes: Mapping[QueueAttributeNameType, str]) -> str:
+    """The URL of the queue, which has these attributes now."""
+    try:
+        url = (await client.get_queue_url(QueueName=name))["QueueUrl"]
+    except client.exceptions.QueueDoesNotExist:
+        return (await client.create_queue(QueueName=name, Attributes=attributes))["QueueUrl"]
+    await client.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+    return url

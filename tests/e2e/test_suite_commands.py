@@ -1,0 +1,115 @@
+"""`up`, `down`, `env` as a user meets them: data that survives, servers of one's own, clear refusals."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ingestor.local.ports import free_port
+from ingestor.local.postgres import EmbeddedPostgres
+
+from tests.e2e.conftest import Suite, ingestor
+from tests.e2e.tables import write_pipeline, write_readings
+
+
+def up(data: Path, **env: str) -> Suite:
+    """Start a suite of the test's own."""
+    ingestor("up", "--detach", "--gateway-port", str(free_port()), data=data, env=env)
+    return Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
+
+
+async def test_data_survives_down_and_up(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    suite = up(data)
+    try:
+        pipeline = write_pipeline(tmp_path, "kept")
+        answer = suite.ingest(write_readings(tmp_path / "r.csv", 500), "--pipeline", str(pipeline))
+    finally:
+        ingestor("down", data=data)
+    ingestor("env", data=data, status=1)  # nothing runs any more
+    suite = up(data)
+    try:
+        again = suite.json("status", answer["process_id"])
+        assert (again["state"], again["counts"]) == ("COMPLETED", answer["counts"])
+        assert await suite.fetch("SELECT count(*) FROM kept") == [(500,)]
+        assert [found["name"] for found in suite.json("pipelines", "list")["pipelines"]] == ["kept"]
+    finally:
+        ingestor("down", data=data)
+
+
+@contextmanager
+def postgres_of_ones_own(tmp_path: Path) -> Iterator[str]:
+    """A server that is not the suite's: a container where a Docker engine and the image are there,
+    else an embedded one."""
+    try:
+        import docker
+
+        image = "postgres:18"
+        docker.from_env().images.get(image)
+    except Exception:  # no engine, or no image: both leave the wheel
+        server = EmbeddedPostgres(tmp_path / "external")
+        server.start()
+        try:
+            yield server.dsn
+        finally:
+            server.stop()
+        return
+    from testcontainers.postgres import PostgresContainer
+
+    with PostgresContainer(image, driver=None) as container:
+        yield container.get_connection_url()
+
+
+async def test_an_external_postgres_is_used_instead(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with postgres_of_ones_own(tmp_path) as dsn:
+        suite = up(data, INGESTOR_DATABASE_URL=dsn)
+        try:
+            assert suite.dsn == dsn
+            pipeline = write_pipeline(tmp_path, "elsewhere")
+            suite.ingest(write_readings(tmp_path / "r.csv", 500), "--pipeline", str(pipeline))
+            assert await suite.fetch("SELECT count(*) FROM elsewhere") == [(500,)]
+        finally:
+            ingestor("down", data=data)
+
+
+def test_a_second_suite_in_the_same_folder_is_refused(suite: Suite) -> None:
+    done = ingestor("up", "--detach", "--gateway-port", str(free_port()), data=suite.data, status=1)
+    assert "already" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = ingestor("up", "--detach", "--gateway-port", str(port), data=tmp_path / "data", status=1)
+    assert str(port) in done.stderr
+    assert "--gateway-port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "dsn", ["postgresql://nobody:wrong@127.0.0.1:1/none", "not a dsn", "postgresql://[::1"]
+)
+def test_a_wrong_dsn_is_said_in_one_line(tmp_path: Path, dsn: str) -> None:
+    done = ingestor(
+        "up", "--detach", "--gateway-port", str(free_port()),
+        data=tmp_path / "data", env={"INGESTOR_DATABASE_URL": dsn}, status=1,
+    )  # fmt: skip
+    assert "INGESTOR_DATABASE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "wrong" not in done.stderr.replace("wrong DSN", "")  # the password
+
+
+def test_commands_without_a_suite_say_so(tmp_path: Path) -> None:
+    for command in (["env"], ["status", "00000000-0000-4000-8000-000000000000"]):
+        done = ingestor(
+            *command, data=tmp_path / "nothing", env={"INGESTOR_ADDRESS": "127.0.0.1:1"}, status=1
+        )
+        assert done.stderr.strip()
+        assert "Traceback" not in done.stderr
+    ingestor("down", data=tmp_path / "nothing")  # nothing to stop is no error
