@@ -17,10 +17,11 @@ import pyarrow as pa
 
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.pipelines.errors import Violation, pointer
+from ingestor.pipelines.json_text import canonical_json
 from ingestor.pipelines.values import Value
 from services.processor.arrow import AnyArray, Mask, pc, to_mask
 from services.processor.conversion import Converted
-from services.processor.problems import quoted
+from services.processor.problems import quoted, shortened
 from services.processor.text_column import TextColumn
 
 # Most values of an enum that a message names.
@@ -177,7 +178,7 @@ def _number_breaks(
 
 
 def _shown(raw: Any) -> str:
-    return quoted(raw) if isinstance(raw, str) else str(raw)
+    return quoted(raw) if isinstance(raw, str) else shortened(canonical_json(raw))
 
 
 def _enum_message(field: Field) -> str:

@@ -40,11 +40,14 @@ class RowProblem:
     cells: tuple[str, ...] | None
 
 
+def shortened(text: str) -> str:
+    """The text, cut to what a message quotes."""
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else text[: MAX_QUOTED_CHARACTERS - 1] + "…"
+
+
 def quoted(value: str) -> str:
     """The value in double quotes, on one line, shortened."""
-    if len(value) > MAX_QUOTED_CHARACTERS:
-        value = value[: MAX_QUOTED_CHARACTERS - 1] + "…"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(shortened(value), ensure_ascii=False)
 
 
 def capped(value: str) -> str:
