@@ -1,0 +1,341 @@
+"""Pipeline documents: what is accepted, and every violation with its pointer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingestor.pipelines.document import MAX_FIELDS, Pipeline, PipelineError, parse_pipeline
+from ingestor.pipelines.errors import pointer
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """A legal document with these top-level keys replaced; None removes one."""
+    base: dict[str, Any] = {
+        "name": "customers",
+        "schema": {"fields": [{"name": "id", "type": "integer"}, {"name": "name", "type": "string"}]},
+        "sink": {"table": "customers"},
+    }
+    return {key: value for key, value in {**base, **changes}.items() if value is not None}
+
+
+def with_field(**field: Any) -> dict[str, Any]:
+    """A document with one field."""
+    return document(schema={"fields": [{"name": "f", "type": "string", **field}]})
+
+
+def parse(value: Any) -> Pipeline:
+    return parse_pipeline(json.dumps(value))
+
+
+def violations(value: Any) -> dict[str, str]:
+    text = value if isinstance(value, str) else json.dumps(value)
+    with pytest.raises(PipelineError) as caught:
+        parse_pipeline(text)
+    found = {violation.pointer: violation.message for violation in caught.value.violations}
+    assert len(found) == len(caught.value.violations)
+    assert all(message in str(caught.value) for message in found.values())
+    return found
+
+
+def test_defaults() -> None:
+    pipeline = parse(document())
+    assert pipeline.target() == ("public", "customers")
+    assert pipeline.missing_values == {""}
+    assert pipeline.primary_key == ()
+    field = pipeline.fields[0]
+    assert (field.name, field.type, field.minimum, field.enum) == ("id", "integer", None, None)
+    assert field.trues == ("true", "True", "TRUE", "1")
+    assert field.falses == ("false", "False", "FALSE", "0")
+
+
+def test_everything() -> None:
+    fields = [
+        {"name": "n", "type": "number", "constraints": {"minimum": 0.1, "maximum": "1e3", "enum": [1, 2.50]}},
+        {"name": "d", "type": "date", "format": "%d.%m.%Y", "constraints": {"minimum": "31.12.2024"}},
+        {"name": "t", "type": "datetime", "constraints": {"maximum": "2024-01-01T00:00:00+01:00"}},
+        {"name": "b", "type": "boolean", "trueValues": ["ja"], "falseValues": ["nein"],
+         "constraints": {"enum": ["nein", True]},
+         "title": "T", "description": "D", "example": 1, "rdfType": "r"},
+    ]  # fmt: skip
+    schema = {
+        "fields": fields,
+        "primaryKey": ["n", "d"],
+        "missingValues": ["-"],
+        "$schema": "s",
+        "x-own": [1],
+    }
+    pipeline = parse(
+        document(schema=schema, mapping={"n": "N°"}, sink={"table": "a b.C", "mode": "append"}, title="T")
+    )
+    number, day, moment, flag = pipeline.fields
+    assert (number.minimum, number.maximum, number.enum) == (
+        Decimal("0.1"),
+        Decimal(1000),
+        (Decimal(1), Decimal("2.5")),
+    )
+    assert day.minimum == date(2024, 12, 31)
+    assert moment.maximum == datetime(2023, 12, 31, 23, tzinfo=UTC)
+    assert flag.enum == (False, True)
+    assert pipeline.primary_key == ("n", "d")
+    assert pipeline.target() == ("a b", "C")
+    assert [pipeline.source(field) for field in pipeline.fields] == ["N°", "d", "t", "b"]
+
+
+def test_check_header() -> None:
+    pipeline = parse(document(mapping={"id": "No."}))
+    assert pipeline.check_header(["x", "name", "No."]) == []
+    assert pipeline.check_header(["id", "Name"]) == ["No.", "name"]
+    assert pipeline.check_header(["No.", "name", "No."]) == ["No. (occurs 2 times)"]
+
+
+def test_canonical_json_is_the_same_for_the_same_document() -> None:
+    one = parse_pipeline(
+        '{"name": "p", "schema": {"fields": [{"name": "f", "type": "number", "constraints": '
+        '{"minimum": 1.50}}]}, "sink": {"table": "\\u00e9"}}'
+    )
+    two = parse_pipeline(
+        '{ "sink":{"table":"é"}, "schema":{"fields":[{"constraints":{"minimum":1.50}, '
+        '"type":"number","name":"f"}]},"name":"p"}'
+    )
+    assert one.canonical_json() == two.canonical_json()
+    assert parse_pipeline(one.canonical_json()).canonical_json() == one.canonical_json()
+    assert one.canonical_json() == (
+        '{"name":"p","schema":{"fields":[{"constraints":{"minimum":1.50},"name":"f","type":"number"}]},'
+        '"sink":{"table":"é"}}'
+    )
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text("ab/~\u00e9", max_size=3), inner, max_size=3)
+        ),
+        max_leaves=10,
+    )
+)
+def test_own_keys_may_hold_anything_and_count(own: Any) -> None:
+    text = parse({**document(), "x-own": own}).canonical_json()
+    assert json.loads(text) == {**document(), "x-own": own}
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_pipeline_or_a_pipeline_error(text: str) -> None:
+    for candidate in (text, json.dumps({**document(), "title": text}), json.dumps({text: text})):
+        try:
+            parse_pipeline(candidate).canonical_json().encode()
+        except PipelineError as error:
+            assert error.violations
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
+        ("[]", "must be an object"),
+        ('{"a": 1, "a": 2}', 'the key "a" occurs twice in one object'),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ("[" * 100_000, "is nested deeper than 50 levels"),
+        ('{"a": ' + "1" * 2000 + "}", "a number has more than 1000 characters"),
+        (" " * (4 * 1024 * 1024 + 1), "the document is longer than 4194304 characters"),
+    ],
+)
+def test_no_document(text: str, message: str) -> None:
+    assert violations(text) == {"": message}
+
+
+def test_text_that_postgresql_cannot_hold() -> None:
+    assert violations('{"name": "\\u0000", "title": "\\ud800"}') == {
+        "/name": "holds the character U+0000, which PostgreSQL cannot store",
+        "/title": "holds half of a surrogate pair, which is no Unicode text",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            {},
+            {
+                "/name": '"name" is required',
+                "/schema": '"schema" is required',
+                "/sink": '"sink" is required',
+            },
+        ),
+        (
+            document(name="Customers"),
+            {"/name": 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'},
+        ),
+        (
+            document(name="a\n"),
+            {"/name": 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'},
+        ),
+        (document(nmae="x"), {"/nmae": 'unknown key "nmae"'}),
+        (document(policy={}), {"/policy": '"policy" is not supported in this version'}),
+        (document(schema={"fields": []}), {"/schema/fields": "must have at least 1 item"}),
+        (document(schema=[]), {"/schema": "must be an object"}),
+        (document(mapping={"a/b~": "x"}), {"/mapping/a~1b~0": 'no field is named "a/b~"'}),
+        (document(mapping={"id": 1}), {"/mapping/id": "must be a string"}),
+        (document(sink={"table": "t", "mode": "upsert"}), {"/sink/mode": "must be 'append'"}),
+        (
+            document(sink={"table": ""}),
+            {"/sink/table": "must be 1 to 63 bytes long, to be a name in PostgreSQL"},
+        ),
+        (
+            document(sink={"table": "a."}),
+            {"/sink/table": "must be 1 to 63 bytes long, to be a name in PostgreSQL"},
+        ),
+        (document(sink={"table": "a.b.c"}), {"/sink/table": 'must be "table" or "schema.table"'}),
+        (
+            document(sink={"table": "processor.pipelines"}),
+            {"/sink/table": "the schema belongs to the suite or to PostgreSQL"},
+        ),
+        (
+            document(sink={"table": "pg_catalog.x"}),
+            {"/sink/table": "the schema belongs to the suite or to PostgreSQL"},
+        ),
+        (
+            with_field(name="é" * 32),
+            {"/schema/fields/0/name": "must be 1 to 63 bytes long, to be a name in PostgreSQL"},
+        ),
+        (
+            with_field(name="ctid"),
+            {"/schema/fields/0/name": "is a name that the suite or PostgreSQL uses itself"},
+        ),
+        (
+            with_field(name="_ingestor_x"),
+            {"/schema/fields/0/name": "is a name that the suite or PostgreSQL uses itself"},
+        ),
+        (
+            with_field(type="text"),
+            {
+                "/schema/fields/0/type": "must be 'string', 'integer', 'number', 'boolean', "
+                "'date' or 'datetime'"
+            },
+        ),
+        (
+            with_field(format="email"),
+            {"/schema/fields/0/format": 'only "default" is supported for the type string'},
+        ),
+        (
+            with_field(type="date", format="%d.%m.%y"),
+            {"/schema/fields/0/format": '"%y" is not supported in a date format; supported are %Y %m %d'},
+        ),
+        (
+            with_field(type="datetime", format="%Y-%m-%d"),
+            {"/schema/fields/0/format": "%H is missing in the datetime format"},
+        ),
+        (
+            with_field(type="datetime", format="%Y-%m-%d %H%S"),
+            {"/schema/fields/0/format": "%S needs %M"},
+        ),
+        (with_field(type="date", format="%Y%Y%m%d"), {"/schema/fields/0/format": '"%Y" occurs twice'}),
+        (
+            with_field(type="date", format="%Y年%m%d"),
+            {"/schema/fields/0/format": "a format holds printable ASCII characters only"},
+        ),
+        (with_field(trueValues=["x"]), {"/schema/fields/0/trueValues": "does not apply to the type string"}),
+        (
+            with_field(type="boolean", trueValues=["x", "0"]),
+            {"/schema/fields/0/trueValues": '"0" is also among the falseValues'},
+        ),
+        (
+            with_field(constraints={"unique": True}),
+            {"/schema/fields/0/constraints/unique": '"unique" is not supported in this version'},
+        ),
+        (
+            with_field(constraints={"minimum": 1}),
+            {"/schema/fields/0/constraints/minimum": "does not apply to the type string"},
+        ),
+        (
+            with_field(type="integer", constraints={"pattern": "x", "minLength": 1}),
+            {
+                "/schema/fields/0/constraints/pattern": "does not apply to the type integer",
+                "/schema/fields/0/constraints/minLength": "does not apply to the type integer",
+            },
+        ),
+        (
+            with_field(constraints={"minLength": 3, "maxLength": 2}),
+            {"/schema/fields/0/constraints/minLength": "is more than maxLength"},
+        ),
+        (
+            with_field(constraints={"minLength": "3", "required": 1, "enum": []}),
+            {
+                "/schema/fields/0/constraints/required": "must be a boolean",
+                "/schema/fields/0/constraints/enum": "must have at least 1 item",
+                "/schema/fields/0/constraints/minLength": "must be an integer",
+            },
+        ),
+        (
+            with_field(type="integer", constraints={"minimum": 2, "maximum": 1}),
+            {"/schema/fields/0/constraints/minimum": "is more than maximum"},
+        ),
+        (
+            with_field(
+                type="integer", constraints={"minimum": 1.5, "maximum": True, "enum": [1, 2**63, "x"]}
+            ),
+            {
+                "/schema/fields/0/constraints/minimum": "1.5 is not a value of the type integer",
+                "/schema/fields/0/constraints/maximum": "true is not a value of the type integer",
+                "/schema/fields/0/constraints/enum/1": "9223372036854775808 is outside the range of "
+                "an integer, -9223372036854775808 to 9223372036854775807",
+                "/schema/fields/0/constraints/enum/2": '"x" is not an integer',
+            },
+        ),
+        (
+            with_field(type="date", constraints={"minimum": "2023-02-29", "maximum": 2024}),
+            {
+                "/schema/fields/0/constraints/minimum": '"2023-02-29" is not a day of the calendar',
+                "/schema/fields/0/constraints/maximum": "2024 is not a value of the type date",
+            },
+        ),
+        (
+            with_field(type="number", constraints={"maximum": None}),
+            {"/schema/fields/0/constraints/maximum": "must not be null"},
+        ),
+    ],
+)
+def test_violations(value: Any, expected: dict[str, str]) -> None:
+    assert violations(value) == expected
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    fields = [
+        {"name": "a", "tpe": "integer"},
+        {"name": "a", "type": "integer", "constraints": {"minimum": "x"}},
+        7,
+    ]
+    value = document(schema={"fields": fields, "primaryKey": ["a", "b", "a"]}, mapping={"c": "C"}, sink={})
+    assert violations(value) == {
+        "/schema/fields/0/type": '"type" is required',
+        "/schema/fields/0/tpe": 'unknown key "tpe"',
+        "/schema/fields/2": "must be an object",
+        "/sink/table": '"table" is required',
+        "/schema/fields/1/name": 'a second field named "a"',
+        "/schema/fields/1/constraints/minimum": '"x" is not an integer',
+        "/schema/primaryKey/1": 'no field is named "b"',
+        "/schema/primaryKey/2": '"a" is named twice',
+        "/mapping/c": 'no field is named "c"',
+    }
+
+
+def test_too_many_fields() -> None:
+    fields = [{"name": f"f{number}", "type": "string"} for number in range(MAX_FIELDS + 1)]
+    assert list(violations(document(schema={"fields": fields}))) == ["/schema/fields"]
+    assert len(parse(document(schema={"fields": fields[:-1]})).fields) == MAX_FIELDS
+
+
+def test_pointer() -> None:
+    assert pointer(()) == ""
+    assert pointer(("a/b", 0, "~")) == "/a~1b/0/~0"
