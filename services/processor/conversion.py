@@ -27,6 +27,8 @@ _UTC = pa.timestamp("us", "UTC")
 _PLAINLY_SHORT = 6000
 # One day inside the years 0001 to 9999: no offset leads out of the range from there.
 _FIRST_SAFE_DAY, _LAST_SAFE_DAY = -719161, 2932895
+# Days of each month of a year that is no leap year, by its number.
+_MONTH_LENGTHS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,9 @@ def _numbers(text: TextColumn) -> Converted:
     ):
         return Converted(text.array, values, None)
     bad = ~_fully(text.array, NUMBER_PATTERN)
-    plain = _fully(text.array, r"[^eE]*(?:[eE][+-]?0*[0-9]{1,4})?") & (text.lengths <= _PLAINLY_SHORT)
+    plain = text.lengths <= _PLAINLY_SHORT
+    if ((text.data | 0x20) == ord("e")).any():
+        plain &= _fully(text.array, r"[^eE]*(?:[eE][+-]?0*[0-9]{1,4})?")
     unusual = np.flatnonzero(~bad & ~plain)
     if unusual.size:
         number = Field(name="number", type="number")
@@ -184,17 +188,20 @@ def _calendar_days(text: TextColumn, candidates: Mask) -> Mask:
     rows = np.flatnonzero(candidates)
     if not rows.size:
         return result
-    characters = text.data[text.offsets[rows, None] + np.arange(10)]
-    digits = characters[:, [0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(_DIGIT_0)
-    formed = (digits <= 9).all(axis=1) & (characters[:, [4, 7]] == _DASH).all(axis=1)
+    lengths = text.lengths
+    if rows.size == len(text) and (lengths == lengths[0]).all():
+        characters = text.data.reshape(rows.size, lengths[0]).T[:10]
+    else:
+        characters = text.data[text.offsets[rows] + np.arange(10)[:, None]]
+    digits = characters[[0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(_DIGIT_0)
+    formed = (digits <= 9).all(axis=0) & (characters[4] == _DASH) & (characters[7] == _DASH)
     number = digits.astype(np.int32)
-    year = number[:, :4] @ np.array([1000, 100, 10, 1], np.int32)
-    month = number[:, 4] * 10 + number[:, 5]
-    day = number[:, 6] * 10 + number[:, 7]
+    year = number[0] * 1000 + number[1] * 100 + number[2] * 10 + number[3]
+    month = number[4] * 10 + number[5]
+    day = number[6] * 10 + number[7]
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     formed &= (year >= 1) & (month >= 1) & (month <= 12)
-    lengths = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int32)
-    last = lengths[np.where(formed, month, 0)] + (leap & (month == 2))
+    last = _MONTH_LENGTHS[np.where(formed, month, 0)] + (leap & (month == 2))
     result[rows] = formed & (day >= 1) & (day <= last)
     return result
 

@@ -14,6 +14,8 @@ MAX_VALUE_CHARACTERS = 1024
 # Longest quotation inside a message.
 MAX_QUOTED_CHARACTERS = 100
 
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -47,7 +49,7 @@ def shortened(text: str) -> str:
 
 def quoted(value: str) -> str:
     """The value in double quotes, on one line, shortened."""
-    return json.dumps(shortened(value), ensure_ascii=False)
+    return _as_json(shortened(value))
 
 
 def capped(value: str) -> str:
