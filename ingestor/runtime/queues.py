@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,6 +16,16 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 1_048_576  # SQS's limit, counting the body and the attributes
 _DAYS = 24 * 3600
+
+
+class QueueNames(BaseSettings):
+    """What the suite's queues are called; read from INGESTOR_ROWS_QUEUE and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+
+    rows_queue: str = Field("ingestor-rows", description="Queue of batches of rows.")
+    rows_dead_letter_queue: str = Field("ingestor-rows-dead", description="Its dead-letter queue.")
+    events_queue: str = Field("ingestor-events", description="Queue of events (CloudEvents).")
 
 
 async def ensure_queues(

@@ -1,0 +1,177 @@
+"""`ingestor up`, `down` and `env`: the suite on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+DATA = click.option(
+    "--data",
+    envvar="INGESTOR_DATA",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".ingestor"),
+    show_default=True,
+    help="Folder of the suite's data. [env: INGESTOR_DATA]",
+)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(1)
+
+
+@click.command()
+@DATA
+@click.option(
+    "--gateway-port",
+    envvar="INGESTOR_GATEWAY_PORT",
+    type=click.IntRange(1, 65535),
+    default=8080,
+    show_default=True,
+    help="Port of the gateway. [env: INGESTOR_GATEWAY_PORT]",
+)
+@click.option("--processors", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--detach", is_flag=True, help="Return when the suite is up.")
+@click.option("--json", "as_json", is_flag=True, help="Print what `env --json` prints.")
+@click.option("--least-free-mib", type=int, default=1024, show_default=True, help="Refuse a fuller disk.")
+def up(
+    data: Path, gateway_port: int, processors: int, detach: bool, as_json: bool, least_free_mib: int
+) -> None:
+    """Start the whole suite on this machine: PostgreSQL, SQS, the four services and the gateway.
+
+    With INGESTOR_DATABASE_URL that PostgreSQL is used, with INGESTOR_AWS_ENDPOINT_URL that SQS, with
+    INGESTOR_AWS=1 AWS itself.
+    """
+    if detach:
+        _detach(data, gateway_port, processors, least_free_mib)
+        _print_up(data, as_json)
+        return
+    from ingestor.local.errors import SuiteError
+    from ingestor.local.suite import Options, run
+
+    options = Options(
+        data=data,
+        gateway_port=gateway_port,
+        processors=processors,
+        least_free_bytes=least_free_mib * 2**20,
+        database_url=os.environ.get("INGESTOR_DATABASE_URL"),
+        aws_endpoint_url=os.environ.get("INGESTOR_AWS_ENDPOINT_URL"),
+        aws=os.environ.get("INGESTOR_AWS") == "1",
+    )
+    try:
+        run(options, lambda line: click.echo(line, err=True), lambda: _print_up(data, as_json))
+    except SuiteError as error:
+        _fail(str(error))
+
+
+def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int) -> None:
+    """Start `up` as a process of its own and wait until it is up or has said why not."""
+    from ingestor.local.folder import Folder
+
+    folder = Folder(data)
+    try:
+        folder.logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
+    log = folder.logs / "suite.log"
+    before = folder.state()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "ingestor.cli.main", "up", "--data", str(data),
+                "--gateway-port", str(gateway_port), "--processors", str(processors),
+                "--least-free-mib", str(least_free_mib),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+    shown = 0
+    while (folder.state() or before) == before:
+        shown = _show_new_lines(log, shown)
+        if process.poll() is not None:
+            _show_new_lines(log, shown)
+            sys.exit(1)
+        time.sleep(0.1)
+    _show_new_lines(log, shown, last=False)
+
+
+def _show_new_lines(log: Path, shown: int, *, last: bool = True) -> int:
+    """Echo what `up` has said since; the address block is printed by this process itself."""
+    lines = log.read_text("utf-8", "replace").splitlines()
+    for line in lines[shown:]:
+        if last or line.startswith("starting"):
+            click.echo(line, err=True)
+    return len(lines)
+
+
+def _print_up(data: Path, as_json: bool) -> None:
+    state = _state(data)
+    if as_json:
+        click.echo(json.dumps(state, indent=2))
+        return
+    click.echo(f"up: gateway http://{state['gateway']}, data {state['data']}, logs {state['logs']}")
+
+
+def _state(data: Path) -> dict[str, Any]:
+    from ingestor.local.folder import Folder
+
+    state = Folder(data).state()
+    if state is None:
+        _fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
+    assert state is not None
+    return state
+
+
+@click.command()
+@DATA
+@click.option("--json", "as_json", is_flag=True)
+def down(data: Path, as_json: bool) -> None:
+    """Stop the suite; its data stays. Nothing to stop is no error."""
+    import psutil
+
+    from ingestor.local.folder import Folder
+
+    state = Folder(data).state()
+    if state is not None:
+        process = psutil.Process(state["pid"])
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        except psutil.TimeoutExpired:
+            _fail(f"the suite (process {state['pid']}) did not stop within 60 s")
+    if as_json:
+        click.echo(json.dumps({"stopped": state is not None}))
+    else:
+        click.echo("stopped" if state is not None else f"no suite was running in {data.absolute()}", err=True)
+
+
+@click.command()
+@DATA
+@click.option("--json", "as_json", is_flag=True)
+def env(data: Path, as_json: bool) -> None:
+    """Print the addresses, DSN and endpoints of the running suite: `eval "$(ingestor env)"`."""
+    state = _state(data)
+    if as_json:
+        click.echo(json.dumps(state, indent=2))
+        return
+    variables = {
+        "INGESTOR_ADDRESS": state["gateway"],
+        "INGESTOR_DATABASE_URL": state["database_url"],
+        "INGESTOR_AWS_ENDPOINT_URL": state["aws_endpoint_url"],
+        **{f"INGESTOR_{name.upper().replace('-', '_')}_ADDRESS": found["address"]
+           for name, found in state["services"].items()},
+    }  # fmt: skip
+    for name, value in variables.items():
+        if value:
+            click.echo(f"export {name}={shlex.quote(value)}")

@@ -1,0 +1,89 @@
+"""Child processes that never outlive their parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ingestor.local.errors import SuiteError
+
+_PR_SET_PDEATHSIG = 1
+_LOG_LIMIT = 10 * 1024 * 1024
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+    death_signal: signal.Signals = signal.SIGTERM,
+) -> subprocess.Popen[bytes]:
+    """Start a process whose output is appended to `log` and which gets `death_signal` when the
+    thread that called this dies, even by SIGKILL (Linux). It has a session of its own, so Ctrl-C at
+    the terminal reaches the parent alone.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(log.with_suffix(log.suffix + ".1"))
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    parent = os.getpid()
+
+    def die_with_parent() -> None:
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
+            if os.getppid() != parent:  # it died before prctl
+                os._exit(1)
+
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [str(word) for word in command],
+            env=dict(env) if env is not None else None,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
+            preexec_fn=die_with_parent,
+        )
+
+
+def wait_ready(
+    process: subprocess.Popen[bytes], ready: Callable[[], bool], *, what: str, log: Path, seconds: float = 60
+) -> None:
+    """Look again and again until `ready()`; raises SuiteError when the process ends or time is up."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if process.poll() is not None:
+            raise SuiteError(f"{what} ended with status {process.returncode}: {last_line(log)} (see {log})")
+        if time.monotonic() > deadline:
+            raise SuiteError(f"{what} was not ready within {seconds:.0f} s (see {log})")
+        time.sleep(0.05)
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything."""
+    lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "it wrote no log")
+
+
+def stop(
+    process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM, seconds: float = 30
+) -> None:
+    """Ask a process to end and wait for it; kill it when it is late."""
+    if process.poll() is not None:
+        return
+    process.send_signal(number)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

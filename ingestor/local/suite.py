@@ -1,0 +1,269 @@
+"""Starts the whole suite on this machine, keeps it running, stops it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingestor.local.children import last_line
+from ingestor.local.envoy import Envoy
+from ingestor.local.errors import SuiteError
+from ingestor.local.folder import Folder
+from ingestor.local.ministack import MiniStack
+from ingestor.local.ports import LOOPBACK, free_port, is_free
+from ingestor.local.postgres import EmbeddedPostgres
+from ingestor.local.services import SERVICES, Endpoints, ServiceProcess
+from ingestor.runtime.errors import TransientError
+from ingestor.runtime.provision import NotAllowedError, provision
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `ingestor up` was asked for."""
+
+    data: Path
+    gateway_port: int
+    processors: int = 1
+    least_free_bytes: int = 2**30
+    database_url: str | None = None  # an external PostgreSQL
+    aws_endpoint_url: str | None = None  # an external SQS
+    aws: bool = False  # AWS itself
+
+
+@dataclass(frozen=True)
+class RunningSuite:
+    """A suite that answers."""
+
+    envoy: Envoy
+    services: list[ServiceProcess]
+    save: Callable[[], None]  # writes the state file again, after a restart
+
+
+@contextmanager
+def running(options: Options, say: Say) -> Iterator[RunningSuite]:
+    """Start everything; leaving the context stops it in reverse order.
+
+    Raises SuiteError with what is wrong; whatever was started is stopped then.
+    """
+    folder = Folder(options.data)
+    folder.prepare(options.least_free_bytes)
+    with folder.lock(), ExitStack() as stack:
+        if not is_free(options.gateway_port):
+            raise SuiteError(
+                f"port {options.gateway_port} is in use; choose another for the gateway with --gateway-port"
+            )
+        ports = folder.ports()
+        admin_dsn = options.database_url
+        if admin_dsn is None:
+            say("starting PostgreSQL")
+            postgres = EmbeddedPostgres(folder.path / "postgres", ports.get("postgres"))
+            stack.callback(postgres.stop)
+            postgres.start()
+            ports["postgres"] = postgres.port
+            admin_dsn = postgres.dsn
+        endpoint = options.aws_endpoint_url
+        if endpoint is None and not options.aws:
+            say("starting MiniStack (SQS)")
+            ministack = MiniStack(folder.path / "ministack", ports.get("ministack"))
+            stack.callback(ministack.stop)
+            ministack.start()
+            ports["ministack"] = ministack.port
+            endpoint = ministack.endpoint
+        if endpoint is not None:  # an emulator takes any credentials, but wants some
+            os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
+            os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
+        databases = _provision(admin_dsn, folder, external=options.database_url is not None)
+        _make_queues(endpoint)
+        services = _start_services(options, folder, ports, databases, endpoint, stack, say)
+        addresses = services[0].endpoints.addresses
+        say("starting Envoy")
+        envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses)
+        stack.callback(envoy.stop)
+        envoy.start()
+        folder.save_ports(ports)
+
+        def save() -> None:
+            folder.save_state(_state(options, folder, admin_dsn, endpoint, envoy, services))
+
+        stack.callback(folder.forget_state)
+        save()
+        yield RunningSuite(envoy, services, save)
+
+
+def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
+    """A DSN per service. A role that may not create roles serves all of them itself."""
+    passwords = {service: folder.password(service) for service in SERVICES}
+    try:
+        return asyncio.run(provision(admin_dsn, passwords))
+    except NotAllowedError:
+        return dict.fromkeys(SERVICES, admin_dsn)
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        where = "INGESTOR_DATABASE_URL: " if external else ""
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SuiteError(f"{where}PostgreSQL cannot be used: {reason}") from error
+
+
+def _make_queues(endpoint: str | None) -> None:
+    from ingestor.runtime.aws import aws_errors, open_sqs
+    from ingestor.runtime.queues import QueueNames, ensure_queues
+    from ingestor.runtime.settings import QueueSettings
+
+    async def make() -> None:
+        settings = QueueSettings() if endpoint is None else QueueSettings(aws_endpoint_url=endpoint)
+        async with open_sqs(settings) as client, aws_errors("SQS"):
+            names = QueueNames()
+            await ensure_queues(
+                client, rows=names.rows_queue, dead_letter=names.rows_dead_letter_queue,
+                events=names.events_queue,
+            )  # fmt: skip
+
+    try:
+        asyncio.run(make())
+    except (TransientError, ClientError, BotoCoreError) as error:
+        raise SuiteError(f"SQS at {endpoint or 'AWS'} cannot be used: {error}") from error
+
+
+def _start_services(
+    options: Options,
+    folder: Folder,
+    ports: dict[str, int],
+    databases: Mapping[str, str],
+    endpoint: str | None,
+    stack: ExitStack,
+    say: Say,
+) -> list[ServiceProcess]:
+    instances = [(service, service) for service in SERVICES]
+    instances += [("processor", f"processor-{number}") for number in range(2, options.processors + 1)]
+    for _, instance in instances:
+        for name in (instance, f"{instance}-metrics"):
+            ports[name] = free_port(ports.get(name))
+    endpoints = Endpoints(
+        databases=databases,
+        aws_endpoint_url=endpoint,
+        addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
+        metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for _, instance in instances},
+        files=folder.files,
+    )
+    services = [
+        ServiceProcess(service, instance, endpoints, folder.logs / f"{instance}.log")
+        for service, instance in instances
+    ]
+    say("starting the services")
+    for service in services:
+        stack.callback(service.stop)
+        service.start()
+    for service in services:
+        service.wait()
+    return services
+
+
+def _state(
+    options: Options,
+    folder: Folder,
+    dsn: str,
+    endpoint: str | None,
+    envoy: Envoy,
+    services: list[ServiceProcess],
+) -> dict[str, Any]:
+    """What `ingestor env` tells."""
+    return {
+        "pid": os.getpid(),
+        "pid_started": psutil.Process().create_time(),
+        "data": str(folder.path),
+        "gateway": f"{LOOPBACK}:{options.gateway_port}",
+        "envoy_admin": envoy.admin,
+        "database_url": dsn,
+        "aws_endpoint_url": endpoint,
+        "logs": str(folder.logs),
+        "services": {
+            service.instance: {
+                "pid": service.process.pid if service.process else None,
+                "address": service.endpoints.addresses[service.service],
+                "metrics": f"http://{service.endpoints.metrics[service.instance]}/metrics",
+                "restarts": service.restarts,
+            }
+            for service in services
+        },
+    }
+
+
+@dataclass
+class Backoff:
+    """How long to wait before a process that ended is started again: 0.2 s, doubled up to 10 s;
+    a process that ran for a minute starts afresh."""
+
+    seconds: float = 0.2
+    started: float = 0.0
+
+    def next(self, now: float) -> float:
+        """The wait before the start that follows an end at `now`."""
+        if now - self.started > 60:
+            self.seconds = 0.2
+        wait, self.seconds = self.seconds, min(self.seconds * 2, 10.0)
+        self.started = now + wait
+        return wait
+
+
+def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> None:
+    """Start again whatever ends by itself, until `stopping()`; raises SuiteError when Envoy ends."""
+    backoffs = {service.instance: Backoff() for service in suite.services}
+    due: dict[str, float] = {}
+    while not stopping():
+        now = time.monotonic()
+        for service in suite.services:
+            process = service.process
+            if process is None or process.poll() is None:
+                continue
+            if service.instance not in due:
+                due[service.instance] = now + backoffs[service.instance].next(now)
+                reason = last_line(service.log)
+                say(f"{service.instance} ended with status {process.returncode}, starting again: {reason}")
+            elif now >= due[service.instance]:
+                del due[service.instance]
+                service.start()
+                service.restarts += 1
+                suite.save()
+        envoy = suite.envoy.process
+        if envoy is not None and envoy.poll() is not None:
+            raise SuiteError(f"Envoy ended with status {envoy.returncode} (see its log)")
+        time.sleep(0.1)
+
+
+def run(options: Options, say: Say, announce: Callable[[], None]) -> None:
+    """Run the suite until SIGINT or SIGTERM; a second signal ends it at once.
+
+    Raises SuiteError when it cannot start or cannot go on.
+    """
+    signals = 0
+
+    def on_signal(number: int, frame: object) -> None:
+        nonlocal signals
+        signals += 1
+        if signals == 1 and not started:
+            raise SuiteError("stopped before it was up")
+        if signals > 1:
+            os._exit(1)  # children follow their parent
+
+    started = False
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    with running(options, say) as suite:
+        started = True
+        announce()
+        supervise(suite, lambda: signals > 0, say)
+        say("stopping")
+    sys.stdout.flush()
