@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import uvloop
+
 from ingestor.local.ministack import MiniStack
 from ingestor.local.postgres import EmbeddedPostgres
 
@@ -67,9 +69,6 @@ def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.stop()
 
 
-@pytest.fixture
-def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that production uses."""
-    import uvloop
-
-    return uvloop.EventLoopPolicy()
+    return {"uvloop": uvloop.new_event_loop}
