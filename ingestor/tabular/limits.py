@@ -1,0 +1,24 @@
+"""Caps on what one file may make the suite hold in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps on records and columns; ValueError when one is less than 1."""
+
+    max_record_bytes: int = 16 * 1024 * 1024
+    """Longest record in bytes, without its line end."""
+    max_header_bytes: int = 1024 * 1024
+    """The header must end within so many bytes of the file's start."""
+    max_columns: int = 1600 - 8
+    """PostgreSQL's limit of columns per table, less those that the suite adds."""
+
+    def __post_init__(self) -> None:
+        if min(self.max_record_bytes, self.max_header_bytes, self.max_columns) < 1:
+            raise ValueError("every limit is at least 1")
+
+
+DEFAULT_LIMITS = Limits()
