@@ -8,7 +8,7 @@ import numpy as np
 
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.scan import Int64Array, scan_records
-from ingestor.tabular.syntax import CR, LF, Dialect
+from ingestor.tabular.syntax import CR, LF, Dialect, line_end_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,8 @@ class RecordDelimiter:
         self._lines: list[Int64Array] = []
         self._scan_bytes = scan_bytes
         self._next_scan = scan_bytes
+        # Of the bytes behind those, how many are known to hold no whole record.
+        self._undecided = 0
         self._long_line: _LongLine | None = None
         self._finished = False
 
@@ -143,7 +145,13 @@ class RecordDelimiter:
 
     def _scan(self, *, final: bool) -> None:
         with memoryview(self._buffer) as view, view[self._scanned :] as unscanned:
-            scan = scan_records(unscanned, self._dialect, final=final, limits=self._limits)
+            scan = scan_records(
+                unscanned,
+                self._dialect,
+                final=final,
+                limits=self._limits,
+                undecided_bytes=self._undecided,
+            )
         if scan.count:
             self._ends.append(scan.ends + self._scanned)
             self._lines.append(scan.lines + self._scanned_line)
@@ -151,8 +159,8 @@ class RecordDelimiter:
             self._scanned_line += scan.line_count
         # An incomplete record is looked at again when twice as much of it is there, or as much as
         # decides over it in any case.
-        tail = len(self._buffer) - self._scanned
-        self._next_scan = max(self._scan_bytes, min(2 * tail, self._limits.max_record_bytes + 2))
+        self._undecided = len(self._buffer) - self._scanned
+        self._next_scan = max(self._scan_bytes, min(2 * self._undecided, self._limits.max_record_bytes + 2))
 
     def _cut(self, *, final: bool) -> list[Slice]:
         """Slices off the buffer; unless `final`, only those that no further record could extend."""
@@ -192,7 +200,7 @@ class RecordDelimiter:
         max_bytes = self._limits.max_record_bytes
         if end - start <= max_bytes:
             return end - start
-        content = end - start - _line_end_size(self._buffer[max(start, end - 2) : end])
+        content = end - start - line_end_size(self._buffer[max(start, end - 2) : end])
         return max_bytes + 1 if content > max_bytes else end - start
 
     def _begin_long_line(self) -> list[Slice]:
@@ -206,6 +214,7 @@ class RecordDelimiter:
         used = line.take(memoryview(self._buffer)[max_bytes + 1 :])
         assert max_bytes + 1 + used == len(self._buffer), "the scan would have found the line's end"
         self._buffer.clear()
+        self._undecided = 0
         self._long_line = line
         return slices
 
@@ -250,13 +259,6 @@ class _LongLine:
                     used += piece[used] == LF
         self.size += used
         return used
-
-
-def _line_end_size(last: bytes | bytearray) -> int:
-    """Length of the line end that the bytes end with: 0, 1 or 2."""
-    if last.endswith(b"\r\n"):
-        return 2
-    return 1 if last.endswith((b"\n", b"\r")) else 0
 
 
 def split(piece: Slice, dialect: Dialect, limits: Limits = DEFAULT_LIMITS) -> tuple[Slice, Slice]:

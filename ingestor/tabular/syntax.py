@@ -36,3 +36,10 @@ class BrokenKind(IntEnum):
     """A quoted cell is open at the line's end and is never properly closed within the record limit."""
     TOO_LONG = 3
     """The line is longer than the record limit."""
+
+
+def line_end_size(record: bytes | bytearray) -> int:
+    """Length of the line end that a record ends with: 0, 1 or 2 bytes."""
+    if record.endswith(b"\r\n"):
+        return 2
+    return 1 if record.endswith((b"\n", b"\r")) else 0
