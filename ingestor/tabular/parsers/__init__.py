@@ -1,0 +1,1 @@
+"""Turn slices into columns of text; one file per format."""

@@ -1,0 +1,284 @@
+"""Reads slices of delimited text into columns: pyarrow splits what the scan found whole.
+
+The scan decides which bytes are a record; records that are broken, blank or no text are cut out by
+their offsets before pyarrow sees the rest. pyarrow's own count is compared with the scan's, and
+where they differ the exact reader takes the slice: a row is never shifted into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import IO, Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from ingestor.tabular.exact import read_exact
+from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
+from ingestor.tabular.scan import Int64Array, RecordScan, scan_records
+from ingestor.tabular.syntax import BrokenKind, Dialect, line_end_size
+from ingestor.tabular.text_table import RejectedRecord, TextTable
+
+MAX_TEXT_CHARACTERS = 1024
+_UTF8_BOM = b"\xef\xbb\xbf"
+
+
+def read_csv_slice(
+    data: bytes, column_count: int, dialect: Dialect, limits: Limits = DEFAULT_LIMITS
+) -> TextTable:
+    """Read whole records (`Slice.data`) of a table whose header has `column_count` cells.
+
+    A record is rejected when it breaks the quoting rule, is too long, is blank, is not UTF-8 or
+    holds NUL (PostgreSQL's text cannot), or has more or fewer cells than the header; the first of
+    these that holds is its code. Work in Python is done for rejected records only.
+
+    Raises ValueError when `column_count` is less than 1.
+    """
+    if column_count < 1:
+        raise ValueError("a table has at least one column")
+    scan = scan_records(data, dialect, final=True, limits=limits)
+    records = _Records(data, scan, dialect, limits)
+    rejected = {
+        record.index: record for record in (*records.blank(), *records.broken(), *records.undecodable())
+    }
+    kept = np.ones(scan.count, np.bool_)
+    kept[list(rejected)] = False
+    candidates = np.flatnonzero(kept)
+
+    parsed = _parse_fast(_without(data, scan, kept), column_count, len(candidates), dialect)
+    used_exact_reader = parsed is None
+    if parsed is None:
+        parsed = _parse_exactly(records, candidates, column_count)
+    wrong_width = candidates[parsed.wrong_width]
+    for index in wrong_width.tolist():
+        rejected[index] = records.wrong_width(index, column_count)
+    kept[wrong_width] = False
+    rows = np.flatnonzero(kept)
+    return TextTable(
+        columns=parsed.columns,
+        row_index=rows,
+        line_index=scan.lines[rows],
+        record_count=scan.count,
+        rejected=[rejected[index] for index in sorted(rejected)],
+        used_exact_reader=used_exact_reader,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    columns: list[pa.StringArray]
+    wrong_width: Int64Array
+    """Positions, among the records parsed, of those with another number of cells; ascending."""
+
+
+class _Records:
+    """The slice's records one by one, for those that are rejected."""
+
+    def __init__(self, data: bytes, scan: RecordScan, dialect: Dialect, limits: Limits) -> None:
+        self._data = data
+        self._scan = scan
+        self._dialect = dialect
+        self._limits = limits
+
+    def cells(self, index: int) -> tuple[bytes, ...]:
+        """Cells of a record that is neither broken nor blank."""
+        content = self._content(index)
+        if self._dialect.quote.encode() not in content:
+            return tuple(content.split(self._dialect.delimiter.encode()))
+        cells = next(read_exact(content, self._dialect, limits=self._limits)).cells
+        assert cells is not None, "the scan found the record whole"
+        return cells
+
+    def blank(self) -> Iterator[RejectedRecord]:
+        """The blank records."""
+        for index in self._scan.blank.tolist():
+            line = int(self._scan.lines[index])
+            yield RejectedRecord(index, line, "skipped", "blank-row", "The record is blank.", None, "")
+
+    def broken(self) -> Iterator[RejectedRecord]:
+        """The records that cannot be split."""
+        what = {
+            BrokenKind.QUOTE: (
+                "quote-error",
+                "A quote stands inside an unquoted cell, or text follows a closing quote.",
+            ),
+            BrokenKind.UNCLOSED: (
+                "quote-error",
+                "A quoted cell is open at the end of the line and is never properly closed.",
+            ),
+            BrokenKind.TOO_LONG: (
+                "record-too-long",
+                f"The record is longer than {self._limits.max_record_bytes} bytes.",
+            ),
+        }
+        for index, kind in zip(self._scan.broken.tolist(), self._scan.broken_kind.tolist(), strict=True):
+            yield self._failed(index, *what[BrokenKind(kind)])
+
+    def undecodable(self) -> Iterator[RejectedRecord]:
+        """The records, neither broken nor blank, that are not UTF-8 or hold NUL."""
+        suspects: list[npt.NDArray[np.int64]] = []
+        values = np.frombuffer(self._data, np.uint8)
+        if not _is_utf8(self._data):
+            suspects.append(np.flatnonzero(values >= 0x80))
+        if b"\0" in self._data:
+            suspects.append(np.flatnonzero(values == 0))
+        if not suspects:
+            return
+        owners = np.unique(self._scan.ends.searchsorted(np.concatenate(suspects), side="right"))
+        for index in np.setdiff1d(owners, self._scan.broken).tolist():
+            if message := _undecodable(self._content(index)):
+                yield self._failed(index, "encoding-error", message)
+
+    def wrong_width(self, index: int, expected: int) -> RejectedRecord:
+        """A record whose number of cells is not the header's."""
+        cells = tuple(cell.decode() for cell in self.cells(index))
+        if len(cells) < expected:
+            return self._failed(
+                index, "missing-cell", f"The record has {len(cells)} of {expected} cells.", cells
+            )
+        return self._failed(
+            index, "extra-cell", f"The record has {len(cells)} cells, the header has {expected}.", cells
+        )
+
+    def _failed(
+        self, index: int, code: str, message: str, cells: tuple[str, ...] | None = None
+    ) -> RejectedRecord:
+        line = int(self._scan.lines[index])
+        return RejectedRecord(index, line, "failed", code, message, cells, self._text(index))
+
+    def _content(self, index: int) -> bytes:
+        record = self._data[self._scan.starts[index] : self._scan.ends[index]]
+        return record[: len(record) - line_end_size(record)]
+
+    def _text(self, index: int) -> str:
+        # A character has at most 4 bytes, so a character cut in two is behind the last one shown.
+        text = self._content(index)[: 4 * MAX_TEXT_CHARACTERS].decode(errors="backslashreplace")
+        return text.replace("\0", "\\x00")[:MAX_TEXT_CHARACTERS]
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    # Without a copy: an array of one string that is the whole slice, validated by Arrow.
+    offsets = pa.py_buffer(np.array([0, len(data)], np.int64).tobytes())
+    whole = pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(data))
+    try:
+        whole.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _undecodable(content: bytes) -> str | None:
+    """What is wrong with a record as text; None when nothing is."""
+    nul = content.find(b"\0")
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        if nul < 0 or error.start < nul:
+            return f"Byte 0x{content[error.start]:02X} at offset {error.start} of the record is not UTF-8."
+    return None if nul < 0 else f"The record holds a NUL byte at offset {nul}."
+
+
+def _without(data: bytes, scan: RecordScan, kept: npt.NDArray[np.bool_]) -> bytes:
+    """The bytes of the kept records."""
+    if kept.all():
+        return data
+    edges = np.flatnonzero(np.diff(kept, prepend=False, append=False))
+    # Each kept run of records begins at an even edge and ends before the odd one behind it.
+    starts, ends = scan.starts[edges[::2]].tolist(), scan.ends[edges[1::2] - 1].tolist()
+    view = memoryview(data)
+    return b"".join(view[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+@lru_cache(maxsize=64)
+def _convert_options(column_count: int) -> pacsv.ConvertOptions:
+    return pacsv.ConvertOptions(
+        check_utf8=False,  # done for the slice as a whole
+        column_types={name: pa.string() for name in _names(column_count)},
+        null_values=[],
+        strings_can_be_null=False,
+    )
+
+
+def _names(column_count: int) -> list[str]:
+    return [str(position) for position in range(column_count)]
+
+
+def _parse_fast(data: bytes, column_count: int, record_count: int, dialect: Dialect) -> _Parsed | None:
+    """By pyarrow; None when it does not see exactly `record_count` records."""
+    if record_count == 0:
+        return _Parsed([_text_array([])] * column_count, np.zeros(0, np.int64))
+    if data.startswith(_UTF8_BOM):
+        # pyarrow drops a BOM, but here it belongs to a cell.
+        data = _UTF8_BOM + data
+    wrong_width: list[int] = []
+
+    def skip(row: pacsv.InvalidRow) -> Literal["skip"]:
+        # Rows are numbered from 1, skipped ones included, when one thread reads.
+        wrong_width.append(-1 if row.number is None else row.number - 1)
+        return "skip"
+
+    try:
+        table = pacsv.read_csv(
+            cast(IO[bytes], pa.BufferReader(data)),  # the stubs do not know that it may be one
+            read_options=pacsv.ReadOptions(
+                use_threads=False,
+                block_size=len(data) + 1,  # one block: one chunk, and rows numbered without a gap
+                column_names=_names(column_count),
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char=dialect.quote,
+                double_quote=True,
+                escape_char=False,
+                newlines_in_values=True,
+                ignore_empty_lines=True,  # blank records are cut out already
+                invalid_row_handler=skip,
+            ),
+            convert_options=_convert_options(column_count),
+        )
+    except pa.ArrowInvalid:
+        return None
+    positions = np.array(wrong_width, np.int64)
+    if table.num_rows + len(positions) != record_count or _out_of_order(positions, record_count):
+        return None
+    return _Parsed([_one_chunk(column) for column in table.columns], positions)
+
+
+def _out_of_order(positions: Int64Array, record_count: int) -> bool:
+    """True unless the positions ascend within the records."""
+    if not positions.size:
+        return False
+    return bool(positions[0] < 0 or positions[-1] >= record_count or (np.diff(positions) <= 0).any())
+
+
+def _one_chunk(column: pa.ChunkedArray[Any]) -> pa.StringArray:
+    chunks = column.chunks
+    array = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+    assert isinstance(array, pa.StringArray) and array.null_count == 0
+    return array
+
+
+def _parse_exactly(records: _Records, candidates: Int64Array, column_count: int) -> _Parsed:
+    """By the exact reader, one record after the other."""
+    rows: list[tuple[bytes, ...]] = []
+    wrong_width: list[int] = []
+    for position, index in enumerate(candidates.tolist()):
+        cells = records.cells(index)
+        if len(cells) == column_count:
+            rows.append(cells)
+        else:
+            wrong_width.append(position)
+    columns = [_text_array([row[column] for row in rows]) for column in range(column_count)]
+    return _Parsed(columns, np.array(wrong_width, np.int64))
+
+
+def _text_array(cells: Sequence[bytes]) -> pa.StringArray:
+    array = pa.array([cell.decode() for cell in cells], pa.string())
+    assert isinstance(array, pa.StringArray)
+    return array

@@ -1,0 +1,49 @@
+"""What every parser makes of a slice: columns of text, and the records that did not get there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """A record that could not be read, or is left out on purpose."""
+
+    index: int
+    """Position in the slice, from 0."""
+    line_index: int
+    """Physical line on which it starts, from 0 at the slice's first line."""
+    state: Literal["failed", "skipped"]
+    code: str
+    """In Frictionless's words where it has one: "blank-row" (skipped), "extra-cell", "missing-cell",
+    "encoding-error"; else "quote-error" or "record-too-long"."""
+    message: str
+    """One sentence for a person."""
+    cells: tuple[str, ...] | None
+    """Its cells, all of them, if it could be split ("extra-cell", "missing-cell")."""
+    text: str
+    """The record as it stands in the file, without its line end: the first 1024 characters; bytes
+    that are not UTF-8, and NUL, as \\xNN."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A slice as text. Every record of it is either a row of the columns or in `rejected`."""
+
+    columns: list[pa.StringArray]
+    """One for each column of the header; nothing is null; all of length n."""
+    row_index: npt.NDArray[np.int64]
+    """Position in the slice of each row's record, from 0, ascending; shape [n]."""
+    line_index: npt.NDArray[np.int64]
+    """Physical line on which each row's record starts, from 0 at the slice's first line; shape [n]."""
+    record_count: int
+    """Records of the slice: n + len(rejected)."""
+    rejected: list[RejectedRecord]
+    """By `index`, ascending."""
+    used_exact_reader: bool = False
+    """True when the fast parser disagreed with the scan, and the slow one read the slice instead."""
