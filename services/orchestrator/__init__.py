@@ -1,0 +1,1 @@
+"""Cuts files into batches of rows and dispatches them."""

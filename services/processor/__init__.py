@@ -1,0 +1,1 @@
+"""Checks and loads batches of rows; keeps pipelines."""

@@ -1,0 +1,1 @@
+"""Where every process and every row stands: the ledger, reports, events."""

@@ -1,0 +1,1 @@
+"""Takes files from clients, keeps them, and hands complete ones on."""

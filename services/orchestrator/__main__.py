@@ -1,0 +1,13 @@
+"""python -m services.orchestrator"""
+
+from __future__ import annotations
+
+from ingestor.runtime.host import run
+from ingestor.runtime.metrics import new_registry
+from ingestor.runtime.settings import load_settings
+from services.orchestrator.bootstrap import bootstrap
+from services.orchestrator.settings import OrchestratorSettings
+
+if __name__ == "__main__":
+    settings = load_settings(OrchestratorSettings)
+    run("orchestrator", settings, lambda registry: bootstrap(settings, registry), new_registry())

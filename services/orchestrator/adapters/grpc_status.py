@@ -1,0 +1,126 @@
+"""The status service over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import grpc
+
+from ingestor.runtime.errors import NotFoundError, from_rpc_error
+from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from services.orchestrator.ingestions import Batch, FileInfo
+from services.orchestrator.ports import Progress
+
+_DEADLINE = 30.0
+_PAGE = 1000
+_TERMINAL = {
+    common_pb2.PROCESS_STATE_COMPLETED,
+    common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
+    common_pb2.PROCESS_STATE_FAILED,
+    common_pb2.PROCESS_STATE_CANCELLED,
+}
+
+
+class GrpcStatus:
+    """See Status."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+
+    async def _record(self, request: status_pb2.RecordDispatchRequest) -> Progress:
+        try:
+            answer = await self._stub.RecordDispatch(request, timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        return _progress(answer.state, answer.batches_processed)
+
+    async def started(self, file: FileInfo) -> Progress:
+        """See Status."""
+        info = common_pb2.ProcessInfo(
+            process_id=file.process_id, tenant=file.tenant, upload_id=file.upload_id,
+            file_name=file.file_name, size_bytes=file.size_bytes, pipeline=file.pipeline,
+            pipeline_version=file.pipeline_version,
+        )  # fmt: skip
+        return await self._record(status_pb2.RecordDispatchRequest(process_id=file.process_id, started=info))
+
+    async def header_read(self, process_id: str, columns: Sequence[str]) -> Progress:
+        """See Status."""
+        header = status_pb2.HeaderRead(columns=columns)
+        return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, header=header))
+
+    async def dispatched(self, process_id: str, batch: Batch) -> Progress:
+        """See Status."""
+        bounds = common_pb2.BatchRange(
+            batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
+            first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
+        )  # fmt: skip
+        return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, dispatched=bounds))
+
+    async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
+        """See Status."""
+        done = status_pb2.DispatchFinished(row_count=rows, batch_count=batches)
+        return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, finished=done))
+
+    async def failed(self, process_id: str, reason: str, message: str) -> Progress:
+        """See Status."""
+        failure = common_pb2.ProcessFailure(reason=reason, message=message)
+        return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, failed=failure))
+
+    async def paused(self, process_id: str) -> Progress:
+        """See Status."""
+        return await self._record(
+            status_pb2.RecordDispatchRequest(process_id=process_id, paused=status_pb2.DispatchPaused())
+        )
+
+    async def resumed(self, process_id: str) -> Progress:
+        """See Status."""
+        return await self._record(
+            status_pb2.RecordDispatchRequest(process_id=process_id, resumed=status_pb2.DispatchResumed())
+        )
+
+    async def cancelled(self, process_id: str) -> Progress:
+        """See Status."""
+        return await self._record(
+            status_pb2.RecordDispatchRequest(process_id=process_id, cancelled=status_pb2.DispatchCancelled())
+        )
+
+    async def progress(self, process_id: str) -> Progress | None:
+        """See Status."""
+        request = status_pb2.GetProcessRequest(process_id=process_id)
+        try:
+            process = (await self._stub.GetProcess(request, timeout=_DEADLINE)).process
+        except grpc.aio.AioRpcError as error:
+            known = from_rpc_error(error)
+            if isinstance(known, NotFoundError):
+                return None
+            raise known from error
+        return _progress(process.state, process.batches_processed)
+
+    async def watch(self, process_id: str) -> AsyncIterator[Progress]:
+        """See Status."""
+        call = self._stub.WatchProcess(
+            status_pb2.WatchProcessRequest(process_id=process_id, min_interval_ms=20)
+        )
+        try:
+            async for answer in call:
+                yield _progress(answer.process.state, answer.process.batches_processed)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            call.cancel()
+
+    async def queued(self, process_id: str) -> Sequence[int]:
+        """See Status."""
+        request = status_pb2.ListBatchesRequest(
+            process_id=process_id, state=status_pb2.BATCH_STATE_QUEUED, page_size=_PAGE
+        )
+        try:
+            answer = await self._stub.ListBatches(request, timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        return [batch.range.batch_number for batch in answer.batches]
+
+
+def _progress(state: common_pb2.ProcessState.ValueType, processed: int) -> Progress:
+    name = common_pb2.ProcessState.Name(state).removeprefix("PROCESS_STATE_")
+    return Progress(name, state in _TERMINAL, processed)

@@ -1,0 +1,170 @@
+"""Ingestions and batch boundaries in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from ingestor.runtime.postgres import transient_errors
+from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ports import BusyError, Flags
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+
+_ADD = """
+INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, file_key, pipeline,
+                        pipeline_version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id) DO NOTHING
+"""
+
+# Records a batch and tells what was asked of its ingestion meanwhile, in one round trip.
+_RECORD = """
+WITH recorded AS (
+    INSERT INTO batches (process_id, batch_number, tenant, first_row, row_count, first_line, next_line,
+                         byte_start, byte_end)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9))
+SELECT state, paused FROM ingestions WHERE process_id = $1
+"""
+
+# A session's lock: it goes with the connection, so a holder that dies lets go at once.
+_HOLD = "SELECT pg_try_advisory_lock(hashtextextended('ingestor:ingestion:' || $1, 0))"
+_LET_GO = "SELECT pg_advisory_unlock(hashtextextended('ingestor:ingestion:' || $1, 0))"
+
+
+class PgIngestions:
+    """See Ingestions."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def _fetch(self, query: str, *arguments: object) -> list[Any]:
+        async with transient_errors("ingestions"):
+            return list(await self._pool.fetch(query, *arguments))
+
+    async def add(self, file: FileInfo) -> Ingestion:
+        """See Ingestions."""
+        await self._fetch(
+            _ADD, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
+            file.file_key, file.pipeline, file.pipeline_version,
+        )  # fmt: skip
+        found = await self.get(file.process_id)
+        assert found is not None
+        return found
+
+    async def get(self, process_id: str) -> Ingestion | None:
+        """See Ingestions."""
+        rows = await self._fetch("SELECT * FROM ingestions WHERE process_id = $1", process_id)
+        return _ingestion(rows[0]) if rows else None
+
+    @asynccontextmanager
+    async def hold(self, process_id: str) -> AsyncIterator[None]:
+        """See Ingestions."""
+        async with self._pool.acquire() as connection:
+            async with transient_errors("ingestions"):
+                held = await connection.fetchval(_HOLD, process_id)
+            if not held:
+                raise BusyError
+            try:
+                yield
+            finally:
+                if not connection.is_closed():
+                    await connection.execute(_LET_GO, process_id)
+
+    async def set_layout(self, process_id: str, layout: Layout) -> None:
+        """See Ingestions."""
+        await self._fetch(
+            "UPDATE ingestions SET columns = $2, delimiter = $3, data_start = $4, data_line = $5 "
+            "WHERE process_id = $1",
+            process_id, list(layout.columns), layout.delimiter, layout.data_start, layout.data_line,
+        )  # fmt: skip
+
+    async def last_batch(self, process_id: str) -> Batch | None:
+        """See Ingestions."""
+        rows = await self._fetch(
+            "SELECT * FROM batches WHERE process_id = $1 ORDER BY batch_number DESC LIMIT 1", process_id
+        )
+        return _batch(rows[0]) if rows else None
+
+    async def unsent(self, process_id: str) -> Sequence[Batch]:
+        """See Ingestions."""
+        rows = await self._fetch(
+            "SELECT * FROM batches WHERE process_id = $1 AND sent_at IS NULL ORDER BY batch_number",
+            process_id,
+        )
+        return [_batch(row) for row in rows]
+
+    async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
+        """See Ingestions."""
+        try:
+            rows = await self._fetch(
+                _RECORD, process_id, batch.number, tenant, batch.first_row, batch.row_count,
+                batch.first_line, batch.next_line, batch.byte_start, batch.byte_end,
+            )  # fmt: skip
+        except asyncpg.UniqueViolationError as error:
+            raise BusyError from error
+        return Flags(IngestionState(rows[0]["state"]), rows[0]["paused"])
+
+    async def flags(self, process_id: str) -> Flags:
+        """See Ingestions."""
+        rows = await self._fetch("SELECT state, paused FROM ingestions WHERE process_id = $1", process_id)
+        return Flags(IngestionState(rows[0]["state"]), rows[0]["paused"])
+
+    async def mark_sent(self, process_id: str, number: int) -> None:
+        """See Ingestions."""
+        await self._fetch(
+            "UPDATE batches SET sent_at = clock_timestamp() WHERE process_id = $1 AND batch_number = $2",
+            process_id, number,
+        )  # fmt: skip
+
+    async def finish(self, process_id: str, state: IngestionState) -> None:
+        """See Ingestions."""
+        await self._fetch(
+            "UPDATE ingestions SET state = $2 WHERE process_id = $1 AND state <> 'stopped'", process_id, state
+        )
+
+    async def set_paused(self, process_id: str, paused: bool) -> None:
+        """See Ingestions."""
+        await self._fetch("UPDATE ingestions SET paused = $2 WHERE process_id = $1", process_id, paused)
+
+    async def unsettled(self, limit: int) -> Sequence[Ingestion]:
+        """See Ingestions."""
+        rows = await self._fetch(
+            "SELECT * FROM ingestions WHERE NOT settled ORDER BY created_at LIMIT $1", limit
+        )
+        return [_ingestion(row) for row in rows]
+
+    async def settle(self, process_id: str) -> None:
+        """See Ingestions."""
+        await self._fetch("UPDATE ingestions SET settled = true WHERE process_id = $1", process_id)
+
+    async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
+        """See Ingestions."""
+        rows = await self._fetch(
+            "SELECT * FROM batches WHERE process_id = $1 AND batch_number = ANY($2) AND sent_at < $3 "
+            "ORDER BY batch_number",
+            process_id, list(numbers), before,
+        )  # fmt: skip
+        return [_batch(row) for row in rows]
+
+
+def _batch(row: Any) -> Batch:
+    return Batch(
+        row["batch_number"], row["first_row"], row["row_count"], row["first_line"], row["next_line"],
+        row["byte_start"], row["byte_end"],
+    )  # fmt: skip
+
+
+def _ingestion(row: Any) -> Ingestion:
+    file = FileInfo(
+        str(row["process_id"]), row["tenant"], row["upload_id"], row["file_name"], row["size_bytes"],
+        row["pipeline"], row["pipeline_version"], row["file_key"],
+    )  # fmt: skip
+    layout = None
+    if row["columns"] is not None:
+        layout = Layout(tuple(row["columns"]), row["delimiter"], row["data_start"], row["data_line"])
+    return Ingestion(file, IngestionState(row["state"]), row["paused"], layout)

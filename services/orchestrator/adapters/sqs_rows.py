@@ -1,0 +1,91 @@
+"""The SQS queue of batches: base64(zstd(RowBatch)), see protos/ingestor/v1/queue.proto."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import zstandard
+
+from ingestor.runtime.aws import aws_errors
+from ingestor.runtime.queues import MAX_MESSAGE_BYTES
+from ingestor.runtime.tracing import TRACEPARENT, current_traceparent
+from ingestor.v1 import common_pb2, queue_pb2
+from services.orchestrator.ports import Message, Packed, TooLargeError
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+# Attributes count too: names, types and values of ours take less than 1 KiB.
+MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 4096
+# Level 1 is where a file's bytes take least time in total: faster ones make more for SQS to carry.
+_LEVEL = 1
+
+
+class SqsRows:
+    """See RowQueue."""
+
+    def __init__(self, client: SQSClient, queue: str) -> None:
+        self._client = client
+        self._queue = queue
+        self._url: str | None = None
+
+    async def _queue_url(self) -> str:
+        if self._url is None:
+            self._url = (await self._client.get_queue_url(QueueName=self._queue))["QueueUrl"]
+        return self._url
+
+    def pack(self, message: Message) -> Packed:
+        """See RowQueue."""
+        file, batch = message.file, message.batch
+        bounds = {
+            "batch_number": batch.number,
+            "first_row": batch.first_row,
+            "row_count": batch.row_count,
+            "first_line": batch.first_line,
+            "byte_start": batch.byte_start,
+            "byte_end": batch.byte_end,
+        }
+        made = queue_pb2.RowBatch(
+            process_id=file.process_id,
+            tenant=file.tenant,
+            range=common_pb2.BatchRange(**bounds),
+            columns=message.layout.columns,
+            pipeline=file.pipeline,
+            pipeline_version=file.pipeline_version,
+            delimiter=message.layout.delimiter,
+        )
+        if message.data is None:
+            made.stored.CopyFrom(
+                queue_pb2.FileSlice(
+                    file_key=file.file_key, byte_start=batch.byte_start, byte_end=batch.byte_end
+                )
+            )
+        else:
+            made.data = message.data
+        body = base64.b64encode(zstandard.ZstdCompressor(level=_LEVEL).compress(made.SerializeToString()))
+        if len(body) > MAX_BODY_BYTES:
+            raise TooLargeError
+        attributes = {name: str(value) for name, value in bounds.items()}
+        return Packed(
+            body.decode("ascii"), {"process_id": file.process_id, "tenant": file.tenant, **attributes}
+        )
+
+    async def send(self, packed: Packed) -> None:
+        """See RowQueue."""
+        attributes = {**packed.attributes, TRACEPARENT: current_traceparent()}
+        async with aws_errors(self._queue):
+            await self._client.send_message(
+                QueueUrl=await self._queue_url(),
+                MessageBody=packed.body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+
+    async def check(self) -> None:
+        """Raises when the queue does not answer; for health."""
+        async with aws_errors(self._queue):
+            await self._client.get_queue_attributes(
+                QueueUrl=await self._queue_url(), AttributeNames=["QueueArn"]
+            )

@@ -1,0 +1,105 @@
+"""gRPC in: translates, calls one use case, translates back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+
+from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
+from services.orchestrator.ingestions import FileInfo, IngestionState
+from services.orchestrator.ports import Progress
+from services.orchestrator.service import Chunk, OrchestratorService
+
+Context = Any
+_STATES = {
+    IngestionState.OPEN: orchestrator_pb2.INGESTION_STATE_OPEN,
+    IngestionState.DISPATCHED: orchestrator_pb2.INGESTION_STATE_DISPATCHED,
+    IngestionState.STOPPED: orchestrator_pb2.INGESTION_STATE_STOPPED,
+}
+
+
+class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
+    """See OrchestratorService in protos/ingestor/v1/orchestrator.proto."""
+
+    def __init__(self, service: OrchestratorService) -> None:
+        self._service = service
+
+    async def BeginIngestion(
+        self, request: orchestrator_pb2.BeginIngestionRequest, context: Context
+    ) -> orchestrator_pb2.BeginIngestionResponse:
+        """See the contract."""
+        info = request.process
+        process_id = _process("process.process_id", info.process_id)
+        if not info.file_key:
+            raise _wrong("process.file_key", "is needed")
+        file = FileInfo(
+            process_id, info.tenant or "default", info.upload_id, info.file_name, info.size_bytes,
+            info.pipeline, info.pipeline_version, info.file_key,
+        )  # fmt: skip
+        state, offset = await self._service.begin(file)
+        return orchestrator_pb2.BeginIngestionResponse(state=_STATES[state], resume_offset=offset)
+
+    async def IngestFile(
+        self, request_iterator: AsyncIterator[orchestrator_pb2.IngestFileRequest], context: Context
+    ) -> orchestrator_pb2.IngestFileResponse:
+        """See the contract."""
+        requests = request_iterator.__aiter__()
+        try:
+            first = await anext(requests)
+        except StopAsyncIteration:
+            raise _wrong("process_id", "is needed in the first message") from None
+        process_id = _process("process_id", first.process_id)
+
+        async def chunks() -> AsyncIterator[Chunk]:
+            yield Chunk(first.offset, first.data, first.last)
+            async for request in requests:
+                yield Chunk(request.offset, request.data, request.last)
+
+        result = await self._service.ingest(process_id, chunks())
+        return orchestrator_pb2.IngestFileResponse(
+            state=_STATES[result.state], row_count=result.rows, batch_count=result.batches
+        )
+
+    async def PauseProcess(
+        self, request: orchestrator_pb2.PauseProcessRequest, context: Context
+    ) -> orchestrator_pb2.PauseProcessResponse:
+        """See the contract."""
+        progress = await self._service.pause(_process("process_id", request.process_id))
+        return orchestrator_pb2.PauseProcessResponse(state=_state(progress))
+
+    async def ResumeProcess(
+        self, request: orchestrator_pb2.ResumeProcessRequest, context: Context
+    ) -> orchestrator_pb2.ResumeProcessResponse:
+        """See the contract."""
+        progress = await self._service.resume(_process("process_id", request.process_id))
+        return orchestrator_pb2.ResumeProcessResponse(state=_state(progress))
+
+    async def CancelProcess(
+        self, request: orchestrator_pb2.CancelProcessRequest, context: Context
+    ) -> orchestrator_pb2.CancelProcessResponse:
+        """See the contract."""
+        progress = await self._service.cancel(_process("process_id", request.process_id))
+        return orchestrator_pb2.CancelProcessResponse(state=_state(progress))
+
+
+def _wrong(field: str, problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
+    )
+
+
+def _process(field: str, text: str) -> str:
+    try:
+        process_id = str(uuid.UUID(text))
+    except ValueError:
+        raise _wrong(field, "is not a UUID") from None
+    structlog.contextvars.bind_contextvars(process_id=process_id)
+    return process_id
+
+
+def _state(progress: Progress) -> common_pb2.ProcessState.ValueType:
+    return common_pb2.ProcessState.Value(f"PROCESS_STATE_{progress.state}")

@@ -1,0 +1,82 @@
+"""Ingestions and their batches: the domain's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class IngestionState(StrEnum):
+    """What is wanted next."""
+
+    OPEN = "open"  # bytes
+    DISPATCHED = "dispatched"  # nothing, every batch is in the queue
+    STOPPED = "stopped"  # nothing, the file is unusable or the process was cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """What is to be ingested."""
+
+    process_id: str
+    tenant: str
+    upload_id: str
+    file_name: str
+    size_bytes: int
+    pipeline: str
+    pipeline_version: int
+    file_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the header told: the columns' names (all different), the delimiter, and where the data
+    begin (offset in bytes, physical line)."""
+
+    columns: tuple[str, ...]
+    delimiter: str
+    data_start: int
+    data_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Boundaries of a batch; rows, lines and batches are numbered from 1, offsets are bytes."""
+
+    number: int
+    first_row: int
+    row_count: int
+    first_line: int
+    next_line: int  # on which the record behind the batch starts
+    byte_start: int
+    byte_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ingestion:
+    """An ingestion as it is stored."""
+
+    file: FileInfo
+    state: IngestionState
+    paused: bool
+    layout: Layout | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where to go on: the next batch's number and first row, line and byte."""
+
+    number: int
+    row: int
+    line: int
+    offset: int
+
+
+def position_after(layout: Layout | None, last: Batch | None) -> Position:
+    """Where to go on after the last recorded batch: behind it, else behind the header, else at the
+    file's beginning."""
+    if last is not None:
+        return Position(last.number + 1, last.first_row + last.row_count, last.next_line, last.byte_end)
+    if layout is not None:
+        return Position(1, 1, layout.data_line, layout.data_start)
+    return Position(1, 1, 1, 0)

@@ -1,0 +1,185 @@
+"""What the use cases need of the outside. Every call may raise TransientError."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
+
+
+class BusyError(Exception):
+    """Somebody else holds the ingestion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What was asked of an ingestion meanwhile."""
+
+    state: IngestionState
+    paused: bool
+
+
+class Ingestions(Protocol):
+    """Ingestions and the boundaries of their batches."""
+
+    async def add(self, file: FileInfo) -> Ingestion:
+        """Store an ingestion, unless it is there; what is there."""
+        ...
+
+    async def get(self, process_id: str) -> Ingestion | None:
+        """An ingestion."""
+        ...
+
+    def hold(self, process_id: str) -> AbstractAsyncContextManager[None]:
+        """Hold the ingestion while the context lasts; a holder that dies lets go at once. Raises
+        BusyError when somebody else holds it."""
+        ...
+
+    async def set_layout(self, process_id: str, layout: Layout) -> None:
+        """Keep what the header told."""
+        ...
+
+    async def last_batch(self, process_id: str) -> Batch | None:
+        """The recorded batch with the highest number."""
+        ...
+
+    async def unsent(self, process_id: str) -> Sequence[Batch]:
+        """Recorded batches that the queue has not acknowledged, by number."""
+        ...
+
+    async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
+        """Record a batch's boundaries, durable when it returns. Raises BusyError when there is a
+        batch of this number: somebody else goes on with the ingestion."""
+        ...
+
+    async def flags(self, process_id: str) -> Flags:
+        """What was asked meanwhile."""
+        ...
+
+    async def mark_sent(self, process_id: str, number: int) -> None:
+        """The queue has acknowledged the batch."""
+        ...
+
+    async def finish(self, process_id: str, state: IngestionState) -> None:
+        """Nothing more is wanted. STOPPED stays STOPPED."""
+        ...
+
+    async def set_paused(self, process_id: str, paused: bool) -> None:
+        """Hold, or go on."""
+        ...
+
+    async def unsettled(self, limit: int) -> Sequence[Ingestion]:
+        """Ingestions whose process has not ended as far as is known, oldest first."""
+        ...
+
+    async def settle(self, process_id: str) -> None:
+        """The process has ended."""
+        ...
+
+    async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
+        """Those of the batches that were sent before that time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A batch for the queue: its bytes, or (`data` None) a claim check on the stored file."""
+
+    file: FileInfo
+    layout: Layout
+    batch: Batch
+    data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A message ready to be sent."""
+
+    body: str
+    attributes: dict[str, str]
+
+
+class TooLargeError(Exception):
+    """The batch does not fit into one message."""
+
+
+class RowQueue(Protocol):
+    """The queue of batches."""
+
+    def pack(self, message: Message) -> Packed:
+        """Compress (CPU-bound, call it in a thread). Raises TooLargeError."""
+        ...
+
+    async def send(self, packed: Packed) -> None:
+        """Durable when it returns; at least once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What status knows of a process."""
+
+    state: str  # name of the contract's state without prefix
+    terminal: bool
+    batches_processed: int
+
+
+class Status(Protocol):
+    """The status service. Calls are idempotent. FailedPreconditionError (ILLEGAL_TRANSITION) when a
+    process's state does not allow the change."""
+
+    async def started(self, file: FileInfo) -> Progress:
+        """The process began."""
+        ...
+
+    async def header_read(self, process_id: str, columns: Sequence[str]) -> Progress:
+        """The header was read."""
+        ...
+
+    async def dispatched(self, process_id: str, batch: Batch) -> Progress:
+        """A batch is about to be sent."""
+        ...
+
+    async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
+        """Every batch was sent."""
+        ...
+
+    async def failed(self, process_id: str, reason: str, message: str) -> Progress:
+        """The file is unusable."""
+        ...
+
+    async def paused(self, process_id: str) -> Progress:
+        """Dispatching is held."""
+        ...
+
+    async def resumed(self, process_id: str) -> Progress:
+        """Dispatching goes on."""
+        ...
+
+    async def cancelled(self, process_id: str) -> Progress:
+        """The process is stopped for good."""
+        ...
+
+    async def progress(self, process_id: str) -> Progress | None:
+        """Where the process stands; None when status does not know it."""
+        ...
+
+    def watch(self, process_id: str) -> AsyncIterator[Progress]:
+        """Where the process stands, now and after every change."""
+        ...
+
+    async def queued(self, process_id: str) -> Sequence[int]:
+        """Numbers of the batches without an outcome, at most some thousand."""
+        ...
+
+
+class Pipelines(Protocol):
+    """The pipelines that the processor keeps."""
+
+    async def document(self, name: str, version: int) -> str:
+        """A version's document. Raises NotFoundError."""
+        ...

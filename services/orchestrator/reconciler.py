@@ -1,0 +1,77 @@
+"""Sends again what the queue has lost: batches that are long without an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from ingestor.runtime.clock import Clock
+from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.stores.port import FileMissingError
+from services.orchestrator.ingestions import Ingestion
+from services.orchestrator.ports import Ingestions, Status
+from services.orchestrator.service import OrchestratorService
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 1000
+
+
+class Reconciler:
+    """Compares what was sent with what status has outcomes of. Sending a batch twice is harmless."""
+
+    name = "reconciler"
+
+    def __init__(
+        self,
+        ingestions: Ingestions,
+        status: Status,
+        service: OrchestratorService,
+        clock: Clock,
+        *,
+        redispatch_seconds: float,
+    ) -> None:
+        self._ingestions = ingestions
+        self._status = status
+        self._service = service
+        self._clock = clock
+        self._age = timedelta(seconds=redispatch_seconds)
+        self._interval = min(30.0, redispatch_seconds / 2)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look again and again until told to stop; open streams are told as well."""
+        stopped = asyncio.ensure_future(stopping.wait())
+        stopped.add_done_callback(lambda _: self._service.stop())
+        while not stopping.is_set():
+            try:
+                await self.reconcile()
+            except TransientError as error:
+                log.warning("not reconciled", error=str(error))
+            await asyncio.wait([stopped], timeout=self._interval)
+
+    async def reconcile(self) -> int:
+        """Look once at every process that has not ended; the number of batches sent again."""
+        count = 0
+        for ingestion in await self._ingestions.unsettled(_AT_ONCE):
+            try:
+                count += await self._reconcile(ingestion)
+            except (FileMissingError, ServiceError) as error:
+                log.error("cannot send again", process_id=ingestion.file.process_id, error=str(error))
+        return count
+
+    async def _reconcile(self, ingestion: Ingestion) -> int:
+        process_id = ingestion.file.process_id
+        progress = await self._status.progress(process_id)
+        if progress is None:
+            return 0
+        if progress.terminal:
+            await self._ingestions.settle(process_id)
+            return 0
+        numbers = await self._status.queued(process_id)
+        old = await self._ingestions.sent_before(process_id, numbers, self._clock.now() - self._age)
+        for batch in old:
+            log.warning("sending a batch again", process_id=process_id, batch=batch.number)
+            await self._service.send_again(ingestion, batch, "lost")
+        return len(old)

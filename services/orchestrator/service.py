@@ -1,0 +1,457 @@
+"""The use cases of the orchestrator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from ingestor.pipelines.document import parse_pipeline
+from ingestor.runtime.errors import (
+    AbortedError,
+    FailedPreconditionError,
+    NotFoundError,
+    TransientError,
+    UnavailableError,
+)
+from ingestor.stores.port import FileReader
+from ingestor.tabular.dialect import detect_delimiter
+from ingestor.tabular.header import HeaderError, read_header, unique_columns
+from ingestor.tabular.slices import RecordDelimiter, Slice, bytes_to_read, split
+from ingestor.tabular.syntax import Dialect
+from services.orchestrator.ingestions import (
+    Batch,
+    FileInfo,
+    Ingestion,
+    IngestionState,
+    Layout,
+    Position,
+    position_after,
+)
+from services.orchestrator.ports import (
+    BusyError,
+    Flags,
+    Ingestions,
+    Message,
+    Packed,
+    Pipelines,
+    Progress,
+    RowQueue,
+    Status,
+    TooLargeError,
+)
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+_SAMPLE = 64 * 1024  # bytes from which the delimiter is detected
+_SENDS = 4  # messages on their way to the queue at once
+_PAUSE_LOOK = 0.5  # seconds between two looks at a paused ingestion
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a file; `last` says that nothing follows."""
+
+    offset: int
+    data: bytes
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a stream ended."""
+
+    state: IngestionState
+    rows: int
+    batches: int
+
+
+class Metrics:
+    """What the orchestrator counts for Prometheus."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.bytes = Counter("ingestor_bytes_read_total", "Bytes of files read.", registry=registry)
+        self.batches = Counter("ingestor_batches_sent_total", "Batches sent.", ["why"], registry=registry)
+        self.retries = Counter("ingestor_retries_total", "Calls repeated.", registry=registry)
+
+
+class _StoppedError(Exception):
+    """The ingestion was cancelled meanwhile."""
+
+
+class _UnusableError(Exception):
+    """The file is unusable."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class OrchestratorService:
+    """Announces, reads, dispatches, pauses, cancels."""
+
+    def __init__(
+        self,
+        ingestions: Ingestions,
+        queue: RowQueue,
+        status: Status,
+        pipelines: Pipelines,
+        files: FileReader,
+        metrics: Metrics,
+        *,
+        max_in_flight: int,
+        slice_bytes: int,
+    ) -> None:
+        self._ingestions = ingestions
+        self._queue = queue
+        self._status = status
+        self._pipelines = pipelines
+        self._files = files
+        self._metrics = metrics
+        self._max_in_flight = max_in_flight
+        self._slice_bytes = slice_bytes
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Let open streams end at their next piece, checkpointed."""
+        self._stopping = True
+
+    async def begin(self, file: FileInfo) -> tuple[IngestionState, int]:
+        """Announce a file; what is wanted, and from which offset on. Idempotent."""
+        ingestion = await self._ingestions.add(file)
+        if ingestion.state is IngestionState.OPEN:
+            await self._status.started(file)
+        return ingestion.state, await self._resume_offset(ingestion)
+
+    async def _resume_offset(self, ingestion: Ingestion) -> int:
+        last = await self._ingestions.last_batch(ingestion.file.process_id)
+        return position_after(ingestion.layout, last).offset
+
+    async def ingest(self, process_id: str, chunks: AsyncIterator[Chunk]) -> Result:
+        """Read a file from where it is wanted, record, compress and send its batches. Returns when
+        all of them are in the queue, or the file was found unusable, or the process was cancelled.
+
+        Raises NotFoundError; AbortedError (INGESTION_BUSY) when another stream is open;
+        FailedPreconditionError (WRONG_OFFSET) with `resume_offset`; UnavailableError when the
+        service stops. Whatever it raises, what is recorded is kept, and begin() says where to go on.
+        """
+        ingestion = await self._get(process_id)
+        try:
+            async with self._ingestions.hold(process_id):
+                ingestion = await self._get(process_id)  # as it is now that we hold it
+                if ingestion.state is not IngestionState.OPEN:
+                    return await self._result(ingestion)
+                return await self._ingest(ingestion, chunks)
+        except BusyError as error:
+            raise AbortedError("INGESTION_BUSY", "Another stream brings this file.") from error
+
+    async def _ingest(self, ingestion: Ingestion, chunks: AsyncIterator[Chunk]) -> Result:
+        process_id = ingestion.file.process_id
+        try:
+            await self._send_unsent(ingestion)
+            last = await self._ingestions.last_batch(process_id)
+            stream = _Stream(self, ingestion, position_after(ingestion.layout, last))
+            rows, batches = await stream.read(chunks)
+            await self.until_done(lambda: self._status.finished(process_id, rows, batches))
+            await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
+            log.info("dispatched", rows=rows, batches=batches)
+            return Result(IngestionState.DISPATCHED, rows, batches)
+        except _UnusableError as error:
+            log.info("file unusable", reason=error.reason)
+            reason, message = error.reason, error.message
+            await self.until_done(lambda: self._status.failed(process_id, reason, message))
+            await self._ingestions.finish(process_id, IngestionState.STOPPED)
+        except _StoppedError:
+            log.info("stopped")
+        return await self._result(await self._get(process_id))
+
+    async def _result(self, ingestion: Ingestion) -> Result:
+        last = await self._ingestions.last_batch(ingestion.file.process_id)
+        after = position_after(ingestion.layout, last)
+        return Result(ingestion.state, after.row - 1, after.number - 1)
+
+    async def _get(self, process_id: str) -> Ingestion:
+        found = await self._ingestions.get(process_id)
+        if found is None:
+            raise NotFoundError("PROCESS_NOT_FOUND", f"There is no process {process_id}.")
+        return found
+
+    async def _send_unsent(self, ingestion: Ingestion) -> None:
+        """A crash between record and send: the recorded batches are sent as they are recorded."""
+        for batch in await self._ingestions.unsent(ingestion.file.process_id):
+            await self.until_done(
+                lambda batch=batch: self._status.dispatched(ingestion.file.process_id, batch)  # type: ignore[misc]
+            )
+            await self.send_again(ingestion, batch, "after crash")
+
+    async def send_again(self, ingestion: Ingestion, batch: Batch, why: str) -> None:
+        """Send a recorded batch, read from the stored file. Raises FileMissingError."""
+        assert ingestion.layout is not None, "batches are recorded behind the header"
+        size = bytes_to_read(batch.byte_start, batch.byte_end, batch.row_count)
+        pieces = self._files.read(ingestion.file.file_key, batch.byte_start, batch.byte_start + size)
+        data = b"".join([piece async for piece in pieces])
+        message = Message(ingestion.file, ingestion.layout, batch, data)
+        try:
+            packed = await asyncio.to_thread(self._queue.pack, message)
+        except TooLargeError:
+            packed = await asyncio.to_thread(self._queue.pack, _claim_check(message))
+        await self.send(ingestion.file.process_id, batch, packed, why)
+
+    async def send(self, process_id: str, batch: Batch, packed: Packed, why: str) -> None:
+        """Send a batch and keep that it is sent."""
+        await self.until_done(lambda: self._queue.send(packed))
+        await self.until_done(lambda: self._ingestions.mark_sent(process_id, batch.number))
+        self._metrics.batches.labels(why).inc()
+
+    async def until_done(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call as long as it fails in a way that may pass, with growing patience; gives up
+        with UnavailableError only when the service stops."""
+        wait = 0.1
+        while True:
+            try:
+                return await call()
+            except TransientError as error:
+                if self._stopping:
+                    raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping.") from error
+                self._metrics.retries.inc()
+                log.warning("trying again", error=str(error), seconds=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+
+    # -- for _Stream -------------------------------------------------------------------------------
+
+    def check_running(self) -> None:
+        """Raises UnavailableError when the service stops."""
+        if self._stopping:
+            raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping; go on with another.")
+
+    async def layout_of(self, ingestion: Ingestion, head: bytes, *, final: bool) -> Layout | None:
+        """Read the header and keep what it tells; None when more bytes are needed. Raises
+        _UnusableError."""
+        if len(head) < _SAMPLE and not final:
+            return None
+        dialect = detect_delimiter(head[:_SAMPLE])
+        try:
+            header = read_header(head, dialect, final)
+        except HeaderError as error:
+            raise _UnusableError(error.reason.value, error.message) from error
+        if header is None:
+            return None
+        file = ingestion.file
+        if file.pipeline:
+            document = await self.until_done(
+                lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
+            )
+            if missing := parse_pipeline(document).check_header(header.columns):
+                raise _UnusableError(
+                    "HEADER_MISMATCH",
+                    f"The pipeline {file.pipeline} reads columns that the file does not have: "
+                    f"{', '.join(missing)}.",
+                )
+        layout = Layout(
+            unique_columns(header.columns), dialect.delimiter, header.byte_end, header.line_count + 1
+        )
+        await self.until_done(lambda: self._ingestions.set_layout(file.process_id, layout))
+        await self.until_done(lambda: self._status.header_read(file.process_id, layout.columns))
+        return layout
+
+    def delimiter(self, layout: Layout, position: Position) -> RecordDelimiter:
+        """A delimiter that goes on at a position."""
+        return RecordDelimiter(
+            Dialect(layout.delimiter),
+            target_slice_bytes=self._slice_bytes,
+            start_offset=position.offset,
+            first_row=position.row,
+            first_line=position.line,
+        )
+
+    async def pack(
+        self, ingestion: Ingestion, layout: Layout, piece: Slice, number: int
+    ) -> list[tuple[Batch, Packed]]:
+        """A slice as messages: one, or several where it compresses badly, or a claim check for a
+        record that fits into none."""
+        batch = Batch(
+            number, piece.first_row, piece.row_count, piece.first_line, piece.next_line, piece.byte_start,
+            piece.byte_end,
+        )  # fmt: skip
+        message = Message(ingestion.file, layout, batch, piece.data)
+        try:
+            return [(batch, await asyncio.to_thread(self._queue.pack, message))]
+        except TooLargeError:
+            if piece.row_count == 1:
+                return [(batch, await asyncio.to_thread(self._queue.pack, _claim_check(message)))]
+        first, second = await asyncio.to_thread(split, piece, Dialect(layout.delimiter))
+        packed = await self.pack(ingestion, layout, first, number)
+        return packed + await self.pack(ingestion, layout, second, number + len(packed))
+
+    async def record(self, ingestion: Ingestion, batch: Batch) -> None:
+        """Record a batch; waits while the ingestion is paused. Raises _StoppedError when it was
+        cancelled."""
+        process_id = ingestion.file.process_id
+        flags = await self.until_done(
+            lambda: self._ingestions.record(process_id, ingestion.file.tenant, batch)
+        )
+        await self._obey(process_id, flags)
+
+    async def _obey(self, process_id: str, flags: Flags) -> None:
+        while flags.paused and flags.state is IngestionState.OPEN:
+            self.check_running()
+            await asyncio.sleep(_PAUSE_LOOK)
+            flags = await self.until_done(lambda: self._ingestions.flags(process_id))
+        if flags.state is not IngestionState.OPEN:
+            raise _StoppedError
+
+    async def announce(self, process_id: str, batch: Batch) -> Progress:
+        """Tell status of a batch that is about to be sent."""
+        return await self.until_done(lambda: self._status.dispatched(process_id, batch))
+
+    async def wait_for_room(self, process_id: str, dispatched: int, processed: int) -> int:
+        """Wait until fewer than the cap of batches are in flight; batches processed by then.
+
+        Raises _StoppedError when the process has ended meanwhile.
+        """
+        while dispatched - processed >= self._max_in_flight:
+            self.check_running()
+            try:
+                async for progress in self._status.watch(process_id):
+                    processed = max(processed, progress.batches_processed)
+                    if progress.terminal:
+                        raise _StoppedError
+                    self.check_running()
+                    if dispatched - processed < self._max_in_flight:
+                        break
+            except TransientError as error:
+                log.warning("status does not answer", error=str(error))
+                await asyncio.sleep(0.5)
+        return processed
+
+    def count_bytes(self, count: int) -> None:
+        """Count bytes read."""
+        self._metrics.bytes.inc(count)
+
+    # -- control -----------------------------------------------------------------------------------
+
+    async def pause(self, process_id: str) -> Progress:
+        """Hold dispatching."""
+        await self._get(process_id)
+        progress = await self._status.paused(process_id)
+        await self._ingestions.set_paused(process_id, True)
+        return progress
+
+    async def resume(self, process_id: str) -> Progress:
+        """Go on."""
+        await self._get(process_id)
+        progress = await self._status.resumed(process_id)
+        await self._ingestions.set_paused(process_id, False)
+        return progress
+
+    async def cancel(self, process_id: str) -> Progress:
+        """Stop for good. Idempotent."""
+        await self._get(process_id)
+        progress = await self._status.cancelled(process_id)
+        await self._ingestions.finish(process_id, IngestionState.STOPPED)
+        return progress
+
+
+class _Stream:
+    """One stream of a file's bytes: batches are recorded in order, then sent a few at a time."""
+
+    def __init__(self, service: OrchestratorService, ingestion: Ingestion, position: Position) -> None:
+        self._service = service
+        self._ingestion = ingestion
+        self._process_id = ingestion.file.process_id
+        self._layout = ingestion.layout
+        self._position = position
+        self._processed = 0
+        self._sending: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(_SENDS)
+
+    async def read(self, chunks: AsyncIterator[Chunk]) -> tuple[int, int]:
+        """Read to the file's end; its rows and batches."""
+        offset = self._position.offset
+        head = bytearray()
+        delimiter = self._service.delimiter(self._layout, self._position) if self._layout else None
+        ended = False
+        try:
+            async for chunk in chunks:
+                self._service.check_running()
+                if chunk.offset != offset:
+                    raise FailedPreconditionError(
+                        "WRONG_OFFSET",
+                        f"Bytes from {offset} on are wanted, not from {chunk.offset}.",
+                        metadata={"resume_offset": str(self._position.offset)},
+                    )
+                offset += len(chunk.data)
+                self._service.count_bytes(len(chunk.data))
+                ended = chunk.last
+                if delimiter is None:
+                    head += chunk.data
+                    delimiter = await self._begin(head, final=ended)
+                    if delimiter is not None:
+                        await self._dispatch(delimiter.feed(head))
+                        head.clear()
+                else:
+                    await self._dispatch(delimiter.feed(chunk.data))
+                if ended:
+                    break
+            if not ended:
+                raise AbortedError("STREAM_INCOMPLETE", "The stream ended before the file's last piece.")
+            assert delimiter is not None, "a final header is read or refused"
+            await self._dispatch(delimiter.finish())
+        finally:
+            # What is recorded is sent, or found unsent when the ingestion goes on.
+            results = await asyncio.gather(*self._sending, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return self._position.row - 1, self._position.number - 1
+
+    async def _begin(self, head: bytearray, *, final: bool) -> RecordDelimiter | None:
+        layout = await self._service.layout_of(self._ingestion, bytes(head), final=final)
+        if layout is None:
+            return None
+        self._layout = layout
+        self._position = position_after(layout, None)
+        del head[: layout.data_start]
+        return self._service.delimiter(layout, self._position)
+
+    async def _dispatch(self, slices: list[Slice]) -> None:
+        for piece in slices:
+            assert self._layout is not None
+            number = self._position.number
+            for batch, packed in await self._service.pack(self._ingestion, self._layout, piece, number):
+                self._processed = await self._service.wait_for_room(
+                    self._process_id, batch.number - 1, self._processed
+                )
+                await self._room.acquire()
+                self._raise_failed()
+                await self._service.record(self._ingestion, batch)
+                self._position = position_after(self._layout, batch)
+                task = asyncio.create_task(self._send(batch, packed))
+                self._sending.add(task)
+                task.add_done_callback(self._sent)
+
+    async def _send(self, batch: Batch, packed: Packed) -> None:
+        progress = await self._service.announce(self._process_id, batch)
+        self._processed = max(self._processed, progress.batches_processed)
+        await self._service.send(self._process_id, batch, packed, "first")
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._room.release()
+        if not task.cancelled() and task.exception() is None:
+            self._sending.discard(task)
+
+    def _raise_failed(self) -> None:
+        for task in self._sending:
+            if task.done():
+                task.result()
+
+
+def _claim_check(message: Message) -> Message:
+    return Message(message.file, message.layout, message.batch, None)

@@ -1,0 +1,130 @@
+"""The status service over gRPC."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+
+from ingestor.runtime.errors import NotFoundError, from_rpc_error
+from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
+from services.processor.batches import BatchOutcome, Rejected
+from services.processor.problems import Problem
+
+_MESSAGE_BYTES = 1024 * 1024
+_CANCELLED_SECONDS = 2.0
+_DEADLINE = 120.0
+STATES = {
+    "succeeded": common_pb2.ROW_STATE_SUCCEEDED,
+    "failed": common_pb2.ROW_STATE_FAILED,
+    "skipped": common_pb2.ROW_STATE_SKIPPED,
+    "unprocessed": common_pb2.ROW_STATE_UNPROCESSED,
+}
+_PHASES = {
+    "parse": common_pb2.ERROR_PHASE_PARSE,
+    "validate": common_pb2.ERROR_PHASE_VALIDATE,
+    "load": common_pb2.ERROR_PHASE_LOAD,
+}
+
+
+class GrpcOutcomes:
+    """See Outcomes."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+        self._cancelled: dict[str, tuple[float, bool]] = {}
+
+    async def record(self, outcome: BatchOutcome) -> None:
+        """See Outcomes."""
+
+        async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
+            yield status_pb2.RecordOutcomesRequest(header=_header(outcome))
+            for request in _row_messages(outcome):
+                yield request
+
+        try:
+            await self._stub.RecordOutcomes(messages(), timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def is_cancelled(self, process_id: str) -> bool:
+        """See Outcomes."""
+        now = time.monotonic()
+        asked, cancelled = self._cancelled.get(process_id, (0.0, False))
+        if cancelled or (asked and now - asked < _CANCELLED_SECONDS):
+            return cancelled
+        request = status_pb2.GetProcessRequest(process_id=process_id)
+        try:
+            answer = await self._stub.GetProcess(request, timeout=10)
+            cancelled = answer.process.state == common_pb2.PROCESS_STATE_CANCELLED
+        except grpc.aio.AioRpcError as error:
+            known = from_rpc_error(error)
+            if not isinstance(known, NotFoundError):
+                raise known from error
+            cancelled = False
+        if len(self._cancelled) > 1_000:
+            self._cancelled.clear()
+        self._cancelled[process_id] = (now, cancelled)
+        return cancelled
+
+
+def _header(outcome: BatchOutcome) -> status_pb2.OutcomeHeader:
+    bounds = outcome.key.range
+    return status_pb2.OutcomeHeader(
+        process_id=outcome.key.process_id,
+        tenant=outcome.key.tenant,
+        batch=common_pb2.BatchRange(
+            batch_number=bounds.number, first_row=bounds.first_row, row_count=bounds.row_count,
+            first_line=bounds.first_line, byte_start=bounds.byte_start, byte_end=bounds.byte_end,
+        ),
+        default_state=STATES[outcome.default_state],
+        succeeded=outcome.succeeded,
+        failed=outcome.failed,
+        skipped=outcome.skipped,
+        error=error_message(outcome.error) if outcome.error else None,
+    )  # fmt: skip
+
+
+def error_message(problem: Problem) -> common_pb2.RowError:
+    """A reason as the contract has it."""
+    return common_pb2.RowError(
+        code=problem.code, field=problem.field, value=problem.value, message=problem.message,
+        phase=_PHASES[problem.phase],
+    )  # fmt: skip
+
+
+def row_message(row: Rejected) -> processor_pb2.RejectedRow:
+    """A row as the contract has it."""
+    return processor_pb2.RejectedRow(
+        row_number=row.row_number,
+        line_number=row.line_number,
+        state=STATES[row.state],
+        errors=[error_message(problem) for problem in row.errors],
+        cells=row.cells,
+    )
+
+
+def _row_messages(outcome: BatchOutcome) -> Iterator[status_pb2.RecordOutcomesRequest]:
+    """The rows in messages of about 1 MiB; a larger row goes alone, its cells shortened to fit."""
+    found: list[processor_pb2.RejectedRow] = []
+    size = 0
+    for row in outcome.rows:
+        message = row_message(row)
+        if message.ByteSize() > _MESSAGE_BYTES:
+            message = row_message(_shortened(row))
+        size += message.ByteSize()
+        if found and size > _MESSAGE_BYTES:
+            yield status_pb2.RecordOutcomesRequest(rows=found)
+            found, size = [], message.ByteSize()
+        found.append(message)
+    if found:
+        yield status_pb2.RecordOutcomesRequest(rows=found)
+
+
+def _shortened(row: Rejected) -> Rejected:
+    """The row with each cell cut so that all of them fit into one message; whole, it stays in the
+    stored file."""
+    most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
+    cells = tuple(cell if len(cell) <= most else cell[:most] + "…" for cell in row.cells)
+    return Rejected(row.row_number, row.line_number, row.state, row.errors, cells)

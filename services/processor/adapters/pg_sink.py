@@ -1,0 +1,250 @@
+"""Typed PostgreSQL tables, and the markers of batches beside them in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
+from services.processor.batches import BatchKey, BatchOutcome
+from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
+from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
+from services.processor.problems import Problem
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection, PgPool
+
+_PIECE = 256 * 1024
+
+# Waits for another transaction that applies the same batch; nothing is inserted when it is there.
+_CLAIM = """
+INSERT INTO applied_batches (process_id, batch_number, tenant, outcome) VALUES ($1, $2, $3, $4)
+ON CONFLICT (process_id, batch_number) DO NOTHING RETURNING 1
+"""
+_KNOWN = "SELECT outcome FROM applied_batches WHERE process_id = $1 AND batch_number = $2"
+_CONCLUDE = "UPDATE applied_batches SET outcome = $3 WHERE process_id = $1 AND batch_number = $2"
+
+_COLUMNS = """
+SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
+FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+_CONSTRAINT_KIND = """
+SELECT contype::text FROM pg_constraint WHERE conname = $1 AND conrelid = to_regclass($2)
+"""
+
+_PG_NAMES = {
+    "text": "text", "bigint": "bigint", "numeric": "numeric", "boolean": "boolean", "date": "date",
+    "timestamptz": "timestamp with time zone", "jsonb": "jsonb", "uuid": "uuid",
+}  # fmt: skip
+
+
+class PgSink:
+    """See Sink."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+        self._ready: set[Table] = set()
+
+    async def load(
+        self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+    ) -> Applied:
+        """See Sink."""
+        text = await asyncio.to_thread(copy_text, rows, key.process_id)
+        async with self._transaction(rows.table) as connection:
+            if not await connection.fetchval(_CLAIM, key.process_id, key.range.number, key.tenant, None):
+                return await self._known(connection, key)
+            await self._ensure(connection, rows.table)
+            refused = await _Loading(connection, key.process_id, rows).all(text)
+            outcome = conclude(refused)
+            payload = await asyncio.to_thread(_pack, outcome)
+            await connection.execute(_CONCLUDE, key.process_id, key.range.number, payload)
+        self._ready.add(rows.table)
+        return Applied(outcome)
+
+    async def settle(self, outcome: BatchOutcome) -> Applied:
+        """See Sink."""
+        key = outcome.key
+        async with transient_errors("sink"), self._pool.acquire() as connection:
+            claimed = await connection.fetchval(
+                _CLAIM, key.process_id, key.range.number, key.tenant, _pack(outcome)
+            )
+            return Applied(outcome) if claimed else await self._known(connection, key)
+
+    async def forget_outcome(self, key: BatchKey) -> None:
+        """See Sink."""
+        async with transient_errors("sink"):
+            await self._pool.execute(_CONCLUDE, key.process_id, key.range.number, None)
+
+    @asynccontextmanager
+    async def _transaction(self, table: Table) -> AsyncIterator[PgConnection]:
+        """A transaction whose errors are the port's."""
+        async with transient_errors("sink"):
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    yield connection
+            except TRANSIENT_ERRORS:
+                raise
+            except asyncpg.PostgresError as error:
+                # The table may have been dropped or changed since: look again next time.
+                self._ready.discard(table)
+                raise SinkRefusedError(_of_table(error, table)) from error
+
+    @staticmethod
+    async def _known(connection: PgConnection, key: BatchKey) -> Applied:
+        payload = await connection.fetchval(_KNOWN, key.process_id, key.range.number)
+        return Applied(BatchOutcome.from_bytes(zlib.decompress(payload)) if payload else None)
+
+    async def _ensure(self, connection: PgConnection, table: Table) -> None:
+        """Make the table, or check that the one that is there fits. Raises SinkRefusedError."""
+        name = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        wanted = {**dict(table.columns), ROW_COLUMN: "bigint", PROCESS_COLUMN: "uuid"}
+        if table in self._ready and await connection.fetchval("SELECT to_regclass($1)", name):
+            return
+        # Only one processor makes the table; the lock goes with the transaction.
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
+        found = {row["name"]: row["type"] for row in await connection.fetch(_COLUMNS, name)}
+        if found:
+            for column, type_ in wanted.items():
+                if column not in found:
+                    raise SinkRefusedError(f"The table {table.name} has no column {column}.")
+                if found[column] != _PG_NAMES[type_]:
+                    raise SinkRefusedError(
+                        f"The column {column} of the table {table.name} is {found[column]}, "
+                        f"not {_PG_NAMES[type_]}."
+                    )
+            return
+        key = table.primary_key or (PROCESS_COLUMN, ROW_COLUMN)
+        columns = [f"{_quoted(column)} {type_}" for column, type_ in table.columns]
+        columns += [f"{ROW_COLUMN} bigint NOT NULL", f"{PROCESS_COLUMN} uuid NOT NULL"]
+        columns.append(f"PRIMARY KEY ({', '.join(map(_quoted, key))})")
+        if table.schema != "public":
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(table.schema)}")
+        await connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+
+
+class _Loading:
+    """Loads the rows of one batch and finds those that the database refuses."""
+
+    def __init__(self, connection: PgConnection, process_id: str, rows: GoodRows) -> None:
+        self._connection = connection
+        self._process_id = process_id
+        self._rows = rows
+        self._columns = column_names(rows)
+        self._refused: list[Refused] = []
+
+    async def all(self, text: memoryview) -> list[Refused]:
+        """Load every row; the refused ones by position."""
+        count = self._rows.data.num_rows
+        if count:
+            await self._range(0, count, text)
+        return sorted(self._refused, key=lambda row: row.position)
+
+    async def _range(self, start: int, stop: int, text: memoryview | None = None) -> None:
+        """Load [start, stop): at one go, else without those whose key is taken, else by halves."""
+        if text is None:
+            text = await asyncio.to_thread(copy_text, self._rows, self._process_id, start, stop)
+        try:
+            async with self._connection.transaction():  # a savepoint
+                await self._copy(text, self._rows.table.name, self._rows.table.schema)
+            return
+        except asyncpg.UniqueViolationError as error:
+            if stop - start == 1:
+                await self._refuse(start, error)
+                return
+            if await self._without_duplicates(start, stop, text, error):
+                return
+        except asyncpg.PostgresError as error:
+            if error.sqlstate is None or error.sqlstate[:2] not in ("22", "23"):
+                raise
+            if stop - start == 1:
+                await self._refuse(start, error)
+                return
+        middle = (start + stop) // 2
+        await self._range(start, middle)
+        await self._range(middle, stop)
+
+    async def _without_duplicates(
+        self, start: int, stop: int, text: memoryview, error: asyncpg.UniqueViolationError
+    ) -> bool:
+        """Load what no unique key forbids, by way of a temporary table; the first of equal rows wins.
+        False, and nothing is loaded, when the database finds fault with other rows too."""
+        table = self._rows.table
+        target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        names = ", ".join(map(_quoted, self._columns))
+        try:
+            async with self._connection.transaction():
+                await self._connection.execute(
+                    f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {target} INCLUDING DEFAULTS) ON COMMIT DROP"
+                )
+                await self._copy(text, "ingestor_stage", None)
+                loaded = await self._connection.fetch(
+                    f"INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
+                    f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}"
+                )
+                await self._connection.execute("DROP TABLE ingestor_stage")
+        except asyncpg.PostgresError as other:
+            if other.sqlstate is None or other.sqlstate[:2] not in ("22", "23"):
+                raise
+            return False
+        numbers = {row[0] for row in loaded}
+        problem = await self._problem(error)
+        for position in range(start, stop):
+            if int(self._rows.row_numbers[position]) not in numbers:
+                self._refused.append(Refused(position, problem))
+        return True
+
+    async def _copy(self, text: memoryview, table: str, schema: str | None) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            for at in range(0, len(text), _PIECE):
+                yield bytes(text[at : at + _PIECE])
+
+        await self._connection.copy_to_table(
+            table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
+        )
+
+    async def _refuse(self, position: int, error: asyncpg.PostgresError) -> None:
+        self._refused.append(Refused(position, await self._problem(error)))
+
+    async def _problem(self, error: asyncpg.PostgresError) -> Problem:
+        """A reason that a client may see: made of names, never of SQL."""
+        table = self._rows.table
+        constraint = getattr(error, "constraint_name", None)
+        column = getattr(error, "column_name", None)
+        if isinstance(error, asyncpg.UniqueViolationError):
+            target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+            kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, target)
+            if kind == "p":
+                fields = ", ".join(table.primary_key)
+                return Problem(
+                    "primary-key", fields, "", f"A row with the same {fields} is there already.", "load"
+                )
+            message = f"The unique constraint {constraint} is broken."
+            return Problem("unique-error", "", "", message, "load")
+        if constraint:
+            message = f"The table's constraint {constraint} refuses the row."
+        elif column:
+            message = f"The table refuses the value of the column {column}."
+        else:
+            message = f"The table refuses the row (SQLSTATE {error.sqlstate})."
+        return Problem("sink-error", column or "", "", message, "load")
+
+
+def _of_table(error: asyncpg.PostgresError, table: Table) -> str:
+    """Why no row can be loaded, without SQL."""
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"The suite may not write to the table {table.schema}.{table.name}."
+    return f"The table {table.schema}.{table.name} cannot take the rows (SQLSTATE {error.sqlstate})."
+
+
+def _pack(outcome: BatchOutcome) -> bytes:
+    return zlib.compress(outcome.to_bytes(), 1)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,136 @@
+"""SQS queues of batches: the rows queue and its dead-letter queue."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any
+
+import zstandard
+from botocore.exceptions import ClientError
+from google.protobuf.message import DecodeError
+
+from ingestor.runtime.aws import aws_errors
+from ingestor.v1 import common_pb2, queue_pb2
+from services.processor.batches import BatchKey, BatchRange, RowBatch, StoredSlice
+from services.processor.ports import Delivery, UnreadableBatchError
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+# A slice is at most this large when it is open (one record's limit, with room for its envelope).
+_MAX_OPEN_BYTES = 32 * 1024 * 1024
+_WAIT_SECONDS = 20
+
+
+class SqsRows:
+    """See RowQueue."""
+
+    def __init__(self, client: SQSClient, queue: str, visibility_seconds: int) -> None:
+        self._client = client
+        self._queue = queue
+        self._visibility = visibility_seconds
+        self._url: str | None = None
+
+    async def _queue_url(self) -> str:
+        if self._url is None:
+            self._url = (await self._client.get_queue_url(QueueName=self._queue))["QueueUrl"]
+        return self._url
+
+    async def receive(self, limit: int) -> list[Delivery]:
+        """See RowQueue."""
+        async with aws_errors(self._queue):
+            answer = await self._client.receive_message(
+                QueueUrl=await self._queue_url(),
+                MaxNumberOfMessages=limit,
+                WaitTimeSeconds=_WAIT_SECONDS,
+                VisibilityTimeout=self._visibility,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+        return [_delivery(message) for message in answer.get("Messages", [])]
+
+    def decode(self, delivery: Delivery) -> RowBatch:
+        """See RowQueue."""
+        try:
+            packed = base64.b64decode(delivery.body, validate=True)
+            message = queue_pb2.RowBatch.FromString(
+                zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MAX_OPEN_BYTES)
+            )
+        except (binascii.Error, ValueError, zstandard.ZstdError, DecodeError) as error:
+            raise UnreadableBatchError(f"{type(error).__name__}: {error}") from error
+        stored = message.stored if message.HasField("stored") else None
+        return RowBatch(
+            BatchKey(message.process_id, message.tenant, _range(message.range)),
+            tuple(message.columns),
+            message.pipeline,
+            message.pipeline_version,
+            message.delimiter or ",",
+            message.data,
+            StoredSlice(stored.file_key, stored.byte_start, stored.byte_end) if stored else None,
+        )
+
+    async def hide(self, delivery: Delivery, seconds: int) -> None:
+        """See RowQueue."""
+        try:
+            async with aws_errors(self._queue):
+                await self._client.change_message_visibility(
+                    QueueUrl=await self._queue_url(),
+                    ReceiptHandle=delivery.receipt,
+                    VisibilityTimeout=seconds,
+                )
+        except ClientError as error:
+            if not _receipt_is_old(error):
+                raise
+
+    async def delete(self, delivery: Delivery) -> None:
+        """See RowQueue."""
+        try:
+            async with aws_errors(self._queue):
+                await self._client.delete_message(
+                    QueueUrl=await self._queue_url(), ReceiptHandle=delivery.receipt
+                )
+        except ClientError as error:
+            if not _receipt_is_old(error):
+                raise
+
+    async def check(self) -> None:
+        """Raises when the queue does not answer; for health."""
+        async with aws_errors(self._queue):
+            await self._client.get_queue_attributes(
+                QueueUrl=await self._queue_url(), AttributeNames=["QueueArn"]
+            )
+
+
+def _receipt_is_old(error: ClientError) -> bool:
+    """The message was deleted or came again since: nothing to do with this receipt."""
+    code = error.response.get("Error", {}).get("Code", "")
+    return any(word in code for word in ("ReceiptHandle", "MessageNotInflight", "InvalidParameterValue"))
+
+
+def _range(bounds: common_pb2.BatchRange) -> BatchRange:
+    return BatchRange(
+        bounds.batch_number, bounds.first_row, bounds.row_count, bounds.first_line, bounds.byte_start,
+        bounds.byte_end,
+    )  # fmt: skip
+
+
+def _delivery(message: Any) -> Delivery:
+    attributes = {
+        name: value.get("StringValue") for name, value in message.get("MessageAttributes", {}).items()
+    }
+    names = ("batch_number", "first_row", "row_count", "first_line", "byte_start", "byte_end")
+    key = None
+    try:
+        bounds = BatchRange(*(int(attributes[name]) for name in names))
+        key = BatchKey(attributes["process_id"], attributes["tenant"], bounds)
+    except (KeyError, TypeError, ValueError):
+        pass  # not ours; Delivery.key None says so
+    return Delivery(
+        message["MessageId"],
+        message["ReceiptHandle"],
+        int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
+        key,
+        attributes.get("traceparent"),
+        message["Body"],
+    )

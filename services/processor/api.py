@@ -1,0 +1,133 @@
+"""gRPC in: translates, calls one use case, translates back."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
+from services.processor.batches import Rejected
+from services.processor.dry_run import dry_run
+from services.processor.pipelines import PipelineService
+from services.processor.ports import StoredPipeline
+
+Context = Any
+_MAX_PAGE = 1000
+_STATES = {"failed": common_pb2.ROW_STATE_FAILED, "skipped": common_pb2.ROW_STATE_SKIPPED}
+_PHASES = {
+    "parse": common_pb2.ERROR_PHASE_PARSE,
+    "validate": common_pb2.ERROR_PHASE_VALIDATE,
+    "load": common_pb2.ERROR_PHASE_LOAD,
+}
+
+
+class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
+    """See ProcessorService in protos/ingestor/v1/processor.proto."""
+
+    def __init__(self, pipelines: PipelineService) -> None:
+        self._pipelines = pipelines
+
+    async def ValidateRows(
+        self, request_iterator: AsyncIterator[processor_pb2.ValidateRowsRequest], context: Context
+    ) -> processor_pb2.ValidateRowsResponse:
+        """See the contract."""
+        requests = request_iterator.__aiter__()
+        try:
+            first = await anext(requests)
+        except StopAsyncIteration:
+            raise _wrong("data", "is needed") from None
+        if first.pipeline and first.document_json:
+            raise _wrong("pipeline", "and document_json exclude each other")
+        pipeline = None
+        if first.pipeline:
+            pipeline = await self._pipelines.named(first.pipeline)
+        elif first.document_json:
+            pipeline = self._pipelines.parse(first.document_json)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield first.data
+            async for request in requests:
+                yield request.data
+
+        result = await dry_run(chunks(), pipeline)
+        return processor_pb2.ValidateRowsResponse(
+            counts=common_pb2.RowCounts(
+                read=result.read, succeeded=result.succeeded, failed=result.failed, skipped=result.skipped
+            ),
+            rows=[_row(row) for row in result.rows],
+        )
+
+
+class PipelineApi(processor_pb2_grpc.PipelineServiceServicer):
+    """See PipelineService in protos/ingestor/v1/processor.proto."""
+
+    def __init__(self, pipelines: PipelineService) -> None:
+        self._pipelines = pipelines
+
+    async def ApplyPipeline(
+        self, request: processor_pb2.ApplyPipelineRequest, context: Context
+    ) -> processor_pb2.ApplyPipelineResponse:
+        """See the contract."""
+        stored, created = await self._pipelines.apply(request.document_json, request.validate_only)
+        return processor_pb2.ApplyPipelineResponse(pipeline=_pipeline(stored), created=created)
+
+    async def GetPipeline(
+        self, request: processor_pb2.GetPipelineRequest, context: Context
+    ) -> processor_pb2.GetPipelineResponse:
+        """See the contract."""
+        if request.version < 0:
+            raise _wrong("version", "must not be negative")
+        stored = await self._pipelines.get(request.name, request.version)
+        return processor_pb2.GetPipelineResponse(pipeline=_pipeline(stored))
+
+    async def ListPipelines(
+        self, request: processor_pb2.ListPipelinesRequest, context: Context
+    ) -> processor_pb2.ListPipelinesResponse:
+        """See the contract."""
+        if request.page_size < 0:
+            raise _wrong("page_size", "must not be negative")
+        size = min(request.page_size or 50, _MAX_PAGE)
+        try:
+            after = base64.urlsafe_b64decode(request.page_token).decode()
+        except ValueError:
+            raise InvalidArgumentError(
+                "INVALID_PAGE_TOKEN", "The page token is not one that this service gave."
+            ) from None
+        found = list(await self._pipelines.list(after, size + 1))
+        token = base64.urlsafe_b64encode(found[size - 1].name.encode()).decode() if len(found) > size else ""
+        return processor_pb2.ListPipelinesResponse(
+            pipelines=[_pipeline(stored) for stored in found[:size]], next_page_token=token
+        )
+
+
+def _wrong(field: str, problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
+    )
+
+
+def _pipeline(stored: StoredPipeline) -> processor_pb2.Pipeline:
+    time = Timestamp()
+    time.FromDatetime(stored.created)
+    return processor_pb2.Pipeline(
+        name=stored.name, version=stored.version, document_json=stored.document, create_time=time
+    )
+
+
+def _row(row: Rejected) -> processor_pb2.RejectedRow:
+    return processor_pb2.RejectedRow(
+        row_number=row.row_number,
+        line_number=row.line_number,
+        state=_STATES[row.state],
+        errors=[
+            common_pb2.RowError(
+                code=p.code, field=p.field, value=p.value, message=p.message, phase=_PHASES[p.phase]
+            )
+            for p in row.errors
+        ],
+        cells=row.cells,
+    )

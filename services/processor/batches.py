@@ -1,0 +1,125 @@
+"""Batches of rows and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+from typing import Literal
+
+from services.processor.problems import Problem, RowProblem
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRange:
+    """Boundaries of a batch; rows, lines and batches are numbered from 1, offsets are bytes."""
+
+    number: int
+    first_row: int
+    row_count: int
+    first_line: int
+    byte_start: int
+    byte_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchKey:
+    """What a message stands for, even when its body cannot be read."""
+
+    process_id: str
+    tenant: str
+    range: BatchRange
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSlice:
+    """Bytes that stayed in the file store."""
+
+    file_key: str
+    byte_start: int
+    byte_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """A batch as it comes from the queue: the file's own bytes, or where they are."""
+
+    key: BatchKey
+    columns: tuple[str, ...]
+    pipeline: str  # empty: load as JSON rows
+    pipeline_version: int
+    delimiter: str
+    data: bytes
+    stored: StoredSlice | None
+
+
+DefaultState = Literal["succeeded", "failed", "unprocessed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that is no plain success, numbered in its file."""
+
+    row_number: int
+    line_number: int
+    state: Literal["failed", "skipped"]
+    errors: tuple[Problem, ...]
+    cells: tuple[str, ...]  # empty when the record could not be split
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What became of a batch; counts are rows. `error` holds for every failed row that is not in
+    `rows`."""
+
+    key: BatchKey
+    default_state: DefaultState
+    succeeded: int
+    failed: int
+    skipped: int
+    rows: tuple[Rejected, ...]
+    error: Problem | None = None
+
+    def to_bytes(self) -> bytes:
+        """For the marker; `from_bytes` undoes it."""
+        return json.dumps(astuple(self), ensure_ascii=False, separators=(",", ":")).encode()
+
+    @staticmethod
+    def from_bytes(data: bytes) -> BatchOutcome:
+        """Undo `to_bytes`."""
+        (process_id, tenant, bounds), state, succeeded, failed, skipped, rows, error = json.loads(data)
+        return BatchOutcome(
+            BatchKey(process_id, tenant, BatchRange(*bounds)),
+            state,
+            succeeded,
+            failed,
+            skipped,
+            tuple(
+                Rejected(row, line, row_state, tuple(Problem(*e) for e in errors), tuple(cells))
+                for row, line, row_state, errors, cells in rows
+            ),
+            Problem(*error) if error else None,
+        )
+
+
+def outcome_of(key: BatchKey, problems: list[RowProblem], refused: list[Rejected]) -> BatchOutcome:
+    """The outcome of a batch that was loaded: what was rejected before and what the sink refused."""
+    first, line = key.range.first_row, key.range.first_line
+    rows = [
+        Rejected(first + p.index, line + p.line_index, p.state, p.errors, p.cells or ()) for p in problems
+    ]
+    rows = sorted(rows + refused, key=lambda row: row.row_number)
+    skipped = sum(row.state == "skipped" for row in rows)
+    failed = len(rows) - skipped
+    return BatchOutcome(
+        key, "succeeded", key.range.row_count - failed - skipped, failed, skipped, tuple(rows)
+    )
+
+
+def failed_outcome(key: BatchKey, error: Problem) -> BatchOutcome:
+    """The outcome of a batch none of whose rows could be loaded, for one reason."""
+    return BatchOutcome(key, "failed", 0, key.range.row_count, 0, (), error)
+
+
+def unprocessed_outcome(key: BatchKey) -> BatchOutcome:
+    """The outcome of a batch that was not tried."""
+    return BatchOutcome(key, "unprocessed", 0, 0, 0, ())

@@ -1,0 +1,82 @@
+"""The one place that builds the service's objects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pyarrow as pa
+from prometheus_client import CollectorRegistry
+
+from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.clock import SystemClock
+from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.host import Service
+from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.stores.disk import DiskFileStore
+from ingestor.v1 import processor_pb2_grpc
+from services.processor.adapters.grpc_outcomes import GrpcOutcomes
+from services.processor.adapters.pg_pipelines import PgPipelines
+from services.processor.adapters.pg_sink import PgSink
+from services.processor.adapters.sqs_rows import SqsRows
+from services.processor.api import PipelineApi, ProcessorApi
+from services.processor.pipelines import PipelineService
+from services.processor.service import BatchService, Metrics
+from services.processor.settings import ProcessorSettings
+from services.processor.worker import DeadHandler, QueueWorker, RowsHandler
+
+
+@asynccontextmanager
+async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
+    """Build everything, migrate the schema, and close it all at the end."""
+    # Batches come one by one in threads of ours; Arrow needs no pool of its own. The system's
+    # allocator gives memory back.
+    pa.set_cpu_count(1)
+    pa.set_memory_pool(pa.system_memory_pool())
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url.get_secret_value()
+        size = max(settings.database_pool_size, settings.concurrency + 3)
+        pool = await stack.enter_async_context(
+            open_pool(dsn, service="processor", schema="processor", size=size)
+        )
+        await migrate(pool, schema="processor", package="services.processor.migrations")
+        sqs = await stack.enter_async_context(open_sqs(settings))
+        status = await stack.enter_async_context(open_channel(settings.status_address))
+        pipelines = PipelineService(PgPipelines(pool), SystemClock())
+        batches = BatchService(
+            PgSink(pool),
+            GrpcOutcomes(status),
+            pipelines,
+            DiskFileStore(Path(settings.file_store_dir)),
+            Metrics(registry),
+        )
+        rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
+        dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
+
+        def register(server: grpc.aio.Server) -> None:
+            processor_pb2_grpc.add_ProcessorServiceServicer_to_server(ProcessorApi(pipelines), server)
+            processor_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineApi(pipelines), server)
+
+        yield Service(
+            register=register,
+            grpc_services=("ingestor.v1.ProcessorService", "ingestor.v1.PipelineService"),
+            checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": rows.check},
+            workers=(
+                QueueWorker(
+                    "rows",
+                    rows,
+                    RowsHandler(rows, batches),
+                    concurrency=settings.concurrency,
+                    visibility_seconds=settings.visibility_seconds,
+                ),
+                QueueWorker(
+                    "dead letters",
+                    dead,
+                    DeadHandler(batches, registry),
+                    concurrency=1,
+                    visibility_seconds=settings.visibility_seconds,
+                ),
+            ),
+        )

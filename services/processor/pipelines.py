@@ -1,0 +1,91 @@
+"""Use cases around pipelines: store, get, list, and the tables that they load into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.pipelines.errors import PipelineError, Violation
+from ingestor.runtime.clock import Clock
+from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, NotFoundError
+from services.processor.checking import JSON_COLUMN
+from services.processor.constraints import check_patterns
+from services.processor.conversion import postgres_type
+from services.processor.ports import PipelineStore, StoredPipeline, Table
+
+JSON_TABLE = Table("public", "ingested_rows", ((JSON_COLUMN, "jsonb"),), ())
+
+
+def table_of(pipeline: Pipeline | None) -> Table:
+    """The table that a pipeline (or none) loads into."""
+    if pipeline is None:
+        return JSON_TABLE
+    schema, name = pipeline.target()
+    columns = tuple((field.name, postgres_type(field)) for field in pipeline.fields)
+    return Table(schema, name, columns, pipeline.primary_key)
+
+
+class PipelineService:
+    """Keeps documents; a document that is stored is a valid one."""
+
+    def __init__(self, store: PipelineStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._parsed = lru_cache(maxsize=64)(parse_pipeline)  # versions never change
+        self._versions: dict[tuple[str, int], Pipeline] = {}
+
+    async def apply(self, document: str, validate_only: bool) -> tuple[StoredPipeline, bool]:
+        """Store a document; the latest version and whether it is new. InvalidArgumentError names
+        every wrong key as a JSON Pointer."""
+        pipeline = self.parse(document)
+        if validate_only:
+            latest = await self._store.get(pipeline.name, None)
+            if latest and self._parsed(latest.document).canonical_json() == pipeline.canonical_json():
+                return latest, False
+            version = latest.version + 1 if latest else 1
+            return StoredPipeline(pipeline.name, version, document, self._clock.now()), True
+        return await self._store.add(pipeline.name, document, pipeline.canonical_json())
+
+    @staticmethod
+    def parse(document: str) -> Pipeline:
+        """Parse and check a document. Raises InvalidArgumentError."""
+        try:
+            pipeline = parse_pipeline(document)
+            violations: Sequence[Violation] = check_patterns(pipeline)
+        except PipelineError as error:
+            violations = error.violations
+        if violations:
+            raise InvalidArgumentError(
+                "INVALID_PIPELINE",
+                f"The pipeline document has {len(violations)} problem(s).",
+                violations=[FieldViolation(v.pointer or "/", v.message) for v in violations],
+            )
+        return pipeline
+
+    async def get(self, name: str, version: int) -> StoredPipeline:
+        """A version (0: the latest). Raises NotFoundError."""
+        found = await self._store.get(name, version or None)
+        if found is None:
+            wanted = f"{name}@{version}" if version else name
+            raise NotFoundError("PIPELINE_NOT_FOUND", f"There is no pipeline {wanted}.")
+        return found
+
+    async def named(self, reference: str) -> Pipeline:
+        """The pipeline of "name" or "name@version". Raises NotFoundError, InvalidArgumentError."""
+        name, at, version = reference.partition("@")
+        if at and not (version.isascii() and version.isdigit() and int(version) >= 1):
+            raise InvalidArgumentError("INVALID_ARGUMENT", f"{reference!r} is not name or name@version.")
+        return self._parsed((await self.get(name, int(version) if at else 0)).document)
+
+    async def version(self, name: str, version: int) -> Pipeline:
+        """A version, parsed; remembered. Raises NotFoundError."""
+        found = self._versions.get((name, version))
+        if found is None:
+            found = self._parsed((await self.get(name, version)).document)
+            self._versions[name, version] = found
+        return found
+
+    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+        """The latest versions by name behind `after`."""
+        return await self._store.list(after, limit)

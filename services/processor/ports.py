@@ -1,0 +1,155 @@
+"""What the use cases need of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from services.processor.arrow import Int64s
+from services.processor.batches import BatchKey, BatchOutcome, RowBatch
+from services.processor.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A received message: its receipt for later calls, how often it was received, its batch as far
+    as the attributes tell, and its body."""
+
+    message_id: str
+    receipt: str
+    receive_count: int
+    key: BatchKey | None
+    traceparent: str | None
+    body: str
+
+
+class UnreadableBatchError(Exception):
+    """A message's body is not a batch."""
+
+
+class RowQueue(Protocol):
+    """A queue of batches. All calls raise TransientError when the queue does not answer."""
+
+    async def receive(self, limit: int) -> list[Delivery]:
+        """Up to `limit` messages; waits up to 20 s for the first."""
+        ...
+
+    def decode(self, delivery: Delivery) -> RowBatch:
+        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError."""
+        ...
+
+    async def hide(self, delivery: Delivery, seconds: int) -> None:
+        """Keep the message hidden for so long from now; 0 hands it back. A message whose receipt is
+        no longer good is left alone."""
+        ...
+
+    async def delete(self, delivery: Delivery) -> None:
+        """Remove the message. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where rows go: columns as (name, PostgreSQL type); `primary_key` may be empty."""
+
+    schema: str
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    primary_key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GoodRows:
+    """Rows to load: one column per column of the table, and their row numbers (int64)."""
+
+    table: Table
+    data: pa.Table
+    row_numbers: Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that the sink refused: its position in `GoodRows`, and why."""
+
+    position: int
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A batch whose marker is there; `outcome` is None when status knows it already."""
+
+    outcome: BatchOutcome | None
+
+
+class SinkRefusedError(Exception):
+    """The sink cannot take any row of the batch (its table does not fit, a right is missing); the
+    message is for people."""
+
+
+class Sink(Protocol):
+    """Takes rows, each batch once."""
+
+    async def load(
+        self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+    ) -> Applied:
+        """Load the rows and set the batch's marker in one transaction; rows that the database
+        refuses are left out and handed to `conclude`, whose outcome goes into the marker. When the
+        marker is there already nothing is loaded and its outcome is returned.
+
+        Raises SinkRefusedError, and TransientError when the same call may succeed later.
+        """
+        ...
+
+    async def settle(self, outcome: BatchOutcome) -> Applied:
+        """Set the marker of a batch that will never be loaded, unless it is there."""
+        ...
+
+    async def forget_outcome(self, key: BatchKey) -> None:
+        """Status knows the outcome; the marker stays. Idempotent."""
+        ...
+
+
+class Outcomes(Protocol):
+    """The status service."""
+
+    async def record(self, outcome: BatchOutcome) -> None:
+        """Durable when it returns. Idempotent. Raises TransientError, or ServiceError when status
+        refuses it for good."""
+        ...
+
+    async def is_cancelled(self, process_id: str) -> bool:
+        """Whether the process was cancelled; the answer may be two seconds old. Raises
+        TransientError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPipeline:
+    """One version of a pipeline: the document's text."""
+
+    name: str
+    version: int
+    document: str
+    created: datetime
+
+
+class PipelineStore(Protocol):
+    """Versioned documents. Raises TransientError when the database is away."""
+
+    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
+        """Store the next version, unless the latest has the same canonical text; the latest, and
+        whether it is new. Safe to call at the same time."""
+        ...
+
+    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
+        """A version (None: the latest), None when there is none."""
+        ...
+
+    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+        """The latest versions by name behind `after`."""
+        ...

@@ -1,0 +1,172 @@
+"""The use case of a batch: read, check, load, tell status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from ingestor.pipelines.document import Pipeline
+from ingestor.runtime.errors import TransientError
+from ingestor.stores.port import FileReader
+from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.slices import bytes_to_read
+from ingestor.tabular.syntax import Dialect
+from services.processor.batches import (
+    BatchKey,
+    BatchOutcome,
+    Rejected,
+    RowBatch,
+    failed_outcome,
+    outcome_of,
+    unprocessed_outcome,
+)
+from services.processor.checking import CheckedRows, check_rows
+from services.processor.pipelines import PipelineService, table_of
+from services.processor.ports import Applied, GoodRows, Outcomes, Refused, Sink, SinkRefusedError
+from services.processor.problems import Problem
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class Metrics:
+    """What the processor counts for Prometheus."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.batches = Counter("ingestor_batches_total", "Batches by result.", ["result"], registry=registry)
+        self.rows = Counter("ingestor_rows_loaded_total", "Rows loaded.", registry=registry)
+        self.seconds = Histogram(
+            "ingestor_batch_seconds", "Seconds of a batch by step.", ["step"], registry=registry
+        )
+        self.retries = Counter("ingestor_retries_total", "Calls repeated, by what failed.", ["what"],
+                               registry=registry)  # fmt: skip
+
+
+class BatchService:
+    """Applies batches, each once."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        outcomes: Outcomes,
+        pipelines: PipelineService,
+        files: FileReader,
+        metrics: Metrics,
+    ) -> None:
+        self._sink = sink
+        self._outcomes = outcomes
+        self._pipelines = pipelines
+        self._files = files
+        self._metrics = metrics
+
+    async def apply(self, batch: RowBatch) -> None:
+        """Load a batch and tell status; everything is durable when it returns. Calls that may
+        succeed later are repeated until they do, so cancel it to stop it; it can then be called
+        again. Raises what is wrong with the batch or the code.
+        """
+        key = batch.key
+        if await self._until_done("status", lambda: self._outcomes.is_cancelled(key.process_id)):
+            await self.settle(unprocessed_outcome(key))
+            return
+        pipeline = await self._pipeline(batch)
+        data = await self._read(batch)
+        with self._metrics.seconds.labels("check").time():
+            checked = await asyncio.to_thread(check, batch, data, pipeline)
+        numbers = checked.good_index + key.range.first_row
+        rows = GoodRows(table_of(pipeline), checked.good, numbers)
+
+        def conclude(refused: Sequence[Refused]) -> BatchOutcome:
+            return outcome_of(key, checked.rejected, self._refused(batch, data, checked, refused))
+
+        with self._metrics.seconds.labels("load").time():
+            try:
+                applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
+            except SinkRefusedError as error:
+                problem = Problem("sink-error", "", "", str(error), "load")
+                applied = await self._until_done(
+                    "sink", lambda: self._sink.settle(failed_outcome(key, problem))
+                )
+        if applied.outcome:
+            self._metrics.rows.inc(applied.outcome.succeeded)
+        await self._tell(key, applied)
+
+    async def settle(self, outcome: BatchOutcome) -> None:
+        """Conclude a batch that will not be loaded (unless it was) and tell status."""
+        applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
+        await self._tell(outcome.key, applied)
+
+    async def _tell(self, key: BatchKey, applied: Applied) -> None:
+        """Make the outcome durable at status; only then the marker may forget it."""
+        outcome = applied.outcome
+        if outcome is None:
+            self._metrics.batches.labels("known").inc()
+            return
+        with self._metrics.seconds.labels("tell").time():
+            await self._until_done("status", lambda: self._outcomes.record(outcome))
+            await self._until_done("sink", lambda: self._sink.forget_outcome(key))
+        self._metrics.batches.labels(outcome.default_state).inc()
+        log.info("batch done", succeeded=outcome.succeeded, failed=outcome.failed, skipped=outcome.skipped)
+
+    async def _pipeline(self, batch: RowBatch) -> Pipeline | None:
+        if not batch.pipeline:
+            return None
+        return await self._until_done(
+            "pipelines", lambda: self._pipelines.version(batch.pipeline, batch.pipeline_version)
+        )
+
+    async def _read(self, batch: RowBatch) -> bytes:
+        """The batch's bytes; a claim check is redeemed at the file store."""
+        stored = batch.stored
+        if stored is None:
+            return batch.data
+        size = bytes_to_read(stored.byte_start, stored.byte_end, batch.key.range.row_count)
+
+        async def read() -> bytes:
+            pieces = self._files.read(stored.file_key, stored.byte_start, stored.byte_start + size)
+            return b"".join([piece async for piece in pieces])
+
+        return await self._until_done("file store", read)
+
+    async def _until_done(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call as long as it fails in a way that may pass, with growing patience."""
+        wait = 0.2
+        while True:
+            try:
+                return await call()
+            except TransientError as error:
+                self._metrics.retries.labels(what).inc()
+                log.warning("trying again", what=what, error=str(error), seconds=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 10.0)
+
+    @staticmethod
+    def _refused(
+        batch: RowBatch, data: bytes, checked: CheckedRows, refused: Sequence[Refused]
+    ) -> list[Rejected]:
+        """Rows that the sink refused, with their lines and cells, which are read again."""
+        if not refused:
+            return []
+        table = read_csv_slice(data, len(batch.columns), Dialect(batch.delimiter))
+        bounds = batch.key.range
+        found = []
+        at = {int(index): place for place, index in enumerate(table.row_index.tolist())}
+        for row in refused:
+            index = int(checked.good_index[row.position])
+            place = at[index]
+            cells = tuple(str(column[place].as_py()) for column in table.columns)
+            line = bounds.first_line + int(table.line_index[place])
+            found.append(Rejected(bounds.first_row + index, line, "failed", (row.problem,), cells))
+        return found
+
+
+def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:
+    """Parse and check a batch (CPU-bound). Raises ValueError when the data are not the rows that the
+    batch says."""
+    table = read_csv_slice(data, len(batch.columns), Dialect(batch.delimiter))
+    if table.record_count != batch.key.range.row_count:
+        raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
+    return check_rows(table, batch.columns, pipeline)

@@ -1,0 +1,18 @@
+"""What the processor can be told."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ingestor.runtime.queues import QueueNames
+from ingestor.runtime.settings import FileStoreSettings, QueueSettings, ServiceSettings
+
+
+class ProcessorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSettings):
+    """Environment variables INGESTOR_<FIELD>."""
+
+    status_address: str = Field("status:50051", description="host:port of the status service.")
+    concurrency: int = Field(2, ge=1, le=32, description="Batches in work at once.")
+    visibility_seconds: int = Field(
+        60, ge=3, le=43_200, description="How long a received message stays hidden; extended while in work."
+    )

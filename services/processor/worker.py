@@ -1,0 +1,174 @@
+"""The workers: one takes batches from the queue, one concludes those that died."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from ingestor.runtime.errors import TransientError
+from ingestor.runtime.tracing import continue_trace
+from services.processor.batches import failed_outcome
+from services.processor.ports import Delivery, RowQueue
+from services.processor.problems import Problem
+from services.processor.service import BatchService
+
+log = structlog.get_logger(__name__)
+
+Handle = Callable[[Delivery], Awaitable[None]]
+
+
+class QueueWorker:
+    """Takes capacity before it takes work. While a message is handled it stays hidden; when that
+    fails the message is released after a while, and the queue moves it to its dead-letter queue when
+    it was received too often."""
+
+    def __init__(
+        self, name: str, queue: RowQueue, handle: Handle, *, concurrency: int, visibility_seconds: int
+    ) -> None:
+        self.name = name
+        self._queue = queue
+        self._handle = handle
+        self._free = asyncio.Semaphore(concurrency)
+        self._visibility = visibility_seconds
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop, finish what is in work; cancelled, hand it back."""
+        stopped = asyncio.ensure_future(stopping.wait())
+        patience = 0.5
+        try:
+            while not stopping.is_set():
+                await self._free.acquire()  # one place for sure, more if there are
+                places = 1
+                while not self._free.locked() and places < 10:
+                    await self._free.acquire()
+                    places += 1
+                receiving = asyncio.ensure_future(self._queue.receive(places))
+                await asyncio.wait([receiving, stopped], return_when=asyncio.FIRST_COMPLETED)
+                if not receiving.done():
+                    receiving.cancel()
+                found: list[Delivery] = []
+                try:
+                    found = await receiving
+                    patience = 0.5
+                except asyncio.CancelledError:
+                    if not stopping.is_set():
+                        raise
+                except TransientError as error:
+                    log.warning("queue does not answer", error=str(error), seconds=patience)
+                    await asyncio.wait([stopped], timeout=patience)
+                    patience = min(patience * 2, 20.0)
+                for _ in range(places - len(found)):
+                    self._free.release()
+                for delivery in found:
+                    task = asyncio.create_task(self._work(delivery))
+                    self._running.add(task)
+                    task.add_done_callback(self._done)
+            await asyncio.gather(*self._running)
+        finally:
+            stopped.cancel()
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._free.release()
+
+    async def _work(self, delivery: Delivery) -> None:
+        """Handle one message; never raises but when cancelled."""
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(worker=self.name)
+        if delivery.key:
+            structlog.contextvars.bind_contextvars(
+                process_id=delivery.key.process_id, batch=delivery.key.range.number
+            )
+        continue_trace(delivery.traceparent)
+        release_after = 0
+        try:
+            async with self._hidden(delivery):
+                await self._handle(delivery)
+                await self._delete(delivery)
+                return
+        except asyncio.CancelledError:
+            log.warning("handed back")
+            await asyncio.shield(self._release(delivery, 0))
+            raise
+        except Exception as error:
+            release_after = min(2 ** (delivery.receive_count - 1), 60)
+            log.error(
+                "message failed", received=delivery.receive_count, again_in=release_after, exc_info=error
+            )
+        await self._release(delivery, release_after)
+
+    @asynccontextmanager
+    async def _hidden(self, delivery: Delivery) -> AsyncIterator[None]:
+        """Keep the message hidden while the context lasts."""
+
+        async def beat() -> None:
+            while True:
+                await asyncio.sleep(self._visibility / 3)
+                try:
+                    await self._queue.hide(delivery, self._visibility)
+                except TransientError as error:
+                    log.warning("visibility not extended", error=str(error))
+
+        beating = asyncio.create_task(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _delete(self, delivery: Delivery) -> None:
+        """Its outcome is durable, so a message that cannot be deleted now only comes again."""
+        try:
+            await self._queue.delete(delivery)
+        except TransientError as error:
+            log.warning("message not deleted, it will come again", error=str(error))
+
+    async def _release(self, delivery: Delivery, seconds: int) -> None:
+        try:
+            await self._queue.hide(delivery, seconds)
+        except TransientError as error:
+            log.warning("message not released, it will come again by itself", error=str(error))
+
+
+class RowsHandler:
+    """Handles messages of the rows queue."""
+
+    def __init__(self, queue: RowQueue, service: BatchService) -> None:
+        self._queue = queue
+        self._service = service
+
+    async def __call__(self, delivery: Delivery) -> None:
+        """Apply the batch. Raises UnreadableBatchError and what BatchService.apply raises."""
+        batch = await asyncio.to_thread(self._queue.decode, delivery)
+        await self._service.apply(batch)
+
+
+class DeadHandler:
+    """Handles messages of the dead-letter queue: their rows are FAILED, so that the process ends."""
+
+    def __init__(self, service: BatchService, registry: CollectorRegistry) -> None:
+        self._service = service
+        self._dead = Counter(
+            "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
+        )
+
+    async def __call__(self, delivery: Delivery) -> None:
+        """Conclude the batch; a message that names none is dropped."""
+        if delivery.key is None:
+            self._dead.labels("unknown").inc()
+            log.error("dropping a dead message that names no batch", message_id=delivery.message_id)
+            return
+        self._dead.labels("batch").inc()
+        log.error("batch is dead", row_count=delivery.key.range.row_count)
+        message = "The batch of this row could not be processed, and was given up after several tries."
+        await self._service.settle(
+            failed_outcome(delivery.key, Problem("batch-error", "", "", message, "load"))
+        )

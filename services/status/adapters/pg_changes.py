@@ -1,0 +1,90 @@
+"""News of changed processes: PostgreSQL's NOTIFY, heard on one connection for all watchers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import structlog
+
+from services.status.adapters.pg_ledger import CHANGES_CHANNEL
+
+log = structlog.get_logger(__name__)
+
+KEEPALIVE_SECONDS = 20.0  # proxies close streams that say nothing for minutes
+
+
+class PgChanges:
+    """See Changes; also the worker that listens. A lost connection is opened again, and every
+    watcher then looks once, since news may have been missed."""
+
+    name = "changes"
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._stopping = False
+
+    @property
+    def watchers(self) -> int:
+        """How many watch now."""
+        return sum(len(events) for events in self._watchers.values())
+
+    async def watch(self, process_id: str) -> AsyncIterator[None]:
+        """See Changes."""
+        news = asyncio.Event()
+        self._watchers[process_id].add(news)
+        try:
+            while not self._stopping:
+                yield
+                try:
+                    async with asyncio.timeout(KEEPALIVE_SECONDS):
+                        await news.wait()
+                except TimeoutError:
+                    pass
+                news.clear()
+        finally:
+            self._watchers[process_id].discard(news)
+            if not self._watchers[process_id]:
+                del self._watchers[process_id]
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Listen until told to stop; then let all watchers go."""
+        listening = asyncio.create_task(self._listen())
+        try:
+            await stopping.wait()
+        finally:
+            self._stopping = True
+            self._wake_all()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        while True:
+            lost = asyncio.Event()
+            try:
+                connection = await asyncpg.connect(self._dsn, timeout=10)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("cannot listen for changes", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(1)
+                continue
+            try:
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await connection.add_listener(CHANGES_CHANNEL, self._heard)
+                self._wake_all()
+                await lost.wait()
+                log.warning("lost the connection that listens for changes")
+            finally:
+                connection.terminate()
+
+    def _heard(self, connection: Any, pid: int, channel: str, payload: object) -> None:
+        for news in self._watchers.get(str(payload), ()):
+            news.set()
+
+    def _wake_all(self) -> None:
+        for events in self._watchers.values():
+            for news in events:
+                news.set()

@@ -1,0 +1,51 @@
+"""The outbox of events in PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ingestor.runtime.postgres import transient_errors
+from services.status.adapters.pg_reader import logged_event
+from services.status.ports import Sender
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+
+# One publisher at a time keeps the order; the lock goes with the transaction.
+_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('ingestor:status:outbox', 0))"
+
+
+class PgOutbox:
+    """See Outbox."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def publish(self, send: Sender, limit: int) -> int:
+        """See Outbox."""
+        async with transient_errors("outbox"), self._pool.acquire() as connection, connection.transaction():
+            if not await connection.fetchval(_LOCK):
+                return 0
+            rows = await connection.fetch(
+                "SELECT * FROM events WHERE published_at IS NULL ORDER BY sequence LIMIT $1", limit
+            )
+            if rows:
+                await send([logged_event(row) for row in rows])
+                await connection.execute(
+                    "UPDATE events SET published_at = clock_timestamp() WHERE sequence = ANY($1)",
+                    [row["sequence"] for row in rows],
+                )
+            return len(rows)
+
+    async def remove_published(self, before: datetime) -> int:
+        """See Outbox."""
+        async with transient_errors("outbox"):
+            done = await self._pool.execute("DELETE FROM events WHERE published_at < $1", before)
+        return int(done.rpartition(" ")[2])
+
+    async def backlog(self) -> int:
+        """See Outbox."""
+        async with transient_errors("outbox"):
+            count = await self._pool.fetchval("SELECT count(*) FROM events WHERE published_at IS NULL")
+        return int(count)

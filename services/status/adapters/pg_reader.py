@@ -1,0 +1,222 @@
+"""The ledger in PostgreSQL: reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ingestor.runtime.postgres import transient_errors
+from services.status.filters import Comparison
+from services.status.ledger import Batch
+from services.status.ports import BatchRecord, LoggedEvent
+from services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState
+from services.status.rows import ErrorGroup, Row, RowError
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+
+# State of a row: its own record's, else its batch's, else QUEUED; UNPROCESSED when the process ended.
+_ROW_STATE = f"""
+coalesce(e.state, CASE WHEN b.processed_at IS NOT NULL THEN b.default_state
+                       WHEN p.state IN ({", ".join(str(int(s)) for s in sorted(TERMINAL))})
+                       THEN {int(RowState.UNPROCESSED)} ELSE {int(RowState.QUEUED)} END)
+"""
+
+# Errors of a row: its own, else its batch's.
+_ERRORS = "coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)"
+
+# Rows of the batches from the wanted place on; a batch is opened into its rows one at a time.
+_ROWS = f"""
+SELECT r.row_number, coalesce(e.line_number, 0) AS line_number, b.batch_number, {_ROW_STATE} AS state,
+       e.errors, e.cells, b.error
+FROM processes p
+JOIN (SELECT * FROM batches WHERE process_id = $1 AND first_row + row_count > $2 + 1
+      ORDER BY first_row) b USING (process_id)
+CROSS JOIN LATERAL
+    generate_series(greatest(b.first_row, $2 + 1), b.first_row + b.row_count - 1) r (row_number)
+LEFT JOIN row_exceptions e ON e.process_id = b.process_id AND e.row_number = r.row_number
+WHERE p.process_id = $1 {{where}}
+ORDER BY b.first_row, r.row_number LIMIT $3
+"""  # noqa: S608
+
+# Rows with a record of their own only: what most filters ask for, found without opening ranges.
+_OWN_ROWS = """
+SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error
+FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number > $2 {where}
+ORDER BY e.row_number LIMIT $3
+"""
+
+
+class PgLedgerReader:
+    """See LedgerReader."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def _fetch(self, query: str, *arguments: object) -> list[Any]:
+        async with transient_errors("ledger"):
+            return list(await self._pool.fetch(query, *arguments))
+
+    async def process(self, process_id: str) -> Process | None:
+        """See LedgerReader."""
+        found = await self._fetch("SELECT * FROM processes WHERE process_id = $1", process_id)
+        return _process(found[0]) if found else None
+
+    async def processes(
+        self, comparisons: Sequence[Comparison], before: int | None, limit: int
+    ) -> list[tuple[int, Process]]:
+        """See LedgerReader."""
+        where, arguments = ["($1::bigint IS NULL OR position < $1)"], list[object]([before, limit])
+        for comparison in comparisons:
+            value: object = comparison.value
+            if comparison.name == "state":
+                value = int(ProcessState[str(comparison.value)])
+            arguments.append(value)
+            where.append(f"{comparison.name} {_operator(comparison)} ${len(arguments)}")
+        rows = await self._fetch(
+            f"SELECT * FROM processes WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2",  # noqa: S608
+            *arguments,
+        )
+        return [(row["position"], _process(row)) for row in rows]
+
+    async def batches(
+        self, process_id: str, processed: bool | None, after: int, limit: int
+    ) -> list[BatchRecord]:
+        """See LedgerReader."""
+        rows = await self._fetch(
+            "SELECT * FROM batches WHERE process_id = $1 AND batch_number > $2 "
+            "AND ($3::boolean IS NULL OR (processed_at IS NOT NULL) = $3) ORDER BY batch_number LIMIT $4",
+            process_id, after, processed, limit,
+        )  # fmt: skip
+        return [
+            BatchRecord(
+                Batch(
+                    row["batch_number"], row["first_row"], row["row_count"], row["first_line"],
+                    row["byte_start"], row["byte_end"],
+                ),
+                row["succeeded"], row["failed"], row["skipped"], row["dispatched_at"], row["processed_at"],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    async def row(self, process_id: str, row_number: int) -> Row | None:
+        """See LedgerReader."""
+        found = await self._fetch(_ROWS.format(where=""), process_id, row_number - 1, 1)
+        return _row(found[0]) if found and found[0]["row_number"] == row_number else None
+
+    async def rows(
+        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
+    ) -> list[Row]:
+        """See LedgerReader."""
+        own, arguments = True, list[object]([process_id, after, limit])
+        own_where, where = list[str](), list[str]()
+        wants_own = False
+        for comparison in comparisons:
+            value: object = comparison.value
+            sign = _operator(comparison)
+            if comparison.name == "status":
+                state = RowState[str(comparison.value)]
+                value = int(state)
+                wants_own |= sign == "=" and state is RowState.SKIPPED
+            arguments.append(value)
+            place = f"${len(arguments)}"
+            if comparison.name in ("code", "field"):
+                index = 0 if comparison.name == "code" else 1
+                negation = "NOT " if sign == "<>" else ""
+                found = "SELECT 1 FROM jsonb_array_elements({}) x WHERE x->>{} = {}"
+                own_where.append(f"{negation}EXISTS ({found.format('e.errors', index, place)})")
+                where.append(f"{negation}EXISTS ({found.format(_ERRORS, index, place)})")
+                own &= sign == "="
+                wants_own |= sign == "="
+            elif comparison.name == "status":
+                own_where.append(f"e.state {sign} {place}::smallint")
+                where.append(f"{_ROW_STATE} {sign} {place}::smallint")
+            else:
+                column = "row_number" if comparison.name == "row" else "line_number"
+                table = "r" if column == "row_number" else "e"
+                own_where.append(f"e.{column} {sign} {place}")
+                where.append(f"{table}.{column} {sign} {place}")
+        if wants_own and own and not await self._has_range_errors(process_id):
+            query, conditions = _OWN_ROWS, own_where
+        else:
+            query, conditions = _ROWS, where
+        text = query.format(where="".join(f" AND {condition}" for condition in conditions))
+        return [_row(row) for row in await self._fetch(text, *arguments)]
+
+    async def _has_range_errors(self, process_id: str) -> bool:
+        """Whether whole batches failed, whose rows have no records of their own."""
+        found = await self._fetch(
+            "SELECT 1 FROM batches WHERE process_id = $1 AND error IS NOT NULL LIMIT 1", process_id
+        )
+        return bool(found)
+
+    async def error_groups(self, process_id: str) -> list[ErrorGroup]:
+        """See LedgerReader."""
+        rows = await self._fetch(
+            "SELECT code, field, sum(count)::bigint AS count, "
+            "(array_agg(example ORDER BY first_row))[1] AS example, min(first_row) AS first_row "
+            "FROM error_counts WHERE process_id = $1 GROUP BY code, field ORDER BY 3 DESC, 1, 2",
+            process_id,
+        )
+        return [
+            ErrorGroup(row["code"], row["field"], row["count"], row["example"], row["first_row"])
+            for row in rows
+        ]
+
+    async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
+        """See LedgerReader."""
+        rows = await self._fetch(
+            "SELECT * FROM events WHERE sequence > $2 AND ($1::uuid IS NULL OR process_id = $1) "
+            "ORDER BY sequence LIMIT $3",
+            process_id, after, limit,
+        )  # fmt: skip
+        return [logged_event(row) for row in rows]
+
+
+def logged_event(row: Any) -> LoggedEvent:
+    """An event from its record."""
+    return LoggedEvent(
+        row["sequence"], str(row["event_id"]), row["tenant"], str(row["process_id"]), row["type"],
+        row["time"], row["data"], row["traceparent"],
+    )  # fmt: skip
+
+
+def _operator(comparison: Comparison) -> str:
+    return "<>" if comparison.operator == "!=" else comparison.operator
+
+
+def _row(row: Any) -> Row:
+    if row["errors"] is not None:
+        errors = tuple(RowError(*found) for found in json.loads(row["errors"]))
+    elif row["state"] == RowState.FAILED and row["error"] is not None:
+        errors = (RowError(*json.loads(row["error"])),)
+    else:
+        errors = ()
+    return Row(
+        row["row_number"], row["line_number"], row["batch_number"], RowState(row["state"]), errors,
+        tuple(row["cells"] or ()),
+    )  # fmt: skip
+
+
+def _process(row: Any) -> Process:
+    info = Info(
+        str(row["process_id"]), row["tenant"], row["upload_id"], row["file_name"], row["size_bytes"],
+        row["pipeline"], row["pipeline_version"],
+    )  # fmt: skip
+    return Process(
+        info=info,
+        state=ProcessState(row["state"]),
+        read=row["read_rows"],
+        succeeded=row["succeeded"],
+        failed=row["failed"],
+        skipped=row["skipped"],
+        batches_dispatched=row["batches_dispatched"],
+        batches_processed=row["batches_processed"],
+        bytes_dispatched=row["bytes_dispatched"],
+        columns=tuple(row["columns"]),
+        failure=Failure(row["failure_reason"], row["failure_message"]) if row["failure_reason"] else None,
+        created=row["created_at"],
+        updated=row["updated_at"],
+        ended=row["ended_at"],
+    )

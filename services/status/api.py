@@ -1,0 +1,326 @@
+"""gRPC in: translates, calls one use case, translates back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
+from services.status.ledger import Batch, Outcome
+from services.status.ports import BatchRecord
+from services.status.processes import Failure, Info, Process, ProcessState, RowState
+from services.status.rows import RejectedRow, Row, RowError
+from services.status.service import StatusService
+
+Context = Any
+_REPORT_PIECE = 256 * 1024
+_MAX_PAGE = 1000
+
+
+class StatusApi(status_pb2_grpc.StatusServiceServicer):
+    """See StatusService in protos/ingestor/v1/status.proto."""
+
+    def __init__(self, service: StatusService) -> None:
+        self._service = service
+
+    async def RecordOutcomes(
+        self, request_iterator: AsyncIterator[status_pb2.RecordOutcomesRequest], context: Context
+    ) -> status_pb2.RecordOutcomesResponse:
+        """See the contract."""
+        header: status_pb2.OutcomeHeader | None = None
+        rows: list[RejectedRow] = []
+        async for request in request_iterator:
+            if header is None:
+                if not request.HasField("header"):
+                    raise _wrong("header", "is needed in the first message")
+                header = request.header
+            rows.extend(_rejected(row) for row in request.rows)
+        if header is None:
+            raise _wrong("header", "is needed")
+        try:
+            outcome = Outcome(
+                _batch(header.batch), RowState(header.default_state), header.succeeded, header.failed,
+                header.skipped,
+            )  # fmt: skip
+        except ValueError as problem:
+            raise _wrong("header", str(problem)) from problem
+        error = _error(header.error) if header.HasField("error") else None
+        recorded = await self._service.record(
+            _uuid("header.process_id", header.process_id), header.tenant or "default", outcome, error, rows
+        )
+        return status_pb2.RecordOutcomesResponse(recorded=recorded)
+
+    async def RecordDispatch(
+        self, request: status_pb2.RecordDispatchRequest, context: Context
+    ) -> status_pb2.RecordDispatchResponse:
+        """See the contract."""
+        process_id = _uuid("process_id", request.process_id)
+        service = self._service
+        match request.WhichOneof("change"):
+            case "started":
+                account = await service.start(_info(process_id, request.started))
+            case "header":
+                account = await service.read_header(process_id, list(request.header.columns))
+            case "dispatched":
+                account = await service.dispatch(process_id, _batch(request.dispatched))
+            case "finished":
+                account = await service.finish(
+                    process_id, request.finished.row_count, request.finished.batch_count
+                )
+            case "failed":
+                account = await service.fail(
+                    process_id, Failure(request.failed.reason, request.failed.message)
+                )
+            case "paused":
+                account = await service.pause(process_id)
+            case "resumed":
+                account = await service.resume(process_id)
+            case "cancelled":
+                account = await service.cancel(process_id)
+            case _:
+                raise _wrong("change", "is needed")
+        return status_pb2.RecordDispatchResponse(
+            state=_state(account.state), batches_processed=account.batches_processed
+        )
+
+    async def GetProcess(
+        self, request: status_pb2.GetProcessRequest, context: Context
+    ) -> status_pb2.GetProcessResponse:
+        """See the contract."""
+        found = await self._service.process(_uuid("process_id", request.process_id))
+        return status_pb2.GetProcessResponse(process=_process(found))
+
+    async def ListProcesses(
+        self, request: status_pb2.ListProcessesRequest, context: Context
+    ) -> status_pb2.ListProcessesResponse:
+        """See the contract."""
+        found, token = await self._service.processes(
+            request.filter, request.page_token, _page_size(request.page_size)
+        )
+        return status_pb2.ListProcessesResponse(
+            processes=[_process(process) for process in found], next_page_token=token
+        )
+
+    async def WatchProcess(
+        self, request: status_pb2.WatchProcessRequest, context: Context
+    ) -> AsyncIterator[status_pb2.WatchProcessResponse]:
+        """See the contract."""
+        process_id = _uuid("process_id", request.process_id)
+        if request.min_interval_ms < 0:
+            raise _wrong("min_interval_ms", "must not be negative")
+        interval = (request.min_interval_ms or 100) / 1000
+        async for process in self._service.watch(process_id, min(interval, 60.0)):
+            yield status_pb2.WatchProcessResponse(process=_process(process))
+
+    async def ListBatches(
+        self, request: status_pb2.ListBatchesRequest, context: Context
+    ) -> status_pb2.ListBatchesResponse:
+        """See the contract."""
+        processed = {
+            status_pb2.BATCH_STATE_UNSPECIFIED: None,
+            status_pb2.BATCH_STATE_QUEUED: False,
+            status_pb2.BATCH_STATE_PROCESSED: True,
+        }[request.state]
+        found, token = await self._service.batches(
+            _uuid("process_id", request.process_id), processed, request.page_token,
+            _page_size(request.page_size),
+        )  # fmt: skip
+        return status_pb2.ListBatchesResponse(
+            batches=[_batch_record(record) for record in found], next_page_token=token
+        )
+
+    async def GetRow(self, request: status_pb2.GetRowRequest, context: Context) -> status_pb2.GetRowResponse:
+        """See the contract."""
+        if request.row_number < 1:
+            raise _wrong("row_number", "is at least 1")
+        found = await self._service.row(_uuid("process_id", request.process_id), request.row_number)
+        return status_pb2.GetRowResponse(row=_row(found))
+
+    async def ListRows(
+        self, request: status_pb2.ListRowsRequest, context: Context
+    ) -> status_pb2.ListRowsResponse:
+        """See the contract."""
+        found, token = await self._service.rows(
+            _uuid("process_id", request.process_id), request.filter, request.page_token,
+            _page_size(request.page_size),
+        )  # fmt: skip
+        return status_pb2.ListRowsResponse(rows=[_row(row) for row in found], next_page_token=token)
+
+    async def SummarizeErrors(
+        self, request: status_pb2.SummarizeErrorsRequest, context: Context
+    ) -> status_pb2.SummarizeErrorsResponse:
+        """See the contract."""
+        found = await self._service.error_groups(_uuid("process_id", request.process_id))
+        return status_pb2.SummarizeErrorsResponse(
+            groups=[
+                status_pb2.ErrorGroup(
+                    code=group.code, field=group.field, count=group.count,
+                    example_message=group.example_message, first_row=group.first_row,
+                )
+                for group in found
+            ]
+        )  # fmt: skip
+
+    async def DownloadReport(
+        self, request: status_pb2.DownloadReportRequest, context: Context
+    ) -> AsyncIterator[status_pb2.DownloadReportResponse]:
+        """See the contract."""
+        piece = bytearray()
+        async for data in self._service.report(_uuid("process_id", request.process_id)):
+            piece += data
+            while len(piece) >= _REPORT_PIECE:
+                yield status_pb2.DownloadReportResponse(data=bytes(piece[:_REPORT_PIECE]))
+                del piece[:_REPORT_PIECE]
+        if piece:
+            yield status_pb2.DownloadReportResponse(data=bytes(piece))
+
+    async def ListEvents(
+        self, request: status_pb2.ListEventsRequest, context: Context
+    ) -> status_pb2.ListEventsResponse:
+        """See the contract."""
+        process_id = _uuid("process_id", request.process_id) if request.process_id else None
+        found, token = await self._service.events(
+            process_id, request.page_token, _page_size(request.page_size)
+        )
+        return status_pb2.ListEventsResponse(
+            events=[
+                common_pb2.ProcessEvent(
+                    sequence=event.sequence, event_id=event.event_id, type=event.type,
+                    process_id=event.process_id, time=_time(event.time), data_json=event.data_json,
+                )
+                for event in found
+            ],
+            next_page_token=token,
+        )  # fmt: skip
+
+
+def _wrong(field: str, problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
+    )
+
+
+def _uuid(field: str, text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise _wrong(field, "is not a UUID") from None
+
+
+def _page_size(size: int) -> int:
+    if size < 0:
+        raise _wrong("page_size", "must not be negative")
+    return min(size or 50, _MAX_PAGE)
+
+
+def _time(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    made = Timestamp()
+    made.FromDatetime(time)
+    return made
+
+
+def _state(state: ProcessState) -> common_pb2.ProcessState.ValueType:
+    return common_pb2.ProcessState.ValueType(int(state))
+
+
+def _info(process_id: str, info: common_pb2.ProcessInfo) -> Info:
+    return Info(
+        process_id, info.tenant or "default", info.upload_id, info.file_name, info.size_bytes,
+        info.pipeline, info.pipeline_version,
+    )  # fmt: skip
+
+
+def _batch(batch: common_pb2.BatchRange) -> Batch:
+    if batch.batch_number < 1 or batch.first_row < 1 or batch.row_count < 1:
+        raise _wrong("batch", "needs a number, a first row and at least one row")
+    return Batch(
+        batch.batch_number, batch.first_row, batch.row_count, batch.first_line, batch.byte_start,
+        batch.byte_end,
+    )  # fmt: skip
+
+
+def _range(batch: Batch) -> common_pb2.BatchRange:
+    return common_pb2.BatchRange(
+        batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
+        first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
+    )  # fmt: skip
+
+
+def _error(error: common_pb2.RowError) -> RowError:
+    return RowError(error.code, error.field, error.value, error.message, error.phase)
+
+
+def _errors(errors: tuple[RowError, ...]) -> list[common_pb2.RowError]:
+    return [
+        common_pb2.RowError(
+            code=error.code, field=error.field, value=error.value, message=error.message,
+            phase=error.phase,  # type: ignore[arg-type]
+        )
+        for error in errors
+    ]  # fmt: skip
+
+
+def _rejected(row: processor_pb2.RejectedRow) -> RejectedRow:
+    try:
+        state = RowState(row.state)
+    except ValueError as error:
+        raise _wrong("rows.state", "is FAILED or SKIPPED") from error
+    return RejectedRow(
+        row.row_number, row.line_number, state, tuple(_error(e) for e in row.errors), tuple(row.cells)
+    )
+
+
+def _row(row: Row) -> status_pb2.Row:
+    return status_pb2.Row(
+        row_number=row.row_number, line_number=row.line_number, batch_number=row.batch_number,
+        state=int(row.state),  # type: ignore[arg-type]
+        errors=_errors(row.errors), cells=row.cells,
+    )  # fmt: skip
+
+
+def _batch_record(record: BatchRecord) -> status_pb2.Batch:
+    done = record.processed is not None
+    return status_pb2.Batch(
+        range=_range(record.batch),
+        state=status_pb2.BATCH_STATE_PROCESSED if done else status_pb2.BATCH_STATE_QUEUED,
+        counts=common_pb2.RowCounts(
+            read=record.batch.row_count, succeeded=record.succeeded, failed=record.failed,
+            skipped=record.skipped,
+        ),
+        dispatch_time=_time(record.dispatched),
+        process_time=_time(record.processed),
+    )  # fmt: skip
+
+
+def _process(process: Process) -> status_pb2.Process:
+    info = process.info
+    failure = process.failure
+    return status_pb2.Process(
+        info=common_pb2.ProcessInfo(
+            process_id=info.process_id, tenant=info.tenant, upload_id=info.upload_id,
+            file_name=info.file_name, size_bytes=info.size_bytes, pipeline=info.pipeline,
+            pipeline_version=info.pipeline_version,
+        ),
+        state=_state(process.state),
+        counts=common_pb2.RowCounts(
+            read=process.read, succeeded=process.succeeded, failed=process.failed,
+            skipped=process.skipped, unprocessed=process.unprocessed,
+        ),
+        batches_dispatched=process.batches_dispatched,
+        batches_processed=process.batches_processed,
+        bytes_dispatched=process.bytes_dispatched,
+        columns=process.columns,
+        failure=common_pb2.ProcessFailure(reason=failure.reason, message=failure.message)
+        if failure
+        else None,
+        create_time=_time(process.created),
+        update_time=_time(process.updated),
+        end_time=_time(process.ended),
+    )  # fmt: skip

@@ -1,0 +1,52 @@
+"""The one place that builds the service's objects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.clock import SystemClock
+from ingestor.runtime.host import Service
+from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.v1 import status_pb2_grpc
+from services.status.adapters.pg_changes import PgChanges
+from services.status.adapters.pg_ledger import PgLedger
+from services.status.adapters.pg_outbox import PgOutbox
+from services.status.adapters.pg_reader import PgLedgerReader
+from services.status.adapters.sqs_events import SqsEvents
+from services.status.api import StatusApi
+from services.status.publisher import Publisher
+from services.status.service import Metrics, StatusService
+from services.status.settings import StatusSettings
+
+
+@asynccontextmanager
+async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
+    """Build everything, migrate the schema, and close it all at the end."""
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url.get_secret_value()
+        pool = await stack.enter_async_context(
+            open_pool(dsn, service="status", schema="status", size=settings.database_pool_size)
+        )
+        await migrate(pool, schema="status", package="services.status.migrations")
+        sqs = await stack.enter_async_context(open_sqs(settings))
+        events = SqsEvents(sqs, settings.events_queue)
+        changes = PgChanges(dsn)
+        service = StatusService(PgLedger(pool), PgLedgerReader(pool), changes, Metrics(registry))
+        publisher = Publisher(
+            PgOutbox(pool), events, SystemClock(), timedelta(days=settings.event_retention_days)
+        )
+        watchers = Gauge("ingestor_watchers", "Open WatchProcess streams.", registry=registry)
+        watchers.set_function(lambda: changes.watchers)
+        yield Service(
+            register=lambda server: status_pb2_grpc.add_StatusServiceServicer_to_server(
+                StatusApi(service), server
+            ),
+            grpc_services=("ingestor.v1.StatusService",),
+            checks={"database": lambda: pool.fetchval("SELECT 1"), "events queue": events.check},
+            workers=(changes, publisher),
+        )

@@ -1,0 +1,207 @@
+"""The account of one process: how dispatches and outcomes add up, in any order and however often.
+
+Pure: adapters keep the account and the batches, and call these functions under a lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from services.status.processes import (
+    TERMINAL,
+    Failure,
+    IllegalTransitionError,
+    ProcessState,
+    RowState,
+    check_transition,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Boundaries of a batch; rows, lines and batches are numbered from 1, offsets are bytes."""
+
+    number: int
+    first_row: int
+    row_count: int
+    first_line: int
+    byte_start: int
+    byte_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a batch as a whole; counts are rows."""
+
+    batch: Batch
+    default_state: RowState  # of every row without a record of its own
+    succeeded: int
+    failed: int
+    skipped: int
+
+    def __post_init__(self) -> None:
+        """Invariant 1 for a batch: every row has one outcome, or the batch was left undone."""
+        told = self.succeeded + self.failed + self.skipped
+        undone = self.default_state is RowState.UNPROCESSED
+        if min(self.succeeded, self.failed, self.skipped) < 0 or (
+            told > self.batch.row_count if undone else told != self.batch.row_count
+        ):
+            raise ValueError(f"batch {self.batch.number}: {told} outcomes for {self.batch.row_count} rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: a CloudEvents type and its data."""
+
+    type: str
+    data: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is known of a process. The state follows from the facts, so their order does not matter."""
+
+    state: ProcessState = ProcessState.PENDING
+    read: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    batches_dispatched: int = 0
+    batches_processed: int = 0
+    bytes_dispatched: int = 0
+    header_read: bool = False
+    paused: bool = False
+    cancelled: bool = False
+    expected_rows: int | None = None  # known when dispatching has finished
+    expected_batches: int | None = None
+    failure: Failure | None = None
+
+
+Change = tuple[Account, list[Event]]
+ChangeFunction = Callable[[Account], Change]
+
+
+def dispatched(account: Account, batch: Batch) -> Change:
+    """A batch that the ledger did not have was dispatched."""
+    counted = replace(
+        account,
+        read=account.read + batch.row_count,
+        batches_dispatched=account.batches_dispatched + 1,
+        bytes_dispatched=max(account.bytes_dispatched, batch.byte_end),
+    )
+    data: dict[str, object] = {
+        "batch_number": batch.number,
+        "first_row": batch.first_row,
+        "row_count": batch.row_count,
+    }
+    return _settled(counted, [Event("rows.dispatched", data)])
+
+
+def processed(account: Account, outcome: Outcome) -> Change:
+    """A batch that had no outcome has one; it was dispatched before (or `dispatched` was applied)."""
+    counted = replace(
+        account,
+        succeeded=account.succeeded + outcome.succeeded,
+        failed=account.failed + outcome.failed,
+        skipped=account.skipped + outcome.skipped,
+        batches_processed=account.batches_processed + 1,
+    )
+    data: dict[str, object] = {
+        "batch_number": outcome.batch.number,
+        "first_row": outcome.batch.first_row,
+        "row_count": outcome.batch.row_count,
+        "succeeded": outcome.succeeded,
+        "failed": outcome.failed,
+        "skipped": outcome.skipped,
+    }
+    return _settled(counted, [Event("rows.processed", data)])
+
+
+def header_read(account: Account) -> Change:
+    """The header was read."""
+    return _settled(replace(account, header_read=True), [])
+
+
+def finished(account: Account, rows: int, batches: int) -> Change:
+    """Every batch was sent. Raises ValueError when it was said before with other numbers."""
+    if account.expected_batches not in (None, batches) or account.expected_rows not in (None, rows):
+        raise ValueError(
+            f"dispatching finished with {rows} rows in {batches} batches, but before with "
+            f"{account.expected_rows} in {account.expected_batches}"
+        )
+    return _settled(replace(account, expected_rows=rows, expected_batches=batches), [])
+
+
+def failed(account: Account, failure: Failure) -> Change:
+    """The file is unusable. Raises IllegalTransitionError when the process ended otherwise."""
+    if account.state is ProcessState.FAILED:
+        return account, []
+    check_transition(account.state, ProcessState.FAILED)
+    return _settled(replace(account, failure=failure), [])
+
+
+def paused(account: Account) -> Change:
+    """Dispatching is held. Raises IllegalTransitionError when the process has ended."""
+    if account.state in TERMINAL:
+        raise IllegalTransitionError(account.state, ProcessState.PAUSED)
+    return _settled(replace(account, paused=True), [] if account.paused else [Event("ingestion.paused", {})])
+
+
+def resumed(account: Account) -> Change:
+    """Dispatching goes on. Raises IllegalTransitionError when the process has ended."""
+    if account.state in TERMINAL:
+        raise IllegalTransitionError(account.state, ProcessState.DISPATCHING)
+    return _settled(
+        replace(account, paused=False), [Event("ingestion.resumed", {})] if account.paused else []
+    )
+
+
+def cancelled(account: Account) -> Change:
+    """Stopped for good. Raises IllegalTransitionError when the process ended otherwise."""
+    if account.state is ProcessState.CANCELLED:
+        return account, []
+    check_transition(account.state, ProcessState.CANCELLED)
+    return _settled(replace(account, cancelled=True), [])
+
+
+def _settled(account: Account, events: list[Event]) -> Change:
+    """The account with the state that its facts give, and the event of its end."""
+    told = account.succeeded + account.failed + account.skipped
+    assert told <= account.read, "more outcomes than rows"
+    assert account.batches_processed <= account.batches_dispatched, "more outcomes than batches"
+    if account.state in TERMINAL:
+        return account, events
+    state = _state(account)
+    if check_transition(account.state, state) and state in TERMINAL:
+        if state in (ProcessState.COMPLETED, ProcessState.COMPLETED_WITH_ERRORS):
+            assert told == account.read == account.expected_rows, "a completed process has every row"
+        counts: dict[str, object] = {
+            "read": account.read,
+            "succeeded": account.succeeded,
+            "failed": account.failed,
+            "skipped": account.skipped,
+            "unprocessed": account.read - told,
+        }
+        kind = {ProcessState.FAILED: "failed", ProcessState.CANCELLED: "cancelled"}.get(state, "completed")
+        data: dict[str, object] = {"state": state.name, "counts": counts}
+        if account.failure:
+            data["failure"] = {"reason": account.failure.reason, "message": account.failure.message}
+        events = [*events, Event(f"ingestion.{kind}", data)]
+    return replace(account, state=state), events
+
+
+def _state(account: Account) -> ProcessState:
+    if account.cancelled:
+        return ProcessState.CANCELLED
+    if account.failure:
+        return ProcessState.FAILED
+    if account.expected_batches is not None and account.batches_processed == account.expected_batches:
+        return ProcessState.COMPLETED_WITH_ERRORS if account.failed else ProcessState.COMPLETED
+    if account.paused:
+        return ProcessState.PAUSED
+    if account.expected_batches is not None:
+        return ProcessState.PROCESSING
+    if account.header_read or account.batches_dispatched:
+        return ProcessState.DISPATCHING
+    return ProcessState.PENDING

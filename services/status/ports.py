@@ -1,0 +1,144 @@
+"""What the use cases need of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from services.status.filters import Comparison
+from services.status.ledger import Account, Batch, ChangeFunction, Outcome
+from services.status.processes import Info, Process
+from services.status.rows import ErrorGroup, RejectedRow, Row, RowError
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """A batch as the ledger knows it; `processed` is None while it has no outcome."""
+
+    batch: Batch
+    succeeded: int
+    failed: int
+    skipped: int
+    dispatched: datetime
+    processed: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event of the log."""
+
+    sequence: int
+    event_id: str
+    tenant: str
+    process_id: str
+    type: str
+    time: datetime
+    data_json: str
+    traceparent: str
+
+
+class Ledger(Protocol):
+    """Writes. Each call is one transaction under a lock of its process, durable when it returns,
+    with the events of the change in the outbox. Raises TransientError when the database is away."""
+
+    async def start(self, info: Info) -> Account:
+        """Record what a process is about. Idempotent."""
+        ...
+
+    async def change(self, process_id: str, how: ChangeFunction) -> Account:
+        """Apply a change; a process that is not known yet is made. What `how` raises goes through."""
+        ...
+
+    async def read_header(self, process_id: str, columns: Sequence[str]) -> Account:
+        """Record the labels of the columns. Idempotent."""
+        ...
+
+    async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:
+        """Record a batch. Idempotent; raises ValueError when the ledger has it with other bounds."""
+        ...
+
+    async def record(
+        self,
+        process_id: str,
+        tenant: str,
+        outcome: Outcome,
+        error: RowError | None,
+        rows: Sequence[RejectedRow],
+    ) -> bool:
+        """Record an outcome and the rows that are not plain successes. False, and nothing is
+        changed, when the batch has an outcome already."""
+        ...
+
+
+class LedgerReader(Protocol):
+    """Reads. Raises TransientError when the database is away."""
+
+    async def process(self, process_id: str) -> Process | None:
+        """A process, None when it is not known."""
+        ...
+
+    async def processes(
+        self, comparisons: Sequence[Comparison], before: int | None, limit: int
+    ) -> list[tuple[int, Process]]:
+        """Processes with their positions in the list, newest first, those below `before`."""
+        ...
+
+    async def batches(
+        self, process_id: str, processed: bool | None, after: int, limit: int
+    ) -> list[BatchRecord]:
+        """Batches by number behind `after`; `processed` None: all."""
+        ...
+
+    async def row(self, process_id: str, row_number: int) -> Row | None:
+        """A row, None when no such row was read."""
+        ...
+
+    async def rows(
+        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
+    ) -> list[Row]:
+        """Rows by number behind `after`; ranges are opened as far as the page needs them."""
+        ...
+
+    async def error_groups(self, process_id: str) -> list[ErrorGroup]:
+        """Errors by code and field, most frequent first."""
+        ...
+
+    async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
+        """Events behind `after`, oldest first."""
+        ...
+
+
+class Changes(Protocol):
+    """Tells that a process has changed."""
+
+    def watch(self, process_id: str) -> AsyncIterator[None]:
+        """Yield at once, then after every change (several may be merged) and at least every 20 s.
+        Ends when the service stops."""
+        ...
+
+
+class Outbox(Protocol):
+    """Events that are to be published."""
+
+    async def publish(self, send: Sender, limit: int) -> int:
+        """Hand up to `limit` unpublished events, oldest first, to `send`, and mark them when it
+        returns; the number of them. Several instances never hand on the same event together."""
+        ...
+
+    async def remove_published(self, before: datetime) -> int:
+        """Remove events that were published before that time; the number of them."""
+        ...
+
+    async def backlog(self) -> int:
+        """Events that wait to be published."""
+        ...
+
+
+class Sender(Protocol):
+    """Takes events."""
+
+    async def __call__(self, events: Sequence[LoggedEvent]) -> None:
+        """Durable when it returns; at least once. Raises TransientError."""
+        ...

@@ -1,0 +1,114 @@
+"""Processes and their states: the domain's words, and the one table of legal transitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+
+class ProcessState(IntEnum):
+    """Where a process stands; the numbers are those of the contract and of the database."""
+
+    PENDING = 1
+    DISPATCHING = 2
+    PROCESSING = 3
+    PAUSED = 4
+    COMPLETED = 5
+    COMPLETED_WITH_ERRORS = 6
+    FAILED = 7
+    CANCELLED = 8
+
+
+S = ProcessState
+TERMINAL = frozenset({S.COMPLETED, S.COMPLETED_WITH_ERRORS, S.FAILED, S.CANCELLED})
+
+# From each state, the states that may follow it. Records may come in any order, so a process may
+# skip states; terminal ones have no way out.
+TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
+    S.PENDING: TERMINAL | {S.DISPATCHING, S.PROCESSING, S.PAUSED},
+    S.DISPATCHING: TERMINAL | {S.PROCESSING, S.PAUSED},
+    S.PROCESSING: TERMINAL | {S.PAUSED},
+    S.PAUSED: TERMINAL | {S.PENDING, S.DISPATCHING, S.PROCESSING},
+    **dict.fromkeys(TERMINAL, frozenset[ProcessState]()),
+}
+
+
+class RowState(IntEnum):
+    """Where a row stands; the numbers are those of the contract and of the database."""
+
+    QUEUED = 1
+    SUCCEEDED = 2
+    FAILED = 3
+    SKIPPED = 4
+    UNPROCESSED = 5
+
+
+class IllegalTransitionError(Exception):
+    """The process's state does not allow the change."""
+
+    def __init__(self, state: ProcessState, wanted: ProcessState) -> None:
+        super().__init__(f"a process that is {state.name} cannot become {wanted.name}")
+        self.state = state
+
+
+def check_transition(state: ProcessState, wanted: ProcessState) -> bool:
+    """Whether the state changes; raises IllegalTransitionError when it may not."""
+    if state is wanted:
+        return False
+    if wanted not in TRANSITIONS[state]:
+        raise IllegalTransitionError(state, wanted)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a process is about."""
+
+    process_id: str
+    tenant: str
+    upload_id: str
+    file_name: str
+    size_bytes: int
+    pipeline: str
+    pipeline_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a process as a whole failed."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as the ledger knows it. Counts are rows; `unprocessed` is 0 until it is terminal."""
+
+    info: Info
+    state: ProcessState
+    read: int
+    succeeded: int
+    failed: int
+    skipped: int
+    batches_dispatched: int
+    batches_processed: int
+    bytes_dispatched: int
+    columns: tuple[str, ...]
+    failure: Failure | None
+    created: datetime
+    updated: datetime
+    ended: datetime | None
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it has ended."""
+        return self.state in TERMINAL
+
+    @property
+    def unprocessed(self) -> int:
+        """Rows read that never got an outcome."""
+        left = self.read - self.succeeded - self.failed - self.skipped
+        assert left >= 0, f"process {self.info.process_id}: more outcomes than rows"
+        return left if self.terminal else 0

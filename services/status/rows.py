@@ -1,0 +1,52 @@
+"""Rows that are not plain successes, and rows as a reader of the ledger sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.status.processes import RowState
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """One reason; `phase` is the contract's number (1 parse, 2 validate, 3 load)."""
+
+    code: str
+    field: str
+    value: str
+    message: str
+    phase: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row with a record of its own: FAILED or SKIPPED, with every reason."""
+
+    row_number: int
+    line_number: int
+    state: RowState
+    errors: tuple[RowError, ...]
+    cells: tuple[str, ...]  # empty when the record could not be split
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as the ledger knows it; `line_number` is 0 where only its batch is known."""
+
+    row_number: int
+    line_number: int
+    batch_number: int
+    state: RowState
+    errors: tuple[RowError, ...]
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Errors of one code and field."""
+
+    code: str
+    field: str
+    count: int
+    example_message: str
+    first_row: int

@@ -1,0 +1,221 @@
+"""The use cases of the status service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from prometheus_client import CollectorRegistry, Counter
+
+from ingestor.runtime.errors import (
+    FailedPreconditionError,
+    FieldViolation,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+)
+from services.status import ledger, report
+from services.status.filters import Comparison, Fields, FilterError, parse_filter
+from services.status.ledger import Account, Batch, Outcome
+from services.status.ports import BatchRecord, Changes, Ledger, LedgerReader, LoggedEvent
+from services.status.processes import Failure, IllegalTransitionError, Info, Process, ProcessState, RowState
+from services.status.rows import ErrorGroup, RejectedRow, Row, RowError
+from services.status.tokens import TokenError, make_token, read_token
+
+PROCESS_FIELDS = Fields(
+    texts=frozenset({"pipeline", "file_name"}),
+    enums={"state": frozenset(state.name for state in ProcessState)},
+)
+ROW_FIELDS = Fields(
+    texts=frozenset({"code", "field"}),
+    numbers=frozenset({"row", "line"}),
+    enums={"status": frozenset(state.name for state in RowState)},
+)
+_REPORT_ROWS = 1_000  # rows of the report that are in memory at once
+
+
+class Metrics:
+    """What the ledger counts for Prometheus."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rows = Counter("ingestor_rows_total", "Rows with an outcome.", ["state"], registry=registry)
+        self.ended = Counter("ingestor_processes_ended_total", "Ended.", ["state"], registry=registry)
+
+
+class StatusService:
+    """Records what the other services tell, answers what anyone asks."""
+
+    def __init__(self, ledger_: Ledger, reader: LedgerReader, changes: Changes, metrics: Metrics) -> None:
+        self._ledger = ledger_
+        self._reader = reader
+        self._changes = changes
+        self._metrics = metrics
+
+    # -- writes ------------------------------------------------------------------------------------
+
+    async def start(self, info: Info) -> Account:
+        """The process began."""
+        return await self._ledger.start(info)
+
+    async def read_header(self, process_id: str, columns: Sequence[str]) -> Account:
+        """The header was read."""
+        return await self._ledger.read_header(process_id, columns)
+
+    async def dispatch(self, process_id: str, batch: Batch) -> Account:
+        """A batch is about to be sent. InvalidArgumentError when it is known with other bounds."""
+        try:
+            return await self._ledger.dispatch(process_id, "default", batch)
+        except ValueError as error:
+            raise InvalidArgumentError("BATCH_CONFLICT", str(error)) from error
+
+    async def finish(self, process_id: str, rows: int, batches: int) -> Account:
+        """Every batch was sent. InvalidArgumentError when it was said before with other numbers."""
+        try:
+            return await self._change(process_id, lambda account: ledger.finished(account, rows, batches))
+        except ValueError as error:
+            raise InvalidArgumentError("BATCH_CONFLICT", str(error)) from error
+
+    async def fail(self, process_id: str, failure: Failure) -> Account:
+        """The file is unusable."""
+        return await self._change(process_id, lambda account: ledger.failed(account, failure))
+
+    async def pause(self, process_id: str) -> Account:
+        """Dispatching is held."""
+        return await self._change(process_id, ledger.paused)
+
+    async def resume(self, process_id: str) -> Account:
+        """Dispatching goes on."""
+        return await self._change(process_id, ledger.resumed)
+
+    async def cancel(self, process_id: str) -> Account:
+        """The process is stopped for good."""
+        return await self._change(process_id, ledger.cancelled)
+
+    async def _change(self, process_id: str, how: ledger.ChangeFunction) -> Account:
+        try:
+            account = await self._ledger.change(process_id, how)
+        except IllegalTransitionError as error:
+            raise FailedPreconditionError(
+                "ILLEGAL_TRANSITION", f"Not possible: {error}.", metadata={"state": error.state.name}
+            ) from error
+        return account
+
+    async def record(
+        self,
+        process_id: str,
+        tenant: str,
+        outcome: Outcome,
+        error: RowError | None,
+        rows: Sequence[RejectedRow],
+    ) -> bool:
+        """Record a batch's outcome; False when it was there. InvalidArgumentError when the rows do
+        not add up to the batch."""
+        try:
+            recorded = await self._ledger.record(process_id, tenant, outcome, error, rows)
+        except ValueError as problem:
+            raise InvalidArgumentError("OUTCOME_MISMATCH", str(problem)) from problem
+        if recorded:
+            for state in ("succeeded", "failed", "skipped"):
+                self._metrics.rows.labels(state).inc(getattr(outcome, state))
+        return recorded
+
+    # -- reads -------------------------------------------------------------------------------------
+
+    async def process(self, process_id: str) -> Process:
+        """A process; NotFoundError when there is none."""
+        found = await self._reader.process(process_id)
+        if found is None:
+            raise NotFoundError("PROCESS_NOT_FOUND", f"There is no process {process_id}.")
+        return found
+
+    async def processes(self, filter_: str, token: str, size: int) -> tuple[list[Process], str]:
+        """A page of processes, newest first, and the next page's token."""
+        before = _place(f"processes {filter_}", token)
+        found = await self._reader.processes(_filter(filter_, PROCESS_FIELDS), before, size + 1)
+        more = make_token(f"processes {filter_}", found[size - 1][0]) if len(found) > size else ""
+        return [process for _, process in found[:size]], more
+
+    async def watch(self, process_id: str, min_interval: float) -> AsyncIterator[Process]:
+        """The process now, after every change (those within `min_interval` seconds merged) and at
+        least every 20 s, until it is terminal. UnavailableError when the service stops before."""
+        async for _ in self._changes.watch(process_id):
+            started = time.monotonic()
+            found = await self.process(process_id)
+            yield found
+            if found.terminal:
+                return
+            await asyncio.sleep(max(0.0, min_interval - (time.monotonic() - started)))
+        raise UnavailableError("SHUTTING_DOWN", "The service is stopping; watch again.")
+
+    async def batches(
+        self, process_id: str, processed: bool | None, token: str, size: int
+    ) -> tuple[list[BatchRecord], str]:
+        """A page of batches by number, and the next page's token."""
+        scope = f"batches {process_id} {processed}"
+        await self.process(process_id)
+        found = await self._reader.batches(process_id, processed, _place(scope, token) or 0, size + 1)
+        more = make_token(scope, found[size - 1].batch.number) if len(found) > size else ""
+        return found[:size], more
+
+    async def row(self, process_id: str, row_number: int) -> Row:
+        """A row; NotFoundError when it was not read (yet)."""
+        await self.process(process_id)
+        found = await self._reader.row(process_id, row_number)
+        if found is None:
+            raise NotFoundError("ROW_NOT_FOUND", f"Row {row_number} was not read (yet).")
+        return found
+
+    async def rows(self, process_id: str, filter_: str, token: str, size: int) -> tuple[list[Row], str]:
+        """A page of rows by number, and the next page's token."""
+        scope = f"rows {process_id} {filter_}"
+        comparisons = _filter(filter_, ROW_FIELDS)
+        await self.process(process_id)
+        found = await self._reader.rows(process_id, comparisons, _place(scope, token) or 0, size + 1)
+        more = make_token(scope, found[size - 1].row_number) if len(found) > size else ""
+        return found[:size], more
+
+    async def error_groups(self, process_id: str) -> list[ErrorGroup]:
+        """Errors by code and field, most frequent first."""
+        await self.process(process_id)
+        return await self._reader.error_groups(process_id)
+
+    async def report(self, process_id: str) -> AsyncIterator[bytes]:
+        """The report of FAILED rows as pieces of a CSV file; memory holds one piece."""
+        process = await self.process(process_id)
+        yield report.header(process.columns)
+        failed = [Comparison("status", "=", "FAILED")]
+        after = 0
+        while True:
+            rows = await self._reader.rows(process_id, failed, after, _REPORT_ROWS)
+            if not rows:
+                return
+            yield report.lines(rows, len(process.columns))
+            after = rows[-1].row_number
+
+    async def events(self, process_id: str | None, token: str, size: int) -> tuple[list[LoggedEvent], str]:
+        """A page of events, oldest first, and the next page's token."""
+        scope = f"events {process_id}"
+        found = await self._reader.events(process_id, _place(scope, token) or 0, size + 1)
+        more = make_token(scope, found[size - 1].sequence) if len(found) > size else ""
+        return found[:size], more
+
+
+def _filter(text: str, fields: Fields) -> list[Comparison]:
+    try:
+        return parse_filter(text, fields)
+    except FilterError as error:
+        raise InvalidArgumentError(
+            "INVALID_FILTER",
+            f"The filter is wrong at {error}.",
+            violations=[FieldViolation("filter", str(error))],
+        ) from error
+
+
+def _place(scope: str, token: str) -> int | None:
+    try:
+        return read_token(scope, token)
+    except TokenError as error:
+        raise InvalidArgumentError(
+            "INVALID_PAGE_TOKEN", f"{error}.", violations=[FieldViolation("page_token", str(error))]
+        ) from error

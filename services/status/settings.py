@@ -1,0 +1,14 @@
+"""What the status service can be told."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ingestor.runtime.queues import QueueNames
+from ingestor.runtime.settings import QueueSettings, ServiceSettings
+
+
+class StatusSettings(ServiceSettings, QueueSettings, QueueNames):
+    """Environment variables INGESTOR_<FIELD>."""
+
+    event_retention_days: int = Field(30, ge=1, description="Days after which published events are removed.")

@@ -1,0 +1,158 @@
+"""Uploads and deliveries in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ingestor.runtime.postgres import transient_errors
+from services.upload.uploads import Delivery, Upload, UploadState
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+
+_ADD = """
+INSERT INTO uploads (upload_id, tenant, request_id, file_name, declared_size, file_key, created_at,
+                     touched_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (tenant, request_id) DO NOTHING RETURNING *
+"""
+
+# Compare and set: of two writers only one goes on.
+_COMMIT = """
+UPDATE uploads SET committed_size = $3, touched_at = $4
+WHERE upload_id = $1 AND committed_size = $2 AND state = 'open' RETURNING committed_size
+"""
+
+_COMPLETE = """
+UPDATE uploads SET state = 'completed', process_id = $2, touched_at = $3
+WHERE upload_id = $1 AND state = 'open' RETURNING tenant
+"""
+
+_DELIVER = """
+INSERT INTO deliveries (process_id, upload_id, tenant, pipeline, pipeline_version, due_at)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+_TAKE = """
+UPDATE deliveries SET lease_owner = $1, lease_until = $3, attempts = attempts + 1
+WHERE process_id = (
+    SELECT process_id FROM deliveries
+    WHERE done_at IS NULL AND due_at <= $2 AND (lease_until IS NULL OR lease_until < $2)
+    ORDER BY due_at FOR UPDATE SKIP LOCKED LIMIT 1)
+RETURNING *
+"""
+
+
+class PgUploads:
+    """See Uploads and Deliveries."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def _row(self, query: str, *arguments: object) -> Any:
+        async with transient_errors("uploads"):
+            return await self._pool.fetchrow(query, *arguments)
+
+    async def add(self, upload: Upload) -> Upload:
+        """See Uploads."""
+        row = await self._row(
+            _ADD, upload.upload_id, upload.tenant, upload.request_id, upload.file_name,
+            upload.declared_size, upload.file_key, upload.created,
+        )  # fmt: skip
+        if row is None:
+            row = await self._row(
+                "SELECT * FROM uploads WHERE tenant = $1 AND request_id = $2",
+                upload.tenant, upload.request_id,
+            )  # fmt: skip
+        return _upload(row)
+
+    async def get(self, upload_id: str) -> Upload | None:
+        """See Uploads."""
+        row = await self._row("SELECT * FROM uploads WHERE upload_id = $1", upload_id)
+        return _upload(row) if row else None
+
+    async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
+        """See Uploads."""
+        row = await self._row(_COMMIT, upload_id, old, new, now)
+        if row is None:
+            row = await self._row("SELECT committed_size FROM uploads WHERE upload_id = $1", upload_id)
+        return int(row["committed_size"])
+
+    async def complete(
+        self, upload_id: str, process_id: str, pipeline: str, version: int, now: datetime
+    ) -> str:
+        """See Uploads."""
+        async with transient_errors("uploads"), self._pool.acquire() as connection, connection.transaction():
+            tenant = await connection.fetchval(_COMPLETE, upload_id, process_id, now)
+            if tenant is None:
+                found = await connection.fetchval(
+                    "SELECT process_id FROM uploads WHERE upload_id = $1", upload_id
+                )
+                return str(found)
+            await connection.execute(_DELIVER, process_id, upload_id, tenant, pipeline, version, now)
+            return process_id
+
+    async def abort(self, upload_id: str) -> bool:
+        """See Uploads."""
+        row = await self._row(
+            "UPDATE uploads SET state = 'aborted' WHERE upload_id = $1 AND state <> 'completed' RETURNING 1",
+            upload_id,
+        )
+        return row is not None
+
+    async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
+        """See Uploads."""
+        async with transient_errors("uploads"):
+            rows = await self._pool.fetch(
+                "SELECT * FROM uploads WHERE state = 'open' AND touched_at < $1 LIMIT $2", before, limit
+            )
+        return [_upload(row) for row in rows]
+
+    async def take(self, owner: str, now: datetime, until: datetime) -> Delivery | None:
+        """See Deliveries."""
+        row = await self._row(_TAKE, owner, now, until)
+        if row is None:
+            return None
+        upload = await self.get(row["upload_id"])
+        assert upload is not None, "a delivery has its upload"
+        return Delivery(
+            str(row["process_id"]), upload, row["pipeline"], row["pipeline_version"], row["attempts"]
+        )
+
+    async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
+        """See Deliveries."""
+        row = await self._row(
+            "UPDATE deliveries SET lease_until = $3 WHERE process_id = $1 AND lease_owner = $2 RETURNING 1",
+            process_id, owner, until,
+        )  # fmt: skip
+        return row is not None
+
+    async def done(self, process_id: str, owner: str, now: datetime) -> None:
+        """See Deliveries."""
+        await self._row(
+            "UPDATE deliveries SET done_at = $3, lease_owner = NULL, lease_until = NULL "
+            "WHERE process_id = $1 AND lease_owner = $2",
+            process_id, owner, now,
+        )  # fmt: skip
+
+    async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
+        """See Deliveries."""
+        await self._row(
+            "UPDATE deliveries SET due_at = $3, lease_owner = NULL, lease_until = NULL "
+            "WHERE process_id = $1 AND lease_owner = $2",
+            process_id, owner, due,
+        )  # fmt: skip
+
+    async def waiting(self) -> int:
+        """See Deliveries."""
+        row = await self._row("SELECT count(*) AS count FROM deliveries WHERE done_at IS NULL")
+        return int(row["count"])
+
+
+def _upload(row: Any) -> Upload:
+    return Upload(
+        str(row["upload_id"]), row["tenant"], row["request_id"], row["file_name"], row["declared_size"],
+        row["file_key"], UploadState(row["state"]), row["committed_size"],
+        str(row["process_id"]) if row["process_id"] else None, row["created_at"],
+    )  # fmt: skip

@@ -1,0 +1,119 @@
+"""gRPC in: translates, calls one use case, translates back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.v1 import upload_pb2, upload_pb2_grpc
+from services.upload.service import Chunk, UploadService
+from services.upload.uploads import Upload, UploadState
+
+Context = Any
+_STATES = {
+    UploadState.OPEN: upload_pb2.UPLOAD_STATE_OPEN,
+    UploadState.COMPLETED: upload_pb2.UPLOAD_STATE_COMPLETED,
+    UploadState.ABORTED: upload_pb2.UPLOAD_STATE_ABORTED,
+}
+
+
+class UploadApi(upload_pb2_grpc.UploadServiceServicer):
+    """See UploadService in protos/ingestor/v1/upload.proto."""
+
+    def __init__(self, service: UploadService) -> None:
+        self._service = service
+
+    async def CreateUpload(
+        self, request: upload_pb2.CreateUploadRequest, context: Context
+    ) -> upload_pb2.CreateUploadResponse:
+        """See the contract."""
+        upload = await self._service.create(request.file_name, request.size_bytes, request.request_id)
+        return upload_pb2.CreateUploadResponse(upload=self._upload(upload))
+
+    async def WriteUpload(
+        self, request_iterator: AsyncIterator[upload_pb2.WriteUploadRequest], context: Context
+    ) -> upload_pb2.WriteUploadResponse:
+        """See the contract."""
+        requests = request_iterator.__aiter__()
+        try:
+            first = await anext(requests)
+        except StopAsyncIteration:
+            raise _wrong("upload_id", "is needed in the first message") from None
+
+        async def chunks() -> AsyncIterator[Chunk]:
+            yield _chunk(first.chunk)
+            async for request in requests:
+                yield _chunk(request.chunk)
+
+        committed = await self._service.write(_id(first.upload_id), chunks())
+        return upload_pb2.WriteUploadResponse(committed_size=committed)
+
+    async def WriteChunk(
+        self, request: upload_pb2.WriteChunkRequest, context: Context
+    ) -> upload_pb2.WriteChunkResponse:
+        """See the contract."""
+
+        async def chunks() -> AsyncIterator[Chunk]:
+            yield _chunk(request.chunk)
+
+        committed = await self._service.write(_id(request.upload_id), chunks())
+        return upload_pb2.WriteChunkResponse(committed_size=committed)
+
+    async def GetUpload(
+        self, request: upload_pb2.GetUploadRequest, context: Context
+    ) -> upload_pb2.GetUploadResponse:
+        """See the contract."""
+        upload = await self._service.get(_id(request.upload_id))
+        return upload_pb2.GetUploadResponse(upload=self._upload(upload))
+
+    async def CompleteUpload(
+        self, request: upload_pb2.CompleteUploadRequest, context: Context
+    ) -> upload_pb2.CompleteUploadResponse:
+        """See the contract."""
+        process_id = await self._service.complete(_id(request.upload_id), request.sha256, request.pipeline)
+        return upload_pb2.CompleteUploadResponse(process_id=process_id)
+
+    async def AbortUpload(
+        self, request: upload_pb2.AbortUploadRequest, context: Context
+    ) -> upload_pb2.AbortUploadResponse:
+        """See the contract."""
+        await self._service.abort(_id(request.upload_id))
+        return upload_pb2.AbortUploadResponse()
+
+    def _upload(self, upload: Upload) -> upload_pb2.Upload:
+        created = Timestamp()
+        created.FromDatetime(upload.created)
+        return upload_pb2.Upload(
+            upload_id=upload.upload_id,
+            file_name=upload.file_name,
+            state=_STATES[upload.state],
+            declared_size=upload.declared_size,
+            committed_size=upload.committed_size,
+            max_chunk_size=self._service.max_chunk_bytes,
+            process_id=upload.process_id or "",
+            create_time=created,
+        )
+
+
+def _wrong(field: str, problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
+    )
+
+
+def _id(text: str) -> str:
+    try:
+        upload_id = str(uuid.UUID(text))
+    except ValueError:
+        raise _wrong("upload_id", "is not a UUID") from None
+    structlog.contextvars.bind_contextvars(upload_id=upload_id)
+    return upload_id
+
+
+def _chunk(chunk: upload_pb2.FileChunk) -> Chunk:
+    return Chunk(chunk.offset, chunk.data, chunk.crc32c)

@@ -1,0 +1,74 @@
+"""The one place that builds the service's objects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from ingestor.runtime.clock import RandomIds, SystemClock
+from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.host import Service
+from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.stores.disk import DiskFileStore
+from ingestor.v1 import upload_pb2_grpc
+from services.upload.adapters.grpc_ingestion import GrpcIngestion
+from services.upload.adapters.grpc_pipelines import GrpcPipelines
+from services.upload.adapters.pg_uploads import PgUploads
+from services.upload.api import UploadApi
+from services.upload.delivery import Cleaner, DeliveryWorker
+from services.upload.service import Metrics, UploadService
+from services.upload.settings import UploadSettings
+
+
+@asynccontextmanager
+async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
+    """Build everything, migrate the schema, and close it all at the end."""
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url.get_secret_value()
+        pool = await stack.enter_async_context(
+            open_pool(dsn, service="upload", schema="upload", size=settings.database_pool_size)
+        )
+        await migrate(pool, schema="upload", package="services.upload.migrations")
+        orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address))
+        processor = await stack.enter_async_context(open_channel(settings.processor_address))
+        uploads = PgUploads(pool)
+        store = DiskFileStore(Path(settings.file_store_dir))
+        ingestion = GrpcIngestion(orchestrator)
+        clock, ids = SystemClock(), RandomIds()
+        new_delivery = asyncio.Event()
+        service = UploadService(
+            uploads,
+            store,
+            ingestion,
+            GrpcPipelines(processor),
+            clock,
+            ids,
+            Metrics(registry),
+            max_upload_bytes=settings.max_upload_bytes,
+            max_chunk_bytes=settings.max_chunk_bytes,
+            new_delivery=new_delivery,
+        )
+        worker = DeliveryWorker(
+            uploads,
+            ingestion,
+            store,
+            clock,
+            owner=ids.new(),
+            at_once=settings.deliveries_at_once,
+            lease_seconds=settings.lease_seconds,
+            new_delivery=new_delivery,
+        )
+        cleaner = Cleaner(uploads, store, clock, timedelta(days=settings.abandoned_days))
+        yield Service(
+            register=lambda server: upload_pb2_grpc.add_UploadServiceServicer_to_server(
+                UploadApi(service), server
+            ),
+            grpc_services=("ingestor.v1.UploadService",),
+            checks={"database": lambda: pool.fetchval("SELECT 1"), "file store": store.check},
+            workers=(worker, cleaner),
+        )

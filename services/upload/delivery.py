@@ -1,0 +1,194 @@
+"""The workers: one brings complete files to the orchestrator, one removes abandoned uploads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import structlog
+
+from ingestor.runtime.clock import Clock
+from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.tracing import continue_trace
+from ingestor.stores.port import FileMissingError, FileStore
+from services.upload.ports import Deliveries, Ingestion, Uploads
+from services.upload.uploads import Delivery
+
+log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS = 2.0  # for deliveries of other instances and those that are due again
+
+
+class DeliveryWorker:
+    """Takes a lease on a delivery and streams the file from where the orchestrator wants it; what
+    fails comes again after a while, for ever, from there."""
+
+    name = "deliveries"
+
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        ingestion: Ingestion,
+        store: FileStore,
+        clock: Clock,
+        *,
+        owner: str,
+        at_once: int,
+        lease_seconds: float,
+        new_delivery: asyncio.Event,
+    ) -> None:
+        """`owner` names this instance, and no other."""
+        self._deliveries = deliveries
+        self._ingestion = ingestion
+        self._store = store
+        self._clock = clock
+        self._owner = owner
+        self._at_once = at_once
+        self._lease = timedelta(seconds=lease_seconds)
+        self._news = new_delivery
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Deliver until told to stop; then hand every lease back."""
+        stopped = asyncio.ensure_future(stopping.wait())
+        try:
+            while not stopping.is_set():
+                self._news.clear()
+                await self._start_due()
+                news = asyncio.ensure_future(self._news.wait())
+                await asyncio.wait(
+                    [stopped, news, *self._running],
+                    timeout=_LOOK_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                news.cancel()
+        finally:
+            stopped.cancel()
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _start_due(self) -> None:
+        while len(self._running) < self._at_once:
+            now = self._clock.now()
+            try:
+                delivery = await self._deliveries.take(self._owner, now, now + self._lease)
+            except TransientError as error:
+                log.warning("cannot look for deliveries", error=str(error))
+                return
+            if delivery is None:
+                return
+            task = asyncio.create_task(self._deliver(delivery))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Bring one file; never raises but when cancelled."""
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(process_id=delivery.process_id)
+        continue_trace(None)
+        holding = asyncio.create_task(self._hold(delivery))
+        wait = timedelta(seconds=min(0.2 * 2 ** min(delivery.attempts, 8), 30))
+        try:
+            bringing = asyncio.create_task(self._bring(delivery))
+            try:
+                await asyncio.wait([bringing, holding], return_when=asyncio.FIRST_COMPLETED)
+                if not bringing.done():
+                    log.warning("lease lost")
+                    return
+                await bringing
+            finally:
+                bringing.cancel()
+                await asyncio.gather(bringing, return_exceptions=True)
+            await self._deliveries.done(delivery.process_id, self._owner, self._clock.now())
+            log.info("delivered", attempts=delivery.attempts)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(delivery, timedelta(0)))
+            raise
+        except (TransientError, ServiceError) as error:
+            log.warning("delivery interrupted", error=str(error), again_in=wait.total_seconds())
+            await self._give_back(delivery, wait)
+        except Exception as error:
+            log.error("delivery failed", again_in=wait.total_seconds(), exc_info=error)
+            await self._give_back(delivery, wait)
+        finally:
+            holding.cancel()
+            await asyncio.gather(holding, return_exceptions=True)
+
+    async def _bring(self, delivery: Delivery) -> None:
+        offset = await self._ingestion.begin(delivery)
+        if offset is not None:
+            await self._ingestion.send(delivery.process_id, self._pieces(delivery, offset))
+
+    async def _pieces(self, delivery: Delivery, offset: int) -> AsyncIterator[tuple[int, bytes, bool]]:
+        """The file from an offset on; the last piece, perhaps empty, says so. The next piece is read
+        while the one before is on its way."""
+        size = delivery.upload.committed_size
+        if offset >= size:
+            yield size, b"", True
+            return
+        async for data in self._store.read(delivery.upload.file_key, offset, size):
+            end = offset + len(data)
+            yield offset, data, end == size
+            offset = end
+        if offset != size:
+            raise FileMissingError(f"{delivery.upload.file_key} ends at {offset} of {size} bytes")
+
+    async def _hold(self, delivery: Delivery) -> None:
+        """Renew the lease until it is lost."""
+        last = self._clock.now()
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            now = self._clock.now()
+            try:
+                if not await self._deliveries.renew(delivery.process_id, self._owner, now + self._lease):
+                    return
+                last = now
+            except TransientError as error:
+                log.warning("lease not renewed", error=str(error))
+                if now - last > self._lease:
+                    return
+
+    async def _give_back(self, delivery: Delivery, wait: timedelta) -> None:
+        try:
+            due = self._clock.now() + wait
+            await self._deliveries.give_back(delivery.process_id, self._owner, due)
+        except TransientError as error:
+            log.warning("lease not given back, it will run out", error=str(error))
+
+
+class Cleaner:
+    """Removes uploads that nobody goes on with."""
+
+    name = "cleaner"
+
+    def __init__(self, uploads: Uploads, store: FileStore, clock: Clock, age: timedelta) -> None:
+        self._uploads = uploads
+        self._store = store
+        self._clock = clock
+        self._age = age
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Look every hour until told to stop."""
+        while not stopping.is_set():
+            try:
+                await self.clean()
+            except (TransientError, OSError) as error:
+                log.warning("abandoned uploads not removed", error=str(error))
+            try:
+                async with asyncio.timeout(3600):
+                    await stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def clean(self) -> int:
+        """Remove what is abandoned now; how many."""
+        count = 0
+        for upload in await self._uploads.abandoned(self._clock.now() - self._age, 1000):
+            if await self._uploads.abort(upload.upload_id):
+                await self._store.delete(upload.file_key)
+                count += 1
+        if count:
+            log.info("abandoned uploads removed", count=count)
+        return count

@@ -1,0 +1,86 @@
+"""What the use cases need of the outside. Every call may raise TransientError."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from services.upload.uploads import Delivery, Upload
+
+
+class Uploads(Protocol):
+    """Uploads."""
+
+    async def add(self, upload: Upload) -> Upload:
+        """Store an upload; the one that is there when its tenant used the request id before."""
+        ...
+
+    async def get(self, upload_id: str) -> Upload | None:
+        """An upload."""
+        ...
+
+    async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
+        """Move the committed size of an open upload from `old` to `new`; the committed size that
+        holds now, which is another one when somebody else wrote meanwhile."""
+        ...
+
+    async def complete(
+        self, upload_id: str, process_id: str, pipeline: str, version: int, now: datetime
+    ) -> str:
+        """Close an open upload and add its delivery, in one transaction; the process that holds, an
+        earlier one when it was complete already."""
+        ...
+
+    async def abort(self, upload_id: str) -> bool:
+        """Drop an open upload; False when it is complete. Idempotent."""
+        ...
+
+    async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
+        """Open uploads that were not touched since that time."""
+        ...
+
+
+class Deliveries(Protocol):
+    """Durable work with a lease."""
+
+    async def take(self, owner: str, now: datetime, until: datetime) -> Delivery | None:
+        """Lease a delivery that is due and that nobody holds; its attempts are counted."""
+        ...
+
+    async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
+        """Hold it longer; False when somebody else holds it."""
+        ...
+
+    async def done(self, process_id: str, owner: str, now: datetime) -> None:
+        """The file is handed on."""
+        ...
+
+    async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
+        """Let go of it; it is due again at that time."""
+        ...
+
+    async def waiting(self) -> int:
+        """Deliveries that are not done."""
+        ...
+
+
+class Ingestion(Protocol):
+    """The orchestrator."""
+
+    async def begin(self, delivery: Delivery) -> int | None:
+        """Announce a file; the offset from which its bytes are wanted, None when nothing is wanted."""
+        ...
+
+    async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
+        """Bring the file's bytes as (offset, data, last), in order; returns when the orchestrator has
+        dispatched all of them or wants no more. Raises ServiceError when it refuses."""
+        ...
+
+
+class Pipelines(Protocol):
+    """The pipelines that the processor keeps."""
+
+    async def latest(self, name: str, version: int | None) -> int:
+        """The version that a reference means. Raises NotFoundError."""
+        ...

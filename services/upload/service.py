@@ -1,0 +1,298 @@
+"""The use cases of the upload service."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import google_crc32c
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from ingestor.runtime.clock import Clock, Ids
+from ingestor.runtime.errors import (
+    AbortedError,
+    DataLossError,
+    FailedPreconditionError,
+    FieldViolation,
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+    ServiceError,
+    TransientError,
+)
+from ingestor.stores.port import FileStore, StoreFullError
+from services.upload.ports import Ingestion, Pipelines, Uploads
+from services.upload.uploads import TYPE_BYTES, Delivery, Upload, UploadState, foreign_type
+
+log = structlog.get_logger(__name__)
+
+_COMMIT_BYTES = 16 * 2**20  # a crash costs the client at most so much to send again
+_MOST_HASHES = 10_000  # running hashes kept in memory; others are made from the file at its end
+TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a file; `crc32c` is the CRC-32C (RFC 3720) of `data`."""
+
+    offset: int
+    data: bytes
+    crc32c: int
+
+
+@dataclass(slots=True)
+class _Running:
+    """What one instance knows of an upload while it is written."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    hash: Any = field(default_factory=hashlib.sha256)
+    hashed: int = 0  # bytes in the hash; it counts while this is the committed size
+
+
+class Metrics:
+    """What the service counts for Prometheus."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.bytes = Counter("ingestor_bytes_received_total", "Bytes of files kept.", registry=registry)
+        self.uploads = Counter("ingestor_uploads_total", "Uploads by end.", ["state"], registry=registry)
+
+
+class UploadService:
+    """Opens, writes, completes and aborts uploads."""
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        store: FileStore,
+        ingestion: Ingestion,
+        pipelines: Pipelines,
+        clock: Clock,
+        ids: Ids,
+        metrics: Metrics,
+        *,
+        max_upload_bytes: int,
+        max_chunk_bytes: int,
+        new_delivery: asyncio.Event,
+    ) -> None:
+        """`new_delivery` is set when there is work for the delivery worker."""
+        self._uploads = uploads
+        self._store = store
+        self._ingestion = ingestion
+        self._pipelines = pipelines
+        self._clock = clock
+        self._ids = ids
+        self._metrics = metrics
+        self._max_upload = max_upload_bytes
+        self.max_chunk_bytes = max_chunk_bytes
+        self._new_delivery = new_delivery
+        self._running: OrderedDict[str, _Running] = OrderedDict()
+
+    async def create(self, file_name: str, size: int, request_id: str) -> Upload:
+        """Open an upload; with a known request id, the one that it opened."""
+        if not 1 <= len(file_name) <= 255 or "\0" in file_name:
+            raise _wrong("file_name", "has 1 to 255 characters")
+        if size < 0:
+            raise _wrong("size_bytes", "must not be negative")
+        if len(request_id) > 128 or "\0" in request_id:
+            raise _wrong("request_id", "has at most 128 characters")
+        self._check_size(size)
+        upload_id = self._ids.new()
+        upload = Upload(
+            upload_id, TENANT, request_id or None, file_name, size, f"{TENANT}/{upload_id}",
+            UploadState.OPEN, 0, None, self._clock.now(),
+        )  # fmt: skip
+        known = await self._uploads.add(upload)
+        if known.upload_id == upload_id:
+            await self._store.create(upload.file_key)
+        elif (known.file_name, known.declared_size) != (file_name, size):
+            raise InvalidArgumentError(
+                "REQUEST_ID_REUSED", "The request id was used for another file.",
+                violations=[FieldViolation("request_id", "was used for another file")],
+            )  # fmt: skip
+        return known
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_upload:
+            raise ResourceExhaustedError(
+                "FILE_TOO_LARGE", f"The file has more than {self._max_upload} bytes.",
+                metadata={"max_bytes": str(self._max_upload)},
+            )  # fmt: skip
+
+    async def get(self, upload_id: str) -> Upload:
+        """An upload. Raises NotFoundError."""
+        found = await self._uploads.get(upload_id)
+        if found is None:
+            raise NotFoundError("UPLOAD_NOT_FOUND", f"There is no upload {upload_id}.")
+        return found
+
+    async def write(self, upload_id: str, chunks: AsyncIterator[Chunk]) -> int:
+        """Append chunks in order; the committed size. What came before an error, or before the client
+        went away, is kept. Raises what WriteUpload of the contract says."""
+        async with self._writing(upload_id) as (upload, running):
+            kept = written = upload.committed_size
+            try:
+                async for chunk in chunks:
+                    self._check_chunk(upload, chunk, written)
+                    await self._append(upload, running, chunk)
+                    written += len(chunk.data)
+                    if written - kept >= _COMMIT_BYTES:
+                        kept = await self._commit(upload, kept, written)
+            finally:
+                # Shielded: a client that goes away cancels this task, but what is written counts.
+                if written > kept:
+                    kept = await asyncio.shield(self._commit(upload, kept, written))
+            return kept
+
+    @asynccontextmanager
+    async def _writing(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
+        """The upload, open, and this instance's only writer of it."""
+        running = self._running.setdefault(upload_id, _Running())
+        self._running.move_to_end(upload_id)
+        async with running.lock:
+            upload = await self.get(upload_id)
+            if upload.state is not UploadState.OPEN:
+                raise FailedPreconditionError(
+                    f"UPLOAD_{upload.state.name}", f"The upload is {upload.state.value}."
+                )
+            yield upload, running
+        while len(self._running) > _MOST_HASHES:
+            oldest, other = next(iter(self._running.items()))
+            if other.lock.locked():
+                break
+            del self._running[oldest]
+
+    def _check_chunk(self, upload: Upload, chunk: Chunk, committed: int) -> None:
+        if chunk.offset != committed:
+            raise _wrong_offset(committed)
+        if not 1 <= len(chunk.data) <= self.max_chunk_bytes:
+            raise _wrong("chunk.data", f"has 1 to {self.max_chunk_bytes} bytes")
+        end = chunk.offset + len(chunk.data)
+        self._check_size(end)
+        if upload.declared_size and end > upload.declared_size:
+            raise ResourceExhaustedError(
+                "FILE_TOO_LARGE", f"The file has more than the {upload.declared_size} bytes announced.",
+                metadata={"max_bytes": str(upload.declared_size)},
+            )  # fmt: skip
+        if chunk.offset == 0:
+            _check_type(chunk.data[:TYPE_BYTES])
+
+    async def _append(self, upload: Upload, running: _Running, chunk: Chunk) -> None:
+        if google_crc32c.value(chunk.data) != chunk.crc32c:
+            raise AbortedError(
+                "CHECKSUM_MISMATCH", "The piece's checksum is wrong; it was dropped, send it again.",
+                metadata={"committed_size": str(chunk.offset)},
+            )  # fmt: skip
+        if chunk.offset == 0:
+            running.hash, running.hashed = hashlib.sha256(), 0
+        hashing = None
+        if running.hashed == chunk.offset:
+            hashing = asyncio.ensure_future(asyncio.to_thread(running.hash.update, chunk.data))
+        try:
+            await self._store.append(upload.file_key, chunk.offset, chunk.data)
+        except StoreFullError as error:
+            running.hashed = -1
+            raise ResourceExhaustedError(
+                "STORE_FULL", "The file store has no room left; what was sent is kept."
+            ) from error
+        except BaseException:
+            running.hashed = -1  # the hash may have the piece, the file may not
+            raise
+        finally:
+            if hashing is not None:
+                await asyncio.shield(hashing)
+        if hashing is not None and running.hashed >= 0:
+            running.hashed = chunk.offset + len(chunk.data)
+        self._metrics.bytes.inc(len(chunk.data))
+
+    async def _commit(self, upload: Upload, old: int, new: int) -> int:
+        holds = await self._uploads.commit(upload.upload_id, old, new, self._clock.now())
+        if holds != new:
+            raise _wrong_offset(holds)
+        return new
+
+    async def complete(self, upload_id: str, sha256: bytes, pipeline: str) -> str:
+        """Check and close an upload, and begin its ingestion; the process. Idempotent."""
+        if len(sha256) not in (0, 32):
+            raise _wrong("sha256", "has 32 bytes")
+        upload = await self.get(upload_id)
+        if upload.state is UploadState.COMPLETED and upload.process_id:
+            return upload.process_id
+        async with self._writing(upload_id) as (upload, running):
+            size = upload.committed_size
+            if upload.declared_size and size != upload.declared_size:
+                raise DataLossError(
+                    "SIZE_MISMATCH", f"The file has {size} bytes, not the {upload.declared_size} announced."
+                )
+            await self._store.seal(upload.file_key, size)
+            if sha256 and await self._sha256(upload, running) != sha256:
+                raise DataLossError("HASH_MISMATCH", "The file's SHA-256 is not the one announced.")
+            name, version = await self._pipeline(pipeline)
+            process_id = await self._uploads.complete(
+                upload_id, self._ids.new(), name, version, self._clock.now()
+            )
+        self._running.pop(upload_id, None)
+        self._metrics.uploads.labels("completed").inc()
+        log.info("upload complete", process_id=process_id, size=size)
+        # So that status knows the process when the client asks; if not now, the delivery worker does.
+        delivery = Delivery(process_id, upload, name, version, 0)
+        try:
+            await self._ingestion.begin(delivery)
+        except (TransientError, ServiceError) as error:
+            log.warning("ingestion not announced yet", process_id=process_id, error=str(error))
+        self._new_delivery.set()
+        return process_id
+
+    async def _sha256(self, upload: Upload, running: _Running) -> bytes:
+        if running.hashed == upload.committed_size and upload.committed_size:
+            digest: bytes = running.hash.digest()
+            return digest
+        made = hashlib.sha256()
+        async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
+            await asyncio.to_thread(made.update, piece)
+        return made.digest()
+
+    async def _pipeline(self, reference: str) -> tuple[str, int]:
+        """The name and version that "name" or "name@version" means; ("", 0) for none."""
+        if not reference:
+            return "", 0
+        name, at, version = reference.partition("@")
+        if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
+            raise _wrong("pipeline", "is a name, or name@version")
+        return name, await self._pipelines.latest(name, int(version) if at else None)
+
+    async def abort(self, upload_id: str) -> None:
+        """Drop an upload and its bytes. Idempotent."""
+        upload = await self.get(upload_id)
+        if not await self._uploads.abort(upload_id):
+            raise FailedPreconditionError("UPLOAD_COMPLETED", "The upload is complete.")
+        await self._store.delete(upload.file_key)
+        self._running.pop(upload_id, None)
+        self._metrics.uploads.labels("aborted").inc()
+
+
+def _wrong(field_: str, problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "INVALID_ARGUMENT", f"{field_} {problem}.", violations=[FieldViolation(field_, problem)]
+    )
+
+
+def _wrong_offset(committed: int) -> FailedPreconditionError:
+    return FailedPreconditionError(
+        "WRONG_OFFSET",
+        f"The next piece begins at {committed}.",
+        metadata={"committed_size": str(committed)},
+    )
+
+
+def _check_type(head: bytes) -> None:
+    kind = foreign_type(head)
+    if kind:
+        raise InvalidArgumentError(
+            "UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a CSV file in UTF-8 or alike."
+        )

@@ -1,0 +1,21 @@
+"""What the upload service can be told."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ingestor.runtime.settings import FileStoreSettings, ServiceSettings
+
+
+class UploadSettings(ServiceSettings, FileStoreSettings):
+    """Environment variables INGESTOR_<FIELD>."""
+
+    orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")
+    processor_address: str = Field("processor:50051", description="host:port of the processor (pipelines).")
+    max_upload_bytes: int = Field(100 * 2**30, ge=1, description="Largest file.")
+    max_chunk_bytes: int = Field(
+        2**20, ge=1024, le=4 * 2**20, description="Largest piece of a file in one message."
+    )
+    deliveries_at_once: int = Field(4, ge=1, le=64, description="Files handed on at the same time.")
+    lease_seconds: float = Field(30, ge=3, description="A delivery whose holder is silent so long is free.")
+    abandoned_days: float = Field(7, gt=0, description="Open uploads untouched so long are removed.")

@@ -1,0 +1,308 @@
+"""The status service as its neighbours meet it: a real server, PostgreSQL and SQS."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.errors import ServiceError, from_rpc_error
+from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.host import host
+from ingestor.runtime.provision import provision
+from ingestor.runtime.queues import ensure_queues
+from ingestor.runtime.settings import QueueSettings
+from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
+from services.status.bootstrap import bootstrap
+from services.status.settings import StatusSettings
+
+ROWS = 100  # of a batch
+
+
+@pytest.fixture
+async def settings(database_url: str, aws_endpoint: str) -> StatusSettings:
+    """Settings with a role, a schema and queues of the test's own."""
+    suffix = uuid.uuid4().hex
+    sqs = QueueSettings(aws_endpoint_url=aws_endpoint)
+    async with open_sqs(sqs) as client:
+        await ensure_queues(client, rows=f"r{suffix}", dead_letter=f"d{suffix}", events=f"e{suffix}")
+    dsns = await provision(database_url, {"status": "secret"})
+    return StatusSettings(
+        listen="127.0.0.1:0",
+        metrics_listen="",
+        database_url=SecretStr(dsns["status"]),
+        aws_endpoint_url=aws_endpoint,
+        events_queue=f"e{suffix}",
+    )
+
+
+@pytest.fixture
+async def status(settings: StatusSettings) -> AsyncIterator[Any]:
+    """A client of a running service."""
+    registry = CollectorRegistry()
+    async with (
+        host(settings, lambda made: bootstrap(settings, made), registry) as service,
+        open_channel(f"127.0.0.1:{service.port}") as channel,
+    ):
+        yield status_pb2_grpc.StatusServiceStub(channel)
+
+
+def bounds(number: int) -> common_pb2.BatchRange:
+    """Batch `number` of a file whose batches have ROWS rows of ten bytes, one a line."""
+    first = (number - 1) * ROWS + 1
+    return common_pb2.BatchRange(
+        batch_number=number, first_row=first, row_count=ROWS, first_line=first + 1,
+        byte_start=first * 10, byte_end=(first + ROWS) * 10,
+    )  # fmt: skip
+
+
+def rejected(row: int, state: common_pb2.RowState.ValueType, *errors: tuple[str, str]) -> Any:
+    """A row that is no plain success."""
+    return processor_pb2.RejectedRow(
+        row_number=row, line_number=row + 1, state=state, cells=[str(row), "=cmd"],
+        errors=[
+            common_pb2.RowError(
+                code=code, field=field, value="=cmd", message=f"{field} is bad",
+                phase=common_pb2.ERROR_PHASE_VALIDATE,
+            )
+            for code, field in errors
+        ],
+    )  # fmt: skip
+
+
+async def begin(status: Any, process: str) -> None:
+    """Start a process with two columns."""
+    info = common_pb2.ProcessInfo(process_id=process, file_name="a.csv", size_bytes=9_999, pipeline="p")
+    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, started=info))
+    header = status_pb2.HeaderRead(columns=["id", "name"])
+    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, header=header))
+
+
+async def dispatch(status: Any, process: str, number: int) -> Any:
+    """Record that a batch was sent."""
+    return await status.RecordDispatch(
+        status_pb2.RecordDispatchRequest(process_id=process, dispatched=bounds(number))
+    )
+
+
+async def finish(status: Any, process: str, batches: int) -> Any:
+    """Record that all is sent."""
+    done = status_pb2.DispatchFinished(row_count=batches * ROWS, batch_count=batches)
+    return await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, finished=done))
+
+
+async def outcome(status: Any, process: str, number: int, rows: list[Any] = [], **header: Any) -> bool:  # noqa: B006
+    """Record a batch's outcome: its rows in two messages."""
+    skipped = sum(row.state == common_pb2.ROW_STATE_SKIPPED for row in rows)
+    made: dict[str, Any] = {
+        "process_id": process, "tenant": "default", "batch": bounds(number),
+        "default_state": common_pb2.ROW_STATE_SUCCEEDED, "succeeded": ROWS - len(rows),
+        "failed": len(rows) - skipped, "skipped": skipped, **header,
+    }  # fmt: skip
+
+    async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
+        yield status_pb2.RecordOutcomesRequest(header=status_pb2.OutcomeHeader(**made), rows=rows[:1])
+        if rows[1:]:
+            yield status_pb2.RecordOutcomesRequest(rows=rows[1:])
+
+    answer = await status.RecordOutcomes(messages())
+    return bool(answer.recorded)
+
+
+async def get(status: Any, process: str) -> Any:
+    """The process."""
+    return (await status.GetProcess(status_pb2.GetProcessRequest(process_id=process))).process
+
+
+FAILED, SKIPPED = common_pb2.ROW_STATE_FAILED, common_pb2.ROW_STATE_SKIPPED
+
+
+async def test_a_process_from_start_to_end(status: Any) -> None:
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    for number in (1, 2):
+        await dispatch(status, process, number)
+    rows = [rejected(3, FAILED, ("type-error", "name"), ("constraint-error", "id")), rejected(7, SKIPPED)]
+    assert await outcome(status, process, 1, rows)
+    assert not await outcome(status, process, 1, rows)  # told twice
+    assert (await get(status, process)).state == common_pb2.PROCESS_STATE_DISPATCHING
+    assert await outcome(status, process, 2)
+    answer = await finish(status, process, 2)
+    assert answer.state == common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS
+    found = await get(status, process)
+    assert found.counts == common_pb2.RowCounts(read=200, succeeded=198, failed=1, skipped=1)
+    assert (found.columns, found.batches_processed) == (["id", "name"], 2)
+
+    async def row(number: int) -> Any:
+        request = status_pb2.GetRowRequest(process_id=process, row_number=number)
+        return (await status.GetRow(request)).row
+
+    assert (await row(3)).state == FAILED
+    assert [e.code for e in (await row(3)).errors] == ["type-error", "constraint-error"]
+    assert (await row(7)).state == SKIPPED
+    assert (await row(200)).state == common_pb2.ROW_STATE_SUCCEEDED
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await row(201)
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, ServiceError)
+    assert error.reason == "ROW_NOT_FOUND"
+
+
+async def test_rows_are_filtered_and_paged(status: Any) -> None:
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    await outcome(status, process, 1, [rejected(3, FAILED, ("type-error", "name")), rejected(7, SKIPPED)])
+    await outcome(  # a batch that failed as a whole
+        status, process, 2, default_state=FAILED, succeeded=0, failed=ROWS,
+        error=common_pb2.RowError(code="batch-error", message="The batch could not be processed."),
+    )  # fmt: skip
+    await dispatch(status, process, 3)
+
+    async def rows(filter_: str, size: int = 1000) -> list[int]:
+        found, token = [], ""
+        while True:
+            request = status_pb2.ListRowsRequest(
+                process_id=process, filter=filter_, page_size=size, page_token=token
+            )
+            answer = await status.ListRows(request)
+            found += [row.row_number for row in answer.rows]
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    assert await rows("") == list(range(1, 301))
+    assert await rows("", size=7) == list(range(1, 301))
+    assert await rows("status=FAILED") == [3, *range(101, 201)]
+    assert await rows("status=FAILED", size=10) == [3, *range(101, 201)]
+    assert await rows('code="type-error"') == [3]
+    assert await rows('status=FAILED AND code="batch-error" AND row>=199') == [199, 200]
+    assert await rows("status=SKIPPED") == [7]
+    assert await rows("status=QUEUED AND row<203") == [201, 202]
+    assert await rows("status!=SUCCEEDED AND row<=101") == [3, 7, 101]
+    assert await rows('field="name"') == [3]
+    assert await rows("line=4") == [3]
+    for wrong in ("status=NEVER", "row>x", "nothing=1", "status=FAILED OR row=1", 'code>"a"'):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rows(wrong)
+        error = from_rpc_error(caught.value)
+        assert isinstance(error, ServiceError)
+        assert error.reason == "INVALID_FILTER"
+    page = await status.ListRows(status_pb2.ListRowsRequest(process_id=process, page_size=1))
+    for token in ("nonsense", page.next_page_token):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await status.ListRows(
+                status_pb2.ListRowsRequest(process_id=process, filter="row>1", page_token=token)
+            )
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    groups = await status.SummarizeErrors(status_pb2.SummarizeErrorsRequest(process_id=process))
+    assert [(g.code, g.field, g.count, g.first_row) for g in groups.groups] == [
+        ("batch-error", "", 100, 101),
+        ("type-error", "name", 1, 3),
+    ]
+
+
+async def test_the_report_has_every_failed_row(status: Any) -> None:
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    await outcome(status, process, 1, [rejected(3, FAILED, ("type-error", "name")), rejected(7, SKIPPED)])
+    await outcome(
+        status, process, 2, default_state=FAILED, succeeded=0, failed=ROWS,
+        error=common_pb2.RowError(code="batch-error", message="No."),
+    )  # fmt: skip
+    call = status.DownloadReport(status_pb2.DownloadReportRequest(process_id=process))
+    data = b"".join([piece.data async for piece in call])
+    lines = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+    assert [int(line["_row"]) for line in lines] == [3, *range(101, 201)]
+    assert (lines[0]["id"], lines[0]["name"], lines[0]["_line"]) == ("3", "'=cmd", "4")
+    assert (lines[0]["_code"], lines[0]["_field"]) == ("type-error", "name")
+    assert (lines[1]["name"], lines[1]["_code"]) == ("", "batch-error")
+
+
+async def test_a_watcher_sees_every_change_and_the_end(status: Any) -> None:
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    call = status.WatchProcess(status_pb2.WatchProcessRequest(process_id=process, min_interval_ms=1))
+    async with asyncio.timeout(20):
+        seen = await call.read()
+        assert seen.process.batches_dispatched == 0
+        await dispatch(status, process, 1)
+        while seen.process.batches_dispatched == 0:
+            seen = await call.read()
+        await finish(status, process, 1)
+        await outcome(status, process, 1)
+        async for seen in call:
+            pass
+    assert seen.process.state == common_pb2.PROCESS_STATE_COMPLETED
+
+
+async def test_events_reach_the_queue(status: Any, settings: StatusSettings) -> None:
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    await dispatch(status, process, 1)
+    await outcome(status, process, 1)
+    await finish(status, process, 1)
+    types: list[str] = []
+    async with open_sqs(settings) as client, asyncio.timeout(30):
+        url = (await client.get_queue_url(QueueName=settings.events_queue))["QueueUrl"]
+        while len(types) < 4:
+            answer = await client.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+            for message in answer.get("Messages", []):
+                event = json.loads(message["Body"])
+                assert (event["specversion"], event["subject"]) == ("1.0", process)
+                types.append(event["type"])
+    assert sorted(types) == [
+        "ingestion.completed", "ingestion.started", "rows.dispatched", "rows.processed"
+    ]  # fmt: skip
+    listed = await status.ListEvents(status_pb2.ListEventsRequest(process_id=process))
+    assert sorted(event.type for event in listed.events) == sorted(types)
+
+
+async def test_pause_resume_cancel(status: Any) -> None:
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    await dispatch(status, process, 1)
+
+    async def tell(**change: Any) -> Any:
+        return (
+            await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, **change))
+        ).state
+
+    assert await tell(paused=status_pb2.DispatchPaused()) == common_pb2.PROCESS_STATE_PAUSED
+    assert await tell(resumed=status_pb2.DispatchResumed()) == common_pb2.PROCESS_STATE_DISPATCHING
+    for _ in range(2):
+        assert await tell(cancelled=status_pb2.DispatchCancelled()) == common_pb2.PROCESS_STATE_CANCELLED
+    assert (await get(status, process)).counts.unprocessed == ROWS
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await tell(resumed=status_pb2.DispatchResumed())
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    # What was being loaded when it was cancelled still counts.
+    assert await outcome(status, process, 1)
+    assert (await get(status, process)).counts == common_pb2.RowCounts(read=ROWS, succeeded=ROWS)
+
+
+async def test_processes_are_listed_newest_first(status: Any) -> None:
+    made = [str(uuid.uuid4()) for _ in range(5)]
+    for process in made:
+        await begin(status, process)
+    answer = await status.ListProcesses(status_pb2.ListProcessesRequest(page_size=2))
+    rest = await status.ListProcesses(
+        status_pb2.ListProcessesRequest(page_size=10, page_token=answer.next_page_token)
+    )
+    listed = [process.info.process_id for process in (*answer.processes, *rest.processes)]
+    assert listed == made[::-1]
+    filtered = await status.ListProcesses(
+        status_pb2.ListProcessesRequest(filter='state=DISPATCHING AND pipeline="p"')
+    )
+    assert len(filtered.processes) == 5
+    none = await status.ListProcesses(status_pb2.ListProcessesRequest(filter='pipeline="other"'))
+    assert not none.processes
