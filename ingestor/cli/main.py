@@ -1,0 +1,477 @@
+"""The command line `ingestor`: `up`, `down` and `env` for the suite on this machine, and everything a
+client can do with a suite anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ingestor.cli.suite_commands import down, env, up
+
+if TYPE_CHECKING:
+    from ingestor.client.client import Client
+    from ingestor.v1 import status_pb2
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_ADDRESS = "127.0.0.1:8080"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all commands."""
+
+    address: str
+    debug: bool
+
+    def run(self, work: Callable[[Client], Awaitable[T]], *, patience: float = 10.0) -> T:
+        """Do some work with a client; errors end the program with a line on stderr."""
+        from ingestor.cli.output import errors_in_one_line, say
+        from ingestor.client.client import Client
+
+        told: list[str] = []
+
+        def on_lost(reason: str) -> None:
+            if not told:
+                say(f"connection lost ({reason}), trying again")
+                told.append(reason)
+
+        async def with_client() -> T:
+            async with Client(self.address, patience=patience, on_lost=on_lost) as client:
+                return await work(client)
+
+        with errors_in_one_line(self.address, self.debug):
+            return asyncio.run(with_client())
+        raise AssertionError("unreachable: errors_in_one_line exits")
+
+
+def _local_address() -> str:
+    """The gateway of the suite that runs in the data folder, else the usual one."""
+    state = Path(os.environ.get("INGESTOR_DATA", ".ingestor")) / "suite.json"
+    try:
+        return str(json.loads(state.read_text("utf-8"))["gateway"])
+    except (OSError, ValueError, KeyError):
+        return DEFAULT_ADDRESS
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--address",
+    envvar="INGESTOR_ADDRESS",
+    help="Gateway, host:port; default: the suite of the data folder, else 127.0.0.1:8080. "
+    "[env: INGESTOR_ADDRESS]",
+)
+@click.option("--debug", is_flag=True, help="Show where an error comes from.")
+@click.version_option(package_name="data-ingestor")
+@click.pass_context
+def main(context: click.Context, address: str | None, debug: bool) -> None:
+    """Large tables into PostgreSQL: every row checked on its own, nothing lost, nothing loaded twice."""
+    context.obj = Settings(address or _local_address(), debug)
+
+
+def json_option(command: F) -> F:
+    """--json, which every command has."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+process_argument = click.argument("process")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--pipeline", help="Name, name@version, or a document's file, which is applied first.")
+@click.option("--resume", metavar="UPLOAD", help="Go on with an interrupted upload.")
+@click.option("--no-wait", is_flag=True, help="Return when the file is sent.")
+@json_option
+@click.pass_obj
+def ingest(
+    settings: Settings, file: Path, pipeline: str | None, resume: str | None, no_wait: bool, as_json: bool
+) -> None:
+    """Send FILE, follow it to its end, print the summary.
+
+    Exit status: 0 COMPLETED, 3 COMPLETED_WITH_ERRORS, 1 otherwise.
+    """
+    from ingestor.cli import ingest as use
+    from ingestor.cli.output import print_json
+
+    with use.progress_report(quiet=as_json) as report:
+        process, seconds = settings.run(
+            lambda client: use.ingest(client, file, pipeline, resume, not no_wait, report), patience=120
+        )
+    if as_json:
+        print_json(use.summary(process, seconds))
+    else:
+        _print_process(settings, process, seconds, started=no_wait)
+    sys.exit(0 if no_wait else use.exit_status(process.state))
+
+
+def _print_process(
+    settings: Settings, process: status_pb2.Process, seconds: float | None, *, started: bool = False
+) -> None:
+    """The summary, the first three errors, and where to look next."""
+    from ingestor.cli.ingest import summary
+    from ingestor.cli.output import print_table
+
+    made = summary(process)
+    counts = made["counts"]
+    rate = f" in {seconds:.1f} s" if seconds else ""
+    if seconds and counts["read"]:
+        rate += f" ({counts['read'] / seconds:,.0f} rows/s)"
+    click.echo(f"{made['file_name']}: {made['state']}{'' if started else rate}")
+    if "failure" in made:
+        click.echo(f"  {made['failure']['message']} ({made['failure']['reason']})")
+    print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
+    process_id = made["process_id"]
+    click.echo(f"process {process_id}")
+    if started:
+        click.echo(f"\nwatch it: ingestor watch {process_id}")
+    if not counts["failed"]:
+        return
+    page = settings.run(lambda client: client.list_rows(process_id, "status=FAILED", 3))
+    click.echo("\nthe first errors:")
+    for row in page.rows:
+        for error in row.errors[:1]:
+            click.echo(f"  row {row.row_number}, line {row.line_number}: {error.message} [{error.code}]")
+    click.echo(
+        f"\nall of them:   ingestor rows {process_id} --filter status=FAILED\n"
+        f"by kind:       ingestor errors {process_id}\n"
+        f"as a CSV file: ingestor report {process_id} -o rejected.csv"
+    )
+
+
+@main.command()
+@process_argument
+@json_option
+@click.pass_obj
+def status(settings: Settings, process: str, as_json: bool) -> None:
+    """Where PROCESS stands. Exit status as of ingest; 0 while it runs."""
+    from ingestor.cli.ingest import exit_status, summary
+    from ingestor.cli.output import print_json, to_dict
+
+    found = settings.run(lambda client: client.get_process(process))
+    if as_json:
+        print_json({**to_dict(found), **summary(found)})
+    else:
+        _print_process(settings, found, None)
+    sys.exit(exit_status(found.state, running=0))
+
+
+@main.command()
+@process_argument
+@json_option
+@click.pass_obj
+def watch(settings: Settings, process: str, as_json: bool) -> None:
+    """Follow PROCESS to its end. Exit status as of ingest."""
+    from ingestor.cli import ingest as use
+    from ingestor.cli.output import print_json
+
+    with use.progress_report(quiet=as_json) as report:
+        found = settings.run(lambda client: use.follow(client, process, report), patience=120)
+    if as_json:
+        print_json(use.summary(found))
+    else:
+        _print_process(settings, found, None)
+    sys.exit(use.exit_status(found.state))
+
+
+@main.command()
+@click.option("--filter", "filter_", default="", help='Such as state=FAILED or pipeline="customers".')
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@json_option
+@click.pass_obj
+def processes(settings: Settings, filter_: str, limit: int, as_json: bool) -> None:
+    """All processes, newest first."""
+    from ingestor.cli.output import print_json, print_table, short, to_dict
+    from ingestor.v1 import common_pb2
+
+    page = settings.run(lambda client: client.list_processes(filter_, limit))
+    if as_json:
+        print_json(to_dict(page))
+        return
+    print_table(
+        ["process", "file", "pipeline", "state", "read", "failed", "started"],
+        [
+            [
+                p.info.process_id, p.info.file_name, p.info.pipeline,
+                short(common_pb2.ProcessState.Name(p.state)), f"{p.counts.read:,}", f"{p.counts.failed:,}",
+                p.create_time.ToDatetime().isoformat(" ", "seconds"),
+            ]
+            for p in page.processes
+        ],
+    )  # fmt: skip
+
+
+@main.command()
+@process_argument
+@click.option("--filter", "filter_", default="", help='Such as status=FAILED AND code="type-error".')
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@json_option
+@click.pass_obj
+def rows(settings: Settings, process: str, filter_: str, limit: int, as_json: bool) -> None:
+    """Rows of PROCESS by number: fields status, code, field, row, line; joined by AND."""
+    from ingestor.cli.output import print_json, print_table, short, to_dict
+    from ingestor.v1 import common_pb2
+
+    async def collect(client: Client) -> tuple[list[status_pb2.Row], str]:
+        found: list[status_pb2.Row] = []
+        token = ""
+        while True:
+            page = await client.list_rows(process, filter_, min(1000, limit - len(found)), token)
+            found += page.rows
+            token = page.next_page_token
+            if not token or len(found) >= limit:
+                return found, token
+
+    found, more = settings.run(collect)
+    if as_json:
+        print_json({"rows": [to_dict(row) for row in found], "more": bool(more)})
+        return
+    lines = []
+    for found_row in found:
+        place = [
+            str(found_row.row_number),
+            str(found_row.line_number or ""),
+            short(common_pb2.RowState.Name(found_row.state)),
+        ]
+        reasons = [[e.code, e.field, e.value[:80], e.message] for e in found_row.errors]
+        lines += [[*place, *reason] for reason in reasons or [["", "", "", ""]]]
+    print_table(["row", "line", "state", "code", "field", "value", "message"], lines)
+    if more:
+        click.echo("there are more: raise --limit, or narrow --filter")
+
+
+@main.command()
+@process_argument
+@click.argument("number", type=click.IntRange(1))
+@json_option
+@click.pass_obj
+def row(settings: Settings, process: str, number: int, as_json: bool) -> None:
+    """Row NUMBER of PROCESS."""
+    from ingestor.cli.output import print_json, short, to_dict
+    from ingestor.v1 import common_pb2
+
+    found = settings.run(lambda client: client.get_row(process, number))
+    if as_json:
+        print_json(to_dict(found))
+        return
+    line = f", line {found.line_number}" if found.line_number else ""
+    click.echo(f"row {number}{line}: {short(common_pb2.RowState.Name(found.state))}")
+    for error in found.errors:
+        click.echo(f"  {error.message} [{error.code}]")
+
+
+@main.command()
+@process_argument
+@json_option
+@click.pass_obj
+def errors(settings: Settings, process: str, as_json: bool) -> None:
+    """Errors of PROCESS counted by code and field."""
+    from ingestor.cli.output import print_json, print_table, to_dict
+
+    groups = settings.run(lambda client: client.summarize_errors(process))
+    if as_json:
+        print_json({"groups": [to_dict(group) for group in groups]})
+        return
+    print_table(
+        ["code", "field", "errors", "first row", "example"],
+        [[g.code, g.field, f"{g.count:,}", str(g.first_row), g.example_message] for g in groups],
+    )
+
+
+@main.command()
+@process_argument
+@json_option
+@click.pass_obj
+def events(settings: Settings, process: str, as_json: bool) -> None:
+    """What has happened to PROCESS, oldest first."""
+    from ingestor.cli.output import print_json, print_table
+
+    async def collect(client: Client) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        token = ""
+        while True:
+            page = await client.list_events(process, page_token=token)
+            found += [
+                {
+                    "sequence": event.sequence,
+                    "id": event.event_id,
+                    "type": event.type,
+                    "time": event.time.ToJsonString(),
+                    "data": json.loads(event.data_json),
+                }
+                for event in page.events
+            ]
+            token = page.next_page_token
+            if not token:
+                return found
+
+    found = settings.run(collect)
+    if as_json:
+        print_json({"events": found})
+        return
+    print_table(["time", "event", "data"], [[e["time"], e["type"], json.dumps(e["data"])] for e in found])
+
+
+@main.command()
+@process_argument
+@click.option("-o", "--output", required=True, help="File to write; - for stdout.")
+@json_option
+@click.pass_obj
+def report(settings: Settings, process: str, output: str, as_json: bool) -> None:
+    """The rejected rows of PROCESS as a CSV file: the original columns and the reasons."""
+    from ingestor.cli.output import print_json
+
+    async def save(client: Client) -> int:
+        size = 0
+        if output == "-":
+            async for data in client.download_report(process):
+                sys.stdout.buffer.write(data)
+                size += len(data)
+            return size
+        # Complete or not there: a half report looks like a whole one.
+        part = Path(f"{output}.part")
+        with part.open("wb") as file:
+            async for data in client.download_report(process):
+                size += file.write(data)
+        part.replace(output)
+        return size
+
+    size = settings.run(save)
+    if as_json and output != "-":
+        print_json({"file": output, "bytes": size})
+    elif output != "-":
+        click.echo(f"{output}: {size:,} bytes")
+
+
+def _control(name: str, help_: str) -> None:
+    """A command that asks for a change of a process and prints the state then."""
+
+    @main.command(name, help=help_)
+    @process_argument
+    @json_option
+    @click.pass_obj
+    def command(settings: Settings, process: str, as_json: bool) -> None:
+        from ingestor.cli.output import print_json, short
+        from ingestor.v1 import common_pb2
+
+        state = settings.run(lambda client: getattr(client, f"{name}_process")(process))
+        text = short(common_pb2.ProcessState.Name(state))
+        if as_json:
+            print_json({"process_id": process, "state": text})
+        else:
+            click.echo(text)
+
+
+_control("pause", "Hold dispatching; batches already in the queue are still loaded.")
+_control("resume", "Go on with a paused process.")
+_control("cancel", "Stop a process for good; what is loaded stays.")
+
+
+@main.group()
+def pipelines() -> None:
+    """Say how a file's columns become a table's (docs/pipelines.md)."""
+
+
+@pipelines.command("apply")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@click.pass_obj
+def apply(settings: Settings, file: Path, as_json: bool) -> None:
+    """Store the document in FILE as its pipeline's next version."""
+    from ingestor.cli.output import print_json, to_dict
+
+    async def work(client: Client) -> Any:
+        return await client.apply_pipeline(file.read_text("utf-8"))
+
+    answer = settings.run(work)
+    if as_json:
+        print_json(to_dict(answer))
+        return
+    news = "" if answer.created else " (unchanged)"
+    click.echo(f"{answer.pipeline.name}@{answer.pipeline.version}{news}")
+
+
+@pipelines.command("list")
+@json_option
+@click.pass_obj
+def list_(settings: Settings, as_json: bool) -> None:
+    """All pipelines with their latest versions."""
+    from ingestor.cli.output import print_json, print_table, to_dict
+
+    page = settings.run(lambda client: client.list_pipelines())
+    if as_json:
+        print_json(to_dict(page))
+        return
+    print_table(
+        ["name", "version", "stored"],
+        [
+            [p.name, str(p.version), p.create_time.ToDatetime().isoformat(" ", "seconds")]
+            for p in page.pipelines
+        ],
+    )
+
+
+@pipelines.command("get")
+@click.argument("reference", metavar="NAME[@VERSION]")
+@json_option
+@click.pass_obj
+def get(settings: Settings, reference: str, as_json: bool) -> None:
+    """The document of a pipeline."""
+    from ingestor.cli.output import print_json, to_dict
+
+    name, _, version = reference.partition("@")
+    if version and not version.isdigit():
+        raise click.BadParameter(f"{reference!r} is not NAME or NAME@VERSION")
+    found = settings.run(lambda client: client.get_pipeline(name, int(version or 0)))
+    if as_json:
+        print_json(to_dict(found))
+    else:
+        click.echo(found.document_json)
+
+
+@pipelines.command("validate")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("data", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@click.pass_obj
+def validate(settings: Settings, file: Path, data: Path | None, as_json: bool) -> None:
+    """Check the document in FILE and, with DATA, what it would say of that file's rows. Stores
+    nothing. Exit status 3 when rows would be rejected."""
+    from ingestor.cli.output import WITH_ERRORS, print_json, print_table, to_dict
+
+    async def work(client: Client) -> Any:
+        document = file.read_text("utf-8")
+        if data is None:
+            return await client.apply_pipeline(document, validate_only=True)
+        return await client.validate_file(data, document_json=document)
+
+    answer = settings.run(work)
+    if as_json:
+        print_json(to_dict(answer))
+    elif data is None:
+        click.echo("the document is valid")
+    else:
+        counts = to_dict(answer.counts)
+        print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
+        for found in answer.rows[:20]:
+            for error in found.errors:
+                click.echo(
+                    f"  row {found.row_number}, line {found.line_number}: {error.message} [{error.code}]"
+                )
+    if data is not None and answer.counts.failed:
+        sys.exit(WITH_ERRORS)
+
+
+for command in (up, down, env):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main()
