@@ -1,7 +1,7 @@
 """What `make run` does: start the suite, ingest the sample, say where to look next.
 
-    python examples/first_run.py          stays up until Ctrl-C
-    python examples/first_run.py --once   stops after the summary; exit status 0 when the counts are right
+python examples/first_run.py          stays up until Ctrl-C
+python examples/first_run.py --once   stops after the summary; exit status 0 when the counts are right
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import asyncpg
 SAMPLE = Path(__file__).parent / "sample"
 INGESTOR = Path(sys.executable).with_name("ingestor")
 COMPLETED_WITH_ERRORS = 3
+EXPECTED = {"read": 1000, "succeeded": 979, "failed": 20, "skipped": 1, "unprocessed": 0}
 
 
 async def empty_table(dsn: str, table: str) -> None:
@@ -27,7 +28,7 @@ async def empty_table(dsn: str, table: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         if await connection.fetchval("SELECT to_regclass($1)", table):
-            await connection.execute(f'TRUNCATE "{table}"')  # noqa: S608
+            await connection.execute(f'TRUNCATE "{table}"')
     finally:
         await connection.close()
 
@@ -39,9 +40,20 @@ def facts() -> dict[str, str]:
     return found
 
 
+def last_counts() -> dict[str, int]:
+    """The counts of the newest process."""
+    done = subprocess.run(
+        [INGESTOR, "processes", "--limit", "1", "--json"], stdout=subprocess.PIPE, check=True
+    )
+    found: dict[str, int] = json.loads(done.stdout)["processes"][0]["counts"]
+    return found
+
+
 def main() -> int:
     """Run; the exit status is 0 when the sample's counts are the expected ones."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--once", action="store_true")
     once = parser.parse_args().once
     if subprocess.run([INGESTOR, "up", "--detach"], check=False).returncode != 0:
@@ -56,12 +68,17 @@ def main() -> int:
         )
         if done.returncode != COMPLETED_WITH_ERRORS:
             return done.returncode or 1
+        counts = last_counts()
+        if counts != EXPECTED:
+            print(f"the sample should give {EXPECTED}, not {counts}", file=sys.stderr)
+            return 1
         found = facts()
+        query = f"SELECT * FROM {table} LIMIT 5"  # noqa: S608 - a hint for the reader
         print(
             f"\nThe suite is up:\n"
             f"  gRPC and gRPC-web  http://{found['gateway']}\n"
             f"  PostgreSQL         {found['database_url']}\n"
-            f"  loaded rows        psql '{found['database_url']}' -c 'SELECT * FROM {table} LIMIT 5'\n"
+            f"  loaded rows        psql '{found['database_url']}' -c '{query}'\n"
             f"  your own file      .venv/bin/ingestor ingest FILE.csv\n"
             f"  everything else    .venv/bin/ingestor --help\n",
             flush=True,

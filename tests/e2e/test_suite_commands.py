@@ -46,7 +46,7 @@ def postgres_of_ones_own(tmp_path: Path) -> Iterator[str]:
     """A server that is not the suite's: a container where a Docker engine and the image are there,
     else an embedded one."""
     try:
-        import docker
+        import docker  # type: ignore[import-untyped]
 
         image = "postgres:18"
         docker.from_env().images.get(image)
