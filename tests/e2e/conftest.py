@@ -14,12 +14,17 @@ from typing import Any
 
 import asyncpg
 import pytest
+
 from ingestor.client import Client
 from ingestor.local.ports import free_port
 
 INGESTOR = Path(sys.executable).with_name("ingestor")
 # Redelivery after a killed processor comes within seconds instead of a minute.
-QUICK = {"INGESTOR_VISIBILITY_SECONDS": "6", "INGESTOR_REDISPATCH_SECONDS": "20"}
+QUICK = {
+    "INGESTOR_VISIBILITY_SECONDS": "6",
+    "INGESTOR_REDISPATCH_SECONDS": "20",
+    "INGESTOR_LEASE_SECONDS": "6",
+}
 
 
 @dataclass(frozen=True)

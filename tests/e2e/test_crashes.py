@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ingestor.client import Client
 
+from ingestor.client import Client
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.settings import QueueSettings
 from tests.e2e.conftest import Suite, wait_until
@@ -43,20 +43,22 @@ async def sqs(suite: Suite) -> AsyncIterator[SQSClient]:
         yield client
 
 
-def start(suite: Suite, source: Path, pipeline: Path) -> str:
-    """Begin an ingestion without waiting for it."""
-    answer = suite.json("ingest", str(source), "--pipeline", str(pipeline), "--no-wait")
-    return str(answer["process_id"])
+def start(suite: Suite, source: Path, pipeline: Path | None = None) -> str:
+    """Begin an ingestion without waiting for it. Without a pipeline it needs no processor to begin."""
+    options = ["--pipeline", str(pipeline)] if pipeline else []
+    return str(suite.json("ingest", str(source), *options, "--no-wait")["process_id"])
 
 
-async def check_exactly_once(suite: Suite, table: str, process: str, rows: int) -> None:
+async def check_exactly_once(suite: Suite, process: str, rows: int, table: str = "ingested_rows") -> None:
     """Every row of the file is in the ledger and in the table, once."""
     answer = suite.json("watch", process)
     assert answer["counts"] == {
         "read": rows, "succeeded": rows, "failed": 0, "skipped": 0, "unprocessed": 0
     }  # fmt: skip
     found = await suite.fetch(
-        f"SELECT count(*), count(DISTINCT _row_number), min(_row_number), max(_row_number) FROM {table}"
+        f"SELECT count(*), count(DISTINCT _row_number), min(_row_number), max(_row_number) FROM {table} "
+        "WHERE _process_id = $1::uuid",
+        process,
     )
     assert found == [(rows, rows, 1, rows)]
 
@@ -76,7 +78,7 @@ async def test_a_service_killed_in_mid_run(suite: Suite, tmp_path: Path, service
     pid = suite.pid(service)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: suite.pid(service) != pid, f"a new {service}")
-    await check_exactly_once(suite, table, process, ROWS)
+    await check_exactly_once(suite, process, ROWS, table)
 
 
 async def rows_queue(client: SQSClient) -> str:
@@ -115,9 +117,8 @@ async def dispatched(client: Client, process: str) -> int:
 
 async def test_doubled_and_reordered_deliveries(suite: Suite, client: Client, tmp_path: Path) -> None:
     source = write_readings(tmp_path / "r.csv", ROWS)
-    pipeline = write_pipeline(tmp_path, "reordered")
     with stopped(suite.pid("processor")):
-        process = start(suite, source, pipeline)
+        process = start(suite, source)
         batches = await dispatched(client, process)
         assert batches >= 5
         async with sqs(suite) as queue:
@@ -132,29 +133,27 @@ async def test_doubled_and_reordered_deliveries(suite: Suite, client: Client, tm
                 )
             for message in taken:
                 await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    await check_exactly_once(suite, "reordered", process, ROWS)
+    await check_exactly_once(suite, process, ROWS)
 
 
 async def test_a_queue_that_loses_everything(suite: Suite, client: Client, tmp_path: Path) -> None:
     """What is missing is dispatched again from the stored file."""
     source = write_readings(tmp_path / "r.csv", ROWS)
-    pipeline = write_pipeline(tmp_path, "lost_queue")
     with stopped(suite.pid("processor")):
-        process = start(suite, source, pipeline)
+        process = start(suite, source)
         batches = await dispatched(client, process)
         async with sqs(suite) as queue:
             url = await rows_queue(queue)
             for message in await take(queue, url, batches - 3):
                 await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    await check_exactly_once(suite, "lost_queue", process, ROWS)
+    await check_exactly_once(suite, process, ROWS)
 
 
 async def test_poison_ends_in_the_dead_letter_queue(suite: Suite, client: Client, tmp_path: Path) -> None:
     """One batch's body is destroyed: its rows fail with a reason, all others are loaded."""
     source = write_readings(tmp_path / "r.csv", ROWS)
-    pipeline = write_pipeline(tmp_path, "poisoned")
     with stopped(suite.pid("processor")):
-        process = start(suite, source, pipeline)
+        process = start(suite, source)
         batches = await dispatched(client, process)
         async with sqs(suite) as queue:
             url = await rows_queue(queue)
@@ -173,7 +172,8 @@ async def test_poison_ends_in_the_dead_letter_queue(suite: Suite, client: Client
     assert (answer["counts"]["succeeded"], answer["counts"]["failed"]) == (ROWS - lost, lost)
     row = suite.json("row", process, str(first))
     assert (row["state"], row["errors"][0]["code"]) == ("FAILED", "batch-error")
-    assert await suite.fetch("SELECT count(*) FROM poisoned") == [(ROWS - lost,)]
+    loaded = "SELECT count(*) FROM ingested_rows WHERE _process_id = $1::uuid"
+    assert await suite.fetch(loaded, process) == [(ROWS - lost,)]
 
 
 async def test_a_garbled_message_disturbs_nobody(suite: Suite, tmp_path: Path) -> None:
@@ -185,9 +185,8 @@ async def test_a_garbled_message_disturbs_nobody(suite: Suite, tmp_path: Path) -
 
 async def test_pause_resume_cancel(suite: Suite, tmp_path: Path) -> None:
     source = write_readings(tmp_path / "r.csv", ROWS)
-    pipeline = write_pipeline(tmp_path, "paused")
     with stopped(suite.pid("processor")):
-        process = start(suite, source, pipeline)
+        process = start(suite, source)
         assert suite.json("pause", process)["state"] == "PAUSED"
         assert suite.json("resume", process)["state"] in {"DISPATCHING", "PROCESSING"}
         assert suite.json("cancel", process)["state"] == "CANCELLED"

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from ingestor.local.ports import free_port
 from ingestor.local.postgres import EmbeddedPostgres
-
 from tests.e2e.conftest import Suite, ingestor
 from tests.e2e.tables import write_pipeline, write_readings
 

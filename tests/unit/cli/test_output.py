@@ -1,0 +1,94 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ingestor.cli.ingest import exit_status, summary
+from ingestor.cli.main import main
+from ingestor.cli.output import errors_in_one_line, to_dict
+from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, TransientError
+from ingestor.v1 import common_pb2, status_pb2
+
+
+def test_messages_become_plain_json() -> None:
+    process = status_pb2.Process(
+        info=common_pb2.ProcessInfo(process_id="p", size_bytes=2**40),
+        state=common_pb2.PROCESS_STATE_COMPLETED,
+        counts=common_pb2.RowCounts(read=2**53 + 1),
+    )
+    made = to_dict(process)
+    assert made["state"] == "COMPLETED"
+    assert made["counts"]["read"] == 2**53 + 1
+    assert made["info"]["size_bytes"] == 2**40
+    row = to_dict(
+        status_pb2.ListRowsResponse(
+            rows=[
+                status_pb2.Row(
+                    row_number=3,
+                    state=common_pb2.ROW_STATE_FAILED,
+                    errors=[common_pb2.RowError(phase=common_pb2.ERROR_PHASE_LOAD)],
+                )
+            ]
+        )
+    )["rows"][0]
+    assert (row["row_number"], row["state"], row["errors"][0]["phase"]) == (3, "FAILED", "LOAD")
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (common_pb2.PROCESS_STATE_COMPLETED, 0),
+        (common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS, 3),
+        (common_pb2.PROCESS_STATE_FAILED, 1),
+        (common_pb2.PROCESS_STATE_CANCELLED, 1),
+    ],
+)
+def test_exit_statuses(state: common_pb2.ProcessState.ValueType, status: int) -> None:
+    assert exit_status(state) == status
+    assert exit_status(common_pb2.PROCESS_STATE_PROCESSING, running=0) == 0
+
+
+def test_the_summary_names_the_failure() -> None:
+    process = status_pb2.Process(
+        state=common_pb2.PROCESS_STATE_FAILED,
+        failure=common_pb2.ProcessFailure(reason="FILE_EMPTY", message="The file is empty."),
+    )
+    made = summary(process, 1.23456)
+    assert made["failure"] == {"reason": "FILE_EMPTY", "message": "The file is empty."}
+    assert (made["seconds"], made["pipeline"]) == (1.235, None)
+    json.dumps(made)
+
+
+def test_errors_are_one_line_and_their_violations(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left, errors_in_one_line("somewhere:1"):
+        raise InvalidArgumentError(
+            "BAD", "It is wrong.", violations=[FieldViolation("/schema", "is missing")]
+        )
+    assert left.value.code == 1
+    assert capsys.readouterr().err == "error: It is wrong. (BAD)\n  /schema: is missing\n"
+    with pytest.raises(SystemExit), errors_in_one_line("somewhere:1"):
+        raise TransientError("refused")
+    assert "somewhere:1" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.csv"
+    done = CliRunner().invoke(main, ["--address", "127.0.0.1:1", "ingest", str(missing)])
+    assert done.exit_code == 1
+    assert str(missing) in done.stderr
+
+
+def test_every_command_has_help_and_json() -> None:
+    runner = CliRunner()
+    names = [[name] for name in main.commands if name != "pipelines"]
+    names += [["pipelines", name] for name in ("apply", "list", "get", "validate")]
+    assert len(names) > 15
+    for name in names:
+        shown = runner.invoke(main, [*name, "--help"])
+        assert shown.exit_code == 0
+        assert "--json" in shown.output, name

@@ -1,0 +1,132 @@
+"""The pure parts of the suite on one machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ingestor.local.children import last_line, spawn, stop, wait_ready
+from ingestor.local.envoy import render, template
+from ingestor.local.errors import SuiteError
+from ingestor.local.folder import Folder
+from ingestor.local.ports import free_port, is_free
+from ingestor.local.suite import Backoff
+
+ADDRESSES = {
+    name: f"127.0.0.1:{5000 + at}"
+    for at, name in enumerate(["upload", "orchestrator", "processor", "status"])
+}
+
+
+def test_a_preferred_port_is_taken_when_it_is_free() -> None:
+    port = free_port()
+    assert free_port(port) == port
+    with socket.create_server(("127.0.0.1", port)):
+        assert not is_free(port)
+        assert free_port(port) != port
+
+
+def test_the_gateway_configuration_gets_this_machines_addresses() -> None:
+    config = render(template().read_text("utf-8"), port=8123, admin_port=8124, clusters=ADDRESSES)
+    (listener,) = config["static_resources"]["listeners"]
+    assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8123}
+    assert config["admin"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8124}
+    found = {}
+    for cluster in config["static_resources"]["clusters"]:
+        endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        place = endpoint["address"]["socket_address"]
+        found[cluster["name"]] = f"{place['address']}:{place['port_value']}"
+    assert found == ADDRESSES
+
+
+def test_a_cluster_without_an_address_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        render(template().read_text("utf-8"), port=1, admin_port=2, clusters={"upload": "127.0.0.1:1"})
+
+
+def test_only_one_suite_holds_a_folder(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.prepare(0)
+    with folder.lock(), pytest.raises(SuiteError, match="already running"), Folder(tmp_path).lock():
+        pass
+    with folder.lock():
+        pass
+
+
+def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="GiB are free"):
+        Folder(tmp_path / "new").prepare(2**60)
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SuiteError, match="cannot be used"):
+        Folder(tmp_path / "file" / "data").prepare(0)
+
+
+def test_passwords_stay_and_are_private(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    first = folder.password("upload")
+    assert Folder(tmp_path).password("upload") == first
+    assert folder.password("status") != first
+    assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+
+
+def test_the_state_is_that_of_a_living_process(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    assert folder.state() is None
+    me = psutil.Process()
+    folder.save_state({"pid": os.getpid(), "pid_started": me.create_time(), "gateway": "x"})
+    found = folder.state()
+    assert found is not None
+    assert found["gateway"] == "x"
+    folder.save_state({"pid": os.getpid(), "pid_started": me.create_time() - 1})  # another's number
+    assert folder.state() is None
+    folder.forget_state()
+    assert folder.state() is None
+
+
+def test_waits_grow_and_start_afresh_after_a_quiet_minute() -> None:
+    backoff = Backoff()
+    waits = [backoff.next(now=1000.0 + at) for at in range(8)]
+    assert waits == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    assert backoff.next(now=2000.0) == 0.2
+
+
+def test_a_child_that_ends_before_it_is_ready_is_said_with_its_last_words(tmp_path: Path) -> None:
+    log = tmp_path / "child.log"
+    child = spawn(["sh", "-c", "echo one; echo the reason; echo; exit 7"], log=log)
+    with pytest.raises(SuiteError, match=r"child ended with status 7: the reason"):
+        wait_ready(child, lambda: False, what="child", log=log, seconds=20)
+    assert last_line(log) == "the reason"
+
+
+def test_a_child_that_ignores_the_signal_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "child.log"
+    child = spawn(["sh", "-c", "trap '' TERM; echo ready; while true; do read x < /dev/zero; done"], log=log)
+    wait_ready(child, lambda: log.exists() and "ready" in log.read_text(), what="child", log=log)
+    stop(child, seconds=0.2)
+    assert child.returncode == -9
+
+
+def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "parent.log"
+    program = (
+        "from pathlib import Path; from ingestor.local.children import spawn; import os, time; "
+        f"child = spawn(['sleep', '600'], log=Path({str(tmp_path / 'grandchild.log')!r})); "
+        "print(child.pid, flush=True); child.wait()"
+    )
+    import sys
+
+    parent = spawn([sys.executable, "-c", program], log=log)
+    wait_ready(parent, lambda: log.exists() and log.read_text().endswith("\n"), what="parent", log=log)
+    grandchild = psutil.Process(int(log.read_text()))
+    parent.kill()
+    parent.wait()
+    grandchild.wait(20)
+    assert not grandchild.is_running()
