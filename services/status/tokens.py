@@ -23,7 +23,7 @@ def read_token(scope: str, token: str) -> int | None:
         return None
     try:
         digest, place = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except ValueError:
+    except (ValueError, TypeError):
         raise TokenError("the page token is not one that this service gave") from None
     if digest != _digest(scope) or not isinstance(place, int):
         raise TokenError("the page token belongs to another call or filter")
