@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -86,6 +87,20 @@ async def rows_queue(client: SQSClient) -> str:
     return (await client.get_queue_url(QueueName="ingestor-rows"))["QueueUrl"]
 
 
+@asynccontextmanager
+async def dead_after(client: SQSClient, receives: int) -> AsyncIterator[None]:
+    """While the context lasts a message is dead after so many tries, before its batch is sent again."""
+    url = await rows_queue(client)
+    answer = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+    usual = answer["Attributes"]["RedrivePolicy"]
+    short = json.dumps({**json.loads(usual), "maxReceiveCount": str(receives)})
+    await client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": short})
+    try:
+        yield
+    finally:
+        await client.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": usual})
+
+
 async def take(client: SQSClient, url: str, batches: int) -> list[Any]:
     """Receive messages until the queue gives no more; asserts that there were at least `batches`."""
     taken: list[Any] = []
@@ -152,10 +167,10 @@ async def test_a_queue_that_loses_everything(suite: Suite, client: Client, tmp_p
 async def test_poison_ends_in_the_dead_letter_queue(suite: Suite, client: Client, tmp_path: Path) -> None:
     """One batch's body is destroyed: its rows fail with a reason, all others are loaded."""
     source = write_readings(tmp_path / "r.csv", ROWS)
-    with stopped(suite.pid("processor")):
-        process = start(suite, source)
-        batches = await dispatched(client, process)
-        async with sqs(suite) as queue:
+    async with sqs(suite) as queue, dead_after(queue, 2):
+        with stopped(suite.pid("processor")):
+            process = start(suite, source)
+            batches = await dispatched(client, process)
             url = await rows_queue(queue)
             taken = await take(queue, url, batches - 3)
             for number, message in enumerate(taken):
@@ -165,9 +180,9 @@ async def test_poison_ends_in_the_dead_letter_queue(suite: Suite, client: Client
                     MessageAttributes=message["MessageAttributes"],
                 )
                 await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        answer = suite.json("watch", process, status=3)
     lost = int(taken[0]["MessageAttributes"]["row_count"]["StringValue"])
     first = int(taken[0]["MessageAttributes"]["first_row"]["StringValue"])
-    answer = suite.json("watch", process, status=3)
     assert answer["state"] == "COMPLETED_WITH_ERRORS"
     assert (answer["counts"]["succeeded"], answer["counts"]["failed"]) == (ROWS - lost, lost)
     row = suite.json("row", process, str(first))

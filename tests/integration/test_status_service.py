@@ -240,9 +240,8 @@ async def test_a_watcher_sees_every_change_and_the_end(status: Any) -> None:
             seen = await call.read()
         await finish(status, process, 1)
         await outcome(status, process, 1)
-        async for seen in call:
-            pass
-    assert seen.process.state == common_pb2.PROCESS_STATE_COMPLETED
+        rest = [seen async for seen in call]
+    assert rest[-1].process.state == common_pb2.PROCESS_STATE_COMPLETED
 
 
 async def test_events_reach_the_queue(status: Any, settings: StatusSettings) -> None:
