@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
 from services.orchestrator.ports import BusyError, Flags
 
@@ -72,7 +72,8 @@ class PgIngestions:
             try:
                 yield
             finally:
-                if not connection.is_closed():
+                # When the connection is lost the lock went with it.
+                with suppress(*TRANSIENT_ERRORS):
                     await connection.execute(_LET_GO, process_id)
 
     async def set_layout(self, process_id: str, layout: Layout) -> None:

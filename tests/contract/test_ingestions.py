@@ -1,0 +1,135 @@
+"""What keeps ingestions and batch boundaries does."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.orchestrator.adapters.pg_ingestions import PgIngestions
+from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ports import BusyError, Flags
+from tests.fakes.ingestions import MemoryIngestions
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import OpenPool
+
+    AnyIngestions = PgIngestions | MemoryIngestions
+
+LAYOUT = Layout(("id", "naïve; name", ""), ";", 17, 3)
+
+
+@pytest.fixture(params=["postgres", "memory"])
+async def ingestions(request: pytest.FixtureRequest, pool_of: OpenPool) -> AnyIngestions:
+    """Ingestions."""
+    if request.param == "postgres":
+        return PgIngestions(await pool_of("orchestrator"))
+    return MemoryIngestions()
+
+
+def file() -> FileInfo:
+    """A file."""
+    process = str(uuid.uuid4())
+    return FileInfo(process, "default", "u", "a.csv", 123, "p", 2, f"default/{process}")
+
+
+def batch(number: int) -> Batch:
+    """Batch `number` of a file of ten rows a batch."""
+    first = number * 10 - 9
+    return Batch(number, first, 10, first + 1, first + 11, first * 20, first * 20 + 200)
+
+
+async def test_adding_is_idempotent(ingestions: AnyIngestions) -> None:
+    made = file()
+    new = Ingestion(made, IngestionState.OPEN, False, None)
+    assert await ingestions.get(made.process_id) is None
+    assert await ingestions.add(made) == new
+    await ingestions.set_layout(made.process_id, LAYOUT)
+    await ingestions.set_paused(made.process_id, True)
+    known = Ingestion(made, IngestionState.OPEN, True, LAYOUT)
+    assert await ingestions.add(replace(made, file_name="other.csv")) == known
+    assert await ingestions.get(made.process_id) == known
+
+
+async def test_batches_are_recorded_once(ingestions: AnyIngestions) -> None:
+    process = (await ingestions.add(file())).file.process_id
+    assert await ingestions.last_batch(process) is None
+    running = Flags(IngestionState.OPEN, False)
+    assert await ingestions.record(process, "default", batch(1)) == running
+    assert await ingestions.record(process, "default", batch(2)) == running
+    with pytest.raises(BusyError):
+        await ingestions.record(process, "default", replace(batch(2), row_count=3))
+    assert await ingestions.last_batch(process) == batch(2)
+    assert await ingestions.unsent(process) == [batch(1), batch(2)]
+    await ingestions.mark_sent(process, 1)
+    await ingestions.mark_sent(process, 1)
+    assert await ingestions.unsent(process) == [batch(2)]
+
+
+async def test_batches_belong_to_their_process(ingestions: AnyIngestions) -> None:
+    one, two = [(await ingestions.add(file())).file.process_id for _ in range(2)]
+    await ingestions.record(one, "default", batch(1))
+    await ingestions.record(two, "default", batch(1))
+    await ingestions.mark_sent(one, 1)
+    assert await ingestions.unsent(two) == [batch(1)]
+
+
+async def test_a_record_tells_what_was_asked(ingestions: AnyIngestions) -> None:
+    process = (await ingestions.add(file())).file.process_id
+    await ingestions.set_paused(process, True)
+    assert await ingestions.record(process, "default", batch(1)) == Flags(IngestionState.OPEN, True)
+    await ingestions.finish(process, IngestionState.STOPPED)
+    assert await ingestions.flags(process) == Flags(IngestionState.STOPPED, True)
+    await ingestions.finish(process, IngestionState.DISPATCHED)  # stopped stays stopped
+    assert (await ingestions.flags(process)).state is IngestionState.STOPPED
+
+
+async def test_only_one_holds(ingestions: AnyIngestions) -> None:
+    one, two = [(await ingestions.add(file())).file.process_id for _ in range(2)]
+    async with ingestions.hold(one), ingestions.hold(two):
+        with pytest.raises(BusyError):
+            async with ingestions.hold(one):
+                pass
+    with pytest.raises(RuntimeError, match="inside"):
+        async with ingestions.hold(one):
+            raise RuntimeError("inside")
+    async with ingestions.hold(one):
+        pass
+
+
+async def test_unsettled_until_settled(ingestions: AnyIngestions) -> None:
+    made = [await ingestions.add(file()) for _ in range(3)]
+    assert await ingestions.unsettled(10) == made
+    assert await ingestions.unsettled(2) == made[:2]
+    await ingestions.settle(made[0].file.process_id)
+    assert await ingestions.unsettled(10) == made[1:]
+
+
+async def test_which_were_sent_before(ingestions: AnyIngestions) -> None:
+    process = (await ingestions.add(file())).file.process_id
+    for number in (1, 2, 3):
+        await ingestions.record(process, "default", batch(number))
+    for number in (1, 2):
+        await ingestions.mark_sent(process, number)
+    later, earlier = (datetime.now(UTC) + timedelta(hours=hours) for hours in (1, -1))
+    assert await ingestions.sent_before(process, [2, 1, 3, 4], later) == [batch(1), batch(2)]
+    assert await ingestions.sent_before(process, [2], later) == [batch(2)]
+    assert await ingestions.sent_before(process, [1, 2], earlier) == []
+    assert await ingestions.sent_before(process, [], later) == []
+
+
+async def test_a_holder_that_dies_lets_go(pool_of: OpenPool) -> None:
+    """Its connection breaks: another may hold at once."""
+    pool = await pool_of("orchestrator")
+    ingestions = PgIngestions(pool)
+    process = (await ingestions.add(file())).file.process_id
+    holder = ingestions.hold(process)
+    await holder.__aenter__()
+    own = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE locktype = 'advisory' AND granted"
+    await pool.execute(own)
+    async with ingestions.hold(process):
+        pass
+    await holder.__aexit__(None, None, None)

@@ -1,0 +1,153 @@
+"""What keeps uploads and deliveries does."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.upload.adapters.pg_uploads import PgUploads
+from services.upload.uploads import Upload, UploadState
+from tests.fakes.uploads import MemoryUploads
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import OpenPool
+
+    AnyUploads = PgUploads | MemoryUploads
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LEASE = timedelta(seconds=30)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(params=["postgres", "memory"])
+async def uploads(request: pytest.FixtureRequest, pool_of: OpenPool) -> AnyUploads:
+    """Uploads."""
+    return PgUploads(await pool_of("upload")) if request.param == "postgres" else MemoryUploads()
+
+
+def upload(request_id: str | None = None, size: int = 10) -> Upload:
+    """A new upload."""
+    made = str(uuid.uuid4())
+    return Upload(
+        made, "default", request_id, "a.csv", size, f"default/{made}", UploadState.OPEN, 0, None, NOW
+    )  # fmt: skip
+
+
+async def test_what_is_added_is_there(uploads: AnyUploads) -> None:
+    made = upload()
+    assert await uploads.add(made) == made
+    assert await uploads.get(made.upload_id) == made
+    assert await uploads.get(str(uuid.uuid4())) is None
+
+
+async def test_a_request_id_opens_one_upload(uploads: AnyUploads) -> None:
+    first, second, other = upload("r"), upload("r"), upload("q")
+    assert await uploads.add(first) == first
+    assert await uploads.add(second) == first
+    assert await uploads.get(second.upload_id) is None
+    assert await uploads.add(other) == other
+    without = [await uploads.add(upload()), await uploads.add(upload())]
+    assert without[0].upload_id != without[1].upload_id
+
+
+async def test_of_two_writers_one_goes_on(uploads: AnyUploads) -> None:
+    made = await uploads.add(upload())
+    assert await uploads.commit(made.upload_id, 0, 4, NOW) == 4
+    assert await uploads.commit(made.upload_id, 0, 3, NOW) == 4
+    assert await uploads.commit(made.upload_id, 4, 9, NOW) == 9
+    assert await uploads.get(made.upload_id) == replace(made, committed_size=9)
+
+
+async def test_completing_makes_one_delivery(uploads: AnyUploads) -> None:
+    made = await uploads.add(upload())
+    await uploads.commit(made.upload_id, 0, 10, NOW)
+    process = str(uuid.uuid4())
+    assert await uploads.complete(made.upload_id, process, "p", 3, NOW) == process
+    assert await uploads.complete(made.upload_id, str(uuid.uuid4()), "q", 4, NOW) == process
+    assert await uploads.waiting() == 1
+    assert await uploads.commit(made.upload_id, 10, 12, NOW) == 10  # it is closed
+    found = await uploads.take("me", NOW, NOW + LEASE)
+    assert found is not None
+    assert (found.process_id, found.pipeline, found.pipeline_version, found.attempts) == (process, "p", 3, 1)
+    assert found.upload == replace(
+        made, committed_size=10, state=UploadState.COMPLETED, process_id=process
+    )  # fmt: skip
+
+
+async def test_an_open_upload_can_be_aborted(uploads: AnyUploads) -> None:
+    made, done = await uploads.add(upload()), await uploads.add(upload())
+    assert await uploads.abort(made.upload_id)
+    assert await uploads.abort(made.upload_id)
+    found = await uploads.get(made.upload_id)
+    assert found is not None
+    assert found.state is UploadState.ABORTED
+    await uploads.complete(done.upload_id, str(uuid.uuid4()), "", 0, NOW)
+    assert not await uploads.abort(done.upload_id)
+
+
+async def test_abandoned_are_open_and_untouched(uploads: AnyUploads) -> None:
+    old, touched, closed = [await uploads.add(upload()) for _ in range(3)]
+    await uploads.commit(touched.upload_id, 0, 1, NOW + 10 * SECOND)
+    await uploads.complete(closed.upload_id, str(uuid.uuid4()), "", 0, NOW)
+    assert await uploads.abandoned(NOW + SECOND, 10) == [old]
+    assert await uploads.abandoned(NOW, 10) == []
+    assert len(await uploads.abandoned(NOW + 11 * SECOND, 1)) == 1
+
+
+async def deliver(uploads: AnyUploads, due: datetime = NOW) -> str:
+    """A delivery's process."""
+    made = await uploads.add(upload())
+    return await uploads.complete(made.upload_id, str(uuid.uuid4()), "", 0, due)
+
+
+async def taken(uploads: AnyUploads, owner: str, now: datetime) -> str | None:
+    """Take a delivery; its process."""
+    found = await uploads.take(owner, now, now + LEASE)
+    return found.process_id if found else None
+
+
+async def test_a_lease_is_exclusive_and_runs_out(uploads: AnyUploads) -> None:
+    process = await deliver(uploads)
+    assert await taken(uploads, "a", NOW - SECOND) is None  # not due yet
+    assert await taken(uploads, "a", NOW) == process
+    assert await taken(uploads, "b", NOW + LEASE) is None
+    assert await uploads.renew(process, "a", NOW + 2 * LEASE)
+    assert await taken(uploads, "b", NOW + LEASE + SECOND) is None
+    assert await taken(uploads, "b", NOW + 2 * LEASE + SECOND) == process
+    assert not await uploads.renew(process, "a", NOW + 9 * LEASE)
+    await uploads.done(process, "a", NOW)  # it is b's now
+    await uploads.give_back(process, "a", NOW)
+    assert await uploads.waiting() == 1
+    assert await taken(uploads, "c", NOW + 2 * LEASE + 2 * SECOND) is None
+    await uploads.done(process, "b", NOW + 3 * LEASE)
+    assert await uploads.waiting() == 0
+    assert await taken(uploads, "c", NOW + 99 * LEASE) is None
+
+
+async def test_what_is_given_back_is_due_then(uploads: AnyUploads) -> None:
+    process = await deliver(uploads)
+    assert await taken(uploads, "a", NOW) == process
+    await uploads.give_back(process, "a", NOW + 5 * SECOND)
+    assert await taken(uploads, "b", NOW + 4 * SECOND) is None
+    again = await uploads.take("b", NOW + 5 * SECOND, NOW + LEASE)
+    assert again is not None
+    assert again.attempts == 2
+
+
+async def test_the_longest_due_comes_first(uploads: AnyUploads) -> None:
+    late, early = await deliver(uploads, NOW + SECOND), await deliver(uploads, NOW)
+    assert [await taken(uploads, "a", NOW + LEASE) for _ in range(3)] == [early, late, None]
+
+
+async def test_instances_that_take_together_share(uploads: AnyUploads) -> None:
+    expected = {await deliver(uploads) for _ in range(6)}
+    found = await asyncio.gather(*(taken(uploads, str(number), NOW) for number in range(8)))
+    mine = [process for process in found if process]
+    assert len(mine) == len(set(mine))
+    rest = [await taken(uploads, "z", NOW) for _ in range(6 - len(mine))]
+    assert {*mine, *rest} == expected

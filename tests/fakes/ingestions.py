@@ -1,0 +1,101 @@
+"""Ingestions and batch boundaries in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ports import BusyError, Flags
+
+
+class MemoryIngestions:
+    """See Ingestions."""
+
+    def __init__(self) -> None:
+        self.ingestions: dict[str, Ingestion] = {}
+        self.batches: dict[str, dict[int, Batch]] = {}
+        self.sent: dict[tuple[str, int], datetime] = {}
+        self.settled: set[str] = set()
+        self._held: set[str] = set()
+
+    def _change(self, process_id: str, **values: object) -> None:
+        self.ingestions[process_id] = replace(self.ingestions[process_id], **values)  # type: ignore[arg-type]
+
+    async def add(self, file: FileInfo) -> Ingestion:
+        """See Ingestions."""
+        self.batches.setdefault(file.process_id, {})
+        new = Ingestion(file, IngestionState.OPEN, False, None)
+        return self.ingestions.setdefault(file.process_id, new)
+
+    async def get(self, process_id: str) -> Ingestion | None:
+        """See Ingestions."""
+        return self.ingestions.get(process_id)
+
+    @asynccontextmanager
+    async def hold(self, process_id: str) -> AsyncIterator[None]:
+        """See Ingestions."""
+        if process_id in self._held:
+            raise BusyError
+        self._held.add(process_id)
+        try:
+            yield
+        finally:
+            self._held.discard(process_id)
+
+    async def set_layout(self, process_id: str, layout: Layout) -> None:
+        """See Ingestions."""
+        self._change(process_id, layout=layout)
+
+    async def last_batch(self, process_id: str) -> Batch | None:
+        """See Ingestions."""
+        batches = self.batches[process_id]
+        return batches[max(batches)] if batches else None
+
+    async def unsent(self, process_id: str) -> Sequence[Batch]:
+        """See Ingestions."""
+        batches = self.batches[process_id]
+        return [batches[number] for number in sorted(batches) if (process_id, number) not in self.sent]
+
+    async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
+        """See Ingestions."""
+        if batch.number in self.batches[process_id]:
+            raise BusyError
+        self.batches[process_id][batch.number] = batch
+        return await self.flags(process_id)
+
+    async def flags(self, process_id: str) -> Flags:
+        """See Ingestions."""
+        found = self.ingestions[process_id]
+        return Flags(found.state, found.paused)
+
+    async def mark_sent(self, process_id: str, number: int) -> None:
+        """See Ingestions."""
+        self.sent[process_id, number] = datetime.now(UTC)
+
+    async def finish(self, process_id: str, state: IngestionState) -> None:
+        """See Ingestions."""
+        if self.ingestions[process_id].state is not IngestionState.STOPPED:
+            self._change(process_id, state=state)
+
+    async def set_paused(self, process_id: str, paused: bool) -> None:
+        """See Ingestions."""
+        self._change(process_id, paused=paused)
+
+    async def unsettled(self, limit: int) -> Sequence[Ingestion]:
+        """See Ingestions."""
+        return [found for key, found in self.ingestions.items() if key not in self.settled][:limit]
+
+    async def settle(self, process_id: str) -> None:
+        """See Ingestions."""
+        self.settled.add(process_id)
+
+    async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
+        """See Ingestions."""
+        return [
+            self.batches[process_id][number]
+            for number in sorted(numbers)
+            if (process_id, number) in self.sent and self.sent[process_id, number] < before
+        ]

@@ -1,0 +1,107 @@
+"""A queue of batches in memory, for the orchestrator's end and for the processor's."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from services.orchestrator.ports import Message, Packed, TooLargeError
+from services.processor.batches import BatchKey, BatchRange, RowBatch, StoredSlice
+from services.processor.ports import Delivery, UnreadableBatchError
+
+_NAMES = ("batch_number", "first_row", "row_count", "first_line", "byte_start", "byte_end")
+
+
+@dataclass
+class _Stored:
+    message_id: str
+    packed: Packed
+    visible_at: float
+    receives: int = 0
+
+
+class MemoryQueue:
+    """See RowQueue of both services. A body is the name of a batch that is kept beside the queue."""
+
+    def __init__(self, limit: int = 2**20, visibility_seconds: float = 60, wait_seconds: float = 20) -> None:
+        self.limit = limit
+        self.bodies: dict[str, RowBatch] = {}
+        self.messages: dict[str, _Stored] = {}
+        self.sent: list[str] = []  # bodies, in order
+        self._visibility = visibility_seconds
+        self._wait = wait_seconds
+        self._changed = asyncio.Event()
+
+    def pack(self, message: Message) -> Packed:
+        """See the orchestrator's RowQueue."""
+        file, batch = message.file, message.batch
+        if message.data is not None and len(message.data) > self.limit:
+            raise TooLargeError
+        values = (
+            batch.number, batch.first_row, batch.row_count, batch.first_line, batch.byte_start,
+            batch.byte_end,
+        )  # fmt: skip
+        stored = None
+        if message.data is None:
+            stored = StoredSlice(file.file_key, batch.byte_start, batch.byte_end)
+        body = f"body-{len(self.bodies)}"
+        self.bodies[body] = RowBatch(
+            BatchKey(file.process_id, file.tenant, BatchRange(*values)), message.layout.columns,
+            file.pipeline, file.pipeline_version, message.layout.delimiter, message.data or b"", stored,
+        )  # fmt: skip
+        attributes = {name: str(value) for name, value in zip(_NAMES, values, strict=True)}
+        return Packed(body, {"process_id": file.process_id, "tenant": file.tenant, **attributes})
+
+    async def send(self, packed: Packed) -> None:
+        """See the orchestrator's RowQueue."""
+        self.sent.append(packed.body)
+        message_id = f"message-{len(self.sent)}"
+        self.messages[message_id] = _Stored(message_id, packed, 0)
+        self._changed.set()
+
+    async def receive(self, limit: int) -> list[Delivery]:
+        """See the processor's RowQueue."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._wait
+        while True:
+            now = loop.time()
+            found = [stored for stored in self.messages.values() if stored.visible_at <= now][:limit]
+            for stored in found:
+                stored.visible_at = now + self._visibility
+                stored.receives += 1
+            if found or now >= end:
+                return [self._delivery(stored) for stored in found]
+            next_look = min([end, *(stored.visible_at for stored in self.messages.values())])
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(max(0.0, next_look - now)):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    @staticmethod
+    def _delivery(stored: _Stored) -> Delivery:
+        attributes = stored.packed.attributes
+        key = None
+        if all(name in attributes for name in (*_NAMES, "process_id", "tenant")):
+            bounds = BatchRange(*(int(attributes[name]) for name in _NAMES))
+            key = BatchKey(attributes["process_id"], attributes["tenant"], bounds)
+        receipt = f"{stored.message_id}#{stored.receives}"
+        return Delivery(stored.message_id, receipt, stored.receives, key, None, stored.packed.body)
+
+    def decode(self, delivery: Delivery) -> RowBatch:
+        """See the processor's RowQueue."""
+        if delivery.body not in self.bodies:
+            raise UnreadableBatchError("not a batch")
+        return self.bodies[delivery.body]
+
+    async def hide(self, delivery: Delivery, seconds: int) -> None:
+        """See the processor's RowQueue."""
+        stored = self.messages.get(delivery.message_id)
+        if stored and delivery.receipt == f"{stored.message_id}#{stored.receives}":
+            stored.visible_at = asyncio.get_running_loop().time() + seconds
+            self._changed.set()
+
+    async def delete(self, delivery: Delivery) -> None:
+        """See the processor's RowQueue."""
+        self.messages.pop(delivery.message_id, None)

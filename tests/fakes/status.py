@@ -1,0 +1,140 @@
+"""The status service in memory, for the orchestrator and for the processor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from ingestor.runtime.errors import FailedPreconditionError
+from services.orchestrator.ingestions import Batch as SentBatch
+from services.orchestrator.ingestions import FileInfo
+from services.orchestrator.ports import Progress
+from services.processor.batches import BatchOutcome
+from services.status import ledger
+from services.status.ledger import Account, Batch, Change, Outcome
+from services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState
+
+
+@dataclass
+class _Process:
+    account: Account = field(default_factory=Account)
+    batches: dict[int, Batch] = field(default_factory=dict)
+    outcomes: dict[int, BatchOutcome] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    started: bool = False
+
+
+class MemoryStatus:
+    """See Status of the orchestrator and Outcomes of the processor. It keeps the account with the
+    status service's own rules."""
+
+    def __init__(self) -> None:
+        self.processes: dict[str, _Process] = {}
+        self._changed = asyncio.Condition()
+
+    async def _apply(self, process_id: str, how: Callable[[Account], Change]) -> Progress:
+        process = self.processes.setdefault(process_id, _Process())
+        try:
+            process.account, _ = how(process.account)
+        except IllegalTransitionError as error:
+            raise FailedPreconditionError("ILLEGAL_TRANSITION", str(error)) from error
+        async with self._changed:
+            self._changed.notify_all()
+        return self._progress(process)
+
+    @staticmethod
+    def _progress(process: _Process) -> Progress:
+        account = process.account
+        return Progress(account.state.name, account.state in TERMINAL, account.batches_processed)
+
+    async def started(self, file: FileInfo) -> Progress:
+        """See Status."""
+        self.processes.setdefault(file.process_id, _Process()).started = True
+        return await self._apply(file.process_id, lambda account: (account, []))
+
+    async def header_read(self, process_id: str, columns: Sequence[str]) -> Progress:
+        """See Status."""
+        self.processes.setdefault(process_id, _Process()).columns = tuple(columns)
+        return await self._apply(process_id, ledger.header_read)
+
+    async def dispatched(self, process_id: str, batch: SentBatch) -> Progress:
+        """See Status."""
+        made = Batch(
+            batch.number, batch.first_row, batch.row_count, batch.first_line, batch.byte_start,
+            batch.byte_end,
+        )  # fmt: skip
+        return await self._dispatched(process_id, made)
+
+    async def _dispatched(self, process_id: str, batch: Batch) -> Progress:
+        process = self.processes.setdefault(process_id, _Process())
+        if batch.number in process.batches:
+            assert process.batches[batch.number] == batch, "a batch never changes its bounds"
+            return self._progress(process)
+        process.batches[batch.number] = batch
+        return await self._apply(process_id, lambda account: ledger.dispatched(account, batch))
+
+    async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
+        """See Status."""
+        return await self._apply(process_id, lambda account: ledger.finished(account, rows, batches))
+
+    async def failed(self, process_id: str, reason: str, message: str) -> Progress:
+        """See Status."""
+        return await self._apply(process_id, lambda account: ledger.failed(account, Failure(reason, message)))
+
+    async def paused(self, process_id: str) -> Progress:
+        """See Status."""
+        return await self._apply(process_id, ledger.paused)
+
+    async def resumed(self, process_id: str) -> Progress:
+        """See Status."""
+        return await self._apply(process_id, ledger.resumed)
+
+    async def cancelled(self, process_id: str) -> Progress:
+        """See Status."""
+        return await self._apply(process_id, ledger.cancelled)
+
+    async def progress(self, process_id: str) -> Progress | None:
+        """See Status."""
+        process = self.processes.get(process_id)
+        return self._progress(process) if process else None
+
+    async def watch(self, process_id: str) -> AsyncIterator[Progress]:
+        """See Status."""
+        while True:
+            seen = self._progress(self.processes[process_id])
+            yield seen
+            if seen.terminal:
+                return
+            async with self._changed:
+                await self._changed.wait_for(
+                    lambda seen=seen: self._progress(self.processes[process_id]) != seen  # type: ignore[misc]
+                )
+
+    async def queued(self, process_id: str) -> Sequence[int]:
+        """See Status."""
+        process = self.processes[process_id]
+        return [number for number in sorted(process.batches) if number not in process.outcomes]
+
+    async def record(self, outcome: BatchOutcome) -> None:
+        """See Outcomes."""
+        key = outcome.key
+        bounds = key.range
+        batch = Batch(
+            bounds.number, bounds.first_row, bounds.row_count, bounds.first_line, bounds.byte_start,
+            bounds.byte_end,
+        )  # fmt: skip
+        await self._dispatched(key.process_id, batch)
+        process = self.processes[key.process_id]
+        if bounds.number in process.outcomes:
+            return
+        process.outcomes[bounds.number] = outcome
+        made = Outcome(
+            batch, RowState[outcome.default_state.upper()], outcome.succeeded, outcome.failed, outcome.skipped
+        )
+        await self._apply(key.process_id, lambda account: ledger.processed(account, made))
+
+    async def is_cancelled(self, process_id: str) -> bool:
+        """See Outcomes."""
+        process = self.processes.get(process_id)
+        return process is not None and process.account.cancelled

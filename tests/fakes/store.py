@@ -1,0 +1,53 @@
+"""Files in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ingestor.stores.port import FileMissingError, StoreFullError
+
+
+class MemoryFileStore:
+    """See FileStore; `room` bounds the bytes of all files together."""
+
+    def __init__(self, room: int | None = None) -> None:
+        self.files: dict[str, bytearray] = {}
+        self.room = room
+
+    def _file(self, key: str) -> bytearray:
+        if key not in self.files:
+            raise FileMissingError(key)
+        return self.files[key]
+
+    async def create(self, key: str) -> None:
+        """See FileWriter."""
+        self.files.setdefault(key, bytearray())
+
+    async def append(self, key: str, offset: int, data: bytes) -> None:
+        """See FileWriter."""
+        file = self._file(key)
+        if len(file) < offset:
+            raise ValueError(f"file has {len(file)} bytes, cannot append at {offset}")
+        if self.room is not None and sum(map(len, self.files.values())) + len(data) > self.room:
+            raise StoreFullError(key)
+        file[offset:] = data
+
+    async def seal(self, key: str, size: int) -> None:
+        """See FileWriter."""
+        file = self._file(key)
+        if len(file) < size:
+            raise ValueError(f"file has {len(file)} bytes, not {size}")
+        del file[size:]
+
+    async def delete(self, key: str) -> None:
+        """See FileWriter."""
+        self.files.pop(key, None)
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See FileReader."""
+        data = bytes(self._file(key)[start:end])
+        for at in range(0, len(data), 2**20):
+            yield data[at : at + 2**20]
+
+    async def check(self) -> None:
+        """See FileStore."""

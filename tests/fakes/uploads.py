@@ -1,0 +1,110 @@
+"""Uploads and deliveries in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.upload.uploads import Delivery, Upload, UploadState
+
+
+@dataclass
+class _Work:
+    delivery: Delivery
+    due: datetime
+    owner: str | None = None
+    until: datetime | None = None
+    done: bool = False
+
+
+class MemoryUploads:
+    """See Uploads and Deliveries."""
+
+    def __init__(self) -> None:
+        self.uploads: dict[str, Upload] = {}
+        self.touched: dict[str, datetime] = {}
+        self.work: dict[str, _Work] = {}
+
+    async def add(self, upload: Upload) -> Upload:
+        """See Uploads."""
+        for known in self.uploads.values():
+            if upload.request_id and (known.tenant, known.request_id) == (upload.tenant, upload.request_id):
+                return known
+        self.uploads[upload.upload_id] = upload
+        self.touched[upload.upload_id] = upload.created
+        return upload
+
+    async def get(self, upload_id: str) -> Upload | None:
+        """See Uploads."""
+        return self.uploads.get(upload_id)
+
+    async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
+        """See Uploads."""
+        upload = self.uploads[upload_id]
+        if upload.committed_size == old and upload.state is UploadState.OPEN:
+            upload = self.uploads[upload_id] = replace(upload, committed_size=new)
+            self.touched[upload_id] = now
+        return upload.committed_size
+
+    async def complete(
+        self, upload_id: str, process_id: str, pipeline: str, version: int, now: datetime
+    ) -> str:
+        """See Uploads."""
+        upload = self.uploads[upload_id]
+        if upload.state is not UploadState.OPEN:
+            return str(upload.process_id)
+        upload = replace(upload, state=UploadState.COMPLETED, process_id=process_id)
+        self.uploads[upload_id] = upload
+        self.work[process_id] = _Work(Delivery(process_id, upload, pipeline, version, 0), now)
+        return process_id
+
+    async def abort(self, upload_id: str) -> bool:
+        """See Uploads."""
+        upload = self.uploads[upload_id]
+        if upload.state is UploadState.COMPLETED:
+            return False
+        self.uploads[upload_id] = replace(upload, state=UploadState.ABORTED)
+        return True
+
+    async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
+        """See Uploads."""
+        found = [
+            upload
+            for upload in self.uploads.values()
+            if upload.state is UploadState.OPEN and self.touched[upload.upload_id] < before
+        ]
+        return found[:limit]
+
+    async def take(self, owner: str, now: datetime, until: datetime) -> Delivery | None:
+        """See Deliveries."""
+        for work in sorted(self.work.values(), key=lambda work: work.due):
+            if not work.done and work.due <= now and (work.until is None or work.until < now):
+                work.owner, work.until = owner, until
+                work.delivery = replace(work.delivery, attempts=work.delivery.attempts + 1)
+                return work.delivery
+        return None
+
+    async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
+        """See Deliveries."""
+        work = self.work[process_id]
+        if work.owner != owner:
+            return False
+        work.until = until
+        return True
+
+    async def done(self, process_id: str, owner: str, now: datetime) -> None:
+        """See Deliveries."""
+        work = self.work[process_id]
+        if work.owner == owner:
+            work.done, work.owner, work.until = True, None, None
+
+    async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
+        """See Deliveries."""
+        work = self.work[process_id]
+        if work.owner == owner:
+            work.due, work.owner, work.until = due, None, None
+
+    async def waiting(self) -> int:
+        """See Deliveries."""
+        return sum(not work.done for work in self.work.values())
