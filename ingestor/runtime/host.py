@@ -13,8 +13,7 @@ from typing import Protocol
 import grpc
 import structlog
 import uvloop
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from ingestor.runtime.grpc_channel import MESSAGE_OPTIONS
@@ -22,17 +21,10 @@ from ingestor.runtime.grpc_interceptors import ServerInterceptor
 from ingestor.runtime.health import Check, HealthMonitor
 from ingestor.runtime.logs import configure_logging
 from ingestor.runtime.metrics import RpcMetrics, serve_metrics
+from ingestor.runtime.reflection import enable_reflection
 from ingestor.runtime.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
-
-SUITE_SERVICES = (
-    "ingestor.v1.UploadService",
-    "ingestor.v1.OrchestratorService",
-    "ingestor.v1.ProcessorService",
-    "ingestor.v1.PipelineService",
-    "ingestor.v1.StatusService",
-)
 
 
 class Worker(Protocol):
@@ -92,11 +84,7 @@ async def host(
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         service.register(server)
         if settings.reflection != "off":
-            names = service.grpc_services if settings.reflection == "service" else SUITE_SERVICES
-            reflection.enable_server_reflection(
-                [*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME],
-                server,
-            )
+            enable_reflection(server, settings.reflection, service.grpc_services)
         monitor = HealthMonitor(health_servicer, service.grpc_services, service.checks)
         await monitor.start()
         try:

@@ -141,7 +141,9 @@ def _lengths(field: Field, text: TextColumn) -> Iterator[Broken]:
             "minLength", text.present(characters < shortest), f"is shorter than the minLength {shortest}"
         )
     if longest is not None:
-        yield from _found("maxLength", characters > longest, f"is longer than the maxLength {longest}")
+        yield from _found(
+            "maxLength", text.present(characters > longest), f"is longer than the maxLength {longest}"
+        )
 
 
 def _bounds(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,8 +31,8 @@ def chunk(data: bytes, offset: int, size: int) -> upload_pb2.FileChunk:
 class Browser:
     """Speaks gRPC-web over HTTP/1.1, as a page does: unary requests and server streams."""
 
-    def __init__(self, gateway: str) -> None:
-        self._connection = http.client.HTTPConnection(gateway, timeout=60)
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self._connection = connection
 
     def call(self, method: str, request: Message, answer: type[M]) -> tuple[list[M], dict[str, str]]:
         """The messages and the trailers of a call."""
@@ -69,9 +70,16 @@ class Browser:
         return messages[0]
 
 
-def test_a_browser_sends_chunks_and_watches(suite: Suite, tmp_path: Path) -> None:
+@pytest.fixture
+def connection(suite: Suite) -> Iterator[http.client.HTTPConnection]:
+    """An HTTP/1.1 connection to the gateway."""
+    with closing(http.client.HTTPConnection(suite.gateway, timeout=60)) as opened:
+        yield opened
+
+
+def test_a_browser_sends_chunks_and_watches(connection: http.client.HTTPConnection, tmp_path: Path) -> None:
     data = write_readings(tmp_path / "r.csv", 40_000).read_bytes()
-    browser = Browser(suite.gateway)
+    browser = Browser(connection)
     request = upload_pb2.CreateUploadRequest(file_name="r.csv", size_bytes=len(data))
     upload = browser.unary("UploadService/CreateUpload", request, upload_pb2.CreateUploadResponse).upload
     offset = 0
@@ -104,9 +112,8 @@ def test_a_browser_sends_chunks_and_watches(suite: Suite, tmp_path: Path) -> Non
     assert seen[-1].process.counts.succeeded == 40_000
 
 
-def test_a_browser_may_not_write_the_ledger(suite: Suite) -> None:
+def test_a_browser_may_not_write_the_ledger(connection: http.client.HTTPConnection) -> None:
     request = status_pb2.RecordDispatchRequest(process_id="00000000-0000-4000-8000-000000000000")
-    connection = http.client.HTTPConnection(suite.gateway, timeout=30)
     payload = request.SerializeToString()
     connection.request(
         "POST",

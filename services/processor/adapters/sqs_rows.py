@@ -59,9 +59,12 @@ class SqsRows:
             )
         except (binascii.Error, ValueError, zstandard.ZstdError, DecodeError) as error:
             raise UnreadableBatchError(f"{type(error).__name__}: {error}") from error
+        key = BatchKey(message.process_id, message.tenant, _range(message.range))
+        if key != delivery.key:  # its attributes are what is settled when it dies
+            raise UnreadableBatchError("the body is another batch than the attributes say")
         stored = message.stored if message.HasField("stored") else None
         return RowBatch(
-            BatchKey(message.process_id, message.tenant, _range(message.range)),
+            key,
             tuple(message.columns),
             message.pipeline,
             message.pipeline_version,

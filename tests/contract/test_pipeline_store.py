@@ -1,0 +1,56 @@
+"""What keeps pipelines does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.processor.adapters.pg_pipelines import PgPipelines
+from tests.fakes.sink import MemoryPipelines
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import OpenPool
+
+    AnyStore = PgPipelines | MemoryPipelines
+
+
+@pytest.fixture(params=["postgres", "memory"])
+async def store(request: pytest.FixtureRequest, pool_of: OpenPool) -> AnyStore:
+    """A store."""
+    return PgPipelines(await pool_of("processor")) if request.param == "postgres" else MemoryPipelines()
+
+
+async def test_versions_count_up_and_stay(store: AnyStore) -> None:
+    first, new = await store.add("a", "text 1", "1")
+    assert (first.name, first.version, first.document, new) == ("a", 1, "text 1", True)
+    same, new = await store.add("a", "text 1, spaced otherwise", "1")
+    assert (same, new) == (first, False)
+    second, new = await store.add("a", "text 2", "2")
+    assert (second.version, new) == (2, True)
+    third, new = await store.add("a", "text 1", "1")  # back to the first is a new version
+    assert (third.version, new) == (3, True)
+    assert await store.get("a", 1) == first
+    assert await store.get("a", 2) == second
+    assert await store.get("a", None) == third
+    assert await store.get("a", 4) is None
+    assert await store.get("b", None) is None
+
+
+async def test_lists_the_latest_by_name(store: AnyStore) -> None:
+    for name in ("b", "a", "c"):
+        await store.add(name, "x", "x")
+    await store.add("a", "y", "y")
+    found = await store.list("", 10)
+    assert [(pipeline.name, pipeline.version) for pipeline in found] == [("a", 2), ("b", 1), ("c", 1)]
+    assert [pipeline.name for pipeline in await store.list("a", 1)] == ["b"]
+    assert await store.list("c", 10) == []
+
+
+async def test_the_same_document_at_the_same_time_is_one_version(store: AnyStore) -> None:
+    found = await asyncio.gather(*(store.add("a", "x", "x") for _ in range(6)))
+    assert {pipeline.version for pipeline, _ in found} == {1}
+    assert sum(new for _, new in found) == 1
+    others = await asyncio.gather(*(store.add("a", str(n), str(n)) for n in range(6)))
+    assert {pipeline.version for pipeline, _ in others} == {2, 3, 4, 5, 6, 7}

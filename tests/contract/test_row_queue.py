@@ -1,0 +1,159 @@
+"""What the queue between orchestrator and processor does, seen from both ends."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.queues import MAX_MESSAGE_BYTES, ensure_queues
+from ingestor.runtime.settings import QueueSettings
+from ingestor.runtime.tracing import continue_trace
+from services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
+from services.orchestrator.ingestions import Batch, FileInfo, Layout
+from services.orchestrator.ports import Message, Packed, TooLargeError
+from services.processor.adapters.sqs_rows import SqsRows as SqsIn
+from services.processor.batches import BatchKey, BatchRange, StoredSlice
+from services.processor.ports import UnreadableBatchError
+from tests.fakes.queue import MemoryQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROCESS = str(uuid.UUID(int=7))
+LAYOUT = Layout(("id", "näme"), ";", 9, 2)
+FILE = FileInfo(PROCESS, "default", "u", "a.csv", 99, "people", 3, "default/u")
+BATCH = Batch(2, 11, 5, 12, 18, 100, 200)
+KEY = BatchKey(PROCESS, "default", BatchRange(2, 11, 5, 12, 100, 200))
+
+
+@dataclass
+class Ends:
+    """Both ends, and a way to send what is not ours."""
+
+    out: SqsOut | MemoryQueue
+    into: SqsIn | MemoryQueue
+    send_raw: Callable[[str, Mapping[str, str]], Awaitable[object]]
+
+
+@pytest.fixture(params=["sqs", "memory"])
+async def ends(request: pytest.FixtureRequest, aws_endpoint: str) -> AsyncIterator[Ends]:
+    """A queue of the test's own."""
+    if request.param == "memory":
+        queue = MemoryQueue(wait_seconds=2)
+        yield Ends(queue, queue, lambda body, attributes: queue.send(Packed(body, dict(attributes))))
+        return
+    name = uuid.uuid4().hex
+    async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
+        await ensure_queues(client, rows=name, dead_letter=f"{name}-dead", events=f"{name}-events")
+        url = (await client.get_queue_url(QueueName=name))["QueueUrl"]
+
+        async def send_raw(body: str, attributes: Mapping[str, str]) -> object:
+            return await client.send_message(
+                QueueUrl=url,
+                MessageBody=body,
+                MessageAttributes={
+                    key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()
+                },
+            )
+
+        yield Ends(SqsOut(client, name), SqsIn(client, name, 30), send_raw)
+
+
+def message(data: bytes | None, batch: Batch = BATCH) -> Message:
+    """A batch of these bytes."""
+    return Message(FILE, LAYOUT, batch, data)
+
+
+async def test_a_batch_goes_through_as_it_is(ends: Ends) -> None:
+    data = "1;ä\r\n".encode() * 5
+    await ends.out.send(ends.out.pack(message(data)))
+    (delivery,) = await ends.into.receive(10)
+    assert (delivery.key, delivery.receive_count) == (KEY, 1)
+    batch = ends.into.decode(delivery)
+    assert (batch.key, batch.data, batch.stored) == (KEY, data, None)
+    assert (batch.columns, batch.delimiter) == (LAYOUT.columns, ";")
+    assert (batch.pipeline, batch.pipeline_version) == ("people", 3)
+    await ends.into.delete(delivery)
+    await ends.into.delete(delivery)
+
+
+async def test_a_claim_check(ends: Ends) -> None:
+    await ends.out.send(ends.out.pack(message(None)))
+    (delivery,) = await ends.into.receive(1)
+    batch = ends.into.decode(delivery)
+    assert (batch.data, batch.stored) == (b"", StoredSlice("default/u", 100, 200))
+
+
+async def test_a_limit_on_the_batch(ends: Ends) -> None:
+    """Bytes that do not compress: the largest that fits is sent, a larger one refused."""
+    noise = random.Random(1)
+    with pytest.raises(TooLargeError):
+        ends.out.pack(message(noise.randbytes(MAX_MESSAGE_BYTES + 1)))
+    largest = 780_000  # a message's bytes in base64 are a third more
+    packed = ends.out.pack(message(noise.randbytes(largest)))
+    assert len(packed.body) <= MAX_MESSAGE_BYTES
+    await ends.out.send(packed)
+    (delivery,) = await ends.into.receive(1)
+    assert len(ends.into.decode(delivery).data) == largest
+
+
+async def test_a_message_that_is_handed_back_comes_again(ends: Ends) -> None:
+    await ends.out.send(ends.out.pack(message(b"x")))
+    (first,) = await ends.into.receive(10)
+    await ends.into.hide(first, 0)
+    (second,) = await ends.into.receive(10)
+    assert second.message_id == first.message_id
+    assert second.receive_count == 2
+    await ends.into.hide(first, 0)  # an old receipt does no harm
+    await ends.into.delete(second)
+
+
+async def test_a_received_message_is_hidden(ends: Ends) -> None:
+    await ends.out.send(ends.out.pack(message(b"x", Batch(1, 1, 1, 2, 3, 0, 1))))
+    (first,) = await ends.into.receive(10)
+    await ends.out.send(ends.out.pack(message(b"y")))
+    (other,) = await ends.into.receive(10)
+    assert other.key == KEY
+    assert first.key != KEY
+
+
+async def test_never_more_than_asked_for(ends: Ends) -> None:
+    for _ in range(5):
+        await ends.out.send(ends.out.pack(message(b"x")))
+    found = await ends.into.receive(2)
+    assert 1 <= len(found) <= 2
+
+
+@pytest.mark.parametrize("body", ["hello", "aGVsbG8=", "KLUv/SAAAQAA", "{}"])
+async def test_a_body_that_is_no_batch(ends: Ends, body: str) -> None:
+    attributes = ends.out.pack(message(b"x")).attributes
+    await ends.send_raw(body, attributes)
+    (delivery,) = await ends.into.receive(1)
+    assert delivery.key == KEY
+    with pytest.raises(UnreadableBatchError):
+        ends.into.decode(delivery)
+
+
+async def test_a_message_that_is_not_ours(ends: Ends) -> None:
+    await ends.send_raw("hello", {"process_id": PROCESS})
+    (delivery,) = await ends.into.receive(1)
+    assert delivery.key is None
+
+
+async def test_the_trace_goes_with_the_message(aws_endpoint: str) -> None:
+    name = uuid.uuid4().hex
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
+        await ensure_queues(client, rows=name, dead_letter=f"{name}-dead", events=f"{name}-events")
+        continue_trace(trace)
+        out = SqsOut(client, name)
+        await out.send(out.pack(message(b"x")))
+        (delivery,) = await SqsIn(client, name, 30).receive(1)
+    assert delivery.traceparent is not None
+    assert delivery.traceparent.split("-")[1] == trace.split("-")[1]

@@ -1,0 +1,257 @@
+"""What every sink does: each batch has its effect once, refused rows are told, good ones are loaded."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from services.processor.adapters.pg_sink import PgSink
+from services.processor.batches import (
+    BatchKey,
+    BatchOutcome,
+    BatchRange,
+    Rejected,
+    failed_outcome,
+    outcome_of,
+    unprocessed_outcome,
+)
+from services.processor.ports import GoodRows, Refused, SinkRefusedError, Table
+from services.processor.problems import Problem
+from tests.fakes.sink import MemorySink
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+    from tests.contract.conftest import OpenPool
+
+    AnySink = PgSink | MemorySink
+
+PEOPLE = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",))
+NOTES = Table("public", "notes", (("id", "bigint"), ("name", "text")), ())
+
+
+@pytest.fixture
+async def pool(pool_of: OpenPool) -> PgPool:
+    """The processor's database."""
+    return await pool_of("processor")
+
+
+@pytest.fixture(params=["postgres", "memory"])
+def sink(request: pytest.FixtureRequest, pool: PgPool) -> AnySink:
+    """A sink."""
+    return PgSink(pool) if request.param == "postgres" else MemorySink()
+
+
+async def content(sink: AnySink, table: str = "people") -> list[tuple[Any, ...]]:
+    """Rows of a table as (id, name, row number), in the order of the file."""
+    if isinstance(sink, PgSink):
+        if not await sink._pool.fetchval("SELECT to_regclass($1)", f"public.{table}"):
+            return []
+        rows = await sink._pool.fetch(f"SELECT id, name, _row_number FROM public.{table}")
+        found = [tuple(row) for row in rows]
+    else:
+        found = [(row["id"], row["name"], row["_row_number"]) for row in sink.tables.get(table, [])]
+    return sorted(found, key=lambda row: row[2])
+
+
+def key(number: int = 1, rows: int = 3, process: str | None = None) -> BatchKey:
+    """A batch of a process of its own."""
+    first = (number - 1) * rows + 1
+    return BatchKey(process or str(uuid.uuid4()), "default", BatchRange(number, first, rows, first + 1, 0, 9))
+
+
+def good(
+    of: BatchKey, values: Sequence[tuple[int | None, str | None]], table: Table = PEOPLE
+) -> GoodRows:  # fmt: skip
+    """Rows of a batch."""
+    data = pa.table(
+        {
+            "id": pa.array([value[0] for value in values], pa.int64()),
+            "name": pa.array([value[1] for value in values], pa.string()),
+        }
+    )
+    return GoodRows(table, data, np.arange(len(values), dtype=np.int64) + of.range.first_row)
+
+
+def concluding(of: BatchKey) -> Callable[[Sequence[Refused]], BatchOutcome]:
+    """As the service concludes."""
+
+    def conclude(refused: Sequence[Refused]) -> BatchOutcome:
+        first = of.range.first_row
+        rows = [
+            Rejected(first + row.position, 1, "failed", (row.problem,), ("cell",)) for row in refused
+        ]  # fmt: skip
+        return outcome_of(of, [], rows)
+
+    return conclude
+
+
+async def load(
+    sink: AnySink, of: BatchKey, values: Sequence[tuple[int | None, str | None]], table: Table = PEOPLE
+) -> BatchOutcome | None:
+    """Load rows; the outcome."""
+    return (await sink.load(of, good(of, values, table), concluding(of))).outcome
+
+
+async def test_rows_are_loaded_with_their_lineage(sink: AnySink) -> None:
+    batch = key()
+    odd = 'line\nbreak, "quotes" and \\ and ; ünïcode 🎈'
+    outcome = await load(sink, batch, [(1, odd), (2, ""), (3, None)])
+    assert outcome == BatchOutcome(batch, "succeeded", 3, 0, 0, ())
+    assert await content(sink) == [(1, odd, 1), (2, "", 2), (3, None, 3)]
+
+
+async def test_a_batch_has_its_effect_once(sink: AnySink) -> None:
+    batch = key()
+    first = await load(sink, batch, [(1, "a"), (2, "b"), (3, "c")])
+    again = await load(sink, batch, [(4, "d"), (5, "e"), (6, "f")])
+    assert again == first  # status may not know it yet
+    await sink.forget_outcome(batch)
+    await sink.forget_outcome(batch)
+    assert await load(sink, batch, [(7, "g"), (8, "h"), (9, "i")]) is None
+    assert [row[0] for row in await content(sink)] == [1, 2, 3]
+
+
+async def test_the_same_batch_at_the_same_time(sink: AnySink) -> None:
+    batch = key()
+    values = [(1, "a"), (2, "b"), (3, "c")]
+    outcomes = await asyncio.gather(*(load(sink, batch, values, NOTES) for _ in range(6)))
+    assert len(set(outcomes)) == 1
+    assert len(await content(sink, "notes")) == 3
+
+
+async def test_many_batches_at_the_same_time_make_one_table(sink: AnySink) -> None:
+    process = str(uuid.uuid4())
+    batches = [key(number, process=process) for number in range(1, 9)]
+    await asyncio.gather(
+        *(load(sink, of, [(of.range.first_row + n, "x") for n in range(3)]) for of in batches)
+    )
+    assert [row[2] for row in await content(sink)] == list(range(1, 25))
+
+
+async def test_a_key_that_is_taken_is_refused(sink: AnySink) -> None:
+    before, batch = key(), key(rows=4)
+    await load(sink, before, [(1, "old"), (2, "old"), (3, "old")])
+    outcome = await load(sink, batch, [(2, "x"), (10, "first"), (10, "second"), (11, "y")])
+    assert outcome is not None
+    assert (outcome.succeeded, outcome.failed) == (2, 2)
+    assert [(row.row_number, row.errors[0].code, row.errors[0].field) for row in outcome.rows] == [
+        (1, "primary-key", "id"), (3, "primary-key", "id")
+    ]  # fmt: skip
+    assert "same id" in outcome.rows[0].errors[0].message
+    assert sorted(row[:2] for row in await content(sink)) == [
+        (1, "old"), (2, "old"), (3, "old"), (10, "first"), (11, "y")
+    ]  # fmt: skip
+    assert await load(sink, batch, []) == outcome  # with its rows
+
+
+async def test_a_settled_batch_is_never_loaded(sink: AnySink) -> None:
+    batch = key()
+    problem = Problem("batch-error", "", "", "Dead.", "load")
+    settled = (await sink.settle(failed_outcome(batch, problem))).outcome
+    assert settled == failed_outcome(batch, problem)
+    assert await load(sink, batch, [(1, "a"), (2, "b"), (3, "c")]) == settled
+    assert await content(sink) == []
+    await sink.forget_outcome(batch)
+    assert (await sink.settle(unprocessed_outcome(batch))).outcome is None
+
+
+async def test_a_loaded_batch_cannot_be_settled(sink: AnySink) -> None:
+    batch = key()
+    loaded = await load(sink, batch, [(1, "a"), (2, "b"), (3, "c")])
+    assert (await sink.settle(unprocessed_outcome(batch))).outcome == loaded
+
+
+async def test_no_good_rows(sink: AnySink) -> None:
+    batch = key(rows=0)
+    assert await load(sink, batch, []) == BatchOutcome(batch, "succeeded", 0, 0, 0, ())
+    assert await content(sink) == []
+
+
+async def test_an_error_while_concluding_undoes_all(pool: PgPool) -> None:
+    """As a crash before the commit does."""
+    sink, batch = PgSink(pool), key()
+
+    def conclude(refused: Sequence[Refused]) -> BatchOutcome:
+        raise RuntimeError("crash")
+
+    rows = good(batch, [(1, "a"), (2, "b"), (3, "c")])
+    with pytest.raises(RuntimeError, match="crash"):
+        await sink.load(batch, rows, conclude)
+    assert await pool.fetchval("SELECT to_regclass('public.people')") is None
+    outcome = await load(sink, batch, [(1, "a"), (2, "b"), (3, "c")])
+    assert outcome is not None
+    assert outcome.succeeded == 3
+
+
+# -- what only a real database does ----------------------------------------------------------------
+
+
+async def test_rows_that_a_constraint_refuses_are_found(pool: PgPool) -> None:
+    """A table that somebody else made, with rules of its own: three of a thousand rows break them."""
+    await pool.execute(
+        "CREATE TABLE public.people (id bigint PRIMARY KEY, name text CONSTRAINT polite CHECK (name <> 'no') "
+        "NOT NULL, _row_number bigint, _process_id uuid)"
+    )
+    batch = key(rows=1000)
+    values: list[tuple[int | None, str | None]] = [(number, "yes") for number in range(1000)]
+    values[17], values[18], values[999] = (17, "no"), (18, None), (0, "taken")
+    outcome = await load(PgSink(pool), batch, values)
+    assert outcome is not None
+    assert (outcome.succeeded, outcome.failed) == (997, 3)
+    assert [(row.row_number, row.errors[0].code, row.errors[0].message) for row in outcome.rows] == [
+        (18, "sink-error", "The table's constraint polite refuses the row."),
+        (19, "sink-error", "The table refuses the value of the column name."),
+        (1000, "primary-key", "A row with the same id is there already."),
+    ]
+    assert await pool.fetchval("SELECT count(*) FROM public.people") == 997
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("id bigint, _row_number bigint, _process_id uuid", "no column name"),
+        ("id text, name text, _row_number bigint, _process_id uuid", "column id .* is text, not bigint"),
+        ("id bigint, name text, _process_id uuid", "no column _row_number"),
+    ],
+)
+async def test_a_table_that_does_not_fit(pool: PgPool, columns: str, message: str) -> None:
+    await pool.execute(f"CREATE TABLE public.people ({columns})")
+    batch = key()
+    with pytest.raises(SinkRefusedError, match=message):
+        await load(PgSink(pool), batch, [(1, "a"), (2, "b"), (3, "c")])
+    assert await pool.fetchval("SELECT count(*) FROM applied_batches") == 0
+
+
+async def test_a_table_without_the_right_to_write(pool: PgPool, database_url: str) -> None:
+    admin = await asyncpg.connect(database_url)
+    try:
+        await admin.execute(
+            "CREATE TABLE public.people (id bigint, name text, _row_number bigint, _process_id uuid)"
+        )
+    finally:
+        await admin.close()
+    with pytest.raises(SinkRefusedError, match="may not write to the table"):
+        await load(PgSink(pool), key(), [(1, "a"), (2, "b"), (3, "c")])
+
+
+async def test_a_table_that_was_dropped_is_made_again(pool: PgPool) -> None:
+    sink = PgSink(pool)
+    await load(sink, key(), [(1, "a"), (2, "b"), (3, "c")])
+    await pool.execute("DROP TABLE public.people")
+    assert await load(sink, key(), [(1, "a"), (2, "b"), (3, "c")]) is not None
+    assert len(await content(sink)) == 3
+
+
+async def test_names_are_quoted(pool: PgPool) -> None:
+    table = Table("public", 'we"ird; DROP', (("id", "bigint"), ("name", "text")), ("id",))
+    outcome = await load(PgSink(pool), key(), [(1, "a"), (1, "b"), (2, "c")], table)
+    assert outcome is not None
+    assert (outcome.succeeded, outcome.failed) == (2, 1)
+    assert await pool.fetchval('SELECT count(*) FROM public."we""ird; DROP"') == 2
