@@ -15,9 +15,18 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import uvloop
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from ingestor.local.ministack import MiniStack
 from ingestor.local.postgres import EmbeddedPostgres
+from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.host import host
+from ingestor.runtime.provision import provision
+from ingestor.runtime.queues import ensure_queues
+from ingestor.runtime.settings import QueueSettings
+from services.status.bootstrap import bootstrap as bootstrap_status
+from services.status.settings import StatusSettings
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +76,32 @@ def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.endpoint
     finally:
         server.stop()
+
+
+@pytest.fixture
+async def status_settings(database_url: str, aws_endpoint: str) -> StatusSettings:
+    """Settings of a status service with a role, a schema and queues of the test's own."""
+    suffix = uuid.uuid4().hex
+    async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
+        await ensure_queues(client, rows=f"r{suffix}", dead_letter=f"d{suffix}", events=f"e{suffix}")
+    dsns = await provision(database_url, {"status": "secret"})
+    return StatusSettings(
+        listen="127.0.0.1:0",
+        metrics_listen="",
+        database_url=SecretStr(dsns["status"]),
+        aws_endpoint_url=aws_endpoint,
+        events_queue=f"e{suffix}",
+    )
+
+
+@pytest.fixture
+async def status_address(status_settings: StatusSettings) -> AsyncIterator[str]:
+    """Where a running status service listens."""
+    registry = CollectorRegistry()
+    async with host(
+        status_settings, lambda made: bootstrap_status(status_settings, made), registry
+    ) as service:
+        yield f"127.0.0.1:{service.port}"
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -168,7 +168,7 @@ class Status(Protocol):
         """Where the process stands; None when status does not know it."""
         ...
 
-    def watch(self, process_id: str) -> AsyncIterator[Progress]:
+    def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
         """Where the process stands, now and after every change."""
         ...
 

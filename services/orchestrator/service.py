@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -319,13 +320,14 @@ class OrchestratorService:
         while dispatched - processed >= self._max_in_flight:
             self.check_running()
             try:
-                async for progress in self._status.watch(process_id):
-                    processed = max(processed, progress.batches_processed)
-                    if progress.terminal:
-                        raise _StoppedError
-                    self.check_running()
-                    if dispatched - processed < self._max_in_flight:
-                        break
+                async with aclosing(self._status.watch(process_id)) as watching:
+                    async for progress in watching:
+                        processed = max(processed, progress.batches_processed)
+                        if progress.terminal:
+                            raise _StoppedError
+                        self.check_running()
+                        if dispatched - processed < self._max_in_flight:
+                            break
             except TransientError as error:
                 log.warning("status does not answer", error=str(error))
                 await asyncio.sleep(0.5)

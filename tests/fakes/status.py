@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from ingestor.runtime.errors import FailedPreconditionError
@@ -99,7 +99,7 @@ class MemoryStatus:
         process = self.processes.get(process_id)
         return self._progress(process) if process else None
 
-    async def watch(self, process_id: str) -> AsyncIterator[Progress]:
+    async def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
         """See Status."""
         while True:
             seen = self._progress(self.processes[process_id])

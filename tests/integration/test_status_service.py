@@ -12,48 +12,20 @@ from typing import Any
 
 import grpc
 import pytest
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
 
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc_channel import open_channel
-from ingestor.runtime.host import host
-from ingestor.runtime.provision import provision
-from ingestor.runtime.queues import ensure_queues
-from ingestor.runtime.settings import QueueSettings
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
-from services.status.bootstrap import bootstrap
 from services.status.settings import StatusSettings
 
 ROWS = 100  # of a batch
 
 
 @pytest.fixture
-async def settings(database_url: str, aws_endpoint: str) -> StatusSettings:
-    """Settings with a role, a schema and queues of the test's own."""
-    suffix = uuid.uuid4().hex
-    sqs = QueueSettings(aws_endpoint_url=aws_endpoint)
-    async with open_sqs(sqs) as client:
-        await ensure_queues(client, rows=f"r{suffix}", dead_letter=f"d{suffix}", events=f"e{suffix}")
-    dsns = await provision(database_url, {"status": "secret"})
-    return StatusSettings(
-        listen="127.0.0.1:0",
-        metrics_listen="",
-        database_url=SecretStr(dsns["status"]),
-        aws_endpoint_url=aws_endpoint,
-        events_queue=f"e{suffix}",
-    )
-
-
-@pytest.fixture
-async def status(settings: StatusSettings) -> AsyncIterator[Any]:
+async def status(status_address: str) -> AsyncIterator[Any]:
     """A client of a running service."""
-    registry = CollectorRegistry()
-    async with (
-        host(settings, lambda made: bootstrap(settings, made), registry) as service,
-        open_channel(f"127.0.0.1:{service.port}") as channel,
-    ):
+    async with open_channel(status_address) as channel:
         yield status_pb2_grpc.StatusServiceStub(channel)
 
 
@@ -244,15 +216,15 @@ async def test_a_watcher_sees_every_change_and_the_end(status: Any) -> None:
     assert rest[-1].process.state == common_pb2.PROCESS_STATE_COMPLETED
 
 
-async def test_events_reach_the_queue(status: Any, settings: StatusSettings) -> None:
+async def test_events_reach_the_queue(status: Any, status_settings: StatusSettings) -> None:
     process = str(uuid.uuid4())
     await begin(status, process)
     await dispatch(status, process, 1)
     await outcome(status, process, 1)
     await finish(status, process, 1)
     types: list[str] = []
-    async with open_sqs(settings) as client, asyncio.timeout(30):
-        url = (await client.get_queue_url(QueueName=settings.events_queue))["QueueUrl"]
+    async with open_sqs(status_settings) as client, asyncio.timeout(30):
+        url = (await client.get_queue_url(QueueName=status_settings.events_queue))["QueueUrl"]
         while len(types) < 4:
             answer = await client.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
             for message in answer.get("Messages", []):

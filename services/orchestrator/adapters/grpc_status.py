@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import grpc
 
@@ -96,7 +96,7 @@ class GrpcStatus:
             raise known from error
         return _progress(process.state, process.batches_processed)
 
-    async def watch(self, process_id: str) -> AsyncIterator[Progress]:
+    async def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
         """See Status."""
         call = self._stub.WatchProcess(
             status_pb2.WatchProcessRequest(process_id=process_id, min_interval_ms=20)

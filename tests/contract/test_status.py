@@ -1,0 +1,153 @@
+"""What the status service does for the orchestrator and for the processor."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pytest
+
+from ingestor.runtime.errors import FailedPreconditionError
+from ingestor.runtime.grpc_channel import open_channel
+from services.orchestrator.adapters.grpc_status import GrpcStatus
+from services.orchestrator.ingestions import Batch, FileInfo
+from services.orchestrator.ports import Progress
+from services.processor.adapters.grpc_outcomes import GrpcOutcomes
+from services.processor.batches import (
+    BatchKey,
+    BatchOutcome,
+    BatchRange,
+    Rejected,
+    failed_outcome,
+    unprocessed_outcome,
+)
+from services.processor.problems import Problem
+from tests.fakes.status import MemoryStatus
+
+PROBLEM = Problem("type-error", "name", "=x", 'name: "=x" is no name', "validate")
+
+
+@dataclass
+class Ends:
+    """The service as the orchestrator and as the processor meet it."""
+
+    status: GrpcStatus | MemoryStatus
+    outcomes: GrpcOutcomes | MemoryStatus
+
+
+@pytest.fixture(params=["grpc", "memory"])
+async def ends(request: pytest.FixtureRequest, status_address: str) -> AsyncIterator[Ends]:
+    """Both ends of a service."""
+    if request.param == "memory":
+        memory = MemoryStatus()
+        yield Ends(memory, memory)
+        return
+    async with open_channel(status_address) as channel:
+        yield Ends(GrpcStatus(channel), GrpcOutcomes(channel))
+
+
+def batch(number: int) -> Batch:
+    """Batch `number` of a file of ten rows a batch."""
+    first = number * 10 - 9
+    return Batch(number, first, 10, first + 1, first + 11, first * 20, first * 20 + 200)
+
+
+def key(process: str, number: int) -> BatchKey:
+    """The same batch for the processor."""
+    made = batch(number)
+    bounds = BatchRange(
+        number, made.first_row, made.row_count, made.first_line, made.byte_start, made.byte_end
+    )
+    return BatchKey(process, "default", bounds)
+
+
+def good(process: str, number: int) -> BatchOutcome:
+    """All rows of a batch are loaded."""
+    return BatchOutcome(key(process, number), "succeeded", 10, 0, 0, ())
+
+
+async def start(ends: Ends) -> str:
+    """A process with a header."""
+    process = str(uuid.uuid4())
+    assert await ends.status.progress(process) is None
+    file = FileInfo(process, "default", "u", "a.csv", 123, "p", 1, "default/u")
+    assert (await ends.status.started(file)).state == "PENDING"
+    assert (await ends.status.started(file)).state == "PENDING"
+    assert (await ends.status.header_read(process, ["id", "name"])).state == "DISPATCHING"
+    return process
+
+
+async def test_a_process_to_its_end(ends: Ends) -> None:
+    process = await start(ends)
+    for number in (1, 2, 2):
+        await ends.status.dispatched(process, batch(number))
+    assert await ends.status.queued(process) == [1, 2]
+    for _ in range(2):
+        await ends.outcomes.record(good(process, 2))
+    assert await ends.status.queued(process) == [1]
+    assert await ends.status.finished(process, 20, 2) == Progress("PROCESSING", False, 1)
+    row = Rejected(4, 5, "failed", (PROBLEM,), ("4", "=x"))
+    await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 9, 1, 0, (row,)))
+    assert await ends.status.progress(process) == Progress("COMPLETED_WITH_ERRORS", True, 2)
+
+
+async def test_an_outcome_may_overtake_its_batch(ends: Ends) -> None:
+    process = await start(ends)
+    await ends.outcomes.record(good(process, 1))
+    assert (await ends.status.dispatched(process, batch(1))).batches_processed == 1
+    assert await ends.status.finished(process, 10, 1) == Progress("COMPLETED", True, 1)
+
+
+async def test_a_dead_batch(ends: Ends) -> None:
+    process = await start(ends)
+    await ends.status.dispatched(process, batch(1))
+    await ends.outcomes.record(failed_outcome(key(process, 1), PROBLEM))
+    assert (await ends.status.finished(process, 10, 1)).state == "COMPLETED_WITH_ERRORS"
+
+
+async def test_an_unusable_file(ends: Ends) -> None:
+    process = await start(ends)
+    for _ in range(2):
+        assert await ends.status.failed(process, "EMPTY_FILE", "It is empty.") == Progress("FAILED", True, 0)
+    with pytest.raises(FailedPreconditionError):
+        await ends.status.cancelled(process)
+
+
+async def test_paused_resumed_cancelled(ends: Ends) -> None:
+    process = await start(ends)
+    assert (await ends.status.paused(process)).state == "PAUSED"
+    assert (await ends.status.dispatched(process, batch(1))).state == "PAUSED"
+    assert (await ends.status.resumed(process)).state == "DISPATCHING"
+    assert not await ends.outcomes.is_cancelled(str(uuid.uuid4()))
+    assert (await ends.status.cancelled(process)).terminal
+    assert await ends.outcomes.is_cancelled(process)
+    for change in (ends.status.paused, ends.status.resumed):
+        with pytest.raises(FailedPreconditionError) as caught:
+            await change(process)
+        assert caught.value.reason == "ILLEGAL_TRANSITION"
+    await ends.outcomes.record(unprocessed_outcome(key(process, 1)))
+    assert await ends.status.progress(process) == Progress("CANCELLED", True, 1)
+
+
+async def test_a_watcher_sees_changes_and_the_end(ends: Ends) -> None:
+    process = await start(ends)
+    async with asyncio.timeout(20), aclosing(ends.status.watch(process)) as watching:
+        assert (await anext(watching)).batches_processed == 0
+        await ends.status.dispatched(process, batch(1))
+        await ends.outcomes.record(good(process, 1))
+        while (await anext(watching)).batches_processed == 0:
+            pass
+        await ends.status.finished(process, 10, 1)
+        assert [seen async for seen in watching][-1] == Progress("COMPLETED", True, 1)
+
+
+async def test_a_batch_with_many_wide_rows(ends: Ends) -> None:
+    """More than fits into one message, and a cell that does not fit at all."""
+    process = await start(ends)
+    rows = [Rejected(number, number + 1, "failed", (PROBLEM,), ("x" * 400_000,)) for number in range(1, 10)]
+    rows.append(Rejected(10, 11, "failed", (PROBLEM,), ("y" * 9_000_000, "z")))
+    await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 0, 10, 0, tuple(rows)))
+    assert (await ends.status.finished(process, 10, 1)).state == "COMPLETED_WITH_ERRORS"
