@@ -111,7 +111,7 @@ async def test_a_dead_batch(ends: Ends) -> None:
 async def test_an_unusable_file(ends: Ends) -> None:
     process = await start(ends)
     for _ in range(2):
-        assert await ends.status.failed(process, "EMPTY_FILE", "It is empty.") == Progress("FAILED", True, 0)
+        assert await ends.status.failed(process, "FILE_EMPTY", "It is empty.") == Progress("FAILED", True, 0)
     with pytest.raises(FailedPreconditionError):
         await ends.status.cancelled(process)
 

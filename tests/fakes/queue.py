@@ -31,6 +31,7 @@ class MemoryQueue:
         self._visibility = visibility_seconds
         self._wait = wait_seconds
         self._changed = asyncio.Event()
+        self._empty = asyncio.Event()
 
     def pack(self, message: Message) -> Packed:
         """See the orchestrator's RowQueue."""
@@ -57,6 +58,7 @@ class MemoryQueue:
         self.sent.append(packed.body)
         message_id = f"message-{len(self.sent)}"
         self.messages[message_id] = _Stored(message_id, packed, 0)
+        self._empty.clear()
         self._changed.set()
 
     async def receive(self, limit: int) -> list[Delivery]:
@@ -105,3 +107,10 @@ class MemoryQueue:
     async def delete(self, delivery: Delivery) -> None:
         """See the processor's RowQueue."""
         self.messages.pop(delivery.message_id, None)
+        if not self.messages:
+            self._empty.set()
+
+    async def drained(self) -> None:
+        """Wait until no message is left."""
+        async with asyncio.timeout(10):
+            await self._empty.wait()

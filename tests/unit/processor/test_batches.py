@@ -1,0 +1,420 @@
+"""A batch's use case and the workers behind fakes: every effect once, every failure retried or told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from ingestor.runtime.clock import SystemClock
+from ingestor.runtime.errors import TransientError
+from services.orchestrator.ports import Packed
+from services.processor.batches import (
+    BatchKey,
+    BatchOutcome,
+    BatchRange,
+    Rejected,
+    RowBatch,
+    StoredSlice,
+    failed_outcome,
+    unprocessed_outcome,
+)
+from services.processor.dry_run import dry_run
+from services.processor.pipelines import PipelineService
+from services.processor.ports import Delivery, GoodRows, Refused, SinkRefusedError
+from services.processor.problems import Problem
+from services.processor.service import BatchService, Metrics
+from services.processor.worker import DeadHandler, QueueWorker, RowsHandler
+from tests.fakes.queue import MemoryQueue
+from tests.fakes.sink import MemoryPipelines, MemorySink
+from tests.fakes.status import MemoryStatus
+from tests.fakes.store import MemoryFileStore
+
+PIPELINE = {
+    "name": "people",
+    "schema": {
+        "fields": [
+            {"name": "id", "type": "integer", "constraints": {"required": True}},
+            {"name": "name", "type": "string", "constraints": {"maxLength": 5}},
+        ],
+        "primaryKey": ["id"],
+    },
+    "sink": {"table": "people"},
+}
+DATA = b"1,ann\nx,bob\n3,christopher\n4\n1,again\n6,fay\n"
+
+
+class Suite:
+    """The service and its fakes."""
+
+    def __init__(self) -> None:
+        self.sink = MemorySink()
+        self.status = MemoryStatus()
+        self.store = MemoryFileStore()
+        self.pipelines = PipelineService(MemoryPipelines(), SystemClock())
+        self.process = str(uuid.uuid4())
+        self.service = BatchService(
+            self.sink, self.status, self.pipelines, self.store, Metrics(CollectorRegistry())
+        )
+
+    def key(self, number: int = 1, rows: int = 6) -> BatchKey:
+        """A batch."""
+        first = (number - 1) * rows + 1
+        return BatchKey(self.process, "default", BatchRange(number, first, rows, first + 1, 0, len(DATA)))
+
+    def batch(self, number: int = 1, data: bytes = DATA, rows: int = 6, pipeline: str = "people") -> RowBatch:
+        """A batch of these bytes."""
+        return RowBatch(self.key(number, rows), ("id", "name"), pipeline, 1, ",", data, None)
+
+    def outcome(self, number: int = 1) -> BatchOutcome:
+        """What status was told."""
+        return self.status.processes[self.process].outcomes[number]
+
+    def rows(self, table: str = "people") -> list[dict[str, Any]]:
+        """What was loaded."""
+        return self.sink.tables.get(table, [])
+
+
+@pytest.fixture
+async def suite() -> Suite:
+    """A service that knows the pipeline."""
+    made = Suite()
+    await made.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+    return made
+
+
+async def test_good_rows_are_loaded_and_the_others_told(suite: Suite) -> None:
+    await suite.service.apply(suite.batch())
+    assert [(row["id"], row["name"], row["_row_number"]) for row in suite.rows()] == [
+        (1, "ann", 1), (6, "fay", 6)
+    ]  # fmt: skip
+    outcome = suite.outcome()
+    assert (outcome.succeeded, outcome.failed, outcome.skipped) == (2, 4, 0)
+    assert [(row.row_number, row.line_number, row.errors[0].code, row.cells) for row in outcome.rows] == [
+        (2, 3, "type-error", ("x", "bob")),
+        (3, 4, "constraint-error", ("3", "christopher")),
+        (4, 5, "missing-cell", ("4",)),
+        (5, 6, "primary-key", ("1", "again")),
+    ]
+    assert list(suite.sink.markers.values()) == [None]  # status knows it
+
+
+async def test_rows_without_a_pipeline_are_kept_as_text(suite: Suite) -> None:
+    await suite.service.apply(suite.batch(data=b"1,ann\n007,\n", rows=2, pipeline=""))
+    assert [json.loads(row["data"]) for row in suite.rows("ingested_rows")] == [
+        {"id": "1", "name": "ann"}, {"id": "007", "name": ""}
+    ]  # fmt: skip
+
+
+async def test_a_claim_check_is_redeemed(suite: Suite) -> None:
+    suite.store.files["default/u"] = bytearray(b"id,name\n" + DATA + b"7,next\n")
+    start = len(b"id,name\n")
+    stored = StoredSlice("default/u", start, start + len(DATA))
+    batch = RowBatch(suite.key(), ("id", "name"), "people", 1, ",", b"", stored)
+    await suite.service.apply(batch)
+    assert suite.outcome().succeeded == 2
+
+
+async def test_a_cancelled_process_loads_nothing_more(suite: Suite) -> None:
+    await suite.status.cancelled(suite.process)
+    await suite.service.apply(suite.batch())
+    assert suite.rows() == []
+    assert suite.outcome() == unprocessed_outcome(suite.key())
+
+
+async def test_a_sink_that_refuses_everything_fails_the_rows(suite: Suite) -> None:
+    async def refuse(*_: object) -> object:
+        raise SinkRefusedError("The table people has no column name.")
+
+    suite.sink.load = refuse  # type: ignore[assignment]
+    await suite.service.apply(suite.batch())
+    problem = Problem("sink-error", "", "", "The table people has no column name.", "load")
+    assert suite.outcome() == failed_outcome(suite.key(), problem)
+
+
+async def test_the_wrong_number_of_records_is_no_batch(suite: Suite) -> None:
+    with pytest.raises(ValueError, match="6 records instead of 7"):
+        await suite.service.apply(suite.batch(rows=7))
+    assert suite.rows() == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    order=st.permutations([1, 2, 3, 1, 2, 3, 2]),
+    crash=st.integers(0, 12),
+    after=st.booleans(),
+    where=st.sampled_from(["load", "record", "forget_outcome"]),
+)
+def test_any_order_doubling_and_crash_loads_each_row_once(
+    order: list[int], crash: int, after: bool, where: str
+) -> None:
+    class CrashError(Exception):
+        pass
+
+    async def run() -> None:
+        suite = Suite()
+        await suite.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+        owner: Any = suite.status if where == "record" else suite.sink
+        real, calls = getattr(owner, where), 0
+
+        async def dying(*arguments: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == crash:
+                if after:
+                    await real(*arguments)
+                raise CrashError
+            return await real(*arguments)
+
+        setattr(owner, where, dying)
+        for number in order:
+            ids = [number * 10, number * 10 + 1]
+            data = f"{ids[0]},a\nx,b\n{ids[1]},c\n".encode()
+            try:
+                await suite.service.apply(suite.batch(number, data, rows=3))
+            except CrashError:
+                await suite.service.apply(suite.batch(number, data, rows=3))
+        assert sorted(row["id"] for row in suite.rows()) == [10, 11, 20, 21, 30, 31]
+        assert sorted(row["_row_number"] for row in suite.rows()) == [1, 3, 4, 6, 7, 9]
+        account = suite.status.processes[suite.process].account
+        assert (account.read, account.succeeded, account.failed) == (9, 6, 3)
+        assert set(suite.sink.markers.values()) == {None}
+
+    asyncio.run(run())
+
+
+async def test_outside_systems_may_be_away_for_a_while(suite: Suite) -> None:
+    failures = {"load": 2, "record": 1, "forget_outcome": 1}
+    for owner, where in ((suite.sink, "load"), (suite.status, "record"), (suite.sink, "forget_outcome")):
+        real: Callable[..., Any] = getattr(owner, where)
+
+        async def shaky(*arguments: object, real: Any = real, where: str = where) -> object:
+            if failures[where]:
+                failures[where] -= 1
+                raise TransientError("away")
+            return await real(*arguments)
+
+        setattr(owner, where, shaky)
+    await suite.service.apply(suite.batch())
+    assert suite.outcome().succeeded == 2
+    assert len(suite.rows()) == 2
+
+
+texts = st.text(max_size=5)
+problems = st.builds(
+    Problem, texts, texts, texts, texts, st.sampled_from(["parse", "validate", "load"])
+)  # fmt: skip
+rejected = st.builds(
+    Rejected,
+    st.integers(1),
+    st.integers(1),
+    st.sampled_from(["failed", "skipped"]),
+    st.lists(problems, max_size=2).map(tuple),
+    st.lists(texts, max_size=3).map(tuple),
+)
+
+
+@given(rows=st.lists(rejected, max_size=3), error=st.none() | problems)
+def test_an_outcome_is_kept_as_it_is(rows: list[Rejected], error: Problem | None) -> None:
+    key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 2, 3, 4, 5, 6))
+    outcome = BatchOutcome(key, "succeeded", 1, 2, 0, tuple(rows), error)
+    assert BatchOutcome.from_bytes(outcome.to_bytes()) == outcome
+
+
+# -- the dry run -----------------------------------------------------------------------------------
+
+cells = st.sampled_from(["1", "22", "x", "", "abcdef", '"q\n"', '"a""b"', "7,8", '"open'])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    lines=st.lists(st.tuples(cells, cells), max_size=8), cut=st.integers(1, 9), ending=st.sampled_from("\n ")
+)
+def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut: int, ending: str) -> None:
+    """But for keys that are taken, which only the table knows."""
+    text = "id,name\n" + "".join(f"{one},{two}\n" for one, two in lines)
+    data = text.rstrip("\n").encode() + ending.strip(" ").encode()
+    document = json.dumps({**PIPELINE, "schema": {"fields": PIPELINE["schema"]["fields"]}})  # type: ignore[index]
+
+    async def run() -> None:
+        pipeline = PipelineService.parse(document)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for at in range(0, len(data), cut):
+                yield data[at : at + cut]
+
+        dry = await dry_run(chunks(), pipeline)
+        suite = Suite()
+        await suite.pipelines.apply(document, validate_only=False)
+        body = data[len("id,name\n") :]
+        if dry.read:
+            await suite.service.apply(suite.batch(1, body, rows=dry.read))
+            outcome = suite.outcome()
+            assert (dry.succeeded, dry.failed, dry.skipped, tuple(dry.rows)) == (
+                outcome.succeeded, outcome.failed, outcome.skipped, outcome.rows
+            )  # fmt: skip
+        assert dry.read == dry.succeeded + dry.failed + dry.skipped
+
+    asyncio.run(run())
+
+
+# -- workers ---------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def working(
+    queue: MemoryQueue, handle: Callable[[Delivery], Any], concurrency: int = 2
+) -> AsyncIterator[asyncio.Event]:
+    """A worker while the context lasts; it must end by itself when told to stop."""
+    stopping = asyncio.Event()
+    worker = QueueWorker("rows", queue, handle, concurrency=concurrency, visibility_seconds=30)
+    running = asyncio.create_task(worker.run(stopping))
+    try:
+        yield stopping
+    finally:
+        stopping.set()
+        async with asyncio.timeout(10):
+            await running
+
+
+def queued(queue: MemoryQueue, batch: RowBatch) -> Packed:
+    """The message of a batch."""
+    body = f"body-{len(queue.bodies)}"
+    queue.bodies[body] = batch
+    bounds = batch.key.range
+    attributes = {
+        "process_id": batch.key.process_id, "tenant": batch.key.tenant,
+        "batch_number": str(bounds.number), "first_row": str(bounds.first_row),
+        "row_count": str(bounds.row_count), "first_line": str(bounds.first_line),
+        "byte_start": str(bounds.byte_start), "byte_end": str(bounds.byte_end),
+    }  # fmt: skip
+    return Packed(body, attributes)
+
+
+async def test_the_worker_takes_handles_and_deletes(suite: Suite) -> None:
+    queue = MemoryQueue()
+    for number in (3, 1, 2, 1):
+        data = f"{number},a\n".encode()
+        await queue.send(queued(queue, suite.batch(number, data, rows=1)))
+    async with working(queue, RowsHandler(queue, suite.service)):
+        await queue.drained()
+    assert sorted(row["id"] for row in suite.rows()) == [1, 2, 3]
+
+
+async def test_a_message_that_fails_comes_again_and_holds_nobody_up(suite: Suite) -> None:
+    queue, seen = MemoryQueue(), list[int]()
+    handler = RowsHandler(queue, suite.service)
+
+    async def handle(delivery: Delivery) -> None:
+        assert delivery.key is not None
+        if delivery.key.range.number == 1:
+            seen.append(delivery.receive_count)
+            if delivery.receive_count == 1:
+                raise RuntimeError("a bug")
+        await handler(delivery)
+
+    for number in (1, 2, 3):
+        await queue.send(queued(queue, suite.batch(number, f"{number},a\n".encode(), rows=1)))
+    async with working(queue, handle):
+        await queue.drained()
+    assert seen == [1, 2]
+    assert len(suite.rows()) == 3
+
+
+async def test_never_more_at_once_than_allowed(suite: Suite) -> None:
+    queue, running, most = MemoryQueue(), 0, 0
+
+    async def handle(delivery: Delivery) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    for number in range(1, 30):
+        await queue.send(queued(queue, suite.batch(number)))
+    async with working(queue, handle, concurrency=3):
+        await queue.drained()
+    assert 2 <= most <= 3
+
+
+async def test_stopping_finishes_what_is_in_work(suite: Suite) -> None:
+    queue, go, started = MemoryQueue(), asyncio.Event(), asyncio.Event()
+
+    async def handle(delivery: Delivery) -> None:
+        started.set()
+        await go.wait()
+
+    await queue.send(queued(queue, suite.batch()))
+    async with working(queue, handle) as stopping:
+        await started.wait()
+        stopping.set()
+        for _ in range(10):  # the worker notices
+            await asyncio.sleep(0)
+        await queue.send(queued(queue, suite.batch(2)))
+        go.set()
+    assert [stored.receives for stored in queue.messages.values()] == [0]  # the second was left alone
+
+
+async def test_cancelling_hands_back(suite: Suite) -> None:
+    queue, started = MemoryQueue(), asyncio.Event()
+
+    async def handle(delivery: Delivery) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    await queue.send(queued(queue, suite.batch()))
+    worker = QueueWorker("rows", queue, handle, concurrency=1, visibility_seconds=3600)
+    running = asyncio.create_task(worker.run(asyncio.Event()))
+    await started.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    (again,) = await queue.receive(1)  # at once, not in an hour
+    assert again.receive_count == 2
+
+
+async def test_a_dead_batch_fails_its_rows(suite: Suite) -> None:
+    queue = MemoryQueue()
+    handler = DeadHandler(suite.service, CollectorRegistry())
+    packed = queued(queue, suite.batch())
+    await queue.send(Packed("garbage", packed.attributes))
+    await queue.send(Packed("garbage", {}))
+    async with working(queue, handler):
+        await queue.drained()
+    outcome = suite.outcome()
+    assert (outcome.failed, outcome.default_state) == (6, "failed")
+    assert outcome.error is not None
+    assert outcome.error.code == "batch-error"
+
+
+async def test_a_batch_that_was_loaded_is_not_failed_by_its_dead_copy(suite: Suite) -> None:
+    await suite.service.apply(suite.batch())
+    queue = MemoryQueue()
+    await queue.send(queued(queue, suite.batch()))
+    (delivery,) = await queue.receive(1)
+    await DeadHandler(suite.service, CollectorRegistry())(delivery)
+    assert suite.outcome().succeeded == 2
+
+
+async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -> None:
+    """Rejected rows before it must not shift it."""
+
+    async def load(
+        key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+    ) -> object:
+        last = rows.data.num_rows - 1
+        problem = Problem("sink-error", "", "", "No.", "load")
+        return await MemorySink().settle(conclude([Refused(last, problem)]))
+
+    suite.sink.load = load  # type: ignore[assignment]
+    await suite.service.apply(suite.batch(data=b'x,bob\n"2","a\nb"\n3\n4,dan\n', rows=4))
+    refused = [row for row in suite.outcome().rows if row.errors[0].code == "sink-error"]
+    assert [(row.row_number, row.line_number, row.cells) for row in refused] == [(4, 6, ("4", "dan"))]
