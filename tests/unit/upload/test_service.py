@@ -1,0 +1,436 @@
+"""The upload service's use cases behind fakes: what is acknowledged is kept, and a file is delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+
+import google_crc32c
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from ingestor.runtime.clock import RandomIds
+from ingestor.runtime.errors import (
+    AbortedError,
+    DataLossError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    ResourceExhaustedError,
+    TransientError,
+)
+from services.upload.delivery import Cleaner, DeliveryWorker
+from services.upload.service import Chunk, Metrics, UploadService
+from services.upload.uploads import Delivery, UploadState
+from tests.fakes.store import MemoryFileStore
+from tests.fakes.uploads import MemoryUploads
+
+DATA = b"id,name\n" + b"".join(b"%d,row\n" % number for number in range(200))
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class At:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> datetime:
+        """The time."""
+        return self.time
+
+
+class OneIngestion:
+    """An orchestrator: keeps what it gets; `failures` calls of `send` break after a piece."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.received: dict[str, bytearray] = {}
+        self.done: set[str] = set()
+        self.failures = 0
+        self.away = False
+        self.blocked = asyncio.Event()
+        self.blocked.set()
+
+    async def begin(self, delivery: Delivery) -> int | None:
+        """See Ingestion."""
+        if self.away:
+            raise TransientError("orchestrator away")
+        self.begun.append(delivery.process_id)
+        if delivery.process_id in self.done:
+            return None
+        return len(self.received.setdefault(delivery.process_id, bytearray()))
+
+    async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
+        """See Ingestion."""
+        await self.blocked.wait()
+        received = self.received[process_id]
+        async for offset, data, last in pieces:
+            assert offset == len(received)
+            if self.failures:
+                self.failures -= 1
+                received += data[: len(data) // 2]
+                raise TransientError("connection lost")
+            received += data
+            if last:
+                self.done.add(process_id)
+
+
+class OnePipeline:
+    """Knows the pipeline `people`, whose latest version is 3."""
+
+    async def latest(self, name: str, version: int | None) -> int:
+        """See Pipelines."""
+        if name != "people":
+            raise NotFoundError("PIPELINE_NOT_FOUND", "no")
+        return version or 3
+
+
+class Suite:
+    """The service and its fakes."""
+
+    def __init__(self, room: int | None = None) -> None:
+        self.uploads = MemoryUploads()
+        self.store = MemoryFileStore(room)
+        self.ingestion = OneIngestion()
+        self.clock = At()
+        self.news = asyncio.Event()
+        self.service = self.restart()
+
+    def restart(self) -> UploadService:
+        """A new instance, which remembers nothing."""
+        self.service = UploadService(
+            self.uploads,
+            self.store,
+            self.ingestion,
+            OnePipeline(),
+            self.clock,
+            RandomIds(),
+            Metrics(CollectorRegistry()),
+            max_upload_bytes=10_000,
+            max_chunk_bytes=1_000,
+            new_delivery=self.news,
+        )
+        return self.service
+
+    def worker(self, owner: str = "me", lease_seconds: float = 30) -> DeliveryWorker:
+        """A delivery worker."""
+        return DeliveryWorker(
+            self.uploads,
+            self.ingestion,
+            self.store,
+            self.clock,
+            owner=owner,
+            at_once=2,
+            lease_seconds=lease_seconds,
+            new_delivery=self.news,
+        )
+
+    async def uploaded(self, data: bytes = DATA, pipeline: str = "") -> str:
+        """A file that is sent and complete; its process."""
+        upload = await self.service.create("a.csv", 0, "")
+        await self.service.write(upload.upload_id, chunks(data))
+        return await self.service.complete(upload.upload_id, b"", pipeline)
+
+
+async def chunks(data: bytes, offset: int = 0, size: int = 300) -> AsyncIterator[Chunk]:
+    """The bytes from an offset on."""
+    for start in range(offset, len(data), size):
+        piece = data[start : start + size]
+        yield Chunk(start, piece, google_crc32c.value(piece))
+
+
+async def given_chunks(found: Iterable[Chunk]) -> AsyncIterator[Chunk]:
+    """These chunks."""
+    for chunk in found:
+        yield chunk
+
+
+def chunk(offset: int, data: bytes) -> Chunk:
+    """One chunk."""
+    return Chunk(offset, data, google_crc32c.value(data))
+
+
+async def test_a_file_is_kept_and_checked() -> None:
+    suite = Suite()
+    upload = await suite.service.create("a.csv", len(DATA), "")
+    assert await suite.service.write(upload.upload_id, chunks(DATA)) == len(DATA)
+    digest = hashlib.sha256(DATA).digest()
+    process = await suite.service.complete(upload.upload_id, digest, "people")
+    assert await suite.service.complete(upload.upload_id, digest, "people") == process
+    assert bytes(suite.store.files[upload.file_key]) == DATA
+    assert suite.ingestion.begun == [process]  # status knows it before the client asks
+    delivery = await suite.uploads.take("x", NOW, NOW)
+    assert delivery is not None
+    assert (delivery.pipeline, delivery.pipeline_version) == ("people", 3)
+    with pytest.raises(FailedPreconditionError, match="completed"):
+        await suite.service.write(upload.upload_id, chunks(b"more"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(1, 1000), st.booleans(), st.booleans()), min_size=1, max_size=40
+    )  # size of the next chunk, a broken connection after it, a restart of the service after that
+)
+def test_interrupted_anywhere_it_goes_on(steps: list[tuple[int, bool, bool]]) -> None:
+    async def run() -> None:
+        suite = Suite()
+        upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+        for size, broken, restarted in steps:
+            committed = (await suite.service.get(upload_id)).committed_size
+            pieces = [chunk(committed, DATA[committed : committed + size])] if committed < len(DATA) else []
+            if broken:
+                bad = chunk(committed + len(pieces[0].data) if pieces else committed, b"x" * 10)
+                pieces.append(Chunk(bad.offset, bad.data, bad.crc32c ^ 1))
+                with pytest.raises(AbortedError) as caught:
+                    await suite.service.write(upload_id, given_chunks(pieces))
+                assert caught.value.metadata == {"committed_size": str(bad.offset)}
+            else:
+                await suite.service.write(upload_id, given_chunks(pieces))
+            now = (await suite.service.get(upload_id)).committed_size
+            assert now == min(committed + size, len(DATA)) if committed < len(DATA) else now == committed
+            if restarted:
+                suite.restart()
+        committed = (await suite.service.get(upload_id)).committed_size
+        await suite.service.write(upload_id, chunks(DATA, committed))
+        await suite.service.complete(upload_id, hashlib.sha256(DATA).digest(), "")
+
+    asyncio.run(run())
+
+
+async def test_a_client_that_goes_away_loses_nothing_that_was_written() -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    sent = asyncio.Event()
+
+    async def endless() -> AsyncIterator[Chunk]:
+        yield chunk(0, DATA[:500])
+        sent.set()
+        await asyncio.Event().wait()
+
+    writing = asyncio.create_task(suite.service.write(upload_id, endless()))
+    await sent.wait()
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    assert (await suite.service.get(upload_id)).committed_size == 500
+
+
+async def test_of_two_instances_one_goes_on() -> None:
+    """Both write at the same place; the slower one is told where the file stands."""
+    suite = Suite()
+    first = suite.service
+    upload_id = (await first.create("a.csv", 0, "")).upload_id
+    second = suite.restart()
+
+    async def slow() -> AsyncIterator[Chunk]:
+        yield chunk(0, DATA[:100])
+        await second.write(upload_id, given_chunks([chunk(0, DATA[:300])]))
+
+    with pytest.raises(FailedPreconditionError) as caught:
+        await first.write(upload_id, slow())
+    assert caught.value.reason == "WRONG_OFFSET"
+    assert caught.value.metadata == {"committed_size": "300"}
+
+
+@pytest.mark.parametrize("offset", [1, 299, 301, 10_000])
+async def test_a_wrong_offset_is_told_the_right_one(offset: int) -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    await suite.service.write(upload_id, given_chunks([chunk(0, DATA[:300])]))
+    with pytest.raises(FailedPreconditionError) as caught:
+        await suite.service.write(upload_id, given_chunks([chunk(offset, b"x")]))
+    assert (caught.value.reason, caught.value.metadata) == ("WRONG_OFFSET", {"committed_size": "300"})
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "request_id"),
+    [("", 0, ""), ("x" * 256, 0, ""), ("a\0b", 0, ""), ("a", -1, ""), ("a", 0, "r" * 129), ("a", 0, "\0")],
+)
+async def test_senseless_requests_are_refused(name: str, size: int, request_id: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await Suite().service.create(name, size, request_id)
+    assert caught.value.violations
+
+
+async def test_limits() -> None:
+    suite = Suite(room=2_000)
+    with pytest.raises(ResourceExhaustedError) as caught:
+        await suite.service.create("a.csv", 10_001, "")
+    assert (caught.value.reason, caught.value.metadata) == ("FILE_TOO_LARGE", {"max_bytes": "10000"})
+    announced = (await suite.service.create("a.csv", 10, "")).upload_id
+    with pytest.raises(ResourceExhaustedError):
+        await suite.service.write(announced, given_chunks([chunk(0, b"12345678901")]))
+    with pytest.raises(DataLossError, match="0 bytes, not the 10"):
+        await suite.service.complete(announced, b"", "")
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    for data in (b"", b"x" * 1_001):
+        with pytest.raises(InvalidArgumentError):
+            await suite.service.write(upload_id, given_chunks([chunk(0, data)]))
+    with pytest.raises(ResourceExhaustedError) as caught:
+        await suite.service.write(
+            upload_id, given_chunks([chunk(at, b"y" * 1000) for at in (0, 1000, 2000)])
+        )  # fmt: skip
+    assert caught.value.reason == "STORE_FULL"
+    assert (await suite.service.get(upload_id)).committed_size == 2000
+
+
+async def test_a_wrong_hash_is_data_loss_also_after_a_restart() -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    await suite.service.write(upload_id, chunks(DATA))
+    for _ in range(2):
+        with pytest.raises(DataLossError):
+            await suite.service.complete(upload_id, bytes(32), "")
+        suite.restart()
+    await suite.service.complete(upload_id, hashlib.sha256(DATA).digest(), "")
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"PK\x03\x04rest", "ZIP"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"PAR1", "Parquet"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\xff\xfei\0d\0", "UTF-16"),
+        (b"MZ\x90\0", "program"),
+        (b"id,na\0me\n", "binary"),
+    ],
+)
+async def test_a_foreign_type_is_refused_by_content(head: bytes, kind: str) -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    with pytest.raises(InvalidArgumentError, match=kind) as caught:
+        await suite.service.write(upload_id, given_chunks([chunk(0, head)]))
+    assert caught.value.reason == "UNSUPPORTED_FILE_TYPE"
+    await suite.service.write(upload_id, given_chunks([chunk(0, b"MZ,PK\n1,2\n")]))  # text all the same
+
+
+async def test_a_request_id_opens_one_upload() -> None:
+    suite = Suite()
+    first = await suite.service.create("a.csv", 5, "r")
+    await suite.service.write(first.upload_id, given_chunks([chunk(0, b"12")]))
+    again = await suite.service.create("a.csv", 5, "r")
+    assert (again.upload_id, again.committed_size) == (first.upload_id, 2)
+    with pytest.raises(InvalidArgumentError) as caught:
+        await suite.service.create("b.csv", 5, "r")
+    assert caught.value.reason == "REQUEST_ID_REUSED"
+
+
+async def test_abort() -> None:
+    suite = Suite()
+    upload = await suite.service.create("a.csv", 0, "")
+    for _ in range(2):
+        await suite.service.abort(upload.upload_id)
+    assert upload.file_key not in suite.store.files
+    with pytest.raises(FailedPreconditionError) as caught:
+        await suite.service.write(upload.upload_id, chunks(DATA))
+    assert caught.value.reason == "UPLOAD_ABORTED"
+    with pytest.raises(NotFoundError):
+        await suite.service.abort(str(uuid.uuid4()))
+    await suite.uploaded()
+    completed = next(u for u in suite.uploads.uploads.values() if u.state is UploadState.COMPLETED)
+    with pytest.raises(FailedPreconditionError):
+        await suite.service.abort(completed.upload_id)
+
+
+@pytest.mark.parametrize("pipeline", ["people@", "people@x", "people@0", "people@-1", "people@²"])
+async def test_a_pipeline_that_is_no_reference(pipeline: str) -> None:
+    suite = Suite()
+    with pytest.raises(InvalidArgumentError):
+        await suite.uploaded(pipeline=pipeline)
+    with pytest.raises(NotFoundError):
+        await suite.uploaded(pipeline="nobody")
+    assert await suite.uploads.waiting() == 0
+
+
+# -- deliveries ------------------------------------------------------------------------------------
+
+
+async def delivered(suite: Suite, worker: DeliveryWorker) -> None:
+    """Run a worker until nothing waits. The clock moves on as deliveries become due."""
+    stopping = asyncio.Event()
+    running = asyncio.create_task(worker.run(stopping))
+    async with asyncio.timeout(20):
+        while await suite.uploads.waiting():
+            for _ in range(20):
+                await asyncio.sleep(0)
+            suite.clock.time += timedelta(seconds=1)
+            suite.news.set()
+        stopping.set()
+        await running
+
+
+async def test_a_file_is_delivered_as_it_is() -> None:
+    suite = Suite()
+    suite.ingestion.away = True  # at the time of the upload
+    processes = [await suite.uploaded(DATA), await suite.uploaded(b""), await suite.uploaded(b"id\n1\n")]
+    suite.ingestion.away = False
+    await delivered(suite, suite.worker())
+    assert [bytes(suite.ingestion.received[process]) for process in processes] == [DATA, b"", b"id\n1\n"]
+    assert suite.ingestion.done == set(processes)
+
+
+async def test_an_interrupted_delivery_goes_on_where_it_is_wanted() -> None:
+    suite = Suite()
+    process = await suite.uploaded()
+    suite.ingestion.failures = 3
+    await delivered(suite, suite.worker())
+    assert bytes(suite.ingestion.received[process]) == DATA
+    assert suite.uploads.work[process].delivery.attempts == 4
+
+
+async def test_a_stopped_worker_hands_its_lease_back() -> None:
+    suite = Suite()
+    process = await suite.uploaded()
+    suite.ingestion.blocked.clear()
+    stopping = asyncio.Event()
+    running = asyncio.create_task(suite.worker("first").run(stopping))
+    async with asyncio.timeout(20):
+        while suite.uploads.work[process].owner != "first":
+            await asyncio.sleep(0)
+        stopping.set()
+        await running
+    assert suite.uploads.work[process].owner is None
+    suite.ingestion.blocked.set()
+    await delivered(suite, suite.worker("second"))
+    assert bytes(suite.ingestion.received[process]) == DATA
+
+
+async def test_a_file_that_is_gone_is_tried_again_later() -> None:
+    suite = Suite()
+    process = await suite.uploaded()
+    (upload,) = suite.uploads.uploads.values()
+    kept = suite.store.files.pop(upload.file_key)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(suite.worker().run(stopping))
+    async with asyncio.timeout(20):
+        while suite.uploads.work[process].due <= NOW:
+            await asyncio.sleep(0)
+        stopping.set()
+        await running
+    suite.store.files[upload.file_key] = kept
+    await delivered(suite, suite.worker())
+    assert bytes(suite.ingestion.received[process]) == DATA
+
+
+async def test_abandoned_uploads_are_removed() -> None:
+    suite = Suite()
+    old = await suite.service.create("a.csv", 0, "")
+    process = await suite.uploaded()
+    suite.clock.time += timedelta(days=2)
+    young = await suite.service.create("b.csv", 0, "")
+    cleaner = Cleaner(suite.uploads, suite.store, suite.clock, timedelta(days=1))
+    assert await cleaner.clean() == 1
+    assert await cleaner.clean() == 0
+    assert old.file_key not in suite.store.files
+    assert young.file_key in suite.store.files
+    await delivered(suite, suite.worker())
+    assert bytes(suite.ingestion.received[process]) == DATA
