@@ -78,22 +78,28 @@ def processes_by_name(root: psutil.Process) -> dict[str, list[psutil.Process]]:
 class Sampler:
     """Watches memory and CPU of the suite's processes in a thread while a context lasts."""
 
-    def __init__(self, pid: int, interval: float = 0.05) -> None:
+    def __init__(self, pid: int, interval: float = 0.1) -> None:
         self._root = psutil.Process(pid)
         self._interval = interval
         self._stop = threading.Event()
         self.usage = Usage()
+        self._found: dict[str, list[psutil.Process]] = {}
         self._cpu: dict[int, tuple[str, float, float]] = {}  # pid -> name, first, last
+
+    def _refresh(self) -> None:
+        """Look for processes; done seldom, since it costs more than what is measured."""
+        self._found = processes_by_name(self._root)
 
     def _sample(self) -> None:
         services = 0
-        for name, processes in processes_by_name(self._root).items():
+        for name, processes in self._found.items():
             rss = 0
             for process in processes:
                 try:
                     with process.oneshot():
                         times = process.cpu_times()
-                        rss += process.memory_info().rss
+                        if name != "postgres":  # its processes share most of their memory
+                            rss += process.memory_info().rss
                 except psutil.Error:
                     continue
                 now = times.user + times.system
@@ -101,7 +107,7 @@ class Sampler:
                 self._cpu[process.pid] = (name, first, now)
             if name in SERVICES:
                 services += rss
-            if name != "postgres":  # its processes share most of their memory
+            if rss:
                 self.usage.peak_rss[name] = max(self.usage.peak_rss.get(name, 0), rss)
         self.usage.peak_services = max(self.usage.peak_services, services)
 
@@ -110,9 +116,14 @@ class Sampler:
         """Sample until the context ends."""
 
         def loop() -> None:
+            looks = 0
             while not self._stop.wait(self._interval):
+                looks += 1
+                if looks % 10 == 0:
+                    self._refresh()
                 self._sample()
 
+        self._refresh()
         self._sample()
         thread = threading.Thread(target=loop, daemon=True)
         thread.start()
@@ -121,6 +132,7 @@ class Sampler:
         finally:
             self._stop.set()
             thread.join()
+            self._refresh()
             self._sample()
             for name, first, last in self._cpu.values():
                 self.usage.cpu[name] = self.usage.cpu.get(name, 0.0) + last - first

@@ -49,6 +49,14 @@ def last_counts() -> dict[str, int]:
     return found
 
 
+def wait_for_signal() -> None:
+    """Wait for Ctrl-C or SIGTERM; blocked meanwhile, so that sigwait gets them."""
+    wanted = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    signal.sigwait(wanted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, wanted)
+
+
 def main() -> int:
     """Run; the exit status is 0 when the sample's counts are the expected ones."""
     parser = argparse.ArgumentParser(
@@ -85,14 +93,13 @@ def main() -> int:
         )
         if not once:
             print("Ctrl-C stops it; the data stays in .ingestor", flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            wait_for_signal()
         return 0
     finally:
         subprocess.run([INGESTOR, "down"], check=False)
 
 
 if __name__ == "__main__":
-    # Blocked so that sigwait gets them; children take the default back.
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     try:
         sys.exit(main())
