@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Sequence
 from typing import Literal
 
@@ -10,13 +12,15 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection
 
 
-def suite_services() -> list[str]:
-    """Full names of the suite's services. Their descriptors are loaded with them: reflection answers
-    from those that this process knows."""
-    from ingestor.v1 import orchestrator_pb2, processor_pb2, status_pb2, upload_pb2
-
-    modules = (upload_pb2, orchestrator_pb2, processor_pb2, status_pb2)
-    return [found.full_name for module in modules for found in module.DESCRIPTOR.services_by_name.values()]
+def suite_services(package: str = "ingestor.v1") -> list[str]:
+    """Full names of the services that the installed contract defines. Their descriptors are loaded
+    with them: reflection answers from those that this process knows."""
+    names = []
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if module.name.endswith("_pb2"):
+            descriptor = importlib.import_module(f"{package}.{module.name}").DESCRIPTOR
+            names += [found.full_name for found in descriptor.services_by_name.values()]
+    return names
 
 
 def enable_reflection(
