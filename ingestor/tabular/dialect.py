@@ -21,7 +21,7 @@ class _Fit:
     width: int
 
 
-def detect_delimiter(sample: bytes) -> Dialect:
+def detect_delimiter(sample: bytes, quote: str = '"') -> Dialect:
     """The dialect whose delimiter explains the beginning of a file best.
 
     `sample` is the file's beginning (its first 64 KiB are looked at; a BOM is skipped; it may end
@@ -31,9 +31,11 @@ def detect_delimiter(sample: bytes) -> Dialect:
     which the header breaks the quoting rule is out. When none splits the header: the comma.
     """
     sample = sample[:_MAX_SAMPLE_BYTES].removeprefix(_BOM)
-    best, best_fit = Dialect(), _Fit(0.0, 1)
+    best, best_fit = Dialect("," if quote != "," else ";", quote), _Fit(0.0, 1)
     for delimiter in CANDIDATES:
-        dialect = Dialect(delimiter)
+        if delimiter == quote:
+            continue
+        dialect = Dialect(delimiter, quote)
         fit = _fit(sample, dialect)
         if fit.width > 1 and (fit.share, fit.width) > (best_fit.share, best_fit.width):
             best, best_fit = dialect, fit

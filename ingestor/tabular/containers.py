@@ -1,0 +1,177 @@
+"""Opens compressed files, with limits against bombs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import zstandard
+
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.options import Compression
+
+_GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+_PIECE = 256 * 1024
+# What macOS and others put beside the one file that a person meant.
+_JUNK = ("__MACOSX/", ".DS_Store", "Thumbs.db")
+
+
+@dataclass(frozen=True, slots=True)
+class ExpansionLimits:
+    """Caps on what a compressed file may become."""
+
+    max_bytes: int = 64 * 2**30
+    max_ratio: int = 1000
+    """Expanded to compressed size, once `free_bytes` are expanded; ordinary tables stay under 100."""
+    free_bytes: int = 64 * 2**20
+    max_entries: int = 100
+    """Entries of a zip archive, of which one is the table."""
+
+
+def detect_compression(head: bytes) -> Compression:
+    """By magic bytes. An XLSX workbook, a zip archive too, is told by its entries: see is_workbook."""
+    if head.startswith(_GZIP):
+        return "gzip"
+    if head.startswith(_ZSTD):
+        return "zstd"
+    if head.startswith(_ZIP) and not is_workbook(head):
+        return "zip"
+    return "none"
+
+
+def is_workbook(head: bytes) -> bool:
+    """Whether a zip archive that begins so is an Office Open XML package: its first entries say."""
+    return head.startswith(_ZIP) and (b"[Content_Types].xml" in head or b"xl/" in head or b"_rels/" in head)
+
+
+class Expanded(io.RawIOBase):
+    """A decompressed stream, read from the front; `seek(0)` begins again."""
+
+    def __init__(self, file: BinaryIO, compression: Compression, limits: ExpansionLimits) -> None:
+        self._file = file
+        self._compression = compression
+        self._limits = limits
+        self._packed_size = file.seek(0, io.SEEK_END)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._file.seek(0)
+        self._position = 0
+        if self._compression == "zip":
+            self._inner = _only_entry(self._file, self._limits)
+        elif self._compression == "gzip":
+            self._inner = cast(BinaryIO, _Gzip(self._file))
+        else:
+            reader = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+                self._file, read_across_frames=True, closefd=False
+            )
+            self._inner = cast(BinaryIO, reader)
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Read; raises UnreadableFileError when the data are damaged or expand too far."""
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        try:
+            data = self._inner.read(min(len(view), _PIECE))
+        except (zlib.error, EOFError, zstandard.ZstdError, zipfile.BadZipFile, OSError) as error:
+            raise UnreadableFileError(
+                "COMPRESSION_DAMAGED",
+                f"The {self._compression} data are damaged after {self._position} expanded bytes.",
+            ) from error
+        self._position += len(data)
+        limits = self._limits
+        if self._position > limits.max_bytes:
+            raise UnreadableFileError(
+                "EXPANDS_TOO_FAR", f"The file expands to more than {limits.max_bytes} bytes."
+            )
+        if self._position > limits.free_bytes and self._position > self._packed_size * limits.max_ratio:
+            raise UnreadableFileError(
+                "EXPANDS_TOO_FAR", f"The file expands to more than {limits.max_ratio} times its size."
+            )
+        view[: len(data)] = data
+        return len(data)
+
+    def seekable(self) -> bool:
+        """Only to its start."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Begin again."""
+        if (offset, whence) == (0, io.SEEK_CUR):
+            return self._position
+        if (offset, whence) != (0, io.SEEK_SET):
+            raise io.UnsupportedOperation("a compressed file is read from the front")
+        self._begin()
+        return 0
+
+    def tell(self) -> int:
+        """Bytes read."""
+        return self._position
+
+
+class _Gzip:
+    """All members of a gzip file; unlike gzip.GzipFile it takes no trailing garbage for the end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._inflate = zlib.decompressobj(wbits=31)
+        self._input = b""
+        self._ended = False
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end."""
+        while not self._ended:
+            if not self._input:
+                self._input = self._file.read(_PIECE)
+            if self._inflate.eof:
+                if not self._input:
+                    self._ended = True
+                    break
+                self._inflate = zlib.decompressobj(wbits=31)
+            elif not self._input:
+                raise EOFError("gzip data end early")
+            data = self._inflate.decompress(self._input, size)
+            self._input = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+            if data:
+                return data
+        return b""
+
+
+def _only_entry(file: BinaryIO, limits: ExpansionLimits) -> BinaryIO:
+    """The one file of an archive."""
+    try:
+        archive = zipfile.ZipFile(file)
+        entries = [
+            entry
+            for entry in archive.infolist()
+            if not entry.is_dir() and not entry.filename.startswith(_JUNK) and _JUNK[1] not in entry.filename
+        ]
+        if len(archive.infolist()) > limits.max_entries:
+            raise UnreadableFileError(
+                "ARCHIVE_UNSUITABLE", f"The archive has more than {limits.max_entries} entries."
+            )
+        if len(entries) != 1:
+            raise UnreadableFileError(
+                "ARCHIVE_UNSUITABLE", f"The archive holds {len(entries)} files; it must hold just one."
+            )
+        if entries[0].flag_bits & 1:
+            raise UnreadableFileError("ARCHIVE_UNSUITABLE", "The archive is encrypted.")
+        return cast(BinaryIO, archive.open(entries[0]))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise UnreadableFileError("COMPRESSION_DAMAGED", "The zip archive is damaged.") from error
+
+
+def expanded(file: BinaryIO, compression: Compression, limits: ExpansionLimits) -> BinaryIO:
+    """The file's content, buffered; the file itself when it is not compressed. Raises UnreadableFileError."""
+    if compression == "none":
+        return file
+    opened = io.BufferedReader(Expanded(file, compression, limits), _PIECE)
+    if detect_compression(opened.peek(4)[:4]) != "none":
+        raise UnreadableFileError("ARCHIVE_UNSUITABLE", "The file is compressed more than once.")
+    return cast(BinaryIO, opened)

@@ -1,0 +1,112 @@
+"""Which encoding a text file has, and how it becomes UTF-8."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from typing import BinaryIO
+
+_PIECE = 256 * 1024
+# UTF-32 little-endian begins like UTF-16 little-endian, so it comes first.
+_BOMS = (
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+# Bytes that Windows-1252 leaves undefined.
+_UNDEFINED_1252 = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
+BAD_BYTE = b"\xff"
+"""Stands in the UTF-8 for a byte that is no text in the file's encoding: it is none in UTF-8 either, so
+that the reader rejects the record."""
+
+
+def bom_of(head: bytes) -> tuple[str, int] | None:
+    """Encoding and length of the byte order mark that a file begins with."""
+    return next(((name, len(bom)) for bom, name in _BOMS if head.startswith(bom)), None)
+
+
+def detect_encoding(head: bytes, *, whole: bool) -> str:
+    """The encoding of a text file that begins so.
+
+    Certain: a byte order mark; UTF-8 where it decodes; UTF-16 where every second byte of ASCII text
+    is zero. Else a guess: Windows-1252, or Latin-1 where Windows-1252 leaves a byte undefined.
+    Unless `whole`, a character may be cut at the end.
+    """
+    if found := bom_of(head):
+        return found[0]
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(head, final=whole)
+        is_utf8 = True
+    except UnicodeDecodeError:
+        is_utf8 = False
+    if b"\0" in head:
+        return _wide(head) or "utf-8"
+    if is_utf8:
+        return "utf-8"
+    return "iso8859-1" if any(byte in head for byte in _UNDEFINED_1252) else "cp1252"
+
+
+def _wide(head: bytes) -> str | None:
+    """UTF-16 by where the zero bytes of its ASCII characters stand."""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    half = max(len(head) // 2, 1)
+    if odd / half > 0.4 and even / half < 0.05:
+        return "utf-16-le"
+    if even / half > 0.4 and odd / half < 0.05:
+        return "utf-16-be"
+    return None
+
+
+def _mark_bad(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "\udcff", error.end  # becomes BAD_BYTE when it is encoded with surrogateescape
+
+
+codecs.register_error("ingestor-mark-bad", _mark_bad)
+
+
+def text_pieces(file: BinaryIO, encoding: str) -> Iterator[str]:
+    """The file as text without its byte order mark; what is no text is U+DCFF."""
+    head = file.read(4)
+    found = bom_of(head)
+    if found and codecs.lookup(found[0]).name == codecs.lookup(encoding).name.removesuffix("-sig"):
+        head = head[found[1] :]
+    elif codecs.lookup(encoding).name in ("utf-16", "utf-32"):
+        encoding = found[0] if found else f"{encoding}-le"
+        head = head[found[1] if found else 0 :]
+    decoder = codecs.getincrementaldecoder(encoding)("ingestor-mark-bad")
+    piece = head
+    while True:
+        text = decoder.decode(piece)
+        if text:
+            yield text
+        piece = file.read(_PIECE)
+        if not piece:
+            break
+    if text := decoder.decode(b"", final=True):
+        yield text
+
+
+def to_utf8(text: str) -> bytes:
+    """UTF-8 of such text; what is no text, and lone surrogates, become bytes that are no UTF-8."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape") if _only_marks(text) else _encode_marked(text)
+
+
+def _only_marks(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" and character != "\udcff" for character in text)
+
+
+def _encode_marked(text: str) -> bytes:
+    cleaned = "".join("\udcff" if "\ud800" <= character <= "\udfff" else character for character in text)
+    return cleaned.encode("utf-8", "surrogateescape")
+
+
+def transcode(file: BinaryIO, encoding: str) -> Iterator[bytes]:
+    """The file in UTF-8, without a byte order mark."""
+    return map(to_utf8, text_pieces(file, encoding))

@@ -1,0 +1,12 @@
+"""Why a file as a whole cannot be read."""
+
+from __future__ import annotations
+
+
+class UnreadableFileError(Exception):
+    """`reason` (UPPER_SNAKE) for programs, `message` (one sentence) for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message

@@ -1,0 +1,249 @@
+"""The form into which every table that is not plain CSV is brought before it is cut into batches.
+
+It is CSV in UTF-8 with two columns before the table's own: `_line`, the line of the original file on
+which the record starts, and `_reject`, empty for a row; for a record that was rejected it holds a JSON
+array [state, code, message, cells or null, text], and the table's columns are null. A null is an
+empty cell without quotes, the empty text is `""`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as compute
+import pyarrow.csv as pacsv
+
+from ingestor.tabular.text_table import RejectedRecord, TextTable
+
+EXTRA_COLUMNS = ("_line", "_reject")
+pc: Any = compute  # the stubs know too few of its overloads
+_OPTIONS = pacsv.WriteOptions(include_header=False, quoting_style="needed")
+
+
+def header_line(columns: Sequence[str]) -> bytes:
+    """The first line."""
+    return _write([pa.array([label], pa.string()) for label in (*EXTRA_COLUMNS, *columns)])
+
+
+def block_lines(block: TextTable) -> bytes:
+    """The lines of a block, in the order of its records. Rows whose text PostgreSQL cannot keep (bytes
+    that are no UTF-8, NUL) become rejected ones."""
+    if block.record_count == 0:
+        return b""
+    made = _lines(block)
+    if not made.isascii() or b"\0" in made:
+        bad = _bad_text(block)
+        if bad.any():
+            return _lines(_rejecting(block, bad))
+    return made
+
+
+def _bad_text(block: TextTable) -> npt.NDArray[np.bool_]:
+    """Rows with text that is no text."""
+    bad = np.zeros(len(block.row_index), np.bool_)
+    for column in block.columns:
+        bad |= pc.fill_null(pc.match_substring(column, "\0"), False).to_numpy(zero_copy_only=False)
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            for row, cell in enumerate(column.cast(pa.binary()).to_pylist()):
+                bad[row] |= cell is not None and not _is_text(cell)
+    return bad
+
+
+def _is_text(cell: bytes) -> bool:
+    try:
+        cell.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
+    """The block with these rows rejected."""
+    rejected = list(block.rejected)
+    binary = [column.cast(pa.binary()) for column in block.columns]
+    for row in np.flatnonzero(bad).tolist():
+        found = [column[row].as_py() for column in binary]
+        cells = tuple(
+            "" if cell is None else cell.decode(errors="backslashreplace").replace("\0", "\\x00")
+            for cell in found
+        )
+        column = next(
+            place for place, cell in enumerate(found)
+            if cell is not None and (b"\0" in cell or not _is_text(cell))
+        )  # fmt: skip
+        message = f"The cell in column {column + 1} holds bytes that are no text."
+        rejected.append(
+            RejectedRecord(
+                int(block.row_index[row]), int(block.line_index[row]), "failed", "encoding-error", message,
+                cells, cells[column][:1024],
+            )
+        )  # fmt: skip
+    keep = pa.array(~bad)
+    return TextTable(
+        [column.filter(keep) for column in block.columns],
+        block.row_index[~bad],
+        block.line_index[~bad],
+        block.record_count,
+        sorted(rejected, key=lambda record: record.index),
+    )
+
+
+def _lines(block: TextTable) -> bytes:
+    count = block.record_count
+    if not block.rejected:
+        return _write(
+            [
+                pa.array(block.line_index + 1),
+                pa.nulls(count, pa.string()),
+                *block.columns,
+            ]
+        )
+    lines = np.zeros(count, np.int64)
+    lines[block.row_index] = block.line_index + 1
+    rejects: list[str | None] = [None] * count
+    for record in block.rejected:
+        lines[record.index] = record.line_index + 1
+        rejects[record.index] = json.dumps(
+            [record.state, record.code, record.message, record.cells, record.text],
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+    # Where each record's row is among the block's rows; null for a rejected one.
+    place = np.full(count, -1, np.int64)
+    place[block.row_index] = np.arange(len(block.row_index))
+    indices: Any = pa.array(place, mask=place < 0)
+    return _write(
+        [pa.array(lines), pa.array(rejects, pa.string()), *(column.take(indices) for column in block.columns)]
+    )
+
+
+def _write(arrays: Sequence[Any]) -> bytes:
+    sink = pa.BufferOutputStream()
+    names = [str(position) for position in range(len(arrays))]
+    pacsv.write_csv(pa.table(list(arrays), names=names), sink, _OPTIONS)
+    return sink.getvalue().to_pybytes()
+
+
+def from_normal_form(table: TextTable, first_line: int) -> TextTable:
+    """The table that a slice of the normal form stands for; `line_index` counts from `first_line`.
+
+    `table` is the slice as text, all its columns, with nulls. Raises ValueError when it is no normal form.
+    """
+    if len(table.columns) <= len(EXTRA_COLUMNS) or table.rejected:
+        raise ValueError("the data are not in normal form")
+    line, reject, *columns = table.columns
+    lines = pc.cast(line, pa.int64()).to_numpy(zero_copy_only=False) - first_line
+    if reject.null_count == len(reject):
+        return TextTable(columns, table.row_index, lines, table.record_count, [])
+    is_row = pc.is_null(reject)
+    keep = is_row.to_numpy(zero_copy_only=False)
+    rejected = []
+    for position in np.flatnonzero(~keep).tolist():
+        state, code, message, cells, text = json.loads(reject[position].as_py())
+        rejected.append(
+            RejectedRecord(
+                int(table.row_index[position]), int(lines[position]), state, code, message,
+                None if cells is None else tuple(cells), text,
+            )
+        )  # fmt: skip
+    return TextTable(
+        [column.filter(is_row) for column in columns],
+        table.row_index[keep],
+        lines[keep],
+        table.record_count,
+        rejected,
+    )
+
+
+class BlockBuilder:
+    """Collects records one by one, for parsers that read them so, and hands over whole blocks."""
+
+    def __init__(self, width: int, rows: int = 10_000, size: int = 8 * 2**20) -> None:
+        """A block is full with so many records or so many characters."""
+        self._width = width
+        self._most_rows = rows
+        self._most_size = size
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows: list[Sequence[str | None]] = []
+        self._index: list[int] = []
+        self._lines: list[int] = []
+        self._rejected: list[RejectedRecord] = []
+        self._count = self._size = 0
+
+    def add(self, line_index: int, cells: Sequence[str | None], size: int) -> None:
+        """A row of the table's width; `size` is about how many characters it has."""
+        self._rows.append(cells)
+        self._index.append(self._count)
+        self._lines.append(line_index)
+        self._count += 1
+        self._size += size
+
+    def reject(
+        self, line_index: int, code: str, message: str, text: str, cells: Iterable[str] | None = None
+    ) -> None:
+        """A record that failed."""
+        self._reject(line_index, "failed", code, message, text, cells)
+
+    def skip(self, line_index: int, code: str, message: str, text: str) -> None:
+        """A record that is left out on purpose."""
+        self._reject(line_index, "skipped", code, message, text, None)
+
+    def _reject(
+        self, line_index: int, state: str, code: str, message: str, text: str, cells: Iterable[str] | None
+    ) -> None:
+        whole = None if cells is None else tuple(cells)
+        record = RejectedRecord(
+            self._count, line_index, "failed" if state == "failed" else "skipped", code, message, whole,
+            text[:1024],
+        )  # fmt: skip
+        self._rejected.append(record)
+        self._count += 1
+        self._size += len(text)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to take the block."""
+        return self._count >= self._most_rows or self._size >= self._most_size
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was collected."""
+        return self._count == 0
+
+    def take(self) -> TextTable:
+        """What was collected; the builder is empty afterwards."""
+        columns = list(zip(*self._rows, strict=True)) if self._rows else [()] * self._width
+        made = TextTable(
+            [text_column(column) for column in columns],
+            np.array(self._index, np.int64),
+            np.array(self._lines, np.int64),
+            self._count,
+            self._rejected,
+        )
+        self._clear()
+        return made
+
+
+def text_column(cells: Sequence[str | None]) -> pa.StringArray:
+    """A column of text; a lone surrogate, which is no text, becomes a byte that is no UTF-8."""
+    try:
+        return pa.array(cells, pa.string())
+    except UnicodeEncodeError:
+        from ingestor.tabular.encodings import to_utf8
+
+        packed = pa.array([None if cell is None else to_utf8(cell) for cell in cells], pa.binary())
+        return pa.StringArray.from_buffers(len(packed), *_string_buffers(packed))
+
+
+def _string_buffers(packed: Any) -> tuple[Any, Any, Any]:
+    valid, offsets, data = packed.buffers()
+    return offsets, data, valid

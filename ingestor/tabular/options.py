@@ -1,0 +1,135 @@
+"""How a file is to be read, as far as somebody said so: the `dialect` of a pipeline or of an upload.
+
+The words for delimited text are those of the Frictionless CSV Dialect
+(https://specs.frictionlessdata.io/csv-dialect/) and of Frictionless's Python framework.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+Policy = Literal["error", "rename", "ignore"]
+Compression = Literal["none", "gzip", "zstd", "zip"]
+
+
+class OptionsError(Exception):
+    """A dialect is wrong; `problems` are (path below the dialect, sentence)."""
+
+    def __init__(self, problems: list[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__("; ".join(f"{'/'.join(map(str, path))}: {message}" for path, message in problems))
+        self.problems = problems
+
+
+def _character(value: str) -> str:
+    if len(value) != 1 or value in "\r\n\0":
+        raise PydanticCustomError("character", "must be a single character, and no line end")
+    return value
+
+
+def _encoding(value: str) -> str:
+    try:
+        found = codecs.lookup(value)
+    except LookupError:
+        found = None
+    if found is None or not getattr(found, "_is_text_encoding", True):
+        raise PydanticCustomError("encoding", "is not a text encoding that Python knows")
+    return found.name
+
+
+Character = Annotated[str, AfterValidator(_character)]
+
+
+class ReadOptions(BaseModel):
+    """What was declared; what is None is found out."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True)
+
+    format: str | None = None
+    """Name of a parser: "csv", "jsonl", "json", "xlsx", "parquet" or a plug-in's."""
+    compression: Compression | None = None
+    encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    delimiter: Character | None = None
+    quote_char: Character | None = Field(None, alias="quoteChar")
+    """By default `"`."""
+    quoting: bool = True
+    """False: a quote character is text like any other."""
+    double_quote: bool = Field(True, alias="doubleQuote")
+    escape_char: Character | None = Field(None, alias="escapeChar")
+    comment_char: Character | None = Field(None, alias="commentChar")
+    """A record whose first character it is is skipped."""
+    skip_lines: Annotated[int, Field(ge=0, le=10_000)] = Field(0, alias="skipLines")
+    """Physical lines before the header (a preamble)."""
+    skip_footer: Annotated[int, Field(ge=0, le=10_000)] = Field(0, alias="skipFooter")
+    """Records at the end that are skipped."""
+    header: bool = True
+    """False: the file has no header; its columns are called column_1, column_2, ..."""
+    header_rows: Annotated[int, Field(ge=1, le=100)] = Field(1, alias="headerRows")
+    """Records that make up the header; the labels of a column are joined."""
+    header_join: str = Field(" ", alias="headerJoin")
+    ragged: Literal["error", "pad"] = "error"
+    """Records of another width than the header's: rejected, or filled up with nulls; a longer one is
+    rejected all the same, for nothing is cut."""
+    sheet: str | Annotated[int, Field(ge=1)] | None = None
+    """Name or number (from 1) of a spreadsheet's sheet; by default the first."""
+    duplicate_columns: Policy = Field("rename", alias="duplicateColumns")
+    blank_columns: Policy = Field("rename", alias="blankColumns")
+    missing_columns: Literal["error", "ignore"] = Field("error", alias="missingColumns")
+    """Columns that the pipeline reads and the file lacks: the file fails, or the cells are missing."""
+    unexpected_columns: Literal["error", "ignore"] = Field("ignore", alias="unexpectedColumns")
+    """Columns of the file that the pipeline does not read."""
+
+    @model_validator(mode="after")
+    def _characters_differ(self) -> ReadOptions:
+        found = [
+            value
+            for value in (self.delimiter, self.quote if self.quoting else None, self.comment_char)
+            if value is not None
+        ]
+        if len(set(found)) < len(found):
+            raise PydanticCustomError("same", "delimiter, quoteChar and commentChar must differ")
+        if self.escape_char is not None and self.escape_char == self.delimiter:
+            raise PydanticCustomError("same", "delimiter and escapeChar must differ")
+        return self
+
+    @property
+    def quote(self) -> str:
+        """The quote character."""
+        return self.quote_char or '"'
+
+    def to_json(self) -> str:
+        """What was declared, as a dialect."""
+        return json.dumps(self.model_dump(by_alias=True, exclude_unset=True), ensure_ascii=False)
+
+    def over(self, other: ReadOptions) -> ReadOptions:
+        """These options, and the other's where these say nothing."""
+        ours = self.model_dump(by_alias=True, exclude_unset=True)
+        return ReadOptions.model_validate(other.model_dump(by_alias=True, exclude_unset=True) | ours)
+
+
+def parse_options(document: Any) -> ReadOptions:
+    """A dialect (a JSON object, as text or parsed). Raises OptionsError with every problem."""
+    if isinstance(document, str):
+        try:
+            document = json.loads(document or "{}")
+        except ValueError as error:
+            raise OptionsError([((), f"is not JSON: {error}")]) from None
+    try:
+        return ReadOptions.model_validate(document)
+    except ValidationError as error:
+        raise OptionsError(
+            [
+                (detail["loc"], _message(detail["type"], detail["loc"], detail["msg"]))
+                for detail in error.errors(include_url=False, include_input=False)
+            ]
+        ) from None
+
+
+def _message(kind: str, path: tuple[str | int, ...], message: str) -> str:
+    if kind == "extra_forbidden":
+        return f"unknown key {json.dumps(path[-1], ensure_ascii=False)}"
+    return message.replace("Input should", "must").replace("must be a valid", "must be a")
