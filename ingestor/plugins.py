@@ -57,6 +57,11 @@ class TableParser(Protocol):
         ...
 
 
+def has_outside_parsers() -> bool:
+    """Whether there are any; loads none."""
+    return len(entry_points(group=PARSERS)) > 0
+
+
 def outside_parsers() -> list[TableParser]:
     """Parsers of installed packages, by name."""
     found = sorted(entry_points(group=PARSERS), key=lambda point: point.name)

@@ -57,7 +57,13 @@ async def resolve_pipeline(client: Client, reference: str | None) -> str:
 
 
 async def ingest(
-    client: Client, path: Path, pipeline: str | None, resume: str | None, wait: bool, report: Report
+    client: Client,
+    path: Path,
+    pipeline: str | None,
+    dialect: str,
+    resume: str | None,
+    wait: bool,
+    report: Report,
 ) -> tuple[status_pb2.Process, float]:
     """Send a file and follow its process; the process, and seconds from the upload's first byte."""
     size = path.stat().st_size
@@ -71,7 +77,7 @@ async def ingest(
         sha256 = await client.send_file(
             upload, path, lambda p: report("uploading", p.sent, p.size, megabytes_left(p))
         )
-        process_id = await client.complete_upload(upload.upload_id, sha256, reference)
+        process_id = await client.complete_upload(upload.upload_id, sha256, reference, dialect)
     except BaseException:
         say(f"the upload is kept; go on with: ingestor ingest {path} --resume {upload.upload_id}")
         raise
@@ -92,10 +98,10 @@ async def follow(client: Client, process_id: str, report: Report) -> status_pb2.
     """Watch a process to its end."""
     process = status_pb2.Process()
     async for process in client.watch_process(process_id):
-        counts, size = process.counts, process.info.size_bytes
+        counts, size = process.counts, process.content_bytes
         done = counts.succeeded + counts.failed + counts.skipped
         # Rows of the whole file, estimated from the part that is dispatched.
-        share = process.bytes_dispatched / size if size else 1.0
+        share = process.bytes_dispatched / size if size else 0.0
         total = counts.read / share if share else 0
         failed = f"{counts.failed:,} failed" if counts.failed else ""
         report("ingesting", done, max(total, done), failed)

@@ -4,6 +4,7 @@ client can do with a suite anywhere."""
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import sys
@@ -85,15 +86,60 @@ def json_option(command: F) -> F:
 process_argument = click.argument("process")
 
 
+def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say how a file is read; the command gets them as one, `dialect` (JSON)."""
+
+    @click.option("--dialect", "document", metavar="JSON|FILE", help="How to read it: see docs/reader.md.")
+    @click.option("--format", "format_", help="csv, jsonl, json, xlsx, parquet or a plug-in's name.")
+    @click.option("--encoding", help="Of a text file, as Python calls it: utf-16, cp1252, ...")
+    @click.option("--delimiter", help="Of a CSV file: one character, or tab.")
+    @click.option("--sheet", help="Name or number of a workbook's sheet.")
+    @functools.wraps(command)
+    def with_dialect(
+        *arguments: Any,
+        document: str | None,
+        format_: str | None,
+        encoding: str | None,
+        delimiter: str | None,
+        sheet: str | None,
+        **options: Any,
+    ) -> None:
+        dialect: dict[str, Any] = _dialect_document(document) if document else {}
+        number = int(sheet) if sheet and sheet.isdigit() else sheet
+        delimiter = {"tab": "\t", "space": " "}.get(delimiter or "", delimiter)
+        named = {"format": format_, "encoding": encoding, "delimiter": delimiter, "sheet": number}
+        dialect |= {key: value for key, value in named.items() if value is not None}
+        command(*arguments, dialect=json.dumps(dialect) if dialect else "", **options)
+
+    return with_dialect
+
+
+def _dialect_document(text: str) -> dict[str, Any]:
+    if not text.lstrip().startswith("{"):
+        text = Path(text).read_text("utf-8")
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint="--dialect") from None
+    return found
+
+
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--pipeline", help="Name, name@version, or a document's file, which is applied first.")
+@dialect_options
 @click.option("--resume", metavar="UPLOAD", help="Go on with an interrupted upload.")
 @click.option("--no-wait", is_flag=True, help="Return when the file is sent.")
 @json_option
 @click.pass_obj
 def ingest(
-    settings: Settings, file: Path, pipeline: str | None, resume: str | None, no_wait: bool, as_json: bool
+    settings: Settings,
+    file: Path,
+    pipeline: str | None,
+    dialect: str,
+    resume: str | None,
+    no_wait: bool,
+    as_json: bool,
 ) -> None:
     """Send FILE, follow it to its end, print the summary.
 
@@ -104,7 +150,8 @@ def ingest(
 
     with use.progress_report(quiet=as_json) as report:
         process, seconds = settings.run(
-            lambda client: use.ingest(client, file, pipeline, resume, not no_wait, report), patience=120
+            lambda client: use.ingest(client, file, pipeline, dialect, resume, not no_wait, report),
+            patience=120,
         )
     if as_json:
         print_json(use.summary(process, seconds))

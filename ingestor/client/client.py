@@ -111,9 +111,13 @@ class Client:
         lost; its SHA-256. Raises OSError when it cannot be read."""
         return await send_file(self._uploads, upload, path, on_progress, self._patience, self._on_lost)
 
-    async def complete_upload(self, upload_id: str, sha256: bytes = b"", pipeline: str = "") -> str:
-        """Close an upload and begin its ingestion; the process."""
-        request = upload_pb2.CompleteUploadRequest(upload_id=upload_id, sha256=sha256, pipeline=pipeline)
+    async def complete_upload(
+        self, upload_id: str, sha256: bytes = b"", pipeline: str = "", dialect: str = ""
+    ) -> str:
+        """Close an upload and begin its ingestion; the process. `dialect` is JSON, see docs/reader.md."""
+        request = upload_pb2.CompleteUploadRequest(
+            upload_id=upload_id, sha256=sha256, pipeline=pipeline, dialect_json=dialect
+        )
         answer = await self._with_patience(lambda: self._uploads.CompleteUpload(request, timeout=900))
         return answer.process_id
 

@@ -37,6 +37,7 @@ from ingestor.pipelines.values import (
     parse_integer,
     parse_number,
 )
+from ingestor.tabular.options import OptionsError, parse_options
 
 __all__ = [
     "Constraints",
@@ -80,7 +81,7 @@ _NOT_YET = frozenset(
     (
         "unique", "exclusiveMinimum", "exclusiveMaximum", "jsonSchema", "decimalChar", "groupChar",
         "bareNumber", "categories", "categoriesOrdered", "foreignKeys", "uniqueKeys", "fieldsMatch",
-        "transforms", "policy", "dialect", "key",
+        "transforms", "policy", "key",
     )
 )  # fmt: skip
 
@@ -248,6 +249,7 @@ class Pipeline(_Part):
     description: str | None = None
     table_schema: TableSchema = Key(alias="schema")
     mapping: dict[str, str] = Key(default_factory=dict)
+    dialect: dict[str, Any] = Key(default_factory=dict)
     sink: Sink
     _canonical: str = PrivateAttr(default="")
 
@@ -269,6 +271,11 @@ class Pipeline(_Part):
     def source(self, field: Field) -> str:
         """Label of the file's column that the field is read from."""
         return self.mapping.get(field.name, field.name)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Labels of the file's columns that fields are read from."""
+        return tuple(map(self.source, self.fields))
 
     def check_header(self, columns: Sequence[str]) -> list[str]:
         """Labels that the pipeline reads and the header does not have exactly once, in the fields'
@@ -353,6 +360,12 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
             for path, message in _field_checks(field):
                 yield Violation(pointer(("schema", "fields", index, *path)), message)
         yield from _key_checks(schema.get("primaryKey"), names)
+    if isinstance(dialect := document.get("dialect"), dict):
+        try:
+            parse_options({key: value for key, value in dialect.items() if not key.startswith("x-")})
+        except OptionsError as error:
+            for path, message in error.problems:
+                yield Violation(pointer(("dialect", *path)), message)
     if isinstance(mapping := document.get("mapping"), dict) and names:
         for name in mapping:
             if name not in names and not name.startswith("x-"):

@@ -111,6 +111,10 @@ class DiskFileStore:
         finally:
             file.close()
 
+    def local_path(self, key: str) -> Path | None:
+        """See FileReader."""
+        return self._path(key)
+
     async def check(self) -> None:
         """See FileStore."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Protocol
 
 
@@ -22,6 +23,10 @@ class FileReader(Protocol):
 
         Raises FileMissingError; TransientError when the store does not answer.
         """
+        ...
+
+    def local_path(self, key: str) -> Path | None:
+        """Where the file is on this machine's disk; None when it is elsewhere."""
         ...
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from ingestor.plugins import TableParser, outside_parsers
+from ingestor.plugins import TableParser, has_outside_parsers, outside_parsers
 from ingestor.tabular.containers import (
     ExpansionLimits,
     detect_compression,
@@ -98,6 +98,8 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
         head, whole = _expanded_head(head, compression)
     if kind := foreign_type(head):
         raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
+    if compression == "none" and is_plainly_delimited(head, file_name, options):
+        return _delimited(head, whole, compression, options)
     parser = _parser(head, file_name, options)
     if parser.name != "csv":
         found: dict[str, object] = {"format": parser.name, "compression": compression}
@@ -107,6 +109,17 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
             found["encoding"] = encoding
         return Plan("normal", parser.name, compression, encoding, _completed(options, found))
     return _delimited(head, whole, compression, options)
+
+
+def is_plainly_delimited(head: bytes, file_name: str, options: ReadOptions) -> bool:
+    """Whether it is certain, without asking the parsers, that the file is delimited text that is not
+    compressed."""
+    if options.format not in (None, "csv") or detect_compression(head) != "none":
+        return False
+    if options.format is None and has_outside_parsers():
+        return False
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return b"\0" not in head and not text.startswith((b"{", b"[", b"PAR1", b"PK"))
 
 
 def _expanded_head(head: bytes, compression: Compression) -> tuple[bytes, bool]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from ingestor.tabular.exact import read_exact
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.scan import scan_records
-from ingestor.tabular.syntax import BrokenKind, Dialect
+from ingestor.tabular.syntax import CR, BrokenKind, Dialect
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 # UTF-32 little-endian begins like UTF-16 little-endian.
@@ -28,6 +28,10 @@ class HeaderReason(StrEnum):
     """It does not end within `max_header_bytes`."""
     TOO_MANY_COLUMNS = "TOO_MANY_COLUMNS"
     """More than `max_columns`."""
+    DUPLICATE_LABEL = "DUPLICATE_LABEL"
+    """A label is there twice, and the dialect forbids it."""
+    BLANK_LABEL = "BLANK_LABEL"
+    """A label is blank, and the dialect forbids it."""
 
 
 class HeaderError(Exception):
@@ -51,7 +55,27 @@ class Header:
     """Physical lines before the first data record, which so starts on line `line_count` + 1."""
 
 
-def read_header(data: bytes, dialect: Dialect, final: bool, limits: Limits = DEFAULT_LIMITS) -> Header | None:
+@dataclass(frozen=True, slots=True)
+class HeaderShape:
+    """Where the header is: behind `skip_lines` physical lines, in `rows` records whose labels are joined
+    column by column; without a header (`present` False) the columns are numbered."""
+
+    skip_lines: int = 0
+    present: bool = True
+    rows: int = 1
+    join: str = " "
+
+
+PLAIN_HEADER = HeaderShape()
+
+
+def read_header(
+    data: bytes,
+    dialect: Dialect,
+    final: bool,
+    limits: Limits = DEFAULT_LIMITS,
+    shape: HeaderShape = PLAIN_HEADER,
+) -> Header | None:
     """Read the header from the beginning of a file. A UTF-8 BOM and blank lines before it are skipped.
 
     Unless `final`, more data may follow, and the answer is None while they are needed; with more
@@ -69,23 +93,67 @@ def read_header(data: bytes, dialect: Dialect, final: bool, limits: Limits = DEF
     # Two bytes more than the limit, so that a header of just this length is seen to end.
     head = data[bom : bom + limits.max_header_bytes + 2]
     final = final and bom + len(head) == len(data)
+    skipped = _skip_lines(head, shape.skip_lines, final)
+    full = len(head) == limits.max_header_bytes + 2
+    if skipped is None:
+        if full:
+            raise _too_long(limits)
+        return None
+    head = head[skipped:]
     scan = scan_records(
         head, dialect, final=final, limits=replace(limits, max_record_bytes=limits.max_header_bytes)
     )
     blank = set(scan.blank.tolist())
-    first = next((index for index in range(scan.count) if index not in blank), None)
-    if first is None:
+    wanted = shape.rows if shape.present else 1
+    indices = [index for index in range(scan.count) if index not in blank][:wanted]
+    if not indices or (len(indices) < wanted and not final):
         if final:
             raise HeaderError(HeaderReason.FILE_EMPTY, "The file has no header: it is empty.")
-        if len(head) < limits.max_header_bytes + 2:
+        if not full:
             return None
         raise _too_long(limits)
-    start, end = int(scan.starts[first]), int(scan.ends[first])
-    if scan.broken.size and scan.broken[0] == first:
-        raise _broken(BrokenKind(int(scan.broken_kind[0])), limits)
-    columns = _labels(head[start:end], dialect, limits)
-    line_end = scan.lines[first + 1] if first + 1 < scan.count else scan.line_count
-    return Header(columns, bom + end, int(line_end))
+    broken = dict(zip(scan.broken.tolist(), scan.broken_kind.tolist(), strict=True))
+    records = []
+    for index in indices:
+        if index in broken:
+            raise _broken(BrokenKind(broken[index]), limits)
+        records.append(_labels(head[int(scan.starts[index]) : int(scan.ends[index])], dialect, limits))
+    if not shape.present:
+        columns = tuple(f"column_{position}" for position in range(1, len(records[0]) + 1))
+        first = indices[0]
+        return Header(
+            columns, bom + skipped + int(scan.starts[first]), shape.skip_lines + int(scan.lines[first])
+        )
+    last = indices[-1]
+    line_end = int(scan.lines[last + 1]) if last + 1 < scan.count else scan.line_count
+    return Header(
+        _joined(records, shape.join), bom + skipped + int(scan.ends[last]), shape.skip_lines + line_end
+    )
+
+
+def _skip_lines(head: bytes, count: int, final: bool) -> int | None:
+    """Bytes of the first `count` physical lines; None when their end is not seen."""
+    at = 0
+    for _ in range(count):
+        ends = [end for end in (head.find(b"\n", at), head.find(b"\r", at)) if end >= 0]
+        if not ends:
+            return len(head) if final else None
+        end = min(ends)
+        if head[end] == CR and end + 1 == len(head) and not final:
+            return None
+        at = end + (2 if head[end : end + 2] == b"\r\n" else 1)
+    return at
+
+
+def _joined(records: Sequence[Sequence[str]], join: str) -> tuple[str, ...]:
+    """Labels column by column; a shorter record adds nothing to the columns behind it."""
+    if len(records) == 1:
+        return tuple(records[0])
+    width = max(map(len, records))
+    return tuple(
+        join.join(record[place] for record in records if place < len(record) and record[place])
+        for place in range(width)
+    )
 
 
 def _labels(record: bytes, dialect: Dialect, limits: Limits) -> tuple[str, ...]:
@@ -145,3 +213,31 @@ def unique_columns(labels: Sequence[str]) -> tuple[str, ...]:
         taken.add(name)
         names.append(name)
     return tuple(names)
+
+
+def column_names(labels: Sequence[str], duplicates: str, blanks: str) -> tuple[str, ...]:
+    """Names for columns by policy: "rename" (see unique_columns), "ignore" (the column is called "",
+    which leaves it out), "error".
+
+    Raises HeaderError (DUPLICATE_LABEL, BLANK_LABEL).
+    """
+    labels = list(labels)
+    seen: set[str] = set()
+    ignored: set[int] = set()
+    for position, label in enumerate(labels):
+        blank = not label.strip()
+        if blank and blanks != "rename":
+            if blanks == "error":
+                raise HeaderError(
+                    HeaderReason.BLANK_LABEL, f"The header's label of column {position + 1} is blank."
+                )
+            ignored.add(position)
+        elif not blank and label in seen and duplicates != "rename":
+            if duplicates == "error":
+                raise HeaderError(
+                    HeaderReason.DUPLICATE_LABEL, f"The header has the label {label!r} more than once."
+                )
+            ignored.add(position)
+        seen.add(label)
+    kept = iter(unique_columns([label for place, label in enumerate(labels) if place not in ignored]))
+    return tuple("" if place in ignored else next(kept) for place in range(len(labels)))

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
+from ingestor.tabular.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import RejectedRecord, TextTable
 
-EXTRA_COLUMNS = ("_line", "_reject")
 pc: Any = compute  # the stubs know too few of its overloads
 _OPTIONS = pacsv.WriteOptions(include_header=False, quoting_style="needed")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 LF, CR = 10, 13
+# Columns of the normal form before the table's own; see normal_form.py.
+EXTRA_COLUMNS = ("_line", "_reject")
 
 
 @dataclass(frozen=True, slots=True)

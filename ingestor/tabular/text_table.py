@@ -36,7 +36,7 @@ class TextTable:
     """A slice as text. Every record of it is either a row of the columns or in `rejected`."""
 
     columns: list[pa.StringArray]
-    """One for each column of the header; nothing is null; all of length n."""
+    """One for each column of the header; all of length n. Null only where the format knows a null."""
     row_index: npt.NDArray[np.int64]
     """Position in the slice of each row's record, from 0, ascending; shape [n]."""
     line_index: npt.NDArray[np.int64]

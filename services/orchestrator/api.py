@@ -9,13 +9,15 @@ from typing import Any
 import structlog
 
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.tabular.options import OptionsError, parse_options
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
-from services.orchestrator.ingestions import FileInfo, IngestionState
+from services.orchestrator.ingestions import Content, FileInfo, IngestionState
 from services.orchestrator.ports import Progress
 from services.orchestrator.service import Chunk, OrchestratorService
 
 Context = Any
 _STATES = {
+    IngestionState.ANNOUNCED: orchestrator_pb2.INGESTION_STATE_ANNOUNCED,
     IngestionState.OPEN: orchestrator_pb2.INGESTION_STATE_OPEN,
     IngestionState.DISPATCHED: orchestrator_pb2.INGESTION_STATE_DISPATCHED,
     IngestionState.STOPPED: orchestrator_pb2.INGESTION_STATE_STOPPED,
@@ -34,13 +36,15 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         """See the contract."""
         info = request.process
         process_id = _process("process.process_id", info.process_id)
-        if not info.file_key:
-            raise _wrong("process.file_key", "is needed")
         file = FileInfo(
             process_id, info.tenant or "default", info.upload_id, info.file_name, info.size_bytes,
-            info.pipeline, info.pipeline_version, info.file_key,
+            info.pipeline, info.pipeline_version,
         )  # fmt: skip
-        state, offset = await self._service.begin(file)
+        if request.HasField("failure"):
+            state = await self._service.refuse(file, request.failure.reason, request.failure.message)
+            return orchestrator_pb2.BeginIngestionResponse(state=_STATES[state])
+        content = _content(request.content) if request.HasField("content") else None
+        state, offset = await self._service.begin(file, content)
         return orchestrator_pb2.BeginIngestionResponse(state=_STATES[state], resume_offset=offset)
 
     async def IngestFile(
@@ -90,6 +94,22 @@ def _wrong(field: str, problem: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
     )
+
+
+def _content(content: orchestrator_pb2.FileContent) -> Content:
+    if not content.file_key:
+        raise _wrong("content.file_key", "is needed")
+    if content.form == orchestrator_pb2.CONTENT_FORM_UNSPECIFIED:
+        raise _wrong("content.form", "is needed")
+    try:
+        dialect = parse_options(content.dialect_json).to_json()
+    except OptionsError as error:
+        raise InvalidArgumentError(
+            "INVALID_DIALECT", f"The dialect is wrong: {error}.",
+            violations=[FieldViolation("content.dialect_json", str(error))],
+        ) from None  # fmt: skip
+    normal = content.form == orchestrator_pb2.CONTENT_FORM_NORMAL
+    return Content(content.file_key, content.size_bytes, normal, dialect)
 
 
 def _process(field: str, text: str) -> str:

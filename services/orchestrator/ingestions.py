@@ -9,6 +9,7 @@ from enum import StrEnum
 class IngestionState(StrEnum):
     """What is wanted next."""
 
+    ANNOUNCED = "announced"  # nothing yet: what is to be read is not known
     OPEN = "open"  # bytes
     DISPATCHED = "dispatched"  # nothing, every batch is in the queue
     STOPPED = "stopped"  # nothing, the file is unusable or the process was cancelled
@@ -25,18 +26,28 @@ class FileInfo:
     size_bytes: int
     pipeline: str
     pipeline_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is read: the file itself, or what it was converted to."""
+
     file_key: str
+    size_bytes: int
+    normal_form: bool
+    dialect: str  # JSON: declared and detected
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the header told: the columns' names (all different), the delimiter, and where the data
-    begin (offset in bytes, physical line)."""
+    """What the header told: the columns' names (all different, but for those left out, which are ""),
+    the delimiter and the quote, and where the data begin (offset in bytes, physical line)."""
 
     columns: tuple[str, ...]
     delimiter: str
     data_start: int
     data_line: int
+    quote: str = '"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,7 @@ class Ingestion:
     """An ingestion as it is stored."""
 
     file: FileInfo
+    content: Content | None  # None while ANNOUNCED
     state: IngestionState
     paused: bool
     layout: Layout | None

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ingestions import (
+    Batch,
+    Content,
+    FileInfo,
+    Ingestion,
+    IngestionState,
+    Layout,
+)
 
 
 class BusyError(Exception):
@@ -27,7 +34,11 @@ class Ingestions(Protocol):
     """Ingestions and the boundaries of their batches."""
 
     async def add(self, file: FileInfo) -> Ingestion:
-        """Store an ingestion, unless it is there; what is there."""
+        """Store an ingestion, ANNOUNCED, unless it is there; what is there."""
+        ...
+
+    async def set_content(self, process_id: str, content: Content) -> None:
+        """Keep what is to be read and open the ingestion, if it is ANNOUNCED."""
         ...
 
     async def get(self, process_id: str) -> Ingestion | None:
@@ -90,6 +101,7 @@ class Message:
     """A batch for the queue: its bytes, or (`data` None) a claim check on the stored file."""
 
     file: FileInfo
+    content: Content
     layout: Layout
     batch: Batch
     data: bytes | None
@@ -136,7 +148,7 @@ class Status(Protocol):
         """The process began."""
         ...
 
-    async def header_read(self, process_id: str, columns: Sequence[str]) -> Progress:
+    async def header_read(self, process_id: str, columns: Sequence[str], content: Content) -> Progress:
         """The header was read."""
         ...
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
@@ -20,12 +20,14 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.stores.port import FileReader
-from ingestor.tabular.dialect import detect_delimiter
-from ingestor.tabular.header import HeaderError, read_header, unique_columns
+from ingestor.tabular.formats import fast_dialect
+from ingestor.tabular.header import PLAIN_HEADER, HeaderError, HeaderShape, column_names, read_header
+from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.slices import RecordDelimiter, Slice, bytes_to_read, split
-from ingestor.tabular.syntax import Dialect
+from ingestor.tabular.syntax import EXTRA_COLUMNS, Dialect
 from services.orchestrator.ingestions import (
     Batch,
+    Content,
     FileInfo,
     Ingestion,
     IngestionState,
@@ -123,12 +125,26 @@ class OrchestratorService:
         """Let open streams end at their next piece, checkpointed."""
         self._stopping = True
 
-    async def begin(self, file: FileInfo) -> tuple[IngestionState, int]:
-        """Announce a file; what is wanted, and from which offset on. Idempotent."""
+    async def begin(self, file: FileInfo, content: Content | None) -> tuple[IngestionState, int]:
+        """Announce a file; what is wanted, and from which offset of the content on. Idempotent."""
         ingestion = await self._ingestions.add(file)
-        if ingestion.state is IngestionState.OPEN:
+        if ingestion.state in (IngestionState.ANNOUNCED, IngestionState.OPEN):
             await self._status.started(file)
+        if content is not None and ingestion.state is IngestionState.ANNOUNCED:
+            await self._ingestions.set_content(file.process_id, content)
+            ingestion = await self._get(file.process_id)
         return ingestion.state, await self._resume_offset(ingestion)
+
+    async def refuse(self, file: FileInfo, reason: str, message: str) -> IngestionState:
+        """End the process of a file that cannot be read. Idempotent."""
+        await self._ingestions.add(file)
+        await self._status.started(file)
+        try:
+            await self._status.failed(file.process_id, reason, message)
+        except FailedPreconditionError:
+            log.info("it ended before", process_id=file.process_id)
+        await self._ingestions.finish(file.process_id, IngestionState.STOPPED)
+        return IngestionState.STOPPED
 
     async def _resume_offset(self, ingestion: Ingestion) -> int:
         last = await self._ingestions.last_batch(ingestion.file.process_id)
@@ -146,6 +162,8 @@ class OrchestratorService:
         try:
             async with self._ingestions.hold(process_id):
                 ingestion = await self._get(process_id)  # as it is now that we hold it
+                if ingestion.state is IngestionState.ANNOUNCED:
+                    raise FailedPreconditionError("CONTENT_UNKNOWN", "The file was only announced.")
                 if ingestion.state is not IngestionState.OPEN:
                     return await self._result(ingestion)
                 return await self._ingest(ingestion, chunks)
@@ -193,11 +211,12 @@ class OrchestratorService:
 
     async def send_again(self, ingestion: Ingestion, batch: Batch, why: str) -> None:
         """Send a recorded batch, read from the stored file. Raises FileMissingError."""
-        assert ingestion.layout is not None, "batches are recorded behind the header"
+        assert ingestion.layout and ingestion.content, "batches are recorded behind the header"
+        key = ingestion.content.file_key
         size = bytes_to_read(batch.byte_start, batch.byte_end, batch.row_count)
-        pieces = self._files.read(ingestion.file.file_key, batch.byte_start, batch.byte_start + size)
+        pieces = self._files.read(key, batch.byte_start, batch.byte_start + size)
         data = b"".join([piece async for piece in pieces])
-        message = Message(ingestion.file, ingestion.layout, batch, data)
+        message = Message(ingestion.file, ingestion.content, ingestion.layout, batch, data)
         try:
             packed = await asyncio.to_thread(self._queue.pack, message)
         except TooLargeError:
@@ -237,35 +256,60 @@ class OrchestratorService:
         _UnusableError."""
         if len(head) < _SAMPLE and not final:
             return None
-        dialect = detect_delimiter(head[:_SAMPLE])
+        file, content = ingestion.file, ingestion.content
+        assert content is not None, "an open ingestion has content"
+        options = parse_options(content.dialect)
+        if content.normal_form:
+            dialect, shape = Dialect(), PLAIN_HEADER
+        else:
+            dialect = fast_dialect(options)
+            shape = HeaderShape(options.skip_lines, options.header, options.header_rows, options.header_join)
         try:
-            header = read_header(head, dialect, final)
+            header = read_header(head, dialect, final, shape=shape)
+            if header is None:
+                return None
+            labels = header.columns[len(EXTRA_COLUMNS) :] if content.normal_form else header.columns
+            columns = column_names(labels, options.duplicate_columns, options.blank_columns)
         except HeaderError as error:
             raise _UnusableError(error.reason.value, error.message) from error
-        if header is None:
-            return None
-        file = ingestion.file
-        if file.pipeline:
-            document = await self.until_done(
-                lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
-            )
-            if missing := parse_pipeline(document).check_header(header.columns):
-                raise _UnusableError(
-                    "HEADER_MISMATCH",
-                    f"The pipeline {file.pipeline} reads columns that the file does not have: "
-                    f"{', '.join(missing)}.",
-                )
+        await self._check_columns(file, labels, options)
         layout = Layout(
-            unique_columns(header.columns), dialect.delimiter, header.byte_end, header.line_count + 1
+            columns, dialect.delimiter, header.byte_end, header.line_count + 1, quote=dialect.quote
         )
         await self.until_done(lambda: self._ingestions.set_layout(file.process_id, layout))
-        await self.until_done(lambda: self._status.header_read(file.process_id, layout.columns))
+        await self.until_done(lambda: self._status.header_read(file.process_id, layout.columns, content))
         return layout
+
+    async def _check_columns(self, file: FileInfo, labels: Sequence[str], options: ReadOptions) -> None:
+        """Whether the file has the columns that the pipeline reads. Raises _UnusableError."""
+        if not file.pipeline:
+            return
+        document = await self.until_done(
+            lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
+        )
+        pipeline = parse_pipeline(document)
+        missing = pipeline.check_header(labels)
+        if options.missing_columns == "ignore":
+            missing = [label for label in missing if label not in pipeline.sources or label in labels]
+        if missing:
+            raise _UnusableError(
+                "HEADER_MISMATCH",
+                f"The pipeline {file.pipeline} reads columns that the file does not have: "
+                f"{', '.join(missing)}.",
+            )
+        if options.unexpected_columns == "error":
+            extra = [label for label in labels if label not in pipeline.sources]
+            if extra:
+                raise _UnusableError(
+                    "EXTRA_LABEL",
+                    f"The file has columns that the pipeline {file.pipeline} does not read: "
+                    f"{', '.join(extra)}.",
+                )
 
     def delimiter(self, layout: Layout, position: Position) -> RecordDelimiter:
         """A delimiter that goes on at a position."""
         return RecordDelimiter(
-            Dialect(layout.delimiter),
+            Dialect(layout.delimiter, layout.quote),
             target_slice_bytes=self._slice_bytes,
             start_offset=position.offset,
             first_row=position.row,
@@ -281,13 +325,14 @@ class OrchestratorService:
             number, piece.first_row, piece.row_count, piece.first_line, piece.next_line, piece.byte_start,
             piece.byte_end,
         )  # fmt: skip
-        message = Message(ingestion.file, layout, batch, piece.data)
+        assert ingestion.content is not None
+        message = Message(ingestion.file, ingestion.content, layout, batch, piece.data)
         try:
             return [(batch, await asyncio.to_thread(self._queue.pack, message))]
         except TooLargeError:
             if piece.row_count == 1:
                 return [(batch, await asyncio.to_thread(self._queue.pack, _claim_check(message)))]
-        first, second = await asyncio.to_thread(split, piece, Dialect(layout.delimiter))
+        first, second = await asyncio.to_thread(split, piece, Dialect(layout.delimiter, layout.quote))
         packed = await self.pack(ingestion, layout, first, number)
         return packed + await self.pack(ingestion, layout, second, number + len(packed))
 
@@ -456,4 +501,4 @@ class _Stream:
 
 
 def _claim_check(message: Message) -> Message:
-    return Message(message.file, message.layout, message.batch, None)
+    return replace(message, data=None)

@@ -50,6 +50,8 @@ class RowBatch:
     delimiter: str
     data: bytes
     stored: StoredSlice | None
+    quote: str = '"'
+    normal_form: bool = False  # see ingestor.tabular.normal_form
 
 
 DefaultState = Literal["succeeded", "failed", "unprocessed"]

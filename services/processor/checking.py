@@ -58,7 +58,7 @@ class TextTable(Protocol):
 
     @property
     def columns(self) -> Sequence[pa.StringArray]:
-        """One array of n values without nulls for each column of the file."""
+        """One array of n values for each column of the file; null only where its format knows a null."""
 
     @property
     def row_index(self) -> Int64s:
@@ -91,11 +91,8 @@ class CheckedRows:
 
 def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> CheckedRows:
     """Check every record of a slice against the pipeline's schema. `columns` are the labels of the
-    file's columns, in order.
-
-    Raises ValueError when a column that the pipeline reads is missing from `columns`: the header is
-    checked before (Pipeline.check_header).
-    """
+    file's columns, in order; a column called "" is left out. The cells of a column that the file lacks
+    are missing: whether that is allowed is checked with the header (Pipeline.check_header)."""
     problems: dict[int, list[Problem]] = {}
     arrays: list[AnyArray]
     if pipeline is None:
@@ -127,9 +124,10 @@ def _check_fields(
     arrays: list[AnyArray] = []
     for field in pipeline.fields:
         source = pipeline.source(field)
-        if source not in at:
-            raise ValueError(f"the field {field.name!r} reads the column {source!r}, which the file has not")
-        column = text_column(text.columns[at[source]], missing)
+        if source in at:
+            column = text_column(text.columns[at[source]], missing)
+        else:  # allowed by the dialect: every cell is missing
+            column = text_column(pa.nulls(len(text.row_index), pa.string()), missing)
         arrays.append(_check_field(field, column, field.name in key, problems))
     return [field.name for field in pipeline.fields], arrays
 
@@ -169,7 +167,9 @@ def _add(
 
 
 def _failed(text: TextTable, positions: Int64s, problems: dict[int, list[Problem]]) -> list[RowProblem]:
-    cells = zip(*(column.take(positions).to_pylist() for column in text.columns), strict=True)
+    cells = zip(
+        *([cell or "" for cell in column.take(positions).to_pylist()] for column in text.columns), strict=True
+    )
     indices, lines = text.row_index[positions].tolist(), text.line_index[positions].tolist()
     return [
         RowProblem(index, line, "failed", tuple(problems[position]), row)

@@ -16,17 +16,28 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b":
 
 
 def json_rows(columns: Sequence[pa.StringArray], labels: Sequence[str]) -> pa.StringArray:
-    """One JSON object per row, in the columns' order; every value is a string.
+    """One JSON object per row, in the columns' order; every value is a string, or null where the cell is.
 
-    `columns` are n values each, without nulls; `labels` are as many, and unique. At least one column.
+    `columns` are n values each; `labels` are as many, and unique but for "", which leaves a column
+    out. At least one column.
     """
     parts: list[Any] = []
-    for number, (column, label) in enumerate(zip(columns, labels, strict=True)):
-        before = '", ' if number else "{"
-        parts.append(before + json.dumps(label, ensure_ascii=False) + ': "')
-        parts.append(_escaped(column))
-    rows: pa.StringArray = pc.binary_join_element_wise(*parts, '"}', "")
+    for column, label in zip(columns, labels, strict=True):
+        if not label:
+            continue
+        parts.append((", " if parts else "{") + json.dumps(label, ensure_ascii=False) + ": ")
+        parts.extend(_value(column))
+    if not parts:
+        return pa.array(["{}"] * len(columns[0]), pa.string())
+    rows: pa.StringArray = pc.binary_join_element_wise(*parts, "}", "")
     return rows
+
+
+def _value(column: pa.StringArray) -> list[Any]:
+    if not column.null_count:
+        return ['"', _escaped(column), '"']
+    quoted = pc.binary_join_element_wise('"', _escaped(column), '"', "")
+    return [pc.fill_null(quoted, "null")]
 
 
 def _escaped(column: pa.StringArray) -> pa.StringArray:

@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import TransientError
 from ingestor.stores.port import FileReader
+from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.slices import bytes_to_read
-from ingestor.tabular.syntax import Dialect
+from ingestor.tabular.syntax import EXTRA_COLUMNS, Dialect
+from ingestor.tabular.text_table import TextTable
 from services.processor.batches import (
     BatchKey,
     BatchOutcome,
@@ -150,23 +152,33 @@ class BatchService:
         """Rows that the sink refused, with their lines and cells, which are read again."""
         if not refused:
             return []
-        table = read_csv_slice(data, len(batch.columns), Dialect(batch.delimiter))
+        table = read_batch(batch, data)
         bounds = batch.key.range
         found = []
         at = {int(index): place for place, index in enumerate(table.row_index.tolist())}
         for row in refused:
             index = int(checked.good_index[row.position])
             place = at[index]
-            cells = tuple(str(column[place].as_py()) for column in table.columns)
+            cells = tuple(column[place].as_py() or "" for column in table.columns)
             line = bounds.first_line + int(table.line_index[place])
             found.append(Rejected(bounds.first_row + index, line, "failed", (row.problem,), cells))
         return found
 
 
+def read_batch(batch: RowBatch, data: bytes) -> TextTable:
+    """The batch's records as columns of text. Raises ValueError when the data are not what they are
+    said to be."""
+    width = len(batch.columns)
+    if not batch.normal_form:
+        return read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
+    table = read_csv_slice(data, width + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True)
+    return from_normal_form(table, batch.key.range.first_line)
+
+
 def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:
     """Parse and check a batch (CPU-bound). Raises ValueError when the data are not the rows that the
     batch says."""
-    table = read_csv_slice(data, len(batch.columns), Dialect(batch.delimiter))
+    table = read_batch(batch, data)
     if table.record_count != batch.key.range.row_count:
         raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
     return check_rows(table, batch.columns, pipeline)

@@ -42,12 +42,15 @@ class TextColumn:
 
 
 def text_column(array: pa.StringArray, missing: Set[str]) -> TextColumn:
-    """View a column without nulls; values in `missing` become null."""
-    offsets, data = _buffers(array)
+    """View a column; values in `missing` become null, and nulls are missing."""
     valid: Mask | None = None
+    if array.null_count:
+        valid = to_mask(array.is_valid(), null=False)
+    offsets, data = _buffers(array)
     if "" in missing:
         filled = offsets[1:] != offsets[:-1]
-        valid = None if filled.all() else filled
+        if not filled.all():
+            valid = filled if valid is None else valid & filled
     if words := sorted(missing - {""}):
         hit = to_mask(pc.is_in(array, value_set=pa.array(words, pa.string())), null=False)
         if hit.any():

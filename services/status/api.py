@@ -65,7 +65,10 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
             case "started":
                 account = await service.start(_info(process_id, request.started))
             case "header":
-                account = await service.read_header(process_id, list(request.header.columns))
+                header = request.header
+                account = await service.read_header(
+                    process_id, list(header.columns), header.dialect_json, header.content_bytes
+                )
             case "dispatched":
                 account = await service.dispatch(process_id, _batch(request.dispatched))
             case "finished":
@@ -317,6 +320,8 @@ def _process(process: Process) -> status_pb2.Process:
         batches_processed=process.batches_processed,
         bytes_dispatched=process.bytes_dispatched,
         columns=process.columns,
+        dialect_json=process.dialect,
+        content_bytes=process.content_bytes,
         failure=common_pb2.ProcessFailure(reason=failure.reason, message=failure.message)
         if failure
         else None,

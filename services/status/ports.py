@@ -51,8 +51,10 @@ class Ledger(Protocol):
         """Apply a change; a process that is not known yet is made. What `how` raises goes through."""
         ...
 
-    async def read_header(self, process_id: str, columns: Sequence[str]) -> Account:
-        """Record the labels of the columns. Idempotent."""
+    async def read_header(
+        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int
+    ) -> Account:
+        """Record the labels of the columns, how the file is read and how much there is. Idempotent."""
         ...
 
     async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:

@@ -96,6 +96,8 @@ class Process:
     batches_processed: int
     bytes_dispatched: int
     columns: tuple[str, ...]
+    dialect: str
+    content_bytes: int
     failure: Failure | None
     created: datetime
     updated: datetime

@@ -58,9 +58,11 @@ class StatusService:
         """The process began."""
         return await self._ledger.start(info)
 
-    async def read_header(self, process_id: str, columns: Sequence[str]) -> Account:
+    async def read_header(
+        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int
+    ) -> Account:
         """The header was read."""
-        return await self._ledger.read_header(process_id, columns)
+        return await self._ledger.read_header(process_id, columns, dialect, content_bytes)
 
     async def dispatch(self, process_id: str, batch: Batch) -> Account:
         """A batch is about to be sent. InvalidArgumentError when it is known with other bounds."""

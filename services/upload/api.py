@@ -75,7 +75,9 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         self, request: upload_pb2.CompleteUploadRequest, context: Context
     ) -> upload_pb2.CompleteUploadResponse:
         """See the contract."""
-        process_id = await self._service.complete(_id(request.upload_id), request.sha256, request.pipeline)
+        process_id = await self._service.complete(
+            _id(request.upload_id), request.sha256, request.pipeline, request.dialect_json
+        )
         return upload_pb2.CompleteUploadResponse(process_id=process_id)
 
     async def AbortUpload(

@@ -19,6 +19,7 @@ from ingestor.v1 import upload_pb2_grpc
 from services.upload.adapters.grpc_ingestion import GrpcIngestion
 from services.upload.adapters.grpc_pipelines import GrpcPipelines
 from services.upload.adapters.pg_uploads import PgUploads
+from services.upload.adapters.subprocess_converter import SubprocessConverter
 from services.upload.api import UploadApi
 from services.upload.delivery import Cleaner, DeliveryWorker
 from services.upload.service import Metrics, UploadService
@@ -56,6 +57,12 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         worker = DeliveryWorker(
             uploads,
             ingestion,
+            SubprocessConverter(
+                store,
+                Path(settings.scratch_dir) if settings.scratch_dir else None,
+                max_expanded_bytes=settings.max_expanded_bytes,
+                memory_bytes=settings.converter_memory_bytes,
+            ),
             store,
             clock,
             owner=ids.new(),

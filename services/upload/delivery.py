@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -12,11 +13,13 @@ from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.tracing import continue_trace
 from ingestor.stores.port import FileMissingError, FileStore
-from services.upload.ports import Deliveries, Ingestion, Uploads
+from ingestor.tabular.errors import UnreadableFileError
+from services.upload.ports import Converter, ConverterCrashedError, Deliveries, Ingestion, Uploads
 from services.upload.uploads import Delivery
 
 log = structlog.get_logger(__name__)
 
+_CONVERSIONS = 5  # tries to convert a file whose converter crashes
 _LOOK_SECONDS = 2.0  # for deliveries of other instances and those that are due again
 
 
@@ -30,6 +33,7 @@ class DeliveryWorker:
         self,
         deliveries: Deliveries,
         ingestion: Ingestion,
+        converter: Converter,
         store: FileStore,
         clock: Clock,
         *,
@@ -41,6 +45,7 @@ class DeliveryWorker:
         """`owner` names this instance, and no other."""
         self._deliveries = deliveries
         self._ingestion = ingestion
+        self._converter = converter
         self._store = store
         self._clock = clock
         self._owner = owner
@@ -117,6 +122,22 @@ class DeliveryWorker:
             await asyncio.gather(holding, return_exceptions=True)
 
     async def _bring(self, delivery: Delivery) -> None:
+        if delivery.content is None:
+            try:
+                content = await self._converter.convert(delivery.upload, delivery.dialect)
+            except UnreadableFileError as error:
+                log.info("file unreadable", reason=error.reason)
+                await self._ingestion.refuse(delivery, error.reason, error.message)
+                return
+            except ConverterCrashedError:
+                if delivery.attempts < _CONVERSIONS:
+                    raise
+                log.error("file not converted", attempts=delivery.attempts)
+                message = f"Reading the file was given up after {delivery.attempts} tries."
+                await self._ingestion.refuse(delivery, "FILE_UNREADABLE", message)
+                return
+            await self._deliveries.keep_content(delivery.process_id, self._owner, content)
+            delivery = replace(delivery, content=content)
         offset = await self._ingestion.begin(delivery)
         if offset is not None:
             await self._ingestion.send(delivery.process_id, self._pieces(delivery, offset))
@@ -124,16 +145,17 @@ class DeliveryWorker:
     async def _pieces(self, delivery: Delivery, offset: int) -> AsyncIterator[tuple[int, bytes, bool]]:
         """The file from an offset on; the last piece, perhaps empty, says so. The next piece is read
         while the one before is on its way."""
-        size = delivery.upload.committed_size
+        assert delivery.content is not None
+        key, size = delivery.content.file_key, delivery.content.size
         if offset >= size:
             yield size, b"", True
             return
-        async for data in self._store.read(delivery.upload.file_key, offset, size):
+        async for data in self._store.read(key, offset, size):
             end = offset + len(data)
             yield offset, data, end == size
             offset = end
         if offset != size:
-            raise FileMissingError(f"{delivery.upload.file_key} ends at {offset} of {size} bytes")
+            raise FileMissingError(f"{key} ends at {offset} of {size} bytes")
 
     async def _hold(self, delivery: Delivery) -> None:
         """Renew the lease until it is lost."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from services.upload.uploads import Delivery, Upload
+from services.upload.uploads import Content, Delivery, Upload
 
 
 class Uploads(Protocol):
@@ -26,7 +26,7 @@ class Uploads(Protocol):
         ...
 
     async def complete(
-        self, upload_id: str, process_id: str, pipeline: str, version: int, now: datetime
+        self, upload_id: str, process_id: str, pipeline: str, version: int, dialect: str, now: datetime
     ) -> str:
         """Close an open upload and add its delivery, in one transaction; the process that holds, an
         earlier one when it was complete already."""
@@ -52,6 +52,10 @@ class Deliveries(Protocol):
         """Hold it longer; False when somebody else holds it."""
         ...
 
+    async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
+        """Keep what is brought, so that the file is looked at once."""
+        ...
+
     async def done(self, process_id: str, owner: str, now: datetime) -> None:
         """The file is handed on."""
         ...
@@ -69,7 +73,12 @@ class Ingestion(Protocol):
     """The orchestrator."""
 
     async def begin(self, delivery: Delivery) -> int | None:
-        """Announce a file; the offset from which its bytes are wanted, None when nothing is wanted."""
+        """Announce a file, and its content if that is known; the offset from which its content is
+        wanted, None when nothing is wanted (yet)."""
+        ...
+
+    async def refuse(self, delivery: Delivery, reason: str, message: str) -> None:
+        """Say that the file cannot be read. Idempotent."""
         ...
 
     async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
@@ -81,6 +90,20 @@ class Ingestion(Protocol):
 class Pipelines(Protocol):
     """The pipelines that the processor keeps."""
 
-    async def latest(self, name: str, version: int | None) -> int:
-        """The version that a reference means. Raises NotFoundError."""
+    async def find(self, name: str, version: int | None) -> tuple[int, str]:
+        """The version that a reference means, and its dialect (JSON). Raises NotFoundError."""
+        ...
+
+
+class ConverterCrashedError(Exception):
+    """The converter ended without a verdict; it may do better the next time."""
+
+
+class Converter(Protocol):
+    """Looks at files and converts those that cannot be cut into batches as they are."""
+
+    async def convert(self, upload: Upload, dialect: str) -> Content:
+        """What is to be brought of a complete file; durable when it returns. Deterministic, so that it
+        may be done again after a crash. Raises UnreadableFileError, ConverterCrashedError,
+        StoreFullError, FileMissingError."""
         ...

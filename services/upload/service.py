@@ -27,8 +27,10 @@ from ingestor.runtime.errors import (
     TransientError,
 )
 from ingestor.stores.port import FileStore, StoreFullError
+from ingestor.tabular.formats import foreign_type
+from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 from services.upload.ports import Ingestion, Pipelines, Uploads
-from services.upload.uploads import TYPE_BYTES, Delivery, Upload, UploadState, foreign_type
+from services.upload.uploads import Delivery, Upload, UploadState
 
 log = structlog.get_logger(__name__)
 
@@ -180,7 +182,7 @@ class UploadService:
                 metadata={"max_bytes": str(upload.declared_size)},
             )  # fmt: skip
         if chunk.offset == 0:
-            _check_type(chunk.data[:TYPE_BYTES])
+            _check_type(chunk.data)
 
     async def _append(self, upload: Upload, running: _Running, chunk: Chunk) -> None:
         if google_crc32c.value(chunk.data) != chunk.crc32c:
@@ -216,8 +218,9 @@ class UploadService:
             raise _wrong_offset(holds)
         return new
 
-    async def complete(self, upload_id: str, sha256: bytes, pipeline: str) -> str:
+    async def complete(self, upload_id: str, sha256: bytes, pipeline: str, dialect: str = "") -> str:
         """Check and close an upload, and begin its ingestion; the process. Idempotent."""
+        declared = _options(dialect)
         if len(sha256) not in (0, 32):
             raise _wrong("sha256", "has 32 bytes")
         upload = await self.get(upload_id)
@@ -232,15 +235,15 @@ class UploadService:
             await self._store.seal(upload.file_key, size)
             if sha256 and await self._sha256(upload, running) != sha256:
                 raise DataLossError("HASH_MISMATCH", "The file's SHA-256 is not the one announced.")
-            name, version = await self._pipeline(pipeline)
+            name, version, options = await self._pipeline(pipeline, declared)
             process_id = await self._uploads.complete(
-                upload_id, self._ids.new(), name, version, self._clock.now()
+                upload_id, self._ids.new(), name, version, options, self._clock.now()
             )
         self._running.pop(upload_id, None)
         self._metrics.uploads.labels("completed").inc()
         log.info("upload complete", process_id=process_id, size=size)
         # So that status knows the process when the client asks; if not now, the delivery worker does.
-        delivery = Delivery(process_id, upload, name, version, 0)
+        delivery = Delivery(process_id, upload, name, version, 0, options)
         try:
             await self._ingestion.begin(delivery)
         except (TransientError, ServiceError) as error:
@@ -257,14 +260,16 @@ class UploadService:
             await asyncio.to_thread(made.update, piece)
         return made.digest()
 
-    async def _pipeline(self, reference: str) -> tuple[str, int]:
-        """The name and version that "name" or "name@version" means; ("", 0) for none."""
+    async def _pipeline(self, reference: str, declared: ReadOptions) -> tuple[str, int, str]:
+        """The name and version that "name" or "name@version" means ("", 0 for none), and how the file is
+        to be read: as declared with it, else as the pipeline says."""
         if not reference:
-            return "", 0
+            return "", 0, declared.to_json()
         name, at, version = reference.partition("@")
         if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
             raise _wrong("pipeline", "is a name, or name@version")
-        return name, await self._pipelines.latest(name, int(version) if at else None)
+        found, dialect = await self._pipelines.find(name, int(version) if at else None)
+        return name, found, declared.over(parse_options(dialect)).to_json()
 
     async def abort(self, upload_id: str) -> None:
         """Drop an upload and its bytes. Idempotent."""
@@ -293,6 +298,18 @@ def _wrong_offset(committed: int) -> FailedPreconditionError:
 def _check_type(head: bytes) -> None:
     kind = foreign_type(head)
     if kind:
+        raise InvalidArgumentError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
+
+
+def _options(dialect: str) -> ReadOptions:
+    try:
+        return parse_options(dialect)
+    except OptionsError as error:
         raise InvalidArgumentError(
-            "UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a CSV file in UTF-8 or alike."
-        )
+            "INVALID_DIALECT",
+            f"The dialect has {len(error.problems)} problem(s).",
+            violations=[
+                FieldViolation("/".join(["dialect_json", *map(str, path)]), message)
+                for path, message in error.problems
+            ],
+        ) from None

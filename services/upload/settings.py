@@ -16,6 +16,13 @@ class UploadSettings(ServiceSettings, FileStoreSettings):
     max_chunk_bytes: int = Field(
         2**20, ge=1024, le=4 * 2**20, description="Largest piece of a file in one message."
     )
+    max_expanded_bytes: int = Field(
+        200 * 2**30, ge=1, description="Most bytes that a compressed file may expand to."
+    )
+    converter_memory_bytes: int = Field(
+        8 * 2**30, ge=2**29, description="Address space of a process that converts a file."
+    )
+    scratch_dir: str = Field("", description="Folder for temporary files; empty: the system's.")
     deliveries_at_once: int = Field(4, ge=1, le=64, description="Files handed on at the same time.")
     lease_seconds: float = Field(30, ge=3, description="A delivery whose holder is silent so long is free.")
     abandoned_days: float = Field(7, gt=0, description="Open uploads untouched so long are removed.")

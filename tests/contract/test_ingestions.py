@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.orchestrator.adapters.pg_ingestions import PgIngestions
-from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ingestions import Batch, Content, FileInfo, Ingestion, IngestionState, Layout
 from services.orchestrator.ports import BusyError, Flags
 from tests.fakes.ingestions import MemoryIngestions
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     AnyIngestions = PgIngestions | MemoryIngestions
 
-LAYOUT = Layout(("id", "naïve; name", ""), ";", 17, 3)
+LAYOUT = Layout(("id", "naïve; name", ""), ";", 17, 3, "'")
+CONTENT = Content("default/u-text", 456, True, '{"format":"xlsx"}')
 
 
 @pytest.fixture(params=["postgres", "memory"])
@@ -33,7 +34,14 @@ async def ingestions(request: pytest.FixtureRequest, pool_of: OpenPool) -> AnyIn
 def file() -> FileInfo:
     """A file."""
     process = str(uuid.uuid4())
-    return FileInfo(process, "default", "u", "a.csv", 123, "p", 2, f"default/{process}")
+    return FileInfo(process, "default", "u", "a.csv", 123, "p", 2)
+
+
+async def opened(ingestions: AnyIngestions) -> str:
+    """An open ingestion."""
+    process = (await ingestions.add(file())).file.process_id
+    await ingestions.set_content(process, CONTENT)
+    return process
 
 
 def batch(number: int) -> Batch:
@@ -44,18 +52,20 @@ def batch(number: int) -> Batch:
 
 async def test_adding_is_idempotent(ingestions: AnyIngestions) -> None:
     made = file()
-    new = Ingestion(made, IngestionState.OPEN, False, None)
+    new = Ingestion(made, None, IngestionState.ANNOUNCED, False, None)
     assert await ingestions.get(made.process_id) is None
     assert await ingestions.add(made) == new
     await ingestions.set_layout(made.process_id, LAYOUT)
     await ingestions.set_paused(made.process_id, True)
-    known = Ingestion(made, IngestionState.OPEN, True, LAYOUT)
+    await ingestions.set_content(made.process_id, CONTENT)
+    await ingestions.set_content(made.process_id, Content("other", 1, False, "{}"))  # only once
+    known = Ingestion(made, CONTENT, IngestionState.OPEN, True, LAYOUT)
     assert await ingestions.add(replace(made, file_name="other.csv")) == known
     assert await ingestions.get(made.process_id) == known
 
 
 async def test_batches_are_recorded_once(ingestions: AnyIngestions) -> None:
-    process = (await ingestions.add(file())).file.process_id
+    process = await opened(ingestions)
     assert await ingestions.last_batch(process) is None
     running = Flags(IngestionState.OPEN, False)
     assert await ingestions.record(process, "default", batch(1)) == running
@@ -70,7 +80,7 @@ async def test_batches_are_recorded_once(ingestions: AnyIngestions) -> None:
 
 
 async def test_batches_belong_to_their_process(ingestions: AnyIngestions) -> None:
-    one, two = [(await ingestions.add(file())).file.process_id for _ in range(2)]
+    one, two = [await opened(ingestions) for _ in range(2)]
     await ingestions.record(one, "default", batch(1))
     await ingestions.record(two, "default", batch(1))
     await ingestions.mark_sent(one, 1)
@@ -78,7 +88,7 @@ async def test_batches_belong_to_their_process(ingestions: AnyIngestions) -> Non
 
 
 async def test_a_record_tells_what_was_asked(ingestions: AnyIngestions) -> None:
-    process = (await ingestions.add(file())).file.process_id
+    process = await opened(ingestions)
     await ingestions.set_paused(process, True)
     assert await ingestions.record(process, "default", batch(1)) == Flags(IngestionState.OPEN, True)
     await ingestions.finish(process, IngestionState.STOPPED)
@@ -88,7 +98,7 @@ async def test_a_record_tells_what_was_asked(ingestions: AnyIngestions) -> None:
 
 
 async def test_only_one_holds(ingestions: AnyIngestions) -> None:
-    one, two = [(await ingestions.add(file())).file.process_id for _ in range(2)]
+    one, two = [await opened(ingestions) for _ in range(2)]
     async with ingestions.hold(one), ingestions.hold(two):
         with pytest.raises(BusyError):
             async with ingestions.hold(one):
@@ -109,7 +119,7 @@ async def test_unsettled_until_settled(ingestions: AnyIngestions) -> None:
 
 
 async def test_which_were_sent_before(ingestions: AnyIngestions) -> None:
-    process = (await ingestions.add(file())).file.process_id
+    process = await opened(ingestions)
     for number in (1, 2, 3):
         await ingestions.record(process, "default", batch(number))
     for number in (1, 2):
@@ -125,7 +135,7 @@ async def test_a_holder_that_dies_lets_go(pool_of: OpenPool) -> None:
     """Its connection breaks: another may hold at once."""
     pool = await pool_of("orchestrator")
     ingestions = PgIngestions(pool)
-    process = (await ingestions.add(file())).file.process_id
+    process = await opened(ingestions)
     holder = ingestions.hold(process)
     await holder.__aenter__()
     own = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE locktype = 'advisory' AND granted"

@@ -15,7 +15,7 @@ from ingestor.runtime.queues import MAX_MESSAGE_BYTES, ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.runtime.tracing import continue_trace
 from services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
-from services.orchestrator.ingestions import Batch, FileInfo, Layout
+from services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
 from services.orchestrator.ports import Message, Packed, TooLargeError
 from services.processor.adapters.sqs_rows import SqsRows as SqsIn
 from services.processor.batches import BatchKey, BatchRange, StoredSlice
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROCESS = str(uuid.UUID(int=7))
-LAYOUT = Layout(("id", "näme"), ";", 9, 2)
-FILE = FileInfo(PROCESS, "default", "u", "a.csv", 99, "people", 3, "default/u")
+LAYOUT = Layout(("id", "näme"), ";", 9, 2, "'")
+FILE = FileInfo(PROCESS, "default", "u", "a.csv", 99, "people", 3)
+CONTENT = Content("default/u-text", 99, True, "{}")
 BATCH = Batch(2, 11, 5, 12, 18, 100, 200)
 KEY = BatchKey(PROCESS, "default", BatchRange(2, 11, 5, 12, 100, 200))
 
@@ -67,7 +68,7 @@ async def ends(request: pytest.FixtureRequest, aws_endpoint: str) -> AsyncIterat
 
 def message(data: bytes | None, batch: Batch = BATCH) -> Message:
     """A batch of these bytes."""
-    return Message(FILE, LAYOUT, batch, data)
+    return Message(FILE, CONTENT, LAYOUT, batch, data)
 
 
 async def test_a_batch_goes_through_as_it_is(ends: Ends) -> None:
@@ -77,7 +78,8 @@ async def test_a_batch_goes_through_as_it_is(ends: Ends) -> None:
     assert (delivery.key, delivery.receive_count) == (KEY, 1)
     batch = ends.into.decode(delivery)
     assert (batch.key, batch.data, batch.stored) == (KEY, data, None)
-    assert (batch.columns, batch.delimiter) == (LAYOUT.columns, ";")
+    assert (batch.columns, batch.delimiter, batch.quote) == (LAYOUT.columns, ";", "'")
+    assert batch.normal_form
     assert (batch.pipeline, batch.pipeline_version) == ("people", 3)
     await ends.into.delete(delivery)
     await ends.into.delete(delivery)
@@ -87,7 +89,7 @@ async def test_a_claim_check(ends: Ends) -> None:
     await ends.out.send(ends.out.pack(message(None)))
     (delivery,) = await ends.into.receive(1)
     batch = ends.into.decode(delivery)
-    assert (batch.data, batch.stored) == (b"", StoredSlice("default/u", 100, 200))
+    assert (batch.data, batch.stored) == (b"", StoredSlice("default/u-text", 100, 200))
 
 
 async def test_a_limit_on_the_batch(ends: Ends) -> None:

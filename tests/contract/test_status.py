@@ -13,7 +13,7 @@ import pytest
 from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.grpc_channel import open_channel
 from services.orchestrator.adapters.grpc_status import GrpcStatus
-from services.orchestrator.ingestions import Batch, FileInfo
+from services.orchestrator.ingestions import Batch, Content, FileInfo
 from services.orchestrator.ports import Progress
 from services.processor.adapters.grpc_outcomes import GrpcOutcomes
 from services.processor.batches import (
@@ -27,6 +27,7 @@ from services.processor.batches import (
 from services.processor.problems import Problem
 from tests.fakes.status import MemoryStatus
 
+CONTENT = Content("default/u", 123, False, "{}")
 PROBLEM = Problem("type-error", "name", "=x", 'name: "=x" is no name', "validate")
 
 
@@ -73,10 +74,10 @@ async def start(ends: Ends) -> str:
     """A process with a header."""
     process = str(uuid.uuid4())
     assert await ends.status.progress(process) is None
-    file = FileInfo(process, "default", "u", "a.csv", 123, "p", 1, "default/u")
+    file = FileInfo(process, "default", "u", "a.csv", 123, "p", 1)
     assert (await ends.status.started(file)).state == "PENDING"
     assert (await ends.status.started(file)).state == "PENDING"
-    assert (await ends.status.header_read(process, ["id", "name"])).state == "DISPATCHING"
+    assert (await ends.status.header_read(process, ["id", "name"], CONTENT)).state == "DISPATCHING"
     return process
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.upload.adapters.pg_uploads import PgUploads
-from services.upload.uploads import Upload, UploadState
+from services.upload.uploads import Content, Upload, UploadState
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:
@@ -67,13 +67,14 @@ async def test_completing_makes_one_delivery(uploads: AnyUploads) -> None:
     made = await uploads.add(upload())
     await uploads.commit(made.upload_id, 0, 10, NOW)
     process = str(uuid.uuid4())
-    assert await uploads.complete(made.upload_id, process, "p", 3, NOW) == process
-    assert await uploads.complete(made.upload_id, str(uuid.uuid4()), "q", 4, NOW) == process
+    assert await uploads.complete(made.upload_id, process, "p", 3, '{"format":"csv"}', NOW) == process
+    assert await uploads.complete(made.upload_id, str(uuid.uuid4()), "q", 4, "{}", NOW) == process
     assert await uploads.waiting() == 1
     assert await uploads.commit(made.upload_id, 10, 12, NOW) == 10  # it is closed
     found = await uploads.take("me", NOW, NOW + LEASE)
     assert found is not None
     assert (found.process_id, found.pipeline, found.pipeline_version, found.attempts) == (process, "p", 3, 1)
+    assert (found.dialect, found.content) == ('{"format":"csv"}', None)
     assert found.upload == replace(
         made, committed_size=10, state=UploadState.COMPLETED, process_id=process
     )  # fmt: skip
@@ -86,14 +87,14 @@ async def test_an_open_upload_can_be_aborted(uploads: AnyUploads) -> None:
     found = await uploads.get(made.upload_id)
     assert found is not None
     assert found.state is UploadState.ABORTED
-    await uploads.complete(done.upload_id, str(uuid.uuid4()), "", 0, NOW)
+    await uploads.complete(done.upload_id, str(uuid.uuid4()), "", 0, "{}", NOW)
     assert not await uploads.abort(done.upload_id)
 
 
 async def test_abandoned_are_open_and_untouched(uploads: AnyUploads) -> None:
     old, touched, closed = [await uploads.add(upload()) for _ in range(3)]
     await uploads.commit(touched.upload_id, 0, 1, NOW + 10 * SECOND)
-    await uploads.complete(closed.upload_id, str(uuid.uuid4()), "", 0, NOW)
+    await uploads.complete(closed.upload_id, str(uuid.uuid4()), "", 0, "{}", NOW)
     assert await uploads.abandoned(NOW + SECOND, 10) == [old]
     assert await uploads.abandoned(NOW, 10) == []
     assert len(await uploads.abandoned(NOW + 11 * SECOND, 1)) == 1
@@ -102,7 +103,7 @@ async def test_abandoned_are_open_and_untouched(uploads: AnyUploads) -> None:
 async def deliver(uploads: AnyUploads, due: datetime = NOW) -> str:
     """A delivery's process."""
     made = await uploads.add(upload())
-    return await uploads.complete(made.upload_id, str(uuid.uuid4()), "", 0, due)
+    return await uploads.complete(made.upload_id, str(uuid.uuid4()), "", 0, "{}", due)
 
 
 async def taken(uploads: AnyUploads, owner: str, now: datetime) -> str | None:
@@ -151,3 +152,15 @@ async def test_instances_that_take_together_share(uploads: AnyUploads) -> None:
     assert len(mine) == len(set(mine))
     rest = [await taken(uploads, "z", NOW) for _ in range(6 - len(mine))]
     assert {*mine, *rest} == expected
+
+
+async def test_what_a_file_became_is_kept(uploads: AnyUploads) -> None:
+    process = await deliver(uploads)
+    assert await taken(uploads, "a", NOW) == process
+    content = Content("default/x-text", 77, True, '{"format":"xlsx"}')
+    await uploads.keep_content(process, "b", Content("other", 1, False, "{}"))  # holds nothing
+    await uploads.keep_content(process, "a", content)
+    await uploads.give_back(process, "a", NOW)
+    again = await uploads.take("b", NOW, NOW + LEASE)
+    assert again is not None
+    assert again.content == content

@@ -124,7 +124,7 @@ async def dispatched(client: Client, process: str) -> int:
     """Wait until the whole file is in the queue; its number of batches."""
     for _ in range(600):
         found = await client.get_process(process)
-        if found.bytes_dispatched == found.info.size_bytes:
+        if found.content_bytes and found.bytes_dispatched == found.content_bytes:
             return found.batches_dispatched
         await asyncio.sleep(0.05)  # between two looks
     raise AssertionError("the file was not dispatched")

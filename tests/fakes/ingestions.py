@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ingestions import Batch, Content, FileInfo, Ingestion, IngestionState, Layout
 from services.orchestrator.ports import BusyError, Flags
 
 
@@ -27,8 +27,13 @@ class MemoryIngestions:
     async def add(self, file: FileInfo) -> Ingestion:
         """See Ingestions."""
         self.batches.setdefault(file.process_id, {})
-        new = Ingestion(file, IngestionState.OPEN, False, None)
+        new = Ingestion(file, None, IngestionState.ANNOUNCED, False, None)
         return self.ingestions.setdefault(file.process_id, new)
+
+    async def set_content(self, process_id: str, content: Content) -> None:
+        """See Ingestions."""
+        if self.ingestions[process_id].state is IngestionState.ANNOUNCED:
+            self._change(process_id, content=content, state=IngestionState.OPEN)
 
     async def get(self, process_id: str) -> Ingestion | None:
         """See Ingestions."""

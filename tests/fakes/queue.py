@@ -44,11 +44,12 @@ class MemoryQueue:
         )  # fmt: skip
         stored = None
         if message.data is None:
-            stored = StoredSlice(file.file_key, batch.byte_start, batch.byte_end)
+            stored = StoredSlice(message.content.file_key, batch.byte_start, batch.byte_end)
         body = f"body-{len(self.bodies)}"
         self.bodies[body] = RowBatch(
             BatchKey(file.process_id, file.tenant, BatchRange(*values)), message.layout.columns,
             file.pipeline, file.pipeline_version, message.layout.delimiter, message.data or b"", stored,
+            message.layout.quote, message.content.normal_form,
         )  # fmt: skip
         attributes = {name: str(value) for name, value in zip(_NAMES, values, strict=True)}
         return Packed(body, {"process_id": file.process_id, "tenant": file.tenant, **attributes})

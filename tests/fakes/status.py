@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ingestor.runtime.errors import FailedPreconditionError
 from services.orchestrator.ingestions import Batch as SentBatch
-from services.orchestrator.ingestions import FileInfo
+from services.orchestrator.ingestions import Content, FileInfo
 from services.orchestrator.ports import Progress
 from services.processor.batches import BatchOutcome
 from services.status import ledger
@@ -53,7 +53,7 @@ class MemoryStatus:
         self.processes.setdefault(file.process_id, _Process()).started = True
         return await self._apply(file.process_id, lambda account: (account, []))
 
-    async def header_read(self, process_id: str, columns: Sequence[str]) -> Progress:
+    async def header_read(self, process_id: str, columns: Sequence[str], content: Content) -> Progress:
         """See Status."""
         self.processes.setdefault(process_id, _Process()).columns = tuple(columns)
         return await self._apply(process_id, ledger.header_read)

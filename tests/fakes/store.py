@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from ingestor.stores.port import FileMissingError, StoreFullError
 
@@ -48,6 +49,10 @@ class MemoryFileStore:
         data = bytes(self._file(key)[start:end])
         for at in range(0, len(data), 2**20):
             yield data[at : at + 2**20]
+
+    def local_path(self, key: str) -> Path | None:
+        """See FileReader."""
+        return None
 
     async def check(self) -> None:
         """See FileStore."""

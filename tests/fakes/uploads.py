@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.upload.uploads import Delivery, Upload, UploadState
+from services.upload.uploads import Content, Delivery, Upload, UploadState
 
 
 @dataclass
@@ -48,7 +48,7 @@ class MemoryUploads:
         return upload.committed_size
 
     async def complete(
-        self, upload_id: str, process_id: str, pipeline: str, version: int, now: datetime
+        self, upload_id: str, process_id: str, pipeline: str, version: int, dialect: str, now: datetime
     ) -> str:
         """See Uploads."""
         upload = self.uploads[upload_id]
@@ -56,7 +56,7 @@ class MemoryUploads:
             return str(upload.process_id)
         upload = replace(upload, state=UploadState.COMPLETED, process_id=process_id)
         self.uploads[upload_id] = upload
-        self.work[process_id] = _Work(Delivery(process_id, upload, pipeline, version, 0), now)
+        self.work[process_id] = _Work(Delivery(process_id, upload, pipeline, version, 0, dialect), now)
         return process_id
 
     async def abort(self, upload_id: str) -> bool:
@@ -92,6 +92,12 @@ class MemoryUploads:
             return False
         work.until = until
         return True
+
+    async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
+        """See Deliveries."""
+        work = self.work[process_id]
+        if work.owner == owner:
+            work.delivery = replace(work.delivery, content=content)
 
     async def done(self, process_id: str, owner: str, now: datetime) -> None:
         """See Deliveries."""

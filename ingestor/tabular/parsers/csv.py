@@ -28,9 +28,15 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 def read_csv_slice(
-    data: bytes, column_count: int, dialect: Dialect, limits: Limits = DEFAULT_LIMITS
+    data: bytes,
+    column_count: int,
+    dialect: Dialect,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    empty_is_null: bool = False,
 ) -> TextTable:
-    """Read whole records (`Slice.data`) of a table whose header has `column_count` cells.
+    """Read whole records (`Slice.data`) of a table whose header has `column_count` cells. With
+    `empty_is_null` an empty cell without quotes is null (normal form), and quoted it is empty text.
 
     A record is rejected when it breaks the quoting rule, is too long, is blank, is not UTF-8 or
     holds NUL (PostgreSQL's text cannot), or has more or fewer cells than the header; the first of
@@ -49,9 +55,11 @@ def read_csv_slice(
     kept[list(rejected)] = False
     candidates = np.flatnonzero(kept)
 
-    parsed = _parse_fast(_without(data, scan, kept), column_count, len(candidates), dialect)
+    parsed = _parse_fast(_without(data, scan, kept), column_count, len(candidates), dialect, empty_is_null)
     used_exact_reader = parsed is None
     if parsed is None:
+        if empty_is_null:
+            raise ValueError("the data are not in normal form")
         parsed = _parse_exactly(records, candidates, column_count)
     wrong_width = candidates[parsed.wrong_width]
     for index in wrong_width.tolist():
@@ -196,12 +204,13 @@ def _without(data: bytes, scan: RecordScan, kept: npt.NDArray[np.bool_]) -> byte
 
 
 @lru_cache(maxsize=64)
-def _convert_options(column_count: int) -> pacsv.ConvertOptions:
+def _convert_options(column_count: int, empty_is_null: bool) -> pacsv.ConvertOptions:
     return pacsv.ConvertOptions(
         check_utf8=False,  # done for the slice as a whole
         column_types={name: pa.string() for name in _names(column_count)},
-        null_values=[],
-        strings_can_be_null=False,
+        null_values=[""] if empty_is_null else [],
+        strings_can_be_null=empty_is_null,
+        quoted_strings_can_be_null=False,
     )
 
 
@@ -209,7 +218,9 @@ def _names(column_count: int) -> list[str]:
     return [str(position) for position in range(column_count)]
 
 
-def _parse_fast(data: bytes, column_count: int, record_count: int, dialect: Dialect) -> _Parsed | None:
+def _parse_fast(
+    data: bytes, column_count: int, record_count: int, dialect: Dialect, empty_is_null: bool
+) -> _Parsed | None:
     """By pyarrow; None when it does not see exactly `record_count` records."""
     if record_count == 0:
         return _Parsed([_text_array([])] * column_count, np.zeros(0, np.int64))
@@ -240,7 +251,7 @@ def _parse_fast(data: bytes, column_count: int, record_count: int, dialect: Dial
                 ignore_empty_lines=True,  # blank records are cut out already
                 invalid_row_handler=skip,
             ),
-            convert_options=_convert_options(column_count),
+            convert_options=_convert_options(column_count, empty_is_null),
         )
     except pa.ArrowInvalid:
         return None
@@ -260,7 +271,7 @@ def _out_of_order(positions: Int64Array, record_count: int) -> bool:
 def _one_chunk(column: pa.ChunkedArray[Any]) -> pa.StringArray:
     chunks = column.chunks
     array = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
-    assert isinstance(array, pa.StringArray) and array.null_count == 0
+    assert isinstance(array, pa.StringArray)
     return array
 
 

@@ -8,7 +8,7 @@ import grpc
 
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
-from services.orchestrator.ingestions import Batch, FileInfo
+from services.orchestrator.ingestions import Batch, Content, FileInfo
 from services.orchestrator.ports import Progress
 
 _DEADLINE = 30.0
@@ -43,9 +43,11 @@ class GrpcStatus:
         )  # fmt: skip
         return await self._record(status_pb2.RecordDispatchRequest(process_id=file.process_id, started=info))
 
-    async def header_read(self, process_id: str, columns: Sequence[str]) -> Progress:
+    async def header_read(self, process_id: str, columns: Sequence[str], content: Content) -> Progress:
         """See Status."""
-        header = status_pb2.HeaderRead(columns=columns)
+        header = status_pb2.HeaderRead(
+            columns=columns, dialect_json=content.dialect, content_bytes=content.size_bytes
+        )
         return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, header=header))
 
     async def dispatched(self, process_id: str, batch: Batch) -> Progress:

@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
-from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ingestions import Batch, Content, FileInfo, Ingestion, IngestionState, Layout
 from services.orchestrator.ports import BusyError, Flags
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
 _ADD = """
-INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, file_key, pipeline,
-                        pipeline_version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id) DO NOTHING
+INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pipeline, pipeline_version)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (process_id) DO NOTHING
+"""
+
+_SET_CONTENT = """
+UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, dialect = $5, state = 'open'
+WHERE process_id = $1 AND state = 'announced'
 """
 
 # Records a batch and tells what was asked of its ingestion meanwhile, in one round trip.
@@ -50,11 +54,18 @@ class PgIngestions:
         """See Ingestions."""
         await self._fetch(
             _ADD, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
-            file.file_key, file.pipeline, file.pipeline_version,
+            file.pipeline, file.pipeline_version,
         )  # fmt: skip
         found = await self.get(file.process_id)
         assert found is not None
         return found
+
+    async def set_content(self, process_id: str, content: Content) -> None:
+        """See Ingestions."""
+        await self._fetch(
+            _SET_CONTENT, process_id, content.file_key, content.size_bytes, content.normal_form,
+            content.dialect,
+        )  # fmt: skip
 
     async def get(self, process_id: str) -> Ingestion | None:
         """See Ingestions."""
@@ -79,9 +90,10 @@ class PgIngestions:
     async def set_layout(self, process_id: str, layout: Layout) -> None:
         """See Ingestions."""
         await self._fetch(
-            "UPDATE ingestions SET columns = $2, delimiter = $3, data_start = $4, data_line = $5 "
+            "UPDATE ingestions SET columns = $2, delimiter = $3, quote = $4, data_start = $5, data_line = $6 "
             "WHERE process_id = $1",
-            process_id, list(layout.columns), layout.delimiter, layout.data_start, layout.data_line,
+            process_id, list(layout.columns), layout.delimiter, layout.quote, layout.data_start,
+            layout.data_line,
         )  # fmt: skip
 
     async def last_batch(self, process_id: str) -> Batch | None:
@@ -163,9 +175,14 @@ def _batch(row: Any) -> Batch:
 def _ingestion(row: Any) -> Ingestion:
     file = FileInfo(
         str(row["process_id"]), row["tenant"], row["upload_id"], row["file_name"], row["size_bytes"],
-        row["pipeline"], row["pipeline_version"], row["file_key"],
+        row["pipeline"], row["pipeline_version"],
     )  # fmt: skip
+    content = None
+    if row["file_key"] is not None:
+        content = Content(row["file_key"], row["content_bytes"], row["normal_form"], row["dialect"])
     layout = None
     if row["columns"] is not None:
-        layout = Layout(tuple(row["columns"]), row["delimiter"], row["data_start"], row["data_line"])
-    return Ingestion(file, IngestionState(row["state"]), row["paused"], layout)
+        layout = Layout(
+            tuple(row["columns"]), row["delimiter"], row["data_start"], row["data_line"], row["quote"]
+        )
+    return Ingestion(file, content, IngestionState(row["state"]), row["paused"], layout)

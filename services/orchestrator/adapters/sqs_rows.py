@@ -54,11 +54,13 @@ class SqsRows:
             pipeline=file.pipeline,
             pipeline_version=file.pipeline_version,
             delimiter=message.layout.delimiter,
+            quote=message.layout.quote,
+            normal_form=message.content.normal_form,
         )
         if message.data is None:
             made.stored.CopyFrom(
                 queue_pb2.FileSlice(
-                    file_key=file.file_key, byte_start=batch.byte_start, byte_end=batch.byte_end
+                    file_key=message.content.file_key, byte_start=batch.byte_start, byte_end=batch.byte_end
                 )
             )
         else:

@@ -71,6 +71,8 @@ class SqsRows:
             message.delimiter or ",",
             message.data,
             StoredSlice(stored.file_key, stored.byte_start, stored.byte_end) if stored else None,
+            message.quote or '"',
+            message.normal_form,
         )
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:

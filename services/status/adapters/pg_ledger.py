@@ -105,12 +105,15 @@ class PgLedger:
             await work.apply(how(work.account))
             return work.account
 
-    async def read_header(self, process_id: str, columns: Sequence[str]) -> Account:
+    async def read_header(
+        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int
+    ) -> Account:
         """See Ledger."""
         async with self._process(process_id) as work:
             await work.connection.execute(
-                "UPDATE processes SET columns = $2 WHERE process_id = $1", process_id, list(columns)
-            )
+                "UPDATE processes SET columns = $2, dialect = $3, content_bytes = $4 WHERE process_id = $1",
+                process_id, list(columns), dialect, content_bytes,
+            )  # fmt: skip
             await work.apply(ledger.header_read(work.account))
             return work.account
 

@@ -215,6 +215,8 @@ def _process(row: Any) -> Process:
         batches_processed=row["batches_processed"],
         bytes_dispatched=row["bytes_dispatched"],
         columns=tuple(row["columns"]),
+        dialect=row["dialect"],
+        content_bytes=row["content_bytes"],
         failure=Failure(row["failure_reason"], row["failure_message"]) if row["failure_reason"] else None,
         created=row["created_at"],
         updated=row["updated_at"],

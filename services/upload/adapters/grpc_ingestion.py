@@ -8,7 +8,7 @@ import grpc
 
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
-from services.upload.uploads import Delivery
+from services.upload.uploads import Content, Delivery
 
 _DEADLINE = 30.0
 
@@ -21,20 +21,26 @@ class GrpcIngestion:
 
     async def begin(self, delivery: Delivery) -> int | None:
         """See Ingestion."""
-        upload = delivery.upload
-        info = common_pb2.ProcessInfo(
-            process_id=delivery.process_id, tenant=upload.tenant, upload_id=upload.upload_id,
-            file_name=upload.file_name, size_bytes=upload.committed_size, pipeline=delivery.pipeline,
-            pipeline_version=delivery.pipeline_version, file_key=upload.file_key,
-        )  # fmt: skip
-        try:
-            answer = await self._stub.BeginIngestion(
-                orchestrator_pb2.BeginIngestionRequest(process=info), timeout=_DEADLINE
+        answer = await self._begin(
+            orchestrator_pb2.BeginIngestionRequest(
+                process=_info(delivery), content=_content(delivery.content) if delivery.content else None
             )
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+        )
         wanted = answer.state == orchestrator_pb2.INGESTION_STATE_OPEN
         return answer.resume_offset if wanted else None
+
+    async def refuse(self, delivery: Delivery, reason: str, message: str) -> None:
+        """See Ingestion."""
+        failure = common_pb2.ProcessFailure(reason=reason, message=message)
+        await self._begin(orchestrator_pb2.BeginIngestionRequest(process=_info(delivery), failure=failure))
+
+    async def _begin(
+        self, request: orchestrator_pb2.BeginIngestionRequest
+    ) -> orchestrator_pb2.BeginIngestionResponse:
+        try:
+            return await self._stub.BeginIngestion(request, timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
 
     async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
         """See Ingestion."""
@@ -49,3 +55,22 @@ class GrpcIngestion:
             await self._stub.IngestFile(requests())
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
+
+
+def _info(delivery: Delivery) -> common_pb2.ProcessInfo:
+    upload = delivery.upload
+    return common_pb2.ProcessInfo(
+        process_id=delivery.process_id, tenant=upload.tenant, upload_id=upload.upload_id,
+        file_name=upload.file_name, size_bytes=upload.committed_size, pipeline=delivery.pipeline,
+        pipeline_version=delivery.pipeline_version, file_key=upload.file_key,
+    )  # fmt: skip
+
+
+def _content(content: Content) -> orchestrator_pb2.FileContent:
+    form = (
+        orchestrator_pb2.CONTENT_FORM_NORMAL if content.normal_form
+        else orchestrator_pb2.CONTENT_FORM_DELIMITED
+    )  # fmt: skip
+    return orchestrator_pb2.FileContent(
+        file_key=content.file_key, size_bytes=content.size, form=form, dialect_json=content.dialect
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import grpc
 
 from ingestor.runtime.errors import from_rpc_error
@@ -16,11 +18,13 @@ class GrpcPipelines:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = processor_pb2_grpc.PipelineServiceStub(channel)
 
-    async def latest(self, name: str, version: int | None) -> int:
+    async def find(self, name: str, version: int | None) -> tuple[int, str]:
         """See Pipelines."""
         request = processor_pb2.GetPipelineRequest(name=name, version=version or 0)
         try:
             answer = await self._stub.GetPipeline(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
-        return answer.pipeline.version
+        document = json.loads(answer.pipeline.document_json)
+        dialect = {k: v for k, v in document.get("dialect", {}).items() if not k.startswith("x-")}
+        return answer.pipeline.version, json.dumps(dialect)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
-from services.upload.uploads import Delivery, Upload, UploadState
+from services.upload.uploads import Content, Delivery, Upload, UploadState
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -30,8 +30,8 @@ WHERE upload_id = $1 AND state = 'open' RETURNING tenant
 """
 
 _DELIVER = """
-INSERT INTO deliveries (process_id, upload_id, tenant, pipeline, pipeline_version, due_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO deliveries (process_id, upload_id, tenant, pipeline, pipeline_version, dialect, due_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
 _TAKE = """
@@ -80,7 +80,7 @@ class PgUploads:
         return int(row["committed_size"])
 
     async def complete(
-        self, upload_id: str, process_id: str, pipeline: str, version: int, now: datetime
+        self, upload_id: str, process_id: str, pipeline: str, version: int, dialect: str, now: datetime
     ) -> str:
         """See Uploads."""
         async with transient_errors("uploads"), self._pool.acquire() as connection, connection.transaction():
@@ -90,7 +90,7 @@ class PgUploads:
                     "SELECT process_id FROM uploads WHERE upload_id = $1", upload_id
                 )
                 return str(found)
-            await connection.execute(_DELIVER, process_id, upload_id, tenant, pipeline, version, now)
+            await connection.execute(_DELIVER, process_id, upload_id, tenant, pipeline, version, dialect, now)
             return process_id
 
     async def abort(self, upload_id: str) -> bool:
@@ -116,9 +116,15 @@ class PgUploads:
             return None
         upload = await self.get(row["upload_id"])
         assert upload is not None, "a delivery has its upload"
+        content = None
+        if row["content_key"] is not None:
+            content = Content(
+                row["content_key"], row["content_bytes"], row["normal_form"], row["content_dialect"]
+            )
         return Delivery(
-            str(row["process_id"]), upload, row["pipeline"], row["pipeline_version"], row["attempts"]
-        )
+            str(row["process_id"]), upload, row["pipeline"], row["pipeline_version"], row["attempts"],
+            row["dialect"], content,
+        )  # fmt: skip
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
         """See Deliveries."""
@@ -127,6 +133,14 @@ class PgUploads:
             process_id, owner, until,
         )  # fmt: skip
         return row is not None
+
+    async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
+        """See Deliveries."""
+        await self._row(
+            "UPDATE deliveries SET content_key = $3, content_bytes = $4, normal_form = $5, "
+            "content_dialect = $6 WHERE process_id = $1 AND lease_owner = $2",
+            process_id, owner, content.file_key, content.size, content.normal_form, content.dialect,
+        )  # fmt: skip
 
     async def done(self, process_id: str, owner: str, now: datetime) -> None:
         """See Deliveries."""

@@ -24,7 +24,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.syntax import Dialect
-from services.orchestrator.ingestions import FileInfo, IngestionState
+from services.orchestrator.ingestions import Content, FileInfo, IngestionState
 from services.orchestrator.ports import Packed, Progress
 from services.orchestrator.reconciler import Reconciler
 from services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
@@ -61,7 +61,8 @@ class Suite:
         self.data = data
         self.store.files[KEY] = bytearray(data)
         self.in_flight = in_flight
-        self.file = FileInfo(str(uuid.uuid4()), "default", "u", "a.csv", len(data), "", 0, KEY)
+        self.file = FileInfo(str(uuid.uuid4()), "default", "u", "a.csv", len(data), "", 0)
+        self.content = Content(KEY, len(data), False, "{}")
         self.service = self.restart()
 
     @property
@@ -93,7 +94,7 @@ class Suite:
 
     async def deliver(self, cuts: Sequence[int] = ()) -> Result:
         """Announce the file and bring it from where it is wanted."""
-        state, offset = await self.service.begin(self.file)
+        state, offset = await self.service.begin(self.file, self.content)
         assert state is IngestionState.OPEN
         return await self.service.ingest(self.process, self.chunks(offset, cuts))
 
@@ -118,7 +119,7 @@ def rows_of(suite: Suite) -> list[tuple[str, ...]]:
         assert offset in (None, bounds.byte_start)
         offset = bounds.byte_end
         assert bounds.first_row == len(found) + 1
-        table = read_csv_slice(data, len(batch.columns), Dialect(batch.delimiter))
+        table = read_csv_slice(data, len(batch.columns), Dialect(batch.delimiter, batch.quote))
         assert table.record_count == bounds.row_count
         found += list(zip(*(column.to_pylist() for column in table.columns), strict=True))
         numbers.append(bounds.number)
@@ -136,7 +137,7 @@ async def test_a_file_in_one_piece() -> None:
     assert [batch.key.range.first_line for batch in suite.sent()][:1] == [2]
     assert suite.status.processes[suite.process].columns == ("id", "name")
     assert suite.state() == "PROCESSING"
-    assert await suite.service.begin(suite.file) == (IngestionState.DISPATCHED, len(DATA))
+    assert await suite.service.begin(suite.file, suite.content) == (IngestionState.DISPATCHED, len(DATA))
 
 
 @settings(deadline=None, max_examples=60)
@@ -223,9 +224,74 @@ async def test_a_header_that_the_pipeline_cannot_read() -> None:
     assert suite.queue.sent == []
 
 
+async def test_a_file_is_announced_before_its_content_is_known() -> None:
+    suite = Suite()
+    assert await suite.service.begin(suite.file, None) == (IngestionState.ANNOUNCED, 0)
+    assert suite.state() == "PENDING"
+    with pytest.raises(FailedPreconditionError, match="announced"):
+        await suite.service.ingest(suite.process, suite.chunks(0))
+    await suite.deliver()
+    assert len(rows_of(suite)) == ROWS
+
+
+async def test_a_file_that_cannot_be_read_fails() -> None:
+    suite = Suite()
+    await suite.service.begin(suite.file, None)
+    for _ in range(2):
+        state = await suite.service.refuse(suite.file, "XLSX_INVALID", "It is damaged.")
+        assert state is IngestionState.STOPPED
+    assert suite.state() == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "data", "columns", "rows"),
+    [
+        ({"delimiter": ";", "quoteChar": "'"}, b"a;b\n1;'x;y'\n", ("a", "b"), [("1", "x;y")]),
+        ({"delimiter": " "}, b"a b\n1 2\n", ("a", "b"), [("1", "2")]),
+        ({"skipLines": 2}, b'Report "x\r\n2024\r\na,b\r\n1,2\r\n', ("a", "b"), [("1", "2")]),
+        ({"header": False}, b"1,2\n3,4\n", ("column_1", "column_2"), [("1", "2"), ("3", "4")]),
+        ({"headerRows": 2, "headerJoin": "_"}, b"a,\nx,y\n1,2\n", ("a_x", "y"), [("1", "2")]),
+        ({"duplicateColumns": "ignore"}, b"a,a\n1,2\n", ("a", ""), [("1", "2")]),
+    ],
+)
+async def test_declared_dialects(
+    dialect: dict[str, object], data: bytes, columns: tuple[str, ...], rows: list[tuple[str, ...]]
+) -> None:
+    suite = Suite(data)
+    suite.content = Content(KEY, len(data), False, json.dumps(dialect))
+    await suite.deliver()
+    assert suite.status.processes[suite.process].columns == columns
+    assert rows_of(suite) == rows
+
+
+@pytest.mark.parametrize(
+    ("dialect", "data", "reason"),
+    [
+        ({"duplicateColumns": "error"}, b"id,id\n1,2\n", "DUPLICATE_LABEL"),
+        ({"blankColumns": "error"}, b"id,\n1,2\n", "BLANK_LABEL"),
+        ({"unexpectedColumns": "error"}, b"id,name\n1,2\n", "EXTRA_LABEL"),
+    ],
+)
+async def test_header_policies(dialect: dict[str, object], data: bytes, reason: str) -> None:
+    suite = Suite(data)
+    suite.file = replace(suite.file, pipeline="p", pipeline_version=1)
+    suite.content = Content(KEY, len(data), False, json.dumps(dialect))
+    assert (await suite.deliver()).state is IngestionState.STOPPED
+    failure = suite.status.processes[suite.process].account.failure
+    assert failure is not None
+    assert failure.reason == reason
+
+
+async def test_a_missing_column_may_be_allowed() -> None:
+    suite = Suite(b"nr\n1\n")
+    suite.file = replace(suite.file, pipeline="p", pipeline_version=1)
+    suite.content = Content(KEY, 5, False, '{"missingColumns": "ignore"}')
+    assert (await suite.deliver()).state is IngestionState.DISPATCHED
+
+
 async def test_a_wrong_offset_is_told_the_right_one() -> None:
     suite = Suite()
-    await suite.service.begin(suite.file)
+    await suite.service.begin(suite.file, suite.content)
 
     async def wrong() -> AsyncIterator[Chunk]:
         yield Chunk(0, DATA[:300], False)
@@ -234,7 +300,7 @@ async def test_a_wrong_offset_is_told_the_right_one() -> None:
     with pytest.raises(FailedPreconditionError) as caught:
         await suite.service.ingest(suite.process, wrong())
     assert caught.value.reason == "WRONG_OFFSET"
-    _, offset = await suite.service.begin(suite.file)
+    _, offset = await suite.service.begin(suite.file, suite.content)
     assert caught.value.metadata == {"resume_offset": str(offset)}
     await suite.deliver()
     assert len(rows_of(suite)) == ROWS
@@ -242,7 +308,7 @@ async def test_a_wrong_offset_is_told_the_right_one() -> None:
 
 async def test_a_stream_that_ends_early_goes_on_later() -> None:
     suite = Suite()
-    await suite.service.begin(suite.file)
+    await suite.service.begin(suite.file, suite.content)
 
     async def half() -> AsyncIterator[Chunk]:
         yield Chunk(0, DATA[: len(DATA) // 2], False)
@@ -256,7 +322,7 @@ async def test_a_stream_that_ends_early_goes_on_later() -> None:
 
 async def test_only_one_stream_at_a_time() -> None:
     suite = Suite()
-    _, offset = await suite.service.begin(suite.file)
+    _, offset = await suite.service.begin(suite.file, suite.content)
     async with suite.ingestions.hold(suite.process):
         with pytest.raises(AbortedError) as caught:
             await suite.service.ingest(suite.process, suite.chunks(offset))
@@ -318,7 +384,7 @@ async def test_calls_that_fail_for_a_while_are_repeated() -> None:
 
 async def test_stopping_ends_streams_and_keeps_what_is_recorded() -> None:
     suite = Suite()
-    _, offset = await suite.service.begin(suite.file)
+    _, offset = await suite.service.begin(suite.file, suite.content)
 
     async def pieces() -> AsyncIterator[Chunk]:
         yield Chunk(0, DATA[:400], False)
@@ -335,7 +401,7 @@ async def test_stopping_ends_streams_and_keeps_what_is_recorded() -> None:
 
 async def test_paused_and_resumed() -> None:
     suite = Suite()
-    await suite.service.begin(suite.file)
+    await suite.service.begin(suite.file, suite.content)
     assert (await suite.service.pause(suite.process)).state == "PAUSED"
     running = asyncio.create_task(suite.deliver())
     for _ in range(200):
@@ -349,7 +415,7 @@ async def test_paused_and_resumed() -> None:
 
 async def test_cancelled_while_paused() -> None:
     suite = Suite()
-    await suite.service.begin(suite.file)
+    await suite.service.begin(suite.file, suite.content)
     await suite.service.pause(suite.process)
     running = asyncio.create_task(suite.deliver())
     for _ in range(200):

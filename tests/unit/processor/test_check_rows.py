@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,9 +93,26 @@ def test_a_field_can_read_a_column_of_another_name_and_two_fields_the_same() -> 
     assert checked.good.to_pylist() == [{"n": 7, "t": "007"}]
 
 
-def test_a_header_that_was_not_checked_is_an_error() -> None:
-    with pytest.raises(ValueError, match="reads the column 'name'"):
-        check_rows(table(["1"]), ["id"], pipeline(*FIELDS))
+def test_the_cells_of_a_column_that_the_file_lacks_are_missing() -> None:
+    checked = check_rows(
+        table(["1", "2"]),
+        ["id"],
+        pipeline({"name": "id", "type": "string"}, {"name": "name", "type": "string"}),
+    )
+    assert checked.good.to_pylist() == [{"id": "1", "name": None}, {"id": "2", "name": None}]
+
+
+def test_nulls_are_missing_and_stay_null() -> None:
+    text = table(["1", "", "x"], ["a", "b", "c"])
+    nulls = pa.array(["1", None, "x"], pa.string())
+    text = replace(text, columns=[nulls, text.columns[1]])
+    fields = pipeline(
+        {"name": "id", "type": "integer"}, {"name": "name", "type": "string"}, missingValues=["b"]
+    )
+    checked = check_rows(text, ["id", "name"], fields)
+    assert checked.good.to_pylist() == [{"id": 1, "name": "a"}, {"id": None, "name": None}]
+    plain = check_rows(text, ["id", ""], None)
+    assert plain.good.column(JSON_COLUMN).to_pylist() == ['{"id": "1"}', '{"id": null}', '{"id": "x"}']
 
 
 @pytest.mark.parametrize("with_pipeline", [True, False])
@@ -124,7 +143,8 @@ def test_rows_without_a_pipeline_are_json_objects(data: st.DataObject, labels: l
     assert checked.good.column_names == [JSON_COLUMN]
     rows = [json.loads(str(text)) for text in checked.good.column(JSON_COLUMN).to_pylist()]
     assert [list(row.items()) for row in rows] == [
-        list(zip(labels, cells, strict=True)) for cells in zip(*columns, strict=True)
+        [(label, cell) for label, cell in zip(labels, cells, strict=True) if label]
+        for cells in zip(*columns, strict=True)
     ]
     assert checked.good_index.tolist() == list(range(count))
 

@@ -1,0 +1,95 @@
+"""Converts files in processes of their own: see ingestor.tabular.convert."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from ingestor.stores.port import FileStore
+from ingestor.tabular.convert import UNREADABLE
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.formats import HEAD_BYTES, is_plainly_delimited, plan
+from ingestor.tabular.options import parse_options
+from services.upload.ports import ConverterCrashedError
+from services.upload.uploads import Content, Upload
+
+log = structlog.get_logger(__name__)
+
+_PIECE = 1024 * 1024
+
+
+class SubprocessConverter:
+    """See Converter. The converted file is stored beside the original."""
+
+    def __init__(
+        self, store: FileStore, scratch: Path | None, *, max_expanded_bytes: int, memory_bytes: int
+    ) -> None:
+        """`scratch` is a folder for copies of files whose store is elsewhere, and for verdicts."""
+        self._store = store
+        self._scratch = scratch
+        self._max_expanded = max_expanded_bytes
+        self._memory = memory_bytes
+
+    async def convert(self, upload: Upload, dialect: str) -> Content:
+        """See Converter."""
+        options = parse_options(dialect)
+        size = upload.committed_size
+        head = b"".join([piece async for piece in self._store.read(upload.file_key, 0, HEAD_BYTES)])[:size]
+        if is_plainly_delimited(head, upload.file_name, options):
+            how = plan(head, size, upload.file_name, options)
+            if how.form == "as-is":
+                return Content(upload.file_key, size, False, how.options.to_json())
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
+            async with self._local(upload, Path(folder)) as source:
+                return await self._run(upload, dialect, source, Path(folder) / "verdict.json")
+
+    @asynccontextmanager
+    async def _local(self, upload: Upload, folder: Path) -> AsyncIterator[Path]:
+        """The file on this machine's disk."""
+        path = self._store.local_path(upload.file_key)
+        if path is None:
+            path = folder / "source"
+            with path.open("wb") as copy:
+                async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
+                    await asyncio.to_thread(copy.write, piece)
+        yield path
+
+    async def _run(self, upload: Upload, dialect: str, source: Path, verdict: Path) -> Content:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ingestor.tabular.convert", str(source), str(verdict),
+            "--options", dialect, "--name", upload.file_name,
+            "--max-bytes", str(self._max_expanded), "--memory-bytes", str(self._memory),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        key = f"{upload.file_key}-text"
+        try:
+            assert process.stdout is not None
+            await self._store.create(key)
+            size = 0
+            while piece := await process.stdout.read(_PIECE):
+                await self._store.append(key, size, piece)
+                size += len(piece)
+            status = await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if status not in (0, UNREADABLE):
+            raise ConverterCrashedError(f"the converter ended with status {status}")
+        found = json.loads(await asyncio.to_thread(verdict.read_text, "utf-8"))
+        if status == UNREADABLE:
+            await self._store.delete(key)
+            raise UnreadableFileError(found["reason"], found["message"])
+        if found["form"] == "as-is":
+            await self._store.delete(key)
+            return Content(upload.file_key, upload.committed_size, False, found["dialect"])
+        await self._store.seal(key, size)
+        log.info("converted", upload_id=upload.upload_id, form=found["form"], size=size)
+        return Content(key, size, found["form"] == "normal", found["dialect"])

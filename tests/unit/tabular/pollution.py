@@ -1,0 +1,153 @@
+"""Thousands of polluted files made of one clean table, and what a reader makes of each.
+
+Every character of the file that has a meaning (delimiter, quote, line end) is deleted, doubled and
+replaced by each other one, and each of them is added at every place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+Row = tuple[str, ...]
+HEADER: Row = ("id", "name", "note")
+CLEAN: tuple[Row, ...] = (
+    ("1", "Anna", "plain"),
+    ("2", "Bo, Jr.", 'says "hi"'),
+    ("3", "", "two\nlines"),
+    ("4", '"', ","),
+    ("5", "Éva", ""),
+    ("6", "a;b\tc", "'single'"),
+    ("7", "last", "end"),
+)
+
+
+@dataclass(frozen=True)
+class Polluted:
+    """A file with one flaw."""
+
+    kind: str  # "delete quote", "add delimiter", "replace line end by quote", ...
+    place: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader made of a file: rows that it accepted, and how many records it rejected or skipped."""
+
+    rows: tuple[Row, ...]
+    rejected: int
+
+
+def clean_text(delimiter: str, line_end: str) -> str:
+    """The table as RFC 4180 has it; cells are quoted where they need it, and some where they do not."""
+
+    def cell(value: str) -> str:
+        special = any(character in value for character in (delimiter, '"', "\n", "\r"))
+        return '"' + value.replace('"', '""') + '"' if special or value in ("Anna", "end", "") else value
+
+    rows = [delimiter.join(map(cell, row)) + line_end for row in CLEAN]
+    return delimiter.join(HEADER) + line_end + "".join(rows)
+
+
+def polluted(delimiter: str, line_end: str) -> Iterator[Polluted]:
+    """Every file with one flaw; the header is left alone."""
+    text = clean_text(delimiter, line_end)
+    body = text.index(line_end) + len(line_end)
+    named = {"delimiter": delimiter, "quote": '"', "line end": line_end, "other line end": "\r"}
+    if line_end == "\r":
+        named["other line end"] = "\n"
+    place = body
+    while place < len(text):
+        here = next((name for name, mark in named.items() if text.startswith(mark, place)), None)
+        for name, mark in named.items():
+            yield Polluted(f"add {name}", place, text[:place] + mark + text[place:])
+        if here:
+            mark = named[here]
+            behind = text[place + len(mark) :]
+            yield Polluted(f"delete {here}", place, text[:place] + behind)
+            yield Polluted(f"double {here}", place, text[:place] + mark + mark + behind)
+            for name, other in named.items():
+                if name != here:
+                    yield Polluted(f"replace {here} by {name}", place, text[:place] + other + behind)
+            place += len(mark)
+        else:
+            place += 1
+
+
+def strictly_readable(text: str, delimiter: str, width: int) -> bool:
+    """Whether the whole file follows RFC 4180 and every record is as wide as the header: then its text
+    has one reading only, whatever was meant. Written without the reader's code."""
+    at, size = 0, len(text)
+    while at < size:
+        cells = 0
+        while True:
+            if text.startswith('"', at):
+                at += 1
+                while True:
+                    end = text.find('"', at)
+                    if end < 0:
+                        return False
+                    at = end + 1
+                    if not text.startswith('"', at):
+                        break
+                    at += 1
+            else:
+                while at < size and text[at] not in f'{delimiter}"\r\n':
+                    at += 1
+            cells += 1
+            if at < size and text[at] == delimiter:
+                at += 1
+                continue
+            break
+        if at < size and text[at] not in "\r\n":
+            return False
+        at += 2 if text.startswith("\r\n", at) else 1
+        if cells != width:
+            return False
+    return True
+
+
+def judge(
+    read: Callable[[str], Reading], delimiter: str, line_end: str
+) -> tuple[dict[str, Counter[str]], list[Polluted]]:
+    """Read every polluted file; verdicts by kind, and the silently wrong files.
+
+    exact: every row is there as it was meant, nothing else. rejected: what is there was meant, and the
+    rest was told. other content: the file's text says something else and has no flaw. wrong: a row is
+    there that was not meant, or one is gone without a word, though the text has a flaw.
+    """
+    verdicts: dict[str, Counter[str]] = {}
+    wrong: list[Polluted] = []
+    meant = Counter(CLEAN)
+    for file in polluted(delimiter, line_end):
+        reading = read(file.text)
+        found = Counter(reading.rows)
+        if found == meant:
+            verdict = "exact"
+        elif strictly_readable(file.text, delimiter, len(HEADER)):
+            verdict = "other content"
+        elif found <= meant and reading.rejected:
+            verdict = "rejected"
+        else:
+            verdict = "wrong"
+            wrong.append(file)
+        verdicts.setdefault(file.kind, Counter())[verdict] += 1
+    return verdicts, wrong
+
+
+def table_of(verdicts: dict[str, Counter[str]]) -> str:
+    """Verdicts as text."""
+    names = ("exact", "rejected", "other content", "wrong")
+    lines = [f"{'kind':<36}" + "".join(f"{name:>15}" for name in names)]
+    for kind in sorted(verdicts):
+        lines.append(f"{kind:<36}" + "".join(f"{verdicts[kind][name]:>15}" for name in names))
+    total = sum(verdicts.values(), Counter[str]())
+    lines.append(f"{'all':<36}" + "".join(f"{total[name]:>15}" for name in names))
+    return "\n".join(lines)
+
+
+def shown(files: Sequence[Polluted]) -> str:
+    """Some files, for a message."""
+    return "\n".join(f"{file.kind} at {file.place}: {file.text!r}" for file in files[:20])
