@@ -16,6 +16,7 @@ _BOMS = (
     (b"\xfe\xff", "utf-16-be"),
 )
 # Bytes that Windows-1252 leaves undefined.
+_LEAST_GUESS = 3
 _UNDEFINED_1252 = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 BAD_BYTE = b"\xff"
 """Stands in the UTF-8 for a byte that is no text in the file's encoding: it is none in UTF-8 either, so
@@ -31,8 +32,9 @@ def detect_encoding(head: bytes, *, whole: bool) -> str:
     """The encoding of a text file that begins so.
 
     Certain: a byte order mark; UTF-8 where it decodes; UTF-16 where every second byte of ASCII text
-    is zero. Else a guess: Windows-1252, or Latin-1 where Windows-1252 leaves a byte undefined.
-    Unless `whole`, a character may be cut at the end.
+    is zero. Else a guess, made only where nothing speaks for UTF-8 with a few damaged bytes: no
+    character of it beyond ASCII, and `_LEAST_GUESS` bytes that are none. Then it is Windows-1252, or
+    Latin-1 where Windows-1252 leaves a byte undefined. Unless `whole`, a character may be cut at the end.
     """
     if found := bom_of(head):
         return found[0]
@@ -45,6 +47,10 @@ def detect_encoding(head: bytes, *, whole: bool) -> str:
     if b"\0" in head:
         return _wide(head) or "utf-8"
     if is_utf8:
+        return "utf-8"
+    text = head.decode(errors="replace")
+    foreign = text.count("\ufffd")
+    if foreign < _LEAST_GUESS or len(text) - foreign > sum(map(str.isascii, text)):
         return "utf-8"
     return "iso8859-1" if any(byte in head for byte in _UNDEFINED_1252) else "cp1252"
 

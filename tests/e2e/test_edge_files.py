@@ -85,6 +85,6 @@ async def test_line_ends_blank_lines_and_quoted_newlines(suite: Suite, tmp_path:
 
 def test_a_file_that_is_no_table_is_refused(suite: Suite, tmp_path: Path) -> None:
     source = tmp_path / "really.csv"
-    source.write_bytes(b"PK\x03\x04" + b"\0" * 100)
+    source.write_bytes(b"%PDF-1.7\n" + b"\0" * 100)
     done = suite.run("ingest", str(source), status=1)
     assert "UNSUPPORTED_FILE_TYPE" in done.stderr
