@@ -160,6 +160,18 @@ def ingest(
     sys.exit(0 if no_wait else use.exit_status(process.state))
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@dialect_options
+@click.option("--rows", default=1000, show_default=True, help="Records to look at.")
+@json_option
+def inspect(file: Path, dialect: str, rows: int, as_json: bool) -> None:
+    """Say how FILE would be read, what its columns hold and what would be rejected. Needs no suite."""
+    from ingestor.cli.inspect import print_inspection
+
+    print_inspection(file, dialect, rows, as_json)
+
+
 def _print_process(
     settings: Settings, process: status_pb2.Process, seconds: float | None, *, started: bool = False
 ) -> None:
@@ -444,6 +456,19 @@ def apply(settings: Settings, file: Path, as_json: bool) -> None:
         return
     news = "" if answer.created else " (unchanged)"
     click.echo(f"{answer.pipeline.name}@{answer.pipeline.version}{news}")
+
+
+@pipelines.command("infer")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@dialect_options
+@click.option("--rows", default=1000, show_default=True, help="Records to look at.")
+@click.option("--json", "as_json", is_flag=True, help="JSON is what it prints anyway.")
+def infer(file: Path, dialect: str, rows: int, as_json: bool) -> None:
+    """Draft a pipeline from what FILE holds; look it over before it is applied. Needs no suite."""
+    from ingestor.cli.inspect import inspection
+    from ingestor.cli.output import print_json
+
+    print_json(inspection(file, dialect, rows)["pipeline"])
 
 
 @pipelines.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,11 +11,12 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
-from ingestor.v1 import upload_pb2, upload_pb2_grpc
+from ingestor.v1 import common_pb2, upload_pb2, upload_pb2_grpc
 from services.upload.service import Chunk, UploadService
 from services.upload.uploads import Upload, UploadState
 
 Context = Any
+_ROW_STATES = {"failed": common_pb2.ROW_STATE_FAILED, "skipped": common_pb2.ROW_STATE_SKIPPED}
 _STATES = {
     UploadState.OPEN: upload_pb2.UPLOAD_STATE_OPEN,
     UploadState.COMPLETED: upload_pb2.UPLOAD_STATE_COMPLETED,
@@ -80,6 +82,13 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         )
         return upload_pb2.CompleteUploadResponse(process_id=process_id)
 
+    async def InspectUpload(
+        self, request: upload_pb2.InspectUploadRequest, context: Context
+    ) -> upload_pb2.InspectUploadResponse:
+        """See the contract."""
+        found = await self._service.inspect(_id(request.upload_id), request.dialect_json, request.sample_rows)
+        return inspection_message(found)
+
     async def AbortUpload(
         self, request: upload_pb2.AbortUploadRequest, context: Context
     ) -> upload_pb2.AbortUploadResponse:
@@ -100,6 +109,38 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
             process_id=upload.process_id or "",
             create_time=created,
         )
+
+
+def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadResponse:
+    """What an inspection found, as the contract has it."""
+    return upload_pb2.InspectUploadResponse(
+        dialect_json=json.dumps(found["dialect"]),
+        columns=[upload_pb2.InspectedColumn(**column) for column in found["columns"]],
+        first_rows=[
+            upload_pb2.InspectedRow(
+                row_number=row["row"], line_number=row["line"], cells=[cell or "" for cell in row["cells"]]
+            )
+            for row in found["first_rows"]
+        ],
+        rejected=[
+            upload_pb2.InspectedReject(
+                row_number=record["row"],
+                line_number=record["line"],
+                state=_ROW_STATES[record["state"]],
+                error=common_pb2.RowError(
+                    code=record["code"],
+                    value=record["text"],
+                    message=record["message"],
+                    phase=common_pb2.ERROR_PHASE_PARSE,
+                ),
+            )
+            for record in found["rejected"]
+        ],
+        rejected_count=found["rejected_count"],
+        sampled_rows=found["sampled_rows"],
+        complete=found["complete"],
+        pipeline_json=json.dumps(found["pipeline"], ensure_ascii=False),
+    )
 
 
 def _wrong(field: str, problem: str) -> InvalidArgumentError:

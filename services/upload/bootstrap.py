@@ -40,6 +40,12 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         uploads = PgUploads(pool)
         store = DiskFileStore(Path(settings.file_store_dir))
         ingestion = GrpcIngestion(orchestrator)
+        converter = SubprocessConverter(
+            store,
+            Path(settings.scratch_dir) if settings.scratch_dir else None,
+            max_expanded_bytes=settings.max_expanded_bytes,
+            memory_bytes=settings.converter_memory_bytes,
+        )
         clock, ids = SystemClock(), RandomIds()
         new_delivery = asyncio.Event()
         service = UploadService(
@@ -47,6 +53,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             store,
             ingestion,
             GrpcPipelines(processor),
+            converter,
             clock,
             ids,
             Metrics(registry),
@@ -57,12 +64,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         worker = DeliveryWorker(
             uploads,
             ingestion,
-            SubprocessConverter(
-                store,
-                Path(settings.scratch_dir) if settings.scratch_dir else None,
-                max_expanded_bytes=settings.max_expanded_bytes,
-                memory_bytes=settings.converter_memory_bytes,
-            ),
+            converter,
             store,
             clock,
             owner=ids.new(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.upload.uploads import Content, Delivery, Upload
 
@@ -92,6 +92,15 @@ class Pipelines(Protocol):
 
     async def find(self, name: str, version: int | None) -> tuple[int, str]:
         """The version that a reference means, and its dialect (JSON). Raises NotFoundError."""
+        ...
+
+
+class Inspector(Protocol):
+    """Looks at files without reading them to their end."""
+
+    async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
+        """See ingestor.pipelines.inspection.inspect_file. Raises UnreadableFileError,
+        ConverterCrashedError, FileMissingError."""
         ...
 
 

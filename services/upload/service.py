@@ -25,16 +25,19 @@ from ingestor.runtime.errors import (
     ResourceExhaustedError,
     ServiceError,
     TransientError,
+    UnavailableError,
 )
-from ingestor.stores.port import FileStore, StoreFullError
+from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
+from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.formats import foreign_type
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
-from services.upload.ports import Ingestion, Pipelines, Uploads
+from services.upload.ports import ConverterCrashedError, Ingestion, Inspector, Pipelines, Uploads
 from services.upload.uploads import Delivery, Upload, UploadState
 
 log = structlog.get_logger(__name__)
 
 _COMMIT_BYTES = 16 * 2**20  # a crash costs the client at most so much to send again
+_MOST_SAMPLE_ROWS = 100_000
 _MOST_HASHES = 10_000  # running hashes kept in memory; others are made from the file at its end
 TENANT = "default"
 
@@ -74,6 +77,7 @@ class UploadService:
         store: FileStore,
         ingestion: Ingestion,
         pipelines: Pipelines,
+        inspector: Inspector,
         clock: Clock,
         ids: Ids,
         metrics: Metrics,
@@ -87,6 +91,7 @@ class UploadService:
         self._store = store
         self._ingestion = ingestion
         self._pipelines = pipelines
+        self._inspector = inspector
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
@@ -270,6 +275,22 @@ class UploadService:
             raise _wrong("pipeline", "is a name, or name@version")
         found, dialect = await self._pipelines.find(name, int(version) if at else None)
         return name, found, declared.over(parse_options(dialect)).to_json()
+
+    async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:
+        """What has been committed looks like; see ingestor.pipelines.inspection. Raises
+        FailedPreconditionError with the reason when it cannot be read."""
+        if not 0 <= rows <= _MOST_SAMPLE_ROWS:
+            raise _wrong("sample_rows", f"is at most {_MOST_SAMPLE_ROWS}")
+        options = _options(dialect).to_json()
+        upload = await self.get(upload_id)
+        try:
+            return await self._inspector.inspect(upload, options, rows or 1000)
+        except UnreadableFileError as error:
+            raise FailedPreconditionError(error.reason, error.message) from None
+        except FileMissingError:
+            raise NotFoundError("UPLOAD_NOT_FOUND", "The file is not kept any more.") from None
+        except ConverterCrashedError as error:
+            raise UnavailableError("INSPECTION_FAILED", "The file could not be inspected.") from error
 
     async def abort(self, upload_id: str) -> None:
         """Drop an upload and its bytes. Idempotent."""

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
+import grpc
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from ingestor.v1 import upload_pb2, upload_pb2_grpc
 from tests.e2e.conftest import Suite
 
 ROWS = [(number, f"Zoë {number}", f"{number}.50") for number in range(1, 2001)]
@@ -137,3 +140,32 @@ def test_an_unreadable_file_fails_with_a_reason(
     answer = suite.ingest(path, status=1)
     assert (answer["state"], answer["failure"]["reason"]) == ("FAILED", reason)
     assert answer["counts"]["read"] == 0
+
+
+async def test_an_open_upload_is_inspected(suite: Suite) -> None:
+    async with grpc.aio.insecure_channel(suite.gateway) as channel:
+        stub = upload_pb2_grpc.UploadServiceStub(channel)
+        created = await stub.CreateUpload(upload_pb2.CreateUploadRequest(file_name="r.csv"))
+        upload_id = created.upload.upload_id
+        data = b"id;name\n1;a\n2;b;c\n3;"
+        chunk = upload_pb2.FileChunk(offset=0, data=data, crc32c=google_crc32c.value(data))
+        await stub.WriteChunk(upload_pb2.WriteChunkRequest(upload_id=upload_id, chunk=chunk))
+        found = await stub.InspectUpload(upload_pb2.InspectUploadRequest(upload_id=upload_id))
+        assert json.loads(found.dialect_json)["delimiter"] == ";"
+        assert [(column.name, column.type) for column in found.columns] == [
+            ("id", "integer"),
+            ("name", "string"),
+        ]
+        assert [list(row.cells) for row in found.first_rows] == [["1", "a"]]
+        assert [(record.row_number, record.error.code) for record in found.rejected] == [(2, "extra-cell")]
+        assert not found.complete
+
+
+def test_inspect_and_infer_on_the_command_line(suite: Suite, tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    path.write_bytes(_xlsx())
+    assert "integer" in suite.run("inspect", str(path)).stdout
+    pipeline = tmp_path / "p.json"
+    pipeline.write_text(suite.run("pipelines", "infer", str(path)).stdout)
+    answer = suite.ingest(path, "--pipeline", str(pipeline))
+    assert answer["counts"]["succeeded"] == len(ROWS)

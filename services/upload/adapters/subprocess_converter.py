@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -18,7 +19,7 @@ from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.formats import HEAD_BYTES, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
 from services.upload.ports import ConverterCrashedError
-from services.upload.uploads import Content, Upload
+from services.upload.uploads import Content, Upload, UploadState
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,7 @@ _PIECE = 1024 * 1024
 
 
 class SubprocessConverter:
-    """See Converter. The converted file is stored beside the original."""
+    """See Converter and Inspector. The converted file is stored beside the original."""
 
     def __init__(
         self, store: FileStore, scratch: Path | None, *, max_expanded_bytes: int, memory_bytes: int
@@ -62,11 +63,9 @@ class SubprocessConverter:
         yield path
 
     async def _run(self, upload: Upload, dialect: str, source: Path, verdict: Path) -> Content:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ingestor.tabular.convert", str(source), str(verdict),
-            "--options", dialect, "--name", upload.file_name,
-            "--max-bytes", str(self._max_expanded), "--memory-bytes", str(self._memory),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        process = await self._start(
+            "ingestor.tabular.convert", upload, dialect, source, verdict,
+            "--max-bytes", str(self._max_expanded),
         )  # fmt: skip
         key = f"{upload.file_key}-text"
         try:
@@ -81,15 +80,51 @@ class SubprocessConverter:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if status not in (0, UNREADABLE):
-            raise ConverterCrashedError(f"the converter ended with status {status}")
-        found = json.loads(await asyncio.to_thread(verdict.read_text, "utf-8"))
-        if status == UNREADABLE:
+        try:
+            found = await _verdict(status, verdict)
+        except UnreadableFileError:
             await self._store.delete(key)
-            raise UnreadableFileError(found["reason"], found["message"])
+            raise
         if found["form"] == "as-is":
             await self._store.delete(key)
             return Content(upload.file_key, upload.committed_size, False, found["dialect"])
         await self._store.seal(key, size)
         log.info("converted", upload_id=upload.upload_id, form=found["form"], size=size)
         return Content(key, size, found["form"] == "normal", found["dialect"])
+
+    async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
+        """See Inspector."""
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
+            async with self._local(upload, Path(folder)) as source:
+                verdict = Path(folder) / "verdict.json"
+                partial = ["--partial"] if upload.state is UploadState.OPEN else []
+                process = await self._start(
+                    "ingestor.pipelines.inspection", upload, dialect, source, verdict,
+                    "--rows", str(rows), *partial,
+                )  # fmt: skip
+                try:
+                    status = await process.wait()
+                finally:
+                    if process.returncode is None:
+                        process.kill()
+                        await process.wait()
+                return await _verdict(status, verdict)
+
+    async def _start(
+        self, module: str, upload: Upload, dialect: str, source: Path, verdict: Path, *more: str
+    ) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, str(source), str(verdict), "--options", dialect,
+            "--name", upload.file_name, "--memory-bytes", str(self._memory), *more,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+
+async def _verdict(status: int, verdict: Path) -> dict[str, Any]:
+    """What the process has found. Raises UnreadableFileError, ConverterCrashedError."""
+    if status not in (0, UNREADABLE):
+        raise ConverterCrashedError(f"the converter ended with status {status}")
+    found: dict[str, Any] = json.loads(await asyncio.to_thread(verdict.read_text, "utf-8"))
+    if status == UNREADABLE:
+        raise UnreadableFileError(found["reason"], found["message"])
+    return found

@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import google_crc32c
 import pytest
@@ -123,6 +124,12 @@ class Upper:
         await self.store.append(key, 0, made)
         return Content(key, len(made), True, dialect)
 
+    async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
+        """See Inspector."""
+        if upload.file_name == "bad.csv":
+            raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
+        return {"dialect": json.loads(dialect), "sampled_rows": rows}
+
 
 class Suite:
     """The service and its fakes."""
@@ -143,6 +150,7 @@ class Suite:
             self.store,
             self.ingestion,
             OnePipeline(),
+            self.converter,
             self.clock,
             RandomIds(),
             Metrics(CollectorRegistry()),
@@ -381,6 +389,21 @@ async def test_a_pipeline_that_is_no_reference(pipeline: str) -> None:
     with pytest.raises(NotFoundError):
         await suite.uploaded(pipeline="nobody")
     assert await suite.uploads.waiting() == 0
+
+
+async def test_inspecting() -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    assert await suite.service.inspect(upload_id, '{"delimiter": ";"}', 0) == {
+        "dialect": {"delimiter": ";"}, "sampled_rows": 1000
+    }  # fmt: skip
+    for dialect, rows in (('{"delimiter": "ab"}', 1), ("", 100_001), ("{", 1)):
+        with pytest.raises(InvalidArgumentError):
+            await suite.service.inspect(upload_id, dialect, rows)
+    bad = (await suite.service.create("bad.csv", 0, "")).upload_id
+    with pytest.raises(FailedPreconditionError) as caught:
+        await suite.service.inspect(bad, "", 0)
+    assert caught.value.reason == "XLSX_INVALID"
 
 
 # -- deliveries ------------------------------------------------------------------------------------

@@ -1,0 +1,106 @@
+"""Inspects a file: how it is read, what its columns hold, what would be rejected, a pipeline's draft.
+
+    python -m ingestor.pipelines.inspection SOURCE RESULT --options JSON --name NAME
+
+RESULT becomes a JSON object (see `inspect_file`), or {"reason", "message"} with exit status 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from ingestor.pipelines.inference import draft_pipeline, infer_columns
+from ingestor.tabular.convert import UNREADABLE
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.options import ReadOptions, parse_options
+from ingestor.tabular.sample import read_sample
+
+_FIRST_ROWS = 20
+_MOST_REJECTED = 100
+
+
+def inspect_file(
+    path: Path, name: str, options: ReadOptions, *, rows: int = 1000, whole: bool = True
+) -> dict[str, Any]:
+    """What the first `rows` records of a file say; `whole` False: more of it may follow.
+
+    {"format", "compression", "encoding", "dialect": {...}, "columns": [{"label", "name", "type",
+    "format", "confidence", "missing", "examples"}], "first_rows": [{"row", "line", "cells"}],
+    "rejected": [{"row", "line", "state", "code", "message", "text"}], "rejected_count",
+    "sampled_rows", "complete", "pipeline": {...}}. Raises UnreadableFileError.
+    """
+    with path.open("rb") as file:
+        sample = read_sample(file, path.stat().st_size, name, options, rows=rows, whole=whole)
+    columns = infer_columns(sample)
+    first = range(min(_FIRST_ROWS, len(sample.row_numbers)))
+    return {
+        "format": sample.plan.format,
+        "compression": sample.plan.compression,
+        "encoding": sample.plan.encoding,
+        "dialect": json.loads(sample.plan.options.to_json()),
+        "columns": [
+            {
+                "label": column.label, "name": column.name, "type": column.type, "format": column.format,
+                "confidence": column.confidence, "missing": column.missing,
+                "examples": [example[:200] for example in column.examples],
+            }
+            for column in columns
+        ],
+        "first_rows": [
+            {
+                "row": sample.row_numbers[place], "line": sample.line_numbers[place],
+                "cells": [_shown(cells[place]) for cells in sample.cells],
+            }
+            for place in first
+        ],
+        "rejected": [
+            {
+                "row": row, "line": record.line_index + 1, "state": record.state, "code": record.code,
+                "message": record.message, "text": record.text,
+            }
+            for row, record in sample.rejected[:_MOST_REJECTED]
+        ],
+        "rejected_count": len(sample.rejected),
+        "sampled_rows": sample.record_count,
+        "complete": sample.complete,
+        "pipeline": draft_pipeline(name.split(".")[0], sample, columns),
+    }  # fmt: skip
+
+
+def _shown(cell: str | None) -> str | None:
+    return cell if cell is None else cell[:1000]
+
+
+def main() -> int:
+    """Inspect; the exit status."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("source", type=Path)
+    arguments.add_argument("result", type=Path)
+    arguments.add_argument("--options", default="{}")
+    arguments.add_argument("--name", default="")
+    arguments.add_argument("--rows", type=int, default=1000)
+    arguments.add_argument("--partial", action="store_true")
+    arguments.add_argument("--memory-bytes", type=int, default=0)
+    given = arguments.parse_args()
+    if given.memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
+    status = 0
+    try:
+        options = parse_options(given.options)
+        answer = inspect_file(given.source, given.name, options, rows=given.rows, whole=not given.partial)
+    except UnreadableFileError as error:
+        answer, status = {"reason": error.reason, "message": error.message}, UNREADABLE
+    except MemoryError:
+        message = "Reading the file takes too much memory."
+        answer, status = {"reason": "FILE_TOO_COMPLEX", "message": message}, UNREADABLE
+    given.result.write_text(json.dumps(answer, ensure_ascii=False), "utf-8")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
