@@ -81,7 +81,7 @@ _NOT_YET = frozenset(
     (
         "unique", "exclusiveMinimum", "exclusiveMaximum", "jsonSchema", "decimalChar", "groupChar",
         "bareNumber", "categories", "categoriesOrdered", "foreignKeys", "uniqueKeys", "fieldsMatch",
-        "transforms", "policy", "key",
+        "transforms", "policy",
     )
 )  # fmt: skip
 
@@ -238,7 +238,11 @@ class Sink(_Part):
     """Where the rows go."""
 
     table: Annotated[str, AfterValidator(_table)]
-    mode: Literal["append"] = "append"
+    mode: Literal["append", "upsert"] = "append"
+    key: Annotated[
+        list[str], BeforeValidator(_listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
+    ] | None = None  # fmt: skip
+    """Of an upsert; by default the schema's primaryKey."""
 
 
 class Pipeline(_Part):
@@ -267,6 +271,12 @@ class Pipeline(_Part):
     def primary_key(self) -> tuple[str, ...]:
         """Names of the key's fields, empty when there is none."""
         return tuple(self.table_schema.primary_key or ())
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Names of the fields by which the sink tells rows apart: the upsert's key, else the primary key;
+        empty when there is none."""
+        return tuple(self.sink.key or self.primary_key)
 
     def source(self, field: Field) -> str:
         """Label of the file's column that the field is read from."""
@@ -359,7 +369,8 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
                 continue
             for path, message in _field_checks(field):
                 yield Violation(pointer(("schema", "fields", index, *path)), message)
-        yield from _key_checks(schema.get("primaryKey"), names)
+        yield from _key_checks(("schema", "primaryKey"), schema.get("primaryKey"), names)
+        yield from _sink_checks(document.get("sink"), schema, names)
     if isinstance(dialect := document.get("dialect"), dict):
         try:
             parse_options({key: value for key, value in dialect.items() if not key.startswith("x-")})
@@ -372,10 +383,21 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
                 yield Violation(pointer(("mapping", name)), f"no field is named {json.dumps(name)}")
 
 
-def _key_checks(key: Any, names: list[str]) -> Iterator[Violation]:
+def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterator[Violation]:
+    if not isinstance(sink, dict):
+        return
+    yield from _key_checks(("sink", "key"), sink.get("key"), names)
+    if sink.get("mode") == "upsert":
+        if not sink.get("key") and not schema.get("primaryKey"):
+            yield Violation(pointer(("sink", "mode")), "needs a key, here or as the schema's primaryKey")
+    elif "key" in sink:
+        yield Violation(pointer(("sink", "key")), 'is for the mode "upsert"')
+
+
+def _key_checks(path: tuple[str, ...], key: Any, names: list[str]) -> Iterator[Violation]:
     listed = [key] if isinstance(key, str) else key if isinstance(key, list) else []
     for index, name in enumerate(listed):
-        at = pointer(("schema", "primaryKey") if isinstance(key, str) else ("schema", "primaryKey", index))
+        at = pointer(path if isinstance(key, str) else (*path, index))
         if isinstance(name, str) and name not in names:
             yield Violation(at, f"no field is named {json.dumps(name)}")
         elif name in listed[:index]:

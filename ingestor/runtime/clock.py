@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from datetime import UTC, datetime
 from typing import Protocol
@@ -31,9 +32,17 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-class RandomIds:
-    """Random UUIDs (version 4)."""
+class TimeOrderedIds:
+    """UUIDs of version 7 (RFC 9562): they sort by the time at which they were made, to a millisecond."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
 
     def new(self) -> str:
         """A fresh UUID in canonical form."""
-        return str(uuid.uuid4())
+        milliseconds = int(self._clock.now().timestamp() * 1000)
+        random = int.from_bytes(os.urandom(10), "big")
+        value = (milliseconds & (2**48 - 1)) << 80 | random
+        value = value & ~(0xF << 76) | 0x7 << 76  # version
+        value = value & ~(0x3 << 62) | 0x2 << 62  # variant
+        return str(uuid.UUID(int=value))

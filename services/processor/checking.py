@@ -120,7 +120,7 @@ def _check_fields(
     """The fields' columns; every error goes to `problems`, by position among the n records."""
     at = {label: position for position, label in reversed(list(enumerate(columns)))}
     missing = pipeline.missing_values
-    key = frozenset(pipeline.primary_key)
+    key = frozenset(pipeline.key)
     arrays: list[AnyArray] = []
     for field in pipeline.fields:
         source = pipeline.source(field)

@@ -23,7 +23,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
         return JSON_TABLE
     schema, name = pipeline.target()
     columns = tuple((field.name, postgres_type(field)) for field in pipeline.fields)
-    return Table(schema, name, columns, pipeline.primary_key)
+    return Table(schema, name, columns, pipeline.key, upsert=pipeline.sink.mode == "upsert")
 
 
 class PipelineService:

@@ -54,12 +54,18 @@ class RowQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Where rows go: columns as (name, PostgreSQL type); `primary_key` may be empty."""
+    """Where rows go: columns as (name, PostgreSQL type); `primary_key` may be empty.
+
+    A row whose key is taken is refused; with `upsert` it takes the place of the one that is there,
+    if it comes after it: from a later process (their UUIDs are in order of time), or from a later row
+    of the same. So whoever comes last in that order wins, whatever the order of delivery.
+    """
 
     schema: str
     name: str
     columns: tuple[tuple[str, str], ...]
     primary_key: tuple[str, ...]
+    upsert: bool = False
 
 
 @dataclass(frozen=True, slots=True)

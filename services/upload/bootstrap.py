@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from ingestor.runtime.clock import RandomIds, SystemClock
+from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc_channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
@@ -46,7 +46,8 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             max_expanded_bytes=settings.max_expanded_bytes,
             memory_bytes=settings.converter_memory_bytes,
         )
-        clock, ids = SystemClock(), RandomIds()
+        clock = SystemClock()
+        ids = TimeOrderedIds(clock)
         new_delivery = asyncio.Event()
         service = UploadService(
             uploads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,25 @@ async def test_an_error_while_concluding_undoes_all(pool: PgPool) -> None:
     assert outcome.succeeded == 3
 
 
+PRICES = Table("public", "prices", (("id", "bigint"), ("name", "text")), ("id",), upsert=True)
+
+
+async def test_an_upsert_keeps_the_last(sink: AnySink) -> None:
+    early, late = (str(uuid.UUID(int=number)) for number in (1, 2))
+    outcome = await load(sink, key(2, process=early), [(1, "b"), (2, "b"), (1, "last")], PRICES)
+    assert outcome is not None
+    assert (outcome.succeeded, outcome.failed) == (3, 0)
+    await load(sink, key(1, process=early), [(1, "first"), (3, "first"), (2, "first")], PRICES)
+    found = sorted(await content(sink, "prices"))
+    assert found == [(1, "last", 6), (2, "b", 5), (3, "first", 2)]
+    await load(sink, key(1, process=late), [(2, "late"), (4, "late"), (4, "later")], PRICES)
+    await load(sink, key(3, process=early), [(2, "too early"), (5, "new"), (6, None)], PRICES)
+    found = sorted(await content(sink, "prices"))
+    assert [row[:2] for row in found] == [
+        (1, "last"), (2, "late"), (3, "first"), (4, "later"), (5, "new"), (6, None)
+    ]  # fmt: skip
+
+
 # -- what only a real database does ----------------------------------------------------------------
 
 
@@ -227,6 +247,58 @@ async def test_a_table_that_does_not_fit(pool: PgPool, columns: str, message: st
     with pytest.raises(SinkRefusedError, match=message):
         await load(PgSink(pool), batch, [(1, "a"), (2, "b"), (3, "c")])
     assert await pool.fetchval("SELECT count(*) FROM applied_batches") == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_the_order_the_same_row_wins(pool: PgPool, seed: int) -> None:
+    """Two processes of twelve batches, delivered in any order, some twice, by four processors at once."""
+    shuffle = random.Random(seed)
+    processes = [str(uuid.UUID(int=number)) for number in (1, 2)]
+    deliveries = []
+    expected: dict[int, tuple[str, int]] = {}
+    for process in processes:
+        for number in range(1, 13):
+            of = key(number, rows=20, process=process)
+            values = [
+                ((process_row * 7919) % 61, f"{process[-1]}:{process_row}")
+                for process_row in range(of.range.first_row, of.range.first_row + 20)
+            ]
+            for row, (id_, name) in enumerate(values, of.range.first_row):
+                expected[id_] = (name, row)
+            deliveries += [(of, values)] * shuffle.choice([1, 1, 2])
+    shuffle.shuffle(deliveries)
+    sinks = [PgSink(pool) for _ in range(4)]
+    waiting = iter(deliveries)
+
+    async def work(sink: PgSink) -> None:
+        for of, values in waiting:
+            await load(sink, of, values, PRICES)
+
+    await asyncio.gather(*map(work, sinks))
+    found = {row[0]: (row[1], row[2]) for row in await content(sinks[0], "prices")}
+    assert found == expected
+
+
+async def test_an_upsert_needs_an_index(pool: PgPool) -> None:
+    await pool.execute(
+        "CREATE TABLE public.prices (id bigint, name text, _row_number bigint, _process_id uuid)"
+    )
+    with pytest.raises(SinkRefusedError, match="no unique index of just id"):
+        await load(PgSink(pool), key(), [(1, "a"), (2, "b"), (3, "c")], PRICES)
+
+
+async def test_an_upsert_refuses_only_what_the_table_refuses(pool: PgPool) -> None:
+    await pool.execute(
+        "CREATE TABLE public.prices (id bigint PRIMARY KEY, name text CHECK (name <> 'no') UNIQUE, "
+        "_row_number bigint, _process_id uuid)"
+    )
+    outcome = await load(
+        PgSink(pool), key(rows=5), [(1, "a"), (2, "no"), (3, "a"), (5, "c"), (4, "d")], PRICES
+    )
+    assert outcome is not None
+    assert [(row.row_number, row.errors[0].code) for row in outcome.rows] == [
+        (2, "sink-error"), (3, "unique-error")
+    ]  # fmt: skip
 
 
 async def test_a_table_without_the_right_to_write(pool: PgPool, database_url: str) -> None:

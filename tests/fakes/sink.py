@@ -35,6 +35,12 @@ class MemorySink:
             }  # fmt: skip
             if names:
                 unique = tuple(row[name] for name in names)
+                if unique in taken and rows.table.upsert:
+                    (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
+                    lineage = ("_process_id", "_row_number")
+                    if tuple(there[n] for n in lineage) < tuple(made[n] for n in lineage):
+                        there.update(made)
+                    continue
                 if unique in taken:
                     fields = ", ".join(names)
                     message = f"A row with the same {fields} is there already."

@@ -151,13 +151,16 @@ class _Loading:
             text = await asyncio.to_thread(copy_text, self._rows, self._process_id, start, stop)
         try:
             async with self._connection.transaction():  # a savepoint
-                await self._copy(text, self._rows.table.name, self._rows.table.schema)
+                if self._rows.table.upsert:
+                    await self._upsert(text)
+                else:
+                    await self._copy(text, self._rows.table.name, self._rows.table.schema)
             return
         except asyncpg.UniqueViolationError as error:
             if stop - start == 1:
                 await self._refuse(start, error)
                 return
-            if await self._without_duplicates(start, stop, text, error):
+            if not self._rows.table.upsert and await self._without_duplicates(start, stop, text, error):
                 return
         except asyncpg.PostgresError as error:
             if error.sqlstate is None or error.sqlstate[:2] not in ("22", "23"):
@@ -168,6 +171,31 @@ class _Loading:
         middle = (start + stop) // 2
         await self._range(start, middle)
         await self._range(middle, stop)
+
+    async def _upsert(self, text: memoryview) -> None:
+        """By way of a temporary table: the last row of each key, in the key's order, so that two batches
+        never wait for each other crosswise."""
+        table = self._rows.table
+        target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        key = ", ".join(map(_quoted, table.primary_key))
+        names = ", ".join(map(_quoted, self._columns))
+        changes = ", ".join(
+            f"{name} = excluded.{name}"
+            for name in map(_quoted, self._columns)
+            if name not in map(_quoted, table.primary_key)
+        )
+        await self._connection.execute(
+            f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {target} INCLUDING DEFAULTS) ON COMMIT DROP"
+        )
+        await self._copy(text, "ingestor_stage", None)
+        await self._connection.execute(
+            f"INSERT INTO {target} AS there ({names}) "  # noqa: S608
+            f"SELECT DISTINCT ON ({key}) {names} FROM ingestor_stage ORDER BY {key}, {ROW_COLUMN} DESC "
+            f"ON CONFLICT ({key}) DO UPDATE SET {changes} "
+            f"WHERE (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) "
+            f"< (excluded.{PROCESS_COLUMN}, excluded.{ROW_COLUMN})"
+        )
+        await self._connection.execute("DROP TABLE ingestor_stage")
 
     async def _without_duplicates(
         self, start: int, stop: int, text: memoryview, error: asyncpg.UniqueViolationError
@@ -237,6 +265,9 @@ class _Loading:
 
 def _of_table(error: asyncpg.PostgresError, table: Table) -> str:
     """Why no row can be loaded, without SQL."""
+    if error.sqlstate == "42P10":
+        fields = ", ".join(table.primary_key)
+        return f"The table {table.schema}.{table.name} has no unique index of just {fields}."
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return f"The suite may not write to the table {table.schema}.{table.name}."
     return f"The table {table.schema}.{table.name} cannot take the rows (SQLSTATE {error.sqlstate})."

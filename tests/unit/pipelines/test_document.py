@@ -187,7 +187,16 @@ def test_text_that_postgresql_cannot_hold() -> None:
         (document(schema=[]), {"/schema": "must be an object"}),
         (document(mapping={"a/b~": "x"}), {"/mapping/a~1b~0": 'no field is named "a/b~"'}),
         (document(mapping={"id": 1}), {"/mapping/id": "must be a string"}),
-        (document(sink={"table": "t", "mode": "upsert"}), {"/sink/mode": "must be 'append'"}),
+        (document(sink={"table": "t", "mode": "x"}), {"/sink/mode": "must be 'append' or 'upsert'"}),
+        (document(sink={"table": "t", "key": "id"}), {"/sink/key": 'is for the mode "upsert"'}),
+        (
+            document(sink={"table": "t", "mode": "upsert", "key": ["id", "nope"]}),
+            {"/sink/key/1": 'no field is named "nope"'},
+        ),
+        (
+            document(sink={"table": "t", "mode": "upsert"}),
+            {"/sink/mode": "needs a key, here or as the schema's primaryKey"},
+        ),
         (
             document(sink={"table": ""}),
             {"/sink/table": "must be 1 to 63 bytes long, to be a name in PostgreSQL"},

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingestor.runtime.clock import RandomIds
+from ingestor.runtime.clock import TimeOrderedIds
 from ingestor.runtime.errors import (
     AbortedError,
     DataLossError,
@@ -152,7 +152,7 @@ class Suite:
             OnePipeline(),
             self.converter,
             self.clock,
-            RandomIds(),
+            TimeOrderedIds(self.clock),
             Metrics(CollectorRegistry()),
             max_upload_bytes=10_000,
             max_chunk_bytes=1_000,
