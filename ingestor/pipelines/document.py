@@ -7,6 +7,7 @@ guide. Patterns are RE2 and are compiled by the processor, the only part of the 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -81,7 +82,7 @@ _NOT_YET = frozenset(
     (
         "unique", "exclusiveMinimum", "exclusiveMaximum", "jsonSchema", "decimalChar", "groupChar",
         "bareNumber", "categories", "categoriesOrdered", "foreignKeys", "uniqueKeys", "fieldsMatch",
-        "transforms", "policy",
+        "transforms",
     )
 )  # fmt: skip
 
@@ -106,6 +107,14 @@ def _table(value: str) -> str:
         raise PydanticCustomError("table", 'must be "table" or "schema.table"')
     if dot and (schema in RESERVED_SCHEMAS or schema.startswith("pg_")):
         raise PydanticCustomError("reserved", "the schema belongs to the suite or to PostgreSQL")
+    return value
+
+
+def _error_limit(value: Any) -> Any:
+    count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    share = isinstance(value, str) and re.fullmatch(r"\d{1,2}(\.\d+)?%", value, re.ASCII)
+    if not count and not share:
+        raise PydanticCustomError("error_limit", 'must be a number of rows, or a share such as "5%"')
     return value
 
 
@@ -245,6 +254,27 @@ class Sink(_Part):
     """Of an upsert; by default the schema's primaryKey."""
 
 
+class Policy(_Part):
+    """When a process is given up: with more failed rows than `maxErrors`, a count, or a share such as
+    "5%" of the rows that have an outcome (from the thousandth on, and at the end)."""
+
+    max_errors: Annotated[Any, AfterValidator(_error_limit)] = Key(None, alias="maxErrors")
+    on_error: Literal["continue", "abort"] = Key("continue", alias="onError")
+    """ "abort" is maxErrors 0."""
+
+    @property
+    def max_failed(self) -> int | None:
+        """The limit as a count of rows."""
+        if self.on_error == "abort":
+            return 0
+        return self.max_errors if isinstance(self.max_errors, int) else None
+
+    @property
+    def max_failed_share(self) -> float | None:
+        """The limit as a share, 0 to 1."""
+        return float(self.max_errors[:-1]) / 100 if isinstance(self.max_errors, str) else None
+
+
 class Pipeline(_Part):
     """A whole document. Make it with parse_pipeline, which also checks what one key alone cannot show."""
 
@@ -254,6 +284,7 @@ class Pipeline(_Part):
     table_schema: TableSchema = Key(alias="schema")
     mapping: dict[str, str] = Key(default_factory=dict)
     dialect: dict[str, Any] = Key(default_factory=dict)
+    policy: Policy = Key(default_factory=lambda: Policy.model_validate({}))
     sink: Sink
     _canonical: str = PrivateAttr(default="")
 

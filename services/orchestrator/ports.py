@@ -132,6 +132,14 @@ class RowQueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many rows may fail before the process is given up: a count, a share (0 to 1), or None."""
+
+    max_failed: int | None = None
+    max_failed_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What status knows of a process."""
 
@@ -148,7 +156,9 @@ class Status(Protocol):
         """The process began."""
         ...
 
-    async def header_read(self, process_id: str, columns: Sequence[str], content: Content) -> Progress:
+    async def header_read(
+        self, process_id: str, columns: Sequence[str], content: Content, limits: Limits
+    ) -> Progress:
         """The header was read."""
         ...
 

@@ -39,6 +39,7 @@ from services.orchestrator.ports import (
     BusyError,
     Flags,
     Ingestions,
+    Limits,
     Message,
     Packed,
     Pipelines,
@@ -188,6 +189,7 @@ class OrchestratorService:
             await self._ingestions.finish(process_id, IngestionState.STOPPED)
         except _StoppedError:
             log.info("stopped")
+            await self._ingestions.finish(process_id, IngestionState.STOPPED)
         return await self._result(await self._get(process_id))
 
     async def _result(self, ingestion: Ingestion) -> Result:
@@ -272,18 +274,21 @@ class OrchestratorService:
             columns = column_names(labels, options.duplicate_columns, options.blank_columns)
         except HeaderError as error:
             raise _UnusableError(error.reason.value, error.message) from error
-        await self._check_columns(file, labels, options)
+        limits = await self._check_columns(file, labels, options)
         layout = Layout(
             columns, dialect.delimiter, header.byte_end, header.line_count + 1, quote=dialect.quote
         )
         await self.until_done(lambda: self._ingestions.set_layout(file.process_id, layout))
-        await self.until_done(lambda: self._status.header_read(file.process_id, layout.columns, content))
+        await self.until_done(
+            lambda: self._status.header_read(file.process_id, layout.columns, content, limits)
+        )
         return layout
 
-    async def _check_columns(self, file: FileInfo, labels: Sequence[str], options: ReadOptions) -> None:
-        """Whether the file has the columns that the pipeline reads. Raises _UnusableError."""
+    async def _check_columns(self, file: FileInfo, labels: Sequence[str], options: ReadOptions) -> Limits:
+        """Whether the file has the columns that the pipeline reads; how many rows may fail. Raises
+        _UnusableError."""
         if not file.pipeline:
-            return
+            return Limits()
         document = await self.until_done(
             lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
         )
@@ -305,6 +310,7 @@ class OrchestratorService:
                     f"The file has columns that the pipeline {file.pipeline} does not read: "
                     f"{', '.join(extra)}.",
                 )
+        return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)
 
     def delimiter(self, layout: Layout, position: Position) -> RecordDelimiter:
         """A delimiter that goes on at a position."""
@@ -486,6 +492,8 @@ class _Stream:
 
     async def _send(self, batch: Batch, packed: Packed) -> None:
         progress = await self._service.announce(self._process_id, batch)
+        if progress.terminal:  # cancelled, or given up
+            raise _StoppedError
         self._processed = max(self._processed, progress.batches_processed)
         await self._service.send(self._process_id, batch, packed, "first")
 

@@ -128,8 +128,8 @@ class Outcomes(Protocol):
         refuses it for good."""
         ...
 
-    async def is_cancelled(self, process_id: str) -> bool:
-        """Whether the process was cancelled; the answer may be two seconds old. Raises
+    async def is_stopped(self, process_id: str) -> bool:
+        """Whether the process was cancelled or has failed; the answer may be two seconds old. Raises
         TransientError."""
         ...
 

@@ -71,7 +71,7 @@ class BatchService:
         again. Raises what is wrong with the batch or the code.
         """
         key = batch.key
-        if await self._until_done("status", lambda: self._outcomes.is_cancelled(key.process_id)):
+        if await self._until_done("status", lambda: self._outcomes.is_stopped(key.process_id)):
             await self.settle(unprocessed_outcome(key))
             return
         pipeline = await self._pipeline(batch)

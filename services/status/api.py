@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 from services.status.ledger import Batch, Outcome
-from services.status.ports import BatchRecord
+from services.status.ports import BatchRecord, Limits
 from services.status.processes import Failure, Info, Process, ProcessState, RowState
 from services.status.rows import RejectedRow, Row, RowError
 from services.status.service import StatusService
@@ -67,8 +67,12 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
             case "header":
                 header = request.header
                 account = await service.read_header(
-                    process_id, list(header.columns), header.dialect_json, header.content_bytes
-                )
+                    process_id, list(header.columns), header.dialect_json, header.content_bytes,
+                    Limits(
+                        header.max_failed if header.HasField("max_failed") else None,
+                        header.max_failed_share if header.HasField("max_failed_share") else None,
+                    ),
+                )  # fmt: skip
             case "dispatched":
                 account = await service.dispatch(process_id, _batch(request.dispatched))
             case "finished":

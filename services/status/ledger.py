@@ -76,6 +76,8 @@ class Account:
     expected_rows: int | None = None  # known when dispatching has finished
     expected_batches: int | None = None
     failure: Failure | None = None
+    max_failed: int | None = None  # rows; one more, and the process fails
+    max_failed_share: float | None = None
 
 
 Change = tuple[Account, list[Event]]
@@ -107,6 +109,7 @@ def processed(account: Account, outcome: Outcome) -> Change:
         skipped=account.skipped + outcome.skipped,
         batches_processed=account.batches_processed + 1,
     )
+    counted = _given_up(counted)
     data: dict[str, object] = {
         "batch_number": outcome.batch.number,
         "first_row": outcome.batch.first_row,
@@ -118,9 +121,14 @@ def processed(account: Account, outcome: Outcome) -> Change:
     return _settled(counted, [Event("rows.processed", data)])
 
 
-def header_read(account: Account) -> Change:
-    """The header was read."""
-    return _settled(replace(account, header_read=True), [])
+def header_read(
+    account: Account, max_failed: int | None = None, max_failed_share: float | None = None
+) -> Change:
+    """The header was read, and how many rows may fail is known."""
+    limited = replace(
+        account, header_read=True, max_failed=max_failed, max_failed_share=max_failed_share
+    )  # fmt: skip
+    return _settled(_given_up(limited), [])
 
 
 def finished(account: Account, rows: int, batches: int) -> Change:
@@ -130,7 +138,8 @@ def finished(account: Account, rows: int, batches: int) -> Change:
             f"dispatching finished with {rows} rows in {batches} batches, but before with "
             f"{account.expected_rows} in {account.expected_batches}"
         )
-    return _settled(replace(account, expected_rows=rows, expected_batches=batches), [])
+    known = replace(account, expected_rows=rows, expected_batches=batches)
+    return _settled(_given_up(known), [])
 
 
 def failed(account: Account, failure: Failure) -> Change:
@@ -163,6 +172,27 @@ def cancelled(account: Account) -> Change:
         return account, []
     check_transition(account.state, ProcessState.CANCELLED)
     return _settled(replace(account, cancelled=True), [])
+
+
+_SHARE_FROM = 1000  # rows with an outcome, before which a share says little
+
+
+def _given_up(account: Account) -> Account:
+    """The account with a failure when more rows failed than may."""
+    if account.failure or account.state in TERMINAL:
+        return account
+    told = account.succeeded + account.failed + account.skipped
+    limit = share = None
+    if account.max_failed is not None and account.failed > account.max_failed:
+        limit = f"{account.max_failed} rows"
+    elif account.max_failed_share is not None and (told >= _SHARE_FROM or told == account.expected_rows):
+        share = account.max_failed_share
+        if account.failed > share * told:
+            limit = f"{share:.4%} of the rows".replace("0000%", "%").replace(".%", "%")
+    if limit is None:
+        return account
+    message = f"More than {limit} failed: {account.failed} of {told}."
+    return replace(account, failure=Failure("TOO_MANY_ERRORS", message))
 
 
 def _settled(account: Account, events: list[Event]) -> Change:

@@ -39,6 +39,14 @@ class LoggedEvent:
     traceparent: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many rows may fail: a count, a share (0 to 1), or None."""
+
+    max_failed: int | None
+    max_failed_share: float | None
+
+
 class Ledger(Protocol):
     """Writes. Each call is one transaction under a lock of its process, durable when it returns,
     with the events of the change in the outbox. Raises TransientError when the database is away."""
@@ -52,9 +60,10 @@ class Ledger(Protocol):
         ...
 
     async def read_header(
-        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int
+        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
     ) -> Account:
-        """Record the labels of the columns, how the file is read and how much there is. Idempotent."""
+        """Record the labels of the columns, how the file is read, how much there is, and how many rows
+        may fail. Idempotent."""
         ...
 
     async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:

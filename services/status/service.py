@@ -18,7 +18,7 @@ from ingestor.runtime.errors import (
 from services.status import ledger, report
 from services.status.filters import Comparison, Fields, FilterError, parse_filter
 from services.status.ledger import Account, Batch, Outcome
-from services.status.ports import BatchRecord, Changes, Ledger, LedgerReader, LoggedEvent
+from services.status.ports import BatchRecord, Changes, Ledger, LedgerReader, Limits, LoggedEvent
 from services.status.processes import Failure, IllegalTransitionError, Info, Process, ProcessState, RowState
 from services.status.rows import ErrorGroup, RejectedRow, Row, RowError
 from services.status.tokens import TokenError, make_token, read_token
@@ -59,10 +59,10 @@ class StatusService:
         return await self._ledger.start(info)
 
     async def read_header(
-        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int
+        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
     ) -> Account:
         """The header was read."""
-        return await self._ledger.read_header(process_id, columns, dialect, content_bytes)
+        return await self._ledger.read_header(process_id, columns, dialect, content_bytes, limits)
 
     async def dispatch(self, process_id: str, batch: Batch) -> Account:
         """A batch is about to be sent. InvalidArgumentError when it is known with other bounds."""

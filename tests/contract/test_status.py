@@ -14,7 +14,7 @@ from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.grpc_channel import open_channel
 from services.orchestrator.adapters.grpc_status import GrpcStatus
 from services.orchestrator.ingestions import Batch, Content, FileInfo
-from services.orchestrator.ports import Progress
+from services.orchestrator.ports import Limits, Progress
 from services.processor.adapters.grpc_outcomes import GrpcOutcomes
 from services.processor.batches import (
     BatchKey,
@@ -28,6 +28,7 @@ from services.processor.problems import Problem
 from tests.fakes.status import MemoryStatus
 
 CONTENT = Content("default/u", 123, False, "{}")
+NO_LIMITS = Limits()
 PROBLEM = Problem("type-error", "name", "=x", 'name: "=x" is no name', "validate")
 
 
@@ -70,14 +71,14 @@ def good(process: str, number: int) -> BatchOutcome:
     return BatchOutcome(key(process, number), "succeeded", 10, 0, 0, ())
 
 
-async def start(ends: Ends) -> str:
+async def start(ends: Ends, limits: Limits = NO_LIMITS) -> str:
     """A process with a header."""
     process = str(uuid.uuid4())
     assert await ends.status.progress(process) is None
     file = FileInfo(process, "default", "u", "a.csv", 123, "p", 1)
     assert (await ends.status.started(file)).state == "PENDING"
     assert (await ends.status.started(file)).state == "PENDING"
-    assert (await ends.status.header_read(process, ["id", "name"], CONTENT)).state == "DISPATCHING"
+    assert (await ends.status.header_read(process, ["id", "name"], CONTENT, limits)).state == "DISPATCHING"
     return process
 
 
@@ -122,15 +123,49 @@ async def test_paused_resumed_cancelled(ends: Ends) -> None:
     assert (await ends.status.paused(process)).state == "PAUSED"
     assert (await ends.status.dispatched(process, batch(1))).state == "PAUSED"
     assert (await ends.status.resumed(process)).state == "DISPATCHING"
-    assert not await ends.outcomes.is_cancelled(str(uuid.uuid4()))
+    assert not await ends.outcomes.is_stopped(str(uuid.uuid4()))
     assert (await ends.status.cancelled(process)).terminal
-    assert await ends.outcomes.is_cancelled(process)
+    assert await ends.outcomes.is_stopped(process)
     for change in (ends.status.paused, ends.status.resumed):
         with pytest.raises(FailedPreconditionError) as caught:
             await change(process)
         assert caught.value.reason == "ILLEGAL_TRANSITION"
     await ends.outcomes.record(unprocessed_outcome(key(process, 1)))
     assert await ends.status.progress(process) == Progress("CANCELLED", True, 1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "failed", "given_up"),
+    [
+        (Limits(max_failed=1), 1, False),
+        (Limits(max_failed=1), 2, True),
+        (Limits(max_failed=0), 1, True),
+        (Limits(max_failed_share=0.2), 3, False),  # too few rows so far
+        (Limits(), 10, False),
+    ],
+)
+async def test_too_many_failed_rows(ends: Ends, limits: Limits, failed: int, given_up: bool) -> None:
+    process = await start(ends, limits)
+    rows = tuple(Rejected(n, n + 1, "failed", (PROBLEM,), ("x",)) for n in range(1, failed + 1))
+    await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 10 - failed, failed, 0, rows))
+    found = await ends.status.progress(process)
+    assert found is not None
+    assert (found.state == "FAILED") is given_up
+    assert await ends.outcomes.is_stopped(process) is given_up
+    assert (await ends.status.dispatched(process, batch(2))).terminal is given_up
+
+
+async def test_a_share_is_looked_at_in_the_end(ends: Ends) -> None:
+    process = await start(ends, Limits(max_failed_share=0.1))
+    row = Rejected(1, 2, "failed", (PROBLEM,), ("x",))
+    await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 9, 1, 0, (row,)))
+    other = Rejected(11, 12, "failed", (PROBLEM,), ("x",))
+    another = Rejected(12, 13, "failed", (PROBLEM,), ("x",))
+    await ends.outcomes.record(BatchOutcome(key(process, 2), "succeeded", 8, 2, 0, (other, another)))
+    assert (await ends.status.finished(process, 20, 2)).state == "FAILED"  # 3 of 20
+    process = await start(ends, Limits(max_failed_share=0.1))
+    await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 9, 1, 0, (row,)))
+    assert (await ends.status.finished(process, 10, 1)).state == "COMPLETED_WITH_ERRORS"  # just 10 %
 
 
 async def test_a_watcher_sees_changes_and_the_end(ends: Ends) -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from ingestor.runtime.errors import FailedPreconditionError
 from services.orchestrator.ingestions import Batch as SentBatch
 from services.orchestrator.ingestions import Content, FileInfo
-from services.orchestrator.ports import Progress
+from services.orchestrator.ports import Limits, Progress
 from services.processor.batches import BatchOutcome
 from services.status import ledger
 from services.status.ledger import Account, Batch, Change, Outcome
-from services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState
+from services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState, S
 
 
 @dataclass
@@ -53,10 +53,15 @@ class MemoryStatus:
         self.processes.setdefault(file.process_id, _Process()).started = True
         return await self._apply(file.process_id, lambda account: (account, []))
 
-    async def header_read(self, process_id: str, columns: Sequence[str], content: Content) -> Progress:
+    async def header_read(
+        self, process_id: str, columns: Sequence[str], content: Content, limits: Limits
+    ) -> Progress:
         """See Status."""
         self.processes.setdefault(process_id, _Process()).columns = tuple(columns)
-        return await self._apply(process_id, ledger.header_read)
+        return await self._apply(
+            process_id,
+            lambda account: ledger.header_read(account, limits.max_failed, limits.max_failed_share),
+        )
 
     async def dispatched(self, process_id: str, batch: SentBatch) -> Progress:
         """See Status."""
@@ -134,7 +139,7 @@ class MemoryStatus:
         )
         await self._apply(key.process_id, lambda account: ledger.processed(account, made))
 
-    async def is_cancelled(self, process_id: str) -> bool:
+    async def is_stopped(self, process_id: str) -> bool:
         """See Outcomes."""
         process = self.processes.get(process_id)
-        return process is not None and process.account.cancelled
+        return process is not None and process.account.state in (S.CANCELLED, S.FAILED)

@@ -9,7 +9,7 @@ import grpc
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
 from services.orchestrator.ingestions import Batch, Content, FileInfo
-from services.orchestrator.ports import Progress
+from services.orchestrator.ports import Limits, Progress
 
 _DEADLINE = 30.0
 _PAGE = 1000
@@ -43,11 +43,14 @@ class GrpcStatus:
         )  # fmt: skip
         return await self._record(status_pb2.RecordDispatchRequest(process_id=file.process_id, started=info))
 
-    async def header_read(self, process_id: str, columns: Sequence[str], content: Content) -> Progress:
+    async def header_read(
+        self, process_id: str, columns: Sequence[str], content: Content, limits: Limits
+    ) -> Progress:
         """See Status."""
         header = status_pb2.HeaderRead(
-            columns=columns, dialect_json=content.dialect, content_bytes=content.size_bytes
-        )
+            columns=columns, dialect_json=content.dialect, content_bytes=content.size_bytes,
+            max_failed=limits.max_failed, max_failed_share=limits.max_failed_share,
+        )  # fmt: skip
         return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, header=header))
 
     async def dispatched(self, process_id: str, batch: Batch) -> Progress:

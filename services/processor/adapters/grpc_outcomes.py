@@ -13,8 +13,9 @@ from services.processor.batches import BatchOutcome, Rejected
 from services.processor.problems import Problem
 
 _MESSAGE_BYTES = 1024 * 1024
-_CANCELLED_SECONDS = 2.0
+_ANSWER_SECONDS = 2.0
 _DEADLINE = 120.0
+_STOPPED = (common_pb2.PROCESS_STATE_CANCELLED, common_pb2.PROCESS_STATE_FAILED)
 STATES = {
     "succeeded": common_pb2.ROW_STATE_SUCCEEDED,
     "failed": common_pb2.ROW_STATE_FAILED,
@@ -33,7 +34,7 @@ class GrpcOutcomes:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = status_pb2_grpc.StatusServiceStub(channel)
-        self._cancelled: dict[str, tuple[float, bool]] = {}
+        self._stopped: dict[str, tuple[float, bool]] = {}
 
     async def record(self, outcome: BatchOutcome) -> None:
         """See Outcomes."""
@@ -48,25 +49,25 @@ class GrpcOutcomes:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
 
-    async def is_cancelled(self, process_id: str) -> bool:
+    async def is_stopped(self, process_id: str) -> bool:
         """See Outcomes."""
         now = time.monotonic()
-        asked, cancelled = self._cancelled.get(process_id, (0.0, False))
-        if cancelled or (asked and now - asked < _CANCELLED_SECONDS):
-            return cancelled
+        asked, stopped = self._stopped.get(process_id, (0.0, False))
+        if stopped or (asked and now - asked < _ANSWER_SECONDS):
+            return stopped
         request = status_pb2.GetProcessRequest(process_id=process_id)
         try:
             answer = await self._stub.GetProcess(request, timeout=10)
-            cancelled = answer.process.state == common_pb2.PROCESS_STATE_CANCELLED
+            stopped = answer.process.state in _STOPPED
         except grpc.aio.AioRpcError as error:
             known = from_rpc_error(error)
             if not isinstance(known, NotFoundError):
                 raise known from error
-            cancelled = False
-        if len(self._cancelled) > 1_000:
-            self._cancelled.clear()
-        self._cancelled[process_id] = (now, cancelled)
-        return cancelled
+            stopped = False
+        if len(self._stopped) > 1_000:
+            self._stopped.clear()
+        self._stopped[process_id] = (now, stopped)
+        return stopped
 
 
 def _header(outcome: BatchOutcome) -> status_pb2.OutcomeHeader:

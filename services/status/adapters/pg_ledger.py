@@ -12,6 +12,7 @@ from ingestor.runtime.postgres import transient_errors
 from ingestor.runtime.tracing import current_traceparent
 from services.status import ledger
 from services.status.ledger import Account, Batch, Change, ChangeFunction, Event, Outcome
+from services.status.ports import Limits
 from services.status.processes import TERMINAL, Failure, Info, ProcessState, RowState
 from services.status.rows import RejectedRow, RowError
 
@@ -27,7 +28,7 @@ _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLIC
 _LOCK = """
 SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
        bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
-       failure_reason, failure_message, tenant, started
+       failure_reason, failure_message, tenant, started, max_failed, max_failed_share
 FROM processes WHERE process_id = $1 FOR UPDATE
 """
 
@@ -37,7 +38,8 @@ UPDATE processes SET
     batches_processed = $8, bytes_dispatched = $9, header_read = $10, paused = $11, cancelled = $12,
     expected_rows = $13, expected_batches = $14, failure_reason = $15, failure_message = $16,
     updated_at = clock_timestamp(),
-    ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END
+    ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END,
+    max_failed = $18, max_failed_share = $19
 WHERE process_id = $1
 """
 
@@ -106,7 +108,7 @@ class PgLedger:
             return work.account
 
     async def read_header(
-        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int
+        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
     ) -> Account:
         """See Ledger."""
         async with self._process(process_id) as work:
@@ -114,7 +116,7 @@ class PgLedger:
                 "UPDATE processes SET columns = $2, dialect = $3, content_bytes = $4 WHERE process_id = $1",
                 process_id, list(columns), dialect, content_bytes,
             )  # fmt: skip
-            await work.apply(ledger.header_read(work.account))
+            await work.apply(ledger.header_read(work.account, limits.max_failed, limits.max_failed_share))
             return work.account
 
     async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:
@@ -235,7 +237,7 @@ class _Work:
             a.batches_dispatched, a.batches_processed, a.bytes_dispatched, a.header_read, a.paused,
             a.cancelled, a.expected_rows, a.expected_batches,
             a.failure.reason if a.failure else None, a.failure.message if a.failure else None,
-            a.state in TERMINAL,
+            a.state in TERMINAL, a.max_failed, a.max_failed_share,
         )  # fmt: skip
         await self.connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, self.process_id)
 
@@ -257,6 +259,8 @@ def _account(row: Any) -> Account:
         expected_rows=row["expected_rows"],
         expected_batches=row["expected_batches"],
         failure=failure,
+        max_failed=row["max_failed"],
+        max_failed_share=row["max_failed_share"],
     )
 
 

@@ -182,7 +182,12 @@ def test_text_that_postgresql_cannot_hold() -> None:
             {"/name": 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'},
         ),
         (document(nmae="x"), {"/nmae": 'unknown key "nmae"'}),
-        (document(policy={}), {"/policy": '"policy" is not supported in this version'}),
+        (
+            document(policy={"maxErrors": -1}),
+            {"/policy/maxErrors": 'must be a number of rows, or a share such as "5%"'},
+        ),
+        (document(policy={"onError": "stop"}), {"/policy/onError": "must be 'continue' or 'abort'"}),
+        (document(dialect={"delimitr": ";"}), {"/dialect/delimitr": 'unknown key "delimitr"'}),
         (document(schema={"fields": []}), {"/schema/fields": "must have at least 1 item"}),
         (document(schema=[]), {"/schema": "must be an object"}),
         (document(mapping={"a/b~": "x"}), {"/mapping/a~1b~0": 'no field is named "a/b~"'}),
