@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +47,11 @@ def pipeline(table: str) -> dict[str, Any]:
     }
 
 
-def write_pipeline(path: Path, table: str) -> None:
+def write_pipeline(path: Path, table: str, mode: str = "append") -> None:
     """Write the document of `pipeline`."""
-    path.write_text(json.dumps(pipeline(table), ensure_ascii=False), "utf-8")
+    document = pipeline(table)
+    document["sink"]["mode"] = mode
+    path.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
 
 
 def _text(values: Any) -> Any:
@@ -85,3 +89,48 @@ def write_csv(path: Path, rows: int) -> None:
             table = _slice(rng, first, min(_SLICE_ROWS, rows + 1 - first))
             options = csv.WriteOptions(include_header=first == 1, quoting_style="needed")
             csv.write_csv(table, file, options)
+
+
+def _texts(rows: int) -> Iterator[list[str | None]]:
+    """The file's records as text, the header first."""
+    rng = np.random.default_rng(SEED)
+    for first in range(1, rows + 1, _SLICE_ROWS):
+        table = _slice(rng, first, min(_SLICE_ROWS, rows + 1 - first))
+        if first == 1:
+            yield list(table.column_names)
+        seen = pc.strftime(table["seen"], "%Y-%m-%dT%H:%M:%SZ")
+        table = table.set_column(table.column_names.index("seen"), "seen", seen)
+        columns = [pc.cast(column, pa.string()).to_pylist() for column in table.columns]
+        yield from map(list, zip(*columns, strict=True))
+
+
+def write_jsonl(path: Path, rows: int) -> None:
+    """Write the same table as JSON Lines; every value is a string."""
+    records = _texts(rows)
+    names = next(records)
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(dict(zip(names, record, strict=True)), ensure_ascii=False) + "\n")
+
+
+def write_xlsx(path: Path, rows: int) -> None:
+    """Write the same table as a workbook whose cells are inline strings."""
+    spaces = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr(
+            "xl/workbook.xml",
+            f'<workbook {spaces} xmlns:r="{office}"><sheets><sheet name="t" sheetId="1" r:id="a"/></sheets>'
+            "</workbook>",
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels",
+            '<Relationships><Relationship Id="a" Target="worksheets/sheet1.xml"/></Relationships>',
+        )
+        with archive.open("xl/worksheets/sheet1.xml", "w") as sheet:
+            sheet.write(f"<worksheet {spaces}><sheetData>".encode())
+            for record in _texts(rows):
+                cells = "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in record)
+                sheet.write(f"<row>{cells}</row>".encode())
+            sheet.write(b"</sheetData></worksheet>")

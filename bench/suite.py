@@ -27,7 +27,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from bench.data import COLUMNS_SQL, write_csv, write_pipeline
+from bench.data import COLUMNS_SQL, write_csv, write_jsonl, write_pipeline, write_xlsx
 
 SERVICES = ("upload", "orchestrator", "processor", "status")
 INGESTOR = Path(sys.executable).with_name("ingestor")
@@ -209,6 +209,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--data", type=Path, default=Path(".bench"))
     parser.add_argument("--gateway-port", type=int, default=8099)
+    parser.add_argument("--other-rows", type=int, default=250_000, help="of upsert, JSON rows, JSONL, XLSX")
     options = parser.parse_args()
     options.data.mkdir(exist_ok=True)
     data = (options.data / "suite").absolute()
@@ -228,6 +229,7 @@ def main() -> None:
     failed = False
     try:
         failed = run(data, table, document, options.rows, options.runs)
+        failed |= other_ways(data, options.data, min(options.rows, options.other_rows))
     finally:
         subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
     sys.exit(1 if failed else 0)
@@ -269,6 +271,41 @@ def run(data: Path, table: Path, document: Path, rows: int, runs: int) -> bool:
     )
     print("\nledger and table agree with the file" if not wrong else "\nWRONG:\n" + "\n".join(wrong))
     return bool(wrong)
+
+
+def other_ways(data: Path, folder: Path, rows: int) -> bool:
+    """Upsert, JSON rows, and other formats, once each, against COPY of as many rows of CSV."""
+    document = folder / "other.json"
+    table = folder / f"table-{rows}.csv"
+    lines, book = folder / f"table-{rows}.jsonl", folder / f"table-{rows}.xlsx"
+    for path, write in ((table, write_csv), (lines, write_jsonl), (book, write_xlsx)):
+        if not path.exists():
+            part = path.with_suffix(".part")
+            write(part, rows)
+            part.rename(path)
+    dsn = command("env", data=data)["database_url"]
+    seconds = asyncio.run(bare_copy(dsn, table))
+    print(f"\n{rows:,} rows              rows/s   ratio to COPY ({rows / seconds:,.0f} rows/s)")
+    failed = False
+    ways: list[tuple[str, Path, str | None]] = [
+        ("CSV, append", table, "append"),
+        ("CSV, upsert, new keys", table, "upsert"),
+        ("CSV, upsert, known keys", table, None),
+        ("CSV, JSON rows", table, ""),
+        ("JSONL, append", lines, "append"),
+        ("XLSX, append", book, "append"),
+    ]
+    for name, path, mode in ways:
+        if mode:
+            write_pipeline(document, "bench_suite", mode)
+        if mode is not None:
+            asyncio.run(empty_suite_table(dsn))
+        pipeline = ["--pipeline", str(document)] if mode != "" else []
+        answer = command("ingest", str(path), *pipeline, data=data)
+        failed |= answer["counts"]["succeeded"] != rows
+        taken = float(answer["seconds"])
+        print(f"{name:<26} {rows / taken:>10,.0f}   {seconds / taken:.2f}", flush=True)
+    return failed
 
 
 if __name__ == "__main__":

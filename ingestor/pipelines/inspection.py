@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.pipelines.inference import draft_pipeline, infer_columns
-from ingestor.tabular.convert import UNREADABLE
-from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.sample import read_sample
 

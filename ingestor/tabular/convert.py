@@ -19,13 +19,11 @@ from typing import BinaryIO
 
 from ingestor.tabular.containers import ExpansionLimits, expanded
 from ingestor.tabular.encodings import transcode
-from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.formats import HEAD_BYTES, Plan, parsers, plan
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
 from ingestor.tabular.options import ReadOptions, parse_options
-
-UNREADABLE = 3
 
 
 def open_plan(file: BinaryIO, size: int, name: str, options: ReadOptions) -> Plan:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 
+UNREADABLE = 3  # exit status of the programs that read a file and find that they cannot
+
+
 class UnreadableFileError(Exception):
     """`reason` (UPPER_SNAKE) for programs, `message` (one sentence) for people."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 
-def readings_pipeline(table: str) -> dict[str, Any]:
+def readings_pipeline(table: str, mode: str = "append") -> dict[str, Any]:
     """id (primary key), name, and an amount that is a number."""
     return {
         "name": table.replace("_", "-"),
@@ -19,14 +19,14 @@ def readings_pipeline(table: str) -> dict[str, Any]:
             ],
             "primaryKey": "id",
         },
-        "sink": {"table": table, "mode": "append"},
+        "sink": {"table": table, "mode": mode},
     }
 
 
-def write_pipeline(folder: Path, table: str) -> Path:
+def write_pipeline(folder: Path, table: str, mode: str = "append") -> Path:
     """Write `readings_pipeline` and return where."""
     path = folder / f"{table}.pipeline.json"
-    path.write_text(json.dumps(readings_pipeline(table)), "utf-8")
+    path.write_text(json.dumps(readings_pipeline(table, mode)), "utf-8")
     return path
 
 

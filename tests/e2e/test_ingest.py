@@ -107,3 +107,28 @@ async def test_a_header_that_does_not_fit_fails_the_file(suite: Suite, tmp_path:
     assert answer["failure"]["reason"] == "HEADER_MISMATCH"
     assert "name" in answer["failure"]["message"]
     assert "amount" in answer["failure"]["message"]
+
+
+async def test_a_second_file_replaces_by_key(suite: Suite, tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, "upserted", mode="upsert")
+    suite.ingest(write_readings(tmp_path / "a.csv", 5_000), "--pipeline", str(pipeline))
+    later = tmp_path / "b.csv"
+    later.write_text("id,name,amount\n2,changed,1\n6000,new,2\n2,changed again,3\n")
+    answer = suite.ingest(later, "--pipeline", str(pipeline))
+    assert answer["counts"]["succeeded"] == 3
+    found = await suite.fetch("SELECT name, amount FROM upserted WHERE id IN (2, 6000) ORDER BY id")
+    assert found == [("changed again", 3), ("new", 2)]
+    assert await suite.fetch("SELECT count(*) FROM upserted") == [(5_001,)]
+
+
+async def test_too_many_errors_end_the_process(suite: Suite, tmp_path: Path) -> None:
+    document = json.loads(write_pipeline(tmp_path, "given_up").read_text())
+    document["policy"] = {"maxErrors": "10%"}
+    pipeline = tmp_path / "p.json"
+    pipeline.write_text(json.dumps(document))
+    source = write_readings(tmp_path / "r.csv", 400_000, bad_every=2)
+    answer = suite.ingest(source, "--pipeline", str(pipeline), status=1)
+    assert (answer["state"], answer["failure"]["reason"]) == ("FAILED", "TOO_MANY_ERRORS")
+    counts = answer["counts"]
+    assert counts["failed"] >= 100
+    assert counts["read"] == counts["succeeded"] + counts["failed"] + counts["unprocessed"]

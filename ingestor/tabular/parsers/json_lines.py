@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from ingestor.tabular.parsers.json_values import JsonObject, RowError, decoder, 
 from ingestor.tabular.text_table import TextTable
 
 _SAMPLE = 64 * 1024
+_MAYBE_NAMES = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r]*:')
 
 
 def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bool]]:
@@ -61,9 +63,12 @@ class JsonLinesTable:
 
     def _names(self) -> list[str]:
         names: dict[str, None] = {}
+        seen: set[bytes] = set()
         for _, data, long in self._records():
-            if long or not data.strip():
+            # A quoted text before a colon may be a name; a line without a new one needs no closer look.
+            if long or not data.strip() or seen.issuperset(found := _MAYBE_NAMES.findall(data)):
                 continue
+            seen.update(found)
             try:
                 value = decoder.decode(data.decode())
             except (ValueError, RecursionError):

@@ -14,8 +14,7 @@ from typing import Any
 import structlog
 
 from ingestor.stores.port import FileStore
-from ingestor.tabular.convert import UNREADABLE
-from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.formats import HEAD_BYTES, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
 from services.upload.ports import ConverterCrashedError
