@@ -143,7 +143,7 @@ def _print_process(
     click.echo(
         f"\nall of them:   ingestor rows {process_id} --filter status=FAILED\n"
         f"by kind:       ingestor errors {process_id}\n"
-        f"as a CSV file: ingestor report {process_id} -o rejected.csv"
+        f"as a file:     ingestor report {process_id} -o rejected.csv"
     )
 
 
