@@ -202,7 +202,7 @@ def _print_process(
     click.echo(
         f"\nall of them:   ingestor rows {process_id} --filter status=FAILED\n"
         f"by kind:       ingestor errors {process_id}\n"
-        f"as a CSV file: ingestor report {process_id} -o rejected.csv"
+        f"as a file:     ingestor report {process_id} -o rejected.csv"
     )
 
 
@@ -382,32 +382,33 @@ def events(settings: Settings, process: str, as_json: bool) -> None:
 @main.command()
 @process_argument
 @click.option("-o", "--output", required=True, help="File to write; - for stdout.")
+@click.option(
+    "--format", "format_", type=click.Choice(["csv", "jsonl", "xlsx"]),
+    help="Default: what FILE's extension says; csv for stdout.",
+)  # fmt: skip
+@click.option(
+    "--rows", "selection", default="rejected", show_default=True, help="Which rows.",
+    type=click.Choice(["rejected", "failed", "skipped", "succeeded", "unprocessed", "all"]),
+)  # fmt: skip
 @json_option
 @click.pass_obj
-def report(settings: Settings, process: str, output: str, as_json: bool) -> None:
-    """The rejected rows of PROCESS as a CSV file: the original columns and the reasons."""
+def report(
+    settings: Settings, process: str, output: str, format_: str | None, selection: str, as_json: bool
+) -> None:
+    """Rows of PROCESS as a file, by default the rejected ones: the original columns and the reasons."""
+    from ingestor.cli import report as use
     from ingestor.cli.output import print_json
 
-    async def save(client: Client) -> int:
-        size = 0
-        if output == "-":
-            async for data in client.download_report(process):
-                sys.stdout.buffer.write(data)
-                size += len(data)
-            return size
-        # Complete or not there: a half report looks like a whole one.
-        part = Path(f"{output}.part")
-        with part.open("wb") as file:
-            async for data in client.download_report(process):
-                size += file.write(data)
-        part.replace(output)
-        return size
-
-    size = settings.run(save)
-    if as_json and output != "-":
-        print_json({"file": output, "bytes": size})
-    elif output != "-":
-        click.echo(f"{output}: {size:,} bytes")
+    kind = format_ or use.format_of(output)
+    if kind is None:
+        raise click.UsageError(f"--format is needed: {output!r} ends in none of {', '.join(use.EXTENSIONS)}")
+    count, size = settings.run(lambda client: use.save(client, process, output, kind, selection))
+    if output == "-":
+        return
+    if as_json:
+        print_json({"file": output, "format": kind, "rows": count, "bytes": size})
+    else:
+        click.echo(f"{output}: {count:,} rows, {size:,} bytes")
 
 
 def _control(name: str, help_: str) -> None:

@@ -185,12 +185,17 @@ class Client:
         answer = await self._call(lambda: self._status.SummarizeErrors(request, timeout=_DEADLINE))
         return list(answer.groups)
 
-    async def download_report(self, process_id: str) -> AsyncIterator[bytes]:
-        """The report of rejected rows as pieces of a CSV file."""
-        request = status_pb2.DownloadReportRequest(process_id=process_id)
+    async def download_report(
+        self,
+        process_id: str,
+        format_: status_pb2.ReportFormat.ValueType = status_pb2.REPORT_FORMAT_CSV,
+        rows: status_pb2.ReportRows.ValueType = status_pb2.REPORT_ROWS_REJECTED,
+    ) -> AsyncIterator[status_pb2.DownloadReportResponse]:
+        """A report as pieces of a file; the last one has `row_count`."""
+        request = status_pb2.DownloadReportRequest(process_id=process_id, format=format_, rows=rows)
         try:
             async for answer in self._status.DownloadReport(request):
-                yield answer.data
+                yield answer
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -14,10 +15,13 @@ from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 from services.status.ledger import Batch, Outcome
 from services.status.ports import BatchRecord, Limits
 from services.status.processes import Failure, Info, Process, ProcessState, RowState
+from services.status.reports.formats import ReportFormat
+from services.status.reports.selection import ReportRows
 from services.status.rows import RejectedRow, Row, RowError
 from services.status.service import StatusService
 
 Context = Any
+E = TypeVar("E", bound=Enum)
 _REPORT_PIECE = 256 * 1024
 _MAX_PAGE = 1000
 
@@ -177,14 +181,21 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         self, request: status_pb2.DownloadReportRequest, context: Context
     ) -> AsyncIterator[status_pb2.DownloadReportResponse]:
         """See the contract."""
-        piece = bytearray()
-        async for data in self._service.report(_uuid("process_id", request.process_id)):
-            piece += data
-            while len(piece) >= _REPORT_PIECE:
-                yield status_pb2.DownloadReportResponse(data=bytes(piece[:_REPORT_PIECE]))
-                del piece[:_REPORT_PIECE]
-        if piece:
-            yield status_pb2.DownloadReportResponse(data=bytes(piece))
+        report = self._service.report(
+            _uuid("process_id", request.process_id),
+            _choice("format", ReportFormat, request.format, ReportFormat.CSV),
+            _choice("rows", ReportRows, request.rows, ReportRows.REJECTED),
+        )
+        # Messages of one size, whatever the pieces are.
+        held = bytearray()
+        row_count: int | None = None
+        async for piece in report:
+            held += piece.data
+            row_count = piece.row_count
+            while len(held) > _REPORT_PIECE:
+                yield status_pb2.DownloadReportResponse(data=bytes(held[:_REPORT_PIECE]))
+                del held[:_REPORT_PIECE]
+        yield status_pb2.DownloadReportResponse(data=bytes(held), row_count=row_count)
 
     async def ListEvents(
         self, request: status_pb2.ListEventsRequest, context: Context
@@ -210,6 +221,14 @@ def _wrong(field: str, problem: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
     )
+
+
+def _choice(field: str, kind: type[E], number: int, default: E) -> E:
+    """The domain's value of an enumeration of the contract; 0 is the default."""
+    try:
+        return kind(number) if number else default
+    except ValueError:
+        raise _wrong(field, f"is not one of {', '.join(value.name for value in kind)}") from None
 
 
 def _uuid(field: str, text: str) -> str:

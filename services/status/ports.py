@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from services.status.filters import Comparison
 from services.status.ledger import Account, Batch, ChangeFunction, Outcome
-from services.status.processes import Info, Process
-from services.status.rows import ErrorGroup, RejectedRow, Row, RowError
+from services.status.processes import Info, Process, RowState
+from services.status.rows import ErrorGroup, RejectedRow, Row, RowError, RowRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,21 @@ class LedgerReader(Protocol):
         self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
     ) -> list[Row]:
         """Rows by number behind `after`; ranges are opened as far as the page needs them."""
+        ...
+
+    async def ranges(
+        self, process_id: str, states: Collection[RowState], after: int, limit: int
+    ) -> list[RowRange]:
+        """Batches that begin behind row `after`, by first row, whose rows without a record of their
+        own are in one of the states."""
+        ...
+
+    async def own_rows(
+        self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
+    ) -> list[Row]:
+        """Rows with a record of their own behind row `after` and not behind `upto`, by number: at
+        most `limit` and about 4 MiB of them, but at least one if there is one. Errors and cells of
+        rows in other states are left out."""
         ...
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:

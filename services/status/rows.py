@@ -42,6 +42,18 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class RowRange:
+    """Rows of a batch as far as they have no records of their own: all in one state, and `error` is
+    their reason when that is FAILED."""
+
+    first_row: int
+    last_row: int
+    batch_number: int
+    state: RowState
+    error: RowError | None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorGroup:
     """Errors of one code and field."""
 

@@ -15,11 +15,15 @@ from ingestor.runtime.errors import (
     NotFoundError,
     UnavailableError,
 )
-from services.status import ledger, report
+from services.status import ledger
 from services.status.filters import Comparison, Fields, FilterError, parse_filter
 from services.status.ledger import Account, Batch, Outcome
 from services.status.ports import BatchRecord, Changes, Ledger, LedgerReader, Limits, LoggedEvent
 from services.status.processes import Failure, IllegalTransitionError, Info, Process, ProcessState, RowState
+from services.status.reports.formats import WRITERS, ReportFormat
+from services.status.reports.selection import ReportRows
+from services.status.reports.stream import ReportPiece, report_pieces
+from services.status.reports.writer import TooManyColumnsError
 from services.status.rows import ErrorGroup, RejectedRow, Row, RowError
 from services.status.tokens import TokenError, make_token, read_token
 
@@ -32,7 +36,6 @@ ROW_FIELDS = Fields(
     numbers=frozenset({"row", "line"}),
     enums={"status": frozenset(state.name for state in RowState)},
 )
-_REPORT_ROWS = 1_000  # rows of the report that are in memory at once
 
 
 class Metrics:
@@ -182,18 +185,21 @@ class StatusService:
         await self.process(process_id)
         return await self._reader.error_groups(process_id)
 
-    async def report(self, process_id: str) -> AsyncIterator[bytes]:
-        """The report of FAILED rows as pieces of a CSV file; memory holds one piece."""
+    async def report(
+        self, process_id: str, format_: ReportFormat, selection: ReportRows
+    ) -> AsyncIterator[ReportPiece]:
+        """A report as pieces of a file; memory holds one piece. InvalidArgumentError when the format
+        cannot hold the file's columns."""
         process = await self.process(process_id)
-        yield report.header(process.columns)
-        failed = [Comparison("status", "=", "FAILED")]
-        after = 0
-        while True:
-            rows = await self._reader.rows(process_id, failed, after, _REPORT_ROWS)
-            if not rows:
-                return
-            yield report.lines(rows, len(process.columns))
-            after = rows[-1].row_number
+        try:
+            async for piece in report_pieces(self._reader, process, selection, WRITERS[format_]()):
+                yield piece
+        except TooManyColumnsError as error:
+            raise InvalidArgumentError(
+                "TOO_MANY_COLUMNS",
+                f"{error}; ask for another format.",
+                violations=[FieldViolation("format", str(error))],
+            ) from error
 
     async def events(self, process_id: str | None, token: str, size: int) -> tuple[list[LoggedEvent], str]:
         """A page of events, oldest first, and the next page's token."""

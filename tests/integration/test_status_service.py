@@ -6,12 +6,17 @@ import asyncio
 import csv
 import io
 import json
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
+from python_calamine import CalamineWorkbook
 
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.errors import ServiceError, from_rpc_error
@@ -183,7 +188,8 @@ async def test_rows_are_filtered_and_paged(status: Any) -> None:
     ]
 
 
-async def test_the_report_has_every_failed_row(status: Any) -> None:
+async def mixed_process(status: Any) -> str:
+    """Rows 3 FAILED, 7 SKIPPED, 101 to 200 FAILED as a batch, 201 to 300 not tried, the others loaded."""
     process = str(uuid.uuid4())
     await begin(status, process)
     await outcome(status, process, 1, [rejected(3, FAILED, ("type-error", "name")), rejected(7, SKIPPED)])
@@ -191,13 +197,147 @@ async def test_the_report_has_every_failed_row(status: Any) -> None:
         status, process, 2, default_state=FAILED, succeeded=0, failed=ROWS,
         error=common_pb2.RowError(code="batch-error", message="No."),
     )  # fmt: skip
-    call = status.DownloadReport(status_pb2.DownloadReportRequest(process_id=process))
-    data = b"".join([piece.data async for piece in call])
+    await dispatch(status, process, 3)
+    cancelled = status_pb2.DispatchCancelled()
+    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, cancelled=cancelled))
+    return process
+
+
+async def download(status: Any, process: str, format_: str = "CSV", rows: str = "REJECTED") -> bytes:
+    """A whole report; the last message alone tells the number of rows."""
+    request = status_pb2.DownloadReportRequest(
+        process_id=process,
+        format=status_pb2.ReportFormat.Value(f"REPORT_FORMAT_{format_}"),
+        rows=status_pb2.ReportRows.Value(f"REPORT_ROWS_{rows}"),
+    )
+    pieces = [piece async for piece in status.DownloadReport(request)]
+    assert [piece.HasField("row_count") for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    data = b"".join(piece.data for piece in pieces)
+    if format_ == "JSONL":
+        assert pieces[-1].row_count == data.count(b"\n")
+    return data
+
+
+async def test_the_report_has_every_rejected_row(status: Any) -> None:
+    data = await download(status, await mixed_process(status))
     lines = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
-    assert [int(line["_row"]) for line in lines] == [3, *range(101, 201)]
+    assert [int(line["_row"]) for line in lines] == [3, 7, *range(101, 201)]
     assert (lines[0]["id"], lines[0]["name"], lines[0]["_line"]) == ("3", "'=cmd", "4")
     assert (lines[0]["_code"], lines[0]["_field"]) == ("type-error", "name")
-    assert (lines[1]["name"], lines[1]["_code"]) == ("", "batch-error")
+    assert (lines[2]["name"], lines[2]["_code"]) == ("", "batch-error")
+    assert "_state" not in lines[0]
+
+
+async def test_a_report_has_the_rows_that_are_asked_for(status: Any) -> None:
+    process = await mixed_process(status)
+    succeeded = sorted({*range(1, 101)} - {3, 7})
+    for selection, numbers in {
+        "UNSPECIFIED": [3, 7, *range(101, 201)],
+        "FAILED": [3, *range(101, 201)],
+        "SKIPPED": [7],
+        "SUCCEEDED": succeeded,
+        "UNPROCESSED": list(range(201, 301)),
+        "ALL": list(range(1, 301)),
+    }.items():
+        text = (await download(status, process, "JSONL", selection)).decode()
+        found = [json.loads(line) for line in text.splitlines()]
+        assert [row["row"] for row in found] == numbers, selection
+    states = {row["row"]: row["state"] for row in found}
+    assert [states[row] for row in (1, 3, 7, 101, 300)] == [
+        "SUCCEEDED", "FAILED", "SKIPPED", "FAILED", "UNPROCESSED"
+    ]  # fmt: skip
+    assert found[2]["cells"] == {"id": "3", "name": "=cmd"}
+    assert (found[0]["cells"], found[0]["errors"], found[100]["errors"][0]["code"]) == ({}, [], "batch-error")
+
+
+async def test_a_report_as_a_workbook(status: Any) -> None:
+    process = await mixed_process(status)
+    data = await download(status, process, "XLSX", "ALL")
+    lines = CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_name("Rows").to_python()
+    assert lines[0] == ["id", "name", "_row", "_line", "_state", "_code", "_field", "_value", "_message"]
+    assert [line[2] for line in lines[1:]] == [str(number) for number in range(1, 301)]
+    assert lines[3] == ["3", "=cmd", "3", "4", "FAILED", "type-error", "name", "=cmd", "name is bad"]
+    assert lines[300] == ["", "", "300", "", "UNPROCESSED", "", "", "", ""]
+
+
+async def test_a_report_of_wide_rows(status: Any) -> None:
+    """Pages of rows are bounded in bytes; no row is lost where one ends."""
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    rows = [
+        processor_pb2.RejectedRow(
+            row_number=number, line_number=number + 1, state=FAILED, cells=[str(number), f"{number:0500000}"]
+        )
+        for number in range(1, 101, 4)
+    ]
+    made = {"default_state": common_pb2.ROW_STATE_SUCCEEDED, "succeeded": ROWS - 25, "failed": 25}
+
+    async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
+        yield status_pb2.RecordOutcomesRequest(
+            header=status_pb2.OutcomeHeader(process_id=process, tenant="default", batch=bounds(1), **made)  # type: ignore[arg-type]
+        )
+        for row in rows:
+            yield status_pb2.RecordOutcomesRequest(rows=[row])
+
+    await status.RecordOutcomes(messages())
+    await finish(status, process, 1)
+    text = (await download(status, process, "JSONL", "ALL")).decode()
+    found = [json.loads(line) for line in text.splitlines()]
+    assert [row["row"] for row in found] == list(range(1, 101))
+    assert [int(row["cells"]["name"][-9:]) for row in found if row["cells"]] == list(range(1, 101, 4))
+
+
+async def test_a_report_that_lost_a_row_is_an_error(status: Any, database_url: str) -> None:
+    process = await mixed_process(status)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "UPDATE status.batches SET row_count = 99 WHERE process_id = $1 AND batch_number = 3", process
+        )
+    finally:
+        await connection.close()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await download(status, process, "CSV", "ALL")
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+
+
+@pytest.mark.parametrize("wrong", [{"format": 99}, {"rows": 99}, {"process_id": "x"}])
+async def test_a_report_that_cannot_be_made_is_refused(status: Any, wrong: dict[str, Any]) -> None:
+    request = status_pb2.DownloadReportRequest(**{"process_id": await mixed_process(status), **wrong})
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await status.DownloadReport(request).read()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, ServiceError)
+    assert [violation.field for violation in error.violations] == list(wrong)
+
+
+async def test_the_command_line_saves_reports(status: Any, status_address: str, tmp_path: Path) -> None:
+    process = await mixed_process(status)
+
+    async def run(*arguments: str, of: str = process) -> tuple[int, str, str]:
+        started = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("ingestor"), "--address", status_address, "report", of, *arguments,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await started.communicate()
+        return started.returncode or 0, out.decode(), err.decode()
+
+    for name, head in {"r.csv": b"id,name,_row", "r.jsonl": b'{"row": 3', "r.XLSX": b"PK\3\4"}.items():
+        done = await run("-o", str(tmp_path / name))
+        data = (tmp_path / name).read_bytes()
+        assert data.startswith(head)
+        assert done == (0, f"{tmp_path / name}: 102 rows, {len(data):,} bytes\n", "")
+    done = await run("-o", str(tmp_path / "all"), "--format", "jsonl", "--rows", "all", "--json")
+    told = json.loads(done[1])
+    assert (told["rows"], told["format"]) == (300, "jsonl")
+    _, out, _ = await run("-o", "-", "--rows", "skipped")
+    assert [line[:3] for line in out.splitlines()] == ["id,", "7,'"]
+    status_, _, err = await run("-o", str(tmp_path / "r.txt"))
+    assert (status_, "--format is needed" in err) == (2, True)
+    status_, _, err = await run("-o", str(tmp_path / "none.csv"), of=str(uuid.uuid4()))
+    assert (status_, "PROCESS_NOT_FOUND" in err) == (1, True)
+    assert {path.name for path in tmp_path.iterdir()} == {"r.csv", "r.jsonl", "r.XLSX", "all"}  # noqa: ASYNC240
 
 
 async def test_a_watcher_sees_every_change_and_the_end(status: Any) -> None:

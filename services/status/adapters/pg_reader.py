@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
@@ -11,17 +11,19 @@ from services.status.filters import Comparison
 from services.status.ledger import Batch
 from services.status.ports import BatchRecord, LoggedEvent
 from services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState
-from services.status.rows import ErrorGroup, Row, RowError
+from services.status.rows import ErrorGroup, Row, RowError, RowRange
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
-# State of a row: its own record's, else its batch's, else QUEUED; UNPROCESSED when the process ended.
-_ROW_STATE = f"""
-coalesce(e.state, CASE WHEN b.processed_at IS NOT NULL THEN b.default_state
-                       WHEN p.state IN ({", ".join(str(int(s)) for s in sorted(TERMINAL))})
-                       THEN {int(RowState.UNPROCESSED)} ELSE {int(RowState.QUEUED)} END)
+# State of a batch's rows without records of their own; without an outcome they are QUEUED, and
+# UNPROCESSED when the process has ended.
+_RANGE_STATE = f"""
+CASE WHEN b.processed_at IS NOT NULL THEN b.default_state
+     WHEN p.state IN ({", ".join(str(int(s)) for s in sorted(TERMINAL))})
+     THEN {int(RowState.UNPROCESSED)} ELSE {int(RowState.QUEUED)} END
 """
+_ROW_STATE = f"coalesce(e.state, {_RANGE_STATE})"
 
 # Errors of a row: its own, else its batch's.
 _ERRORS = "coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)"
@@ -46,6 +48,29 @@ SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, 
 FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number > $2 {where}
 ORDER BY e.row_number LIMIT $3
 """
+
+_RANGES = f"""
+SELECT * FROM (
+    SELECT b.first_row, b.first_row + b.row_count - 1 AS last_row, b.batch_number,
+           {_RANGE_STATE} AS state, b.error
+    FROM batches b JOIN processes p USING (process_id) WHERE b.process_id = $1 AND b.first_row > $2
+) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
+"""  # noqa: S608
+
+# A page ends where its texts exceed $6 bytes, since one row may have megabytes.
+_OWN_ROWS_PAGE = """
+SELECT * FROM (
+    SELECT *, sum(octet_length(errors::text) + coalesce(octet_length(array_to_string(cells, '')), 0)) OVER
+               (ORDER BY row_number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+    FROM (SELECT row_number, line_number, batch_number, state,
+                 CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
+                 CASE WHEN state = ANY($4::smallint[]) THEN cells END AS cells
+          FROM row_exceptions WHERE process_id = $1 AND row_number > $2 AND row_number <= $3
+          ORDER BY row_number LIMIT $5) page
+) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY row_number
+"""
+_PAGE_BYTES = 4 * 2**20
+_ROW_STATES = {int(state): state for state in RowState}
 
 
 class PgLedgerReader:
@@ -150,6 +175,36 @@ class PgLedgerReader:
             "SELECT 1 FROM batches WHERE process_id = $1 AND error IS NOT NULL LIMIT 1", process_id
         )
         return bool(found)
+
+    async def ranges(
+        self, process_id: str, states: Collection[RowState], after: int, limit: int
+    ) -> list[RowRange]:
+        """See LedgerReader."""
+        rows = await self._fetch(_RANGES, process_id, after, [int(state) for state in states], limit)
+        return [
+            RowRange(
+                row["first_row"], row["last_row"], row["batch_number"], RowState(row["state"]),
+                RowError(*json.loads(row["error"])) if row["error"] is not None else None,
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    async def own_rows(
+        self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
+    ) -> list[Row]:
+        """See LedgerReader."""
+        rows = await self._fetch(
+            _OWN_ROWS_PAGE, process_id, after, upto, [int(state) for state in states], limit, _PAGE_BYTES
+        )
+        # One call of the parser for all rows: a report has millions of them.
+        errors = json.loads(f"[{','.join(row['errors'] for row in rows)}]")
+        return [
+            Row(
+                row["row_number"], row["line_number"], row["batch_number"], _ROW_STATES[row["state"]],
+                tuple([RowError(*error) for error in found]), tuple(row["cells"] or ()),
+            )
+            for row, found in zip(rows, errors, strict=True)
+        ]  # fmt: skip
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
         """See LedgerReader."""

@@ -1,0 +1,1 @@
+"""Reports: which rows of a process, in which kind of file."""

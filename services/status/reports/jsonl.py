@@ -1,0 +1,63 @@
+"""The report as JSON Lines (https://jsonlines.org): one object a row.
+
+{"row": 7, "line": 8, "state": "FAILED",
+ "errors": [{"code": …, "field": …, "value": …, "message": …, "phase": "PARSE"}], "cells": {label: text}}
+
+`line` is null where only the row's batch is known. `cells` is empty when the ledger has none; the row of a
+record that could not be split has the record's text, at most 1024 characters, as "text".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from services.status.rows import Row
+
+_PARSE = 1
+_PHASES = {0: "UNSPECIFIED", _PARSE: "PARSE", 2: "VALIDATE", 3: "LOAD"}  # the contract's numbers
+_as_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
+
+class JsonlReportWriter:
+    """See ReportWriter."""
+
+    def __init__(self) -> None:
+        self._columns: tuple[str, ...] = ()
+
+    def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
+        """See ReportWriter. Every object has its state."""
+        self._columns = tuple(columns)
+        return b""
+
+    def lines(self, rows: Iterable[Row]) -> bytes:
+        """See ReportWriter."""
+        return "".join(_as_json(self._object(row)) + "\n" for row in rows).encode()
+
+    def end(self) -> bytes:
+        """See ReportWriter."""
+        return b""
+
+    def _object(self, row: Row) -> dict[str, object]:
+        split = len(row.cells) == len(self._columns)
+        made: dict[str, object] = {
+            "row": row.row_number,
+            "line": row.line_number or None,
+            "state": row.state.name,
+            "errors": [
+                {
+                    "code": error.code,
+                    "field": error.field,
+                    "value": error.value,
+                    "message": error.message,
+                    "phase": _PHASES.get(error.phase, "UNSPECIFIED"),
+                }
+                for error in row.errors
+            ],
+            "cells": dict(zip(self._columns, row.cells, strict=True)) if split else {},
+        }
+        if not split:
+            whole = [e.value for e in row.errors if e.phase == _PARSE and not e.field]
+            if whole:
+                made["text"] = whole[0]
+        return made

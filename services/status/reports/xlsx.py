@@ -1,0 +1,224 @@
+"""The report as an Excel workbook (ECMA-376), written as a stream: no part of it is ever whole in memory
+or on a disk.
+
+Every cell is an inline string, so nothing in it is run or turned into a number or a date. The package is a
+ZIP file with data descriptors, as streaming writers make it; the sheets come before the parts that list
+them. A sheet ends before its XML needs ZIP64, which Excel does not take for a part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import IO
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from services.status.reports.cells import cells, headings
+from services.status.reports.writer import TooManyColumnsError
+from services.status.rows import Row
+
+# https://support.microsoft.com/office/excel-specifications-and-limits
+MAX_ROWS = 1_048_576
+MAX_COLUMNS = 16_384
+MAX_CHARACTERS = 32_767  # of a cell, as UTF-16 code units
+
+_MAX_SHEET_BYTES = 2_000_000_000
+# Level 6 makes files a sixth smaller, and making them takes half as long again.
+_LEVEL = 1
+
+# XML 1.0 forbids these, and a parser makes a line feed of a carriage return; Excel writes them as
+# _xHHHH_ (ECMA-376 part 1, 22.9.2.19, ST_Xstring), and an underscore that could be read so as _x005F_.
+_HIDDEN = "\x00-\x08\x0b-\x1f\ufffe\uffff"
+_ESCAPED = re.compile(rf"_(?=x[0-9A-Fa-f]{{4}}[_{_HIDDEN}])|[{_HIDDEN}]")
+_ODD = re.compile(rf"[&<>{_HIDDEN}]|_x")
+
+_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_RELATIONSHIPS = f"""{_XML}<Relationships xmlns="{_PACKAGE}/relationships">\
+<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>"""
+_STYLES = f"""{_XML}<styleSheet xmlns="{_MAIN}"><fonts count="1"><font><sz val="11"/><name val="Calibri"/>\
+</font></fonts><fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill \
+patternType="gray125"/></fill></fills><borders count="1"><border><left/><right/><top/><bottom/><diagonal/>\
+</border></borders><cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/>\
+</cellStyleXfs><cellXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/></cellXfs>\
+<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>"""
+# The first row stays in view.
+_SHEET = f"""{_XML}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0"><pane ySplit="1" \
+topLeftCell="A2" activePane="bottomLeft" state="frozen"/><selection pane="bottomLeft"/></sheetView>\
+</sheetViews><sheetData>"""
+_SHEET_END = "</sheetData></worksheet>"
+
+
+class XlsxReportWriter:
+    """See ReportWriter."""
+
+    def __init__(self, max_rows: int = MAX_ROWS, max_sheet_bytes: int = _MAX_SHEET_BYTES) -> None:
+        """`max_rows` are a sheet's with its header, `max_sheet_bytes` those of its XML, about."""
+        self._max_rows = max_rows
+        self._max_sheet_bytes = max_sheet_bytes
+        self._sink = _Sink()
+        self._package = _Package(self._sink, "w", ZIP_DEFLATED, compresslevel=_LEVEL)
+        self._headings: list[str] = []
+        self._width = 0
+        self._with_state = False
+        self._letters: list[str] = []
+        self._sheet: IO[bytes] | None = None
+        self._sheets = 0
+        self._row = 0  # rows of the sheet so far
+        self._bytes = 0  # of the sheet's XML so far
+
+    def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
+        """See ReportWriter."""
+        self._headings = headings(columns, with_state=with_state)
+        if len(self._headings) > MAX_COLUMNS:
+            raise TooManyColumnsError(
+                f"XLSX has at most {MAX_COLUMNS:,} columns, not {len(self._headings):,}"
+            )
+        self._width, self._with_state = len(columns), with_state
+        self._letters = [column_name(number) for number in range(1, len(self._headings) + 1)]
+        self._part("_rels/.rels", _RELATIONSHIPS)
+        self._begin_sheet()
+        return self._sink.take()
+
+    def lines(self, rows: Iterable[Row]) -> bytes:
+        """See ReportWriter."""
+        made: list[str] = []
+        size = 0
+        for row in rows:
+            if self._row == self._max_rows or self._bytes + size >= self._max_sheet_bytes:
+                self._write("".join(made))
+                made, size = [], 0
+                self._end_sheet()
+                self._begin_sheet()
+            line = self._line(cells(row, self._width, with_state=self._with_state))
+            size += len(line)
+            made.append(line)
+        self._write("".join(made))
+        return self._sink.take()
+
+    def end(self) -> bytes:
+        """See ReportWriter."""
+        self._end_sheet()
+        numbers = range(1, self._sheets + 1)
+        self._part("xl/styles.xml", _STYLES)
+        sheets = "".join(f'<sheet name="{_name(n)}" sheetId="{n}" r:id="rId{n}"/>' for n in numbers)
+        self._part(
+            "xl/workbook.xml",
+            f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><bookViews><workbookView/></bookViews>'
+            f"<sheets>{sheets}</sheets></workbook>",
+        )
+        targets = "".join(
+            f'<Relationship Id="rId{n}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+            for n in numbers
+        )
+        self._part(
+            "xl/_rels/workbook.xml.rels",
+            f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">{targets}'
+            f'<Relationship Id="rId0" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>',
+        )
+        types = "".join(
+            f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_TYPE}.worksheet+xml"/>'
+            for n in numbers
+        )
+        self._part(
+            "[Content_Types].xml",
+            f'{_XML}<Types xmlns="{_PACKAGE}/content-types"><Default Extension="rels" '
+            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            '<Default Extension="xml" ContentType="application/xml"/>'
+            f'<Override PartName="/xl/workbook.xml" ContentType="{_TYPE}.sheet.main+xml"/>'
+            f'<Override PartName="/xl/styles.xml" ContentType="{_TYPE}.styles+xml"/>{types}</Types>',
+        )
+        self._package.close()
+        return self._sink.take()
+
+    def _part(self, name: str, text: str) -> None:
+        with self._package.open(name, "w") as part:
+            part.write(text.encode())
+
+    def _begin_sheet(self) -> None:
+        self._sheets += 1
+        self._sheet = self._package.open(f"xl/worksheets/sheet{self._sheets}.xml", "w")
+        self._row = self._bytes = 0
+        self._write(_SHEET + self._line(self._headings))
+
+    def _end_sheet(self) -> None:
+        assert self._sheet is not None, "no header was written"
+        self._write(_SHEET_END)
+        self._sheet.close()
+
+    def _write(self, text: str) -> None:
+        assert self._sheet is not None, "no header was written"
+        self._bytes += self._sheet.write(text.encode())
+
+    def _line(self, texts: list[str]) -> str:
+        """A row's XML; empty cells are left out."""
+        self._row = number = self._row + 1
+        whole = "".join(texts)
+        # Most rows have nothing to escape, which is found out at once for all of their cells.
+        if len(whole) > MAX_CHARACTERS // 2 or _ODD.search(whole):
+            texts = [_escaped(text) for text in texts]
+        line = "".join(
+            [
+                f'<c r="{letter}{number}" t="inlineStr"><is><t xml:space="preserve">{text}</t></is></c>'
+                for letter, text in zip(self._letters, texts, strict=True)
+                if text
+            ]
+        )
+        return f'<row r="{number}">{line}</row>'
+
+
+class _Sink:
+    """Where the package goes: bytes that are taken out as they come. It cannot be sought in."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def write(self, data: bytes, /) -> int:
+        self._data += data
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def take(self) -> bytes:
+        data = bytes(self._data)
+        self._data.clear()
+        return data
+
+
+class _Package(ZipFile):
+    """A ZIP file that may be dropped half-way."""
+
+    def __del__(self) -> None:
+        # The parent's would try to finish the file, and complain of the sheet that is still open.
+        pass
+
+
+def column_name(number: int) -> str:
+    """1: A, 26: Z, 27: AA."""
+    name = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        name = chr(ord("A") + rest) + name
+    return name
+
+
+def _name(sheet: int) -> str:
+    return "Rows" if sheet == 1 else f"Rows {sheet}"
+
+
+def _escaped(text: str) -> str:
+    """The text for XML, cut at Excel's limit."""
+    if len(text) > MAX_CHARACTERS // 2:
+        units = text.encode("utf-16-le")
+        if len(units) > 2 * MAX_CHARACTERS:
+            # A pair that the cut has halved is left out.
+            text = units[: 2 * (MAX_CHARACTERS - 1)].decode("utf-16-le", "ignore") + "…"
+    text = _ESCAPED.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

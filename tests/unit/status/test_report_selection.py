@@ -1,0 +1,63 @@
+"""Ranges and rows with records of their own make every row once."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.status.processes import RowState
+from services.status.reports.selection import ReportRows, opened
+from services.status.rows import Row, RowError, RowRange
+
+ERROR = RowError("batch-error", "", "", "No.", 3)
+DEFAULTS = [RowState.SUCCEEDED, RowState.FAILED, RowState.UNPROCESSED, RowState.QUEUED]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.sampled_from(DEFAULTS)), max_size=6),
+    st.dictionaries(st.integers(1, 36), st.sampled_from([RowState.FAILED, RowState.SKIPPED])),
+    st.sampled_from(ReportRows),
+    st.data(),
+)
+def test_a_row_is_told_once_in_its_state(
+    batches: list[tuple[int, RowState]],
+    exceptions: dict[int, RowState],
+    selection: ReportRows,
+    data: st.DataObject,
+) -> None:
+    states: dict[int, RowState] = {}
+    ranges = []
+    for number, (size, state) in enumerate(batches, 1):
+        first = len(states) + 1
+        ranges.append(RowRange(first, first + size - 1, number, state, ERROR))
+        states |= dict.fromkeys(range(first, first + size), state)
+    own = [
+        Row(number, number + 1, 1, state, (), ("x",))
+        for number, state in sorted(exceptions.items())
+        if number <= len(states)
+    ]
+    states |= {row.row_number: row.state for row in own}
+    wanted = selection.states
+    # The pages of a reader may end anywhere.
+    place = data.draw(st.integers(0, len(states)))
+    found = [
+        row
+        for after, upto in ((0, place), (place, len(states)))
+        for row in opened(
+            [r for r in ranges if r.state in wanted],
+            [row for row in own if after < row.row_number <= upto],
+            wanted, after, upto,
+        )
+    ]  # fmt: skip
+    assert [(row.row_number, row.state) for row in found] == [
+        (number, state) for number, state in sorted(states.items()) if state in wanted
+    ]
+    for row in found:
+        is_own = row in own
+        assert row.cells == (("x",) if is_own else ())
+        assert row.errors == ((ERROR,) if row.state is RowState.FAILED and not is_own else ())
+
+
+def test_a_range_of_a_hundred_million_rows_is_opened_as_it_is_read() -> None:
+    rows = opened([RowRange(1, 10**8, 1, RowState.SUCCEEDED, None)], [], {RowState.SUCCEEDED}, 0, 2**63 - 1)
+    assert [next(rows).row_number for _ in range(3)] == [1, 2, 3]
