@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 UNREADABLE = 3  # exit status of the programs that read a file and find that they cannot
 
 

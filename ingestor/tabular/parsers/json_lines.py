@@ -16,7 +16,7 @@ from ingestor.tabular.parsers.json_values import JsonObject, RowError, decoder, 
 from ingestor.tabular.text_table import TextTable
 
 _SAMPLE = 64 * 1024
-_MAYBE_NAMES = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r]*:')
+_MAYBE_NAMES = re.compile(rb'"([^"\\]*)"[ \t\r]*:')
 
 
 def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bool]]:
@@ -66,13 +66,16 @@ class JsonLinesTable:
         seen: set[bytes] = set()
         for _, data, long in self._records():
             # A quoted text before a colon may be a name; a line without a new one needs no closer look.
-            if long or not data.strip() or seen.issuperset(found := _MAYBE_NAMES.findall(data)):
+            if long or not data.strip():
                 continue
-            seen.update(found)
+            found = _MAYBE_NAMES.findall(data)
+            if b"\\" not in data and seen.issuperset(found):
+                continue
             try:
                 value = decoder.decode(data.decode())
             except (ValueError, RecursionError):
                 continue  # told with its record
+            seen.update(found)
             if isinstance(value, JsonObject):
                 for name, _ in value.members:
                     names[name] = None

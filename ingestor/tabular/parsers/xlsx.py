@@ -44,7 +44,7 @@ def _invalid(what: str) -> UnreadableFileError:
 
 def _parse(file: BinaryIO, handler: _Handler, what: str, packed_size: int) -> Iterator[None]:
     """Feed an XML part to a handler piece by piece; yields behind each piece. No entities, no DTD."""
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = handler.start
     parser.EndElementHandler = handler.end
@@ -85,7 +85,7 @@ class _Handler:
 
 
 def _local(name: str) -> str:
-    return name.rpartition(" ")[2]
+    return name.rpartition(":")[2] if ":" in name else name
 
 
 class _Elements(_Handler):
