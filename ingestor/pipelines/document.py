@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -30,13 +30,21 @@ from ingestor.pipelines.errors import PipelineError, Violation, pointer
 from ingestor.pipelines.formats import FixedFormat, parse_format
 from ingestor.pipelines.json_text import canonical_json, read_json
 from ingestor.pipelines.values import (
+    STRING_FORMATS,
     Value,
     ValueFormatError,
     parse_boolean,
     parse_date,
     parse_datetime,
+    parse_duration,
+    parse_geopoint,
     parse_integer,
+    parse_json,
     parse_number,
+    parse_string,
+    parse_time,
+    parse_year,
+    parse_yearmonth,
 )
 from ingestor.tabular.options import OptionsError, parse_options
 
@@ -52,7 +60,10 @@ __all__ = [
     "parse_pipeline",
 ]
 
-FieldType = Literal["string", "integer", "number", "boolean", "date", "datetime"]
+FieldType = Literal[
+    "string", "integer", "number", "boolean", "date", "datetime", "time", "year", "yearmonth", "duration",
+    "geopoint", "array", "object", "any",
+]  # fmt: skip
 
 # PostgreSQL allows 1600 columns; the suite adds its own.
 MAX_FIELDS = 1500
@@ -68,23 +79,47 @@ RESERVED_PREFIX = "_ingestor"
 RESERVED_SCHEMAS = frozenset(("upload", "orchestrator", "processor", "status", "information_schema"))
 
 # Constraints that fit the type, from the table in the specification.
-_ORDERED = frozenset(("required", "enum", "minimum", "maximum"))
+_ORDERED = frozenset(
+    ("required", "unique", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+)
+_LISTED = frozenset(("required", "unique", "enum"))
+_TEXT = frozenset(("required", "unique", "enum", "pattern", "minLength", "maxLength"))
 ALLOWED_CONSTRAINTS: dict[FieldType, frozenset[str]] = {
-    "string": frozenset(("required", "enum", "pattern", "minLength", "maxLength")),
+    "string": _TEXT,
+    "any": _TEXT,
+    "time": _ORDERED,
+    "year": _ORDERED,
+    "yearmonth": _ORDERED,
+    "duration": _LISTED,
+    "geopoint": _LISTED,
+    "array": frozenset(("required",)),
+    "object": frozenset(("required",)),
     "integer": _ORDERED,
     "number": _ORDERED,
-    "boolean": frozenset(("required", "enum")),
+    "boolean": _LISTED,
     "date": _ORDERED,
     "datetime": _ORDERED,
 }
 # Words of the specification (or of later issues) that are understood but not run in this version.
 _NOT_YET = frozenset(
     (
-        "unique", "exclusiveMinimum", "exclusiveMaximum", "jsonSchema", "decimalChar", "groupChar",
-        "bareNumber", "categories", "categoriesOrdered", "foreignKeys", "uniqueKeys", "fieldsMatch",
+        "jsonSchema", "decimalChar", "groupChar", "bareNumber", "categories", "categoriesOrdered",
+        "fieldsMatch",
         "transforms",
     )
 )  # fmt: skip
+
+
+_PARSERS: dict[str, Callable[[str], Value]] = {
+    "any": lambda text: text,
+    "time": parse_time,
+    "year": parse_year,
+    "yearmonth": parse_yearmonth,
+    "duration": parse_duration,
+    "geopoint": parse_geopoint,
+    "array": lambda text: parse_json(text, list),
+    "object": lambda text: parse_json(text, dict),
+}
 
 
 def _identifier(value: str) -> str:
@@ -140,10 +175,13 @@ class Constraints(_Part):
     them (see Field for the values)."""
 
     required: bool = False
+    unique: bool = False
     enum: Annotated[list[Any], Key(min_length=1)] | None = None
     pattern: Annotated[str, Key(min_length=1, max_length=10_000)] | None = None
     minimum: Any = None
     maximum: Any = None
+    exclusive_minimum: Any = Key(None, alias="exclusiveMinimum")
+    exclusive_maximum: Any = Key(None, alias="exclusiveMaximum")
     min_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="minLength")
     max_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="maxLength")
 
@@ -190,6 +228,18 @@ class Field(_Part):
         return None if self.constraints.maximum is None else self.value_of(self.constraints.maximum)
 
     @cached_property
+    def exclusive_minimum(self) -> Value | None:
+        """The constraint as a value of the field's type."""
+        raw = self.constraints.exclusive_minimum
+        return None if raw is None else self.value_of(raw)
+
+    @cached_property
+    def exclusive_maximum(self) -> Value | None:
+        """The constraint as a value of the field's type."""
+        raw = self.constraints.exclusive_maximum
+        return None if raw is None else self.value_of(raw)
+
+    @cached_property
     def enum(self) -> tuple[Value, ...] | None:
         """The constraint as values of the field's type."""
         if self.constraints.enum is None:
@@ -198,8 +248,10 @@ class Field(_Part):
 
     def parse(self, text: str) -> Value:
         """The value that the text of a cell means. Raises ValueFormatError."""
+        if self.type in _PARSERS:
+            return _PARSERS[self.type](text)
         if self.type == "string":
-            return text
+            return parse_string(text, self.format)
         if self.type == "integer":
             return parse_integer(text)
         if self.type == "number":
@@ -223,11 +275,31 @@ class Field(_Part):
         if isinstance(item, bool):
             if self.type == "boolean":
                 return item
+        elif isinstance(item, int) and self.type == "year":
+            return parse_year(str(item))
         elif isinstance(item, int) and self.type in ("integer", "number"):
             return parse_integer(str(item)) if self.type == "integer" else parse_number(str(item))
         elif isinstance(item, Decimal) and self.type == "number":
             return parse_number(str(item))
         raise ValueFormatError(f"is not a value of the type {self.type}")
+
+
+class Reference(_Part):
+    """The other end of a foreign key; `resource` is a table, empty for this one."""
+
+    resource: Annotated[str, AfterValidator(_table)]
+    fields_: Annotated[
+        list[str], BeforeValidator(_listed), Key(alias="fields", min_length=1, max_length=MAX_KEY_FIELDS)
+    ]  # fmt: skip
+
+
+class ForeignKey(_Part):
+    """Values that must be in another table."""
+
+    fields_: Annotated[
+        list[str], BeforeValidator(_listed), Key(alias="fields", min_length=1, max_length=MAX_KEY_FIELDS)
+    ]  # fmt: skip
+    reference: Reference
 
 
 class TableSchema(_Part):
@@ -241,6 +313,10 @@ class TableSchema(_Part):
     primary_key: Annotated[
         list[str], BeforeValidator(_listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
     ] | None = Key(None, alias="primaryKey")  # fmt: skip
+    unique_keys: list[Annotated[list[str], BeforeValidator(_listed), Key(min_length=1)]] = Key(
+        default_factory=list, alias="uniqueKeys"
+    )
+    foreign_keys: list[ForeignKey] = Key(default_factory=list, alias="foreignKeys")
 
 
 class Sink(_Part):
@@ -401,6 +477,14 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
             for path, message in _field_checks(field):
                 yield Violation(pointer(("schema", "fields", index, *path)), message)
         yield from _key_checks(("schema", "primaryKey"), schema.get("primaryKey"), names)
+        for index, fields in enumerate(_lists(schema.get("uniqueKeys"))):
+            yield from _key_checks(("schema", "uniqueKeys", index), fields, names)
+        for index, foreign in enumerate(_lists(schema.get("foreignKeys"))):
+            if isinstance(foreign, dict):
+                yield from _key_checks(
+                    ("schema", "foreignKeys", index, "fields"), foreign.get("fields"), names
+                )
+                yield from _reference_checks(("schema", "foreignKeys", index, "reference"), foreign)
         yield from _sink_checks(document.get("sink"), schema, names)
     if isinstance(dialect := document.get("dialect"), dict):
         try:
@@ -425,7 +509,19 @@ def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterato
         yield Violation(pointer(("sink", "key")), 'is for the mode "upsert"')
 
 
-def _key_checks(path: tuple[str, ...], key: Any, names: list[str]) -> Iterator[Violation]:
+def _lists(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _reference_checks(path: tuple[str | int, ...], foreign: dict[str, Any]) -> Iterator[Violation]:
+    reference = foreign.get("reference")
+    if isinstance(reference, dict):
+        ours, theirs = _listed(foreign.get("fields")), _listed(reference.get("fields"))
+        if isinstance(ours, list) and isinstance(theirs, list) and len(ours) != len(theirs):
+            yield Violation(pointer((*path, "fields")), f"must name as many fields as the key, {len(ours)}")
+
+
+def _key_checks(path: tuple[str | int, ...], key: Any, names: list[str]) -> Iterator[Violation]:
     listed = [key] if isinstance(key, str) else key if isinstance(key, list) else []
     for index, name in enumerate(listed):
         at = pointer(path if isinstance(key, str) else (*path, index))
@@ -438,10 +534,12 @@ def _key_checks(path: tuple[str, ...], key: Any, names: list[str]) -> Iterator[V
 def _field_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Problems of one field, each with its path below the field."""
     formatted = True
-    if field.format != "default":
+    if field.format != "default" and not (field.type == "string" and field.format in STRING_FORMATS):
         try:
             if field.type not in ("date", "datetime"):
-                raise ValueError(f'only "default" is supported for the type {field.type}')
+                formats = ", ".join(f'"{name}"' for name in STRING_FORMATS) if field.type == "string" else ""
+                known = f'"default", {formats}' if formats else '"default"'
+                raise ValueError(f"only {known} is supported for the type {field.type}")
             parse_format(field.format, "date" if field.type == "date" else "datetime")
         except ValueError as error:
             formatted = False
@@ -468,15 +566,15 @@ def _field_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
 def _value_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
     constraints = field.constraints
     limits: dict[str, Any] = {}
-    for key in ("minimum", "maximum"):
-        raw = getattr(constraints, key)
+    for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+        raw = getattr(constraints, key.replace("M", "_m") if key.startswith("ex") else key)
         if raw is None or key not in ALLOWED_CONSTRAINTS[field.type]:
             continue
         try:
             limits[key] = field.value_of(raw)
         except ValueFormatError as error:
             yield ("constraints", key), f"{_shown(raw)} {error}"
-    if len(limits) == 2 and limits["minimum"] > limits["maximum"]:
+    if {"minimum", "maximum"} <= limits.keys() and limits["minimum"] > limits["maximum"]:
         yield ("constraints", "minimum"), "is more than maximum"
     for index, raw in enumerate(constraints.enum or ()):
         try:

@@ -7,12 +7,13 @@ messages about rejected cells.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
-Value = str | int | Decimal | bool | date | datetime
+Value = str | int | Decimal | bool | date | datetime | time
 
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1
@@ -29,6 +30,30 @@ DATETIME_PATTERN = (
     DATE_PATTERN + r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
 )
+
+TIME_PATTERN = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+YEAR_PATTERN = r"[0-9]{4}"
+YEARMONTH_PATTERN = r"[0-9]{4}-(?:0[1-9]|1[0-2])"
+# ISO 8601, with at most 9 digits a part, so that PostgreSQL's interval can hold it.
+DURATION_PATTERN = (
+    r"-?P(?:[0-9]{1,9}W|(?:[0-9]{1,6}Y)?(?:[0-9]{1,6}M)?(?:[0-9]{1,9}D)?"
+    r"(?:T(?:[0-9]{1,9}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}(?:\.[0-9]{1,6})?S)?)?)"
+)
+LONGITUDE_PATTERN = r"[+-]?(?:180(?:\.0+)?|(?:1[0-7][0-9]|[0-9]?[0-9])(?:\.[0-9]+)?)"
+LATITUDE_PATTERN = r"[+-]?(?:90(?:\.0+)?|[0-8]?[0-9](?:\.[0-9]+)?)"
+GEOPOINT_PATTERN = LONGITUDE_PATTERN + r", ?" + LATITUDE_PATTERN
+# What the formats of strings look like; RE2 and Python read these expressions alike.
+STRING_FORMATS = {
+    # The HTML standard's rule for <input type=email>, and a domain with a dot.
+    "email": r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)+",
+    # RFC 3986: a scheme, and characters that may stand in a URI.
+    "uri": r"[a-zA-Z][a-zA-Z0-9+.-]*:(?:[a-zA-Z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9a-fA-F]{2})+",
+    # RFC 9562, either case.
+    "uuid": r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
+    # RFC 4648.
+    "binary": r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+}
 
 _INTEGER = re.compile(INTEGER_PATTERN)
 _NUMBER = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
@@ -130,3 +155,63 @@ def parse_datetime(text: str) -> datetime:
         ).astimezone(UTC)
     except OverflowError:
         raise ValueFormatError("is outside the years 0001 to 9999 in UTC") from None
+
+
+def parse_string(text: str, format_: str) -> str:
+    """A text in one of STRING_FORMATS, or any. Raises ValueFormatError."""
+    pattern = STRING_FORMATS.get(format_)
+    if pattern is not None and not re.fullmatch(pattern, text):
+        raise ValueFormatError(f"is not a text of the format {format_}")
+    return text
+
+
+def parse_time(text: str) -> time:
+    """hh:mm:ss, up to 6 digits of a second. Raises ValueFormatError."""
+    if not re.fullmatch(TIME_PATTERN, text):
+        raise _not_a("a time of the form hh:mm:ss[.ffffff]", text)
+    micros = int(text[9:].ljust(6, "0")) if len(text) > 8 else 0
+    return time(int(text[:2]), int(text[3:5]), int(text[6:8]), micros)
+
+
+def parse_year(text: str) -> int:
+    """Four digits. Raises ValueFormatError."""
+    if not re.fullmatch(YEAR_PATTERN, text):
+        raise _not_a("a year of four digits", text)
+    return int(text)
+
+
+def parse_yearmonth(text: str) -> str:
+    """YYYY-MM. Raises ValueFormatError."""
+    if not re.fullmatch(YEARMONTH_PATTERN, text):
+        raise _not_a("a month of the form YYYY-MM", text)
+    return text
+
+
+def parse_duration(text: str) -> str:
+    """ISO 8601, such as P1Y2M10DT2H30M; at least one part. Raises ValueFormatError."""
+    if not re.fullmatch(DURATION_PATTERN, text) or text.endswith(("P", "T")):
+        raise _not_a("a duration of ISO 8601 such as P1DT12H", text)
+    return text
+
+
+def parse_geopoint(text: str) -> str:
+    """Longitude and latitude in degrees: "lon,lat". Raises ValueFormatError."""
+    if not re.fullmatch(GEOPOINT_PATTERN, text):
+        raise _not_a('a point "longitude,latitude" in degrees', text)
+    return text
+
+
+def parse_json(text: str, kind: type[list[object]] | type[dict[str, object]]) -> str:
+    """A JSON array (`kind` list) or object (dict). Raises ValueFormatError."""
+    what = "a JSON array" if kind is list else "a JSON object"
+    try:
+        found = json.loads(text, parse_constant=_no_constant, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        raise _not_a(what, text) from None
+    if not isinstance(found, kind):
+        raise _not_a(what, text)
+    return text
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(text)

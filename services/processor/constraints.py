@@ -7,6 +7,7 @@ each distinct text once.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from decimal import Decimal
@@ -147,20 +148,51 @@ def _lengths(field: Field, text: TextColumn) -> Iterator[Broken]:
 
 
 def _bounds(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:
-    low, high = field.minimum, field.maximum
-    if low is None and high is None:
+    raw = field.constraints
+    below, above = pc.less, pc.greater
+    yield from _bound("minimum", field, text, converted, field.minimum, raw.minimum, below)
+    yield from _bound("maximum", field, text, converted, field.maximum, raw.maximum, above)
+    low, high = field.exclusive_minimum, field.exclusive_maximum
+    below, above = pc.less_equal, pc.greater_equal
+    yield from _bound("exclusiveMinimum", field, text, converted, low, raw.exclusive_minimum, below)
+    yield from _bound("exclusiveMaximum", field, text, converted, high, raw.exclusive_maximum, above)
+
+
+_EXACTLY: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "minimum": operator.lt,
+    "maximum": operator.gt,
+    "exclusiveMinimum": operator.le,
+    "exclusiveMaximum": operator.ge,
+}
+_BROKEN = {
+    "minimum": "is less than the minimum",
+    "maximum": "is more than the maximum",
+    "exclusiveMinimum": "is not more than the exclusiveMinimum",
+    "exclusiveMaximum": "is not less than the exclusiveMaximum",
+}
+
+
+def _bound(
+    name: str,
+    field: Field,
+    text: TextColumn,
+    converted: Converted,
+    bound: Value | None,
+    raw: Any,
+    breaks: Any,
+) -> Iterator[Broken]:
+    if bound is None:
         return
     values = converted.comparable
     if field.type == "number":
-        assert low is None or isinstance(low, Decimal)
-        assert high is None or isinstance(high, Decimal)
-        below = None if low is None else _number_breaks(text, values, low, pc.less, lambda n: n < low)
-        above = None if high is None else _number_breaks(text, values, high, pc.greater, lambda n: n > high)
+        assert isinstance(bound, Decimal)
+        exactly = _EXACTLY[name]
+        # Values whose float64 equals the bound's are looked at exactly, so `clearly` leaves them out.
+        clearly = pc.less if name in ("minimum", "exclusiveMinimum") else pc.greater
+        rows = _number_breaks(text, values, bound, clearly, lambda number: exactly(number, bound))
     else:
-        below = None if low is None else _mask(pc.less(values, pa.scalar(low, values.type)))
-        above = None if high is None else _mask(pc.greater(values, pa.scalar(high, values.type)))
-    yield from _found("minimum", below, f"is less than the minimum {_shown(field.constraints.minimum)}")
-    yield from _found("maximum", above, f"is more than the maximum {_shown(field.constraints.maximum)}")
+        rows = _mask(breaks(values, pa.scalar(bound, values.type)))
+    yield from _found(name, rows, f"{_BROKEN[name]} {_shown(raw)}")
 
 
 def _number_breaks(

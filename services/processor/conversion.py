@@ -16,7 +16,19 @@ import pyarrow as pa
 
 from ingestor.pipelines.document import Field, FieldType
 from ingestor.pipelines.formats import FixedFormat
-from ingestor.pipelines.values import DATETIME_PATTERN, INTEGER_PATTERN, NUMBER_PATTERN, ValueFormatError
+from ingestor.pipelines.values import (
+    DATETIME_PATTERN,
+    DURATION_PATTERN,
+    GEOPOINT_PATTERN,
+    INTEGER_PATTERN,
+    NUMBER_PATTERN,
+    STRING_FORMATS,
+    TIME_PATTERN,
+    YEAR_PATTERN,
+    YEARMONTH_PATTERN,
+    ValueFormatError,
+    parse_json,
+)
 from services.processor.arrow import AnyArray, Mask, pc, texts_at, to_mask
 from services.processor.text_column import TextColumn, string_array, text_column
 
@@ -51,6 +63,8 @@ def convert(field: Field, text: TextColumn) -> Converted:
         return _formatted(field.fixed_format, _CONVERTERS[field.type], text)
     if field.type == "boolean":
         return _booleans(field, text)
+    if field.type == "string" and field.format in STRING_FORMATS:
+        return _texts(text, STRING_FORMATS[field.format])
     return _CONVERTERS[field.type](text)
 
 
@@ -73,6 +87,14 @@ def postgres_type(field: Field) -> str:
 
 _POSTGRES_TYPES: dict[FieldType, str] = {
     "string": "text",
+    "any": "text",
+    "time": "time",
+    "year": "integer",
+    "yearmonth": "text",
+    "duration": "interval",
+    "geopoint": "text",
+    "array": "jsonb",
+    "object": "jsonb",
     "integer": "bigint",
     "number": "numeric",
     "boolean": "boolean",
@@ -83,6 +105,49 @@ _POSTGRES_TYPES: dict[FieldType, str] = {
 
 def _strings(text: TextColumn) -> Converted:
     return Converted(text.array, text.array, None)
+
+
+def _texts(text: TextColumn, pattern: str) -> Converted:
+    """Texts that match a pattern; the sink reads them itself."""
+    bad = text.present(~_fully(text.array, pattern))
+    return Converted(text.array, text.array, bad if bad.any() else None)
+
+
+def _years(text: TextColumn) -> Converted:
+    bad = text.present(~_fully(text.array, YEAR_PATTERN))
+    return _converted(_cast_all(text.without(bad), pa.int64()), bad)
+
+
+def _times(text: TextColumn) -> Converted:
+    bad = text.present(~_fully(text.array, TIME_PATTERN))
+    # Arrow casts no text to times, but to datetimes.
+    instants = pc.binary_join_element_wise("1970-01-01T", text.without(bad), "")
+    values = _cast_all(_cast_all(instants, pa.timestamp("us")), pa.time64("us"))
+    return Converted(text.array, values, bad if bad.any() else None)
+
+
+def _durations(text: TextColumn) -> Converted:
+    found = _texts(text, DURATION_PATTERN)
+    empty = to_mask(pc.or_(pc.ends_with(text.array, "P"), pc.ends_with(text.array, "T")), null=False)
+    bad = empty if found.bad is None else found.bad | empty
+    return Converted(text.array, text.array, bad if bad.any() else None)
+
+
+def _json(kind: type[list[object]] | type[dict[str, object]]) -> Callable[[TextColumn], Converted]:
+    def convert_json(text: TextColumn) -> Converted:
+        """Each distinct text is read once."""
+        encoded = text.array.dictionary_encode()
+        bad_texts = np.zeros(len(encoded.dictionary) + 1, np.bool_)
+        for place, value in enumerate(encoded.dictionary.to_pylist()):
+            try:
+                parse_json(str(value), kind)
+            except ValueFormatError:
+                bad_texts[place] = True
+        places = pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+        bad = bad_texts[places]
+        return Converted(text.array, text.array, bad if bad.any() else None)
+
+    return convert_json
 
 
 def _cast(array: AnyArray, to: pa.DataType) -> AnyArray | None:
@@ -307,8 +372,16 @@ def _formatted(
 
 _CONVERTERS: dict[FieldType, Callable[[TextColumn], Converted]] = {
     "string": _strings,
+    "any": _strings,
     "integer": _integers,
     "number": _numbers,
     "date": _dates,
     "datetime": _datetimes,
+    "time": _times,
+    "year": _years,
+    "yearmonth": lambda text: _texts(text, YEARMONTH_PATTERN),
+    "duration": _durations,
+    "geopoint": lambda text: _texts(text, GEOPOINT_PATTERN),
+    "array": _json(list),
+    "object": _json(dict),
 }

@@ -12,7 +12,7 @@ from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, NotFou
 from services.processor.checking import JSON_COLUMN
 from services.processor.constraints import check_patterns
 from services.processor.conversion import postgres_type
-from services.processor.ports import PipelineStore, StoredPipeline, Table
+from services.processor.ports import ForeignKey, PipelineStore, StoredPipeline, Table
 
 JSON_TABLE = Table("public", "ingested_rows", ((JSON_COLUMN, "jsonb"),), ())
 
@@ -23,7 +23,25 @@ def table_of(pipeline: Pipeline | None) -> Table:
         return JSON_TABLE
     schema, name = pipeline.target()
     columns = tuple((field.name, postgres_type(field)) for field in pipeline.fields)
-    return Table(schema, name, columns, pipeline.key, upsert=pipeline.sink.mode == "upsert")
+    unique: list[tuple[str, ...]] = [(field.name,) for field in pipeline.fields if field.constraints.unique]
+    unique += [tuple(fields) for fields in pipeline.table_schema.unique_keys]
+    return Table(
+        schema,
+        name,
+        columns,
+        pipeline.key,
+        upsert=pipeline.sink.mode == "upsert",
+        unique=tuple(dict.fromkeys(unique)),
+        foreign=tuple(
+            ForeignKey(tuple(key.fields_), _split(key.reference.resource), tuple(key.reference.fields_))
+            for key in pipeline.table_schema.foreign_keys
+        ),
+    )
+
+
+def _split(table: str) -> tuple[str, str]:
+    schema, dot, name = table.partition(".")
+    return (schema, name) if dot else ("public", schema)
 
 
 class PipelineService:

@@ -53,6 +53,15 @@ class RowQueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """Columns whose values must be in the columns of another table (schema, name)."""
+
+    columns: tuple[str, ...]
+    table: tuple[str, str]
+    table_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Where rows go: columns as (name, PostgreSQL type); `primary_key` may be empty.
 
@@ -66,6 +75,8 @@ class Table:
     columns: tuple[tuple[str, str], ...]
     primary_key: tuple[str, ...]
     upsert: bool = False
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign: tuple[ForeignKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

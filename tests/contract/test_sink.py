@@ -23,7 +23,7 @@ from services.processor.batches import (
     outcome_of,
     unprocessed_outcome,
 )
-from services.processor.ports import GoodRows, Refused, SinkRefusedError, Table
+from services.processor.ports import ForeignKey, GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
 from tests.fakes.sink import MemorySink
 
@@ -277,6 +277,30 @@ async def test_whatever_the_order_the_same_row_wins(pool: PgPool, seed: int) -> 
     await asyncio.gather(*map(work, sinks))
     found = {row[0]: (row[1], row[2]) for row in await content(sinks[0], "prices")}
     assert found == expected
+
+
+async def test_unique_columns_and_foreign_keys(pool: PgPool) -> None:
+    """Made with the table, and each bad row is found; only two of a thousand are."""
+    await pool.execute(
+        "CREATE TABLE public.places (code text PRIMARY KEY); INSERT INTO places VALUES ('a')".replace(
+            "INTO places", "INTO public.places"
+        )
+    )
+    table = Table(
+        "public", "visits", (("id", "bigint"), ("name", "text")), (), unique=(("id",),),
+        foreign=(ForeignKey(("name",), ("public", "places"), ("code",)),),
+    )  # fmt: skip
+    values: list[tuple[int | None, str | None]] = [(number, "a") for number in range(1000)]
+    values[10], values[500], values[501] = (10, "b"), (9, "a"), (None, None)
+    outcome = await load(PgSink(pool), key(rows=1000), values, table)
+    assert outcome is not None
+    assert [(row.row_number, row.errors[0].code, row.errors[0].field) for row in outcome.rows] == [
+        (11, "foreign-key", "name"), (501, "unique-error", "id")
+    ]  # fmt: skip
+    assert outcome.rows[0].errors[0].message == "The table that name refers to has no such row."
+    await pool.execute("ALTER TABLE public.visits DROP CONSTRAINT visits_name_fkey")
+    with pytest.raises(SinkRefusedError, match="no foreign key of just name"):
+        await load(PgSink(pool), key(), [(2000, "a"), (2001, "a"), (2002, "a")], table)
 
 
 async def test_an_upsert_needs_an_index(pool: PgPool) -> None:

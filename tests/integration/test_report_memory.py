@@ -22,6 +22,7 @@ from ingestor.v1 import status_pb2, status_pb2_grpc
 from services.status.adapters.pg_ledger import PgLedger
 from services.status.adapters.pg_reader import PgLedgerReader
 from services.status.ledger import Batch, Outcome, finished
+from services.status.ports import Limits
 from services.status.processes import Info, RowState
 from services.status.rows import RejectedRow, RowError
 from services.status.settings import StatusSettings
@@ -57,7 +58,7 @@ async def fill(settings: StatusSettings, failed: int) -> str:
     async with open_database(settings) as pool:
         ledger = PgLedger(pool)
         await ledger.start(Info(process, "default", "u", "a.csv", 1, "p", 1))
-        await ledger.read_header(process, COLUMNS)
+        await ledger.read_header(process, COLUMNS, "{}", 1, Limits(None, None))
         for number, first in enumerate(range(1, 2 * failed, 2 * BATCH), 1):
             batch = Batch(number, first, 2 * BATCH, first + 1, first, first + 1)
             rows = [rejected(row) for row in range(first, first + 2 * BATCH, 2)]

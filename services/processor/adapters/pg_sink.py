@@ -34,13 +34,32 @@ SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
 FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
 """
 
+_UNIQUE_SETS = """
+SELECT (SELECT array_agg(a.attname) FROM pg_attribute a
+        WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS columns
+FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indpred IS NULL
+"""
+
+_FOREIGN_SETS = """
+SELECT (SELECT array_agg(a.attname) FROM pg_attribute a
+        WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)) AS columns
+FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
+"""
+
 _CONSTRAINT_KIND = """
 SELECT contype::text FROM pg_constraint WHERE conname = $1 AND conrelid = to_regclass($2)
+"""
+
+_CONSTRAINT_FIELDS = """
+SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place)
+FROM pg_constraint c WHERE c.conname = $1 AND c.conrelid = to_regclass($2)
 """
 
 _PG_NAMES = {
     "text": "text", "bigint": "bigint", "numeric": "numeric", "boolean": "boolean", "date": "date",
     "timestamptz": "timestamp with time zone", "jsonb": "jsonb", "uuid": "uuid",
+    "time": "time without time zone", "integer": "integer", "interval": "interval",
 }  # fmt: skip
 
 
@@ -118,14 +137,37 @@ class PgSink:
                         f"The column {column} of the table {table.name} is {found[column]}, "
                         f"not {_PG_NAMES[type_]}."
                     )
+            await self._check_constraints(connection, table, name)
             return
         key = table.primary_key or (PROCESS_COLUMN, ROW_COLUMN)
         columns = [f"{_quoted(column)} {type_}" for column, type_ in table.columns]
         columns += [f"{ROW_COLUMN} bigint NOT NULL", f"{PROCESS_COLUMN} uuid NOT NULL"]
-        columns.append(f"PRIMARY KEY ({', '.join(map(_quoted, key))})")
+        columns.append(f"PRIMARY KEY ({_listed(key)})")
+        columns += [f"UNIQUE ({_listed(fields)})" for fields in table.unique]
+        columns += [
+            f"FOREIGN KEY ({_listed(foreign.columns)}) REFERENCES "
+            f"{_quoted(foreign.table[0])}.{_quoted(foreign.table[1])} ({_listed(foreign.table_columns)})"
+            for foreign in table.foreign
+        ]
         if table.schema != "public":
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(table.schema)}")
         await connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+
+    @staticmethod
+    async def _check_constraints(connection: PgConnection, table: Table, name: str) -> None:
+        """A table that somebody made must hold by itself what the pipeline says of keys."""
+        unique = {frozenset(row[0]) for row in await connection.fetch(_UNIQUE_SETS, name)}
+        for fields in table.unique:
+            if frozenset(fields) not in unique:
+                raise SinkRefusedError(
+                    f"The table {table.name} has no unique index of just {', '.join(fields)}."
+                )
+        foreign = {frozenset(row[0]) for row in await connection.fetch(_FOREIGN_SETS, name)}
+        for key in table.foreign:
+            if frozenset(key.columns) not in foreign:
+                raise SinkRefusedError(
+                    f"The table {table.name} has no foreign key of just {', '.join(key.columns)}."
+                )
 
 
 class _Loading:
@@ -252,8 +294,13 @@ class _Loading:
                 return Problem(
                     "primary-key", fields, "", f"A row with the same {fields} is there already.", "load"
                 )
-            message = f"The unique constraint {constraint} is broken."
-            return Problem("unique-error", "", "", message, "load")
+            fields = await self._fields(constraint)
+            message = f"A row with the same {fields or constraint} is there already."
+            return Problem("unique-error", fields, "", message, "load")
+        if isinstance(error, asyncpg.ForeignKeyViolationError):
+            fields = await self._fields(constraint)
+            message = f"The table that {fields or constraint} refers to has no such row."
+            return Problem("foreign-key", fields, "", message, "load")
         if constraint:
             message = f"The table's constraint {constraint} refuses the row."
         elif column:
@@ -261,6 +308,13 @@ class _Loading:
         else:
             message = f"The table refuses the row (SQLSTATE {error.sqlstate})."
         return Problem("sink-error", column or "", "", message, "load")
+
+    async def _fields(self, constraint: str | None) -> str:
+        """The columns of a constraint of the table."""
+        table = self._rows.table
+        target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        names = await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, target)
+        return ", ".join(names or ())
 
 
 def _of_table(error: asyncpg.PostgresError, table: Table) -> str:
@@ -275,6 +329,10 @@ def _of_table(error: asyncpg.PostgresError, table: Table) -> str:
 
 def _pack(outcome: BatchOutcome) -> bytes:
     return zlib.compress(outcome.to_bytes(), 1)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(_quoted, names))
 
 
 def _quoted(name: str) -> str:

@@ -234,13 +234,16 @@ def test_text_that_postgresql_cannot_hold() -> None:
         (
             with_field(type="text"),
             {
-                "/schema/fields/0/type": "must be 'string', 'integer', 'number', 'boolean', "
-                "'date' or 'datetime'"
+                "/schema/fields/0/type": "must be 'string', 'integer', 'number', 'boolean', 'date', "
+                "'datetime', 'time', 'year', 'yearmonth', 'duration', 'geopoint', 'array', 'object' or 'any'"
             },
         ),
         (
-            with_field(format="email"),
-            {"/schema/fields/0/format": 'only "default" is supported for the type string'},
+            with_field(format="e-mail"),
+            {
+                "/schema/fields/0/format": 'only "default", "email", "uri", "uuid", "binary" is supported for '
+                "the type string"
+            },
         ),
         (
             with_field(type="date", format="%d.%m.%y"),
@@ -265,8 +268,24 @@ def test_text_that_postgresql_cannot_hold() -> None:
             {"/schema/fields/0/trueValues": '"0" is also among the falseValues'},
         ),
         (
-            with_field(constraints={"unique": True}),
-            {"/schema/fields/0/constraints/unique": '"unique" is not supported in this version'},
+            with_field(type="array", constraints={"unique": True}),
+            {"/schema/fields/0/constraints/unique": "does not apply to the type array"},
+        ),
+        (
+            document(schema={"fields": [{"name": "a", "type": "string"}], "uniqueKeys": [["b"]]}),
+            {"/schema/uniqueKeys/0/0": 'no field is named "b"'},
+        ),
+        (
+            document(
+                schema={
+                    "fields": [{"name": "a", "type": "string"}],
+                    "foreignKeys": [{"fields": "c", "reference": {"resource": "t", "fields": ["x", "y"]}}],
+                }
+            ),
+            {
+                "/schema/foreignKeys/0/fields": 'no field is named "c"',
+                "/schema/foreignKeys/0/reference/fields": "must name as many fields as the key, 1",
+            },
         ),
         (
             with_field(constraints={"minimum": 1}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -81,7 +82,37 @@ def instant(text: str) -> datetime:
     return value.replace(tzinfo=timezone(shift)).astimezone(UTC)
 
 
+def year(text: str) -> int:
+    if len(text) != 4 or not set(text) <= DIGITS:
+        raise ValueError(text)
+    return int(text)
+
+
+def month(text: str) -> str:
+    date.fromisoformat(f"{text}-01")
+    if len(text) != 7 or not text.isascii():
+        raise ValueError(text)
+    return text
+
+
+def json_of(kind: type) -> Oracle:
+    def read(text: str) -> str:
+        def no_constant(_: str) -> None:
+            raise ValueError(text)
+
+        if not isinstance(json.loads(text, parse_constant=no_constant, parse_int=str), kind):
+            raise ValueError(text)
+        return text
+
+    return read
+
+
 ORACLES: dict[str, Oracle] = {
+    "any": str,
+    "year": year,
+    "yearmonth": month,
+    "array": json_of(list),
+    "object": json_of(dict),
     "string": str,
     "integer": integer,
     "number": number,
@@ -129,6 +160,13 @@ DATETIMES = st.builds(
     st.integers(0, 6),
     ZONES,
 )
+# PostgreSQL cannot hold U+0000 and the reader rejects it.
+ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "a", "é"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=5,
+)
 FITTING: dict[str, st.SearchStrategy[str]] = {
     "string": st.text(),
     "integer": INTEGERS,
@@ -136,9 +174,12 @@ FITTING: dict[str, st.SearchStrategy[str]] = {
     "boolean": st.sampled_from(["true", "false", "1", "0"]),
     "date": DATES,
     "datetime": DATETIMES,
+    "any": ANY,
+    "year": st.integers(0, 99999).map(str),
+    "yearmonth": DATES.map(lambda text: text[:7]),
+    "array": JSON.map(json.dumps),
+    "object": JSON.map(json.dumps),
 }
-# PostgreSQL cannot hold U+0000 and the reader rejects it.
-ANY = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
 def columns(kind: str) -> st.SearchStrategy[list[str]]:
@@ -170,7 +211,8 @@ def test_a_column_has_the_values_of_the_oracle(kind: str, data: st.DataObject, m
 @pytest.mark.parametrize("kind", ORACLES)
 def test_every_odd_value_alone_and_beside_good_ones(kind: str) -> None:
     good = {"string": "a", "integer": "5", "number": "1.5", "boolean": "1", "date": "2024-01-01",
-            "datetime": "2024-01-01T00:00:00Z"}[kind]  # fmt: skip
+            "datetime": "2024-01-01T00:00:00Z", "any": "a", "year": "2024", "yearmonth": "2024-01",
+            "array": "[]", "object": "{}"}[kind]  # fmt: skip
     for odd in ODD_TEXTS:
         _compare(kind, [good, odd, good], [""])
         _compare(kind, [odd], [])
@@ -205,6 +247,77 @@ def test_the_rule_for_one_value_agrees(kind: str, text: str) -> None:
     else:
         with pytest.raises(ValueFormatError):
             field.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        (
+            {"type": "time"},
+            ["00:00:00", "23:59:59", "10:11:12.5", "10:11:12.123456"],
+            ["24:00:00", "1:00:00", "10:11", "10:11:60", "10:11:12.", "10:11:12.1234567", "10:11:12Z", ""],
+        ),
+        (
+            {"type": "duration"},
+            ["P1Y2M10DT2H30M", "P3W", "PT0.5S", "-P1D", "P1D"],
+            ["P", "PT", "P1DT", "1D", "P1H", "P1W1D", "", "P1D ", "p1d"],
+        ),
+        (
+            {"type": "geopoint"},
+            ["0,0", "-180, 90", "+179.999,-89.5", "180.0,90.00", "8.5,47.3"],
+            ["181,0", "0,91", "0", "0;0", "180.1,0", "0,90.01", "a,b", "", "1,2,3", "0,  0"],
+        ),
+        (
+            {"type": "string", "format": "email"},
+            ["a@b.de", "first.last+tag@sub.example.com"],
+            ["a@b", "@b.de", "a@", "a b@c.de", "a@-b.de", "a@b..de", ""],
+        ),
+        (
+            {"type": "string", "format": "uri"},
+            ["https://example.com/a?b=c#d", "mailto:x@y.z", "urn:isbn:1"],
+            ["example.com", "http://a b", "://x", "http:", "https://a/%zz", ""],
+        ),
+        (
+            {"type": "string", "format": "uuid"},
+            ["123e4567-e89b-12d3-a456-426614174000", "123E4567-E89B-12D3-A456-426614174000"],
+            ["123e4567e89b12d3a456426614174000", "{123e4567-e89b-12d3-a456-426614174000}", "x", ""],
+        ),
+        ({"type": "string", "format": "binary"}, ["", "QQ==", "QUI=", "QUJD"], ["Q", "QQ=", "QQ==QQ==", "Ä"]),
+    ],
+)
+def test_types_of_text(field: dict[str, Any], good: list[str], bad: list[str]) -> None:
+    checked = check_column([*good, *bad], field, missingValues=["missing"])
+    assert checked.good.column("f").to_pylist() == good
+    assert [row.cells for row in checked.rejected] == [(value,) for value in bad]
+    assert {problem.code for row in checked.rejected for problem in row.errors} == {"type-error"}
+    one = Field.model_validate({"name": "f", **field})
+    for value in good:
+        one.parse(value)
+    for value in bad:
+        with pytest.raises(ValueFormatError):
+            one.parse(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "broken"),
+    [
+        ({"type": "time", "constraints": {"minimum": "10:00:00.50"}}, ["10:00:00.5", "10:00:00.49"], [1]),
+        ({"type": "year", "constraints": {"maximum": 2024}}, ["2024", "2025"], [1]),
+        ({"type": "yearmonth", "constraints": {"exclusiveMaximum": "2024-02"}}, ["2024-01", "2024-02"], [1]),
+        (
+            {"type": "number", "constraints": {"exclusiveMinimum": 0.1}},
+            ["0.1", "0.10", "0.1000000000000000001"],
+            [0, 1],
+        ),
+        ({"type": "integer", "constraints": {"exclusiveMinimum": 1, "exclusiveMaximum": 3}}, ["1", "2", "3"],
+         [0, 2]),
+        ({"type": "duration", "constraints": {"enum": ["P1D"]}}, ["P1D", "PT24H"], [1]),
+    ],
+)  # fmt: skip
+def test_bounds_of_the_types(field: dict[str, Any], values: list[str], broken: list[int]) -> None:
+    checked = check_column(values, field)
+    assert [row.index for row in checked.rejected] == broken
+    assert {problem.code for row in checked.rejected for problem in row.errors} <= {"constraint-error"}
 
 
 FORMATS = {
