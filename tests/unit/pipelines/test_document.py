@@ -241,8 +241,8 @@ def test_text_that_postgresql_cannot_hold() -> None:
         (
             with_field(format="e-mail"),
             {
-                "/schema/fields/0/format": 'only "default", "email", "uri", "uuid", "binary" is supported for '
-                "the type string"
+                "/schema/fields/0/format": 'only "default", "email", "uri", "uuid", "binary" is supported '
+                "for the type string"
             },
         ),
         (
