@@ -88,6 +88,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         databases = _provision(admin_dsn, folder, external=options.database_url is not None)
         _make_queues(endpoint)
+        _make_bucket(endpoint)
         services = _start_services(options, folder, ports, databases, endpoint, stack, say)
         addresses = services[0].endpoints.addresses
         say("starting Envoy")
@@ -135,6 +136,30 @@ def _make_queues(endpoint: str | None) -> None:
         asyncio.run(make())
     except (TransientError, ClientError, BotoCoreError) as error:
         raise SuiteError(f"SQS at {endpoint or 'AWS'} cannot be used: {error}") from error
+
+
+def _make_bucket(endpoint: str | None) -> None:
+    """The file store's bucket, if that is S3."""
+    from ingestor.runtime.aws import aws_errors, open_s3
+    from ingestor.runtime.settings import FileStoreSettings
+
+    settings = FileStoreSettings() if endpoint is None else FileStoreSettings(aws_endpoint_url=endpoint)
+    if settings.file_store != "s3":
+        return
+
+    async def make() -> None:
+        async with open_s3(settings) as client, aws_errors("S3"):
+            try:
+                await client.head_bucket(Bucket=settings.s3_bucket)
+            except ClientError as error:
+                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
+                    raise
+                await client.create_bucket(Bucket=settings.s3_bucket)
+
+    try:
+        asyncio.run(make())
+    except (TransientError, ClientError, BotoCoreError) as error:
+        raise SuiteError(f"S3 at {endpoint or 'AWS'} cannot be used: {error}") from error
 
 
 def _start_services(

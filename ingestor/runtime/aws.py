@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
@@ -12,23 +12,45 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.settings import QueueSettings
+from ingestor.runtime.settings import AwsSettings
 
 if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_sqs import SQSClient
 
 
-@asynccontextmanager
-async def open_sqs(settings: QueueSettings, *, connections: int = 32) -> AsyncIterator[SQSClient]:
-    """An SQS client, closed at the end of the context."""
-    config = AioConfig(
+def _config(connections: int, **more: Any) -> AioConfig:
+    return AioConfig(
         connect_timeout=5,
         read_timeout=30,  # longer than the longest poll (20 s)
         max_pool_connections=connections,
         retries={"mode": "standard", "max_attempts": 3},
+        **more,
     )
+
+
+@asynccontextmanager
+async def open_sqs(settings: AwsSettings, *, connections: int = 32) -> AsyncIterator[SQSClient]:
+    """An SQS client, closed at the end of the context."""
     async with get_session().create_client(
-        "sqs", region_name=settings.aws_region, endpoint_url=settings.aws_endpoint_url, config=config
+        "sqs",
+        region_name=settings.aws_region,
+        endpoint_url=settings.aws_endpoint_url,
+        config=_config(connections),
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_s3(settings: AwsSettings, *, connections: int = 32) -> AsyncIterator[S3Client]:
+    """An S3 client, closed at the end of the context."""
+    # Other makers' S3 has no bucket as a host name.
+    s3 = {"addressing_style": "path"} if settings.aws_endpoint_url else {}
+    async with get_session().create_client(
+        "s3",
+        region_name=settings.aws_region,
+        endpoint_url=settings.aws_endpoint_url,
+        config=_config(connections, s3=s3),
     ) as client:
         yield client
 

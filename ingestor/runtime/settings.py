@@ -26,8 +26,8 @@ class ServiceSettings(BaseSettings):
     drain_seconds: float = Field(15, ge=0, le=300, description="Longest wait for work in flight at SIGTERM.")
 
 
-class QueueSettings(BaseSettings):
-    """Where SQS is. Credentials come from the usual AWS environment or role."""
+class AwsSettings(BaseSettings):
+    """Where AWS is. Credentials come from the usual AWS environment or role."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
@@ -35,13 +35,17 @@ class QueueSettings(BaseSettings):
     aws_region: str = Field("us-east-1", description="AWS region.")
 
 
-class FileStoreSettings(BaseSettings):
+class QueueSettings(AwsSettings):
+    """Where SQS is."""
+
+
+class FileStoreSettings(AwsSettings):
     """Where uploaded files are kept."""
 
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
-
-    file_store: Literal["disk"] = Field("disk", description="Kind of file store.")
+    file_store: Literal["disk", "s3"] = Field("disk", description="Kind of file store.")
     file_store_dir: str = Field("/var/lib/ingestor/files", description="Folder of the disk store.")
+    s3_bucket: str = Field("ingestor-files", description="Bucket of the S3 store.")
+    s3_prefix: str = Field("", description="What the names of its objects begin with.")
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -63,6 +63,9 @@ class DiskFileStore:
         finally:
             os.close(descriptor)
 
+    async def sync(self, key: str) -> None:
+        """See FileWriter; what is written is the system's already."""
+
     async def seal(self, key: str, size: int) -> None:
         """See FileWriter."""
         await asyncio.to_thread(self._seal, self._path(key), size)

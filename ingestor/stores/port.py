@@ -45,6 +45,10 @@ class FileWriter(Protocol):
         """
         ...
 
+    async def sync(self, key: str) -> None:
+        """What was appended survives the end of this process. A file that is not there is fine."""
+        ...
+
     async def seal(self, key: str, size: int) -> None:
         """Make the first `size` bytes durable and drop what is behind them. Idempotent.
 

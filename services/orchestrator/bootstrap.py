@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -13,7 +12,7 @@ from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc_channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.stores.disk import DiskFileStore
+from ingestor.stores.open import open_store
 from ingestor.v1 import orchestrator_pb2_grpc
 from services.orchestrator.adapters.grpc_pipelines import GrpcPipelines
 from services.orchestrator.adapters.grpc_status import GrpcStatus
@@ -45,7 +44,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             queue,
             status,
             GrpcPipelines(processor_channel),
-            DiskFileStore(Path(settings.file_store_dir)),
+            await stack.enter_async_context(open_store(settings)),
             Metrics(registry),
             max_in_flight=settings.max_batches_in_flight,
             slice_bytes=settings.slice_bytes,

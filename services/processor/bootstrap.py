@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import grpc
 import pyarrow as pa
@@ -15,7 +14,7 @@ from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc_channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.stores.disk import DiskFileStore
+from ingestor.stores.open import open_store
 from ingestor.v1 import processor_pb2_grpc
 from services.processor.adapters.grpc_outcomes import GrpcOutcomes
 from services.processor.adapters.pg_pipelines import PgPipelines
@@ -49,7 +48,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             PgSink(pool),
             GrpcOutcomes(status),
             pipelines,
-            DiskFileStore(Path(settings.file_store_dir)),
+            await stack.enter_async_context(open_store(settings)),
             Metrics(registry),
         )
         rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)

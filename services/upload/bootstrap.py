@@ -14,7 +14,7 @@ from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc_channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.stores.disk import DiskFileStore
+from ingestor.stores.open import open_store
 from ingestor.v1 import upload_pb2_grpc
 from services.upload.adapters.grpc_ingestion import GrpcIngestion
 from services.upload.adapters.grpc_pipelines import GrpcPipelines
@@ -38,7 +38,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address))
         processor = await stack.enter_async_context(open_channel(settings.processor_address))
         uploads = PgUploads(pool)
-        store = DiskFileStore(Path(settings.file_store_dir))
+        store = await stack.enter_async_context(open_store(settings))
         ingestion = GrpcIngestion(orchestrator)
         converter = SubprocessConverter(
             store,

@@ -218,6 +218,7 @@ class UploadService:
         self._metrics.bytes.inc(len(chunk.data))
 
     async def _commit(self, upload: Upload, old: int, new: int) -> int:
+        await self._store.sync(upload.file_key)
         holds = await self._uploads.commit(upload.upload_id, old, new, self._clock.now())
         if holds != new:
             raise _wrong_offset(holds)

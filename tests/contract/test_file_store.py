@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestor.runtime.aws import open_s3
+from ingestor.runtime.settings import AwsSettings
 from ingestor.stores.disk import DiskFileStore
 from ingestor.stores.port import FileMissingError, FileStore
+from ingestor.stores.s3 import S3FileStore
 from tests.fakes.store import MemoryFileStore
 
 KEY = "default/0193-a"
 
 
-@pytest.fixture(params=["disk", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
+@pytest.fixture(params=["disk", "s3", "memory"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, aws_endpoint: str
+) -> AsyncIterator[FileStore]:
     """A store."""
-    return DiskFileStore(tmp_path / "files") if request.param == "disk" else MemoryFileStore()
+    if request.param == "disk":
+        yield DiskFileStore(tmp_path / "files")
+    elif request.param == "memory":
+        yield MemoryFileStore()
+    else:
+        async with s3_stores(aws_endpoint) as (made, _):
+            yield made
+
+
+@asynccontextmanager
+async def s3_stores(endpoint: str) -> AsyncIterator[tuple[S3FileStore, S3FileStore]]:
+    """Two instances on a bucket of their own."""
+    bucket = f"b-{uuid.uuid4().hex}"
+    async with open_s3(AwsSettings(aws_endpoint_url=endpoint)) as client:
+        await client.create_bucket(Bucket=bucket)
+        yield S3FileStore(client, bucket, "p/"), S3FileStore(client, bucket, "p/")
 
 
 async def content(store: FileStore, start: int = 0, end: int | None = None, key: str = KEY) -> bytes:
@@ -101,6 +124,47 @@ async def test_pieces_are_at_most_a_mebibyte(store: FileStore) -> None:
     pieces = [piece async for piece in store.read(KEY)]
     assert b"".join(pieces) == data
     assert max(map(len, pieces)) <= 2**20
+
+
+MIB = 2**20
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    steps=st.lists(
+        st.tuples(st.floats(0, 1), st.integers(1, 9 * MIB), st.booleans(), st.booleans()),
+        min_size=1,
+        max_size=5,
+    ),
+    bounds=st.tuples(st.integers(0, 30 * MIB), st.integers(0, 30 * MIB)),
+)
+def test_a_file_in_s3_survives_its_writer(
+    aws_endpoint: str, steps: list[tuple[float, int, bool, bool]], bounds: tuple[int, int]
+) -> None:
+    """Pieces smaller and larger than a segment, at places behind which something is dropped; instances
+    change, and what was synced is there."""
+    pattern = bytes(range(256)) * (9 * MIB // 256 + 1)
+
+    async def run() -> None:
+        async with s3_stores(aws_endpoint) as instances:
+            expected = bytearray()
+            await instances[0].create(KEY)
+            active = 0
+            for number, (part, count, back, change) in enumerate(steps):
+                offset = int(part * len(expected)) if back else len(expected)
+                data = pattern[number : number + count]
+                await instances[active].append(KEY, offset, data)
+                expected[offset:] = data
+                await instances[active].sync(KEY)
+                active ^= change
+            low, high = min(bounds), max(bounds)
+            assert await content(instances[active], low, high) == expected[low:high]
+            await instances[active].seal(KEY, len(expected))
+            await instances[active ^ 1].seal(KEY, len(expected))
+            assert await content(instances[active ^ 1]) == expected
+            assert await content(instances[active], low, high) == expected[low:high]
+
+    asyncio.run(run())
 
 
 @settings(deadline=None, max_examples=40)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import random
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,3 +116,30 @@ def test_commands_without_a_suite_say_so(tmp_path: Path) -> None:
         assert done.stderr.strip()
         assert "Traceback" not in done.stderr
     ingestor("down", data=tmp_path / "nothing")  # nothing to stop is no error
+
+
+async def test_files_in_s3(tmp_path: Path) -> None:
+    """Nothing is on the disk of a service, a record too large for a message stays in the bucket, and it
+    all is there after a restart."""
+    data = tmp_path / "data"
+    suite = up(data, INGESTOR_FILE_STORE="s3")
+    try:
+        pipeline = write_pipeline(tmp_path, "in_s3")
+        source = write_readings(tmp_path / "r.csv", 400_000)
+        assert source.stat().st_size > 16 * 2**20  # several segments
+        suite.ingest(source, "--pipeline", str(pipeline))
+        assert await suite.fetch("SELECT count(*) FROM in_s3") == [(400_000,)]
+        wide = tmp_path / "wide.csv"
+        noise = base64.b64encode(random.Random(1).randbytes(9 * 2**20)).decode()
+        wide.write_text(f"id,name\n1,{noise}\n2,x\n")
+        process = suite.ingest(wide)["process_id"]
+        found = await suite.fetch(
+            "SELECT length(data->>'name') FROM ingested_rows WHERE _process_id = $1::uuid ORDER BY 1", process
+        )
+        assert found == [(1,), (len(noise),)]
+        packed = tmp_path / "r.csv.gz"
+        packed.write_bytes(gzip.compress(source.read_bytes()[: 2 * 2**20].rpartition(b"\n")[0]))
+        assert suite.ingest(packed)["state"] == "COMPLETED"
+        assert not any((data / "files").rglob("*-*"))
+    finally:
+        ingestor("down", data=data)

@@ -33,6 +33,9 @@ class MemoryFileStore:
             raise StoreFullError(key)
         file[offset:] = data
 
+    async def sync(self, key: str) -> None:
+        """See FileWriter."""
+
     async def seal(self, key: str, size: int) -> None:
         """See FileWriter."""
         file = self._file(key)

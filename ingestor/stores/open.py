@@ -1,0 +1,24 @@
+"""The file store that the settings name; a new kind of store is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ingestor.runtime.settings import FileStoreSettings
+from ingestor.stores.disk import DiskFileStore
+from ingestor.stores.port import FileStore
+
+
+@asynccontextmanager
+async def open_store(settings: FileStoreSettings) -> AsyncIterator[FileStore]:
+    """A file store, closed at the end of the context."""
+    if settings.file_store == "disk":
+        yield DiskFileStore(Path(settings.file_store_dir))
+        return
+    from ingestor.runtime.aws import open_s3
+    from ingestor.stores.s3 import S3FileStore
+
+    async with open_s3(settings) as client:
+        yield S3FileStore(client, settings.s3_bucket, settings.s3_prefix)

@@ -1,0 +1,284 @@
+"""Files in an S3 bucket.
+
+S3 cannot append, so a file that is being written lies in segments of 8 MiB, objects named by the offset
+of their first byte (`<key>/0000000000008388608`); the last one is kept in memory as well and written
+again by `sync`. `seal` makes one object of them by a multipart upload whose parts S3 copies itself. The
+segments' names and sizes are all the state there is, so that any instance can go on with a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from ingestor.runtime.aws import aws_errors
+from ingestor.stores.port import FileMissingError
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
+
+SEGMENT_BYTES = 8 * 2**20  # parts of a multipart upload have at least 5 MiB
+_PIECE = 2**20
+_MOST_OPEN = 64  # files whose last segment is kept in memory
+_COPIES = 8  # parts copied at once
+
+
+@dataclass(slots=True)
+class _Open:
+    """A file that is being written: whole segments (offset, size), and the last one's bytes."""
+
+    segments: list[tuple[int, int]] = field(default_factory=list)
+    tail: bytearray = field(default_factory=bytearray)
+    dirty: bool = False  # the tail is not in S3 as it is here
+
+    @property
+    def tail_start(self) -> int:
+        """Offset of the last segment."""
+        return self.segments[-1][0] + self.segments[-1][1] if self.segments else 0
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self.tail_start + len(self.tail)
+
+
+class S3FileStore:
+    """See FileStore."""
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+
+    def _name(self, key: str) -> str:
+        return f"{self._prefix}{key}"
+
+    def _segment(self, key: str, start: int) -> str:
+        return f"{self._name(key)}/{start:019d}"
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    async def create(self, key: str) -> None:
+        """See FileWriter."""
+        async with aws_errors("file store"):
+            if await self._sealed_size(key) is None and not await self._list(key):
+                await self._put(self._segment(key, 0), b"")
+
+    async def append(self, key: str, offset: int, data: bytes) -> None:
+        """See FileWriter."""
+        async with aws_errors("file store"):
+            file = self._open.get(key)
+            if file is None or file.size != offset:  # another instance may have gone on meanwhile
+                if file is not None:
+                    await self._flush(key, file)
+                file = await self._load(key)
+            if file.size < offset:
+                raise ValueError(f"file has {file.size} bytes, cannot append at {offset}")
+            if file.size > offset:
+                await self._truncate(key, file, offset)
+            await self._make_room(key)
+            self._open[key] = file
+            self._open.move_to_end(key)
+            view = memoryview(data)
+            while view:
+                room = SEGMENT_BYTES - len(file.tail)
+                file.tail += view[:room]
+                file.dirty = True
+                view = view[room:]
+                if len(file.tail) == SEGMENT_BYTES:
+                    await self._flush(key, file)
+                    file.segments.append((file.tail_start, SEGMENT_BYTES))
+                    file.tail = bytearray()
+
+    async def sync(self, key: str) -> None:
+        """See FileWriter."""
+        file = self._open.get(key)
+        if file is not None:
+            async with aws_errors("file store"):
+                await self._flush(key, file)
+
+    async def seal(self, key: str, size: int) -> None:
+        """See FileWriter."""
+        async with aws_errors("file store"):
+            there = await self._sealed_size(key)
+            if there is None:
+                file = self._open.get(key)
+                if file is not None:
+                    await self._flush(key, file)
+                file = await self._load(key)
+                if file.size < size:
+                    raise ValueError(f"file has {file.size} bytes, not {size}")
+                if file.size > size:
+                    await self._truncate(key, file, size)
+                    await self._flush(key, file)
+                await self._compose(key, size)
+            elif there != size:
+                raise ValueError(f"file has {there} bytes, not {size}")
+            self._open.pop(key, None)
+            await self._remove(await self._list(key))
+
+    async def delete(self, key: str) -> None:
+        """See FileWriter."""
+        self._open.pop(key, None)
+        async with aws_errors("file store"):
+            await self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
+            await self._remove(await self._list(key))
+
+    async def _make_room(self, key: str) -> None:
+        """Keep few files in memory; one that is let go is written first."""
+        while len(self._open) >= _MOST_OPEN and key not in self._open:
+            oldest, file = next(iter(self._open.items()))
+            await self._flush(oldest, file)
+            self._open.pop(oldest, None)
+
+    async def _flush(self, key: str, file: _Open) -> None:
+        if file.dirty:
+            await self._put(self._segment(key, file.tail_start), bytes(file.tail))
+            file.dirty = False
+
+    async def _put(self, name: str, data: bytes) -> None:
+        await self._client.put_object(Bucket=self._bucket, Key=name, Body=data)
+
+    async def _list(self, key: str) -> list[tuple[str, int]]:
+        """Names and sizes of the segments, in order."""
+        found: list[tuple[str, int]] = []
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=f"{self._name(key)}/"
+        )
+        async for page in pages:
+            found += [(entry["Key"], entry["Size"]) for entry in page.get("Contents", [])]
+        return sorted(found)
+
+    async def _load(self, key: str) -> _Open:
+        """The file as S3 has it. What does not follow without a gap is left of an earlier try."""
+        listed = await self._list(key)
+        if not listed:
+            raise FileMissingError(key)
+        file = _Open()
+        for name, size in listed:
+            start = int(name.rpartition("/")[2])
+            if start != file.tail_start:
+                break
+            if size < SEGMENT_BYTES:
+                file.tail = bytearray(await self._get(name))
+                break
+            file.segments.append((start, size))
+        return file
+
+    async def _truncate(self, key: str, file: _Open, size: int) -> None:
+        """Drop what is behind `size`; what S3 has of it first, so that nobody finds it again."""
+        last = size // SEGMENT_BYTES * SEGMENT_BYTES
+        behind = [(name, n) for name, n in await self._list(key) if int(name.rpartition("/")[2]) > last]
+        await self._remove(behind)
+        if last < file.tail_start:
+            file.tail = bytearray(await self._get(self._segment(key, last)))
+            file.segments = [segment for segment in file.segments if segment[0] < last]
+        del file.tail[size - last :]
+        file.dirty = True
+
+    async def _remove(self, objects: Sequence[tuple[str, int]]) -> None:
+        for at in range(0, len(objects), 1000):
+            await self._client.delete_objects(
+                Bucket=self._bucket,
+                Delete={"Objects": [{"Key": name} for name, _ in objects[at : at + 1000]], "Quiet": True},
+            )
+
+    async def _compose(self, key: str, size: int) -> None:
+        """One object of the segments, durable when it returns."""
+        segments = [(name, n) for name, n in await self._list(key) if n][: -(-size // SEGMENT_BYTES)]
+        if len(segments) < 2:
+            await self._put(self._name(key), await self._get(segments[0][0]) if segments else b"")
+            return
+        made = await self._client.create_multipart_upload(Bucket=self._bucket, Key=self._name(key))
+        upload = made["UploadId"]
+        room = asyncio.Semaphore(_COPIES)
+
+        async def copy(number: int, name: str) -> CompletedPartTypeDef:
+            async with room:
+                answer = await self._client.upload_part_copy(
+                    Bucket=self._bucket, Key=self._name(key), UploadId=upload, PartNumber=number,
+                    CopySource={"Bucket": self._bucket, "Key": name},
+                )  # fmt: skip
+                return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+
+        try:
+            parts = await asyncio.gather(
+                *(copy(number, name) for number, (name, _) in enumerate(segments, 1))
+            )
+            await self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=self._name(key), UploadId=upload, MultipartUpload={"Parts": parts}
+            )
+        except BaseException:
+            await self._client.abort_multipart_upload(
+                Bucket=self._bucket, Key=self._name(key), UploadId=upload
+            )
+            raise
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    async def _sealed_size(self, key: str) -> int | None:
+        """Size of the file if it is sealed."""
+        try:
+            answer = await self._client.head_object(Bucket=self._bucket, Key=self._name(key))
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                return None
+            raise
+        return answer["ContentLength"]
+
+    async def _get(self, name: str) -> bytes:
+        answer = await self._client.get_object(Bucket=self._bucket, Key=name)
+        async with answer["Body"] as body:
+            return await body.read()
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See FileReader."""
+        if end is not None and end <= start:
+            return
+        async with aws_errors("file store"):
+            size = await self._sealed_size(key)
+            if size is not None:
+                parts = [(self._name(key), 0, size)]
+            else:
+                file = self._open.get(key)
+                if file is not None:
+                    await self._flush(key, file)
+                file = await self._load(key)
+                parts = [(self._segment(key, at), at, n) for at, n in file.segments]
+                parts.append((self._segment(key, file.tail_start), file.tail_start, len(file.tail)))
+        for name, at, count in parts:
+            first, last = max(start, at), min(at + count, at + count if end is None else end)
+            if first < last:
+                async for piece in self._pieces(name, first - at, last - at):
+                    yield piece
+
+    async def _pieces(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """A range of an object in pieces of at most 1 MiB."""
+        async with aws_errors("file store"):
+            answer = await self._client.get_object(
+                Bucket=self._bucket, Key=name, Range=f"bytes={start}-{end - 1}"
+            )
+        async with answer["Body"] as body:
+            while True:
+                async with aws_errors("file store"):
+                    piece = await body.read(_PIECE)
+                if not piece:
+                    return
+                yield piece
+
+    def local_path(self, key: str) -> Path | None:
+        """See FileReader."""
+        return None
+
+    async def check(self) -> None:
+        """See FileStore."""
+        async with aws_errors("file store"):
+            await self._client.head_bucket(Bucket=self._bucket)
