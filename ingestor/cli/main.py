@@ -513,9 +513,10 @@ def get(settings: Settings, reference: str, as_json: bool) -> None:
 @pipelines.command("validate")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("data", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@dialect_options
 @json_option
 @click.pass_obj
-def validate(settings: Settings, file: Path, data: Path | None, as_json: bool) -> None:
+def validate(settings: Settings, file: Path, data: Path | None, dialect: str, as_json: bool) -> None:
     """Check the document in FILE and, with DATA, what it would say of that file's rows. Stores
     nothing. Exit status 3 when rows would be rejected."""
     from ingestor.cli.output import WITH_ERRORS, print_json, print_table, to_dict
@@ -524,7 +525,7 @@ def validate(settings: Settings, file: Path, data: Path | None, as_json: bool) -
         document = file.read_text("utf-8")
         if data is None:
             return await client.apply_pipeline(document, validate_only=True)
-        return await client.validate_file(data, document_json=document)
+        return await client.validate_file(data, document_json=document, dialect=dialect)
 
     answer = settings.run(work)
     if as_json:

@@ -13,6 +13,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.options import OptionsError
 
 # Exit statuses.
 OK, FAILED, WITH_ERRORS = 0, 1, 3
@@ -99,6 +101,14 @@ def errors_in_one_line(address: str, debug: bool = False) -> Iterator[None]:
             f"error: the suite at {address} does not answer ({error}); "
             "is it up? `ingestor up` starts one here"
         )
+    except UnreadableFileError as error:
+        if debug:
+            raise
+        say(f"error: {error.message} ({error.reason})")
+    except OptionsError as error:
+        if debug:
+            raise
+        say(f"error: the dialect is wrong: {error}")
     except OSError as error:
         if debug:
             raise

@@ -8,10 +8,11 @@ the server's reason, or TransientError when the same call may succeed later.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
@@ -29,6 +30,9 @@ from ingestor.v1 import (
     upload_pb2,
     upload_pb2_grpc,
 )
+
+if TYPE_CHECKING:
+    from ingestor.tabular.options import ReadOptions
 
 T = TypeVar("T")
 Connection = Callable[[str], None]  # told when the connection is lost and tried again
@@ -245,14 +249,43 @@ class Client:
         return await self._call(lambda: self._pipelines.ListPipelines(request, timeout=_DEADLINE))
 
     async def validate_file(
-        self, path: Path, *, pipeline: str = "", document_json: str = ""
+        self, path: Path, *, pipeline: str = "", document_json: str = "", dialect: str = ""
     ) -> processor_pb2.ValidateRowsResponse:
-        """A dry run of a file; nothing is stored. Raises OSError when it cannot be read."""
+        """A dry run of a file of any format, which is converted here if need be; nothing is stored.
+
+        Raises OSError when it cannot be read, UnreadableFileError when it is no table, OptionsError
+        when the dialect is wrong.
+        """
+        from ingestor.tabular.convert import content, open_plan
+        from ingestor.tabular.options import parse_options, pipeline_options
+
+        options = parse_options(dialect)
+        if pipeline:
+            name, _, version = pipeline.partition("@")
+            known = await self.get_pipeline(name, int(version or 0))
+            options = options.over(pipeline_options(known.document_json))
+        elif document_json:
+            options = options.over(pipeline_options(document_json))
 
         async def requests() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
-            yield processor_pb2.ValidateRowsRequest(pipeline=pipeline, document_json=document_json)
             with path.open("rb") as file:
-                while data := await asyncio.to_thread(file.read, 2**20):
-                    yield processor_pb2.ValidateRowsRequest(data=data)
+                how = open_plan(file, path.stat().st_size, path.name, options)
+                normal = how.form == "normal"
+                yield processor_pb2.ValidateRowsRequest(
+                    pipeline=pipeline,
+                    document_json=document_json,
+                    dialect_json=_for_text(how.options),
+                    form=common_pb2.CONTENT_FORM_NORMAL if normal else common_pb2.CONTENT_FORM_DELIMITED,
+                )
+                pieces = iter(lambda: file.read(2**20), b"") if how.form == "as-is" else content(file, how)
+                while data := await asyncio.to_thread(next, pieces, b""):
+                    for at in range(0, len(data), 2**20):
+                        yield processor_pb2.ValidateRowsRequest(data=data[at : at + 2**20])
 
         return await self._call(lambda: self._processor.ValidateRows(requests()))
+
+
+def _for_text(options: ReadOptions) -> str:
+    """The dialect of a file that has become text in UTF-8."""
+    found = json.loads(options.to_json())
+    return json.dumps({key: value for key, value in found.items() if key not in ("encoding", "compression")})

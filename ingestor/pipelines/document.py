@@ -46,7 +46,7 @@ from ingestor.pipelines.values import (
     parse_year,
     parse_yearmonth,
 )
-from ingestor.tabular.options import OptionsError, parse_options
+from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 
 __all__ = [
     "Constraints",
@@ -405,6 +405,24 @@ class Pipeline(_Part):
             if found[label] != 1:
                 problems[label] = f"{label} (occurs {found[label]} times)" if found[label] else label
         return list(problems.values())
+
+    def header_problem(self, labels: Sequence[str], options: ReadOptions) -> tuple[str, str] | None:
+        """Why a file with these columns cannot be loaded, as (reason, sentence); None when it can."""
+        missing = self.check_header(labels)
+        if options.missing_columns == "ignore":
+            missing = [label for label in missing if label not in self.sources or label in labels]
+        if missing:
+            return (
+                "HEADER_MISMATCH",
+                f"The pipeline {self.name} reads columns that the file does not have: {', '.join(missing)}.",
+            )
+        extra = [label for label in labels if label not in self.sources]
+        if extra and options.unexpected_columns == "error":
+            return (
+                "EXTRA_LABEL",
+                f"The file has columns that the pipeline {self.name} does not read: {', '.join(extra)}.",
+            )
+        return None
 
     def target(self) -> tuple[str, str]:
         """Schema (by default "public") and name of the table, not quoted."""

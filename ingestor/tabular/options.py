@@ -129,6 +129,13 @@ def parse_options(document: Any) -> ReadOptions:
         ) from None
 
 
+def pipeline_options(document_json: str) -> ReadOptions:
+    """The dialect in the text of a pipeline document, which is a valid one; its user's own keys are left
+    out."""
+    dialect = json.loads(document_json).get("dialect", {})
+    return parse_options({key: value for key, value in dialect.items() if not key.startswith("x-")})
+
+
 def _message(kind: str, path: tuple[str | int, ...], message: str) -> str:
     if kind == "extra_forbidden":
         return f"unknown key {json.dumps(path[-1], ensure_ascii=False)}"

@@ -99,7 +99,7 @@ def _wrong(field: str, problem: str) -> InvalidArgumentError:
 def _content(content: orchestrator_pb2.FileContent) -> Content:
     if not content.file_key:
         raise _wrong("content.file_key", "is needed")
-    if content.form == orchestrator_pb2.CONTENT_FORM_UNSPECIFIED:
+    if content.form == common_pb2.CONTENT_FORM_UNSPECIFIED:
         raise _wrong("content.form", "is needed")
     try:
         dialect = parse_options(content.dialect_json).to_json()
@@ -108,7 +108,7 @@ def _content(content: orchestrator_pb2.FileContent) -> Content:
             "INVALID_DIALECT", f"The dialect is wrong: {error}.",
             violations=[FieldViolation("content.dialect_json", str(error))],
         ) from None  # fmt: skip
-    normal = content.form == orchestrator_pb2.CONTENT_FORM_NORMAL
+    normal = content.form == common_pb2.CONTENT_FORM_NORMAL
     return Content(content.file_key, content.size_bytes, normal, dialect)
 
 

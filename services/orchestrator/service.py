@@ -20,11 +20,11 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.stores.port import FileReader
-from ingestor.tabular.formats import fast_dialect
-from ingestor.tabular.header import PLAIN_HEADER, HeaderError, HeaderShape, column_names, read_header
+from ingestor.tabular.header import HeaderError
+from ingestor.tabular.layout import read_table_head
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.slices import RecordDelimiter, Slice, bytes_to_read, split
-from ingestor.tabular.syntax import EXTRA_COLUMNS, Dialect
+from ingestor.tabular.syntax import Dialect
 from services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -261,22 +261,15 @@ class OrchestratorService:
         file, content = ingestion.file, ingestion.content
         assert content is not None, "an open ingestion has content"
         options = parse_options(content.dialect)
-        if content.normal_form:
-            dialect, shape = Dialect(), PLAIN_HEADER
-        else:
-            dialect = fast_dialect(options)
-            shape = HeaderShape(options.skip_lines, options.header, options.header_rows, options.header_join)
         try:
-            header = read_header(head, dialect, final, shape=shape)
-            if header is None:
-                return None
-            labels = header.columns[len(EXTRA_COLUMNS) :] if content.normal_form else header.columns
-            columns = column_names(labels, options.duplicate_columns, options.blank_columns)
+            found = read_table_head(head, final, options, content.normal_form)
         except HeaderError as error:
             raise _UnusableError(error.reason.value, error.message) from error
-        limits = await self._check_columns(file, labels, options)
+        if found is None:
+            return None
+        limits = await self._check_columns(file, found.labels, options)
         layout = Layout(
-            columns, dialect.delimiter, header.byte_end, header.line_count + 1, quote=dialect.quote
+            found.columns, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
         )
         await self.until_done(lambda: self._ingestions.set_layout(file.process_id, layout))
         await self.until_done(
@@ -293,23 +286,8 @@ class OrchestratorService:
             lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
         )
         pipeline = parse_pipeline(document)
-        missing = pipeline.check_header(labels)
-        if options.missing_columns == "ignore":
-            missing = [label for label in missing if label not in pipeline.sources or label in labels]
-        if missing:
-            raise _UnusableError(
-                "HEADER_MISMATCH",
-                f"The pipeline {file.pipeline} reads columns that the file does not have: "
-                f"{', '.join(missing)}.",
-            )
-        if options.unexpected_columns == "error":
-            extra = [label for label in labels if label not in pipeline.sources]
-            if extra:
-                raise _UnusableError(
-                    "EXTRA_LABEL",
-                    f"The file has columns that the pipeline {file.pipeline} does not read: "
-                    f"{', '.join(extra)}.",
-                )
+        if problem := pipeline.header_problem(labels, options):
+            raise _UnusableError(*problem)
         return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)
 
     def delimiter(self, layout: Layout, position: Position) -> RecordDelimiter:

@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
 from services.processor.batches import Rejected
 from services.processor.dry_run import dry_run
@@ -53,7 +54,14 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
             async for request in requests:
                 yield request.data
 
-        result = await dry_run(chunks(), pipeline)
+        try:
+            options = parse_options(first.dialect_json)
+        except OptionsError as error:
+            raise _wrong("dialect_json", str(error)) from None
+        if pipeline:
+            options = options.over(pipeline_options(pipeline.canonical_json()))
+        normal_form = first.form == common_pb2.CONTENT_FORM_NORMAL
+        result = await dry_run(chunks(), pipeline, options, normal_form)
         return processor_pb2.ValidateRowsResponse(
             counts=common_pb2.RowCounts(
                 read=result.read, succeeded=result.succeeded, failed=result.failed, skipped=result.skipped

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import InvalidArgumentError
-from ingestor.tabular.dialect import detect_delimiter
-from ingestor.tabular.header import HeaderError, read_header, unique_columns
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.formats import HEAD_BYTES, plan
+from ingestor.tabular.header import HeaderError
+from ingestor.tabular.layout import TableHead, read_table_head
+from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.slices import RecordDelimiter, Slice
-from ingestor.tabular.syntax import Dialect
 from services.processor.batches import BatchKey, BatchRange, Rejected, RowBatch, outcome_of
 from services.processor.service import check
 
-_SAMPLE = 64 * 1024
 MAX_ROWS = 1000
 
 
@@ -30,46 +31,47 @@ class DryRun:
     rows: list[Rejected] = field(default_factory=list)
 
 
-async def dry_run(chunks: AsyncIterator[bytes], pipeline: Pipeline | None) -> DryRun:
-    """Check a file; memory holds a few megabytes of it.
+async def dry_run(
+    chunks: AsyncIterator[bytes], pipeline: Pipeline | None, options: ReadOptions, normal_form: bool
+) -> DryRun:
+    """Check a file; memory holds a few megabytes of it. What `options` do not say is detected.
 
-    Raises InvalidArgumentError (the header's reason, HEADER_MISMATCH) when the file as a whole is
-    unusable.
+    Raises InvalidArgumentError (the header's reason, HEADER_MISMATCH, ..., CONVERSION_NEEDED) when the
+    file as a whole is unusable.
     """
     result = DryRun()
     head = bytearray()
-    columns: tuple[str, ...] | None = None
+    found: TableHead | None = None
     delimiter: RecordDelimiter | None = None
-    dialect = Dialect()
 
     def begin(final: bool) -> RecordDelimiter | None:
-        nonlocal columns, dialect
-        if len(head) < _SAMPLE and not final:
+        nonlocal found
+        if len(head) < HEAD_BYTES and not final:
             return None
-        dialect = detect_delimiter(bytes(head[:_SAMPLE]))
         try:
-            header = read_header(bytes(head), dialect, final)
-        except HeaderError as error:
-            raise InvalidArgumentError(error.reason, error.message) from error
-        if header is None:
+            how = options if normal_form else _options(bytes(head), final, options)
+            found = read_table_head(bytes(head), final, how, normal_form)
+        except (HeaderError, UnreadableFileError) as error:
+            raise InvalidArgumentError(str(error.reason), error.message) from error
+        if found is None:
             return None
-        if pipeline and (missing := pipeline.check_header(header.columns)):
-            raise InvalidArgumentError(
-                "HEADER_MISMATCH", f"The file lacks columns of the pipeline: {', '.join(missing)}."
-            )
-        columns = unique_columns(header.columns)
-        made = RecordDelimiter(dialect, start_offset=header.byte_end, first_line=header.line_count + 1)
-        del head[: header.byte_end]
+        if pipeline and (problem := pipeline.header_problem(found.labels, how)):
+            raise InvalidArgumentError(*problem)
+        made = RecordDelimiter(found.dialect, start_offset=found.byte_end, first_line=found.line_count + 1)
+        del head[: found.byte_end]
         return made
 
     async def take(slices: list[Slice]) -> None:
-        assert columns is not None
+        assert found is not None
         for piece in slices:
             bounds = BatchRange(
                 1, piece.first_row, piece.row_count, piece.first_line, piece.byte_start, piece.byte_end
             )
             key = BatchKey("", "", bounds)
-            batch = RowBatch(key, columns, "", 0, dialect.delimiter, piece.data, None)
+            batch = RowBatch(
+                key, found.columns, "", 0, found.dialect.delimiter, piece.data, None, found.dialect.quote,
+                normal_form,
+            )  # fmt: skip
             checked = await asyncio.to_thread(check, batch, piece.data, pipeline)
             outcome = outcome_of(key, checked.rejected, [])
             result.read += piece.row_count
@@ -92,3 +94,14 @@ async def dry_run(chunks: AsyncIterator[bytes], pipeline: Pipeline | None) -> Dr
         await take(delimiter.feed(bytes(head)))
     await take(delimiter.finish())
     return result
+
+
+def _options(head: bytes, final: bool, options: ReadOptions) -> ReadOptions:
+    """The options, completed by what the file's beginning tells."""
+    how = plan(head[:HEAD_BYTES], len(head) + (not final), "", options)
+    if how.form != "as-is":
+        raise UnreadableFileError(
+            "CONVERSION_NEEDED",
+            "Only delimited text in UTF-8 can be checked as it is; convert the file first.",
+        )
+    return how.options

@@ -87,6 +87,8 @@ async def test_every_format_gives_the_same_rows(suite: Suite, tmp_path: Path, na
         "sink": {"table": table},
     }  # fmt: skip
     pipeline.write_text(json.dumps(document))
+    dry = suite.json("pipelines", "validate", str(pipeline), str(path))
+    assert (dry["counts"]["read"], dry["counts"]["succeeded"]) == (2000, 2000)
     answer = suite.ingest(path, "--pipeline", str(pipeline))
     assert answer["counts"] == {
         "read": 2000, "succeeded": 2000, "failed": 0, "skipped": 0, "unprocessed": 0

@@ -68,8 +68,8 @@ def _info(delivery: Delivery) -> common_pb2.ProcessInfo:
 
 def _content(content: Content) -> orchestrator_pb2.FileContent:
     form = (
-        orchestrator_pb2.CONTENT_FORM_NORMAL if content.normal_form
-        else orchestrator_pb2.CONTENT_FORM_DELIMITED
+        common_pb2.CONTENT_FORM_NORMAL if content.normal_form
+        else common_pb2.CONTENT_FORM_DELIMITED
     )  # fmt: skip
     return orchestrator_pb2.FileContent(
         file_key=content.file_key, size_bytes=content.size, form=form, dialect_json=content.dialect

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import grpc
 
 from ingestor.runtime.errors import from_rpc_error
+from ingestor.tabular.options import pipeline_options
 from ingestor.v1 import processor_pb2, processor_pb2_grpc
 
 _DEADLINE = 30.0
@@ -25,6 +24,4 @@ class GrpcPipelines:
             answer = await self._stub.GetPipeline(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
-        document = json.loads(answer.pipeline.document_json)
-        dialect = {k: v for k, v in document.get("dialect", {}).items() if not k.startswith("x-")}
-        return answer.pipeline.version, json.dumps(dialect)
+        return answer.pipeline.version, pipeline_options(answer.pipeline.document_json).to_json()

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import TransientError
+from ingestor.tabular.options import ReadOptions
 from services.orchestrator.ports import Packed
 from services.processor.batches import (
     BatchKey,
@@ -251,7 +252,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
             for at in range(0, len(data), cut):
                 yield data[at : at + cut]
 
-        dry = await dry_run(chunks(), pipeline)
+        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False)
         suite = Suite()
         await suite.pipelines.apply(document, validate_only=False)
         body = data[len("id,name\n") :]
