@@ -1,4 +1,4 @@
-"""The pipeline document: a Frictionless Table Schema, a mapping, and where the rows go.
+"""The pipeline document: a Frictionless Table Schema, what happens to rows on the way, where they go.
 
 Rules of the schema: https://specs.frictionlessdata.io/table-schema/. docs/pipelines.md is the user's
 guide. Patterns are RE2 and are compiled by the processor, the only part of the suite that runs them.
@@ -7,20 +7,19 @@ guide. Patterns are RE2 and are compiled by the processor, the only part of the 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     PrivateAttr,
+    TypeAdapter,
     ValidationError,
-    model_validator,
 )
 from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
@@ -28,6 +27,9 @@ from pydantic_core import PydanticCustomError
 from ingestor.pipelines.errors import PipelineError, Violation, pointer
 from ingestor.pipelines.formats import FixedFormat, parse_format
 from ingestor.pipelines.json_text import canonical_json, read_json
+from ingestor.pipelines.part import Part
+from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
+from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Step, Transform, read_before_made
 from ingestor.pipelines.values import (
     Value,
     ValueFormatError,
@@ -80,7 +82,7 @@ _NOT_YET = frozenset(
     (
         "unique", "exclusiveMinimum", "exclusiveMaximum", "jsonSchema", "decimalChar", "groupChar",
         "bareNumber", "categories", "categoriesOrdered", "foreignKeys", "uniqueKeys", "fieldsMatch",
-        "transforms", "policy", "dialect", "key",
+        "policy", "dialect", "key",
     )
 )  # fmt: skip
 
@@ -112,20 +114,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class _Part(BaseModel):
-    """Unknown keys are errors, save those that start with "x-", which are the user's own."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_own_keys(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if not key.startswith("x-")}
-        return data
-
-
-class Constraints(_Part):
+class Constraints(Part):
     """What the values of a field must fulfil; `minimum`, `maximum` and `enum` as the document has
     them (see Field for the values)."""
 
@@ -138,7 +127,7 @@ class Constraints(_Part):
     max_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="maxLength")
 
 
-class Field(_Part):
+class Field(Part):
     """One column of the table."""
 
     name: Annotated[str, AfterValidator(_column)]
@@ -220,7 +209,7 @@ class Field(_Part):
         raise ValueFormatError(f"is not a value of the type {self.type}")
 
 
-class TableSchema(_Part):
+class TableSchema(Part):
     """The columns of the table."""
 
     fields_: Annotated[list[Field], Key(alias="fields", min_length=1, max_length=MAX_FIELDS)]
@@ -233,21 +222,24 @@ class TableSchema(_Part):
     ] | None = Key(None, alias="primaryKey")  # fmt: skip
 
 
-class Sink(_Part):
+class Sink(Part):
     """Where the rows go."""
 
     table: Annotated[str, AfterValidator(_table)]
     mode: Literal["append"] = "append"
 
 
-class Pipeline(_Part):
+class Pipeline(Part):
     """A whole document. Make it with parse_pipeline, which also checks what one key alone cannot show."""
 
     name: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
     title: str | None = None
     description: str | None = None
     table_schema: TableSchema = Key(alias="schema")
+    transforms: Annotated[list[Transform], Key(max_length=MAX_STEPS)] = Key(default_factory=list)
+    filters: Annotated[list[Filter], Key(max_length=MAX_CONDITIONS)] = Key(default_factory=list)
     mapping: dict[str, str] = Key(default_factory=dict)
+    rules: Annotated[list[Rule], Key(max_length=MAX_CONDITIONS)] = Key(default_factory=list)
     sink: Sink
     _canonical: str = PrivateAttr(default="")
 
@@ -267,17 +259,38 @@ class Pipeline(_Part):
         return tuple(self.table_schema.primary_key or ())
 
     def source(self, field: Field) -> str:
-        """Label of the file's column that the field is read from."""
+        """Label of the column that the field is read from: one of the file or one that a transform
+        made."""
         return self.mapping.get(field.name, field.name)
 
+    @cached_property
+    def labels_of_file(self) -> tuple[str, ...]:
+        """Labels of the file's columns that fields, transforms and filters read, each once: the fields'
+        in their order, then the others."""
+        read: dict[str, None] = {}
+        made: set[str] = set()
+        for step in self.transforms:
+            read.update((label, None) for label in step.reads if label not in made)
+            made.update(step.writes)
+        for condition in self.row_filters:
+            read.update((label, None) for label in condition.reads if label not in made)
+        sources = dict.fromkeys(self.source(field) for field in self.fields)
+        first = [label for label in sources if label in read or label not in made]
+        return (*first, *(label for label in read if label not in sources))
+
+    @property
+    def row_filters(self) -> list[RowFilter]:
+        """The filters, in order."""
+        return cast("list[RowFilter]", self.filters)  # an UnknownFilter is never valid
+
     def check_header(self, columns: Sequence[str]) -> list[str]:
-        """Labels that the pipeline reads and the header does not have exactly once, in the fields'
-        order, each named once; empty when the header fits. An ambiguous label is followed by
-        " (occurs N times)". Columns that no field reads are allowed.
+        """Labels that the pipeline reads and the header does not have exactly once, in the order of
+        labels_of_file; empty when the header fits. An ambiguous label is followed by
+        " (occurs N times)". Columns that nothing reads are allowed.
         """
         found = Counter(columns)
         problems = {}
-        for label in map(self.source, self.fields):
+        for label in self.labels_of_file:
             if found[label] != 1:
                 problems[label] = f"{label} (occurs {found[label]} times)" if found[label] else label
         return list(problems.values())
@@ -311,6 +324,11 @@ def parse_pipeline(text: str) -> Pipeline:
 
 
 def _violation(kind: str, path: tuple[str | int, ...], message: str, context: dict[str, Any]) -> Violation:
+    if len(path) > 2 and path[0] in ("transforms", "filters"):
+        if kind == "extra_forbidden" and path[2] == PLUG_IN:
+            message = 'is no key of a plug-in\'s step: its own settings go into "options"'
+            return Violation(pointer((*path[:2], *path[3:])), message)
+        path = (*path[:2], *path[3:])  # without the tag by which the kind of step was told
     key = json.dumps(path[-1], ensure_ascii=False) if path else "the document"
     if kind == "missing":
         message = f"{key} is required"
@@ -324,7 +342,9 @@ def _violation(kind: str, path: tuple[str | int, ...], message: str, context: di
         message = 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'
     else:
         message = message.replace("Input should", "must").replace("must be a valid", "must be a")
-        message = message.replace("List should have", "must have").replace("String should have", "must have")
+        message = re.sub("(List|Dictionary) should have", "must have", message).replace(
+            "String should have", "must have"
+        )
         message = message.replace("must be a integer", "must be an integer")
         message = message.replace(" after validation, not 0", "")
     return Violation(pointer(path), message)
@@ -357,6 +377,46 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
         for name in mapping:
             if name not in names and not name.startswith("x-"):
                 yield Violation(pointer(("mapping", name)), f"no field is named {json.dumps(name)}")
+
+    yield from _transform_checks(document.get("transforms"))
+    yield from _rule_checks(document.get("rules"), names)
+
+
+_STEP: TypeAdapter[Step] = TypeAdapter(Transform)
+
+
+def _transform_checks(transforms: Any) -> Iterator[Violation]:
+    """Columns that are read before they are made; asked only when every step has the right shape."""
+    try:
+        steps = [_STEP.validate_python(raw) for raw in transforms if isinstance(transforms, list)]
+    except (TypeError, ValidationError):
+        return
+    for number, label, later in read_before_made(steps):
+        yield Violation(
+            pointer(("transforms", number)),
+            f"reads the column {json.dumps(label, ensure_ascii=False)}, which only the later step "
+            f"{pointer(('transforms', later))} makes",
+        )
+
+
+def _rule_checks(rules: Any, names: list[str]) -> Iterator[Violation]:
+    seen: set[str] = set()
+    for index, raw in enumerate(rules if isinstance(rules, list) else ()):
+        try:
+            rule = Rule.model_validate(raw)
+        except ValidationError:
+            continue
+        if rule.name in seen:
+            message = f"a second rule named {json.dumps(rule.name, ensure_ascii=False)}"
+            yield Violation(pointer(("rules", index, "name")), message)
+        seen.add(rule.name)
+        if unknown := [name for name in rule.parsed.columns if name not in names]:
+            message = f"no field is named {json.dumps(unknown[0], ensure_ascii=False)}"
+            yield Violation(pointer(("rules", index, "expression")), message)
+        for place, name in enumerate(rule.fields_ or ()):
+            if name not in names:
+                message = f"no field is named {json.dumps(name, ensure_ascii=False)}"
+                yield Violation(pointer(("rules", index, "fields", place)), message)
 
 
 def _key_checks(key: Any, names: list[str]) -> Iterator[Violation]:

@@ -42,7 +42,12 @@ class TextColumn:
 
 
 def text_column(array: pa.StringArray, missing: Set[str]) -> TextColumn:
-    """View a column without nulls; values in `missing` become null."""
+    """View a column; values in `missing` become null. Nulls that are there, which only transforms make,
+    stay."""
+    known: Mask | None = None
+    if array.null_count:
+        known = to_mask(pc.is_valid(array), null=False)
+        array = pc.fill_null(array, "")  # Arrow leaves bytes behind some nulls
     offsets, data = _buffers(array)
     valid: Mask | None = None
     if "" in missing:
@@ -55,6 +60,8 @@ def text_column(array: pa.StringArray, missing: Set[str]) -> TextColumn:
             # Drops the words' bytes, so that the byte checks see values only.
             array = pc.if_else(pa.array(valid), array, pa.scalar(None, pa.string()))
             offsets, data = _buffers(array)
+    if known is not None:
+        valid = known if valid is None else valid & known
     if valid is not None:
         array = _with_validity(array, valid)
     return TextColumn(array, offsets, data, valid)
