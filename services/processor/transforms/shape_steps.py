@@ -36,9 +36,12 @@ def concatenate(step: Concatenate, inputs: Inputs) -> Made:
     for label in step.columns:
         absent = inputs.absent(label)
         all_absent &= absent
-        column: Any = inputs.columns[label]
-        parts.append(pc.if_else(pa.array(absent), _NOTHING, column) if absent.any() else column)
-    joined = pc.binary_join_element_wise(*parts, step.separator, null_handling="skip")
+        # Each with its separator in front; null_handling="skip" would lose rows of nulls only.
+        part = pc.binary_join_element_wise(step.separator, inputs.columns[label], "")
+        parts.append(pc.if_else(pa.array(absent), "", part))
+    joined = pc.binary_join_element_wise(*parts, "")
+    if step.separator:
+        joined = pc.utf8_slice_codeunits(joined, start=len(step.separator))
     if all_absent.any():
         joined = pc.if_else(pa.array(all_absent), _NOTHING, joined)
     return Made({step.into: joined})
