@@ -1,4 +1,4 @@
-"""The pipeline document: a Frictionless Table Schema, a mapping, and where the rows go.
+"""The pipeline document: a Frictionless Table Schema, what happens to rows on the way, where they go.
 
 Rules of the schema: https://specs.frictionlessdata.io/table-schema/. docs/pipelines.md is the user's
 guide. Patterns are RE2 and are compiled by the processor, the only part of the suite that runs them.
@@ -12,16 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     PrivateAttr,
+    TypeAdapter,
     ValidationError,
-    model_validator,
 )
 from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
@@ -29,6 +27,9 @@ from pydantic_core import PydanticCustomError
 from ingestor.pipelines.errors import PipelineError, Violation, pointer
 from ingestor.pipelines.formats import FixedFormat, parse_format
 from ingestor.pipelines.json_text import canonical_json, read_json
+from ingestor.pipelines.part import Part
+from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
+from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Step, Transform, read_before_made
 from ingestor.pipelines.values import (
     STRING_FORMATS,
     Value,
@@ -105,7 +106,6 @@ _NOT_YET = frozenset(
     (
         "jsonSchema", "decimalChar", "groupChar", "bareNumber", "categories", "categoriesOrdered",
         "fieldsMatch",
-        "transforms",
     )
 )  # fmt: skip
 
@@ -157,20 +157,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class _Part(BaseModel):
-    """Unknown keys are errors, save those that start with "x-", which are the user's own."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_own_keys(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if not key.startswith("x-")}
-        return data
-
-
-class Constraints(_Part):
+class Constraints(Part):
     """What the values of a field must fulfil; `minimum`, `maximum` and `enum` as the document has
     them (see Field for the values)."""
 
@@ -186,7 +173,7 @@ class Constraints(_Part):
     max_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="maxLength")
 
 
-class Field(_Part):
+class Field(Part):
     """One column of the table."""
 
     name: Annotated[str, AfterValidator(_column)]
@@ -284,7 +271,7 @@ class Field(_Part):
         raise ValueFormatError(f"is not a value of the type {self.type}")
 
 
-class Reference(_Part):
+class Reference(Part):
     """The other end of a foreign key; `resource` is a table, empty for this one."""
 
     resource: Annotated[str, AfterValidator(_table)]
@@ -293,7 +280,7 @@ class Reference(_Part):
     ]  # fmt: skip
 
 
-class ForeignKey(_Part):
+class ForeignKey(Part):
     """Values that must be in another table."""
 
     fields_: Annotated[
@@ -302,7 +289,7 @@ class ForeignKey(_Part):
     reference: Reference
 
 
-class TableSchema(_Part):
+class TableSchema(Part):
     """The columns of the table."""
 
     fields_: Annotated[list[Field], Key(alias="fields", min_length=1, max_length=MAX_FIELDS)]
@@ -319,7 +306,7 @@ class TableSchema(_Part):
     foreign_keys: list[ForeignKey] = Key(default_factory=list, alias="foreignKeys")
 
 
-class Sink(_Part):
+class Sink(Part):
     """Where the rows go."""
 
     table: Annotated[str, AfterValidator(_table)]
@@ -330,7 +317,7 @@ class Sink(_Part):
     """Of an upsert; by default the schema's primaryKey."""
 
 
-class Policy(_Part):
+class Policy(Part):
     """When a process is given up: with more failed rows than `maxErrors`, a count, or a share such as
     "5%" of the rows that have an outcome (from the thousandth on, and at the end)."""
 
@@ -351,16 +338,19 @@ class Policy(_Part):
         return float(self.max_errors[:-1]) / 100 if isinstance(self.max_errors, str) else None
 
 
-class Pipeline(_Part):
+class Pipeline(Part):
     """A whole document. Make it with parse_pipeline, which also checks what one key alone cannot show."""
 
     name: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
     title: str | None = None
     description: str | None = None
     table_schema: TableSchema = Key(alias="schema")
+    transforms: Annotated[list[Transform], Key(max_length=MAX_STEPS)] = Key(default_factory=list)
+    filters: Annotated[list[Filter], Key(max_length=MAX_CONDITIONS)] = Key(default_factory=list)
     mapping: dict[str, str] = Key(default_factory=dict)
     dialect: dict[str, Any] = Key(default_factory=dict)
     policy: Policy = Key(default_factory=lambda: Policy.model_validate({}))
+    rules: Annotated[list[Rule], Key(max_length=MAX_CONDITIONS)] = Key(default_factory=list)
     sink: Sink
     _canonical: str = PrivateAttr(default="")
 
@@ -386,22 +376,38 @@ class Pipeline(_Part):
         return tuple(self.sink.key or self.primary_key)
 
     def source(self, field: Field) -> str:
-        """Label of the file's column that the field is read from."""
+        """Label of the column that the field is read from: one of the file or one that a transform
+        made."""
         return self.mapping.get(field.name, field.name)
 
     @cached_property
-    def sources(self) -> tuple[str, ...]:
-        """Labels of the file's columns that fields are read from."""
-        return tuple(map(self.source, self.fields))
+    def labels_of_file(self) -> tuple[str, ...]:
+        """Labels of the file's columns that fields, transforms and filters read, each once: the fields'
+        in their order, then the others."""
+        read: dict[str, None] = {}
+        made: set[str] = set()
+        for step in self.transforms:
+            read.update((label, None) for label in step.reads if label not in made)
+            made.update(step.writes)
+        for condition in self.row_filters:
+            read.update((label, None) for label in condition.reads if label not in made)
+        sources = dict.fromkeys(self.source(field) for field in self.fields)
+        first = [label for label in sources if label in read or label not in made]
+        return (*first, *(label for label in read if label not in sources))
+
+    @property
+    def row_filters(self) -> list[RowFilter]:
+        """The filters, in order."""
+        return cast("list[RowFilter]", self.filters)  # an UnknownFilter is never valid
 
     def check_header(self, columns: Sequence[str]) -> list[str]:
-        """Labels that the pipeline reads and the header does not have exactly once, in the fields'
-        order, each named once; empty when the header fits. An ambiguous label is followed by
-        " (occurs N times)". Columns that no field reads are allowed.
+        """Labels that the pipeline reads and the header does not have exactly once, in the order of
+        labels_of_file; empty when the header fits. An ambiguous label is followed by
+        " (occurs N times)". Columns that nothing reads are allowed.
         """
         found = Counter(columns)
         problems = {}
-        for label in map(self.source, self.fields):
+        for label in self.labels_of_file:
             if found[label] != 1:
                 problems[label] = f"{label} (occurs {found[label]} times)" if found[label] else label
         return list(problems.values())
@@ -410,13 +416,13 @@ class Pipeline(_Part):
         """Why a file with these columns cannot be loaded, as (reason, sentence); None when it can."""
         missing = self.check_header(labels)
         if options.missing_columns == "ignore":
-            missing = [label for label in missing if label not in self.sources or label in labels]
+            missing = [label for label in missing if label in labels]
         if missing:
             return (
                 "HEADER_MISMATCH",
                 f"The pipeline {self.name} reads columns that the file does not have: {', '.join(missing)}.",
             )
-        extra = [label for label in labels if label not in self.sources]
+        extra = [label for label in labels if label not in self.labels_of_file]
         if extra and options.unexpected_columns == "error":
             return (
                 "EXTRA_LABEL",
@@ -453,6 +459,11 @@ def parse_pipeline(text: str) -> Pipeline:
 
 
 def _violation(kind: str, path: tuple[str | int, ...], message: str, context: dict[str, Any]) -> Violation:
+    if len(path) > 2 and path[0] in ("transforms", "filters"):
+        if kind == "extra_forbidden" and path[2] == PLUG_IN:
+            message = 'is no key of a plug-in\'s step: its own settings go into "options"'
+            return Violation(pointer((*path[:2], *path[3:])), message)
+        path = (*path[:2], *path[3:])  # without the tag by which the kind of step was told
     key = json.dumps(path[-1], ensure_ascii=False) if path else "the document"
     if kind == "missing":
         message = f"{key} is required"
@@ -466,7 +477,9 @@ def _violation(kind: str, path: tuple[str | int, ...], message: str, context: di
         message = 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'
     else:
         message = message.replace("Input should", "must").replace("must be a valid", "must be a")
-        message = message.replace("List should have", "must have").replace("String should have", "must have")
+        message = re.sub("(List|Dictionary) should have", "must have", message).replace(
+            "String should have", "must have"
+        )
         message = message.replace("must be a integer", "must be an integer")
         message = message.replace(" after validation, not 0", "")
     return Violation(pointer(path), message)
@@ -514,6 +527,46 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
         for name in mapping:
             if name not in names and not name.startswith("x-"):
                 yield Violation(pointer(("mapping", name)), f"no field is named {json.dumps(name)}")
+
+    yield from _transform_checks(document.get("transforms"))
+    yield from _rule_checks(document.get("rules"), names)
+
+
+_STEP: TypeAdapter[Step] = TypeAdapter(Transform)
+
+
+def _transform_checks(transforms: Any) -> Iterator[Violation]:
+    """Columns that are read before they are made; asked only when every step has the right shape."""
+    try:
+        steps = [_STEP.validate_python(raw) for raw in transforms if isinstance(transforms, list)]
+    except (TypeError, ValidationError):
+        return
+    for number, label, later in read_before_made(steps):
+        yield Violation(
+            pointer(("transforms", number)),
+            f"reads the column {json.dumps(label, ensure_ascii=False)}, which only the later step "
+            f"{pointer(('transforms', later))} makes",
+        )
+
+
+def _rule_checks(rules: Any, names: list[str]) -> Iterator[Violation]:
+    seen: set[str] = set()
+    for index, raw in enumerate(rules if isinstance(rules, list) else ()):
+        try:
+            rule = Rule.model_validate(raw)
+        except ValidationError:
+            continue
+        if rule.name in seen:
+            message = f"a second rule named {json.dumps(rule.name, ensure_ascii=False)}"
+            yield Violation(pointer(("rules", index, "name")), message)
+        seen.add(rule.name)
+        if unknown := [name for name in rule.parsed.columns if name not in names]:
+            message = f"no field is named {json.dumps(unknown[0], ensure_ascii=False)}"
+            yield Violation(pointer(("rules", index, "expression")), message)
+        for place, name in enumerate(rule.fields_ or ()):
+            if name not in names:
+                message = f"no field is named {json.dumps(name, ensure_ascii=False)}"
+                yield Violation(pointer(("rules", index, "fields", place)), message)
 
 
 def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterator[Violation]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,8 +14,10 @@ from services.processor.arrow import AnyArray, Int64s, Mask, texts_at
 from services.processor.constraints import broken_constraints
 from services.processor.conversion import convert, explain
 from services.processor.json_rows import json_rows
-from services.processor.problems import Problem, RowProblem, capped, quoted
+from services.processor.problems import Problem, RejectedState, RowProblem, capped, quoted
 from services.processor.text_column import TextColumn, text_column
+from services.processor.transforms.apply import Cells, filter_rows, transform
+from services.processor.transforms.rules import broken_rules
 
 # Name of the only column of rows without a pipeline.
 JSON_COLUMN = "data"
@@ -81,7 +83,7 @@ class CheckedRows:
     pipeline: the column "data" with JSON text). pyarrow.csv.write_csv with quoting_style="needed"
     makes of it what COPY (FORMAT csv) reads exactly: NULL is empty and not quoted, text is quoted.
     `good_index` (int64) has the record number of each of its rows, ascending. `rejected` has every
-    other record, by ascending index.
+    other record, by ascending index, with the file's own cells.
     """
 
     good: pa.Table
@@ -90,46 +92,100 @@ class CheckedRows:
 
 
 def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> CheckedRows:
-    """Check every record of a slice against the pipeline's schema. `columns` are the labels of the
-    file's columns, in order; a column called "" is left out. The cells of a column that the file lacks
-    are missing: whether that is allowed is checked with the header (Pipeline.check_header)."""
-    problems: dict[int, list[Problem]] = {}
-    arrays: list[AnyArray]
-    if pipeline is None:
-        names, arrays = [JSON_COLUMN], [json_rows(text.columns, columns)]
-    else:
-        names, arrays = _check_fields(text, columns, pipeline, problems)
+    """Check every record of a slice: the pipeline's transforms, filters, schema and rules. `columns` are
+    the labels of the file's columns, in order; a column called "" is left out. The cells of a column
+    that the file lacks are missing: whether that is allowed is checked with the header
+    (Pipeline.header_problem)."""
     rejected = [_of_reader(record) for record in text.rejected]
-    if problems:
-        positions = np.array(sorted(problems), np.int64)
-        good = np.ones(len(text.row_index), np.bool_)
-        good[positions] = False
-        keep = pa.array(good)
-        arrays = [array.filter(keep) for array in arrays]
-        good_index = text.row_index[good]
-        rejected += _failed(text, positions, problems)
+    good: list[AnyArray]
+    if pipeline is None:
+        good, good_index = [json_rows(text.columns, columns)], text.row_index
+        names = [JSON_COLUMN]
     else:
-        good_index = text.row_index
+        good, good_index = _check_pipeline(text, columns, pipeline, rejected)
+        names = [field.name for field in pipeline.fields]
     rejected.sort(key=lambda row: row.index)
-    return CheckedRows(pa.table(arrays, names=names), good_index, rejected)
+    return CheckedRows(pa.table(good, names=names), good_index, rejected)
 
 
-def _check_fields(
-    text: TextTable, columns: Sequence[str], pipeline: Pipeline, problems: dict[int, list[Problem]]
-) -> tuple[list[str], list[AnyArray]]:
-    """The fields' columns; every error goes to `problems`, by position among the n records."""
-    at = {label: position for position, label in reversed(list(enumerate(columns)))}
+def _check_pipeline(
+    text: TextTable, columns: Sequence[str], pipeline: Pipeline, rejected: list[RowProblem]
+) -> tuple[list[AnyArray], Int64s]:
+    """Transforms, filters, the schema and the rules, in this order: the fields' columns of the good rows
+    and their record numbers; the other rows go to `rejected`."""
+    # Of columns with the same label, the first; no label that is read occurs twice.
+    file: dict[str, pa.StringArray] = {}
+    for label, column in zip(columns, text.columns, strict=True):
+        file.setdefault(label, column)
+    for label in pipeline.labels_of_file:
+        if label not in file:
+            file[label] = pa.nulls(len(text.row_index), pa.string())
+    cells = transform(pipeline, file, len(text.row_index))
+    cells, rows, unwanted = filter_rows(pipeline, cells)
+    for condition in unwanted:
+        skipped = {position: [problem] for position, problem in condition.problems()}
+        rejected += _rejected(text, "skipped", skipped)
+    problems = cells.problems
+    arrays = _check_fields(cells, pipeline, problems)
+    good, arrays = _without(arrays, np.arange(cells.count), problems)
+    if pipeline.rules and len(good):
+        _check_rules(cells, pipeline, good, arrays, problems)
+        good, arrays = _without(arrays, good, problems)
+    if rows is not None:
+        problems = {int(rows[position]): found for position, found in problems.items()}
+        good = rows[good]
+    rejected += _rejected(text, "failed", problems)
+    return arrays, text.row_index[good]
+
+
+def _without(
+    arrays: list[AnyArray], rows: Int64s, problems: Mapping[int, object]
+) -> tuple[Int64s, list[AnyArray]]:
+    """The rows, and their values, that have no problem; `rows` are the positions of the arrays' values."""
+    if not problems:
+        return rows, arrays
+    keep = ~np.isin(rows, np.fromiter(problems, np.int64, len(problems)))
+    if keep.all():
+        return rows, arrays
+    mask = pa.array(keep)
+    return rows[keep], [array.filter(mask) for array in arrays]
+
+
+def _check_fields(cells: Cells, pipeline: Pipeline, problems: dict[int, list[Problem]]) -> list[AnyArray]:
+    """The fields' columns; every error goes to `problems`, by position."""
     missing = pipeline.missing_values
     key = frozenset(pipeline.key)
     arrays: list[AnyArray] = []
     for field in pipeline.fields:
         source = pipeline.source(field)
-        if source in at:
-            column = text_column(text.columns[at[source]], missing)
-        else:  # allowed by the dialect: every cell is missing
-            column = text_column(pa.nulls(len(text.row_index), pa.string()), missing)
-        arrays.append(_check_field(field, column, field.name in key, problems))
-    return [field.name for field in pipeline.fields], arrays
+        column = text_column(cells.texts[source], missing)
+        found: dict[int, list[Problem]] = {}
+        arrays.append(_check_field(field, column, field.name in key, found))
+        refused = cells.refused.get(source)
+        for position, errors in found.items():
+            # What a transform refused has been said.
+            if refused is None or not refused[position]:
+                problems.setdefault(position, []).extend(errors)
+    return arrays
+
+
+def _check_rules(
+    cells: Cells,
+    pipeline: Pipeline,
+    rows: Int64s,
+    arrays: list[AnyArray],
+    problems: dict[int, list[Problem]],
+) -> None:
+    """Every broken rule goes to `problems`; `rows` are the positions of the arrays' values."""
+    columns = {field.name: array for field, array in zip(pipeline.fields, arrays, strict=True)}
+    for broken in broken_rules(pipeline, columns, len(rows)):
+        texts = {}
+        for field in pipeline.fields:
+            if field.name in broken.rule.names:
+                column = cells.texts[pipeline.source(field)].take(rows)
+                texts[field.name] = text_column(column, pipeline.missing_values).array
+        for position, problem in broken.problems(texts):
+            problems.setdefault(int(rows[position]), []).append(problem)
 
 
 def _check_field(
@@ -166,13 +222,19 @@ def _add(
     problems.setdefault(position, []).append(problem)
 
 
-def _failed(text: TextTable, positions: Int64s, problems: dict[int, list[Problem]]) -> list[RowProblem]:
+def _rejected(
+    text: TextTable, state: RejectedState, problems: Mapping[int, Sequence[Problem]]
+) -> list[RowProblem]:
+    """Rows with problems, by position, with the file's own cells."""
+    if not problems:
+        return []
+    positions = np.array(sorted(problems), np.int64)
     cells = zip(
         *([cell or "" for cell in column.take(positions).to_pylist()] for column in text.columns), strict=True
     )
     indices, lines = text.row_index[positions].tolist(), text.line_index[positions].tolist()
     return [
-        RowProblem(index, line, "failed", tuple(problems[position]), row)
+        RowProblem(index, line, state, tuple(problems[position]), row)
         for position, index, line, row in zip(positions.tolist(), indices, lines, cells, strict=True)
     ]
 

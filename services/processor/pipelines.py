@@ -13,6 +13,7 @@ from services.processor.checking import JSON_COLUMN
 from services.processor.constraints import check_patterns
 from services.processor.conversion import postgres_type
 from services.processor.ports import ForeignKey, PipelineStore, StoredPipeline, Table
+from services.processor.transforms.document import check_steps
 
 JSON_TABLE = Table("public", "ingested_rows", ((JSON_COLUMN, "jsonb"),), ())
 
@@ -70,7 +71,7 @@ class PipelineService:
         """Parse and check a document. Raises InvalidArgumentError."""
         try:
             pipeline = parse_pipeline(document)
-            violations: Sequence[Violation] = check_patterns(pipeline)
+            violations: Sequence[Violation] = [*check_patterns(pipeline), *check_steps(pipeline)]
         except PipelineError as error:
             violations = error.violations
         if violations:

@@ -42,15 +42,17 @@ class TextColumn:
 
 
 def text_column(array: pa.StringArray, missing: Set[str]) -> TextColumn:
-    """View a column; values in `missing` become null, and nulls are missing."""
-    valid: Mask | None = None
+    """View a column; values in `missing` become null. Nulls that are there (of formats that know them, or
+    made by transforms) stay."""
+    known: Mask | None = None
     if array.null_count:
-        valid = to_mask(array.is_valid(), null=False)
+        known = to_mask(pc.is_valid(array), null=False)
+        array = pc.fill_null(array, "")  # Arrow leaves bytes behind some nulls
     offsets, data = _buffers(array)
+    valid: Mask | None = None
     if "" in missing:
         filled = offsets[1:] != offsets[:-1]
-        if not filled.all():
-            valid = filled if valid is None else valid & filled
+        valid = None if filled.all() else filled
     if words := sorted(missing - {""}):
         hit = to_mask(pc.is_in(array, value_set=pa.array(words, pa.string())), null=False)
         if hit.any():
@@ -58,6 +60,8 @@ def text_column(array: pa.StringArray, missing: Set[str]) -> TextColumn:
             # Drops the words' bytes, so that the byte checks see values only.
             array = pc.if_else(pa.array(valid), array, pa.scalar(None, pa.string()))
             offsets, data = _buffers(array)
+    if known is not None:
+        valid = known if valid is None else valid & known
     if valid is not None:
         array = _with_validity(array, valid)
     return TextColumn(array, offsets, data, valid)

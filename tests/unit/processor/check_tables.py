@@ -59,3 +59,10 @@ def pipeline(*fields: dict[str, Any], **schema: Any) -> Pipeline:
 def check_column(values: Sequence[str], field: dict[str, Any], **schema: Any) -> CheckedRows:
     """Check one column of a field named "f"."""
     return check_rows(table(values), ["f"], pipeline({"name": "f", **field}, **schema))
+
+
+def with_steps(*fields: str, missing: Sequence[str] = ("",), **keys: Any) -> Pipeline:
+    """A pipeline with these fields, "name" of text or "name:type", and these other keys of the document."""
+    typed = [dict(zip(("name", "type"), (*field.split(":"), "string"), strict=False)) for field in fields]
+    schema = {"fields": typed, "missingValues": list(missing)}
+    return parse_pipeline(json.dumps({"name": "p", "schema": schema, "sink": {"table": "t"}, **keys}))

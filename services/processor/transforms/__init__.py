@@ -1,0 +1,1 @@
+"""What a pipeline does to rows besides the schema: transforms before it, filters, and rules after it."""

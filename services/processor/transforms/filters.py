@@ -1,0 +1,67 @@
+"""Which rows a pipeline's filters want."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ingestor.pipelines.row_rules import EmptyFilter, ExpressionFilter, PatternFilter, RowFilter, WordFilter
+from services.processor.arrow import AnyArray, Mask, pc, texts_at, to_mask
+from services.processor.constraints import full_match
+from services.processor.problems import Problem, capped
+from services.processor.transforms.evaluation import evaluate
+from services.processor.transforms.expression_step import present
+from services.processor.transforms.step import Inputs, Texts
+
+CODE = "filtered"
+
+
+@dataclass(slots=True)
+class Unwanted:
+    """The rows (bool[n]) that a filter does not want, its reason, and the column that it looks at, None
+    when it is an expression."""
+
+    rows: Mask
+    reason: str
+    label: str | None
+    column: Texts | None
+
+    def problems(self) -> Iterator[tuple[int, Problem]]:
+        """The position and problem of each row."""
+        positions = np.flatnonzero(self.rows)
+        if self.column is None:
+            values: list[str | None] = [""] * len(positions)
+        else:
+            values = texts_at(self.column, positions)
+        for position, value in zip(positions.tolist(), values, strict=True):
+            yield position, Problem(CODE, self.label or "", capped(value or ""), self.reason, "validate")
+
+
+def unwanted(condition: RowFilter, inputs: Inputs) -> Unwanted:
+    """The rows that do not pass a filter."""
+    if isinstance(condition, ExpressionFilter):
+        return Unwanted(~_true(condition, inputs), condition.reason, None, None)
+    column = inputs.columns[condition.column]
+    return Unwanted(~_passing(condition, column, inputs), condition.reason, condition.column, column)
+
+
+def _true(condition: ExpressionFilter, inputs: Inputs) -> Mask:
+    """Rows for which the expression is true: neither false nor NULL, as in SQL's WHERE."""
+    columns: dict[str, AnyArray] = {label: present(inputs, label) for label in condition.reads}
+    values, _ = evaluate(condition.parsed, columns, inputs.count, "truth")
+    return to_mask(values, null=False)
+
+
+def _passing(condition: WordFilter | PatternFilter | EmptyFilter, column: Texts, inputs: Inputs) -> Mask:
+    if isinstance(condition, WordFilter):
+        known = pc.is_in(column, value_set=pa.array(condition.values, pa.string()))
+        listed = to_mask(known, null=False)
+        return listed if condition.op == "in" else ~listed
+    if isinstance(condition, PatternFilter):
+        matches = pc.match_substring_regex(column, pattern=full_match(condition.pattern))
+        return to_mask(matches, null=False)
+    empty = to_mask(pc.equal(column, ""), null=True) | inputs.absent(condition.column)
+    return empty if condition.op == "empty" else ~empty

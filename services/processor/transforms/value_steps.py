@@ -1,0 +1,60 @@
+"""Steps that look at a cell as a whole: default, map, parse."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+
+from ingestor.pipelines.transforms import Default, Map, Parse
+from services.processor.arrow import pc, to_mask
+from services.processor.problems import quoted
+from services.processor.transforms.step import Inputs, Made, faults
+
+
+def default(step: Default, inputs: Inputs) -> Made:
+    """A value for cells that are empty or missing."""
+    column = inputs.columns[step.column]
+    empty = to_mask(pc.equal(column, ""), null=True) | inputs.absent(step.column)
+    return Made({step.column: pc.if_else(pa.array(empty), step.value, column)})
+
+
+def map_words(step: Map, inputs: Inputs) -> Made:
+    """Words to words; a missing cell that is not among the words stays as it is."""
+    column = inputs.columns[step.column]
+    found = pc.index_in(column, value_set=pa.array(list(step.values), pa.string()))
+    mapped = pa.array(list(step.values.values()), pa.string()).take(found)
+    unknown = to_mask(pc.is_null(found), null=True)
+    if step.otherwise == "missing":
+        return Made({step.column: mapped})
+    result = pc.if_else(pa.array(unknown), column, mapped)
+    if step.otherwise == "keep":
+        return Made({step.column: result})
+    refused = unknown & ~inputs.absent(step.column)
+    return Made({step.column: result}, faults(step.column, column, refused, "is not among the known values"))
+
+
+def parse(step: Parse, inputs: Inputs) -> Made:
+    """Numbers with marks of their own; groups have three digits each."""
+    column = inputs.columns[step.column]
+    decimal = re.escape(step.decimal)
+    whole = r"[0-9]+"
+    if step.group is not None:
+        whole = rf"(?:[0-9]{{1,3}}(?:{re.escape(step.group)}[0-9]{{3}})+|[0-9]+)"
+    number = rf"\A[+-]?(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?\z"
+    absent = inputs.absent(step.column)
+    refused = ~to_mask(pc.match_substring_regex(column, pattern=number), null=True) & ~absent
+    result = column
+    if step.group is not None:
+        result = pc.replace_substring(result, pattern=step.group, replacement="")
+    if step.decimal != ".":
+        result = pc.replace_substring(result, pattern=step.decimal, replacement=".")
+    problems = []
+    if refused.any():
+        marks = f"the decimal mark {quoted(step.decimal)}"
+        if step.group is not None:
+            marks += f" and the group mark {quoted(step.group)}"
+        problems = faults(step.column, column, refused, f"is not a number with {marks}")
+    if absent.any():  # a missing value keeps its own marks
+        result = pc.if_else(pa.array(absent), column, result)
+    return Made({step.column: result}, problems)
