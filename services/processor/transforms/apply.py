@@ -11,10 +11,10 @@ import pyarrow as pa
 from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.transforms import PlugIn, Step
 from services.processor.arrow import Int64s, Mask, pc
-from services.processor.problems import Problem
+from services.processor.problems import Problem, quoted
 from services.processor.transforms.filters import Unwanted, unwanted
 from services.processor.transforms.registry import operation
-from services.processor.transforms.step import Inputs, Texts
+from services.processor.transforms.step import CODE, Inputs, Texts
 
 _NOTHING = pa.scalar(None, pa.string())
 
@@ -88,7 +88,12 @@ def filter_rows(pipeline: Pipeline, cells: Cells) -> tuple[Cells, Int64s | None,
         hit = unwanted(condition, Inputs(columns, pipeline.missing_values, cells.count))
         refused = cells.refused_in(condition.reads)
         # A row that a transform refused fails; it is not known whether it is wanted.
-        hit.rows &= wanted if refused is None else wanted & ~refused
+        asked = wanted if refused is None else wanted & ~refused
+        hit.rows &= asked
+        for position in np.flatnonzero(hit.unknown & asked).tolist():
+            message = f"the filter {quoted(condition.reason)} cannot be computed for this row"
+            problem = Problem(CODE, "", "", message, "validate")
+            cells.problems.setdefault(position, []).append(problem)
         if hit.rows.any():
             wanted &= ~hit.rows
             found.append(hit)

@@ -59,6 +59,16 @@ def test_a_filter_by_expression_wants_what_is_true(cells: list[str]) -> None:
     ]
 
 
+def test_a_row_whose_filter_cannot_be_computed_fails() -> None:
+    filters = [{"expression": "1.0 / CAST(c AS NUMERIC(4, 1)) > 0.3", "reason": "too large"}]
+    checked = check_rows(table(["2", "0", "5"]), ["c"], with_steps("c", filters=filters))
+    assert checked.good_index.tolist() == [0]
+    assert [(row.state, row.errors[0].code, row.errors[0].message) for row in checked.rejected] == [
+        ("failed", "transform-error", 'the filter "too large" cannot be computed for this row'),
+        ("skipped", "filtered", "too large"),
+    ]
+
+
 def test_transforms_then_filters_then_the_schema_then_rules() -> None:
     pipeline = with_steps(
         "n:integer", "country",

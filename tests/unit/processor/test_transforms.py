@@ -192,7 +192,7 @@ def test_parse_says_what_it_wanted() -> None:
 )
 def test_split(values: list[str], separator: str, count: int, most: int | None) -> None:
     into = [f"p{number}" for number in range(count)]
-    step = {"op": "split", "column": "c", "separator": separator, "into": into}
+    step: dict[str, Any] = {"op": "split", "column": "c", "separator": separator, "into": into}
     if most:
         step["max"] = most
     checked = check_rows(table(values), ["c"], with_steps(*into, "c", transforms=[step]))
