@@ -194,7 +194,7 @@ class PlugIn(Part):
     """A step of an outside package (ingestor.plugins). Without `columns` it gets every column that
     there is at that point; without `into` it rewrites columns that it got."""
 
-    op: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_.-]{0,62}$")]
+    op: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
     column: Label | None = None
     columns: Labels | None = None
     into: Labels | None = None

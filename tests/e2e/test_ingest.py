@@ -132,3 +132,51 @@ async def test_too_many_errors_end_the_process(suite: Suite, tmp_path: Path) -> 
     counts = answer["counts"]
     assert counts["failed"] >= 100
     assert counts["read"] == counts["succeeded"] + counts["failed"] + counts["unprocessed"]
+
+
+async def test_transforms_filters_and_rules(suite: Suite, tmp_path: Path) -> None:
+    document = {
+        "name": "orders",
+        "schema": {
+            "fields": [
+                {"name": "first", "type": "string"},
+                {"name": "total", "type": "number"},
+                {"name": "starts", "type": "date"},
+                {"name": "ends", "type": "date"},
+            ]
+        },
+        "transforms": [
+            {"column": "name", "op": "split", "separator": " ", "into": ["first"], "max": 2},
+            {"column": "price", "op": "parse", "as": "number", "decimal": ",", "group": "."},
+            {"into": "total", "op": "expression", "sql": "CAST(price AS DECIMAL(12, 2)) * CAST(qty AS INT)"},
+        ],
+        "filters": [{"column": "country", "op": "not_in", "values": ["XX"], "reason": "not our market"}],
+        "rules": [{"name": "order", "expression": "starts <= ends", "message": "starts is after ends"}],
+        "sink": {"table": "orders"},
+    }
+    pipeline, source = tmp_path / "p.json", tmp_path / "o.csv"
+    pipeline.write_text(json.dumps(document), "utf-8")
+    source.write_text(
+        "name;price;qty;country;starts;ends\n"
+        "Anna B;1.234,50;2;DE;2024-01-01;2024-02-01\n"
+        "Bo;1;1;XX;2024-01-01;\n"
+        "Cy;1,2.3;1;DE;2024-01-01;\n"
+        "Di D;2;3;FR;2024-01-02;2024-01-01\n"
+    )
+    dry = suite.json("pipelines", "validate", str(pipeline), str(source), status=3)
+    answer = suite.ingest(source, "--pipeline", str(pipeline), status=3)
+    assert (answer["counts"]["succeeded"], answer["counts"]["failed"], answer["counts"]["skipped"]) == (
+        1,
+        2,
+        1,
+    )
+    assert await suite.fetch("SELECT first, total, starts::text FROM orders") == [
+        ("Anna", Decimal("2469.00"), "2024-01-01")
+    ]
+    suite.run("report", answer["process_id"], "-o", str(tmp_path / "report.csv"))
+    report = list(csv.DictReader(io.StringIO((tmp_path / "report.csv").read_text("utf-8"))))
+    assert [(row["_row"], row["_code"], row["price"]) for row in report] == [
+        ("3", "transform-error", "1,2.3"),
+        ("4", "row-constraint", "2"),
+    ]
+    assert dry["counts"] == {key: answer["counts"][key] for key in dry["counts"]}

@@ -11,10 +11,10 @@ import pyarrow as pa
 from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.transforms import PlugIn, Step
 from services.processor.arrow import Int64s, Mask, pc
-from services.processor.problems import Problem
+from services.processor.problems import Problem, quoted
 from services.processor.transforms.filters import Unwanted, unwanted
 from services.processor.transforms.registry import operation
-from services.processor.transforms.step import Inputs, Texts
+from services.processor.transforms.step import CODE, Inputs, Texts
 
 _NOTHING = pa.scalar(None, pa.string())
 
@@ -39,9 +39,9 @@ class Cells:
 
 
 def transform(pipeline: Pipeline, columns: Mapping[str, Texts], count: int) -> Cells:
-    """Run the transforms, in order, over the file's columns by label.
+    """Run the transforms, in order, over the columns by label: all that `Pipeline.labels_of_file` names.
 
-    Raises ValueError when a column that a step reads is not there, PlugInError.
+    Raises PlugInError.
     """
     cells = Cells(dict(columns), count)
     for step in pipeline.transforms:
@@ -51,9 +51,6 @@ def transform(pipeline: Pipeline, columns: Mapping[str, Texts], count: int) -> C
 
 def _run(step: Step, cells: Cells, missing: Set[str]) -> None:
     labels = tuple(cells.texts) if isinstance(step, PlugIn) and step.takes_all else step.reads
-    for label in labels:
-        if label not in cells.texts:
-            raise ValueError(f"a transform reads the column {label!r}, which the file has not")
     made = operation(step)(
         step, Inputs({label: cells.texts[label] for label in labels}, missing, cells.count)
     )
@@ -81,14 +78,16 @@ def filter_rows(pipeline: Pipeline, cells: Cells) -> tuple[Cells, Int64s | None,
     wanted = np.ones(cells.count, np.bool_)
     found: list[Unwanted] = []
     for condition in pipeline.row_filters:
-        for label in condition.reads:
-            if label not in cells.texts:
-                raise ValueError(f"a filter reads the column {label!r}, which the file has not")
         columns = {label: cells.texts[label] for label in condition.reads}
         hit = unwanted(condition, Inputs(columns, pipeline.missing_values, cells.count))
         refused = cells.refused_in(condition.reads)
         # A row that a transform refused fails; it is not known whether it is wanted.
-        hit.rows &= wanted if refused is None else wanted & ~refused
+        asked = wanted if refused is None else wanted & ~refused
+        hit.rows &= asked
+        for position in np.flatnonzero(hit.unknown & asked).tolist():
+            message = f"the filter {quoted(condition.reason)} cannot be computed for this row"
+            problem = Problem(CODE, "", "", message, "validate")
+            cells.problems.setdefault(position, []).append(problem)
         if hit.rows.any():
             wanted &= ~hit.rows
             found.append(hit)

@@ -22,9 +22,10 @@ CODE = "filtered"
 @dataclass(slots=True)
 class Unwanted:
     """The rows (bool[n]) that a filter does not want, its reason, and the column that it looks at, None
-    when it is an expression."""
+    when it is an expression. `unknown` (bool[n]) are rows for which the expression cannot be computed."""
 
     rows: Mask
+    unknown: Mask
     reason: str
     label: str | None
     column: Texts | None
@@ -43,16 +44,19 @@ class Unwanted:
 def unwanted(condition: RowFilter, inputs: Inputs) -> Unwanted:
     """The rows that do not pass a filter."""
     if isinstance(condition, ExpressionFilter):
-        return Unwanted(~_true(condition, inputs), condition.reason, None, None)
+        true, unknown = _true(condition, inputs)
+        return Unwanted(~true & ~unknown, unknown, condition.reason, None, None)
     column = inputs.columns[condition.column]
-    return Unwanted(~_passing(condition, column, inputs), condition.reason, condition.column, column)
+    passing, known = _passing(condition, column, inputs), np.zeros(inputs.count, np.bool_)
+    return Unwanted(~passing, known, condition.reason, condition.column, column)
 
 
-def _true(condition: ExpressionFilter, inputs: Inputs) -> Mask:
-    """Rows for which the expression is true: neither false nor NULL, as in SQL's WHERE."""
+def _true(condition: ExpressionFilter, inputs: Inputs) -> tuple[Mask, Mask]:
+    """Rows for which the expression is true (neither false nor NULL, as in SQL's WHERE), and those for
+    which it cannot be computed."""
     columns: dict[str, AnyArray] = {label: present(inputs, label) for label in condition.reads}
-    values, _ = evaluate(condition.parsed, columns, inputs.count, "truth")
-    return to_mask(values, null=False)
+    values, unknown = evaluate(condition.parsed, columns, inputs.count, "truth")
+    return to_mask(values, null=False), unknown
 
 
 def _passing(condition: WordFilter | PatternFilter | EmptyFilter, column: Texts, inputs: Inputs) -> Mask:

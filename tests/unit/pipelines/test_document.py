@@ -95,6 +95,29 @@ def test_check_header() -> None:
     assert pipeline.check_header(["No.", "name", "No."]) == ["No. (occurs 2 times)"]
 
 
+def test_check_header_of_transforms_and_filters() -> None:
+    """The file needs what is read before it is made, and nothing that a transform makes."""
+    pipeline = parse(
+        document(
+            transforms=[
+                {"op": "split", "column": "full", "separator": " ", "into": ["first", "last"]},
+                {"op": "concatenate", "columns": ["last", "first"], "into": "name"},
+                {"op": "expression", "into": "id", "sql": 'CAST("No." AS INT) + CAST(id AS INT)'},
+                {"op": "some-plug-in", "columns": ["x", "first"], "into": ["y"], "options": {"a": [1.5]}},
+                {"column": "y", "op": "trim"},
+            ],
+            filters=[
+                {"expression": "kind = 'a' AND y IS NULL", "reason": "r"},
+                {"column": "age", "op": "not_empty", "reason": "r"},
+            ],
+        )
+    )
+    assert pipeline.check_header(["full", "No.", "id", "x", "kind", "age", "unread"]) == []
+    assert pipeline.check_header(["name", "x", "x"]) == [
+        "id", "full", "No.", "x (occurs 2 times)", "kind", "age"
+    ]  # fmt: skip
+
+
 def test_canonical_json_is_the_same_for_the_same_document() -> None:
     one = parse_pipeline(
         '{"name": "p", "schema": {"fields": [{"name": "f", "type": "number", "constraints": '
@@ -341,6 +364,124 @@ def test_text_that_postgresql_cannot_hold() -> None:
 )
 def test_violations(value: Any, expected: dict[str, str]) -> None:
     assert violations(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"transforms": {}}, {"/transforms": "must be a list"}),
+        (
+            {"transforms": [1, {}]},
+            {"/transforms/0": "must be an object", "/transforms/1/op": '"op" is required'},
+        ),
+        (
+            {"transforms": [{"column": "a", "op": "case", "to": "big"}, {"op": "trim"}]},
+            {
+                "/transforms/0/to": "must be 'upper', 'lower' or 'title'",
+                "/transforms/1/column": '"column" is required',
+            },
+        ),
+        (
+            {"transforms": [{"column": "a", "op": "Trim"}, {"column": "a", "op": "cas", "to": "upper"}]},
+            {
+                "/transforms/0/op": 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"',
+                "/transforms/1/to": 'is no key of a plug-in\'s step: its own settings go into "options"',
+            },
+        ),
+        (
+            {"transforms": [{"op": "split", "column": "a", "separator": "", "into": ["b", "b"], "max": 0}]},
+            {
+                "/transforms/0/separator": "must have at least 1 character",
+                "/transforms/0/into": "names a column twice",
+                "/transforms/0/max": "must be greater than or equal to 1",
+            },
+        ),
+        (
+            {"transforms": [{"op": "parse", "column": "a", "as": "number", "decimal": "1", "group": "e"}]},
+            {
+                "/transforms/0/decimal": "is a part of numbers itself",
+                "/transforms/0/group": "is a part of numbers itself",
+            },
+        ),
+        (
+            {"transforms": [{"op": "parse", "column": "a", "as": "number", "group": "."}]},
+            {"/transforms/0": "decimal and group are the same character"},
+        ),
+        (
+            {"transforms": [{"op": "map", "column": "a", "values": {}, "otherwise": "drop"}]},
+            {
+                "/transforms/0/values": "must have at least 1 item",
+                "/transforms/0/otherwise": "must be 'keep', 'error' or 'missing'",
+            },
+        ),
+        (
+            {"transforms": [{"op": "x", "column": "a", "columns": ["a"]}]},
+            {"/transforms/0": "column and columns exclude each other"},
+        ),
+        (
+            {"transforms": [{"op": "expression", "into": "a", "sql": "a +"}]},
+            {"/transforms/0/sql": "ends where a value should follow"},
+        ),
+        (
+            {
+                "transforms": [
+                    {"column": "full", "op": "trim"},
+                    {"op": "concatenate", "columns": ["a", "b"], "into": "full"},
+                ]
+            },
+            {"/transforms/0": 'reads the column "full", which only the later step /transforms/1 makes'},
+        ),
+        (
+            {
+                "filters": [
+                    {"expression": "a = (SELECT 1)", "reason": ""},
+                    {"column": "a", "op": "like", "reason": "r", "values": ["x"]},
+                    {"column": "a", "op": "in", "reason": "r", "pattern": "x"},
+                    {"column": "a", "op": "empty"},
+                    {},
+                ]
+            },
+            {
+                "/filters/0/expression": "SELECT is not allowed: only an expression over the columns of one "
+                "row is; a column of that name goes in double quotes (character 6)",
+                "/filters/0/reason": "must have at least 1 character",
+                "/filters/1/op": "must be 'in', 'not_in', 'matches', 'empty' or 'not_empty'",
+                "/filters/2/values": '"values" is required',
+                "/filters/2/pattern": 'unknown key "pattern"',
+                "/filters/3/reason": '"reason" is required',
+                "/filters/4/expression": '"expression" is required',
+                "/filters/4/reason": '"reason" is required',
+            },
+        ),
+        (
+            {
+                "rules": [
+                    {"name": "r", "expression": "id > other", "fields": ["name", "nobody"]},
+                    {"name": "r", "expression": "NOW() > id"},
+                    {"name": "r", "expression": "id > 1", "massage": "x"},
+                    {"name": "r", "expression": "id > 2"},
+                ]
+            },
+            {
+                "/rules/0/expression": 'no field is named "other"',
+                "/rules/0/fields/1": 'no field is named "nobody"',
+                "/rules/1/expression": "NOW is no function that is allowed (character 1)",
+                "/rules/2/massage": 'unknown key "massage"',
+                "/rules/3/name": 'a second rule named "r"',
+            },
+        ),
+    ],
+)
+def test_violations_of_transforms_filters_and_rules(value: Any, expected: dict[str, str]) -> None:
+    assert violations(document(**value)) == expected
+
+
+def test_a_column_may_be_rewritten_by_a_step_that_reads_it() -> None:
+    steps = [
+        {"column": "name", "op": "trim"},
+        {"op": "concatenate", "columns": ["name", "b"], "into": "name"},
+    ]
+    assert parse(document(transforms=steps)).labels_of_file == ("id", "name", "b")
 
 
 def test_all_problems_are_listed_at_once() -> None:

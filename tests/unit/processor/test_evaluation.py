@@ -149,7 +149,9 @@ def test_every_function_has_an_example() -> None:
 )
 def test_values(sql: str, value: str | None) -> None:
     cells = {"a": " Ab-c ", "n": "-7", "d": "2024-02-29", "^.*$": "1", "*": "2", "c1": "3"}
-    assert values(sql, **{label: [cell] for label, cell in cells.items()}) == [value]
+    arrays: dict[str, Any] = {label: pa.array([cell]) for label, cell in cells.items()}
+    found, failed = evaluate(parse_expression(sql), arrays, 1, "text")
+    assert (found.to_pylist(), failed.tolist()) == ([value], [False])
 
 
 def test_a_row_that_cannot_be_computed_fails_alone() -> None:

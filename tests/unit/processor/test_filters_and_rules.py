@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestor.tabular.options import ReadOptions
 from services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from services.processor.checking import CheckedRows, check_rows
 from services.processor.dry_run import dry_run
@@ -56,6 +57,16 @@ def test_a_filter_by_expression_wants_what_is_true(cells: list[str]) -> None:
     checked = check_rows(table(cells), ["c"], with_steps("c", missing=MISSING, filters=filters))
     assert checked.good_index.tolist() == [
         index for index, cell in enumerate(cells) if cell not in MISSING and cell != "a"
+    ]
+
+
+def test_a_row_whose_filter_cannot_be_computed_fails() -> None:
+    filters = [{"expression": "1.0 / CAST(c AS NUMERIC(4, 1)) > 0.3", "reason": "too large"}]
+    checked = check_rows(table(["2", "0", "5"]), ["c"], with_steps("c", filters=filters))
+    assert checked.good_index.tolist() == [0]
+    assert [(row.state, row.errors[0].code, row.errors[0].message) for row in checked.rejected] == [
+        ("failed", "transform-error", 'the filter "too large" cannot be computed for this row'),
+        ("skipped", "filtered", "too large"),
     ]
 
 
@@ -191,7 +202,7 @@ async def test_the_dry_run_says_what_the_real_run_says() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"n,a,b\n" + rows
 
-    found = await dry_run(chunks(), pipeline)
+    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False)
     bounds = BatchRange(1, 1, 7, 2, 6, 6 + len(rows))
     batch = RowBatch(BatchKey("", "", bounds), ("n", "a", "b"), "", 0, ",", rows, None)
     real = outcome_of(batch.key, check(batch, rows, pipeline).rejected, [])
