@@ -176,6 +176,7 @@ async def test_transforms_filters_and_rules(suite: Suite, tmp_path: Path) -> Non
     suite.run("report", answer["process_id"], "-o", str(tmp_path / "report.csv"))
     report = list(csv.DictReader(io.StringIO((tmp_path / "report.csv").read_text("utf-8"))))
     assert [(row["_row"], row["_code"], row["price"]) for row in report] == [
+        ("2", "filtered", "1"),
         ("3", "transform-error", "1,2.3"),
         ("4", "row-constraint", "2"),
     ]
