@@ -11,13 +11,15 @@ class Limits:
 
     max_record_bytes: int = 16 * 1024 * 1024
     """Longest record in bytes, without its line end."""
+    max_cell_bytes: int = 12 * 1024 * 1024
+    """Longest cell in bytes of UTF-8."""
     max_header_bytes: int = 1024 * 1024
     """The header must end within so many bytes of the file's start."""
     max_columns: int = 1600 - 8
     """PostgreSQL's limit of columns per table, less those that the suite adds."""
 
     def __post_init__(self) -> None:
-        if min(self.max_record_bytes, self.max_header_bytes, self.max_columns) < 1:
+        if min(self.max_record_bytes, self.max_cell_bytes, self.max_header_bytes, self.max_columns) < 1:
             raise ValueError("every limit is at least 1")
 
 

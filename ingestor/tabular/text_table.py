@@ -21,7 +21,7 @@ class RejectedRecord:
     state: Literal["failed", "skipped"]
     code: str
     """In Frictionless's words where it has one: "blank-row" (skipped), "extra-cell", "missing-cell",
-    "encoding-error"; else "quote-error" or "record-too-long"."""
+    "encoding-error"; else "quote-error", "record-too-long" or "cell-too-long"."""
     message: str
     """One sentence for a person."""
     cells: tuple[str, ...] | None
@@ -29,6 +29,8 @@ class RejectedRecord:
     text: str
     """The record as it stands in the file, without its line end: the first 1024 characters; bytes
     that are not UTF-8, and NUL, as \\xNN."""
+    byte_index: int | None = None
+    """Offset in the slice of its first byte, where the slice is the file's own text."""
 
 
 @dataclass(frozen=True, slots=True)

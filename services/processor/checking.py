@@ -241,4 +241,6 @@ def _rejected(
 
 def _of_reader(record: RejectedRecord) -> RowProblem:
     problem = Problem(record.code, "", capped(record.text), record.message, "parse")
-    return RowProblem(record.index, record.line_index, record.state, (problem,), record.cells)
+    return RowProblem(
+        record.index, record.line_index, record.state, (problem,), record.cells, record.byte_index
+    )

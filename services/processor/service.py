@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import TransientError
 from ingestor.stores.port import FileReader
+from ingestor.tabular.cell_limit import reject_long_cells
 from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.slices import bytes_to_read
@@ -169,10 +170,12 @@ def read_batch(batch: RowBatch, data: bytes) -> TextTable:
     """The batch's records as columns of text. Raises ValueError when the data are not what they are
     said to be."""
     width = len(batch.columns)
-    if not batch.normal_form:
-        return read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
-    table = read_csv_slice(data, width + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True)
-    return from_normal_form(table, batch.key.range.first_line)
+    if batch.normal_form:
+        table = read_csv_slice(data, width + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True)
+        table = from_normal_form(table, batch.key.range.first_line)
+    else:
+        table = read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
+    return reject_long_cells(table, len(data))
 
 
 def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:

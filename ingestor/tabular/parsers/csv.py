@@ -105,7 +105,8 @@ class _Records:
         """The blank records."""
         for index in self._scan.blank.tolist():
             line = int(self._scan.lines[index])
-            yield RejectedRecord(index, line, "skipped", "blank-row", "The record is blank.", None, "")
+            start = int(self._scan.starts[index])
+            yield RejectedRecord(index, line, "skipped", "blank-row", "The record is blank.", None, "", start)
 
     def broken(self) -> Iterator[RejectedRecord]:
         """The records that cannot be split."""
@@ -156,7 +157,8 @@ class _Records:
         self, index: int, code: str, message: str, cells: tuple[str, ...] | None = None
     ) -> RejectedRecord:
         line = int(self._scan.lines[index])
-        return RejectedRecord(index, line, "failed", code, message, cells, self._text(index))
+        start = int(self._scan.starts[index])
+        return RejectedRecord(index, line, "failed", code, message, cells, self._text(index), start)
 
     def _content(self, index: int) -> bytes:
         record = self._data[self._scan.starts[index] : self._scan.ends[index]]

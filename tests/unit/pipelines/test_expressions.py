@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestor.pipelines.expressions import MAX_CHARACTERS, MAX_DEPTH, ExpressionError, parse_expression
@@ -101,6 +103,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
+@example("' SELECT '")
 @given(st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=12).map(" ".join)))
 def test_any_text_is_an_expression_or_an_error(text: str) -> None:
     try:
@@ -108,5 +111,6 @@ def test_any_text_is_an_expression_or_an_error(text: str) -> None:
     except ExpressionError:
         return
     for sql in (found.sql, *(cast.sql for cast in found.casts)):
-        assert not {"SELECT", "FROM", "OVER"} & set(sql.replace("EXTRACT ( YEAR FROM", "").split())
-        assert ";" not in sql.replace("';'", "")
+        code = re.sub("'(?:[^']|'')*'", "''", sql)  # a text may say what it likes
+        assert not {"SELECT", "FROM", "OVER"} & set(code.replace("EXTRACT ( YEAR FROM", "").split())
+        assert ";" not in code

@@ -26,6 +26,7 @@ class Rejected:
     message: str
     cells: tuple[str, ...] | None
     text: str
+    byte_index: int | None = None
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,9 @@ class Suite:
 
     def key(self, number: int = 1, rows: int = 6) -> BatchKey:
         """A batch."""
-        first = (number - 1) * rows + 1
-        return BatchKey(self.process, "default", BatchRange(number, first, rows, first + 1, 0, len(DATA)))
+        first, start = (number - 1) * rows + 1, len(b"id,name\n")
+        bounds = BatchRange(number, first, rows, first + 1, start, start + len(DATA))
+        return BatchKey(self.process, "default", bounds)
 
     def batch(self, number: int = 1, data: bytes = DATA, rows: int = 6, pipeline: str = "people") -> RowBatch:
         """A batch of these bytes."""
@@ -105,6 +106,10 @@ async def test_good_rows_are_loaded_and_the_others_told(suite: Suite) -> None:
         (4, 5, "missing-cell", ("4",)),
         (5, 6, "primary-key", ("1", "again")),
     ]
+    assert outcome.rows[2].errors[0].message == (
+        f"The record has 1 of 2 cells. It begins at byte {(b'id,name' + bytes(1) + DATA).index(b'4')} "
+        "of the file's text."
+    )
     assert list(suite.sink.markers.values()) == [None]  # status knows it
 
 

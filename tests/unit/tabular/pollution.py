@@ -1,6 +1,6 @@
 """Thousands of polluted files made of one clean table, and what a reader makes of each.
 
-Every character of the file that has a meaning (delimiter, quote, line end) is deleted, doubled and
+Every character of the file that has a meaning (delimiter, quote, escape, line end) is deleted, doubled and
 replaced by each other one, and each of them is added at every place.
 """
 
@@ -40,24 +40,28 @@ class Reading:
     rejected: int
 
 
-def clean_text(delimiter: str, line_end: str) -> str:
-    """The table as RFC 4180 has it; cells are quoted where they need it, and some where they do not."""
+def clean_text(delimiter: str, line_end: str, escape: str = "") -> str:
+    """The table as RFC 4180 has it; cells are quoted where they need it, and some where they do not. With
+    an escape character a quote inside quotes follows that, instead of being doubled."""
 
     def cell(value: str) -> str:
         special = any(character in value for character in (delimiter, '"', "\n", "\r"))
-        return '"' + value.replace('"', '""') + '"' if special or value in ("Anna", "end", "") else value
+        inside = value.replace('"', (escape or '"') + '"')
+        return f'"{inside}"' if special or value in ("Anna", "end", "") else value
 
     rows = [delimiter.join(map(cell, row)) + line_end for row in CLEAN]
     return delimiter.join(HEADER) + line_end + "".join(rows)
 
 
-def polluted(delimiter: str, line_end: str) -> Iterator[Polluted]:
+def polluted(delimiter: str, line_end: str, escape: str = "") -> Iterator[Polluted]:
     """Every file with one flaw; the header is left alone."""
-    text = clean_text(delimiter, line_end)
+    text = clean_text(delimiter, line_end, escape)
     body = text.index(line_end) + len(line_end)
     named = {"delimiter": delimiter, "quote": '"', "line end": line_end, "other line end": "\r"}
     if line_end == "\r":
         named["other line end"] = "\n"
+    if escape:
+        named["escape"] = escape
     place = body
     while place < len(text):
         here = next((name for name, mark in named.items() if text.startswith(mark, place)), None)
@@ -76,9 +80,10 @@ def polluted(delimiter: str, line_end: str) -> Iterator[Polluted]:
             place += 1
 
 
-def strictly_readable(text: str, delimiter: str, width: int) -> bool:
+def strictly_readable(text: str, delimiter: str, width: int, escape: str = "") -> bool:
     """Whether the whole file follows RFC 4180 and every record is as wide as the header: then its text
-    has one reading only, whatever was meant. Written without the reader's code."""
+    has one reading only, whatever was meant. With an escape character, which takes its meaning from any
+    character behind it, doubled quotes are none. Written without the reader's code."""
     at, size = 0, len(text)
     while at < size:
         cells = 0
@@ -86,16 +91,24 @@ def strictly_readable(text: str, delimiter: str, width: int) -> bool:
             if text.startswith('"', at):
                 at += 1
                 while True:
-                    end = text.find('"', at)
-                    if end < 0:
+                    while at < size and text[at] not in f'"{escape}':
+                        at += 1
+                    if at == size:
                         return False
-                    at = end + 1
-                    if not text.startswith('"', at):
+                    if text[at] == escape:
+                        if at + 1 == size:
+                            return False
+                        at += 2
+                        continue
+                    at += 1
+                    if escape or not text.startswith('"', at):
                         break
                     at += 1
             else:
                 while at < size and text[at] not in f'{delimiter}"\r\n':
-                    at += 1
+                    if text[at] == escape and at + 1 == size:
+                        return False
+                    at += 2 if text[at] == escape else 1
             cells += 1
             if at < size and text[at] == delimiter:
                 at += 1
@@ -110,7 +123,7 @@ def strictly_readable(text: str, delimiter: str, width: int) -> bool:
 
 
 def judge(
-    read: Callable[[str], Reading], delimiter: str, line_end: str
+    read: Callable[[str], Reading], delimiter: str, line_end: str, escape: str = ""
 ) -> tuple[dict[str, Counter[str]], list[Polluted]]:
     """Read every polluted file; verdicts by kind, and the silently wrong files.
 
@@ -121,12 +134,12 @@ def judge(
     verdicts: dict[str, Counter[str]] = {}
     wrong: list[Polluted] = []
     meant = Counter(CLEAN)
-    for file in polluted(delimiter, line_end):
+    for file in polluted(delimiter, line_end, escape):
         reading = read(file.text)
         found = Counter(reading.rows)
         if found == meant:
             verdict = "exact"
-        elif strictly_readable(file.text, delimiter, len(HEADER)):
+        elif strictly_readable(file.text, delimiter, len(HEADER), escape):
             verdict = "other content"
         elif found <= meant and reading.rejected:
             verdict = "rejected"

@@ -149,6 +149,7 @@ def test_every_reason_is_told() -> None:
         (9, 10, "quote-error", "A quoted cell is open at the end of the line and is never properly closed."),
         (10, 11, "extra-cell", "The record has 3 cells, the header has 2."),
     ]
+    assert [record.byte_index for record in read.rejected[:3]] == [5, 18, 19]
     assert [record.text for record in read.rejected[4:6]] == ["5,caf\\xe9", "6,nul\\x00"]
     assert read.rejected[-1].cells == ("10", '"q"', "x")
 

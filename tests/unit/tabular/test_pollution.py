@@ -34,11 +34,13 @@ def read_fast(text: str, delimiter: str) -> Reading:
     return Reading(tuple(rows), rejected)
 
 
-def read_exactly(text: str, delimiter: str) -> Reading:
+def read_exactly(text: str, delimiter: str, escape: str = "") -> Reading:
     """As the converter does for dialects that the fast reader does not know."""
     rows: list[Row] = []
     rejected = 0
-    options = ReadOptions(encoding="utf-8", delimiter=delimiter)
+    options = ReadOptions(
+        encoding="utf-8", delimiter=delimiter, escape_char=escape or None, double_quote=not escape
+    )
     with DelimitedParser().open(io.BytesIO(text.encode()), options, DEFAULT_LIMITS) as table:
         for block in table.blocks():
             rows += zip(*(column.to_pylist() for column in block.columns), strict=True)
@@ -63,6 +65,20 @@ def test_a_flaw_is_told(delimiter: str, line_end: str) -> None:
         assert reading.rejected, f"not even told: {file}"
         if file.kind in ("add quote", "delete quote"):
             assert "two" in file.text[file.place - 8 : file.place + 8]  # the cell of two lines
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_a_flaw_is_told_where_quotes_are_escaped(line_end: str) -> None:
+    def read(text: str) -> Reading:
+        return read_exactly(text, ",", "\\")
+
+    assert read(clean_text(",", line_end, "\\")) == Reading(CLEAN, 0)
+    verdicts, wrong = judge(read, ",", line_end, "\\")
+    print(table_of(verdicts))  # noqa: T201 - pytest -s shows it
+    if line_end == "\n":
+        assert table_of(verdicts) in DOCUMENT.read_text("utf-8"), table_of(verdicts)
+    for file in wrong:
+        assert read(file.text).rejected, f"not even told: {file}"
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
