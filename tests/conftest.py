@@ -1,7 +1,7 @@
 """Fixtures that tests of every kind share: a real PostgreSQL and a real SQS/S3 API.
 
 PostgreSQL is, in this order: the server named by INGESTOR_TEST_DATABASE_URL (a superuser's DSN), a
-testcontainers one when INGESTOR_TEST_CONTAINERS=1, else the embedded one. SQS/S3 is MiniStack.
+testcontainers one when a Docker engine answers, else the embedded one. SQS/S3 is MiniStack.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from ingestor.local.ministack import MiniStack
-from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.host import host
 from ingestor.runtime.provision import provision
@@ -27,6 +26,7 @@ from ingestor.runtime.queues import ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from services.status.bootstrap import bootstrap as bootstrap_status
 from services.status.settings import StatusSettings
+from tests.postgres_server import postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -35,12 +35,8 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if dsn := os.environ.get("INGESTOR_TEST_DATABASE_URL"):
         yield dsn
         return
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings={"fsync": "off"})
-    server.start()
-    try:
-        yield server.dsn
-    finally:
-        server.stop()
+    with postgres_server(tmp_path_factory.mktemp("postgres"), {"fsync": "off"}) as dsn:
+        yield dsn
 
 
 def with_database(dsn: str, name: str) -> str:

@@ -138,8 +138,11 @@ async def test_a_holder_that_dies_lets_go(pool_of: OpenPool) -> None:
     process = await opened(ingestions)
     holder = ingestions.hold(process)
     await holder.__aenter__()
-    own = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE locktype = 'advisory' AND granted"
-    await pool.execute(own)
+    # Waits until the backend has ended.
+    await pool.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
     async with ingestions.hold(process):
         pass
     await holder.__aexit__(None, None, None)

@@ -7,16 +7,14 @@ import gzip
 import json
 import random
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ingestor.local.ports import free_port
-from ingestor.local.postgres import EmbeddedPostgres
 from tests.e2e.conftest import Suite, ingestor
 from tests.e2e.tables import write_pipeline, write_readings
+from tests.postgres_server import postgres_server
 
 
 def up(data: Path, **env: str) -> Suite:
@@ -44,32 +42,9 @@ async def test_data_survives_down_and_up(tmp_path: Path) -> None:
         ingestor("down", data=data)
 
 
-@contextmanager
-def postgres_of_ones_own(tmp_path: Path) -> Iterator[str]:
-    """A server that is not the suite's: a container where a Docker engine and the image are there,
-    else an embedded one."""
-    try:
-        import docker  # type: ignore[import-untyped]
-
-        image = "postgres:18"
-        docker.from_env().images.get(image)
-    except Exception:  # no engine, or no image: both leave the wheel
-        server = EmbeddedPostgres(tmp_path / "external")
-        server.start()
-        try:
-            yield server.dsn
-        finally:
-            server.stop()
-        return
-    from testcontainers.postgres import PostgresContainer
-
-    with PostgresContainer(image, driver=None) as container:
-        yield container.get_connection_url()
-
-
 async def test_an_external_postgres_is_used_instead(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with postgres_of_ones_own(tmp_path) as dsn:
+    with postgres_server(tmp_path / "external") as dsn:
         suite = up(data, INGESTOR_DATABASE_URL=dsn)
         try:
             assert suite.dsn == dsn
