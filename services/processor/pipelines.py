@@ -62,7 +62,8 @@ class PipelineService:
             latest = await self._store.get(pipeline.name, None)
             if latest and self._parsed(latest.document).canonical_json() == pipeline.canonical_json():
                 return latest, False
-            version = latest.version + 1 if latest else 1
+            known = await self._store.versions(pipeline.name, None, 1)
+            version = known[0].version + 1 if known else 1
             return StoredPipeline(pipeline.name, version, document, self._clock.now()), True
         return await self._store.add(pipeline.name, document, pipeline.canonical_json())
 
@@ -106,5 +107,18 @@ class PipelineService:
         return found
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """The latest versions by name behind `after`."""
+        """The latest versions of the pipelines in use, by name behind `after`."""
         return await self._store.list(after, limit)
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        """Versions below `before` (None: all), newest first, also of a deleted pipeline. Raises
+        NotFoundError when there never was one."""
+        found = await self._store.versions(name, before, limit)
+        if not found and not await self._store.versions(name, None, 1):
+            raise NotFoundError("PIPELINE_NOT_FOUND", f"There is no pipeline {name}.")
+        return found
+
+    async def delete(self, name: str) -> None:
+        """Take a pipeline out of use. Idempotent; raises NotFoundError when there never was one."""
+        await self.versions(name, None, 1)
+        await self._store.delete(name)

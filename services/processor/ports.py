@@ -160,13 +160,23 @@ class PipelineStore(Protocol):
 
     async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
         """Store the next version, unless the latest has the same canonical text; the latest, and
-        whether it is new. Safe to call at the same time."""
+        whether it is new. A deleted pipeline is in use again, with a new version in any case. Safe to
+        call at the same time."""
         ...
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        """A version (None: the latest), None when there is none."""
+        """A version, also of a deleted pipeline; with None the latest of one that is in use. None when
+        there is none."""
         ...
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """The latest versions by name behind `after`."""
+        """The latest versions of the pipelines in use, by name behind `after`."""
+        ...
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        """Versions below `before` (None: all), newest first, also of a deleted pipeline."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Take a pipeline out of use; its versions stay. Idempotent."""
         ...
