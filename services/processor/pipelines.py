@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.pipelines.document import Pipeline, TableSink, parse_pipeline
 from ingestor.pipelines.errors import PipelineError, Violation
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, NotFoundError
 from services.processor.checking import JSON_COLUMN
 from services.processor.constraints import check_patterns
 from services.processor.conversion import postgres_type
-from services.processor.ports import ForeignKey, PipelineStore, StoredPipeline, Table
+from services.processor.plugin_sinks import check_sink
+from services.processor.ports import (
+    JSON_SINK,
+    TABLE_SINK,
+    ForeignKey,
+    PipelineStore,
+    SinkChoice,
+    StoredPipeline,
+    Table,
+)
 from services.processor.transforms.document import check_steps
 
 JSON_TABLE = Table("public", "ingested_rows", ((JSON_COLUMN, "jsonb"),), ())
@@ -24,6 +33,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
         return JSON_TABLE
     schema, name = pipeline.target()
     columns = tuple((field.name, postgres_type(field)) for field in pipeline.fields)
+    upsert = isinstance(pipeline.sink, TableSink) and pipeline.sink.mode == "upsert"
     unique: list[tuple[str, ...]] = [(field.name,) for field in pipeline.fields if field.constraints.unique]
     unique += [tuple(fields) for fields in pipeline.table_schema.unique_keys]
     return Table(
@@ -31,13 +41,23 @@ def table_of(pipeline: Pipeline | None) -> Table:
         name,
         columns,
         pipeline.key,
-        upsert=pipeline.sink.mode == "upsert",
+        upsert=upsert,
         unique=tuple(dict.fromkeys(unique)),
         foreign=tuple(
             ForeignKey(tuple(key.fields_), _split(key.reference.resource), tuple(key.reference.fields_))
             for key in pipeline.table_schema.foreign_keys
         ),
+        evolve=pipeline.sink.schema_drift == "evolve",
     )
+
+
+def sink_of(pipeline: Pipeline | None) -> SinkChoice:
+    """The sink that takes the rows of a pipeline (or of none)."""
+    if pipeline is None:
+        return JSON_SINK
+    if isinstance(pipeline.sink, TableSink):
+        return TABLE_SINK
+    return SinkChoice(pipeline.sink.type, pipeline.sink.options)
 
 
 def _split(table: str) -> tuple[str, str]:
@@ -72,7 +92,9 @@ class PipelineService:
         """Parse and check a document. Raises InvalidArgumentError."""
         try:
             pipeline = parse_pipeline(document)
-            violations: Sequence[Violation] = [*check_patterns(pipeline), *check_steps(pipeline)]
+            violations: Sequence[Violation] = [
+                *check_patterns(pipeline), *check_steps(pipeline), *check_sink(pipeline)
+            ]  # fmt: skip
         except PipelineError as error:
             violations = error.violations
         if violations:

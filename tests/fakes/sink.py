@@ -39,6 +39,7 @@ class MemorySink:
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
                     lineage = ("_process_id", "_row_number")
                     if tuple(there[n] for n in lineage) < tuple(made[n] for n in lineage):
+                        there.clear()
                         there.update(made)
                     continue
                 if unique in taken:
