@@ -98,7 +98,7 @@ FILES: dict[str, tuple[Callable[[], bytes], dict[str, Any]]] = {
     "semicolons.csv": (lambda: "\n".join(";".join(row) for row in [COLUMNS, *ROWS]).encode(), {}),
     "broken.csv": (lambda: BROKEN.encode(), {}),
     "bytes.csv": (lambda: _csv().encode() + b"30,\xff\xfe,1,,a\n32,ok,11,,b\n", {}),
-    "large.csv": (lambda: _csv(ROWS * 15_000).encode() + b"31,\0,1,,a\n", {}),  # several batches
+    "large.csv": (lambda: _csv([*ROWS, *ROWS[1:2] * 120_000, *ROWS]).encode() + b"31,\0,1,,a\n", {}),
     "long.csv": (lambda: _csv().encode() + b"40," + b"x" * (17 * 2**20) + b",1,,a\n41,ok,1,,a\n", {}),
     "utf16.csv": (lambda: _csv().encode("utf-16"), {}),
     "t.csv.gz": (lambda: gzip.compress(BROKEN.encode()), {}),
