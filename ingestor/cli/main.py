@@ -8,7 +8,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +19,7 @@ from ingestor.cli.suite_commands import down, env, up
 
 if TYPE_CHECKING:
     from ingestor.client.client import Client
-    from ingestor.v1 import status_pb2
+    from ingestor.v1 import processor_pb2, status_pb2
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -130,6 +130,7 @@ def _dialect_document(text: str) -> dict[str, Any]:
 @dialect_options
 @click.option("--resume", metavar="UPLOAD", help="Go on with an interrupted upload.")
 @click.option("--no-wait", is_flag=True, help="Return when the file is sent.")
+@click.option("--validate-only", is_flag=True, help="Only say what would become of its rows; store nothing.")
 @json_option
 @click.pass_obj
 def ingest(
@@ -139,6 +140,7 @@ def ingest(
     dialect: str,
     resume: str | None,
     no_wait: bool,
+    validate_only: bool,
     as_json: bool,
 ) -> None:
     """Send FILE, follow it to its end, print the summary.
@@ -148,6 +150,13 @@ def ingest(
     from ingestor.cli import ingest as use
     from ingestor.cli.output import print_json
 
+    if validate_only:
+        from ingestor.cli.dry_run import dry_run, print_dry_run
+
+        if resume or no_wait:
+            raise click.UsageError("--validate-only sends nothing: it excludes --resume and --no-wait")
+        found = settings.run(lambda client: dry_run(client, file, pipeline, dialect))
+        sys.exit(print_dry_run(found, file, as_json))
     with use.progress_report(quiet=as_json) as report:
         process, seconds = settings.run(
             lambda client: use.ingest(client, file, pipeline, dialect, resume, not no_wait, report),
@@ -477,19 +486,60 @@ def infer(file: Path, dialect: str, rows: int, as_json: bool) -> None:
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:
     """All pipelines with their latest versions."""
-    from ingestor.cli.output import print_json, print_table, to_dict
+    from ingestor.cli.output import print_json, to_dict
 
     page = settings.run(lambda client: client.list_pipelines())
     if as_json:
         print_json(to_dict(page))
-        return
+    else:
+        _print_pipelines(page.pipelines)
+
+
+def _print_pipelines(found: Iterable[processor_pb2.Pipeline]) -> None:
+    from ingestor.cli.output import print_table
+
     print_table(
         ["name", "version", "stored"],
-        [
-            [p.name, str(p.version), p.create_time.ToDatetime().isoformat(" ", "seconds")]
-            for p in page.pipelines
-        ],
+        [[p.name, str(p.version), p.create_time.ToDatetime().isoformat(" ", "seconds")] for p in found],
     )
+
+
+@pipelines.command("versions")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def versions(settings: Settings, name: str, as_json: bool) -> None:
+    """All versions of a pipeline, newest first, also of a deleted one."""
+    from ingestor.cli.output import print_json, to_dict
+
+    async def collect(client: Client) -> list[processor_pb2.Pipeline]:
+        page = await client.list_pipeline_versions(name)
+        found = list(page.pipelines)
+        while page.next_page_token:
+            page = await client.list_pipeline_versions(name, page_token=page.next_page_token)
+            found += page.pipelines
+        return found
+
+    found = settings.run(collect)
+    if as_json:
+        print_json({"pipelines": [to_dict(pipeline) for pipeline in found]})
+    else:
+        _print_pipelines(found)
+
+
+@pipelines.command("delete")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def delete(settings: Settings, name: str, as_json: bool) -> None:
+    """Take a pipeline out of use. Its versions stay, for the processes that ran with them."""
+    from ingestor.cli.output import print_json
+
+    settings.run(lambda client: client.delete_pipeline(name))
+    if as_json:
+        print_json({"name": name, "deleted": True})
+    else:
+        click.echo(f"{name} is deleted")
 
 
 @pipelines.command("get")
@@ -519,29 +569,21 @@ def get(settings: Settings, reference: str, as_json: bool) -> None:
 def validate(settings: Settings, file: Path, data: Path | None, dialect: str, as_json: bool) -> None:
     """Check the document in FILE and, with DATA, what it would say of that file's rows. Stores
     nothing. Exit status 3 when rows would be rejected."""
-    from ingestor.cli.output import WITH_ERRORS, print_json, print_table, to_dict
+    from ingestor.cli.dry_run import dry_run, print_dry_run
+    from ingestor.cli.output import print_json, to_dict
+
+    if data is not None:
+        found = settings.run(lambda client: dry_run(client, data, str(file), dialect, is_file=True))
+        sys.exit(print_dry_run(found, data, as_json))
 
     async def work(client: Client) -> Any:
-        document = file.read_text("utf-8")
-        if data is None:
-            return await client.apply_pipeline(document, validate_only=True)
-        return await client.validate_file(data, document_json=document, dialect=dialect)
+        return await client.apply_pipeline(file.read_text("utf-8"), validate_only=True)
 
     answer = settings.run(work)
     if as_json:
         print_json(to_dict(answer))
-    elif data is None:
-        click.echo("the document is valid")
     else:
-        counts = to_dict(answer.counts)
-        print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
-        for found in answer.rows[:20]:
-            for error in found.errors:
-                click.echo(
-                    f"  row {found.row_number}, line {found.line_number}: {error.message} [{error.code}]"
-                )
-    if data is not None and answer.counts.failed:
-        sys.exit(WITH_ERRORS)
+        click.echo("the document is valid")
 
 
 for command in (up, down, env):

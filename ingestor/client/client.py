@@ -248,6 +248,20 @@ class Client:
         request = processor_pb2.ListPipelinesRequest(page_size=page_size, page_token=page_token)
         return await self._call(lambda: self._pipelines.ListPipelines(request, timeout=_DEADLINE))
 
+    async def list_pipeline_versions(
+        self, name: str, page_size: int = 1000, page_token: str = ""
+    ) -> processor_pb2.ListPipelineVersionsResponse:
+        """A page of a pipeline's versions, newest first, also of a deleted one."""
+        request = processor_pb2.ListPipelineVersionsRequest(
+            name=name, page_size=page_size, page_token=page_token
+        )
+        return await self._call(lambda: self._pipelines.ListPipelineVersions(request, timeout=_DEADLINE))
+
+    async def delete_pipeline(self, name: str) -> None:
+        """Take a pipeline out of use; its versions stay."""
+        request = processor_pb2.DeletePipelineRequest(name=name)
+        await self._call(lambda: self._pipelines.DeletePipeline(request, timeout=_DEADLINE))
+
     async def validate_file(
         self, path: Path, *, pipeline: str = "", document_json: str = "", dialect: str = ""
     ) -> processor_pb2.ValidateRowsResponse:
@@ -257,6 +271,7 @@ class Client:
         when the dialect is wrong.
         """
         from ingestor.tabular.convert import content, open_plan
+        from ingestor.tabular.errors import UnreadableFileError
         from ingestor.tabular.options import parse_options, pipeline_options
 
         options = parse_options(dialect)
@@ -267,7 +282,17 @@ class Client:
         elif document_json:
             options = options.over(pipeline_options(document_json))
 
+        failed: list[Exception] = []
+
         async def requests() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
+            try:
+                async for request in pieces_of_file():
+                    yield request
+            except (OSError, UnreadableFileError) as error:
+                failed.append(error)
+                raise
+
+        async def pieces_of_file() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
             with path.open("rb") as file:
                 how = open_plan(file, path.stat().st_size, path.name, options)
                 normal = how.form == "normal"
@@ -282,7 +307,12 @@ class Client:
                     for at in range(0, len(data), 2**20):
                         yield processor_pb2.ValidateRowsRequest(data=data[at : at + 2**20])
 
-        return await self._call(lambda: self._processor.ValidateRows(requests()))
+        try:
+            return await self._call(lambda: self._processor.ValidateRows(requests()))
+        except asyncio.CancelledError:
+            if failed:  # gRPC cancels a call whose requests cannot be made
+                raise failed[0] from None
+            raise
 
 
 def _for_text(options: ReadOptions) -> str:
