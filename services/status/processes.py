@@ -72,6 +72,7 @@ class Info:
     size_bytes: int
     pipeline: str
     pipeline_version: int
+    repairs: str = ""  # the process whose failed rows it brings again
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,7 @@ and has the record's text in _value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.status.rows import Row
-
-
-def headings(columns: Sequence[str], *, with_state: bool) -> list[str]:
-    """The table's columns."""
-    state = ["_state"] if with_state else []
-    return [*columns, "_row", "_line", *state, "_code", "_field", "_value", "_message"]
 
 
 def cells(row: Row, width: int, *, with_state: bool) -> list[str]:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from services.status.reports.cells import cells, headings
+from ingestor.reports import headings
+from services.status.reports.cells import cells
 from services.status.reports.writer import TooManyColumnsError
 from services.status.rows import Row
 
