@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import grpc
 
+from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 from services.processor.batches import BatchOutcome, Rejected
@@ -127,5 +128,5 @@ def _shortened(row: Rejected) -> Rejected:
     """The row with each cell cut so that all of them fit into one message; whole, it stays in the
     stored file."""
     most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
-    cells = tuple(cell if len(cell) <= most else cell[:most] + "…" for cell in row.cells)
+    cells = tuple(cell if len(cell) <= most else cell[:most] + CUT for cell in row.cells)
     return Rejected(row.row_number, row.line_number, row.state, row.errors, cells)

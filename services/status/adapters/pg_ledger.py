@@ -177,9 +177,13 @@ class PgLedger:
     @asynccontextmanager
     async def _process(self, process_id: str, tenant: str = "default") -> AsyncIterator[Work]:
         """A transaction that holds the process."""
-        async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
-            async with hold(connection, process_id, tenant) as work:
-                yield work
+        async with (
+            transient_errors("ledger"),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+            hold(connection, process_id, tenant) as work,
+        ):
+            yield work
 
 
 def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:
