@@ -6,15 +6,19 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
+import numpy as np
+import pyarrow as pa
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.batches import BatchKey, BatchOutcome
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
+from services.processor.repairs import repaired_meanwhile
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -28,6 +32,15 @@ ON CONFLICT (process_id, batch_number) DO NOTHING RETURNING 1
 """
 _KNOWN = "SELECT outcome FROM applied_batches WHERE process_id = $1 AND batch_number = $2"
 _CONCLUDE = "UPDATE applied_batches SET outcome = $3 WHERE process_id = $1 AND batch_number = $2"
+
+# Of the rows of another process those that no repair has loaded yet, in order, so that two repairs never
+# wait for each other crosswise. It waits for repairs that bring the same rows at this moment.
+_TAKE = """
+INSERT INTO repaired_rows (process_id, row_number, tenant, repair_process_id)
+SELECT $1, number, $3, $4 FROM unnest($2::bigint[]) AS n (number) ORDER BY number
+ON CONFLICT (process_id, row_number) DO NOTHING RETURNING row_number
+"""
+_GIVE_BACK = "DELETE FROM repaired_rows WHERE process_id = $1 AND row_number = ANY($2)"
 
 _COLUMNS = """
 SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
@@ -74,17 +87,44 @@ class PgSink:
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         """See Sink."""
-        text = await asyncio.to_thread(copy_text, rows, key.process_id)
+        owner = rows.repairs or key.process_id
+        text = await asyncio.to_thread(copy_text, rows, owner)
         async with self._transaction(rows.table) as connection:
             if not await connection.fetchval(_CLAIM, key.process_id, key.range.number, key.tenant, None):
                 return await self._known(connection, key)
             await self._ensure(connection, rows.table)
-            refused = await _Loading(connection, key.process_id, rows).all(text)
+            if rows.repairs:
+                refused = await self._repair(connection, key, rows, text)
+            else:
+                refused = await _Loading(connection, owner, rows).all(text)
             outcome = conclude(refused)
             payload = await asyncio.to_thread(_pack, outcome)
             await connection.execute(_CONCLUDE, key.process_id, key.range.number, payload)
         self._ready.add(rows.table)
         return Applied(outcome)
+
+    @staticmethod
+    async def _repair(
+        connection: PgConnection, key: BatchKey, rows: GoodRows, text: memoryview
+    ) -> Sequence[Refused]:
+        """Load the rows that no other repair has loaded."""
+        owner, numbers = rows.repairs, rows.row_numbers
+        taken = await connection.fetch(_TAKE, owner, numbers.tolist(), key.tenant, key.process_id)
+        mine = np.isin(numbers, np.fromiter((row[0] for row in taken), np.int64, len(taken)))
+        positions = np.flatnonzero(mine)
+        if len(positions) < len(numbers):
+            rows = replace(rows, data=rows.data.filter(pa.array(mine)), row_numbers=numbers[mine])
+            text = await asyncio.to_thread(copy_text, rows, owner)
+        refused = await _Loading(connection, owner, rows).all(text)
+        if refused:
+            await connection.execute(
+                _GIVE_BACK, owner, [int(rows.row_numbers[row.position]) for row in refused]
+            )
+        others = [
+            Refused(int(place), repaired_meanwhile(int(numbers[place])), "skipped")
+            for place in np.flatnonzero(~mine)
+        ]
+        return [*(replace(row, position=int(positions[row.position])) for row in refused), *others]
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
         """See Sink."""

@@ -548,11 +548,5 @@ async def test_a_corrected_report_is_brought_for_the_process_that_it_repairs() -
     delivery = suite.uploads.work[process].delivery
     assert (delivery.pipeline, delivery.pipeline_version) == ("people", 2)
     assert json.loads(delivery.dialect) == {"delimiter": ","}  # not that of the pipeline
-    stopping = asyncio.Event()
-    working = asyncio.create_task(suite.worker().run(stopping))
-    async with asyncio.timeout(10):
-        while process not in suite.ingestion.done:
-            await asyncio.sleep(0.01)
-    stopping.set()
-    await working
+    await delivered(suite, suite.worker())
     assert suite.converter.repaired == TABLE
