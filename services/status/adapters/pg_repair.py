@@ -84,7 +84,11 @@ FROM (
     GROUP BY 1, 2, 3, 4, 5
     UNION ALL
     SELECT b.process_id, b.batch_number, b.tenant, b.error->>0, b.error->>1, b.failed - own.failed,
-           b.error->>3, b.first_row
+           b.error->>3, (
+        SELECT n FROM generate_series(b.first_row, b.first_row + b.row_count - 1) n
+        WHERE NOT EXISTS (
+            SELECT 1 FROM row_exceptions r WHERE r.process_id = b.process_id AND r.row_number = n)
+        ORDER BY n LIMIT 1)
     FROM batches b CROSS JOIN LATERAL (SELECT count(*) AS failed FROM {_OWN_ROWS}) own
     WHERE b.process_id = $1 AND b.batch_number = ANY($2) AND b.error IS NOT NULL AND b.failed > own.failed
 ) found GROUP BY process_id, batch_number, code, field
