@@ -143,6 +143,8 @@ class SinkBatch:
     it), array and object as JSON. `row_numbers` (int64[n], ascending) are the rows' numbers in the file.
     `key` are the fields of the primary key; whether a key is taken is the sink's business. Of two rows
     with the same key in different processes the one of the greater `process_id` is the later.
+    `repairs` is set when these are failed rows of another process, brought again: that process, whose row
+    numbers they have.
     """
 
     tenant: str
@@ -152,6 +154,7 @@ class SinkBatch:
     key: tuple[str, ...]
     rows: pa.Table
     row_numbers: pa.Int64Array
+    repairs: str = ""
 
 
 class RowSink(Protocol):
@@ -162,8 +165,9 @@ class RowSink(Protocol):
 
         It must be idempotent by (process_id, number): the effect cannot share the transaction in which
         the suite notes that the batch is applied, so after a crash between the two the same batch comes
-        again, with the same rows. A batch is written by one processor at a time as long as the
-        database's connections last, different ones at the same time, from several threads.
+        again, with the same rows (of a repair perhaps without some that another one has brought since). A
+        batch is written by one processor at a time as long as the database's connections last, different
+        ones at the same time, from several threads.
 
         Raises TransientSinkError, RefusedBatchError. After anything else that it raises the batch is tried
         again up to five times and then given up: its rows FAILED, also where some had got through.

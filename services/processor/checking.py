@@ -54,6 +54,10 @@ class RejectedRecord(Protocol):
     def text(self) -> str:
         """Its own text, perhaps shortened."""
 
+    @property
+    def byte_index(self) -> int | None:
+        """Offset in the slice of its first byte, where the slice is the file's own text."""
+
 
 class TextTable(Protocol):
     """The records of a slice as columns of text; n records could be split."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from services.processor.arrow import Int64s
 from services.processor.batches import BatchKey, BatchOutcome, RowBatch
-from services.processor.problems import Problem
+from services.processor.problems import Problem, RejectedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +98,24 @@ JSON_SINK = SinkChoice("json-rows")
 @dataclass(frozen=True, slots=True)
 class GoodRows:
     """Rows to load: one column per column of the table, and their row numbers (int64). For a sink of an
-    outside package the table has no schema, and the pipeline's name."""
+    outside package the table has no schema, and the pipeline's name. Those of a repair are rows of the
+    process `repairs`, with their numbers there, and different."""
 
     table: Table
     data: pa.Table
     row_numbers: Int64s
     sink: SinkChoice = TABLE_SINK
+    repairs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that the sink refused: its position in `GoodRows`, and why."""
+    """A row that the sink refused: its position in `GoodRows`, and why; SKIPPED when it is a failed row of
+    another process that was repaired before."""
 
     position: int
     problem: Problem
+    state: RejectedState = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,9 @@ class RowLoader(Protocol):
         it, else in a way that a second call for the same batch changes nothing. Rows that the sink
         refuses are left out and handed to `conclude`, whose outcome goes into the marker. When the
         marker is there already nothing is loaded and its outcome is returned.
+
+        Rows of a repair are loaded as rows of the process that is repaired, each at most once, however
+        many repairs bring it at the same time.
 
         Raises SinkRefusedError, and TransientError when the same call may succeed later.
         """
@@ -164,6 +171,11 @@ class Outcomes(Protocol):
     async def record(self, outcome: BatchOutcome) -> None:
         """Durable when it returns. Idempotent. Raises TransientError, or ServiceError when status
         refuses it for good."""
+        ...
+
+    async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
+        """Where rows of a process stand ("succeeded", "failed", ...), as far as they have an outcome.
+        Raises TransientError, NotFoundError."""
         ...
 
     async def is_stopped(self, process_id: str) -> bool:

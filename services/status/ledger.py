@@ -174,6 +174,26 @@ def cancelled(account: Account) -> Change:
     return _settled(replace(account, cancelled=True), [])
 
 
+def repaired(account: Account, repair_process_id: str, succeeded: int, failed: int) -> Change:
+    """Rows that had failed were brought again: so many have succeeded since, and so many failed again.
+    The only change that an ended process still takes; when no failed row is left it is COMPLETED."""
+    state = account.state
+    if state is ProcessState.COMPLETED_WITH_ERRORS and account.failed == succeeded:
+        state = ProcessState.COMPLETED
+        check_transition(account.state, state)
+    changed = replace(
+        account, state=state, succeeded=account.succeeded + succeeded, failed=account.failed - succeeded
+    )
+    assert changed.failed >= 0, "more rows repaired than failed"
+    data: dict[str, object] = {
+        "repair_process_id": repair_process_id,
+        "succeeded": succeeded,
+        "failed": failed,
+        "state": state.name,
+    }
+    return changed, [Event("rows.repaired", data)]
+
+
 _SHARE_FROM = 1000  # rows with an outcome, before which a share says little
 
 

@@ -10,7 +10,15 @@ from typing import Protocol
 from services.status.filters import Comparison
 from services.status.ledger import Account, Batch, ChangeFunction, Outcome
 from services.status.processes import Info, Process, RowState
-from services.status.rows import ErrorGroup, RejectedRow, Row, RowError, RowRange
+from services.status.rows import (
+    ErrorGroup,
+    RejectedRow,
+    RepairedRows,
+    Row,
+    RowError,
+    RowRange,
+    RowVersion,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,11 @@ class Ledger(Protocol):
         outcome: Outcome,
         error: RowError | None,
         rows: Sequence[RejectedRow],
+        repaired: RepairedRows | None = None,
     ) -> bool:
-        """Record an outcome and the rows that are not plain successes. False, and nothing is
-        changed, when the batch has an outcome already."""
+        """Record an outcome and the rows that are not plain successes, and what it changes in the
+        process that it repairs. False, and nothing is changed, when the batch has an outcome
+        already."""
         ...
 
 
@@ -104,6 +114,14 @@ class LedgerReader(Protocol):
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
         """A row, None when no such row was read."""
+        ...
+
+    async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
+        """Where rows stand, as far as their batches have an outcome."""
+        ...
+
+    async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
+        """What a row was before its repairs, oldest first."""
         ...
 
     async def rows(

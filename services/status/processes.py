@@ -24,13 +24,14 @@ S = ProcessState
 TERMINAL = frozenset({S.COMPLETED, S.COMPLETED_WITH_ERRORS, S.FAILED, S.CANCELLED})
 
 # From each state, the states that may follow it. Records may come in any order, so a process may
-# skip states; terminal ones have no way out.
+# skip states. Terminal ones have no way out, but for a repair that leaves no failed row.
 TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
     S.PENDING: TERMINAL | {S.DISPATCHING, S.PROCESSING, S.PAUSED},
     S.DISPATCHING: TERMINAL | {S.PROCESSING, S.PAUSED},
     S.PROCESSING: TERMINAL | {S.PAUSED},
     S.PAUSED: TERMINAL | {S.PENDING, S.DISPATCHING, S.PROCESSING},
     **dict.fromkeys(TERMINAL, frozenset[ProcessState]()),
+    S.COMPLETED_WITH_ERRORS: frozenset({S.COMPLETED}),
 }
 
 
@@ -72,6 +73,7 @@ class Info:
     size_bytes: int
     pipeline: str
     pipeline_version: int
+    repairs: str = ""  # the process whose failed rows it brings again
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.status.processes import RowState
 
@@ -30,8 +31,19 @@ class RejectedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairedRows:
+    """What a batch of a repair says of the process that it repairs: the number there of each of its
+    rows, in order, 0 where a row named none; empty when the rows were not looked at."""
+
+    process_id: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """A row as the ledger knows it; `line_number` is 0 where only its batch is known."""
+    """A row as the ledger knows it; `line_number` is 0 where only its batch is known. `repairs_row` is
+    its number in the process that its own one repairs, 0 where that is not known. `repaired_by` is the
+    process that brought it again at last, "" when none did."""
 
     row_number: int
     line_number: int
@@ -39,6 +51,18 @@ class Row:
     state: RowState
     errors: tuple[RowError, ...]
     cells: tuple[str, ...]
+    repairs_row: int = 0
+    repaired_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowVersion:
+    """What a failed row was before a repair."""
+
+    repair_process_id: str
+    errors: tuple[RowError, ...]
+    cells: tuple[str, ...]
+    replaced: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from services.processor.batches import BatchKey, BatchOutcome
 from services.processor.ports import Applied, GoodRows, Refused, StoredPipeline
 from services.processor.problems import Problem
+from services.processor.repairs import repaired_meanwhile
 
 
 class MemorySink:
@@ -17,6 +18,7 @@ class MemorySink:
     def __init__(self) -> None:
         self.tables: dict[str, list[dict[str, Any]]] = {}
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
+        self.repaired: set[tuple[str, int]] = set()
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
@@ -30,9 +32,11 @@ class MemorySink:
         taken = {tuple(row[name] for name in names) for row in table} if names else set()
         refused = []
         for position, row in enumerate(rows.data.to_pylist()):
-            made = {
-                **row, "_row_number": int(rows.row_numbers[position]), "_process_id": key.process_id
-            }  # fmt: skip
+            number = int(rows.row_numbers[position])
+            made = {**row, "_row_number": number, "_process_id": rows.repairs or key.process_id}
+            if rows.repairs and (rows.repairs, number) in self.repaired:
+                refused.append(Refused(position, repaired_meanwhile(number), "skipped"))
+                continue
             if names:
                 unique = tuple(row[name] for name in names)
                 if unique in taken and rows.table.upsert:
@@ -49,6 +53,13 @@ class MemorySink:
                     continue
                 taken.add(unique)
             table.append(made)
+        if rows.repairs:
+            left_out = {row.position for row in refused}
+            self.repaired |= {
+                (rows.repairs, int(number))
+                for position, number in enumerate(rows.row_numbers)
+                if position not in left_out
+            }
         outcome = self.markers[mark] = conclude(refused)
         return Applied(outcome)
 

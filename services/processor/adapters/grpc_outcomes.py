@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import grpc
 
+from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 from services.processor.batches import BatchOutcome, Rejected
@@ -22,6 +23,8 @@ STATES = {
     "skipped": common_pb2.ROW_STATE_SKIPPED,
     "unprocessed": common_pb2.ROW_STATE_UNPROCESSED,
 }
+_NAMES = {state: name for name, state in STATES.items()} | {common_pb2.ROW_STATE_QUEUED: "queued"}
+_LOOK_UP = 100_000  # rows of a call; part of the contract
 _PHASES = {
     "parse": common_pb2.ERROR_PHASE_PARSE,
     "validate": common_pb2.ERROR_PHASE_VALIDATE,
@@ -48,6 +51,23 @@ class GrpcOutcomes:
             await self._stub.RecordOutcomes(messages(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
+
+    async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
+        """See Outcomes."""
+        found: dict[int, str] = {}
+        for start in range(0, len(numbers), _LOOK_UP):
+            some = numbers[start : start + _LOOK_UP]
+            request = status_pb2.LookUpRowsRequest(process_id=process_id, row_numbers=some)
+            try:
+                answer = await self._stub.LookUpRows(request, timeout=_DEADLINE)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+            found.update(
+                (number, _NAMES[state])
+                for number, state in zip(some, answer.states, strict=True)
+                if state != common_pb2.ROW_STATE_UNSPECIFIED
+            )
+        return found
 
     async def is_stopped(self, process_id: str) -> bool:
         """See Outcomes."""
@@ -84,6 +104,8 @@ def _header(outcome: BatchOutcome) -> status_pb2.OutcomeHeader:
         failed=outcome.failed,
         skipped=outcome.skipped,
         error=error_message(outcome.error) if outcome.error else None,
+        repairs_process_id=outcome.repaired.process_id if outcome.repaired else "",
+        repaired_rows=outcome.repaired.rows if outcome.repaired else (),
     )  # fmt: skip
 
 
@@ -127,5 +149,5 @@ def _shortened(row: Rejected) -> Rejected:
     """The row with each cell cut so that all of them fit into one message; whole, it stays in the
     stored file."""
     most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
-    cells = tuple(cell if len(cell) <= most else cell[:most] + "…" for cell in row.cells)
+    cells = tuple(cell if len(cell) <= most else cell[:most] + CUT for cell in row.cells)
     return Rejected(row.row_number, row.line_number, row.state, row.errors, cells)

@@ -12,6 +12,7 @@ import asyncpg
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.adapters import pg_markers
 from services.processor.adapters.pg_markers import PgMarkers
+from services.processor.adapters.pg_repaired_rows import load_unrepaired
 from services.processor.batches import BatchKey, BatchOutcome
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
@@ -80,12 +81,21 @@ class PgSink(PgMarkers):
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         """See Sink."""
-        text = await asyncio.to_thread(copy_text, rows, key.process_id)
+        owner = rows.repairs or key.process_id
+        text = await asyncio.to_thread(copy_text, rows, owner)
         async with self._transaction(rows.table) as connection:
             if not await pg_markers.claim(connection, key):
                 return await pg_markers.known(connection, key)
             await self._ensure(connection, rows.table)
-            refused = await _Loading(connection, key.process_id, rows).all(text)
+
+            async def load(chosen: GoodRows) -> Sequence[Refused]:
+                whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
+                return await _Loading(connection, owner, chosen).all(whole)
+
+            if rows.repairs:
+                refused = await load_unrepaired(connection, key, rows, load)
+            else:
+                refused = await load(rows)
             outcome = conclude(refused)
             await pg_markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header

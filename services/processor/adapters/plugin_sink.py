@@ -13,6 +13,7 @@ from ingestor.plugins import RefusedBatchError, RowFault, RowSink, SinkBatch, Tr
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.postgres import transient_errors
 from services.processor.adapters import pg_markers
+from services.processor.adapters.pg_repaired_rows import load_unrepaired
 from services.processor.batches import BatchKey, BatchOutcome
 from services.processor.plugin_sinks import SinkPlugInError, make_sink
 from services.processor.ports import Applied, GoodRows, Refused, SinkChoice, SinkRefusedError
@@ -38,15 +39,22 @@ class PlugInSinks:
     ) -> Applied:
         """See RowLoader."""
         sink = self._sink(rows.sink)
-        batch = SinkBatch(
-            key.tenant,
-            key.process_id,
-            key.range.number,
-            rows.table.name,
-            rows.table.primary_key,
-            rows.data,
-            pa.array(rows.row_numbers, pa.int64()),
-        )
+
+        async def write(chosen: GoodRows) -> Sequence[Refused]:
+            if not chosen.data.num_rows:
+                return []
+            batch = SinkBatch(
+                key.tenant,
+                key.process_id,
+                key.range.number,
+                chosen.table.name,
+                chosen.table.primary_key,
+                chosen.data,
+                pa.array(chosen.row_numbers, pa.int64()),
+                chosen.repairs,
+            )
+            return await self._write(sink, chosen, batch)
+
         async with (
             transient_errors("markers"),
             self._pool.acquire() as connection,
@@ -54,7 +62,10 @@ class PlugInSinks:
         ):
             if not await pg_markers.claim(connection, key):
                 return await pg_markers.known(connection, key)
-            refused = await self._write(sink, rows, batch) if rows.data.num_rows else []
+            if rows.repairs:
+                refused = await load_unrepaired(connection, key, rows, write)
+            else:
+                refused = await write(rows)
             outcome = conclude(refused)
             await pg_markers.conclude(connection, outcome)
         return Applied(outcome)

@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
+from services.status.adapters.pg_repair import FIND_ROWS
 from services.status.filters import Comparison
 from services.status.ledger import Batch
 from services.status.ports import BatchRecord, LoggedEvent
 from services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState
-from services.status.rows import ErrorGroup, Row, RowError, RowRange
+from services.status.rows import ErrorGroup, Row, RowError, RowRange, RowVersion
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -28,10 +29,16 @@ _ROW_STATE = f"coalesce(e.state, {_RANGE_STATE})"
 # Errors of a row: its own, else its batch's.
 _ERRORS = "coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)"
 
+# The process that brought row `e` again at last.
+_REPAIRED_BY = """
+(SELECT h.repair_process_id FROM row_history h
+ WHERE h.process_id = e.process_id AND h.row_number = e.row_number ORDER BY h.replaced_at DESC LIMIT 1)
+"""
+
 # Rows of the batches from the wanted place on; a batch is opened into its rows one at a time.
 _ROWS = f"""
 SELECT r.row_number, coalesce(e.line_number, 0) AS line_number, b.batch_number, {_ROW_STATE} AS state,
-       e.errors, e.cells, b.error
+       e.errors, e.cells, b.error, e.repairs_row, {_REPAIRED_BY} AS repaired_by
 FROM processes p
 JOIN (SELECT * FROM batches WHERE process_id = $1 AND first_row + row_count > $2 + 1
       ORDER BY first_row) b USING (process_id)
@@ -43,11 +50,12 @@ ORDER BY b.first_row, r.row_number LIMIT $3
 """  # noqa: S608
 
 # Rows with a record of their own only: what most filters ask for, found without opening ranges.
-_OWN_ROWS = """
-SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error
-FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number > $2 {where}
+_OWN_ROWS = f"""
+SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error, e.repairs_row,
+       {_REPAIRED_BY} AS repaired_by
+FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number > $2 {{where}}
 ORDER BY e.row_number LIMIT $3
-"""
+"""  # noqa: S608
 
 _RANGES = f"""
 SELECT * FROM (
@@ -62,7 +70,7 @@ _OWN_ROWS_PAGE = """
 SELECT * FROM (
     SELECT *, sum(octet_length(errors::text) + coalesce(octet_length(array_to_string(cells, '')), 0)) OVER
                (ORDER BY row_number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-    FROM (SELECT row_number, line_number, batch_number, state,
+    FROM (SELECT row_number, line_number, batch_number, state, repairs_row,
                  CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
                  CASE WHEN state = ANY($4::smallint[]) THEN cells END AS cells
           FROM row_exceptions WHERE process_id = $1 AND row_number > $2 AND row_number <= $3
@@ -97,8 +105,9 @@ class PgLedgerReader:
             value: object = comparison.value
             if comparison.name == "state":
                 value = int(ProcessState[str(comparison.value)])
+            where_name = "coalesce(repairs::text, '')" if comparison.name == "repairs" else comparison.name
             arguments.append(value)
-            where.append(f"{comparison.name} {_operator(comparison)} ${len(arguments)}")
+            where.append(f"{where_name} {_operator(comparison)} ${len(arguments)}")
         rows = await self._fetch(
             f"SELECT * FROM processes WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2",  # noqa: S608
             *arguments,
@@ -129,6 +138,27 @@ class PgLedgerReader:
         """See LedgerReader."""
         found = await self._fetch(_ROWS.format(where=""), process_id, row_number - 1, 1)
         return _row(found[0]) if found and found[0]["row_number"] == row_number else None
+
+    async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
+        """See LedgerReader."""
+        rows = await self._fetch(FIND_ROWS, process_id, list(row_numbers))
+        return {row["row_number"]: RowState(row["state"]) for row in rows}
+
+    async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
+        """See LedgerReader."""
+        rows = await self._fetch(
+            "SELECT * FROM row_history WHERE process_id = $1 AND row_number = $2 ORDER BY replaced_at",
+            process_id, row_number,
+        )  # fmt: skip
+        return [
+            RowVersion(
+                str(row["repair_process_id"]),
+                tuple(RowError(*error) for error in json.loads(row["errors"])),
+                tuple(row["cells"]),
+                row["replaced_at"],
+            )
+            for row in rows
+        ]
 
     async def rows(
         self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
@@ -202,6 +232,7 @@ class PgLedgerReader:
             Row(
                 row["row_number"], row["line_number"], row["batch_number"], _ROW_STATES[row["state"]],
                 tuple([RowError(*error) for error in found]), tuple(row["cells"] or ()),
+                row["repairs_row"] or 0,
             )
             for row, found in zip(rows, errors, strict=True)
         ]  # fmt: skip
@@ -250,14 +281,14 @@ def _row(row: Any) -> Row:
         errors = ()
     return Row(
         row["row_number"], row["line_number"], row["batch_number"], RowState(row["state"]), errors,
-        tuple(row["cells"] or ()),
+        tuple(row["cells"] or ()), row["repairs_row"] or 0, str(row["repaired_by"] or ""),
     )  # fmt: skip
 
 
 def _process(row: Any) -> Process:
     info = Info(
         str(row["process_id"]), row["tenant"], row["upload_id"], row["file_name"], row["size_bytes"],
-        row["pipeline"], row["pipeline_version"],
+        row["pipeline"], row["pipeline_version"], str(row["repairs"] or ""),
     )  # fmt: skip
     return Process(
         info=info,

@@ -2,26 +2,18 @@
 
 Columns: the file's own in their order, then _row,_line,(_state,)_code,_field,_value,_message. Several
 errors of a row are joined by "; ". A row whose record could not be split leaves the file's columns empty
-and has the record's text in _value.
+and has the record's text in _value. Without a number _row is empty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.status.rows import Row
-
-
-def headings(columns: Sequence[str], *, with_state: bool) -> list[str]:
-    """The table's columns."""
-    state = ["_state"] if with_state else []
-    return [*columns, "_row", "_line", *state, "_code", "_field", "_value", "_message"]
 
 
 def cells(row: Row, width: int, *, with_state: bool) -> list[str]:
     """The row's cells; `width` is the number of the file's columns."""
     made = list(row.cells) if len(row.cells) == width else [""] * width
-    made += (str(row.row_number), str(row.line_number) if row.line_number else "")
+    made += (str(row.row_number) if row.row_number else "", str(row.line_number) if row.line_number else "")
     if with_state:
         made.append(row.state.name)
     if len(row.errors) == 1:

@@ -4,34 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 
-from services.status.reports.cells import cells, headings
+from ingestor.reports import guard, headings
+from services.status.reports.cells import cells
 from services.status.rows import Row
-
-# What a spreadsheet runs as a formula when a cell begins with it (OWASP, "CSV Injection").
-_TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
-_FIRST = frozenset({"'", *_TRIGGERS})
-_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-
-
-def guard(cell: str) -> str:
-    """The cell with a leading apostrophe when a spreadsheet would run it; plain numbers such as -5
-    are left alone. A cell that already looks guarded gets another one, so that `unguard` is exact."""
-    if cell[:1] not in _FIRST:
-        return cell
-    bare = cell.lstrip("'")
-    if bare.startswith(_TRIGGERS) and not (bare == cell and _NUMBER.fullmatch(cell)):
-        return "'" + cell
-    return cell
-
-
-def unguard(cell: str) -> str:
-    """Undo `guard`."""
-    if cell.startswith("'") and cell.lstrip("'").startswith(_TRIGGERS):
-        return cell[1:]
-    return cell
 
 
 class CsvReportWriter:

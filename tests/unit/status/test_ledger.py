@@ -167,11 +167,41 @@ def test_finishing_with_other_numbers_is_refused() -> None:
         ledger.finished(account, 11, 1)
 
 
-def test_the_table_of_transitions_has_every_state_and_no_way_out_of_an_end() -> None:
+def test_the_table_of_transitions_has_every_state_and_no_way_out_of_an_end_but_by_a_repair() -> None:
     assert set(TRANSITIONS) == set(ProcessState)
     for state in TERMINAL:
-        assert not TRANSITIONS[state]
+        repaired = {ProcessState.COMPLETED} if state is ProcessState.COMPLETED_WITH_ERRORS else set()
+        assert TRANSITIONS[state] == repaired
         assert not check_transition(state, state)
-        for other in set(ProcessState) - {state}:
+        for other in set(ProcessState) - {state} - repaired:
             with pytest.raises(IllegalTransitionError):
                 check_transition(state, other)
+
+
+@given(st.integers(1, 10), st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), max_size=8))
+def test_repairs_end_in_completed_when_no_row_is_left(failed: int, repairs: list[tuple[int, int]]) -> None:
+    account, _ = ledger.processed(
+        ledger.dispatched(Account(), BATCH)[0], Outcome(BATCH, RowState.SUCCEEDED, 10 - failed, failed, 0)
+    )
+    account, _ = ledger.finished(account, 10, 1)
+    for wanted, again in [*repairs, (10, 0)]:
+        repaired = min(wanted, account.failed)
+        before = account
+        account, (event,) = ledger.repaired(account, "r", repaired, again)
+        assert account.succeeded + account.failed == account.read == 10
+        assert account.failed == before.failed - repaired
+        assert event.type == "rows.repaired"
+        assert (event.data["succeeded"], event.data["failed"]) == (repaired, again)
+        done = ProcessState.COMPLETED_WITH_ERRORS if account.failed else ProcessState.COMPLETED
+        assert account.state is done
+    with pytest.raises(AssertionError):
+        ledger.repaired(account, "r", 1, 0)
+
+
+def test_a_repair_of_a_process_that_was_given_up_leaves_it_so() -> None:
+    account, _ = ledger.processed(
+        ledger.dispatched(Account(), BATCH)[0], Outcome(BATCH, RowState.SUCCEEDED, 5, 5, 0)
+    )
+    account, _ = ledger.cancelled(account)
+    repaired, _ = ledger.repaired(account, "r", 5, 0)
+    assert (repaired.state, repaired.succeeded, repaired.failed) == (ProcessState.CANCELLED, 10, 0)

@@ -1,0 +1,113 @@
+"""One process under its lock: its account, what changes it, and the events of that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from ingestor.runtime.tracing import current_traceparent
+from services.status.ledger import Account, Change
+from services.status.processes import TERMINAL, Failure, ProcessState
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+CHANGES_CHANNEL = "status_changes"
+
+# A process that is heard of before it was started gets its row here.
+_ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLICT (process_id) DO NOTHING"
+
+# Everything that happens to a process goes through this lock.
+_LOCK = """
+SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
+       bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
+       failure_reason, failure_message, tenant, started, max_failed, max_failed_share
+FROM processes WHERE process_id = $1 FOR UPDATE
+"""
+
+_SAVE = """
+UPDATE processes SET
+    state = $2, read_rows = $3, succeeded = $4, failed = $5, skipped = $6, batches_dispatched = $7,
+    batches_processed = $8, bytes_dispatched = $9, header_read = $10, paused = $11, cancelled = $12,
+    expected_rows = $13, expected_batches = $14, failure_reason = $15, failure_message = $16,
+    updated_at = clock_timestamp(),
+    ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END,
+    max_failed = $18, max_failed_share = $19
+WHERE process_id = $1
+"""
+
+_EVENT = "INSERT INTO events (tenant, process_id, type, data, traceparent) VALUES ($1, $2, $3, $4, $5)"
+
+
+@asynccontextmanager
+async def hold(connection: PgConnection, process_id: str, tenant: str) -> AsyncIterator[Work]:
+    """Hold the process, which is made when it is not known, until the end of the connection's
+    transaction; what changed is saved and announced with it."""
+    await connection.execute(_ENSURE, process_id, tenant)
+    row = await connection.fetchrow(_LOCK, process_id)
+    assert row is not None
+    work = Work(connection, process_id, row["tenant"], row["started"], _account(row))
+    yield work
+    if work.changed:
+        await work.save()
+
+
+class Work:
+    """One transaction on one process."""
+
+    def __init__(
+        self, connection: PgConnection, process_id: str, tenant: str, started: bool, account: Account
+    ) -> None:
+        self.connection = connection
+        self.process_id = process_id
+        self.started = started
+        self.account = account
+        self.changed = False
+        self.tenant = tenant
+
+    async def apply(self, change: Change) -> None:
+        """Take the new account and write its events."""
+        self.account, events = change
+        self.changed = True
+        if events:
+            trace = current_traceparent()
+            await self.connection.executemany(
+                _EVENT,
+                [(self.tenant, self.process_id, e.type, json.dumps(e.data), trace) for e in events],
+            )
+
+    async def save(self) -> None:
+        """Write the account and tell watchers, who hear of it at the commit."""
+        a = self.account
+        await self.connection.execute(
+            _SAVE, self.process_id, int(a.state), a.read, a.succeeded, a.failed, a.skipped,
+            a.batches_dispatched, a.batches_processed, a.bytes_dispatched, a.header_read, a.paused,
+            a.cancelled, a.expected_rows, a.expected_batches,
+            a.failure.reason if a.failure else None, a.failure.message if a.failure else None,
+            a.state in TERMINAL, a.max_failed, a.max_failed_share,
+        )  # fmt: skip
+        await self.connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, self.process_id)
+
+
+def _account(row: Any) -> Account:
+    failure = Failure(row["failure_reason"], row["failure_message"]) if row["failure_reason"] else None
+    return Account(
+        state=ProcessState(row["state"]),
+        read=row["read_rows"],
+        succeeded=row["succeeded"],
+        failed=row["failed"],
+        skipped=row["skipped"],
+        batches_dispatched=row["batches_dispatched"],
+        batches_processed=row["batches_processed"],
+        bytes_dispatched=row["bytes_dispatched"],
+        header_read=row["header_read"],
+        paused=row["paused"],
+        cancelled=row["cancelled"],
+        expected_rows=row["expected_rows"],
+        expected_batches=row["expected_batches"],
+        failure=failure,
+        max_failed=row["max_failed"],
+        max_failed_share=row["max_failed_share"],
+    )
