@@ -87,6 +87,8 @@ async def repair(
     if not news:
         return
     async with hold(connection, repaired.process_id, repairing.tenant) as work:
+        if work.expired:
+            return
         found = [
             row
             for row in await connection.fetch(FIND_ROWS, repaired.process_id, sorted(news))

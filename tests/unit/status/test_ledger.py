@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from services.status.processes import (
     IllegalTransitionError,
     ProcessState,
     RowState,
+    Undo,
     check_transition,
 )
 
@@ -167,11 +168,25 @@ def test_finishing_with_other_numbers_is_refused() -> None:
         ledger.finished(account, 11, 1)
 
 
-def test_the_table_of_transitions_has_every_state_and_no_way_out_of_an_end() -> None:
+def test_the_table_of_transitions_has_every_state_and_no_way_out_of_an_end_but_an_undo() -> None:
     assert set(TRANSITIONS) == set(ProcessState)
     for state in TERMINAL:
-        assert not TRANSITIONS[state]
+        undo = {ProcessState.UNDONE} - {state}
+        assert TRANSITIONS[state] == undo
         assert not check_transition(state, state)
-        for other in set(ProcessState) - {state}:
+        for other in set(ProcessState) - {state} - undo:
             with pytest.raises(IllegalTransitionError):
                 check_transition(state, other)
+
+
+def test_an_undo_keeps_the_counts_and_happens_once() -> None:
+    undo = Undo(removed=3, restored=1, kept=2)
+    with pytest.raises(IllegalTransitionError):
+        ledger.undone(Account(state=ProcessState.PROCESSING), undo)
+    ended = Account(state=ProcessState.COMPLETED_WITH_ERRORS, read=7, succeeded=6, failed=1)
+    undone, events = ledger.undone(ended, undo)
+    assert undone == replace(ended, state=ProcessState.UNDONE)
+    assert events == [Event("ingestion.undone", {"removed": 3, "restored": 1, "kept": 2})]
+    assert ledger.undone(undone, Undo(0, 0, 0)) == (undone, [])
+    with pytest.raises(IllegalTransitionError):
+        ledger.cancelled(undone)
