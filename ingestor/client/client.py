@@ -43,6 +43,7 @@ TERMINAL = frozenset(
         common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
         common_pb2.PROCESS_STATE_FAILED,
         common_pb2.PROCESS_STATE_CANCELLED,
+        common_pb2.PROCESS_STATE_UNDONE,
     }
 )
 _DEADLINE = 60.0

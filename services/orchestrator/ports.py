@@ -91,6 +91,10 @@ class Ingestions(Protocol):
         """The process has ended."""
         ...
 
+    async def remove(self, process_id: str) -> None:
+        """Remove an ingestion and its batches. Idempotent."""
+        ...
+
     async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
         """Those of the batches that were sent before that time."""
         ...
@@ -150,7 +154,7 @@ class Progress:
 
 class Status(Protocol):
     """The status service. Calls are idempotent. FailedPreconditionError (ILLEGAL_TRANSITION) when a
-    process's state does not allow the change."""
+    process's state does not allow the change; NotFoundError (PROCESS_DELETED) when it is deleted."""
 
     async def started(self, file: FileInfo) -> Progress:
         """The process began."""
@@ -187,7 +191,7 @@ class Status(Protocol):
         ...
 
     async def progress(self, process_id: str) -> Progress | None:
-        """Where the process stands; None when status does not know it."""
+        """Where the process stands, DELETED when it is; None when status does not know it."""
         ...
 
     def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:

@@ -52,3 +52,8 @@ class Delivery:
     attempts: int
     dialect: str = "{}"  # as declared
     content: Content | None = None  # None until the file was looked at
+
+
+def text_key(file_key: str) -> str:
+    """Key of what a file is converted to."""
+    return f"{file_key}-text"

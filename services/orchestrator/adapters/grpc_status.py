@@ -18,6 +18,7 @@ _TERMINAL = {
     common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
     common_pb2.PROCESS_STATE_FAILED,
     common_pb2.PROCESS_STATE_CANCELLED,
+    common_pb2.PROCESS_STATE_UNDONE,
 }
 
 
@@ -97,7 +98,7 @@ class GrpcStatus:
         except grpc.aio.AioRpcError as error:
             known = from_rpc_error(error)
             if isinstance(known, NotFoundError):
-                return None
+                return Progress("DELETED", True, 0) if known.reason == "PROCESS_DELETED" else None
             raise known from error
         return _progress(process.state, process.batches_processed)
 

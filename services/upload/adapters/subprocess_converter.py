@@ -18,7 +18,7 @@ from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.formats import HEAD_BYTES, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
 from services.upload.ports import ConverterCrashedError
-from services.upload.uploads import Content, Upload, UploadState
+from services.upload.uploads import Content, Upload, UploadState, text_key
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class SubprocessConverter:
             "ingestor.tabular.convert", upload, dialect, source, verdict,
             "--max-bytes", str(self._max_expanded),
         )  # fmt: skip
-        key = f"{upload.file_key}-text"
+        key = text_key(upload.file_key)
         try:
             assert process.stdout is not None
             await self._store.create(key)
