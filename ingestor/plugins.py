@@ -1,6 +1,6 @@
 """The interfaces that outside packages implement, and how they are found (Python entry points).
 
-examples/plugin_parser and examples/plugin_transform are whole packages.
+examples/plugin_parser, examples/plugin_transform and examples/plugin_sink are whole packages.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # not every service has pyarrow
 
 PARSERS = "ingestor.parsers"
 TRANSFORMS = "ingestor.transforms"
+SINKS = "ingestor.sinks"
 
 
 class ParsedTable(Protocol):
@@ -77,8 +78,8 @@ def outside_parsers() -> list[TableParser]:
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """Why a transform refuses a row: its 0-based position in the batch, the column at fault (or ""),
-    the value at fault (or ""), and one sentence for a person."""
+    """Why a transform or a sink refuses a row: its 0-based position in the batch, the column at fault (or
+    ""), the value at fault (or ""), and one sentence for a person."""
 
     position: int
     column: str
@@ -112,4 +113,69 @@ class ChecksOptions(Protocol):
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Called when a pipeline is applied. Raises ValueError with one sentence."""
+        ...
+
+
+class TransientSinkError(Exception):
+    """The sink cannot take the batch now: `write` is called again, with growing patience, until it can."""
+
+
+class RefusedBatchError(Exception):
+    """The sink will never take any row of the batch: all of them fail, with this sentence for a person."""
+
+
+class WrongOptionError(ValueError):
+    """An option is wrong: `path` leads to it below "options", the message is a sentence without its
+    subject."""
+
+    def __init__(self, path: Sequence[str | int], message: str) -> None:
+        super().__init__(message)
+        self.path = tuple(path)
+
+
+@dataclass(frozen=True, slots=True)
+class SinkBatch:
+    """n good rows of one file.
+
+    `rows` has a column per field of the pipeline, under its name and in its order; null is a missing
+    value. By the field's type: integer and year int64, boolean bool, date date32, datetime
+    timestamp[us, UTC], every other one text: a number as it stands in the file, exactly (`Decimal` reads
+    it), array and object as JSON. `row_numbers` (int64[n], ascending) are the rows' numbers in the file.
+    `key` are the fields of the primary key; whether a key is taken is the sink's business. Of two rows
+    with the same key in different processes the one of the greater `process_id` is the later.
+    """
+
+    tenant: str
+    process_id: str
+    number: int
+    pipeline: str
+    key: tuple[str, ...]
+    rows: pa.Table
+    row_numbers: pa.Int64Array
+
+
+class RowSink(Protocol):
+    """An open sink; made once for each pipeline's options in each processor."""
+
+    def write(self, batch: SinkBatch) -> Sequence[RowFault]:
+        """Take the rows, durably, and answer those that are refused.
+
+        It must be idempotent by (process_id, number): the effect cannot share the transaction in which
+        the suite notes that the batch is applied, so after a crash between the two the same batch comes
+        again, with the same rows. A batch is written by one processor at a time as long as the
+        database's connections last, different ones at the same time, from several threads.
+
+        Raises TransientSinkError, RefusedBatchError. After anything else that it raises the batch is tried
+        again up to five times and then given up: its rows FAILED, also where some had got through.
+        """
+        ...
+
+
+class SinkMaker(Protocol):
+    """What the entry point names: a class, or a function."""
+
+    def __call__(self, options: Mapping[str, Any]) -> RowSink:
+        """Make a sink with the document's options (fractions as Decimal). It is also called to check
+        options when a pipeline is applied, so it connects to nothing. Raises WrongOptionError, or
+        ValueError with a sentence."""
         ...

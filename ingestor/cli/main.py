@@ -8,7 +8,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +19,7 @@ from ingestor.cli.suite_commands import down, env, up
 
 if TYPE_CHECKING:
     from ingestor.client.client import Client
-    from ingestor.v1 import status_pb2
+    from ingestor.v1 import processor_pb2, status_pb2
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -477,19 +477,60 @@ def infer(file: Path, dialect: str, rows: int, as_json: bool) -> None:
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:
     """All pipelines with their latest versions."""
-    from ingestor.cli.output import print_json, print_table, to_dict
+    from ingestor.cli.output import print_json, to_dict
 
     page = settings.run(lambda client: client.list_pipelines())
     if as_json:
         print_json(to_dict(page))
-        return
+    else:
+        _print_pipelines(page.pipelines)
+
+
+def _print_pipelines(found: Iterable[processor_pb2.Pipeline]) -> None:
+    from ingestor.cli.output import print_table
+
     print_table(
         ["name", "version", "stored"],
-        [
-            [p.name, str(p.version), p.create_time.ToDatetime().isoformat(" ", "seconds")]
-            for p in page.pipelines
-        ],
+        [[p.name, str(p.version), p.create_time.ToDatetime().isoformat(" ", "seconds")] for p in found],
     )
+
+
+@pipelines.command("versions")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def versions(settings: Settings, name: str, as_json: bool) -> None:
+    """All versions of a pipeline, newest first, also of a deleted one."""
+    from ingestor.cli.output import print_json, to_dict
+
+    async def collect(client: Client) -> list[processor_pb2.Pipeline]:
+        page = await client.list_pipeline_versions(name)
+        found = list(page.pipelines)
+        while page.next_page_token:
+            page = await client.list_pipeline_versions(name, page_token=page.next_page_token)
+            found += page.pipelines
+        return found
+
+    found = settings.run(collect)
+    if as_json:
+        print_json({"pipelines": [to_dict(pipeline) for pipeline in found]})
+    else:
+        _print_pipelines(found)
+
+
+@pipelines.command("delete")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def delete(settings: Settings, name: str, as_json: bool) -> None:
+    """Take a pipeline out of use. Its versions stay, for the processes that ran with them."""
+    from ingestor.cli.output import print_json
+
+    settings.run(lambda client: client.delete_pipeline(name))
+    if as_json:
+        print_json({"name": name, "deleted": True})
+    else:
+        click.echo(f"{name} is deleted")
 
 
 @pipelines.command("get")

@@ -249,6 +249,20 @@ class Client:
         request = processor_pb2.ListPipelinesRequest(page_size=page_size, page_token=page_token)
         return await self._call(lambda: self._pipelines.ListPipelines(request, timeout=_DEADLINE))
 
+    async def list_pipeline_versions(
+        self, name: str, page_size: int = 1000, page_token: str = ""
+    ) -> processor_pb2.ListPipelineVersionsResponse:
+        """A page of a pipeline's versions, newest first, also of a deleted one."""
+        request = processor_pb2.ListPipelineVersionsRequest(
+            name=name, page_size=page_size, page_token=page_token
+        )
+        return await self._call(lambda: self._pipelines.ListPipelineVersions(request, timeout=_DEADLINE))
+
+    async def delete_pipeline(self, name: str) -> None:
+        """Take a pipeline out of use; its versions stay."""
+        request = processor_pb2.DeletePipelineRequest(name=name)
+        await self._call(lambda: self._pipelines.DeletePipeline(request, timeout=_DEADLINE))
+
     async def validate_file(
         self, path: Path, *, pipeline: str = "", document_json: str = "", dialect: str = ""
     ) -> processor_pb2.ValidateRowsResponse:

@@ -27,8 +27,12 @@ from pydantic_core import PydanticCustomError
 from ingestor.pipelines.errors import PipelineError, Violation, pointer
 from ingestor.pipelines.formats import FixedFormat, parse_format
 from ingestor.pipelines.json_text import canonical_json, read_json
+from ingestor.pipelines.names import column, column_for, listed, table
 from ingestor.pipelines.part import Part
 from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
+from ingestor.pipelines.sinks import MAX_KEY_FIELDS, PlugInSink, Sink, TableSink
+from ingestor.pipelines.sinks import PLUG_IN as PLUG_IN_SINK
+from ingestor.pipelines.sinks import TABLE as TABLE_SINK
 from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Step, Transform, read_before_made
 from ingestor.pipelines.values import (
     STRING_FORMATS,
@@ -55,8 +59,9 @@ __all__ = [
     "FieldType",
     "Pipeline",
     "PipelineError",
-    "Sink",
+    "PlugInSink",
     "TableSchema",
+    "TableSink",
     "Violation",
     "parse_pipeline",
 ]
@@ -68,16 +73,6 @@ FieldType = Literal[
 
 # PostgreSQL allows 1600 columns; the suite adds its own.
 MAX_FIELDS = 1500
-# PostgreSQL's longest identifier and widest index.
-MAX_NAME_BYTES = 63
-MAX_KEY_FIELDS = 32
-# Columns that the suite adds to a table, and those that PostgreSQL has in every table.
-RESERVED_COLUMNS = frozenset(
-    ("_process_id", "_row_number", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
-)
-RESERVED_PREFIX = "_ingestor"
-# Schemas that belong to the suite or to PostgreSQL itself.
-RESERVED_SCHEMAS = frozenset(("upload", "orchestrator", "processor", "status", "information_schema"))
 
 # Constraints that fit the type, from the table in the specification.
 _ORDERED = frozenset(
@@ -122,39 +117,12 @@ _PARSERS: dict[str, Callable[[str], Value]] = {
 }
 
 
-def _identifier(value: str) -> str:
-    if not 1 <= len(value.encode()) <= MAX_NAME_BYTES:
-        raise PydanticCustomError("identifier", "must be 1 to 63 bytes long, to be a name in PostgreSQL")
-    return value
-
-
-def _column(value: str) -> str:
-    if value in RESERVED_COLUMNS or value.startswith(RESERVED_PREFIX):
-        raise PydanticCustomError("reserved", "is a name that the suite or PostgreSQL uses itself")
-    return _identifier(value)
-
-
-def _table(value: str) -> str:
-    schema, dot, table = value.partition(".")
-    for part in (schema, table) if dot else (value,):
-        _identifier(part)
-    if "." in table:
-        raise PydanticCustomError("table", 'must be "table" or "schema.table"')
-    if dot and (schema in RESERVED_SCHEMAS or schema.startswith("pg_")):
-        raise PydanticCustomError("reserved", "the schema belongs to the suite or to PostgreSQL")
-    return value
-
-
 def _error_limit(value: Any) -> Any:
     count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     share = isinstance(value, str) and re.fullmatch(r"\d{1,2}(\.\d+)?%", value, re.ASCII)
     if not count and not share:
         raise PydanticCustomError("error_limit", 'must be a number of rows, or a share such as "5%"')
     return value
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 class Constraints(Part):
@@ -176,7 +144,7 @@ class Constraints(Part):
 class Field(Part):
     """One column of the table."""
 
-    name: Annotated[str, AfterValidator(_column)]
+    name: Annotated[str, AfterValidator(column)]
     type: FieldType
     title: str | None = None
     description: str | None = None
@@ -274,9 +242,9 @@ class Field(Part):
 class Reference(Part):
     """The other end of a foreign key; `resource` is a table, empty for this one."""
 
-    resource: Annotated[str, AfterValidator(_table)]
+    resource: Annotated[str, AfterValidator(table)]
     fields_: Annotated[
-        list[str], BeforeValidator(_listed), Key(alias="fields", min_length=1, max_length=MAX_KEY_FIELDS)
+        list[str], BeforeValidator(listed), Key(alias="fields", min_length=1, max_length=MAX_KEY_FIELDS)
     ]  # fmt: skip
 
 
@@ -284,7 +252,7 @@ class ForeignKey(Part):
     """Values that must be in another table."""
 
     fields_: Annotated[
-        list[str], BeforeValidator(_listed), Key(alias="fields", min_length=1, max_length=MAX_KEY_FIELDS)
+        list[str], BeforeValidator(listed), Key(alias="fields", min_length=1, max_length=MAX_KEY_FIELDS)
     ]  # fmt: skip
     reference: Reference
 
@@ -298,23 +266,12 @@ class TableSchema(Part):
     description: str | None = None
     missing_values: list[str] = Key(default_factory=lambda: [""], alias="missingValues")
     primary_key: Annotated[
-        list[str], BeforeValidator(_listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
+        list[str], BeforeValidator(listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
     ] | None = Key(None, alias="primaryKey")  # fmt: skip
-    unique_keys: list[Annotated[list[str], BeforeValidator(_listed), Key(min_length=1)]] = Key(
+    unique_keys: list[Annotated[list[str], BeforeValidator(listed), Key(min_length=1)]] = Key(
         default_factory=list, alias="uniqueKeys"
     )
     foreign_keys: list[ForeignKey] = Key(default_factory=list, alias="foreignKeys")
-
-
-class Sink(Part):
-    """Where the rows go."""
-
-    table: Annotated[str, AfterValidator(_table)]
-    mode: Literal["append", "upsert"] = "append"
-    key: Annotated[
-        list[str], BeforeValidator(_listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
-    ] | None = None  # fmt: skip
-    """Of an upsert; by default the schema's primaryKey."""
 
 
 class Policy(Part):
@@ -373,7 +330,8 @@ class Pipeline(Part):
     def key(self) -> tuple[str, ...]:
         """Names of the fields by which the sink tells rows apart: the upsert's key, else the primary key;
         empty when there is none."""
-        return tuple(self.sink.key or self.primary_key)
+        own = self.sink.key if isinstance(self.sink, TableSink) else None
+        return tuple(own or self.primary_key)
 
     def source(self, field: Field) -> str:
         """Label of the column that the field is read from: one of the file or one that a transform
@@ -412,8 +370,11 @@ class Pipeline(Part):
                 problems[label] = f"{label} (occurs {found[label]} times)" if found[label] else label
         return list(problems.values())
 
-    def header_problem(self, labels: Sequence[str], options: ReadOptions) -> tuple[str, str] | None:
-        """Why a file with these columns cannot be loaded, as (reason, sentence); None when it can."""
+    def header_problem(
+        self, labels: Sequence[str], columns: Sequence[str], options: ReadOptions
+    ) -> tuple[str, str] | None:
+        """Why a file with these labels in its header, whose columns are called so (see TableHead), cannot be
+        loaded, as (reason, sentence); None when it can."""
         missing = self.check_header(labels)
         if options.missing_columns == "ignore":
             missing = [label for label in missing if label in labels]
@@ -422,18 +383,56 @@ class Pipeline(Part):
                 "HEADER_MISMATCH",
                 f"The pipeline {self.name} reads columns that the file does not have: {', '.join(missing)}.",
             )
-        extra = [label for label in labels if label not in self.labels_of_file]
-        if extra and options.unexpected_columns == "error":
+        drift = self.sink.schema_drift
+        extra = [label or "(blank)" for label in labels if label not in self.labels_of_file]
+        if extra and (options.unexpected_columns == "error" or drift == "freeze"):
             return (
                 "EXTRA_LABEL",
                 f"The file has columns that the pipeline {self.name} does not read: {', '.join(extra)}.",
             )
+        return self._evolution_problem(columns) if drift == "evolve" else None
+
+    def _evolution_problem(self, columns: Sequence[str]) -> tuple[str, str] | None:
+        added = self._added_columns(columns)
+        if len(self.fields) + len(added) > MAX_FIELDS:
+            return (
+                "TOO_MANY_COLUMNS",
+                f"With the file's own columns the table would have more than {MAX_FIELDS}.",
+            )
+        labels: dict[str, str] = {}
+        for label, name in added.items():
+            if name in labels:
+                return (
+                    "EXTRA_LABEL",
+                    f"The file's columns {labels[name]} and {label} would become the same column {name}.",
+                )
+            labels[name] = label
         return None
 
+    def _added_columns(self, columns: Sequence[str]) -> dict[str, str]:
+        """The names that columns of the file which nothing reads get in the table, by label."""
+        read, names = set(self.labels_of_file), {field.name for field in self.fields}
+        return {label: column_for(label, names) for label in columns if label and label not in read}
+
+    def evolved(self, columns: Sequence[str]) -> Pipeline:
+        """The pipeline for a file whose columns are called so: with schemaDrift "evolve" it has a field of
+        text more for each column that nothing reads. header_problem has found nothing."""
+        if self.sink.schema_drift != "evolve" or not (added := self._added_columns(columns)):
+            return self
+        fields = [Field.model_validate({"name": name, "type": "string"}) for name in added.values()]
+        schema = self.table_schema.model_copy(update={"fields_": [*self.fields, *fields]})
+        mapping = {**self.mapping, **{name: label for label, name in added.items()}}
+        made = self.model_copy(update={"table_schema": schema, "mapping": mapping})
+        made.__dict__.pop("labels_of_file", None)  # a cached property, copied with the rest
+        return made
+
     def target(self) -> tuple[str, str]:
-        """Schema (by default "public") and name of the table, not quoted."""
-        schema, dot, table = self.sink.table.partition(".")
-        return (schema, table) if dot else ("public", schema)
+        """Schema (by default "public") and name of the table, not quoted; of a plug-in the schema is empty,
+        and the name is the pipeline's."""
+        if not isinstance(self.sink, TableSink):
+            return "", self.name
+        schema, dot, name = self.sink.table.partition(".")
+        return (schema, name) if dot else ("public", schema)
 
     def canonical_json(self) -> str:
         """The document as one text, the same for documents that differ only in blanks, escapes and the
@@ -464,6 +463,11 @@ def _violation(kind: str, path: tuple[str | int, ...], message: str, context: di
             message = 'is no key of a plug-in\'s step: its own settings go into "options"'
             return Violation(pointer((*path[:2], *path[3:])), message)
         path = (*path[:2], *path[3:])  # without the tag by which the kind of step was told
+    if len(path) > 1 and path[0] == "sink" and path[1] in (TABLE_SINK, PLUG_IN_SINK):
+        if kind == "extra_forbidden" and path[1] == PLUG_IN_SINK:
+            message = 'is no key of a plug-in\'s sink: its own settings go into "options"'
+            return Violation(pointer(("sink", *path[2:])), message)
+        path = ("sink", *path[2:])
     key = json.dumps(path[-1], ensure_ascii=False) if path else "the document"
     if kind == "missing":
         message = f"{key} is required"
@@ -523,6 +527,11 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
         except OptionsError as error:
             for path, message in error.problems:
                 yield Violation(pointer(("dialect", *path)), message)
+        sink = document.get("sink")
+        drift = sink.get("schemaDrift") if isinstance(sink, dict) else None
+        if dialect.get("unexpectedColumns") == "error" and drift == "evolve":
+            message = 'contradicts the sink\'s schemaDrift "evolve"'
+            yield Violation(pointer(("dialect", "unexpectedColumns")), message)
     if isinstance(mapping := document.get("mapping"), dict) and names:
         for name in mapping:
             if name not in names and not name.startswith("x-"):
@@ -572,12 +581,27 @@ def _rule_checks(rules: Any, names: list[str]) -> Iterator[Violation]:
 def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterator[Violation]:
     if not isinstance(sink, dict):
         return
+    if sink.get("type", TABLE_SINK) != TABLE_SINK:
+        yield from _plug_in_sink_checks(schema)
+        return
     yield from _key_checks(("sink", "key"), sink.get("key"), names)
     if sink.get("mode") == "upsert":
         if not sink.get("key") and not schema.get("primaryKey"):
             yield Violation(pointer(("sink", "mode")), "needs a key, here or as the schema's primaryKey")
     elif "key" in sink:
         yield Violation(pointer(("sink", "key")), 'is for the mode "upsert"')
+
+
+def _plug_in_sink_checks(schema: dict[str, Any]) -> Iterator[Violation]:
+    """What only a table can keep."""
+    message = "is kept by tables in PostgreSQL only, not by a plug-in's sink"
+    for index, field in enumerate(_lists(schema.get("fields"))):
+        constraints = field.get("constraints") if isinstance(field, dict) else None
+        if isinstance(constraints, dict) and constraints.get("unique"):
+            yield Violation(pointer(("schema", "fields", index, "constraints", "unique")), message)
+    for key in ("uniqueKeys", "foreignKeys"):
+        if schema.get(key):
+            yield Violation(pointer(("schema", key)), message)
 
 
 def _lists(value: Any) -> list[Any]:
@@ -587,7 +611,7 @@ def _lists(value: Any) -> list[Any]:
 def _reference_checks(path: tuple[str | int, ...], foreign: dict[str, Any]) -> Iterator[Violation]:
     reference = foreign.get("reference")
     if isinstance(reference, dict):
-        ours, theirs = _listed(foreign.get("fields")), _listed(reference.get("fields"))
+        ours, theirs = listed(foreign.get("fields")), listed(reference.get("fields"))
         if isinstance(ours, list) and isinstance(theirs, list) and len(ours) != len(theirs):
             yield Violation(pointer((*path, "fields")), f"must name as many fields as the key, {len(ours)}")
 

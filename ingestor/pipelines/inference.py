@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingestor.pipelines.document import RESERVED_COLUMNS, RESERVED_PREFIX, Field
+from ingestor.pipelines.document import Field
+from ingestor.pipelines.names import is_reserved
 from ingestor.pipelines.values import ValueFormatError
 from ingestor.tabular.sample import Sample
 
@@ -137,7 +138,7 @@ def _field_names(labels: Sequence[str]) -> list[str]:
     for position, label in enumerate(labels, 1):
         base = _identifier(label, f"column_{position}")
         name, number = base, 1
-        while name in names or name in RESERVED_COLUMNS or name.startswith(RESERVED_PREFIX):
+        while name in names or is_reserved(name):
             number += 1
             name = f"{base}_{number}"
         names.append(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -21,7 +21,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.stores.port import FileReader
 from ingestor.tabular.header import HeaderError
-from ingestor.tabular.layout import read_table_head
+from ingestor.tabular.layout import TableHead, read_table_head
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.slices import RecordDelimiter, Slice, bytes_to_read, split
 from ingestor.tabular.syntax import Dialect
@@ -280,7 +280,7 @@ class OrchestratorService:
             raise _UnusableError(error.reason.value, error.message) from error
         if found is None:
             return None
-        limits = await self._check_columns(file, found.labels, options)
+        limits = await self._check_columns(file, found, options)
         layout = Layout(
             found.columns, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
         )
@@ -290,7 +290,7 @@ class OrchestratorService:
         )
         return layout
 
-    async def _check_columns(self, file: FileInfo, labels: Sequence[str], options: ReadOptions) -> Limits:
+    async def _check_columns(self, file: FileInfo, head: TableHead, options: ReadOptions) -> Limits:
         """Whether the file has the columns that the pipeline reads; how many rows may fail. Raises
         _UnusableError."""
         if not file.pipeline:
@@ -299,7 +299,7 @@ class OrchestratorService:
             lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
         )
         pipeline = parse_pipeline(document)
-        if problem := pipeline.header_problem(labels, options):
+        if problem := pipeline.header_problem(head.labels, head.columns, options):
             raise _UnusableError(*problem)
         return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)
 

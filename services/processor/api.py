@@ -96,20 +96,57 @@ class PipelineApi(processor_pb2_grpc.PipelineServiceServicer):
         self, request: processor_pb2.ListPipelinesRequest, context: Context
     ) -> processor_pb2.ListPipelinesResponse:
         """See the contract."""
-        if request.page_size < 0:
-            raise _wrong("page_size", "must not be negative")
-        size = min(request.page_size or 50, _MAX_PAGE)
-        try:
-            after = base64.urlsafe_b64decode(request.page_token).decode()
-        except ValueError:
-            raise InvalidArgumentError(
-                "INVALID_PAGE_TOKEN", "The page token is not one that this service gave."
-            ) from None
-        found = list(await self._pipelines.list(after, size + 1))
-        token = base64.urlsafe_b64encode(found[size - 1].name.encode()).decode() if len(found) > size else ""
+        size = _page_size(request.page_size)
+        found = await self._pipelines.list(_from_token(request.page_token), size + 1)
         return processor_pb2.ListPipelinesResponse(
-            pipelines=[_pipeline(stored) for stored in found[:size]], next_page_token=token
+            pipelines=[_pipeline(stored) for stored in found[:size]],
+            next_page_token=_to_token(found[size - 1].name) if len(found) > size else "",
         )
+
+    async def ListPipelineVersions(
+        self, request: processor_pb2.ListPipelineVersionsRequest, context: Context
+    ) -> processor_pb2.ListPipelineVersionsResponse:
+        """See the contract."""
+        size = _page_size(request.page_size)
+        before = _from_token(request.page_token)
+        if before and not (before.isascii() and before.isdigit() and len(before) < 10):
+            raise _wrong_token()
+        found = await self._pipelines.versions(request.name, int(before) if before else None, size + 1)
+        return processor_pb2.ListPipelineVersionsResponse(
+            pipelines=[_pipeline(stored) for stored in found[:size]],
+            next_page_token=_to_token(str(found[size - 1].version)) if len(found) > size else "",
+        )
+
+    async def DeletePipeline(
+        self, request: processor_pb2.DeletePipelineRequest, context: Context
+    ) -> processor_pb2.DeletePipelineResponse:
+        """See the contract."""
+        await self._pipelines.delete(request.name)
+        return processor_pb2.DeletePipelineResponse()
+
+
+def _page_size(asked: int) -> int:
+    if asked < 0:
+        raise _wrong("page_size", "must not be negative")
+    return min(asked or 50, _MAX_PAGE)
+
+
+def _to_token(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _from_token(token: str) -> str:
+    try:
+        place = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except ValueError:
+        raise _wrong_token() from None
+    if "\0" in place:
+        raise _wrong_token()
+    return place
+
+
+def _wrong_token() -> InvalidArgumentError:
+    return InvalidArgumentError("INVALID_PAGE_TOKEN", "The page token is not one that this service gave.")
 
 
 def _wrong(field: str, problem: str) -> InvalidArgumentError:

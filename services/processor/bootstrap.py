@@ -18,7 +18,7 @@ from ingestor.stores.open import open_store
 from ingestor.v1 import processor_pb2_grpc
 from services.processor.adapters.grpc_outcomes import GrpcOutcomes
 from services.processor.adapters.pg_pipelines import PgPipelines
-from services.processor.adapters.pg_sink import PgSink
+from services.processor.adapters.sinks import open_sinks
 from services.processor.adapters.sqs_rows import SqsRows
 from services.processor.api import PipelineApi, ProcessorApi
 from services.processor.pipelines import PipelineService
@@ -45,7 +45,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         status = await stack.enter_async_context(open_channel(settings.status_address))
         pipelines = PipelineService(PgPipelines(pool), SystemClock())
         batches = BatchService(
-            PgSink(pool),
+            open_sinks(pool),
             GrpcOutcomes(status),
             pipelines,
             await stack.enter_async_context(open_store(settings)),

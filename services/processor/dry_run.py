@@ -45,7 +45,7 @@ async def dry_run(
     delimiter: RecordDelimiter | None = None
 
     def begin(final: bool) -> RecordDelimiter | None:
-        nonlocal found
+        nonlocal found, pipeline
         if len(head) < HEAD_BYTES and not final:
             return None
         try:
@@ -55,8 +55,10 @@ async def dry_run(
             raise InvalidArgumentError(str(error.reason), error.message) from error
         if found is None:
             return None
-        if pipeline and (problem := pipeline.header_problem(found.labels, how)):
-            raise InvalidArgumentError(*problem)
+        if pipeline:
+            if problem := pipeline.header_problem(found.labels, found.columns, how):
+                raise InvalidArgumentError(*problem)
+            pipeline = pipeline.evolved(found.columns)
         made = RecordDelimiter(found.dialect, start_offset=found.byte_end, first_line=found.line_count + 1)
         del head[: found.byte_end]
         return made

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.pipelines.document import Pipeline, TableSink, parse_pipeline
 from ingestor.pipelines.errors import PipelineError, Violation
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, NotFoundError
 from services.processor.checking import JSON_COLUMN
 from services.processor.constraints import check_patterns
 from services.processor.conversion import postgres_type
-from services.processor.ports import ForeignKey, PipelineStore, StoredPipeline, Table
+from services.processor.plugin_sinks import check_sink
+from services.processor.ports import (
+    JSON_SINK,
+    TABLE_SINK,
+    ForeignKey,
+    PipelineStore,
+    SinkChoice,
+    StoredPipeline,
+    Table,
+)
 from services.processor.transforms.document import check_steps
 
 JSON_TABLE = Table("public", "ingested_rows", ((JSON_COLUMN, "jsonb"),), ())
@@ -24,6 +33,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
         return JSON_TABLE
     schema, name = pipeline.target()
     columns = tuple((field.name, postgres_type(field)) for field in pipeline.fields)
+    upsert = isinstance(pipeline.sink, TableSink) and pipeline.sink.mode == "upsert"
     unique: list[tuple[str, ...]] = [(field.name,) for field in pipeline.fields if field.constraints.unique]
     unique += [tuple(fields) for fields in pipeline.table_schema.unique_keys]
     return Table(
@@ -31,13 +41,23 @@ def table_of(pipeline: Pipeline | None) -> Table:
         name,
         columns,
         pipeline.key,
-        upsert=pipeline.sink.mode == "upsert",
+        upsert=upsert,
         unique=tuple(dict.fromkeys(unique)),
         foreign=tuple(
             ForeignKey(tuple(key.fields_), _split(key.reference.resource), tuple(key.reference.fields_))
             for key in pipeline.table_schema.foreign_keys
         ),
+        evolve=pipeline.sink.schema_drift == "evolve",
     )
+
+
+def sink_of(pipeline: Pipeline | None) -> SinkChoice:
+    """The sink that takes the rows of a pipeline (or of none)."""
+    if pipeline is None:
+        return JSON_SINK
+    if isinstance(pipeline.sink, TableSink):
+        return TABLE_SINK
+    return SinkChoice(pipeline.sink.type, pipeline.sink.options)
 
 
 def _split(table: str) -> tuple[str, str]:
@@ -62,7 +82,8 @@ class PipelineService:
             latest = await self._store.get(pipeline.name, None)
             if latest and self._parsed(latest.document).canonical_json() == pipeline.canonical_json():
                 return latest, False
-            version = latest.version + 1 if latest else 1
+            known = await self._store.versions(pipeline.name, None, 1)
+            version = known[0].version + 1 if known else 1
             return StoredPipeline(pipeline.name, version, document, self._clock.now()), True
         return await self._store.add(pipeline.name, document, pipeline.canonical_json())
 
@@ -71,7 +92,9 @@ class PipelineService:
         """Parse and check a document. Raises InvalidArgumentError."""
         try:
             pipeline = parse_pipeline(document)
-            violations: Sequence[Violation] = [*check_patterns(pipeline), *check_steps(pipeline)]
+            violations: Sequence[Violation] = [
+                *check_patterns(pipeline), *check_steps(pipeline), *check_sink(pipeline)
+            ]  # fmt: skip
         except PipelineError as error:
             violations = error.violations
         if violations:
@@ -106,5 +129,18 @@ class PipelineService:
         return found
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """The latest versions by name behind `after`."""
+        """The latest versions of the pipelines in use, by name behind `after`."""
         return await self._store.list(after, limit)
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        """Versions below `before` (None: all), newest first, also of a deleted pipeline. Raises
+        NotFoundError when there never was one."""
+        found = await self._store.versions(name, before, limit)
+        if not found and not await self._store.versions(name, None, 1):
+            raise NotFoundError("PIPELINE_NOT_FOUND", f"There is no pipeline {name}.")
+        return found
+
+    async def delete(self, name: str) -> None:
+        """Take a pipeline out of use. Idempotent; raises NotFoundError when there never was one."""
+        await self.versions(name, None, 1)
+        await self._store.delete(name)

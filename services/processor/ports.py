@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -68,6 +68,9 @@ class Table:
     A row whose key is taken is refused; with `upsert` it takes the place of the one that is there,
     if it comes after it: from a later process (their UUIDs are in order of time), or from a later row
     of the same. So whoever comes last in that order wins, whatever the order of delivery.
+
+    With `evolve` columns that the table lacks are added to it. A row takes another's place as a whole: in
+    columns that were made for an evolving table and that its own batch does not have, it is empty.
     """
 
     schema: str
@@ -77,15 +80,30 @@ class Table:
     upsert: bool = False
     unique: tuple[tuple[str, ...], ...] = ()
     foreign: tuple[ForeignKey, ...] = ()
+    evolve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SinkChoice:
+    """Which sink takes the rows, and for one of an outside package its options."""
+
+    type: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+TABLE_SINK = SinkChoice("table")
+JSON_SINK = SinkChoice("json-rows")
 
 
 @dataclass(frozen=True, slots=True)
 class GoodRows:
-    """Rows to load: one column per column of the table, and their row numbers (int64)."""
+    """Rows to load: one column per column of the table, and their row numbers (int64). For a sink of an
+    outside package the table has no schema, and the pipeline's name."""
 
     table: Table
     data: pa.Table
     row_numbers: Int64s
+    sink: SinkChoice = TABLE_SINK
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +126,24 @@ class SinkRefusedError(Exception):
     message is for people."""
 
 
-class Sink(Protocol):
-    """Takes rows, each batch once."""
+class RowLoader(Protocol):
+    """One kind of sink."""
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        """Load the rows and set the batch's marker in one transaction; rows that the database
+        """Load the rows and set the batch's marker, in one transaction where the sink can take part in
+        it, else in a way that a second call for the same batch changes nothing. Rows that the sink
         refuses are left out and handed to `conclude`, whose outcome goes into the marker. When the
         marker is there already nothing is loaded and its outcome is returned.
 
         Raises SinkRefusedError, and TransientError when the same call may succeed later.
         """
         ...
+
+
+class Markers(Protocol):
+    """What keeps which batches are applied. Raises TransientError."""
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
         """Set the marker of a batch that will never be loaded, unless it is there."""
@@ -129,6 +152,10 @@ class Sink(Protocol):
     async def forget_outcome(self, key: BatchKey) -> None:
         """Status knows the outcome; the marker stays. Idempotent."""
         ...
+
+
+class Sink(RowLoader, Markers, Protocol):
+    """Takes rows, each batch once."""
 
 
 class Outcomes(Protocol):
@@ -160,13 +187,23 @@ class PipelineStore(Protocol):
 
     async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
         """Store the next version, unless the latest has the same canonical text; the latest, and
-        whether it is new. Safe to call at the same time."""
+        whether it is new. A deleted pipeline is in use again, with a new version in any case. Safe to
+        call at the same time."""
         ...
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        """A version (None: the latest), None when there is none."""
+        """A version, also of a deleted pipeline; with None the latest of one that is in use. None when
+        there is none."""
         ...
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """The latest versions by name behind `after`."""
+        """The latest versions of the pipelines in use, by name behind `after`."""
+        ...
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        """Versions below `before` (None: all), newest first, also of a deleted pipeline."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Take a pipeline out of use; its versions stay. Idempotent."""
         ...

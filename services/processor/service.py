@@ -27,7 +27,7 @@ from services.processor.batches import (
     unprocessed_outcome,
 )
 from services.processor.checking import CheckedRows, check_rows
-from services.processor.pipelines import PipelineService, table_of
+from services.processor.pipelines import PipelineService, sink_of, table_of
 from services.processor.ports import Applied, GoodRows, Outcomes, Refused, Sink, SinkRefusedError
 from services.processor.problems import Problem
 
@@ -79,7 +79,7 @@ class BatchService:
         with self._metrics.seconds.labels("check").time():
             checked = await asyncio.to_thread(check, batch, data, pipeline)
         numbers = checked.good_index + key.range.first_row
-        rows = GoodRows(table_of(pipeline), checked.good, numbers)
+        rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             return outcome_of(key, checked.rejected, self._refused(batch, data, checked, refused))
@@ -114,11 +114,13 @@ class BatchService:
         log.info("batch done", succeeded=outcome.succeeded, failed=outcome.failed, skipped=outcome.skipped)
 
     async def _pipeline(self, batch: RowBatch) -> Pipeline | None:
+        """The batch's pipeline, for the columns that its file has."""
         if not batch.pipeline:
             return None
-        return await self._until_done(
+        pipeline = await self._until_done(
             "pipelines", lambda: self._pipelines.version(batch.pipeline, batch.pipeline_version)
         )
+        return pipeline.evolved(batch.columns)
 
     async def _read(self, batch: RowBatch) -> bytes:
         """The batch's bytes; a claim check is redeemed at the file store."""

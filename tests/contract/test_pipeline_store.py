@@ -54,3 +54,32 @@ async def test_the_same_document_at_the_same_time_is_one_version(store: AnyStore
     assert sum(new for _, new in found) == 1
     others = await asyncio.gather(*(store.add("a", str(n), str(n)) for n in range(6)))
     assert {pipeline.version for pipeline, _ in others} == {2, 3, 4, 5, 6, 7}
+
+
+async def test_a_deleted_pipeline_keeps_its_versions(store: AnyStore) -> None:
+    for name in ("a", "b"):
+        await store.add(name, "x", "x")
+    second, _ = await store.add("a", "y", "y")
+    await store.delete("a")
+    await store.delete("a")
+    await store.delete("never")
+    assert await store.get("a", None) is None
+    assert await store.get("a", 2) == second
+    assert [pipeline.name for pipeline in await store.list("", 10)] == ["b"]
+    assert [pipeline.version for pipeline in await store.versions("a", None, 10)] == [2, 1]
+    # The same document again is in use again, and a new version.
+    third, new = await store.add("a", "y", "y")
+    assert (third.version, new) == (3, True)
+    assert await store.get("a", None) == third
+    assert [pipeline.name for pipeline in await store.list("", 10)] == ["a", "b"]
+    assert await store.get("never", None) is None
+
+
+async def test_lists_versions(store: AnyStore) -> None:
+    for number in range(1, 6):
+        await store.add("a", str(number), str(number))
+    await store.add("b", "x", "x")
+    assert [pipeline.document for pipeline in await store.versions("a", None, 2)] == ["5", "4"]
+    assert [pipeline.document for pipeline in await store.versions("a", 4, 10)] == ["3", "2", "1"]
+    assert await store.versions("a", 1, 10) == []
+    assert await store.versions("c", None, 10) == []

@@ -5,26 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import numpy as np
-import pyarrow as pa
 import pytest
 
 from services.processor.adapters.pg_sink import PgSink
-from services.processor.batches import (
-    BatchKey,
-    BatchOutcome,
-    BatchRange,
-    Rejected,
-    failed_outcome,
-    outcome_of,
-    unprocessed_outcome,
-)
-from services.processor.ports import ForeignKey, GoodRows, Refused, SinkRefusedError, Table
+from services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
+from services.processor.ports import ForeignKey, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
+from tests.contract.sink_batches import PEOPLE, concluding, good, key
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
@@ -33,7 +24,6 @@ if TYPE_CHECKING:
 
     AnySink = PgSink | MemorySink
 
-PEOPLE = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",))
 NOTES = Table("public", "notes", (("id", "bigint"), ("name", "text")), ())
 
 
@@ -59,38 +49,6 @@ async def content(sink: AnySink, table: str = "people") -> list[tuple[Any, ...]]
     else:
         found = [(row["id"], row["name"], row["_row_number"]) for row in sink.tables.get(table, [])]
     return sorted(found, key=lambda row: row[2])
-
-
-def key(number: int = 1, rows: int = 3, process: str | None = None) -> BatchKey:
-    """A batch of a process of its own."""
-    first = (number - 1) * rows + 1
-    return BatchKey(process or str(uuid.uuid4()), "default", BatchRange(number, first, rows, first + 1, 0, 9))
-
-
-def good(
-    of: BatchKey, values: Sequence[tuple[int | None, str | None]], table: Table = PEOPLE
-) -> GoodRows:  # fmt: skip
-    """Rows of a batch."""
-    data = pa.table(
-        {
-            "id": pa.array([value[0] for value in values], pa.int64()),
-            "name": pa.array([value[1] for value in values], pa.string()),
-        }
-    )
-    return GoodRows(table, data, np.arange(len(values), dtype=np.int64) + of.range.first_row)
-
-
-def concluding(of: BatchKey) -> Callable[[Sequence[Refused]], BatchOutcome]:
-    """As the service concludes."""
-
-    def conclude(refused: Sequence[Refused]) -> BatchOutcome:
-        first = of.range.first_row
-        rows = [
-            Rejected(first + row.position, 1, "failed", (row.problem,), ("cell",)) for row in refused
-        ]  # fmt: skip
-        return outcome_of(of, [], rows)
-
-    return conclude
 
 
 async def load(
@@ -239,6 +197,11 @@ async def test_rows_that_a_constraint_refuses_are_found(pool: PgPool) -> None:
         ("id bigint, _row_number bigint, _process_id uuid", "no column name"),
         ("id text, name text, _row_number bigint, _process_id uuid", "column id .* is text, not bigint"),
         ("id bigint, name text, _process_id uuid", "no column _row_number"),
+        ("id bigint, name text, _row_number bigint, _process_id uuid", "no unique index of just id"),
+        (
+            "id bigint, name text, _row_number bigint, _process_id uuid, UNIQUE (id, name)",
+            "no unique index of just id",
+        ),
     ],
 )
 async def test_a_table_that_does_not_fit(pool: PgPool, columns: str, message: str) -> None:
@@ -303,6 +266,26 @@ async def test_unique_columns_and_foreign_keys(pool: PgPool) -> None:
         await load(PgSink(pool), key(), [(2000, "a"), (2001, "a"), (2002, "a")], table)
 
 
+@pytest.mark.parametrize(
+    ("index", "fits"),
+    [("(id)", True), ("(id) INCLUDE (name)", True), ("(abs(id))", False), ("(id, lower(name))", False),
+     ("(id) WHERE id > 0", False)],
+)  # fmt: skip
+async def test_which_index_holds_a_key(pool: PgPool, index: str, fits: bool) -> None:
+    await pool.execute(
+        "CREATE TABLE public.people (id bigint, name text, _row_number bigint, _process_id uuid); "
+        f"CREATE UNIQUE INDEX ON public.people {index}"
+    )
+    loading = load(PgSink(pool), key(), [(1, "a"), (1, "b"), (2, "c")])
+    if fits:
+        outcome = await loading
+        assert outcome is not None
+        assert [row.row_number for row in outcome.rows] == [2]
+    else:
+        with pytest.raises(SinkRefusedError, match="no unique index of just id"):
+            await loading
+
+
 async def test_an_upsert_needs_an_index(pool: PgPool) -> None:
     await pool.execute(
         "CREATE TABLE public.prices (id bigint, name text, _row_number bigint, _process_id uuid)"
@@ -329,7 +312,8 @@ async def test_a_table_without_the_right_to_write(pool: PgPool, database_url: st
     admin = await asyncpg.connect(database_url)
     try:
         await admin.execute(
-            "CREATE TABLE public.people (id bigint, name text, _row_number bigint, _process_id uuid)"
+            "CREATE TABLE public.people (id bigint PRIMARY KEY, name text, _row_number bigint, "
+            "_process_id uuid)"
         )
     finally:
         await admin.close()

@@ -39,6 +39,7 @@ class MemorySink:
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
                     lineage = ("_process_id", "_row_number")
                     if tuple(there[n] for n in lineage) < tuple(made[n] for n in lineage):
+                        there.clear()
                         there.update(made)
                     continue
                 if unique in taken:
@@ -70,23 +71,38 @@ class MemoryPipelines:
     """See PipelineStore."""
 
     def __init__(self) -> None:
-        self.versions: dict[str, list[tuple[str, StoredPipeline]]] = {}
+        self.stored: dict[str, list[tuple[str, StoredPipeline]]] = {}
+        self.deleted: set[str] = set()
 
     async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
         """See PipelineStore."""
-        known = self.versions.setdefault(name, [])
-        if known and known[-1][0] == canonical:
+        known = self.stored.setdefault(name, [])
+        if known and known[-1][0] == canonical and name not in self.deleted:
             return known[-1][1], False
+        self.deleted.discard(name)
         made = StoredPipeline(name, len(known) + 1, document, datetime.now(UTC))
         known.append((canonical, made))
         return made, True
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
         """See PipelineStore."""
-        known = self.versions.get(name, [])
+        if version is None and name in self.deleted:
+            return None
+        known = self.stored.get(name, [])
         number = len(known) if version is None else version
         return known[number - 1][1] if 1 <= number <= len(known) else None
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
         """See PipelineStore."""
-        return [self.versions[name][-1][1] for name in sorted(self.versions) if name > after][:limit]
+        names = [name for name in sorted(self.stored) if name > after and name not in self.deleted]
+        return [self.stored[name][-1][1] for name in names][:limit]
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        """See PipelineStore."""
+        found = [stored for _, stored in reversed(self.stored.get(name, []))]
+        return [stored for stored in found if before is None or stored.version < before][:limit]
+
+    async def delete(self, name: str) -> None:
+        """See PipelineStore."""
+        if name in self.stored:
+            self.deleted.add(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
+from services.processor.adapters import pg_markers
+from services.processor.adapters.pg_markers import PgMarkers
 from services.processor.batches import BatchKey, BatchOutcome
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
@@ -20,24 +21,29 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
 
 _PIECE = 256 * 1024
+_MOST_READY = 1000
 
-# Waits for another transaction that applies the same batch; nothing is inserted when it is there.
-_CLAIM = """
-INSERT INTO applied_batches (process_id, batch_number, tenant, outcome) VALUES ($1, $2, $3, $4)
-ON CONFLICT (process_id, batch_number) DO NOTHING RETURNING 1
-"""
-_KNOWN = "SELECT outcome FROM applied_batches WHERE process_id = $1 AND batch_number = $2"
-_CONCLUDE = "UPDATE applied_batches SET outcome = $3 WHERE process_id = $1 AND batch_number = $2"
+# What the comment on a column says that was made for an evolving table: in such a column a row that takes
+# another's place is empty, unless its own batch has it.
+_EVOLVED = "Made by Data Ingestor: part of the rows that it replaces."
+# Longest wait for whoever uses a table that is to get columns; then the batch is tried again.
+_PATIENCE = "SET LOCAL lock_timeout = '10s'"
 
 _COLUMNS = """
 SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
 FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
 """
 
+_EVOLVED_COLUMNS = """
+SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
+AND NOT a.attisdropped AND col_description(a.attrelid, a.attnum) = $2 ORDER BY a.attnum
+"""
+
 _UNIQUE_SETS = """
-SELECT (SELECT array_agg(a.attname) FROM pg_attribute a
-        WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::smallint[])) AS columns
-FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indpred IS NULL
+SELECT (SELECT array_agg(a.attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid
+        AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])) AS columns
+FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid
+AND i.indpred IS NULL AND i.indexprs IS NULL
 """
 
 _FOREIGN_SETS = """
@@ -63,11 +69,11 @@ _PG_NAMES = {
 }  # fmt: skip
 
 
-class PgSink:
+class PgSink(PgMarkers):
     """See Sink."""
 
     def __init__(self, pool: PgPool) -> None:
-        self._pool = pool
+        super().__init__(pool)
         self._ready: set[Table] = set()
 
     async def load(
@@ -76,29 +82,16 @@ class PgSink:
         """See Sink."""
         text = await asyncio.to_thread(copy_text, rows, key.process_id)
         async with self._transaction(rows.table) as connection:
-            if not await connection.fetchval(_CLAIM, key.process_id, key.range.number, key.tenant, None):
-                return await self._known(connection, key)
+            if not await pg_markers.claim(connection, key):
+                return await pg_markers.known(connection, key)
             await self._ensure(connection, rows.table)
             refused = await _Loading(connection, key.process_id, rows).all(text)
             outcome = conclude(refused)
-            payload = await asyncio.to_thread(_pack, outcome)
-            await connection.execute(_CONCLUDE, key.process_id, key.range.number, payload)
+            await pg_markers.conclude(connection, outcome)
+        if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header
+            self._ready.clear()
         self._ready.add(rows.table)
         return Applied(outcome)
-
-    async def settle(self, outcome: BatchOutcome) -> Applied:
-        """See Sink."""
-        key = outcome.key
-        async with transient_errors("sink"), self._pool.acquire() as connection:
-            claimed = await connection.fetchval(
-                _CLAIM, key.process_id, key.range.number, key.tenant, _pack(outcome)
-            )
-            return Applied(outcome) if claimed else await self._known(connection, key)
-
-    async def forget_outcome(self, key: BatchKey) -> None:
-        """See Sink."""
-        async with transient_errors("sink"):
-            await self._pool.execute(_CONCLUDE, key.process_id, key.range.number, None)
 
     @asynccontextmanager
     async def _transaction(self, table: Table) -> AsyncIterator[PgConnection]:
@@ -114,11 +107,6 @@ class PgSink:
                 self._ready.discard(table)
                 raise SinkRefusedError(_of_table(error, table)) from error
 
-    @staticmethod
-    async def _known(connection: PgConnection, key: BatchKey) -> Applied:
-        payload = await connection.fetchval(_KNOWN, key.process_id, key.range.number)
-        return Applied(BatchOutcome.from_bytes(zlib.decompress(payload)) if payload else None)
-
     async def _ensure(self, connection: PgConnection, table: Table) -> None:
         """Make the table, or check that the one that is there fits. Raises SinkRefusedError."""
         name = f"{_quoted(table.schema)}.{_quoted(table.name)}"
@@ -131,12 +119,16 @@ class PgSink:
         if found:
             for column, type_ in wanted.items():
                 if column not in found:
+                    if table.evolve and column not in (ROW_COLUMN, PROCESS_COLUMN):
+                        continue
                     raise SinkRefusedError(f"The table {table.name} has no column {column}.")
                 if found[column] != _PG_NAMES[type_]:
                     raise SinkRefusedError(
                         f"The column {column} of the table {table.name} is {found[column]}, "
-                        f"not {_PG_NAMES[type_]}."
+                        f"not {_PG_NAMES[type_]}; types are never changed."
                     )
+            if lacking := [column for column in table.columns if column[0] not in found]:
+                await self._add_columns(connection, name, lacking)
             await self._check_constraints(connection, table, name)
             return
         key = table.primary_key or (PROCESS_COLUMN, ROW_COLUMN)
@@ -152,12 +144,31 @@ class PgSink:
         if table.schema != "public":
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(table.schema)}")
         await connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+        if table.evolve:
+            await self._mark(connection, name, table.columns)
+
+    async def _add_columns(
+        self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]
+    ) -> None:
+        """Waits for the batches that are being loaded into the table, and lets no other begin before this
+        one is committed."""
+        await connection.execute(_PATIENCE)
+        added = ", ".join(f"ADD COLUMN {_quoted(column)} {type_}" for column, type_ in columns)
+        await connection.execute(f"ALTER TABLE {name} {added}")
+        await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
+        await self._mark(connection, name, columns)
+
+    @staticmethod
+    async def _mark(connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]) -> None:
+        await connection.execute(
+            "; ".join(f"COMMENT ON COLUMN {name}.{_quoted(column)} IS '{_EVOLVED}'" for column, _ in columns)
+        )
 
     @staticmethod
     async def _check_constraints(connection: PgConnection, table: Table, name: str) -> None:
         """A table that somebody made must hold by itself what the pipeline says of keys."""
         unique = {frozenset(row[0]) for row in await connection.fetch(_UNIQUE_SETS, name)}
-        for fields in table.unique:
+        for fields in (*table.unique, *((table.primary_key,) if table.primary_key else ())):
             if frozenset(fields) not in unique:
                 raise SinkRefusedError(
                     f"The table {table.name} has no unique index of just {', '.join(fields)}."
@@ -221,10 +232,14 @@ class _Loading:
         target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
         key = ", ".join(map(_quoted, table.primary_key))
         names = ", ".join(map(_quoted, self._columns))
+        # Before the look at the columns, so that none is added between it and the rows.
+        await self._connection.execute(f"LOCK TABLE {target} IN ROW EXCLUSIVE MODE")
+        evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, _EVOLVED)]
+        # What is not inserted is the column's default there.
         changes = ", ".join(
-            f"{name} = excluded.{name}"
-            for name in map(_quoted, self._columns)
-            if name not in map(_quoted, table.primary_key)
+            f"{_quoted(name)} = excluded.{_quoted(name)}"
+            for name in dict.fromkeys((*self._columns, *evolved))
+            if name not in table.primary_key
         )
         await self._connection.execute(
             f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {target} INCLUDING DEFAULTS) ON COMMIT DROP"
@@ -323,12 +338,10 @@ def _of_table(error: asyncpg.PostgresError, table: Table) -> str:
         fields = ", ".join(table.primary_key)
         return f"The table {table.schema}.{table.name} has no unique index of just {fields}."
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"The suite may not write to the table {table.schema}.{table.name}."
+        return f"The suite may not write to the table {table.schema}.{table.name}, or change it."
+    if error.sqlstate == "54011":
+        return f"The table {table.schema}.{table.name} cannot have as many columns."
     return f"The table {table.schema}.{table.name} cannot take the rows (SQLSTATE {error.sqlstate})."
-
-
-def _pack(outcome: BatchOutcome) -> bytes:
-    return zlib.compress(outcome.to_bytes(), 1)
 
 
 def _listed(names: Sequence[str]) -> str:

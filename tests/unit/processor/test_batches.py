@@ -115,6 +115,17 @@ async def test_rows_without_a_pipeline_are_kept_as_text(suite: Suite) -> None:
     ]  # fmt: skip
 
 
+async def test_a_process_keeps_its_version(suite: Suite) -> None:
+    """Whatever becomes of the pipeline after it."""
+    fields = [{"name": "id", "type": "string"}]
+    other = {"name": "people", "schema": {"fields": fields}, "sink": {"table": "others"}}
+    await suite.pipelines.apply(json.dumps(other), validate_only=False)
+    await suite.pipelines.delete("people")
+    await suite.service.apply(suite.batch())
+    assert [row["id"] for row in suite.rows()] == [1, 6]
+    assert suite.rows("others") == []
+
+
 async def test_a_claim_check_is_redeemed(suite: Suite) -> None:
     suite.store.files["default/u"] = bytearray(b"id,name\n" + DATA + b"7,next\n")
     start = len(b"id,name\n")

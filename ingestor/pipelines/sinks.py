@@ -1,0 +1,51 @@
+"""Where a pipeline's rows go: the document's "sink"."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag
+from pydantic import Field as Key
+
+from ingestor.pipelines.names import listed, table
+from ingestor.pipelines.part import Part
+
+# PostgreSQL's widest index.
+MAX_KEY_FIELDS = 32
+TABLE = "table"
+PLUG_IN = "plug-in"
+
+Drift = Literal["discard", "freeze", "evolve"]
+
+
+class _Sink(Part):
+    schema_drift: Drift = Key("discard", alias="schemaDrift")
+    """What becomes of columns of the file that nothing reads: they are left out, fail the file, or become
+    columns of text. Only "evolve" adds columns to a table that lacks them."""
+
+
+class TableSink(_Sink):
+    """A table of typed columns in PostgreSQL."""
+
+    type: Literal["table"] = "table"
+    table: Annotated[str, AfterValidator(table)]
+    mode: Literal["append", "upsert"] = "append"
+    key: Annotated[
+        list[str], BeforeValidator(listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
+    ] | None = None  # fmt: skip
+    """Of an upsert; by default the schema's primaryKey."""
+
+
+class PlugInSink(_Sink):
+    """A sink of an outside package (ingestor.plugins)."""
+
+    type: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+    options: dict[str, Any] = Key(default_factory=dict)
+
+
+def _kind(value: Any) -> str:
+    kind = value.get("type", TABLE) if isinstance(value, dict) else getattr(value, "type", TABLE)
+    return PLUG_IN if isinstance(kind, str) and kind != TABLE else TABLE
+
+
+Sink = Annotated[Annotated[TableSink, Tag(TABLE)] | Annotated[PlugInSink, Tag(PLUG_IN)], Discriminator(_kind)]

@@ -1,0 +1,89 @@
+"""Sinks of outside packages, with the markers of their batches in PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ingestor.pipelines.json_text import canonical_json
+from ingestor.plugins import RefusedBatchError, RowFault, RowSink, SinkBatch, TransientSinkError
+from ingestor.runtime.errors import TransientError
+from ingestor.runtime.postgres import transient_errors
+from services.processor.adapters import pg_markers
+from services.processor.batches import BatchKey, BatchOutcome
+from services.processor.plugin_sinks import SinkPlugInError, make_sink
+from services.processor.ports import Applied, GoodRows, Refused, SinkChoice, SinkRefusedError
+from services.processor.problems import Problem, capped, shortened
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+
+_MOST_OPEN = 64
+
+
+class PlugInSinks:
+    """See RowLoader. The marker is claimed before the sink writes and committed after it, so that no two
+    processors write the same batch at once; a crash in between undoes the claim, and the batch is written
+    again, which the sink's contract makes harmless."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+        self._open: dict[tuple[str, str], RowSink] = {}
+
+    async def load(
+        self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+    ) -> Applied:
+        """See RowLoader."""
+        sink = self._sink(rows.sink)
+        batch = SinkBatch(
+            key.tenant,
+            key.process_id,
+            key.range.number,
+            rows.table.name,
+            rows.table.primary_key,
+            rows.data,
+            pa.array(rows.row_numbers, pa.int64()),
+        )
+        async with (
+            transient_errors("markers"),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            if not await pg_markers.claim(connection, key):
+                return await pg_markers.known(connection, key)
+            refused = await self._write(sink, rows, batch) if rows.data.num_rows else []
+            outcome = conclude(refused)
+            await pg_markers.conclude(connection, outcome)
+        return Applied(outcome)
+
+    async def _write(self, sink: RowSink, rows: GoodRows, batch: SinkBatch) -> list[Refused]:
+        name = rows.sink.type
+        try:
+            faults = await asyncio.to_thread(sink.write, batch)
+        except TransientSinkError as error:
+            raise TransientError(f"sink {name}: {error}") from error
+        except RefusedBatchError as error:
+            raise SinkRefusedError(shortened(str(error))) from error
+        except Exception as error:
+            # Not as it is: an OSError of the sink's is none of the database's, which may pass.
+            raise SinkPlugInError(f"the sink {name} failed") from error
+        refused = {fault.position: _refused(name, fault, rows.data.num_rows) for fault in faults}
+        return [refused[position] for position in sorted(refused)]
+
+    def _sink(self, choice: SinkChoice) -> RowSink:
+        known = (choice.type, canonical_json(dict(choice.options)))
+        if known not in self._open:
+            while len(self._open) >= _MOST_OPEN:
+                self._open.pop(next(iter(self._open)))
+            self._open[known] = make_sink(choice.type, choice.options)
+        return self._open[known]
+
+
+def _refused(name: str, fault: RowFault, count: int) -> Refused:
+    if not 0 <= fault.position < count:
+        raise SinkPlugInError(f"the sink {name} refused a row that is not there")
+    problem = Problem("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
+    return Refused(fault.position, problem)

@@ -1,0 +1,46 @@
+"""Batches for the sinks' contract tests."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from services.processor.batches import BatchKey, BatchOutcome, BatchRange, Rejected, outcome_of
+from services.processor.ports import GoodRows, Refused, Table
+
+PEOPLE = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",))
+
+
+def key(number: int = 1, rows: int = 3, process: str | None = None) -> BatchKey:
+    """A batch of a process of its own."""
+    first = (number - 1) * rows + 1
+    return BatchKey(process or str(uuid.uuid4()), "default", BatchRange(number, first, rows, first + 1, 0, 9))
+
+
+def good(
+    of: BatchKey, values: Sequence[tuple[int | None, str | None]], table: Table = PEOPLE
+) -> GoodRows:  # fmt: skip
+    """Rows of a batch."""
+    data = pa.table(
+        {
+            "id": pa.array([value[0] for value in values], pa.int64()),
+            "name": pa.array([value[1] for value in values], pa.string()),
+        }
+    )
+    return GoodRows(table, data, np.arange(len(values), dtype=np.int64) + of.range.first_row)
+
+
+def concluding(of: BatchKey) -> Callable[[Sequence[Refused]], BatchOutcome]:
+    """As the service concludes."""
+
+    def conclude(refused: Sequence[Refused]) -> BatchOutcome:
+        first = of.range.first_row
+        rows = [
+            Rejected(first + row.position, 1, "failed", (row.problem,), ("cell",)) for row in refused
+        ]  # fmt: skip
+        return outcome_of(of, [], rows)
+
+    return conclude

@@ -1,0 +1,92 @@
+"""Pipelines over the contract: versions, pages, deletion."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ingestor.runtime.clock import SystemClock
+from ingestor.runtime.errors import InvalidArgumentError, NotFoundError
+from ingestor.v1 import processor_pb2
+from services.processor.api import PipelineApi
+from services.processor.pipelines import PipelineService
+from tests.fakes.sink import MemoryPipelines
+
+
+def _document(name: str, title: str = "") -> str:
+    schema = {"fields": [{"name": "a", "type": "string"}]}
+    return json.dumps({"name": name, "title": title, "schema": schema, "sink": {"table": "t"}})
+
+
+@pytest.fixture
+def service() -> PipelineService:
+    """Pipelines in memory."""
+    return PipelineService(MemoryPipelines(), SystemClock())
+
+
+@pytest.fixture
+def api(service: PipelineService) -> PipelineApi:
+    """The contract's side of them."""
+    return PipelineApi(service)
+
+
+async def _apply(api: PipelineApi, document: str, **keys: Any) -> processor_pb2.ApplyPipelineResponse:
+    return await api.ApplyPipeline(processor_pb2.ApplyPipelineRequest(document_json=document, **keys), None)
+
+
+async def _delete(api: PipelineApi, name: str) -> None:
+    await api.DeletePipeline(processor_pb2.DeletePipelineRequest(name=name), None)
+
+
+async def _versions(api: PipelineApi, name: str, **keys: Any) -> tuple[list[int], str]:
+    request = processor_pb2.ListPipelineVersionsRequest(name=name, **keys)
+    answer = await api.ListPipelineVersions(request, None)
+    return [pipeline.version for pipeline in answer.pipelines], answer.next_page_token
+
+
+async def test_versions_come_in_pages(api: PipelineApi) -> None:
+    for number in range(1, 6):
+        await _apply(api, _document("p", str(number)))
+    first, token = await _versions(api, "p", page_size=2)
+    second, token = await _versions(api, "p", page_size=2, page_token=token)
+    third, token = await _versions(api, "p", page_size=2, page_token=token)
+    assert (first, second, third, token) == ([5, 4], [3, 2], [1], "")
+
+
+@pytest.mark.parametrize("token", ["x", "!!!!", "eHl6", "AA==", "é"])
+async def test_a_page_token_of_ones_own(api: PipelineApi, token: str) -> None:
+    await _apply(api, _document("p"))
+    with pytest.raises(InvalidArgumentError) as caught:
+        await _versions(api, "p", page_token=token)
+    assert caught.value.reason == "INVALID_PAGE_TOKEN"
+    with pytest.raises(InvalidArgumentError):
+        await _versions(api, "p", page_size=-1)
+
+
+async def test_a_deleted_pipeline(api: PipelineApi, service: PipelineService) -> None:
+    await _apply(api, _document("p", "1"))
+    await _apply(api, _document("p", "2"))
+    await _delete(api, "p")
+    await _delete(api, "p")
+    with pytest.raises(NotFoundError) as caught:
+        await service.named("p")
+    assert caught.value.reason == "PIPELINE_NOT_FOUND"
+    # By number it is there, for the processes that ran with it.
+    assert (await service.named("p@2")).title == "2"
+    assert (await service.version("p", 1)).title == "1"
+    assert await _versions(api, "p") == ([2, 1], "")
+    listed = await api.ListPipelines(processor_pb2.ListPipelinesRequest(), None)
+    assert not listed.pipelines
+    # A dry run of applying says what applying then does.
+    would = await _apply(api, _document("p", "2"), validate_only=True)
+    done = await _apply(api, _document("p", "2"))
+    assert (would.pipeline.version, would.created) == (done.pipeline.version, done.created) == (3, True)
+    assert (await service.named("p")).title == "2"
+
+
+async def test_a_pipeline_that_never_was(api: PipelineApi) -> None:
+    for call in (_versions(api, "p"), _delete(api, "p")):
+        with pytest.raises(NotFoundError):
+            await call
