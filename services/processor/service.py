@@ -28,7 +28,7 @@ from services.processor.batches import (
 )
 from services.processor.checking import CheckedRows, check_rows
 from services.processor.pipelines import PipelineService, sink_of, table_of
-from services.processor.ports import Applied, GoodRows, Outcomes, Refused, Sink, SinkRefusedError
+from services.processor.ports import Applied, GoodRows, Outcomes, Refused, Sink, SinkRefusedError, Standing
 from services.processor.problems import Problem
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,12 @@ class BatchService:
         again. Raises what is wrong with the batch or the code.
         """
         key = batch.key
-        if await self._until_done("status", lambda: self._outcomes.is_stopped(key.process_id)):
+        standing = await self._until_done("status", lambda: self._outcomes.standing(key.process_id))
+        if standing is Standing.GONE:
+            self._metrics.batches.labels("dropped").inc()
+            log.info("batch dropped, its process was removed")
+            return
+        if standing is Standing.STOPPED:
             await self.settle(unprocessed_outcome(key))
             return
         pipeline = await self._pipeline(batch)

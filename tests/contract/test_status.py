@@ -24,6 +24,7 @@ from services.processor.batches import (
     failed_outcome,
     unprocessed_outcome,
 )
+from services.processor.ports import Standing
 from services.processor.problems import Problem
 from tests.fakes.status import MemoryStatus
 
@@ -123,9 +124,9 @@ async def test_paused_resumed_cancelled(ends: Ends) -> None:
     assert (await ends.status.paused(process)).state == "PAUSED"
     assert (await ends.status.dispatched(process, batch(1))).state == "PAUSED"
     assert (await ends.status.resumed(process)).state == "DISPATCHING"
-    assert not await ends.outcomes.is_stopped(str(uuid.uuid4()))
+    assert await ends.outcomes.standing(str(uuid.uuid4())) is Standing.RUNNING
     assert (await ends.status.cancelled(process)).terminal
-    assert await ends.outcomes.is_stopped(process)
+    assert await ends.outcomes.standing(process) is Standing.STOPPED
     for change in (ends.status.paused, ends.status.resumed):
         with pytest.raises(FailedPreconditionError) as caught:
             await change(process)
@@ -151,7 +152,7 @@ async def test_too_many_failed_rows(ends: Ends, limits: Limits, failed: int, giv
     found = await ends.status.progress(process)
     assert found is not None
     assert (found.state == "FAILED") is given_up
-    assert await ends.outcomes.is_stopped(process) is given_up
+    assert (await ends.outcomes.standing(process) is Standing.STOPPED) is given_up
     assert (await ends.status.dispatched(process, batch(2))).terminal is given_up
 
 

@@ -52,8 +52,8 @@ class PlugInSinks:
             self._pool.acquire() as connection,
             connection.transaction(),
         ):
-            if not await pg_markers.claim(connection, key):
-                return await pg_markers.known(connection, key)
+            if known := await pg_markers.begin(connection, key):
+                return known
             refused = await self._write(sink, rows, batch) if rows.data.num_rows else []
             outcome = conclude(refused)
             await pg_markers.conclude(connection, outcome)

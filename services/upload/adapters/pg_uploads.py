@@ -50,7 +50,8 @@ WHERE process_id = $1 AND done_at IS NULL AND (lease_until IS NULL OR lease_unti
 """
 
 _FILES = """
-SELECT u.file_key, d.content_key FROM uploads u LEFT JOIN deliveries d USING (upload_id) WHERE u.process_id = $1
+SELECT u.file_key, d.content_key FROM uploads u LEFT JOIN deliveries d USING (upload_id)
+WHERE u.process_id = $1
 """
 
 
