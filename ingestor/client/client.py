@@ -228,6 +228,18 @@ class Client:
         request = orchestrator_pb2.CancelProcessRequest(process_id=process_id)
         return (await self._call(lambda: self._orchestrator.CancelProcess(request, timeout=_DEADLINE))).state
 
+    async def delete_process(self, process_id: str) -> None:
+        """Remove a process that has ended; what it has loaded stays."""
+        request = status_pb2.DeleteProcessRequest(process_id=process_id)
+        await self._with_patience(lambda: self._status.DeleteProcess(request, timeout=_DEADLINE))
+
+    async def undo_process(
+        self, process_id: str, validate_only: bool = False
+    ) -> processor_pb2.UndoProcessResponse:
+        """Take out of the sink again what a process has loaded, or only say what that would do."""
+        request = processor_pb2.UndoProcessRequest(process_id=process_id, validate_only=validate_only)
+        return await self._with_patience(lambda: self._processor.UndoProcess(request, timeout=900))
+
     # -- pipelines ---------------------------------------------------------------------------------
 
     async def apply_pipeline(

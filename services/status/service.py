@@ -45,7 +45,7 @@ from services.status.rows import ErrorGroup, RejectedRow, Row, RowError
 from services.status.tokens import TokenError, make_token, read_token
 
 PROCESS_FIELDS = Fields(
-    texts=frozenset({"pipeline", "file_name"}),
+    texts=frozenset({"pipeline", "file_name", "repairs"}),
     enums={"state": frozenset(state.name for state in ProcessState)},
 )
 ROW_FIELDS = Fields(
