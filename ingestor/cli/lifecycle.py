@@ -28,13 +28,13 @@ def confirmed(what: str) -> None:
 
 def of_undo(answer: processor_pb2.UndoProcessResponse | status_pb2.UndoCounts, *, done: bool) -> str:
     """What an undo did or would do, in a sentence."""
-    will = "" if done else "to be "
+    to_be = "" if done else "to be "
     parts = [
-        f"{answer.removed:,} rows {will}taken out",
-        f"{answer.restored:,} {will}set back to what they were",
+        f"{answer.removed:,} rows {to_be}taken out",
+        f"{answer.restored:,} {to_be}set back to what they were",
     ]
     if answer.kept:
-        parts.append(f"{answer.kept:,} {will}left alone, a later process has changed them")
+        parts.append(f"{answer.kept:,} {to_be}left alone, since a later process has changed them")
     return ", ".join(parts)
 
 

@@ -26,16 +26,17 @@ ON CONFLICT ({key}) DO NOTHING
 """
 
 # Locks the rows of known keys, so that they stay as they are until the update, and keeps the loser of each
-# pair of rows of different processes.
+# pair of rows of different processes. OFFSET 0: the outer condition must not decide what is locked.
 _KEEP = """
-WITH pairs AS MATERIALIZED (
-    SELECT there, come FROM {last} come JOIN {target} there ON ({there_key}) = ({come_key})
-    WHERE (there.{process}, there.{row}) <> (come.{process}, come.{row})
-    ORDER BY {come_key} FOR UPDATE OF there)
 INSERT INTO replaced_rows (tenant, process_id, replaced_by, row)
-SELECT $1, least((there).{process}, (come).{process}), greatest((there).{process}, (come).{process}),
-       CASE WHEN (there).{process} < (come).{process} THEN row_to_json(there) ELSE row_to_json(come) END
-FROM pairs WHERE (there).{process} <> (come).{process}
+SELECT $1, older, newer, loser FROM (
+    SELECT least(there.{process}, come.{process}) AS older, greatest(there.{process}, come.{process}) AS newer,
+           CASE WHEN there.{process} < come.{process} THEN row_to_json(there)
+                WHEN there.{process} > come.{process} THEN row_to_json(come) END AS loser
+    FROM {last} come JOIN {target} there ON ({there_key}) = ({come_key})
+    WHERE (there.{process}, there.{row}) <> (come.{process}, come.{row})
+    ORDER BY {come_key} OFFSET 0 FOR UPDATE OF there) pairs
+WHERE older <> newer
 """
 
 _UPDATE = """
