@@ -36,6 +36,8 @@ def summary(process: status_pb2.Process, seconds: float | None = None) -> dict[s
     if seconds is not None:
         made["seconds"] = round(seconds, 3)
     made["file_name"] = process.info.file_name
+    if process.info.repairs_process_id:
+        made["repairs_process_id"] = process.info.repairs_process_id
     made["pipeline"] = (
         f"{process.info.pipeline}@{process.info.pipeline_version}" if process.info.pipeline else None
     )
@@ -63,8 +65,10 @@ async def ingest(
     resume: str | None,
     wait: bool,
     report: Report,
+    repairs: str = "",
 ) -> tuple[status_pb2.Process, float]:
-    """Send a file and follow its process; the process, and seconds from the upload's first byte."""
+    """Send a file and follow its process; the process, and seconds from the upload's first byte. With
+    `repairs` it is a corrected report of that process."""
     size = path.stat().st_size
     reference = await resolve_pipeline(client, pipeline)
     if resume:
@@ -76,14 +80,41 @@ async def ingest(
         sha256 = await client.send_file(
             upload, path, lambda p: report("uploading", p.sent, p.size, megabytes_left(p))
         )
-        process_id = await client.complete_upload(upload.upload_id, sha256, reference, dialect)
+        process_id = await client.complete_upload(upload.upload_id, sha256, reference, dialect, repairs)
     except BaseException:
-        say(f"the upload is kept; go on with: ingestor ingest {path} --resume {upload.upload_id}")
+        again = f"--repair {repairs} " if repairs else ""
+        say(f"the upload is kept; go on with: ingestor ingest {path} {again}--resume {upload.upload_id}")
         raise
     if not wait:
         return await _first_look(client, process_id), time.perf_counter() - started
     process = await follow(client, process_id, report)
     return process, time.perf_counter() - started
+
+
+async def retry(
+    client: Client, process_id: str, wait: bool, report: Report
+) -> tuple[status_pb2.Process, float]:
+    """Run rows of a process again and follow the process that does; that one, and seconds."""
+    started = time.perf_counter()
+    retried = await client.retry_rows(process_id)
+    look = follow(client, retried.process_id, report) if wait else _first_look(client, retried.process_id)
+    return await look, time.perf_counter() - started
+
+
+async def repaired_process(client: Client, process: status_pb2.Process) -> status_pb2.Process | None:
+    """The process that a process repairs."""
+    parent = process.info.repairs_process_id
+    return await client.get_process(parent) if parent else None
+
+
+def described(
+    process: status_pb2.Process, parent: status_pb2.Process | None, seconds: float
+) -> dict[str, Any]:
+    """What `--json` prints of a process that was run, and of the one that it repairs."""
+    made = summary(process, seconds)
+    if parent is not None:
+        made["repaired"] = summary(parent)
+    return made
 
 
 async def _first_look(client: Client, process_id: str) -> status_pb2.Process:

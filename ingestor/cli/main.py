@@ -129,6 +129,7 @@ def _dialect_document(text: str) -> dict[str, Any]:
 @click.option("--pipeline", help="Name, name@version, or a document's file, which is applied first.")
 @dialect_options
 @click.option("--resume", metavar="UPLOAD", help="Go on with an interrupted upload.")
+@click.option("--repair", "repairs", metavar="PROCESS", help="FILE is a corrected report of this process.")
 @click.option("--no-wait", is_flag=True, help="Return when the file is sent.")
 @json_option
 @click.pass_obj
@@ -138,6 +139,7 @@ def ingest(
     pipeline: str | None,
     dialect: str,
     resume: str | None,
+    repairs: str | None,
     no_wait: bool,
     as_json: bool,
 ) -> None:
@@ -146,18 +148,49 @@ def ingest(
     Exit status: 0 COMPLETED, 3 COMPLETED_WITH_ERRORS, 1 otherwise.
     """
     from ingestor.cli import ingest as use
-    from ingestor.cli.output import print_json
 
+    if repairs and pipeline:
+        raise click.UsageError("a repair runs with the pipeline of what it repairs: leave out --pipeline")
     with use.progress_report(quiet=as_json) as report:
         process, seconds = settings.run(
-            lambda client: use.ingest(client, file, pipeline, dialect, resume, not no_wait, report),
+            lambda client: use.ingest(
+                client, file, pipeline, dialect, resume, not no_wait, report, repairs or ""
+            ),
             patience=120,
         )
+    _say_what_became(settings, process, seconds, started=no_wait, as_json=as_json)
+
+
+@main.command()
+@process_argument
+@click.option("--no-wait", is_flag=True, help="Return when the rows are chosen.")
+@json_option
+@click.pass_obj
+def retry(settings: Settings, process: str, no_wait: bool, as_json: bool) -> None:
+    """Run rows of PROCESS again, from its stored file, that failed for a reason that may have passed:
+    foreign-key, sink-error, batch-error. Exit status as of ingest."""
+    from ingestor.cli import ingest as use
+
+    with use.progress_report(quiet=as_json) as report:
+        found, seconds = settings.run(
+            lambda client: use.retry(client, process, not no_wait, report), patience=120
+        )
+    _say_what_became(settings, found, seconds, started=no_wait, as_json=as_json)
+
+
+def _say_what_became(
+    settings: Settings, process: status_pb2.Process, seconds: float, *, started: bool, as_json: bool
+) -> None:
+    """The end of ingest and retry."""
+    from ingestor.cli import ingest as use
+    from ingestor.cli.output import print_json
+
     if as_json:
-        print_json(use.summary(process, seconds))
+        parent = settings.run(lambda client: use.repaired_process(client, process))
+        print_json(use.described(process, parent, seconds))
     else:
-        _print_process(settings, process, seconds, started=no_wait)
-    sys.exit(0 if no_wait else use.exit_status(process.state))
+        _print_process(settings, process, seconds, started=started)
+    sys.exit(0 if started else use.exit_status(process.state))
 
 
 @main.command()
@@ -176,7 +209,7 @@ def _print_process(
     settings: Settings, process: status_pb2.Process, seconds: float | None, *, started: bool = False
 ) -> None:
     """The summary, the first three errors, and where to look next."""
-    from ingestor.cli.ingest import summary
+    from ingestor.cli.ingest import repaired_process, summary
     from ingestor.cli.output import print_table
 
     made = summary(process)
@@ -198,6 +231,11 @@ def _print_process(
         click.echo("its file and its records of rows were removed, its counts are left")
     elif process.HasField("expire_time"):
         click.echo(f"kept until {process.expire_time.ToDatetime().isoformat(' ', 'minutes')} UTC")
+    parent = settings.run(lambda client: repaired_process(client, process))
+    if parent is not None:
+        told = summary(parent)
+        click.echo(f"\nrepairs {told['process_id']} ({told['file_name']}), which is {told['state']}:")
+        print_table(list(told["counts"]), [[f"{count:,}" for count in told["counts"].values()]])
     if started:
         click.echo(f"\nwatch it: ingestor watch {process_id}")
     if not counts["failed"] or process.expired:
@@ -210,7 +248,8 @@ def _print_process(
     click.echo(
         f"\nall of them:   ingestor rows {process_id} --filter status=FAILED\n"
         f"by kind:       ingestor errors {process_id}\n"
-        f"as a file:     ingestor report {process_id} -o rejected.csv"
+        f"as a file:     ingestor report {process_id} -o rejected.csv\n"
+        f"corrected:     ingestor ingest rejected.csv --repair {process_id}"
     )
 
 
@@ -220,12 +259,14 @@ def _print_process(
 @click.pass_obj
 def status(settings: Settings, process: str, as_json: bool) -> None:
     """Where PROCESS stands. Exit status as of ingest; 0 while it runs."""
-    from ingestor.cli.ingest import exit_status, summary
+    from ingestor.cli.ingest import exit_status, repaired_process, summary
     from ingestor.cli.output import print_json, to_dict
 
     found = settings.run(lambda client: client.get_process(process))
     if as_json:
-        print_json({**to_dict(found), **summary(found)})
+        parent = settings.run(lambda client: repaired_process(client, found))
+        repaired = {"repaired": summary(parent)} if parent else {}
+        print_json({**to_dict(found), **summary(found), **repaired})
     else:
         _print_process(settings, found, None)
     sys.exit(exit_status(found.state, running=0))
@@ -333,6 +374,13 @@ def row(settings: Settings, process: str, number: int, as_json: bool) -> None:
     click.echo(f"row {number}{line}: {short(common_pb2.RowState.Name(found.state))}")
     for error in found.errors:
         click.echo(f"  {error.message} [{error.code}]")
+    if found.repairs_row:
+        click.echo(f"it stands for row {found.repairs_row} of the process that is repaired")
+    for before in found.history:
+        when = before.replace_time.ToDatetime().isoformat(" ", "seconds")
+        click.echo(f"until {when}, when {before.repair_process_id} brought it again: FAILED")
+        for error in before.errors:
+            click.echo(f"  {error.message} [{error.code}]")
 
 
 @main.command()

@@ -117,12 +117,14 @@ class Client:
         return await send_file(self._uploads, upload, path, on_progress, self._patience, self._on_lost)
 
     async def complete_upload(
-        self, upload_id: str, sha256: bytes = b"", pipeline: str = "", dialect: str = ""
+        self, upload_id: str, sha256: bytes = b"", pipeline: str = "", dialect: str = "", repairs: str = ""
     ) -> str:
-        """Close an upload and begin its ingestion; the process. `dialect` is JSON, see docs/reader.md."""
+        """Close an upload and begin its ingestion; the process. `dialect` is JSON, see docs/reader.md.
+        With `repairs` the file is a report of that process, corrected: see docs/reports.md."""
         request = upload_pb2.CompleteUploadRequest(
-            upload_id=upload_id, sha256=sha256, pipeline=pipeline, dialect_json=dialect
-        )
+            upload_id=upload_id, sha256=sha256, pipeline=pipeline, dialect_json=dialect,
+            repairs_process_id=repairs,
+        )  # fmt: skip
         answer = await self._with_patience(lambda: self._uploads.CompleteUpload(request, timeout=900))
         return answer.process_id
 
@@ -212,6 +214,11 @@ class Client:
             process_id=process_id, page_size=page_size, page_token=page_token
         )
         return await self._call(lambda: self._status.ListEvents(request, timeout=_DEADLINE))
+
+    async def retry_rows(self, process_id: str) -> orchestrator_pb2.RetryRowsResponse:
+        """Run rows again that failed for a reason that may have passed; the process that does."""
+        request = orchestrator_pb2.RetryRowsRequest(process_id=process_id)
+        return await self._with_patience(lambda: self._orchestrator.RetryRows(request, timeout=600))
 
     async def pause_process(self, process_id: str) -> common_pb2.ProcessState.ValueType:
         """Hold dispatching; the state then."""

@@ -43,6 +43,12 @@ def block_lines(block: TextTable) -> bytes:
     return made
 
 
+def only_text(block: TextTable) -> TextTable:
+    """The block with the rows rejected whose text PostgreSQL cannot keep."""
+    bad = _bad_text(block)
+    return _rejecting(block, bad) if bad.any() else block
+
+
 def _bad_text(block: TextTable) -> npt.NDArray[np.bool_]:
     """Rows with text that is no text."""
     bad = np.zeros(len(block.row_index), np.bool_)

@@ -13,6 +13,7 @@ from ingestor.tabular.options import OptionsError, parse_options
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
 from services.orchestrator.ingestions import Content, FileInfo, IngestionState
 from services.orchestrator.ports import Progress
+from services.orchestrator.repairs import RepairService
 from services.orchestrator.service import Chunk, OrchestratorService
 
 Context = Any
@@ -27,8 +28,9 @@ _STATES = {
 class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
     """See OrchestratorService in protos/ingestor/v1/orchestrator.proto."""
 
-    def __init__(self, service: OrchestratorService) -> None:
+    def __init__(self, service: OrchestratorService, repairs: RepairService) -> None:
         self._service = service
+        self._repairs = repairs
 
     async def BeginIngestion(
         self, request: orchestrator_pb2.BeginIngestionRequest, context: Context
@@ -39,6 +41,7 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         file = FileInfo(
             process_id, info.tenant or "default", info.upload_id, info.file_name, info.size_bytes,
             info.pipeline, info.pipeline_version,
+            _uuid("process.repairs_process_id", info.repairs_process_id) if info.repairs_process_id else "",
         )  # fmt: skip
         if request.HasField("failure"):
             state = await self._service.refuse(file, request.failure.reason, request.failure.message)
@@ -67,6 +70,24 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         return orchestrator_pb2.IngestFileResponse(
             state=_STATES[result.state], row_count=result.rows, batch_count=result.batches
         )
+
+    async def PrepareRepair(
+        self, request: orchestrator_pb2.PrepareRepairRequest, context: Context
+    ) -> orchestrator_pb2.PrepareRepairResponse:
+        """See the contract."""
+        found = await self._repairs.prepare(_process("process_id", request.process_id))
+        file, table = found.file, found.table
+        return orchestrator_pb2.PrepareRepairResponse(
+            process_id=file.process_id, pipeline=file.pipeline, pipeline_version=file.pipeline_version,
+            columns=table.columns, row_count=table.row_count, empty_is_null=table.empty_is_null,
+        )  # fmt: skip
+
+    async def RetryRows(
+        self, request: orchestrator_pb2.RetryRowsRequest, context: Context
+    ) -> orchestrator_pb2.RetryRowsResponse:
+        """See the contract."""
+        process_id, rows = await self._repairs.retry(_process("process_id", request.process_id))
+        return orchestrator_pb2.RetryRowsResponse(process_id=process_id, row_count=rows)
 
     async def PauseProcess(
         self, request: orchestrator_pb2.PauseProcessRequest, context: Context
@@ -112,11 +133,15 @@ def _content(content: orchestrator_pb2.FileContent) -> Content:
     return Content(content.file_key, content.size_bytes, normal, dialect)
 
 
-def _process(field: str, text: str) -> str:
+def _uuid(field: str, text: str) -> str:
     try:
-        process_id = str(uuid.UUID(text))
+        return str(uuid.UUID(text))
     except ValueError:
         raise _wrong(field, "is not a UUID") from None
+
+
+def _process(field: str, text: str) -> str:
+    process_id = _uuid(field, text)
     structlog.contextvars.bind_contextvars(process_id=process_id)
     return process_id
 

@@ -11,7 +11,7 @@ from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws import open_sqs
-from ingestor.runtime.clock import SystemClock
+from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc_channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
@@ -24,6 +24,8 @@ from services.orchestrator.adapters.sqs_rows import SqsRows
 from services.orchestrator.api import OrchestratorApi
 from services.orchestrator.reconciler import Reconciler
 from services.orchestrator.remover import IngestionRemover
+from services.orchestrator.repairs import RepairService
+from services.orchestrator.retries import RetryWorker
 from services.orchestrator.service import Metrics, OrchestratorService
 from services.orchestrator.settings import OrchestratorSettings
 
@@ -43,12 +45,14 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         ingestions = PgIngestions(pool)
         queue = SqsRows(sqs, settings.rows_queue)
         status = GrpcStatus(status_channel)
+        store = await stack.enter_async_context(open_store(settings))
+        clock = SystemClock()
         service = OrchestratorService(
             ingestions,
             queue,
             status,
             GrpcPipelines(processor_channel),
-            await stack.enter_async_context(open_store(settings)),
+            store,
             Metrics(registry),
             max_in_flight=settings.max_batches_in_flight,
             slice_bytes=settings.slice_bytes,
@@ -65,14 +69,16 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             ingestions,
             status,
             service,
-            SystemClock(),
+            clock,
             redispatch_seconds=settings.redispatch_seconds,
         )
+        retries = RetryWorker(ingestions, status, service)
+        repairs = RepairService(ingestions, status, store, TimeOrderedIds(clock), retries.wake)
         yield Service(
             register=lambda server: orchestrator_pb2_grpc.add_OrchestratorServiceServicer_to_server(
-                OrchestratorApi(service), server
+                OrchestratorApi(service, repairs), server
             ),
             grpc_services=("ingestor.v1.OrchestratorService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": queue.check},
-            workers=(reconciler, removals),
+            workers=(reconciler, retries, removals),
         )

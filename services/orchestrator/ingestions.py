@@ -26,6 +26,8 @@ class FileInfo:
     size_bytes: int
     pipeline: str
     pipeline_version: int
+    repairs: str = ""  # the process whose failed rows it brings again
+    retry: bool = False  # they are read from that process's own file, not from a corrected report
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,15 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class RetriedRows:
+    """The rows of a retry's batch, by their numbers in the process that is repaired, ascending;
+    `first_row` is the number there of the first record of the batch's bytes."""
+
+    rows: tuple[int, ...]
+    first_row: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Boundaries of a batch; rows, lines and batches are numbered from 1, offsets are bytes."""
 
@@ -61,6 +72,7 @@ class Batch:
     next_line: int  # on which the record behind the batch starts
     byte_start: int
     byte_end: int
+    retried: RetriedRows | None = None  # of its records only these are meant
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,6 +95,27 @@ class Ingestions(Protocol):
         """Remove an ingestion and its batches. Idempotent."""
         ...
 
+    async def batches(self, process_id: str) -> Sequence[Batch]:
+        """Every recorded batch, by number."""
+        ...
+
+    async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
+        """Store a retry, OPEN, with all of its batches, unless there is one of the same process that has
+        not settled; the process of the one that is there."""
+        ...
+
+    async def retry_of(self, process_id: str) -> str | None:
+        """The retry of a process that has not settled."""
+        ...
+
+    async def retries(self, process_id: str) -> Collection[str]:
+        """Every retry of a process."""
+        ...
+
+    async def open_retries(self, limit: int) -> Sequence[Ingestion]:
+        """Retries that are OPEN, oldest first."""
+        ...
+
     async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
         """Those of the batches that were sent before that time."""
         ...
@@ -102,13 +123,15 @@ class Ingestions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A batch for the queue: its bytes, or (`data` None) a claim check on the stored file."""
+    """A batch for the queue: its bytes, or (`data` None) a claim check on the stored file. With
+    `repaired`, the columns of the process that the file repairs."""
 
     file: FileInfo
     content: Content
     layout: Layout
     batch: Batch
     data: bytes | None
+    repaired: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +173,25 @@ class Progress:
     state: str  # name of the contract's state without prefix
     terminal: bool
     batches_processed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What matters of a process that is to be repaired."""
+
+    terminal: bool
+    undone: bool  # what it had loaded was taken out of the sink again
+    expired: bool  # its records of rows are gone
+    failed: int  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRow:
+    """A failed row: the codes of its errors, and the process that brought it again at last ("": none)."""
+
+    row_number: int
+    codes: frozenset[str]
+    repaired_by: str
 
 
 class Status(Protocol):
@@ -196,6 +238,14 @@ class Status(Protocol):
 
     def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
         """Where the process stands, now and after every change."""
+        ...
+
+    async def standing(self, process_id: str) -> Standing | None:
+        """What matters for a repair; None when status does not know the process."""
+        ...
+
+    def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
+        """The failed rows with an error of this code, by number."""
         ...
 
     async def queued(self, process_id: str) -> Sequence[int]:

@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.pipelines.document import parse_pipeline
+from ingestor.reports import NUMBER_LABEL
 from ingestor.runtime.errors import (
     AbortedError,
     FailedPreconditionError,
@@ -84,7 +85,7 @@ class Metrics:
         self.retries = Counter("ingestor_retries_total", "Calls repeated.", registry=registry)
 
 
-class _StoppedError(Exception):
+class StoppedError(Exception):
     """The ingestion was cancelled meanwhile."""
 
 
@@ -200,7 +201,7 @@ class OrchestratorService:
             reason, message = error.reason, error.message
             await self.until_done(lambda: self._status.failed(process_id, reason, message))
             await self._ingestions.finish(process_id, IngestionState.STOPPED)
-        except _StoppedError:
+        except StoppedError:
             log.info("stopped")
             await self._ingestions.finish(process_id, IngestionState.STOPPED)
         return await self._result(await self._get(process_id))
@@ -231,7 +232,7 @@ class OrchestratorService:
         size = bytes_to_read(batch.byte_start, batch.byte_end, batch.row_count)
         pieces = self._files.read(key, batch.byte_start, batch.byte_start + size)
         data = b"".join([piece async for piece in pieces])
-        message = Message(ingestion.file, ingestion.content, ingestion.layout, batch, data)
+        message = _message(ingestion, ingestion.layout, batch, data)
         try:
             packed = await asyncio.to_thread(self._queue.pack, message)
         except TooLargeError:
@@ -273,22 +274,34 @@ class OrchestratorService:
             return None
         file, content = ingestion.file, ingestion.content
         assert content is not None, "an open ingestion has content"
-        options = parse_options(content.dialect)
+        # The header of a corrected report was checked when it was brought into its form.
+        options = ReadOptions() if file.repairs else parse_options(content.dialect)
         try:
             found = read_table_head(head, final, options, content.normal_form)
         except HeaderError as error:
             raise _UnusableError(error.reason.value, error.message) from error
         if found is None:
             return None
-        limits = await self._check_columns(file, found, options)
+        if file.repairs:
+            limits, labels = Limits(), (NUMBER_LABEL, *await self._columns_of(file.repairs))
+            if len(labels) != len(found.columns):
+                raise _UnusableError("NOT_A_REPORT", "The file has not the columns of what it repairs.")
+        else:
+            limits, labels = await self._check_columns(file, found, options), found.columns
         layout = Layout(
-            found.columns, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
+            labels, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
         )
         await self.until_done(lambda: self._ingestions.set_layout(file.process_id, layout))
-        await self.until_done(
-            lambda: self._status.header_read(file.process_id, layout.columns, content, limits)
-        )
+        columns = _repaired_columns(file, layout) or layout.columns
+        await self.until_done(lambda: self._status.header_read(file.process_id, columns, content, limits))
         return layout
+
+    async def _columns_of(self, process_id: str) -> tuple[str, ...]:
+        """The columns of a process that is repaired. Raises _UnusableError."""
+        found = await self.until_done(lambda: self._ingestions.get(process_id))
+        if found is None or found.layout is None:
+            raise _UnusableError("PROCESS_NOT_FOUND", f"The process {process_id} is gone.")
+        return found.layout.columns
 
     async def _check_columns(self, file: FileInfo, head: TableHead, options: ReadOptions) -> Limits:
         """Whether the file has the columns that the pipeline reads; how many rows may fail. Raises
@@ -322,8 +335,7 @@ class OrchestratorService:
             number, piece.first_row, piece.row_count, piece.first_line, piece.next_line, piece.byte_start,
             piece.byte_end,
         )  # fmt: skip
-        assert ingestion.content is not None
-        message = Message(ingestion.file, ingestion.content, layout, batch, piece.data)
+        message = _message(ingestion, layout, batch, piece.data)
         try:
             return [(batch, await asyncio.to_thread(self._queue.pack, message))]
         except TooLargeError:
@@ -334,21 +346,22 @@ class OrchestratorService:
         return packed + await self.pack(ingestion, layout, second, number + len(packed))
 
     async def record(self, ingestion: Ingestion, batch: Batch) -> None:
-        """Record a batch; waits while the ingestion is paused. Raises _StoppedError when it was
+        """Record a batch; waits while the ingestion is paused. Raises StoppedError when it was
         cancelled."""
         process_id = ingestion.file.process_id
         flags = await self.until_done(
             lambda: self._ingestions.record(process_id, ingestion.file.tenant, batch)
         )
-        await self._obey(process_id, flags)
+        await self.obey(process_id, flags)
 
-    async def _obey(self, process_id: str, flags: Flags) -> None:
+    async def obey(self, process_id: str, flags: Flags) -> None:
+        """Wait while the ingestion is paused. Raises StoppedError when nothing more is wanted."""
         while flags.paused and flags.state is IngestionState.OPEN:
             self.check_running()
             await asyncio.sleep(_PAUSE_LOOK)
             flags = await self.until_done(lambda: self._ingestions.flags(process_id))
         if flags.state is not IngestionState.OPEN:
-            raise _StoppedError
+            raise StoppedError
 
     async def announce(self, process_id: str, batch: Batch) -> Progress:
         """Tell status of a batch that is about to be sent."""
@@ -357,7 +370,7 @@ class OrchestratorService:
     async def wait_for_room(self, process_id: str, dispatched: int, processed: int) -> int:
         """Wait until fewer than the cap of batches are in flight; batches processed by then.
 
-        Raises _StoppedError when the process has ended meanwhile.
+        Raises StoppedError when the process has ended meanwhile.
         """
         while dispatched - processed >= self._max_in_flight:
             self.check_running()
@@ -366,7 +379,7 @@ class OrchestratorService:
                     async for progress in watching:
                         processed = max(processed, progress.batches_processed)
                         if progress.terminal:
-                            raise _StoppedError
+                            raise StoppedError
                         self.check_running()
                         if dispatched - processed < self._max_in_flight:
                             break
@@ -484,7 +497,7 @@ class _Stream:
     async def _send(self, batch: Batch, packed: Packed) -> None:
         progress = await self._service.announce(self._process_id, batch)
         if progress.terminal:  # cancelled, or given up
-            raise _StoppedError
+            raise StoppedError
         self._processed = max(self._processed, progress.batches_processed)
         await self._service.send(self._process_id, batch, packed, "first")
 
@@ -497,6 +510,21 @@ class _Stream:
         for task in self._sending:
             if task.done():
                 task.result()
+
+
+def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes) -> Message:
+    assert ingestion.content is not None, "batches are cut from content"
+    return Message(
+        ingestion.file, ingestion.content, layout, batch, data, _repaired_columns(ingestion.file, layout)
+    )
+
+
+def _repaired_columns(file: FileInfo, layout: Layout) -> tuple[str, ...]:
+    """The columns of the process that a file repairs; in a corrected report the rows' numbers there stand
+    before them."""
+    if not file.repairs:
+        return ()
+    return layout.columns if file.retry else layout.columns[1:]
 
 
 def _claim_check(message: Message) -> Message:

@@ -40,6 +40,18 @@ class StoredSlice:
 
 
 @dataclass(frozen=True, slots=True)
+class BroughtRows:
+    """Failed rows of another process, which has these columns, are brought again. With `numbers`, their
+    numbers there, the bytes are records of its file from row `first_row` on; else they are a corrected
+    report, whose first column has the numbers."""
+
+    process_id: str
+    columns: tuple[str, ...]
+    numbers: tuple[int, ...]
+    first_row: int
+
+
+@dataclass(frozen=True, slots=True)
 class RowBatch:
     """A batch as it comes from the queue: the file's own bytes, or where they are."""
 
@@ -52,6 +64,7 @@ class RowBatch:
     stored: StoredSlice | None
     quote: str = '"'
     normal_form: bool = False  # see ingestor.tabular.normal_form
+    repairs: BroughtRows | None = None
 
 
 DefaultState = Literal["succeeded", "failed", "unprocessed"]
@@ -69,6 +82,15 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Repaired:
+    """The process that a batch repairs, and the number there of each of the batch's rows, in order; 0
+    where a row said none."""
+
+    process_id: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchOutcome:
     """What became of a batch; counts are rows. `error` holds for every failed row that is not in
     `rows`."""
@@ -80,6 +102,7 @@ class BatchOutcome:
     skipped: int
     rows: tuple[Rejected, ...]
     error: Problem | None = None
+    repaired: Repaired | None = None
 
     def to_bytes(self) -> bytes:
         """For the marker; `from_bytes` undoes it."""
@@ -88,7 +111,10 @@ class BatchOutcome:
     @staticmethod
     def from_bytes(data: bytes) -> BatchOutcome:
         """Undo `to_bytes`."""
-        (process_id, tenant, bounds), state, succeeded, failed, skipped, rows, error = json.loads(data)
+        # Markers from before there were repairs have no more than these.
+        key, state, succeeded, failed, skipped, rows, error, *more = json.loads(data)
+        process_id, tenant, bounds = key
+        repaired = more[0] if more else None
         return BatchOutcome(
             BatchKey(process_id, tenant, BatchRange(*bounds)),
             state,
@@ -100,10 +126,13 @@ class BatchOutcome:
                 for row, line, row_state, errors, cells in rows
             ),
             Problem(*error) if error else None,
+            Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
         )
 
 
-def outcome_of(key: BatchKey, problems: list[RowProblem], refused: list[Rejected]) -> BatchOutcome:
+def outcome_of(
+    key: BatchKey, problems: list[RowProblem], refused: list[Rejected], repaired: Repaired | None = None
+) -> BatchOutcome:
     """The outcome of a batch that was loaded: what was rejected before and what the sink refused."""
     first, line = key.range.first_row, key.range.first_line
     rows = [
@@ -113,7 +142,13 @@ def outcome_of(key: BatchKey, problems: list[RowProblem], refused: list[Rejected
     skipped = sum(row.state == "skipped" for row in rows)
     failed = len(rows) - skipped
     return BatchOutcome(
-        key, "succeeded", key.range.row_count - failed - skipped, failed, skipped, tuple(rows)
+        key,
+        "succeeded",
+        key.range.row_count - failed - skipped,
+        failed,
+        skipped,
+        tuple(rows),
+        repaired=repaired,
     )
 
 

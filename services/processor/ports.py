@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from services.processor.arrow import Int64s
 from services.processor.batches import BatchKey, BatchOutcome, RowBatch
-from services.processor.problems import Problem
+from services.processor.problems import Problem, RejectedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +102,24 @@ JSON_SINK = SinkChoice("json-rows")
 @dataclass(frozen=True, slots=True)
 class GoodRows:
     """Rows to load: one column per column of the table, and their row numbers (int64). For a sink of an
-    outside package the table has no schema, and the pipeline's name."""
+    outside package the table has no schema, and the pipeline's name. Those of a repair are rows of the
+    process `repairs`, with their numbers there, and different."""
 
     table: Table
     data: pa.Table
     row_numbers: Int64s
     sink: SinkChoice = TABLE_SINK
+    repairs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that the sink refused: its position in `GoodRows`, and why."""
+    """A row that the sink refused: its position in `GoodRows`, and why; SKIPPED when it is a failed row of
+    another process that was repaired before."""
 
     position: int
     problem: Problem
+    state: RejectedState = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,9 @@ class RowLoader(Protocol):
         undone nothing is loaded either, its batch becomes UNPROCESSED; of one that was removed nothing
         is kept and nothing is to be told.
 
+        Rows of a repair are loaded as rows of the process that is repaired, each at most once, however
+        many repairs bring it at the same time.
+
         Raises SinkRefusedError, and TransientError when the same call may succeed later.
         """
         ...
@@ -165,7 +172,7 @@ class Sink(RowLoader, Markers, Protocol):
     """Takes rows, each batch once."""
 
 
-class Standing(Enum):
+class Fate(Enum):
     """What a process's state means for a batch of it."""
 
     RUNNING = "running"  # or not heard of yet: load it
@@ -181,7 +188,12 @@ class Outcomes(Protocol):
         ServiceError when status refuses it for good."""
         ...
 
-    async def standing(self, process_id: str) -> Standing:
+    async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
+        """Where rows of a process stand ("succeeded", "failed", ...), as far as they have an outcome.
+        Raises TransientError, NotFoundError."""
+        ...
+
+    async def fate(self, process_id: str) -> Fate:
         """Whether batches of the process are to be loaded; the answer may be two seconds old, but GONE is
         for ever. Raises TransientError."""
         ...

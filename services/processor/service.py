@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -20,7 +21,9 @@ from ingestor.tabular.text_table import TextTable
 from services.processor.batches import (
     BatchKey,
     BatchOutcome,
+    BroughtRows,
     Rejected,
+    Repaired,
     RowBatch,
     failed_outcome,
     outcome_of,
@@ -28,8 +31,9 @@ from services.processor.batches import (
 )
 from services.processor.checking import CheckedRows, check_rows
 from services.processor.pipelines import PipelineService, sink_of, table_of
-from services.processor.ports import Applied, GoodRows, Outcomes, Refused, Sink, SinkRefusedError, Standing
+from services.processor.ports import Applied, Fate, GoodRows, Outcomes, Refused, Sink, SinkRefusedError
 from services.processor.problems import Problem
+from services.processor.repairs import Brought, brought, without_others
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -71,32 +75,82 @@ class BatchService:
         again. Raises what is wrong with the batch or the code.
         """
         key = batch.key
-        standing = await self._until_done("status", lambda: self._outcomes.standing(key.process_id))
-        if standing is Standing.GONE:
+        fate = await self._until_done("status", lambda: self._outcomes.fate(key.process_id))
+        if fate is Fate.GONE:
             self._metrics.batches.labels("dropped").inc()
             log.info("batch dropped, its process was removed")
             return
-        if standing is Standing.STOPPED:
+        if fate is Fate.STOPPED:
             await self.settle(unprocessed_outcome(key))
             return
         pipeline = await self._pipeline(batch)
         data = await self._read(batch)
+        if batch.repairs:
+            await self._repair(batch, batch.repairs, data, pipeline)
+            return
         with self._metrics.seconds.labels("check").time():
             checked = await asyncio.to_thread(check, batch, data, pipeline)
         numbers = checked.good_index + key.range.first_row
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
-            return outcome_of(key, checked.rejected, self._refused(batch, data, checked, refused))
+            found = _refused(key, read_batch(batch, data), checked, refused) if refused else []
+            return outcome_of(key, checked.rejected, found)
 
+        def give_up(problem: Problem) -> BatchOutcome:
+            return failed_outcome(key, problem)
+
+        await self._load(key, rows, conclude, give_up)
+
+    async def _repair(
+        self, batch: RowBatch, rows: BroughtRows, data: bytes, pipeline: Pipeline | None
+    ) -> None:
+        """Load failed rows of another process as rows of that one, with its numbers. Those that have not
+        failed there, or that another repair loads first, are skipped."""
+        key = batch.key
+        found = await asyncio.to_thread(read_brought, batch, rows, data)
+        numbers = found.numbers
+        asked = np.unique(numbers[numbers > 0]).tolist()
+        states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
+
+        def check_brought() -> CheckedRows:
+            table, skipped = without_others(found, states)
+            checked = check_rows(table, rows.columns, pipeline)
+            # The order of the repaired process, by which of equal rows the first one is found.
+            order = np.argsort(numbers[checked.good_index])
+            return CheckedRows(
+                checked.good.take(order), checked.good_index[order], checked.rejected + skipped
+            )
+
+        with self._metrics.seconds.labels("check").time():
+            checked = await asyncio.to_thread(check_brought)
+        good = GoodRows(
+            table_of(pipeline), checked.good, numbers[checked.good_index], sink_of(pipeline), rows.process_id
+        )
+        repaired = Repaired(rows.process_id, tuple(numbers.tolist()))
+
+        def conclude(refused: Sequence[Refused]) -> BatchOutcome:
+            return outcome_of(key, checked.rejected, _refused(key, found.table, checked, refused), repaired)
+
+        def give_up(problem: Problem) -> BatchOutcome:
+            # Row by row, so that the repaired process is told of the cells with which they came.
+            return conclude([Refused(place, problem) for place in range(checked.good.num_rows)])
+
+        await self._load(key, good, conclude, give_up)
+
+    async def _load(
+        self,
+        key: BatchKey,
+        rows: GoodRows,
+        conclude: Callable[[Sequence[Refused]], BatchOutcome],
+        give_up: Callable[[Problem], BatchOutcome],
+    ) -> None:
         with self._metrics.seconds.labels("load").time():
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
-                problem = Problem("sink-error", "", "", str(error), "load")
-                applied = await self._until_done(
-                    "sink", lambda: self._sink.settle(failed_outcome(key, problem))
-                )
+                outcome = give_up(Problem("sink-error", "", "", str(error), "load"))
+                applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
         if applied.outcome:
             self._metrics.rows.inc(applied.outcome.succeeded)
         await self._tell(key, applied)
@@ -125,7 +179,7 @@ class BatchService:
         pipeline = await self._until_done(
             "pipelines", lambda: self._pipelines.version(batch.pipeline, batch.pipeline_version)
         )
-        return pipeline.evolved(batch.columns)
+        return pipeline.evolved(batch.repairs.columns if batch.repairs else batch.columns)
 
     async def _read(self, batch: RowBatch) -> bytes:
         """The batch's bytes; a claim check is redeemed at the file store."""
@@ -152,24 +206,21 @@ class BatchService:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 10.0)
 
-    @staticmethod
-    def _refused(
-        batch: RowBatch, data: bytes, checked: CheckedRows, refused: Sequence[Refused]
-    ) -> list[Rejected]:
-        """Rows that the sink refused, with their lines and cells, which are read again."""
-        if not refused:
-            return []
-        table = read_batch(batch, data)
-        bounds = batch.key.range
-        found = []
-        at = {int(index): place for place, index in enumerate(table.row_index.tolist())}
-        for row in refused:
-            index = int(checked.good_index[row.position])
-            place = at[index]
-            cells = tuple(column[place].as_py() or "" for column in table.columns)
-            line = bounds.first_line + int(table.line_index[place])
-            found.append(Rejected(bounds.first_row + index, line, "failed", (row.problem,), cells))
-        return found
+
+def _refused(
+    key: BatchKey, table: TextTable, checked: CheckedRows, refused: Sequence[Refused]
+) -> list[Rejected]:
+    """Rows that the sink refused, with their lines and cells, which are in the table."""
+    bounds = key.range
+    found = []
+    at = {int(index): place for place, index in enumerate(table.row_index.tolist())} if refused else {}
+    for row in refused:
+        index = int(checked.good_index[row.position])
+        place = at[index]
+        cells = tuple(column[place].as_py() or "" for column in table.columns)
+        line = bounds.first_line + int(table.line_index[place])
+        found.append(Rejected(bounds.first_row + index, line, row.state, (row.problem,), cells))
+    return found
 
 
 def read_batch(batch: RowBatch, data: bytes) -> TextTable:
@@ -180,6 +231,15 @@ def read_batch(batch: RowBatch, data: bytes) -> TextTable:
         return read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
     table = read_csv_slice(data, width + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True)
     return from_normal_form(table, batch.key.range.first_line)
+
+
+def read_brought(batch: RowBatch, rows: BroughtRows, data: bytes) -> Brought:
+    """The rows of a batch of a repair. Raises ValueError when the data are not the rows that the batch
+    says."""
+    found = brought(rows, read_batch(batch, data))
+    if found.table.record_count != batch.key.range.row_count:
+        raise ValueError(f"{found.table.record_count} records instead of {batch.key.range.row_count}")
+    return found
 
 
 def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:

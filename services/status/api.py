@@ -17,13 +17,14 @@ from services.status.ports import BatchRecord, Limits
 from services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
 from services.status.reports.formats import ReportFormat
 from services.status.reports.selection import ReportRows
-from services.status.rows import RejectedRow, Row, RowError
+from services.status.rows import RejectedRow, RepairedRows, Row, RowError, RowVersion
 from services.status.service import StatusService
 
 Context = Any
 E = TypeVar("E", bound=Enum)
 _REPORT_PIECE = 256 * 1024
 _MAX_PAGE = 1000
+_MAX_LOOK_UP = 100_000
 
 
 class StatusApi(status_pb2_grpc.StatusServiceServicer):
@@ -54,9 +55,14 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         except ValueError as problem:
             raise _wrong("header", str(problem)) from problem
         error = _error(header.error) if header.HasField("error") else None
+        repaired = None
+        if header.repairs_process_id:
+            parent = _uuid("header.repairs_process_id", header.repairs_process_id)
+            repaired = RepairedRows(parent, tuple(header.repaired_rows))
         recorded = await self._service.record(
-            _uuid("header.process_id", header.process_id), header.tenant or "default", outcome, error, rows
-        )
+            _uuid("header.process_id", header.process_id), header.tenant or "default", outcome, error, rows,
+            repaired,
+        )  # fmt: skip
         return status_pb2.RecordOutcomesResponse(recorded=recorded)
 
     async def RecordDispatch(
@@ -149,8 +155,23 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         """See the contract."""
         if request.row_number < 1:
             raise _wrong("row_number", "is at least 1")
-        found = await self._service.row(_uuid("process_id", request.process_id), request.row_number)
-        return status_pb2.GetRowResponse(row=_row(found))
+        found, history = await self._service.row(_uuid("process_id", request.process_id), request.row_number)
+        row = _row(found)
+        row.history.extend(_version(version) for version in history)
+        return status_pb2.GetRowResponse(row=row)
+
+    async def LookUpRows(
+        self, request: status_pb2.LookUpRowsRequest, context: Context
+    ) -> status_pb2.LookUpRowsResponse:
+        """See the contract."""
+        process_id = _uuid("process_id", request.process_id)
+        numbers = request.row_numbers
+        if len(numbers) > _MAX_LOOK_UP:
+            raise _wrong("row_numbers", f"has at most {_MAX_LOOK_UP} numbers")
+        states = await self._service.states(process_id, numbers)
+        return status_pb2.LookUpRowsResponse(
+            states=[int(states.get(number, 0)) for number in numbers]  # type: ignore[misc]
+        )
 
     async def ListRows(
         self, request: status_pb2.ListRowsRequest, context: Context
@@ -296,6 +317,7 @@ def _info(process_id: str, info: common_pb2.ProcessInfo) -> Info:
     return Info(
         process_id, info.tenant or "default", info.upload_id, info.file_name, info.size_bytes,
         info.pipeline, info.pipeline_version,
+        _uuid("started.repairs_process_id", info.repairs_process_id) if info.repairs_process_id else "",
     )  # fmt: skip
 
 
@@ -343,7 +365,15 @@ def _row(row: Row) -> status_pb2.Row:
     return status_pb2.Row(
         row_number=row.row_number, line_number=row.line_number, batch_number=row.batch_number,
         state=int(row.state),  # type: ignore[arg-type]
-        errors=_errors(row.errors), cells=row.cells,
+        errors=_errors(row.errors), cells=row.cells, repairs_row=row.repairs_row,
+        repaired_by_process_id=row.repaired_by,
+    )  # fmt: skip
+
+
+def _version(version: RowVersion) -> status_pb2.RowVersion:
+    return status_pb2.RowVersion(
+        repair_process_id=version.repair_process_id, errors=_errors(version.errors), cells=version.cells,
+        replace_time=_time(version.replaced),
     )  # fmt: skip
 
 
@@ -368,7 +398,7 @@ def _process(process: Process) -> status_pb2.Process:
         info=common_pb2.ProcessInfo(
             process_id=info.process_id, tenant=info.tenant, upload_id=info.upload_id,
             file_name=info.file_name, size_bytes=info.size_bytes, pipeline=info.pipeline,
-            pipeline_version=info.pipeline_version,
+            pipeline_version=info.pipeline_version, repairs_process_id=info.repairs,
         ),
         state=_state(process.state),
         counts=common_pb2.RowCounts(

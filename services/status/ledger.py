@@ -181,6 +181,7 @@ def repaired(account: Account, repair_process_id: str, succeeded: int, failed: i
     state = account.state
     if state is ProcessState.COMPLETED_WITH_ERRORS and account.failed == succeeded:
         state = ProcessState.COMPLETED
+        check_transition(account.state, state)
     changed = replace(
         account, state=state, succeeded=account.succeeded + succeeded, failed=account.failed - succeeded
     )

@@ -42,7 +42,8 @@ class RepairedRows:
 @dataclass(frozen=True, slots=True)
 class Row:
     """A row as the ledger knows it; `line_number` is 0 where only its batch is known. `repairs_row` is
-    its number in the process that its own one repairs, 0 where that is not known."""
+    its number in the process that its own one repairs, 0 where that is not known. `repaired_by` is the
+    process that brought it again at last, "" when none did."""
 
     row_number: int
     line_number: int
@@ -51,6 +52,7 @@ class Row:
     errors: tuple[RowError, ...]
     cells: tuple[str, ...]
     repairs_row: int = 0
+    repaired_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from services.status.reports.formats import WRITERS, ReportFormat
 from services.status.reports.selection import ReportRows
 from services.status.reports.stream import ReportPiece, report_pieces
 from services.status.reports.writer import TooManyColumnsError
-from services.status.rows import ErrorGroup, RejectedRow, Row, RowError
+from services.status.rows import ErrorGroup, RejectedRow, RepairedRows, Row, RowError, RowVersion
 from services.status.tokens import TokenError, make_token, read_token
 
 PROCESS_FIELDS = Fields(
@@ -83,7 +83,16 @@ class StatusService:
     # -- writes ------------------------------------------------------------------------------------
 
     async def start(self, info: Info) -> Account:
-        """The process began."""
+        """The process began. InvalidArgumentError when it says that it repairs a repair: locks are taken
+        from a repair to what it repairs, and nowhere on from there."""
+        if info.repairs:
+            parent = await self._reader.process(info.repairs)
+            if info.repairs == info.process_id or (parent is not None and parent.info.repairs):
+                problem = "is a process that stands for itself"
+                raise InvalidArgumentError(
+                    "REPAIRS_A_REPAIR", f"repairs_process_id {problem}.",
+                    violations=[FieldViolation("started.repairs_process_id", problem)],
+                )  # fmt: skip
         return await self._ledger.start(info)
 
     async def read_header(
@@ -138,11 +147,12 @@ class StatusService:
         outcome: Outcome,
         error: RowError | None,
         rows: Sequence[RejectedRow],
+        repaired: RepairedRows | None = None,
     ) -> bool:
         """Record a batch's outcome; False when it was there. InvalidArgumentError when the rows do
         not add up to the batch."""
         try:
-            recorded = await self._ledger.record(process_id, tenant, outcome, error, rows)
+            recorded = await self._ledger.record(process_id, tenant, outcome, error, rows, repaired)
         except ValueError as problem:
             raise InvalidArgumentError("OUTCOME_MISMATCH", str(problem)) from problem
         if recorded:
@@ -218,13 +228,18 @@ class StatusService:
         more = make_token(scope, found[size - 1].batch.number) if len(found) > size else ""
         return found[:size], more
 
-    async def row(self, process_id: str, row_number: int) -> Row:
-        """A row; NotFoundError when it was not read (yet)."""
+    async def row(self, process_id: str, row_number: int) -> tuple[Row, list[RowVersion]]:
+        """A row and what it was before its repairs; NotFoundError when it was not read (yet)."""
         await self._kept(process_id)
         found = await self._reader.row(process_id, row_number)
         if found is None:
             raise NotFoundError("ROW_NOT_FOUND", f"Row {row_number} was not read (yet).")
-        return found
+        return found, await self._reader.history(process_id, row_number) if found.repaired_by else []
+
+    async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
+        """Where rows stand; those whose batches have no outcome are left out."""
+        await self.process(process_id)
+        return await self._reader.states(process_id, row_numbers)
 
     async def rows(self, process_id: str, filter_: str, token: str, size: int) -> tuple[list[Row], str]:
         """A page of rows by number, and the next page's token."""

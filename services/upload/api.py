@@ -77,9 +77,11 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         self, request: upload_pb2.CompleteUploadRequest, context: Context
     ) -> upload_pb2.CompleteUploadResponse:
         """See the contract."""
+        repairs = request.repairs_process_id
         process_id = await self._service.complete(
-            _id(request.upload_id), request.sha256, request.pipeline, request.dialect_json
-        )
+            _id(request.upload_id), request.sha256, request.pipeline, request.dialect_json,
+            _uuid("repairs_process_id", repairs) if repairs else "",
+        )  # fmt: skip
         return upload_pb2.CompleteUploadResponse(process_id=process_id)
 
     async def InspectUpload(
@@ -149,11 +151,15 @@ def _wrong(field: str, problem: str) -> InvalidArgumentError:
     )
 
 
-def _id(text: str) -> str:
+def _uuid(field: str, text: str) -> str:
     try:
-        upload_id = str(uuid.UUID(text))
+        return str(uuid.UUID(text))
     except ValueError:
-        raise _wrong("upload_id", "is not a UUID") from None
+        raise _wrong(field, "is not a UUID") from None
+
+
+def _id(text: str) -> str:
+    upload_id = _uuid("upload_id", text)
     structlog.contextvars.bind_contextvars(upload_id=upload_id)
     return upload_id
 

@@ -124,7 +124,8 @@ class DeliveryWorker:
     async def _bring(self, delivery: Delivery) -> None:
         if delivery.content is None:
             try:
-                content = await self._converter.convert(delivery.upload, delivery.dialect)
+                repaired = delivery.repair.table if delivery.repair else None
+                content = await self._converter.convert(delivery.upload, delivery.dialect, repaired)
             except UnreadableFileError as error:
                 log.info("file unreadable", reason=error.reason)
                 await self._ingestion.refuse(delivery, error.reason, error.message)

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from services.upload.uploads import Content, Delivery, Upload
+from ingestor.reports import RepairedTable
+from services.upload.uploads import Content, Delivery, Repair, Upload
 
 
 class Uploads(Protocol):
@@ -26,7 +27,14 @@ class Uploads(Protocol):
         ...
 
     async def complete(
-        self, upload_id: str, process_id: str, pipeline: str, version: int, dialect: str, now: datetime
+        self,
+        upload_id: str,
+        process_id: str,
+        pipeline: str,
+        version: int,
+        dialect: str,
+        now: datetime,
+        repair: Repair | None = None,
     ) -> str:
         """Close an open upload and add its delivery, in one transaction; the process that holds, an
         earlier one when it was complete already."""
@@ -88,6 +96,11 @@ class Deliveries(Protocol):
 class Ingestion(Protocol):
     """The orchestrator."""
 
+    async def prepare_repair(self, process_id: str) -> Repair:
+        """What a repair of that process repairs. Raises NotFoundError and FailedPreconditionError as the
+        contract says."""
+        ...
+
     async def begin(self, delivery: Delivery) -> int | None:
         """Announce a file, and its content if that is known; the offset from which its content is
         wanted, None when nothing is wanted (yet)."""
@@ -127,8 +140,9 @@ class ConverterCrashedError(Exception):
 class Converter(Protocol):
     """Looks at files and converts those that cannot be cut into batches as they are."""
 
-    async def convert(self, upload: Upload, dialect: str) -> Content:
-        """What is to be brought of a complete file; durable when it returns. Deterministic, so that it
-        may be done again after a crash. Raises UnreadableFileError, ConverterCrashedError,
+    async def convert(self, upload: Upload, dialect: str, repaired: RepairedTable | None = None) -> Content:
+        """What is to be brought of a complete file, which is a corrected report of the table `repaired` if
+        there is one; durable when it returns. Deterministic, so that it may be done again after a crash.
+        Raises UnreadableFileError, ConverterCrashedError,
         StoreFullError, FileMissingError."""
         ...

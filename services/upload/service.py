@@ -224,9 +224,14 @@ class UploadService:
             raise _wrong_offset(holds)
         return new
 
-    async def complete(self, upload_id: str, sha256: bytes, pipeline: str, dialect: str = "") -> str:
-        """Check and close an upload, and begin its ingestion; the process. Idempotent."""
+    async def complete(
+        self, upload_id: str, sha256: bytes, pipeline: str, dialect: str = "", repairs: str = ""
+    ) -> str:
+        """Check and close an upload, and begin its ingestion, or with `repairs` the repair of that
+        process; the process. Idempotent."""
         declared = _options(dialect)
+        if repairs and pipeline:
+            raise _wrong("pipeline", "must be empty: a repair runs with the pipeline of what it repairs")
         if len(sha256) not in (0, 32):
             raise _wrong("sha256", "has 32 bytes")
         upload = await self.get(upload_id)
@@ -241,15 +246,21 @@ class UploadService:
             await self._store.seal(upload.file_key, size)
             if sha256 and await self._sha256(upload, running) != sha256:
                 raise DataLossError("HASH_MISMATCH", "The file's SHA-256 is not the one announced.")
-            name, version, options = await self._pipeline(pipeline, declared)
+            repair = None
+            if repairs:
+                repair = await self._ingestion.prepare_repair(repairs)
+                # The dialect is the report's: how the first file was read does not matter.
+                name, version, options = repair.pipeline, repair.pipeline_version, declared.to_json()
+            else:
+                name, version, options = await self._pipeline(pipeline, declared)
             process_id = await self._uploads.complete(
-                upload_id, self._ids.new(), name, version, options, self._clock.now()
+                upload_id, self._ids.new(), name, version, options, self._clock.now(), repair
             )
         self._running.pop(upload_id, None)
         self._metrics.uploads.labels("completed").inc()
         log.info("upload complete", process_id=process_id, size=size)
         # So that status knows the process when the client asks; if not now, the delivery worker does.
-        delivery = Delivery(process_id, upload, name, version, 0, options)
+        delivery = Delivery(process_id, upload, name, version, 0, options, repair=repair)
         try:
             await self._ingestion.begin(delivery)
         except (TransientError, ServiceError) as error:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ingestor.reports import RepairedTable
+
 
 class UploadState(StrEnum):
     """Where an upload stands."""
@@ -42,6 +44,16 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Repair:
+    """What a corrected report repairs: a process and its table, with the pipeline that it ran with."""
+
+    process_id: str
+    pipeline: str
+    pipeline_version: int
+    table: RepairedTable
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A complete file that is to be handed to the orchestrator."""
 
@@ -52,6 +64,7 @@ class Delivery:
     attempts: int
     dialect: str = "{}"  # as declared
     content: Content | None = None  # None until the file was looked at
+    repair: Repair | None = None  # the file is a report of this process, corrected
 
 
 def text_key(file_key: str) -> str:

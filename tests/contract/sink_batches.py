@@ -39,7 +39,7 @@ def concluding(of: BatchKey) -> Callable[[Sequence[Refused]], BatchOutcome]:
     def conclude(refused: Sequence[Refused]) -> BatchOutcome:
         first = of.range.first_row
         rows = [
-            Rejected(first + row.position, 1, "failed", (row.problem,), ("cell",)) for row in refused
+            Rejected(first + row.position, 1, row.state, (row.problem,), ("cell",)) for row in refused
         ]  # fmt: skip
         return outcome_of(of, [], rows)
 

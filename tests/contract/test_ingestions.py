@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.orchestrator.adapters.pg_ingestions import PgIngestions
-from services.orchestrator.ingestions import Batch, Content, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ingestions import (
+    Batch,
+    Content,
+    FileInfo,
+    Ingestion,
+    IngestionState,
+    Layout,
+    RetriedRows,
+)
 from services.orchestrator.ports import BusyError, Flags
 from tests.fakes.ingestions import MemoryIngestions
 
@@ -143,3 +152,48 @@ async def test_a_holder_that_dies_lets_go(pool_of: OpenPool) -> None:
     async with ingestions.hold(process):
         pass
     await holder.__aexit__(None, None, None)
+
+
+def retry_of(parent: str) -> Ingestion:
+    """A retry of a process."""
+    made = replace(file(), repairs=parent, retry=True)
+    return Ingestion(made, CONTENT, IngestionState.OPEN, False, LAYOUT)
+
+
+RETRIED = [replace(batch(1), row_count=2, retried=RetriedRows((3, 9), 1)),
+           replace(batch(7), number=2, first_row=3, row_count=1, retried=RetriedRows((64,), 61))]  # fmt: skip
+
+
+async def test_a_repair_is_kept_as_one(ingestions: AnyIngestions) -> None:
+    made = replace(file(), repairs=str(uuid.uuid4()))
+    assert (await ingestions.add(made)).file == made
+    assert await ingestions.retry_of(made.repairs) is None
+    assert await ingestions.open_retries(9) == []
+
+
+async def test_a_retry_is_stored_with_its_batches(ingestions: AnyIngestions) -> None:
+    parent = await opened(ingestions)
+    retry = retry_of(parent)
+    process = retry.file.process_id
+    assert await ingestions.add_retry(retry, RETRIED) == process
+    assert await ingestions.get(process) == retry
+    assert await ingestions.batches(process) == await ingestions.unsent(process) == RETRIED
+    assert await ingestions.batches(parent) == []
+    assert await ingestions.open_retries(9) == [retry]
+    await ingestions.finish(process, IngestionState.DISPATCHED)
+    assert await ingestions.open_retries(9) == []
+    assert await ingestions.retry_of(parent) == process
+
+
+async def test_a_process_has_one_retry_at_a_time(ingestions: AnyIngestions) -> None:
+    parent = await opened(ingestions)
+    first, second = retry_of(parent), retry_of(parent)
+    made = await asyncio.gather(ingestions.add_retry(first, RETRIED), ingestions.add_retry(second, RETRIED))
+    assert len(set(made)) == 1
+    assert await ingestions.retry_of(parent) == made[0]
+    await ingestions.settle(made[0])
+    assert await ingestions.retry_of(parent) is None
+    third = retry_of(parent)
+    assert await ingestions.add_retry(third, RETRIED) == third.file.process_id
+    assert set(await ingestions.retries(parent)) == {made[0], third.file.process_id}
+    assert await ingestions.retries(made[0]) == set()

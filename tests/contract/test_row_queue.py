@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +15,10 @@ from ingestor.runtime.queues import MAX_MESSAGE_BYTES, ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.runtime.tracing import continue_trace
 from services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
-from services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
+from services.orchestrator.ingestions import Batch, Content, FileInfo, Layout, RetriedRows
 from services.orchestrator.ports import Message, Packed, TooLargeError
 from services.processor.adapters.sqs_rows import SqsRows as SqsIn
-from services.processor.batches import BatchKey, BatchRange, StoredSlice
+from services.processor.batches import BatchKey, BatchRange, BroughtRows, StoredSlice
 from services.processor.ports import UnreadableBatchError
 from tests.fakes.queue import MemoryQueue
 
@@ -90,6 +90,27 @@ async def test_a_claim_check(ends: Ends) -> None:
     (delivery,) = await ends.into.receive(1)
     batch = ends.into.decode(delivery)
     assert (batch.data, batch.stored) == (b"", StoredSlice("default/u-text", 100, 200))
+
+
+@pytest.mark.parametrize("data", [b"x", None])
+async def test_batches_of_repairs(ends: Ends, data: bytes | None) -> None:
+    parent = str(uuid.UUID(int=9))
+    columns = ("id", "", "näme")
+    retry = replace(FILE, repairs=parent, retry=True)
+    batch = replace(BATCH, retried=RetriedRows((41, 43, 47), 40))
+    await ends.out.send(ends.out.pack(Message(retry, CONTENT, LAYOUT, batch, data, columns)))
+    await ends.out.send(
+        ends.out.pack(Message(replace(FILE, repairs=parent), CONTENT, LAYOUT, BATCH, data, columns))
+    )
+    await ends.out.send(ends.out.pack(message(data)))
+    found: list[BroughtRows | None] = []
+    while len(found) < 3:
+        for delivery in await ends.into.receive(10):
+            found.append(ends.into.decode(delivery).repairs)
+            await ends.into.delete(delivery)
+    assert sorted(found, key=repr) == sorted(
+        [BroughtRows(parent, columns, (41, 43, 47), 40), BroughtRows(parent, columns, (), 0), None], key=repr
+    )
 
 
 async def test_a_limit_on_the_batch(ends: Ends) -> None:

@@ -6,14 +6,16 @@ import asyncio
 import random
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import numpy as np
 import pytest
 
 from services.processor.adapters.pg_sink import PgSink
 from services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
-from services.processor.ports import ForeignKey, Refused, SinkRefusedError, Table
+from services.processor.ports import ForeignKey, GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
 from tests.contract.sink_batches import PEOPLE, concluding, good, key
 from tests.fakes.sink import MemorySink
@@ -335,3 +337,91 @@ async def test_names_are_quoted(pool: PgPool) -> None:
     assert outcome is not None
     assert (outcome.succeeded, outcome.failed) == (2, 1)
     assert await pool.fetchval('SELECT count(*) FROM public."we""ird; DROP"') == 2
+
+
+def again(
+    parent: str,
+    numbers: Sequence[int],
+    values: Sequence[tuple[int | None, str | None]],
+    table: Table = PEOPLE,
+) -> tuple[BatchKey, GoodRows]:
+    """A batch of a repair of these rows of a process."""
+    of = key(rows=len(numbers))
+    return of, replace(good(of, values, table), row_numbers=np.array(numbers, np.int64), repairs=parent)
+
+
+async def repair(
+    sink: AnySink, parent: str, numbers: Sequence[int], values: Sequence[tuple[int | None, str | None]]
+) -> BatchOutcome:
+    """Load rows of a repair; the outcome."""
+    of, rows = again(parent, numbers, values)
+    outcome = (await sink.load(of, rows, concluding(of))).outcome
+    assert outcome is not None
+    return outcome
+
+
+async def test_rows_of_a_repair_are_rows_of_the_process_that_is_repaired(sink: AnySink) -> None:
+    parent = str(uuid.uuid4())
+    outcome = await repair(sink, parent, [70, 5], [(1, "late"), (2, "early")])
+    assert (outcome.succeeded, outcome.failed, outcome.skipped) == (2, 0, 0)
+    assert await content(sink) == [(2, "early", 5), (1, "late", 70)]
+    if isinstance(sink, PgSink):
+        found = await sink._pool.fetch("SELECT DISTINCT _process_id::text FROM public.people")
+        assert [tuple(row) for row in found] == [(parent,)]
+
+
+async def test_a_failed_row_is_loaded_by_one_repair_only(sink: AnySink) -> None:
+    parent = str(uuid.uuid4())
+    assert (await repair(sink, parent, [3, 4], [(3, "a"), (4, "a")])).succeeded == 2
+    outcome = await repair(sink, parent, [2, 3, 4, 5], [(2, "b"), (33, "b"), (44, "b"), (5, "b")])
+    assert (outcome.succeeded, outcome.failed, outcome.skipped) == (2, 0, 2)
+    assert [(row.row_number, row.state, row.errors[0].code) for row in outcome.rows] == [
+        (2, "skipped", "not-failed"), (3, "skipped", "not-failed"),
+    ]  # fmt: skip
+    assert await content(sink) == [(2, "b", 2), (3, "a", 3), (4, "a", 4), (5, "b", 5)]
+    # Another process has rows of the same numbers.
+    assert (await repair(sink, str(uuid.uuid4()), [3], [(30, "c")])).succeeded == 1
+
+
+async def test_a_row_that_the_sink_refuses_may_come_again(sink: AnySink) -> None:
+    parent = str(uuid.uuid4())
+    await load(sink, key(rows=1), [(7, "there")])
+    outcome = await repair(sink, parent, [12, 11], [(7, "no"), (8, "yes")])
+    assert [(row.row_number, row.state, row.errors[0].code) for row in outcome.rows] == [
+        (1, "failed", "primary-key")
+    ]
+    assert (await repair(sink, parent, [12], [(9, "better")])).succeeded == 1
+    assert (await repair(sink, parent, [12], [(10, "late")])).skipped == 1
+    assert (await repair(sink, parent, [11], [(11, "late")])).skipped == 1
+
+
+async def test_a_repairs_batch_that_is_delivered_twice_has_its_effect_once(sink: AnySink) -> None:
+    of, rows = again(str(uuid.uuid4()), [1, 2], [(1, "a"), (2, "b")], NOTES)
+    first = await sink.load(of, rows, concluding(of))
+    assert await sink.load(of, rows, concluding(of)) == first
+    assert len(await content(sink, "notes")) == 2
+
+
+async def test_repairs_of_the_same_rows_at_once(pool: PgPool) -> None:
+    """In opposite orders, over a table that takes every row: each row is there once."""
+    sink, parent, count = PgSink(pool), str(uuid.uuid4()), 500
+    await load(sink, key(), [(0, "x")], NOTES)  # the table is made
+
+    async def one(seed: int) -> int:
+        numbers = list(range(1, count + 1))
+        random.Random(seed).shuffle(numbers)
+        total = 0
+        for start in range(0, count, 100):
+            some = numbers[start : start + 100]
+            of, rows = again(parent, some, [(number, f"by {seed}") for number in some], NOTES)
+            outcome = (await sink.load(of, rows, concluding(of))).outcome
+            assert outcome is not None
+            assert outcome.succeeded + outcome.skipped == 100
+            total += outcome.succeeded
+        return total
+
+    loaded = await asyncio.gather(*(one(seed) for seed in range(5)))
+    assert sum(loaded) == count
+    query = "SELECT count(*), count(DISTINCT _row_number) FROM public.notes WHERE _process_id = $1"
+    (found,) = await pool.fetch(query, parent)
+    assert tuple(found) == (count, count)

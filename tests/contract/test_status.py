@@ -10,22 +10,23 @@ from dataclasses import dataclass
 
 import pytest
 
-from ingestor.runtime.errors import FailedPreconditionError
+from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.runtime.grpc_channel import open_channel
 from services.orchestrator.adapters.grpc_status import GrpcStatus
 from services.orchestrator.ingestions import Batch, Content, FileInfo
-from services.orchestrator.ports import Limits, Progress
+from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
 from services.processor.adapters.grpc_outcomes import GrpcOutcomes
 from services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
     Rejected,
+    Repaired,
     failed_outcome,
     unprocessed_outcome,
 )
-from services.processor.ports import Standing
-from services.processor.problems import Problem
+from services.processor.ports import Fate
+from services.processor.problems import Problem, RejectedState
 from tests.fakes.status import MemoryStatus
 
 CONTENT = Content("default/u", 123, False, "{}")
@@ -124,9 +125,9 @@ async def test_paused_resumed_cancelled(ends: Ends) -> None:
     assert (await ends.status.paused(process)).state == "PAUSED"
     assert (await ends.status.dispatched(process, batch(1))).state == "PAUSED"
     assert (await ends.status.resumed(process)).state == "DISPATCHING"
-    assert await ends.outcomes.standing(str(uuid.uuid4())) is Standing.RUNNING
+    assert await ends.outcomes.fate(str(uuid.uuid4())) is Fate.RUNNING
     assert (await ends.status.cancelled(process)).terminal
-    assert await ends.outcomes.standing(process) is Standing.STOPPED
+    assert await ends.outcomes.fate(process) is Fate.STOPPED
     for change in (ends.status.paused, ends.status.resumed):
         with pytest.raises(FailedPreconditionError) as caught:
             await change(process)
@@ -152,7 +153,7 @@ async def test_too_many_failed_rows(ends: Ends, limits: Limits, failed: int, giv
     found = await ends.status.progress(process)
     assert found is not None
     assert (found.state == "FAILED") is given_up
-    assert (await ends.outcomes.standing(process) is Standing.STOPPED) is given_up
+    assert (await ends.outcomes.fate(process) is Fate.STOPPED) is given_up
     assert (await ends.status.dispatched(process, batch(2))).terminal is given_up
 
 
@@ -188,3 +189,88 @@ async def test_a_batch_with_many_wide_rows(ends: Ends) -> None:
     rows.append(Rejected(10, 11, "failed", (PROBLEM,), ("y" * 9_000_000, "z")))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 0, 10, 0, tuple(rows)))
     assert (await ends.status.finished(process, 10, 1)).state == "COMPLETED_WITH_ERRORS"
+
+
+def fails(number: int, code: str, state: RejectedState = "failed") -> Rejected:
+    """A row that is no success."""
+    problem = Problem(code, "", "", "no", "load")
+    return Rejected(number, number + 1, state, (problem,), (str(number), "x"))
+
+
+async def ended(ends: Ends) -> str:
+    """A process that has ended: row 4 and 5 failed, 6 was skipped, 11 to 20 died."""
+    process = await start(ends)
+    rows = (fails(4, "type-error"), fails(5, "foreign-key"), fails(6, "blank-row", "skipped"))
+    await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 7, 2, 1, rows))
+    dead = Problem("batch-error", "", "", "dead", "load")
+    await ends.outcomes.record(failed_outcome(key(process, 2), dead))
+    await ends.status.finished(process, 20, 2)
+    return process
+
+
+async def repairing(ends: Ends, parent: str) -> str:
+    """A process that repairs another one."""
+    process = str(uuid.uuid4())
+    await ends.status.started(FileInfo(process, "default", "u", "a.csv", 123, "p", 1, parent))
+    return process
+
+
+async def failed_rows(ends: Ends, process: str, code: str) -> list[FailedRow]:
+    """The failed rows with this error."""
+    return [row async for row in ends.status.failed_rows(process, code)]
+
+
+async def test_where_rows_stand(ends: Ends) -> None:
+    process = await ended(ends)
+    assert await ends.outcomes.row_states(process, [21, 4, 1, 6, 11, 20]) == {
+        1: "succeeded", 4: "failed", 6: "skipped", 11: "failed", 20: "failed"
+    }  # fmt: skip
+    assert await ends.outcomes.row_states(process, []) == {}
+    with pytest.raises(NotFoundError):
+        await ends.outcomes.row_states(str(uuid.uuid4()), [1])
+    assert await ends.status.standing(process) == Standing(True, False, False, 12)
+    assert await ends.status.standing(str(uuid.uuid4())) is None
+    dead = await failed_rows(ends, process, "batch-error")
+    assert dead == [FailedRow(number, frozenset({"batch-error"}), "") for number in range(11, 21)]
+    assert await failed_rows(ends, process, "sink-error") == []
+    running = await start(ends)
+    assert await ends.status.standing(running) == Standing(False, False, False, 0)
+
+
+async def test_a_repair_changes_what_it_repairs(ends: Ends) -> None:
+    parent = await ended(ends)
+    process = await repairing(ends, parent)
+    # Rows 1 to 10 of the repair: two that succeed, one that fails again, others that change nothing.
+    numbers = (4, 15, 11, 6, 1, 0, 21, 99, 5, 0)
+    rows = (
+        fails(3, "foreign-key"), fails(6, "row-number"), fails(9, "not-failed", "skipped")
+    )  # fmt: skip
+    outcome = BatchOutcome(
+        key(process, 1), "succeeded", 7, 2, 1, rows, repaired=Repaired(parent, numbers)
+    )  # fmt: skip
+    for _ in range(2):  # told twice
+        await ends.outcomes.record(outcome)
+    states = await ends.outcomes.row_states(parent, range(1, 21))
+    assert [number for number, state in states.items() if state == "failed"] == [
+        5, 11, 12, 13, 14, 16, 17, 18, 19, 20
+    ]  # fmt: skip
+    assert states[6] == "skipped"
+    assert await ends.status.standing(parent) == Standing(True, False, False, 10)
+    assert await failed_rows(ends, parent, "foreign-key") == [
+        FailedRow(5, frozenset({"foreign-key"}), ""), FailedRow(11, frozenset({"foreign-key"}), process),
+    ]  # fmt: skip
+    assert await ends.status.progress(parent) == Progress("COMPLETED_WITH_ERRORS", True, 2)
+    # Another repair brings all that is left.
+    last = await repairing(ends, parent)
+    left = (5, 11, 12, 13, 14, 16, 17, 18, 19, 20)
+    done = BatchOutcome(key(last, 1), "succeeded", 10, 0, 0, (), repaired=Repaired(parent, left))
+    await ends.outcomes.record(done)
+    assert await ends.status.progress(parent) == Progress("COMPLETED", True, 2)
+    assert await ends.status.standing(parent) == Standing(True, False, False, 0)
+
+
+async def test_a_repair_whose_batch_died_changes_nothing(ends: Ends) -> None:
+    parent = await ended(ends)
+    process = await repairing(ends, parent)
+    await ends.outcomes.record(failed_outcome(key(process, 1), PROBLEM))
+    assert await ends.status.standing(parent) == Standing(True, False, False, 12)

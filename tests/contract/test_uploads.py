@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.reports import RepairedTable
 from services.upload.adapters.pg_uploads import PgUploads
-from services.upload.uploads import Content, Upload, UploadState
+from services.upload.uploads import Content, Repair, Upload, UploadState
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:
@@ -74,10 +75,20 @@ async def test_completing_makes_one_delivery(uploads: AnyUploads) -> None:
     found = await uploads.take("me", NOW, NOW + LEASE)
     assert found is not None
     assert (found.process_id, found.pipeline, found.pipeline_version, found.attempts) == (process, "p", 3, 1)
-    assert (found.dialect, found.content) == ('{"format":"csv"}', None)
+    assert (found.dialect, found.content, found.repair) == ('{"format":"csv"}', None, None)
     assert found.upload == replace(
         made, committed_size=10, state=UploadState.COMPLETED, process_id=process
     )  # fmt: skip
+
+
+async def test_a_delivery_knows_what_it_repairs(uploads: AnyUploads) -> None:
+    made = await uploads.add(upload())
+    table = RepairedTable(("id", "", "Größe"), 12, True)
+    repair = Repair(str(uuid.uuid4()), "p", 3, table)
+    await uploads.complete(made.upload_id, str(uuid.uuid4()), "p", 3, "{}", NOW, repair)
+    found = await uploads.take("me", NOW, NOW + LEASE)
+    assert found is not None
+    assert found.repair == repair
 
 
 async def test_an_open_upload_can_be_aborted(uploads: AnyUploads) -> None:

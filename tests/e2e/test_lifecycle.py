@@ -69,7 +69,7 @@ def ingest(suite: Suite, folder: Path, table: str, mode: str, rows: dict[int, st
 
 async def names(suite: Suite, table: str) -> dict[int, str]:
     """The table's names by id."""
-    return dict(await suite.fetch(f"SELECT id, name FROM {table}"))  # type: ignore[arg-type]
+    return dict(await suite.fetch(f"SELECT id, name FROM {table}"))
 
 
 async def test_a_deleted_process_leaves_nothing_and_never_comes_back(suite: Suite, tmp_path: Path) -> None:

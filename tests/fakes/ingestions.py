@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ class MemoryIngestions:
 
     def __init__(self) -> None:
         self.ingestions: dict[str, Ingestion] = {}
-        self.batches: dict[str, dict[int, Batch]] = {}
+        self.recorded: dict[str, dict[int, Batch]] = {}
         self.sent: dict[tuple[str, int], datetime] = {}
         self.settled: set[str] = set()
         self._held: set[str] = set()
@@ -26,7 +26,7 @@ class MemoryIngestions:
 
     async def add(self, file: FileInfo) -> Ingestion:
         """See Ingestions."""
-        self.batches.setdefault(file.process_id, {})
+        self.recorded.setdefault(file.process_id, {})
         new = Ingestion(file, None, IngestionState.ANNOUNCED, False, None)
         return self.ingestions.setdefault(file.process_id, new)
 
@@ -56,20 +56,54 @@ class MemoryIngestions:
 
     async def last_batch(self, process_id: str) -> Batch | None:
         """See Ingestions."""
-        batches = self.batches[process_id]
+        batches = self.recorded[process_id]
         return batches[max(batches)] if batches else None
 
     async def unsent(self, process_id: str) -> Sequence[Batch]:
         """See Ingestions."""
-        batches = self.batches[process_id]
+        batches = self.recorded[process_id]
         return [batches[number] for number in sorted(batches) if (process_id, number) not in self.sent]
 
     async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
         """See Ingestions."""
-        if batch.number in self.batches[process_id]:
+        if batch.number in self.recorded[process_id]:
             raise BusyError
-        self.batches[process_id][batch.number] = batch
+        self.recorded[process_id][batch.number] = batch
         return await self.flags(process_id)
+
+    async def batches(self, process_id: str) -> Sequence[Batch]:
+        """See Ingestions."""
+        return [self.recorded[process_id][number] for number in sorted(self.recorded[process_id])]
+
+    async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
+        """See Ingestions."""
+        there = await self.retry_of(retry.file.repairs)
+        if there is None:
+            there = retry.file.process_id
+            self.ingestions[there] = retry
+            self.recorded[there] = {batch.number: batch for batch in batches}
+        return there
+
+    async def retry_of(self, process_id: str) -> str | None:
+        """See Ingestions."""
+        found = set(await self.retries(process_id)) - self.settled
+        return found.pop() if found else None
+
+    async def retries(self, process_id: str) -> Collection[str]:
+        """See Ingestions."""
+        return {
+            key
+            for key, found in self.ingestions.items()
+            if found.file.retry and found.file.repairs == process_id
+        }
+
+    async def open_retries(self, limit: int) -> Sequence[Ingestion]:
+        """See Ingestions."""
+        return [
+            found
+            for key, found in self.ingestions.items()
+            if found.file.retry and found.state is IngestionState.OPEN and key not in self.settled
+        ][:limit]
 
     async def flags(self, process_id: str) -> Flags:
         """See Ingestions."""
@@ -100,14 +134,14 @@ class MemoryIngestions:
     async def remove(self, process_id: str) -> None:
         """See Ingestions."""
         self.ingestions.pop(process_id, None)
-        self.batches.pop(process_id, None)
+        self.recorded.pop(process_id, None)
         self.settled.discard(process_id)
         self.sent = {key: time for key, time in self.sent.items() if key[0] != process_id}
 
     async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
         """See Ingestions."""
         return [
-            self.batches[process_id][number]
+            self.recorded[process_id][number]
             for number in sorted(numbers)
             if (process_id, number) in self.sent and self.sent[process_id, number] < before
         ]

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from services.orchestrator.ports import Message, Packed, TooLargeError
-from services.processor.batches import BatchKey, BatchRange, RowBatch, StoredSlice
+from services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
 from services.processor.ports import Delivery, UnreadableBatchError
 
 _NAMES = ("batch_number", "first_row", "row_count", "first_line", "byte_start", "byte_end")
@@ -45,11 +45,15 @@ class MemoryQueue:
         stored = None
         if message.data is None:
             stored = StoredSlice(message.content.file_key, batch.byte_start, batch.byte_end)
+        repairs = None
+        if file.repairs:
+            rows, first = (batch.retried.rows, batch.retried.first_row) if batch.retried else ((), 0)
+            repairs = BroughtRows(file.repairs, message.repaired, rows, first)
         body = f"body-{len(self.bodies)}"
         self.bodies[body] = RowBatch(
             BatchKey(file.process_id, file.tenant, BatchRange(*values)), message.layout.columns,
             file.pipeline, file.pipeline_version, message.layout.delimiter, message.data or b"", stored,
-            message.layout.quote, message.content.normal_form,
+            message.layout.quote, message.content.normal_form, repairs,
         )  # fmt: skip
         attributes = {name: str(value) for name, value in zip(_NAMES, values, strict=True)}
         return Packed(body, {"process_id": file.process_id, "tenant": file.tenant, **attributes})

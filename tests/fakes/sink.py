@@ -17,6 +17,7 @@ from services.processor.ports import (
     UndoImpossibleError,
 )
 from services.processor.problems import Problem
+from services.processor.repairs import repaired_meanwhile
 
 
 class MemorySink:
@@ -29,14 +30,16 @@ class MemorySink:
         self.undos: dict[str, UndoCounts] = {}
         self.told_of: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
+        self.repaired: set[tuple[str, int]] = set()
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         """See Sink."""
         mark = (key.process_id, key.range.number)
-        if key.process_id in self.gone:
-            return await self.settle(unprocessed_outcome(key))
+        for closed in (key.process_id, rows.repairs or key.process_id):
+            if closed in self.gone:
+                return Applied(None) if self.gone[closed] else await self.settle(unprocessed_outcome(key))
         if mark in self.markers:
             return Applied(self.markers[mark])
         table = self.tables.setdefault(rows.table.name, [])
@@ -44,9 +47,11 @@ class MemorySink:
         taken = {tuple(row[name] for name in names) for row in table} if names else set()
         refused = []
         for position, row in enumerate(rows.data.to_pylist()):
-            made = {
-                **row, "_row_number": int(rows.row_numbers[position]), "_process_id": key.process_id
-            }  # fmt: skip
+            number = int(rows.row_numbers[position])
+            made = {**row, "_row_number": number, "_process_id": rows.repairs or key.process_id}
+            if rows.repairs and (rows.repairs, number) in self.repaired:
+                refused.append(Refused(position, repaired_meanwhile(number), "skipped"))
+                continue
             if names:
                 unique = tuple(row[name] for name in names)
                 if unique in taken and rows.table.upsert:
@@ -66,6 +71,13 @@ class MemorySink:
                     continue
                 taken.add(unique)
             table.append(made)
+        if rows.repairs:
+            left_out = {row.position for row in refused}
+            self.repaired |= {
+                (rows.repairs, int(number))
+                for position, number in enumerate(rows.row_numbers)
+                if position not in left_out
+            }
         outcome = self.markers[mark] = conclude(refused)
         return Applied(outcome)
 

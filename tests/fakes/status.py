@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from services.orchestrator.ingestions import Batch as SentBatch
 from services.orchestrator.ingestions import Content, FileInfo
-from services.orchestrator.ports import Limits, Progress
-from services.processor.batches import BatchOutcome
-from services.processor.ports import Standing
+from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
+from services.processor.batches import BatchOutcome, Repaired
+from services.processor.ports import Fate
 from services.status import ledger
 from services.status.ledger import Account, Batch, Change, Outcome
 from services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState, S
@@ -24,6 +24,22 @@ class _Process:
     outcomes: dict[int, BatchOutcome] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     started: bool = False
+    repaired: dict[int, tuple[RowState, frozenset[str], str]] = field(default_factory=dict)  # by whom
+
+    def row(self, number: int) -> tuple[RowState, frozenset[str], str] | None:
+        """Where a row stands, the codes of its errors and who repaired it; None without an outcome."""
+        if number in self.repaired:
+            return self.repaired[number]
+        for outcome in self.outcomes.values():
+            bounds = outcome.key.range
+            if bounds.first_row <= number < bounds.first_row + bounds.row_count:
+                for row in outcome.rows:
+                    if row.row_number == number:
+                        codes = frozenset(error.code for error in row.errors)
+                        return RowState[row.state.upper()], codes, ""
+                codes = frozenset({outcome.error.code}) if outcome.error else frozenset()
+                return RowState[outcome.default_state.upper()], codes, ""
+        return None
 
 
 class MemoryStatus:
@@ -149,14 +165,54 @@ class MemoryStatus:
             batch, RowState[outcome.default_state.upper()], outcome.succeeded, outcome.failed, outcome.skipped
         )
         await self._apply(key.process_id, lambda account: ledger.processed(account, made))
+        if outcome.repaired:
+            await self._repair(process, outcome, outcome.repaired)
 
-    async def standing(self, process_id: str) -> Standing:
+    async def _repair(self, process: _Process, outcome: BatchOutcome, repaired: Repaired) -> None:
+        parent = self.processes[repaired.process_id]
+        news = []
+        for row, number in enumerate(repaired.rows, outcome.key.range.first_row):
+            here, there = process.row(row), parent.row(number)
+            assert here is not None
+            if there and there[0] is RowState.FAILED and here[0] in (RowState.SUCCEEDED, RowState.FAILED):
+                parent.repaired[number] = (*here[:2], outcome.key.process_id)
+                news.append(here[0])
+        count = news.count(RowState.SUCCEEDED)
+        await self._apply(
+            repaired.process_id,
+            lambda account: ledger.repaired(account, outcome.key.process_id, count, len(news) - count),
+        )
+
+    async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
+        """See Outcomes."""
+        if process_id not in self.processes:
+            raise NotFoundError("PROCESS_NOT_FOUND", "no")
+        found = {number: self.processes[process_id].row(number) for number in numbers}
+        return {number: row[0].name.lower() for number, row in found.items() if row}
+
+    async def standing(self, process_id: str) -> Standing | None:
+        """See Status."""
+        process = self.processes.get(process_id)
+        if process is None:
+            return None
+        undone = process.account.state is S.UNDONE
+        return Standing(process.account.state in TERMINAL, undone, False, process.account.failed)
+
+    async def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
+        """See Status."""
+        process = self.processes[process_id]
+        for number in range(1, process.account.read + 1):
+            row = process.row(number)
+            if row and row[0] is RowState.FAILED and code in row[1]:
+                yield FailedRow(number, row[1], row[2])
+
+    async def fate(self, process_id: str) -> Fate:
         """See Outcomes."""
         if process_id in self.deleted:
-            return Standing.GONE
+            return Fate.GONE
         process = self.processes.get(process_id)
         stopped = process is not None and process.account.state in (S.CANCELLED, S.FAILED, S.UNDONE)
-        return Standing.STOPPED if stopped else Standing.RUNNING
+        return Fate.STOPPED if stopped else Fate.RUNNING
 
     def delete(self, process_id: str) -> None:
         """As DeleteProcess does."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.upload.uploads import Content, Delivery, Upload, UploadState
+from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
 
 
 @dataclass
@@ -48,7 +48,14 @@ class MemoryUploads:
         return upload.committed_size
 
     async def complete(
-        self, upload_id: str, process_id: str, pipeline: str, version: int, dialect: str, now: datetime
+        self,
+        upload_id: str,
+        process_id: str,
+        pipeline: str,
+        version: int,
+        dialect: str,
+        now: datetime,
+        repair: Repair | None = None,
     ) -> str:
         """See Uploads."""
         upload = self.uploads[upload_id]
@@ -56,7 +63,8 @@ class MemoryUploads:
             return str(upload.process_id)
         upload = replace(upload, state=UploadState.COMPLETED, process_id=process_id)
         self.uploads[upload_id] = upload
-        self.work[process_id] = _Work(Delivery(process_id, upload, pipeline, version, 0, dialect), now)
+        delivery = Delivery(process_id, upload, pipeline, version, 0, dialect, repair=repair)
+        self.work[process_id] = _Work(delivery, now)
         return process_id
 
     async def abort(self, upload_id: str) -> bool:

@@ -256,7 +256,7 @@ async def test_a_report_as_a_workbook(status: Any) -> None:
     lines = CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_name("Rows").to_python()
     assert lines[0] == ["id", "name", "_row", "_line", "_state", "_code", "_field", "_value", "_message"]
     assert [line[2] for line in lines[1:]] == [str(number) for number in range(1, 301)]
-    assert lines[3] == ["3", "=cmd", "3", "4", "FAILED", "type-error", "name", "=cmd", "name is bad"]
+    assert lines[3] == ["3", "'=cmd", "3", "4", "FAILED", "type-error", "name", "'=cmd", "name is bad"]
     assert lines[300] == ["", "", "300", "", "UNPROCESSED", "", "", "", ""]
 
 

@@ -9,7 +9,7 @@ import grpc
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
 from services.orchestrator.ingestions import Batch, Content, FileInfo
-from services.orchestrator.ports import Limits, Progress
+from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
 
 _DEADLINE = 30.0
 _PAGE = 1000
@@ -40,7 +40,7 @@ class GrpcStatus:
         info = common_pb2.ProcessInfo(
             process_id=file.process_id, tenant=file.tenant, upload_id=file.upload_id,
             file_name=file.file_name, size_bytes=file.size_bytes, pipeline=file.pipeline,
-            pipeline_version=file.pipeline_version,
+            pipeline_version=file.pipeline_version, repairs_process_id=file.repairs,
         )  # fmt: skip
         return await self._record(status_pb2.RecordDispatchRequest(process_id=file.process_id, started=info))
 
@@ -92,15 +92,48 @@ class GrpcStatus:
 
     async def progress(self, process_id: str) -> Progress | None:
         """See Status."""
+        try:
+            process = await self._process(process_id)
+        except NotFoundError:
+            return Progress("DELETED", True, 0)
+        return _progress(process.state, process.batches_processed) if process else None
+
+    async def _process(self, process_id: str) -> status_pb2.Process | None:
         request = status_pb2.GetProcessRequest(process_id=process_id)
         try:
-            process = (await self._stub.GetProcess(request, timeout=_DEADLINE)).process
+            return (await self._stub.GetProcess(request, timeout=_DEADLINE)).process
         except grpc.aio.AioRpcError as error:
             known = from_rpc_error(error)
-            if isinstance(known, NotFoundError):
-                return Progress("DELETED", True, 0) if known.reason == "PROCESS_DELETED" else None
+            if isinstance(known, NotFoundError) and known.reason != "PROCESS_DELETED":
+                return None
             raise known from error
-        return _progress(process.state, process.batches_processed)
+
+    async def standing(self, process_id: str) -> Standing | None:
+        """See Status."""
+        process = await self._process(process_id)
+        if process is None:
+            return None
+        undone = process.state == common_pb2.PROCESS_STATE_UNDONE
+        return Standing(process.state in _TERMINAL, undone, process.expired, process.counts.failed)
+
+    async def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
+        """See Status."""
+        token = ""
+        while True:
+            request = status_pb2.ListRowsRequest(
+                process_id=process_id, filter=f'status=FAILED AND code="{code}"', page_size=_PAGE,
+                page_token=token,
+            )  # fmt: skip
+            try:
+                answer = await self._stub.ListRows(request, timeout=_DEADLINE)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+            for row in answer.rows:
+                codes = frozenset(error.code for error in row.errors)
+                yield FailedRow(row.row_number, codes, row.repaired_by_process_id)
+            token = answer.next_page_token
+            if not token:
+                return
 
     async def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
         """See Status."""

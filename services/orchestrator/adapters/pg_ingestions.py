@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,15 +10,33 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
-from services.orchestrator.ingestions import Batch, Content, FileInfo, Ingestion, IngestionState, Layout
+from services.orchestrator.ingestions import (
+    Batch,
+    Content,
+    FileInfo,
+    Ingestion,
+    IngestionState,
+    Layout,
+    RetriedRows,
+)
 from services.orchestrator.ports import BusyError, Flags
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
 _ADD = """
-INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pipeline, pipeline_version)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (process_id) DO NOTHING
+INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pipeline, pipeline_version,
+                        repairs)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id) DO NOTHING
+"""
+
+# Nothing is inserted when another retry of the same process has not settled.
+_ADD_RETRY = """
+INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pipeline, pipeline_version,
+                        repairs, retry, state, file_key, content_bytes, normal_form, dialect, columns,
+                        delimiter, quote, data_start, data_line)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, true, 'open', $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT (repairs) WHERE retry AND NOT settled DO NOTHING RETURNING 1
 """
 
 _SET_CONTENT = """
@@ -54,7 +72,7 @@ class PgIngestions:
         """See Ingestions."""
         await self._fetch(
             _ADD, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
-            file.pipeline, file.pipeline_version,
+            file.pipeline, file.pipeline_version, file.repairs or None,
         )  # fmt: skip
         found = await self.get(file.process_id)
         assert found is not None
@@ -122,6 +140,70 @@ class PgIngestions:
             raise BusyError from error
         return Flags(IngestionState(rows[0]["state"]), rows[0]["paused"])
 
+    async def batches(self, process_id: str) -> Sequence[Batch]:
+        """See Ingestions."""
+        rows = await self._fetch(
+            "SELECT * FROM batches WHERE process_id = $1 ORDER BY batch_number", process_id
+        )
+        return [_batch(row) for row in rows]
+
+    async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
+        """See Ingestions."""
+        file, content, layout = retry.file, retry.content, retry.layout
+        assert content is not None and layout is not None, "a retry reads what was read before"
+        async with (
+            transient_errors("ingestions"),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            added = await connection.fetchval(
+                _ADD_RETRY, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
+                file.pipeline, file.pipeline_version, file.repairs, content.file_key, content.size_bytes,
+                content.normal_form, content.dialect, list(layout.columns), layout.delimiter, layout.quote,
+                layout.data_start, layout.data_line,
+            )  # fmt: skip
+            if added:
+                await connection.copy_records_to_table(
+                    "batches",
+                    records=[
+                        (
+                            file.process_id, b.number, file.tenant, b.first_row, b.row_count, b.first_line,
+                            b.next_line, b.byte_start, b.byte_end, list(b.retried.rows), b.retried.first_row,
+                        )
+                        for b in batches if b.retried is not None
+                    ],
+                    columns=[
+                        "process_id", "batch_number", "tenant", "first_row", "row_count", "first_line",
+                        "next_line", "byte_start", "byte_end", "retried_rows", "retried_first",
+                    ],
+                )  # fmt: skip
+                return file.process_id
+        there = await self.retry_of(file.repairs)
+        if there is None:  # it has settled since
+            return await self.add_retry(retry, batches)
+        return there
+
+    async def retry_of(self, process_id: str) -> str | None:
+        """See Ingestions."""
+        rows = await self._fetch(
+            "SELECT process_id FROM ingestions WHERE repairs = $1 AND retry AND NOT settled", process_id
+        )
+        return str(rows[0]["process_id"]) if rows else None
+
+    async def retries(self, process_id: str) -> Collection[str]:
+        """See Ingestions."""
+        rows = await self._fetch("SELECT process_id FROM ingestions WHERE repairs = $1 AND retry", process_id)
+        return {str(row["process_id"]) for row in rows}
+
+    async def open_retries(self, limit: int) -> Sequence[Ingestion]:
+        """See Ingestions."""
+        rows = await self._fetch(
+            "SELECT * FROM ingestions WHERE retry AND NOT settled AND state = 'open' "
+            "ORDER BY created_at LIMIT $1",
+            limit,
+        )
+        return [_ingestion(row) for row in rows]
+
     async def flags(self, process_id: str) -> Flags:
         """See Ingestions."""
         rows = await self._fetch("SELECT state, paused FROM ingestions WHERE process_id = $1", process_id)
@@ -173,13 +255,14 @@ def _batch(row: Any) -> Batch:
     return Batch(
         row["batch_number"], row["first_row"], row["row_count"], row["first_line"], row["next_line"],
         row["byte_start"], row["byte_end"],
+        RetriedRows(tuple(row["retried_rows"]), row["retried_first"]) if row["retried_rows"] else None,
     )  # fmt: skip
 
 
 def _ingestion(row: Any) -> Ingestion:
     file = FileInfo(
         str(row["process_id"]), row["tenant"], row["upload_id"], row["file_name"], row["size_bytes"],
-        row["pipeline"], row["pipeline_version"],
+        row["pipeline"], row["pipeline_version"], str(row["repairs"] or ""), row["retry"],
     )  # fmt: skip
     content = None
     if row["file_key"] is not None:

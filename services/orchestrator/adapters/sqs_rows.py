@@ -57,6 +57,16 @@ class SqsRows:
             quote=message.layout.quote,
             normal_form=message.content.normal_form,
         )
+        if file.repairs:
+            retried = batch.retried
+            made.repairs.CopyFrom(
+                queue_pb2.RepairedRows(
+                    process_id=file.repairs,
+                    columns=message.repaired,
+                    rows=retried.rows if retried else (),
+                    first_row=retried.first_row if retried else 0,
+                )
+            )
         if message.data is None:
             made.stored.CopyFrom(
                 queue_pb2.FileSlice(

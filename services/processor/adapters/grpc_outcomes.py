@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import grpc
 
+from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 from services.processor.batches import BatchOutcome, Rejected
-from services.processor.ports import Standing
+from services.processor.ports import Fate
 from services.processor.problems import Problem
 
 _MESSAGE_BYTES = 1024 * 1024
@@ -28,6 +29,8 @@ STATES = {
     "skipped": common_pb2.ROW_STATE_SKIPPED,
     "unprocessed": common_pb2.ROW_STATE_UNPROCESSED,
 }
+_NAMES = {state: name for name, state in STATES.items()} | {common_pb2.ROW_STATE_QUEUED: "queued"}
+_LOOK_UP = 100_000  # rows of a call; part of the contract
 _PHASES = {
     "parse": common_pb2.ERROR_PHASE_PARSE,
     "validate": common_pb2.ERROR_PHASE_VALIDATE,
@@ -40,7 +43,7 @@ class GrpcOutcomes:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = status_pb2_grpc.StatusServiceStub(channel)
-        self._standings: dict[str, tuple[float, Standing]] = {}
+        self._fates: dict[str, tuple[float, Fate]] = {}
 
     async def record(self, outcome: BatchOutcome) -> None:
         """See Outcomes."""
@@ -57,19 +60,36 @@ class GrpcOutcomes:
             if not (isinstance(known, NotFoundError) and known.reason == _DELETED):
                 raise known from error
 
-    async def standing(self, process_id: str) -> Standing:
+    async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
         """See Outcomes."""
-        now = time.monotonic()
-        asked, known = self._standings.get(process_id, (None, Standing.RUNNING))
-        if known is Standing.GONE or (asked is not None and now - asked < _ANSWER_SECONDS):
-            return known
-        found = await self._standing(process_id)
-        if len(self._standings) > 1_000:
-            self._standings.clear()
-        self._standings[process_id] = (now, found)
+        found: dict[int, str] = {}
+        for start in range(0, len(numbers), _LOOK_UP):
+            some = numbers[start : start + _LOOK_UP]
+            request = status_pb2.LookUpRowsRequest(process_id=process_id, row_numbers=some)
+            try:
+                answer = await self._stub.LookUpRows(request, timeout=_DEADLINE)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+            found.update(
+                (number, _NAMES[state])
+                for number, state in zip(some, answer.states, strict=True)
+                if state != common_pb2.ROW_STATE_UNSPECIFIED
+            )
         return found
 
-    async def _standing(self, process_id: str) -> Standing:
+    async def fate(self, process_id: str) -> Fate:
+        """See Outcomes."""
+        now = time.monotonic()
+        asked, known = self._fates.get(process_id, (None, Fate.RUNNING))
+        if known is Fate.GONE or (asked is not None and now - asked < _ANSWER_SECONDS):
+            return known
+        found = await self._fate(process_id)
+        if len(self._fates) > 1_000:
+            self._fates.clear()
+        self._fates[process_id] = (now, found)
+        return found
+
+    async def _fate(self, process_id: str) -> Fate:
         request = status_pb2.GetProcessRequest(process_id=process_id)
         try:
             process = (await self._stub.GetProcess(request, timeout=10)).process
@@ -78,10 +98,10 @@ class GrpcOutcomes:
             if not isinstance(known, NotFoundError):
                 raise known from error
             # Status may not have heard of it yet; a deleted one it knows for ever.
-            return Standing.GONE if known.reason == _DELETED else Standing.RUNNING
+            return Fate.GONE if known.reason == _DELETED else Fate.RUNNING
         if process.expired:
-            return Standing.GONE
-        return Standing.STOPPED if process.state in _STOPPED else Standing.RUNNING
+            return Fate.GONE
+        return Fate.STOPPED if process.state in _STOPPED else Fate.RUNNING
 
 
 def _header(outcome: BatchOutcome) -> status_pb2.OutcomeHeader:
@@ -98,6 +118,8 @@ def _header(outcome: BatchOutcome) -> status_pb2.OutcomeHeader:
         failed=outcome.failed,
         skipped=outcome.skipped,
         error=error_message(outcome.error) if outcome.error else None,
+        repairs_process_id=outcome.repaired.process_id if outcome.repaired else "",
+        repaired_rows=outcome.repaired.rows if outcome.repaired else (),
     )  # fmt: skip
 
 
@@ -141,5 +163,5 @@ def _shortened(row: Rejected) -> Rejected:
     """The row with each cell cut so that all of them fit into one message; whole, it stays in the
     stored file."""
     most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
-    cells = tuple(cell if len(cell) <= most else cell[:most] + "…" for cell in row.cells)
+    cells = tuple(cell if len(cell) <= most else cell[:most] + CUT for cell in row.cells)
     return Rejected(row.row_number, row.line_number, row.state, row.errors, cells)

@@ -44,6 +44,10 @@ _REMOVE_ROWS = """
 DELETE FROM replaced_rows
 WHERE ctid = ANY(ARRAY(SELECT ctid FROM replaced_rows WHERE replaced_by = $1 LIMIT $2))
 """
+_REMOVE_REPAIRED = """
+DELETE FROM repaired_rows
+WHERE ctid = ANY(ARRAY(SELECT ctid FROM repaired_rows WHERE process_id = $1 LIMIT $2))
+"""
 
 
 async def is_gone(connection: PgConnection, process_id: str) -> bool | None:
@@ -86,6 +90,6 @@ class PgLeavings:
                 await connection.execute(_CLOSE_GONE, process_id, tenant)
                 if deleted:
                     await connection.execute(_FORGET_UNDO, process_id)
-            for statement in (_REMOVE_MARKERS, _REMOVE_ROWS):
+            for statement in (_REMOVE_MARKERS, _REMOVE_ROWS, _REMOVE_REPAIRED):
                 while await self._pool.execute(statement, process_id, _PIECE) != "DELETE 0":
                     continue

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
+import numpy as np
+import pyarrow as pa
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.adapters import pg_markers
@@ -18,6 +21,7 @@ from services.processor.batches import BatchKey, BatchOutcome
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
+from services.processor.repairs import repaired_meanwhile
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -30,6 +34,15 @@ _MOST_READY = 1000
 _EVOLVED = "Made by Data Ingestor: part of the rows that it replaces."
 # Longest wait for whoever uses a table that is to get columns; then the batch is tried again.
 _PATIENCE = "SET LOCAL lock_timeout = '10s'"
+
+# Of the rows of another process those that no repair has loaded yet, in order, so that two repairs never
+# wait for each other crosswise. It waits for repairs that bring the same rows at this moment.
+_TAKE = """
+INSERT INTO repaired_rows (process_id, row_number, tenant, repair_process_id)
+SELECT $1, number, $3, $4 FROM unnest($2::bigint[]) AS n (number) ORDER BY number
+ON CONFLICT (process_id, row_number) DO NOTHING RETURNING row_number
+"""
+_GIVE_BACK = "DELETE FROM repaired_rows WHERE process_id = $1 AND row_number = ANY($2)"
 
 _COLUMNS = """
 SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
@@ -82,18 +95,45 @@ class PgSink(PgMarkers):
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         """See Sink."""
-        text = await asyncio.to_thread(copy_text, rows, key.process_id)
+        owner = rows.repairs or key.process_id
+        text = await asyncio.to_thread(copy_text, rows, owner)
         async with self._transaction(rows.table) as connection:
-            if known := await pg_markers.begin(connection, key):
+            if known := await pg_markers.begin(connection, key, owner):
                 return known
             await self._ensure(connection, rows.table)
-            refused = await _Loading(connection, key, rows).all(text)
+            if rows.repairs:
+                refused = await self._repair(connection, key, rows, text)
+            else:
+                refused = await _Loading(connection, key, owner, rows).all(text)
             outcome = conclude(refused)
             await pg_markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header
             self._ready.clear()
         self._ready.add(rows.table)
         return Applied(outcome)
+
+    @staticmethod
+    async def _repair(
+        connection: PgConnection, key: BatchKey, rows: GoodRows, text: memoryview
+    ) -> Sequence[Refused]:
+        """Load the rows that no other repair has loaded."""
+        owner, numbers = rows.repairs, rows.row_numbers
+        taken = await connection.fetch(_TAKE, owner, numbers.tolist(), key.tenant, key.process_id)
+        mine = np.isin(numbers, np.fromiter((row[0] for row in taken), np.int64, len(taken)))
+        positions = np.flatnonzero(mine)
+        if len(positions) < len(numbers):
+            rows = replace(rows, data=rows.data.filter(pa.array(mine)), row_numbers=numbers[mine])
+            text = await asyncio.to_thread(copy_text, rows, owner)
+        refused = await _Loading(connection, key, owner, rows).all(text)
+        if refused:
+            await connection.execute(
+                _GIVE_BACK, owner, [int(rows.row_numbers[row.position]) for row in refused]
+            )
+        others = [
+            Refused(int(place), repaired_meanwhile(int(numbers[place])), "skipped")
+            for place in np.flatnonzero(~mine)
+        ]
+        return [*(replace(row, position=int(positions[row.position])) for row in refused), *others]
 
     @asynccontextmanager
     async def _transaction(self, table: Table) -> AsyncIterator[PgConnection]:
@@ -186,10 +226,11 @@ class PgSink(PgMarkers):
 class _Loading:
     """Loads the rows of one batch and finds those that the database refuses."""
 
-    def __init__(self, connection: PgConnection, key: BatchKey, rows: GoodRows) -> None:
+    def __init__(self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows) -> None:
+        """`owner` is the process whose rows they are."""
         self._connection = connection
         self._tenant = key.tenant
-        self._process_id = key.process_id
+        self._process_id = owner
         self._rows = rows
         self._columns = column_names(rows)
         self._refused: list[Refused] = []

@@ -30,7 +30,8 @@ ON CONFLICT ({key}) DO NOTHING
 _KEEP = """
 INSERT INTO replaced_rows (tenant, process_id, replaced_by, row)
 SELECT $1, older, newer, loser FROM (
-    SELECT least(there.{process}, come.{process}) AS older, greatest(there.{process}, come.{process}) AS newer,
+    SELECT least(there.{process}, come.{process}) AS older,
+           greatest(there.{process}, come.{process}) AS newer,
            CASE WHEN there.{process} < come.{process} THEN row_to_json(there)
                 WHEN there.{process} > come.{process} THEN row_to_json(come) END AS loser
     FROM {last} come JOIN {target} there ON ({there_key}) = ({come_key})

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from ingestor.runtime.aws import aws_errors
 from ingestor.v1 import common_pb2, queue_pb2
-from services.processor.batches import BatchKey, BatchRange, RowBatch, StoredSlice
+from services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
 from services.processor.ports import Delivery, UnreadableBatchError
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class SqsRows:
             StoredSlice(stored.file_key, stored.byte_start, stored.byte_end) if stored else None,
             message.quote or '"',
             message.normal_form,
+            _brought(message.repairs) if message.HasField("repairs") else None,
         )
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
@@ -111,6 +112,10 @@ def _receipt_is_old(error: ClientError) -> bool:
     """The message was deleted or came again since: nothing to do with this receipt."""
     code = error.response.get("Error", {}).get("Code", "")
     return any(word in code for word in ("ReceiptHandle", "MessageNotInflight", "InvalidParameterValue"))
+
+
+def _brought(rows: queue_pb2.RepairedRows) -> BroughtRows:
+    return BroughtRows(rows.process_id, tuple(rows.columns), tuple(rows.rows), rows.first_row)
 
 
 def _range(bounds: common_pb2.BatchRange) -> BatchRange:

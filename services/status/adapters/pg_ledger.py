@@ -199,9 +199,13 @@ class PgLedger:
     @asynccontextmanager
     async def _process(self, process_id: str, tenant: str = "default") -> AsyncIterator[Work]:
         """A transaction that holds the process."""
-        async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
-            async with hold(connection, process_id, tenant) as work:
-                yield work
+        async with (
+            transient_errors("ledger"),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+            hold(connection, process_id, tenant) as work,
+        ):
+            yield work
 
 
 async def _check_repairable(connection: PgConnection, process_id: str) -> None:

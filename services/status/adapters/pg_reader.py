@@ -31,10 +31,16 @@ _ROW_STATE = f"coalesce(e.state, {_RANGE_STATE})"
 # Errors of a row: its own, else its batch's.
 _ERRORS = "coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)"
 
+# The process that brought row `e` again at last.
+_REPAIRED_BY = """
+(SELECT h.repair_process_id FROM row_history h
+ WHERE h.process_id = e.process_id AND h.row_number = e.row_number ORDER BY h.replaced_at DESC LIMIT 1)
+"""
+
 # Rows of the batches from the wanted place on; a batch is opened into its rows one at a time.
 _ROWS = f"""
 SELECT r.row_number, coalesce(e.line_number, 0) AS line_number, b.batch_number, {_ROW_STATE} AS state,
-       e.errors, e.cells, b.error, e.repairs_row
+       e.errors, e.cells, b.error, e.repairs_row, {_REPAIRED_BY} AS repaired_by
 FROM processes p
 JOIN (SELECT * FROM batches WHERE process_id = $1 AND first_row + row_count > $2 + 1
       ORDER BY first_row) b USING (process_id)
@@ -46,11 +52,12 @@ ORDER BY b.first_row, r.row_number LIMIT $3
 """  # noqa: S608
 
 # Rows with a record of their own only: what most filters ask for, found without opening ranges.
-_OWN_ROWS = """
-SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error, e.repairs_row
-FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number > $2 {where}
+_OWN_ROWS = f"""
+SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error, e.repairs_row,
+       {_REPAIRED_BY} AS repaired_by
+FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number > $2 {{where}}
 ORDER BY e.row_number LIMIT $3
-"""
+"""  # noqa: S608
 
 _RANGES = f"""
 SELECT * FROM (
@@ -284,7 +291,7 @@ def _row(row: Any) -> Row:
         errors = ()
     return Row(
         row["row_number"], row["line_number"], row["batch_number"], RowState(row["state"]), errors,
-        tuple(row["cells"] or ()), row["repairs_row"] or 0,
+        tuple(row["cells"] or ()), row["repairs_row"] or 0, str(row["repaired_by"] or ""),
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,41 +28,68 @@ LEFT JOIN row_exceptions e ON e.process_id = $1 AND e.row_number = n.number
 WHERE n.number < b.first_row + b.row_count AND b.processed_at IS NOT NULL
 """
 
-_KEEP = """
-INSERT INTO row_history (process_id, row_number, repair_process_id, errors, cells)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
-"""
+# Of the repaired process and of the one that repairs it.
+_WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[])"
 
-# A row of a batch that failed as a whole has no record of its own yet.
-_REPLACE = """
+# Of these rows, those that have FAILED go into their history; their numbers.
+_KEEP = f"""
+WITH found AS ({FIND_ROWS}), kept AS (
+    INSERT INTO row_history (process_id, row_number, repair_process_id, errors, cells)
+    SELECT $1, row_number, $3, errors, cells FROM found WHERE state = {int(RowState.FAILED)}
+    ON CONFLICT DO NOTHING)
+SELECT row_number FROM found WHERE state = {int(RowState.FAILED)}
+"""  # noqa: S608
+
+# These rows, which have FAILED, have succeeded now. A row of a batch that failed as a whole gets its own
+# record by it.
+_SUCCEED = f"""
+WITH changed AS (
+    INSERT INTO row_exceptions
+        (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
+    SELECT $1, row_number, 0, batch_number, $3, {int(RowState.SUCCEEDED)}, '[]', '{{}}'
+    FROM ({FIND_ROWS}) found
+    ON CONFLICT (process_id, row_number) DO UPDATE
+        SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
+    RETURNING batch_number),
+counts AS (SELECT batch_number, count(*) AS count FROM changed GROUP BY batch_number)
+UPDATE batches b SET succeeded = b.succeeded + c.count, failed = b.failed - c.count
+FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
+"""  # noqa: S608
+
+_FAIL_AGAIN = f"""
 INSERT INTO row_exceptions (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-VALUES ($1, $2, 0, $3, $4, $5, $6, $7)
-ON CONFLICT (process_id, row_number) DO UPDATE SET state = $5, errors = $6, cells = $7
-"""
+SELECT $1, row_number, 0, batch_number, $3, {int(RowState.FAILED)}, $4, $5 FROM ({FIND_ROWS}) found
+ON CONFLICT (process_id, row_number) DO UPDATE SET errors = excluded.errors, cells = excluded.cells
+"""  # noqa: S608
 
-_BATCH_COUNTS = """
-UPDATE batches SET succeeded = succeeded + $3, failed = failed - $3
-WHERE process_id = $1 AND batch_number = $2
-"""
-
-# The counts of a batch's errors, made anew from its rows.
+# The counts of errors of the batches that have these rows, made anew from their rows.
+_BATCHES = f"SELECT DISTINCT batch_number FROM ({FIND_ROWS}) found"  # noqa: S608
 _FORGET_COUNTS = "DELETE FROM error_counts WHERE process_id = $1 AND batch_number = ANY($2)"
+_OWN_ROWS = f"""
+row_exceptions r WHERE r.process_id = b.process_id AND r.row_number >= b.first_row
+AND r.row_number < b.first_row + b.row_count AND r.state = {int(RowState.FAILED)}
+"""
 _COUNT = f"""
 INSERT INTO error_counts (process_id, batch_number, tenant, code, field, count, example, first_row)
-SELECT process_id, batch_number, max(tenant), code, field, sum(count), (array_agg(example ORDER BY first_row))[1],
-       min(first_row)
+SELECT process_id, batch_number, max(tenant), code, field, sum(count),
+       (array_agg(example ORDER BY first_row))[1], min(first_row)
 FROM (
-    SELECT r.process_id, r.batch_number, r.tenant, x->>0 AS code, x->>1 AS field, count(*) AS count,
-           (array_agg(x->>3 ORDER BY r.row_number))[1] AS example, min(r.row_number) AS first_row
-    FROM row_exceptions r CROSS JOIN jsonb_array_elements(r.errors) x
-    WHERE r.process_id = $1 AND r.batch_number = ANY($2) AND r.state = {int(RowState.FAILED)}
+    SELECT b.process_id, b.batch_number, b.tenant, x.code, x.field, count(*) AS count,
+           (array_agg(x.example ORDER BY x.row_number))[1] AS example, min(x.row_number) AS first_row
+    FROM batches b CROSS JOIN LATERAL (
+        SELECT e->>0 AS code, e->>1 AS field, e->>3 AS example, own.row_number
+        FROM (SELECT r.row_number, r.errors FROM {_OWN_ROWS}) own
+        CROSS JOIN jsonb_array_elements(own.errors) e) x
+    WHERE b.process_id = $1 AND b.batch_number = ANY($2)
     GROUP BY 1, 2, 3, 4, 5
     UNION ALL
     SELECT b.process_id, b.batch_number, b.tenant, b.error->>0, b.error->>1, b.failed - own.failed,
-           b.error->>3, b.first_row
-    FROM batches b CROSS JOIN LATERAL (
-        SELECT count(*) AS failed FROM row_exceptions r WHERE r.process_id = b.process_id
-        AND r.batch_number = b.batch_number AND r.state = {int(RowState.FAILED)}) own
+           b.error->>3, (
+        SELECT n FROM generate_series(b.first_row, b.first_row + b.row_count - 1) n
+        WHERE NOT EXISTS (
+            SELECT 1 FROM row_exceptions r WHERE r.process_id = b.process_id AND r.row_number = n)
+        ORDER BY n LIMIT 1)
+    FROM batches b CROSS JOIN LATERAL (SELECT count(*) AS failed FROM {_OWN_ROWS}) own
     WHERE b.process_id = $1 AND b.batch_number = ANY($2) AND b.error IS NOT NULL AND b.failed > own.failed
 ) found GROUP BY process_id, batch_number, code, field
 """  # noqa: S608
@@ -77,54 +103,63 @@ async def repair(
     repaired: RepairedRows,
 ) -> None:
     """Rows that have FAILED there and SUCCEEDED here succeed there; those that FAILED here too get
-    their new reasons and cells there. Other rows are left alone."""
-    here = {row.row_number: row for row in rows}
+    their new reasons and cells there. Other rows are left alone.
+
+    It takes the lock of the repaired process while that of the repairing one is held. Since nothing
+    repairs a repair, no transaction takes them the other way round. Raises ValueError when the process is
+    not one that this one repairs.
+    """
+    await _check_parent(connection, repairing.process_id, repaired.process_id)
     first = outcome.batch.first_row
-    news = {
-        number: here.get(first + index) for index, number in enumerate(repaired.rows) if number
-    }  # None: it succeeded
-    news = {number: row for number, row in news.items() if row is None or row.state is RowState.FAILED}
-    if not news:
+    here = {row.row_number: row for row in rows}
+    succeeded = []
+    failed = {}
+    for index, number in enumerate(repaired.rows):
+        row = here.get(first + index)
+        if not number:
+            continue
+        if row is not None:
+            if row.state is RowState.FAILED:
+                failed[number] = row
+        elif outcome.default_state is RowState.SUCCEEDED:
+            succeeded.append(number)
+    if not succeeded and not failed:
         return
     async with hold(connection, repaired.process_id, repairing.tenant) as work:
         if work.expired:
             return
-        found = [
-            row
-            for row in await connection.fetch(FIND_ROWS, repaired.process_id, sorted(news))
-            if row["state"] == RowState.FAILED
-        ]
-        if not found:
+        kept = await connection.fetch(
+            _KEEP, repaired.process_id, sorted({*succeeded, *failed}), repairing.process_id
+        )
+        changed = {row["row_number"] for row in kept}
+        if not changed:
             return
+        good = sorted(changed.intersection(succeeded))
+        bad = sorted(changed.intersection(failed).difference(good))
+        await connection.execute(_SUCCEED, repaired.process_id, good, work.tenant)
         await connection.executemany(
-            _KEEP,
+            _FAIL_AGAIN,
             [
-                (repaired.process_id, row["row_number"], repairing.process_id, row["errors"], row["cells"])
-                for row in found
-            ],
-        )
-        succeeded: Counter[int] = Counter()
-        replaced = []
-        for row in found:
-            number, batch = row["row_number"], row["batch_number"]
-            new = news[number]
-            if new is None:
-                succeeded[batch] += 1
-            state = RowState.SUCCEEDED if new is None else RowState.FAILED
-            errors = [error_values(error) for error in new.errors] if new else []
-            cells = [text(cell) for cell in new.cells] if new else []
-            replaced.append(
                 (
-                    repaired.process_id, number, batch, work.tenant, int(state),
-                    json.dumps(errors, ensure_ascii=False), cells,
+                    repaired.process_id, [number], work.tenant,
+                    json.dumps([error_values(e) for e in failed[number].errors], ensure_ascii=False),
+                    [text(cell) for cell in failed[number].cells],
                 )
-            )  # fmt: skip
-        await connection.executemany(_REPLACE, replaced)
-        await connection.executemany(
-            _BATCH_COUNTS, [(repaired.process_id, batch, count) for batch, count in succeeded.items()]
-        )
-        batches = sorted({row["batch_number"] for row in found})
+                for number in bad
+            ],
+        )  # fmt: skip
+        found = await connection.fetch(_BATCHES, repaired.process_id, sorted(changed))
+        batches = [row["batch_number"] for row in found]
         await connection.execute(_FORGET_COUNTS, repaired.process_id, batches)
         await connection.execute(_COUNT, repaired.process_id, batches)
-        count = succeeded.total()
-        await work.apply(ledger.repaired(work.account, repairing.process_id, count, len(found) - count))
+        await work.apply(ledger.repaired(work.account, repairing.process_id, len(good), len(bad)))
+
+
+async def _check_parent(connection: PgConnection, process_id: str, parent: str) -> None:
+    whose = {
+        str(row["process_id"]): row["repairs"] for row in await connection.fetch(_WHOSE, [process_id, parent])
+    }
+    if parent == process_id or parent not in whose or whose[parent] is not None:
+        raise ValueError(f"{parent} is no process that can be repaired")
+    if whose.get(process_id) is not None and str(whose[process_id]) != parent:
+        raise ValueError(f"{process_id} repairs {whose[process_id]}, not {parent}")

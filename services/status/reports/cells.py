@@ -2,7 +2,7 @@
 
 Columns: the file's own in their order, then _row,_line,(_state,)_code,_field,_value,_message. Several
 errors of a row are joined by "; ". A row whose record could not be split leaves the file's columns empty
-and has the record's text in _value.
+and has the record's text in _value. Without a number _row is empty.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from services.status.rows import Row
 def cells(row: Row, width: int, *, with_state: bool) -> list[str]:
     """The row's cells; `width` is the number of the file's columns."""
     made = list(row.cells) if len(row.cells) == width else [""] * width
-    made += (str(row.row_number), str(row.line_number) if row.line_number else "")
+    made += (str(row.row_number) if row.row_number else "", str(row.line_number) if row.line_number else "")
     if with_state:
         made.append(row.state.name)
     if len(row.errors) == 1:

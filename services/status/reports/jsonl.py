@@ -3,8 +3,9 @@
 {"row": 7, "line": 8, "state": "FAILED",
  "errors": [{"code": …, "field": …, "value": …, "message": …, "phase": "PARSE"}], "cells": {label: text}}
 
-`line` is null where only the row's batch is known. `cells` is empty when the ledger has none; the row of a
-record that could not be split has the record's text, at most 1024 characters, as "text".
+`line` is null where only the row's batch is known, `row` where there is no number. `cells` is empty when the
+ledger has none; the row of a record that could not be split has the record's text, at most 1024 characters,
+as "text".
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class JsonlReportWriter:
     def _object(self, row: Row) -> dict[str, object]:
         split = len(row.cells) == len(self._columns)
         made: dict[str, object] = {
-            "row": row.row_number,
+            "row": row.row_number or None,
             "line": row.line_number or None,
             "state": row.state.name,
             "errors": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from services.status.ports import LedgerReader
@@ -35,12 +35,17 @@ async def report_pieces(
     reader: LedgerReader, process: Process, selection: ReportRows, writer: ReportWriter
 ) -> AsyncIterator[ReportPiece]:
     """The file in order. Raises TooManyColumnsError, ReportMismatchError when a report of ALL rows of
-    an ended process is not complete, and what the reader raises."""
+    an ended process is not complete, and what the reader raises.
+
+    Rows of a repair are numbered as in the process that it repairs, where they are known there (rows with
+    records of their own), so that the report can be corrected and brought again like the first one."""
     with_state = not selection.states <= REJECTED
     yield ReportPiece(writer.header(process.columns, with_state=with_state))
     count = 0
     async for rows in report_rows(reader, process.info.process_id, selection):
         count += len(rows)
+        if process.info.repairs:
+            rows = [replace(row, row_number=row.repairs_row) for row in rows]
         # In a thread, since other calls shall not wait for a thousand rows to be compressed.
         yield ReportPiece(await asyncio.to_thread(writer.lines, rows))
     if selection is ReportRows.ALL and process.terminal:

@@ -1,9 +1,11 @@
 """The report as an Excel workbook (ECMA-376), written as a stream: no part of it is ever whole in memory
 or on a disk.
 
-Every cell is an inline string, so nothing in it is run or turned into a number or a date. The package is a
-ZIP file with data descriptors, as streaming writers make it; the sheets come before the parts that list
-them. A sheet ends before its XML needs ZIP64, which Excel does not take for a part.
+Every cell is an inline string, so nothing in it is run or turned into a number or a date. Cells are guarded
+all the same as in CSV: a program that saves the one as the other carries them over as they are, and so what
+comes back is always undone in the same way. The package is a ZIP file with data descriptors, as streaming
+writers make it; the sheets come before the parts that list them. A sheet ends before its XML needs ZIP64,
+which Excel does not take for a part.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from ingestor.reports import headings
+from ingestor.reports import CUT, guard, headings
 from services.status.reports.cells import cells
 from services.status.reports.writer import TooManyColumnsError
 from services.status.rows import Row
@@ -157,6 +159,7 @@ class XlsxReportWriter:
     def _line(self, texts: list[str]) -> str:
         """A row's XML; empty cells are left out."""
         self._row = number = self._row + 1
+        texts = [guard(text) for text in texts]
         whole = "".join(texts)
         # Most rows have nothing to escape, which is found out at once for all of their cells.
         if len(whole) > MAX_CHARACTERS // 2 or _ODD.search(whole):
@@ -220,6 +223,6 @@ def _escaped(text: str) -> str:
         units = text.encode("utf-16-le")
         if len(units) > 2 * MAX_CHARACTERS:
             # A pair that the cut has halved is left out.
-            text = units[: 2 * (MAX_CHARACTERS - 1)].decode("utf-16-le", "ignore") + "…"
+            text = units[: 2 * (MAX_CHARACTERS - len(CUT))].decode("utf-16-le", "ignore") + CUT
     text = _ESCAPED.sub(lambda found: f"_x{ord(found[0]):04X}_", text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import grpc
 
+from ingestor.reports import RepairedTable
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
-from services.upload.uploads import Content, Delivery
+from services.upload.uploads import Content, Delivery, Repair
 
 _DEADLINE = 30.0
 
@@ -18,6 +19,16 @@ class GrpcIngestion:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = orchestrator_pb2_grpc.OrchestratorServiceStub(channel)
+
+    async def prepare_repair(self, process_id: str) -> Repair:
+        """See Ingestion."""
+        request = orchestrator_pb2.PrepareRepairRequest(process_id=process_id)
+        try:
+            found = await self._stub.PrepareRepair(request, timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        table = RepairedTable(tuple(found.columns), found.row_count, found.empty_is_null)
+        return Repair(found.process_id, found.pipeline, found.pipeline_version, table)
 
     async def begin(self, delivery: Delivery) -> int | None:
         """See Ingestion."""
@@ -63,6 +74,7 @@ def _info(delivery: Delivery) -> common_pb2.ProcessInfo:
         process_id=delivery.process_id, tenant=upload.tenant, upload_id=upload.upload_id,
         file_name=upload.file_name, size_bytes=upload.committed_size, pipeline=delivery.pipeline,
         pipeline_version=delivery.pipeline_version, file_key=upload.file_key,
+        repairs_process_id=delivery.repair.process_id if delivery.repair else "",
     )  # fmt: skip
 
 

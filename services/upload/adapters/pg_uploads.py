@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ingestor.reports import RepairedTable
 from ingestor.runtime.postgres import transient_errors
-from services.upload.uploads import Content, Delivery, Upload, UploadState, text_key
+from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -30,8 +31,9 @@ WHERE upload_id = $1 AND state = 'open' RETURNING tenant
 """
 
 _DELIVER = """
-INSERT INTO deliveries (process_id, upload_id, tenant, pipeline, pipeline_version, dialect, due_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO deliveries (process_id, upload_id, tenant, pipeline, pipeline_version, dialect, due_at, repairs,
+                        repaired_table)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
 _TAKE = """
@@ -91,7 +93,14 @@ class PgUploads:
         return int(row["committed_size"])
 
     async def complete(
-        self, upload_id: str, process_id: str, pipeline: str, version: int, dialect: str, now: datetime
+        self,
+        upload_id: str,
+        process_id: str,
+        pipeline: str,
+        version: int,
+        dialect: str,
+        now: datetime,
+        repair: Repair | None = None,
     ) -> str:
         """See Uploads."""
         async with transient_errors("uploads"), self._pool.acquire() as connection, connection.transaction():
@@ -101,7 +110,10 @@ class PgUploads:
                     "SELECT process_id FROM uploads WHERE upload_id = $1", upload_id
                 )
                 return str(found)
-            await connection.execute(_DELIVER, process_id, upload_id, tenant, pipeline, version, dialect, now)
+            await connection.execute(
+                _DELIVER, process_id, upload_id, tenant, pipeline, version, dialect, now,
+                repair.process_id if repair else None, repair.table.to_json() if repair else None,
+            )  # fmt: skip
             return process_id
 
     async def abort(self, upload_id: str) -> bool:
@@ -132,9 +144,13 @@ class PgUploads:
             content = Content(
                 row["content_key"], row["content_bytes"], row["normal_form"], row["content_dialect"]
             )
+        repair = None
+        if row["repairs"] is not None:
+            table = RepairedTable.from_json(row["repaired_table"])
+            repair = Repair(str(row["repairs"]), row["pipeline"], row["pipeline_version"], table)
         return Delivery(
             str(row["process_id"]), upload, row["pipeline"], row["pipeline_version"], row["attempts"],
-            row["dialect"], content,
+            row["dialect"], content, repair,
         )  # fmt: skip
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:

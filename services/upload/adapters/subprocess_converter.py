@@ -1,4 +1,4 @@
-"""Converts files in processes of their own: see ingestor.tabular.convert."""
+"""Converts files in processes of their own: see ingestor.tabular.convert and ingestor.corrected."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from ingestor.reports import RepairedTable
 from ingestor.stores.port import FileStore
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.formats import HEAD_BYTES, is_plainly_delimited, plan
@@ -37,8 +38,16 @@ class SubprocessConverter:
         self._max_expanded = max_expanded_bytes
         self._memory = memory_bytes
 
-    async def convert(self, upload: Upload, dialect: str) -> Content:
+    async def convert(self, upload: Upload, dialect: str, repaired: RepairedTable | None = None) -> Content:
         """See Converter."""
+        if repaired is not None:
+            with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
+                table = Path(folder) / "repair.json"
+                await asyncio.to_thread(table.write_text, repaired.to_json(), "utf-8")
+                async with self._local(upload, Path(folder)) as source:
+                    verdict = Path(folder) / "verdict.json"
+                    more = ("--repair", str(table))
+                    return await self._run("ingestor.corrected", upload, dialect, source, verdict, *more)
         options = parse_options(dialect)
         size = upload.committed_size
         head = b"".join([piece async for piece in self._store.read(upload.file_key, 0, HEAD_BYTES)])[:size]
@@ -48,7 +57,8 @@ class SubprocessConverter:
                 return Content(upload.file_key, size, False, how.options.to_json())
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
             async with self._local(upload, Path(folder)) as source:
-                return await self._run(upload, dialect, source, Path(folder) / "verdict.json")
+                verdict = Path(folder) / "verdict.json"
+                return await self._run("ingestor.tabular.convert", upload, dialect, source, verdict)
 
     @asynccontextmanager
     async def _local(self, upload: Upload, folder: Path) -> AsyncIterator[Path]:
@@ -61,11 +71,12 @@ class SubprocessConverter:
                     await asyncio.to_thread(copy.write, piece)
         yield path
 
-    async def _run(self, upload: Upload, dialect: str, source: Path, verdict: Path) -> Content:
+    async def _run(
+        self, module: str, upload: Upload, dialect: str, source: Path, verdict: Path, *more: str
+    ) -> Content:
         process = await self._start(
-            "ingestor.tabular.convert", upload, dialect, source, verdict,
-            "--max-bytes", str(self._max_expanded),
-        )  # fmt: skip
+            module, upload, dialect, source, verdict, "--max-bytes", str(self._max_expanded), *more
+        )
         key = text_key(upload.file_key)
         try:
             assert process.stdout is not None

@@ -168,13 +168,16 @@ def test_finishing_with_other_numbers_is_refused() -> None:
         ledger.finished(account, 11, 1)
 
 
-def test_the_table_of_transitions_has_every_state_and_no_way_out_of_an_end_but_an_undo() -> None:
+def test_the_table_of_transitions_has_every_state_and_few_ways_out_of_an_end() -> None:
+    """A repair may leave no failed row, and an undo is possible."""
     assert set(TRANSITIONS) == set(ProcessState)
     for state in TERMINAL:
-        undo = {ProcessState.UNDONE} - {state}
-        assert TRANSITIONS[state] == undo
+        ways = {ProcessState.UNDONE} - {state}
+        if state is ProcessState.COMPLETED_WITH_ERRORS:
+            ways.add(ProcessState.COMPLETED)
+        assert TRANSITIONS[state] == ways
         assert not check_transition(state, state)
-        for other in set(ProcessState) - {state} - undo:
+        for other in set(ProcessState) - {state} - ways:
             with pytest.raises(IllegalTransitionError):
                 check_transition(state, other)
 
@@ -190,3 +193,32 @@ def test_an_undo_keeps_the_counts_and_happens_once() -> None:
     assert ledger.undone(undone, Undo(0, 0, 0)) == (undone, [])
     with pytest.raises(IllegalTransitionError):
         ledger.cancelled(undone)
+
+
+@given(st.integers(1, 10), st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), max_size=8))
+def test_repairs_end_in_completed_when_no_row_is_left(failed: int, repairs: list[tuple[int, int]]) -> None:
+    account, _ = ledger.processed(
+        ledger.dispatched(Account(), BATCH)[0], Outcome(BATCH, RowState.SUCCEEDED, 10 - failed, failed, 0)
+    )
+    account, _ = ledger.finished(account, 10, 1)
+    for wanted, again in [*repairs, (10, 0)]:
+        repaired = min(wanted, account.failed)
+        before = account
+        account, (event,) = ledger.repaired(account, "r", repaired, again)
+        assert account.succeeded + account.failed == account.read == 10
+        assert account.failed == before.failed - repaired
+        assert event.type == "rows.repaired"
+        assert (event.data["succeeded"], event.data["failed"]) == (repaired, again)
+        done = ProcessState.COMPLETED_WITH_ERRORS if account.failed else ProcessState.COMPLETED
+        assert account.state is done
+    with pytest.raises(AssertionError):
+        ledger.repaired(account, "r", 1, 0)
+
+
+def test_a_repair_of_a_process_that_was_given_up_leaves_it_so() -> None:
+    account, _ = ledger.processed(
+        ledger.dispatched(Account(), BATCH)[0], Outcome(BATCH, RowState.SUCCEEDED, 5, 5, 0)
+    )
+    account, _ = ledger.cancelled(account)
+    repaired, _ = ledger.repaired(account, "r", 5, 0)
+    assert (repaired.state, repaired.succeeded, repaired.failed) == (ProcessState.CANCELLED, 10, 0)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestor.reports import guard, unguard
 from services.status.processes import RowState
-from services.status.reports.csv import CsvReportWriter, guard, unguard
+from services.status.reports.csv import CsvReportWriter
 from services.status.rows import Row
 from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.reports import RepairedTable
 from ingestor.runtime.clock import TimeOrderedIds
 from ingestor.runtime.errors import (
     AbortedError,
@@ -30,12 +31,13 @@ from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
 from services.upload.delivery import Cleaner, DeliveryWorker
 from services.upload.service import Chunk, Metrics, UploadService
-from services.upload.uploads import Content, Delivery, Upload, UploadState
+from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 
 DATA = b"id,name\n" + b"".join(b"%d,row\n" % number for number in range(200))
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+TABLE = RepairedTable(("id", "name"), 9, False)
 
 
 class At:
@@ -62,6 +64,12 @@ class OneIngestion:
         self.blocked = asyncio.Event()
         self.blocked.set()
 
+    async def prepare_repair(self, process_id: str) -> Repair:
+        """See Ingestion."""
+        if process_id == "running":
+            raise FailedPreconditionError("PROCESS_RUNNING", "no")
+        return Repair("parent", "people", 2, TABLE)
+
     async def refuse(self, delivery: Delivery, reason: str, message: str) -> None:
         """See Ingestion."""
         self.refused[delivery.process_id] = reason
@@ -71,6 +79,7 @@ class OneIngestion:
         if self.away:
             raise TransientError("orchestrator away")
         self.begun.append(delivery.process_id)
+        self.repairs = delivery.repair.process_id if delivery.repair else ""
         if delivery.content is None:
             return None
         if delivery.process_id in self.done:
@@ -109,9 +118,10 @@ class Upper:
         self.store = store
         self.calls = 0
 
-    async def convert(self, upload: Upload, dialect: str) -> Content:
+    async def convert(self, upload: Upload, dialect: str, repaired: RepairedTable | None = None) -> Content:
         """See Converter."""
         self.calls += 1
+        self.repaired = repaired
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         if not upload.file_name.endswith(".upper"):
@@ -521,3 +531,22 @@ async def test_abandoned_uploads_are_removed() -> None:
     assert young.file_key in suite.store.files
     await delivered(suite, suite.worker())
     assert bytes(suite.ingestion.received[process]) == DATA
+
+
+async def test_a_corrected_report_is_brought_for_the_process_that_it_repairs() -> None:
+    suite = Suite()
+    upload = await suite.service.create("report.csv", 0, "")
+    await suite.service.write(upload.upload_id, chunks(DATA))
+    with pytest.raises(InvalidArgumentError) as caught:
+        await suite.service.complete(upload.upload_id, b"", "people", repairs="repair")
+    assert [violation.field for violation in caught.value.violations] == ["pipeline"]
+    with pytest.raises(FailedPreconditionError):
+        await suite.service.complete(upload.upload_id, b"", "", repairs="running")
+    assert (await suite.service.get(upload.upload_id)).state is UploadState.OPEN  # it can be tried again
+    process = await suite.service.complete(upload.upload_id, b"", "", '{"delimiter": ","}', "repair")
+    assert suite.ingestion.repairs == "parent"
+    delivery = suite.uploads.work[process].delivery
+    assert (delivery.pipeline, delivery.pipeline_version) == ("people", 2)
+    assert json.loads(delivery.dialect) == {"delimiter": ","}  # not that of the pipeline
+    await delivered(suite, suite.worker())
+    assert suite.converter.repaired == TABLE

@@ -1,0 +1,293 @@
+"""Brings a corrected report into the form in which its rows are brought again.
+
+    python -m ingestor.corrected SOURCE RESULT --repair JSON_FILE --options JSON --name NAME > CONTENT
+
+CONTENT is normal form (see ingestor.tabular.normal_form) with the column _row, which has the rows' numbers in
+the process that is repaired, before that process's own columns. So it is of no matter to what follows in
+which format the report comes back, in which order its columns are, and what else is in it. Records keep their
+numbers and lines. RESULT is that of ingestor.tabular.convert. A process of its own for the same reasons.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as compute
+
+from ingestor.reports import (
+    CUT,
+    JSON_CELLS,
+    JSON_ROW,
+    NUMBER_LABEL,
+    RepairedTable,
+    is_json_report,
+    repair_problem,
+    row_column,
+    unguard,
+)
+from ingestor.tabular.containers import ExpansionLimits, expanded
+from ingestor.tabular.convert import open_plan
+from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+from ingestor.tabular.formats import Plan, parsers
+from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
+from ingestor.tabular.normal_form import block_lines, header_line, only_text, text_column
+from ingestor.tabular.options import parse_options
+from ingestor.tabular.parsers.json_values import JsonObject, RepeatedNameError, as_cell, decoder
+from ingestor.tabular.text_table import RejectedRecord, TextTable
+
+pc: Any = compute  # the stubs know too few of its overloads
+Mask = npt.NDArray[np.bool_]
+
+# Spreadsheets write whole numbers as 7, and some programs as 7.0.
+_NUMBER = r"^[0-9]{1,18}(\.0+)?$"
+_GUARDED = r"^'+[=+\-@\t\r]"
+
+
+def corrected_content(
+    file: BinaryIO,
+    how: Plan,
+    table: RepairedTable,
+    limits: Limits = DEFAULT_LIMITS,
+    expansion: ExpansionLimits | None = None,
+) -> Iterator[bytes]:
+    """A report in the form that is described above. Raises UnreadableFileError, with the reason
+    NOT_A_REPORT when it is no report of that table."""
+    parser = next(found for found in parsers() if found.name == how.format)
+    with parser.open(
+        expanded(file, how.compression, expansion or ExpansionLimits()), how.options, limits
+    ) as read:
+        labels = list(read.columns)
+        from_json = is_json_report(labels, table.columns)
+        if not from_json:
+            labels = [unguard(label) for label in labels]
+        if problem := repair_problem(labels, table.columns):
+            raise UnreadableFileError(*problem)
+        reading = _json_cells if from_json else _table_cells
+        rows = _Rows(table)
+        yield header_line((NUMBER_LABEL, *table.columns))
+        for block in read.blocks():
+            yield block_lines(rows.take(only_text(block), labels, reading))
+
+
+# Of a block: the texts of the rows' numbers, the table's columns, and what is wrong with single rows.
+_Cells = tuple[pa.StringArray, list[pa.StringArray], dict[int, tuple[str, str]]]
+
+
+def _table_cells(block: TextTable, labels: Sequence[str], table: RepairedTable) -> _Cells:
+    """Cells of a report as a table: the guard of those that begin like a formula is undone."""
+    columns = [
+        _unguarded(block.columns[labels.index(label)]) if label else _nulls(block) for label in table.columns
+    ]
+    return block.columns[labels.index(row_column(table.columns))], columns, {}
+
+
+def _unguarded(column: pa.StringArray) -> pa.StringArray:
+    guarded = pc.fill_null(pc.match_substring_regex(column, _GUARDED), False)
+    if not pc.any(guarded).as_py():
+        return column
+    bare: pa.StringArray = pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)
+    return bare
+
+
+def _nulls(block: TextTable) -> pa.StringArray:
+    return pa.nulls(len(block.row_index), pa.string())
+
+
+def _json_cells(block: TextTable, labels: Sequence[str], table: RepairedTable) -> _Cells:
+    """Cells of a report that was JSON Lines: the members of each object's "cells"."""
+    places = {label: place for place, label in enumerate(table.columns) if label}
+    problems: dict[int, tuple[str, str]] = {}
+    rows: list[list[str | None]] = []
+    for position, text in enumerate(block.columns[labels.index(JSON_CELLS)].to_pylist()):
+        row: list[str | None] = [None] * len(table.columns)
+        rows.append(row)
+        problem = _fill(row, text, places)
+        if problem:
+            problems[position] = problem
+    columns = [text_column([row[place] for row in rows]) for place in range(len(table.columns))]
+    return block.columns[labels.index(JSON_ROW)], columns, problems
+
+
+def _fill(row: list[str | None], text: str | None, places: dict[str, int]) -> tuple[str, str] | None:
+    """Set a row's cells; code and message of what is wrong with them."""
+    try:
+        cells = decoder.decode(text) if text else None
+    except (ValueError, RecursionError):
+        cells = text
+    if cells is None:
+        return None
+    if not isinstance(cells, JsonObject):
+        return "type-error", f"{JSON_CELLS} is no JSON object."
+    names = {name for name, _ in cells.members if name}  # "" is a column that was left out
+    if not names:
+        return None
+    if strange := names - places.keys():
+        return "extra-cell", f"The table has no column {min(strange)!r}."
+    if missing := places.keys() - names:
+        return "missing-cell", f"{JSON_CELLS} lacks the column {min(missing)!r}."
+    try:
+        if name := cells.repeated():
+            raise RepeatedNameError(name)
+        for name, value in cells.members:
+            if name:
+                row[places[name]] = as_cell(value)
+    except RepeatedNameError as error:
+        return "json-error", f"The name {error} occurs twice in an object."
+    return None
+
+
+class _Rows:
+    """Which rows of the report can be brought again. Remembers the numbers that were there: one bit of a
+    row of the repaired table."""
+
+    def __init__(self, table: RepairedTable) -> None:
+        self._table = table
+        self._seen = np.zeros(table.row_count + 1, np.bool_)
+
+    def take(
+        self,
+        block: TextTable,
+        labels: Sequence[str],
+        cells_of: Callable[[TextTable, Sequence[str], RepairedTable], _Cells],
+    ) -> TextTable:
+        """A block of the content; its records are those of the report's block."""
+        texts, columns, problems = cells_of(block, labels, self._table)
+        texts = pc.utf8_trim_whitespace(pc.fill_null(texts, ""))
+        columns = [self._plain(column) for column in columns]
+        numbers, is_number = _numbers(texts)
+        known = is_number & (numbers >= 1) & (numbers <= self._table.row_count)
+        blank = self._blank(columns, len(texts))
+        for position in problems:
+            blank[position] = False
+        cut = np.zeros(len(texts), np.bool_)
+        for column in columns:
+            cut |= _mask(pc.ends_with(column, CUT))
+        wrong = np.zeros(len(texts), np.bool_)
+        wrong[list(problems)] = True
+        good = known & ~blank & ~cut & ~wrong
+        repeated = good & self._repeated(numbers, good)
+        good &= ~repeated
+        rejected = [replace(record, cells=None) for record in block.rejected]
+        for position in np.flatnonzero(~good).tolist():
+            number = texts[position].as_py()
+            state = "failed"
+            if blank[position]:
+                state = "skipped"
+                problem = "blank-row", "The row has no cells; the row that it stands for was left as it is."
+            elif not number:
+                problem = "row-number", "The row says in no _row which row it stands for."
+            elif not known[position]:
+                what = "is no row of the process" if is_number[position] else "is no row number"
+                problem = "row-number", f"{number[:100]!r} in _row {what}."
+            elif wrong[position]:
+                problem = problems[position]
+            elif cut[position]:
+                problem = (
+                    "cell-cut",
+                    f"A cell ends with {CUT!r}: give the whole cell; the report has its beginning.",
+                )
+            else:
+                problem = "repeated-row", f"Row {number} is there before; the first one counts."
+            cells = tuple(column[position].as_py() or "" for column in columns)
+            rejected.append(
+                RejectedRecord(
+                    int(block.row_index[position]), int(block.line_index[position]),
+                    "skipped" if state == "skipped" else "failed", *problem, cells, "",
+                )
+            )  # fmt: skip
+        keep = pa.array(good)
+        made: Any = pa.array(numbers[good]).cast(pa.string())
+        return TextTable(
+            [made, *(column.filter(keep) for column in columns)],
+            block.row_index[good],
+            block.line_index[good],
+            block.record_count,
+            sorted(rejected, key=lambda record: record.index),
+        )
+
+    def _plain(self, column: pa.StringArray) -> pa.StringArray:
+        """The column with nulls or with empty texts, as the repaired table has them."""
+        if self._table.empty_is_null:
+            found: pa.StringArray = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+        else:
+            found = pc.fill_null(column, "")
+        return found
+
+    def _blank(self, columns: Sequence[pa.StringArray], count: int) -> Mask:
+        """Rows whose cells are all empty."""
+        blank = np.ones(count, np.bool_)
+        for column in columns:
+            blank &= _mask(pc.equal(pc.fill_null(column, ""), ""))
+        return blank
+
+    def _repeated(self, numbers: npt.NDArray[np.int64], good: Mask) -> Mask:
+        """Rows whose number a good row before them has."""
+        positions = np.flatnonzero(good)
+        found = numbers[positions]
+        again = self._seen[found]
+        first = np.zeros(len(found), np.bool_)
+        first[np.unique(found, return_index=True)[1]] = True
+        self._seen[found] = True
+        made = np.zeros(len(numbers), np.bool_)
+        made[positions] = again | ~first
+        return made
+
+
+def _mask(array: Any) -> Mask:
+    found: Mask = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _numbers(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], Mask]:
+    """The texts' whole numbers, 0 where a text is none, and which are."""
+    is_number = pc.match_substring_regex(texts, _NUMBER)
+    plain = pc.replace_substring_regex(pc.if_else(is_number, texts, "0"), r"\..*$", "")
+    return plain.cast(pa.int64()).to_numpy(zero_copy_only=False), _mask(is_number)
+
+
+def main() -> int:
+    """Convert; the exit status."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("source", type=Path)
+    arguments.add_argument("result", type=Path)
+    arguments.add_argument("--repair", type=Path, required=True)
+    arguments.add_argument("--options", default="{}")
+    arguments.add_argument("--name", default="")
+    arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)
+    arguments.add_argument("--memory-bytes", type=int, default=0)
+    given = arguments.parse_args()
+    if given.memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
+    out = sys.stdout.buffer
+    try:
+        table = RepairedTable.from_json(given.repair.read_text("utf-8"))
+        with given.source.open("rb") as file:
+            how = open_plan(file, given.source.stat().st_size, given.name, parse_options(given.options))
+            limits = ExpansionLimits(max_bytes=given.max_bytes)
+            for piece in corrected_content(file, how, table, expansion=limits):
+                out.write(piece)
+            out.flush()
+        answer = {"form": "normal", "dialect": how.options.to_json()}
+        status = 0
+    except UnreadableFileError as error:
+        answer = {"reason": error.reason, "message": error.message}
+        status = UNREADABLE
+    except MemoryError:
+        answer = {"reason": "FILE_TOO_COMPLEX", "message": "Reading the file takes too much memory."}
+        status = UNREADABLE
+    given.result.write_text(json.dumps(answer), "utf-8")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

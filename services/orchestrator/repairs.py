@@ -1,0 +1,164 @@
+"""The use cases of repairs: what a repair would be, and rows that are run again from the stored file."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ingestor.reports import RepairedTable
+from ingestor.runtime.clock import Ids
+from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
+from ingestor.stores.port import FileMissingError, FileReader
+from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, RetriedRows
+from services.orchestrator.ports import Ingestions, Status
+
+# Reasons that may have passed.
+TRANSIENT_CODES = frozenset({"batch-error", "sink-error", "foreign-key"})
+
+
+@dataclass(frozen=True, slots=True)
+class Repairable:
+    """A process that can be repaired."""
+
+    file: FileInfo
+    table: RepairedTable
+
+
+class RepairService:
+    """Says what a repair would be, and makes retries."""
+
+    def __init__(
+        self,
+        ingestions: Ingestions,
+        status: Status,
+        files: FileReader,
+        ids: Ids,
+        new_retry: Callable[[], None],
+    ) -> None:
+        """`new_retry` is called when there is a retry to dispatch."""
+        self._ingestions = ingestions
+        self._status = status
+        self._files = files
+        self._ids = ids
+        self._new_retry = new_retry
+
+    async def prepare(self, process_id: str) -> Repairable:
+        """The process that a repair of this one repairs. Raises NotFoundError (PROCESS_NOT_FOUND) and
+        FailedPreconditionError (PROCESS_RUNNING, RECORDS_EXPIRED, NOTHING_TO_REPAIR)."""
+        parent = await self._parent(process_id, "NOTHING_TO_REPAIR")
+        assert parent.layout is not None and parent.content is not None, "rows were read"
+        last = await self._ingestions.last_batch(parent.file.process_id)
+        rows = last.first_row + last.row_count - 1 if last else 0
+        return Repairable(parent.file, RepairedTable(parent.layout.columns, rows, parent.content.normal_form))
+
+    async def _parent(self, process_id: str, nothing: str) -> Ingestion:
+        """The process whose rows are those of this one, ended and with failed rows."""
+        found = await self._ingestions.get(process_id)
+        if found is not None and found.file.repairs:
+            found = await self._ingestions.get(found.file.repairs)
+        standing = await self._status.standing(found.file.process_id) if found else None
+        if found is None or standing is None:
+            raise NotFoundError("PROCESS_NOT_FOUND", f"There is no process {process_id}.")
+        if not standing.terminal:
+            raise FailedPreconditionError(
+                "PROCESS_RUNNING", "The process has not ended; its rows can be repaired afterwards."
+            )
+        if standing.expired:
+            raise FailedPreconditionError("RECORDS_EXPIRED", "The records of the process's rows are gone.")
+        if standing.undone:
+            raise FailedPreconditionError(nothing, "What the process had loaded was taken out again.")
+        if not standing.failed or found.layout is None:
+            raise FailedPreconditionError(nothing, "The process has no failed row.")
+        return found
+
+    async def retry(self, process_id: str) -> tuple[str, int]:
+        """Run rows again that failed for a reason that may have passed; the process that does, and their
+        number. While one does it is the answer.
+
+        Rows that a corrected report has brought again since, and that failed again, are left alone: the
+        stored file has not the cells that they have now.
+
+        Raises what `prepare` does with NOTHING_TO_RETRY, and FailedPreconditionError (FILE_GONE).
+        """
+        parent = await self._parent(process_id, "NOTHING_TO_RETRY")
+        parent_id = parent.file.process_id
+        running = await self._running(parent_id)
+        if running is None:
+            rows = await self._rows(parent_id)
+            await self._check_file(parent)
+            made = _retry(parent, self._ids.new())
+            batches = _batches(await self._ingestions.batches(parent_id), rows)
+            running = await self._ingestions.add_retry(made, batches)
+            self._new_retry()
+        # So that status knows the process when the client asks.
+        retry = await self._ingestions.get(running)
+        assert retry is not None, "what was stored is there"
+        await self._status.started(retry.file)
+        return running, sum(batch.row_count for batch in await self._ingestions.batches(running))
+
+    async def _running(self, parent_id: str) -> str | None:
+        """The retry that has not ended."""
+        found = await self._ingestions.retry_of(parent_id)
+        if found is None:
+            return None
+        progress = await self._status.progress(found)
+        if progress is None or not progress.terminal:
+            return found
+        await self._ingestions.settle(found)
+        return None
+
+    async def _rows(self, parent_id: str) -> list[int]:
+        """Numbers of the rows to run again, ascending."""
+        retries = await self._ingestions.retries(parent_id)
+        rows: set[int] = set()
+        corrected = 0
+        for code in sorted(TRANSIENT_CODES):
+            async for row in self._status.failed_rows(parent_id, code):
+                if not row.codes <= TRANSIENT_CODES:
+                    continue
+                if row.repaired_by and row.repaired_by not in retries:
+                    corrected += 1
+                    continue
+                rows.add(row.row_number)
+        if not rows:
+            message = "No row of the process failed for a reason that may have passed."
+            if corrected:
+                message = (
+                    f"{corrected} rows that may succeed now were corrected since they were read: "
+                    "bring the corrected report once more."
+                )
+            raise FailedPreconditionError("NOTHING_TO_RETRY", message)
+        return sorted(rows)
+
+    async def _check_file(self, parent: Ingestion) -> None:
+        assert parent.content is not None, "rows were read"
+        try:
+            async for _ in self._files.read(parent.content.file_key, 0, 1):
+                pass
+        except FileMissingError as error:
+            raise FailedPreconditionError("FILE_GONE", "The process's file is not kept any more.") from error
+
+
+def _retry(parent: Ingestion, process_id: str) -> Ingestion:
+    file = replace(parent.file, process_id=process_id, repairs=parent.file.process_id, retry=True)
+    return Ingestion(file, parent.content, IngestionState.OPEN, False, parent.layout)
+
+
+def _batches(parents: Sequence[Batch], rows: Iterable[int]) -> list[Batch]:
+    """The batches of a retry of these rows, ascending: for each batch of the process that has some, one
+    with its bytes. The retry's own rows are numbered from 1."""
+    starts = [batch.first_row for batch in parents]
+    chosen: dict[int, list[int]] = {}
+    for row in rows:
+        chosen.setdefault(bisect_right(starts, row) - 1, []).append(row)
+    made: list[Batch] = []
+    first = 1
+    for place, numbers in chosen.items():
+        batch = parents[place]
+        retried = RetriedRows(tuple(numbers), batch.first_row)
+        made.append(
+            replace(batch, number=len(made) + 1, first_row=first, row_count=len(numbers), retried=retried)
+        )
+        first += len(numbers)
+    return made
