@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.cli.output import FAILED, OK, WITH_ERRORS, say, short, to_dict
-from ingestor.client.client import Client
+from ingestor.client.client import TERMINAL, Client
 from ingestor.client.upload import UploadProgress
 from ingestor.v1 import common_pb2, status_pb2
 
@@ -23,8 +23,7 @@ def exit_status(state: common_pb2.ProcessState.ValueType, running: int = FAILED)
         return OK
     if state == common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS:
         return WITH_ERRORS
-    ended = (common_pb2.PROCESS_STATE_FAILED, common_pb2.PROCESS_STATE_CANCELLED)
-    return FAILED if state in ended else running
+    return FAILED if state in TERMINAL else running
 
 
 def summary(process: status_pb2.Process, seconds: float | None = None) -> dict[str, Any]:

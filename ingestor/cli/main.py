@@ -232,6 +232,14 @@ def _print_process(
     print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
     process_id = made["process_id"]
     click.echo(f"process {process_id}")
+    if process.HasField("undo"):
+        from ingestor.cli.lifecycle import of_undo
+
+        click.echo(f"undone: {of_undo(process.undo, done=True)}")
+    if process.expired:
+        click.echo("its file and its records of rows were removed, its counts are left")
+    elif process.HasField("expire_time"):
+        click.echo(f"kept until {process.expire_time.ToDatetime().isoformat(' ', 'minutes')} UTC")
     parent = settings.run(lambda client: repaired_process(client, process))
     if parent is not None:
         told = summary(parent)
@@ -239,7 +247,7 @@ def _print_process(
         print_table(list(told["counts"]), [[f"{count:,}" for count in told["counts"].values()]])
     if started:
         click.echo(f"\nwatch it: ingestor watch {process_id}")
-    if not counts["failed"]:
+    if not counts["failed"] or process.expired:
         return
     page = settings.run(lambda client: client.list_rows(process_id, "status=FAILED", 3))
     click.echo("\nthe first errors:")
@@ -490,6 +498,45 @@ def _control(name: str, help_: str) -> None:
 _control("pause", "Hold dispatching; batches already in the queue are still loaded.")
 _control("resume", "Go on with a paused process.")
 _control("cancel", "Stop a process for good; what is loaded stays.")
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+@main.command()
+@process_argument
+@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
+@yes_option
+@json_option
+@click.pass_obj
+def undo(settings: Settings, process: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Take out of the table again what PROCESS has loaded, and set back what it has replaced. On a
+    terminal it says first how many rows and asks."""
+    from ingestor.cli import lifecycle as use
+    from ingestor.cli.output import print_json
+
+    answer = settings.run(lambda client: use.undo(client, process, dry_run, yes))
+    if as_json:
+        print_json(use.undo_json(process, answer, dry_run))
+    else:
+        click.echo(use.of_undo(answer, done=not dry_run))
+
+
+@main.command("delete")
+@process_argument
+@yes_option
+@json_option
+@click.pass_obj
+def delete_process(settings: Settings, process: str, yes: bool, as_json: bool) -> None:
+    """Remove PROCESS, which has ended: its file, its records, its events. What it has loaded stays. On a
+    terminal it says first what goes and asks."""
+    from ingestor.cli import lifecycle as use
+    from ingestor.cli.output import print_json
+
+    settings.run(lambda client: use.delete(client, process, yes))
+    if as_json:
+        print_json({"process_id": process, "deleted": True})
+    else:
+        click.echo("deleted")
 
 
 @main.group()

@@ -43,6 +43,7 @@ TERMINAL = frozenset(
         common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
         common_pb2.PROCESS_STATE_FAILED,
         common_pb2.PROCESS_STATE_CANCELLED,
+        common_pb2.PROCESS_STATE_UNDONE,
     }
 )
 _DEADLINE = 60.0
@@ -233,6 +234,18 @@ class Client:
         """Stop for good; the state then."""
         request = orchestrator_pb2.CancelProcessRequest(process_id=process_id)
         return (await self._call(lambda: self._orchestrator.CancelProcess(request, timeout=_DEADLINE))).state
+
+    async def delete_process(self, process_id: str) -> None:
+        """Remove a process that has ended; what it has loaded stays."""
+        request = status_pb2.DeleteProcessRequest(process_id=process_id)
+        await self._with_patience(lambda: self._status.DeleteProcess(request, timeout=_DEADLINE))
+
+    async def undo_process(
+        self, process_id: str, validate_only: bool = False
+    ) -> processor_pb2.UndoProcessResponse:
+        """Take out of the sink again what a process has loaded, or only say what that would do."""
+        request = processor_pb2.UndoProcessRequest(process_id=process_id, validate_only=validate_only)
+        return await self._with_patience(lambda: self._processor.UndoProcess(request, timeout=900))
 
     # -- pipelines ---------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ class TableSink(_Sink):
         list[str], BeforeValidator(listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
     ] | None = None  # fmt: skip
     """Of an upsert; by default the schema's primaryKey."""
+    undo: bool = True
+    """Whether an upsert keeps the rows that it replaces, so that its process can be undone."""
 
 
 class PlugInSink(_Sink):

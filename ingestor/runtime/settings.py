@@ -48,6 +48,16 @@ class FileStoreSettings(AwsSettings):
     s3_prefix: str = Field("", description="What the names of its objects begin with.")
 
 
+class RemovalSettings(BaseSettings):
+    """How parts of deleted and expired processes are removed."""
+
+    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+
+    removal_poll_seconds: float = Field(
+        3, gt=0, description="How often status is asked which processes are to be removed."
+    )
+
+
 S = TypeVar("S", bound=BaseSettings)
 
 

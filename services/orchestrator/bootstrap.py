@@ -7,6 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
+from ingestor.removals.follower import RemovalFollower
+from ingestor.removals.grpc_log import GrpcRemovalLog
+from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc_channel import open_channel
@@ -20,6 +23,7 @@ from services.orchestrator.adapters.pg_ingestions import PgIngestions
 from services.orchestrator.adapters.sqs_rows import SqsRows
 from services.orchestrator.api import OrchestratorApi
 from services.orchestrator.reconciler import Reconciler
+from services.orchestrator.remover import IngestionRemover
 from services.orchestrator.repairs import RepairService
 from services.orchestrator.retries import RetryWorker
 from services.orchestrator.service import Metrics, OrchestratorService
@@ -53,6 +57,14 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             max_in_flight=settings.max_batches_in_flight,
             slice_bytes=settings.slice_bytes,
         )
+        removals = RemovalFollower(
+            GrpcRemovalLog(status_channel),
+            PgRemovalInbox(pool),
+            IngestionRemover(ingestions),
+            SystemClock(),
+            registry,
+            poll_seconds=settings.removal_poll_seconds,
+        )
         reconciler = Reconciler(
             ingestions,
             status,
@@ -68,5 +80,5 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             ),
             grpc_services=("ingestor.v1.OrchestratorService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": queue.check},
-            workers=(reconciler, retries),
+            workers=(reconciler, retries, removals),
         )

@@ -91,6 +91,10 @@ class Ingestions(Protocol):
         """The process has ended."""
         ...
 
+    async def remove(self, process_id: str) -> None:
+        """Remove an ingestion and its batches. Idempotent."""
+        ...
+
     async def batches(self, process_id: str) -> Sequence[Batch]:
         """Every recorded batch, by number."""
         ...
@@ -192,7 +196,7 @@ class FailedRow:
 
 class Status(Protocol):
     """The status service. Calls are idempotent. FailedPreconditionError (ILLEGAL_TRANSITION) when a
-    process's state does not allow the change."""
+    process's state does not allow the change; NotFoundError (PROCESS_DELETED) when it is deleted."""
 
     async def started(self, file: FileInfo) -> Progress:
         """The process began."""
@@ -229,7 +233,7 @@ class Status(Protocol):
         ...
 
     async def progress(self, process_id: str) -> Progress | None:
-        """Where the process stands; None when status does not know it."""
+        """Where the process stands, DELETED when it is; None when status does not know it."""
         ...
 
     def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:

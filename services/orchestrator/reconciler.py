@@ -66,6 +66,9 @@ class Reconciler:
         progress = await self._status.progress(process_id)
         if progress is None:
             return 0
+        if progress.state == "DELETED":  # what came late has made it again
+            await self._ingestions.remove(process_id)
+            return 0
         if progress.terminal:
             await self._ingestions.settle(process_id)
             return 0

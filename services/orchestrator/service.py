@@ -130,17 +130,30 @@ class OrchestratorService:
     async def begin(self, file: FileInfo, content: Content | None) -> tuple[IngestionState, int]:
         """Announce a file; what is wanted, and from which offset of the content on. Idempotent."""
         ingestion = await self._ingestions.add(file)
-        if ingestion.state in (IngestionState.ANNOUNCED, IngestionState.OPEN):
-            await self._status.started(file)
+        if ingestion.state in (IngestionState.ANNOUNCED, IngestionState.OPEN) and not await self._start(file):
+            return IngestionState.STOPPED, 0
         if content is not None and ingestion.state is IngestionState.ANNOUNCED:
             await self._ingestions.set_content(file.process_id, content)
             ingestion = await self._get(file.process_id)
         return ingestion.state, await self._resume_offset(ingestion)
 
+    async def _start(self, file: FileInfo) -> bool:
+        """Announce the process at status; False, and nothing of it is kept, when it was removed."""
+        try:
+            await self._status.started(file)
+        except (NotFoundError, FailedPreconditionError) as error:
+            if error.reason not in ("PROCESS_DELETED", "RECORDS_EXPIRED"):
+                raise
+            log.info("it was removed", process_id=file.process_id)
+            await self._ingestions.remove(file.process_id)
+            return False
+        return True
+
     async def refuse(self, file: FileInfo, reason: str, message: str) -> IngestionState:
         """End the process of a file that cannot be read. Idempotent."""
         await self._ingestions.add(file)
-        await self._status.started(file)
+        if not await self._start(file):
+            return IngestionState.STOPPED
         try:
             await self._status.failed(file.process_id, reason, message)
         except FailedPreconditionError:

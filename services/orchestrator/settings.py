@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from ingestor.runtime.queues import QueueNames
-from ingestor.runtime.settings import FileStoreSettings, QueueSettings, ServiceSettings
+from ingestor.runtime.settings import FileStoreSettings, QueueSettings, RemovalSettings, ServiceSettings
 
 
-class OrchestratorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSettings):
+class OrchestratorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     database_pool_size: int = Field(

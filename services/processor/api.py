@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from services.processor.batches import Rejected
 from services.processor.dry_run import dry_run
 from services.processor.pipelines import PipelineService
 from services.processor.ports import StoredPipeline
+from services.processor.undo import UndoService
 
 Context = Any
 _MAX_PAGE = 1000
@@ -29,8 +31,22 @@ _PHASES = {
 class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
     """See ProcessorService in protos/ingestor/v1/processor.proto."""
 
-    def __init__(self, pipelines: PipelineService) -> None:
+    def __init__(self, pipelines: PipelineService, undos: UndoService) -> None:
         self._pipelines = pipelines
+        self._undos = undos
+
+    async def UndoProcess(
+        self, request: processor_pb2.UndoProcessRequest, context: Context
+    ) -> processor_pb2.UndoProcessResponse:
+        """See the contract."""
+        try:
+            process_id = str(uuid.UUID(request.process_id))
+        except ValueError:
+            raise _wrong("process_id", "is not a UUID") from None
+        counts = await self._undos.undo(process_id, validate_only=request.validate_only)
+        return processor_pb2.UndoProcessResponse(
+            removed=counts.removed, restored=counts.restored, kept=counts.kept
+        )
 
     async def ValidateRows(
         self, request_iterator: AsyncIterator[processor_pb2.ValidateRowsRequest], context: Context

@@ -9,6 +9,9 @@ import grpc
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
+from ingestor.removals.follower import RemovalFollower
+from ingestor.removals.grpc_log import GrpcRemovalLog
+from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc_channel import open_channel
@@ -17,13 +20,18 @@ from ingestor.runtime.postgres import migrate, open_pool
 from ingestor.stores.open import open_store
 from ingestor.v1 import processor_pb2_grpc
 from services.processor.adapters.grpc_outcomes import GrpcOutcomes
+from services.processor.adapters.grpc_processes import GrpcProcesses
+from services.processor.adapters.pg_closed import PgLeavings
 from services.processor.adapters.pg_pipelines import PgPipelines
+from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.adapters.sinks import open_sinks
 from services.processor.adapters.sqs_rows import SqsRows
 from services.processor.api import PipelineApi, ProcessorApi
 from services.processor.pipelines import PipelineService
+from services.processor.remover import MarkerRemover
 from services.processor.service import BatchService, Metrics
 from services.processor.settings import ProcessorSettings
+from services.processor.undo import UndoService
 from services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 
 
@@ -54,8 +62,18 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
         dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
 
+        undos = UndoService(PgUndoer(pool), GrpcProcesses(status), pipelines)
+        removals = RemovalFollower(
+            GrpcRemovalLog(status),
+            PgRemovalInbox(pool),
+            MarkerRemover(PgLeavings(pool)),
+            SystemClock(),
+            registry,
+            poll_seconds=settings.removal_poll_seconds,
+        )
+
         def register(server: grpc.aio.Server) -> None:
-            processor_pb2_grpc.add_ProcessorServiceServicer_to_server(ProcessorApi(pipelines), server)
+            processor_pb2_grpc.add_ProcessorServiceServicer_to_server(ProcessorApi(pipelines, undos), server)
             processor_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineApi(pipelines), server)
 
         yield Service(
@@ -63,6 +81,8 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             grpc_services=("ingestor.v1.ProcessorService", "ingestor.v1.PipelineService"),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": rows.check},
             workers=(
+                undos,
+                removals,
                 QueueWorker(
                     "rows",
                     rows,

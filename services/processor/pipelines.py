@@ -48,6 +48,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
             for key in pipeline.table_schema.foreign_keys
         ),
         evolve=pipeline.sink.schema_drift == "evolve",
+        undo=not isinstance(pipeline.sink, TableSink) or pipeline.sink.undo,
     )
 
 

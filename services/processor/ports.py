@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -71,6 +72,8 @@ class Table:
 
     With `evolve` columns that the table lacks are added to it. A row takes another's place as a whole: in
     columns that were made for an evolving table and that its own batch does not have, it is empty.
+
+    With `undo` an upsert keeps the rows that are not there because of others, so that it can be undone.
     """
 
     schema: str
@@ -81,6 +84,7 @@ class Table:
     unique: tuple[tuple[str, ...], ...] = ()
     foreign: tuple[ForeignKey, ...] = ()
     evolve: bool = False
+    undo: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,9 @@ class RowLoader(Protocol):
         """Load the rows and set the batch's marker, in one transaction where the sink can take part in
         it, else in a way that a second call for the same batch changes nothing. Rows that the sink
         refuses are left out and handed to `conclude`, whose outcome goes into the marker. When the
-        marker is there already nothing is loaded and its outcome is returned.
+        marker is there already nothing is loaded and its outcome is returned. Of a process that was
+        undone nothing is loaded either, its batch becomes UNPROCESSED; of one that was removed nothing
+        is kept and nothing is to be told.
 
         Rows of a repair are loaded as rows of the process that is repaired, each at most once, however
         many repairs bring it at the same time.
@@ -153,7 +159,8 @@ class Markers(Protocol):
     """What keeps which batches are applied. Raises TransientError."""
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
-        """Set the marker of a batch that will never be loaded, unless it is there."""
+        """Set the marker of a batch that will never be loaded, unless it is there, or its process was
+        removed."""
         ...
 
     async def forget_outcome(self, key: BatchKey) -> None:
@@ -165,12 +172,20 @@ class Sink(RowLoader, Markers, Protocol):
     """Takes rows, each batch once."""
 
 
+class Fate(Enum):
+    """What a process's state means for a batch of it."""
+
+    RUNNING = "running"  # or not heard of yet: load it
+    STOPPED = "stopped"  # cancelled, failed or undone: do not load it, and say so
+    GONE = "gone"  # deleted or expired: drop it
+
+
 class Outcomes(Protocol):
     """The status service."""
 
     async def record(self, outcome: BatchOutcome) -> None:
-        """Durable when it returns. Idempotent. Raises TransientError, or ServiceError when status
-        refuses it for good."""
+        """Durable when it returns, unless the process is gone. Idempotent. Raises TransientError, or
+        ServiceError when status refuses it for good."""
         ...
 
     async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
@@ -178,9 +193,87 @@ class Outcomes(Protocol):
         Raises TransientError, NotFoundError."""
         ...
 
-    async def is_stopped(self, process_id: str) -> bool:
-        """Whether the process was cancelled or has failed; the answer may be two seconds old. Raises
-        TransientError."""
+    async def fate(self, process_id: str) -> Fate:
+        """Whether batches of the process are to be loaded; the answer may be two seconds old, but GONE is
+        for ever. Raises TransientError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UndoCounts:
+    """What an undo did to rows of the sink: taken out, set back to what they were before, left alone since
+    a later process has changed them."""
+
+    removed: int
+    restored: int
+    kept: int
+
+
+class UndoImpossibleError(Exception):
+    """The sink cannot take the rows out again; the message is for people."""
+
+
+class Undoer(Protocol):
+    """Takes out of a sink what a process has loaded. Raises TransientError."""
+
+    async def undone(self, process_id: str) -> UndoCounts | None:
+        """What the undo of the process did; None when it was not undone."""
+        ...
+
+    async def undo(
+        self, process_id: str, tenant: str, repairs: Sequence[str], table: Table, *, validate_only: bool
+    ) -> UndoCounts:
+        """Undo the process, which has ended and whose rows are in that table, in one transaction. From
+        then on no batch of it or of its repairs, which load rows in its name, has an effect. Idempotent.
+        Raises UndoImpossibleError, and then nothing has changed. With `validate_only` nothing changes
+        either."""
+        ...
+
+    async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+        """Undone processes, repairs too, of which status does not know it yet."""
+        ...
+
+    async def told(self, process_id: str) -> None:
+        """Status knows. Idempotent."""
+        ...
+
+
+class Leavings(Protocol):
+    """What is kept of a process here, beside the rows that it has loaded. Raises TransientError."""
+
+    async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
+        """From now on no batch of the process has an effect or an outcome; then its markers go, and the
+        rows that its undo would have set back. What an undo of it did stays known unless it is `deleted`.
+        Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """What an undo needs to know of a process."""
+
+    process_id: str
+    tenant: str
+    pipeline: str  # empty: JSON rows
+    pipeline_version: int
+    ended: bool
+    expired: bool
+    repairs: str  # the process that it repairs; empty: it stands for itself
+
+
+class Processes(Protocol):
+    """The status service, asked about processes. Raises TransientError."""
+
+    async def get(self, process_id: str) -> ProcessFacts:
+        """A process. Raises NotFoundError (PROCESS_NOT_FOUND, PROCESS_DELETED)."""
+        ...
+
+    async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
+        """The processes that repair it."""
+        ...
+
+    async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
+        """Durable when it returns. Idempotent. Raises ServiceError when status refuses it."""
         ...
 
 

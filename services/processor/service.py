@@ -32,7 +32,7 @@ from services.processor.batches import (
 )
 from services.processor.checking import CheckedRows, check_rows
 from services.processor.pipelines import PipelineService, sink_of, table_of
-from services.processor.ports import Applied, GoodRows, Outcomes, Refused, Sink, SinkRefusedError
+from services.processor.ports import Applied, Fate, GoodRows, Outcomes, Refused, Sink, SinkRefusedError
 from services.processor.problems import Problem
 from services.processor.repairs import Brought, brought, without_others
 
@@ -76,7 +76,12 @@ class BatchService:
         again. Raises what is wrong with the batch or the code.
         """
         key = batch.key
-        if await self._until_done("status", lambda: self._outcomes.is_stopped(key.process_id)):
+        fate = await self._until_done("status", lambda: self._outcomes.fate(key.process_id))
+        if fate is Fate.GONE:
+            self._metrics.batches.labels("dropped").inc()
+            log.info("batch dropped, its process was removed")
+            return
+        if fate is Fate.STOPPED:
             await self.settle(unprocessed_outcome(key))
             return
         pipeline = await self._pipeline(batch)

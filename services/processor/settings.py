@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from ingestor.runtime.queues import QueueNames
-from ingestor.runtime.settings import FileStoreSettings, QueueSettings, ServiceSettings
+from ingestor.runtime.settings import FileStoreSettings, QueueSettings, RemovalSettings, ServiceSettings
 
 
-class ProcessorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSettings):
+class ProcessorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     status_address: str = Field("status:50051", description="host:port of the status service.")

@@ -14,7 +14,7 @@ from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 from services.status.ledger import Batch, Outcome
 from services.status.ports import BatchRecord, Limits
-from services.status.processes import Failure, Info, Process, ProcessState, RowState
+from services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
 from services.status.reports.formats import ReportFormat
 from services.status.reports.selection import ReportRows
 from services.status.rows import RejectedRow, RepairedRows, Row, RowError, RowVersion
@@ -237,6 +237,42 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
             next_page_token=token,
         )  # fmt: skip
 
+    async def RecordUndo(
+        self, request: status_pb2.RecordUndoRequest, context: Context
+    ) -> status_pb2.RecordUndoResponse:
+        """See the contract."""
+        counts = request.counts
+        if min(counts.removed, counts.restored, counts.kept) < 0:
+            raise _wrong("counts", "must not be negative")
+        await self._service.undo(
+            _uuid("process_id", request.process_id), Undo(counts.removed, counts.restored, counts.kept)
+        )
+        return status_pb2.RecordUndoResponse()
+
+    async def DeleteProcess(
+        self, request: status_pb2.DeleteProcessRequest, context: Context
+    ) -> status_pb2.DeleteProcessResponse:
+        """See the contract."""
+        await self._service.delete(_uuid("process_id", request.process_id))
+        return status_pb2.DeleteProcessResponse()
+
+    async def ListRemovals(
+        self, request: status_pb2.ListRemovalsRequest, context: Context
+    ) -> status_pb2.ListRemovalsResponse:
+        """See the contract."""
+        if request.after_sequence < 0:
+            raise _wrong("after_sequence", "must not be negative")
+        found = await self._service.removals(request.after_sequence, _page_size(request.page_size))
+        return status_pb2.ListRemovalsResponse(
+            removals=[
+                status_pb2.Removal(
+                    sequence=removal.sequence, process_id=removal.process_id, deleted=removal.deleted,
+                    tenant=removal.tenant,
+                )
+                for removal in found
+            ]
+        )  # fmt: skip
+
 
 def _wrong(field: str, problem: str) -> InvalidArgumentError:
     return InvalidArgumentError(
@@ -381,4 +417,11 @@ def _process(process: Process) -> status_pb2.Process:
         create_time=_time(process.created),
         update_time=_time(process.updated),
         end_time=_time(process.ended),
+        expire_time=_time(process.expires),
+        expired=process.expired,
+        undo=status_pb2.UndoCounts(
+            removed=process.undo.removed, restored=process.undo.restored, kept=process.undo.kept
+        )
+        if process.undo
+        else None,
     )  # fmt: skip

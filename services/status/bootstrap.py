@@ -17,9 +17,11 @@ from services.status.adapters.pg_changes import PgChanges
 from services.status.adapters.pg_ledger import PgLedger
 from services.status.adapters.pg_outbox import PgOutbox
 from services.status.adapters.pg_reader import PgLedgerReader
+from services.status.adapters.pg_removals import PgRemovals
 from services.status.adapters.sqs_events import SqsEvents
 from services.status.api import StatusApi
 from services.status.publisher import Publisher
+from services.status.retention import Retention
 from services.status.service import Metrics, StatusService
 from services.status.settings import StatusSettings
 
@@ -36,10 +38,13 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         changes = PgChanges(dsn)
-        service = StatusService(PgLedger(pool), PgLedgerReader(pool), changes, Metrics(registry))
-        publisher = Publisher(
-            PgOutbox(pool), events, SystemClock(), timedelta(days=settings.event_retention_days)
+        clock = SystemClock()
+        keep = timedelta(days=settings.retention_days) if settings.retention_days else None
+        removals = PgRemovals(pool)
+        service = StatusService(
+            PgLedger(pool), PgLedgerReader(pool, keep), removals, changes, Metrics(registry)
         )
+        publisher = Publisher(PgOutbox(pool), events, clock, timedelta(days=settings.event_retention_days))
         watchers = Gauge("ingestor_watchers", "Open WatchProcess streams.", registry=registry)
         watchers.set_function(lambda: changes.watchers)
         yield Service(
@@ -48,5 +53,5 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
             ),
             grpc_services=("ingestor.v1.StatusService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "events queue": events.check},
-            workers=(changes, publisher),
+            workers=(changes, publisher, Retention(removals, clock, keep)),
         )

@@ -14,6 +14,7 @@ from services.status.processes import (
     IllegalTransitionError,
     ProcessState,
     RowState,
+    Undo,
     check_transition,
 )
 
@@ -198,6 +199,15 @@ def repaired(
         "state": changed.state.name,
     }
     return changed, [Event("rows.repaired", data)]
+
+
+def undone(account: Account, undo: Undo) -> Change:
+    """What the process had loaded was taken out of the sink again; its counts still say what it did.
+    Raises IllegalTransitionError when it has not ended."""
+    if not check_transition(account.state, ProcessState.UNDONE):
+        return account, []
+    data: dict[str, object] = {"removed": undo.removed, "restored": undo.restored, "kept": undo.kept}
+    return replace(account, state=ProcessState.UNDONE), [Event("ingestion.undone", data)]
 
 
 _SHARE_FROM = 1000  # rows with an outcome, before which a share says little

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from services.status.filters import Comparison
 from services.status.ledger import Account, Batch, ChangeFunction, Outcome
-from services.status.processes import Info, Process, RowState
+from services.status.processes import Info, Process, RowState, Undo
 from services.status.rows import (
     ErrorGroup,
     RejectedRow,
@@ -57,10 +57,13 @@ class Limits:
 
 class Ledger(Protocol):
     """Writes. Each call is one transaction under a lock of its process, durable when it returns,
-    with the events of the change in the outbox. Raises TransientError when the database is away."""
+    with the events of the change in the outbox. Raises TransientError when the database is away, and
+    NotFoundError (PROCESS_DELETED): a deleted process takes nothing any more. What comes late for an
+    expired one is left out."""
 
     async def start(self, info: Info) -> Account:
-        """Record what a process is about. Idempotent."""
+        """Record what a process is about. Idempotent. Of the process that it repairs it raises
+        NotFoundError (PROCESS_DELETED) and FailedPreconditionError (RECORDS_EXPIRED)."""
         ...
 
     async def change(self, process_id: str, how: ChangeFunction) -> Account:
@@ -92,12 +95,51 @@ class Ledger(Protocol):
         already."""
         ...
 
+    async def undo(self, process_id: str, undo: Undo) -> Account:
+        """Record what an undo did. Idempotent: the first one counts. Raises IllegalTransitionError when
+        the process has not ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A process whose files and records go: it was deleted, or else it has expired."""
+
+    sequence: int
+    process_id: str
+    tenant: str
+    deleted: bool
+
+
+class Removals(Protocol):
+    """The end of processes' lives. Raises TransientError when the database is away."""
+
+    async def delete(self, process_id: str) -> None:
+        """Delete a process that has ended and the processes that repair it, and list their removal. A
+        tombstone stays: process, tenant, time. Idempotent. Raises NotFoundError (PROCESS_NOT_FOUND),
+        FailedPreconditionError (PROCESS_RUNNING), which is also said of a repair that runs."""
+        ...
+
+    async def expire(self, before: datetime, now: datetime, limit: int) -> int:
+        """Expire up to `limit` processes that ended before that time and are not being repaired, and
+        list their removal; the number of them."""
+        ...
+
+    async def clear(self, now: datetime, limit: int) -> int:
+        """Remove up to `limit` records of one expired or deleted process whose events are published; the
+        number of steps taken, 0 when nothing is left to do."""
+        ...
+
+    async def list(self, after: int, limit: int) -> Sequence[Removal]:
+        """Removals behind `after`, oldest first; one that is listed later has a higher number."""
+        ...
+
 
 class LedgerReader(Protocol):
     """Reads. Raises TransientError when the database is away."""
 
     async def process(self, process_id: str) -> Process | None:
-        """A process, None when it is not known."""
+        """A process, None when it is not known. Raises NotFoundError (PROCESS_DELETED)."""
         ...
 
     async def processes(

@@ -18,20 +18,23 @@ class ProcessState(IntEnum):
     COMPLETED_WITH_ERRORS = 6
     FAILED = 7
     CANCELLED = 8
+    UNDONE = 9
 
 
 S = ProcessState
-TERMINAL = frozenset({S.COMPLETED, S.COMPLETED_WITH_ERRORS, S.FAILED, S.CANCELLED})
+_ENDS = frozenset({S.COMPLETED, S.COMPLETED_WITH_ERRORS, S.FAILED, S.CANCELLED})
+TERMINAL = _ENDS | {S.UNDONE}
 
 # From each state, the states that may follow it. Records may come in any order, so a process may
-# skip states. Terminal ones have no way out, but for a repair that leaves no failed row.
+# skip states; from a terminal one there is no way but to be undone, and a repair may leave no failed row.
 TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
-    S.PENDING: TERMINAL | {S.DISPATCHING, S.PROCESSING, S.PAUSED},
-    S.DISPATCHING: TERMINAL | {S.PROCESSING, S.PAUSED},
-    S.PROCESSING: TERMINAL | {S.PAUSED},
-    S.PAUSED: TERMINAL | {S.PENDING, S.DISPATCHING, S.PROCESSING},
-    **dict.fromkeys(TERMINAL, frozenset[ProcessState]()),
-    S.COMPLETED_WITH_ERRORS: frozenset({S.COMPLETED}),
+    S.PENDING: _ENDS | {S.DISPATCHING, S.PROCESSING, S.PAUSED},
+    S.DISPATCHING: _ENDS | {S.PROCESSING, S.PAUSED},
+    S.PROCESSING: _ENDS | {S.PAUSED},
+    S.PAUSED: _ENDS | {S.PENDING, S.DISPATCHING, S.PROCESSING},
+    **dict.fromkeys(_ENDS, frozenset({S.UNDONE})),
+    S.COMPLETED_WITH_ERRORS: frozenset({S.COMPLETED, S.UNDONE}),
+    S.UNDONE: frozenset(),
 }
 
 
@@ -85,6 +88,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """What an undo did to rows of the sink."""
+
+    removed: int
+    restored: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """A process as the ledger knows it. Counts are rows; `unprocessed` is 0 until it is terminal."""
 
@@ -104,6 +116,9 @@ class Process:
     created: datetime
     updated: datetime
     ended: datetime | None
+    expires: datetime | None = None  # when the records of single rows are removed, or were
+    expired: bool = False
+    undo: Undo | None = None
 
     @property
     def terminal(self) -> bool:

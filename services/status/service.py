@@ -18,8 +18,25 @@ from ingestor.runtime.errors import (
 from services.status import ledger
 from services.status.filters import Comparison, Fields, FilterError, parse_filter
 from services.status.ledger import Account, Batch, Outcome
-from services.status.ports import BatchRecord, Changes, Ledger, LedgerReader, Limits, LoggedEvent
-from services.status.processes import Failure, IllegalTransitionError, Info, Process, ProcessState, RowState
+from services.status.ports import (
+    BatchRecord,
+    Changes,
+    Ledger,
+    LedgerReader,
+    Limits,
+    LoggedEvent,
+    Removal,
+    Removals,
+)
+from services.status.processes import (
+    Failure,
+    IllegalTransitionError,
+    Info,
+    Process,
+    ProcessState,
+    RowState,
+    Undo,
+)
 from services.status.reports.formats import WRITERS, ReportFormat
 from services.status.reports.selection import ReportRows
 from services.status.reports.stream import ReportPiece, report_pieces
@@ -49,9 +66,17 @@ class Metrics:
 class StatusService:
     """Records what the other services tell, answers what anyone asks."""
 
-    def __init__(self, ledger_: Ledger, reader: LedgerReader, changes: Changes, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        ledger_: Ledger,
+        reader: LedgerReader,
+        removals: Removals,
+        changes: Changes,
+        metrics: Metrics,
+    ) -> None:
         self._ledger = ledger_
         self._reader = reader
+        self._removals = removals
         self._changes = changes
         self._metrics = metrics
 
@@ -135,6 +160,26 @@ class StatusService:
                 self._metrics.rows.labels(state).inc(getattr(outcome, state))
         return recorded
 
+    async def undo(self, process_id: str, undo: Undo) -> None:
+        """What the process had loaded is out of the sink again. Raises NotFoundError;
+        FailedPreconditionError (PROCESS_RUNNING)."""
+        await self.process(process_id)
+        try:
+            await self._ledger.undo(process_id, undo)
+        except IllegalTransitionError as error:
+            raise FailedPreconditionError(
+                "PROCESS_RUNNING", "The process has not ended.", metadata={"state": error.state.name}
+            ) from error
+
+    async def delete(self, process_id: str) -> None:
+        """Delete a process that has ended, and its repairs. Raises NotFoundError (PROCESS_NOT_FOUND),
+        FailedPreconditionError (PROCESS_RUNNING)."""
+        await self._removals.delete(process_id)
+
+    async def removals(self, after: int, size: int) -> Sequence[Removal]:
+        """Processes whose files and records are to be removed, oldest first."""
+        return await self._removals.list(after, size)
+
     # -- reads -------------------------------------------------------------------------------------
 
     async def process(self, process_id: str) -> Process:
@@ -142,6 +187,16 @@ class StatusService:
         found = await self._reader.process(process_id)
         if found is None:
             raise NotFoundError("PROCESS_NOT_FOUND", f"There is no process {process_id}.")
+        return found
+
+    async def _kept(self, process_id: str) -> Process:
+        """A process whose records of single rows are there. Raises NotFoundError,
+        FailedPreconditionError (RECORDS_EXPIRED)."""
+        found = await self.process(process_id)
+        if found.expired:
+            raise FailedPreconditionError(
+                "RECORDS_EXPIRED", "The records of the process's rows were removed; its counts are left."
+            )
         return found
 
     async def processes(self, filter_: str, token: str, size: int) -> tuple[list[Process], str]:
@@ -175,7 +230,7 @@ class StatusService:
 
     async def row(self, process_id: str, row_number: int) -> tuple[Row, list[RowVersion]]:
         """A row and what it was before its repairs; NotFoundError when it was not read (yet)."""
-        await self.process(process_id)
+        await self._kept(process_id)
         found = await self._reader.row(process_id, row_number)
         if found is None:
             raise NotFoundError("ROW_NOT_FOUND", f"Row {row_number} was not read (yet).")
@@ -190,7 +245,7 @@ class StatusService:
         """A page of rows by number, and the next page's token."""
         scope = f"rows {process_id} {filter_}"
         comparisons = _filter(filter_, ROW_FIELDS)
-        await self.process(process_id)
+        await self._kept(process_id)
         found = await self._reader.rows(process_id, comparisons, _place(scope, token) or 0, size + 1)
         more = make_token(scope, found[size - 1].row_number) if len(found) > size else ""
         return found[:size], more
@@ -205,7 +260,7 @@ class StatusService:
     ) -> AsyncIterator[ReportPiece]:
         """A report as pieces of a file; memory holds one piece. InvalidArgumentError when the format
         cannot hold the file's columns."""
-        process = await self.process(process_id)
+        process = await self._kept(process_id)
         try:
             async for piece in report_pieces(self._reader, process, selection, WRITERS[format_]()):
                 yield piece

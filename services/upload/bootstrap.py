@@ -10,6 +10,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from ingestor.removals.follower import RemovalFollower
+from ingestor.removals.grpc_log import GrpcRemovalLog
+from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc_channel import open_channel
 from ingestor.runtime.host import Service
@@ -22,6 +25,7 @@ from services.upload.adapters.pg_uploads import PgUploads
 from services.upload.adapters.subprocess_converter import SubprocessConverter
 from services.upload.api import UploadApi
 from services.upload.delivery import Cleaner, DeliveryWorker
+from services.upload.remover import UploadRemover
 from services.upload.service import Metrics, UploadService
 from services.upload.settings import UploadSettings
 
@@ -73,6 +77,15 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             lease_seconds=settings.lease_seconds,
             new_delivery=new_delivery,
         )
+        status = await stack.enter_async_context(open_channel(settings.status_address))
+        removals = RemovalFollower(
+            GrpcRemovalLog(status),
+            PgRemovalInbox(pool),
+            UploadRemover(uploads, store, clock),
+            clock,
+            registry,
+            poll_seconds=settings.removal_poll_seconds,
+        )
         cleaner = Cleaner(uploads, store, clock, timedelta(days=settings.abandoned_days))
         yield Service(
             register=lambda server: upload_pb2_grpc.add_UploadServiceServicer_to_server(
@@ -80,5 +93,5 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             ),
             grpc_services=("ingestor.v1.UploadService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "file store": store.check},
-            workers=(worker, cleaner),
+            workers=(worker, cleaner, removals),
         )

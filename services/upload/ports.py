@@ -49,6 +49,22 @@ class Uploads(Protocol):
         ...
 
 
+class Leavings(Protocol):
+    """What is kept of a process here, to be removed."""
+
+    async def close(self, process_id: str, now: datetime) -> bool:
+        """Nobody takes the process's delivery any more; False while somebody holds it. Idempotent."""
+        ...
+
+    async def files(self, process_id: str) -> Sequence[str]:
+        """Keys of all files of the process that there may be."""
+        ...
+
+    async def forget(self, process_id: str) -> None:
+        """Remove its upload and its delivery. Idempotent."""
+        ...
+
+
 class Deliveries(Protocol):
     """Durable work with a lease."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ingestor.runtime.settings import FileStoreSettings, ServiceSettings
+from ingestor.runtime.settings import FileStoreSettings, RemovalSettings, ServiceSettings
 
 
-class UploadSettings(ServiceSettings, FileStoreSettings):
+class UploadSettings(ServiceSettings, FileStoreSettings, RemovalSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")
     processor_address: str = Field("processor:50051", description="host:port of the processor (pipelines).")
+    status_address: str = Field("status:50051", description="host:port of the status service (removals).")
     max_upload_bytes: int = Field(100 * 2**30, ge=1, description="Largest file.")
     max_chunk_bytes: int = Field(
         2**20, ge=1024, le=4 * 2**20, description="Largest piece of a file in one message."

@@ -65,3 +65,8 @@ class Delivery:
     dialect: str = "{}"  # as declared
     content: Content | None = None  # None until the file was looked at
     repair: Repair | None = None  # the file is a report of this process, corrected
+
+
+def text_key(file_key: str) -> str:
+    """Key of what a file is converted to."""
+    return f"{file_key}-text"

@@ -200,3 +200,16 @@ async def test_a_process_has_one_retry_at_a_time(ingestions: AnyIngestions) -> N
     assert await ingestions.add_retry(third, RETRIED) == third.file.process_id
     assert set(await ingestions.retries(parent)) == {made[0], third.file.process_id}
     assert await ingestions.retries(made[0]) == set()
+
+
+async def test_an_ingestion_is_removed_with_its_batches(ingestions: AnyIngestions) -> None:
+    process, other = await opened(ingestions), await opened(ingestions)
+    for owner in (process, other):
+        await ingestions.record(owner, "default", batch(1))
+        await ingestions.mark_sent(owner, 1)
+    for _ in range(2):
+        async with ingestions.hold(process):
+            await ingestions.remove(process)
+        assert await ingestions.get(process) is None
+    assert [found.file.process_id for found in await ingestions.unsettled(10)] == [other]
+    assert await ingestions.last_batch(other) == batch(1)

@@ -25,6 +25,7 @@ from services.processor.batches import (
     failed_outcome,
     unprocessed_outcome,
 )
+from services.processor.ports import Fate
 from services.processor.problems import Problem, RejectedState
 from tests.fakes.status import MemoryStatus
 
@@ -124,9 +125,9 @@ async def test_paused_resumed_cancelled(ends: Ends) -> None:
     assert (await ends.status.paused(process)).state == "PAUSED"
     assert (await ends.status.dispatched(process, batch(1))).state == "PAUSED"
     assert (await ends.status.resumed(process)).state == "DISPATCHING"
-    assert not await ends.outcomes.is_stopped(str(uuid.uuid4()))
+    assert await ends.outcomes.fate(str(uuid.uuid4())) is Fate.RUNNING
     assert (await ends.status.cancelled(process)).terminal
-    assert await ends.outcomes.is_stopped(process)
+    assert await ends.outcomes.fate(process) is Fate.STOPPED
     for change in (ends.status.paused, ends.status.resumed):
         with pytest.raises(FailedPreconditionError) as caught:
             await change(process)
@@ -152,7 +153,7 @@ async def test_too_many_failed_rows(ends: Ends, limits: Limits, failed: int, giv
     found = await ends.status.progress(process)
     assert found is not None
     assert (found.state == "FAILED") is given_up
-    assert await ends.outcomes.is_stopped(process) is given_up
+    assert (await ends.outcomes.fate(process) is Fate.STOPPED) is given_up
     assert (await ends.status.dispatched(process, batch(2))).terminal is given_up
 
 

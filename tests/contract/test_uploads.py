@@ -175,3 +175,36 @@ async def test_what_a_file_became_is_kept(uploads: AnyUploads) -> None:
     again = await uploads.take("b", NOW, NOW + LEASE)
     assert again is not None
     assert again.content == content
+
+
+async def test_what_is_kept_of_a_process_is_removed(uploads: AnyUploads) -> None:
+    made, other = await uploads.add(upload("r")), await uploads.add(upload())
+    process = str(uuid.uuid4())
+    await uploads.complete(made.upload_id, process, "", 0, "{}", NOW)
+    assert await uploads.files(process) == [made.file_key, f"{made.file_key}-text"]
+    assert await uploads.take("me", NOW, NOW + LEASE) is not None
+    await uploads.keep_content(process, "me", Content("default/elsewhere", 5, True, "{}"))
+    assert not await uploads.close(process, NOW + SECOND)  # it is being delivered
+    assert await uploads.waiting() == 1
+    late = NOW + LEASE + SECOND  # its holder died
+    for _ in range(2):
+        assert await uploads.close(process, late)
+    assert await uploads.take("me", late, late + LEASE) is None
+    assert not await uploads.renew(process, "me", late + LEASE)
+    files = ["default/elsewhere", made.file_key, f"{made.file_key}-text"]
+    assert await uploads.files(process) == sorted(files)
+    for _ in range(2):
+        await uploads.forget(process)
+        assert await uploads.get(made.upload_id) is None
+        assert await uploads.files(process) == []
+        assert await uploads.close(process, late)
+    assert await uploads.get(other.upload_id) == other
+    again = upload("r")
+    assert await uploads.add(again) == again  # its request id is free
+
+
+async def test_a_process_that_has_no_upload_leaves_nothing(uploads: AnyUploads) -> None:
+    process = str(uuid.uuid4())
+    assert await uploads.close(process, NOW)
+    assert await uploads.files(process) == []
+    await uploads.forget(process)

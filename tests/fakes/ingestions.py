@@ -131,6 +131,13 @@ class MemoryIngestions:
         """See Ingestions."""
         self.settled.add(process_id)
 
+    async def remove(self, process_id: str) -> None:
+        """See Ingestions."""
+        self.ingestions.pop(process_id, None)
+        self.recorded.pop(process_id, None)
+        self.settled.discard(process_id)
+        self.sent = {key: time for key, time in self.sent.items() if key[0] != process_id}
+
     async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
         """See Ingestions."""
         return [

@@ -6,17 +6,29 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from services.processor.batches import BatchKey, BatchOutcome
-from services.processor.ports import Applied, GoodRows, Refused, StoredPipeline
+from services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
+from services.processor.ports import (
+    Applied,
+    GoodRows,
+    Refused,
+    StoredPipeline,
+    Table,
+    UndoCounts,
+    UndoImpossibleError,
+)
 from services.processor.problems import Problem
 from services.processor.repairs import repaired_meanwhile
 
 
 class MemorySink:
-    """See Sink: tables of rows with their lineage, unique by the primary key."""
+    """See Sink, Undoer and Leavings: tables of rows with their lineage, unique by the primary key."""
 
     def __init__(self) -> None:
         self.tables: dict[str, list[dict[str, Any]]] = {}
+        self.behind: dict[str, list[dict[str, Any]]] = {}  # rows that are not there because of others
+        self.gone: dict[str, bool] = {}  # of closed processes
+        self.undos: dict[str, UndoCounts] = {}
+        self.told_of: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
         self.repaired: set[tuple[str, int]] = set()
 
@@ -25,6 +37,9 @@ class MemorySink:
     ) -> Applied:
         """See Sink."""
         mark = (key.process_id, key.range.number)
+        for closed in (key.process_id, rows.repairs or key.process_id):
+            if closed in self.gone:
+                return Applied(None) if self.gone[closed] else await self.settle(unprocessed_outcome(key))
         if mark in self.markers:
             return Applied(self.markers[mark])
         table = self.tables.setdefault(rows.table.name, [])
@@ -42,6 +57,9 @@ class MemorySink:
                 if unique in taken and rows.table.upsert:
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
                     lineage = ("_process_id", "_row_number")
+                    if there["_process_id"] != made["_process_id"]:
+                        loser = min(there, made, key=lambda row: str(row["_process_id"]))
+                        self.behind.setdefault(rows.table.name, []).append(dict(loser))
                     if tuple(there[n] for n in lineage) < tuple(made[n] for n in lineage):
                         there.clear()
                         there.update(made)
@@ -66,6 +84,8 @@ class MemorySink:
     async def settle(self, outcome: BatchOutcome) -> Applied:
         """See Sink."""
         mark = (outcome.key.process_id, outcome.key.range.number)
+        if self.gone.get(outcome.key.process_id):
+            return Applied(None)
         if mark in self.markers:
             return Applied(self.markers[mark])
         self.markers[mark] = outcome
@@ -76,6 +96,62 @@ class MemorySink:
         mark = (key.process_id, key.range.number)
         if mark in self.markers:
             self.markers[mark] = None
+
+    async def undone(self, process_id: str) -> UndoCounts | None:
+        """See Undoer."""
+        return self.undos.get(process_id)
+
+    async def undo(
+        self, process_id: str, tenant: str, repairs: Sequence[str], table: Table, *, validate_only: bool
+    ) -> UndoCounts:
+        """See Undoer."""
+        if process_id in self.undos:
+            return self.undos[process_id]
+        if self.gone.get(process_id):
+            raise UndoImpossibleError("What was there before the process is not kept any more.")
+
+        def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
+            return tuple(row[name] for name in table.primary_key)
+
+        behind = self.behind.get(table.name, [])
+        kept = {key_of(row) for row in behind if row["_process_id"] == process_id}
+        behind = [row for row in behind if row["_process_id"] != process_id]
+        there, removed, restored = [], 0, 0
+        for row in self.tables.get(table.name, []):
+            if row["_process_id"] != process_id:
+                there.append(row)
+                continue
+            before = [old for old in behind if table.primary_key and key_of(old) == key_of(row)]
+            if before:
+                back = max(before, key=lambda row: (row["_process_id"], row["_row_number"]))
+                gone = (key_of(back), back["_process_id"])
+                behind = [old for old in behind if (key_of(old), old["_process_id"]) != gone]
+                there.append(back)
+                restored += 1
+            else:
+                removed += 1
+        counts = UndoCounts(removed, restored, len(kept))
+        if not validate_only:
+            self.tables[table.name], self.behind[table.name] = there, behind
+            self.undos[process_id] = counts
+            self.undos |= dict.fromkeys(repairs, UndoCounts(0, 0, 0))
+            self.gone |= dict.fromkeys([process_id, *repairs], False)
+        return counts
+
+    async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+        """See Undoer."""
+        return [found for found in self.undos.items() if found[0] not in self.told_of][:limit]
+
+    async def told(self, process_id: str) -> None:
+        """See Undoer."""
+        self.told_of.add(process_id)
+
+    async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
+        """See Leavings."""
+        self.gone[process_id] = True
+        self.markers = {mark: known for mark, known in self.markers.items() if mark[0] != process_id}
+        if deleted:
+            self.undos.pop(process_id, None)
 
 
 class MemoryPipelines:

@@ -12,6 +12,7 @@ from services.orchestrator.ingestions import Batch as SentBatch
 from services.orchestrator.ingestions import Content, FileInfo
 from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
 from services.processor.batches import BatchOutcome, Repaired
+from services.processor.ports import Fate
 from services.status import ledger
 from services.status.ledger import Account, Batch, Change, Outcome
 from services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState, S
@@ -48,10 +49,16 @@ class MemoryStatus:
 
     def __init__(self) -> None:
         self.processes: dict[str, _Process] = {}
+        self.deleted: set[str] = set()
         self._changed = asyncio.Condition()
 
+    def _process(self, process_id: str) -> _Process:
+        if process_id in self.deleted:
+            raise NotFoundError("PROCESS_DELETED", "The process was deleted.")
+        return self.processes.setdefault(process_id, _Process())
+
     async def _apply(self, process_id: str, how: Callable[[Account], Change]) -> Progress:
-        process = self.processes.setdefault(process_id, _Process())
+        process = self._process(process_id)
         try:
             process.account, _ = how(process.account)
         except IllegalTransitionError as error:
@@ -67,14 +74,14 @@ class MemoryStatus:
 
     async def started(self, file: FileInfo) -> Progress:
         """See Status."""
-        self.processes.setdefault(file.process_id, _Process()).started = True
+        self._process(file.process_id).started = True
         return await self._apply(file.process_id, lambda account: (account, []))
 
     async def header_read(
         self, process_id: str, columns: Sequence[str], content: Content, limits: Limits
     ) -> Progress:
         """See Status."""
-        self.processes.setdefault(process_id, _Process()).columns = tuple(columns)
+        self._process(process_id).columns = tuple(columns)
         return await self._apply(
             process_id,
             lambda account: ledger.header_read(account, limits.max_failed, limits.max_failed_share),
@@ -89,7 +96,7 @@ class MemoryStatus:
         return await self._dispatched(process_id, made)
 
     async def _dispatched(self, process_id: str, batch: Batch) -> Progress:
-        process = self.processes.setdefault(process_id, _Process())
+        process = self._process(process_id)
         if batch.number in process.batches:
             assert process.batches[batch.number] == batch, "a batch never changes its bounds"
             return self._progress(process)
@@ -118,6 +125,8 @@ class MemoryStatus:
 
     async def progress(self, process_id: str) -> Progress | None:
         """See Status."""
+        if process_id in self.deleted:
+            return Progress("DELETED", True, 0)
         process = self.processes.get(process_id)
         return self._progress(process) if process else None
 
@@ -141,6 +150,8 @@ class MemoryStatus:
     async def record(self, outcome: BatchOutcome) -> None:
         """See Outcomes."""
         key = outcome.key
+        if key.process_id in self.deleted:
+            return
         bounds = key.range
         batch = Batch(
             bounds.number, bounds.first_row, bounds.row_count, bounds.first_line, bounds.byte_start,
@@ -194,7 +205,8 @@ class MemoryStatus:
         process = self.processes.get(process_id)
         if process is None:
             return None
-        return Standing(process.account.state in TERMINAL, False, False, process.account.failed)
+        undone = process.account.state is S.UNDONE
+        return Standing(process.account.state in TERMINAL, undone, False, process.account.failed)
 
     async def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
         """See Status."""
@@ -204,7 +216,15 @@ class MemoryStatus:
             if row and row[0] is RowState.FAILED and code in row[1]:
                 yield FailedRow(number, row[1], row[2])
 
-    async def is_stopped(self, process_id: str) -> bool:
+    async def fate(self, process_id: str) -> Fate:
         """See Outcomes."""
+        if process_id in self.deleted:
+            return Fate.GONE
         process = self.processes.get(process_id)
-        return process is not None and process.account.state in (S.CANCELLED, S.FAILED)
+        stopped = process is not None and process.account.state in (S.CANCELLED, S.FAILED, S.UNDONE)
+        return Fate.STOPPED if stopped else Fate.RUNNING
+
+    def delete(self, process_id: str) -> None:
+        """As DeleteProcess does."""
+        del self.processes[process_id]
+        self.deleted.add(process_id)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
+from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 
 @dataclass
@@ -19,7 +19,7 @@ class _Work:
 
 
 class MemoryUploads:
-    """See Uploads and Deliveries."""
+    """See Uploads, Deliveries and Leavings."""
 
     def __init__(self) -> None:
         self.uploads: dict[str, Upload] = {}
@@ -122,3 +122,28 @@ class MemoryUploads:
     async def waiting(self) -> int:
         """See Deliveries."""
         return sum(not work.done for work in self.work.values())
+
+    async def close(self, process_id: str, now: datetime) -> bool:
+        """See Leavings."""
+        work = self.work.get(process_id)
+        if work is None or work.done:
+            return True
+        if work.until is not None and work.until >= now:
+            return False
+        work.done, work.owner, work.until = True, None, None
+        return True
+
+    async def files(self, process_id: str) -> Sequence[str]:
+        """See Leavings."""
+        keys = set[str]()
+        for upload in self.uploads.values():
+            if upload.process_id == process_id:
+                keys |= {upload.file_key, text_key(upload.file_key)}
+                content = self.work[process_id].delivery.content
+                keys |= {content.file_key} if content else set()
+        return sorted(keys)
+
+    async def forget(self, process_id: str) -> None:
+        """See Leavings."""
+        self.uploads = {key: found for key, found in self.uploads.items() if found.process_id != process_id}
+        self.work.pop(process_id, None)

@@ -18,6 +18,7 @@ _TERMINAL = {
     common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
     common_pb2.PROCESS_STATE_FAILED,
     common_pb2.PROCESS_STATE_CANCELLED,
+    common_pb2.PROCESS_STATE_UNDONE,
 }
 
 
@@ -91,7 +92,10 @@ class GrpcStatus:
 
     async def progress(self, process_id: str) -> Progress | None:
         """See Status."""
-        process = await self._process(process_id)
+        try:
+            process = await self._process(process_id)
+        except NotFoundError:
+            return Progress("DELETED", True, 0)
         return _progress(process.state, process.batches_processed) if process else None
 
     async def _process(self, process_id: str) -> status_pb2.Process | None:
@@ -100,7 +104,7 @@ class GrpcStatus:
             return (await self._stub.GetProcess(request, timeout=_DEADLINE)).process
         except grpc.aio.AioRpcError as error:
             known = from_rpc_error(error)
-            if isinstance(known, NotFoundError):
+            if isinstance(known, NotFoundError) and known.reason != "PROCESS_DELETED":
                 return None
             raise known from error
 
@@ -110,7 +114,7 @@ class GrpcStatus:
         if process is None:
             return None
         undone = process.state == common_pb2.PROCESS_STATE_UNDONE
-        return Standing(process.state in _TERMINAL or undone, undone, process.expired, process.counts.failed)
+        return Standing(process.state in _TERMINAL, undone, process.expired, process.counts.failed)
 
     async def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
         """See Status."""

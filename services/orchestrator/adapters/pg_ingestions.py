@@ -237,6 +237,10 @@ class PgIngestions:
         """See Ingestions."""
         await self._fetch("UPDATE ingestions SET settled = true WHERE process_id = $1", process_id)
 
+    async def remove(self, process_id: str) -> None:
+        """See Ingestions."""
+        await self._fetch("DELETE FROM ingestions WHERE process_id = $1", process_id)
+
     async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
         """See Ingestions."""
         rows = await self._fetch(

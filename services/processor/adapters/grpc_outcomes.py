@@ -11,12 +11,18 @@ from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 from services.processor.batches import BatchOutcome, Rejected
+from services.processor.ports import Fate
 from services.processor.problems import Problem
 
 _MESSAGE_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 2.0
 _DEADLINE = 120.0
-_STOPPED = (common_pb2.PROCESS_STATE_CANCELLED, common_pb2.PROCESS_STATE_FAILED)
+_STOPPED = (
+    common_pb2.PROCESS_STATE_CANCELLED,
+    common_pb2.PROCESS_STATE_FAILED,
+    common_pb2.PROCESS_STATE_UNDONE,
+)
+_DELETED = "PROCESS_DELETED"
 STATES = {
     "succeeded": common_pb2.ROW_STATE_SUCCEEDED,
     "failed": common_pb2.ROW_STATE_FAILED,
@@ -37,7 +43,7 @@ class GrpcOutcomes:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = status_pb2_grpc.StatusServiceStub(channel)
-        self._stopped: dict[str, tuple[float, bool]] = {}
+        self._fates: dict[str, tuple[float, Fate]] = {}
 
     async def record(self, outcome: BatchOutcome) -> None:
         """See Outcomes."""
@@ -50,7 +56,9 @@ class GrpcOutcomes:
         try:
             await self._stub.RecordOutcomes(messages(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            known = from_rpc_error(error)
+            if not (isinstance(known, NotFoundError) and known.reason == _DELETED):
+                raise known from error
 
     async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
         """See Outcomes."""
@@ -69,25 +77,31 @@ class GrpcOutcomes:
             )
         return found
 
-    async def is_stopped(self, process_id: str) -> bool:
+    async def fate(self, process_id: str) -> Fate:
         """See Outcomes."""
         now = time.monotonic()
-        asked, stopped = self._stopped.get(process_id, (0.0, False))
-        if stopped or (asked and now - asked < _ANSWER_SECONDS):
-            return stopped
+        asked, known = self._fates.get(process_id, (None, Fate.RUNNING))
+        if known is Fate.GONE or (asked is not None and now - asked < _ANSWER_SECONDS):
+            return known
+        found = await self._fate(process_id)
+        if len(self._fates) > 1_000:
+            self._fates.clear()
+        self._fates[process_id] = (now, found)
+        return found
+
+    async def _fate(self, process_id: str) -> Fate:
         request = status_pb2.GetProcessRequest(process_id=process_id)
         try:
-            answer = await self._stub.GetProcess(request, timeout=10)
-            stopped = answer.process.state in _STOPPED
+            process = (await self._stub.GetProcess(request, timeout=10)).process
         except grpc.aio.AioRpcError as error:
             known = from_rpc_error(error)
             if not isinstance(known, NotFoundError):
                 raise known from error
-            stopped = False
-        if len(self._stopped) > 1_000:
-            self._stopped.clear()
-        self._stopped[process_id] = (now, stopped)
-        return stopped
+            # Status may not have heard of it yet; a deleted one it knows for ever.
+            return Fate.GONE if known.reason == _DELETED else Fate.RUNNING
+        if process.expired:
+            return Fate.GONE
+        return Fate.STOPPED if process.state in _STOPPED else Fate.RUNNING
 
 
 def _header(outcome: BatchOutcome) -> status_pb2.OutcomeHeader:

@@ -7,7 +7,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 from ingestor.runtime.postgres import transient_errors
-from services.processor.batches import BatchKey, BatchOutcome
+from services.processor.adapters.pg_closed import is_gone
+from services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
 from services.processor.ports import Applied
 
 if TYPE_CHECKING:
@@ -22,10 +23,24 @@ _KNOWN = "SELECT outcome FROM applied_batches WHERE process_id = $1 AND batch_nu
 _CONCLUDE = "UPDATE applied_batches SET outcome = $3 WHERE process_id = $1 AND batch_number = $2"
 
 
-async def claim(connection: PgConnection, key: BatchKey) -> bool:
+async def begin(connection: PgConnection, key: BatchKey, owner: str | None = None) -> Applied | None:
     """Set the marker of a batch that is about to be loaded, until the transaction ends for this one alone;
-    False when it is there. Waits for another transaction that has claimed it."""
-    return bool(await connection.fetchval(_CLAIM, key.process_id, key.range.number, key.tenant, None))
+    then None. What is to be answered instead when the marker is there, or its process was undone or
+    removed. Waits for another transaction that has set it, and for one that undoes or removes. `owner` is
+    the process in whose name the rows are loaded, when it is another one (a repair's)."""
+    for process_id in {key.process_id: None, owner or key.process_id: None}:
+        gone = await is_gone(connection, process_id)
+        if gone is not None:
+            return Applied(None) if gone else await _settle(connection, unprocessed_outcome(key))
+    if await connection.fetchval(_CLAIM, key.process_id, key.range.number, key.tenant, None):
+        return None
+    return await _known(connection, key)
+
+
+async def _settle(connection: PgConnection, outcome: BatchOutcome) -> Applied:
+    key = outcome.key
+    claimed = await connection.fetchval(_CLAIM, key.process_id, key.range.number, key.tenant, _pack(outcome))
+    return Applied(outcome) if claimed else await _known(connection, key)
 
 
 async def conclude(connection: PgConnection, outcome: BatchOutcome) -> None:
@@ -35,7 +50,7 @@ async def conclude(connection: PgConnection, outcome: BatchOutcome) -> None:
     await connection.execute(_CONCLUDE, key.process_id, key.range.number, payload)
 
 
-async def known(connection: PgConnection, key: BatchKey) -> Applied:
+async def _known(connection: PgConnection, key: BatchKey) -> Applied:
     """The outcome of a batch whose marker is there."""
     payload = await connection.fetchval(_KNOWN, key.process_id, key.range.number)
     return Applied(BatchOutcome.from_bytes(zlib.decompress(payload)) if payload else None)
@@ -49,12 +64,10 @@ class PgMarkers:
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
         """See Markers."""
-        key = outcome.key
-        async with transient_errors("sink"), self._pool.acquire() as connection:
-            claimed = await connection.fetchval(
-                _CLAIM, key.process_id, key.range.number, key.tenant, _pack(outcome)
-            )
-            return Applied(outcome) if claimed else await known(connection, key)
+        async with transient_errors("sink"), self._pool.acquire() as connection, connection.transaction():
+            if await is_gone(connection, outcome.key.process_id):
+                return Applied(None)
+            return await _settle(connection, outcome)
 
     async def forget_outcome(self, key: BatchKey) -> None:
         """See Markers."""

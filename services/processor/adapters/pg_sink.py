@@ -12,7 +12,9 @@ import asyncpg
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.adapters import pg_markers
 from services.processor.adapters.pg_markers import PgMarkers
+from services.processor.adapters.pg_names import listed, quoted
 from services.processor.adapters.pg_repaired_rows import load_unrepaired
+from services.processor.adapters.pg_upsert import upsert_with_undo
 from services.processor.batches import BatchKey, BatchOutcome
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
@@ -84,13 +86,13 @@ class PgSink(PgMarkers):
         owner = rows.repairs or key.process_id
         text = await asyncio.to_thread(copy_text, rows, owner)
         async with self._transaction(rows.table) as connection:
-            if not await pg_markers.claim(connection, key):
-                return await pg_markers.known(connection, key)
+            if known := await pg_markers.begin(connection, key, owner):
+                return known
             await self._ensure(connection, rows.table)
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
-                return await _Loading(connection, owner, chosen).all(whole)
+                return await _Loading(connection, key, owner, chosen).all(whole)
 
             if rows.repairs:
                 refused = await load_unrepaired(connection, key, rows, load)
@@ -119,7 +121,7 @@ class PgSink(PgMarkers):
 
     async def _ensure(self, connection: PgConnection, table: Table) -> None:
         """Make the table, or check that the one that is there fits. Raises SinkRefusedError."""
-        name = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        name = f"{quoted(table.schema)}.{quoted(table.name)}"
         wanted = {**dict(table.columns), ROW_COLUMN: "bigint", PROCESS_COLUMN: "uuid"}
         if table in self._ready and await connection.fetchval("SELECT to_regclass($1)", name):
             return
@@ -142,17 +144,17 @@ class PgSink(PgMarkers):
             await self._check_constraints(connection, table, name)
             return
         key = table.primary_key or (PROCESS_COLUMN, ROW_COLUMN)
-        columns = [f"{_quoted(column)} {type_}" for column, type_ in table.columns]
+        columns = [f"{quoted(column)} {type_}" for column, type_ in table.columns]
         columns += [f"{ROW_COLUMN} bigint NOT NULL", f"{PROCESS_COLUMN} uuid NOT NULL"]
-        columns.append(f"PRIMARY KEY ({_listed(key)})")
-        columns += [f"UNIQUE ({_listed(fields)})" for fields in table.unique]
+        columns.append(f"PRIMARY KEY ({listed(key)})")
+        columns += [f"UNIQUE ({listed(fields)})" for fields in table.unique]
         columns += [
-            f"FOREIGN KEY ({_listed(foreign.columns)}) REFERENCES "
-            f"{_quoted(foreign.table[0])}.{_quoted(foreign.table[1])} ({_listed(foreign.table_columns)})"
+            f"FOREIGN KEY ({listed(foreign.columns)}) REFERENCES "
+            f"{quoted(foreign.table[0])}.{quoted(foreign.table[1])} ({listed(foreign.table_columns)})"
             for foreign in table.foreign
         ]
         if table.schema != "public":
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(table.schema)}")
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
         await connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
         if table.evolve:
             await self._mark(connection, name, table.columns)
@@ -163,7 +165,7 @@ class PgSink(PgMarkers):
         """Waits for the batches that are being loaded into the table, and lets no other begin before this
         one is committed."""
         await connection.execute(_PATIENCE)
-        added = ", ".join(f"ADD COLUMN {_quoted(column)} {type_}" for column, type_ in columns)
+        added = ", ".join(f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in columns)
         await connection.execute(f"ALTER TABLE {name} {added}")
         await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
         await self._mark(connection, name, columns)
@@ -171,7 +173,7 @@ class PgSink(PgMarkers):
     @staticmethod
     async def _mark(connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]) -> None:
         await connection.execute(
-            "; ".join(f"COMMENT ON COLUMN {name}.{_quoted(column)} IS '{_EVOLVED}'" for column, _ in columns)
+            "; ".join(f"COMMENT ON COLUMN {name}.{quoted(column)} IS '{_EVOLVED}'" for column, _ in columns)
         )
 
     @staticmethod
@@ -194,9 +196,11 @@ class PgSink(PgMarkers):
 class _Loading:
     """Loads the rows of one batch and finds those that the database refuses."""
 
-    def __init__(self, connection: PgConnection, process_id: str, rows: GoodRows) -> None:
+    def __init__(self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows) -> None:
+        """`owner` is the process whose rows they are."""
         self._connection = connection
-        self._process_id = process_id
+        self._tenant = key.tenant
+        self._process_id = owner
         self._rows = rows
         self._columns = column_names(rows)
         self._refused: list[Refused] = []
@@ -239,15 +243,15 @@ class _Loading:
         """By way of a temporary table: the last row of each key, in the key's order, so that two batches
         never wait for each other crosswise."""
         table = self._rows.table
-        target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
-        key = ", ".join(map(_quoted, table.primary_key))
-        names = ", ".join(map(_quoted, self._columns))
+        target = f"{quoted(table.schema)}.{quoted(table.name)}"
+        key = ", ".join(map(quoted, table.primary_key))
+        names = ", ".join(map(quoted, self._columns))
         # Before the look at the columns, so that none is added between it and the rows.
         await self._connection.execute(f"LOCK TABLE {target} IN ROW EXCLUSIVE MODE")
         evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, _EVOLVED)]
         # What is not inserted is the column's default there.
         changes = ", ".join(
-            f"{_quoted(name)} = excluded.{_quoted(name)}"
+            f"{quoted(name)} = excluded.{quoted(name)}"
             for name in dict.fromkeys((*self._columns, *evolved))
             if name not in table.primary_key
         )
@@ -255,13 +259,19 @@ class _Loading:
             f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {target} INCLUDING DEFAULTS) ON COMMIT DROP"
         )
         await self._copy(text, "ingestor_stage", None)
-        await self._connection.execute(
-            f"INSERT INTO {target} AS there ({names}) "  # noqa: S608
-            f"SELECT DISTINCT ON ({key}) {names} FROM ingestor_stage ORDER BY {key}, {ROW_COLUMN} DESC "
-            f"ON CONFLICT ({key}) DO UPDATE SET {changes} "
-            f"WHERE (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) "
-            f"< (excluded.{PROCESS_COLUMN}, excluded.{ROW_COLUMN})"
-        )
+        if table.undo:
+            changing = [name for name in (*self._columns, *evolved) if name not in table.primary_key]
+            await upsert_with_undo(
+                self._connection, self._tenant, target, table.primary_key, self._columns, changing
+            )
+        else:
+            await self._connection.execute(
+                f"INSERT INTO {target} AS there ({names}) "  # noqa: S608
+                f"SELECT DISTINCT ON ({key}) {names} FROM ingestor_stage ORDER BY {key}, {ROW_COLUMN} DESC "
+                f"ON CONFLICT ({key}) DO UPDATE SET {changes} "
+                f"WHERE (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) "
+                f"< (excluded.{PROCESS_COLUMN}, excluded.{ROW_COLUMN})"
+            )
         await self._connection.execute("DROP TABLE ingestor_stage")
 
     async def _without_duplicates(
@@ -270,8 +280,8 @@ class _Loading:
         """Load what no unique key forbids, by way of a temporary table; the first of equal rows wins.
         False, and nothing is loaded, when the database finds fault with other rows too."""
         table = self._rows.table
-        target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
-        names = ", ".join(map(_quoted, self._columns))
+        target = f"{quoted(table.schema)}.{quoted(table.name)}"
+        names = ", ".join(map(quoted, self._columns))
         try:
             async with self._connection.transaction():
                 await self._connection.execute(
@@ -312,7 +322,7 @@ class _Loading:
         constraint = getattr(error, "constraint_name", None)
         column = getattr(error, "column_name", None)
         if isinstance(error, asyncpg.UniqueViolationError):
-            target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+            target = f"{quoted(table.schema)}.{quoted(table.name)}"
             kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, target)
             if kind == "p":
                 fields = ", ".join(table.primary_key)
@@ -337,7 +347,7 @@ class _Loading:
     async def _fields(self, constraint: str | None) -> str:
         """The columns of a constraint of the table."""
         table = self._rows.table
-        target = f"{_quoted(table.schema)}.{_quoted(table.name)}"
+        target = f"{quoted(table.schema)}.{quoted(table.name)}"
         names = await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, target)
         return ", ".join(names or ())
 
@@ -352,11 +362,3 @@ def _of_table(error: asyncpg.PostgresError, table: Table) -> str:
     if error.sqlstate == "54011":
         return f"The table {table.schema}.{table.name} cannot have as many columns."
     return f"The table {table.schema}.{table.name} cannot take the rows (SQLSTATE {error.sqlstate})."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(_quoted, names))
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

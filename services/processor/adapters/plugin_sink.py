@@ -60,8 +60,8 @@ class PlugInSinks:
             self._pool.acquire() as connection,
             connection.transaction(),
         ):
-            if not await pg_markers.claim(connection, key):
-                return await pg_markers.known(connection, key)
+            if known := await pg_markers.begin(connection, key, rows.repairs or key.process_id):
+                return known
             if rows.repairs:
                 refused = await load_unrepaired(connection, key, rows, write)
             else:

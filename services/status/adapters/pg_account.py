@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.tracing import current_traceparent
 from services.status.ledger import Account, Change
 from services.status.processes import TERMINAL, Failure, ProcessState
@@ -23,7 +24,8 @@ _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLIC
 _LOCK = """
 SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
        bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
-       failure_reason, failure_message, tenant, started, max_failed, max_failed_share
+       failure_reason, failure_message, tenant, started, max_failed, max_failed_share,
+       deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
 FROM processes WHERE process_id = $1 FOR UPDATE
 """
 
@@ -41,14 +43,21 @@ WHERE process_id = $1
 _EVENT = "INSERT INTO events (tenant, process_id, type, data, traceparent) VALUES ($1, $2, $3, $4, $5)"
 
 
+def deleted_error(process_id: str) -> NotFoundError:
+    """What every call hears that names a deleted process."""
+    return NotFoundError("PROCESS_DELETED", f"The process {process_id} was deleted.")
+
+
 @asynccontextmanager
 async def hold(connection: PgConnection, process_id: str, tenant: str) -> AsyncIterator[Work]:
     """Hold the process, which is made when it is not known, until the end of the connection's
-    transaction; what changed is saved and announced with it."""
+    transaction; what changed is saved and announced with it. Raises NotFoundError (PROCESS_DELETED)."""
     await connection.execute(_ENSURE, process_id, tenant)
     row = await connection.fetchrow(_LOCK, process_id)
     assert row is not None
-    work = Work(connection, process_id, row["tenant"], row["started"], _account(row))
+    if row["deleted"]:
+        raise deleted_error(process_id)
+    work = Work(connection, process_id, row["tenant"], row["started"], row["expired"], _account(row))
     yield work
     if work.changed:
         await work.save()
@@ -58,11 +67,18 @@ class Work:
     """One transaction on one process."""
 
     def __init__(
-        self, connection: PgConnection, process_id: str, tenant: str, started: bool, account: Account
+        self,
+        connection: PgConnection,
+        process_id: str,
+        tenant: str,
+        started: bool,
+        expired: bool,
+        account: Account,
     ) -> None:
         self.connection = connection
         self.process_id = process_id
         self.started = started
+        self.expired = expired  # its records of single rows are gone: there is nothing to add to
         self.account = account
         self.changed = False
         self.tenant = tenant

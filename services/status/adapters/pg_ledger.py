@@ -8,18 +8,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres import transient_errors
 from services.status import ledger
-from services.status.adapters.pg_account import Work, hold
+from services.status.adapters.pg_account import Work, deleted_error, hold
 from services.status.adapters.pg_repair import repair
 from services.status.adapters.pg_values import error_values, text
 from services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
 from services.status.ports import Limits
-from services.status.processes import Info, RowState
+from services.status.processes import Info, ProcessState, RowState, Undo
 from services.status.rows import RejectedRow, RepairedRows, RowError
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres import PgConnection, PgPool
 
 _START = """
 UPDATE processes SET started = true, tenant = $2, upload_id = $3, file_name = $4, size_bytes = $5,
@@ -45,6 +46,16 @@ WHERE process_id = $1 AND batch_number = $2
 """
 
 
+_REPAIRED = """
+SELECT deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
+FROM processes WHERE process_id = $1 FOR SHARE
+"""
+
+_UNDO = """
+UPDATE processes SET undo_removed = $2, undo_restored = $3, undo_kept = $4 WHERE process_id = $1
+"""
+
+
 class PgLedger:
     """See Ledger."""
 
@@ -55,6 +66,8 @@ class PgLedger:
         """See Ledger."""
         async with self._process(info.process_id, info.tenant) as work:
             if not work.started:
+                if info.repairs:
+                    await _check_repairable(work.connection, info.repairs)
                 await work.connection.execute(
                     _START,
                     info.process_id,
@@ -100,7 +113,8 @@ class PgLedger:
     async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:
         """See Ledger."""
         async with self._process(process_id, tenant) as work:
-            await self._dispatch(work, tenant, batch)
+            if not work.expired:
+                await self._dispatch(work, tenant, batch)
             return work.account
 
     async def _dispatch(self, work: Work, tenant: str, batch: Batch) -> bool:
@@ -130,7 +144,7 @@ class PgLedger:
         _check_rows(outcome, rows)
         numbers = _repaired_numbers(outcome, rows, repaired)
         async with self._process(process_id, tenant) as work:
-            if await self._dispatch(work, tenant, outcome.batch):
+            if work.expired or await self._dispatch(work, tenant, outcome.batch):
                 return False
             number = outcome.batch.number
             await work.connection.execute(
@@ -174,6 +188,14 @@ class PgLedger:
                 await repair(work.connection, work, outcome, rows, repaired)
             return True
 
+    async def undo(self, process_id: str, undo: Undo) -> Account:
+        """See Ledger."""
+        async with self._process(process_id) as work:
+            if work.account.state is not ProcessState.UNDONE:
+                await work.apply(ledger.undone(work.account, undo))
+                await work.connection.execute(_UNDO, process_id, undo.removed, undo.restored, undo.kept)
+            return work.account
+
     @asynccontextmanager
     async def _process(self, process_id: str, tenant: str = "default") -> AsyncIterator[Work]:
         """A transaction that holds the process."""
@@ -184,6 +206,16 @@ class PgLedger:
             hold(connection, process_id, tenant) as work,
         ):
             yield work
+
+
+async def _check_repairable(connection: PgConnection, process_id: str) -> None:
+    """Hold a process that is to be repaired, so that it is not removed before its repair is known.
+    Raises NotFoundError (PROCESS_DELETED), FailedPreconditionError (RECORDS_EXPIRED)."""
+    row = await connection.fetchrow(_REPAIRED, process_id)
+    if row and row["deleted"]:
+        raise deleted_error(process_id)
+    if row and row["expired"]:
+        raise FailedPreconditionError("RECORDS_EXPIRED", f"The records of process {process_id} were removed.")
 
 
 def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:

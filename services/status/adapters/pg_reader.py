@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
+from services.status.adapters.pg_account import deleted_error
 from services.status.adapters.pg_repair import FIND_ROWS
 from services.status.filters import Comparison
 from services.status.ledger import Batch
 from services.status.ports import BatchRecord, LoggedEvent
-from services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState
+from services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState, Undo
 from services.status.rows import ErrorGroup, Row, RowError, RowRange, RowVersion
 
 if TYPE_CHECKING:
@@ -86,23 +88,31 @@ _ROW_STATES = {int(state): state for state in RowState}
 class PgLedgerReader:
     """See LedgerReader."""
 
-    def __init__(self, pool: PgPool) -> None:
+    def __init__(self, pool: PgPool, retention: timedelta | None = None) -> None:
+        """`retention`: how long after their end processes expire; None: never."""
         self._pool = pool
+        self._retention = retention
 
     async def _fetch(self, query: str, *arguments: object) -> list[Any]:
         async with transient_errors("ledger"):
             return list(await self._pool.fetch(query, *arguments))
 
+    def _process(self, row: Any) -> Process:
+        return _process(row, self._retention)
+
     async def process(self, process_id: str) -> Process | None:
         """See LedgerReader."""
         found = await self._fetch("SELECT * FROM processes WHERE process_id = $1", process_id)
-        return _process(found[0]) if found else None
+        if found and found[0]["deleted_at"] is not None:
+            raise deleted_error(process_id)
+        return self._process(found[0]) if found else None
 
     async def processes(
         self, comparisons: Sequence[Comparison], before: int | None, limit: int
     ) -> list[tuple[int, Process]]:
         """See LedgerReader."""
-        where, arguments = ["($1::bigint IS NULL OR position < $1)"], list[object]([before, limit])
+        where = ["($1::bigint IS NULL OR position < $1)", "deleted_at IS NULL"]
+        arguments: list[object] = [before, limit]
         for comparison in comparisons:
             value: object = comparison.value
             if comparison.name == "state":
@@ -114,7 +124,7 @@ class PgLedgerReader:
             f"SELECT * FROM processes WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2",  # noqa: S608
             *arguments,
         )
-        return [(row["position"], _process(row)) for row in rows]
+        return [(row["position"], self._process(row)) for row in rows]
 
     async def batches(
         self, process_id: str, processed: bool | None, after: int, limit: int
@@ -287,7 +297,8 @@ def _row(row: Any) -> Row:
     )  # fmt: skip
 
 
-def _process(row: Any) -> Process:
+def _process(row: Any, retention: timedelta | None) -> Process:
+    ended, expired = row["ended_at"], row["expired_at"]
     info = Info(
         str(row["process_id"]), row["tenant"], row["upload_id"], row["file_name"], row["size_bytes"],
         row["pipeline"], row["pipeline_version"], str(row["repairs"] or ""),
@@ -308,5 +319,10 @@ def _process(row: Any) -> Process:
         failure=Failure(row["failure_reason"], row["failure_message"]) if row["failure_reason"] else None,
         created=row["created_at"],
         updated=row["updated_at"],
-        ended=row["ended_at"],
+        ended=ended,
+        expires=expired or (ended + retention if ended and retention else None),
+        expired=expired is not None,
+        undo=Undo(row["undo_removed"], row["undo_restored"], row["undo_kept"])
+        if row["undo_removed"] is not None
+        else None,
     )

@@ -141,6 +141,8 @@ async def repair(
     if not succeeded and not rejected:
         return
     async with hold(connection, repaired.process_id, repairing.tenant) as work:
+        if work.expired:
+            return
         kept = await connection.fetch(
             _KEEP, repaired.process_id, sorted({*succeeded, *rejected}), repairing.process_id, succeeded
         )

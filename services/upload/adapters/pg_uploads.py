@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.reports import RepairedTable
 from ingestor.runtime.postgres import transient_errors
-from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
+from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -46,8 +46,19 @@ RETURNING *
 """
 
 
+_CLOSE = """
+UPDATE deliveries SET done_at = $2, lease_owner = NULL, lease_until = NULL
+WHERE process_id = $1 AND done_at IS NULL AND (lease_until IS NULL OR lease_until < $2)
+"""
+
+_FILES = """
+SELECT u.file_key, d.content_key FROM uploads u LEFT JOIN deliveries d USING (upload_id)
+WHERE u.process_id = $1
+"""
+
+
 class PgUploads:
-    """See Uploads and Deliveries."""
+    """See Uploads, Deliveries and Leavings."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -178,6 +189,27 @@ class PgUploads:
         """See Deliveries."""
         row = await self._row("SELECT count(*) AS count FROM deliveries WHERE done_at IS NULL")
         return int(row["count"])
+
+    async def close(self, process_id: str, now: datetime) -> bool:
+        """See Leavings."""
+        await self._row(_CLOSE, process_id, now)
+        open_ = await self._row(
+            "SELECT 1 FROM deliveries WHERE process_id = $1 AND done_at IS NULL", process_id
+        )
+        return open_ is None
+
+    async def files(self, process_id: str) -> Sequence[str]:
+        """See Leavings."""
+        row = await self._row(_FILES, process_id)
+        if row is None:
+            return []
+        # What a conversion wrote is not kept in the delivery before it is complete.
+        keys = {row["file_key"], text_key(row["file_key"]), row["content_key"]}
+        return sorted(keys - {None})
+
+    async def forget(self, process_id: str) -> None:
+        """See Leavings."""
+        await self._row("DELETE FROM uploads WHERE process_id = $1", process_id)
 
 
 def _upload(row: Any) -> Upload:

@@ -19,7 +19,7 @@ from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.formats import HEAD_BYTES, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
 from services.upload.ports import ConverterCrashedError
-from services.upload.uploads import Content, Upload, UploadState
+from services.upload.uploads import Content, Upload, UploadState, text_key
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ class SubprocessConverter:
         process = await self._start(
             module, upload, dialect, source, verdict, "--max-bytes", str(self._max_expanded), *more
         )
-        key = f"{upload.file_key}-text"
+        key = text_key(upload.file_key)
         try:
             assert process.stdout is not None
             await self._store.create(key)

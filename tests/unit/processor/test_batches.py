@@ -30,7 +30,7 @@ from services.processor.batches import (
 )
 from services.processor.dry_run import dry_run
 from services.processor.pipelines import PipelineService
-from services.processor.ports import Delivery, GoodRows, Refused, SinkRefusedError
+from services.processor.ports import Delivery, Fate, GoodRows, Refused, SinkRefusedError
 from services.processor.problems import Problem
 from services.processor.service import BatchService, Metrics
 from services.processor.worker import DeadHandler, QueueWorker, RowsHandler
@@ -435,3 +435,32 @@ async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -
     await suite.service.apply(suite.batch(data=b'x,bob\n"2","a\nb"\n3\n4,dan\n', rows=4))
     refused = [row for row in suite.outcome().rows if row.errors[0].code == "sink-error"]
     assert [(row.row_number, row.line_number, row.cells) for row in refused] == [(4, 6, ("4", "dan"))]
+
+
+async def test_a_batch_of_a_removed_process_is_dropped(suite: Suite) -> None:
+    await suite.service.apply(suite.batch())
+    await suite.status.finished(suite.process, 6, 1)
+    suite.status.delete(suite.process)
+    loaded = list(suite.rows())
+    await suite.sink.remove(suite.process, "default", deleted=True)
+    for number in (1, 2):
+        await suite.service.apply(suite.batch(number))
+        await suite.service.settle(unprocessed_outcome(suite.key(number)))
+    assert suite.rows() == loaded
+    assert suite.sink.markers == {}
+    assert suite.status.processes == {}
+
+
+async def test_a_batch_that_was_loaded_just_before_its_process_was_deleted(suite: Suite) -> None:
+    """Its outcome cannot be told any more, and its message is not kept for that."""
+
+    class Late(MemoryStatus):
+        async def fate(self, process_id: str) -> Fate:
+            return Fate.RUNNING  # the answer is two seconds old
+
+    status = Late()
+    status.deleted.add(suite.process)
+    service = BatchService(suite.sink, status, suite.pipelines, suite.store, Metrics(CollectorRegistry()))
+    await service.apply(suite.batch())
+    assert status.processes == {}
+    assert list(suite.sink.markers.values()) == [None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from services.status.processes import (
     IllegalTransitionError,
     ProcessState,
     RowState,
+    Undo,
     check_transition,
 )
 
@@ -167,15 +168,31 @@ def test_finishing_with_other_numbers_is_refused() -> None:
         ledger.finished(account, 11, 1)
 
 
-def test_the_table_of_transitions_has_every_state_and_no_way_out_of_an_end_but_by_a_repair() -> None:
+def test_the_table_of_transitions_has_every_state_and_few_ways_out_of_an_end() -> None:
+    """A repair may leave no failed row, and an undo is possible."""
     assert set(TRANSITIONS) == set(ProcessState)
     for state in TERMINAL:
-        repaired = {ProcessState.COMPLETED} if state is ProcessState.COMPLETED_WITH_ERRORS else set()
-        assert TRANSITIONS[state] == repaired
+        ways = {ProcessState.UNDONE} - {state}
+        if state is ProcessState.COMPLETED_WITH_ERRORS:
+            ways.add(ProcessState.COMPLETED)
+        assert TRANSITIONS[state] == ways
         assert not check_transition(state, state)
-        for other in set(ProcessState) - {state} - repaired:
+        for other in set(ProcessState) - {state} - ways:
             with pytest.raises(IllegalTransitionError):
                 check_transition(state, other)
+
+
+def test_an_undo_keeps_the_counts_and_happens_once() -> None:
+    undo = Undo(removed=3, restored=1, kept=2)
+    with pytest.raises(IllegalTransitionError):
+        ledger.undone(Account(state=ProcessState.PROCESSING), undo)
+    ended = Account(state=ProcessState.COMPLETED_WITH_ERRORS, read=7, succeeded=6, failed=1)
+    undone, events = ledger.undone(ended, undo)
+    assert undone == replace(ended, state=ProcessState.UNDONE)
+    assert events == [Event("ingestion.undone", {"removed": 3, "restored": 1, "kept": 2})]
+    assert ledger.undone(undone, Undo(0, 0, 0)) == (undone, [])
+    with pytest.raises(IllegalTransitionError):
+        ledger.cancelled(undone)
 
 
 NUMBERS = st.integers(0, 10)

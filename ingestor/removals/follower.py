@@ -1,0 +1,97 @@
+"""The worker that follows the log of removals."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from ingestor.removals.ports import Removal, RemovalInbox, RemovalLog, Remover
+from ingestor.runtime.clock import Clock
+from ingestor.runtime.errors import ServiceError, TransientError
+
+log = structlog.get_logger(__name__)
+
+_PAGE = 1000
+_HOLD = timedelta(seconds=60)  # after which a removal whose instance died is taken by another
+_LONGEST_WAIT = 300  # seconds until a removal that fails is tried again
+
+
+class RemovalFollower:
+    """Accepts what is listed into the service's own inbox, then removes one by one. A removal that
+    fails waits, longer each time and without end, and holds up no other."""
+
+    name = "removals"
+
+    def __init__(
+        self,
+        source: RemovalLog,
+        inbox: RemovalInbox,
+        remove: Remover,
+        clock: Clock,
+        registry: CollectorRegistry,
+        *,
+        poll_seconds: float,
+    ) -> None:
+        self._source = source
+        self._inbox = inbox
+        self._remove = remove
+        self._clock = clock
+        self._poll = poll_seconds
+        self._waiting = Gauge(
+            "ingestor_removals_waiting", "Removed processes that have parts left here.", registry=registry
+        )
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Follow until told to stop."""
+        while not stopping.is_set():
+            for step in (self.accept, self.work):  # what is accepted is done while status is away
+                try:
+                    await step(stopping)
+                except (TransientError, ServiceError) as error:
+                    log.warning("removals not followed now", error=str(error))
+            try:
+                async with asyncio.timeout(self._poll):
+                    await stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def accept(self, stopping: asyncio.Event | None = None) -> None:
+        """Accept everything that is listed now."""
+        while stopping is None or not stopping.is_set():
+            after = await self._inbox.cursor()
+            found = await self._source.read(after, _PAGE)
+            if not found or not await self._inbox.accept(after, found):
+                return
+
+    async def work(self, stopping: asyncio.Event | None = None) -> None:
+        """Do everything that is due now."""
+        while stopping is None or not stopping.is_set():
+            now = self._clock.now()
+            taken = await self._inbox.take(now, now + _HOLD)
+            if taken is None:
+                break
+            await self._do(*taken)
+        self._waiting.set(await self._inbox.waiting())
+
+    async def _do(self, removal: Removal, attempts: int) -> None:
+        try:
+            await self._remove(removal)
+        except Exception as error:
+            wait = min(2 ** min(attempts, 10), _LONGEST_WAIT)
+            expected = isinstance(error, TransientError | ServiceError | OSError)
+            log.log(
+                30 if expected else 40,
+                "process not removed yet",
+                process_id=removal.process_id,
+                attempts=attempts,
+                again_in=wait,
+                error=str(error),
+                exc_info=None if expected else error,
+            )
+            await self._inbox.put_back(removal.sequence, self._clock.now() + timedelta(seconds=wait))
+        else:
+            await self._inbox.done(removal.sequence)
+            log.info("process removed", process_id=removal.process_id, deleted=removal.deleted)

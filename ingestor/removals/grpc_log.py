@@ -1,0 +1,32 @@
+"""The log of removals over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+
+from ingestor.removals.ports import Removal
+from ingestor.runtime.errors import from_rpc_error
+from ingestor.v1 import status_pb2, status_pb2_grpc
+
+_DEADLINE = 30.0
+
+
+class GrpcRemovalLog:
+    """See RemovalLog."""
+
+    def __init__(self, status: grpc.aio.Channel) -> None:
+        self._stub = status_pb2_grpc.StatusServiceStub(status)
+
+    async def read(self, after: int, limit: int) -> Sequence[Removal]:
+        """See RemovalLog."""
+        request = status_pb2.ListRemovalsRequest(after_sequence=after, page_size=limit)
+        try:
+            answer = await self._stub.ListRemovals(request, timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        return [
+            Removal(found.sequence, found.process_id, found.tenant or "default", found.deleted)
+            for found in answer.removals
+        ]

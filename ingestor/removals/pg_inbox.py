@@ -1,0 +1,72 @@
+"""The inbox of removals in PostgreSQL: removal_cursor and removal_inbox in the service's own schema."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ingestor.removals.ports import Removal
+from ingestor.runtime.postgres import transient_errors
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+
+_MOVE = "UPDATE removal_cursor SET sequence = $2 WHERE sequence = $1 RETURNING 1"
+_KEEP = """
+INSERT INTO removal_inbox (sequence, process_id, tenant, deleted, due_at) VALUES ($1, $2, $3, $4, '-infinity')
+"""
+_TAKE = """
+UPDATE removal_inbox SET due_at = $2, attempts = attempts + 1
+WHERE sequence = (SELECT sequence FROM removal_inbox WHERE due_at <= $1
+                  ORDER BY due_at, sequence LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING sequence, process_id, tenant, deleted, attempts
+"""
+
+
+class PgRemovalInbox:
+    """See RemovalInbox."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def cursor(self) -> int:
+        """See RemovalInbox."""
+        async with transient_errors("removals"):
+            return int(await self._pool.fetchval("SELECT sequence FROM removal_cursor"))
+
+    async def accept(self, after: int, removals: Sequence[Removal]) -> bool:
+        """See RemovalInbox."""
+        async with transient_errors("removals"), self._pool.acquire() as connection, connection.transaction():
+            if not await connection.fetchval(_MOVE, after, removals[-1].sequence):
+                return False
+            await connection.executemany(
+                _KEEP, [(found.sequence, found.process_id, found.tenant, found.deleted) for found in removals]
+            )
+            return True
+
+    async def take(self, now: datetime, until: datetime) -> tuple[Removal, int] | None:
+        """See RemovalInbox."""
+        async with transient_errors("removals"):
+            row = await self._pool.fetchrow(_TAKE, now, until)
+        if row is None:
+            return None
+        removal = Removal(row["sequence"], str(row["process_id"]), row["tenant"], row["deleted"])
+        return removal, row["attempts"]
+
+    async def put_back(self, sequence: int, due: datetime) -> None:
+        """See RemovalInbox."""
+        async with transient_errors("removals"):
+            await self._pool.execute(
+                "UPDATE removal_inbox SET due_at = $2 WHERE sequence = $1", sequence, due
+            )
+
+    async def done(self, sequence: int) -> None:
+        """See RemovalInbox."""
+        async with transient_errors("removals"):
+            await self._pool.execute("DELETE FROM removal_inbox WHERE sequence = $1", sequence)
+
+    async def waiting(self) -> int:
+        """See RemovalInbox."""
+        async with transient_errors("removals"):
+            return int(await self._pool.fetchval("SELECT count(*) FROM removal_inbox"))

@@ -1,0 +1,22 @@
+"""Removes the ingestion of a process and the boundaries of its batches."""
+
+from __future__ import annotations
+
+from ingestor.removals.ports import Removal
+from ingestor.runtime.errors import TransientError
+from services.orchestrator.ports import BusyError, Ingestions
+
+
+class IngestionRemover:
+    """See Remover."""
+
+    def __init__(self, ingestions: Ingestions) -> None:
+        self._ingestions = ingestions
+
+    async def __call__(self, removal: Removal) -> None:
+        """See Remover."""
+        try:
+            async with self._ingestions.hold(removal.process_id):
+                await self._ingestions.remove(removal.process_id)
+        except BusyError as error:
+            raise TransientError("its file is being read") from error

@@ -1,0 +1,75 @@
+"""Processes as the status service knows them, over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import grpc
+
+from ingestor.runtime.errors import from_rpc_error
+from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from services.processor.ports import ProcessFacts, UndoCounts
+
+T = TypeVar("T")
+_DEADLINE = 30.0
+_PAGE = 1000
+_ENDED = (
+    common_pb2.PROCESS_STATE_COMPLETED,
+    common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
+    common_pb2.PROCESS_STATE_FAILED,
+    common_pb2.PROCESS_STATE_CANCELLED,
+    common_pb2.PROCESS_STATE_UNDONE,
+)
+
+
+class GrpcProcesses:
+    """See Processes."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+
+    @staticmethod
+    async def _call(call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def get(self, process_id: str) -> ProcessFacts:
+        """See Processes."""
+        request = status_pb2.GetProcessRequest(process_id=process_id)
+        answer = await self._call(lambda: self._stub.GetProcess(request, timeout=_DEADLINE))
+        return _facts(answer.process)
+
+    async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
+        """See Processes."""
+        found: list[ProcessFacts] = []
+        token = ""
+        while True:
+            request = status_pb2.ListProcessesRequest(
+                filter=f'repairs="{process_id}"', page_size=_PAGE, page_token=token
+            )
+            answer = await self._call(
+                lambda request=request: self._stub.ListProcesses(request, timeout=_DEADLINE)  # type: ignore[misc]
+            )
+            found += [_facts(process) for process in answer.processes]
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
+        """See Processes."""
+        request = status_pb2.RecordUndoRequest(
+            process_id=process_id,
+            counts=status_pb2.UndoCounts(removed=counts.removed, restored=counts.restored, kept=counts.kept),
+        )
+        await self._call(lambda: self._stub.RecordUndo(request, timeout=_DEADLINE))
+
+
+def _facts(process: status_pb2.Process) -> ProcessFacts:
+    info = process.info
+    return ProcessFacts(
+        info.process_id, info.tenant, info.pipeline, info.pipeline_version, process.state in _ENDED,
+        process.expired, info.repairs_process_id,
+    )  # fmt: skip

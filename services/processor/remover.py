@@ -1,0 +1,17 @@
+"""Removes the markers of a process, and the rows that its undo would have set back."""
+
+from __future__ import annotations
+
+from ingestor.removals.ports import Removal
+from services.processor.ports import Leavings
+
+
+class MarkerRemover:
+    """See Remover."""
+
+    def __init__(self, leavings: Leavings) -> None:
+        self._leavings = leavings
+
+    async def __call__(self, removal: Removal) -> None:
+        """See Remover."""
+        await self._leavings.remove(removal.process_id, removal.tenant, deleted=removal.deleted)

@@ -1,0 +1,121 @@
+"""The use case of an undo, and the worker that tells status of undos until it knows."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
+from services.processor.pipelines import PipelineService, sink_of, table_of
+from services.processor.ports import (
+    JSON_SINK,
+    TABLE_SINK,
+    Processes,
+    ProcessFacts,
+    Table,
+    UndoCounts,
+    Undoer,
+    UndoImpossibleError,
+)
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 100
+_LOOK_SECONDS = 5.0
+
+
+class UndoService:
+    """Undoes processes, and tells status. As a worker it tells what could not be told before."""
+
+    name = "undos"
+
+    def __init__(self, undoer: Undoer, processes: Processes, pipelines: PipelineService) -> None:
+        self._undoer = undoer
+        self._processes = processes
+        self._pipelines = pipelines
+
+    async def undo(self, process_id: str, *, validate_only: bool) -> UndoCounts:
+        """Undo a process that has ended, with its repairs; idempotent. With `validate_only` say what that
+        would do. Raises NotFoundError; FailedPreconditionError (PROCESS_RUNNING, UNDO_IMPOSSIBLE,
+        REPAIR); TransientError."""
+        process = await self._processes.get(process_id)
+        if process.repairs:
+            raise FailedPreconditionError(
+                "REPAIR",
+                f"The process repairs {process.repairs}: undo that one, and the repair with it.",
+                metadata={"process_id": process.repairs},
+            )
+        repairs = await self._processes.repairs_of(process_id)
+        for one in (process, *repairs):
+            if not one.ended:
+                raise FailedPreconditionError(
+                    "PROCESS_RUNNING",
+                    f"The process {one.process_id} has not ended; cancel it first.",
+                    metadata={"process_id": one.process_id},
+                )
+        # What an undo did is kept longer than what it needs.
+        counts = await self._undoer.undone(process_id)
+        if counts is None:
+            table = await self._table(process)
+            try:
+                counts = await self._undoer.undo(
+                    process_id,
+                    process.tenant,
+                    [repair.process_id for repair in repairs],
+                    table,
+                    validate_only=validate_only,
+                )
+            except UndoImpossibleError as error:
+                raise _impossible(str(error)) from error
+        if not validate_only:
+            log.info("undone", process_id=process_id, removed=counts.removed, restored=counts.restored)
+            try:
+                await self.tell()
+            except TransientError as error:
+                log.warning("status not told of an undo yet", process_id=process_id, error=str(error))
+        return counts
+
+    async def _table(self, process: ProcessFacts) -> Table:
+        """The table that the process has loaded into."""
+        if process.expired:
+            raise _impossible("The process has expired: what was there before it is not kept any more.")
+        pipeline = None
+        if process.pipeline:
+            pipeline = await self._pipelines.version(process.pipeline, process.pipeline_version)
+        sink = sink_of(pipeline)
+        if sink not in (TABLE_SINK, JSON_SINK):
+            raise _impossible(f"The sink {sink.type} cannot take rows out again.")
+        table = table_of(pipeline)
+        if table.upsert and not table.undo:
+            raise _impossible("The pipeline does not keep the rows that it replaces (sink.undo is false).")
+        return table
+
+    async def tell(self) -> None:
+        """Tell status of every undo that it does not know of. Raises TransientError."""
+        for process_id, counts in await self._undoer.untold(_AT_ONCE):
+            try:
+                await self._processes.record_undo(process_id, counts)
+            except NotFoundError:
+                log.info("a process was deleted before its undo was told", process_id=process_id)
+            except ServiceError as error:
+                log.error("status refuses an undo", process_id=process_id, error=str(error))
+                continue
+            await self._undoer.told(process_id)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Tell until told to stop."""
+        while not stopping.is_set():
+            try:
+                await self.tell()
+            except TransientError as error:
+                log.warning("status not told of undos now", error=str(error))
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await stopping.wait()
+            except TimeoutError:
+                continue
+
+
+def _impossible(message: str) -> FailedPreconditionError:
+    return FailedPreconditionError("UNDO_IMPOSSIBLE", message)

@@ -1,0 +1,59 @@
+"""The worker that ends processes' lives: it expires those that are old, and removes what is to go."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from ingestor.runtime.clock import Clock
+from ingestor.runtime.errors import TransientError
+from services.status.ports import Removals
+
+log = structlog.get_logger(__name__)
+
+_LOOK_SECONDS = 2.0
+_AT_ONCE = 100  # processes expired in one transaction
+_PIECE = 5_000  # records removed in one transaction
+
+
+class Retention:
+    """Looks every two seconds. Several instances may run: each takes what the others do not hold."""
+
+    name = "retention"
+
+    def __init__(self, removals: Removals, clock: Clock, keep: timedelta | None) -> None:
+        """`keep`: how long after their end processes expire; None: never."""
+        self._removals = removals
+        self._clock = clock
+        self._keep = keep
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop."""
+        while not stopping.is_set():
+            try:
+                await self.look(stopping)
+            except TransientError as error:
+                log.warning("nothing expired or removed now", error=str(error))
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def look(self, stopping: asyncio.Event | None = None) -> None:
+        """Expire and remove what there is now, or until told to stop."""
+
+        def go_on() -> bool:
+            return stopping is None or not stopping.is_set()
+
+        if self._keep is not None:
+            now = self._clock.now()
+            while go_on() and (count := await self._removals.expire(now - self._keep, now, _AT_ONCE)):
+                log.info("processes expired", count=count)
+        removed = 0
+        while go_on() and (count := await self._removals.clear(self._clock.now(), _PIECE)):
+            removed += count
+        if removed:
+            log.info("records removed", steps=removed)

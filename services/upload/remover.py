@@ -1,0 +1,26 @@
+"""Removes the files of a process and what is known of its upload."""
+
+from __future__ import annotations
+
+from ingestor.removals.ports import Removal
+from ingestor.runtime.clock import Clock
+from ingestor.runtime.errors import TransientError
+from ingestor.stores.port import FileWriter
+from services.upload.ports import Leavings
+
+
+class UploadRemover:
+    """See Remover. The records go last: they say which files there are."""
+
+    def __init__(self, leavings: Leavings, store: FileWriter, clock: Clock) -> None:
+        self._leavings = leavings
+        self._store = store
+        self._clock = clock
+
+    async def __call__(self, removal: Removal) -> None:
+        """See Remover."""
+        if not await self._leavings.close(removal.process_id, self._clock.now()):
+            raise TransientError("its file is being delivered")
+        for key in await self._leavings.files(removal.process_id):
+            await self._store.delete(key)
+        await self._leavings.forget(removal.process_id)
