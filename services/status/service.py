@@ -34,6 +34,8 @@ from services.status.tokens import TokenError, make_token, read_token
 
 PROCESS_FIELDS = Fields(
     texts=frozenset({"pipeline", "file_name"}),
+    searched=frozenset({"pipeline", "file_name"}),
+    times=frozenset({"create_time"}),
     enums={"state": frozenset(state.name for state in ProcessState)},
 )
 ROW_FIELDS = Fields(

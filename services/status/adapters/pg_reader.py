@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +131,11 @@ class PgLedgerReader:
             value: object = comparison.value
             if comparison.name == "state":
                 value = int(ProcessState[str(comparison.value)])
+            column = "created_at" if comparison.name == "create_time" else comparison.name
+            if comparison.operator == ":":
+                value = f"%{_like(str(comparison.value))}%"
             arguments.append(value)
-            where.append(f"{comparison.name} {_operator(comparison)} ${len(arguments)}")
+            where.append(f"{column} {_operator(comparison)} ${len(arguments)}")
         rows = await self._fetch(
             f"SELECT * FROM processes WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2",  # noqa: S608
             *arguments,
@@ -295,8 +299,16 @@ def logged_event(row: Any) -> LoggedEvent:
     )  # fmt: skip
 
 
+_OPERATORS = {"!=": "<>", ":": "ILIKE"}
+
+
 def _operator(comparison: Comparison) -> str:
-    return "<>" if comparison.operator == "!=" else comparison.operator
+    return _OPERATORS.get(comparison.operator, comparison.operator)
+
+
+def _like(text: str) -> str:
+    """The text as a pattern of LIKE that means itself."""
+    return re.sub(r"([\\%_])", r"\\\1", text)
 
 
 def _row(row: Any) -> Row:
