@@ -54,6 +54,7 @@ async def _serve(app: PageApp, listening: socket.socket, drain_seconds: float) -
             log_level="warning",
             access_log=False,
             server_header=False,
+            timeout_keep_alive=75,  # the gateway keeps its connections
             timeout_graceful_shutdown=max(1, round(drain_seconds)),
         )
     )
