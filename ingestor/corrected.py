@@ -40,7 +40,7 @@ from ingestor.tabular.convert import open_plan
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.formats import Plan, parsers
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
-from ingestor.tabular.normal_form import block_lines, header_line, only_text, text_column
+from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
 from ingestor.tabular.options import parse_options
 from ingestor.tabular.parsers.json_values import JsonObject, RepeatedNameError, as_cell, decoder
 from ingestor.tabular.text_table import RejectedRecord, TextTable
@@ -76,7 +76,7 @@ def corrected_content(
         rows = _Rows(table)
         yield header_line((NUMBER_LABEL, *table.columns))
         for block in read.blocks():
-            yield block_lines(rows.take(only_text(block), labels, reading))
+            yield block_lines(rows.take(text_only(block), labels, reading))
 
 
 # Of a block: the texts of the rows' numbers, the table's columns, and what is wrong with single rows.

@@ -38,6 +38,7 @@ from services.orchestrator.ingestions import (
 )
 from services.orchestrator.ports import (
     BusyError,
+    Depth,
     Flags,
     Ingestions,
     Limits,
@@ -45,6 +46,7 @@ from services.orchestrator.ports import (
     Packed,
     Pipelines,
     Progress,
+    Queues,
     RowQueue,
     Status,
     TooLargeError,
@@ -112,6 +114,7 @@ class OrchestratorService:
         *,
         max_in_flight: int,
         slice_bytes: int,
+        queues: Queues,
     ) -> None:
         self._ingestions = ingestions
         self._queue = queue
@@ -119,6 +122,7 @@ class OrchestratorService:
         self._pipelines = pipelines
         self._files = files
         self._metrics = metrics
+        self._queues = queues
         self._max_in_flight = max_in_flight
         self._slice_bytes = slice_bytes
         self._stopping = False
@@ -393,6 +397,10 @@ class OrchestratorService:
         self._metrics.bytes.inc(count)
 
     # -- control -----------------------------------------------------------------------------------
+
+    async def queues(self) -> tuple[Depth, Depth]:
+        """How full the queue of batches and its dead-letter queue are."""
+        return await self._queues.rows(), await self._queues.dead_letters()
 
     async def pause(self, process_id: str) -> Progress:
         """Hold dispatching."""

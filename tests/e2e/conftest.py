@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 
 from ingestor.client import Client
 from ingestor.local.ports import free_port
+from tests.e2e.page import write_page
 
 INGESTOR = Path(sys.executable).with_name("ingestor")
 # Redelivery after a killed processor comes within seconds instead of a minute.
@@ -90,7 +93,10 @@ def ingestor(
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     """One suite for all end-to-end tests; each uses tables and processes of its own."""
     data = tmp_path_factory.mktemp("suite")
-    ingestor("up", "--detach", "--gateway-port", str(free_port()), data=data)
+    page = write_page(tmp_path_factory.mktemp("built"))
+    ingestor(
+        "up", "--detach", "--gateway-port", str(free_port()), data=data, env={"INGESTOR_PAGE_DIR": str(page)}
+    )
     try:
         yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
     finally:
@@ -102,6 +108,13 @@ async def client(suite: Suite) -> AsyncIterator[Client]:
     """A native gRPC client at the gateway."""
     async with Client(suite.gateway) as made:
         yield made
+
+
+@pytest.fixture
+def connection(suite: Suite) -> Iterator[http.client.HTTPConnection]:
+    """An HTTP/1.1 connection to the gateway."""
+    with closing(http.client.HTTPConnection(suite.gateway, timeout=60)) as opened:
+        yield opened
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:
