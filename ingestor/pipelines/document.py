@@ -27,13 +27,14 @@ from pydantic_core import PydanticCustomError
 from ingestor.pipelines.errors import PipelineError, Violation, pointer
 from ingestor.pipelines.formats import FixedFormat, parse_format
 from ingestor.pipelines.json_text import canonical_json, read_json
+from ingestor.pipelines.marks import Marks
 from ingestor.pipelines.names import column, column_for, listed, table
 from ingestor.pipelines.part import Part
 from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
 from ingestor.pipelines.sinks import MAX_KEY_FIELDS, PlugInSink, Sink, TableSink
 from ingestor.pipelines.sinks import PLUG_IN as PLUG_IN_SINK
 from ingestor.pipelines.sinks import TABLE as TABLE_SINK
-from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Step, Transform, read_before_made
+from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Mark, Step, Transform, read_before_made
 from ingestor.pipelines.values import (
     STRING_FORMATS,
     Value,
@@ -99,8 +100,7 @@ ALLOWED_CONSTRAINTS: dict[FieldType, frozenset[str]] = {
 # Words of the specification (or of later issues) that are understood but not run in this version.
 _NOT_YET = frozenset(
     (
-        "jsonSchema", "decimalChar", "groupChar", "bareNumber", "categories", "categoriesOrdered",
-        "fieldsMatch",
+        "jsonSchema", "bareNumber", "categories", "categoriesOrdered", "fieldsMatch",
     )
 )  # fmt: skip
 
@@ -153,6 +153,8 @@ class Field(Part):
     format: str = "default"
     true_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="trueValues")
     false_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="falseValues")
+    decimal_char: Mark = Key(".", alias="decimalChar")
+    group_char: Mark | None = Key(None, alias="groupChar")
     constraints: Constraints = Key(default_factory=lambda: Constraints.model_validate({}))
 
     @cached_property
@@ -164,6 +166,18 @@ class Field(Part):
     def falses(self) -> tuple[str, ...]:
         """Words that mean false."""
         return ("false", "False", "FALSE", "0") if self.false_values is None else tuple(self.false_values)
+
+    @cached_property
+    def marks(self) -> Marks | None:
+        """The marks of a number or an integer that are not the default ones."""
+        found = Marks(self.decimal_char, self.group_char)
+        return None if self.type not in ("integer", "number") or found == Marks() else found
+
+    @cached_property
+    def marked_pattern(self) -> str:
+        """What a number with `marks` looks like (RE2 and Python)."""
+        assert self.marks is not None
+        return self.marks.pattern(whole=self.type == "integer")
 
     @cached_property
     def fixed_format(self) -> FixedFormat | None:
@@ -205,6 +219,12 @@ class Field(Part):
         """The value that the text of a cell means. Raises ValueFormatError."""
         if self.type in _PARSERS:
             return _PARSERS[self.type](text)
+        if self.marks is not None:
+            if not re.fullmatch(self.marked_pattern, text):
+                raise ValueFormatError(
+                    self.marks.explain("an integer" if self.type == "integer" else "a number")
+                )
+            text = self.marks.plain(text)
         if self.type == "string":
             return parse_string(text, self.format)
         if self.type == "integer":
@@ -652,6 +672,12 @@ def _field_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for key, words in (("trueValues", field.true_values), ("falseValues", field.false_values)):
         if words is not None and field.type != "boolean":
             yield (key,), f"does not apply to the type {field.type}"
+    for key, types in (("decimalChar", ("number",)), ("groupChar", ("number", "integer"))):
+        name = "decimal_char" if key == "decimalChar" else "group_char"
+        if name in field.model_fields_set and field.type not in types:
+            yield (key,), f"does not apply to the type {field.type}"
+    if field.decimal_char == field.group_char:
+        yield ("groupChar",), "is the decimalChar too"
     if both := [word for word in field.trues if word in field.falses]:
         yield ("trueValues",), f"{json.dumps(both[0], ensure_ascii=False)} is also among the falseValues"
     constraints = field.constraints

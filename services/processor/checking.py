@@ -12,7 +12,7 @@ import pyarrow as pa
 from ingestor.pipelines.document import Field, Pipeline
 from services.processor.arrow import AnyArray, Int64s, Mask, texts_at
 from services.processor.constraints import broken_constraints
-from services.processor.conversion import convert, explain
+from services.processor.conversion import convert, explain, plain_numbers, with_bad
 from services.processor.json_rows import json_rows
 from services.processor.problems import Problem, RejectedState, RowProblem, capped, quoted
 from services.processor.text_column import TextColumn, text_column
@@ -195,12 +195,13 @@ def _check_rules(
 def _check_field(
     field: Field, column: TextColumn, in_key: bool, problems: dict[int, list[Problem]]
 ) -> AnyArray:
-    converted = convert(field, column)
+    plain, unmarked = plain_numbers(field, column)
+    converted = with_bad(convert(field, plain), unmarked)
     if converted.bad is not None:
         for position, value in _values(column, converted.bad):
             message = f"{field.name}: {quoted(value)} {explain(field, value)}"
             _add(problems, position, "type-error", field, value, message)
-    for broken in broken_constraints(field, column, converted):
+    for broken in broken_constraints(field, plain, converted):
         for position, value in _values(column, broken.rows):
             subject = "" if broken.constraint == "required" else quoted(value) + " "
             message = f"{field.name}: {subject}{broken.message}"

@@ -92,7 +92,9 @@ def _outside_enum(field: Field, text: TextColumn, converted: Converted) -> Mask 
     assert field.enum is not None
     values = converted.comparable
     if field.type == "number":
-        return _numbers_outside(text, converted, frozenset(field.enum), field.constraints.enum or [])
+        # The document's spellings are those of the file, the column's no more when it had marks of its own.
+        spellings = [] if field.marks else field.constraints.enum or []
+        return _numbers_outside(text, converted, frozenset(field.enum), spellings)
     allowed = pa.array(list(field.enum), values.type)
     inside = pc.is_in(values, value_set=allowed)
     if pc.all(inside).as_py():

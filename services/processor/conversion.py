@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -66,6 +67,31 @@ def convert(field: Field, text: TextColumn) -> Converted:
     if field.type == "string" and field.format in STRING_FORMATS:
         return _texts(text, STRING_FORMATS[field.format])
     return _CONVERTERS[field.type](text)
+
+
+def plain_numbers(field: Field, text: TextColumn) -> tuple[TextColumn, Mask | None]:
+    """The column without the marks of the field's own, and the values that are no numbers with such marks,
+    which have become 0."""
+    if field.marks is None:
+        return text, None
+    bad = text.present(~_fully(text.array, field.marked_pattern))
+    array: Any = text.array
+    if bad.any():
+        array = pc.if_else(pa.array(bad), "0", array)
+    if field.marks.group is not None:
+        array = pc.replace_substring(array, pattern=field.marks.group, replacement="")
+    if field.marks.decimal != ".":
+        array = pc.replace_substring(array, pattern=field.marks.decimal, replacement=".")
+    return text_column(array, frozenset()), bad if bad.any() else None
+
+
+def with_bad(converted: Converted, bad: Mask | None) -> Converted:
+    """The same with these values bad as well."""
+    if bad is None:
+        return converted
+    both = bad if converted.bad is None else converted.bad | bad
+    nothing = pa.scalar(None, converted.comparable.type)
+    return Converted(converted.column, pc.if_else(pa.array(bad), nothing, converted.comparable), both)
 
 
 def explain(field: Field, value: str) -> str:

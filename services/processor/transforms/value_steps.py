@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import pyarrow as pa
 
+from ingestor.pipelines.marks import Marks
 from ingestor.pipelines.transforms import Default, Map, Parse
 from services.processor.arrow import pc, to_mask
-from services.processor.problems import quoted
 from services.processor.transforms.step import Inputs, Made, faults
 
 
@@ -37,11 +35,8 @@ def map_words(step: Map, inputs: Inputs) -> Made:
 def parse(step: Parse, inputs: Inputs) -> Made:
     """Numbers with marks of their own; groups have three digits each."""
     column = inputs.columns[step.column]
-    decimal = re.escape(step.decimal)
-    whole = r"[0-9]+"
-    if step.group is not None:
-        whole = rf"(?:[0-9]{{1,3}}(?:{re.escape(step.group)}[0-9]{{3}})+|[0-9]+)"
-    number = rf"\A[+-]?(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?\z"
+    marks = Marks(step.decimal, step.group)
+    number = rf"\A(?:{marks.pattern()})\z"
     absent = inputs.absent(step.column)
     refused = ~to_mask(pc.match_substring_regex(column, pattern=number), null=True) & ~absent
     result = column
@@ -51,10 +46,7 @@ def parse(step: Parse, inputs: Inputs) -> Made:
         result = pc.replace_substring(result, pattern=step.decimal, replacement=".")
     problems = []
     if refused.any():
-        marks = f"the decimal mark {quoted(step.decimal)}"
-        if step.group is not None:
-            marks += f" and the group mark {quoted(step.group)}"
-        problems = faults(step.column, column, refused, f"is not a number with {marks}")
+        problems = faults(step.column, column, refused, marks.explain("a number"))
     if absent.any():  # a missing value keeps its own marks
         result = pc.if_else(pa.array(absent), column, result)
     return Made({step.column: result}, problems)

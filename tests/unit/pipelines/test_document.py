@@ -328,6 +328,28 @@ def test_text_that_postgresql_cannot_hold() -> None:
             with_field(type="date", format="%Y年%m%d"),
             {"/schema/fields/0/format": "a format holds printable ASCII characters only"},
         ),
+        (
+            with_field(decimalChar=",", groupChar="."),
+            dict.fromkeys(
+                ("/schema/fields/0/decimalChar", "/schema/fields/0/groupChar"),
+                "does not apply to the type string",
+            ),
+        ),
+        (
+            with_field(type="integer", decimalChar=","),
+            {"/schema/fields/0/decimalChar": "does not apply to the type integer"},
+        ),
+        (
+            with_field(type="number", groupChar="."),
+            {"/schema/fields/0/groupChar": "is the decimalChar too"},
+        ),
+        (
+            with_field(type="number", decimalChar="e", groupChar=",,"),
+            {
+                "/schema/fields/0/decimalChar": "is a part of numbers itself",
+                "/schema/fields/0/groupChar": "must have at most 1 character",
+            },
+        ),
         (with_field(trueValues=["x"]), {"/schema/fields/0/trueValues": "does not apply to the type string"}),
         (
             with_field(type="boolean", trueValues=["x", "0"]),

@@ -393,3 +393,55 @@ def test_own_words_of_a_boolean() -> None:
     )
     assert checked.good.column("f").to_pylist() == [True, False, None]
     assert [row.index for row in checked.rejected] == [2]
+
+
+GERMAN = {"type": "number", "decimalChar": ",", "groupChar": "."}
+
+
+def test_numbers_with_marks_of_their_own() -> None:
+    good = ["1.234,50", "-0,5", ",5", "1.234.567", "1234567,0", "+7", "", "1,5e3", "1.000"]
+    bad = ["1.23,4", "1,234.5", "12.34", "1..234", "1234.567", "NaN", "1,2,3", " 1", "0x1", "."]
+    checked = check_column([*good, *bad], {**GERMAN, "constraints": {"required": False}})
+    plain = ["1234.50", "-0.5", ".5", "1234567", "1234567.0", "+7", None, "1.5e3", "1000"]
+    assert checked.good.column("f").to_pylist() == plain
+    assert [(row.index, row.errors[0].value) for row in checked.rejected] == [
+        (len(good) + place, text) for place, text in enumerate(bad)
+    ]
+    assert checked.rejected[0].errors[0].message == (
+        'f: "1.23,4" is not a number with the decimal mark "," and the group mark "."'
+    )
+    field = Field.model_validate({"name": "f", **GERMAN})
+    assert [str(field.parse(text)) for text in good if text] == [str(Decimal(text)) for text in plain if text]
+    for text in bad:
+        with pytest.raises(ValueFormatError):
+            field.parse(text)
+
+
+def test_whole_numbers_with_a_group_mark() -> None:
+    field = {"type": "integer", "groupChar": " ", "constraints": {"minimum": "1 000"}}
+    checked = check_column(["1 000", "9 223 372 036 854 775 807", "999", "1 00", "9 223 372 036 854 775 808",
+                            "1000"], field)  # fmt: skip
+    assert checked.good.column("f").to_pylist() == [1000, 2**63 - 1, 1000]
+    assert [(row.index, row.errors[0].code, row.errors[0].message) for row in checked.rejected] == [
+        (2, "constraint-error", 'f: "999" is less than the minimum "1 000"'),
+        (3, "type-error", 'f: "1 00" is not an integer with the decimal mark "." and the group mark " "'),
+        (
+            4,
+            "type-error",
+            'f: "9 223 372 036 854 775 808" is outside the range of an integer, '
+            "-9223372036854775808 to 9223372036854775807",
+        ),
+    ]
+
+
+def test_constraints_of_numbers_with_marks_compare_their_values() -> None:
+    """An enum's spelling is the file's: "1.500" is one thousand and five hundred."""
+    field = {**GERMAN, "constraints": {"required": True, "enum": ["1.500", "2,5", 7]}}
+    checked = check_column(["1500", "1.500", "1,5", "2,50", "7,0", "2.500", "x", ""], field)
+    assert checked.good.column("f").to_pylist() == ["1500", "1500", "2.50", "7.0"]
+    assert [(row.index, [e.code for e in row.errors]) for row in checked.rejected] == [
+        (2, ["constraint-error"]), (5, ["constraint-error"]), (6, ["type-error"]), (7, ["constraint-error"])
+    ]  # fmt: skip
+    bounded = {**GERMAN, "constraints": {"minimum": "1,5", "exclusiveMaximum": "1.000"}}
+    checked = check_column(["1,5", "1,4999999999999999999999", "999,99", "1.000,0"], bounded)
+    assert [row.index for row in checked.rejected] == [1, 3]
