@@ -46,23 +46,24 @@ class Watch:
 
     async def read(self) -> bool:
         """Take a message; False at the end."""
-        async with asyncio.timeout(30):
-            message = await self.call.read()
+        message = await self.call.read()
         if message is grpc.aio.EOF:
             return False
         self.told += message.events
         return True
 
     async def until(self, count: int) -> list[common_pb2.ProcessEvent]:
-        """Everything, once so many events were told."""
-        while len(self.told) < count:
-            assert await self.read()
+        """Everything, once so many events were told; fails after a time, silent messages or not."""
+        async with asyncio.timeout(30):
+            while len(self.told) < count:
+                assert await self.read()
         return self.told
 
     async def to_the_end(self) -> list[str]:
         """The types of everything, once the stream has ended."""
-        while await self.read():
-            pass
+        async with asyncio.timeout(30):
+            while await self.read():
+                pass
         return [event.type for event in self.told]
 
 
