@@ -51,7 +51,9 @@ class RepairService:
         assert parent.layout is not None and parent.content is not None, "rows were read"
         last = await self._ingestions.last_batch(parent.file.process_id)
         rows = last.first_row + last.row_count - 1 if last else 0
-        return Repairable(parent.file, RepairedTable(parent.layout.columns, rows, parent.content.normal_form))
+        return Repairable(
+            parent.file, RepairedTable(parent.layout.columns, rows, _knows_nulls(parent.content))
+        )
 
     async def _parent(self, process_id: str, nothing: str) -> Ingestion:
         """The process whose rows are those of this one, ended and with failed rows."""
