@@ -14,8 +14,10 @@ import argparse
 import json
 import resource
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,12 +39,17 @@ from ingestor.reports import (
 )
 from ingestor.tabular.containers import ExpansionLimits, expanded
 from ingestor.tabular.convert import open_plan
+from ingestor.tabular.encodings import transcode
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
-from ingestor.tabular.formats import Plan, parsers
+from ingestor.tabular.formats import HEAD_BYTES, Plan, parsers
+from ingestor.tabular.header import HeaderError
+from ingestor.tabular.layout import TableHead, read_table_head
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
-from ingestor.tabular.options import parse_options
+from ingestor.tabular.options import ReadOptions, parse_options
+from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.parsers.json_values import JsonObject, RepeatedNameError, as_cell, decoder
+from ingestor.tabular.slices import RecordDelimiter, Slice
 from ingestor.tabular.text_table import RejectedRecord, TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
@@ -50,6 +57,7 @@ Mask = npt.NDArray[np.bool_]
 
 # Spreadsheets write whole numbers as 7, and some programs as 7.0.
 _NUMBER = r"^[0-9]{1,18}(\.0+)?$"
+_PIECE = 1024 * 1024
 _GUARDED = r"^'+[=+\-@\t\r]"
 
 
@@ -62,11 +70,8 @@ def corrected_content(
 ) -> Iterator[bytes]:
     """A report in the form that is described above. Raises UnreadableFileError, with the reason
     NOT_A_REPORT when it is no report of that table."""
-    parser = next(found for found in parsers() if found.name == how.format)
-    with parser.open(
-        expanded(file, how.compression, expansion or ExpansionLimits()), how.options, limits
-    ) as read:
-        labels = list(read.columns)
+    with _opened(file, how, limits, expansion or ExpansionLimits()) as (columns, blocks):
+        labels = list(columns)
         from_json = is_json_report(labels, table.columns)
         if not from_json:
             labels = [unguard(label) for label in labels]
@@ -75,8 +80,65 @@ def corrected_content(
         reading = _json_cells if from_json else _table_cells
         rows = _Rows(table)
         yield header_line((NUMBER_LABEL, *table.columns))
-        for block in read.blocks():
+        for block in blocks:
             yield block_lines(rows.take(text_only(block), labels, reading))
+
+
+@contextmanager
+def _opened(
+    file: BinaryIO, how: Plan, limits: Limits, expansion: ExpansionLimits
+) -> Iterator[tuple[Sequence[str], Iterator[TextTable]]]:
+    """The labels and the blocks of a file; lines are those of the file."""
+    stream = expanded(file, how.compression, expansion)
+    if how.form == "normal":
+        parser = next(found for found in parsers() if found.name == how.format)
+        with parser.open(stream, how.options, limits) as table:
+            yield table.columns, table.blocks()
+        return
+    assert how.encoding is not None, "delimited text has an encoding"
+    pieces = transcode(stream, how.encoding) if how.form == "text" else iter(lambda: stream.read(_PIECE), b"")
+    yield _delimited(pieces, how.options, limits)
+
+
+def _delimited(
+    pieces: Iterator[bytes], options: ReadOptions, limits: Limits
+) -> tuple[Sequence[str], Iterator[TextTable]]:
+    """Delimited text by the reader of ingestion."""
+    head = bytearray()
+    found: TableHead | None = None
+    try:
+        for piece in pieces:
+            head += piece
+            if len(head) >= HEAD_BYTES and (found := read_table_head(bytes(head), False, options, False)):
+                break
+        else:
+            found = read_table_head(bytes(head), True, options, False)
+    except HeaderError as error:
+        raise UnreadableFileError(error.reason.value, error.message) from error
+    assert found is not None, "a final header is read or refused"
+    return found.labels, _slices(found, chain([bytes(head[found.byte_end :])], pieces), limits)
+
+
+def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterator[TextTable]:
+    delimiter = RecordDelimiter(
+        head.dialect, start_offset=head.byte_end, first_line=head.line_count + 1, limits=limits
+    )
+
+    def tables(slices: Iterable[Slice]) -> Iterator[TextTable]:
+        for piece in slices:
+            table = read_csv_slice(piece.data, len(head.labels), head.dialect, limits)
+            before = piece.first_line - 1
+            yield replace(
+                table,
+                line_index=table.line_index + before,
+                rejected=[
+                    replace(record, line_index=record.line_index + before) for record in table.rejected
+                ],
+            )
+
+    for data in pieces:
+        yield from tables(delimiter.feed(data))
+    yield from tables(delimiter.finish())
 
 
 # Of a block: the texts of the rows' numbers, the table's columns, and what is wrong with single rows.

@@ -10,7 +10,8 @@ from ingestor.reports import RepairedTable
 from ingestor.runtime.clock import Ids
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.stores.port import FileMissingError, FileReader
-from services.orchestrator.ingestions import Batch, FileInfo, Ingestion, IngestionState, RetriedRows
+from ingestor.tabular.options import parse_options
+from services.orchestrator.ingestions import Batch, Content, FileInfo, Ingestion, IngestionState, RetriedRows
 from services.orchestrator.ports import Ingestions, Status
 
 # Reasons that may have passed.
@@ -50,7 +51,9 @@ class RepairService:
         assert parent.layout is not None and parent.content is not None, "rows were read"
         last = await self._ingestions.last_batch(parent.file.process_id)
         rows = last.first_row + last.row_count - 1 if last else 0
-        return Repairable(parent.file, RepairedTable(parent.layout.columns, rows, parent.content.normal_form))
+        return Repairable(
+            parent.file, RepairedTable(parent.layout.columns, rows, _knows_nulls(parent.content))
+        )
 
     async def _parent(self, process_id: str, nothing: str) -> Ingestion:
         """The process whose rows are those of this one, ended and with failed rows."""
@@ -138,6 +141,11 @@ class RepairService:
                 pass
         except FileMissingError as error:
             raise FailedPreconditionError("FILE_GONE", "The process's file is not kept any more.") from error
+
+
+def _knows_nulls(content: Content) -> bool:
+    """Whether the format of a file has nulls: all that are converted have, but for CSV of odd dialects."""
+    return content.normal_form and parse_options(content.dialect).format != "csv"
 
 
 def _retry(parent: Ingestion, process_id: str) -> Ingestion:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 import re
+import signal
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +18,7 @@ import openpyxl
 import pytest
 
 from ingestor.v1 import orchestrator_pb2, orchestrator_pb2_grpc, status_pb2, status_pb2_grpc
-from tests.e2e.conftest import Suite
+from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import readings_pipeline, write_pipeline, write_readings
 
 HEADER = "id,name,amount\n"
@@ -311,6 +313,41 @@ async def test_two_repairs_at_once_load_each_row_once(suite: Suite, tmp_path: Pa
     assert await suite.fetch("SELECT count(*), count(DISTINCT _row_number) FROM repaired_at_once") == [
         (rows, rows)
     ]
+
+
+def kill(suite: Suite, service: str) -> None:
+    """Kill a service, and wait for the next one."""
+    pid = suite.pid(service)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: suite.pid(service) != pid, f"a new {service}")
+
+
+async def test_services_killed_in_mid_repair_load_nothing_twice(suite: Suite, tmp_path: Path) -> None:
+    rows = 60_000
+    pipeline = write_pipeline(tmp_path, "repaired_killed")
+    source = write_readings(tmp_path / "r.csv", rows, bad_every=1)
+    process = suite.ingest(source, "--pipeline", str(pipeline), status=3)["process_id"]
+    path = tmp_path / "corrected.csv"
+    path.write_text(
+        "_row,id,name,amount\n" + "".join(f"{n},{n},{'x' * 90},{n}\n" for n in range(1, rows + 1))
+    )
+    repair = suite.json("ingest", str(path), "--repair", process, "--no-wait")["process_id"]
+
+    def begun() -> bool:
+        return int(suite.json("status", repair, status=None)["batches_dispatched"]) >= 1
+
+    wait_until(begun, "a batch of the repair")
+    for service in ("processor", "status", "processor"):
+        kill(suite, service)
+    answer = suite.json("watch", repair)
+    assert answer["counts"] == {
+        "read": rows, "succeeded": rows, "failed": 0, "skipped": 0, "unprocessed": 0
+    }  # fmt: skip
+    assert suite.json("status", process)["counts"]["succeeded"] == rows
+    assert await suite.fetch(
+        "SELECT count(*), count(DISTINCT _row_number), bool_and(id = _row_number), "
+        "array_agg(DISTINCT _process_id::text) FROM repaired_killed"
+    ) == [(rows, rows, True, [process])]
 
 
 async def test_a_retry_after_the_other_table_has_the_row(suite: Suite, tmp_path: Path) -> None:

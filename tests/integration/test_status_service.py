@@ -438,3 +438,82 @@ async def test_processes_are_found_by_a_part_of_their_names(status: Any) -> None
     assert len(await found('pipeline:"P" AND file_name:""')) == 4
     assert await found('create_time>"2100-01-01T00:00:00Z"') == []
     assert len(await found('create_time<"2100-01-01T00:00:00Z" AND file_name:".csv"')) == 4
+
+
+async def begin_repair(status: Any, parent: str) -> str:
+    """Start a process that repairs another one."""
+    process = str(uuid.uuid4())
+    info = common_pb2.ProcessInfo(process_id=process, file_name="r.csv", repairs_process_id=parent)
+    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, started=info))
+    header = status_pb2.HeaderRead(columns=["id", "name"])
+    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, header=header))
+    return process
+
+
+async def reason_of(call: Any) -> str:
+    """Why a call fails."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, ServiceError)
+    return error.reason
+
+
+async def test_a_repair_and_what_it_repairs(status: Any) -> None:
+    parent = str(uuid.uuid4())
+    await begin(status, parent)
+    rows = [rejected(row, FAILED, ("type-error", "name")) for row in (3, 5, 9)]
+    await outcome(status, parent, 1, rows)
+    await finish(status, parent, 1)
+    repair = await begin_repair(status, parent)
+    numbers = [9, 3, 1, 0, *[0] * (ROWS - 4)]
+    rows = [
+        rejected(2, FAILED, ("constraint-error", "id")), rejected(3, SKIPPED, ("not-failed", "")),
+        *(rejected(row, FAILED, ("row-number", "")) for row in range(4, ROWS + 1)),
+    ]  # fmt: skip
+    assert await outcome(status, repair, 1, rows, repairs_process_id=parent, repaired_rows=numbers)
+    assert not await outcome(status, repair, 1, rows, repairs_process_id=parent, repaired_rows=numbers)
+    found = await get(status, parent)
+    assert found.state == common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS
+    assert found.counts == common_pb2.RowCounts(read=100, succeeded=98, failed=2)
+
+    request = status_pb2.GetRowRequest(process_id=parent, row_number=3)
+    row = (await status.GetRow(request)).row
+    assert [error.code for error in row.errors] == ["constraint-error"]
+    assert row.repaired_by_process_id == repair
+    (before,) = row.history
+    assert (before.repair_process_id, before.cells) == (repair, ["3", "=cmd"])
+    assert [error.code for error in before.errors] == ["type-error"]
+    assert before.replace_time.seconds
+    here = (await status.GetRow(status_pb2.GetRowRequest(process_id=repair, row_number=2))).row
+    assert here.repairs_row == 3
+    look_up = status_pb2.LookUpRowsRequest(process_id=parent, row_numbers=[9, 101, 5, 9])
+    assert list((await status.LookUpRows(look_up)).states) == [
+        common_pb2.ROW_STATE_SUCCEEDED, common_pb2.ROW_STATE_UNSPECIFIED, FAILED,
+        common_pb2.ROW_STATE_SUCCEEDED,
+    ]  # fmt: skip
+    listed = await status.ListProcesses(status_pb2.ListProcessesRequest(filter=f'repairs="{parent}"'))
+    assert [process.info.process_id for process in listed.processes] == [repair]
+    assert listed.processes[0].info.repairs_process_id == parent
+
+    # The report of a repair has the numbers of what it repairs.
+    lines = list(csv.reader(io.StringIO((await download(status, repair, "CSV", "REJECTED")).decode())))
+    place = lines[0].index("_row")
+    assert [line[place] for line in lines[1:5]] == ["3", "1", "", ""]
+    objects = (await download(status, repair, "JSONL", "REJECTED")).decode().splitlines()
+    assert [json.loads(line)["row"] for line in objects[:3]] == [3, 1, None]
+
+
+async def test_what_cannot_be_a_repair(status: Any) -> None:
+    parent = str(uuid.uuid4())
+    await begin(status, parent)
+    repair = await begin_repair(status, parent)
+    assert await reason_of(begin_repair(status, repair)) == "REPAIRS_A_REPAIR"
+    told = outcome(status, repair, 1, repairs_process_id=str(uuid.uuid4()), repaired_rows=[1] * ROWS)
+    assert await reason_of(told) == "OUTCOME_MISMATCH"
+    told = outcome(status, repair, 1, repairs_process_id=parent, repaired_rows=[1])
+    assert await reason_of(told) == "OUTCOME_MISMATCH"
+    many = status_pb2.LookUpRowsRequest(process_id=parent, row_numbers=range(1, 100_002))
+    assert await reason_of(status.LookUpRows(many)) == "INVALID_ARGUMENT"
+    unknown = status_pb2.LookUpRowsRequest(process_id=str(uuid.uuid4()), row_numbers=[1])
+    assert await reason_of(status.LookUpRows(unknown)) == "PROCESS_NOT_FOUND"

@@ -89,6 +89,24 @@ async def test_what_a_repair_would_be() -> None:
     assert await suite.repairs.prepare(repair.process_id) == found
 
 
+@pytest.mark.parametrize(
+    ("normal_form", "dialect", "null"),
+    [
+        (False, '{"format": "csv"}', False),
+        (True, '{"format": "csv", "escapeChar": "x"}', False),
+        (True, '{"format": "xlsx"}', True),
+        (True, '{"format": "jsonl"}', True),
+    ],
+)
+async def test_what_an_empty_cell_stands_for(normal_form: bool, dialect: str, null: bool) -> None:
+    suite = Repairs()
+    await suite.ended({7: "type-error"})
+    known = suite.ingestions.ingestions[suite.process]
+    content = Content(KEY, 9, normal_form, dialect)
+    suite.ingestions.ingestions[suite.process] = replace(known, content=content)
+    assert (await suite.repairs.prepare(suite.process)).table.empty_is_null is null
+
+
 async def test_nothing_to_repair() -> None:
     suite = Repairs()
     await suite.ended({})

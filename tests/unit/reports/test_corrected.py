@@ -117,6 +117,20 @@ def test_what_a_spreadsheet_program_makes_of_it() -> None:
     assert rejected == [(2, "skipped", "blank-row"), (4, "skipped", "blank-row")]
 
 
+def test_records_keep_their_lines_and_numbers_whatever_their_dialect() -> None:
+    text = 'id,name,_row\n1,a,7\n2,"b\nb",8\n3,"c"x,9\n\n4,d,10\n'
+    for data, name in ((text, "r.csv"), (text.replace(",", "\u00a6"), "odd.csv")):
+        file = io.BytesIO(data.encode())
+        options = parse_options(json.dumps({"delimiter": data[2]}))
+        how = open_plan(file, len(data), name, options)
+        assert how.form == ("as-is" if name == "r.csv" else "normal")
+        lines = b"".join(corrected_content(file, how, TABLE)).decode().splitlines()
+        assert lines[1] == '2,,"7","1","a"'
+        assert (lines[2], lines[3]) == ('3,,"8","2","b', 'b"')
+        assert [line.split(",")[0] for line in lines[4:]] == ["5", "6", "7"]
+        assert ["quote-error" in lines[4], "blank-row" in lines[5]] == [True, True]
+
+
 def test_rows_that_stand_for_none_or_for_one_that_was_there() -> None:
     lines = [
         "id,name,_row", "1,a,7", "2,b,", "3,c,x", "4,d,0", "5,e,101", "6,f,7", "7,g,-1", "8,h,8.5",
@@ -176,12 +190,13 @@ def test_columns_that_were_left_out_stay_so() -> None:
         ("id,_row", 'lacks "name"'),
         ("a,b,c", 'lacks "_row", "id", "name"'),
         ("id,name,_row,id", '"id" more than once'),
+        ('id,"na"me,_row', "quote inside an unquoted cell"),
     ],
 )
 def test_a_file_that_is_no_report_is_refused(header: str, message: str) -> None:
     with pytest.raises(UnreadableFileError, match=message) as caught:
         read(f"{header}\n1,2,3\n".encode())
-    assert caught.value.reason == "NOT_A_REPORT"
+    assert caught.value.reason == ("HEADER_UNREADABLE" if '"na"me' in header else "NOT_A_REPORT")
 
 
 def test_cells_that_excel_cannot_hold_do_not_come_back_as_if_they_were_whole() -> None:
