@@ -18,6 +18,9 @@ CUT = "…[cut]"
 # Of what a corrected report becomes (see ingestor.corrected): the column before the repaired table's own.
 NUMBER_LABEL = "_row"
 
+# Code of a row of a repair that is skipped since the row that it stands for has not failed, or not any more.
+NOT_FAILED = "not-failed"
+
 # The keys of a JSON Lines report's objects that a repair reads.
 JSON_ROW = "row"
 JSON_CELLS = "cells"

@@ -43,8 +43,8 @@ class RetryWorker:
                 self._news.clear()
                 try:
                     await self.dispatch_all()
-                except (TransientError, ServiceError) as error:
-                    log.warning("retries not dispatched", error=str(error))
+                except TransientError as error:
+                    log.warning("cannot look for retries", error=str(error))
                 news = asyncio.ensure_future(self._news.wait())
                 await asyncio.wait(
                     [stopped, news], timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
@@ -65,6 +65,8 @@ class RetryWorker:
                     await self._dispatch(process_id)
             except BusyError:
                 continue
+            except (TransientError, ServiceError) as error:
+                log.warning("retry not dispatched", error=str(error))
 
     async def _dispatch(self, process_id: str) -> None:
         retry = await self._ingestions.get(process_id)  # as it is now that we hold it

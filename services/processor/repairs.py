@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from ingestor.reports import NOT_FAILED
 from ingestor.tabular.text_table import TextTable
 from services.processor.arrow import Int64s
 from services.processor.batches import BroughtRows
@@ -97,10 +98,10 @@ def _not_failed(number: int, states: Mapping[int, str]) -> Problem:
     state = states.get(number)
     what = f"has {state} there" if state in ("succeeded", "failed") else f"is {state or 'unknown'} there"
     message = f"Row {number} of the process that is repaired {what}: only failed rows are brought again."
-    return Problem("not-failed", "", str(number), message, "validate")
+    return Problem(NOT_FAILED, "", str(number), message, "validate")
 
 
 def repaired_meanwhile(number: int) -> Problem:
     """Why a row is left out that had failed when this batch looked, and was loaded since by another."""
     message = f"Row {number} of the process that is repaired was repaired meanwhile by another process."
-    return Problem("not-failed", "", str(number), message, "load")
+    return Problem(NOT_FAILED, "", str(number), message, "load")

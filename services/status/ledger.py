@@ -175,22 +175,28 @@ def cancelled(account: Account) -> Change:
     return _settled(replace(account, cancelled=True), [])
 
 
-def repaired(account: Account, repair_process_id: str, succeeded: int, failed: int) -> Change:
-    """Rows that had failed were brought again: so many have succeeded since, and so many failed again.
-    The only change that an ended process still takes; when no failed row is left it is COMPLETED."""
-    state = account.state
-    if state is ProcessState.COMPLETED_WITH_ERRORS and account.failed == succeeded:
-        state = ProcessState.COMPLETED
-        check_transition(account.state, state)
+def repaired(
+    account: Account, repair_process_id: str, succeeded: int, failed: int, skipped: int = 0
+) -> Change:
+    """Rows that had failed were brought again: so many have succeeded since, so many failed again, and so
+    many are left out on purpose (negative: some that were have succeeded). The only change that an ended
+    process still takes; when no failed row is left it is COMPLETED."""
     changed = replace(
-        account, state=state, succeeded=account.succeeded + succeeded, failed=account.failed - succeeded
+        account,
+        succeeded=account.succeeded + succeeded,
+        failed=account.failed - succeeded - skipped,
+        skipped=account.skipped + skipped,
     )
     assert changed.failed >= 0, "more rows repaired than failed"
+    if account.state is ProcessState.COMPLETED_WITH_ERRORS and not changed.failed:
+        check_transition(account.state, ProcessState.COMPLETED)
+        changed = replace(changed, state=ProcessState.COMPLETED)
     data: dict[str, object] = {
         "repair_process_id": repair_process_id,
         "succeeded": succeeded,
         "failed": failed,
-        "state": state.name,
+        "skipped": skipped,
+        "state": changed.state.name,
     }
     return changed, [Event("rows.repaired", data)]
 

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,9 +44,11 @@ class ModelRow:
 # A batch of the process: None for one that failed as a whole (so many rows), or its rows.
 ROW = st.sampled_from([S, S, F, F, K])
 BATCHES = st.lists(st.integers(1, 4) | st.lists(ROW, min_size=1, max_size=5), min_size=1, max_size=4)
-# A repair: for each of its rows a number, perhaps of no row or none at all, and what became of it.
+# A repair: for each of its rows a number, perhaps of no row or none at all, and what became of it; QUEUED
+# stands for one that was skipped since it had not failed.
+N = RowState.QUEUED
 REPAIRS = st.lists(
-    st.lists(st.tuples(st.integers(0, 22), st.sampled_from([S, S, F, K])), min_size=1, max_size=8,
+    st.lists(st.tuples(st.integers(0, 22), st.sampled_from([S, S, F, K, N])), min_size=1, max_size=8,
              unique_by=lambda row: row[0] or object()),
     max_size=5,
 )  # fmt: skip
@@ -92,9 +94,10 @@ async def bring(
     """Record a repair, told twice, and what it means for the model."""
     repair = str(uuid.uuid4())
     await pg.start(Info(repair, "default", "u", "b.csv", 9, "", 0, process))
-    outcome, rejected = outcome_of(1, 1, [state for _, state in rows])
+    outcome, rejected = outcome_of(1, 1, [K if state is N else state for _, state in rows])
+    again = (error("again"), error("more"))
     rejected = [
-        RejectedRow(r.row_number, r.line_number, r.state, (error("again"), error("more")), ("new",))
+        replace(r, errors=(error("not-failed"),) if rows[r.row_number - 1][1] is N else again, cells=("new",))
         for r in rejected
     ]
     repaired = RepairedRows(process, tuple(number for number, _ in rows))
@@ -102,7 +105,9 @@ async def bring(
     assert not await pg.record(repair, "default", outcome, None, rejected, repaired)
     for number, state in rows:
         row = model.get(number)
-        if row is None or row.state is not F or state is K:
+        # What a repair has left out, another one that began at the same time may have loaded.
+        revived = row is not None and row.state is K and row.history and state is S
+        if row is None or state is N or not (row.state is F or revived):
             continue
         row.history.append(row.codes)
         row.state = state

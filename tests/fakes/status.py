@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
+from ingestor.reports import NOT_FAILED
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from services.orchestrator.ingestions import Batch as SentBatch
 from services.orchestrator.ingestions import Content, FileInfo
@@ -170,18 +171,27 @@ class MemoryStatus:
 
     async def _repair(self, process: _Process, outcome: BatchOutcome, repaired: Repaired) -> None:
         parent = self.processes[repaired.process_id]
-        news = []
+        news: list[RowState] = []
+        skipped = 0
         for row, number in enumerate(repaired.rows, outcome.key.range.first_row):
             here, there = process.row(row), parent.row(number)
             assert here is not None
-            if there and there[0] is RowState.FAILED and here[0] in (RowState.SUCCEEDED, RowState.FAILED):
+            brought = here[0] is not RowState.SKIPPED or here[1] != {NOT_FAILED}
+            revived = (
+                bool(there and there[0] is RowState.SKIPPED and there[2]) and here[0] is RowState.SUCCEEDED
+            )
+            if there and (there[0] is RowState.FAILED or revived) and brought:
+                skipped -= revived
                 parent.repaired[number] = (*here[:2], outcome.key.process_id)
                 news.append(here[0])
-        count = news.count(RowState.SUCCEEDED)
+        skipped += news.count(RowState.SKIPPED)
         await self._apply(
             repaired.process_id,
-            lambda account: ledger.repaired(account, outcome.key.process_id, count, len(news) - count),
-        )
+            lambda account: ledger.repaired(
+                account, outcome.key.process_id, news.count(RowState.SUCCEEDED), news.count(RowState.FAILED),
+                skipped,
+            ),
+        )  # fmt: skip
 
     async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
         """See Outcomes."""

@@ -67,6 +67,8 @@ SELECT * FROM (
 ) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
 """  # noqa: S608
 
+_STATES = f"SELECT row_number, state FROM ({FIND_ROWS}) found"  # noqa: S608
+
 # A page ends where its texts exceed $6 bytes, since one row may have megabytes.
 _OWN_ROWS_PAGE = """
 SELECT * FROM (
@@ -151,7 +153,7 @@ class PgLedgerReader:
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
         """See LedgerReader."""
-        rows = await self._fetch(FIND_ROWS, process_id, list(row_numbers))
+        rows = await self._fetch(_STATES, process_id, list(row_numbers))
         return {row["row_number"]: RowState(row["state"]) for row in rows}
 
     async def history(self, process_id: str, row_number: int) -> list[RowVersion]:

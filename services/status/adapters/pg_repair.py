@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ingestor.reports import NOT_FAILED
 from services.status import ledger
 from services.status.adapters.pg_account import Work, hold
 from services.status.adapters.pg_values import error_values, text
@@ -31,13 +32,17 @@ WHERE n.number < b.first_row + b.row_count AND b.processed_at IS NOT NULL
 # Of the repaired process and of the one that repairs it.
 _WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[])"
 
-# Of these rows, those that have FAILED go into their history; their numbers.
+# Of these rows, those that have FAILED go into their history, and of those that have succeeded now ($4) the
+# ones that another repair had SKIPPED; their numbers and states.
 _KEEP = f"""
-WITH found AS ({FIND_ROWS}), kept AS (
+WITH found AS (
+    SELECT * FROM ({FIND_ROWS}) f WHERE state = {int(RowState.FAILED)} OR (
+        state = {int(RowState.SKIPPED)} AND row_number = ANY ($4::bigint[]) AND EXISTS (
+            SELECT 1 FROM row_history h WHERE h.process_id = $1 AND h.row_number = f.row_number))),
+kept AS (
     INSERT INTO row_history (process_id, row_number, repair_process_id, errors, cells)
-    SELECT $1, row_number, $3, errors, cells FROM found WHERE state = {int(RowState.FAILED)}
-    ON CONFLICT DO NOTHING)
-SELECT row_number FROM found WHERE state = {int(RowState.FAILED)}
+    SELECT $1, row_number, $3, errors, cells FROM found ON CONFLICT DO NOTHING)
+SELECT row_number, state FROM found
 """  # noqa: S608
 
 # These rows, which have FAILED, have succeeded now. A row of a batch that failed as a whole gets its own
@@ -56,10 +61,18 @@ UPDATE batches b SET succeeded = b.succeeded + c.count, failed = b.failed - c.co
 FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """  # noqa: S608
 
-_FAIL_AGAIN = f"""
+_REPLACE = f"""
 INSERT INTO row_exceptions (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-SELECT $1, row_number, 0, batch_number, $3, {int(RowState.FAILED)}, $4, $5 FROM ({FIND_ROWS}) found
-ON CONFLICT (process_id, row_number) DO UPDATE SET errors = excluded.errors, cells = excluded.cells
+SELECT $1, row_number, 0, batch_number, $3, $6, $4, $5 FROM ({FIND_ROWS}) found
+ON CONFLICT (process_id, row_number) DO UPDATE
+    SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
+"""  # noqa: S608
+
+# So many rows of each batch that had FAILED are SKIPPED ($3 is 1), or the other way round (-1).
+_SKIPPED = f"""
+WITH counts AS (SELECT batch_number, count(*) AS count FROM ({FIND_ROWS}) found GROUP BY batch_number)
+UPDATE batches b SET skipped = b.skipped + $3 * c.count, failed = b.failed - $3 * c.count
+FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """  # noqa: S608
 
 # The counts of errors of the batches that have these rows, made anew from their rows.
@@ -102,8 +115,10 @@ async def repair(
     rows: Sequence[RejectedRow],
     repaired: RepairedRows,
 ) -> None:
-    """Rows that have FAILED there and SUCCEEDED here succeed there; those that FAILED here too get
-    their new reasons and cells there. Other rows are left alone.
+    """Rows that have FAILED there and SUCCEEDED here succeed there; those that FAILED here too, or that
+    the pipeline leaves out, get their new reasons and cells there. Other rows are left alone. Since a row
+    that a repair loads is loaded by no other, it has succeeded whatever another repair has made of it, in
+    whichever order their outcomes come.
 
     It takes the lock of the repaired process while that of the repairing one is held. Since nothing
     repairs a repair, no transaction takes them the other way round. Raises ValueError when the process is
@@ -113,46 +128,58 @@ async def repair(
     first = outcome.batch.first_row
     here = {row.row_number: row for row in rows}
     succeeded = []
-    failed = {}
+    rejected = {}
     for index, number in enumerate(repaired.rows):
         row = here.get(first + index)
         if not number:
             continue
         if row is not None:
-            if row.state is RowState.FAILED:
-                failed[number] = row
+            if row.state is RowState.FAILED or any(error.code != NOT_FAILED for error in row.errors):
+                rejected[number] = row
         elif outcome.default_state is RowState.SUCCEEDED:
             succeeded.append(number)
-    if not succeeded and not failed:
+    if not succeeded and not rejected:
         return
     async with hold(connection, repaired.process_id, repairing.tenant) as work:
         if work.expired:
             return
         kept = await connection.fetch(
-            _KEEP, repaired.process_id, sorted({*succeeded, *failed}), repairing.process_id
+            _KEEP, repaired.process_id, sorted({*succeeded, *rejected}), repairing.process_id, succeeded
         )
         changed = {row["row_number"] for row in kept}
         if not changed:
             return
         good = sorted(changed.intersection(succeeded))
-        bad = sorted(changed.intersection(failed).difference(good))
+        others = {number: rejected[number] for number in sorted(changed.difference(good))}
+        skipped = [number for number, row in others.items() if row.state is RowState.SKIPPED]
+        revived = [row["row_number"] for row in kept if row["state"] == RowState.SKIPPED]
+        await connection.execute(_SKIPPED, repaired.process_id, revived, -1)
         await connection.execute(_SUCCEED, repaired.process_id, good, work.tenant)
         await connection.executemany(
-            _FAIL_AGAIN,
+            _REPLACE,
             [
                 (
                     repaired.process_id, [number], work.tenant,
-                    json.dumps([error_values(e) for e in failed[number].errors], ensure_ascii=False),
-                    [text(cell) for cell in failed[number].cells],
+                    json.dumps([error_values(e) for e in row.errors], ensure_ascii=False),
+                    [text(cell) for cell in row.cells], int(row.state),
                 )
-                for number in bad
+                for number, row in others.items()
             ],
         )  # fmt: skip
+        await connection.execute(_SKIPPED, repaired.process_id, skipped, 1)
         found = await connection.fetch(_BATCHES, repaired.process_id, sorted(changed))
         batches = [row["batch_number"] for row in found]
         await connection.execute(_FORGET_COUNTS, repaired.process_id, batches)
         await connection.execute(_COUNT, repaired.process_id, batches)
-        await work.apply(ledger.repaired(work.account, repairing.process_id, len(good), len(bad)))
+        await work.apply(
+            ledger.repaired(
+                work.account,
+                repairing.process_id,
+                len(good),
+                len(others) - len(skipped),
+                len(skipped) - len(revived),
+            )
+        )
 
 
 async def _check_parent(connection: PgConnection, process_id: str, parent: str) -> None:

@@ -195,20 +195,27 @@ def test_an_undo_keeps_the_counts_and_happens_once() -> None:
         ledger.cancelled(undone)
 
 
-@given(st.integers(1, 10), st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), max_size=8))
-def test_repairs_end_in_completed_when_no_row_is_left(failed: int, repairs: list[tuple[int, int]]) -> None:
+NUMBERS = st.integers(0, 10)
+
+
+@given(st.integers(1, 10), st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), max_size=8))
+def test_repairs_end_in_completed_when_no_row_is_left(
+    failed: int, repairs: list[tuple[int, int, int]]
+) -> None:
     account, _ = ledger.processed(
         ledger.dispatched(Account(), BATCH)[0], Outcome(BATCH, RowState.SUCCEEDED, 10 - failed, failed, 0)
     )
     account, _ = ledger.finished(account, 10, 1)
-    for wanted, again in [*repairs, (10, 0)]:
+    for wanted, again, left_out in [*repairs, (10, 0, 0)]:
         repaired = min(wanted, account.failed)
+        skipped = min(left_out, account.failed - repaired)
         before = account
-        account, (event,) = ledger.repaired(account, "r", repaired, again)
-        assert account.succeeded + account.failed == account.read == 10
-        assert account.failed == before.failed - repaired
+        account, (event,) = ledger.repaired(account, "r", repaired, again, skipped)
+        assert account.succeeded + account.failed + account.skipped == account.read == 10
+        assert account.failed == before.failed - repaired - skipped
         assert event.type == "rows.repaired"
-        assert (event.data["succeeded"], event.data["failed"]) == (repaired, again)
+        told = [event.data[name] for name in ("succeeded", "failed", "skipped")]
+        assert told == [repaired, again, skipped]
         done = ProcessState.COMPLETED_WITH_ERRORS if account.failed else ProcessState.COMPLETED
         assert account.state is done
     with pytest.raises(AssertionError):
