@@ -50,11 +50,15 @@ async def resolve_pipeline(client: Client, reference: str | None) -> str:
     """The name@version of a reference; a file is applied first."""
     if not reference:
         return ""
-    path = Path(reference)
-    if not (reference.endswith(".json") or path.is_file()):
+    if not is_document(reference):
         return reference
-    applied = (await client.apply_pipeline(path.read_text("utf-8"))).pipeline
+    applied = (await client.apply_pipeline(Path(reference).read_text("utf-8"))).pipeline
     return f"{applied.name}@{applied.version}"
+
+
+def is_document(reference: str) -> bool:
+    """Whether a reference to a pipeline is a document's file, not a name."""
+    return reference.endswith(".json") or Path(reference).is_file()
 
 
 async def ingest(

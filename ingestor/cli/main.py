@@ -131,6 +131,7 @@ def _dialect_document(text: str) -> dict[str, Any]:
 @click.option("--resume", metavar="UPLOAD", help="Go on with an interrupted upload.")
 @click.option("--repair", "repairs", metavar="PROCESS", help="FILE is a corrected report of this process.")
 @click.option("--no-wait", is_flag=True, help="Return when the file is sent.")
+@click.option("--validate-only", is_flag=True, help="Only say what would become of its rows; store nothing.")
 @json_option
 @click.pass_obj
 def ingest(
@@ -141,6 +142,7 @@ def ingest(
     resume: str | None,
     repairs: str | None,
     no_wait: bool,
+    validate_only: bool,
     as_json: bool,
 ) -> None:
     """Send FILE, follow it to its end, print the summary.
@@ -151,6 +153,15 @@ def ingest(
 
     if repairs and pipeline:
         raise click.UsageError("a repair runs with the pipeline of what it repairs: leave out --pipeline")
+    if validate_only:
+        from ingestor.cli.dry_run import dry_run, print_dry_run
+
+        if resume or no_wait or repairs:
+            raise click.UsageError(
+                "--validate-only sends nothing: it excludes --resume, --no-wait and --repair"
+            )
+        found = settings.run(lambda client: dry_run(client, file, pipeline, dialect))
+        sys.exit(print_dry_run(found, file, as_json))
     with use.progress_report(quiet=as_json) as report:
         process, seconds = settings.run(
             lambda client: use.ingest(
@@ -655,29 +666,21 @@ def get(settings: Settings, reference: str, as_json: bool) -> None:
 def validate(settings: Settings, file: Path, data: Path | None, dialect: str, as_json: bool) -> None:
     """Check the document in FILE and, with DATA, what it would say of that file's rows. Stores
     nothing. Exit status 3 when rows would be rejected."""
-    from ingestor.cli.output import WITH_ERRORS, print_json, print_table, to_dict
+    from ingestor.cli.dry_run import dry_run, print_dry_run
+    from ingestor.cli.output import print_json, to_dict
+
+    if data is not None:
+        found = settings.run(lambda client: dry_run(client, data, str(file), dialect, is_file=True))
+        sys.exit(print_dry_run(found, data, as_json))
 
     async def work(client: Client) -> Any:
-        document = file.read_text("utf-8")
-        if data is None:
-            return await client.apply_pipeline(document, validate_only=True)
-        return await client.validate_file(data, document_json=document, dialect=dialect)
+        return await client.apply_pipeline(file.read_text("utf-8"), validate_only=True)
 
     answer = settings.run(work)
     if as_json:
         print_json(to_dict(answer))
-    elif data is None:
-        click.echo("the document is valid")
     else:
-        counts = to_dict(answer.counts)
-        print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
-        for found in answer.rows[:20]:
-            for error in found.errors:
-                click.echo(
-                    f"  row {found.row_number}, line {found.line_number}: {error.message} [{error.code}]"
-                )
-    if data is not None and answer.counts.failed:
-        sys.exit(WITH_ERRORS)
+        click.echo("the document is valid")
 
 
 for command in (up, down, env):

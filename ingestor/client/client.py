@@ -291,6 +291,7 @@ class Client:
         when the dialect is wrong.
         """
         from ingestor.tabular.convert import content, open_plan
+        from ingestor.tabular.errors import UnreadableFileError
         from ingestor.tabular.options import parse_options, pipeline_options
 
         options = parse_options(dialect)
@@ -301,7 +302,17 @@ class Client:
         elif document_json:
             options = options.over(pipeline_options(document_json))
 
+        failed: list[Exception] = []
+
         async def requests() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
+            try:
+                async for request in pieces_of_file():
+                    yield request
+            except (OSError, UnreadableFileError) as error:
+                failed.append(error)
+                raise
+
+        async def pieces_of_file() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
             with path.open("rb") as file:
                 how = open_plan(file, path.stat().st_size, path.name, options)
                 normal = how.form == "normal"
@@ -316,7 +327,12 @@ class Client:
                     for at in range(0, len(data), 2**20):
                         yield processor_pb2.ValidateRowsRequest(data=data[at : at + 2**20])
 
-        return await self._call(lambda: self._processor.ValidateRows(requests()))
+        try:
+            return await self._call(lambda: self._processor.ValidateRows(requests()))
+        except asyncio.CancelledError:
+            if failed:  # gRPC cancels a call whose requests cannot be made
+                raise failed[0] from None
+            raise
 
 
 def _for_text(options: ReadOptions) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     AnySink = PgSink | MemorySink
 
-Row = Mapping[str, int | str | None]
+Row = Mapping[str, Any]
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def columns(pool: PgPool) -> dict[str, str]:
     """The table's columns: name to type."""
     query = "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attnum > 0 AND attrelid = $1"
     oid = await pool.fetchval("SELECT 'public.t'::regclass::oid")
-    return dict(await pool.fetch(query, oid))
+    return {row[0]: row[1] for row in await pool.fetch(query, oid)}
 
 
 async def test_new_columns_are_added(sink: AnySink) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,9 +14,16 @@ import asyncpg
 import pyarrow as pa
 import pyarrow.csv
 
-from ingestor.pipelines.document import Pipeline
+from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.provision import provision
+from services.processor.adapters.pg_sink import PgSink
+from services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from services.processor.checking import CheckedRows, check_rows
 from services.processor.conversion import postgres_type
+from services.processor.pipelines import sink_of, table_of
+from services.processor.ports import GoodRows
+from services.processor.service import check
 from tests.unit.processor.check_tables import pipeline, table
 
 FIELDS: list[dict[str, Any]] = [
@@ -152,3 +160,81 @@ async def test_a_number_outside_the_range_is_what_postgresql_refuses(database_ur
     columns = [outside if at == 2 else [plain] * len(outside) for at, plain in enumerate(PLAIN)]
     checked = check_rows(table(*columns), [field["name"] for field in FIELDS], pipeline(*FIELDS))
     assert len(checked.rejected) == len(outside)
+
+
+REFUSED = object()
+
+
+CASES: list[tuple[str, str, Any]] = [
+    # 2^53 + 1: the first whole number that double precision does not have.
+    ("integer", "9007199254740993", 9007199254740993),
+    ("number", "9007199254740993", Decimal("9007199254740993")),
+    ("string", "9007199254740993", "9007199254740993"),
+    ("integer", "9007199254740993.0", REFUSED),
+    ("integer", "9223372036854775808", REFUSED),
+    ("number", "0.1", Decimal("0.1")),
+    *(("number", text, Decimal(text)) for text in ("0.10000000000000000000000000000000000001",)),
+    ("string", "0.1", "0.1"),
+    ("string", "007", "007"),
+    ("integer", "007", 7),
+    ("number", "007.50", Decimal("7.50")),
+    ("integer", "0x10", REFUSED),
+    ("integer", "-0", 0),
+    ("number", "-0", Decimal(0)),
+    ("number", "-0.0", Decimal("0.0")),
+    ("string", "-0", "-0"),
+    ("number", "1e400", Decimal("1e400")),
+    ("number", "-1e-400", Decimal("-1e-400")),
+    ("number", "1e131072", REFUSED),
+    ("number", "1e-16384", REFUSED),
+    ("integer", "1e3", REFUSED),
+    *((type_, text, REFUSED) for type_ in ("number", "integer") for text in
+      ("NaN", "nan", "Infinity", "-Infinity", "inf", "+inf", "1,5", "1_000", " 1", "1 ", "\u0661", "1.5.0")),
+    ("string", "NaN", "NaN"),
+    ("date", "2024-02-29", date(2024, 2, 29)),
+    ("date", "2023-02-29", REFUSED),
+    ("date", "1900-02-29", REFUSED),
+    ("date", "2024-02-30", REFUSED),
+    ("date", "2024-2-3", REFUSED),
+    ("date", "infinity", REFUSED),
+    ("date", "today", REFUSED),
+    ("datetime", "2024-02-30T00:00:00Z", REFUSED),
+    ("datetime", "2024-02-29T23:59:60Z", REFUSED),
+    ("datetime", "2024-02-29T24:00:00Z", REFUSED),
+    ("datetime", "2024-02-29T23:59:59.1234567Z", REFUSED),
+    ("datetime", "2024-02-29T23:59:59.123456Z", datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=UTC)),
+    ("boolean", "yes", REFUSED),
+    ("boolean", "1", True),
+    ("year", "02024", REFUSED),
+    ("yearmonth", "2024-13", REFUSED),
+    ("time", "24:00:00", REFUSED),
+]  # fmt: skip
+
+
+async def test_exact_or_an_error(database_url: str) -> None:
+    """The way of a batch into PostgreSQL, each value between two good rows: the value itself, or a row
+    error; never something near."""
+    dsns = await provision(database_url, {"processor": "secret"})
+    async with open_pool(dsns["processor"], service="processor", schema="processor", size=2) as pool:
+        await migrate(pool, schema="processor", package="services.processor.migrations")
+        sink = PgSink(pool)
+        for number, (type_, text, value) in enumerate(CASES):
+            document = parse_pipeline(json.dumps({
+                "name": "p",
+                "schema": {"fields": [{"name": "f", "type": type_}], "missingValues": ["none"]},
+                "sink": {"table": f"t_{number}"},
+            }))  # fmt: skip
+            data = f'none\n"{text}"\nnone\n'.encode()
+            key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 1, 3, 2, 0, len(data)))
+            checked = check(RowBatch(key, ("f",), "p", 1, ",", data, None), data, document)
+            rows = GoodRows(table_of(document), checked.good, checked.good_index + 1, sink_of(document))
+            ended = outcome_of(key, checked.rejected, [])
+            await sink.load(key, rows, lambda refused, ended=ended: ended)  # type: ignore[misc]
+            query = f"SELECT _row_number, f FROM public.t_{number}"
+            found = {row[0]: row[1] for row in await pool.fetch(query)}
+            errors = [(row.row_number, [e.code for e in row.errors]) for row in ended.rows]
+            if value is REFUSED:
+                assert (found, errors) == ({1: None, 3: None}, [(2, ["type-error"])]), (type_, text)
+            else:
+                assert (found, errors) == ({1: None, 2: value, 3: None}, []), (type_, text)
+                assert type(found[2]) is type(value), (type_, text)

@@ -1,22 +1,199 @@
-"""The examples of the user's guide are pipelines."""
+"""The user's guide is run: every document is checked as `pipelines apply` does, every file goes through a dry
+run, a command prints what it is said to print, and commands and functions are those that there are."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import shlex
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 
-from ingestor.pipelines.document import parse_pipeline
+from ingestor.cli.dry_run import print_dry_run
+from ingestor.cli.main import main
+from ingestor.cli.output import errors_in_one_line
+from ingestor.pipelines.document import Pipeline
+from ingestor.pipelines.expressions import FUNCTIONS
+from ingestor.pipelines.transforms import BUILT_IN
+from ingestor.runtime.errors import InvalidArgumentError
+from ingestor.tabular.options import parse_options, pipeline_options
+from ingestor.v1 import common_pb2, processor_pb2
+from services.processor.dry_run import dry_run
+from services.processor.pipelines import PipelineService
+from services.processor.plugin_sinks import sink_maker
+from services.processor.transforms.plugin_step import plug_in
+from tests.plugins import install
 
-GUIDE = Path(__file__).parents[3] / "docs" / "pipelines.md"
-EXAMPLES = re.findall(r"^```json\n(.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+GUIDE = (Path(__file__).parents[3] / "docs" / "pipelines.md").read_text("utf-8")
+LANGUAGES = ("json", "csv", "console")
+
+
+@dataclass
+class Example:
+    """A document, or a part of one, a file that goes with it, and what a command says of them."""
+
+    line: int
+    document: str = ""
+    data: str = ""
+    command: str = ""
+    output: str = ""
+
+    def __str__(self) -> str:
+        return f"line {self.line}"
+
+
+def _examples() -> list[Example]:
+    """The fenced blocks, those together that belong together: each document begins an example, and a file
+    behind a finished one too."""
+    found: list[Example] = []
+    for block in re.finditer(r"^```(\w*)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL):
+        language, text = block.groups()
+        assert language in LANGUAGES, f"a block in {language!r} is run by nobody"
+        line = GUIDE.count("\n", 0, block.start()) + 1
+        if language == "json" or (language == "csv" and (not found or found[-1].command)):
+            found.append(Example(line))
+        if language == "json":
+            found[-1].document = text
+        elif language == "csv":
+            assert not found[-1].data
+            found[-1].data = text
+        else:
+            command, _, found[-1].output = text.partition("\n")
+            found[-1].command = command.removeprefix("$ ")
+            assert command.startswith("$ ")
+    return found
+
+
+EXAMPLES = _examples()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The examples' plug-ins, which the guide uses, are installed for the tests of this module only."""
+    target = tmp_path_factory.mktemp("site")
+    for example in ("plugin_transform", "plugin_sink"):
+        install(example, target)
+    sys.path.insert(0, str(target))
+    for cached in (plug_in, sink_maker):
+        cached.cache_clear()
+    yield
+    sys.path.remove(str(target))
+    for module in ("phone_numbers", "batch_files"):
+        sys.modules.pop(module, None)
+    for cached in (plug_in, sink_maker):
+        cached.cache_clear()
+
+
+def _whole(text: str) -> str:
+    """A document; a step alone becomes the only one of a document."""
+    found = json.loads(text)
+    if "op" not in found:
+        return text
+    fields = [{"name": name, "type": "string"} for name in found.get("columns", ["a"])]
+    document = {"name": "step", "schema": {"fields": fields}, "transforms": [found], "sink": {"table": "t"}}
+    return json.dumps(document)
+
+
+def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.ValidateRowsResponse:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data.encode()
+
+    options = pipeline_options(pipeline.canonical_json()) if pipeline else parse_options("")
+    found = asyncio.run(dry_run(chunks(), pipeline, options, False))
+    return processor_pb2.ValidateRowsResponse(
+        counts=common_pb2.RowCounts(
+            read=found.read, succeeded=found.succeeded, failed=found.failed, skipped=found.skipped
+        ),
+        rows=[
+            processor_pb2.RejectedRow(
+                row_number=row.row_number,
+                line_number=row.line_number,
+                errors=[common_pb2.RowError(code=e.code, message=e.message) for e in row.errors],
+            )
+            for row in found.rows
+        ],
+    )
+
+
+def run(example: Example, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the example's command prints."""
+    document = _whole(example.document) if example.document else ""
+    if example.command.startswith("ingestor pipelines apply "):
+        with pytest.raises(SystemExit), errors_in_one_line(""):
+            PipelineService.parse(document)
+    else:
+        pipeline = PipelineService.parse(document) if document else None
+        print_dry_run(_dry_run(pipeline, example.data), Path("data.csv"), as_json=False)
+    printed = capsys.readouterr()
+    lines = (printed.out + printed.err).splitlines()
+    return "".join(line.rstrip() + "\n" for line in lines)
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 2
+    assert len(EXAMPLES) >= 9
+    assert sum(bool(example.command) for example in EXAMPLES) >= 5
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_is_a_pipeline(example: str) -> None:
-    assert parse_pipeline(example).fields
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_an_example_does_what_the_guide_says(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
+    if example.command:
+        assert run(example, capsys) == example.output
+        return
+    pipeline = PipelineService.parse(_whole(example.document))
+    if example.data:
+        counts = _dry_run(pipeline, example.data).counts
+        assert counts.read == counts.succeeded > 0
+
+
+def test_an_example_that_is_wrong_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    good = next(example for example in EXAMPLES if example.document and example.data and example.command)
+    wrong = Example(0, good.document.replace('"fields"', '"feilds"'), good.data, good.command, good.output)
+    with pytest.raises(InvalidArgumentError):
+        run(wrong, capsys)
+    other = Example(0, good.document, good.data + "x\n", good.command, good.output)
+    assert run(other, capsys) != good.output
+
+
+def _commands() -> set[str]:
+    """Everything that begins with `ingestor` in the guide's code."""
+    spans = re.findall(r"`(ingestor [^`\n]+)`", GUIDE)
+    return {*spans, *(example.command for example in EXAMPLES if example.command)}
+
+
+@pytest.mark.parametrize("text", sorted(_commands()))
+def test_a_command_is_one(text: str) -> None:
+    words = shlex.split(text)[1:]
+    command: Any = main
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        assert name in command.commands, text
+        command = command.commands[name]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("-")} <= options
+    # It takes as many arguments as the guide gives it.
+    command.make_parser(click.Context(command)).parse_args(list(words))
+
+
+def test_the_functions_are_those_that_there_are() -> None:
+    block = re.search(r"and the functions\n\n((?:    .*\n)+)", GUIDE)
+    assert block is not None
+    assert set(block[1].split()) == FUNCTIONS
+
+
+def test_every_step_is_explained() -> None:
+    assert set(re.findall(r"^\| `([a-z]+)` \| `(?:column|into|columns)", GUIDE, re.MULTILINE)) == BUILT_IN
+
+
+def test_what_an_evolving_table_gets() -> None:
+    example = next(example for example in EXAMPLES if '"evolve"' in example.document)
+    pipeline = PipelineService.parse(example.document)
+    header = example.data.partition("\n")[0].split(",")
+    added = [field.name for field in pipeline.evolved(header).fields[len(pipeline.fields) :]]
+    assert f"the table `{pipeline.sink.table}` gets `{'` and `'.join(added)}`" in GUIDE  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.pipelines.document import MAX_FIELDS, Pipeline, PipelineError, parse_pipeline
+from ingestor.pipelines.document import MAX_FIELDS, Pipeline, PipelineError, PlugInSink, parse_pipeline
 from ingestor.pipelines.errors import pointer
+from ingestor.pipelines.names import column_for
+from ingestor.tabular.header import column_names
+from ingestor.tabular.options import parse_options
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -241,6 +245,45 @@ def test_text_that_postgresql_cannot_hold() -> None:
         (
             document(sink={"table": "pg_catalog.x"}),
             {"/sink/table": "the schema belongs to the suite or to PostgreSQL"},
+        ),
+        (
+            document(sink={"table": "t", "schemaDrift": "allow"}),
+            {"/sink/schemaDrift": "must be 'discard', 'freeze' or 'evolve'"},
+        ),
+        (
+            document(sink={"table": "t", "schemaDrift": "evolve"}, dialect={"unexpectedColumns": "error"}),
+            {"/dialect/unexpectedColumns": 'contradicts the sink\'s schemaDrift "evolve"'},
+        ),
+        (
+            document(sink={"tabel": "t"}),
+            {"/sink/table": '"table" is required', "/sink/tabel": 'unknown key "tabel"'},
+        ),
+        (document(sink=7), {"/sink": "must be an object"}),
+        (
+            document(sink={"type": 7}),
+            {"/sink/type": "must be 'table'", "/sink/table": '"table" is required'},
+        ),
+        (
+            document(sink={"type": "Files", "folder": "x"}),
+            {
+                "/sink/type": 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"',
+                "/sink/folder": 'is no key of a plug-in\'s sink: its own settings go into "options"',
+            },
+        ),
+        (document(sink={"type": "files", "options": []}), {"/sink/options": "must be an object"}),
+        (
+            document(
+                schema={
+                    "fields": [{"name": "a", "type": "string", "constraints": {"unique": True}}],
+                    "uniqueKeys": [["a"]],
+                    "foreignKeys": [{"fields": "a", "reference": {"resource": "t", "fields": "b"}}],
+                },
+                sink={"type": "files"},
+            ),
+            dict.fromkeys(
+                ("/schema/fields/0/constraints/unique", "/schema/uniqueKeys", "/schema/foreignKeys"),
+                "is kept by tables in PostgreSQL only, not by a plug-in's sink",
+            ),
         ),
         (
             with_field(name="é" * 32),
@@ -482,6 +525,93 @@ def test_a_column_may_be_rewritten_by_a_step_that_reads_it() -> None:
         {"op": "concatenate", "columns": ["name", "b"], "into": "name"},
     ]
     assert parse(document(transforms=steps)).labels_of_file == ("id", "name", "b")
+
+
+def _header(pipeline: Pipeline, labels: Sequence[str], **dialect: Any) -> tuple[str, str] | None:
+    options = parse_options(dialect)
+    columns = column_names(labels, options.duplicate_columns, options.blank_columns)
+    return pipeline.header_problem(labels, columns, options)
+
+
+def _drifting(drift: str | None, **keys: Any) -> Pipeline:
+    sink = {"table": "t"} if drift is None else {"table": "t", "schemaDrift": drift}
+    return parse(document(sink=sink, **keys))
+
+
+@pytest.mark.parametrize(
+    ("drift", "dialect", "reason"),
+    [
+        (None, {}, None),
+        ("discard", {}, None),
+        ("evolve", {}, None),
+        ("freeze", {}, "EXTRA_LABEL"),
+        # The stricter word counts, whoever says it.
+        ("freeze", {"unexpectedColumns": "ignore"}, "EXTRA_LABEL"),
+        ("discard", {"unexpectedColumns": "error"}, "EXTRA_LABEL"),
+        ("evolve", {"unexpectedColumns": "error"}, "EXTRA_LABEL"),
+    ],
+)
+def test_what_becomes_of_columns_that_nothing_reads(
+    drift: str | None, dialect: dict[str, Any], reason: str | None
+) -> None:
+    problem = _header(_drifting(drift), ["more", "id", "", "name"], **dialect)
+    assert (problem and problem[0]) == reason
+    if problem:
+        message = "The file has columns that the pipeline customers does not read: more, (blank)."
+        assert problem[1] == message
+    assert _header(_drifting(drift), ["name", "id"], **dialect) is None
+
+
+def test_an_evolving_table_gets_columns_of_text() -> None:
+    pipeline = _drifting("evolve", mapping={"name": "Full name"}, filters=[
+        {"column": "kind", "op": "not_empty", "reason": "r"}
+    ])  # fmt: skip
+    labels = ["new", "id", "Full name", "kind", "name", "ctid", "_ingestor_x", "é" * 40, "new", ""]
+    columns = column_names(labels, "rename", "rename")
+    assert pipeline.header_problem(labels, columns, parse_options({})) is None
+    evolved = pipeline.evolved(columns)
+    added = {field.name: evolved.source(field) for field in evolved.fields[2:]}
+    assert {field.type for field in evolved.fields[2:]} == {"string"}
+    assert added == {
+        "new": "new",
+        "name_82a3537f": "name",  # taken by the field
+        "ctid_a6768917": "ctid",
+        "column_0f05d1ad": "_ingestor_x",
+        "é" * 27 + "_84fe2e03": "é" * 40,
+        "new_2": "new_2",
+        "column_10": "column_10",
+    }
+    assert evolved.labels_of_file == ("id", "Full name", *added.values(), "kind")
+    # Only the label decides, not the columns beside it.
+    assert [f.name for f in pipeline.evolved(["ctid", "é" * 40]).fields[2:]] == [
+        "ctid_a6768917", "é" * 27 + "_84fe2e03"
+    ]  # fmt: skip
+    assert pipeline.evolved(["id", "Full name", "kind", ""]) is pipeline
+    assert pipeline.fields == pipeline.table_schema.fields_[:2]
+    assert _drifting("discard").evolved(columns).fields == _drifting("discard").fields
+
+
+def test_a_table_that_would_evolve_too_far() -> None:
+    problem = _header(_drifting("evolve"), ["id", "name", *(f"c{number}" for number in range(MAX_FIELDS))])
+    assert problem == (
+        "TOO_MANY_COLUMNS", f"With the file's own columns the table would have more than {MAX_FIELDS}."
+    )  # fmt: skip
+    made = column_for("ctid", ())
+    problem = _header(_drifting("evolve"), ["id", "name", "ctid", made])
+    assert problem == (
+        "EXTRA_LABEL", f"The file's columns ctid and {made} would become the same column {made}."
+    )  # fmt: skip
+
+
+def test_a_sink_of_an_outside_package() -> None:
+    pipeline = parse(document(
+        schema={"fields": [{"name": "id", "type": "integer"}], "primaryKey": "id"},
+        sink={"type": "somewhere", "options": {"share": 0.1}, "schemaDrift": "freeze", "x-note": 1},
+    ))  # fmt: skip
+    assert isinstance(pipeline.sink, PlugInSink)
+    assert pipeline.sink.options == {"share": Decimal("0.1")}
+    assert (pipeline.target(), pipeline.key) == (("", "customers"), ("id",))
+    assert parse(document(sink={"type": "table", "table": "t"})).target() == ("public", "t")
 
 
 def test_all_problems_are_listed_at_once() -> None:

@@ -90,3 +90,47 @@ async def test_a_pipeline_that_never_was(api: PipelineApi) -> None:
     for call in (_versions(api, "p"), _delete(api, "p")):
         with pytest.raises(NotFoundError):
             await call
+
+
+async def test_violations_point_into_the_depth(api: PipelineApi) -> None:
+    """What the document's shape does not show is found as well, and all of it at once."""
+    fields: list[dict[str, Any]] = [{"name": f"f{number}", "type": "string"} for number in range(5)]
+    fields[3]["constraints"] = {"pattern": "(["}
+    fields[4]["constraints"] = {"pattern": "a)(b"}
+    document = {
+        "name": "p",
+        "schema": {"fields": fields},
+        "transforms": [
+            {"op": "trim", "column": "f0"},
+            {"op": "replace", "column": "f0", "pattern": "(", "with": "", "regex": True},
+            {"op": "replace", "column": "f0", "pattern": "a", "with": "\\2", "regex": True},
+            {"op": "expression", "into": "f1", "sql": "LENGTH(f0) + DATE '2024-01-01'"},
+            {"op": "nowhere", "column": "f0"},
+        ],
+        "filters": [
+            {"column": "f0", "op": "empty", "reason": "r"},
+            {"column": "f0", "op": "matches", "pattern": "[", "reason": "r"},
+            {"expression": "LENGTH(f0)", "reason": "r"},
+        ],
+        "rules": [{"name": "r", "expression": "f0 || 'x'"}],
+        "sink": {"type": "nowhere"},
+    }
+    with pytest.raises(InvalidArgumentError) as caught:
+        await _apply(api, json.dumps(document))
+    assert caught.value.reason == "INVALID_PIPELINE"
+    found = {violation.field: violation.description for violation in caught.value.violations}
+    assert list(found) == [
+        "/schema/fields/3/constraints/pattern",
+        "/schema/fields/4/constraints/pattern",
+        "/transforms/1/pattern",
+        "/transforms/2/with",
+        "/transforms/3/sql",
+        "/transforms/4/op",
+        "/filters/1/pattern",
+        "/filters/2/expression",
+        "/rules/0/expression",
+        "/sink/type",
+    ]
+    assert found["/sink/type"] == "no sink is named nowhere, neither built in nor installed"
+    assert found["/schema/fields/3/constraints/pattern"].startswith("is not a regular expression of RE2")
+    assert not (await api.ListPipelines(processor_pb2.ListPipelinesRequest(), None)).pipelines

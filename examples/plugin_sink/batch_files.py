@@ -1,0 +1,83 @@
+"""Good rows as Parquet files, one for each batch: ROOT/<folder>/<process>/<batch>.parquet."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ingestor.plugins import RefusedBatchError, RowFault, SinkBatch, TransientSinkError, WrongOptionError
+
+ROOT = "BATCH_FILES_ROOT"
+
+
+class BatchFiles:
+    """Options: `folder` below the folder that the environment variable BATCH_FILES_ROOT names, and if
+    wanted `max_bytes`, the longest text that a cell may have."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        folder, longest = options.get("folder"), options.get("max_bytes")
+        if not (isinstance(folder, str) and re.fullmatch(r"[a-z0-9_-]{1,64}", folder)):
+            raise WrongOptionError(["folder"], "is needed: 1 to 64 of a-z, 0-9, - and _")
+        if longest is not None and (not isinstance(longest, int) or longest < 1):
+            raise WrongOptionError(["max_bytes"], "must be a positive number")
+        for name in options:
+            if name not in ("folder", "max_bytes"):
+                raise WrongOptionError([name], "is no option of this sink")
+        self._folder = folder
+        self._longest = longest
+
+    def write(self, batch: SinkBatch) -> Sequence[RowFault]:
+        """One file, there as a whole or not at all; a second time it only takes its own place."""
+        root = os.environ.get(ROOT, "")
+        if not root or not Path(root).is_dir():
+            raise RefusedBatchError(f"{ROOT} names no folder where the processor runs.")
+        faults, keep = self._too_long(batch.rows)
+        table = batch.rows.append_column("_row_number", batch.row_numbers).filter(keep)
+        folder = Path(root, self._folder, batch.process_id)
+        unfinished = folder / f".{uuid.uuid4().hex}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with unfinished.open("wb") as file:
+                    pq.write_table(table, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                unfinished.replace(folder / f"{batch.number:09d}.parquet")
+                _sync(folder)
+            finally:
+                unfinished.unlink(missing_ok=True)
+        except OSError as error:  # no space, a server that is away: it may pass
+            raise TransientSinkError(f"{folder}: {error.strerror}") from error
+        return faults
+
+    def _too_long(self, rows: pa.Table) -> tuple[list[RowFault], Any]:
+        """The rows with too long a text, and which ones are not (bool[n])."""
+        keep = pa.array([True] * rows.num_rows)
+        faults = []
+        for name in rows.column_names if self._longest else ():
+            if not pa.types.is_string(rows[name].type):
+                continue
+            column = rows[name].combine_chunks()
+            long = pc.fill_null(pc.greater(pc.binary_length(column), self._longest), False)
+            for position in pc.indices_nonzero(pc.and_(long, keep)).to_pylist():
+                message = f"{name}: has more than {self._longest} bytes"
+                faults.append(RowFault(position, name, column[position].as_py(), message))
+            keep = pc.and_(keep, pc.invert(long))
+        return faults, keep
+
+
+def _sync(folder: Path) -> None:
+    """Make the new name of a file durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

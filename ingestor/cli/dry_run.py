@@ -1,0 +1,45 @@
+"""What would become of a file's rows: `ingest --validate-only` and `pipelines validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ingestor.cli.ingest import is_document
+from ingestor.cli.output import OK, WITH_ERRORS, print_json, print_table, to_dict
+from ingestor.client.client import Client
+from ingestor.v1 import processor_pb2
+
+_SHOWN = 20
+
+
+async def dry_run(
+    client: Client, path: Path, pipeline: str | None, dialect: str, *, is_file: bool = False
+) -> processor_pb2.ValidateRowsResponse:
+    """Check a file; `pipeline` is what `ingest` takes, or with `is_file` a document's file. Nothing is
+    stored, the document neither."""
+    if pipeline and (is_file or is_document(pipeline)):
+        document = Path(pipeline).read_text("utf-8")
+        return await client.validate_file(path, document_json=document, dialect=dialect)
+    return await client.validate_file(path, pipeline=pipeline or "", dialect=dialect)
+
+
+def print_dry_run(found: processor_pb2.ValidateRowsResponse, path: Path, as_json: bool) -> int:
+    """Print it; the exit status."""
+    if as_json:
+        print_json({"file_name": path.name, **to_dict(found)})
+    else:
+        _print(found)
+    return WITH_ERRORS if found.counts.failed else OK
+
+
+def _print(found: processor_pb2.ValidateRowsResponse) -> None:
+    counts = to_dict(found.counts)
+    print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
+    for row in found.rows[:_SHOWN]:
+        for error in row.errors:
+            click.echo(f"  row {row.row_number}, line {row.line_number}: {error.message} [{error.code}]")
+    more = found.counts.failed + found.counts.skipped - min(len(found.rows), _SHOWN)
+    if more > 0:
+        click.echo(f"  and {more:,} rows more; --json has the first {len(found.rows):,}")

@@ -1,0 +1,181 @@
+"""Of rows with the same key one wins, and it is always the same: whatever the number of processors, the order
+of delivery, the batches, deliveries that come twice and processors that die."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingestor.runtime.errors import TransientError
+from services.processor.adapters.pg_sink import PgSink
+from services.processor.batches import BatchKey, BatchOutcome, BatchRange
+from services.processor.ports import GoodRows, Refused, Table
+from tests.contract.sink_batches import concluding
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+    from tests.contract.conftest import OpenPool
+
+Row = tuple[str, str]  # a number and a text, which are the key together
+# Numbers that are equal, and others that are not.
+NUMBERS = st.sampled_from(["1", "1.0", "01", "1e0", "2", "2.00", "3"])
+FILES = st.lists(st.lists(st.tuples(NUMBERS, st.sampled_from("ab")), min_size=1, max_size=14),
+                 min_size=1, max_size=4)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A batch as the queue brings it; `dies` says that its processor dies before it commits."""
+
+    key: BatchKey
+    rows: GoodRows
+    dies: bool
+
+
+@pytest.fixture
+async def pool(pool_of: OpenPool) -> PgPool:
+    """The processor's database."""
+    return await pool_of("processor")
+
+
+class _DeadError(Exception):
+    pass
+
+
+def _process(run: int, file: int) -> str:
+    """The id of a file's process: later files have greater ones."""
+    return str(uuid.UUID(int=(run << 16) + file))
+
+
+def _batches(
+    run: int, table: Table, file: int, rows: Sequence[Row], size: int
+) -> list[tuple[BatchKey, GoodRows]]:
+    found = []
+    for number, start in enumerate(range(0, len(rows), size), 1):
+        piece = rows[start : start + size]
+        numbers = np.arange(len(piece), dtype=np.int64) + start + 1
+        data = pa.table({
+            "number": pa.array([row[0] for row in piece]),
+            "part": pa.array([row[1] for row in piece]),
+            "origin": pa.array([f"{file}:{row_number}" for row_number in numbers]),
+        })  # fmt: skip
+        bounds = BatchRange(number, start + 1, len(piece), start + 2, 0, 9)
+        key = BatchKey(_process(run, file), "default", bounds)
+        found.append((key, GoodRows(table, data, numbers)))
+    return found
+
+
+async def _deliver(sinks: Sequence[PgSink], deliveries: Sequence[Delivery]) -> list[BatchOutcome]:
+    """Every delivery by the next sink that is free; what died comes again at the end."""
+    outcomes: list[BatchOutcome] = []
+
+    async def load(sink: PgSink, delivery: Delivery, dies: bool) -> None:
+        def conclude(refused: Sequence[Refused]) -> BatchOutcome:
+            if dies:
+                raise _DeadError
+            return concluding(delivery.key)(refused)
+
+        while True:
+            try:
+                outcome = (await sink.load(delivery.key, delivery.rows, conclude)).outcome
+            except TransientError:  # a deadlock: the service repeats the call
+                continue
+            except _DeadError:
+                return
+            assert outcome is not None
+            outcomes.append(outcome)
+            return
+
+    for round_ in (deliveries, [delivery for delivery in deliveries if delivery.dies]):
+        waiting = iter(round_)
+
+        async def work(sink: PgSink, waiting: object = waiting, first: bool = round_ is deliveries) -> None:
+            for delivery in waiting:  # type: ignore[attr-defined]
+                await load(sink, delivery, delivery.dies and first)
+
+        await asyncio.gather(*map(work, sinks))
+    return outcomes
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # fmt: skip
+@given(data=st.data())
+async def test_an_upsert_has_the_same_winner_always(pool: PgPool, data: st.DataObject) -> None:
+    files = data.draw(FILES, label="files")
+    size = data.draw(st.integers(1, 5), label="rows of a batch")
+    processors = data.draw(st.integers(1, 4), label="processors")
+    run = uuid.uuid4().int >> 32
+    table = Table(
+        "public", f"t_{run:x}", (("number", "numeric"), ("part", "text"), ("origin", "text")),
+        ("number", "part"), upsert=True,
+    )  # fmt: skip
+    batches = [batch for file, rows in enumerate(files) for batch in _batches(run, table, file, rows, size)]
+    order = data.draw(
+        st.permutations([*range(len(batches)), *data.draw(st.lists(st.integers(0, len(batches) - 1)))])
+    )
+    dying = data.draw(st.lists(st.booleans(), min_size=len(order), max_size=len(order)), label="dies")
+    deliveries = [
+        Delivery(batches[place][0], batches[place][1], dies) for place, dies in zip(order, dying, strict=True)
+    ]
+
+    outcomes = await _deliver([PgSink(pool) for _ in range(processors)], deliveries)
+
+    expected: dict[tuple[Decimal, str], str] = {}
+    for file, rows in enumerate(files):
+        for number, (value, part) in enumerate(rows, 1):
+            expected[Decimal(value), part] = f"{file}:{number}"
+    name = f'public."{table.name}"'
+    found = {(row[0], row[1]): row[2] for row in await pool.fetch(f"SELECT number, part, origin FROM {name}")}
+    await pool.execute(f"DROP TABLE {name}")
+    assert found == expected
+    # A row that lost was applied all the same.
+    assert {outcome.key for outcome in outcomes} == {key for key, _ in batches}
+    assert all((o.failed, o.skipped, o.rows) == (0, 0, ()) for o in outcomes)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_an_append_takes_each_key_once(pool: PgPool, data: st.DataObject) -> None:
+    """Whatever the order each key is there once, and ledger and table agree which row it was."""
+    files = data.draw(FILES, label="files")
+    size = data.draw(st.integers(1, 5), label="rows of a batch")
+    run = uuid.uuid4().int >> 32
+    table = Table(
+        "public", f"t_{run:x}", (("number", "numeric"), ("part", "text"), ("origin", "text")),
+        ("number", "part"),
+    )  # fmt: skip
+    batches = [batch for file, rows in enumerate(files) for batch in _batches(run, table, file, rows, size)]
+    order = data.draw(st.permutations([*range(len(batches)), *range(len(batches))]))
+    deliveries = [Delivery(batches[place][0], batches[place][1], False) for place in order]
+
+    outcomes = await _deliver([PgSink(pool) for _ in range(3)], deliveries)
+
+    name = f'public."{table.name}"'
+    found = [tuple(row) for row in await pool.fetch(f"SELECT number, part, origin FROM {name}")]
+    await pool.execute(f"DROP TABLE {name}")
+    keys = {(Decimal(value), part) for rows in files for value, part in rows}
+    assert sorted(row[:2] for row in found) == sorted(keys)
+    by_batch = {outcome.key: outcome for outcome in outcomes}
+    refused = {
+        f"{key.process_id}:{row.row_number}" for key, outcome in by_batch.items() for row in outcome.rows
+    }
+    loaded = {f"{_process(run, int(row[2].split(':')[0]))}:{row[2].split(':')[1]}" for row in found}
+    everything = {
+        f"{_process(run, file)}:{number}"
+        for file, rows in enumerate(files)
+        for number in range(1, len(rows) + 1)
+    }
+    assert loaded | refused == everything
+    assert not loaded & refused
+    assert {row.errors[0].code for outcome in outcomes for row in outcome.rows} <= {"primary-key"}
