@@ -218,3 +218,32 @@ async def test_only_services_follow_removals_and_record_undos(suite: Suite) -> N
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await call
             assert failed.value.code() is grpc.StatusCode.PERMISSION_DENIED, from_rpc_error(failed.value)
+
+
+async def test_a_repair_is_undone_with_what_it_repairs(suite: Suite, tmp_path: Path) -> None:
+    table = "undone_repair"
+    before = ingest(suite, tmp_path, table, "upsert", {1: "before", 2: "before"})
+    source = tmp_path / "bad.csv"
+    source.write_text(HEADER + "1,new,1\n2,new,bad\n3,new,bad\n", "utf-8")
+    pipeline = write_pipeline(tmp_path, table, "upsert")
+    process = suite.ingest(source, "--pipeline", str(pipeline), status=3)["process_id"]
+    report = tmp_path / "report.csv"
+    suite.run("report", process, "-o", str(report))
+    report.write_text(report.read_text("utf-8").replace("bad", "7"), "utf-8")
+    repair = suite.ingest(report, "--repair", process)["process_id"]
+    assert await names(suite, table) == {1: "new", 2: "new", 3: "new"}
+    assert "REPAIR" in suite.run("undo", repair, status=1).stderr
+    done = suite.json("undo", process)
+    assert (done["removed"], done["restored"], done["kept"]) == (1, 2, 0)
+    assert await names(suite, table) == {1: "before", 2: "before"}
+    for each in (process, repair):
+        assert suite.json("status", each, status=1)["state"] == "UNDONE"
+    assert suite.json("status", before)["state"] == "COMPLETED"
+    assert suite.run("ingest", str(report), "--repair", process, status=1).stderr
+    # The repair goes with it.
+    suite.json("delete", process)
+    for each in (process, repair):
+        await until_left(suite, each, NOTHING)
+        assert "PROCESS_DELETED" in suite.run("status", each, status=1).stderr
+    left_over = "SELECT count(*) FROM processor.repaired_rows WHERE process_id = $1::uuid"
+    assert await suite.fetch(left_over, process) == [(0,)]
