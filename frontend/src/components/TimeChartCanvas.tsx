@@ -30,7 +30,8 @@ export default function TimeChartCanvas(props: TimeChartProps & { readonly heigh
     );
     plot.current = made;
     const observer = new ResizeObserver(() => {
-      if (element.clientWidth > 0) made.setSize({ width: element.clientWidth, height: latest.current.height ?? 200 });
+      if (element.clientWidth > 0)
+        made.setSize({ width: element.clientWidth, height: latest.current.height ?? 200 });
     });
     observer.observe(element);
     return () => {
@@ -126,7 +127,8 @@ function options(
         (plot) => {
           const { idx, left } = plot.cursor;
           if (typeof idx !== "number" || left === undefined || left < 0) onPoint(null);
-          else onPoint({ index: idx, left: plot.over.offsetLeft + plot.valToPos(plot.data[0][idx] ?? 0, "x") });
+          else
+            onPoint({ index: idx, left: plot.over.offsetLeft + plot.valToPos(plot.data[0][idx] ?? 0, "x") });
         },
       ],
     },

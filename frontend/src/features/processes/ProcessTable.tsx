@@ -15,7 +15,6 @@ export const PHONE_LINE_HEIGHT = 84;
 /** Processes, one a line. */
 export function ProcessTable({ processes }: { readonly processes: readonly Process[] }) {
   return (
-    // biome-ignore lint/a11y/useSemanticElements: lines are grids of their own, and of another shape on a phone.
     <div role="table" aria-label="Processes" className={classes.table}>
       <ProcessTableHead />
       {processes.map((process) => (
@@ -27,12 +26,8 @@ export function ProcessTable({ processes }: { readonly processes: readonly Proce
 
 export function ProcessTableHead() {
   return (
-    // biome-ignore lint/a11y/useSemanticElements: see ProcessTable.
-    // biome-ignore lint/a11y/useFocusableInteractive: a row of headers is not for the keyboard.
     <div role="row" className={classes.head}>
       {["File", "State", "Outcome", "Rows", "Failed", "Begun"].map((label, index) => (
-        // biome-ignore lint/a11y/useSemanticElements: see ProcessTable.
-        // biome-ignore lint/a11y/useFocusableInteractive: nothing can be done with it.
         <div
           role="columnheader"
           key={label}
@@ -57,10 +52,7 @@ export function ProcessLine({ process, style, rowIndex }: ProcessLineProps) {
   const begun = toDate(process.createTime);
   const failed = toNumber(counts?.failed);
   return (
-    // biome-ignore lint/a11y/useSemanticElements: see ProcessTable.
-    // biome-ignore lint/a11y/useFocusableInteractive: the link in it has the focus.
     <div role="row" aria-rowindex={rowIndex} className={classes.line} style={style}>
-      {/* biome-ignore lint/a11y/useSemanticElements: see ProcessTable. */}
       <div role="cell" className={classes.cell}>
         <Link
           to="/processes/$processId"
@@ -76,25 +68,20 @@ export function ProcessLine({ process, style, rowIndex }: ProcessLineProps) {
           {info?.repairsProcessId ? " · repair" : ""}
         </div>
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: see ProcessTable. */}
       <div role="cell" className={classes.cell}>
         <div className={classes.badge}>
           <StateBadge state={process.state} />
         </div>
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: see ProcessTable. */}
       <div role="cell" className={classes.cell}>
         <CountsBar process={process} />
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: see ProcessTable. */}
       <div role="cell" className={classes.number}>
         {formatCount(counts?.read ?? 0n)}
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: see ProcessTable. */}
       <div role="cell" className={`${classes.number} ${failed > 0 ? classes.failed : classes.none}`}>
         {formatCount(failed)}
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: see ProcessTable. */}
       <div role="cell">{begun && <TimeAgo time={begun} />}</div>
     </div>
   );

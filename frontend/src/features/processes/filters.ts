@@ -72,4 +72,3 @@ export function rowsFilter({ state, code, field }: RowsChoice): string {
 export function repairsFilter(processId: string): string {
   return `repairs=${quoted(processId)}`;
 }
-

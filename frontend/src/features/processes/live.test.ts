@@ -27,7 +27,9 @@ it("asks for all when a process begins, ends or goes", () => {
   });
   expect(changesOf([event("ingestion.started", "a")]).all).toBe(true);
   expect(changesOf([event("process.deleted", "a")]).all).toBe(true);
-  expect(changesOf(Array.from({ length: 30 }, (_, id) => event("rows.processed", String(id)))).all).toBe(true);
+  expect(changesOf(Array.from({ length: 30 }, (_, id) => event("rows.processed", String(id)))).all).toBe(
+    true,
+  );
 });
 
 it("hands a burst of events on together, and the next one too", () => {

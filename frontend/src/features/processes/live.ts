@@ -29,7 +29,10 @@ export function patched(
 }
 
 /** What a second of events asks for: everything anew, or only some processes. Pure. */
-export function changesOf(events: readonly ProcessEvent[]): { readonly all: boolean; readonly ids: readonly string[] } {
+export function changesOf(events: readonly ProcessEvent[]): {
+  readonly all: boolean;
+  readonly ids: readonly string[];
+} {
   const ids = [...new Set(events.map(({ processId }) => processId))];
   const all = ids.length > FEW || events.some(({ type }) => !COUNTS_ONLY.includes(type));
   return { all, ids };

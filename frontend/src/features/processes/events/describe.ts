@@ -104,7 +104,12 @@ export function describeEvent(type: string, json: string): EventLook {
     case "ingestion.undone":
       return look(IconArrowBackUp, "neutral", "Undone", "What it had loaded was taken out of the table.");
     case "process.expired":
-      return look(IconClockX, "neutral", "Records removed", "File, report and single rows are kept no longer.");
+      return look(
+        IconClockX,
+        "neutral",
+        "Records removed",
+        "File, report and single rows are kept no longer.",
+      );
     case "process.deleted":
       return look(IconTrash, "neutral", "Deleted", "File and records were removed.");
     default:

@@ -27,6 +27,7 @@ export function EndlessProcesses({ processes, more, onMore }: EndlessProcessesPr
     overscan: 8,
     scrollMargin,
   });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: lines of another height are measured anew.
   useEffect(() => virtual.measure(), [virtual, height]);
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
@@ -35,7 +36,6 @@ export function EndlessProcesses({ processes, more, onMore }: EndlessProcessesPr
     if (near) onMore();
   });
   return (
-    // biome-ignore lint/a11y/useSemanticElements: see ProcessTable.
     <div
       role="table"
       aria-label="Processes"

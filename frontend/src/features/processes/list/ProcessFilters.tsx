@@ -30,7 +30,8 @@ export function ProcessFilters({ search, onChange }: ProcessFiltersProps) {
     onChange({ ...search, state: statesText(next) });
   };
   const names = (pipelines.data ?? []).map((pipeline) => pipeline.name);
-  const gone = search.pipeline !== undefined && search.pipeline !== NO_PIPELINE && !names.includes(search.pipeline);
+  const gone =
+    search.pipeline !== undefined && search.pipeline !== NO_PIPELINE && !names.includes(search.pipeline);
   return (
     // biome-ignore lint/a11y/useSemanticElements: <search> is not known to every screen reader yet.
     <div role="search" aria-label="Processes" className={classes.filters}>

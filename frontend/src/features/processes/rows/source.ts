@@ -234,7 +234,10 @@ export class FilteredRows extends Source implements RowSource {
 }
 
 /** A fetch that waits for a service that does not answer, and gives up on an answer that will not change. */
-export function patient(fetchRows: FetchRows, wait: (attempt: number, signal: AbortSignal) => Promise<void>): FetchRows {
+export function patient(
+  fetchRows: FetchRows,
+  wait: (attempt: number, signal: AbortSignal) => Promise<void>,
+): FetchRows {
   return async (request, signal) => {
     for (let attempt = 0; ; attempt += 1) {
       try {

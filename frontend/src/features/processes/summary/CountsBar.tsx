@@ -29,7 +29,13 @@ export function partsOf(process: Process): readonly Part[] {
 }
 
 /** Rows by outcome as one bar; while the process runs its end is the rows that the file seems to have. */
-export function CountsBar({ process, large = false }: { readonly process: Process; readonly large?: boolean }) {
+export function CountsBar({
+  process,
+  large = false,
+}: {
+  readonly process: Process;
+  readonly large?: boolean;
+}) {
   const parts = partsOf(process).filter(({ count }) => count > 0);
   const read = parts.reduce((sum, { count }) => sum + count, 0);
   const whole = isTerminal(process.state) ? read : Math.max(read, expectedRows(process) ?? 0);
@@ -41,7 +47,12 @@ export function CountsBar({ process, large = false }: { readonly process: Proces
       className={large ? classes.large : classes.bar}
     >
       {parts.map(({ key, count }) => (
-        <div key={key} data-part={key} className={classes.part} style={{ flexGrow: count / Math.max(whole, 1) }} />
+        <div
+          key={key}
+          data-part={key}
+          className={classes.part}
+          style={{ flexGrow: count / Math.max(whole, 1) }}
+        />
       ))}
       {whole > read && <div className={classes.rest} style={{ flexGrow: (whole - read) / whole }} />}
     </div>
