@@ -106,7 +106,7 @@ function options(
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, values: clockValues },
+      { ...axis, size: 26, grid: { show: false }, space: 70, values: clockValues },
       { ...axis, size: 52, space: 36, values: (_plot, splits) => splits.map((value) => format(value)) },
     ],
     series: [

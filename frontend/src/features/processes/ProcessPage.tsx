@@ -1,7 +1,7 @@
 import { Tabs } from "@mantine/core";
 import { IconClockX } from "@tabler/icons-react";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import type { ReactNode } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
 import type { ProcessSearch } from "@/app/search";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
@@ -12,19 +12,25 @@ import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatCompact } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { ProcessActions } from "./actions/ProcessActions";
-import { BatchesTab } from "./batches/BatchesTab";
 import { ErrorsTab } from "./errors/ErrorsTab";
-import { EventsTab } from "./events/EventsTab";
 import classes from "./ProcessPage.module.css";
-import { RepairPanel } from "./repair/RepairPanel";
 import { ReportMenu } from "./report/ReportMenu";
-import { RowsTab } from "./rows/RowsTab";
 import { Callouts } from "./summary/Callouts";
 import type { Sample } from "./summary/progress";
 import { RatePanel } from "./summary/RatePanel";
 import summary from "./summary/Summary.module.css";
 import { SummaryPanel } from "./summary/SummaryPanel";
 import { useErrorGroups, useProcess, useSamples } from "./use-process";
+
+// What is not seen at once is not loaded at once.
+const RowsTab = lazy(() => import("./rows/RowsTab").then(({ RowsTab }) => ({ default: RowsTab })));
+const BatchesTab = lazy(() =>
+  import("./batches/BatchesTab").then(({ BatchesTab }) => ({ default: BatchesTab })),
+);
+const EventsTab = lazy(() => import("./events/EventsTab").then(({ EventsTab }) => ({ default: EventsTab })));
+const RepairPanel = lazy(() =>
+  import("./repair/RepairPanel").then(({ RepairPanel }) => ({ default: RepairPanel })),
+);
 
 /** One process, as it is now. */
 export function ProcessPage() {
@@ -73,7 +79,9 @@ function Screen({ process, live }: { readonly process: Process; readonly live: r
         <SummaryPanel process={process} samples={samples} />
         <RatePanel process={process} samples={samples} />
       </div>
-      <RepairPanel process={process} />
+      <Suspense fallback={null}>
+        <RepairPanel process={process} />
+      </Suspense>
       <Details process={process} groups={groups} />
     </>
   );
@@ -99,9 +107,17 @@ function Details({ process, groups }: DetailsProps) {
       replace,
       resetScroll: false,
     });
+  const box = useRef<HTMLDivElement>(null);
+  // A link that was shared leads to what it is about.
+  const shared = useRef(search.tab !== undefined);
+  useEffect(() => {
+    if (shared.current) box.current?.scrollIntoView({ block: "start" });
+    shared.current = false;
+  }, []);
   const counts = `${process.counts?.succeeded} ${process.counts?.failed} ${process.state}`;
   return (
     <Tabs
+      ref={box}
       value={tab}
       onChange={(next) => go({ tab: (next ?? undefined) as ProcessSearch["tab"] }, false)}
       keepMounted={false}
@@ -114,24 +130,26 @@ function Details({ process, groups }: DetailsProps) {
         <Tab value="events" label="Events" />
       </Tabs.List>
       <div className={classes.panel}>
-        <Tabs.Panel value="errors">
-          <ErrorsTab process={process} groups={groups} />
-        </Tabs.Panel>
-        <Tabs.Panel value="rows">
-          <Kept process={process}>
-            <RowsTab
-              process={process}
-              search={search}
-              onSearch={(next) => go({ ...next, tab: "rows" }, true)}
-            />
-          </Kept>
-        </Tabs.Panel>
-        <Tabs.Panel value="batches">
-          <BatchesTab process={process} />
-        </Tabs.Panel>
-        <Tabs.Panel value="events">
-          <EventsTab processId={processId} changes={counts} />
-        </Tabs.Panel>
+        <Suspense fallback={<LoadingState />}>
+          <Tabs.Panel value="errors">
+            <ErrorsTab process={process} groups={groups} />
+          </Tabs.Panel>
+          <Tabs.Panel value="rows">
+            <Kept process={process}>
+              <RowsTab
+                process={process}
+                search={search}
+                onSearch={(next) => go({ ...next, tab: "rows" }, true)}
+              />
+            </Kept>
+          </Tabs.Panel>
+          <Tabs.Panel value="batches">
+            <BatchesTab process={process} />
+          </Tabs.Panel>
+          <Tabs.Panel value="events">
+            <EventsTab processId={processId} changes={counts} />
+          </Tabs.Panel>
+        </Suspense>
       </div>
     </Tabs>
   );

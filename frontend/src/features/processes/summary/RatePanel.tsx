@@ -5,7 +5,7 @@ import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatClock, formatCompact, formatRowRate } from "@/lib/format";
 import { toDate } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
-import { currentRate, durationOf, rateSeries, rowsDone, type Sample } from "./progress";
+import { currentRate, durationOf, piecesFor, rateSeries, rowsDone, type Sample } from "./progress";
 import classes from "./Summary.module.css";
 import { useNow } from "./SummaryPanel";
 
@@ -20,7 +20,7 @@ export function RatePanel({
   const ended = toDate(process.endTime)?.getTime() ?? null;
   const now = useNow(isTerminal(process.state) ? null : 1_000);
   const end = isTerminal(process.state) ? (ended ?? now) : now;
-  const { times, rates } = useMemo(() => rateSeries(samples, end), [samples, end]);
+  const { times, rates } = useMemo(() => rateSeries(samples, end, piecesFor(samples.length)), [samples, end]);
   const series = useMemo(() => [{ label: "Rows per second", color: "--accent", values: rates }], [rates]);
   const duration = durationOf(process, now);
   const rate =

@@ -70,6 +70,11 @@ export interface RateSeries {
   readonly rates: number[];
 }
 
+/** Pieces of the chart: no more than that most have a batch's outcome, else it is a saw. */
+export function piecesFor(samples: number): number {
+  return Math.max(8, Math.min(60, Math.round(samples / 1.6)));
+}
+
 /** Rows per second over time in at most `most` pieces of even length. */
 export function rateSeries(samples: readonly Sample[], end: number, most = 60): RateSeries {
   const start = samples[0]?.time ?? end;
