@@ -395,6 +395,16 @@ class Pipeline(Part):
         first = [label for label in sources if label in read or label not in made]
         return (*first, *(label for label in read if label not in sources))
 
+    @cached_property
+    def origins(self) -> dict[str, frozenset[str]]:
+        """For each label that a transform makes or rewrites, the labels of the file's columns that go
+        into it; any other label is its own origin."""
+        found: dict[str, frozenset[str]] = {}
+        for step in self.transforms:
+            read = frozenset[str]().union(*(found.get(label, frozenset((label,))) for label in step.reads))
+            found.update((label, read) for label in step.writes)
+        return found
+
     @property
     def row_filters(self) -> list[RowFilter]:
         """The filters, in order."""

@@ -6,7 +6,7 @@ import io
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import zstandard
 
@@ -50,7 +50,12 @@ def is_workbook(head: bytes) -> bool:
 class Expanded(io.RawIOBase):
     """A decompressed stream, read from the front; `seek(0)` begins again."""
 
-    def __init__(self, file: BinaryIO, compression: Compression, limits: ExpansionLimits) -> None:
+    def __init__(
+        self, file: BinaryIO, compression: Compression, limits: ExpansionLimits, *, partial: bool = False
+    ) -> None:
+        """`partial`: the end of the compressed data is missing, so what is behind the first bytes that
+        cannot be expanded is left out."""
+        self._partial = partial
         self._file = file
         self._compression = compression
         self._limits = limits
@@ -65,10 +70,7 @@ class Expanded(io.RawIOBase):
         elif self._compression == "gzip":
             self._inner = cast(BinaryIO, _Gzip(self._file))
         else:
-            reader = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
-                self._file, read_across_frames=True, closefd=False
-            )
-            self._inner = cast(BinaryIO, reader)
+            self._inner = cast(BinaryIO, _Zstd(self._file))
 
     def readable(self) -> bool:
         """True."""
@@ -80,6 +82,8 @@ class Expanded(io.RawIOBase):
         try:
             data = self._inner.read(min(len(view), _PIECE))
         except (zlib.error, EOFError, zstandard.ZstdError, zipfile.BadZipFile, OSError) as error:
+            if self._partial and self._position:
+                return 0
             raise UnreadableFileError(
                 "COMPRESSION_DAMAGED",
                 f"The {self._compression} data are damaged after {self._position} expanded bytes.",
@@ -143,6 +147,37 @@ class _Gzip:
         return b""
 
 
+class _Zstd:
+    """All frames of a zstd file; unlike zstandard's stream_reader it does not take the end of the data for
+    the end of a frame."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=2**27)
+        self._frame: Any = None
+        self._input = b""
+        self._output = memoryview(b"")
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end."""
+        while not self._output:
+            if not self._input:
+                # What a call makes of so little is at most 32 MiB.
+                self._input = self._file.read(1024)
+            if not self._input:
+                if self._frame is not None:
+                    raise EOFError("zstd data end early")
+                return b""
+            if self._frame is None:
+                self._frame = self._decompressor.decompressobj()
+            self._output = memoryview(self._frame.decompress(self._input))
+            self._input = b""
+            if self._frame.eof:
+                self._input, self._frame = self._frame.unused_data, None
+        data, self._output = bytes(self._output[:size]), self._output[size:]
+        return data
+
+
 def _only_entry(file: BinaryIO, limits: ExpansionLimits) -> BinaryIO:
     """The one file of an archive."""
     try:
@@ -167,11 +202,14 @@ def _only_entry(file: BinaryIO, limits: ExpansionLimits) -> BinaryIO:
         raise UnreadableFileError("COMPRESSION_DAMAGED", "The zip archive is damaged.") from error
 
 
-def expanded(file: BinaryIO, compression: Compression, limits: ExpansionLimits) -> BinaryIO:
-    """The file's content, buffered; the file itself when it is not compressed. Raises UnreadableFileError."""
+def expanded(
+    file: BinaryIO, compression: Compression, limits: ExpansionLimits, *, partial: bool = False
+) -> BinaryIO:
+    """The file's content, buffered; the file itself when it is not compressed. `partial`: its end is
+    missing. Raises UnreadableFileError."""
     if compression == "none":
         return file
-    opened = io.BufferedReader(Expanded(file, compression, limits), _PIECE)
+    opened = io.BufferedReader(Expanded(file, compression, limits, partial=partial), _PIECE)
     if detect_compression(opened.peek(4)[:4]) != "none":
         raise UnreadableFileError("ARCHIVE_UNSUITABLE", "The file is compressed more than once.")
     return cast(BinaryIO, opened)

@@ -37,10 +37,16 @@ def block_lines(block: TextTable) -> bytes:
         return b""
     made = _lines(block)
     if not made.isascii() or b"\0" in made:
-        bad = _bad_text(block)
-        if bad.any():
-            return _lines(_rejecting(block, bad))
+        kept = text_only(block)
+        if kept is not block:
+            return _lines(kept)
     return made
+
+
+def text_only(block: TextTable) -> TextTable:
+    """The block with the rows rejected whose text PostgreSQL cannot keep; itself when there are none."""
+    bad = _bad_text(block)
+    return _rejecting(block, bad) if bad.any() else block
 
 
 def _bad_text(block: TextTable) -> npt.NDArray[np.bool_]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+import numpy as np
 
 from ingestor.plugins import ParsedTable
 from ingestor.tabular.containers import ExpansionLimits, expanded
 from ingestor.tabular.convert import open_plan
-from ingestor.tabular.encodings import transcode
+from ingestor.tabular.encodings import text_pieces, to_utf8, transcode
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.formats import Plan, fast_dialect, parsers
 from ingestor.tabular.header import HeaderError, HeaderShape, column_names, read_header
 from ingestor.tabular.limits import DEFAULT_LIMITS
+from ingestor.tabular.normal_form import text_column, text_only
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.parsers.delimited import whole_records
+from ingestor.tabular.parsers.json_array import whole_elements
 from ingestor.tabular.scan import scan_records
 from ingestor.tabular.slices import RecordDelimiter
 from ingestor.tabular.text_table import RejectedRecord, TextTable
@@ -32,32 +39,69 @@ class Sample:
     cells: list[list[str | None]]  # by column
     row_numbers: list[int]
     line_numbers: list[int]
-    rejected: list[tuple[int, RejectedRecord]]  # with their row numbers
+    rejected: list[tuple[int, RejectedRecord]]  # with their row numbers; indices count from the table's start
     record_count: int
     complete: bool  # the sample is the whole table
 
 
 def read_sample(
-    file: BinaryIO, size: int, name: str, options: ReadOptions, *, rows: int = 1000, whole: bool = True
+    file: BinaryIO,
+    size: int,
+    name: str,
+    options: ReadOptions,
+    *,
+    rows: int = 1000,
+    whole: bool = True,
+    bounded: bool = False,
 ) -> Sample:
-    """Read up to about `rows` records of a file of `size` bytes; `whole` False: more of it may follow.
+    """Read at most `rows` records (at least 1) of a file of `size` bytes. `whole` False: more of it may
+    follow, so a record that may go on is left out. `bounded`: no more than 4 MiB of a text are read, also
+    of a format whose columns are known at its end only.
 
     Raises UnreadableFileError.
     """
     how = open_plan(file, size, name, options)
-    if how.form == "normal":
-        parser = next(found for found in parsers() if found.name == how.format)
-        opened = expanded(file, how.compression, ExpansionLimits())
-        with parser.open(opened, how.options, DEFAULT_LIMITS) as table:
-            return _of_blocks(how, table, rows)
-    return _of_text(how, file, rows, whole)
+    opened = expanded(file, how.compression, ExpansionLimits(), partial=not whole)
+    if how.form != "normal":
+        return _of_text(how, opened, rows, whole)
+    read = how.options
+    if how.format in _WHOLE and (bounded or not whole):
+        opened, whole = _beginning(how, opened, whole)
+        read = read.model_copy(update={"encoding": "utf-8", "skip_footer": read.skip_footer if whole else 0})
+    parser = next(found for found in parsers() if found.name == how.format)
+    with parser.open(opened, read, DEFAULT_LIMITS) as table:
+        return _of_blocks(how, table, rows, whole)
+
+
+# What holds the whole records of a text that may go on, by format.
+_WHOLE: dict[str, Callable[[str, ReadOptions], str]] = {
+    "jsonl": lambda text, _: text[: text.rfind("\n") + 1],
+    "json": lambda text, _: whole_elements(text),
+    "csv": lambda text, options: whole_records(text, options, DEFAULT_LIMITS),
+}
+
+
+def _beginning(how: Plan, file: BinaryIO, whole: bool) -> tuple[BinaryIO, bool]:
+    """The whole records at the beginning of a text, in UTF-8, and whether they are all of them."""
+    assert how.encoding is not None
+    text = ""
+    for piece in text_pieces(file, how.encoding):
+        text += piece
+        if len(text) > _BYTES:
+            whole = False
+            break
+    if not whole:
+        text = _WHOLE[how.format](text, how.options)
+        if not text:
+            raise UnreadableFileError("NO_RECORD_YET", "No whole record is there yet.")
+    return io.BytesIO(to_utf8(text)), whole
 
 
 def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
     assert how.encoding is not None
     text = bytearray()
     ended = whole
-    for piece in transcode(expanded(file, how.compression, ExpansionLimits()), how.encoding):
+    for piece in transcode(file, how.encoding):
         text += piece
         if len(text) > _BYTES:
             ended = False
@@ -84,7 +128,7 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
     return collected.sample(complete=ended and len(slices) <= 1)
 
 
-def _of_blocks(how: Plan, table: ParsedTable, rows: int) -> Sample:
+def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool) -> Sample:
     options = how.options
     try:
         names = column_names(table.columns, options.duplicate_columns, options.blank_columns)
@@ -92,10 +136,36 @@ def _of_blocks(how: Plan, table: ParsedTable, rows: int) -> Sample:
         raise UnreadableFileError(error.reason.value, error.message) from error
     collected = _Collected(how, tuple(table.columns), names)
     for block in table.blocks():
-        if collected.count >= rows:
+        left = rows - collected.count
+        if block.record_count > left:
+            if left:
+                collected.add(text_only(_first(block, left)), 0)
             return collected.sample(complete=False)
-        collected.add(block, 0)
-    return collected.sample(complete=True)
+        collected.add(text_only(block), 0)
+    return collected.sample(complete=whole)
+
+
+def _first(block: TextTable, count: int) -> TextTable:
+    """The first records of a block."""
+    rows = int(block.row_index.searchsorted(count))
+    return TextTable(
+        [column.slice(0, rows) for column in block.columns],
+        block.row_index[:rows],
+        block.line_index[:rows],
+        count,
+        [record for record in block.rejected if record.index < count],
+    )
+
+
+def sample_table(sample: Sample) -> TextTable:
+    """The records of a sample as one table."""
+    return TextTable(
+        [text_column(cells) for cells in sample.cells],
+        np.array(sample.row_numbers, np.int64) - 1,
+        np.array(sample.line_numbers, np.int64) - 1,
+        sample.record_count,
+        [record for _, record in sample.rejected],
+    )
 
 
 class _Collected:
@@ -110,7 +180,10 @@ class _Collected:
             cells += column.to_pylist()
         made.row_numbers.extend((table.row_index + self.count + 1).tolist())
         made.line_numbers.extend((table.line_index + first_line + 1).tolist())
-        made.rejected.extend((self.count + record.index + 1, record) for record in table.rejected)
+        for record in table.rejected:
+            index = self.count + record.index
+            moved = replace(record, index=index, line_index=record.line_index + first_line)
+            made.rejected.append((index + 1, moved))
         self.count += table.record_count
 
     def sample(self, *, complete: bool) -> Sample:

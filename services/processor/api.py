@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
 from services.processor.batches import Rejected
-from services.processor.dry_run import dry_run
+from services.processor.dry_run import DryRun, dry_run
+from services.processor.labels import file_label
 from services.processor.pipelines import PipelineService
 from services.processor.ports import StoredPipeline
 
 Context = Any
 _MAX_PAGE = 1000
+_ANSWER_BYTES = 2 * 2**20
 _STATES = {"failed": common_pb2.ROW_STATE_FAILED, "skipped": common_pb2.ROW_STATE_SKIPPED}
 _PHASES = {
     "parse": common_pb2.ERROR_PHASE_PARSE,
@@ -66,7 +69,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
             counts=common_pb2.RowCounts(
                 read=result.read, succeeded=result.succeeded, failed=result.failed, skipped=result.skipped
             ),
-            rows=[_row(row) for row in result.rows],
+            rows=list(_rows(result, pipeline, with_cells=not first.without_cells)),
         )
 
 
@@ -126,7 +129,26 @@ def _pipeline(stored: StoredPipeline) -> processor_pb2.Pipeline:
     )
 
 
-def _row(row: Rejected) -> processor_pb2.RejectedRow:
+def _rows(
+    result: DryRun, pipeline: Pipeline | None, *, with_cells: bool
+) -> Iterator[processor_pb2.RejectedRow]:
+    """The rows, as many as fit into one message."""
+    columns = frozenset(result.columns)
+    left = _ANSWER_BYTES
+    for row in result.rows:
+        message = _row(row, [file_label(problem, pipeline, columns) for problem in row.errors])
+        if not with_cells or message.ByteSize() > _ANSWER_BYTES:
+            message.ClearField("cells")
+        while message.ByteSize() > _ANSWER_BYTES:
+            kept = len(message.errors) // 2
+            del message.errors[kept:], message.error_labels[kept:]
+        left -= message.ByteSize()
+        if left < 0:
+            return
+        yield message
+
+
+def _row(row: Rejected, labels: Sequence[str]) -> processor_pb2.RejectedRow:
     return processor_pb2.RejectedRow(
         row_number=row.row_number,
         line_number=row.line_number,
@@ -138,4 +160,5 @@ def _row(row: Rejected) -> processor_pb2.RejectedRow:
             for p in row.errors
         ],
         cells=row.cells,
+        error_labels=labels,
     )

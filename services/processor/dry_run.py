@@ -29,6 +29,8 @@ class DryRun:
     failed: int = 0
     skipped: int = 0
     rows: list[Rejected] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
+    """Labels of the file's columns."""
 
 
 async def dry_run(
@@ -55,6 +57,7 @@ async def dry_run(
             raise InvalidArgumentError(str(error.reason), error.message) from error
         if found is None:
             return None
+        result.columns = found.columns
         if pipeline and (problem := pipeline.header_problem(found.labels, how)):
             raise InvalidArgumentError(*problem)
         made = RecordDelimiter(found.dialect, start_offset=found.byte_end, first_line=found.line_count + 1)

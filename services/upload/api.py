@@ -12,11 +12,21 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 from ingestor.v1 import common_pb2, upload_pb2, upload_pb2_grpc
+from services.upload.checks import Check
 from services.upload.service import Chunk, UploadService
 from services.upload.uploads import Upload, UploadState
 
 Context = Any
-_ROW_STATES = {"failed": common_pb2.ROW_STATE_FAILED, "skipped": common_pb2.ROW_STATE_SKIPPED}
+_ROW_STATES = {
+    "succeeded": common_pb2.ROW_STATE_SUCCEEDED,
+    "failed": common_pb2.ROW_STATE_FAILED,
+    "skipped": common_pb2.ROW_STATE_SKIPPED,
+}
+_PHASES = {
+    "parse": common_pb2.ERROR_PHASE_PARSE,
+    "validate": common_pb2.ERROR_PHASE_VALIDATE,
+    "load": common_pb2.ERROR_PHASE_LOAD,
+}
 _STATES = {
     UploadState.OPEN: upload_pb2.UPLOAD_STATE_OPEN,
     UploadState.COMPLETED: upload_pb2.UPLOAD_STATE_COMPLETED,
@@ -89,6 +99,16 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         found = await self._service.inspect(_id(request.upload_id), request.dialect_json, request.sample_rows)
         return inspection_message(found)
 
+    async def CheckUpload(
+        self, request: upload_pb2.CheckUploadRequest, context: Context
+    ) -> upload_pb2.CheckUploadResponse:
+        """See the contract."""
+        found = await self._service.check(
+            _id(request.upload_id), request.pipeline, request.document_json, request.dialect_json,
+            request.sample_rows,
+        )  # fmt: skip
+        return check_message(found)
+
     async def AbortUpload(
         self, request: upload_pb2.AbortUploadRequest, context: Context
     ) -> upload_pb2.AbortUploadResponse:
@@ -141,6 +161,36 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
         complete=found["complete"],
         pipeline_json=json.dumps(found["pipeline"], ensure_ascii=False),
     )
+
+
+def check_message(found: Check) -> upload_pb2.CheckUploadResponse:
+    """What a check found, as the contract has it."""
+    return upload_pb2.CheckUploadResponse(
+        columns=found.columns,
+        rows=[
+            upload_pb2.CheckedRow(
+                row_number=checked.row.row_number,
+                line_number=checked.row.line_number,
+                state=_ROW_STATES[checked.state],
+                cells=checked.row.cells or (),
+                errors=[
+                    common_pb2.RowError(
+                        code=error.code, field=error.field, value=error.value, message=error.message,
+                        phase=_PHASES[error.phase],
+                    )
+                    for error in checked.errors
+                ],
+                error_labels=[error.label for error in checked.errors],
+            )
+            for checked in found.rows
+        ],
+        counts=common_pb2.RowCounts(
+            read=len(found.rows), succeeded=found.count("succeeded"), failed=found.count("failed"),
+            skipped=found.count("skipped"),
+        ),
+        complete=found.complete,
+        dialect_json=found.dialect,
+    )  # fmt: skip
 
 
 def _wrong(field: str, problem: str) -> InvalidArgumentError:

@@ -16,6 +16,7 @@ from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
 from ingestor.stores.open import open_store
 from ingestor.v1 import upload_pb2_grpc
+from services.upload.adapters.grpc_checker import GrpcChecker
 from services.upload.adapters.grpc_ingestion import GrpcIngestion
 from services.upload.adapters.grpc_pipelines import GrpcPipelines
 from services.upload.adapters.pg_uploads import PgUploads
@@ -55,6 +56,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             ingestion,
             GrpcPipelines(processor),
             converter,
+            GrpcChecker(processor),
             clock,
             ids,
             Metrics(registry),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from services.upload.checks import Excerpt, Verdict
 from services.upload.uploads import Content, Delivery, Upload
 
 
@@ -94,6 +95,20 @@ class Pipelines(Protocol):
         """The version that a reference means, and its dialect (JSON). Raises NotFoundError."""
         ...
 
+    async def dialect_of(self, document: str) -> str:
+        """The dialect (JSON) of a document that is not stored. Raises InvalidArgumentError
+        (INVALID_PIPELINE) with everything that is wrong with the document."""
+        ...
+
+
+class Checker(Protocol):
+    """The processor's dry run."""
+
+    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> Verdict:
+        """What would become of a table in normal form: with a stored pipeline, or a document, or (both
+        empty) as JSON rows. Raises the ServiceErrors of ProcessorService.ValidateRows."""
+        ...
+
 
 class Inspector(Protocol):
     """Looks at files without reading them to their end."""
@@ -101,6 +116,10 @@ class Inspector(Protocol):
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
         """See ingestor.pipelines.inspection.inspect_file. Raises UnreadableFileError,
         ConverterCrashedError, FileMissingError."""
+        ...
+
+    async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
+        """At most `rows` of its first records, fewer where they are large. Raises the same."""
         ...
 
 

@@ -31,13 +31,15 @@ from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.formats import foreign_type
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
-from services.upload.ports import ConverterCrashedError, Ingestion, Inspector, Pipelines, Uploads
+from services.upload.checks import Check, checked
+from services.upload.ports import Checker, ConverterCrashedError, Ingestion, Inspector, Pipelines, Uploads
 from services.upload.uploads import Delivery, Upload, UploadState
 
 log = structlog.get_logger(__name__)
 
 _COMMIT_BYTES = 16 * 2**20  # a crash costs the client at most so much to send again
 _MOST_SAMPLE_ROWS = 100_000
+_MOST_CHECKED_ROWS = 1000
 _MOST_HASHES = 10_000  # running hashes kept in memory; others are made from the file at its end
 TENANT = "default"
 
@@ -78,6 +80,7 @@ class UploadService:
         ingestion: Ingestion,
         pipelines: Pipelines,
         inspector: Inspector,
+        checker: Checker,
         clock: Clock,
         ids: Ids,
         metrics: Metrics,
@@ -92,6 +95,7 @@ class UploadService:
         self._ingestion = ingestion
         self._pipelines = pipelines
         self._inspector = inspector
+        self._checker = checker
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
@@ -284,14 +288,30 @@ class UploadService:
             raise _wrong("sample_rows", f"is at most {_MOST_SAMPLE_ROWS}")
         options = _options(dialect).to_json()
         upload = await self.get(upload_id)
-        try:
+        async with _told(upload):
             return await self._inspector.inspect(upload, options, rows or 1000)
-        except UnreadableFileError as error:
-            raise FailedPreconditionError(error.reason, error.message) from None
-        except FileMissingError:
-            raise NotFoundError("UPLOAD_NOT_FOUND", "The file is not kept any more.") from None
-        except ConverterCrashedError as error:
-            raise UnavailableError("INSPECTION_FAILED", "The file could not be inspected.") from error
+
+    async def check(self, upload_id: str, pipeline: str, document: str, dialect: str, rows: int) -> Check:
+        """What would become of the first records of what has been committed. Raises what `inspect` does,
+        and what the pipeline, or the header together with it, is refused for."""
+        if not 0 <= rows <= _MOST_CHECKED_ROWS:
+            raise _wrong("sample_rows", f"is at most {_MOST_CHECKED_ROWS}")
+        if pipeline and document:
+            raise _wrong("pipeline", "and document_json exclude each other")
+        options = _options(dialect)
+        if document:
+            options = options.over(parse_options(await self._pipelines.dialect_of(document)))
+        elif pipeline:
+            name, version, found = await self._pipeline(pipeline, options)
+            pipeline, options = f"{name}@{version}", parse_options(found)
+        upload = await self.get(upload_id)
+        async with _told(upload):
+            excerpt = await self._inspector.excerpt(upload, options.to_json(), rows or 200)
+        options = parse_options(excerpt.dialect)
+        if not excerpt.columns_known:
+            options = options.model_copy(update={"missing_columns": "ignore"})
+        verdict = await self._checker.check(pipeline, document, options.to_json(), excerpt.content)
+        return checked(excerpt, verdict)
 
     async def abort(self, upload_id: str) -> None:
         """Drop an upload and its bytes. Idempotent."""
@@ -301,6 +321,20 @@ class UploadService:
         await self._store.delete(upload.file_key)
         self._running.pop(upload_id, None)
         self._metrics.uploads.labels("aborted").inc()
+
+
+@asynccontextmanager
+async def _told(upload: Upload) -> AsyncIterator[None]:
+    """Why a file cannot be looked at, as the contract has it."""
+    try:
+        yield
+    except UnreadableFileError as error:
+        raise FailedPreconditionError(error.reason, error.message) from None
+    except FileMissingError:
+        raise NotFoundError("UPLOAD_NOT_FOUND", "The file is not kept any more.") from None
+    except ConverterCrashedError as error:
+        log.warning("inspection failed", upload_id=upload.upload_id, error=str(error))
+        raise UnavailableError("INSPECTION_FAILED", "The file could not be inspected.") from error
 
 
 def _wrong(field_: str, problem: str) -> InvalidArgumentError:

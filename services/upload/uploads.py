@@ -30,6 +30,11 @@ class Upload:
     process_id: str | None
     created: datetime
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of the file is there, as far as is known before it is complete."""
+        return self.state is not UploadState.OPEN or 0 < self.declared_size <= self.committed_size
+
 
 @dataclass(frozen=True, slots=True)
 class Content:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,13 @@ async def client(suite: Suite) -> AsyncIterator[Client]:
     """A native gRPC client at the gateway."""
     async with Client(suite.gateway) as made:
         yield made
+
+
+@pytest.fixture
+def connection(suite: Suite) -> Iterator[http.client.HTTPConnection]:
+    """An HTTP/1.1 connection to the gateway."""
+    with closing(http.client.HTTPConnection(suite.gateway, timeout=60)) as opened:
+        yield opened
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:

@@ -5,76 +5,17 @@ from __future__ import annotations
 import hashlib
 import http.client
 import struct
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import google_crc32c
 import grpc
 import pytest
-from google.protobuf.message import Message
 
 from ingestor.v1 import common_pb2, status_pb2, upload_pb2, upload_pb2_grpc
+from tests.e2e.browser import Browser, chunk
 from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import write_readings
-
-M = TypeVar("M", bound=Message)
-
-
-def chunk(data: bytes, offset: int, size: int) -> upload_pb2.FileChunk:
-    """The piece [offset, offset + size) of a file."""
-    piece = data[offset : offset + size]
-    return upload_pb2.FileChunk(offset=offset, data=piece, crc32c=google_crc32c.value(piece))
-
-
-class Browser:
-    """Speaks gRPC-web over HTTP/1.1, as a page does: unary requests and server streams."""
-
-    def __init__(self, connection: http.client.HTTPConnection) -> None:
-        self._connection = connection
-
-    def call(self, method: str, request: Message, answer: type[M]) -> tuple[list[M], dict[str, str]]:
-        """The messages and the trailers of a call."""
-        payload = request.SerializeToString()
-        self._connection.request(
-            "POST",
-            f"/ingestor.v1.{method}",
-            struct.pack(">BI", 0, len(payload)) + payload,
-            {
-                "content-type": "application/grpc-web+proto",
-                "x-grpc-web": "1",
-                "origin": "http://localhost:3000",
-            },
-        )
-        response = self._connection.getresponse()
-        assert response.status == 200
-        assert response.getheader("access-control-allow-origin") == "http://localhost:3000"
-        body, messages, trailers = response.read(), [], dict[str, str]()
-        if status := response.getheader("grpc-status"):
-            trailers = {"grpc-status": status, "grpc-message": response.getheader("grpc-message") or ""}
-        while body:
-            kind, length = struct.unpack(">BI", body[:5])
-            frame, body = body[5 : 5 + length], body[5 + length :]
-            if kind & 0x80:
-                pairs = (line.split(":", 1) for line in frame.decode().strip().split("\r\n"))
-                trailers = {key.strip(): value.strip() for key, value in pairs}
-            else:
-                messages.append(answer.FromString(frame))
-        return messages, trailers
-
-    def unary(self, method: str, request: Message, answer: type[M]) -> M:
-        """The one message of a call that must succeed."""
-        messages, trailers = self.call(method, request, answer)
-        assert trailers.get("grpc-status") == "0", trailers
-        return messages[0]
-
-
-@pytest.fixture
-def connection(suite: Suite) -> Iterator[http.client.HTTPConnection]:
-    """An HTTP/1.1 connection to the gateway."""
-    with closing(http.client.HTTPConnection(suite.gateway, timeout=60)) as opened:
-        yield opened
 
 
 def test_a_browser_sends_chunks_and_watches(connection: http.client.HTTPConnection, tmp_path: Path) -> None:

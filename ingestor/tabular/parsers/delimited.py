@@ -105,6 +105,17 @@ class _Reader:
                 continue
             yield self._record()
 
+    def certain(self, skip_lines: int) -> int:
+        """Of a text that came in one piece, where the records end that are decided without its end."""
+        for _ in range(skip_lines):
+            self.skip_line()
+        place = 0
+        for _ in self.records():
+            if self._ended:
+                break
+            place = self._at
+        return place
+
     def _record(self) -> Record:
         line = self._line
         if self._comment and self._text.startswith(self._comment, self._at):
@@ -223,6 +234,12 @@ class _Reader:
                 at += 2
             else:
                 return "".join(parts), at + 1
+
+
+def whole_records(text: str, options: ReadOptions, limits: Limits) -> str:
+    """Of a text that may go on, the part that holds the records that nothing behind it can change."""
+    reader = _Reader(iter((text,)), options, limits)
+    return text[: reader.certain(options.skip_lines)]
 
 
 class DelimitedTable:

@@ -105,6 +105,33 @@ class _Elements:
         return line, value, text
 
 
+def whole_elements(text: str) -> str:
+    """Of an array's text that may go on, the part up to its last whole element, closed; "" when there is
+    none, all of it when it is no array."""
+    at, end = _behind_blanks(text, 0), 0
+    if text[at : at + 1] != "[":
+        return text
+    while True:
+        at = _behind_blanks(text, at + 1)
+        try:
+            _, after = raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        if after == len(text):  # a number may go on
+            break
+        end = after
+        at = _behind_blanks(text, after)
+        if text[at : at + 1] != ",":
+            break
+    return f"{text[:end]}]" if end else ""
+
+
+def _behind_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _BLANKS:
+        at += 1
+    return at
+
+
 class JsonArrayTable:
     """See ParsedTable. The columns are the names of all objects; so the file is read twice, and a
     document that is not JSON to its end is refused before anything of it is loaded."""

@@ -25,3 +25,12 @@ class GrpcPipelines:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
         return answer.pipeline.version, pipeline_options(answer.pipeline.document_json).to_json()
+
+    async def dialect_of(self, document: str) -> str:
+        """See Pipelines."""
+        request = processor_pb2.ApplyPipelineRequest(document_json=document, validate_only=True)
+        try:
+            await self._stub.ApplyPipeline(request, timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        return pipeline_options(document).to_json()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from ingestor.stores.port import FileStore
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.formats import HEAD_BYTES, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
+from services.upload.checks import Excerpt, ExcerptRow
 from services.upload.ports import ConverterCrashedError
-from services.upload.uploads import Content, Upload, UploadState
+from services.upload.uploads import Content, Upload
 
 log = structlog.get_logger(__name__)
 
 _PIECE = 1024 * 1024
+_COPIED = 32 * 2**20  # bytes of a file's beginning that are copied to look at them
+_LOOKS = 4  # files looked at together; each takes a process
 
 
 class SubprocessConverter:
@@ -36,6 +40,7 @@ class SubprocessConverter:
         self._scratch = scratch
         self._max_expanded = max_expanded_bytes
         self._memory = memory_bytes
+        self._looks = asyncio.Semaphore(_LOOKS)
 
     async def convert(self, upload: Upload, dialect: str) -> Content:
         """See Converter."""
@@ -93,21 +98,64 @@ class SubprocessConverter:
 
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
         """See Inspector."""
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
-            async with self._local(upload, Path(folder)) as source:
-                verdict = Path(folder) / "verdict.json"
-                partial = ["--partial"] if upload.state is UploadState.OPEN else []
-                process = await self._start(
-                    "ingestor.pipelines.inspection", upload, dialect, source, verdict,
-                    "--rows", str(rows), *partial,
-                )  # fmt: skip
-                try:
-                    status = await process.wait()
-                finally:
-                    if process.returncode is None:
-                        process.kill()
-                        await process.wait()
-                return await _verdict(status, verdict)
+        found, _ = await self._look("ingestor.pipelines.inspection", upload, dialect, rows)
+        return found
+
+    async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
+        """See Inspector."""
+        found, content = await self._look("ingestor.tabular.excerpt", upload, dialect, rows)
+        return Excerpt(
+            tuple(found["columns"]),
+            tuple(
+                ExcerptRow(row, line, None if cells is None else tuple(cells))
+                for row, line, cells in found["rows"]
+            ),
+            found["complete"],
+            found["columns_known"],
+            json.dumps(found["dialect"], ensure_ascii=False),
+            content,
+        )
+
+    async def _look(
+        self, module: str, upload: Upload, dialect: str, rows: int
+    ) -> tuple[dict[str, Any], bytes]:
+        """What a module says of a file's beginning, and what it writes."""
+        async with self._looks:
+            with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
+                async with self._beginning(upload, dialect, Path(folder)) as (source, whole):
+                    verdict = Path(folder) / "verdict.json"
+                    partial = [] if whole else ["--partial"]
+                    process = await self._start(
+                        module, upload, dialect, source, verdict, "--rows", str(rows), *partial
+                    )
+                    try:
+                        content, _ = await process.communicate()
+                    finally:
+                        if process.returncode is None:
+                            process.kill()
+                            await process.wait()
+                    assert process.returncode is not None
+                    return await _verdict(process.returncode, verdict), content
+
+    @asynccontextmanager
+    async def _beginning(
+        self, upload: Upload, dialect: str, folder: Path
+    ) -> AsyncIterator[tuple[Path, bool]]:
+        """The file on this machine's disk, and whether that is all of it. Of a file that is elsewhere and
+        can be read from the front only its beginning is copied."""
+        size = upload.committed_size
+        if size <= _COPIED or self._store.local_path(upload.file_key) is not None:
+            async with self._local(upload, folder) as path:
+                yield path, upload.whole
+            return
+        head = b"".join([piece async for piece in self._store.read(upload.file_key, 0, HEAD_BYTES)])
+        how = plan(head, size, upload.file_name, parse_options(dialect))
+        if how.encoding is None or how.compression == "zip":
+            async with self._local(upload, folder) as path:
+                yield path, upload.whole
+            return
+        async with self._local(replace(upload, committed_size=_COPIED), folder) as path:
+            yield path, False
 
     async def _start(
         self, module: str, upload: Upload, dialect: str, source: Path, verdict: Path, *more: str

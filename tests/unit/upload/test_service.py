@@ -25,10 +25,13 @@ from ingestor.runtime.errors import (
     NotFoundError,
     ResourceExhaustedError,
     TransientError,
+    UnavailableError,
 )
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
+from services.upload.checks import CheckError, Excerpt, ExcerptRow, Judgement, Verdict
 from services.upload.delivery import Cleaner, DeliveryWorker
+from services.upload.ports import ConverterCrashedError
 from services.upload.service import Chunk, Metrics, UploadService
 from services.upload.uploads import Content, Delivery, Upload, UploadState
 from tests.fakes.store import MemoryFileStore
@@ -101,6 +104,27 @@ class OnePipeline:
             raise NotFoundError("PIPELINE_NOT_FOUND", "no")
         return version or 3, '{"delimiter": ";", "skipLines": 1}'
 
+    async def dialect_of(self, document: str) -> str:
+        """See Pipelines."""
+        if document == "bad":
+            raise InvalidArgumentError("INVALID_PIPELINE", "no")
+        return '{"delimiter": "|"}'
+
+
+class OddRows:
+    """Fails every second row; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.all_told = True
+
+    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> Verdict:
+        """See Checker."""
+        self.asked.append((pipeline, document, dialect))
+        error = CheckError("type-error", "f", "x", "f: bad", "validate", "F")
+        rows = range(1, content.count(b"\n"), 2)
+        return Verdict(tuple(Judgement(row, "failed", (error,)) for row in rows), self.all_told)
+
 
 class Upper:
     """Converts files whose name ends with .upper; those called bad.csv cannot be read."""
@@ -130,6 +154,16 @@ class Upper:
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         return {"dialect": json.loads(dialect), "sampled_rows": rows}
 
+    async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
+        """See Inspector."""
+        if upload.file_name == "bad.csv":
+            raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
+        if upload.file_name == "crash.csv":
+            raise ConverterCrashedError("9")
+        made = tuple(ExcerptRow(row, row + 1, (str(row),)) for row in range(1, rows + 1))
+        known = not upload.file_name.endswith(".jsonl")
+        return Excerpt(("F",), made, True, known, dialect, b"F\n" + b"x\n" * rows)
+
 
 class Suite:
     """The service and its fakes."""
@@ -139,6 +173,7 @@ class Suite:
         self.store = MemoryFileStore(room)
         self.ingestion = OneIngestion()
         self.converter = Upper(self.store)
+        self.checker = OddRows()
         self.clock = At()
         self.news = asyncio.Event()
         self.service = self.restart()
@@ -151,6 +186,7 @@ class Suite:
             self.ingestion,
             OnePipeline(),
             self.converter,
+            self.checker,
             self.clock,
             TimeOrderedIds(self.clock),
             Metrics(CollectorRegistry()),
@@ -521,3 +557,56 @@ async def test_abandoned_uploads_are_removed() -> None:
     assert young.file_key in suite.store.files
     await delivered(suite, suite.worker())
     assert bytes(suite.ingestion.received[process]) == DATA
+
+
+async def test_checking() -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    found = await suite.service.check(upload_id, "people", "", '{"quoteChar": "|"}', 3)
+    assert [(row.row.row_number, row.state) for row in found.rows] == [
+        (1, "failed"), (2, "succeeded"), (3, "failed")
+    ]  # fmt: skip
+    assert [error.label for error in found.rows[0].errors] == ["F"]
+    assert (found.count("failed"), found.count("succeeded"), found.complete) == (2, 1, True)
+    ((pipeline, document, dialect),) = suite.checker.asked
+    assert (pipeline, document) == ("people@3", "")
+    assert json.loads(dialect) == {"quoteChar": "|", "delimiter": ";", "skipLines": 1}
+    assert len((await suite.service.check(upload_id, "", "", "", 0)).rows) == 200
+    await suite.service.check(upload_id, "", "{}", "", 1)
+    assert suite.checker.asked[-1] == ("", "{}", '{"delimiter": "|"}')
+
+
+async def test_a_check_of_json_does_not_miss_columns() -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.jsonl", 0, "")).upload_id
+    await suite.service.check(upload_id, "", "", "", 0)
+    assert json.loads(suite.checker.asked[0][2]) == {"missingColumns": "ignore"}
+
+
+async def test_a_check_of_which_not_all_was_told() -> None:
+    """What lies behind the last row that was told is not guessed."""
+    suite = Suite()
+    suite.checker.all_told = False
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    found = await suite.service.check(upload_id, "", "", "", 4)
+    assert ([row.row.row_number for row in found.rows], found.complete) == ([1, 2, 3], False)
+
+
+async def test_checks_that_are_refused() -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    bad = (await suite.service.create("bad.csv", 0, "")).upload_id
+    crash = (await suite.service.create("crash.csv", 0, "")).upload_id
+    for arguments, kind, reason in (
+        ((upload_id, "", "", "", 1001), InvalidArgumentError, "INVALID_ARGUMENT"),
+        ((upload_id, "people", "{}", "", 0), InvalidArgumentError, "INVALID_ARGUMENT"),
+        ((upload_id, "", "bad", "", 0), InvalidArgumentError, "INVALID_PIPELINE"),
+        ((upload_id, "nobody", "", "", 0), NotFoundError, "PIPELINE_NOT_FOUND"),
+        ((upload_id, "", "", '{"x": 1}', 0), InvalidArgumentError, "INVALID_DIALECT"),
+        ((bad, "", "", "", 0), FailedPreconditionError, "XLSX_INVALID"),
+        ((crash, "", "", "", 0), UnavailableError, "INSPECTION_FAILED"),
+        ((str(uuid.uuid4()), "", "", "", 0), NotFoundError, "UPLOAD_NOT_FOUND"),
+    ):
+        with pytest.raises(kind) as caught:
+            await suite.service.check(*arguments)
+        assert caught.value.reason == reason

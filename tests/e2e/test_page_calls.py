@@ -1,0 +1,111 @@
+"""The calls that the page is made of, as a browser makes them."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import http.client
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ingestor.v1 import common_pb2, status_pb2, upload_pb2
+from tests.e2e.browser import Browser
+from tests.e2e.conftest import Suite
+
+SAMPLE = Path(__file__).parents[2] / "examples" / "sample"
+FAILED, SKIPPED = common_pb2.ROW_STATE_FAILED, common_pb2.ROW_STATE_SKIPPED
+
+
+@pytest.fixture
+def browser(connection: http.client.HTTPConnection) -> Browser:
+    """A page."""
+    return Browser(connection)
+
+
+def check(browser: Browser, upload_id: str, **more: object) -> upload_pb2.CheckUploadResponse:
+    """Check an upload."""
+    request = upload_pb2.CheckUploadRequest(upload_id=upload_id, **more)  # type: ignore[arg-type]
+    return browser.unary("UploadService/CheckUpload", request, upload_pb2.CheckUploadResponse)
+
+
+@pytest.mark.parametrize(
+    ("name", "pack", "dialect"),
+    [
+        ("customers.csv", lambda data: data, ""),
+        ("customers.csv.gz", gzip.compress, ""),
+        ("utf16.csv", lambda data: data.decode().encode("utf-16"), ""),
+        ("commented.csv", lambda data: b"\xef\xbb\xbf" + data, '{"commentChar": "#"}'),
+    ],
+)
+def test_a_check_says_what_the_run_will_say(
+    suite: Suite,
+    browser: Browser,
+    tmp_path: Path,
+    name: str,
+    pack: Callable[[bytes], bytes],
+    dialect: str,
+) -> None:
+    document = json.loads((SAMPLE / "customers.pipeline.json").read_text("utf-8"))
+    table = "checked_" + name.replace(".", "_")
+    document |= {"name": table, "sink": {"table": table}}
+    upload = browser.upload(name, pack((SAMPLE / "customers.csv").read_bytes()))
+    found = check(browser, upload, document_json=json.dumps(document), dialect_json=dialect, sample_rows=1000)
+    assert found.complete
+    assert found.counts.read == len(found.rows) == 1000
+    stored = tmp_path / "p.json"
+    stored.write_text(json.dumps(document), "utf-8")
+    suite.run("pipelines", "apply", str(stored))
+    by_name = check(browser, upload, pipeline=table, dialect_json=dialect, sample_rows=1000)
+    assert by_name == found
+    complete = upload_pb2.CompleteUploadRequest(upload_id=upload, pipeline=table, dialect_json=dialect)
+    process = browser.unary(
+        "UploadService/CompleteUpload", complete, upload_pb2.CompleteUploadResponse
+    ).process_id
+    suite.run("watch", process, status=3)
+    told = browser.unary(
+        "StatusService/ListRows",
+        status_pb2.ListRowsRequest(process_id=process, page_size=1000),
+        status_pb2.ListRowsResponse,
+    ).rows
+    real = {
+        row.row_number: (row.state, row.line_number, list(row.errors))
+        for row in told
+        if row.state in (FAILED, SKIPPED) and row.errors[0].phase != common_pb2.ERROR_PHASE_LOAD
+    }
+    dry = {
+        row.row_number: (row.state, row.line_number, list(row.errors))
+        for row in found.rows
+        if row.state in (FAILED, SKIPPED)
+    }
+    assert dry == real
+    assert len(dry) > 15
+    labels = {label for row in found.rows for label in row.error_labels}
+    assert labels - {""} <= set(found.columns)
+    assert any(label == "Credit limit" or label.lower().startswith("credit") for label in labels)
+
+
+def test_a_check_of_an_upload_that_goes_on(browser: Browser) -> None:
+    data = b"id,name\n1,a\n2,b\nx"
+    fields = [{"name": "id", "type": "integer"}, {"name": "name", "type": "string"}]
+    document = json.dumps({"name": "p", "schema": {"fields": fields}, "sink": {"table": "t"}})
+    open_ = check(browser, browser.upload("a.csv", data, 100), document_json=document)
+    assert ([row.state for row in open_.rows], open_.complete) == (
+        [common_pb2.ROW_STATE_SUCCEEDED] * 2,
+        False,
+    )
+    whole = check(browser, browser.upload("a.csv", data), document_json=document)
+    assert (whole.rows[2].state, whole.complete) == (FAILED, True)
+
+
+def test_a_wrong_document_is_told_with_its_places(browser: Browser) -> None:
+    upload = browser.upload("a.csv", b"id\n1\n")
+    for document in ("{}", "no"):
+        request = upload_pb2.CheckUploadRequest(upload_id=upload, document_json=document)
+        _, trailers = browser.call("UploadService/CheckUpload", request, upload_pb2.CheckUploadResponse)
+        assert trailers["grpc-status"] == "3"
+        assert "problem" in trailers["grpc-message"]
+        padded = trailers["grpc-status-details-bin"] + "=="
+        assert b"INVALID_PIPELINE" in base64.b64decode(padded)
