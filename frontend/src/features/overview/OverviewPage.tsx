@@ -1,9 +1,9 @@
-import { Button } from "@mantine/core";
 import { IconInbox, IconUpload } from "@tabler/icons-react";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
+import { LinkButton } from "@/components/LinkButton";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
@@ -14,9 +14,9 @@ export function OverviewPage() {
   const latest = useInfiniteQuery(processesQuery("", 10));
   const processes = latest.data?.pages[0]?.processes ?? [];
   const upload = (
-    <Button component={Link} to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
+    <LinkButton to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
       Upload a file
-    </Button>
+    </LinkButton>
   );
   return (
     <>

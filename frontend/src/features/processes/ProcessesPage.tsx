@@ -1,9 +1,9 @@
 import { Button } from "@mantine/core";
 import { IconListDetails } from "@tabler/icons-react";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
+import { LinkButton } from "@/components/LinkButton";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
@@ -25,11 +25,7 @@ export function ProcessesPage() {
           <EmptyState
             icon={IconListDetails}
             title="No processes yet"
-            action={
-              <Button component={Link} to="/upload">
-                Upload a file
-              </Button>
-            }
+            action={<LinkButton to="/upload">Upload a file</LinkButton>}
           >
             A process begins when a file has been uploaded.
           </EmptyState>
