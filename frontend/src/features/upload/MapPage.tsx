@@ -1,6 +1,8 @@
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
+import { uploadClient } from "@/api/clients";
 import { violationsOf } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
@@ -30,10 +32,16 @@ import { useUploads } from "./use-uploads";
 export function MapPage() {
   const { uploadId } = useParams({ from: "/upload/$uploadId" });
   const query = useQuery(uploadQuery(uploadId));
-  const { uploads, start } = useUploads();
+  const { uploads, start, cancel } = useUploads();
   const local =
     uploads.find((upload) => upload.uploadId === uploadId && upload.phase !== "cancelled") ?? null;
   const navigate = useNavigate();
+
+  const discard = async () => {
+    if (local !== null) await cancel(local.key);
+    else await uploadClient.abortUpload({ uploadId });
+    await navigate({ to: "/upload" });
+  };
 
   const processId = local?.processId || query.data?.processId || "";
   useEffect(() => {
@@ -58,27 +66,35 @@ export function MapPage() {
   const whole = upload.declaredSize > 0n && upload.committedSize >= upload.declaredSize;
   return (
     <>
-      <PageHeader title={upload.fileName} documentTitle={`Map ${upload.fileName}`}>
+      <PageHeader
+        title={upload.fileName}
+        documentTitle={`Map ${upload.fileName}`}
+        actions={
+          <Button variant="default" onClick={() => void discard()}>
+            Discard the file
+          </Button>
+        }
+      >
         {formatBytes(upload.declaredSize)} · Map its columns and check the first rows, then start.
       </PageHeader>
       <div className={classes.sent}>
-        {local !== null ? (
-          <Panel flush>
-            <ul className={line.list}>
-              <UploadLine upload={local} mapping />
-            </ul>
-          </Panel>
-        ) : (
-          !whole && (
-            <DropZone
-              compact
-              multiple={false}
-              title={`${formatBytes(upload.committedSize)} of ${formatBytes(upload.declaredSize)} sent`}
-              hint={`Drop or choose ${upload.fileName} again, and it goes on where it stopped.`}
-              onFiles={([given]) => given && start(given.file, { handle: given.handle })}
-            />
-          )
-        )}
+        {local !== null
+          ? local.phase !== "sent" && (
+              <Panel flush>
+                <ul className={line.list}>
+                  <UploadLine upload={local} mapping />
+                </ul>
+              </Panel>
+            )
+          : !whole && (
+              <DropZone
+                compact
+                multiple={false}
+                title={`${formatBytes(upload.committedSize)} of ${formatBytes(upload.declaredSize)} sent`}
+                hint={`Drop or choose ${upload.fileName} again, and it goes on where it stopped.`}
+                onFiles={([given]) => given && start(given.file, { handle: given.handle })}
+              />
+            )}
       </div>
       <Mapping key={uploadId} upload={upload} local={local} whole={whole} />
     </>

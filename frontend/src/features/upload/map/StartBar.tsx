@@ -1,4 +1,4 @@
-import { Button, Radio, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
@@ -61,23 +61,35 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
         {begin.isError && <ErrorState inline error={begin.error} />}
       </div>
       {plan.changed && obstacle === null && (
-        <Radio.Group
-          aria-label="The pipeline with these columns"
-          value={otherName === null ? "version" : "other"}
-          onChange={(value) => setOtherName(value === "version" ? null : nameFrom(upload.fileName))}
-        >
-          <Radio size="xs" value="version" label={`Save as version ${plan.version + 1} of ${plan.target}`} />
-          <Radio size="xs" value="other" label="Save as another pipeline" mt={4} />
+        <fieldset className={classes.saving}>
+          <legend className="visually-hidden">The pipeline with these columns</legend>
+          <label>
+            <input
+              type="radio"
+              name="saving"
+              checked={otherName === null}
+              onChange={() => setOtherName(null)}
+            />
+            Save as version {plan.version + 1} of {plan.target}
+          </label>
+          <label>
+            <input
+              type="radio"
+              name="saving"
+              checked={otherName !== null}
+              onChange={() => setOtherName(nameFrom(upload.fileName))}
+            />
+            Save as another pipeline
+          </label>
           {otherName !== null && (
             <TextInput
               size="xs"
-              mt={4}
               aria-label="Name of the other pipeline"
               value={otherName}
               onChange={(event) => setOtherName(event.currentTarget.value)}
             />
           )}
-        </Radio.Group>
+        </fieldset>
       )}
       <Button
         disabled={obstacle !== null || plan.checking}
