@@ -101,6 +101,9 @@ export function MapPage() {
   );
 }
 
+/** Bytes of which the first rows are looked at before the rest is sent. */
+const WORTH_A_LOOK = 4 * 1024 * 1024;
+
 interface MappingProps {
   readonly upload: Upload;
   readonly local: UploadSnapshot | null;
@@ -112,7 +115,8 @@ function Mapping({ upload, local, whole }: MappingProps) {
   const search = useSearch({ from: "/upload/$uploadId" });
   const navigate = useNavigate({ from: "/upload/$uploadId" });
   const sent = whole || local?.phase === "sent" || local?.phase === "completing";
-  const begun = upload.committedSize > 0n || (local?.committed ?? 0) > 0;
+  // A small file is there as a whole before its first pieces could be looked at.
+  const begun = Math.max(Number(upload.committedSize), local?.committed ?? 0) >= WORTH_A_LOOK;
   const plan = usePlan({
     uploadId,
     fileName,

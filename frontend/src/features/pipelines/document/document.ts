@@ -179,3 +179,9 @@ export function nameFrom(text: string): string {
     .replace(/^[^a-z]+|-+$/g, "");
   return plain.slice(0, 63) || "pipeline";
 }
+
+/** As the editor writes it, so that nothing seems to be changed that is not. */
+export function pretty(text: string): string {
+  const read = readDocument(text);
+  return read.ok ? writeDocument(read.document) : text;
+}

@@ -238,5 +238,5 @@ function problemsByLabel(row: CheckedRow): ReadonlyMap<string, string> {
 function widthOf(label: string, rows: readonly CheckedRow[], index: number): number {
   let longest = label.length + 1;
   for (const row of rows.slice(0, 60)) longest = Math.max(longest, (row.cells[index] ?? "").length);
-  return Math.min(280, Math.max(84, 26 + longest * 7.4));
+  return Math.min(280, Math.max(84, 30 + longest * 7.9));
 }

@@ -29,7 +29,6 @@ export function ProblemList({ rows, onShow }: ProblemListProps) {
                 Row {formatCount(row.rowNumber)}, line {formatCount(row.lineNumber)}
               </span>
               <span>
-                {error.field !== "" && <strong>{error.field}: </strong>}
                 {error.message}
                 {row.state === RowState.SKIPPED && " (skipped)"}
               </span>

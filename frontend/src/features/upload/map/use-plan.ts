@@ -28,13 +28,34 @@ interface PlanInput {
   readonly dialect: Dialect;
   /** What the address says; undefined: the best guess. */
   readonly target: Target | undefined;
-  /** How much of the file is there: "" for nothing. */
-  readonly stage: "" | "begun" | "sent";
+  /** How much of the file is there. */
+  readonly stage: Stage;
+}
+
+/** "": not enough to look at; "begun": its first pieces. */
+export type Stage = "" | "begun" | "sent";
+
+/** A sample as large as this says what the whole file would say. */
+const ENOUGH_ROWS = 1000n;
+
+/**
+ * Looks at the file's first pieces while the others are being sent, and again at the whole of it only when
+ * they did not say enough: a workbook cannot be read before its end.
+ */
+function useInspection(uploadId: string, dialectJson: string, stage: Stage) {
+  const [early, setEarly] = useState(stage === "begun");
+  if (stage === "begun" && !early) setEarly(true);
+  const first = useQuery({ ...inspectionQuery(uploadId, dialectJson, "begun"), enabled: early });
+  const enough =
+    first.data !== undefined && !first.isPlaceholderData && first.data.sampledRows >= ENOUGH_ROWS;
+  const again = stage === "sent" && !enough && !(early && first.isFetching);
+  const whole = useQuery({ ...inspectionQuery(uploadId, dialectJson, "sent"), enabled: again });
+  return again ? { query: whole, asked: "sent" } : { query: first, asked: "begun" };
 }
 
 export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: PlanInput) {
   const dialectJson = writeDialect(dialect);
-  const inspection = useQuery({ ...inspectionQuery(uploadId, dialectJson, stage), enabled: stage !== "" });
+  const { query: inspection, asked } = useInspection(uploadId, dialectJson, stage);
   const seen = inspection.data;
   const stored = useQuery(pipelinesQuery());
 
@@ -91,7 +112,7 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: 
   const documentJson = document === null ? "" : writeDocument(document);
   const [askedJson] = useDebouncedValue(documentJson, 350);
   const ready = seen !== undefined && (target === JSON_ROWS || askedJson !== "");
-  const check = useQuery({ ...checkQuery(uploadId, askedJson, dialectJson, stage), enabled: ready });
+  const check = useQuery({ ...checkQuery(uploadId, askedJson, dialectJson, asked), enabled: ready });
 
   const problem = check.error ? describeError(check.error) : null;
   const violations = useMemo(() => new Violations(problem?.violations ?? []), [problem?.violations]);
