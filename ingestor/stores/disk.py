@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}/[A-Za-z0-9-]{1,64}")
 
 
 class DiskFileStore:
-    """One file per key below `root`. Calls run in threads, so the event loop never waits for a disk."""
+    """See FileStore and BoundedStore: one file per key below `root`. Calls run in threads, so the event
+    loop never waits for a disk."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -117,6 +119,15 @@ class DiskFileStore:
     def local_path(self, key: str) -> Path | None:
         """See FileReader."""
         return self._path(key)
+
+    async def free_bytes(self) -> int:
+        """See BoundedStore; what the disk has left for this user."""
+
+        def free() -> int:
+            self._root.mkdir(parents=True, exist_ok=True)
+            return shutil.disk_usage(self._root).free
+
+        return await asyncio.to_thread(free)
 
     async def check(self) -> None:
         """See FileStore."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class FileMissingError(Exception):
@@ -66,4 +66,13 @@ class FileStore(FileReader, FileWriter, Protocol):
 
     async def check(self) -> None:
         """Raises OSError or TransientError when the store cannot be used now."""
+        ...
+
+
+@runtime_checkable
+class BoundedStore(Protocol):
+    """An ability of stores whose room has an end; others lack it."""
+
+    async def free_bytes(self) -> int:
+        """Bytes that can still be written. Raises OSError or TransientError."""
         ...

@@ -12,7 +12,7 @@ from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 from ingestor.tabular.options import OptionsError, parse_options
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
 from services.orchestrator.ingestions import Content, FileInfo, IngestionState
-from services.orchestrator.ports import Progress
+from services.orchestrator.ports import Depth, Progress
 from services.orchestrator.service import Chunk, OrchestratorService
 
 Context = Any
@@ -89,6 +89,13 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
         progress = await self._service.cancel(_process("process_id", request.process_id))
         return orchestrator_pb2.CancelProcessResponse(state=_state(progress))
 
+    async def GetQueues(
+        self, request: orchestrator_pb2.GetQueuesRequest, context: Context
+    ) -> orchestrator_pb2.GetQueuesResponse:
+        """See the contract."""
+        rows, dead_letters = await self._service.queues()
+        return orchestrator_pb2.GetQueuesResponse(rows=_depth(rows), dead_letters=_depth(dead_letters))
+
 
 def _wrong(field: str, problem: str) -> InvalidArgumentError:
     return InvalidArgumentError(
@@ -119,6 +126,10 @@ def _process(field: str, text: str) -> str:
         raise _wrong(field, "is not a UUID") from None
     structlog.contextvars.bind_contextvars(process_id=process_id)
     return process_id
+
+
+def _depth(depth: Depth) -> orchestrator_pb2.QueueDepth:
+    return orchestrator_pb2.QueueDepth(visible=depth.visible, in_flight=depth.in_flight)
 
 
 def _state(progress: Progress) -> common_pb2.ProcessState.ValueType:

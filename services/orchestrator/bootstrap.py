@@ -17,6 +17,7 @@ from ingestor.v1 import orchestrator_pb2_grpc
 from services.orchestrator.adapters.grpc_pipelines import GrpcPipelines
 from services.orchestrator.adapters.grpc_status import GrpcStatus
 from services.orchestrator.adapters.pg_ingestions import PgIngestions
+from services.orchestrator.adapters.sqs_depths import SqsDepths
 from services.orchestrator.adapters.sqs_rows import SqsRows
 from services.orchestrator.api import OrchestratorApi
 from services.orchestrator.reconciler import Reconciler
@@ -48,6 +49,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             Metrics(registry),
             max_in_flight=settings.max_batches_in_flight,
             slice_bytes=settings.slice_bytes,
+            queues=SqsDepths(sqs, settings.rows_queue, settings.rows_dead_letter_queue),
         )
         reconciler = Reconciler(
             ingestions,

@@ -132,6 +132,26 @@ class RowQueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """About how many messages of a queue wait, and how many a consumer has."""
+
+    visible: int
+    in_flight: int
+
+
+class Queues(Protocol):
+    """Tells how full the queues are."""
+
+    async def rows(self) -> Depth:
+        """The queue of batches."""
+        ...
+
+    async def dead_letters(self) -> Depth:
+        """Its dead-letter queue."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How many rows may fail before the process is given up: a count, a share (0 to 1), or None."""
 

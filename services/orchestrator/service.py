@@ -37,6 +37,7 @@ from services.orchestrator.ingestions import (
 )
 from services.orchestrator.ports import (
     BusyError,
+    Depth,
     Flags,
     Ingestions,
     Limits,
@@ -44,6 +45,7 @@ from services.orchestrator.ports import (
     Packed,
     Pipelines,
     Progress,
+    Queues,
     RowQueue,
     Status,
     TooLargeError,
@@ -111,6 +113,7 @@ class OrchestratorService:
         *,
         max_in_flight: int,
         slice_bytes: int,
+        queues: Queues,
     ) -> None:
         self._ingestions = ingestions
         self._queue = queue
@@ -118,6 +121,7 @@ class OrchestratorService:
         self._pipelines = pipelines
         self._files = files
         self._metrics = metrics
+        self._queues = queues
         self._max_in_flight = max_in_flight
         self._slice_bytes = slice_bytes
         self._stopping = False
@@ -367,6 +371,10 @@ class OrchestratorService:
         self._metrics.bytes.inc(count)
 
     # -- control -----------------------------------------------------------------------------------
+
+    async def queues(self) -> tuple[Depth, Depth]:
+        """How full the queue of batches and its dead-letter queue are."""
+        return await self._queues.rows(), await self._queues.dead_letters()
 
     async def pause(self, process_id: str) -> Progress:
         """Hold dispatching."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -13,7 +13,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 from services.status.ledger import Batch, Outcome
-from services.status.ports import BatchRecord, Limits
+from services.status.overview import Piece
+from services.status.ports import BatchRecord, Limits, LoggedEvent
 from services.status.processes import Failure, Info, Process, ProcessState, RowState
 from services.status.reports.formats import ReportFormat
 from services.status.reports.selection import ReportRows
@@ -205,16 +206,32 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         found, token = await self._service.events(
             process_id, request.page_token, _page_size(request.page_size)
         )
-        return status_pb2.ListEventsResponse(
-            events=[
-                common_pb2.ProcessEvent(
-                    sequence=event.sequence, event_id=event.event_id, type=event.type,
-                    process_id=event.process_id, time=_time(event.time), data_json=event.data_json,
-                )
-                for event in found
+        return status_pb2.ListEventsResponse(events=map(_event, found), next_page_token=token)
+
+    async def WatchEvents(
+        self, request: status_pb2.WatchEventsRequest, context: Context
+    ) -> AsyncIterator[status_pb2.WatchEventsResponse]:
+        """See the contract."""
+        if request.after_sequence < -1:
+            raise _wrong("after_sequence", "is -1 or more")
+        process_id = _uuid("process_id", request.process_id) if request.process_id else None
+        async for events in self._service.watch_events(process_id, request.after_sequence):
+            yield status_pb2.WatchEventsResponse(events=map(_event, events))
+
+    async def GetOverview(
+        self, request: status_pb2.GetOverviewRequest, context: Context
+    ) -> status_pb2.GetOverviewResponse:
+        """See the contract."""
+        start = _datetime("start_time", request.start_time) if request.HasField("start_time") else None
+        end = _datetime("end_time", request.end_time) if request.HasField("end_time") else None
+        found = await self._service.overview(start, end, request.bucket_seconds)
+        return status_pb2.GetOverviewResponse(
+            states=[
+                status_pb2.StateCount(state=_state(state), count=count)
+                for state, count in found.states.items()
             ],
-            next_page_token=token,
-        )  # fmt: skip
+            buckets=map(_bucket, found.pieces),
+        )
 
 
 def _wrong(field: str, problem: str) -> InvalidArgumentError:
@@ -250,6 +267,34 @@ def _time(time: datetime | None) -> Timestamp | None:
     made = Timestamp()
     made.FromDatetime(time)
     return made
+
+
+def _datetime(field: str, time: Timestamp) -> datetime:
+    try:
+        return time.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise _wrong(field, "is no time") from None
+
+
+def _event(event: LoggedEvent) -> common_pb2.ProcessEvent:
+    return common_pb2.ProcessEvent(
+        sequence=event.sequence, event_id=event.event_id, type=event.type, process_id=event.process_id,
+        time=_time(event.time), data_json=event.data_json,
+    )  # fmt: skip
+
+
+def _bucket(piece: Piece) -> status_pb2.OverviewBucket:
+    return status_pb2.OverviewBucket(
+        start_time=_time(piece.start),
+        counts=common_pb2.RowCounts(
+            read=piece.succeeded + piece.failed + piece.skipped,
+            succeeded=piece.succeeded, failed=piece.failed, skipped=piece.skipped,
+        ),
+        processes_begun=piece.begun,
+        processes_completed=piece.ended_as(ProcessState.COMPLETED),
+        processes_with_errors=piece.ended_as(ProcessState.COMPLETED_WITH_ERRORS),
+        processes_failed=piece.ended_as(ProcessState.FAILED, ProcessState.CANCELLED),
+    )  # fmt: skip
 
 
 def _state(state: ProcessState) -> common_pb2.ProcessState.ValueType:

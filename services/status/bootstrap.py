@@ -19,6 +19,7 @@ from services.status.adapters.pg_outbox import PgOutbox
 from services.status.adapters.pg_reader import PgLedgerReader
 from services.status.adapters.sqs_events import SqsEvents
 from services.status.api import StatusApi
+from services.status.feed import EventFeed
 from services.status.publisher import Publisher
 from services.status.service import Metrics, StatusService
 from services.status.settings import StatusSettings
@@ -36,17 +37,20 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         changes = PgChanges(dsn)
-        service = StatusService(PgLedger(pool), PgLedgerReader(pool), changes, Metrics(registry))
-        publisher = Publisher(
-            PgOutbox(pool), events, SystemClock(), timedelta(days=settings.event_retention_days)
-        )
+        reader = PgLedgerReader(pool)
+        feed = EventFeed(reader, changes)
+        clock = SystemClock()
+        service = StatusService(PgLedger(pool), reader, reader, changes, feed, clock, Metrics(registry))
+        publisher = Publisher(PgOutbox(pool), events, clock, timedelta(days=settings.event_retention_days))
         watchers = Gauge("ingestor_watchers", "Open WatchProcess streams.", registry=registry)
         watchers.set_function(lambda: changes.watchers)
+        event_watchers = Gauge("ingestor_event_watchers", "Open WatchEvents streams.", registry=registry)
+        event_watchers.set_function(lambda: feed.watchers)
         yield Service(
             register=lambda server: status_pb2_grpc.add_StatusServiceServicer_to_server(
                 StatusApi(service), server
             ),
             grpc_services=("ingestor.v1.StatusService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "events queue": events.check},
-            workers=(changes, publisher),
+            workers=(changes, feed, publisher),
         )

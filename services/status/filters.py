@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<op><=|>=|!=|=|<|>)\s*"""
+    r"""\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<op><=|>=|!=|=|<|>|:)\s*"""
     r"""(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<word>[^\s"]+)))\s*"""
 )
 _AND = re.compile(r"AND\b")
 
-Operator = Literal["=", "!=", "<", "<=", ">", ">="]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", ":"]
 
 
 class FilterError(ValueError):
@@ -21,19 +22,23 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`name operator value`; a numeric field's value is an int."""
+    """`name operator value`; a numeric field's value is an int, a time's a datetime. ":" means that the
+    text has this part, in any case."""
 
     name: str
     operator: Operator
-    value: str | int
+    value: str | int | datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What may be compared: texts by = and !=, numbers by all, enumerations by their names."""
+    """What may be compared: texts by = and !=, those in `searched` by : too, numbers and times by all
+    others, enumerations by their names with = and !=."""
 
     texts: frozenset[str] = frozenset()
+    searched: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
+    times: frozenset[str] = frozenset()
     enums: dict[str, frozenset[str]] | None = None
 
 
@@ -41,6 +46,8 @@ def parse_filter(text: str, fields: Fields) -> list[Comparison]:
     """Parse a filter; an empty one has no comparisons. Raises FilterError."""
     found: list[Comparison] = []
     position = 0
+    if "\0" in text:
+        raise FilterError(f"character {text.index(chr(0)) + 1}: U+0000 occurs in no value")
     if not text.strip():
         return found
     while True:
@@ -62,15 +69,31 @@ def _comparison(match: re.Match[str], fields: Fields) -> Comparison:
     value = match["word"] if match["text"] is None else re.sub(r"\\(.)", r"\1", match["text"])
     at = f"character {match.start('name') + 1}"
     enums = fields.enums or {}
+    if operator == ":" and name not in fields.searched and name in {*fields.numbers, *fields.times}:
+        raise FilterError(f"{at}: {name} has no parts, so it cannot be compared by :")
+    if name in fields.times:
+        return Comparison(name, operator, _time(at, name, value))  # type: ignore[arg-type]
     if name in fields.numbers:
         if not value.isascii() or not value.isdigit() or len(value) > 18:
             raise FilterError(f"{at}: {name} is compared with a whole number, not {value!r}")
         return Comparison(name, operator, int(value))  # type: ignore[arg-type]
     if name not in fields.texts and name not in enums:
-        known = ", ".join(sorted({*fields.texts, *fields.numbers, *enums}))
+        known = ", ".join(sorted({*fields.texts, *fields.numbers, *fields.times, *enums}))
         raise FilterError(f"{at}: there is no field {name!r}; known are {known}")
-    if operator not in ("=", "!="):
-        raise FilterError(f"{at}: {name} can be compared by = and != only")
+    if operator not in ("=", "!=", *(":" if name in fields.searched else "")):
+        possible = "=, != and :" if name in fields.searched else "= and !="
+        raise FilterError(f"{at}: {name} can be compared by {possible} only")
     if name in enums and value not in enums[name]:
         raise FilterError(f"{at}: {name} is one of {', '.join(sorted(enums[name]))}, not {value!r}")
     return Comparison(name, operator, value)  # type: ignore[arg-type]
+
+
+def _time(at: str, name: str, value: str) -> datetime:
+    """A time of RFC 3339; without an offset it is UTC's."""
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise FilterError(
+            f'{at}: {name} is compared with a time such as "2026-01-31T12:00:00Z", not {value!r}'
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

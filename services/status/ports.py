@@ -9,6 +9,7 @@ from typing import Protocol
 
 from services.status.filters import Comparison
 from services.status.ledger import Account, Batch, ChangeFunction, Outcome
+from services.status.overview import Interval, Overview
 from services.status.processes import Info, Process, RowState
 from services.status.rows import ErrorGroup, RejectedRow, Row, RowError, RowRange
 
@@ -27,7 +28,7 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event of the log."""
+    """An event of the log; `sequence` is its position there."""
 
     sequence: int
     event_id: str
@@ -131,17 +132,30 @@ class LedgerReader(Protocol):
         """Errors by code and field, most frequent first."""
         ...
 
+    async def overview(self, of: Interval) -> Overview:
+        """What happened in an interval."""
+        ...
+
+
+class EventLog(Protocol):
+    """The log of events. Whoever has read up to a position has read everything before it: an event that
+    becomes visible later has a higher one. Raises TransientError when the database is away."""
+
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
-        """Events behind `after`, oldest first."""
+        """Events behind a position, oldest first."""
+        ...
+
+    async def last_event(self) -> int:
+        """Position of the newest event; 0 when there never was one."""
         ...
 
 
 class Changes(Protocol):
     """Tells that a process has changed."""
 
-    def watch(self, process_id: str) -> AsyncIterator[None]:
-        """Yield at once, then after every change (several may be merged) and at least every 20 s.
-        Ends when the service stops."""
+    def watch(self, process_id: str | None) -> AsyncIterator[None]:
+        """Yield at once, then after every change of the process (None: of any), several perhaps merged,
+        and at least every 20 s. Ends when the service stops."""
         ...
 
 

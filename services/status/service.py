@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import (
     FailedPreconditionError,
     FieldViolation,
@@ -16,9 +19,11 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from services.status import ledger
+from services.status.feed import EventFeed
 from services.status.filters import Comparison, Fields, FilterError, parse_filter
 from services.status.ledger import Account, Batch, Outcome
-from services.status.ports import BatchRecord, Changes, Ledger, LedgerReader, Limits, LoggedEvent
+from services.status.overview import IntervalError, Overview, interval
+from services.status.ports import BatchRecord, Changes, EventLog, Ledger, LedgerReader, Limits, LoggedEvent
 from services.status.processes import Failure, IllegalTransitionError, Info, Process, ProcessState, RowState
 from services.status.reports.formats import WRITERS, ReportFormat
 from services.status.reports.selection import ReportRows
@@ -29,6 +34,8 @@ from services.status.tokens import TokenError, make_token, read_token
 
 PROCESS_FIELDS = Fields(
     texts=frozenset({"pipeline", "file_name"}),
+    searched=frozenset({"pipeline", "file_name"}),
+    times=frozenset({"create_time"}),
     enums={"state": frozenset(state.name for state in ProcessState)},
 )
 ROW_FIELDS = Fields(
@@ -36,6 +43,10 @@ ROW_FIELDS = Fields(
     numbers=frozenset({"row", "line"}),
     enums={"status": frozenset(state.name for state in RowState)},
 )
+
+
+# Events by which a process has ended.
+_ENDS = frozenset({"ingestion.completed", "ingestion.failed", "ingestion.cancelled"})
 
 
 class Metrics:
@@ -49,10 +60,22 @@ class Metrics:
 class StatusService:
     """Records what the other services tell, answers what anyone asks."""
 
-    def __init__(self, ledger_: Ledger, reader: LedgerReader, changes: Changes, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        ledger_: Ledger,
+        reader: LedgerReader,
+        event_log: EventLog,
+        changes: Changes,
+        feed: EventFeed,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
         self._ledger = ledger_
         self._reader = reader
+        self._event_log = event_log
         self._changes = changes
+        self._feed = feed
+        self._clock = clock
         self._metrics = metrics
 
     # -- writes ------------------------------------------------------------------------------------
@@ -204,9 +227,40 @@ class StatusService:
     async def events(self, process_id: str | None, token: str, size: int) -> tuple[list[LoggedEvent], str]:
         """A page of events, oldest first, and the next page's token."""
         scope = f"events {process_id}"
-        found = await self._reader.events(process_id, _place(scope, token) or 0, size + 1)
+        found = await self._event_log.events(process_id, _place(scope, token) or 0, size + 1)
         more = make_token(scope, found[size - 1].sequence) if len(found) > size else ""
         return found[:size], more
+
+    async def watch_events(self, process_id: str | None, after: int) -> AsyncIterator[list[LoggedEvent]]:
+        """Events behind a position (-1: those to come) as they happen; an empty list every 20 s without
+        one. Of one process it ends when the process has, and all was said. NotFoundError when there is no
+        such process, UnavailableError when the service stops."""
+        ended = False
+        before: list[LoggedEvent] | None = None
+        async with aclosing(self._feed.watch(process_id, after)) as feed:
+            async for events in feed:
+                if process_id is not None:
+                    # First asked when it is certain from where on events are told: an end that is not
+                    # seen here is among them.
+                    ended = ended or any(event.type in _ENDS for event in events)
+                    ended = ended or (before is None and (await self.process(process_id)).terminal)
+                if ended and not events:
+                    return
+                if events or not before:  # the first empty list behind events says nothing new
+                    yield events
+                before = events
+
+    async def overview(self, start: datetime | None, end: datetime | None, seconds: int) -> Overview:
+        """What happened in an interval; by default the last 24 hours in 60 pieces.
+        InvalidArgumentError when it cannot be shown."""
+        try:
+            of = interval(start, end, seconds, self._clock.now())
+        except IntervalError as error:
+            raise InvalidArgumentError(
+                "INVALID_ARGUMENT", f"{error.field} {error}.",
+                violations=[FieldViolation(error.field, str(error))],
+            ) from error  # fmt: skip
+        return await self._reader.overview(of)
 
 
 def _filter(text: str, fields: Fields) -> list[Comparison]:

@@ -37,8 +37,10 @@ _STATES = {
 class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     """See UploadService in protos/ingestor/v1/upload.proto."""
 
-    def __init__(self, service: UploadService) -> None:
+    def __init__(self, service: UploadService, store: str) -> None:
+        """`store` is the kind of file store."""
         self._service = service
+        self._store = store
 
     async def CreateUpload(
         self, request: upload_pb2.CreateUploadRequest, context: Context
@@ -108,6 +110,16 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
             request.sample_rows,
         )  # fmt: skip
         return check_message(found)
+
+    async def GetStorage(
+        self, request: upload_pb2.GetStorageRequest, context: Context
+    ) -> upload_pb2.GetStorageResponse:
+        """See the contract."""
+        found = await self._service.storage()
+        return upload_pb2.GetStorageResponse(
+            file_count=found.file_count, file_bytes=found.file_bytes, free_bytes=found.free_bytes,
+            store=self._store,
+        )  # fmt: skip
 
     async def AbortUpload(
         self, request: upload_pb2.AbortUploadRequest, context: Context

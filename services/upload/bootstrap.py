@@ -78,7 +78,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         cleaner = Cleaner(uploads, store, clock, timedelta(days=settings.abandoned_days))
         yield Service(
             register=lambda server: upload_pb2_grpc.add_UploadServiceServicer_to_server(
-                UploadApi(service), server
+                UploadApi(service, settings.file_store), server
             ),
             grpc_services=("ingestor.v1.UploadService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "file store": store.check},

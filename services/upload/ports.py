@@ -37,6 +37,10 @@ class Uploads(Protocol):
         """Drop an open upload; False when it is complete. Idempotent."""
         ...
 
+    async def kept(self) -> tuple[int, int]:
+        """Number and bytes of the files that are kept, complete or not."""
+        ...
+
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
         """Open uploads that were not touched since that time."""
         ...

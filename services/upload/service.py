@@ -27,7 +27,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
-from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
+from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.formats import foreign_type
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
@@ -51,6 +51,15 @@ class Chunk:
     offset: int
     data: bytes
     crc32c: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Files that are kept and their bytes; `free_bytes` None: the store has no end."""
+
+    file_count: int
+    file_bytes: int
+    free_bytes: int | None
 
 
 @dataclass(slots=True)
@@ -312,6 +321,12 @@ class UploadService:
             options = options.model_copy(update={"missing_columns": "ignore"})
         verdict = await self._checker.check(pipeline, document, options.to_json(), excerpt.content)
         return checked(excerpt, verdict)
+
+    async def storage(self) -> Storage:
+        """How much is kept, and how much room is left."""
+        count, size = await self._uploads.kept()
+        free = await self._store.free_bytes() if isinstance(self._store, BoundedStore) else None
+        return Storage(count, size, free)
 
     async def abort(self, upload_id: str) -> None:
         """Drop an upload and its bytes. Idempotent."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ingestor.runtime.aws import open_s3
 from ingestor.runtime.settings import AwsSettings
 from ingestor.stores.disk import DiskFileStore
-from ingestor.stores.port import FileMissingError, FileStore
+from ingestor.stores.port import BoundedStore, FileMissingError, FileStore
 from ingestor.stores.s3 import S3FileStore
 from tests.fakes.store import MemoryFileStore
 
@@ -30,7 +30,7 @@ async def store(
     if request.param == "disk":
         yield DiskFileStore(tmp_path / "files")
     elif request.param == "memory":
-        yield MemoryFileStore()
+        yield MemoryFileStore(2**30)
     else:
         async with s3_stores(aws_endpoint) as (made, _):
             yield made
@@ -48,6 +48,13 @@ async def s3_stores(endpoint: str) -> AsyncIterator[tuple[S3FileStore, S3FileSto
 async def content(store: FileStore, start: int = 0, end: int | None = None, key: str = KEY) -> bytes:
     """What is in the file."""
     return b"".join([piece async for piece in store.read(key, start, end)])
+
+
+async def test_how_much_room_is_left(store: FileStore) -> None:
+    """S3 has no end."""
+    assert isinstance(store, BoundedStore) is not isinstance(store, S3FileStore)
+    if isinstance(store, BoundedStore):
+        assert await store.free_bytes() > 0
 
 
 async def test_appends_and_ranges(store: FileStore) -> None:

@@ -14,9 +14,10 @@ from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.queues import MAX_MESSAGE_BYTES, ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.runtime.tracing import continue_trace
+from services.orchestrator.adapters.sqs_depths import SqsDepths
 from services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
 from services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
-from services.orchestrator.ports import Message, Packed, TooLargeError
+from services.orchestrator.ports import Depth, Message, Packed, TooLargeError
 from services.processor.adapters.sqs_rows import SqsRows as SqsIn
 from services.processor.batches import BatchKey, BatchRange, StoredSlice
 from services.processor.ports import UnreadableBatchError
@@ -40,6 +41,7 @@ class Ends:
     out: SqsOut | MemoryQueue
     into: SqsIn | MemoryQueue
     send_raw: Callable[[str, Mapping[str, str]], Awaitable[object]]
+    depths: SqsDepths | MemoryQueue
 
 
 @pytest.fixture(params=["sqs", "memory"])
@@ -47,7 +49,7 @@ async def ends(request: pytest.FixtureRequest, aws_endpoint: str) -> AsyncIterat
     """A queue of the test's own."""
     if request.param == "memory":
         queue = MemoryQueue(wait_seconds=2)
-        yield Ends(queue, queue, lambda body, attributes: queue.send(Packed(body, dict(attributes))))
+        yield Ends(queue, queue, lambda body, attributes: queue.send(Packed(body, dict(attributes))), queue)
         return
     name = uuid.uuid4().hex
     async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
@@ -63,7 +65,9 @@ async def ends(request: pytest.FixtureRequest, aws_endpoint: str) -> AsyncIterat
                 },
             )
 
-        yield Ends(SqsOut(client, name), SqsIn(client, name, 30), send_raw)
+        yield Ends(
+            SqsOut(client, name), SqsIn(client, name, 30), send_raw, SqsDepths(client, name, f"{name}-dead")
+        )
 
 
 def message(data: bytes | None, batch: Batch = BATCH) -> Message:
@@ -123,6 +127,27 @@ async def test_a_received_message_is_hidden(ends: Ends) -> None:
     (other,) = await ends.into.receive(10)
     assert other.key == KEY
     assert first.key != KEY
+
+
+async def test_how_full_it_is(ends: Ends) -> None:
+    assert await ends.depths.rows() == Depth(0, 0)
+    for _ in range(3):
+        await ends.out.send(ends.out.pack(message(b"x")))
+    (taken,) = await ends.into.receive(1)
+    assert await ends.depths.rows() == Depth(2, 1)
+    await ends.into.delete(taken)
+    assert await ends.depths.rows() == Depth(2, 0)
+    assert await ends.depths.dead_letters() == Depth(0, 0)
+
+
+async def test_dead_letters_are_counted(aws_endpoint: str) -> None:
+    name = uuid.uuid4().hex
+    async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
+        await ensure_queues(client, rows=name, dead_letter=f"{name}-dead", events=f"{name}-events")
+        dead = SqsOut(client, f"{name}-dead")
+        await dead.send(dead.pack(message(b"x")))
+        depths = SqsDepths(client, name, f"{name}-dead")
+        assert (await depths.rows(), await depths.dead_letters()) == (Depth(0, 0), Depth(1, 0))
 
 
 async def test_never_more_than_asked_for(ends: Ends) -> None:

@@ -45,6 +45,18 @@ async def test_what_is_added_is_there(uploads: AnyUploads) -> None:
     assert await uploads.get(str(uuid.uuid4())) is None
 
 
+async def test_what_is_kept_is_counted(uploads: AnyUploads) -> None:
+    assert await uploads.kept() == (0, 0)
+    first, second, third = upload(), upload(), upload()
+    for made, size in ((first, 10), (second, 2**33), (third, 7)):
+        await uploads.add(made)
+        await uploads.commit(made.upload_id, 0, size, NOW)
+    assert await uploads.kept() == (3, 2**33 + 17)
+    await uploads.complete(first.upload_id, str(uuid.uuid4()), "", 0, "{}", NOW)
+    await uploads.abort(second.upload_id)
+    assert await uploads.kept() == (2, 17)
+
+
 async def test_a_request_id_opens_one_upload(uploads: AnyUploads) -> None:
     first, second, other = upload("r"), upload("r"), upload("q")
     assert await uploads.add(first) == first

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.v1 import common_pb2, status_pb2, upload_pb2
+from ingestor.v1 import common_pb2, orchestrator_pb2, status_pb2, upload_pb2
 from tests.e2e.browser import Browser
 from tests.e2e.conftest import Suite
+from tests.e2e.tables import write_readings
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "sample"
 FAILED, SKIPPED = common_pb2.ROW_STATE_FAILED, common_pb2.ROW_STATE_SKIPPED
@@ -109,3 +110,59 @@ def test_a_wrong_document_is_told_with_its_places(browser: Browser) -> None:
         assert "problem" in trailers["grpc-message"]
         padded = trailers["grpc-status-details-bin"] + "=="
         assert b"INVALID_PIPELINE" in base64.b64decode(padded)
+
+
+def test_storage_and_queues(browser: Browser) -> None:
+    request = upload_pb2.GetStorageRequest()
+    before = browser.unary("UploadService/GetStorage", request, upload_pb2.GetStorageResponse)
+    browser.upload("a.csv", b"id\n1\n")
+    after = browser.unary("UploadService/GetStorage", request, upload_pb2.GetStorageResponse)
+    assert (after.file_count, after.file_bytes) == (before.file_count + 1, before.file_bytes + 5)
+    assert (after.store, after.free_bytes > 0) == ("disk", True)
+    queues = browser.unary(
+        "OrchestratorService/GetQueues",
+        orchestrator_pb2.GetQueuesRequest(),
+        orchestrator_pb2.GetQueuesResponse,
+    )
+    assert queues.HasField("rows")
+    assert queues.dead_letters == orchestrator_pb2.QueueDepth()
+
+
+def test_events_and_overview(suite: Suite, browser: Browser, tmp_path: Path) -> None:
+    process = suite.ingest(write_readings(tmp_path / "r.csv", 500))["process_id"]
+    messages, trailers = browser.call(
+        "StatusService/WatchEvents",
+        status_pb2.WatchEventsRequest(process_id=process),
+        status_pb2.WatchEventsResponse,
+    )
+    assert trailers["grpc-status"] == "0"
+    types = [event.type for message in messages for event in message.events]
+    assert (types[0], types[-1]) == ("ingestion.started", "ingestion.completed")
+    overview = browser.unary(
+        "StatusService/GetOverview", status_pb2.GetOverviewRequest(), status_pb2.GetOverviewResponse
+    )
+    assert sum(bucket.counts.succeeded for bucket in overview.buckets) >= 500
+    assert sum(bucket.processes_completed for bucket in overview.buckets) >= 1
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "OrchestratorService/BeginIngestion",
+        "OrchestratorService/IngestFile",
+        "StatusService/RecordOutcomes",
+        "StatusService/RecordDispatch",
+        "StatusService/RecordUndo",
+        "StatusService/ListRemovals",
+        "StatusService/LookUpRows",
+        "OrchestratorService/PrepareRepair",
+    ],
+)
+def test_internal_calls_are_refused(connection: http.client.HTTPConnection, method: str) -> None:
+    connection.request(
+        "POST", f"/ingestor.v1.{method}", b"\0\0\0\0\0", {"content-type": "application/grpc-web+proto"}
+    )
+    response = connection.getresponse()
+    response.read()
+    # PERMISSION_DENIED, by Envoy and not by the service, which would say more.
+    assert (response.status, response.getheader("grpc-status")) in ((403, None), (200, "7"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from services.orchestrator.ports import Message, Packed, TooLargeError
+from services.orchestrator.ports import Depth, Message, Packed, TooLargeError
 from services.processor.batches import BatchKey, BatchRange, RowBatch, StoredSlice
 from services.processor.ports import Delivery, UnreadableBatchError
 
@@ -110,6 +110,16 @@ class MemoryQueue:
         self.messages.pop(delivery.message_id, None)
         if not self.messages:
             self._empty.set()
+
+    async def rows(self) -> Depth:
+        """See Queues."""
+        now = asyncio.get_running_loop().time()
+        visible = sum(stored.visible_at <= now for stored in self.messages.values())
+        return Depth(visible, len(self.messages) - visible)
+
+    async def dead_letters(self) -> Depth:
+        """See Queues; a message is never given up here."""
+        return Depth(0, 0)
 
     async def drained(self) -> None:
         """Wait until no message is left."""

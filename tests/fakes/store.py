@@ -57,5 +57,10 @@ class MemoryFileStore:
         """See FileReader."""
         return None
 
+    async def free_bytes(self) -> int:
+        """See BoundedStore."""
+        assert self.room is not None
+        return self.room - sum(map(len, self.files.values()))
+
     async def check(self) -> None:
         """See FileStore."""

@@ -67,6 +67,11 @@ class MemoryUploads:
         self.uploads[upload_id] = replace(upload, state=UploadState.ABORTED)
         return True
 
+    async def kept(self) -> tuple[int, int]:
+        """See Uploads."""
+        found = [u.committed_size for u in self.uploads.values() if u.state is not UploadState.ABORTED]
+        return len(found), sum(found)
+
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
         """See Uploads."""
         found = [

@@ -417,3 +417,24 @@ async def test_processes_are_listed_newest_first(status: Any) -> None:
     assert len(filtered.processes) == 5
     none = await status.ListProcesses(status_pb2.ListProcessesRequest(filter='pipeline="other"'))
     assert not none.processes
+
+
+async def test_processes_are_found_by_a_part_of_their_names(status: Any) -> None:
+    """What LIKE takes for a pattern means itself; case does not count."""
+    for name in ("Kunden_2026.csv", "kunden-2026.CSV", "100% \\ sure.csv", "ÄRGER.csv"):
+        process = str(uuid.uuid4())
+        info = common_pb2.ProcessInfo(process_id=process, file_name=name, pipeline="p")
+        await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, started=info))
+
+    async def found(filter_: str) -> list[str]:
+        answer = await status.ListProcesses(status_pb2.ListProcessesRequest(filter=filter_))
+        return [process.info.file_name for process in answer.processes][::-1]
+
+    assert await found('file_name:"KUNDEN"') == ["Kunden_2026.csv", "kunden-2026.CSV"]
+    assert await found('file_name:"n_2"') == ["Kunden_2026.csv"]
+    assert await found('file_name:"0%"') == ["100% \\ sure.csv"]
+    assert await found('file_name:"\\\\ S"') == ["100% \\ sure.csv"]
+    assert await found('file_name:"ärg"') == ["ÄRGER.csv"]
+    assert len(await found('pipeline:"P" AND file_name:""')) == 4
+    assert await found('create_time>"2100-01-01T00:00:00Z"') == []
+    assert len(await found('create_time<"2100-01-01T00:00:00Z" AND file_name:".csv"')) == 4

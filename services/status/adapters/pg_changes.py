@@ -25,15 +25,15 @@ class PgChanges:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._watchers: dict[str | None, set[asyncio.Event]] = defaultdict(set)
         self._stopping = False
 
     @property
     def watchers(self) -> int:
-        """How many watch now."""
-        return sum(len(events) for events in self._watchers.values())
+        """How many watch a process now."""
+        return sum(len(events) for process_id, events in self._watchers.items() if process_id is not None)
 
-    async def watch(self, process_id: str) -> AsyncIterator[None]:
+    async def watch(self, process_id: str | None) -> AsyncIterator[None]:
         """See Changes."""
         news = asyncio.Event()
         self._watchers[process_id].add(news)
@@ -81,8 +81,9 @@ class PgChanges:
                 connection.terminate()
 
     def _heard(self, connection: Any, pid: int, channel: str, payload: object) -> None:
-        for news in self._watchers.get(str(payload), ()):
-            news.set()
+        for process_id in (str(payload), None):
+            for news in self._watchers.get(process_id, ()):
+                news.set()
 
     def _wake_all(self) -> None:
         for events in self._watchers.values():

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ingestor.runtime.postgres import transient_errors
+from services.status.adapters.pg_positions import give_positions
 from services.status.adapters.pg_reader import logged_event
 from services.status.ports import Sender
 
@@ -24,11 +25,15 @@ class PgOutbox:
 
     async def publish(self, send: Sender, limit: int) -> int:
         """See Outbox."""
+        async with transient_errors("outbox"):
+            await give_positions(self._pool)
         async with transient_errors("outbox"), self._pool.acquire() as connection, connection.transaction():
             if not await connection.fetchval(_LOCK):
                 return 0
             rows = await connection.fetch(
-                "SELECT * FROM events WHERE published_at IS NULL ORDER BY sequence LIMIT $1", limit
+                "SELECT * FROM events WHERE published_at IS NULL AND position IS NOT NULL "
+                "ORDER BY position LIMIT $1",
+                limit,
             )
             if rows:
                 await send([logged_event(row) for row in rows])

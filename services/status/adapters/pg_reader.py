@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
+from services.status.adapters.pg_positions import give_positions, last_position
 from services.status.filters import Comparison
 from services.status.ledger import Batch
+from services.status.overview import Interval, Overview, all_pieces
 from services.status.ports import BatchRecord, LoggedEvent
 from services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState
 from services.status.rows import ErrorGroup, Row, RowError, RowRange
@@ -70,11 +73,42 @@ SELECT * FROM (
 ) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY row_number
 """
 _PAGE_BYTES = 4 * 2**20
+
+# The piece of the interval [$1, $2), cut into pieces of $3 seconds, in which a time lies; from 0.
+_PIECE = "(extract(epoch FROM {0} - $1::timestamptz) / $3::integer)::numeric"
+_BY_TIME = """
+SELECT floor({piece})::integer AS piece, {what} FROM {table}
+WHERE {time} >= $1::timestamptz AND {time} < $2::timestamptz GROUP BY {group} ORDER BY 1
+"""
+_ROWS_BY_TIME = _BY_TIME.format(
+    piece=_PIECE.format("processed_at"), time="processed_at", table="batches", group="1",
+    what="sum(succeeded)::bigint AS succeeded, sum(failed)::bigint AS failed, "
+    "sum(skipped)::bigint AS skipped",
+)  # fmt: skip
+_BEGUN_BY_TIME = _BY_TIME.format(
+    piece=_PIECE.format("created_at"),
+    time="created_at",
+    table="processes",
+    group="1",
+    what="count(*) AS count",
+)
+_ENDED_BY_TIME = _BY_TIME.format(
+    piece=_PIECE.format("ended_at"), time="ended_at", table="processes", group="1, state",
+    what="state, count(*) AS count",
+)  # fmt: skip
+# Two looks, each by an index of its own.
+_STATES = """
+SELECT state, count(*) AS count FROM (
+    SELECT state FROM processes WHERE created_at >= $1 AND created_at < $2
+    UNION ALL
+    SELECT state FROM processes WHERE ended_at IS NULL AND NOT (created_at >= $1 AND created_at < $2)
+) found GROUP BY state ORDER BY state
+"""
 _ROW_STATES = {int(state): state for state in RowState}
 
 
 class PgLedgerReader:
-    """See LedgerReader."""
+    """See LedgerReader and EventLog."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -97,8 +131,11 @@ class PgLedgerReader:
             value: object = comparison.value
             if comparison.name == "state":
                 value = int(ProcessState[str(comparison.value)])
+            column = "created_at" if comparison.name == "create_time" else comparison.name
+            if comparison.operator == ":":
+                value = f"%{_like(str(comparison.value))}%"
             arguments.append(value)
-            where.append(f"{comparison.name} {_operator(comparison)} ${len(arguments)}")
+            where.append(f"{column} {_operator(comparison)} ${len(arguments)}")
         rows = await self._fetch(
             f"SELECT * FROM processes WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2",  # noqa: S608
             *arguments,
@@ -220,25 +257,58 @@ class PgLedgerReader:
         ]
 
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
-        """See LedgerReader."""
+        """See EventLog."""
+        async with transient_errors("events"):
+            await give_positions(self._pool)
+        of_process = "" if process_id is None else "AND process_id = $3"
         rows = await self._fetch(
-            "SELECT * FROM events WHERE sequence > $2 AND ($1::uuid IS NULL OR process_id = $1) "
-            "ORDER BY sequence LIMIT $3",
-            process_id, after, limit,
+            f"SELECT * FROM events WHERE position > $1 {of_process} ORDER BY position LIMIT $2",  # noqa: S608
+            after, limit, *([] if process_id is None else [process_id]),
         )  # fmt: skip
         return [logged_event(row) for row in rows]
+
+    async def last_event(self) -> int:
+        """See EventLog."""
+        async with transient_errors("events"):
+            return await last_position(self._pool)
+
+    async def overview(self, of: Interval) -> Overview:
+        """See LedgerReader."""
+        rows: dict[int, tuple[int, int, int]] = {}
+        begun: dict[int, int] = {}
+        ended: dict[int, dict[ProcessState, int]] = {}
+        arguments = (of.start, of.end, of.seconds)
+        for row in await self._fetch(_ROWS_BY_TIME, *arguments):
+            rows[row["piece"]] = (row["succeeded"], row["failed"], row["skipped"])
+        for row in await self._fetch(_BEGUN_BY_TIME, *arguments):
+            begun[row["piece"]] = row["count"]
+        for row in await self._fetch(_ENDED_BY_TIME, *arguments):
+            ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
+        states = await self._fetch(_STATES, of.start, of.end)
+        return Overview(
+            {ProcessState(row["state"]): row["count"] for row in states},
+            all_pieces(of, rows, begun, ended),
+        )
 
 
 def logged_event(row: Any) -> LoggedEvent:
     """An event from its record."""
     return LoggedEvent(
-        row["sequence"], str(row["event_id"]), row["tenant"], str(row["process_id"]), row["type"],
+        row["position"], str(row["event_id"]), row["tenant"], str(row["process_id"]), row["type"],
         row["time"], row["data"], row["traceparent"],
     )  # fmt: skip
 
 
+_OPERATORS = {"!=": "<>", ":": "ILIKE"}
+
+
 def _operator(comparison: Comparison) -> str:
-    return "<>" if comparison.operator == "!=" else comparison.operator
+    return _OPERATORS.get(comparison.operator, comparison.operator)
+
+
+def _like(text: str) -> str:
+    """The text as a pattern of LIKE that means itself."""
+    return re.sub(r"([\\%_])", r"\\\1", text)
 
 
 def _row(row: Any) -> Row:

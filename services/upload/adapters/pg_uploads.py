@@ -101,6 +101,14 @@ class PgUploads:
         )
         return row is not None
 
+    async def kept(self) -> tuple[int, int]:
+        """See Uploads."""
+        row = await self._row(
+            "SELECT count(*) AS count, coalesce(sum(committed_size), 0)::bigint AS bytes FROM uploads "
+            "WHERE state IN ('open', 'completed')"
+        )
+        return row["count"], row["bytes"]
+
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
         """See Uploads."""
         async with transient_errors("uploads"):

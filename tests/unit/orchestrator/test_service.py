@@ -81,6 +81,7 @@ class Suite:
             Metrics(CollectorRegistry()),
             max_in_flight=self.in_flight,
             slice_bytes=100,
+            queues=self.queue,
         )
         return self.service
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,28 @@ def test_comparisons_are_joined_by_and() -> None:
     assert parse_filter("state!=FAILED", PROCESS_FIELDS) == [Comparison("state", "!=", "FAILED")]
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_parts_and_times() -> None:
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert parse_filter(
+        'file_name:"a b" AND pipeline:cust AND create_time<"2026-01-31T13:00:00+01:00"', PROCESS_FIELDS
+    ) == [
+        Comparison("file_name", ":", "a b"),
+        Comparison("pipeline", ":", "cust"),
+        Comparison("create_time", "<", noon),
+    ]
+    assert parse_filter("create_time>=2026-01-31T12:00:00Z", PROCESS_FIELDS)[0].value == noon
+    assert parse_filter("create_time=2026-01-31", PROCESS_FIELDS)[0].value == noon.replace(hour=0)
+
+
+@pytest.mark.parametrize(
+    "text", ["state:FAIL", "create_time:2026", "create_time>noon", "file_name>a", 'file_name="\0"']
+)
+def test_what_a_process_cannot_be_asked(text: str) -> None:
+    with pytest.raises(FilterError):
+        parse_filter(text, PROCESS_FIELDS)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_text_can_be_quoted(text: str) -> None:
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     assert parse_filter(f'field="{quoted}"', ROW_FIELDS) == [Comparison("field", "=", text)]
@@ -37,6 +60,8 @@ def test_any_text_can_be_quoted(text: str) -> None:
         ("row=-1", 1),
         ("row=1.5", 1),
         ('code>"a"', 1),
+        ('code:"a"', 1),
+        ("row:1", 1),
         ("status", 1),
         ('field="open', 1),
     ],

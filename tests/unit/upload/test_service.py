@@ -610,3 +610,10 @@ async def test_checks_that_are_refused() -> None:
         with pytest.raises(kind) as caught:
             await suite.service.check(*arguments)
         assert caught.value.reason == reason
+
+
+async def test_storage() -> None:
+    suite = Suite(room=10_000)
+    await suite.uploaded(b"a,b\n1,2\n")
+    found = await suite.service.storage()
+    assert (found.file_count, found.file_bytes, found.free_bytes) == (1, 8, 9_992)

@@ -1,0 +1,45 @@
+"""How full the SQS queues are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ingestor.runtime.aws import aws_errors
+from services.orchestrator.ports import Depth
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+
+class SqsDepths:
+    """See Queues."""
+
+    def __init__(self, client: SQSClient, rows: str, dead_letters: str) -> None:
+        self._client = client
+        self._rows = rows
+        self._dead_letters = dead_letters
+
+    async def rows(self) -> Depth:
+        """See Queues."""
+        return await self._depth(self._rows)
+
+    async def dead_letters(self) -> Depth:
+        """See Queues."""
+        return await self._depth(self._dead_letters)
+
+    async def _depth(self, queue: str) -> Depth:
+        async with aws_errors(queue):
+            url = (await self._client.get_queue_url(QueueName=queue))["QueueUrl"]
+            answer = await self._client.get_queue_attributes(
+                QueueUrl=url,
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesDelayed",
+                    "ApproximateNumberOfMessagesNotVisible",
+                ],
+            )
+        found = {name: int(value) for name, value in answer["Attributes"].items()}
+        return Depth(
+            found.get("ApproximateNumberOfMessages", 0) + found.get("ApproximateNumberOfMessagesDelayed", 0),
+            found.get("ApproximateNumberOfMessagesNotVisible", 0),
+        )
