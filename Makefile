@@ -6,7 +6,12 @@ BIN := $(VENV)/bin
 ROWS ?= 1000000
 SETUP := $(VENV)/.setup
 
-.PHONY: help setup run test test-fast lint format types bench lock clean
+PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name dist -o -name gen \) -prune -o -type f -print 2>/dev/null)
+PAGE := $(if $(wildcard frontend/package.json),frontend/dist/index.html)
+NODE_NEEDED := the page needs Node.js 20.19 or later, and npm (https://nodejs.org)
+HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
+
+.PHONY: help setup run test test-fast test-page screenshots lint format types bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -18,16 +23,34 @@ $(SETUP): requirements/dev.txt pyproject.toml hatch_build.py $(wildcard protos/i
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-setup: $(SETUP) ## install everything into .venv
+# The page is built again only when its sources have changed. Without Node.js the suite works without it.
+frontend/node_modules/.installed: frontend/package.json frontend/package-lock.json
+	@if $(HAS_NODE); then cd frontend && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.installed; fi
+
+frontend/dist/index.html: frontend/node_modules/.installed $(PAGE_SOURCES) $(wildcard protos/ingestor/v1/*.proto) | $(SETUP)
+	@if $(HAS_NODE); then (cd frontend && npm run --silent build) && $(BIN)/python -m ingestor.web.page frontend/dist; \
+	else echo "not building the page: $(NODE_NEEDED)" >&2; fi
+
+setup: $(SETUP) $(PAGE) ## install everything into .venv, build the page
 
 run: setup ## start the suite, ingest the sample, stay up (ONCE=1: stop after the summary)
 	@$(BIN)/python examples/first_run.py $(if $(ONCE),--once)
 
-test: setup lint types ## every test
+test: setup lint types test-page ## every test
 	@$(BIN)/python -m pytest
 
 test-fast: setup ## the tests that need no running suite
 	@$(BIN)/python -m pytest tests/unit tests/architecture
+
+test-page: setup ## the page's types, lint and unit tests
+ifneq ($(PAGE),)
+	@$(HAS_NODE) || { echo "cannot test the page: $(NODE_NEEDED)" >&2; exit 1; }
+	@cd frontend && npm run --silent check && npm test --silent
+endif
+
+screenshots: setup ## pictures of each screen of the page
+	@$(HAS_NODE) || { echo "cannot take pictures of the page: $(NODE_NEEDED)" >&2; exit 1; }
+	@cd frontend && npm run --silent screenshots
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -52,4 +75,4 @@ lock: ## refresh the hashed lock from pyproject.toml
 	@rm -rf .venv-lock
 
 clean: ## remove what setup, run and bench made
-	rm -rf $(VENV) .ingestor .bench ingestor/v1 build dist
+	rm -rf $(VENV) .ingestor .bench ingestor/v1 build dist frontend/dist frontend/node_modules frontend/src/gen

@@ -1,4 +1,5 @@
-"""Build hook: generates `ingestor.v1` (messages, gRPC stubs, and types for both) from `protos/`.
+"""Build hook: generates `ingestor.v1` (messages, gRPC stubs, and types for both) from `protos/`, and takes
+the page into a wheel when it is built.
 
 Runs at every install, editable ones too, so generated code is never committed.
 """
@@ -23,6 +24,22 @@ class ProtobufBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Write `ingestor/v1`; raises RuntimeError when protoc refuses a file."""
         generate(Path(self.root))
+        if self.target_name == "wheel" and version == "standard":
+            build_data["force_include"].update(page_files(Path(self.root)))
+
+
+def page_files(root: Path) -> dict[str, str]:
+    """The files of the built page and where a wheel has them; none when it is not built."""
+    page = root / "frontend" / "dist"
+    if not (page / "index.html").is_file():
+        return {}
+    files = (path for path in page.rglob("*") if path.is_file())
+    places = ((path, path.relative_to(page)) for path in sorted(files))
+    return {
+        str(path): f"ingestor/web/built/{place.as_posix()}"
+        for path, place in places
+        if not any(part.startswith(".") for part in place.parts)
+    }
 
 
 def generate(root: Path) -> None:

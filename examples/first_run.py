@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -33,10 +34,10 @@ async def empty_table(dsn: str, table: str) -> None:
         await connection.close()
 
 
-def facts() -> dict[str, str]:
+def facts() -> dict[str, Any]:
     """What `ingestor env --json` says of the running suite."""
     done = subprocess.run([INGESTOR, "env", "--json"], stdout=subprocess.PIPE, check=True)
-    found: dict[str, str] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -84,6 +85,7 @@ def main() -> int:
         query = f"SELECT * FROM {table} LIMIT 5"  # noqa: S608 - a hint for the reader
         print(
             f"\nThe suite is up:\n"
+            f"  the page           {found['page']['url'] if found['page'] else 'is not built'}\n"
             f"  gRPC and gRPC-web  http://{found['gateway']}\n"
             f"  PostgreSQL         {found['database_url']}\n"
             f"  loaded rows        psql '{found['database_url']}' -c '{query}'\n"

@@ -20,5 +20,5 @@ export default defineConfig({
   worker: { format: "es" },
   // Nothing is inlined: the page's Content-Security-Policy knows no data: addresses.
   build: { target: "es2023", assetsInlineLimit: 0, manifest: true, sourcemap: false },
-  test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"], setupFiles: ["src/test-setup.ts"] },
+  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], setupFiles: ["src/test-setup.ts"] },
 });

@@ -1,22 +1,23 @@
-import { cleanup } from "@testing-library/react";
+/** For tests of components, which begin with "@vitest-environment jsdom". */
 import { afterEach, vi } from "vitest";
 
-afterEach(cleanup);
+if (typeof document !== "undefined") {
+  const { cleanup } = await import("@testing-library/react");
+  afterEach(cleanup);
 
-// What Mantine asks of a browser and jsdom lacks.
-Object.defineProperty(globalThis, "matchMedia", {
-  configurable: true,
-  value: vi.fn((query: string) => ({
-    matches: false,
-    media: query,
-    addEventListener: vi.fn(),
-    removeEventListener: vi.fn(),
-    addListener: vi.fn(),
-    removeListener: vi.fn(),
-  })),
-});
-globalThis.ResizeObserver ??= class {
-  observe() {}
-  unobserve() {}
-  disconnect() {}
-};
+  // What Mantine asks of a browser and jsdom lacks.
+  Object.defineProperty(globalThis, "matchMedia", {
+    configurable: true,
+    value: vi.fn((query: string) => ({
+      matches: false,
+      media: query,
+      addEventListener: vi.fn(),
+      removeEventListener: vi.fn(),
+    })),
+  });
+  globalThis.ResizeObserver ??= class {
+    observe() {}
+    unobserve() {}
+    disconnect() {}
+  };
+}

@@ -46,7 +46,7 @@ def _fail(message: str) -> None:
 def up(
     data: Path, gateway_port: int, processors: int, detach: bool, as_json: bool, least_free_mib: int
 ) -> None:
-    """Start the whole suite on this machine: PostgreSQL, SQS, the four services and the gateway.
+    """Start the whole suite on this machine: PostgreSQL, SQS, the four services, the page and the gateway.
 
     With INGESTOR_DATABASE_URL that PostgreSQL is used, with INGESTOR_AWS_ENDPOINT_URL that SQS, with
     INGESTOR_AWS=1 AWS itself.
@@ -66,6 +66,7 @@ def up(
         database_url=os.environ.get("INGESTOR_DATABASE_URL"),
         aws_endpoint_url=os.environ.get("INGESTOR_AWS_ENDPOINT_URL"),
         aws=os.environ.get("INGESTOR_AWS") == "1",
+        page_dir=os.environ.get("INGESTOR_PAGE_DIR", ""),
     )
     try:
         run(options, lambda line: click.echo(line, err=True), lambda: _print_up(data, as_json))
@@ -110,7 +111,7 @@ def _show_new_lines(log: Path, shown: int, *, last: bool = True) -> int:
     """Echo what `up` has said since; the address block is printed by this process itself."""
     lines = log.read_text("utf-8", "replace").splitlines()
     for line in lines[shown:]:
-        if last or line.startswith("starting"):
+        if last or line.startswith(("starting", "the page is not")):
             click.echo(line, err=True)
     return len(lines)
 
@@ -120,6 +121,8 @@ def _print_up(data: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(state, indent=2))
         return
+    if state["page"]:
+        click.echo(f"the page: {state['page']['url']}")
     click.echo(f"up: gateway http://{state['gateway']}, data {state['data']}, logs {state['logs']}")
 
 

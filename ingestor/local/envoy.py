@@ -18,6 +18,8 @@ from ingestor.local.errors import SuiteError
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.runtime.addresses import split_address
 
+WEB = "web"  # name of the page server's cluster
+
 
 def template() -> Path:
     """gateway/envoy.yaml of a checkout, else the copy that an installed package carries."""
@@ -27,8 +29,11 @@ def template() -> Path:
 
 def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
     """The configuration with the listener and admin on loopback ports and every cluster at its
-    host:port. Raises KeyError when a cluster of the file has no address."""
+    host:port. Without an address for the page server there is no page. Raises KeyError when another
+    cluster of the file has no address."""
     config: dict[str, Any] = yaml.safe_load(text)
+    if WEB not in clusters:
+        _without_page(config)
     _place(config["admin"]["address"], LOOPBACK, admin_port)
     (listener,) = config["static_resources"]["listeners"]
     _place(listener["address"], LOOPBACK, port)
@@ -39,6 +44,20 @@ def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]
         (endpoint,) = group["lb_endpoints"]
         _place(endpoint["endpoint"]["address"], host, cluster_port)
     return config
+
+
+def _without_page(config: dict[str, Any]) -> None:
+    """Take the page server out: what would go to it is not found."""
+    resources = config["static_resources"]
+    resources["clusters"] = [cluster for cluster in resources["clusters"] if cluster["name"] != WEB]
+    (listener,) = resources["listeners"]
+    (manager,) = listener["filter_chains"][0]["filters"]
+    (host,) = manager["typed_config"]["route_config"]["virtual_hosts"]
+    for route in host["routes"]:
+        if route.get("route", {}).get("cluster") == WEB:
+            del route["route"]
+            body = {"inline_string": "The page is not built.\n"}
+            route["direct_response"] = {"status": 404, "body": body}
 
 
 def _place(address: dict[str, Any], host: str, port: int) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,10 @@ from ingestor.local.ministack import MiniStack
 from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import SERVICES, Endpoints, ServiceProcess
+from ingestor.local.web import WebProcess
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.provision import NotAllowedError, provision
+from ingestor.web.page import find_page
 
 Say = Callable[[str], None]
 
@@ -42,6 +44,7 @@ class Options:
     database_url: str | None = None  # an external PostgreSQL
     aws_endpoint_url: str | None = None  # an external SQS
     aws: bool = False  # AWS itself
+    page_dir: str = ""  # of the built page; empty: the checkout's, or the installed one
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,13 @@ class RunningSuite:
 
     envoy: Envoy
     services: list[ServiceProcess]
+    web: WebProcess | None  # None: the page was never built
     save: Callable[[], None]  # writes the state file again, after a restart
+
+    @property
+    def supervised(self) -> Sequence[ServiceProcess | WebProcess]:
+        """What is started again when it ends."""
+        return [*self.services, *([self.web] if self.web else [])]
 
 
 @contextmanager
@@ -89,8 +98,12 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         databases = _provision(admin_dsn, folder, external=options.database_url is not None)
         _make_queues(endpoint)
         _make_bucket(endpoint)
+        web = _start_web(options, folder, ports, stack, say)
         services = _start_services(options, folder, ports, databases, endpoint, stack, say)
-        addresses = services[0].endpoints.addresses
+        addresses = dict(services[0].endpoints.addresses)
+        if web is not None:
+            web.wait()
+            addresses["web"] = web.address
         say("starting Envoy")
         envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses)
         stack.callback(envoy.stop)
@@ -98,11 +111,11 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         folder.save_ports(ports)
 
         def save() -> None:
-            folder.save_state(_state(options, folder, admin_dsn, endpoint, envoy, services))
+            folder.save_state(_state(options, folder, admin_dsn, endpoint, envoy, services, web))
 
         stack.callback(folder.forget_state)
         save()
-        yield RunningSuite(envoy, services, save)
+        yield RunningSuite(envoy, services, web, save)
 
 
 def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
@@ -162,6 +175,24 @@ def _make_bucket(endpoint: str | None) -> None:
         raise SuiteError(f"S3 at {endpoint or 'AWS'} cannot be used: {error}") from error
 
 
+def _start_web(
+    options: Options, folder: Folder, ports: dict[str, int], stack: ExitStack, say: Say
+) -> WebProcess | None:
+    """The page server, started but not waited for: it compresses the page while others start."""
+    page = find_page(options.page_dir)
+    if page is None:
+        where = f" in {options.page_dir}" if options.page_dir else ""
+        say(
+            f"the page is not built{where}, so there is none (make setup builds it, with Node.js 20 or later)"
+        )
+        return None
+    ports["web"] = free_port(ports.get("web"))
+    web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log")
+    stack.callback(web.stop)
+    web.start()
+    return web
+
+
 def _start_services(
     options: Options,
     folder: Folder,
@@ -203,13 +234,23 @@ def _state(
     endpoint: str | None,
     envoy: Envoy,
     services: list[ServiceProcess],
+    web: WebProcess | None,
 ) -> dict[str, Any]:
     """What `ingestor env` tells."""
+    page = None
+    if web is not None:
+        page = {
+            "url": f"http://{LOOPBACK}:{options.gateway_port}/",
+            "pid": web.process.pid if web.process else None,
+            "address": web.address,
+            "restarts": web.restarts,
+        }
     return {
         "pid": os.getpid(),
         "pid_started": psutil.Process().create_time(),
         "data": str(folder.path),
         "gateway": f"{LOOPBACK}:{options.gateway_port}",
+        "page": page,
         "envoy_admin": envoy.admin,
         "database_url": dsn,
         "aws_endpoint_url": endpoint,
@@ -245,11 +286,11 @@ class Backoff:
 
 def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> None:
     """Start again whatever ends by itself, until `stopping()`; raises SuiteError when Envoy ends."""
-    backoffs = {service.instance: Backoff() for service in suite.services}
+    backoffs = {service.instance: Backoff() for service in suite.supervised}
     due: dict[str, float] = {}
     while not stopping():
         now = time.monotonic()
-        for service in suite.services:
+        for service in suite.supervised:
             process = service.process
             if process is None or process.poll() is None:
                 continue

@@ -19,6 +19,7 @@ import pytest
 
 from ingestor.client import Client
 from ingestor.local.ports import free_port
+from tests.e2e.page import write_page
 
 INGESTOR = Path(sys.executable).with_name("ingestor")
 # Redelivery after a killed processor comes within seconds instead of a minute.
@@ -92,7 +93,10 @@ def ingestor(
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     """One suite for all end-to-end tests; each uses tables and processes of its own."""
     data = tmp_path_factory.mktemp("suite")
-    ingestor("up", "--detach", "--gateway-port", str(free_port()), data=data)
+    page = write_page(tmp_path_factory.mktemp("built"))
+    ingestor(
+        "up", "--detach", "--gateway-port", str(free_port()), data=data, env={"INGESTOR_PAGE_DIR": str(page)}
+    )
     try:
         yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
     finally:

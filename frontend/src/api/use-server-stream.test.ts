@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
 import { follow, type StreamPhase } from "./use-server-stream";

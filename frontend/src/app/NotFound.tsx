@@ -1,7 +1,6 @@
-import { Button } from "@mantine/core";
 import { IconMapQuestion } from "@tabler/icons-react";
-import { Link } from "@tanstack/react-router";
 import { EmptyState } from "@/components/EmptyState";
+import { LinkButton } from "@/components/LinkButton";
 
 export function NotFound() {
   return (
@@ -9,11 +8,7 @@ export function NotFound() {
       icon={IconMapQuestion}
       title="There is no such page"
       level={1}
-      action={
-        <Button component={Link} to="/">
-          Go to the overview
-        </Button>
-      }
+      action={<LinkButton to="/">Go to the overview</LinkButton>}
     >
       The address may be mistyped.
     </EmptyState>

@@ -1,4 +1,4 @@
-import { ActionIcon, Menu, Tooltip, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, Tooltip, useMantineColorScheme } from "@mantine/core";
 import {
   IconChartAreaLine,
   IconDeviceDesktop,
@@ -48,7 +48,7 @@ export function Shell() {
           ))}
         </nav>
         <div className={classes.tools}>
-          <ColorSchemeMenu />
+          <ColorSchemeButton />
         </div>
       </header>
       <div className={classes.body}>
@@ -78,35 +78,30 @@ function useFocusOnNavigation(): void {
 }
 
 const SCHEMES = [
-  { value: "light", label: "Light", icon: IconSun },
-  { value: "dark", label: "Dark", icon: IconMoon },
-  { value: "auto", label: "As the system", icon: IconDeviceDesktop },
+  { value: "auto", label: "as the system", icon: IconDeviceDesktop },
+  { value: "light", label: "light", icon: IconSun },
+  { value: "dark", label: "dark", icon: IconMoon },
 ] as const;
 
-function ColorSchemeMenu() {
+/** Goes from one colour scheme to the next; the choice is remembered. */
+function ColorSchemeButton() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const Current = SCHEMES.find(({ value }) => value === colorScheme)?.icon ?? IconSun;
+  const at = SCHEMES.findIndex(({ value }) => value === colorScheme);
+  const current = SCHEMES[at] ?? SCHEMES[0];
+  const next = SCHEMES[(at + 1) % SCHEMES.length] ?? SCHEMES[0];
+  const Icon = current.icon;
+  const label = `Colours: ${current.label}. Change to ${next.label}`;
   return (
-    <Menu position="bottom-end" shadow="md" withinPortal>
-      <Menu.Target>
-        <Tooltip label="Colours">
-          <ActionIcon variant="subtle" color="gray" size="lg" aria-label="Colours of the page">
-            <Current size={18} stroke={1.75} aria-hidden />
-          </ActionIcon>
-        </Tooltip>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {SCHEMES.map(({ value, label, icon: Icon }) => (
-          <Menu.Item
-            key={value}
-            leftSection={<Icon size={16} stroke={1.75} aria-hidden />}
-            aria-current={value === colorScheme ? "true" : undefined}
-            onClick={() => setColorScheme(value)}
-          >
-            {label}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
-    </Menu>
+    <Tooltip label={label}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        size="lg"
+        aria-label={label}
+        onClick={() => setColorScheme(next.value)}
+      >
+        <Icon size={18} stroke={1.75} aria-hidden />
+      </ActionIcon>
+    </Tooltip>
   );
 }

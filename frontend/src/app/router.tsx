@@ -4,7 +4,14 @@ import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { NotFound } from "./NotFound";
 import { Shell } from "./Shell";
-import { overviewSearch, pipelineSearch, pipelinesSearch, processesSearch, processSearch } from "./search";
+import {
+  mapSearch,
+  overviewSearch,
+  pipelineSearch,
+  pipelinesSearch,
+  processesSearch,
+  processSearch,
+} from "./search";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 
@@ -19,6 +26,13 @@ const upload = createRoute({
   getParentRoute: () => root,
   path: "/upload",
   component: lazyRouteComponent(() => import("@/features/upload/UploadPage"), "UploadPage"),
+});
+
+const mapping = createRoute({
+  getParentRoute: () => root,
+  path: "/upload/$uploadId",
+  validateSearch: mapSearch,
+  component: lazyRouteComponent(() => import("@/features/upload/MapPage"), "MapPage"),
 });
 
 const processes = createRoute({
@@ -51,7 +65,7 @@ const pipeline = createRoute({
 
 export function createPageRouter() {
   return createRouter({
-    routeTree: root.addChildren([overview, upload, processes, process, pipelines, pipeline]),
+    routeTree: root.addChildren([overview, upload, mapping, processes, process, pipelines, pipeline]),
     defaultPreload: "intent",
     scrollRestoration: true,
     defaultPendingMinMs: 0,

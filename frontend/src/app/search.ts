@@ -81,3 +81,16 @@ export interface PipelineSearch {
 export function pipelineSearch(raw: Raw): PipelineSearch {
   return { version: positive(raw.version), view: oneOf(raw.view, ["form", "json", "compare"]) };
 }
+
+export interface MapSearch {
+  /** Where the rows go: "new", "json" or a pipeline's name; by default what fits best. */
+  to?: string;
+  /** How the file is read, as far as the person says so. */
+  dialect?: Readonly<Record<string, unknown>>;
+}
+
+export function mapSearch(raw: Raw): MapSearch {
+  const { dialect } = raw;
+  const isObject = typeof dialect === "object" && dialect !== null && !Array.isArray(dialect);
+  return { to: text(raw.to), dialect: isObject ? (dialect as Raw) : undefined };
+}

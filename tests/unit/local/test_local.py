@@ -19,7 +19,7 @@ from ingestor.local.suite import Backoff
 
 ADDRESSES = {
     name: f"127.0.0.1:{5000 + at}"
-    for at, name in enumerate(["upload", "orchestrator", "processor", "status"])
+    for at, name in enumerate(["upload", "orchestrator", "processor", "status", "web"])
 }
 
 
@@ -42,6 +42,16 @@ def test_the_gateway_configuration_gets_this_machines_addresses() -> None:
         place = endpoint["address"]["socket_address"]
         found[cluster["name"]] = f"{place['address']}:{place['port_value']}"
     assert found == ADDRESSES
+
+
+def test_without_a_page_there_is_none() -> None:
+    services = {name: address for name, address in ADDRESSES.items() if name != "web"}
+    config = render(template().read_text("utf-8"), port=1, admin_port=2, clusters=services)
+    assert {cluster["name"] for cluster in config["static_resources"]["clusters"]} == set(services)
+    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    last = manager["route_config"]["virtual_hosts"][0]["routes"][-1]
+    assert (last["match"], last["direct_response"]["status"]) == ({"prefix": "/"}, 404)
+    assert "route" not in last
 
 
 def test_a_cluster_without_an_address_is_an_error() -> None:

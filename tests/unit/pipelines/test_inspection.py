@@ -106,6 +106,19 @@ def test_an_upload_that_goes_on(tmp_path: Path) -> None:
         inspect(tmp_path, b"a,", whole=False)
 
 
+def test_a_record_that_would_be_rejected_has_its_line(tmp_path: Path) -> None:
+    found = inspect(tmp_path, b"a,b\n1,2\n3\n4,5\n")
+    assert [(record["row"], record["line"], record["code"]) for record in found["rejected"]] == [
+        (2, 3, "missing-cell")
+    ]
+
+
+def test_json_that_goes_on_or_is_no_text(tmp_path: Path) -> None:
+    found = inspect(tmp_path, b'{"a": "1"}\n{"a": "x\\u0000"}\n{"a": ', '{"format": "jsonl"}', whole=False)
+    assert [record["code"] for record in found["rejected"]] == ["encoding-error"]
+    assert (found["sampled_rows"], found["complete"]) == (2, False)
+
+
 @pytest.mark.parametrize(
     ("dialect", "data", "cells"),
     [

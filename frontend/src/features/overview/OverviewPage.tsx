@@ -1,10 +1,11 @@
-import { Button, SegmentedControl } from "@mantine/core";
+import { SegmentedControl } from "@mantine/core";
 import { IconCircleCheck, IconInbox, IconUpload } from "@tabler/icons-react";
 import { type UseQueryResult, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
+import { LinkButton } from "@/components/LinkButton";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
@@ -34,9 +35,9 @@ export function OverviewPage() {
   useLiveProcesses(() => void queryClient.invalidateQueries({ queryKey: overviewKeys.all }));
   const processes = latest.data?.pages[0]?.processes ?? [];
   const upload = (
-    <Button component={Link} to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
+    <LinkButton to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
       Upload a file
-    </Button>
+    </LinkButton>
   );
   return (
     <>

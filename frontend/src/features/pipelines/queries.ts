@@ -3,6 +3,9 @@ import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { pipelineClient } from "@/api/clients";
 import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
 
+/** In the address of a pipeline that is not stored yet; no pipeline can be called so. */
+export const NEW_PIPELINE = "_new";
+
 export const pipelineKeys = {
   all: ["pipelines"] as const,
   one: (name: string, version: number) => ["pipelines", "one", name, version] as const,
@@ -43,5 +46,15 @@ export function versionsQuery(name: string) {
       pipelineClient.listPipelineVersions({ name, pageSize: 50, pageToken: pageParam }, { signal }),
     initialPageParam: "",
     getNextPageParam: (last) => last.nextPageToken || undefined,
+  });
+}
+
+/** What the server says of a document; nothing is stored. The error's violations name what is wrong. */
+export function validationQuery(documentJson: string) {
+  return queryOptions({
+    queryKey: ["pipeline-validation", documentJson],
+    queryFn: ({ signal }) => pipelineClient.applyPipeline({ documentJson, validateOnly: true }, { signal }),
+    staleTime: 60_000,
+    gcTime: 60_000,
   });
 }

@@ -1,9 +1,10 @@
 import { Button } from "@mantine/core";
 import { IconFilterOff, IconListDetails, IconUpload } from "@tabler/icons-react";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
+import { LinkButton } from "@/components/LinkButton";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
@@ -26,9 +27,9 @@ export function ProcessesPage() {
       <PageHeader
         title="Processes"
         actions={
-          <Button component={Link} to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
+          <LinkButton to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
             Upload a file
-          </Button>
+          </LinkButton>
         }
       >
         Every file that was sent, and where it stands.
@@ -54,11 +55,7 @@ export function ProcessesPage() {
           <EmptyState
             icon={IconListDetails}
             title="No processes yet"
-            action={
-              <Button component={Link} to="/upload">
-                Upload a file
-              </Button>
-            }
+            action={<LinkButton to="/upload">Upload a file</LinkButton>}
           >
             A process begins when a file has been uploaded.
           </EmptyState>

@@ -1,0 +1,53 @@
+"""The page server as a child process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ingestor.local.children import spawn, stop, wait_ready
+
+
+@dataclass
+class WebProcess:
+    """The process that serves the built page, and its replacements."""
+
+    page: Path
+    address: str  # host:port
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    restarts: int = field(default=0)
+    instance: str = "web"
+
+    def start(self) -> None:
+        """Start it; `wait` waits for it."""
+        settings = {
+            "INGESTOR_LISTEN": self.address,
+            "INGESTOR_PAGE_DIR": str(self.page),
+            "INGESTOR_LOG_FORMAT": "json",
+        }
+        self.process = spawn(
+            [sys.executable, "-m", "ingestor.web"], log=self.log, env={**os.environ, **settings}
+        )
+
+    def wait(self) -> None:
+        """Wait until it serves; raises SuiteError when it does not."""
+        assert self.process is not None
+        wait_ready(self.process, self._serves, what="the page server", log=self.log)
+
+    def _serves(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/healthz", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self) -> None:
+        """Let it finish its answers, then kill it."""
+        if self.process:
+            stop(self.process, seconds=10)

@@ -1,0 +1,1 @@
+"""Serves the built page: a small process behind the gateway."""

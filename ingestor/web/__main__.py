@@ -1,0 +1,93 @@
+"""python -m ingestor.web"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+
+from ingestor.runtime.addresses import split_address
+from ingestor.runtime.logs import configure_logging
+from ingestor.runtime.settings import load_settings
+from ingestor.web.app import PageApp
+from ingestor.web.page import find_page, prepared
+from ingestor.web.settings import WebSettings
+
+log = structlog.get_logger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn would end the process by the signal that stopped it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def _listen(address: str) -> socket.socket:
+    """A listening socket; raises OSError saying which address cannot be used."""
+    host, port = split_address(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise OSError(f"cannot listen on {address}: {error.strerror}") from error
+
+
+async def _serve(app: PageApp, listening: socket.socket, drain_seconds: float) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,  # the gateway keeps its connections
+            timeout_graceful_shutdown=max(1, round(drain_seconds)),
+        )
+    )
+
+    def on_signal() -> None:
+        if server.should_exit:
+            os._exit(1)
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    log.info("started", port=listening.getsockname()[1])
+    await server.serve(sockets=[listening])
+    log.info("stopped")
+
+
+def main() -> int:
+    """Serve the page; the exit status."""
+    settings = load_settings(WebSettings)
+    configure_logging("web", settings.log_level, settings.log_format)
+    page = find_page(settings.page_dir)
+    if page is None:
+        where = settings.page_dir or "the package"
+        log.error(f"there is no built page in {where}; INGESTOR_PAGE_DIR names its folder")
+        return 1
+    try:
+        with prepared(page) as folder, _listen(settings.listen) as listening:
+            asyncio.run(_serve(PageApp(folder), listening, settings.drain_seconds))
+    except (OSError, ValueError) as error:
+        log.error("the page cannot be served", error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,110 @@
+"""The page as an ASGI application."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+from wsgiref.headers import Headers
+
+from servestatic import ServeStaticASGI
+from servestatic.asgi import FileServerASGI
+
+from ingestor.web.page import INDEX
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+HEALTH = "/healthz"
+_ASSETS = "/assets/"  # what the build names by its content
+# The page needs nothing but itself; it makes its own styles by files, never inline.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_UNUSED = "accelerometer camera display-capture geolocation gyroscope magnetometer microphone payment usb"
+SECURITY_HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": ", ".join(f"{feature}=()" for feature in _UNUSED.split()),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+# A path of the page itself, such as /processes/1, has no dot in its last part.
+_FILE = re.compile(r"\.[^/]*$")
+
+
+class PageApp:
+    """Serves the files of a folder by GET and HEAD; any other path that names no file is one of the
+    page's own and gets its index."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = ServeStaticASGI(
+            self._elsewhere,
+            root=folder,
+            allow_all_origins=False,
+            max_age=None,
+            immutable_file_test=_never,
+            add_headers_function=_cache,
+        )
+        self._index = FileServerASGI(self._files.files[f"/{INDEX}"])
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            raise ValueError(f"{scope['type']} is not served")
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_SECURITY]
+            await send(message)
+
+        if scope["method"] not in ("GET", "HEAD"):
+            await _answer(send_safely, 405, "Method not allowed", (b"allow", b"GET, HEAD"))
+        elif scope["path"] == HEALTH:
+            await _answer(send_safely, 200, "ok")
+        else:
+            await self._files(scope, receive, send_safely)
+
+    async def _elsewhere(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path.startswith(_ASSETS) or _FILE.search(path):
+            await _answer(send, 404, "Not found")
+        else:
+            await self._index(scope, receive, send)
+
+
+def _never(path: str, url: str) -> bool:
+    return False
+
+
+def _cache(headers: Headers, path: str, url: str) -> None:
+    """What is named by its content is kept for ever, everything else asked for again (by its ETag)."""
+    kept = url.startswith(_ASSETS)
+    headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
+
+
+async def _answer(send: Send, status: int, text: str, *more: tuple[bytes, bytes]) -> None:
+    body = f"{text}\n".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

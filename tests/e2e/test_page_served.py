@@ -1,0 +1,90 @@
+"""The page at the gateway's port: served, kept apart from calls, and back after a crash."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import os
+import signal
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+
+from ingestor.local.ports import free_port
+from ingestor.v1 import status_pb2
+from tests.e2e.browser import Browser
+from tests.e2e.conftest import Suite, ingestor, wait_until
+from tests.e2e.page import CODE, INDEX, SCRIPT
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+def get(gateway: str, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an answer."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(http.client.HTTPConnection(gateway, timeout=30)) as connection:
+        connection.request(method, path, headers=given)
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+
+def test_the_page_is_at_the_gateway(suite: Suite) -> None:
+    assert suite.facts["page"]["url"] == f"http://{suite.gateway}/"
+    for path in ("/", "/processes/1?state=FAILED"):
+        status, headers, body = get(suite.gateway, path)
+        assert (status, body, headers["cache-control"]) == (200, INDEX, "no-cache")
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+        assert headers["x-content-type-options"] == "nosniff"
+    status, headers, body = get(suite.gateway, SCRIPT, accept_encoding="gzip")
+    assert (status, gzip.decompress(body)) == (200, CODE)
+    assert headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert get(suite.gateway, SCRIPT, "HEAD")[2] == b""
+    assert get(suite.gateway, "/assets/gone.js")[0] == 404
+    assert get(suite.gateway, "/", "POST")[0] == 405
+
+
+def test_a_call_that_nobody_knows_is_no_page(suite: Suite) -> None:
+    for path in ("/ingestor.v1.StatusService/Nothing", "/ingestor.v2.Other/Get", "/grpc.other.Service/Get"):
+        for method in ("GET", "POST"):
+            status, headers, body = get(
+                suite.gateway, path, method, content_type="application/grpc-web+proto"
+            )
+            assert status != 200 or headers["grpc-status"] != "0"
+            assert INDEX not in body
+
+
+def test_the_page_server_is_started_again(suite: Suite) -> None:
+    pid = suite.json("env")["page"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: (suite.json("env")["page"] or {})["pid"] != pid, "another page server")
+    wait_until(lambda: get(suite.gateway, "/")[0] == 200, "the page")
+    page = suite.json("env")["page"]
+    assert page["restarts"] == 1
+    assert psutil.pid_exists(page["pid"])
+    # Calls have not noticed.
+    with closing(http.client.HTTPConnection(suite.gateway, timeout=30)) as connection:
+        request = status_pb2.GetProcessRequest(process_id=UNKNOWN)
+        _, trailers = Browser(connection).call(
+            "StatusService/GetProcess", request, status_pb2.GetProcessResponse
+        )
+        assert trailers["grpc-status"] == "5"
+
+
+def test_without_a_built_page_the_suite_works(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    done = ingestor(
+        "up", "--detach", "--gateway-port", str(free_port()), data=data,
+        env={"INGESTOR_PAGE_DIR": str(tmp_path / "nothing")},
+    )  # fmt: skip
+    try:
+        assert "the page is not built" in done.stderr
+        assert "the page:" not in done.stdout
+        suite = Suite(data, {})
+        facts = suite.json("env")
+        assert facts["page"] is None
+        status, _, body = get(facts["gateway"], "/")
+        assert (status, body) == (404, b"The page is not built.\n")
+        assert suite.json("processes")["processes"] == []
+    finally:
+        ingestor("down", data=data)
