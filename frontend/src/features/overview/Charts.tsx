@@ -58,6 +58,11 @@ export function RowsChart({ overview, range }: ChartProps) {
   );
 }
 
+/** There is no half of a process: marks of the axis between whole numbers stay empty. */
+function formatWhole(value: number): string {
+  return Number.isInteger(value) ? formatCompact(value) : "";
+}
+
 /** Processes that ended over time, by how. */
 export function ProcessesChart({ overview, range }: ChartProps) {
   const { times, series } = useMemo(() => {
@@ -97,7 +102,7 @@ export function ProcessesChart({ overview, range }: ChartProps) {
         height={180}
         times={times}
         series={series}
-        format={formatCompact}
+        format={formatWhole}
         formatMoment={moment(range)}
         summary={`Processes that ended over the last ${RANGE_LABELS[range]}: ${completed} completed, ${withErrors} with errors, ${failed} failed or cancelled`}
       />

@@ -1,7 +1,7 @@
 import { Tabs } from "@mantine/core";
 import { IconClockX } from "@tabler/icons-react";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { lazy, type ReactNode, Suspense, useRef } from "react";
 import type { ProcessSearch } from "@/app/search";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
@@ -21,6 +21,7 @@ import { RatePanel } from "./summary/RatePanel";
 import summary from "./summary/Summary.module.css";
 import { SummaryPanel } from "./summary/SummaryPanel";
 import { useErrorGroups, useProcess, useSamples } from "./use-process";
+import { useScrollTo } from "./use-scroll-to";
 
 // What is not seen at once is not loaded at once.
 const RowsTab = lazy(() => import("./rows/RowsTab").then(({ RowsTab }) => ({ default: RowsTab })));
@@ -109,11 +110,7 @@ function Details({ process, groups }: DetailsProps) {
     });
   const box = useRef<HTMLDivElement>(null);
   // A link that was shared leads to what it is about.
-  const shared = useRef(search.tab !== undefined);
-  useEffect(() => {
-    if (shared.current) box.current?.scrollIntoView({ block: "start" });
-    shared.current = false;
-  }, []);
+  useScrollTo(box, search.tab !== undefined);
   const counts = `${process.counts?.succeeded} ${process.counts?.failed} ${process.state}`;
   return (
     <Tabs

@@ -145,7 +145,9 @@ function ErrorList({ errors }: { readonly errors: readonly RowError[] }) {
       {errors.map((error) => (
         <li key={`${error.code} ${error.field} ${error.message}`}>
           <p>
-            {error.field !== "" && <strong className={classes.field}>{error.field}: </strong>}
+            {error.field !== "" && !error.message.startsWith(`${error.field}:`) && (
+              <strong className={classes.field}>{error.field}: </strong>
+            )}
             {error.message}
           </p>
           {error.value !== "" && <p className={classes.value}>{error.value}</p>}

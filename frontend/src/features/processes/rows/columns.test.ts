@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { RowErrorSchema } from "@/gen/ingestor/v1/common_pb";
-import { errorsByCell, mappingOf } from "./columns";
+import { errorsByCell, errorText, mappingOf } from "./columns";
 
 const COLUMNS = ["id", "name", "a, b", "born"];
 const error = (field: string) => create(RowErrorSchema, { field, code: "type-error", message: "is wrong" });
@@ -27,6 +27,13 @@ it("puts what has no column to the whole record", () => {
 
 it("keeps several errors of a cell together", () => {
   expect(errorsByCell([error("id"), error("id")], COLUMNS, new Map()).get(0)).toHaveLength(2);
+});
+
+it("names the field of an error once", () => {
+  const text = (field: string, message: string) => errorText(create(RowErrorSchema, { field, message }));
+  expect(text("born", "is no date")).toBe("born: is no date");
+  expect(text("born", "born: is no date")).toBe("born: is no date");
+  expect(text("", "has 9 cells")).toBe("has 9 cells");
 });
 
 it("reads the mapping of a document, whatever it is", () => {

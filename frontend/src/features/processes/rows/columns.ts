@@ -46,5 +46,6 @@ function cellsOf(field: string, columns: readonly string[], mapping: ReadonlyMap
 
 /** One error in a line: "credit_limit: “12,5” is not a number". */
 export function errorText(error: RowError): string {
-  return error.field === "" ? error.message : `${error.field}: ${error.message}`;
+  const { field, message } = error;
+  return field === "" || message.startsWith(`${field}:`) ? message : `${field}: ${message}`;
 }
