@@ -53,6 +53,8 @@ export const GridRow = memo(function GridRow(props: GridRowProps) {
     props;
   const errors = row?.errors ?? [];
   const byCell = errors.length > 0 ? errorsByCell(errors, columns, mapping) : null;
+  // A row that is on its way passes by empty while the bar is dragged.
+  const shownColumns = row === undefined && active === null ? [] : columns.slice(firstColumn, lastColumn);
   const words = errors.map(errorText).join(" · ");
   return (
     <div role="row" aria-rowindex={index + 2} data-index={index} className={classes.row}>
@@ -72,7 +74,7 @@ export const GridRow = memo(function GridRow(props: GridRowProps) {
       {firstColumn > 0 && (
         <div role="presentation" className={classes.gap} style={{ width: firstColumn * width }} />
       )}
-      {columns.slice(firstColumn, lastColumn).map((label, offset) => {
+      {shownColumns.map((label, offset) => {
         const place = firstColumn + offset;
         const problems = byCell?.get(place);
         const value = row?.cells[place];

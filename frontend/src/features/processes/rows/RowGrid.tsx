@@ -23,6 +23,9 @@ export const COLUMN_WIDTH = 168;
 /** Rows that are there above and below what is seen. */
 const OVERSCAN = 6;
 
+/** While the bar is dragged, most of what passes is not worth a fetch. */
+const WANT_EVERY_MS = 80;
+
 interface RowGridProps {
   readonly source: RowSource;
   readonly columns: readonly string[];
@@ -74,9 +77,11 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
     return () => observer.disconnect();
   }, []);
 
+  const want = useThrottled(source.want.bind(source), WANT_EVERY_MS);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another source is asked anew.
   useEffect(() => {
-    if (last >= first) source.want(first, last);
-  }, [source, first, last]);
+    if (last >= first) want(first, last);
+  }, [want, source, first, last]);
 
   const goTo = useCallback(
     (at: number) => {
@@ -168,6 +173,8 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
     setTip(tipOf(cell));
   };
 
+  // Rows that leave hand their elements on to those that come.
+  const pool = Math.ceil(view.height / ROW_HEIGHT) + 2 * OVERSCAN + 2;
   const indexes: number[] = [];
   for (let index = first; index <= last; index += 1) indexes.push(index);
   return (
@@ -216,7 +223,7 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
           >
             {indexes.map((index) => (
               <GridRow
-                key={index}
+                key={index % pool}
                 index={index}
                 row={source.at(index)}
                 rowNumber={source.numberAt(index)}
@@ -234,6 +241,31 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
       )}
     </>
   );
+}
+
+/** Calls at once when it was not called for a while, else a moment later with the last arguments. */
+function useThrottled(call: (first: number, last: number) => void, everyMs: number) {
+  const latest = useRef(call);
+  latest.current = call;
+  const [throttled] = useState(() => {
+    let waiting = false;
+    let before = 0;
+    let range: [number, number] = [0, 0];
+    const now = () => {
+      waiting = false;
+      before = performance.now();
+      latest.current(...range);
+    };
+    return (first: number, last: number) => {
+      range = [first, last];
+      if (waiting) return;
+      const wait = before + everyMs - performance.now();
+      waiting = wait > 0;
+      if (waiting) setTimeout(now, wait);
+      else now();
+    };
+  });
+  return throttled;
 }
 
 function tipOf(cell: Element | null): Tip | null {
