@@ -16,9 +16,9 @@ for (const [name, width, height, scheme] of [
   });
   page.on("pageerror", (error) => console.log(name, "pageerror", error.message));
   for (const path of paths) {
-    await page.goto(GATEWAY + path, { waitUntil: "networkidle" });
+    await page.goto(GATEWAY + path, { waitUntil: "load" });
     await page.locator("main h1").first().waitFor();
-    await page.waitForTimeout(600);
+    await page.waitForTimeout(1200);
     await page.screenshot({ path: `${out}/${name}${path.replaceAll(/[/?=&]+/g, "_")}.png` });
   }
   await page.close();

@@ -44,9 +44,12 @@ export interface ProcessSearch {
   /** RowState's word, such as "FAILED". */
   state?: string;
   code?: string;
+  /** "" means errors of whole records. */
   field?: string;
   /** The row that is open. */
   row?: number;
+  /** The row at which the list begins to be looked at. */
+  at?: number;
 }
 
 export function processSearch(raw: Raw): ProcessSearch {
@@ -54,8 +57,9 @@ export function processSearch(raw: Raw): ProcessSearch {
     tab: oneOf(raw.tab, ["rows", "errors", "batches", "events"]),
     state: text(raw.state),
     code: text(raw.code),
-    field: text(raw.field),
+    field: raw.field === "" ? "" : text(raw.field),
     row: positive(raw.row),
+    at: positive(raw.at),
   };
 }
 
