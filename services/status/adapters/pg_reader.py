@@ -216,7 +216,7 @@ class PgLedgerReader:
         self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
     ) -> list[Row]:
         """See LedgerReader."""
-        own, arguments = True, list[object]([process_id, after, limit])
+        own, arguments = True, list[object]([process_id, _start(comparisons, after), limit])
         own_where, where = list[str](), list[str]()
         wants_own = False
         for comparison in comparisons:
@@ -225,7 +225,7 @@ class PgLedgerReader:
             if comparison.name == "status":
                 state = RowState[str(comparison.value)]
                 value = int(state)
-                wants_own |= sign == "=" and state is RowState.SKIPPED
+                wants_own |= sign == "=" and state in (RowState.FAILED, RowState.SKIPPED)
             arguments.append(value)
             place = f"${len(arguments)}"
             if comparison.name in ("code", "field"):
@@ -343,6 +343,15 @@ def logged_event(row: Any) -> LoggedEvent:
         row["position"], str(row["event_id"]), row["tenant"], str(row["process_id"]), row["type"],
         row["time"], row["data"], row["traceparent"],
     )  # fmt: skip
+
+
+def _start(comparisons: Sequence[Comparison], after: int) -> int:
+    """The row behind which the first wanted one is, so that no batch before it is opened."""
+    for comparison in comparisons:
+        if comparison.name == "row" and comparison.operator in ("=", ">=", ">"):
+            wanted = int(comparison.value)
+            after = max(after, wanted if comparison.operator == ">" else wanted - 1)
+    return after
 
 
 _OPERATORS = {"!=": "<>", ":": "ILIKE"}

@@ -1,0 +1,108 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { choose, openBrowser, openPage, PAGE } from "./chromium";
+import { type Folder, makeFolder, writePeople } from "./files";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+interface AxeResults {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly impact: string | null;
+    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+  }[];
+}
+
+/** What axe finds serious or critical on a page, as lines to read. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const results = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as AxeResults;
+  return results.violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html}\n    ${failureSummary ?? ""}`),
+    );
+}
+
+let browser: Browser;
+let folder: Folder;
+let mapping: string;
+let process: string;
+
+beforeAll(async () => {
+  browser = await openBrowser();
+  folder = makeFolder();
+  // A process with failed rows, and an upload that is being mapped.
+  const { context, page } = await openPage(browser, "/upload");
+  await choose(page, writePeople(folder, "axe.csv"));
+  await page.getByRole("radio", { name: /A new pipeline/ }).check();
+  await page.getByLabel("Type of age").selectOption("integer");
+  await page.getByLabel("Name of the pipeline").fill("page-axe");
+  await page.getByRole("textbox", { name: "Table" }).fill("page_axe");
+  await page.getByText(/2 would be rejected/).waitFor();
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.waitForURL(/\/processes\//);
+  await page.getByText("Completed with errors").first().waitFor();
+  process = new URL(page.url()).pathname;
+  await page.goto(`${PAGE}/upload`);
+  await choose(page, writePeople(folder, "axe-map.csv"));
+  await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
+  mapping = `${new URL(page.url()).pathname}?to=page-axe`;
+  await context.close();
+}, 180_000);
+
+afterAll(async () => {
+  await browser.close();
+  folder.remove();
+});
+
+/** Name, address, and what is there once the screen is. */
+const SCREENS: readonly (readonly [string, () => string, string])[] = [
+  ["overview", () => "/", "main h1"],
+  ["upload", () => "/upload", "main h1"],
+  ["mapping", () => mapping, "[role=table] [role=row]:nth-child(3)"],
+  ["processes", () => "/processes", "main table tbody tr"],
+  ["process", () => process, "main h1"],
+  ["pipelines", () => "/pipelines", "main table tbody tr"],
+  ["pipeline, form", () => "/pipelines/page-axe", "main table tbody tr"],
+  ["pipeline, JSON", () => "/pipelines/page-axe?view=json", "main textarea"],
+  ["pipeline, changes", () => "/pipelines/page-axe?view=compare", "main h2"],
+  ["new pipeline", () => "/pipelines/_new", "main table tbody tr"],
+  ["no such page", () => "/nothing/here", "main h1"],
+  ["no such process", () => "/processes/00000000-0000-4000-8000-000000000000", "main [role=alert]"],
+];
+
+describe.each([
+  ["light", { dark: false }],
+  ["dark", { dark: true }],
+  ["light, phone", { dark: false, width: 390 }],
+])("%s", (_, look) => {
+  test.each(SCREENS)("%s has nothing serious for axe", async (_name, path, there) => {
+    const { context, page, complaints } = await openPage(browser, path(), look);
+    await page.locator(there).first().waitFor();
+    await page.waitForLoadState("networkidle").catch(() => undefined);
+    expect(await findings(page)).toEqual([]);
+    // Nothing sticks out at the side.
+    expect(
+      await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
+    ).toBeLessThanOrEqual(0);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+});
+
+test("everything can be reached by keyboard, from the skip link on", async () => {
+  const { context, page } = await openPage(browser, "/");
+  await page.locator("main h1").waitFor();
+  await page.keyboard.press("Tab");
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to content");
+  await page.keyboard.press("Enter");
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe("main");
+  // After a navigation the new screen's heading has the focus.
+  await page.getByRole("link", { name: "Pipelines" }).first().click();
+  await page.getByRole("heading", { level: 1, name: "Pipelines" }).waitFor();
+  await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe("Pipelines");
+  await context.close();
+});

@@ -1,0 +1,18 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+// Chromium against a running suite: INGESTOR_PAGE is its address. One test at a time: they measure.
+export default defineConfig({
+  root: fileURLToPath(new URL(".", import.meta.url)),
+  test: {
+    include: ["**/*.test.ts"],
+    environment: "node",
+    testTimeout: 180_000,
+    hookTimeout: 60_000,
+    // expect.poll
+    expect: { poll: { timeout: 60_000, interval: 50 } },
+    fileParallelism: false,
+    maxWorkers: 1,
+    reporters: ["verbose"],
+  },
+});

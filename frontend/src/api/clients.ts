@@ -1,0 +1,28 @@
+import { createClient } from "@connectrpc/connect";
+import { OrchestratorService } from "@/gen/ingestor/v1/orchestrator_pb";
+import { PipelineService, ProcessorService } from "@/gen/ingestor/v1/processor_pb";
+import { StatusService } from "@/gen/ingestor/v1/status_pb";
+import { UploadService } from "@/gen/ingestor/v1/upload_pb";
+import { createPageTransport } from "./transport";
+
+const transport = createPageTransport();
+
+/** Files on their way in. */
+export const uploadClient = createClient(UploadService, transport);
+/** Processes, rows, errors, reports, events. */
+export const statusClient = createClient(StatusService, transport);
+/** Pause, resume, cancel, retry, queues. */
+export const orchestratorClient = createClient(OrchestratorService, transport);
+/** Versioned pipelines. */
+export const pipelineClient = createClient(PipelineService, transport);
+/** Undo. */
+export const processorClient = createClient(ProcessorService, transport);
+
+/** A cheap call for each service, to hear whether it answers again. */
+export const probes: Readonly<Record<string, (signal: AbortSignal) => Promise<unknown>>> = {
+  [UploadService.typeName]: (signal) => uploadClient.getStorage({}, { signal }),
+  [StatusService.typeName]: (signal) => statusClient.listProcesses({ pageSize: 1 }, { signal }),
+  [OrchestratorService.typeName]: (signal) => orchestratorClient.getQueues({}, { signal }),
+  [PipelineService.typeName]: (signal) => pipelineClient.listPipelines({ pageSize: 1 }, { signal }),
+  [ProcessorService.typeName]: (signal) => pipelineClient.listPipelines({ pageSize: 1 }, { signal }),
+};

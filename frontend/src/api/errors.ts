@@ -1,0 +1,87 @@
+/** What a failed call means for the person in front of the page. */
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema, ErrorInfoSchema } from "@/gen/google/rpc/error_details_pb";
+import { adviceFor } from "./advice";
+
+/** One wrong part of what was sent: a JSON Pointer or a field's path, and what is wrong with it. */
+export interface Violation {
+  readonly field: string;
+  readonly description: string;
+}
+
+export interface Problem {
+  /** A few words: what did not work. */
+  readonly title: string;
+  /** What happened, in the server's words. */
+  readonly happened: string;
+  /** What the person can do. */
+  readonly advice: string;
+  /** For support: gRPC code and reason, such as "NOT_FOUND · PROCESS_NOT_FOUND". */
+  readonly code: string;
+  /** ErrorInfo's reason; empty when the server gave none. */
+  readonly reason: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly Violation[];
+  /** Whether the same call may work later without anybody doing anything. */
+  readonly transient: boolean;
+}
+
+/** gRPC's name of a code: "NOT_FOUND". */
+export function codeName(code: Code): string {
+  return (Code[code] ?? "Unknown").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+}
+
+/** Whether nobody answered: no network, the gateway or the service behind it is down. */
+export function isUnreachable(error: unknown): boolean {
+  const connect = ConnectError.from(error);
+  return connect.code === Code.Unavailable || connect.cause instanceof TypeError;
+}
+
+/** Whether the same call may work later by itself. */
+export function isTransient(error: unknown): boolean {
+  const { code } = ConnectError.from(error);
+  return isUnreachable(error) || code === Code.DeadlineExceeded;
+}
+
+/** Whether the call was given up by the page itself. */
+export function isCancelled(error: unknown): boolean {
+  return (
+    (error instanceof DOMException && error.name === "AbortError") ||
+    ConnectError.from(error).code === Code.Canceled
+  );
+}
+
+/** ErrorInfo's reason, or "". */
+export function reasonOf(error: unknown): string {
+  return ConnectError.from(error).findDetails(ErrorInfoSchema)[0]?.reason ?? "";
+}
+
+/** ErrorInfo's facts. */
+export function factsOf(error: unknown): Readonly<Record<string, string>> {
+  return ConnectError.from(error).findDetails(ErrorInfoSchema)[0]?.metadata ?? {};
+}
+
+/** Every wrong part of the request. */
+export function violationsOf(error: unknown): readonly Violation[] {
+  return ConnectError.from(error)
+    .findDetails(BadRequestSchema)
+    .flatMap((detail) => detail.fieldViolations.map(({ field, description }) => ({ field, description })));
+}
+
+/** The one mapping from anything thrown to what is shown. */
+export function describeError(error: unknown): Problem {
+  const connect = ConnectError.from(error);
+  const reason = reasonOf(error);
+  const code = codeName(connect.code);
+  const { title, advice } = adviceFor(reason, isUnreachable(error) ? Code.Unavailable : connect.code);
+  return {
+    title,
+    happened: connect.rawMessage || "The server gave no reason.",
+    advice,
+    code: reason ? `${code} · ${reason}` : code,
+    reason,
+    metadata: factsOf(error),
+    violations: violationsOf(error),
+    transient: isTransient(error),
+  };
+}

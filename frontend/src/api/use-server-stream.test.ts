@@ -1,0 +1,77 @@
+// @vitest-environment jsdom
+import { Code, ConnectError } from "@connectrpc/connect";
+import { describe, expect, it, vi } from "vitest";
+import { follow, type StreamPhase } from "./use-server-stream";
+
+vi.mock("./connection", () => ({ backoff: () => 0 }));
+
+interface Attempt {
+  readonly messages: readonly number[];
+  readonly error?: unknown;
+}
+
+/** Follows a stream whose attempts go as they are told; returns what was heard. */
+async function run(attempts: readonly Attempt[], isComplete = () => true) {
+  const heard: number[] = [];
+  const phases: StreamPhase[] = [];
+  let opened = 0;
+  await follow<number>({
+    open: async function* () {
+      const attempt = attempts[opened];
+      opened += 1;
+      if (attempt === undefined) throw new ConnectError("asked too often", Code.Internal);
+      yield* attempt.messages;
+      if (attempt.error !== undefined) throw attempt.error;
+    },
+    onMessage: (message) => heard.push(message),
+    isComplete,
+    onState: ({ phase }) => phases.push(phase),
+    silenceMs: 10_000,
+    signal: new AbortController().signal,
+  });
+  return { heard, phases, opened };
+}
+
+describe("follow", () => {
+  it("goes on after a break", async () => {
+    const lost = new ConnectError("gone", Code.Unavailable);
+    const { heard, phases, opened } = await run([{ messages: [1, 2], error: lost }, { messages: [3] }]);
+    expect(heard).toEqual([1, 2, 3]);
+    expect(opened).toBe(2);
+    expect(phases).toEqual(["live", "waiting", "live", "ended"]);
+  });
+
+  it("gives up on an answer that will not change", async () => {
+    const { phases, opened } = await run([{ messages: [], error: new ConnectError("no", Code.NotFound) }]);
+    expect(opened).toBe(1);
+    expect(phases).toEqual(["failed"]);
+  });
+
+  it("opens again a stream that ended too early", async () => {
+    let left = 1;
+    const { heard } = await run([{ messages: [1] }, { messages: [2] }], () => left-- === 0);
+    expect(heard).toEqual([1, 2]);
+  });
+
+  it("takes a silent stream for a broken one", async () => {
+    let opened = 0;
+    const phases: StreamPhase[] = [];
+    await follow<number>({
+      open: async function* (signal) {
+        opened += 1;
+        if (opened === 1) {
+          await new Promise((_, reject) => {
+            signal.addEventListener("abort", () => reject(new ConnectError("cut", Code.Canceled)));
+          });
+        }
+        yield 1;
+      },
+      onMessage: () => undefined,
+      isComplete: () => true,
+      onState: ({ phase }) => phases.push(phase),
+      silenceMs: 20,
+      signal: new AbortController().signal,
+    });
+    expect(phases).toEqual(["waiting", "live", "ended"]);
+  });
+});

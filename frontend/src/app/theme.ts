@@ -1,0 +1,21 @@
+import { createTheme, Tooltip } from "@mantine/core";
+
+/** Mantine's settings; its colours are in tokens.css. */
+export const theme = createTheme({
+  primaryColor: "indigo",
+  fontFamily: "var(--font)",
+  fontFamilyMonospace: "var(--font-mono)",
+  defaultRadius: "md",
+  cursorType: "pointer",
+  components: {
+    // The scroll lock of dialogs writes a <style>, which the Content-Security-Policy forbids; base.css locks
+    // instead. Named by text, for importing them here would make every first load carry them.
+    Modal: { defaultProps: { lockScroll: false, centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
+    Drawer: {
+      defaultProps: { lockScroll: false, position: "right", overlayProps: { backgroundOpacity: 0.45 } },
+    },
+    Tooltip: Tooltip.extend({
+      defaultProps: { withArrow: true, openDelay: 250, events: { hover: true, focus: true, touch: true } },
+    }),
+  },
+});

@@ -1,0 +1,17 @@
+import { Tooltip } from "@mantine/core";
+import { useEffect, useState } from "react";
+import { formatAgo, formatExactTime } from "@/lib/format";
+
+/** "5 minutes ago", with the exact time on hover and focus; stays right by itself. */
+export function TimeAgo({ time }: { readonly time: Date }) {
+  const [, setTick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => setTick((tick) => tick + 1), 30_000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <Tooltip label={formatExactTime(time)}>
+      <time dateTime={time.toISOString()}>{formatAgo(time)}</time>
+    </Tooltip>
+  );
+}

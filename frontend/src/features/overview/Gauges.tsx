@@ -1,0 +1,64 @@
+import { Progress } from "@mantine/core";
+import type { GetQueuesResponse } from "@/gen/ingestor/v1/orchestrator_pb";
+import type { GetStorageResponse } from "@/gen/ingestor/v1/upload_pb";
+import { formatBytes, formatCount, formatShare } from "@/lib/format";
+import { toNumber } from "@/lib/proto";
+import classes from "./OverviewPage.module.css";
+
+/** Room that is worth a warning. */
+const LITTLE_BYTES = 5 * 1024 ** 3;
+
+/** What is kept, and what room is left. */
+export function StoragePanel({ storage }: { readonly storage: GetStorageResponse }) {
+  const used = toNumber(storage.fileBytes);
+  const free = storage.freeBytes === undefined ? null : toNumber(storage.freeBytes);
+  return (
+    <>
+      <dl className={classes.facts}>
+        <div>
+          <dt>Files kept</dt>
+          <dd>{formatCount(storage.fileCount)}</dd>
+        </div>
+        <div>
+          <dt>Their size</dt>
+          <dd>{formatBytes(used)}</dd>
+        </div>
+        <div>
+          <dt>Room left ({storage.store === "s3" ? "S3" : storage.store})</dt>
+          <dd className={free !== null && free < LITTLE_BYTES ? classes.warn : undefined}>
+            {free === null ? "no limit" : formatBytes(free)}
+          </dd>
+        </div>
+      </dl>
+      {free !== null && (
+        <Progress
+          mt="md"
+          size="sm"
+          value={(100 * used) / Math.max(used + free, 1)}
+          aria-label={`Files take ${formatShare(used, used + free)} of the room that they and what is free have`}
+        />
+      )}
+    </>
+  );
+}
+
+/** Batches on their way. */
+export function QueuesPanel({ queues }: { readonly queues: GetQueuesResponse }) {
+  const dead = toNumber(queues.deadLetters?.visible) + toNumber(queues.deadLetters?.inFlight);
+  return (
+    <dl className={classes.facts}>
+      <div>
+        <dt>Batches waiting</dt>
+        <dd>{formatCount(queues.rows?.visible ?? 0n)}</dd>
+      </div>
+      <div>
+        <dt>Being loaded</dt>
+        <dd>{formatCount(queues.rows?.inFlight ?? 0n)}</dd>
+      </div>
+      <div>
+        <dt>Given up</dt>
+        <dd className={dead > 0 ? classes.warn : undefined}>{formatCount(dead)}</dd>
+      </div>
+    </dl>
+  );
+}

@@ -1,0 +1,163 @@
+import { SegmentedControl } from "@mantine/core";
+import { IconCircleCheck, IconInbox, IconUpload } from "@tabler/icons-react";
+import { type UseQueryResult, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { EmptyState } from "@/components/EmptyState";
+import { ErrorState } from "@/components/ErrorState";
+import { LinkButton } from "@/components/LinkButton";
+import { LoadingState } from "@/components/LoadingState";
+import { PageHeader } from "@/components/PageHeader";
+import { Panel } from "@/components/Panel";
+import { TimeAgo } from "@/components/TimeAgo";
+import { useLiveProcesses } from "@/features/processes/live";
+import { ProcessTable } from "@/features/processes/ProcessTable";
+import { processesQuery } from "@/features/processes/queries";
+import type { Process } from "@/gen/ingestor/v1/status_pb";
+import { toDate } from "@/lib/proto";
+import { ProcessesChart, RowsChart } from "./Charts";
+import { QueuesPanel, StoragePanel } from "./Gauges";
+import classes from "./OverviewPage.module.css";
+import { overviewKeys, overviewQuery, queuesQuery, storageQuery } from "./queries";
+import { RANGE_LABELS, RANGES, type Range } from "./ranges";
+import { StateTiles } from "./StateTiles";
+
+/** What happens, what happened, and what room is left. */
+export function OverviewPage() {
+  const { range = "24h" } = useSearch({ from: "/" });
+  const navigate = useNavigate();
+  const queryClient = useQueryClient();
+  const overview = useQuery(overviewQuery(range));
+  const storage = useQuery(storageQuery());
+  const queues = useQuery(queuesQuery());
+  const latest = useInfiniteQuery(processesQuery("", 8));
+  const failures = useInfiniteQuery(processesQuery("state=FAILED", 5));
+  useLiveProcesses(() => void queryClient.invalidateQueries({ queryKey: overviewKeys.all }));
+  const processes = latest.data?.pages[0]?.processes ?? [];
+  const upload = (
+    <LinkButton to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
+      Upload a file
+    </LinkButton>
+  );
+  return (
+    <>
+      <PageHeader
+        title="Overview"
+        actions={
+          <>
+            <SegmentedControl
+              aria-label="Interval of the numbers and charts"
+              value={range}
+              onChange={(next) => void navigate({ to: "/", search: { range: next as Range }, replace: true })}
+              data={RANGES.map((value) => ({ value, label: RANGE_LABELS[value] }))}
+            />
+            {upload}
+          </>
+        }
+      >
+        What is being loaded, and what became of it.
+      </PageHeader>
+      <Loaded query={overview} lines={2}>
+        {(data) => <StateTiles states={data.states} />}
+      </Loaded>
+      <div className={classes.pair}>
+        <Panel title="Rows">
+          <Loaded query={overview}>{(data) => <RowsChart overview={data} range={range} />}</Loaded>
+        </Panel>
+        <Panel title="Processes that ended">
+          <Loaded query={overview}>{(data) => <ProcessesChart overview={data} range={range} />}</Loaded>
+        </Panel>
+      </div>
+      <div className={classes.pair}>
+        <Panel title="Storage">
+          <Loaded query={storage} lines={2}>
+            {(data) => <StoragePanel storage={data} />}
+          </Loaded>
+        </Panel>
+        <Panel title="Queues">
+          <Loaded query={queues} lines={2}>
+            {(data) => <QueuesPanel queues={data} />}
+          </Loaded>
+        </Panel>
+      </div>
+      <div className={classes.lists}>
+        <Panel title="Latest processes" aside={<Link to="/processes">All processes</Link>} flush>
+          {latest.isError ? (
+            <ErrorState error={latest.error} onRetry={() => void latest.refetch()} />
+          ) : latest.isPending ? (
+            <LoadingState label="Loading processes" />
+          ) : processes.length === 0 ? (
+            <EmptyState icon={IconInbox} title="Nothing was sent yet" action={upload}>
+              Drop a CSV file, an Excel workbook, JSON or Parquet, and see each of its rows checked and
+              loaded.
+            </EmptyState>
+          ) : (
+            <ProcessTable processes={processes} />
+          )}
+        </Panel>
+        <Panel
+          title="Latest failures"
+          aside={
+            <Link to="/processes" search={{ state: "FAILED" }}>
+              All failed
+            </Link>
+          }
+          flush
+        >
+          {failures.isError ? (
+            <ErrorState error={failures.error} onRetry={() => void failures.refetch()} />
+          ) : failures.isPending ? (
+            <LoadingState lines={3} label="Loading failures" />
+          ) : (
+            <Failures processes={failures.data.pages[0]?.processes ?? []} />
+          )}
+        </Panel>
+      </div>
+    </>
+  );
+}
+
+interface LoadedProps<Data> {
+  readonly query: UseQueryResult<Data>;
+  readonly lines?: number;
+  readonly children: (data: Data) => ReactNode;
+}
+
+/** What a query brought; before that a skeleton, and its error in place of nothing. */
+function Loaded<Data>({ query, lines = 5, children }: LoadedProps<Data>) {
+  if (query.data !== undefined) return children(query.data);
+  if (query.isError) return <ErrorState error={query.error} inline onRetry={() => void query.refetch()} />;
+  return <LoadingState lines={lines} />;
+}
+
+function Failures({ processes }: { readonly processes: readonly Process[] }) {
+  if (processes.length === 0) {
+    return (
+      <EmptyState icon={IconCircleCheck} title="No file failed">
+        Files that could not be loaded as a whole are listed here.
+      </EmptyState>
+    );
+  }
+  return (
+    <ul className={classes.failures}>
+      {processes.map((process) => {
+        const ended = toDate(process.endTime);
+        return (
+          <li key={process.info?.processId}>
+            <p>
+              <Link to="/processes/$processId" params={{ processId: process.info?.processId ?? "" }}>
+                {process.info?.fileName}
+              </Link>
+              {ended && (
+                <span className={classes.when}>
+                  <TimeAgo time={ended} />
+                </span>
+              )}
+            </p>
+            <p className={classes.why}>{process.failure?.message}</p>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}

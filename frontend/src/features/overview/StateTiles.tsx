@@ -1,0 +1,40 @@
+import { Link } from "@tanstack/react-router";
+import { STATE_GROUPS } from "@/features/processes/filters";
+import { ProcessState } from "@/gen/ingestor/v1/common_pb";
+import type { StateCount } from "@/gen/ingestor/v1/status_pb";
+import { formatCount } from "@/lib/format";
+import { toNumber } from "@/lib/proto";
+import { processLook } from "@/lib/states";
+import classes from "./OverviewPage.module.css";
+
+/** Groups that are shown even when nothing is in them. */
+const ALWAYS: readonly string[] = ["Running", "Completed", "With errors", "Failed"];
+
+/** How many processes are in which state; each leads to them. */
+export function StateTiles({ states }: { readonly states: readonly StateCount[] }) {
+  const counts = new Map(states.map(({ state, count }) => [ProcessState[state] ?? "", toNumber(count)]));
+  return (
+    <nav className={classes.tiles} aria-label="Processes by state">
+      {STATE_GROUPS.map(({ label, words }) => {
+        const count = words.reduce((sum, word) => sum + (counts.get(word) ?? 0), 0);
+        if (count === 0 && !ALWAYS.includes(label)) return null;
+        const state = ProcessState[words[words.length - 1] as keyof typeof ProcessState];
+        return (
+          <Link
+            key={label}
+            to="/processes"
+            search={{ state: words.join(",") }}
+            className={classes.tile}
+            data-zero={count === 0 || undefined}
+          >
+            <span>
+              <i className={classes.dot} data-tone={processLook(state).tone} aria-hidden />
+              {label}
+            </span>
+            <strong>{formatCount(count)}</strong>
+          </Link>
+        );
+      })}
+    </nav>
+  );
+}

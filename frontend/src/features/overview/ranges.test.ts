@@ -1,0 +1,11 @@
+import { expect, it } from "vitest";
+import { RANGES, windowOf } from "./ranges";
+
+it.each(RANGES)("%s ends behind now, in whole pieces of at most 60", (range) => {
+  const now = Date.parse("2026-02-03T10:17:31Z");
+  const { start, end, bucketSeconds } = windowOf(range, now);
+  expect(end).toBeGreaterThanOrEqual(now);
+  expect(end - now).toBeLessThanOrEqual(bucketSeconds * 1000);
+  expect((end - start) % (bucketSeconds * 1000)).toBe(0);
+  expect((end - start) / (bucketSeconds * 1000)).toBeLessThanOrEqual(60);
+});

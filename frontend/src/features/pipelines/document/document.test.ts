@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import { diffLines } from "./compare";
+import {
+  labelOf,
+  madeLabels,
+  nameFrom,
+  readDocument,
+  withField,
+  withKey,
+  withLabels,
+  withoutField,
+  writeDocument,
+} from "./document";
+import type { PipelineDocument } from "./types";
+
+const DOCUMENT: PipelineDocument = {
+  name: "people",
+  schema: {
+    fields: [
+      { name: "id", type: "integer" },
+      { name: "name", type: "string" },
+    ],
+    primaryKey: ["id", "name"],
+  },
+  mapping: { name: "Full name" },
+  sink: { table: "people", mode: "upsert", key: "id" },
+};
+
+describe("readDocument and writeDocument", () => {
+  it.skipIf(!("rawJSON" in JSON))("keep numbers that a double cannot hold", () => {
+    const text =
+      '{"name": "n", "schema": {"fields": [{"name": "a", "type": "number", "constraints": {"minimum": 0.10000000000000000001, "maximum": 9007199254740993}}]}, "sink": {}}';
+    const read = readDocument(text);
+    if (!read.ok) throw new Error(read.message);
+    expect(writeDocument(read.document)).toContain('"minimum": 0.10000000000000000001');
+    expect(writeDocument(read.document)).toContain('"maximum": 9007199254740993');
+  });
+
+  it("keep keys that the page does not know", () => {
+    const read = readDocument(
+      '{"x-owner": "me", "name": "n", "schema": {"fields": []}, "sink": {"table": "t"}}',
+    );
+    if (!read.ok) throw new Error(read.message);
+    expect(JSON.parse(writeDocument(read.document))["x-owner"]).toBe("me");
+  });
+
+  it.each([
+    ["{", "This is not JSON"],
+    ["[]", "A pipeline is a JSON object."],
+    ["{}", '"schema"'],
+    ['{"schema": {"fields": [1]}}', '"name"'],
+    ['{"schema": {"fields": []}, "rules": {}}', '"rules" is a list'],
+    ['{"schema": {"fields": []}, "sink": "t"}', '"sink" is an object'],
+  ])("refuse %s", (text, message) => {
+    const read = readDocument(text);
+    expect(read.ok ? "" : read.message).toContain(message);
+  });
+});
+
+describe("changing a document", () => {
+  it("lets everything follow a field's new name", () => {
+    const changed = withField(DOCUMENT, 0, { name: "number", type: "integer" });
+    expect(changed.schema.primaryKey).toEqual(["number", "name"]);
+    expect(changed.sink.key).toBe("number");
+    expect(labelOf(changed, "number")).toBe("id");
+    expect(labelOf(changed, "name")).toBe("Full name");
+  });
+
+  it("needs no mapping when the new name is the label", () => {
+    const changed = withField(DOCUMENT, 1, { name: "Full name", type: "string" });
+    expect(changed.mapping).toBeUndefined();
+  });
+
+  it("takes a field out with what names it", () => {
+    const changed = withoutField(DOCUMENT, 0);
+    expect(changed.schema.fields.map(({ name }) => name)).toEqual(["name"]);
+    expect(changed.schema.primaryKey).toEqual(["name"]);
+    expect("key" in changed.sink).toBe(false);
+  });
+
+  it("writes only labels that differ", () => {
+    const changed = withLabels(
+      DOCUMENT,
+      new Map([
+        ["id", "No."],
+        ["name", "name"],
+      ]),
+    );
+    expect(changed.mapping).toEqual({ id: "No." });
+  });
+
+  it("leaves out what is not said", () => {
+    expect(withKey({ a: 1, b: 2 }, "a", "")).toEqual({ b: 2 });
+    expect(withKey({ a: 1 }, "b", [])).toEqual({ a: 1 });
+    expect(withKey({ a: 1 }, "b", false)).toEqual({ a: 1, b: false });
+    expect(Object.keys(withKey({ a: 1, b: 2 }, "a", 3))).toEqual(["a", "b"]);
+  });
+});
+
+it("knows what transforms make", () => {
+  const document = {
+    ...DOCUMENT,
+    transforms: [{ op: "split", into: ["a", "b"] }, { op: "expression", into: "c" }, { op: "trim" }],
+  };
+  expect(madeLabels(document)).toEqual(["a", "b", "c"]);
+});
+
+it.each([
+  ["Kunden 2024.csv", "kunden-2024"],
+  ["orders.csv.gz", "orders"],
+  ["2024 Größen.xlsx", "gro-en"],
+  ["###", "pipeline"],
+  ["a".repeat(80), "a".repeat(63)],
+])("names a pipeline after %s", (file, name) => {
+  expect(nameFrom(file)).toBe(name);
+  expect(nameFrom(file)).toMatch(/^[a-z][a-z0-9_-]{0,62}$/);
+});
+
+describe("diffLines", () => {
+  it("keeps what is the same", () => {
+    expect(diffLines("a\nb\nc\nd", "a\nx\nc\nd\ne").map(({ kind, text }) => `${kind[0]} ${text}`)).toEqual([
+      "s a",
+      "r b",
+      "a x",
+      "s c",
+      "s d",
+      "a e",
+    ]);
+  });
+
+  it("says nothing of equal texts", () => {
+    expect(diffLines("a\nb", "a\nb").every(({ kind }) => kind === "same")).toBe(true);
+  });
+
+  it("gives either text back", () => {
+    const before = "1\n2\n3\n2\n1";
+    const after = "2\n1\n3\n3\n1";
+    const lines = diffLines(before, after);
+    const text = (skip: string) =>
+      lines
+        .filter(({ kind }) => kind !== skip)
+        .map((line) => line.text)
+        .join("\n");
+    expect(text("added")).toBe(before);
+    expect(text("removed")).toBe(after);
+  });
+});

@@ -1,0 +1,187 @@
+/** Reading, writing and changing pipeline documents; nothing here changes what it is given. */
+import { parseExact, writeExact } from "./json";
+import type { PipelineDocument, PipelineField } from "./types";
+
+type JsonObject = Record<string, unknown>;
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export type ReadResult =
+  | { readonly ok: true; readonly document: PipelineDocument }
+  | { readonly ok: false; readonly message: string };
+
+/**
+ * A document from its text, as far as the forms need it to be one: an object with a name, fields with names
+ * and a sink. What is wrong otherwise is for the server to say.
+ */
+export function readDocument(text: string): ReadResult {
+  let value: unknown;
+  try {
+    value = parseExact(text);
+  } catch (error) {
+    return {
+      ok: false,
+      message: `This is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+    };
+  }
+  if (!isObject(value)) return { ok: false, message: "A pipeline is a JSON object." };
+  const schema = value.schema;
+  if (!isObject(schema) || !Array.isArray(schema.fields)) {
+    return { ok: false, message: 'A pipeline has "schema": {"fields": [...]}.' };
+  }
+  const fields = schema.fields as unknown[];
+  if (!fields.every((field) => isObject(field) && typeof field.name === "string")) {
+    return { ok: false, message: 'Each of "schema.fields" is an object with a "name".' };
+  }
+  for (const list of ["transforms", "filters", "rules"]) {
+    const steps = value[list];
+    if (steps !== undefined && !(Array.isArray(steps) && steps.every(isObject))) {
+      return { ok: false, message: `"${list}" is a list of objects.` };
+    }
+  }
+  for (const key of ["mapping", "sink", "policy", "dialect"]) {
+    if (value[key] !== undefined && !isObject(value[key]))
+      return { ok: false, message: `"${key}" is an object.` };
+  }
+  const document = {
+    ...value,
+    name: typeof value.name === "string" ? value.name : "",
+    sink: value.sink ?? {},
+  };
+  return { ok: true, document: document as unknown as PipelineDocument };
+}
+
+/** The document's text, as it is stored and shown. */
+export function writeDocument(document: PipelineDocument): string {
+  return writeExact(document);
+}
+
+/** The same without a key when the value is undefined, "" or an empty list or object: those mean "not said". */
+export function withKey<T extends object>(object: T, key: string, value: unknown): T {
+  const { [key]: _before, ...rest } = object as JsonObject;
+  const empty =
+    value === undefined ||
+    value === "" ||
+    (Array.isArray(value) && value.length === 0) ||
+    (isObject(value) && Object.getPrototypeOf(value) === Object.prototype && Object.keys(value).length === 0);
+  if (empty) return rest as T;
+  // A key that was there keeps its place.
+  if (key in object) return { ...object, [key]: value };
+  return { ...rest, [key]: value } as T;
+}
+
+export function withFields(document: PipelineDocument, fields: readonly PipelineField[]): PipelineDocument {
+  return { ...document, schema: { ...document.schema, fields } };
+}
+
+/** Changes one field; its mapping, key and the sink's key follow its name. */
+export function withField(document: PipelineDocument, index: number, field: PipelineField): PipelineDocument {
+  const before = document.schema.fields[index];
+  const changed = withFields(
+    document,
+    document.schema.fields.map((other, at) => (at === index ? field : other)),
+  );
+  return before === undefined || before.name === field.name
+    ? changed
+    : renamed(changed, before.name, field.name);
+}
+
+function renamed(document: PipelineDocument, before: string, after: string): PipelineDocument {
+  const rename = (key: unknown): unknown => {
+    if (Array.isArray(key)) return key.map((name) => (name === before ? after : name));
+    return key === before ? after : key;
+  };
+  const mapping = Object.entries(document.mapping ?? {}).map(([name, label]) => [
+    name === before ? after : name,
+    label,
+  ]);
+  // Without a mapping a field is read from the column of its own name; that stays so.
+  const label = document.mapping?.[before] ?? before;
+  const entries = new Map<string, string>(mapping as [string, string][]);
+  if (label === after) entries.delete(after);
+  else entries.set(after, label);
+  let next = withKey(document, "mapping", Object.fromEntries(entries));
+  next = { ...next, schema: withKey(next.schema, "primaryKey", rename(next.schema.primaryKey)) };
+  return { ...next, sink: withKey(next.sink, "key", rename(next.sink.key)) };
+}
+
+/** Takes a field out, and with it what names it. */
+export function withoutField(document: PipelineDocument, index: number): PipelineDocument {
+  const gone = document.schema.fields[index]?.name;
+  const drop = (key: unknown): unknown => {
+    if (Array.isArray(key)) return key.filter((name) => name !== gone);
+    return key === gone ? undefined : key;
+  };
+  const { [gone ?? ""]: _label, ...mapping } = document.mapping ?? {};
+  const next = withKey(
+    withFields(
+      document,
+      document.schema.fields.filter((_, at) => at !== index),
+    ),
+    "mapping",
+    mapping,
+  );
+  return {
+    ...next,
+    schema: withKey(next.schema, "primaryKey", drop(next.schema.primaryKey)),
+    sink: withKey(next.sink, "key", drop(next.sink.key)),
+  };
+}
+
+/** Puts a field into the primary key, or takes it out. */
+export function withKeyField(document: PipelineDocument, field: string): PipelineDocument {
+  const key = asList(document.schema.primaryKey);
+  const next = key.includes(field) ? key.filter((name) => name !== field) : [...key, field];
+  return { ...document, schema: withKey(document.schema, "primaryKey", next) };
+}
+
+/** The label of the column that a field is read from. */
+export function labelOf(document: PipelineDocument, field: string): string {
+  return document.mapping?.[field] ?? field;
+}
+
+/** Reads each field from the label given; fields that are not named are read from their own name. */
+export function withLabels(
+  document: PipelineDocument,
+  labels: ReadonlyMap<string, string>,
+): PipelineDocument {
+  const mapping: Record<string, string> = {};
+  for (const { name } of document.schema.fields) {
+    const label = labels.get(name) ?? name;
+    if (label !== name) mapping[name] = label;
+  }
+  return withKey(document, "mapping", mapping);
+}
+
+/** Labels of columns that transforms make. */
+export function madeLabels(document: PipelineDocument): readonly string[] {
+  return (document.transforms ?? []).flatMap(({ into }) =>
+    Array.isArray(into) ? into.map(String) : typeof into === "string" ? [into] : [],
+  );
+}
+
+/** A list of names that may also be written as one name. */
+export function asList(key: unknown): readonly string[] {
+  if (Array.isArray(key)) return key.map(String);
+  return typeof key === "string" ? [key] : [];
+}
+
+/** A pipeline's name made of any text: "Kunden 2024.csv" → "kunden-2024". */
+export function nameFrom(text: string): string {
+  const plain = text
+    .replace(/\.(csv|tsv|txt|jsonl?|ndjson|xlsx|parquet|gz|zst|zip)(?=\.|$)/gi, "")
+    .normalize("NFKD")
+    .replace(/\p{M}/gu, "")
+    .toLowerCase()
+    .replace(/[^a-z0-9_]+/g, "-")
+    .replace(/^[^a-z]+|-+$/g, "");
+  return plain.slice(0, 63) || "pipeline";
+}
+
+/** As the editor writes it, so that nothing seems to be changed that is not. */
+export function pretty(text: string): string {
+  const read = readDocument(text);
+  return read.ok ? writeDocument(read.document) : text;
+}

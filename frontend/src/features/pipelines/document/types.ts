@@ -1,0 +1,109 @@
+/** A pipeline document as the editor sees it. The server has the last word; docs/pipelines.md describes it. */
+
+export const FIELD_TYPES = [
+  "string",
+  "integer",
+  "number",
+  "boolean",
+  "date",
+  "datetime",
+  "time",
+  "year",
+  "yearmonth",
+  "duration",
+  "geopoint",
+  "array",
+  "object",
+  "any",
+] as const;
+
+export type FieldType = (typeof FIELD_TYPES)[number];
+
+export const CONSTRAINTS = [
+  "required",
+  "unique",
+  "enum",
+  "minimum",
+  "maximum",
+  "exclusiveMinimum",
+  "exclusiveMaximum",
+  "minLength",
+  "maxLength",
+  "pattern",
+] as const;
+
+export type ConstraintName = (typeof CONSTRAINTS)[number];
+
+const ORDERED: readonly ConstraintName[] = [
+  "required",
+  "unique",
+  "enum",
+  "minimum",
+  "maximum",
+  "exclusiveMinimum",
+  "exclusiveMaximum",
+];
+const LISTED: readonly ConstraintName[] = ["required", "unique", "enum"];
+const TEXT: readonly ConstraintName[] = ["required", "unique", "enum", "pattern", "minLength", "maxLength"];
+
+/** The constraints that fit each type. */
+export const CONSTRAINTS_OF: Readonly<Record<FieldType, readonly ConstraintName[]>> = {
+  string: TEXT,
+  any: TEXT,
+  integer: ORDERED,
+  number: ORDERED,
+  date: ORDERED,
+  datetime: ORDERED,
+  time: ORDERED,
+  year: ORDERED,
+  yearmonth: ORDERED,
+  boolean: LISTED,
+  duration: LISTED,
+  geopoint: LISTED,
+  array: ["required"],
+  object: ["required"],
+};
+
+export interface PipelineField {
+  readonly name: string;
+  readonly type: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly format?: string;
+  readonly trueValues?: readonly string[];
+  readonly falseValues?: readonly string[];
+  readonly constraints?: Readonly<Record<string, unknown>>;
+  readonly [other: string]: unknown;
+}
+
+export interface PipelineSchema {
+  readonly fields: readonly PipelineField[];
+  readonly missingValues?: readonly string[];
+  readonly primaryKey?: string | readonly string[];
+  readonly [other: string]: unknown;
+}
+
+export interface PipelineSink {
+  readonly table?: string;
+  readonly mode?: string;
+  readonly key?: string | readonly string[];
+  readonly [other: string]: unknown;
+}
+
+/** A transform, filter or rule: an object whose keys depend on what it does. */
+export type Step = Readonly<Record<string, unknown>>;
+
+export interface PipelineDocument {
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly schema: PipelineSchema;
+  readonly mapping?: Readonly<Record<string, string>>;
+  readonly dialect?: Step;
+  readonly transforms?: readonly Step[];
+  readonly filters?: readonly Step[];
+  readonly rules?: readonly Step[];
+  readonly policy?: Step;
+  readonly sink: PipelineSink;
+  readonly [other: string]: unknown;
+}

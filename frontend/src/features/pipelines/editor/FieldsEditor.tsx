@@ -1,0 +1,364 @@
+import { ActionIcon, Button, Checkbox, NativeSelect, TextInput, Tooltip } from "@mantine/core";
+import { IconChevronDown, IconChevronRight, IconTrash } from "@tabler/icons-react";
+import { Fragment, useState } from "react";
+import table from "@/components/DataTable.module.css";
+import {
+  asList,
+  labelOf,
+  withField,
+  withFields,
+  withKey,
+  withKeyField,
+  withLabels,
+  withoutField,
+} from "../document/document";
+import { ExactNumber } from "../document/json";
+import type { Violations } from "../document/pointers";
+import {
+  CONSTRAINTS_OF,
+  type ConstraintName,
+  FIELD_TYPES,
+  type FieldType,
+  type PipelineDocument,
+  type PipelineField,
+} from "../document/types";
+import { DraftInput, readList } from "./DraftInput";
+import classes from "./Editor.module.css";
+
+interface FieldsEditorProps {
+  readonly document: PipelineDocument;
+  readonly onChange: (document: PipelineDocument) => void;
+  readonly violations: Violations;
+}
+
+/** The schema's fields: a line each, and behind it everything that can be said of one. */
+export function FieldsEditor({ document, onChange, violations }: FieldsEditorProps) {
+  const [open, setOpen] = useState<number | null>(null);
+  const { fields } = document.schema;
+  const add = () => {
+    const names = new Set(fields.map(({ name }) => name));
+    let count = fields.length + 1;
+    while (names.has(`field_${count}`)) count += 1;
+    onChange(withFields(document, [...fields, { name: `field_${count}`, type: "string" }]));
+    setOpen(fields.length);
+  };
+  return (
+    <>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard. */}
+      <section className={table.scroll} tabIndex={0} aria-label="Fields">
+        <table className={`${table.table} ${classes.fields}`}>
+          <thead>
+            <tr>
+              <th scope="col">
+                <span className="visually-hidden">Details</span>
+              </th>
+              <th scope="col">Field</th>
+              <th scope="col">Read from column</th>
+              <th scope="col">Type</th>
+              <th scope="col">Required</th>
+              <th scope="col">Key</th>
+              <th scope="col">
+                <span className="visually-hidden">Remove</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {fields.map((field, index) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: a field's name is what is being edited.
+              <Fragment key={index}>
+                <FieldLine
+                  document={document}
+                  field={field}
+                  index={index}
+                  open={open === index}
+                  onToggle={() => setOpen(open === index ? null : index)}
+                  onChange={onChange}
+                  violations={violations}
+                />
+                {open === index && (
+                  <tr className={classes.details}>
+                    <td colSpan={7}>
+                      <FieldDetails
+                        field={field}
+                        index={index}
+                        onChange={(next) => onChange(withField(document, index, next))}
+                        violations={violations}
+                      />
+                    </td>
+                  </tr>
+                )}
+              </Fragment>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      <div className={classes.below}>
+        <Button size="xs" variant="default" onClick={add}>
+          Add a field
+        </Button>
+      </div>
+    </>
+  );
+}
+
+interface FieldLineProps extends FieldsEditorProps {
+  readonly field: PipelineField;
+  readonly index: number;
+  readonly open: boolean;
+  readonly onToggle: () => void;
+}
+
+function FieldLine({ document, field, index, open, onToggle, onChange, violations }: FieldLineProps) {
+  const at = (key: string) => violations.at("schema", "fields", index, key);
+  const inside = violations.within("schema", "fields", index).length;
+  const change = (next: PipelineField) => onChange(withField(document, index, next));
+  const Chevron = open ? IconChevronDown : IconChevronRight;
+  const constraints = Object.keys(field.constraints ?? {}).filter((name) => name !== "required");
+  const relabel = (label: string) => {
+    const labels = new Map(
+      document.schema.fields.map(({ name }): [string, string] => [name, labelOf(document, name)]),
+    );
+    onChange(withLabels(document, labels.set(field.name, label)));
+  };
+  return (
+    <tr data-bad={inside > 0 || undefined}>
+      <td>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size={26}
+          aria-label={`Details of ${field.name}`}
+          aria-expanded={open}
+          onClick={onToggle}
+        >
+          <Chevron size={16} aria-hidden />
+        </ActionIcon>
+      </td>
+      <td>
+        <TextInput
+          size="xs"
+          aria-label={`Name of field ${index + 1}`}
+          value={field.name}
+          error={at("name") ?? violations.at("schema", "fields", index)}
+          onChange={(event) => change({ ...field, name: event.currentTarget.value })}
+        />
+        {constraints.length > 0 && <div className={table.sub}>{constraints.join(", ")}</div>}
+      </td>
+      <td>
+        <TextInput
+          size="xs"
+          aria-label={`Column of ${field.name}`}
+          value={labelOf(document, field.name)}
+          error={violations.at("mapping", field.name)}
+          onChange={(event) => relabel(event.currentTarget.value)}
+        />
+      </td>
+      <td>
+        <NativeSelect
+          size="xs"
+          w={122}
+          aria-label={`Type of ${field.name}`}
+          data={
+            FIELD_TYPES.includes(field.type as FieldType) ? [...FIELD_TYPES] : [field.type, ...FIELD_TYPES]
+          }
+          value={field.type}
+          error={at("type")}
+          onChange={(event) => change(withType(field, event.currentTarget.value))}
+        />
+      </td>
+      <td>
+        <Checkbox
+          size="xs"
+          aria-label={`${field.name} is required`}
+          checked={field.constraints?.required === true}
+          onChange={(event) =>
+            change(withConstraint(field, "required", event.currentTarget.checked || undefined))
+          }
+        />
+      </td>
+      <td>
+        <Checkbox
+          size="xs"
+          aria-label={`${field.name} is part of the key`}
+          checked={asList(document.schema.primaryKey).includes(field.name)}
+          onChange={() => onChange(withKeyField(document, field.name))}
+        />
+      </td>
+      <td>
+        <Tooltip label={`Remove ${field.name}`}>
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            size={26}
+            aria-label={`Remove ${field.name}`}
+            onClick={() => onChange(withoutField(document, index))}
+          >
+            <IconTrash size={15} stroke={1.75} aria-hidden />
+          </ActionIcon>
+        </Tooltip>
+      </td>
+    </tr>
+  );
+}
+
+/** Another type; constraints and words that do not fit it go. */
+function withType(field: PipelineField, type: string): PipelineField {
+  const allowed: readonly string[] = CONSTRAINTS_OF[type as FieldType] ?? [];
+  const constraints = Object.fromEntries(
+    Object.entries(field.constraints ?? {}).filter(([name]) => allowed.includes(name)),
+  );
+  let next = withKey({ ...field, type }, "constraints", constraints);
+  next = withKey(next, "format", undefined);
+  return type === "boolean"
+    ? next
+    : withKey(withKey(next, "trueValues", undefined), "falseValues", undefined);
+}
+
+function withConstraint(field: PipelineField, name: ConstraintName, value: unknown): PipelineField {
+  return withKey(field, "constraints", withKey(field.constraints ?? {}, name, value));
+}
+
+const LABELS: Readonly<Record<ConstraintName, string>> = {
+  required: "Required",
+  unique: "Unique in the table",
+  enum: "One of",
+  minimum: "At least",
+  maximum: "At most",
+  exclusiveMinimum: "More than",
+  exclusiveMaximum: "Less than",
+  minLength: "Fewest characters",
+  maxLength: "Most characters",
+  pattern: "Pattern (RE2, whole cell)",
+};
+
+interface FieldDetailsProps {
+  readonly field: PipelineField;
+  readonly index: number;
+  readonly onChange: (field: PipelineField) => void;
+  readonly violations: Violations;
+}
+
+function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps) {
+  const at = (...place: string[]) => violations.textWithin("schema", "fields", index, ...place);
+  const constraints = CONSTRAINTS_OF[field.type as FieldType] ?? [];
+  return (
+    <div className={classes.grid}>
+      <TextInput
+        size="xs"
+        label="Title"
+        value={field.title ?? ""}
+        error={at("title")}
+        onChange={(event) => onChange(withKey(field, "title", event.currentTarget.value))}
+      />
+      <FormatInput field={field} onChange={onChange} error={at("format")} />
+      {field.type === "boolean" &&
+        (["trueValues", "falseValues"] as const).map((key) => (
+          <DraftInput
+            key={key}
+            label={key === "trueValues" ? "Words for true" : "Words for false"}
+            placeholder={key === "trueValues" ? "true, True, TRUE, 1" : "false, False, FALSE, 0"}
+            text={(field[key] ?? []).join(", ")}
+            error={at(key)}
+            onText={(text) => onChange(withKey(field, key, readList(text)))}
+          />
+        ))}
+      {constraints
+        .filter((name) => name !== "required")
+        .map((name) => (
+          <ConstraintInput
+            key={name}
+            name={name}
+            field={field}
+            onChange={onChange}
+            error={at("constraints", name)}
+          />
+        ))}
+    </div>
+  );
+}
+
+function FormatInput({
+  field,
+  onChange,
+  error,
+}: {
+  readonly field: PipelineField;
+  readonly onChange: (field: PipelineField) => void;
+  readonly error: string | undefined;
+}) {
+  if (field.type === "string") {
+    return (
+      <NativeSelect
+        size="xs"
+        label="Format"
+        data={[{ value: "", label: "any text" }, "email", "uri", "uuid", "binary"]}
+        value={field.format ?? ""}
+        error={error}
+        onChange={(event) => onChange(withKey(field, "format", event.currentTarget.value))}
+      />
+    );
+  }
+  if (field.type !== "date" && field.type !== "datetime") return null;
+  return (
+    <TextInput
+      size="xs"
+      label="Format"
+      placeholder={
+        field.type === "date" ? "2024-02-29, or %d.%m.%Y" : "2024-02-29T23:59:59, or %d.%m.%Y %H:%M"
+      }
+      value={field.format ?? ""}
+      error={error}
+      onChange={(event) => onChange(withKey(field, "format", event.currentTarget.value))}
+    />
+  );
+}
+
+interface ConstraintInputProps {
+  readonly name: ConstraintName;
+  readonly field: PipelineField;
+  readonly onChange: (field: PipelineField) => void;
+  readonly error: string | undefined;
+}
+
+function ConstraintInput({ name, field, onChange, error }: ConstraintInputProps) {
+  const value = field.constraints?.[name];
+  const set = (next: unknown) => onChange(withConstraint(field, name, next));
+  if (name === "unique") {
+    return (
+      <Checkbox
+        size="xs"
+        mt={24}
+        label={LABELS[name]}
+        checked={value === true}
+        onChange={(event) => set(event.currentTarget.checked || undefined)}
+      />
+    );
+  }
+  if (name === "enum") {
+    return (
+      <DraftInput
+        label={LABELS[name]}
+        description="With commas between them"
+        text={(Array.isArray(value) ? value : []).map(String).join(", ")}
+        error={error}
+        onText={(text) => set(readList(text))}
+      />
+    );
+  }
+  const isLength = name === "minLength" || name === "maxLength";
+  return (
+    <DraftInput
+      label={LABELS[name]}
+      type={isLength ? "number" : "text"}
+      text={value === undefined ? "" : String(value)}
+      error={error}
+      onText={(text) => set(text === "" ? undefined : isLength ? Number(text) : boundOf(field.type, text))}
+    />
+  );
+}
+
+/** A bound of a number is written as a number, with all its digits; others as the text of a cell. */
+function boundOf(type: string, text: string): unknown {
+  if (!["integer", "number", "year"].includes(type) || !/^-?(0|[1-9]\d*)(\.\d+)?$/.test(text)) return text;
+  return String(Number(text)) === text ? Number(text) : new ExactNumber(text);
+}

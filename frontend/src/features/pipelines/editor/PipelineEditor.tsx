@@ -1,0 +1,107 @@
+import { Button, Textarea } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useBlocker, useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { pipelineClient } from "@/api/clients";
+import { ErrorState } from "@/components/ErrorState";
+import { PageHeader } from "@/components/PageHeader";
+import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
+import { readDocument, writeDocument } from "../document/document";
+import { pipelineKeys } from "../queries";
+import { Compare } from "./Compare";
+import { DeletePipeline } from "./DeletePipeline";
+import { DocumentForm } from "./DocumentForm";
+import classes from "./Editor.module.css";
+import { useValidation } from "./use-validation";
+import { Verdict } from "./Verdict";
+import { Versions } from "./Versions";
+import { Views } from "./Views";
+
+interface PipelineEditorProps {
+  /** The version that is edited; null for a new pipeline. */
+  readonly stored: Pipeline | null;
+  readonly start: string;
+}
+
+/** Forms and text over one document, checked by the server while it is edited. */
+export function PipelineEditor({ stored, start }: PipelineEditorProps) {
+  const { view = "form" } = useSearch({ from: "/pipelines/$name" });
+  const queryClient = useQueryClient();
+  const navigate = useNavigate();
+  // One text is the truth; the forms read it and write it.
+  const [text, setText] = useState(start);
+  const read = readDocument(text);
+  const dirty = text !== start;
+
+  const check = useValidation(text);
+  const { violations } = check;
+
+  const save = useMutation({
+    mutationFn: () => pipelineClient.applyPipeline({ documentJson: text }),
+    onSuccess: async ({ pipeline }) => {
+      await queryClient.invalidateQueries({ queryKey: pipelineKeys.all });
+      await navigate({
+        to: "/pipelines/$name",
+        params: { name: pipeline?.name ?? "" },
+        search: { view },
+        ignoreBlocker: true,
+      });
+    },
+  });
+
+  useBlocker({
+    shouldBlockFn: ({ current, next }) =>
+      dirty &&
+      current.pathname !== next.pathname &&
+      !globalThis.confirm("Leave without saving the pipeline?"),
+    enableBeforeUnload: () => dirty,
+  });
+
+  const title = stored === null ? "New pipeline" : stored.name;
+  return (
+    <>
+      <PageHeader title={title} actions={stored !== null && <DeletePipeline name={stored.name} />}>
+        {read.ok && read.document.title}
+      </PageHeader>
+      <div className={classes.tabs}>
+        <Views view={view} compare={stored !== null} />
+        {stored !== null && <Versions name={stored.name} version={stored.version} />}
+      </div>
+      {view === "compare" && stored !== null ? (
+        <Compare stored={stored} text={text} dirty={dirty} />
+      ) : view === "json" || !read.ok ? (
+        <Textarea
+          className={classes.json}
+          aria-label="The document as JSON"
+          autosize
+          minRows={16}
+          maxRows={40}
+          spellCheck={false}
+          value={text}
+          error={read.ok ? undefined : read.message}
+          onChange={(event) => setText(event.currentTarget.value)}
+        />
+      ) : (
+        <DocumentForm
+          document={read.document}
+          onChange={(document) => setText(writeDocument(document))}
+          violations={violations}
+          nameFixed={stored !== null}
+        />
+      )}
+      <div className={classes.bar}>
+        <div role="status">
+          <Verdict readable={read.ok} dirty={dirty} check={check} />
+          {save.isError && <ErrorState inline error={save.error} />}
+        </div>
+        <Button
+          disabled={!dirty || !read.ok || check.state !== "valid"}
+          loading={save.isPending}
+          onClick={() => save.mutate()}
+        >
+          {stored === null ? "Save" : "Save as a new version"}
+        </Button>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,78 @@
+import { Button } from "@mantine/core";
+import { IconFilterOff, IconListDetails, IconUpload } from "@tabler/icons-react";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { EmptyState } from "@/components/EmptyState";
+import { ErrorState } from "@/components/ErrorState";
+import { LinkButton } from "@/components/LinkButton";
+import { LoadingState } from "@/components/LoadingState";
+import { PageHeader } from "@/components/PageHeader";
+import { Panel } from "@/components/Panel";
+import { processesFilter } from "./filters";
+import { EndlessProcesses } from "./list/EndlessProcesses";
+import { ProcessFilters } from "./list/ProcessFilters";
+import { useLiveProcesses } from "./live";
+import { processesQuery } from "./queries";
+
+/** Every process, newest first; what is searched for stands in the address. */
+export function ProcessesPage() {
+  const search = useSearch({ from: "/processes" });
+  const navigate = useNavigate();
+  const filter = processesFilter(search);
+  const list = useInfiniteQuery(processesQuery(filter));
+  useLiveProcesses();
+  const processes = list.data?.pages.flatMap((page) => page.processes) ?? [];
+  return (
+    <>
+      <PageHeader
+        title="Processes"
+        actions={
+          <LinkButton to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
+            Upload a file
+          </LinkButton>
+        }
+      >
+        Every file that was sent, and where it stands.
+      </PageHeader>
+      <ProcessFilters
+        search={search}
+        onChange={(next) => void navigate({ to: "/processes", search: next, replace: true })}
+      />
+      <Panel flush>
+        {list.isError ? (
+          <ErrorState error={list.error} onRetry={() => void list.refetch()} />
+        ) : list.isPending ? (
+          <LoadingState lines={8} label="Loading processes" />
+        ) : processes.length > 0 ? (
+          <EndlessProcesses
+            processes={processes}
+            more={list.hasNextPage}
+            onMore={() => {
+              if (!list.isFetching) void list.fetchNextPage();
+            }}
+          />
+        ) : filter === "" ? (
+          <EmptyState
+            icon={IconListDetails}
+            title="No processes yet"
+            action={<LinkButton to="/upload">Upload a file</LinkButton>}
+          >
+            A process begins when a file has been uploaded.
+          </EmptyState>
+        ) : (
+          <EmptyState
+            icon={IconFilterOff}
+            title="No process fits"
+            action={
+              <Button variant="default" onClick={() => void navigate({ to: "/processes", search: {} })}>
+                Clear the filter
+              </Button>
+            }
+          >
+            None has such a name, state and pipeline.
+          </EmptyState>
+        )}
+      </Panel>
+    </>
+  );
+}

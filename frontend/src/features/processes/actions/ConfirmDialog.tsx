@@ -1,0 +1,58 @@
+import { Button, Modal } from "@mantine/core";
+import type { ReactNode } from "react";
+import { ErrorState } from "@/components/ErrorState";
+import classes from "./Actions.module.css";
+
+interface ConfirmDialogProps {
+  readonly opened: boolean;
+  readonly title: string;
+  /** What it will do. */
+  readonly children: ReactNode;
+  /** What cannot be brought back; null when everything can. */
+  readonly lasting: ReactNode | null;
+  readonly confirm: string;
+  readonly dangerous?: boolean;
+  readonly busy: boolean;
+  /** Not yet, or not at all. */
+  readonly disabled?: boolean;
+  readonly error: unknown;
+  readonly onConfirm: () => void;
+  readonly onClose: () => void;
+}
+
+/** Says what an action will do, and what of it is for good, before it is done. */
+export function ConfirmDialog(props: ConfirmDialogProps) {
+  const { opened, title, children, lasting, confirm, dangerous = false, busy, disabled, error } = props;
+  return (
+    <Modal
+      opened={opened}
+      onClose={props.onClose}
+      title={title}
+      closeButtonProps={{ "aria-label": "Close" }}
+      size="md"
+    >
+      <div className={classes.dialog}>
+        <div>{children}</div>
+        {lasting !== null && (
+          <div className={classes.lasting}>
+            <strong>For good:</strong> {lasting}
+          </div>
+        )}
+        {error !== null && error !== undefined && <ErrorState error={error} inline />}
+        <div className={classes.buttons}>
+          <Button variant="default" onClick={props.onClose} data-autofocus>
+            Not now
+          </Button>
+          <Button
+            color={dangerous ? "red" : undefined}
+            loading={busy}
+            disabled={disabled}
+            onClick={props.onConfirm}
+          >
+            {confirm}
+          </Button>
+        </div>
+      </div>
+    </Modal>
+  );
+}

@@ -1,0 +1,43 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, it } from "vitest";
+import { ProcessState } from "@/gen/ingestor/v1/common_pb";
+import { ProcessSchema } from "@/gen/ingestor/v1/status_pb";
+import { actionsFor, canRepair } from "./actions";
+
+function process(state: ProcessState, more: { failed?: bigint; repairs?: string; expired?: boolean } = {}) {
+  return create(ProcessSchema, {
+    state,
+    counts: { read: 10n, succeeded: 5n, failed: more.failed ?? 0n },
+    info: { repairsProcessId: more.repairs ?? "" },
+    expired: more.expired ?? false,
+  });
+}
+
+it.each([
+  [ProcessState.PENDING, ["pause", "cancel"]],
+  [ProcessState.DISPATCHING, ["pause", "cancel"]],
+  [ProcessState.PROCESSING, ["cancel"]],
+  [ProcessState.PAUSED, ["resume", "cancel"]],
+  [ProcessState.COMPLETED, ["undo", "delete"]],
+  [ProcessState.UNDONE, ["delete"]],
+])("in state %s: %j", (state, actions) => {
+  expect(actionsFor(process(state), [])).toEqual(actions);
+});
+
+it("tries again only what may have passed", () => {
+  const failed = process(ProcessState.COMPLETED_WITH_ERRORS, { failed: 2n });
+  expect(actionsFor(failed, ["type-error"])).not.toContain("retry");
+  expect(actionsFor(failed, ["type-error", "sink-error"])).toContain("retry");
+});
+
+it("a repair is undone with the process that it repairs", () => {
+  expect(actionsFor(process(ProcessState.COMPLETED, { repairs: "x" }), ["sink-error"])).toEqual(["delete"]);
+});
+
+it("repairs failed rows of ended processes whose records are kept", () => {
+  expect(canRepair(process(ProcessState.COMPLETED_WITH_ERRORS, { failed: 1n }))).toBe(true);
+  expect(canRepair(process(ProcessState.PROCESSING, { failed: 1n }))).toBe(false);
+  expect(canRepair(process(ProcessState.COMPLETED, {}))).toBe(false);
+  expect(canRepair(process(ProcessState.COMPLETED_WITH_ERRORS, { failed: 1n, expired: true }))).toBe(false);
+  expect(canRepair(process(ProcessState.UNDONE, { failed: 1n }))).toBe(false);
+});

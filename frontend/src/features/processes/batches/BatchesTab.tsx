@@ -1,0 +1,117 @@
+import { Button } from "@mantine/core";
+import { IconBoxOff } from "@tabler/icons-react";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import table from "@/components/DataTable.module.css";
+import { EmptyState } from "@/components/EmptyState";
+import { ErrorState } from "@/components/ErrorState";
+import { LoadingState } from "@/components/LoadingState";
+import { type Batch, BatchState, type Process } from "@/gen/ingestor/v1/status_pb";
+import { formatBytes, formatClock, formatCount, formatDuration } from "@/lib/format";
+import { toDate, toNumber } from "@/lib/proto";
+import { batchesQuery } from "../queries";
+import classes from "./Batches.module.css";
+
+/** The batches by number: which rows they hold and what became of them. */
+export function BatchesTab({ process }: { readonly process: Process }) {
+  const processId = process.info?.processId ?? "";
+  const batches = useInfiniteQuery(batchesQuery(processId));
+  useRefreshWhenDone(processId, `${process.batchesDispatched} ${process.batchesProcessed}`);
+  if (batches.isError) return <ErrorState error={batches.error} onRetry={() => void batches.refetch()} />;
+  if (batches.isPending) return <LoadingState label="Loading batches" />;
+  const all = batches.data.pages.flatMap((page) => page.batches);
+  if (all.length === 0) {
+    return (
+      <EmptyState icon={IconBoxOff} title="No batches">
+        Nothing of the file was sent to the queue.
+      </EmptyState>
+    );
+  }
+  return (
+    <>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard. */}
+      <section className={table.scroll} tabIndex={0} aria-label="Batches">
+        <table className={table.table}>
+          <thead>
+            <tr>
+              {[
+                "Batch",
+                "Rows",
+                "From line",
+                "Size",
+                "Loaded",
+                "Failed",
+                "Skipped",
+                "Sent",
+                "Done after",
+              ].map((label) => (
+                <th key={label} scope="col" className={table.number}>
+                  {label}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {all.map((batch) => (
+              <Line key={String(batch.range?.batchNumber)} batch={batch} />
+            ))}
+          </tbody>
+        </table>
+      </section>
+      {batches.hasNextPage && (
+        <div className={classes.more}>
+          <Button
+            variant="default"
+            loading={batches.isFetchingNextPage}
+            onClick={() => void batches.fetchNextPage()}
+          >
+            Show more
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Line({ batch }: { readonly batch: Batch }) {
+  const { range, counts } = batch;
+  const first = toNumber(range?.firstRow);
+  const sent = toDate(batch.dispatchTime);
+  const done = toDate(batch.processTime);
+  const processed = batch.state === BatchState.PROCESSED;
+  return (
+    <tr>
+      <td className={table.number}>{formatCount(range?.batchNumber ?? 0n)}</td>
+      <td className={table.number}>
+        {formatCount(first)} – {formatCount(first + toNumber(range?.rowCount) - 1)}
+      </td>
+      <td className={table.number}>{formatCount(range?.firstLine ?? 0n)}</td>
+      <td className={table.number}>{formatBytes((range?.byteEnd ?? 0n) - (range?.byteStart ?? 0n))}</td>
+      <td className={table.number}>{processed ? formatCount(counts?.succeeded ?? 0n) : "–"}</td>
+      <td className={`${table.number} ${toNumber(counts?.failed) > 0 ? classes.failed : ""}`}>
+        {processed ? formatCount(counts?.failed ?? 0n) : "–"}
+      </td>
+      <td className={table.number}>{processed ? formatCount(counts?.skipped ?? 0n) : "–"}</td>
+      <td className={table.number}>{sent ? formatClock(sent) : "–"}</td>
+      <td className={table.number}>
+        {done && sent ? formatDuration(done.getTime() - sent.getTime()) : "in the queue"}
+      </td>
+    </tr>
+  );
+}
+
+/** Fetches the batches anew when some were sent or done, at most once a second. */
+function useRefreshWhenDone(processId: string, state: string): void {
+  const queryClient = useQueryClient();
+  const before = useRef(state);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => {
+    if (before.current === state) return;
+    before.current = state;
+    timer.current ??= setTimeout(() => {
+      timer.current = undefined;
+      void queryClient.invalidateQueries({ queryKey: batchesQuery(processId).queryKey });
+    }, 1_000);
+  }, [state, processId, queryClient]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+}

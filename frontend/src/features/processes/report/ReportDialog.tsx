@@ -1,0 +1,199 @@
+import { Button, Modal, Radio, SegmentedControl } from "@mantine/core";
+import { IconDownload } from "@tabler/icons-react";
+import { useEffect, useRef, useState } from "react";
+import { statusClient } from "@/api/clients";
+import { isCancelled } from "@/api/errors";
+import { ErrorState } from "@/components/ErrorState";
+import { type Process, ReportFormat, ReportRows } from "@/gen/ingestor/v1/status_pb";
+import { formatBytes, formatCount, plural } from "@/lib/format";
+import { toNumber } from "@/lib/proto";
+import { isTerminal } from "@/lib/states";
+import { openSink, type ReportProgress, receive, reportName } from "./download";
+import classes from "./Report.module.css";
+
+const FORMATS = [
+  {
+    value: "csv",
+    label: "CSV",
+    format: ReportFormat.CSV,
+    type: "text/csv",
+    extension: ".csv",
+    hint: "Opens in a spreadsheet; cells that one would run are guarded, and the guard goes when it comes back.",
+  },
+  {
+    value: "xlsx",
+    label: "Excel",
+    format: ReportFormat.XLSX,
+    type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    extension: ".xlsx",
+    hint: "A workbook in which every cell is text, so that nothing is changed by opening it.",
+  },
+  {
+    value: "jsonl",
+    label: "JSON Lines",
+    format: ReportFormat.JSONL,
+    type: "application/jsonl",
+    extension: ".jsonl",
+    hint: "One object a row, with all its errors: for programs.",
+  },
+] as const;
+
+interface Choice {
+  readonly value: string;
+  readonly label: string;
+  readonly rows: ReportRows;
+  readonly count: (process: Process) => number;
+}
+
+const CHOICES: readonly Choice[] = [
+  {
+    value: "rejected",
+    label: "Rejected: failed and skipped",
+    rows: ReportRows.REJECTED,
+    count: ({ counts }) => toNumber(counts?.failed) + toNumber(counts?.skipped),
+  },
+  {
+    value: "failed",
+    label: "Failed",
+    rows: ReportRows.FAILED,
+    count: ({ counts }) => toNumber(counts?.failed),
+  },
+  {
+    value: "skipped",
+    label: "Skipped",
+    rows: ReportRows.SKIPPED,
+    count: ({ counts }) => toNumber(counts?.skipped),
+  },
+  {
+    value: "succeeded",
+    label: "Succeeded (numbers only)",
+    rows: ReportRows.SUCCEEDED,
+    count: ({ counts }) => toNumber(counts?.succeeded),
+  },
+  {
+    value: "unprocessed",
+    label: "Unprocessed (numbers only)",
+    rows: ReportRows.UNPROCESSED,
+    count: ({ counts }) => toNumber(counts?.unprocessed),
+  },
+  { value: "all", label: "All", rows: ReportRows.ALL, count: ({ counts }) => toNumber(counts?.read) },
+];
+
+type Status =
+  | { readonly phase: "idle" }
+  | { readonly phase: "running"; readonly progress: ReportProgress }
+  | { readonly phase: "done"; readonly progress: ReportProgress }
+  | { readonly phase: "failed"; readonly error: unknown };
+
+interface ReportDialogProps {
+  readonly opened: boolean;
+  readonly process: Process;
+  readonly onClose: () => void;
+}
+
+/** Asks which rows and which kind of file, and writes it. */
+export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
+  const [format, setFormat] = useState<string>("csv");
+  const [rows, setRows] = useState("rejected");
+  const [status, setStatus] = useState<Status>({ phase: "idle" });
+  const running = useRef<AbortController | null>(null);
+  useEffect(() => () => running.current?.abort(), []);
+  const chosenFormat = FORMATS.find(({ value }) => value === format) ?? FORMATS[0];
+  const chosenRows = CHOICES.find(({ value }) => value === rows) ?? CHOICES[0];
+
+  const download = async () => {
+    if (chosenRows === undefined) return;
+    const { extension, type } = chosenFormat;
+    const name = reportName(process.info?.fileName ?? "", chosenRows.value, extension);
+    const controller = new AbortController();
+    running.current = controller;
+    try {
+      const sink = await openSink(name, type, extension);
+      if (sink === null) return;
+      const request = {
+        processId: process.info?.processId ?? "",
+        format: chosenFormat.format,
+        rows: chosenRows.rows,
+      };
+      const pieces = statusClient.downloadReport(request, { signal: controller.signal });
+      setStatus({ phase: "running", progress: { bytes: 0, rows: null } });
+      const progress = await receive(pieces, sink, (next) => setStatus({ phase: "running", progress: next }));
+      setStatus({ phase: "done", progress });
+    } catch (error) {
+      setStatus(isCancelled(error) ? { phase: "idle" } : { phase: "failed", error });
+    }
+  };
+  const close = () => {
+    if (status.phase !== "running") setStatus({ phase: "idle" });
+    onClose();
+  };
+  return (
+    <Modal
+      opened={opened}
+      onClose={close}
+      title="Download rows as a file"
+      closeButtonProps={{ "aria-label": "Close" }}
+      size="md"
+    >
+      <div className={classes.form}>
+        <Radio.Group label="Rows" value={rows} onChange={setRows}>
+          <div className={classes.choices}>
+            {CHOICES.map(({ value, label, count }) => (
+              <Radio
+                key={value}
+                value={value}
+                label={label}
+                disabled={count(process) === 0}
+                description={plural(count(process), "row")}
+              />
+            ))}
+          </div>
+        </Radio.Group>
+        <div>
+          <p className={classes.label} id="report-format">
+            Kind of file
+          </p>
+          <SegmentedControl
+            fullWidth
+            aria-labelledby="report-format"
+            value={format}
+            onChange={setFormat}
+            data={FORMATS.map(({ value, label }) => ({ value, label }))}
+          />
+          <p className={classes.hint}>{chosenFormat.hint}</p>
+        </div>
+        {!isTerminal(process.state) && (
+          <p className={classes.hint}>The process still runs: the file has what is known now.</p>
+        )}
+        <div role="status">
+          {status.phase === "running" && <p>Writing: {formatBytes(status.progress.bytes)} so far</p>}
+          {status.phase === "done" && (
+            <p>
+              Done: {formatCount(status.progress.rows ?? 0)} rows, {formatBytes(status.progress.bytes)}.
+            </p>
+          )}
+        </div>
+        {status.phase === "failed" && <ErrorState error={status.error} inline />}
+        <div className={classes.buttons}>
+          {status.phase === "running" ? (
+            <Button variant="default" onClick={() => running.current?.abort()}>
+              Stop
+            </Button>
+          ) : (
+            <Button variant="default" onClick={close}>
+              Close
+            </Button>
+          )}
+          <Button
+            leftSection={<IconDownload size={16} aria-hidden />}
+            loading={status.phase === "running"}
+            disabled={chosenRows?.count(process) === 0}
+            onClick={() => void download()}
+          >
+            Download
+          </Button>
+        </div>
+      </div>
+    </Modal>
+  );
+}

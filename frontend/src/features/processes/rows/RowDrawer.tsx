@@ -1,0 +1,223 @@
+import { ActionIcon, Drawer } from "@mantine/core";
+import { IconChevronLeft, IconChevronRight } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { ErrorState } from "@/components/ErrorState";
+import { LoadingState } from "@/components/LoadingState";
+import { RowStateBadge } from "@/components/StateBadge";
+import { ErrorPhase, type RowError, RowState } from "@/gen/ingestor/v1/common_pb";
+import type { Process, Row, RowVersion } from "@/gen/ingestor/v1/status_pb";
+import { formatCount, formatTime } from "@/lib/format";
+import { toDate, toNumber } from "@/lib/proto";
+import { codeWords } from "../errors/codes";
+import { rowQuery } from "../queries";
+import { errorsByCell } from "./columns";
+import classes from "./Rows.module.css";
+
+interface RowDrawerProps {
+  readonly process: Process;
+  readonly mapping: ReadonlyMap<string, string>;
+  /** The row that is open; null: none. */
+  readonly rowNumber: number | null;
+  readonly last: number;
+  readonly onGo: (rowNumber: number) => void;
+  readonly onClose: () => void;
+}
+
+/** One row in full: why it was rejected, what it holds, what it was before a repair. */
+export function RowDrawer({ process, mapping, rowNumber, last, onGo, onClose }: RowDrawerProps) {
+  const processId = process.info?.processId ?? "";
+  const row = useQuery({ ...rowQuery(processId, rowNumber ?? 0), enabled: rowNumber !== null });
+  return (
+    <Drawer
+      opened={rowNumber !== null}
+      onClose={onClose}
+      size="lg"
+      title={`Row ${formatCount(rowNumber ?? 0)}`}
+      closeButtonProps={{ "aria-label": "Close" }}
+    >
+      {rowNumber !== null && (
+        <>
+          <div className={classes.steps}>
+            <ActionIcon
+              variant="default"
+              aria-label="The row before"
+              disabled={rowNumber <= 1}
+              onClick={() => onGo(rowNumber - 1)}
+            >
+              <IconChevronLeft size={16} aria-hidden />
+            </ActionIcon>
+            <ActionIcon
+              variant="default"
+              aria-label="The next row"
+              disabled={rowNumber >= last}
+              onClick={() => onGo(rowNumber + 1)}
+            >
+              <IconChevronRight size={16} aria-hidden />
+            </ActionIcon>
+            {row.data && <RowStateBadge state={row.data.state} />}
+            {row.data && (
+              <span className="muted">
+                {toNumber(row.data.lineNumber) > 0 ? `line ${formatCount(row.data.lineNumber)} · ` : ""}
+                batch {formatCount(row.data.batchNumber)}
+              </span>
+            )}
+          </div>
+          {row.isError ? (
+            <ErrorState error={row.error} onRetry={() => void row.refetch()} />
+          ) : row.data ? (
+            <Detail row={row.data} process={process} mapping={mapping} />
+          ) : (
+            <LoadingState label="Loading the row" />
+          )}
+        </>
+      )}
+    </Drawer>
+  );
+}
+
+interface DetailProps {
+  readonly row: Row;
+  readonly process: Process;
+  readonly mapping: ReadonlyMap<string, string>;
+}
+
+function Detail({ row, process, mapping }: DetailProps) {
+  const repairs = process.info?.repairsProcessId ?? "";
+  return (
+    <div className={classes.detail}>
+      {row.errors.length > 0 && (
+        <section aria-label="Errors">
+          <h3>{row.state === RowState.SKIPPED ? "Why it was skipped" : "Why it was rejected"}</h3>
+          <ErrorList errors={row.errors} />
+        </section>
+      )}
+      {row.state === RowState.SUCCEEDED && <p>It was loaded; its values are in the table.</p>}
+      {row.state === RowState.QUEUED && <p>It was read and waits to be loaded.</p>}
+      {row.state === RowState.UNPROCESSED && <p>The process ended before it was tried.</p>}
+      {repairs !== "" && toNumber(row.repairsRow) > 0 && (
+        <p>
+          It brings row{" "}
+          <Link
+            to="/processes/$processId"
+            params={{ processId: repairs }}
+            search={{ tab: "rows", row: toNumber(row.repairsRow) }}
+          >
+            {formatCount(row.repairsRow)} of the process that it repairs
+          </Link>{" "}
+          again.
+        </p>
+      )}
+      {row.cells.length > 0 && (
+        <section aria-label="Values">
+          <h3>What the file says</h3>
+          <Cells cells={row.cells} errors={row.errors} columns={process.columns} mapping={mapping} />
+        </section>
+      )}
+      {row.history.length > 0 && (
+        <section aria-label="History">
+          <h3>What it was before</h3>
+          <ol className={classes.history}>
+            {row.history.map((version) => (
+              <Version
+                key={`${version.repairProcessId} ${toDate(version.replaceTime)?.getTime()}`}
+                version={version}
+                process={process}
+                mapping={mapping}
+              />
+            ))}
+          </ol>
+        </section>
+      )}
+    </div>
+  );
+}
+
+const PHASES: Readonly<Partial<Record<ErrorPhase, string>>> = {
+  [ErrorPhase.PARSE]: "while the record was read",
+  [ErrorPhase.VALIDATE]: "while it was checked",
+  [ErrorPhase.LOAD]: "by the table",
+};
+
+function ErrorList({ errors }: { readonly errors: readonly RowError[] }) {
+  return (
+    <ul className={classes.errors}>
+      {errors.map((error) => (
+        <li key={`${error.code} ${error.field} ${error.message}`}>
+          <p>
+            {error.field !== "" && !error.message.startsWith(`${error.field}:`) && (
+              <strong className={classes.field}>{error.field}: </strong>
+            )}
+            {error.message}
+          </p>
+          {error.value !== "" && <p className={classes.value}>{error.value}</p>}
+          <p className={classes.code}>
+            {codeWords(error.code)} · {error.code}
+            {PHASES[error.phase] ? ` · found ${PHASES[error.phase]}` : ""}
+          </p>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface CellsProps {
+  readonly cells: readonly string[];
+  readonly errors: readonly RowError[];
+  readonly columns: readonly string[];
+  readonly mapping: ReadonlyMap<string, string>;
+}
+
+function Cells({ cells, errors, columns, mapping }: CellsProps) {
+  const byCell = errorsByCell(errors, columns, mapping);
+  return (
+    <dl className={classes.cells}>
+      {cells.map((value, index) => {
+        const label = columns[index] ?? `column ${index + 1}`;
+        const problems = byCell.get(index);
+        return (
+          // biome-ignore lint/suspicious/noArrayIndexKey: labels may be alike, and cells never move.
+          <div key={`${index} ${label}`} className={problems ? classes.badCell : undefined}>
+            <dt>{label}</dt>
+            <dd>
+              {value === "" ? <span className="muted">empty</span> : value}
+              {problems?.map((problem) => (
+                <p key={problem.message} className={classes.message}>
+                  {problem.message}
+                </p>
+              ))}
+            </dd>
+          </div>
+        );
+      })}
+    </dl>
+  );
+}
+
+interface VersionProps {
+  readonly version: RowVersion;
+  readonly process: Process;
+  readonly mapping: ReadonlyMap<string, string>;
+}
+
+function Version({ version, process, mapping }: VersionProps) {
+  const time = toDate(version.replaceTime);
+  return (
+    <li>
+      <p>
+        Replaced {time && <time dateTime={time.toISOString()}>{formatTime(time)}</time>} by{" "}
+        <Link to="/processes/$processId" params={{ processId: version.repairProcessId }}>
+          a repair
+        </Link>
+        . It had failed:
+      </p>
+      <ErrorList errors={version.errors} />
+      {version.cells.length > 0 && (
+        <details>
+          <summary>Its values then</summary>
+          <Cells cells={version.cells} errors={version.errors} columns={process.columns} mapping={mapping} />
+        </details>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,236 @@
+import { Button, NativeSelect } from "@mantine/core";
+import { IconFilterOff, IconRefresh, IconX } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { statusClient } from "@/api/clients";
+import { backoff } from "@/api/connection";
+import { pause } from "@/api/use-server-stream";
+import type { ProcessSearch } from "@/app/search";
+import { EmptyState } from "@/components/EmptyState";
+import { ErrorState } from "@/components/ErrorState";
+import { LoadingState } from "@/components/LoadingState";
+import { pipelineQuery } from "@/features/pipelines/queries";
+import type { Process } from "@/gen/ingestor/v1/status_pb";
+import { formatCount, plural } from "@/lib/format";
+import { toNumber } from "@/lib/proto";
+import { codeWords } from "../errors/codes";
+import { ROW_STATES, rowsFilter } from "../filters";
+import { mappingOf } from "./columns";
+import { JumpForm } from "./JumpForm";
+import { RowDrawer } from "./RowDrawer";
+import { RowGrid } from "./RowGrid";
+import classes from "./Rows.module.css";
+import { type FetchRows, FilteredRows, NumberedRows, patient, type RowSource } from "./source";
+
+interface RowsTabProps {
+  readonly process: Process;
+  readonly search: ProcessSearch;
+  readonly onSearch: (search: ProcessSearch) => void;
+}
+
+const LABELS: Readonly<Record<(typeof ROW_STATES)[number], string>> = {
+  FAILED: "Failed",
+  SKIPPED: "Skipped",
+  SUCCEEDED: "Succeeded",
+  UNPROCESSED: "Unprocessed",
+  QUEUED: "In the queue",
+};
+
+/** The rows of a process: all of them, or those that a filter wants. */
+export function RowsTab({ process, search, onSearch }: RowsTabProps) {
+  const filter = rowsFilter(search);
+  const at = search.at ?? null;
+  const counts = countsOf(process);
+  const [refreshed, setRefreshed] = useState(0);
+  const [jump, setJump] = useState(0);
+  const source = useSource(process, filter, filter === "" ? null : at, refreshed);
+  const { length, more, error } = useSourceState(source);
+  const mapping = useMapping(process);
+  // What the filtered rows looked like when they were fetched; a filter shows no change by itself.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the counts of that moment are wanted.
+  const seen = useMemo(() => ({ source, counts }), [source]);
+  const stale = filter !== "" && seen.counts !== counts;
+  const start = at === null ? null : (source.placeOf(at) ?? null);
+  return (
+    <>
+      <div className={classes.tools}>
+        <FilterTools search={search} onSearch={onSearch} />
+        <p className={classes.count} role="status">
+          {countWords(length, more, filter === "" ? null : at)}
+        </p>
+        {filter !== "" && at !== null && (
+          <Button size="compact-sm" variant="subtle" onClick={() => onSearch({ ...search, at: undefined })}>
+            From the beginning
+          </Button>
+        )}
+        {stale && (
+          <Button
+            size="compact-sm"
+            variant="light"
+            leftSection={<IconRefresh size={14} aria-hidden />}
+            onClick={() => setRefreshed((count) => count + 1)}
+          >
+            Rows have changed: refresh
+          </Button>
+        )}
+        <JumpForm
+          process={process}
+          onJump={(row) => {
+            setJump((count) => count + 1);
+            onSearch({ ...search, at: row });
+          }}
+        />
+      </div>
+      {error !== null && error !== undefined ? (
+        <ErrorState error={error} onRetry={() => source.retry()} />
+      ) : length === 0 && more ? (
+        <LoadingState lines={8} label="Loading rows" />
+      ) : length === 0 ? (
+        <NoRows filtered={filter !== ""} onShowAll={() => onSearch({ tab: "rows" })} />
+      ) : (
+        <>
+          <RowGrid
+            source={source}
+            columns={process.columns}
+            mapping={mapping}
+            start={start}
+            jump={jump}
+            onOpen={(row) => onSearch({ ...search, row })}
+          />
+          <p className={classes.note}>
+            Values are kept of rejected rows only; those of loaded rows are in the table. Arrow keys move,
+            Enter opens a row.
+          </p>
+        </>
+      )}
+      <RowDrawer
+        process={process}
+        mapping={mapping}
+        rowNumber={search.row ?? null}
+        last={toNumber(process.counts?.read)}
+        onGo={(row) => onSearch({ ...search, row })}
+        onClose={() => onSearch({ ...search, row: undefined })}
+      />
+    </>
+  );
+}
+
+function countWords(length: number, more: boolean, from: number | null): string {
+  const words = more ? `${formatCount(length)}+ rows` : plural(length, "row");
+  return from === null ? words : `${words} from row ${formatCount(from)} on`;
+}
+
+interface FilterToolsProps {
+  readonly search: ProcessSearch;
+  readonly onSearch: (search: ProcessSearch) => void;
+}
+
+function FilterTools({ search, onSearch }: FilterToolsProps) {
+  return (
+    <>
+      <NativeSelect
+        aria-label="State of the rows"
+        size="sm"
+        value={ROW_STATES.find((word) => word === search.state) ?? ""}
+        onChange={(event) =>
+          onSearch({ ...search, state: event.currentTarget.value || undefined, at: undefined })
+        }
+        data={[
+          { value: "", label: "All states" },
+          ...ROW_STATES.map((word) => ({ value: word, label: LABELS[word] })),
+        ]}
+      />
+      {search.code !== undefined && (
+        <Pill
+          label={codeWords(search.code)}
+          onRemove={() => onSearch({ ...search, code: undefined, at: undefined })}
+        />
+      )}
+      {search.field !== undefined && (
+        <Pill
+          label={search.field === "" ? "whole row" : `in ${search.field}`}
+          onRemove={() => onSearch({ ...search, field: undefined, at: undefined })}
+        />
+      )}
+    </>
+  );
+}
+
+function NoRows({ filtered, onShowAll }: { readonly filtered: boolean; readonly onShowAll: () => void }) {
+  if (!filtered) {
+    return (
+      <EmptyState icon={IconFilterOff} title="No rows">
+        None has been read (yet).
+      </EmptyState>
+    );
+  }
+  return (
+    <EmptyState
+      icon={IconFilterOff}
+      title="No row fits"
+      action={
+        <Button variant="default" onClick={onShowAll}>
+          Show all rows
+        </Button>
+      }
+    >
+      No row has this state and these errors.
+    </EmptyState>
+  );
+}
+
+function Pill({ label, onRemove }: { readonly label: string; readonly onRemove: () => void }) {
+  return (
+    <span className={classes.pill}>
+      {label}
+      <button type="button" aria-label={`Remove the filter: ${label}`} onClick={onRemove}>
+        <IconX size={13} aria-hidden />
+      </button>
+    </span>
+  );
+}
+
+function countsOf(process: Process): string {
+  const { counts } = process;
+  return `${counts?.succeeded} ${counts?.failed} ${counts?.skipped} ${counts?.unprocessed} ${process.state}`;
+}
+
+/** The rows of a filter; all rows can be reached by number, others come one page behind the other. */
+function useSource(process: Process, filter: string, from: number | null, refreshed: number): RowSource {
+  const processId = process.info?.processId ?? "";
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `refreshed` asks for the rows anew.
+  const source = useMemo(() => {
+    const fetchRows: FetchRows = patient(
+      (request, signal) => statusClient.listRows({ processId, ...request }, { signal }),
+      (attempt, signal) => pause(backoff(attempt), signal),
+    );
+    if (filter === "") return new NumberedRows(fetchRows);
+    return new FilteredRows(fetchRows, from === null ? filter : `${filter} AND row>=${from}`);
+  }, [processId, filter, from, refreshed]);
+  const read = toNumber(process.counts?.read);
+  const counts = countsOf(process);
+  useEffect(() => {
+    if (source instanceof NumberedRows) source.update(read, counts);
+    else source.want(0, 0);
+  }, [source, read, counts]);
+  useEffect(() => () => source.close(), [source]);
+  return source;
+}
+
+/** What the screen around the list shows of it. */
+function useSourceState(source: RowSource) {
+  useSyncExternalStore(source.subscribe, () => source.version);
+  return { length: source.length, more: source.more, error: source.error };
+}
+
+/** From the pipeline's fields to the file's columns. */
+function useMapping(process: Process): ReadonlyMap<string, string> {
+  const name = process.info?.pipeline ?? "";
+  const pipeline = useQuery({
+    ...pipelineQuery(name, process.info?.pipelineVersion ?? 0),
+    enabled: name !== "",
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const json = pipeline.data?.documentJson ?? "";
+  return useMemo(() => mappingOf(json), [json]);
+}

@@ -1,0 +1,92 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { statusClient } from "@/api/clients";
+import { type ServerStreamState, useServerStream } from "@/api/use-server-stream";
+import type { Process, WatchProcessResponse } from "@/gen/ingestor/v1/status_pb";
+import { toDate } from "@/lib/proto";
+import { isTerminal } from "@/lib/states";
+import { useAllEvents } from "./live";
+import { errorsQuery, historyQuery, processKeys, processQuery, repairsQuery } from "./queries";
+import { joined, rowsDone, type Sample, samplesOf } from "./summary/progress";
+
+/**
+ * A process that stays right: by WatchProcess while it runs; once it has ended by the log of events, since
+ * repairs and an undo still change it.
+ */
+export function useProcess(processId: string) {
+  const queryClient = useQueryClient();
+  const query = useQuery(processQuery(processId));
+  const process = query.data ?? null;
+  const running = process !== null && !isTerminal(process.state);
+  const [live, setLive] = useState<readonly Sample[]>([]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another process begins anew.
+  useEffect(() => setLive([]), [processId]);
+
+  const stream: ServerStreamState = useServerStream<WatchProcessResponse>({
+    key: processId,
+    enabled: running,
+    open: (signal) => statusClient.watchProcess({ processId, minIntervalMs: 250 }, { signal }),
+    onMessage: ({ process: next }) => {
+      if (next === undefined) return;
+      queryClient.setQueryData(processKeys.one(processId), next);
+      const time = toDate(next.updateTime)?.getTime() ?? Date.now();
+      setLive((before) => joined(before, [{ time, done: rowsDone(next) }]).slice(-5000));
+      if (isTerminal(next.state)) refreshParts();
+    },
+    // A stream that ends before the process has broken.
+    isComplete: () => {
+      const known = queryClient.getQueryData<Process | null>(processKeys.one(processId));
+      return known !== null && known !== undefined && isTerminal(known.state);
+    },
+  });
+
+  useAllEvents(
+    (events) => {
+      const repairs = queryClient.getQueryData(repairsQuery(processId).queryKey) ?? [];
+      const own = new Set([processId, ...repairs.map(({ info }) => info?.processId ?? "")]);
+      const concerns = events.some(
+        (event) =>
+          own.has(event.processId) ||
+          event.type === "ingestion.started" ||
+          event.dataJson.includes(processId),
+      );
+      if (!concerns) return;
+      void queryClient.invalidateQueries({ queryKey: processKeys.one(processId) });
+      refreshParts();
+    },
+    { enabled: process !== null && !running },
+  );
+
+  function refreshParts(): void {
+    void queryClient.invalidateQueries({ queryKey: processKeys.parts(processId) });
+  }
+
+  return { query, process, running, stream, live };
+}
+
+/** Rows with an outcome over time: what the batches' records tell, then what was seen live. */
+export function useSamples(process: Process, live: readonly Sample[]): readonly Sample[] {
+  const processId = process.info?.processId ?? "";
+  const history = useQuery({ ...historyQuery(processId), enabled: !process.expired });
+  const begun = toDate(process.createTime)?.getTime() ?? 0;
+  return useMemo(() => joined(samplesOf(history.data ?? [], begun), live), [history.data, live, begun]);
+}
+
+/** The summary of errors, fetched anew when more rows have failed, but not at each of them. */
+export function useErrorGroups(process: Process) {
+  const queryClient = useQueryClient();
+  const processId = process.info?.processId ?? "";
+  const failed = `${process.counts?.failed} ${process.counts?.skipped}`;
+  const before = useRef(failed);
+  const waiting = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  useEffect(() => {
+    if (before.current === failed) return;
+    before.current = failed;
+    waiting.current ??= setTimeout(() => {
+      waiting.current = undefined;
+      void queryClient.invalidateQueries({ queryKey: errorsQuery(processId).queryKey });
+    }, 1_000);
+  }, [failed, processId, queryClient]);
+  useEffect(() => () => clearTimeout(waiting.current), []);
+  return useQuery(errorsQuery(processId));
+}

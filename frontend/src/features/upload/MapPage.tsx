@@ -1,0 +1,258 @@
+import { Button } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+import { uploadClient } from "@/api/clients";
+import { violationsOf } from "@/api/errors";
+import { ErrorState } from "@/components/ErrorState";
+import { LoadingState } from "@/components/LoadingState";
+import { PageHeader } from "@/components/PageHeader";
+import { Panel } from "@/components/Panel";
+import { type Upload, UploadState } from "@/gen/ingestor/v1/upload_pb";
+import { formatBytes, formatCount, plural } from "@/lib/format";
+import { DropZone } from "./DropZone";
+import type { UploadSnapshot } from "./engine/task";
+import { DialectPanel } from "./map/DialectPanel";
+import { DraftFields } from "./map/DraftFields";
+import { writeDialect } from "./map/dialect";
+import { FieldMatches } from "./map/FieldMatches";
+import classes from "./map/Map.module.css";
+import { PreviewGrid, type PreviewGridHandle } from "./map/PreviewGrid";
+import { ProblemList } from "./map/ProblemList";
+import { JSON_ROWS, NEW } from "./map/plan";
+import { uploadQuery } from "./map/queries";
+import { StartBar } from "./map/StartBar";
+import { TargetPanel } from "./map/TargetPanel";
+import { type Plan, usePlan } from "./map/use-plan";
+import { UploadLine } from "./UploadLine";
+import line from "./UploadLine.module.css";
+import { useUploads } from "./use-uploads";
+
+/** Map and check: how the file is read, where its rows go, and what would become of the first of them. */
+export function MapPage() {
+  const { uploadId } = useParams({ from: "/upload/$uploadId" });
+  const query = useQuery(uploadQuery(uploadId));
+  const { uploads, start, cancel } = useUploads();
+  const local =
+    uploads.find((upload) => upload.uploadId === uploadId && upload.phase !== "cancelled") ?? null;
+  const navigate = useNavigate();
+
+  const discard = async () => {
+    if (local !== null) await cancel(local.key);
+    else await uploadClient.abortUpload({ uploadId });
+    await navigate({ to: "/upload" });
+  };
+
+  const processId = local?.processId || query.data?.processId || "";
+  useEffect(() => {
+    if (processId !== "")
+      void navigate({ to: "/processes/$processId", params: { processId }, replace: true });
+  }, [processId, navigate]);
+
+  if (query.isError) return <ErrorState error={query.error} onRetry={() => void query.refetch()} />;
+  if (!query.data) return <LoadingState />;
+  const upload = query.data;
+  if (upload.state === UploadState.ABORTED) {
+    return (
+      <>
+        <PageHeader title={upload.fileName} />
+        <p>This upload was cancelled, and what was sent of it is gone.</p>
+        <p>
+          <Link to="/upload">Upload a file</Link>
+        </p>
+      </>
+    );
+  }
+  const whole = upload.declaredSize > 0n && upload.committedSize >= upload.declaredSize;
+  return (
+    <>
+      <PageHeader
+        title={upload.fileName}
+        documentTitle={`Map ${upload.fileName}`}
+        actions={
+          <Button variant="default" onClick={() => void discard()}>
+            Discard the file
+          </Button>
+        }
+      >
+        {formatBytes(upload.declaredSize)} · Map its columns and check the first rows, then start.
+      </PageHeader>
+      <div className={classes.sent}>
+        {local !== null
+          ? local.phase !== "sent" && (
+              <Panel flush>
+                <ul className={line.list}>
+                  <UploadLine upload={local} mapping />
+                </ul>
+              </Panel>
+            )
+          : !whole && (
+              <DropZone
+                compact
+                multiple={false}
+                title={`${formatBytes(upload.committedSize)} of ${formatBytes(upload.declaredSize)} sent`}
+                hint={`Drop or choose ${upload.fileName} again, and it goes on where it stopped.`}
+                onFiles={([given]) => given && start(given.file, { handle: given.handle })}
+              />
+            )}
+      </div>
+      <Mapping key={uploadId} upload={upload} local={local} whole={whole} />
+    </>
+  );
+}
+
+/** Bytes of which the first rows are looked at before the rest is sent. */
+const WORTH_A_LOOK = 4 * 1024 * 1024;
+
+interface MappingProps {
+  readonly upload: Upload;
+  readonly local: UploadSnapshot | null;
+  readonly whole: boolean;
+}
+
+function Mapping({ upload, local, whole }: MappingProps) {
+  const { uploadId, fileName } = upload;
+  const search = useSearch({ from: "/upload/$uploadId" });
+  const navigate = useNavigate({ from: "/upload/$uploadId" });
+  const sent = whole || local?.phase === "sent" || local?.phase === "completing";
+  // A small file is there as a whole before its first pieces could be looked at.
+  const begun = Math.max(Number(upload.committedSize), local?.committed ?? 0) >= WORTH_A_LOOK;
+  const plan = usePlan({
+    uploadId,
+    fileName,
+    dialect: search.dialect ?? {},
+    target: search.to,
+    stage: sent ? "sent" : begun ? "begun" : "",
+  });
+  const grid = useRef<PreviewGridHandle>(null);
+
+  const change = (part: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...part }), replace: true, resetScroll: false });
+  const dialectProblems = new Map(
+    violationsOf(plan.inspection.error).map(({ field, description }): [string, string] => [
+      field.split(/[./]/).at(-1) ?? field,
+      description,
+    ]),
+  );
+
+  return (
+    <>
+      <div className={classes.stack}>
+        <DialectPanel
+          declared={search.dialect ?? {}}
+          used={plan.used}
+          onChange={(dialect) => change({ dialect: writeDialect(dialect) === "" ? undefined : dialect })}
+          problems={dialectProblems}
+        />
+        {plan.inspection.isError ? (
+          <ErrorState inline error={plan.inspection.error} onRetry={() => void plan.inspection.refetch()} />
+        ) : plan.inspection.data === undefined ? (
+          <Panel title="Columns">
+            <LoadingState label="Looking at the file" />
+          </Panel>
+        ) : (
+          <>
+            <TargetPanel
+              target={plan.target}
+              onTarget={(to) => {
+                plan.forgetMatches();
+                change({ to });
+              }}
+              pipelines={plan.pipelines}
+              draft={plan.draft}
+              onDraft={plan.setDraft}
+              violations={plan.violations}
+            />
+            <Columns plan={plan} />
+            <Preview plan={plan} grid={grid} />
+          </>
+        )}
+      </div>
+      {plan.inspection.data !== undefined && (
+        <StartBar plan={plan} upload={upload} local={local} sent={sent} />
+      )}
+    </>
+  );
+}
+
+function Columns({ plan }: { readonly plan: Plan }) {
+  const columns = plan.inspection.data?.columns ?? [];
+  if (plan.target === JSON_ROWS) return null;
+  if (plan.target === NEW) {
+    if (plan.draft === null || plan.original === null) return null;
+    const count = plan.draft.schema.fields.length;
+    return (
+      <Panel
+        title="Columns"
+        aside={`${formatCount(count)} of ${plural(columns.length, "column")} loaded`}
+        flush
+      >
+        <DraftFields
+          columns={columns}
+          original={plan.original}
+          draft={plan.draft}
+          onChange={plan.setDraft}
+          violations={plan.violations}
+        />
+      </Panel>
+    );
+  }
+  if (plan.chosen === null) return null;
+  const unread = columns.filter(({ label }) => !plan.matches.some((match) => match.label === label));
+  return (
+    <Panel
+      title="Columns"
+      aside={unread.length > 0 ? `${plural(unread.length, "column")} of the file not read` : undefined}
+      flush
+    >
+      <FieldMatches document={plan.chosen} columns={columns} matches={plan.matches} onMatch={plan.match} />
+    </Panel>
+  );
+}
+
+function Preview({
+  plan,
+  grid,
+}: {
+  readonly plan: Plan;
+  readonly grid: React.RefObject<PreviewGridHandle | null>;
+}) {
+  const { check, checking } = plan;
+  return (
+    <Panel
+      title="The first rows"
+      aside={<span role="status">{checking ? "Checking …" : <Verdict plan={plan} />}</span>}
+      flush
+    >
+      {check.isError ? (
+        <div className={classes.pad}>
+          <ErrorState inline error={check.error} onRetry={() => void check.refetch()} />
+        </div>
+      ) : check.data === undefined ? (
+        <LoadingState label="Checking the first rows" />
+      ) : (
+        <>
+          <PreviewGrid ref={grid} columns={check.data.columns} rows={check.data.rows} />
+          <ProblemList rows={check.data.rows} onShow={(row, label) => grid.current?.reveal(row, label)} />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+function Verdict({ plan }: { readonly plan: Plan }) {
+  const counts = plan.check.data?.counts;
+  if (plan.check.isError || counts === undefined) return null;
+  const tried = plan.check.data?.complete
+    ? `all ${plural(counts.read, "row")}`
+    : `the first ${plural(counts.read, "row")}`;
+  return (
+    <span className="tabular">
+      Of {tried}: {formatCount(counts.succeeded)} good
+      {counts.failed > 0n && (
+        <strong className={classes.failed}>, {formatCount(counts.failed)} would be rejected</strong>
+      )}
+      {counts.skipped > 0n && `, ${formatCount(counts.skipped)} skipped`}
+    </span>
+  );
+}

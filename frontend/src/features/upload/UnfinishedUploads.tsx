@@ -1,0 +1,95 @@
+import { Button } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { Panel } from "@/components/Panel";
+import { TimeAgo } from "@/components/TimeAgo";
+import { formatBytes } from "@/lib/format";
+import { uploadCenter } from "./engine/center";
+import { fingerprintOf } from "./engine/fingerprint";
+import type { UploadRecord } from "./engine/ports";
+import { reopen } from "./files";
+import { sentPercent } from "./phases";
+import classes from "./UploadLine.module.css";
+import { useUploads } from "./use-uploads";
+
+/** Uploads that a reload or a closed tab has interrupted; each goes on where it stopped. */
+export function UnfinishedUploads() {
+  const { uploads } = useUploads();
+  const query = useQuery({
+    queryKey: ["unfinished-uploads", uploads.map(({ uploadId }) => uploadId).join(" ")],
+    queryFn: () => uploadCenter.unfinished(),
+    staleTime: 0,
+  });
+  if (!query.data || query.data.length === 0) return null;
+  return (
+    <Panel title="Not finished" flush>
+      <ul className={classes.list}>
+        {query.data.map((record) => (
+          <Unfinished key={record.fingerprint} record={record} />
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+function Unfinished({ record }: { readonly record: UploadRecord }) {
+  const uploads = useUploads();
+  const queryClient = useQueryClient();
+  const input = useRef<HTMLInputElement>(null);
+  const [wrong, setWrong] = useState("");
+
+  const goOn = async (file: File) => {
+    if ((await fingerprintOf(file)) !== record.fingerprint) {
+      setWrong(`This is another file, or ${record.fileName} has changed. Drop it above to send it anew.`);
+      return;
+    }
+    uploads.start(file, { handle: record.handle, repairs: record.repairs });
+  };
+  const onContinue = async () => {
+    setWrong("");
+    const file = record.handle === null ? null : await reopen(record.handle);
+    if (file === null) input.current?.click();
+    else await goOn(file);
+  };
+  const onRemove = async () => {
+    await uploadCenter.forget(record);
+    await queryClient.invalidateQueries({ queryKey: ["unfinished-uploads"] });
+  };
+
+  return (
+    <li className={classes.line}>
+      <div className={classes.text}>
+        <div className={classes.name}>{record.fileName}</div>
+        <div className={classes.phase}>
+          {formatBytes(record.committed)} of {formatBytes(record.size)} sent (
+          {Math.floor(sentPercent(record))}%) · <TimeAgo time={new Date(record.updated)} />
+        </div>
+        {wrong !== "" && (
+          <p className={classes.problem} role="alert">
+            {wrong}
+          </p>
+        )}
+      </div>
+      <div className={classes.actions}>
+        <Button size="xs" variant="default" onClick={() => void onContinue()}>
+          {record.handle === null ? "Choose the file to go on" : "Go on"}
+        </Button>
+        <Button size="xs" variant="subtle" color="gray" onClick={() => void onRemove()}>
+          Give up
+        </Button>
+        <input
+          ref={input}
+          type="file"
+          className="visually-hidden"
+          tabIndex={-1}
+          aria-label={`The file ${record.fileName}, to go on`}
+          onChange={(event) => {
+            const file = event.target.files?.[0];
+            event.target.value = "";
+            if (file !== undefined) void goOn(file);
+          }}
+        />
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,50 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { PageHeader } from "@/components/PageHeader";
+import { Panel } from "@/components/Panel";
+import { DropZone } from "./DropZone";
+import type { GivenFile } from "./files";
+import { UnfinishedUploads } from "./UnfinishedUploads";
+import { UploadLine } from "./UploadLine";
+import line from "./UploadLine.module.css";
+import classes from "./UploadPage.module.css";
+import { useUpload, useUploads } from "./use-uploads";
+
+export function UploadPage() {
+  const { uploads, start } = useUploads();
+  const navigate = useNavigate();
+  const [alone, setAlone] = useState<string | null>(null);
+  const dropped = useUpload(alone);
+
+  const onFiles = (files: readonly GivenFile[]) => {
+    const keys = files.map(({ file, handle }) => start(file, { handle }));
+    setAlone(keys.length === 1 ? (keys[0] ?? null) : null);
+  };
+
+  // One file alone: straight on to mapping it, while it is being sent.
+  const uploadId = dropped?.phase === "sending" || dropped?.phase === "sent" ? dropped.uploadId : "";
+  useEffect(() => {
+    if (uploadId !== "") void navigate({ to: "/upload/$uploadId", params: { uploadId } });
+  }, [uploadId, navigate]);
+
+  return (
+    <>
+      <PageHeader title="Upload">
+        Drop a table, say where its rows go, and see what becomes of each.
+      </PageHeader>
+      <div className={classes.stack}>
+        <DropZone onFiles={onFiles} />
+        {uploads.length > 0 && (
+          <Panel title="This tab" flush>
+            <ul className={line.list}>
+              {uploads.map((upload) => (
+                <UploadLine key={upload.key} upload={upload} />
+              ))}
+            </ul>
+          </Panel>
+        )}
+        <UnfinishedUploads />
+      </div>
+    </>
+  );
+}

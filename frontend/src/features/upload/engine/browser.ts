@@ -1,0 +1,106 @@
+/** What an upload needs, as a browser gives it. */
+import { uploadClient } from "@/api/clients";
+import { pause } from "@/api/use-server-stream";
+import type { HashAnswer } from "./hash.worker";
+import { openMemory } from "./memory";
+import type { PieceAnswer, PieceQuestion } from "./piece.worker";
+import type { ReadPiece, UploadPorts } from "./ports";
+
+/** A file that changes or goes away while it is sent is refused by the browser with a word like this. */
+function unreadable(message: string): Error {
+  return new Error(`The file could not be read (${message}). If it was changed or moved, choose it again.`);
+}
+
+class PieceReader {
+  private worker: Worker | null = null;
+  private readonly waiting = new Map<
+    number,
+    { resolve: (piece: ReadPiece) => void; reject: (error: Error) => void }
+  >();
+  private nextId = 1;
+
+  read(file: File, start: number, end: number): Promise<ReadPiece> {
+    this.worker ??= this.start();
+    const id = this.nextId++;
+    const question: PieceQuestion = { id, file, start, end };
+    const worker = this.worker;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      worker.postMessage(question);
+    });
+  }
+
+  private start(): Worker {
+    const worker = new Worker(new URL("./piece.worker.ts", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data: answer }: MessageEvent<PieceAnswer>) => {
+      const asked = this.waiting.get(answer.id);
+      this.waiting.delete(answer.id);
+      if ("message" in answer) asked?.reject(unreadable(answer.message));
+      else asked?.resolve({ data: new Uint8Array(answer.data), crc32c: answer.crc32c });
+    };
+    worker.onerror = () => {
+      for (const { reject } of this.waiting.values()) reject(unreadable("the reader did not start"));
+      this.waiting.clear();
+      this.worker = null;
+    };
+    return worker;
+  }
+}
+
+function hash(
+  file: File,
+  signal: AbortSignal,
+  onProgress: (bytes: number) => void,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const worker = new Worker(new URL("./hash.worker.ts", import.meta.url), { type: "module" });
+  const done = new Promise<Uint8Array<ArrayBuffer>>((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    worker.onerror = () => reject(unreadable("the hasher did not start"));
+    worker.onmessage = ({ data: answer }: MessageEvent<HashAnswer>) => {
+      if (answer.kind === "progress") onProgress(answer.bytes);
+      else if (answer.kind === "failed") reject(unreadable(answer.message));
+      else {
+        onProgress(file.size);
+        resolve(answer.digest);
+      }
+    };
+    worker.postMessage(file);
+  });
+  return done.finally(() => worker.terminate());
+}
+
+/** Web Locks, where there are any (not on http:// pages of other machines): then tabs take turns. */
+async function exclusively(
+  name: string,
+  signal: AbortSignal,
+  onWait: () => void,
+  task: () => Promise<void>,
+): Promise<void> {
+  const locks: LockManager | undefined = navigator.locks;
+  if (locks === undefined) return task();
+  const ran = await locks.request(name, { ifAvailable: true }, async (lock) => {
+    if (lock === null) return false;
+    await task();
+    return true;
+  });
+  if (ran) return;
+  onWait();
+  await locks.request(name, { signal }, task);
+}
+
+export function browserPorts(): UploadPorts {
+  const reader = new PieceReader();
+  return {
+    calls: uploadClient,
+    memory: openMemory(),
+    readPiece: (file, start, end) => reader.read(file, start, end),
+    hash,
+    exclusively,
+    pause,
+    now: () => Date.now(),
+    newId: () =>
+      [...crypto.getRandomValues(new Uint8Array(16))]
+        .map((byte) => byte.toString(16).padStart(2, "0"))
+        .join(""),
+  };
+}

@@ -1,0 +1,149 @@
+/** All uploads of this page. They go on while the person looks at other screens. */
+import { browserPorts } from "./browser";
+import type { UploadPorts, UploadRecord } from "./ports";
+import {
+  type Completion,
+  type UploadOptions,
+  type UploadPhase,
+  type UploadSnapshot,
+  UploadTask,
+} from "./task";
+
+/** Files that are sent at the same time; the others wait their turn. */
+const AT_ONCE = 3;
+
+/** The server drops open uploads that nobody touched for a week. */
+const REMEMBERED_MS = 7 * 86_400_000;
+/** The list is told at most so often; progress comes a hundred times a second. */
+const TELL_EVERY_MS = 60;
+
+const ENDED: readonly UploadPhase[] = ["refused", "completed", "cancelled"];
+const IN_FLIGHT: readonly UploadPhase[] = ["preparing", "sending", "reconnecting", "completing"];
+
+export class UploadCenter {
+  private readonly ports: UploadPorts;
+  private readonly tasks = new Map<string, UploadTask>();
+  private readonly listeners = new Set<() => void>();
+  private readonly queue: UploadTask[] = [];
+  private running = 0;
+  private nextKey = 1;
+  private snapshots: readonly UploadSnapshot[] = [];
+  private telling = false;
+  private told = 0;
+
+  constructor(ports: UploadPorts) {
+    this.ports = ports;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  /** Every upload of this page, oldest first; the same array until something changes. */
+  readonly list = (): readonly UploadSnapshot[] => this.snapshots;
+
+  /** Begins to send a file, or goes on with it where it stopped; answers with the upload's key. */
+  start(file: File, options: UploadOptions = {}): string {
+    const key = String(this.nextKey++);
+    const task = new UploadTask(key, file, options, this.ports, () => this.publish());
+    this.tasks.set(key, task);
+    this.queue.push(task);
+    this.publish();
+    this.pump();
+    return key;
+  }
+
+  pause(key: string): void {
+    this.tasks.get(key)?.pause();
+  }
+
+  resume(key: string): void {
+    this.tasks.get(key)?.resume();
+  }
+
+  async cancel(key: string): Promise<void> {
+    await this.tasks.get(key)?.cancel();
+  }
+
+  complete(key: string, completion: Completion): void {
+    this.tasks.get(key)?.complete(completion);
+  }
+
+  /** Takes an upload that has ended off the list. */
+  dismiss(key: string): void {
+    const task = this.tasks.get(key);
+    if (task === undefined || !ENDED.includes(task.state.phase)) return;
+    this.tasks.delete(key);
+    this.publish();
+  }
+
+  /** Whether leaving the page now would interrupt something. */
+  get busy(): boolean {
+    return this.snapshots.some(({ phase }) => IN_FLIGHT.includes(phase));
+  }
+
+  /** Uploads that were begun earlier, and that no task of this page is at. */
+  async unfinished(): Promise<readonly UploadRecord[]> {
+    const here = new Set([...this.tasks.values()].map(({ state }) => state.uploadId));
+    const records = await this.ports.memory.list();
+    const old = this.ports.now() - REMEMBERED_MS;
+    for (const { fingerprint, updated } of records) {
+      if (updated < old) await this.ports.memory.remove(fingerprint);
+    }
+    return records
+      .filter(({ uploadId, processId, updated }) => processId === "" && updated >= old && !here.has(uploadId))
+      .sort((a, b) => b.updated - a.updated);
+  }
+
+  /** Gives an upload up that was begun earlier. */
+  async forget(record: UploadRecord): Promise<void> {
+    await this.ports.memory.remove(record.fingerprint);
+    await this.ports.calls.abortUpload({ uploadId: record.uploadId }).catch(() => undefined);
+  }
+
+  private pump(): void {
+    while (this.running < AT_ONCE) {
+      const task = this.queue.shift();
+      if (task === undefined) return;
+      this.running += 1;
+      let counted = true;
+      const release = () => {
+        if (!counted) return;
+        counted = false;
+        this.running -= 1;
+        this.pump();
+      };
+      // A file that is sent, held or stuck takes no place from those that wait.
+      const watch = this.subscribe(() => {
+        if (IN_FLIGHT.includes(task.state.phase)) return;
+        watch();
+        release();
+      });
+      void task.run().finally(() => {
+        watch();
+        release();
+      });
+    }
+  }
+
+  private publish(): void {
+    if (this.telling) return;
+    this.telling = true;
+    const since = this.ports.now() - this.told;
+    const tell = () => {
+      this.telling = false;
+      this.told = this.ports.now();
+      this.snapshots = [...this.tasks.values()].map((task) => task.state);
+      for (const listener of [...this.listeners]) listener();
+    };
+    if (since >= TELL_EVERY_MS) queueMicrotask(tell);
+    else setTimeout(tell, TELL_EVERY_MS - since);
+  }
+}
+
+export const uploadCenter = new UploadCenter(browserPorts());
+
+globalThis.addEventListener?.("beforeunload", (event) => {
+  if (uploadCenter.busy) event.preventDefault();
+});

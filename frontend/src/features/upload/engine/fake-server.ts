@@ -1,0 +1,103 @@
+/** An upload service in memory, with the same rules as the real one, for the tests of the uploader. */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { ErrorInfoSchema } from "@/gen/google/rpc/error_details_pb";
+import { type Upload, UploadSchema, UploadState } from "@/gen/ingestor/v1/upload_pb";
+import { crc32c } from "./crc32c";
+import type { UploadCalls } from "./ports";
+
+export function refusal(code: Code, reason: string, metadata: Record<string, string> = {}): ConnectError {
+  const info: MessageInitShape<typeof ErrorInfoSchema> = { reason, domain: "ingestor", metadata };
+  return new ConnectError(reason, code, undefined, [{ desc: ErrorInfoSchema, value: info }]);
+}
+
+export const unavailable = () => new ConnectError("gone", Code.Unavailable);
+
+interface Kept {
+  readonly upload: Upload;
+  readonly requestId: string;
+  bytes: number[];
+}
+
+export class FakeServer {
+  readonly uploads: Kept[] = [];
+  readonly completions: { pipeline: string; repairs: string; sha256: string }[] = [];
+  chunkSize = 4;
+  /** Asked before each call; what it returns is thrown instead of an answer. */
+  trouble: (call: string, size: number) => unknown = () => undefined;
+  /** Asked after a chunk is kept; what it returns is thrown, as when an answer is lost on the way. */
+  lostAnswer: (size: number) => unknown = () => undefined;
+
+  private kept(uploadId: string): Kept {
+    const found = this.uploads.find(({ upload }) => upload.uploadId === uploadId);
+    if (found === undefined) throw refusal(Code.NotFound, "UPLOAD_NOT_FOUND");
+    return found;
+  }
+
+  private meet(call: string, size = 0): void {
+    const error = this.trouble(call, size);
+    if (error !== undefined) throw error;
+  }
+
+  /** What was received of the latest upload. */
+  get received(): string {
+    return new TextDecoder().decode(new Uint8Array(this.uploads.at(-1)?.bytes ?? []));
+  }
+
+  readonly calls = {
+    createUpload: async (request) => {
+      this.meet("createUpload");
+      let found = this.uploads.find(({ requestId }) => requestId === request.requestId);
+      if (found === undefined) {
+        const upload = create(UploadSchema, {
+          uploadId: `upload-${this.uploads.length + 1}`,
+          fileName: request.fileName,
+          declaredSize: request.sizeBytes,
+          state: UploadState.OPEN,
+          maxChunkSize: this.chunkSize,
+        });
+        found = { upload, requestId: request.requestId ?? "", bytes: [] };
+        this.uploads.push(found);
+      }
+      return { $typeName: "ingestor.v1.CreateUploadResponse", upload: { ...found.upload } };
+    },
+    writeChunk: async (request) => {
+      const kept = this.kept(request.uploadId ?? "");
+      this.meet("writeChunk", kept.bytes.length);
+      const data = request.chunk?.data ?? new Uint8Array();
+      if (request.chunk?.crc32c !== crc32c(data)) throw refusal(Code.Aborted, "CHECKSUM_MISMATCH");
+      if (Number(request.chunk?.offset) !== kept.bytes.length) {
+        throw refusal(Code.FailedPrecondition, "WRONG_OFFSET", { committed_size: String(kept.bytes.length) });
+      }
+      kept.bytes.push(...data);
+      kept.upload.committedSize = BigInt(kept.bytes.length);
+      const lost = this.lostAnswer(kept.bytes.length);
+      if (lost !== undefined) throw lost;
+      return { $typeName: "ingestor.v1.WriteChunkResponse", committedSize: BigInt(kept.bytes.length) };
+    },
+    getUpload: async (request) => {
+      this.meet("getUpload");
+      return {
+        $typeName: "ingestor.v1.GetUploadResponse",
+        upload: { ...this.kept(request.uploadId ?? "").upload },
+      };
+    },
+    completeUpload: async (request) => {
+      this.meet("completeUpload");
+      const kept = this.kept(request.uploadId ?? "");
+      kept.upload.state = UploadState.COMPLETED;
+      kept.upload.processId = `process-of-${kept.upload.uploadId}`;
+      this.completions.push({
+        pipeline: request.pipeline ?? "",
+        repairs: request.repairsProcessId ?? "",
+        sha256: new TextDecoder().decode(request.sha256),
+      });
+      return { $typeName: "ingestor.v1.CompleteUploadResponse", processId: kept.upload.processId };
+    },
+    abortUpload: async (request) => {
+      this.meet("abortUpload");
+      this.kept(request.uploadId ?? "").upload.state = UploadState.ABORTED;
+      return { $typeName: "ingestor.v1.AbortUploadResponse" };
+    },
+  } as UploadCalls;
+}

@@ -1,0 +1,405 @@
+/** One file on its way to the server: the state machine behind a line of the upload screen. */
+
+import { backoff } from "@/api/connection";
+import { describeError, factsOf, isTransient, type Problem, reasonOf } from "@/api/errors";
+import { type Upload, UploadState } from "@/gen/ingestor/v1/upload_pb";
+import { HEAD_BYTES, refuse } from "./checks";
+import { fingerprintOf } from "./fingerprint";
+import type { UploadPorts, UploadRecord } from "./ports";
+import { RateMeter } from "./rate";
+
+/**
+ * preparing → (elsewhere: another tab sends the same file) → sending ⇄ paused | reconnecting → sent →
+ * completing → completed; refused, failed (can be resumed) and cancelled end it on the way.
+ */
+export type UploadPhase =
+  | "preparing"
+  | "refused"
+  | "elsewhere"
+  | "sending"
+  | "paused"
+  | "reconnecting"
+  | "sent"
+  | "completing"
+  | "completed"
+  | "failed"
+  | "cancelled";
+
+export interface UploadSnapshot {
+  /** Identifies the upload within this page. */
+  readonly key: string;
+  readonly fileName: string;
+  readonly size: number;
+  readonly phase: UploadPhase;
+  /** Bytes that the server keeps. */
+  readonly committed: number;
+  /** Bytes that are hashed. */
+  readonly hashed: number;
+  /** Bytes per second, while it can be said. */
+  readonly rate: number | null;
+  /** Milliseconds until all is sent, while it can be said. */
+  readonly timeLeft: number | null;
+  /** The server's upload, once there is one. */
+  readonly uploadId: string;
+  /** The offset at which it went on, when it had been begun earlier; else 0. */
+  readonly resumedAt: number;
+  /** The process, once it is completed. */
+  readonly processId: string;
+  /** The process whose failed rows the file brings again; "" for a file of its own. */
+  readonly repairs: string;
+  /** A process that loads just this file already, when it was sent before from this browser; else "". */
+  readonly earlierProcessId: string;
+  /** Why it was refused or failed, or what it waits for. */
+  readonly problem: Problem | null;
+}
+
+/** How an upload is completed. */
+export interface Completion {
+  /** "name" or "name@version"; "" loads JSON rows. */
+  readonly pipeline: string;
+  /** What is declared of how the file is read: a JSON object, or "". */
+  readonly dialectJson: string;
+}
+
+export interface UploadOptions {
+  readonly repairs?: string;
+  readonly handle?: FileSystemFileHandle | null;
+  /** Completed by itself once it is sent. A repair always is. */
+  readonly completion?: Completion;
+}
+
+const CALL_TIMEOUT_MS = 60_000;
+const CHECKSUM_TRIES = 5;
+
+export class UploadTask {
+  readonly file: File;
+  private readonly ports: UploadPorts;
+  private readonly options: UploadOptions;
+  private readonly onChange: () => void;
+  private readonly stopped = new AbortController();
+  private readonly meter = new RateMeter();
+  private snapshot: UploadSnapshot;
+  private record: UploadRecord | null = null;
+  private chunkSize = 1024 * 1024;
+  private digest: Promise<Uint8Array<ArrayBuffer>> | null = null;
+  private resumeWanted: (() => void) | null = null;
+  private pauseWanted = false;
+  private completion: Completion | null;
+  private completionWanted: (() => void) | null = null;
+
+  constructor(key: string, file: File, options: UploadOptions, ports: UploadPorts, onChange: () => void) {
+    this.file = file;
+    this.ports = ports;
+    this.options = options;
+    this.onChange = onChange;
+    this.completion = options.repairs ? { pipeline: "", dialectJson: "" } : (options.completion ?? null);
+    this.snapshot = {
+      key,
+      fileName: file.name,
+      size: file.size,
+      phase: "preparing",
+      committed: 0,
+      hashed: 0,
+      rate: null,
+      timeLeft: null,
+      uploadId: "",
+      resumedAt: 0,
+      processId: "",
+      repairs: options.repairs ?? "",
+      earlierProcessId: "",
+      problem: null,
+    };
+  }
+
+  get state(): UploadSnapshot {
+    return this.snapshot;
+  }
+
+  /** Runs to the end; never rejects. Called once. */
+  async run(): Promise<void> {
+    try {
+      const head = await this.file.slice(0, HEAD_BYTES).arrayBuffer();
+      const refusal = refuse(this.file.size, new Uint8Array(head));
+      if (refusal !== null) {
+        this.change({ phase: "refused", problem: ownProblem("This file is not sent", refusal) });
+        return;
+      }
+      const fingerprint = await fingerprintOf(this.file);
+      let waitedSince: number | null = null;
+      await this.ports.exclusively(
+        `ingestor-upload-${fingerprint}`,
+        this.stopped.signal,
+        () => {
+          waitedSince = this.ports.now();
+          this.change({ phase: "elsewhere" });
+        },
+        () => this.runAlone(fingerprint, waitedSince),
+      );
+    } catch (error) {
+      if (!this.stopped.signal.aborted) this.change({ phase: "failed", problem: describeError(error) });
+    }
+  }
+
+  pause(): void {
+    this.pauseWanted = true;
+  }
+
+  /** Goes on after a pause or a failure. */
+  resume(): void {
+    this.pauseWanted = false;
+    this.resumeWanted?.();
+  }
+
+  /** Gives the file up, here and on the server. */
+  async cancel(): Promise<void> {
+    const { uploadId } = this.snapshot;
+    this.stopped.abort();
+    this.resumeWanted?.();
+    this.completionWanted?.();
+    this.change({ phase: "cancelled", problem: null });
+    if (this.record !== null) await this.ports.memory.remove(this.record.fingerprint);
+    if (uploadId !== "") await this.ports.calls.abortUpload({ uploadId }).catch(() => undefined);
+  }
+
+  /** Starts the ingestion: at once when all is sent, else as soon as it is. */
+  complete(completion: Completion): void {
+    this.completion = completion;
+    if (this.snapshot.phase === "failed") this.resume();
+    this.completionWanted?.();
+  }
+
+  private change(part: Partial<UploadSnapshot>): void {
+    this.snapshot = { ...this.snapshot, ...part };
+    this.onChange();
+  }
+
+  private async runAlone(fingerprint: string, waitedSince: number | null): Promise<void> {
+    while (!this.stopped.signal.aborted) {
+      try {
+        const upload = await this.open(fingerprint, waitedSince);
+        if (upload === null) return;
+        await this.send(fingerprint);
+        await this.finish();
+        return;
+      } catch (error) {
+        if (this.stopped.signal.aborted) return;
+        // Whatever it was, a person may try again: the server knows how far it came.
+        this.change({ phase: "failed", problem: describeError(error), rate: null, timeLeft: null });
+        await this.untilResumed();
+      }
+    }
+  }
+
+  /** Finds the upload again or makes one; null when another tab has completed it in the meantime. */
+  private async open(fingerprint: string, waitedSince: number | null): Promise<Upload | null> {
+    const known = this.record ?? (await this.ports.memory.get(fingerprint));
+    const ended = known !== null && known.processId !== "";
+    if (ended && waitedSince !== null && known.updated >= waitedSince) {
+      const { uploadId, processId } = known;
+      this.change({ phase: "completed", uploadId, processId, committed: this.file.size });
+      return null;
+    }
+    if (ended) this.change({ earlierProcessId: known.processId });
+    const goesOn = known !== null && !ended && known.repairs === this.snapshot.repairs;
+    let requestId = goesOn ? known.requestId : this.ports.newId();
+    let upload = await this.create(requestId);
+    if (upload.state !== UploadState.OPEN) {
+      requestId = this.ports.newId();
+      upload = await this.create(requestId);
+    }
+    this.chunkSize = upload.maxChunkSize > 0 ? upload.maxChunkSize : this.chunkSize;
+    const committed = Number(upload.committedSize);
+    this.record = {
+      fingerprint,
+      requestId,
+      uploadId: upload.uploadId,
+      fileName: this.file.name,
+      size: this.file.size,
+      committed,
+      updated: this.ports.now(),
+      repairs: this.snapshot.repairs,
+      processId: "",
+      handle: this.options.handle ?? known?.handle ?? null,
+    };
+    await this.ports.memory.put(this.record);
+    this.digest ??= this.startHash();
+    this.change({
+      phase: "sending",
+      problem: null,
+      uploadId: upload.uploadId,
+      committed,
+      resumedAt: this.snapshot.resumedAt || committed,
+    });
+    return upload;
+  }
+
+  private async create(requestId: string): Promise<Upload> {
+    const request = { fileName: this.file.name, sizeBytes: BigInt(this.file.size), requestId };
+    const { upload } = await this.persist(() => this.ports.calls.createUpload(request, this.callOptions()));
+    if (upload === undefined) throw new Error("The server answered without an upload.");
+    return upload;
+  }
+
+  private startHash(): Promise<Uint8Array<ArrayBuffer>> {
+    const digest = this.ports.hash(this.file, this.stopped.signal, (hashed) => this.change({ hashed }));
+    // Somebody may never ask for it; then its failure is nobody's.
+    digest.catch(() => undefined);
+    return digest;
+  }
+
+  private async send(fingerprint: string): Promise<void> {
+    let badChecksums = 0;
+    let noted = this.ports.now();
+    this.meter.reset();
+    while (this.snapshot.committed < this.file.size) {
+      if (this.pauseWanted) await this.waitPaused();
+      this.stopped.signal.throwIfAborted();
+      const start = this.snapshot.committed;
+      const end = Math.min(start + this.chunkSize, this.file.size);
+      const piece = await this.ports.readPiece(this.file, start, end);
+      try {
+        const answer = await this.ports.calls.writeChunk(
+          {
+            uploadId: this.snapshot.uploadId,
+            chunk: { offset: BigInt(start), data: piece.data, crc32c: piece.crc32c },
+          },
+          this.callOptions(),
+        );
+        badChecksums = 0;
+        this.advance(Number(answer.committedSize));
+      } catch (error) {
+        this.stopped.signal.throwIfAborted();
+        if (reasonOf(error) === "WRONG_OFFSET") {
+          this.change({ committed: Number(factsOf(error).committed_size ?? (await this.committedSize())) });
+        } else if (reasonOf(error) === "CHECKSUM_MISMATCH" && ++badChecksums < CHECKSUM_TRIES) {
+          // Damaged on the way: the same piece again.
+        } else if (isTransient(error)) {
+          await this.reconnect(error);
+        } else {
+          throw error;
+        }
+      }
+      if (this.ports.now() - noted > 1_000) {
+        noted = this.ports.now();
+        await this.note(fingerprint);
+      }
+    }
+    await this.note(fingerprint);
+    this.change({ phase: "sent", rate: null, timeLeft: null, problem: null });
+  }
+
+  private advance(committed: number): void {
+    this.meter.add(this.ports.now(), committed);
+    const rate = this.meter.perSecond;
+    const left = this.file.size - committed;
+    this.change({
+      phase: "sending",
+      problem: null,
+      committed,
+      rate,
+      timeLeft: rate !== null && rate > 0 ? (left / rate) * 1000 : null,
+    });
+  }
+
+  private async note(fingerprint: string): Promise<void> {
+    if (this.record === null || this.record.fingerprint !== fingerprint) return;
+    this.record = { ...this.record, committed: this.snapshot.committed, updated: this.ports.now() };
+    await this.ports.memory.put(this.record);
+  }
+
+  private async waitPaused(): Promise<void> {
+    this.change({ phase: "paused", rate: null, timeLeft: null });
+    await this.untilResumed();
+    this.stopped.signal.throwIfAborted();
+    this.meter.reset();
+    this.change({ phase: "sending" });
+  }
+
+  private async untilResumed(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.resumeWanted = resolve;
+    });
+    this.resumeWanted = null;
+  }
+
+  /** The connection is gone: asks where the upload stands until somebody answers. */
+  private async reconnect(error: unknown): Promise<void> {
+    this.change({ phase: "reconnecting", problem: describeError(error), rate: null, timeLeft: null });
+    const committed = await this.committedSize();
+    this.meter.reset();
+    this.change({ phase: "sending", problem: null, committed });
+  }
+
+  private async committedSize(): Promise<number> {
+    const { uploadId } = this.snapshot;
+    const { upload } = await this.persist(() => this.ports.calls.getUpload({ uploadId }, this.callOptions()));
+    return Number(upload?.committedSize ?? 0n);
+  }
+
+  private async finish(): Promise<void> {
+    while (this.completion === null) {
+      await new Promise<void>((resolve) => {
+        this.completionWanted = resolve;
+      });
+      this.completionWanted = null;
+      this.stopped.signal.throwIfAborted();
+    }
+    this.change({ phase: "completing", problem: null });
+    const { pipeline, dialectJson } = this.completion;
+    try {
+      const sha256 = await (this.digest ?? this.startHash());
+      const request = {
+        uploadId: this.snapshot.uploadId,
+        sha256,
+        pipeline,
+        dialectJson,
+        repairsProcessId: this.snapshot.repairs,
+      };
+      const { processId } = await this.persist(() =>
+        this.ports.calls.completeUpload(request, { signal: this.stopped.signal }),
+      );
+      if (this.record !== null) {
+        await this.ports.memory.put({ ...this.record, processId, updated: this.ports.now(), handle: null });
+        this.record = null;
+      }
+      this.change({ phase: "completed", processId, problem: null });
+    } catch (error) {
+      // What was asked for was refused: the next try is to bring its own.
+      if (!this.snapshot.repairs) this.completion = null;
+      throw error;
+    }
+  }
+
+  /** Repeats a call for as long as nobody answers it. */
+  private async persist<T>(call: () => Promise<T>): Promise<T> {
+    const { phase } = this.snapshot;
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (this.stopped.signal.aborted || !isTransient(error)) throw error;
+        this.change({ phase: "reconnecting", problem: describeError(error) });
+        await this.ports.pause(backoff(attempt), this.stopped.signal);
+        this.stopped.signal.throwIfAborted();
+        this.change({ phase: phase === "reconnecting" ? "sending" : phase, problem: null });
+      }
+    }
+  }
+
+  private callOptions() {
+    return { signal: this.stopped.signal, timeoutMs: CALL_TIMEOUT_MS };
+  }
+}
+
+function ownProblem(title: string, happened: string): Problem {
+  return {
+    title,
+    happened,
+    advice: "Choose another file.",
+    code: "",
+    reason: "",
+    metadata: {},
+    violations: [],
+    transient: false,
+  };
+}

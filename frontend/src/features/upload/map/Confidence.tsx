@@ -1,0 +1,18 @@
+import classes from "./Map.module.css";
+
+interface ConfidenceProps {
+  /** 0 to 1. */
+  readonly value: number;
+  readonly byHand?: boolean;
+}
+
+/** How sure a match or a type is, by a word and a colour. */
+export function Confidence({ value, byHand = false }: ConfidenceProps) {
+  if (byHand) return <span className={classes.confidence}>by hand</span>;
+  const tone = value >= 0.9 ? "good" : value >= 0.7 ? "fair" : "poor";
+  return (
+    <span className={classes.confidence} data-tone={tone}>
+      {value >= 0.995 ? "sure" : `${Math.round(value * 100)}%`}
+    </span>
+  );
+}

@@ -1,0 +1,175 @@
+import { Checkbox, NativeSelect, TextInput } from "@mantine/core";
+import table from "@/components/DataTable.module.css";
+import {
+  asList,
+  labelOf,
+  withField,
+  withFields,
+  withKey,
+  withKeyField,
+  withLabels,
+  withoutField,
+} from "@/features/pipelines/document/document";
+import type { Violations } from "@/features/pipelines/document/pointers";
+import { FIELD_TYPES, type PipelineDocument, type PipelineField } from "@/features/pipelines/document/types";
+import type { InspectedColumn } from "@/gen/ingestor/v1/upload_pb";
+import { Confidence } from "./Confidence";
+import classes from "./Map.module.css";
+
+interface DraftFieldsProps {
+  readonly columns: readonly InspectedColumn[];
+  /** The draft as the server made it: what a column becomes when it is taken in again. */
+  readonly original: PipelineDocument;
+  readonly draft: PipelineDocument;
+  readonly onChange: (draft: PipelineDocument) => void;
+  readonly violations: Violations;
+}
+
+/** Each column of the file, and the field that it becomes in a new pipeline. */
+export function DraftFields({ columns, original, draft, onChange, violations }: DraftFieldsProps) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
+    <section className={table.scroll} tabIndex={0} aria-label="Columns and fields">
+      <table className={`${table.table} ${classes.fields}`}>
+        <thead>
+          <tr>
+            <th scope="col">Load</th>
+            <th scope="col">Column of the file</th>
+            <th scope="col">Field</th>
+            <th scope="col">Type</th>
+            <th scope="col">Sure</th>
+            <th scope="col">Required</th>
+            <th scope="col">Key</th>
+          </tr>
+        </thead>
+        <tbody>
+          {columns.map((column) => (
+            <DraftField
+              key={column.label}
+              column={column}
+              original={original}
+              draft={draft}
+              onChange={onChange}
+              violations={violations}
+            />
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function DraftField({
+  column,
+  original,
+  draft,
+  onChange,
+  violations,
+}: Omit<DraftFieldsProps, "columns"> & { readonly column: InspectedColumn }) {
+  const { fields } = draft.schema;
+  const index = fields.findIndex(({ name }) => labelOf(draft, name) === column.label);
+  const field = fields[index];
+
+  const key = asList(draft.schema.primaryKey);
+
+  const change = (next: PipelineField) => onChange(withField(draft, index, next));
+  const toggle = () => {
+    if (field !== undefined) {
+      onChange(withoutField(draft, index));
+      return;
+    }
+    const back = original.schema.fields.find(({ name }) => labelOf(original, name) === column.label);
+    if (back === undefined) return;
+    const labels = new Map(fields.map(({ name }): [string, string] => [name, labelOf(draft, name)]));
+    onChange(withLabels(withFields(draft, [...fields, back]), labels.set(back.name, column.label)));
+  };
+
+  return (
+    <tr data-off={field === undefined || undefined}>
+      <td>
+        <Checkbox
+          size="xs"
+          aria-label={`Load ${column.label}`}
+          checked={field !== undefined}
+          onChange={toggle}
+        />
+      </td>
+      <td>
+        <div className={table.name}>{column.label}</div>
+        <div className={`${table.sub} ${classes.examples}`}>
+          {column.examples.slice(0, 3).join(", ")}
+          {column.missing > 0n && ` · ${column.missing} empty`}
+        </div>
+      </td>
+      {field === undefined ? (
+        <td colSpan={5} className="muted">
+          Not loaded
+        </td>
+      ) : (
+        <>
+          <td>
+            <TextInput
+              size="xs"
+              aria-label={`Field of ${column.label}`}
+              value={field.name}
+              error={violations.at("schema", "fields", index, "name")}
+              onChange={(event) => change({ ...field, name: event.currentTarget.value })}
+            />
+          </td>
+          <td>
+            <NativeSelect
+              size="xs"
+              w={128}
+              aria-label={`Type of ${column.label}`}
+              data={[...FIELD_TYPES]}
+              value={field.type}
+              error={violations.at("schema", "fields", index, "type")}
+              onChange={(event) => {
+                const type = event.currentTarget.value;
+                // A pattern of a date says nothing about another type.
+                change(
+                  withKey(
+                    { ...field, type },
+                    "format",
+                    type === column.type ? column.format.replace(/^default$/, "") : "",
+                  ),
+                );
+              }}
+            />
+          </td>
+          <td>
+            {field.type === column.type ? (
+              <Confidence value={column.confidence} />
+            ) : (
+              <Confidence value={1} byHand />
+            )}
+          </td>
+          <td>
+            <Checkbox
+              size="xs"
+              aria-label={`${column.label} is required`}
+              checked={field.constraints?.required === true}
+              onChange={(event) =>
+                change(
+                  withKey(
+                    field,
+                    "constraints",
+                    withKey(field.constraints ?? {}, "required", event.currentTarget.checked || undefined),
+                  ),
+                )
+              }
+            />
+          </td>
+          <td>
+            <Checkbox
+              size="xs"
+              aria-label={`${column.label} is part of the key`}
+              checked={key.includes(field.name)}
+              onChange={() => onChange(withKeyField(draft, field.name))}
+            />
+          </td>
+        </>
+      )}
+    </tr>
+  );
+}

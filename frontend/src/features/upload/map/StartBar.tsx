@@ -1,0 +1,134 @@
+import { Button, TextInput } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { pipelineClient, uploadClient } from "@/api/clients";
+import { isTransient } from "@/api/errors";
+import { ErrorState } from "@/components/ErrorState";
+import { nameFrom, writeDocument } from "@/features/pipelines/document/document";
+import { pipelineKeys } from "@/features/pipelines/queries";
+import type { Upload } from "@/gen/ingestor/v1/upload_pb";
+import { plural } from "@/lib/format";
+import type { UploadSnapshot } from "../engine/task";
+import { useUploads } from "../use-uploads";
+import classes from "./Map.module.css";
+import { JSON_ROWS, missingFields, NEW } from "./plan";
+import type { Plan } from "./use-plan";
+
+interface StartBarProps {
+  readonly plan: Plan;
+  readonly upload: Upload;
+  /** The upload in this page; null after a reload. */
+  readonly local: UploadSnapshot | null;
+  /** Whether the server has the whole file. */
+  readonly sent: boolean;
+}
+
+/** Says what Start will do, or what is in its way; saves the pipeline and starts the ingestion. */
+export function StartBar({ plan, upload, local, sent }: StartBarProps) {
+  const { complete } = useUploads();
+  const queryClient = useQueryClient();
+  const navigate = useNavigate();
+  // A name: save the changed mapping as another pipeline. Null: as the next version.
+  const [otherName, setOtherName] = useState<string | null>(null);
+
+  const begin = useMutation({
+    mutationFn: async () => {
+      const pipeline = await savedPipeline(plan, otherName);
+      await queryClient.invalidateQueries({ queryKey: pipelineKeys.all });
+      const completion = { pipeline, dialectJson: plan.dialectJson };
+      if (local !== null) {
+        complete(local.key, completion);
+        return "";
+      }
+      // It was sent before a reload: without the file at hand there is nothing to hash.
+      return (await uploadClient.completeUpload({ uploadId: upload.uploadId, ...completion })).processId;
+    },
+    retry: (_count, error) => isTransient(error),
+    onSuccess: (processId) => {
+      if (processId !== "")
+        void navigate({ to: "/processes/$processId", params: { processId }, replace: true });
+    },
+  });
+
+  const obstacle = obstacleOf(plan, local !== null || sent);
+  // A refused completion comes back as a failed upload, which can be started again.
+  const waiting = local?.phase === "completing" || (begin.isSuccess && local?.phase !== "failed");
+  return (
+    <div className={classes.bar}>
+      <div className={classes.barText} role="status">
+        {obstacle ?? whatStarts(plan, sent, waiting)}
+        {begin.isError && <ErrorState inline error={begin.error} />}
+      </div>
+      {plan.changed && obstacle === null && (
+        <fieldset className={classes.saving}>
+          <legend className="visually-hidden">The pipeline with these columns</legend>
+          <label>
+            <input
+              type="radio"
+              name="saving"
+              checked={otherName === null}
+              onChange={() => setOtherName(null)}
+            />
+            Save as version {plan.version + 1} of {plan.target}
+          </label>
+          <label>
+            <input
+              type="radio"
+              name="saving"
+              checked={otherName !== null}
+              onChange={() => setOtherName(nameFrom(upload.fileName))}
+            />
+            Save as another pipeline
+          </label>
+          {otherName !== null && (
+            <TextInput
+              size="xs"
+              aria-label="Name of the other pipeline"
+              value={otherName}
+              onChange={(event) => setOtherName(event.currentTarget.value)}
+            />
+          )}
+        </fieldset>
+      )}
+      <Button
+        disabled={obstacle !== null || plan.checking}
+        loading={begin.isPending || waiting}
+        onClick={() => begin.mutate()}
+      >
+        Start
+      </Button>
+    </div>
+  );
+}
+
+/** Saves what has to be saved and answers with what CompleteUpload is to be told. */
+async function savedPipeline(plan: Plan, otherName: string | null): Promise<string> {
+  if (plan.target === JSON_ROWS || plan.document === null) return "";
+  if (plan.target !== NEW && !plan.changed) return `${plan.target}@${plan.version}`;
+  const document =
+    otherName === null || plan.target === NEW ? plan.document : { ...plan.document, name: otherName };
+  const { pipeline } = await pipelineClient.applyPipeline({ documentJson: writeDocument(document) });
+  return `${pipeline?.name}@${pipeline?.version}`;
+}
+
+function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
+  if (plan.violations.count > 0) return `${plural(plan.violations.count, "place")} to correct first.`;
+  if (plan.check.isError) return "The first rows could not be checked.";
+  const missing = missingFields(plan.matches);
+  if (missing.length > 0 && plan.used.missingColumns !== "ignore") {
+    return `No column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
+  }
+  return fileAtHand ? null : "The rest of the file is to be sent first.";
+}
+
+function whatStarts(plan: Plan, sent: boolean, waiting: boolean): string {
+  if (waiting)
+    return sent ? "Starting …" : "Starts as soon as the whole file is sent. You may look at other screens.";
+  const table = plan.document?.sink.table;
+  const where = plan.target === JSON_ROWS ? "Loads every row as JSON" : `Loads the good rows into ${table}`;
+  const failed = plan.check.data?.counts?.failed ?? 0n;
+  const bad = failed > 0n ? "; rejected rows come back as a report to correct" : "";
+  const later = sent ? "" : " Starts as soon as the whole file is sent.";
+  return `${where}${bad}.${later}`;
+}

@@ -1,0 +1,154 @@
+import { NativeSelect, TextInput } from "@mantine/core";
+import { Panel } from "@/components/Panel";
+import { asList, withKey } from "@/features/pipelines/document/document";
+import type { Violations } from "@/features/pipelines/document/pointers";
+import type { PipelineDocument } from "@/features/pipelines/document/types";
+import classes from "./Map.module.css";
+import { JSON_ROWS, NEW, type Target } from "./plan";
+
+export interface PipelineChoice {
+  readonly name: string;
+  readonly version: number;
+  /** How well it fits the file, 0 to 1; null while that is not known. */
+  readonly fit: number | null;
+}
+
+interface TargetPanelProps {
+  readonly target: Target;
+  readonly onTarget: (target: Target) => void;
+  readonly pipelines: readonly PipelineChoice[];
+  readonly draft: PipelineDocument | null;
+  readonly onDraft: (draft: PipelineDocument) => void;
+  readonly violations: Violations;
+}
+
+/** Where the rows go: into a new pipeline's table, an existing one's, or as JSON rows. */
+export function TargetPanel({ target, onTarget, pipelines, draft, onDraft, violations }: TargetPanelProps) {
+  const existing = target !== NEW && target !== JSON_ROWS;
+  const best = pipelines.reduce<PipelineChoice | null>(
+    (found, choice) => ((choice.fit ?? 0) > (found?.fit ?? 0.5) ? choice : found),
+    null,
+  );
+  return (
+    <Panel title="Where the rows go">
+      <div className={classes.targets} role="radiogroup" aria-label="Where the rows go">
+        <TargetChoice
+          checked={target === NEW}
+          title="A new pipeline"
+          text="Drafted from what the file holds: a table with typed columns. Can be used again."
+          onChoose={() => onTarget(NEW)}
+        />
+        <TargetChoice
+          checked={existing}
+          title="A pipeline that is there"
+          text={
+            pipelines.length === 0
+              ? "There is none yet."
+              : best === null
+                ? "None of them looks like this file."
+                : `${best.name} looks like this file.`
+          }
+          disabled={pipelines.length === 0}
+          onChoose={() => onTarget(best?.name ?? pipelines[0]?.name ?? NEW)}
+        />
+        <TargetChoice
+          checked={target === JSON_ROWS}
+          title="Just load it"
+          text="Every row becomes a JSON object of texts. Nothing is checked."
+          onChoose={() => onTarget(JSON_ROWS)}
+        />
+      </div>
+      {existing && (
+        <div className={classes.settings}>
+          <NativeSelect
+            label="Pipeline"
+            data={pipelines.map(({ name, version, fit }) => ({
+              value: name,
+              label: `${name} @${version}${fit !== null && fit > 0.5 ? ` · fits ${Math.round(fit * 100)}%` : ""}`,
+            }))}
+            value={target}
+            onChange={(event) => onTarget(event.currentTarget.value)}
+          />
+        </div>
+      )}
+      {target === NEW && draft !== null && (
+        <DraftSettings
+          draft={draft}
+          onDraft={onDraft}
+          violations={violations}
+          taken={pipelines.find(({ name }) => name === draft.name)}
+        />
+      )}
+    </Panel>
+  );
+}
+
+interface TargetChoiceProps {
+  readonly checked: boolean;
+  readonly title: string;
+  readonly text: string;
+  readonly disabled?: boolean;
+  readonly onChoose: () => void;
+}
+
+function TargetChoice({ checked, title, text, disabled = false, onChoose }: TargetChoiceProps) {
+  return (
+    <label className={classes.target}>
+      <input type="radio" name="target" checked={checked} disabled={disabled} onChange={onChoose} />
+      <span>
+        <strong>{title}</strong>
+        {text}
+      </span>
+    </label>
+  );
+}
+
+interface DraftSettingsProps {
+  readonly draft: PipelineDocument;
+  readonly onDraft: (draft: PipelineDocument) => void;
+  readonly violations: Violations;
+  readonly taken: PipelineChoice | undefined;
+}
+
+function DraftSettings({ draft, onDraft, violations, taken }: DraftSettingsProps) {
+  const key = asList(draft.schema.primaryKey);
+  return (
+    <div className={classes.settings}>
+      <TextInput
+        label="Name of the pipeline"
+        description={
+          taken ? `There is one: this becomes version ${taken.version + 1} of it` : "To choose it next time"
+        }
+        value={draft.name}
+        error={violations.at("name")}
+        onChange={(event) => onDraft({ ...draft, name: event.currentTarget.value })}
+      />
+      <TextInput
+        label="Table"
+        description="Made when it is not there; table or schema.table"
+        value={draft.sink.table ?? ""}
+        error={violations.at("sink", "table")}
+        onChange={(event) => onDraft({ ...draft, sink: { ...draft.sink, table: event.currentTarget.value } })}
+      />
+      <NativeSelect
+        label="When a row is there already"
+        description={`Told by the key: ${key.join(", ") || "choose fields below"}`}
+        data={[
+          { value: "append", label: "Reject the new row" },
+          { value: "upsert", label: "Replace the row (upsert)" },
+        ]}
+        value={draft.sink.mode ?? "append"}
+        error={
+          violations.at("sink") ??
+          violations.at("sink", "mode") ??
+          violations.textWithin("sink", "key") ??
+          violations.textWithin("schema", "primaryKey")
+        }
+        onChange={(event) => {
+          const mode = event.currentTarget.value;
+          onDraft({ ...draft, sink: withKey(draft.sink, "mode", mode === "append" ? undefined : mode) });
+        }}
+      />
+    </div>
+  );
+}

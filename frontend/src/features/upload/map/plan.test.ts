@@ -1,0 +1,84 @@
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import type { PipelineDocument } from "@/features/pipelines/document/types";
+import { InspectedColumnSchema } from "@/gen/ingestor/v1/upload_pb";
+import { declare, describeDialect, parseDialect, writeDialect } from "./dialect";
+import { draftFrom, matchPipeline, missingFields, redraft, withMatches } from "./plan";
+
+const PIPELINE: PipelineDocument = {
+  name: "people",
+  schema: {
+    fields: [
+      { name: "id", type: "integer" },
+      { name: "email", type: "string" },
+      { name: "first", type: "string" },
+    ],
+  },
+  transforms: [{ column: "Name", op: "split", separator: " ", into: ["first", "last"] }],
+  sink: { table: "people" },
+};
+
+const columns = (...labels: string[]) =>
+  labels.map((label) => create(InspectedColumnSchema, { label, name: label, type: "string" }));
+
+describe("matching a pipeline with a file", () => {
+  it("changes nothing when the file is as the pipeline wants it", () => {
+    const matches = matchPipeline(PIPELINE, columns("id", "email", "Name"), new Map());
+    expect(matches.every(({ confidence }) => confidence === 1)).toBe(true);
+    expect(withMatches(PIPELINE, matches)).toBe(PIPELINE);
+    expect(missingFields(matches)).toEqual([]);
+  });
+
+  it("maps renamed columns and leaves made ones alone", () => {
+    const matches = matchPipeline(PIPELINE, columns("ID", "E-Mail", "Name"), new Map());
+    expect(withMatches(PIPELINE, matches).mapping).toEqual({ id: "ID", email: "E-Mail" });
+  });
+
+  it("lets the person decide, and suggests the rest from what is left", () => {
+    const matches = matchPipeline(PIPELINE, columns("ID", "E-Mail", "Mail 2"), new Map([["id", "E-Mail"]]));
+    expect(matches[0]).toEqual({ field: "id", label: "E-Mail", confidence: 1, byHand: true });
+    expect(matches[1]?.label).toBe("Mail 2");
+  });
+
+  it("names fields without a column", () => {
+    const matches = matchPipeline(PIPELINE, columns("id"), new Map([["email", ""]]));
+    expect(missingFields(matches)).toEqual(["email"]);
+  });
+});
+
+describe("drafts", () => {
+  it("are named after the file", () => {
+    const draft = draftFrom(JSON.stringify({ ...PIPELINE, name: "x", sink: {} }), "My People 2024.csv");
+    expect(draft?.name).toBe("my-people-2024");
+    expect(draft?.sink.table).toBe("my_people_2024");
+    expect(draftFrom("", "a.csv")).toBeNull();
+  });
+
+  it("keep what was decided when the file is read in another way", () => {
+    const before: PipelineDocument = {
+      ...PIPELINE,
+      name: "mine",
+      schema: { ...PIPELINE.schema, primaryKey: ["id", "gone"] },
+      sink: { table: "crm.people", mode: "upsert", key: ["gone"] },
+    };
+    const after = redraft(PIPELINE, before);
+    expect(after.name).toBe("mine");
+    expect(after.sink).toEqual({ table: "crm.people", mode: "upsert", key: undefined });
+    expect(after.schema.primaryKey).toEqual(["id"]);
+  });
+});
+
+describe("dialects", () => {
+  it("say only what is declared", () => {
+    const declared = declare(declare({}, "delimiter", ";"), "encoding", "cp1252");
+    expect(parseDialect(writeDialect(declared))).toEqual({ delimiter: ";", encoding: "cp1252" });
+    expect(writeDialect(declare(declare(declared, "delimiter", null), "encoding", null))).toBe("");
+    expect(declare({}, "skipLines", 0)).toEqual({ skipLines: 0 });
+  });
+
+  it("are described in one line", () => {
+    const dialect = { format: "csv", delimiter: ";", encoding: "utf-8", compression: "gzip" };
+    expect(describeDialect(dialect)).toBe("Delimited text (CSV, TSV) · Semicolon · UTF-8 · gzip");
+    expect(describeDialect({ format: "xlsx", compression: "none" })).toBe("Excel workbook");
+  });
+});

@@ -1,0 +1,23 @@
+/** For tests of components, which begin with "@vitest-environment jsdom". */
+import { afterEach, vi } from "vitest";
+
+if (typeof document !== "undefined") {
+  const { cleanup } = await import("@testing-library/react");
+  afterEach(cleanup);
+
+  // What Mantine asks of a browser and jsdom lacks.
+  Object.defineProperty(globalThis, "matchMedia", {
+    configurable: true,
+    value: vi.fn((query: string) => ({
+      matches: false,
+      media: query,
+      addEventListener: vi.fn(),
+      removeEventListener: vi.fn(),
+    })),
+  });
+  globalThis.ResizeObserver ??= class {
+    observe() {}
+    unobserve() {}
+    disconnect() {}
+  };
+}

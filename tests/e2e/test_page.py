@@ -1,0 +1,55 @@
+"""The page in real Chromium against the real suite: `npm run e2e` in frontend/, which prints its figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingestor.local.ports import free_port
+from tests.e2e.conftest import Suite, ingestor
+
+FRONTEND = Path(__file__).parents[2] / "frontend"
+CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
+
+
+def missing() -> str | None:
+    """What this machine lacks for these tests."""
+    if not (FRONTEND / "dist" / "index.html").is_file() or shutil.which("npm") is None:
+        return "the page is not built (make setup, with Node.js)"
+    if not Path(CHROMIUM).is_file():
+        return f"there is no Chromium at {CHROMIUM} (INGESTOR_CHROMIUM names another one)"
+    return None
+
+
+@pytest.fixture(scope="module")
+def page_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    """A suite that serves the real page."""
+    if (reason := missing()) is not None:
+        # Where everything is tested nothing may be left out without a word.
+        assert not os.environ.get("CI"), reason
+        pytest.skip(reason)
+    data = tmp_path_factory.mktemp("page")
+    ingestor("up", "--detach", "--gateway-port", str(free_port()), data=data)
+    try:
+        yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
+    finally:
+        ingestor("down", data=data)
+
+
+@pytest.mark.parametrize("test_file", sorted(path.name for path in (FRONTEND / "e2e").glob("*.test.ts")))
+def test_the_page(page_suite: Suite, test_file: str) -> None:
+    # What it prints is this test's own output: shown when it fails, and with `pytest -s`.
+    done = subprocess.run(
+        ["npm", "run", "--silent", "e2e", "--", test_file],
+        cwd=FRONTEND,
+        env={**os.environ, "INGESTOR_PAGE": f"http://{page_suite.gateway}", "NO_COLOR": "1"},
+        timeout=1800,
+        check=False,
+    )
+    assert done.returncode == 0
