@@ -349,7 +349,8 @@ def _start(comparisons: Sequence[Comparison], after: int) -> int:
     """The row behind which the first wanted one is, so that no batch before it is opened."""
     for comparison in comparisons:
         if comparison.name == "row" and comparison.operator in ("=", ">=", ">"):
-            wanted = int(comparison.value)
+            wanted = comparison.value
+            assert isinstance(wanted, int), "row numbers are compared with numbers"
             after = max(after, wanted if comparison.operator == ">" else wanted - 1)
     return after
 
