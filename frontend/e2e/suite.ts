@@ -1,10 +1,11 @@
 /** The suite as another client sees it: what a test needs there before it looks at the page. */
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { crc32c } from "../src/features/upload/engine/crc32c";
 import { ProcessState } from "../src/gen/ingestor/v1/common_pb";
+import { OrchestratorService } from "../src/gen/ingestor/v1/orchestrator_pb";
 import { PipelineService } from "../src/gen/ingestor/v1/processor_pb";
 import { type Process, StatusService } from "../src/gen/ingestor/v1/status_pb";
 import { UploadService } from "../src/gen/ingestor/v1/upload_pb";
@@ -13,6 +14,7 @@ import { PAGE } from "./chromium";
 const transport = createGrpcWebTransport({ baseUrl: PAGE });
 const uploads = createClient(UploadService, transport);
 const pipelines = createClient(PipelineService, transport);
+const orchestrator = createClient(OrchestratorService, transport);
 export const statusOf = createClient(StatusService, transport);
 
 /** Stores a pipeline of these fields into a table of its name. */
@@ -35,6 +37,23 @@ export async function ingest(path: string, pipeline = ""): Promise<string> {
     await uploads.writeChunk({ uploadId: upload.uploadId, chunk });
   }
   return (await uploads.completeUpload({ uploadId: upload.uploadId, pipeline })).processId;
+}
+
+/** Holds a process, as soon as it is known. */
+export async function pause(processId: string): Promise<void> {
+  for (;;) {
+    try {
+      await orchestrator.pauseProcess({ processId });
+      return;
+    } catch (error) {
+      if (ConnectError.from(error).code !== Code.NotFound) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+export async function resume(processId: string): Promise<void> {
+  await orchestrator.resumeProcess({ processId });
 }
 
 /** Waits for the end of a process. */
