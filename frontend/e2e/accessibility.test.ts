@@ -68,7 +68,7 @@ const SCREENS: readonly (readonly [string, () => string, string])[] = [
   ["process", () => process, "main [aria-label='Errors by kind'] li"],
   ["rows of a process", () => `${process}?tab=rows&state=FAILED`, "main [role=grid] [data-problem]"],
   ["a row", () => `${process}?tab=rows&row=20`, "[role=dialog] dl"],
-  ["batches of a process", () => `${process}?tab=batches`, "main table tbody tr"],
+  ["batches of a process", () => `${process}?tab=batches`, "main [aria-label=Batches] tbody tr"],
   ["events of a process", () => `${process}?tab=events`, "main ol li"],
   ["pipelines", () => "/pipelines", "main table tbody tr"],
   ["pipeline, form", () => "/pipelines/page-axe", "main table tbody tr"],

@@ -130,6 +130,7 @@ describe("a process that has ended", () => {
     expect(await row.first().getByRole("rowheader").textContent()).toBe("500");
     const cell = row.first().getByRole("gridcell", { name: /2023-02-30.*error: /s });
     await cell.hover();
+    await cell.hover({ position: { x: 12, y: 12 } });
     await page.getByRole("tooltip").filter({ hasText: "2023-02-30" }).waitFor();
 
     await rows(page).focus();
