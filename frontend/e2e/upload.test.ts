@@ -186,7 +186,7 @@ test("two tabs with the same file do not disturb each other", async () => {
   await context.close();
 });
 
-test("300 MB go through flat memory and a page that stays quick", async () => {
+test("300 MB go through in flat memory; how quick the page stays is printed", async () => {
   const path = writeLarge(folder, "large.csv", 300);
   const { context, page, complaints } = await openPage(browser, "/upload");
   const client = await context.newCDPSession(page);
