@@ -24,7 +24,7 @@ from ingestor.tabular.parsers.delimited import whole_records
 from ingestor.tabular.parsers.json_array import whole_elements
 from ingestor.tabular.scan import scan_records
 from ingestor.tabular.slices import RecordDelimiter
-from ingestor.tabular.text_table import RejectedRecord, TextTable
+from ingestor.tabular.text_table import RejectedRecord, TextTable, with_places
 
 _BYTES = 4 * 2**20
 
@@ -124,7 +124,8 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
     collected = _Collected(how, header.columns, names)
     if slices:
         first = slices[0]
-        collected.add(read_csv_slice(first.data, len(names), dialect), first.first_line - 1)
+        table = read_csv_slice(first.data, len(names), dialect)
+        collected.add(with_places(table, header.byte_end), first.first_line - 1)
     return collected.sample(complete=ended and len(slices) <= 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -49,3 +49,16 @@ class TextTable:
     """By `index`, ascending."""
     used_exact_reader: bool = False
     """True when the fast parser disagreed with the scan, and the slow one read the slice instead."""
+
+
+def with_places(table: TextTable, byte_start: int) -> TextTable:
+    """The table of a slice of a file's own text that begins at byte `byte_start` (from 0): failed records
+    say at which byte they begin."""
+    if not table.rejected:
+        return table
+    rejected = list(table.rejected)
+    for place, record in enumerate(rejected):
+        if record.state == "failed" and record.byte_index is not None:
+            at = f" It begins at byte {byte_start + record.byte_index} of the file's text."
+            rejected[place] = replace(record, message=record.message + at)
+    return replace(table, rejected=rejected)

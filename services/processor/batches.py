@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from typing import Literal
 
 from services.processor.problems import Problem, RowProblem
@@ -136,10 +136,7 @@ def outcome_of(
     """The outcome of a batch that was loaded: what was rejected before and what the sink refused."""
     first, line = key.range.first_row, key.range.first_line
     rows = [
-        Rejected(
-            first + p.index, line + p.line_index, p.state, _placed(p, key.range.byte_start), p.cells or ()
-        )
-        for p in problems
+        Rejected(first + p.index, line + p.line_index, p.state, p.errors, p.cells or ()) for p in problems
     ]
     rows = sorted(rows + refused, key=lambda row: row.row_number)
     skipped = sum(row.state == "skipped" for row in rows)
@@ -153,14 +150,6 @@ def outcome_of(
         tuple(rows),
         repaired=repaired,
     )
-
-
-def _placed(row: RowProblem, byte_start: int) -> tuple[Problem, ...]:
-    """The errors; that of a record that could not be read says at which byte of the text it begins."""
-    if row.byte_index is None or row.state == "skipped":
-        return row.errors
-    place = f" It begins at byte {byte_start + row.byte_index} of the file's text."
-    return tuple(replace(problem, message=problem.message + place) for problem in row.errors)
 
 
 def failed_outcome(key: BatchKey, error: Problem) -> BatchOutcome:

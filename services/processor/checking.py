@@ -54,10 +54,6 @@ class RejectedRecord(Protocol):
     def text(self) -> str:
         """Its own text, perhaps shortened."""
 
-    @property
-    def byte_index(self) -> int | None:
-        """Offset in the slice of its first byte, where the slice is the file's own text."""
-
 
 class TextTable(Protocol):
     """The records of a slice as columns of text; n records could be split."""
@@ -246,6 +242,4 @@ def _rejected(
 
 def _of_reader(record: RejectedRecord) -> RowProblem:
     problem = Problem(record.code, "", capped(record.text), record.message, "parse")
-    return RowProblem(
-        record.index, record.line_index, record.state, (problem,), record.cells, record.byte_index
-    )
+    return RowProblem(record.index, record.line_index, record.state, (problem,), record.cells)

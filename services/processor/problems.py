@@ -33,15 +33,13 @@ class Problem:
 class RowProblem:
     """A row that is no plain success: `index` is the 0-based number of its record in the slice,
     `line_index` the 0-based line on which the record starts, `cells` the file's columns in their order,
-    None when the record could not be split, `byte_index` the offset in the slice of the record's first
-    byte, None where the slice is not the file's own text."""
+    None when the record could not be split."""
 
     index: int
     line_index: int
     state: RejectedState
     errors: tuple[Problem, ...]
     cells: tuple[str, ...] | None
-    byte_index: int | None = None
 
 
 def shortened(text: str) -> str:

@@ -18,7 +18,7 @@ from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.slices import bytes_to_read
 from ingestor.tabular.syntax import EXTRA_COLUMNS, Dialect
-from ingestor.tabular.text_table import TextTable
+from ingestor.tabular.text_table import TextTable, with_places
 from services.processor.batches import (
     BatchKey,
     BatchOutcome,
@@ -233,6 +233,7 @@ def read_batch(batch: RowBatch, data: bytes) -> TextTable:
         table = from_normal_form(table, batch.key.range.first_line)
     else:
         table = read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
+        table = with_places(table, batch.key.range.byte_start)
     return reject_long_cells(table, len(data))
 
 

@@ -26,7 +26,6 @@ class Rejected:
     message: str
     cells: tuple[str, ...] | None
     text: str
-    byte_index: int | None = None
 
 
 @dataclass(frozen=True)
