@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import uvloop
+from hypothesis import settings
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
@@ -27,6 +28,10 @@ from ingestor.runtime.settings import QueueSettings
 from services.status.bootstrap import bootstrap as bootstrap_status
 from services.status.settings import StatusSettings
 from tests.postgres_server import postgres_server
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 // Chromium against a running suite: INGESTOR_PAGE is its address. One test at a time: they measure.
 export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
+  cacheDir: fileURLToPath(new URL("../node_modules/.vite-e2e", import.meta.url)),
   test: {
     include: ["**/*.test.ts"],
     environment: "node",

@@ -106,7 +106,7 @@ function options(
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
     scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.08 : 1] } },
     axes: [
-      { ...axis, size: 26, grid: { show: false }, space: 70, values: clockValues },
+      { ...axis, size: 26, incrs: STEPS_OF_TIME, grid: { show: false }, space: 70, values: clockValues },
       { ...axis, size: 52, space: 36, values: (_plot, splits) => splits.map((value) => format(value)) },
     ],
     series: [
@@ -138,6 +138,12 @@ function options(
 const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const second = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/** Distances between marks of the axis of time, in seconds. */
+const STEPS_OF_TIME = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
+  604_800,
+];
 
 /** Marks of the axis of time, as fine as their distance. */
 function clockValues(_plot: UPlot, splits: number[]): string[] {

@@ -32,7 +32,9 @@ ARROW_TYPES: dict[FieldType, pa.DataType] = {
     "date": pa.date32(),
     "datetime": pa.timestamp("us"),
 }
-_SCALES = (9, 19)
+# Digits behind the point with which numbers are computed, and digits before it that are left free for what
+# comes out; the first for which all of a row's numbers fit.
+_SCALES = ((9, 1), (15, 1), (19, 1), (9, 0), (19, 0))
 _PLAIN = r"\A[+-]?[0-9]*\.?[0-9]*\z"
 
 
@@ -85,11 +87,11 @@ def _false(rule: Rule, values: dict[str, AnyArray], numbers: list[str], count: i
     digits = {name: _Digits(values[name]) for name in numbers}
     false, failed = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     left = np.ones(count, np.bool_)
-    for scale in (*_SCALES, None):
+    for scale, spare in (*_SCALES, (None, 0)):
         fitting = left.copy()
         if scale is not None:
             for column in digits.values():
-                fitting &= column.fits(scale)
+                fitting &= column.fits(scale, spare)
         if not fitting.any():
             continue
         left &= ~fitting
@@ -135,9 +137,9 @@ class _Digits:
                                   self._column, replaced)  # fmt: skip
         return replaced
 
-    def fits(self, scale: int) -> Mask:
-        """Which numbers decimal128(38, scale) holds exactly."""
-        fitting: Mask = (self._before <= 38 - scale) & (self._behind <= scale)
+    def fits(self, scale: int, spare: int) -> Mask:
+        """Which numbers decimal128(38, scale) holds exactly, with so many digits to spare."""
+        fitting: Mask = (self._before <= 38 - scale - spare) & (self._behind <= scale)
         return fitting
 
     def at(self, rows: Int64s, scale: int | None) -> AnyArray:

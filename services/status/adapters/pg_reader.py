@@ -111,7 +111,7 @@ _ENDED_BY_TIME = _BY_TIME.format(
     what="state, count(*) AS count",
 )  # fmt: skip
 # Two looks, each by an index of its own.
-_STATES = """
+_PROCESSES_BY_STATE = """
 SELECT state, count(*) AS count FROM (
     SELECT state FROM processes WHERE created_at >= $1 AND created_at < $2 AND deleted_at IS NULL
     UNION ALL
@@ -330,7 +330,7 @@ class PgLedgerReader:
             begun[row["piece"]] = row["count"]
         for row in await self._fetch(_ENDED_BY_TIME, *arguments):
             ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
-        states = await self._fetch(_STATES, of.start, of.end)
+        states = await self._fetch(_PROCESSES_BY_STATE, of.start, of.end)
         return Overview(
             {ProcessState(row["state"]): row["count"] for row in states},
             all_pieces(of, rows, begun, ended),
@@ -349,7 +349,8 @@ def _start(comparisons: Sequence[Comparison], after: int) -> int:
     """The row behind which the first wanted one is, so that no batch before it is opened."""
     for comparison in comparisons:
         if comparison.name == "row" and comparison.operator in ("=", ">=", ">"):
-            wanted = int(comparison.value)
+            wanted = comparison.value
+            assert isinstance(wanted, int), "row numbers are compared with numbers"
             after = max(after, wanted if comparison.operator == ">" else wanted - 1)
     return after
 

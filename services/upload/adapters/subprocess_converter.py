@@ -79,11 +79,9 @@ class SubprocessConverter:
     async def _run(
         self, module: str, upload: Upload, dialect: str, source: Path, verdict: Path, *more: str
     ) -> Content:
-        process = await self._start(
-            module, upload, dialect, source, verdict, "--max-bytes", str(self._max_expanded), *more
-        )
         key = text_key(upload.file_key)
-        try:
+        most = ("--max-bytes", str(self._max_expanded))
+        async with self._process(module, upload, dialect, source, verdict, *most, *more) as process:
             assert process.stdout is not None
             await self._store.create(key)
             size = 0
@@ -91,10 +89,6 @@ class SubprocessConverter:
                 await self._store.append(key, size, piece)
                 size += len(piece)
             status = await process.wait()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
         try:
             found = await _verdict(status, verdict)
         except UnreadableFileError:
@@ -136,15 +130,9 @@ class SubprocessConverter:
                 async with self._beginning(upload, dialect, Path(folder)) as (source, whole):
                     verdict = Path(folder) / "verdict.json"
                     partial = [] if whole else ["--partial"]
-                    process = await self._start(
-                        module, upload, dialect, source, verdict, "--rows", str(rows), *partial
-                    )
-                    try:
+                    more = ("--rows", str(rows), *partial)
+                    async with self._process(module, upload, dialect, source, verdict, *more) as process:
                         content, _ = await process.communicate()
-                    finally:
-                        if process.returncode is None:
-                            process.kill()
-                            await process.wait()
                     assert process.returncode is not None
                     return await _verdict(process.returncode, verdict), content
 
@@ -168,14 +156,33 @@ class SubprocessConverter:
         async with self._local(replace(upload, committed_size=_COPIED), folder) as path:
             yield path, False
 
-    async def _start(
+    @asynccontextmanager
+    async def _process(
         self, module: str, upload: Upload, dialect: str, source: Path, verdict: Path, *more: str
-    ) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, str(source), str(verdict), "--options", dialect,
-            "--name", upload.file_name, "--memory-bytes", str(self._memory), *more,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A process that runs a module; it never outlives the context."""
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                sys.executable, "-m", module, str(source), str(verdict), "--options", dialect,
+                "--name", upload.file_name, "--memory-bytes", str(self._memory), *more,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            )
         )  # fmt: skip
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _end(await starting)  # it may be there already, though nobody has it yet
+            raise
+        try:
+            yield process
+        finally:
+            await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
 
 
 async def _verdict(status: int, verdict: Path) -> dict[str, Any]:

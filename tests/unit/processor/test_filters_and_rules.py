@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingestor.tabular.options import ReadOptions
@@ -162,6 +162,7 @@ NUMBERS = st.one_of(
 
 
 @settings(deadline=None, max_examples=100)
+@example([("-1.000000000000000", "9999999999999999999")])
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=6))
 def test_numbers_are_compared_exactly(rows: list[tuple[str, str]]) -> None:
     def passes(a: str, b: str) -> bool:

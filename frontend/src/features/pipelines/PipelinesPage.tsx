@@ -99,6 +99,9 @@ function PipelineTable({ pipelines }: { readonly pipelines: readonly Pipeline[] 
               Version
             </th>
             <th scope="col">Saved</th>
+            <th scope="col">
+              <span className="visually-hidden">More</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -128,16 +131,13 @@ function Line({ pipeline }: { readonly pipeline: Pipeline }) {
         {document?.sink.mode === "upsert" && <span className="muted"> · upsert</span>}
       </td>
       <td className={table.number}>{formatCount(document?.schema.fields.length ?? 0)}</td>
-      <td className={table.number}>
-        <Link
-          to="/processes"
-          search={{ pipeline: pipeline.name }}
-          aria-label={`Processes of ${pipeline.name}`}
-        >
-          {pipeline.version}
+      <td className={table.number}>{pipeline.version}</td>
+      <td>{saved && <TimeAgo time={saved} />}</td>
+      <td>
+        <Link to="/processes" search={{ pipeline: pipeline.name }}>
+          Processes<span className="visually-hidden"> of {pipeline.name}</span>
         </Link>
       </td>
-      <td>{saved && <TimeAgo time={saved} />}</td>
     </tr>
   );
 }

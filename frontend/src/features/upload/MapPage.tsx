@@ -26,19 +26,26 @@ import { TargetPanel } from "./map/TargetPanel";
 import { type Plan, usePlan } from "./map/use-plan";
 import { UploadLine } from "./UploadLine";
 import line from "./UploadLine.module.css";
-import { useUploads } from "./use-uploads";
+import { uploadActions, useUpload, useUploadOf } from "./use-uploads";
+
+/** Bytes of which the first rows are looked at before the rest is sent. */
+const WORTH_A_LOOK = 4 * 1024 * 1024;
+
+/** The line of the upload itself, which changes with every piece. */
+function LiveLine({ uploadKey }: { readonly uploadKey: string }) {
+  const upload = useUpload(uploadKey);
+  return upload && <UploadLine upload={upload} mapping />;
+}
 
 /** Map and check: how the file is read, where its rows go, and what would become of the first of them. */
 export function MapPage() {
   const { uploadId } = useParams({ from: "/upload/$uploadId" });
   const query = useQuery(uploadQuery(uploadId));
-  const { uploads, start, cancel } = useUploads();
-  const local =
-    uploads.find((upload) => upload.uploadId === uploadId && upload.phase !== "cancelled") ?? null;
+  const local = useUploadOf(uploadId, WORTH_A_LOOK);
   const navigate = useNavigate();
 
   const discard = async () => {
-    if (local !== null) await cancel(local.key);
+    if (local !== null) await uploadActions.cancel(local.key);
     else await uploadClient.abortUpload({ uploadId });
     await navigate({ to: "/upload" });
   };
@@ -82,7 +89,7 @@ export function MapPage() {
           ? local.phase !== "sent" && (
               <Panel flush>
                 <ul className={line.list}>
-                  <UploadLine upload={local} mapping />
+                  <LiveLine uploadKey={local.key} />
                 </ul>
               </Panel>
             )
@@ -92,7 +99,7 @@ export function MapPage() {
                 multiple={false}
                 title={`${formatBytes(upload.committedSize)} of ${formatBytes(upload.declaredSize)} sent`}
                 hint={`Drop or choose ${upload.fileName} again, and it goes on where it stopped.`}
-                onFiles={([given]) => given && start(given.file, { handle: given.handle })}
+                onFiles={([given]) => given && uploadActions.start(given.file, { handle: given.handle })}
               />
             )}
       </div>
@@ -100,9 +107,6 @@ export function MapPage() {
     </>
   );
 }
-
-/** Bytes of which the first rows are looked at before the rest is sent. */
-const WORTH_A_LOOK = 4 * 1024 * 1024;
 
 interface MappingProps {
   readonly upload: Upload;

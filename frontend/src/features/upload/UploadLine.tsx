@@ -5,7 +5,7 @@ import { LinkButton } from "@/components/LinkButton";
 import type { UploadPhase, UploadSnapshot } from "./engine/task";
 import { phaseText, sentPercent } from "./phases";
 import classes from "./UploadLine.module.css";
-import { useUploads } from "./use-uploads";
+import { uploadActions } from "./use-uploads";
 
 const MOVING: readonly UploadPhase[] = ["sending", "reconnecting"];
 const HELD: readonly UploadPhase[] = ["paused", "failed"];
@@ -19,7 +19,6 @@ interface UploadLineProps {
 
 /** An upload of this page: how far it is, and what can be done with it. */
 export function UploadLine({ upload, mapping = false }: UploadLineProps) {
-  const uploads = useUploads();
   const { key, phase } = upload;
   const bad = phase === "failed" || phase === "refused";
   return (
@@ -60,28 +59,28 @@ export function UploadLine({ upload, mapping = false }: UploadLineProps) {
           <IconButton
             label={`Pause ${upload.fileName}`}
             icon={IconPlayerPause}
-            onClick={() => uploads.pause(key)}
+            onClick={() => uploadActions.pause(key)}
           />
         )}
         {HELD.includes(phase) && (
           <IconButton
             label={`Resume ${upload.fileName}`}
             icon={IconPlayerPlay}
-            onClick={() => uploads.resume(key)}
+            onClick={() => uploadActions.resume(key)}
           />
         )}
         {ENDED.includes(phase) ? (
           <IconButton
             label={`Take ${upload.fileName} off the list`}
             icon={IconX}
-            onClick={() => uploads.dismiss(key)}
+            onClick={() => uploadActions.dismiss(key)}
           />
         ) : (
           phase !== "completing" && (
             <IconButton
               label={`Cancel ${upload.fileName}: what was sent of it is dropped`}
               icon={IconX}
-              onClick={() => void uploads.cancel(key)}
+              onClick={() => void uploadActions.cancel(key)}
             />
           )
         )}

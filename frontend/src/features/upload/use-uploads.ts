@@ -2,6 +2,16 @@ import { useMemo, useSyncExternalStore } from "react";
 import { uploadCenter } from "./engine/center";
 import type { UploadSnapshot } from "./engine/task";
 
+/** What can be done with uploads; always the same object. */
+export const uploadActions = {
+  start: uploadCenter.start.bind(uploadCenter),
+  pause: uploadCenter.pause.bind(uploadCenter),
+  resume: uploadCenter.resume.bind(uploadCenter),
+  cancel: uploadCenter.cancel.bind(uploadCenter),
+  complete: uploadCenter.complete.bind(uploadCenter),
+  dismiss: uploadCenter.dismiss.bind(uploadCenter),
+} as const;
+
 /**
  * The uploads of this page and what can be done with them.
  *
@@ -10,22 +20,28 @@ import type { UploadSnapshot } from "./engine/task";
  */
 export function useUploads() {
   const uploads = useSyncExternalStore(uploadCenter.subscribe, uploadCenter.list);
-  return useMemo(
-    () => ({
-      uploads,
-      start: uploadCenter.start.bind(uploadCenter),
-      pause: uploadCenter.pause.bind(uploadCenter),
-      resume: uploadCenter.resume.bind(uploadCenter),
-      cancel: uploadCenter.cancel.bind(uploadCenter),
-      complete: uploadCenter.complete.bind(uploadCenter),
-      dismiss: uploadCenter.dismiss.bind(uploadCenter),
-    }),
-    [uploads],
-  );
+  return useMemo(() => ({ uploads, ...uploadActions }), [uploads]);
 }
 
 /** One upload by its key. */
 export function useUpload(key: string | null): UploadSnapshot | null {
   const { uploads } = useUploads();
   return uploads.find((upload) => upload.key === key) ?? null;
+}
+
+/**
+ * The upload of this page that sends a server's upload, as of its last change of phase or since `enough`
+ * bytes were sent: a screen that is large does not render with every piece.
+ */
+export function useUploadOf(uploadId: string, enough: number): UploadSnapshot | null {
+  const find = () =>
+    uploadCenter.list().find((upload) => upload.uploadId === uploadId && upload.phase !== "cancelled") ??
+    null;
+  const coarse = useSyncExternalStore(uploadCenter.subscribe, () => {
+    const upload = find();
+    if (upload === null) return "";
+    return [upload.key, upload.phase, upload.processId, upload.committed >= enough].join(" ");
+  });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `coarse` stands for what `find` reads.
+  return useMemo(find, [coarse, uploadId]);
 }

@@ -169,8 +169,8 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
   }, [activeId, focused, source.version]);
 
   const onPointer = (event: MouseEvent) => {
-    const cell = (event.target as Element).closest("[data-problem]");
-    setTip(tipOf(cell));
+    const next = tipOf((event.target as Element).closest("[data-problem]"));
+    setTip((before) => (before?.text === next?.text && before?.top === next?.top ? before : next));
   };
 
   // Rows that leave hand their elements on to those that come.
@@ -197,7 +197,7 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
           setFocused(false);
           setTip(null);
         }}
-        onMouseOver={onPointer}
+        onMouseMove={onPointer}
         onMouseLeave={() => setTip(null)}
         onClick={(event) => {
           const row = (event.target as Element).closest<HTMLElement>("[data-index]");

@@ -18,10 +18,10 @@ export function Callouts({ process }: { readonly process: Process }) {
         <div className={classes.callout} data-tone="neutral">
           <IconArrowBackUp size={18} stroke={1.75} aria-hidden />
           <p>
-            <strong>This process was undone.</strong> {plural(process.undo.removed, "row")} were taken out of
-            the table, {formatCount(process.undo.restored)} set back to what they were before, and{" "}
-            {formatCount(process.undo.kept)} left alone since they were changed afterwards. The numbers below
-            say what the process had done.
+            <strong>This process was undone.</strong> Taken out of the table:{" "}
+            {plural(process.undo.removed, "row")}. Set back to what they were before:{" "}
+            {formatCount(process.undo.restored)}. Left alone, since changed afterwards:{" "}
+            {formatCount(process.undo.kept)}. The numbers below say what the process had done.
           </p>
         </div>
       )}

@@ -32,7 +32,7 @@ export function RatePanel({
         <strong>{rate === null ? "–" : formatRowRate(rate)}</strong>
         <span>{ended === null ? "now" : "on average"}</span>
       </p>
-      {rowsDone(process) > 0 ? (
+      {samples.length > 2 ? (
         <TimeChart
           kind="area"
           height={170}
@@ -43,7 +43,9 @@ export function RatePanel({
           formatMoment={formatClock}
         />
       ) : (
-        <p className={classes.progress}>No row has an outcome yet.</p>
+        <p className={classes.progress}>
+          {rowsDone(process) > 0 ? "All of it came in one batch." : "No row has an outcome yet."}
+        </p>
       )}
     </Panel>
   );

@@ -10,7 +10,7 @@ import { pipelineKeys } from "@/features/pipelines/queries";
 import type { Upload } from "@/gen/ingestor/v1/upload_pb";
 import { plural } from "@/lib/format";
 import type { UploadSnapshot } from "../engine/task";
-import { useUploads } from "../use-uploads";
+import { uploadActions } from "../use-uploads";
 import classes from "./Map.module.css";
 import { JSON_ROWS, missingFields, NEW } from "./plan";
 import type { Plan } from "./use-plan";
@@ -26,7 +26,6 @@ interface StartBarProps {
 
 /** Says what Start will do, or what is in its way; saves the pipeline and starts the ingestion. */
 export function StartBar({ plan, upload, local, sent }: StartBarProps) {
-  const { complete } = useUploads();
   const queryClient = useQueryClient();
   const navigate = useNavigate();
   // A name: save the changed mapping as another pipeline. Null: as the next version.
@@ -38,7 +37,7 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
       await queryClient.invalidateQueries({ queryKey: pipelineKeys.all });
       const completion = { pipeline, dialectJson: plan.dialectJson };
       if (local !== null) {
-        complete(local.key, completion);
+        uploadActions.complete(local.key, completion);
         return "";
       }
       // It was sent before a reload: without the file at hand there is nothing to hash.

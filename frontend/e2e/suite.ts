@@ -1,0 +1,65 @@
+/** The suite as another client sees it: what a test needs there before it looks at the page. */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { crc32c } from "../src/features/upload/engine/crc32c";
+import { ProcessState } from "../src/gen/ingestor/v1/common_pb";
+import { OrchestratorService } from "../src/gen/ingestor/v1/orchestrator_pb";
+import { PipelineService } from "../src/gen/ingestor/v1/processor_pb";
+import { type Process, StatusService } from "../src/gen/ingestor/v1/status_pb";
+import { UploadService } from "../src/gen/ingestor/v1/upload_pb";
+import { PAGE } from "./chromium";
+
+const transport = createGrpcWebTransport({ baseUrl: PAGE });
+const uploads = createClient(UploadService, transport);
+const pipelines = createClient(PipelineService, transport);
+const orchestrator = createClient(OrchestratorService, transport);
+export const statusOf = createClient(StatusService, transport);
+
+/** Stores a pipeline of these fields into a table of its name. */
+export async function applyPipeline(name: string, fields: readonly object[]): Promise<void> {
+  const document = { name, schema: { fields }, sink: { table: name.replaceAll("-", "_") } };
+  await pipelines.applyPipeline({ documentJson: JSON.stringify(document) });
+}
+
+/** Sends a file; answers with its process as soon as it is accepted. */
+export async function ingest(path: string, pipeline = ""): Promise<string> {
+  const bytes = readFileSync(path);
+  const { upload } = await uploads.createUpload({
+    fileName: basename(path),
+    sizeBytes: BigInt(bytes.length),
+  });
+  if (upload === undefined) throw new Error("no upload");
+  for (let offset = 0; offset < bytes.length; offset += upload.maxChunkSize) {
+    const data = new Uint8Array(bytes.subarray(offset, offset + upload.maxChunkSize));
+    const chunk = { offset: BigInt(offset), data, crc32c: crc32c(data) };
+    await uploads.writeChunk({ uploadId: upload.uploadId, chunk });
+  }
+  return (await uploads.completeUpload({ uploadId: upload.uploadId, pipeline })).processId;
+}
+
+/** Holds a process, as soon as it is known. */
+export async function pause(processId: string): Promise<void> {
+  for (;;) {
+    try {
+      await orchestrator.pauseProcess({ processId });
+      return;
+    } catch (error) {
+      if (ConnectError.from(error).code !== Code.NotFound) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+export async function resume(processId: string): Promise<void> {
+  await orchestrator.resumeProcess({ processId });
+}
+
+/** Waits for the end of a process. */
+export async function ended(processId: string): Promise<Process> {
+  for await (const { process } of statusOf.watchProcess({ processId })) {
+    if (process !== undefined && process.state >= ProcessState.COMPLETED) return process;
+  }
+  throw new Error("the process did not end");
+}
