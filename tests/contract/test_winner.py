@@ -212,20 +212,32 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
     assert all(problem.field == "number, part" and problem.value for problem in problems)
 
 
-async def test_batches_that_displace_crosswise(pool: PgPool) -> None:
-    """Two that meet each other's rows in opposite orders, and the rows of a third that was there before."""
-    count = 200
-    for run in range(5):
-        table = Table("public", f"cross_{run}", (("number", "bigint"), ("part", "text"), ("origin", "text")),
+_WAITING = "SELECT count(*) FROM pg_locks WHERE relation = to_regclass($1) AND NOT granted"
+
+
+async def test_batches_that_displace_never_wait_crosswise(pool: PgPool) -> None:
+    """Two that begin with keys of a batch that was there before, and bring the same new keys in opposite
+    orders: without a common lock each would wait for the other's new rows."""
+    count = 20_000
+    new = [str(number) for number in range(2, count)]
+    rows = [(number, "a") for number in ("0", *new, "1", *reversed(new), "0", "1")]
+    for run in range(3):
+        table = Table("public", f"cross_{run}", (("number", "text"), ("part", "text"), ("origin", "text")),
                       ("number",))  # fmt: skip
-        numbers = [*range(count), *reversed(range(count)), *range(count)]
-        rows = [(str(number), "a") for number in numbers]
-        first, second, last = _batches(run, table, 0, rows, count)
-        await _deliver([PgSink(pool)], [Delivery(*last, False)])
-        outcomes = await _deliver(
-            [PgSink(pool), PgSink(pool)], [Delivery(*second, False), Delivery(*first, False)]
-        )
+        first, second, last = _batches(run, table, 0, rows, count - 1)
+        sink = PgSink(pool)  # it knows the table then: the first batch of a sink looks at it alone
+        await sink.load(*last, concluding(last[0]))
+        async with pool.acquire() as gate, gate.transaction():  # both begin at one moment
+            await gate.execute(f"LOCK TABLE public.{table.name} IN SHARE MODE")
+            loading = [
+                asyncio.create_task(sink.load(*batch, concluding(batch[0]))) for batch in (second, first)
+            ]
+            while await gate.fetchval(_WAITING, f"public.{table.name}") < len(loading):
+                await asyncio.sleep(0.01)  # between two looks
+        async with asyncio.timeout(60):
+            applied = await asyncio.gather(*loading)
         found = {row[0] for row in await pool.fetch(f"SELECT _row_number FROM public.{table.name}")}
-        assert found == set(range(1, count + 1))
+        assert found == {*range(1, count), count}
+        outcomes = [found.outcome for found in applied if found.outcome]
         failed = {row.row_number for o in outcomes for row in (*o.rows, *o.displaced)}
-        assert failed == set(range(count + 1, 3 * count + 1))
+        assert failed == set(range(count + 1, 2 * count + 1))
