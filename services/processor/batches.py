@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from services.processor.problems import Problem, RowProblem
 
@@ -93,7 +94,8 @@ class Repaired:
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
     """What became of a batch; counts are rows. `error` holds for every failed row that is not in
-    `rows`."""
+    `rows`. `displaced` are rows of other batches of the process that had been loaded and have FAILED now,
+    since rows of this one come before them in the file and have their keys; without lines and cells."""
 
     key: BatchKey
     default_state: DefaultState
@@ -103,6 +105,7 @@ class BatchOutcome:
     rows: tuple[Rejected, ...]
     error: Problem | None = None
     repaired: Repaired | None = None
+    displaced: tuple[Rejected, ...] = ()
 
     def to_bytes(self) -> bytes:
         """For the marker; `from_bytes` undoes it."""
@@ -111,23 +114,29 @@ class BatchOutcome:
     @staticmethod
     def from_bytes(data: bytes) -> BatchOutcome:
         """Undo `to_bytes`."""
-        # Markers from before there were repairs have no more than these.
+        # Older markers have no more than these.
         key, state, succeeded, failed, skipped, rows, error, *more = json.loads(data)
         process_id, tenant, bounds = key
         repaired = more[0] if more else None
+        displaced = more[1] if len(more) > 1 else ()
         return BatchOutcome(
             BatchKey(process_id, tenant, BatchRange(*bounds)),
             state,
             succeeded,
             failed,
             skipped,
-            tuple(
-                Rejected(row, line, row_state, tuple(Problem(*e) for e in errors), tuple(cells))
-                for row, line, row_state, errors, cells in rows
-            ),
+            _rejected(rows),
             Problem(*error) if error else None,
             Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
+            _rejected(displaced),
         )
+
+
+def _rejected(rows: Iterable[Any]) -> tuple[Rejected, ...]:
+    return tuple(
+        Rejected(row, line, state, tuple(Problem(*error) for error in errors), tuple(cells))
+        for row, line, state, errors, cells in rows
+    )
 
 
 def outcome_of(

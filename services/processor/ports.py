@@ -66,9 +66,12 @@ class ForeignKey:
 class Table:
     """Where rows go: columns as (name, PostgreSQL type); `primary_key` may be empty.
 
-    A row whose key is taken is refused; with `upsert` it takes the place of the one that is there,
-    if it comes after it: from a later process (their UUIDs are in order of time), or from a later row
-    of the same. So whoever comes last in that order wins, whatever the order of delivery.
+    A row whose key is taken is refused, unless a later row of its own process has it (its batch was loaded
+    first): that one is displaced and FAILED, so that of the rows of a file the first one wins, whatever the
+    order of delivery. So it is where the table has one unique key; with several, what is there stays. Rows
+    of other processes stay, and the rows of a repair displace none. With `upsert` a row takes the place of
+    the one that is there, if it comes after it: from a later process (their UUIDs are in order of time), or
+    from a later row of the same. So whoever comes last in that order wins, whatever the order of delivery.
 
     With `evolve` columns that the table lacks are added to it. A row takes another's place as a whole: in
     columns that were made for an evolving table and that its own batch does not have, it is empty.
@@ -142,7 +145,8 @@ class RowLoader(Protocol):
     ) -> Applied:
         """Load the rows and set the batch's marker, in one transaction where the sink can take part in
         it, else in a way that a second call for the same batch changes nothing. Rows that the sink
-        refuses are left out and handed to `conclude`, whose outcome goes into the marker. When the
+        refuses are left out and handed to `conclude`, whose outcome goes into the marker, with the rows of
+        other batches that were displaced. When the
         marker is there already nothing is loaded and its outcome is returned. Of a process that was
         undone nothing is loaded either, its batch becomes UNPROCESSED; of one that was removed nothing
         is kept and nothing is to be told.

@@ -40,12 +40,14 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         """See the contract."""
         header: status_pb2.OutcomeHeader | None = None
         rows: list[RejectedRow] = []
+        displaced: list[RejectedRow] = []
         async for request in request_iterator:
             if header is None:
                 if not request.HasField("header"):
                     raise _wrong("header", "is needed in the first message")
                 header = request.header
             rows.extend(_rejected(row) for row in request.rows)
+            displaced.extend(_rejected(row) for row in request.displaced)
         if header is None:
             raise _wrong("header", "is needed")
         try:
@@ -62,7 +64,7 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
             repaired = RepairedRows(parent, tuple(header.repaired_rows))
         recorded = await self._service.record(
             _uuid("header.process_id", header.process_id), header.tenant or "default", outcome, error, rows,
-            repaired,
+            repaired, displaced,
         )  # fmt: skip
         return status_pb2.RecordOutcomesResponse(recorded=recorded)
 

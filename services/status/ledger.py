@@ -101,15 +101,17 @@ def dispatched(account: Account, batch: Batch) -> Change:
     return _settled(counted, [Event("rows.dispatched", data)])
 
 
-def processed(account: Account, outcome: Outcome) -> Change:
-    """A batch that had no outcome has one; it was dispatched before (or `dispatched` was applied)."""
+def processed(account: Account, outcome: Outcome, displaced: int = 0) -> Change:
+    """A batch that had no outcome has one; it was dispatched before (or `dispatched` was applied). Its rows
+    have `displaced` so many of other batches that were counted as SUCCEEDED: those have FAILED now."""
     counted = replace(
         account,
-        succeeded=account.succeeded + outcome.succeeded,
-        failed=account.failed + outcome.failed,
+        succeeded=account.succeeded + outcome.succeeded - displaced,
+        failed=account.failed + outcome.failed + displaced,
         skipped=account.skipped + outcome.skipped,
         batches_processed=account.batches_processed + 1,
     )
+    assert counted.succeeded >= 0, "more rows displaced than loaded"
     counted = _given_up(counted)
     data: dict[str, object] = {
         "batch_number": outcome.batch.number,
@@ -119,6 +121,8 @@ def processed(account: Account, outcome: Outcome) -> Change:
         "failed": outcome.failed,
         "skipped": outcome.skipped,
     }
+    if displaced:
+        data["displaced"] = displaced
     return _settled(counted, [Event("rows.processed", data)])
 
 

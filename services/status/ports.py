@@ -90,10 +90,12 @@ class Ledger(Protocol):
         error: RowError | None,
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
+        displaced: Sequence[RejectedRow] = (),
     ) -> bool:
         """Record an outcome and the rows that are not plain successes, and what it changes in the
-        process that it repairs. False, and nothing is changed, when the batch has an outcome
-        already."""
+        process that it repairs. `displaced` rows of other batches have FAILED now, or will have when the
+        outcome of their batch comes. False, and nothing is changed, when the batch has an outcome
+        already. Raises ValueError when the rows do not fit the outcome."""
         ...
 
     async def undo(self, process_id: str, undo: Undo) -> Account:

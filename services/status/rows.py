@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from services.status.ledger import Outcome
 from services.status.processes import RowState
 
 
@@ -28,6 +30,19 @@ class RejectedRow:
     state: RowState
     errors: tuple[RowError, ...]
     cells: tuple[str, ...]  # empty when the record could not be split
+
+
+def with_displaced(
+    outcome: Outcome, rows: Sequence[RejectedRow], displaced: Sequence[RejectedRow]
+) -> tuple[Outcome, Sequence[RejectedRow]]:
+    """The outcome of a batch, and its rows that are not plain successes, when some of those that it counts
+    as SUCCEEDED were displaced by other batches before it came."""
+    own = {row.row_number for row in rows}
+    new = [row for row in displaced if row.row_number not in own]
+    if outcome.default_state is not RowState.SUCCEEDED or not new:
+        return outcome, rows
+    counted = replace(outcome, succeeded=outcome.succeeded - len(new), failed=outcome.failed + len(new))
+    return counted, sorted([*rows, *new], key=lambda row: row.row_number)
 
 
 @dataclass(frozen=True, slots=True)

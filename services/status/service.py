@@ -166,11 +166,14 @@ class StatusService:
         error: RowError | None,
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
+        displaced: Sequence[RejectedRow] = (),
     ) -> bool:
         """Record a batch's outcome; False when it was there. InvalidArgumentError when the rows do
         not add up to the batch."""
         try:
-            recorded = await self._ledger.record(process_id, tenant, outcome, error, rows, repaired)
+            recorded = await self._ledger.record(
+                process_id, tenant, outcome, error, rows, repaired, displaced
+            )
         except ValueError as problem:
             raise InvalidArgumentError("OUTCOME_MISMATCH", str(problem)) from problem
         if recorded:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from services.processor.adapters.pg_sink import PgSink
-from services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
+from services.processor.batches import BatchKey, BatchOutcome, Rejected, failed_outcome, unprocessed_outcome
 from services.processor.ports import ForeignKey, GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
 from tests.contract.sink_batches import PEOPLE, concluding, good, key
@@ -112,6 +112,54 @@ async def test_a_key_that_is_taken_is_refused(sink: AnySink) -> None:
     assert await load(sink, batch, []) == outcome  # with its rows
 
 
+async def test_the_first_row_of_a_file_wins(sink: AnySink) -> None:
+    """Also when its batch is loaded last: the later row is displaced, and its batch is not told so."""
+    process = str(uuid.uuid4())
+    third, second, first = (key(number, process=process) for number in (3, 2, 1))
+    last = await load(sink, third, [(1, "7"), (2, "8"), (3, "9")])
+    middle = await load(sink, second, [(4, "4"), (2, "5"), (2, "6")])
+    outcome = await load(sink, first, [(2, "1"), (5, "2"), (1, "3")])
+    assert last == BatchOutcome(third, "succeeded", 3, 0, 0, ())
+    message = "A row with the same id is there already."
+
+    def displaced(number: int, value: str) -> Rejected:
+        return Rejected(number, 0, "failed", (Problem("primary-key", "id", value, message, "load"),), ())
+
+    assert middle is not None
+    assert [(row.row_number, row.errors[0].value) for row in middle.rows] == [(6, "2")]
+    assert middle.displaced == (displaced(8, "2"),)
+    assert outcome is not None
+    assert (outcome.rows, outcome.displaced) == ((), (displaced(5, "2"), displaced(7, "1")))
+    found = [(2, "1", 1), (5, "2", 2), (1, "3", 3), (4, "4", 4), (3, "9", 9)]
+    assert await content(sink) == found
+    for of, known in ((first, outcome), (second, middle), (third, last)):
+        assert await load(sink, of, []) == known
+    assert await content(sink) == found
+
+
+async def test_what_stays_in_the_table(sink: AnySink) -> None:
+    """Rows of another process, rows that a repair meets, and rows that a repair has loaded."""
+    process = str(uuid.uuid4())
+    await load(sink, key(9), [(1, "another's"), (2, "another's"), (3, "another's")])
+    await load(sink, key(3, process=process), [(4, "7"), (5, "8"), (6, "9")])
+    refused = await load(sink, key(2, process=process), [(1, "4"), (4, "5"), (7, "6")])
+    assert refused is not None
+    assert [row.row_number for row in refused.rows] == [4]
+    assert [row.row_number for row in refused.displaced] == [7]
+    repair = key()
+    rows = replace(good(repair, [(5, "2"), (8, "11")]), repairs=process, row_numbers=np.array([2, 11]))
+    repaired = (await sink.load(repair, rows, concluding(repair))).outcome
+    assert repaired is not None
+    assert ([row.row_number for row in repaired.rows], repaired.displaced) == ([1], ())
+    late = await load(sink, key(1, process=process), [(8, "1"), (9, "2"), (10, "3")])
+    assert late is not None
+    assert ([row.row_number for row in late.rows], late.displaced) == ([1], ())
+    mine = [row for row in await content(sink) if row[1] != "another's"]
+    assert mine == [
+        (9, "2", 2), (10, "3", 3), (4, "5", 5), (7, "6", 6), (5, "8", 8), (6, "9", 9), (8, "11", 11)
+    ]  # fmt: skip
+
+
 async def test_a_settled_batch_is_never_loaded(sink: AnySink) -> None:
     batch = key()
     problem = Problem("batch-error", "", "", "Dead.", "load")
@@ -171,6 +219,63 @@ async def test_an_upsert_keeps_the_last(sink: AnySink) -> None:
 
 
 # -- what only a real database does ----------------------------------------------------------------
+
+
+async def test_a_row_that_the_table_refuses_displaces_none(pool: PgPool) -> None:
+    """It has no place in the table, so the later row with its key has it; beside one that displaces."""
+    await pool.execute("CREATE TABLE public.places (code text PRIMARY KEY)")
+    await pool.execute("INSERT INTO public.places VALUES ('a')")
+    table = replace(PEOPLE, foreign=(ForeignKey(("name",), ("public", "places"), ("code",)),))
+    process = str(uuid.uuid4())
+    await load(PgSink(pool), key(2, process=process), [(1, "a"), (2, "a"), (3, "a")], table)
+    outcome = await load(PgSink(pool), key(1, process=process), [(1, "b"), (2, "a"), (1, "c")], table)
+    assert outcome is not None
+    assert [(row.row_number, row.errors[0].code) for row in outcome.rows] == [
+        (1, "foreign-key"), (3, "foreign-key")
+    ]  # fmt: skip
+    assert [row.row_number for row in outcome.displaced] == [5]
+    assert await content(PgSink(pool)) == [(2, "a", 2), (1, "a", 4), (3, "a", 6)]
+
+
+MADE = "CREATE TABLE public.people ({}, _row_number bigint, _process_id uuid)"
+
+
+@pytest.mark.parametrize(
+    ("columns", "then", "first_wins"),
+    [
+        ("id bigint PRIMARY KEY, name text", "", True),
+        ("place serial PRIMARY KEY, id bigint UNIQUE, name text", "", True),
+        ("id bigint PRIMARY KEY, name text UNIQUE", "", False),
+        ("id bigint PRIMARY KEY, name text", "CREATE UNIQUE INDEX ON public.people (lower(name))", False),
+        ("id bigint PRIMARY KEY, name text", "CREATE UNIQUE INDEX ON public.people (name) WHERE id > 5",
+         False),
+        ("id bigint PRIMARY KEY, name text", "RIGHTS", False),
+    ],
+)  # fmt: skip
+async def test_where_the_first_row_wins(
+    pool: PgPool, database_url: str, columns: str, then: str, first_wins: bool
+) -> None:
+    """With one key that rows can meet and the right to change the table; else what is there stays."""
+    if then == "RIGHTS":  # somebody else's table, to which rows may only be added
+        owner = await asyncpg.connect(database_url)
+        await owner.execute(MADE.format(columns))
+        role = await pool.fetchval("SELECT current_user")
+        await owner.execute(f"GRANT SELECT, INSERT ON public.people TO {role}")
+        await owner.close()
+    else:
+        await pool.execute(MADE.format(columns))
+        if then:
+            await pool.execute(then)
+    process = str(uuid.uuid4())
+    await load(PgSink(pool), key(2, process=process), [(1, "d"), (2, "e"), (3, "f")])
+    outcome = await load(PgSink(pool), key(1, process=process), [(4, "a"), (1, "b"), (6, "c")])
+    assert outcome is not None
+    refused, displaced = [row.row_number for row in outcome.rows], [r.row_number for r in outcome.displaced]
+    assert (refused, displaced) == (([], [4]) if first_wins else ([2], []))
+    here = [(1, "b", 2)] if first_wins else [(1, "d", 4)]
+    assert await content(PgSink(pool)) == sorted(
+        [(4, "a", 1), (6, "c", 3), (2, "e", 5), (3, "f", 6), *here], key=lambda row: row[2]
+    )
 
 
 async def test_rows_that_a_constraint_refuses_are_found(pool: PgPool) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -168,6 +168,48 @@ async def test_a_share_is_looked_at_in_the_end(ends: Ends) -> None:
     process = await start(ends, Limits(max_failed_share=0.1))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 9, 1, 0, (row,)))
     assert (await ends.status.finished(process, 10, 1)).state == "COMPLETED_WITH_ERRORS"  # just 10 %
+
+
+def taken(*numbers: int) -> tuple[Rejected, ...]:
+    """Rows that were displaced."""
+    problem = Problem("primary-key", "id", "7", "A row with the same id is there already.", "load")
+    return tuple(Rejected(number, 0, "failed", (problem,), ()) for number in numbers)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 1, 3), (2, 3, 1), (3, 1, 2), (1, 3, 2)])
+async def test_displaced_rows_have_failed(ends: Ends, order: tuple[int, ...]) -> None:
+    """Batch 3 was loaded first, 2 has displaced a row of it, 1 rows of both; told in any order, and twice."""
+    process = await start(ends)
+    await ends.status.finished(process, 30, 3)
+    outcomes = {
+        1: replace(good(process, 1), displaced=taken(11, 12, 22, 30)),
+        2: replace(
+            BatchOutcome(key(process, 2), "succeeded", 9, 1, 0, (fails(15, "type-error"),)),
+            displaced=taken(21),
+        ),
+        3: BatchOutcome(key(process, 3), "succeeded", 9, 1, 0, (fails(23, "primary-key"),)),
+    }
+    for number in order:
+        for _ in range(2):
+            await ends.outcomes.record(outcomes[number])
+    assert await ends.status.progress(process) == Progress("COMPLETED_WITH_ERRORS", True, 3)
+    assert await ends.status.standing(process) == Standing(True, False, False, 7)
+    states = await ends.outcomes.row_states(process, range(1, 31))
+    assert [number for number, state in states.items() if state != "succeeded"] == [
+        11, 12, 15, 21, 22, 23, 30
+    ]  # fmt: skip
+    assert [row.row_number for row in await failed_rows(ends, process, "primary-key")] == [
+        11, 12, 21, 22, 23, 30
+    ]  # fmt: skip
+
+
+async def test_displaced_rows_count_against_the_limit(ends: Ends) -> None:
+    process = await start(ends, Limits(max_failed=1))
+    await ends.outcomes.record(good(process, 2))
+    await ends.outcomes.record(replace(good(process, 1), displaced=taken(11, 12)))
+    found = await ends.status.progress(process)
+    assert found is not None
+    assert found.state == "FAILED"
 
 
 async def test_a_watcher_sees_changes_and_the_end(ends: Ends) -> None:

@@ -244,7 +244,7 @@ async def test_rows_that_are_still_wrong_have_new_reasons_and_can_come_once_more
     assert [row["_row"] for row in found] == ["3", "4", "5", "1", "8", "", "", "", ""]
     assert found[1] | {"_message": ""} == {
         "id": "1", "name": "four", "amount": "4.5", "_row": "4", "_line": "4", "_code": "primary-key",
-        "_field": "id", "_value": "", "_message": "",
+        "_field": "id", "_value": "1", "_message": "",
     }  # fmt: skip
     rows = [corrected(row) | {"id": row["_row"]} for row in found if row["_row"] in ("3", "4", "5")]
     rows += [{"_row": "6", "id": "6", "name": "six", "amount": "6.5"}]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
+from services.processor.batches import BatchKey, BatchOutcome, Rejected, unprocessed_outcome
 from services.processor.ports import (
     Applied,
     GoodRows,
@@ -46,6 +47,7 @@ class MemorySink:
         names = rows.table.primary_key
         taken = {tuple(row[name] for name in names) for row in table} if names else set()
         refused = []
+        displaced = []
         for position, row in enumerate(rows.data.to_pylist()):
             number = int(rows.row_numbers[position])
             made = {**row, "_row_number": number, "_process_id": rows.repairs or key.process_id}
@@ -56,18 +58,27 @@ class MemorySink:
                 unique = tuple(row[name] for name in names)
                 if unique in taken and rows.table.upsert:
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
-                    lineage = ("_process_id", "_row_number")
+                    columns = ("_process_id", "_row_number")
                     if there["_process_id"] != made["_process_id"]:
                         loser = min(there, made, key=lambda row: str(row["_process_id"]))
                         self.behind.setdefault(rows.table.name, []).append(dict(loser))
-                    if tuple(there[n] for n in lineage) < tuple(made[n] for n in lineage):
+                    if tuple(there[n] for n in columns) < tuple(made[n] for n in columns):
                         there.clear()
                         there.update(made)
                     continue
                 if unique in taken:
-                    fields = ", ".join(names)
+                    fields, value = ", ".join(names), ", ".join(map(str, unique))
                     message = f"A row with the same {fields} is there already."
-                    refused.append(Refused(position, Problem("primary-key", fields, "", message, "load")))
+                    problem = Problem("primary-key", fields, value, message, "load")
+                    (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
+                    lineage = (str(there["_process_id"]), int(there["_row_number"]))
+                    later = lineage[0] == made["_process_id"] and lineage[1] > number
+                    if later and not rows.repairs and lineage not in self.repaired:
+                        displaced.append(Rejected(lineage[1], 0, "failed", (problem,), ()))
+                        there.clear()
+                        there.update(made)
+                    else:
+                        refused.append(Refused(position, problem))
                     continue
                 taken.add(unique)
             table.append(made)
@@ -78,7 +89,8 @@ class MemorySink:
                 for position, number in enumerate(rows.row_numbers)
                 if position not in left_out
             }
-        outcome = self.markers[mark] = conclude(refused)
+        displaced.sort(key=lambda row: row.row_number)
+        outcome = self.markers[mark] = replace(conclude(refused), displaced=tuple(displaced))
         return Applied(outcome)
 
     async def settle(self, outcome: BatchOutcome) -> Applied:

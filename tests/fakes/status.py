@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ingestor.reports import NOT_FAILED
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from services.orchestrator.ingestions import Batch as SentBatch
 from services.orchestrator.ingestions import Content, FileInfo
 from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
-from services.processor.batches import BatchOutcome, Repaired
+from services.processor.batches import BatchOutcome, Rejected, Repaired
 from services.processor.ports import Fate
 from services.status import ledger
 from services.status.ledger import Account, Batch, Change, Outcome
@@ -26,6 +26,7 @@ class _Process:
     columns: tuple[str, ...] = ()
     started: bool = False
     repaired: dict[int, tuple[RowState, frozenset[str], str]] = field(default_factory=dict)  # by whom
+    displaced: dict[int, Rejected] = field(default_factory=dict)  # before the outcomes of their batches
 
     def row(self, number: int) -> tuple[RowState, frozenset[str], str] | None:
         """Where a row stands, the codes of its errors and who repaired it; None without an outcome."""
@@ -161,13 +162,37 @@ class MemoryStatus:
         process = self.processes[key.process_id]
         if bounds.number in process.outcomes:
             return
-        process.outcomes[bounds.number] = outcome
+        early = [
+            process.displaced.pop(number)
+            for number in sorted(process.displaced)
+            if bounds.first_row <= number < bounds.first_row + bounds.row_count
+        ]
+        outcome = process.outcomes[bounds.number] = _with_displaced(outcome, early)
+        others = self._displace(process, outcome)
         made = Outcome(
             batch, RowState[outcome.default_state.upper()], outcome.succeeded, outcome.failed, outcome.skipped
         )
-        await self._apply(key.process_id, lambda account: ledger.processed(account, made))
+        await self._apply(key.process_id, lambda account: ledger.processed(account, made, others))
         if outcome.repaired:
             await self._repair(process, outcome, outcome.repaired)
+
+    @staticmethod
+    def _displace(process: _Process, outcome: BatchOutcome) -> int:
+        others = 0
+        for row in outcome.displaced:
+            known = process.row(row.row_number)
+            if known is None:
+                process.displaced.setdefault(row.row_number, row)
+            elif known[0] is RowState.SUCCEEDED:
+                others += 1
+                process.repaired.pop(row.row_number, None)
+                (number,) = [
+                    number
+                    for number, batch in process.batches.items()
+                    if batch.first_row <= row.row_number < batch.first_row + batch.row_count
+                ]
+                process.outcomes[number] = _with_displaced(process.outcomes[number], [row])
+        return others
 
     async def _repair(self, process: _Process, outcome: BatchOutcome, repaired: Repaired) -> None:
         parent = self.processes[repaired.process_id]
@@ -228,3 +253,13 @@ class MemoryStatus:
         """As DeleteProcess does."""
         del self.processes[process_id]
         self.deleted.add(process_id)
+
+
+def _with_displaced(outcome: BatchOutcome, rows: Sequence[Rejected]) -> BatchOutcome:
+    """An outcome of which these rows, counted as SUCCEEDED, have FAILED."""
+    return replace(
+        outcome,
+        succeeded=outcome.succeeded - len(rows),
+        failed=outcome.failed + len(rows),
+        rows=(*outcome.rows, *rows),
+    )

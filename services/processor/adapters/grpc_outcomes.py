@@ -50,8 +50,10 @@ class GrpcOutcomes:
 
         async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
             yield status_pb2.RecordOutcomesRequest(header=_header(outcome))
-            for request in _row_messages(outcome):
-                yield request
+            for rows in _messages(outcome.rows):
+                yield status_pb2.RecordOutcomesRequest(rows=rows)
+            for rows in _messages(outcome.displaced):
+                yield status_pb2.RecordOutcomesRequest(displaced=rows)
 
         try:
             await self._stub.RecordOutcomes(messages(), timeout=_DEADLINE)
@@ -142,21 +144,21 @@ def row_message(row: Rejected) -> processor_pb2.RejectedRow:
     )
 
 
-def _row_messages(outcome: BatchOutcome) -> Iterator[status_pb2.RecordOutcomesRequest]:
-    """The rows in messages of about 1 MiB; a larger row goes alone, its cells shortened to fit."""
+def _messages(rows: Sequence[Rejected]) -> Iterator[list[processor_pb2.RejectedRow]]:
+    """The rows in pieces of about 1 MiB; a larger row goes alone, its cells shortened to fit."""
     found: list[processor_pb2.RejectedRow] = []
     size = 0
-    for row in outcome.rows:
+    for row in rows:
         message = row_message(row)
         if message.ByteSize() > _MESSAGE_BYTES:
             message = row_message(_shortened(row))
         size += message.ByteSize()
         if found and size > _MESSAGE_BYTES:
-            yield status_pb2.RecordOutcomesRequest(rows=found)
+            yield found
             found, size = [], message.ByteSize()
         found.append(message)
     if found:
-        yield status_pb2.RecordOutcomesRequest(rows=found)
+        yield found
 
 
 def _shortened(row: Rejected) -> Rejected:

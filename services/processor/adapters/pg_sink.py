@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.adapters import pg_markers
+from services.processor.adapters.pg_first_row import deciding_key, key_value, lock_places, take_places
 from services.processor.adapters.pg_markers import PgMarkers
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.adapters.pg_repaired_rows import load_unrepaired
 from services.processor.adapters.pg_upsert import upsert_with_undo
-from services.processor.batches import BatchKey, BatchOutcome
+from services.processor.batches import BatchKey, BatchOutcome, Rejected
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
@@ -89,16 +91,23 @@ class PgSink(PgMarkers):
             if known := await pg_markers.begin(connection, key, owner):
                 return known
             await self._ensure(connection, rows.table)
+            displaced: list[Rejected] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
-                return await _Loading(connection, key, owner, chosen).all(whole)
+                loading = _Loading(connection, key, owner, chosen)
+                refused = await loading.all(whole)
+                displaced.extend(loading.displaced)
+                return refused
 
             if rows.repairs:
                 refused = await load_unrepaired(connection, key, rows, load)
             else:
                 refused = await load(rows)
             outcome = conclude(refused)
+            if displaced:
+                displaced.sort(key=lambda row: row.row_number)
+                outcome = replace(outcome, displaced=tuple(displaced))
             await pg_markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header
             self._ready.clear()
@@ -204,6 +213,7 @@ class _Loading:
         self._rows = rows
         self._columns = column_names(rows)
         self._refused: list[Refused] = []
+        self.displaced: list[Rejected] = []  # rows of other batches that are not in the table any more
 
     async def all(self, text: memoryview) -> list[Refused]:
         """Load every row; the refused ones by position."""
@@ -224,10 +234,14 @@ class _Loading:
                     await self._copy(text, self._rows.table.name, self._rows.table.schema)
             return
         except asyncpg.UniqueViolationError as error:
+            fault: asyncpg.PostgresError = error
+            if not self._rows.table.upsert:
+                other = await self._without_duplicates(start, stop, text, error)
+                if other is None:
+                    return
+                fault = other
             if stop - start == 1:
-                await self._refuse(start, error)
-                return
-            if not self._rows.table.upsert and await self._without_duplicates(start, stop, text, error):
+                await self._refuse(start, fault)
                 return
         except asyncpg.PostgresError as error:
             if error.sqlstate is None or error.sqlstate[:2] not in ("22", "23"):
@@ -276,33 +290,48 @@ class _Loading:
 
     async def _without_duplicates(
         self, start: int, stop: int, text: memoryview, error: asyncpg.UniqueViolationError
-    ) -> bool:
-        """Load what no unique key forbids, by way of a temporary table; the first of equal rows wins.
-        False, and nothing is loaded, when the database finds fault with other rows too."""
+    ) -> asyncpg.PostgresError | None:
+        """Load what no unique key forbids, by way of a temporary table. Of rows of one process with the same
+        key the first one wins, also over one that is in the table (see pg_first_row); a row of another
+        process stays, and the rows of a repair take nobody's place. When the database finds fault with other
+        rows too that error is returned, and nothing has changed."""
         table = self._rows.table
         target = f"{quoted(table.schema)}.{quoted(table.name)}"
         names = ", ".join(map(quoted, self._columns))
+        connection, displaced = self._connection, list[tuple[int, str]]()
         try:
-            async with self._connection.transaction():
-                await self._connection.execute(
+            async with connection.transaction():
+                key = await deciding_key(connection, target, [name for name, _ in table.columns])
+                first_wins = key is not None and not self._rows.repairs
+                if first_wins:
+                    await lock_places(connection, self._process_id, target)
+                await connection.execute(
                     f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {target} INCLUDING DEFAULTS) ON COMMIT DROP"
                 )
                 await self._copy(text, "ingestor_stage", None)
-                loaded = await self._connection.fetch(
-                    f"INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
-                    f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}"
+                await connection.execute(
+                    f"WITH loaded AS (INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
+                    f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
+                    f"DELETE FROM ingestor_stage s USING loaded WHERE s.{ROW_COLUMN} = loaded.{ROW_COLUMN}"
                 )
-                await self._connection.execute("DROP TABLE ingestor_stage")
+                if key and first_wins:
+                    displaced = await take_places(connection, self._process_id, target, key, self._columns)
+                value = key_value(key) if key else "''"
+                found = await connection.fetch(f"SELECT {ROW_COLUMN}, {value} FROM ingestor_stage")  # noqa: S608
+                left: dict[int, str] = {row[0]: row[1] for row in found}
+                await connection.execute("DROP TABLE ingestor_stage")
         except asyncpg.PostgresError as other:
             if other.sqlstate is None or other.sqlstate[:2] not in ("22", "23"):
                 raise
-            return False
-        numbers = {row[0] for row in loaded}
+            return other
         problem = await self._problem(error)
         for position in range(start, stop):
-            if int(self._rows.row_numbers[position]) not in numbers:
-                self._refused.append(Refused(position, problem))
-        return True
+            number = int(self._rows.row_numbers[position])
+            if number in left:
+                self._refused.append(Refused(position, replace(problem, value=left[number])))
+        for number, taken in displaced:
+            self.displaced.append(Rejected(number, 0, "failed", (replace(problem, value=taken),), ()))
+        return None
 
     async def _copy(self, text: memoryview, table: str, schema: str | None) -> None:
         async def pieces() -> AsyncIterator[bytes]:

@@ -12,12 +12,13 @@ from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres import transient_errors
 from services.status import ledger
 from services.status.adapters.pg_account import Work, deleted_error, hold
+from services.status.adapters.pg_displaced import displace, displaced_before
 from services.status.adapters.pg_repair import repair
 from services.status.adapters.pg_values import error_values, text
 from services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
 from services.status.ports import Limits
 from services.status.processes import Info, ProcessState, RowState, Undo
-from services.status.rows import RejectedRow, RepairedRows, RowError
+from services.status.rows import RejectedRow, RepairedRows, RowError, with_displaced
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -139,14 +140,19 @@ class PgLedger:
         error: RowError | None,
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
+        displaced: Sequence[RejectedRow] = (),
     ) -> bool:
         """See Ledger."""
         _check_rows(outcome, rows)
-        numbers = _repaired_numbers(outcome, rows, repaired)
+        _check_displaced(outcome, displaced)
+        _check_repaired(outcome, repaired)
         async with self._process(process_id, tenant) as work:
             if work.expired or await self._dispatch(work, tenant, outcome.batch):
                 return False
             number = outcome.batch.number
+            early = await displaced_before(work.connection, work, outcome.batch)
+            outcome, rows = with_displaced(outcome, rows, early)
+            numbers = _repaired_numbers(outcome, rows, repaired)
             await work.connection.execute(
                 _OUTCOME,
                 process_id,
@@ -183,7 +189,8 @@ class PgLedger:
                         "first_row",
                     ],
                 )  # fmt: skip
-            await work.apply(ledger.processed(work.account, outcome))
+            others = await displace(work.connection, work, displaced)
+            await work.apply(ledger.processed(work.account, outcome, others))
             if repaired is not None:
                 await repair(work.connection, work, outcome, rows, repaired)
             return True
@@ -235,17 +242,30 @@ def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:
         )
 
 
+def _check_displaced(outcome: Outcome, displaced: Sequence[RejectedRow]) -> None:
+    """Raises ValueError when the rows are not failed ones of other batches."""
+    numbers = {row.row_number for row in displaced}
+    first, last = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count - 1
+    if len(numbers) != len(displaced) or any(number < 1 or first <= number <= last for number in numbers):
+        raise ValueError(f"batch {outcome.batch.number}: displaced rows of its own, below 1 or told twice")
+    if any(row.state is not RowState.FAILED or not row.errors for row in displaced):
+        raise ValueError(f"batch {outcome.batch.number}: a displaced row is FAILED, with a reason")
+
+
+def _check_repaired(outcome: Outcome, repaired: RepairedRows | None) -> None:
+    """Raises ValueError when not as many rows are said to be repaired as the batch has."""
+    if repaired and repaired.rows and len(repaired.rows) != outcome.batch.row_count:
+        raise ValueError(f"batch {outcome.batch.number}: {len(repaired.rows)} repaired rows")
+
+
 def _repaired_numbers(
     outcome: Outcome, rows: Sequence[RejectedRow], repaired: RepairedRows | None
 ) -> list[int | None]:
-    """The rows' numbers in the process that is repaired; 0 where they named none. Raises ValueError
-    when there are not as many as the batch has rows."""
+    """The rows' numbers in the process that is repaired; 0 where they named none."""
     if repaired is None:
         return [None] * len(rows)
     if not repaired.rows:
         return [0] * len(rows)
-    if len(repaired.rows) != outcome.batch.row_count:
-        raise ValueError(f"batch {outcome.batch.number}: {len(repaired.rows)} repaired rows")
     return [repaired.rows[row.row_number - outcome.batch.first_row] for row in rows]
 
 

@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -244,6 +245,10 @@ def test_an_outcome_is_kept_as_it_is(rows: list[Rejected], error: Problem | None
     key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 2, 3, 4, 5, 6))
     outcome = BatchOutcome(key, "succeeded", 1, 2, 0, tuple(rows), error)
     assert BatchOutcome.from_bytes(outcome.to_bytes()) == outcome
+    displacing = replace(outcome, displaced=tuple(rows))
+    assert BatchOutcome.from_bytes(displacing.to_bytes()) == displacing
+    older = json.loads(outcome.to_bytes())[:-1]  # a marker from before rows were displaced
+    assert BatchOutcome.from_bytes(json.dumps(older).encode()) == outcome
 
 
 # -- the dry run -----------------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""Rows that had been loaded and were displaced by earlier rows of their file, whose batch came later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from services.status.adapters.pg_account import Work
+from services.status.adapters.pg_repair import FIND_ROWS
+from services.status.adapters.pg_values import error_values
+from services.status.ledger import Batch
+from services.status.processes import RowState
+from services.status.rows import RejectedRow, RowError
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+_TOLD = "unnest($2::bigint[], $3::jsonb[]) AS told (row_number, errors)"
+
+# Those of batches that have an outcome, which says that they have SUCCEEDED, have FAILED now: their own
+# records, the counts of their batches and of errors. The number of rows.
+_FAIL = f"""
+WITH found AS (
+    SELECT f.row_number, f.batch_number, told.errors
+    FROM ({FIND_ROWS}) f JOIN {_TOLD} ON told.row_number = f.row_number
+    WHERE f.state = {int(RowState.SUCCEEDED)}),
+written AS (
+    INSERT INTO row_exceptions
+        (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
+    SELECT $1, row_number, 0, batch_number, $4, {int(RowState.FAILED)}, errors, '{{}}' FROM found
+    ON CONFLICT (process_id, row_number) DO UPDATE
+        SET state = excluded.state, errors = excluded.errors, cells = excluded.cells),
+counted AS (
+    UPDATE batches b SET succeeded = b.succeeded - c.count, failed = b.failed + c.count
+    FROM (SELECT batch_number, count(*) AS count FROM found GROUP BY batch_number) c
+    WHERE b.process_id = $1 AND b.batch_number = c.batch_number),
+summed AS (
+    INSERT INTO error_counts AS known
+        (process_id, batch_number, tenant, code, field, count, example, first_row)
+    SELECT $1, batch_number, $4, e->>0, e->>1, count(*), (array_agg(e->>3 ORDER BY row_number))[1],
+           min(row_number)
+    FROM found CROSS JOIN jsonb_array_elements(errors) e GROUP BY batch_number, e->>0, e->>1
+    ON CONFLICT (process_id, batch_number, code, field) DO UPDATE
+        SET count = known.count + excluded.count,
+            example = CASE WHEN excluded.first_row < known.first_row THEN excluded.example
+                      ELSE known.example END,
+            first_row = least(known.first_row, excluded.first_row))
+SELECT count(*) FROM found
+"""  # noqa: S608
+
+# The others wait for the outcomes of their batches, which may not even be known yet.
+_KEEP = f"""
+INSERT INTO displaced_rows (process_id, row_number, tenant, errors)
+SELECT $1, told.row_number, $4, told.errors FROM {_TOLD}
+LEFT JOIN LATERAL (
+    SELECT * FROM batches WHERE process_id = $1 AND first_row <= told.row_number
+    ORDER BY first_row DESC LIMIT 1) b ON true
+WHERE b.processed_at IS NULL OR told.row_number >= b.first_row + b.row_count
+ON CONFLICT (process_id, row_number) DO NOTHING
+"""  # noqa: S608
+
+_TAKE = """
+DELETE FROM displaced_rows WHERE process_id = $1 AND row_number >= $2 AND row_number < $3
+RETURNING row_number, errors
+"""
+
+
+async def displace(connection: PgConnection, work: Work, rows: Sequence[RejectedRow]) -> int:
+    """Record rows of other batches of the process as displaced; how many were counted as SUCCEEDED so far."""
+    if not rows:
+        return 0
+    numbers = [row.row_number for row in rows]
+    errors = [json.dumps([error_values(e) for e in row.errors], ensure_ascii=False) for row in rows]
+    arguments = (work.process_id, numbers, errors, work.tenant)
+    await connection.execute(_KEEP, *arguments)
+    return int(await connection.fetchval(_FAIL, *arguments))
+
+
+async def displaced_before(connection: PgConnection, work: Work, batch: Batch) -> list[RejectedRow]:
+    """The rows of a batch that were displaced before its outcome came, by number; they are forgotten, since
+    they go into the outcome."""
+    found = await connection.fetch(
+        _TAKE, work.process_id, batch.first_row, batch.first_row + batch.row_count
+    )  # fmt: skip
+    return [
+        RejectedRow(
+            row["row_number"], 0, RowState.FAILED,
+            tuple(RowError(*error) for error in json.loads(row["errors"])), (),
+        )
+        for row in sorted(found, key=lambda row: int(row["row_number"]))
+    ]  # fmt: skip

@@ -1,0 +1,88 @@
+"""A file that has each key several times, far apart: whatever the order of batches the first row has it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingestor.client import Client
+from ingestor.local.ports import free_port
+from tests.e2e.conftest import Suite, ingestor
+from tests.e2e.tables import write_pipeline
+from tests.e2e.test_crashes import dispatched, rows_queue, sqs, start, stopped, take
+
+ROWS = 300_000
+KEYS = 100_003  # a prime: a key comes again after so many rows, in another batch
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    """A suite of two processors."""
+    data = tmp_path_factory.mktemp("pair")
+    ingestor("up", "--detach", "--processors", "2", "--gateway-port", str(free_port()), data=data)
+    try:
+        yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
+    finally:
+        ingestor("down", data=data)
+
+
+async def test_the_first_row_of_each_key_is_loaded(pair: Suite, tmp_path: Path) -> None:
+    keys = [number * 7919 % KEYS for number in range(1, ROWS + 1)]
+    first: dict[int, int] = {}
+    for number, key in enumerate(keys, 1):
+        first.setdefault(key, number)
+    source = tmp_path / "keys.csv"
+    with source.open("w", encoding="utf-8") as file:
+        file.write("id,name,amount\n")
+        file.writelines(
+            f'{key},"row {number}, of a file with {number * 2654435761 % 2**32:08x}",{number}.25\n'
+            for number, key in enumerate(keys, 1)
+        )
+    process = start(pair, source, write_pipeline(tmp_path, "first_rows"))
+    async with Client(pair.gateway) as client, sqs(pair) as queue:
+
+        async def header_read() -> bool:
+            return bool((await client.get_process(process)).content_bytes)
+
+        while not await header_read():  # the file's begin needs a processor, which has the pipeline
+            await asyncio.sleep(0.01)  # between two looks
+        with stopped(pair.pid("processor")), stopped(pair.pid("processor-2")):
+            await dispatched(client, process)
+            url = await rows_queue(queue)
+            taken = await take(queue, url, 4)
+            for message in sorted(
+                taken, key=lambda m: -int(m["MessageAttributes"]["first_row"]["StringValue"])
+            ):
+                for _ in range(2):  # twice, the last batch first
+                    await queue.send_message(
+                        QueueUrl=url,
+                        MessageBody=message["Body"],
+                        MessageAttributes=message["MessageAttributes"],
+                    )
+                await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    answer = pair.json("watch", process, status=3)
+    assert answer["state"] == "COMPLETED_WITH_ERRORS"
+    assert answer["counts"] == {
+        "read": ROWS, "succeeded": KEYS, "failed": ROWS - KEYS, "skipped": 0, "unprocessed": 0
+    }  # fmt: skip
+    assert dict(await pair.fetch("SELECT id, _row_number FROM first_rows")) == first
+    # The ledger names the others, each once and with its key.
+    report = tmp_path / "report.jsonl"
+    pair.run("report", process, "--format", "jsonl", "--output", str(report))
+    failed = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    assert [row["row"] for row in failed] == sorted(set(range(1, ROWS + 1)).difference(first.values()))
+    assert all(
+        [(e["code"], e["field"], e["value"]) for e in row["errors"]]
+        == [("primary-key", "id", str(keys[row["row"] - 1]))]
+        for row in failed
+    )
+    groups = pair.json("errors", process)["groups"]
+    assert [(group["code"], group["count"]) for group in groups] == [("primary-key", ROWS - KEYS)]
+    # It was put to the test: rows were displaced, before or after their batches were told.
+    displaced = [row for row in failed if row["line"] is None]
+    assert displaced
+    assert pair.json("row", process, str(displaced[0]["row"]))["state"] == "FAILED"
