@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROWS ?= 1000000
+RUNS ?= 3
 SETUP := $(VENV)/.setup
 
 PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name dist -o -name gen \) -prune -o -type f -print 2>/dev/null)
@@ -65,8 +66,8 @@ format: setup ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/buf format -w
 
-bench: setup ## the whole suite against bare COPY (ROWS=1000000)
-	@$(BIN)/python -m bench.suite --rows $(ROWS)
+bench: setup ## the whole suite against bare COPY (ROWS=1000000 RUNS=3)
+	@$(BIN)/python -m bench.suite --rows $(ROWS) --runs $(RUNS)
 
 lock: ## refresh the hashed lock from pyproject.toml
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
