@@ -33,7 +33,7 @@ test("the corrected report is dropped back, every row ends in the table, and all
 
   const { context, page, complaints } = await openPage(browser, `/processes/${processId}`);
   await page.evaluate(() => Reflect.deleteProperty(globalThis, "showSaveFilePicker"));
-  await page.getByRole("button", { name: "Report" }).click();
+  await page.getByRole("button", { name: "Report", exact: true }).click();
   const download = page.waitForEvent("download");
   await page.getByRole("button", { name: "Download" }).click();
   const report = readFileSync(await (await download).path(), "utf8");
