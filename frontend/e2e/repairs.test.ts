@@ -2,9 +2,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openBrowser, openPage } from "./chromium";
+import { choose, openBrowser, openPage } from "./chromium";
 import { type Folder, makeFolder } from "./files";
-import { applyPipeline, ended, ingest } from "./suite";
 
 let browser: Browser;
 let folder: Folder;
@@ -19,19 +18,33 @@ afterAll(async () => {
   folder.remove();
 });
 
-test("the corrected report is dropped back, every row ends in the table, and all of it is undone and deleted", async () => {
-  await applyPipeline("page-repairs", [
-    { name: "id", type: "integer" },
-    { name: "amount", type: "number" },
-  ]);
+test("a file with bad rows is dropped, mapped, looked at, corrected and dropped back until every row is in the table; then all of it is undone and deleted", async () => {
   const lines = ["id,amount"];
   for (let row = 1; row <= 60; row += 1) lines.push(`${row},${row % 20 === 0 ? "much" : row}`);
   const path = join(folder.path, "repairs.csv");
   writeFileSync(path, `${lines.join("\n")}\n`);
-  const processId = await ingest(path, "page-repairs");
-  await ended(processId);
 
-  const { context, page, complaints } = await openPage(browser, `/processes/${processId}`);
+  const { context, page, complaints } = await openPage(browser, "/upload");
+  await choose(page, path);
+  await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
+  await page.getByRole("radio", { name: /A new pipeline/ }).check();
+  await page.getByLabel("Type of amount").selectOption("number");
+  await page.getByLabel("Name of the pipeline").fill("page-repairs");
+  await page.getByRole("textbox", { name: "Table" }).fill("page_repairs");
+  await page.getByText(/60 rows: 57 good, 3 would be rejected/).waitFor();
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.waitForURL(/\/processes\/[0-9a-f-]{36}/);
+  await page.getByText("Completed with errors").first().waitFor();
+
+  // Why rows failed is said where they are.
+  await page.getByRole("list", { name: "Errors by kind" }).getByRole("link").first().click();
+  const bad = page.getByRole("grid", { name: "Rows" }).getByRole("row").filter({ hasText: "much" });
+  await expect.poll(() => bad.count()).toBe(3);
+  await bad
+    .first()
+    .getByRole("gridcell", { name: /^amount: "much" is not a number/ })
+    .waitFor();
+
   await page.evaluate(() => Reflect.deleteProperty(globalThis, "showSaveFilePicker"));
   await page.getByRole("button", { name: "Report", exact: true }).click();
   const download = page.waitForEvent("download");
