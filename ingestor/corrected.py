@@ -10,9 +10,6 @@ numbers and lines. RESULT is that of ingestor.tabular.convert. A process of its 
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +37,8 @@ from ingestor.reports import (
 from ingestor.tabular.containers import ExpansionLimits, expanded
 from ingestor.tabular.convert import open_plan
 from ingestor.tabular.encodings import transcode
-from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.file_process import file_arguments, tell_verdict
 from ingestor.tabular.formats import HEAD_BYTES, Plan, parsers
 from ingestor.tabular.header import HeaderError
 from ingestor.tabular.layout import TableHead, read_table_head
@@ -319,19 +317,13 @@ def _numbers(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], Mask]:
 
 def main() -> int:
     """Convert; the exit status."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("source", type=Path)
-    arguments.add_argument("result", type=Path)
+    arguments = file_arguments(__doc__)
     arguments.add_argument("--repair", type=Path, required=True)
-    arguments.add_argument("--options", default="{}")
-    arguments.add_argument("--name", default="")
     arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)
-    arguments.add_argument("--memory-bytes", type=int, default=0)
     given = arguments.parse_args()
-    if given.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
-    out = sys.stdout.buffer
-    try:
+
+    def convert() -> dict[str, Any]:
+        out = sys.stdout.buffer
         table = RepairedTable.from_json(given.repair.read_text("utf-8"))
         with given.source.open("rb") as file:
             how = open_plan(file, given.source.stat().st_size, given.name, parse_options(given.options))
@@ -339,16 +331,9 @@ def main() -> int:
             for piece in corrected_content(file, how, table, expansion=limits):
                 out.write(piece)
             out.flush()
-        answer = {"form": "normal", "dialect": how.options.to_json()}
-        status = 0
-    except UnreadableFileError as error:
-        answer = {"reason": error.reason, "message": error.message}
-        status = UNREADABLE
-    except MemoryError:
-        answer = {"reason": "FILE_TOO_COMPLEX", "message": "Reading the file takes too much memory."}
-        status = UNREADABLE
-    given.result.write_text(json.dumps(answer), "utf-8")
-    return status
+        return {"form": "normal", "dialect": how.options.to_json()}
+
+    return tell_verdict(given, convert)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ RESULT becomes a JSON object (see `inspect_file`), or {"reason", "message"} with
 
 from __future__ import annotations
 
-import argparse
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Any
 
 from ingestor.pipelines.inference import draft_pipeline, infer_columns
-from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+from ingestor.tabular.file_process import file_arguments, tell_verdict
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.sample import read_sample
 
@@ -77,28 +75,16 @@ def _shown(cell: str | None) -> str | None:
 
 def main() -> int:
     """Inspect; the exit status."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("source", type=Path)
-    arguments.add_argument("result", type=Path)
-    arguments.add_argument("--options", default="{}")
-    arguments.add_argument("--name", default="")
+    arguments = file_arguments(__doc__)
     arguments.add_argument("--rows", type=int, default=1000)
     arguments.add_argument("--partial", action="store_true")
-    arguments.add_argument("--memory-bytes", type=int, default=0)
     given = arguments.parse_args()
-    if given.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
-    status = 0
-    try:
+
+    def inspect() -> dict[str, Any]:
         options = parse_options(given.options)
-        answer = inspect_file(given.source, given.name, options, rows=given.rows, whole=not given.partial)
-    except UnreadableFileError as error:
-        answer, status = {"reason": error.reason, "message": error.message}, UNREADABLE
-    except MemoryError:
-        message = "Reading the file takes too much memory."
-        answer, status = {"reason": "FILE_TOO_COMPLEX", "message": message}, UNREADABLE
-    given.result.write_text(json.dumps(answer, ensure_ascii=False), "utf-8")
-    return status
+        return inspect_file(given.source, given.name, options, rows=given.rows, whole=not given.partial)
+
+    return tell_verdict(given, inspect)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,13 @@ becomes a JSON object: {"form", "dialect"}, or {"reason", "message"} with exit s
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ingestor.tabular.containers import ExpansionLimits, expanded
 from ingestor.tabular.encodings import transcode
-from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+from ingestor.tabular.file_process import file_arguments, tell_verdict
 from ingestor.tabular.formats import HEAD_BYTES, Plan, parsers, plan
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
@@ -51,18 +47,12 @@ def content(
 
 def main() -> int:
     """Convert; the exit status."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("source", type=Path)
-    arguments.add_argument("result", type=Path)
-    arguments.add_argument("--options", default="{}")
-    arguments.add_argument("--name", default="")
+    arguments = file_arguments(__doc__)
     arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)
-    arguments.add_argument("--memory-bytes", type=int, default=0)
     given = arguments.parse_args()
-    if given.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
-    out = sys.stdout.buffer
-    try:
+
+    def convert() -> dict[str, Any]:
+        out = sys.stdout.buffer
         with given.source.open("rb") as file:
             size = given.source.stat().st_size
             how = open_plan(file, size, given.name, parse_options(given.options))
@@ -70,16 +60,9 @@ def main() -> int:
                 for piece in content(file, how, expansion=ExpansionLimits(max_bytes=given.max_bytes)):
                     out.write(piece)
                 out.flush()
-        answer = {"form": how.form, "dialect": how.options.to_json()}
-        status = 0
-    except UnreadableFileError as error:
-        answer = {"reason": error.reason, "message": error.message}
-        status = UNREADABLE
-    except MemoryError:
-        answer = {"reason": "FILE_TOO_COMPLEX", "message": "Reading the file takes too much memory."}
-        status = UNREADABLE
-    given.result.write_text(json.dumps(answer), "utf-8")
-    return status
+        return {"form": how.form, "dialect": how.options.to_json()}
+
+    return tell_verdict(given, convert)
 
 
 if __name__ == "__main__":

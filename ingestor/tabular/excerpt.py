@@ -9,14 +9,12 @@ A process of its own like ingestor.tabular.convert. RESULT becomes a JSON object
 
 from __future__ import annotations
 
-import argparse
 import json
-import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+from ingestor.tabular.file_process import file_arguments, tell_verdict
 from ingestor.tabular.normal_form import block_lines, header_line
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.sample import Sample, read_sample, sample_table
@@ -82,33 +80,21 @@ def make_excerpt(
 
 def main() -> int:
     """Make an excerpt; the exit status."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("source", type=Path)
-    arguments.add_argument("result", type=Path)
-    arguments.add_argument("--options", default="{}")
-    arguments.add_argument("--name", default="")
+    arguments = file_arguments(__doc__)
     arguments.add_argument("--rows", type=int, default=200)
     arguments.add_argument("--partial", action="store_true")
-    arguments.add_argument("--memory-bytes", type=int, default=0)
     given = arguments.parse_args()
-    if given.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
-    status = 0
-    answer: dict[str, object]
-    try:
+
+    def excerpt() -> dict[str, object]:
         options = parse_options(given.options)
         answer, content = make_excerpt(
             given.source, given.name, options, rows=given.rows, whole=not given.partial
         )
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
-    except UnreadableFileError as error:
-        answer, status = {"reason": error.reason, "message": error.message}, UNREADABLE
-    except MemoryError:
-        message = "Reading the file takes too much memory."
-        answer, status = {"reason": "FILE_TOO_COMPLEX", "message": message}, UNREADABLE
-    given.result.write_text(json.dumps(answer, ensure_ascii=False), "utf-8")
-    return status
+        return answer
+
+    return tell_verdict(given, excerpt)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+"""What the processes that look at one file have in common: their arguments, their limit of memory, and
+how their verdict is told.
+
+RESULT becomes a JSON object: the verdict, or {"reason", "message"} with exit status UNREADABLE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+
+
+def file_arguments(description: str | None) -> argparse.ArgumentParser:
+    """SOURCE, RESULT and the options that every one of them takes."""
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument("source", type=Path)
+    arguments.add_argument("result", type=Path)
+    arguments.add_argument("--options", default="{}")
+    arguments.add_argument("--name", default="")
+    arguments.add_argument("--memory-bytes", type=int, default=0)
+    return arguments
+
+
+def tell_verdict(given: argparse.Namespace, look: Callable[[], dict[str, Any]]) -> int:
+    """Write what `look` finds, or why the file cannot be read; the exit status."""
+    if given.memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
+    status = 0
+    try:
+        answer = look()
+    except UnreadableFileError as error:
+        answer, status = {"reason": error.reason, "message": error.message}, UNREADABLE
+    except MemoryError:
+        message = "Reading the file takes too much memory."
+        answer, status = {"reason": "FILE_TOO_COMPLEX", "message": message}, UNREADABLE
+    given.result.write_text(json.dumps(answer, ensure_ascii=False), "utf-8")
+    return status
