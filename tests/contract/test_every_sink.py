@@ -22,7 +22,8 @@ from services.processor.adapters import plugin_sink
 from services.processor.adapters.sinks import Sinks, open_sinks
 from services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
 from services.processor.pipelines import JSON_TABLE
-from services.processor.plugin_sinks import SinkPlugInError, sink_maker
+from services.processor.plug_ins import PlugInError
+from services.processor.plugin_sinks import sink_maker
 from services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,
@@ -282,10 +283,10 @@ async def test_a_plug_in_whose_trouble_may_pass(files: Case) -> None:
         (TransientSinkError("away"), TransientError, "away"),
         (RefusedBatchError("Never."), SinkRefusedError, "Never."),
         # Not taken for the database's.
-        (OSError("disk"), SinkPlugInError, "the sink odd failed"),
-        (ValueError("bug"), SinkPlugInError, "the sink odd failed"),
-        ([RowFault(3, "", "", "m")], SinkPlugInError, "a row that is not there"),
-        ([RowFault(-1, "", "", "m")], SinkPlugInError, "a row that is not there"),
+        (OSError("disk"), PlugInError, "the sink odd failed"),
+        (ValueError("bug"), PlugInError, "the sink odd failed"),
+        ([RowFault(3, "", "", "m")], PlugInError, "a row that is not there"),
+        ([RowFault(-1, "", "", "m")], PlugInError, "a row that is not there"),
     ],
 )
 async def test_what_a_plug_in_may_do(
@@ -313,5 +314,5 @@ async def test_a_plug_in_that_is_not_installed(pool: PgPool) -> None:
     rows = GoodRows(
         Table("", "p", COLUMNS, ()), _data(VALUES), _numbers(batch, VALUES), SinkChoice("nowhere", {})
     )
-    with pytest.raises(SinkPlugInError, match="no sink is named nowhere"):
+    with pytest.raises(PlugInError, match="no sink is named nowhere"):
         await open_sinks(pool).load(batch, rows, concluding(batch))

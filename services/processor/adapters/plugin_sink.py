@@ -15,7 +15,8 @@ from ingestor.runtime.postgres import transient_errors
 from services.processor.adapters import pg_markers
 from services.processor.adapters.pg_repaired_rows import load_unrepaired
 from services.processor.batches import BatchKey, BatchOutcome
-from services.processor.plugin_sinks import SinkPlugInError, make_sink
+from services.processor.plug_ins import PlugInError
+from services.processor.plugin_sinks import make_sink
 from services.processor.ports import Applied, GoodRows, Refused, SinkChoice, SinkRefusedError
 from services.processor.problems import Problem, capped, shortened
 
@@ -80,7 +81,7 @@ class PlugInSinks:
             raise SinkRefusedError(shortened(str(error))) from error
         except Exception as error:
             # Not as it is: an OSError of the sink's is none of the database's, which may pass.
-            raise SinkPlugInError(f"the sink {name} failed") from error
+            raise PlugInError(f"the sink {name} failed") from error
         refused = {fault.position: _refused(name, fault, rows.data.num_rows) for fault in faults}
         return [refused[position] for position in sorted(refused)]
 
@@ -95,6 +96,6 @@ class PlugInSinks:
 
 def _refused(name: str, fault: RowFault, count: int) -> Refused:
     if not 0 <= fault.position < count:
-        raise SinkPlugInError(f"the sink {name} refused a row that is not there")
+        raise PlugInError(f"the sink {name} refused a row that is not there")
     problem = Problem("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
     return Refused(fault.position, problem)

@@ -15,8 +15,9 @@ from ingestor.pipelines.transforms import Compute, PlugIn, Replace
 from ingestor.plugins import ChecksOptions
 from services.processor.arrow import pc
 from services.processor.constraints import full_match
+from services.processor.plug_ins import PlugInError
 from services.processor.transforms.evaluation import Answer, UnfitExpressionError, check_evaluation
-from services.processor.transforms.plugin_step import PlugInError, plug_in
+from services.processor.transforms.plugin_step import plug_in
 from services.processor.transforms.rules import ARROW_TYPES
 
 Path = tuple[str | int, ...]

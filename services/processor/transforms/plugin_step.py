@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.metadata import entry_points
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 import structlog
@@ -12,31 +11,17 @@ import structlog
 from ingestor.pipelines.transforms import PlugIn
 from ingestor.plugins import TRANSFORMS, RowFault, Transform, Transformed
 from services.processor.arrow import pc
+from services.processor.plug_ins import PlugInError, find_plug_in
 from services.processor.problems import Problem, capped, shortened
 from services.processor.transforms.step import CODE, Inputs, Made
 
 log = structlog.get_logger(__name__)
 
 
-class PlugInError(Exception):
-    """A plug-in is not installed, is so twice, cannot be imported or breaks its contract."""
-
-
 @lru_cache
 def plug_in(name: str) -> Transform:
     """The transform of this name. Raises PlugInError."""
-    found = entry_points(group=TRANSFORMS, name=name)
-    if not found:
-        raise PlugInError(f"no transform is named {name}, neither built in nor installed")
-    if len({point.value for point in found}) > 1:
-        raise PlugInError(f"several installed packages have a transform {name}")
-    try:
-        loaded = next(iter(found)).load()
-    except Exception as error:
-        raise PlugInError(f"the transform {name} cannot be loaded") from error
-    if not callable(loaded):
-        raise PlugInError(f"the transform {name} is nothing that can be called")
-    return cast("Transform", loaded)
+    return find_plug_in(TRANSFORMS, "transform", name)
 
 
 def run_plug_in(step: PlugIn, inputs: Inputs) -> Made:

@@ -13,9 +13,10 @@ import pytest
 
 from ingestor.plugins import RowFault, Transformed
 from services.processor.checking import check_rows
+from services.processor.plug_ins import PlugInError
 from services.processor.transforms import plugin_step
 from services.processor.transforms.document import check_steps
-from services.processor.transforms.plugin_step import PlugInError, plug_in
+from services.processor.transforms.plugin_step import plug_in
 from tests.unit.processor.check_tables import table, with_steps
 
 PACKAGE = Path(__file__).parents[3] / "examples" / "plugin_transform"
