@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.cli.output import FAILED, OK, WITH_ERRORS, say, short, to_dict
-from ingestor.client.client import TERMINAL, Client
+from ingestor.client.client import Client
 from ingestor.client.upload import UploadProgress
+from ingestor.states import TERMINAL
 from ingestor.v1 import common_pb2, status_pb2
 
 Report = Callable[[str, float, float, str], None]  # phase, done, total, remarks

@@ -19,6 +19,7 @@ import grpc
 from ingestor.client.upload import OnProgress, send_file
 from ingestor.runtime.errors import TransientError, from_rpc_error
 from ingestor.runtime.grpc_channel import open_channel
+from ingestor.states import TERMINAL
 from ingestor.v1 import (
     common_pb2,
     orchestrator_pb2,
@@ -37,15 +38,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Connection = Callable[[str], None]  # told when the connection is lost and tried again
 
-TERMINAL = frozenset(
-    {
-        common_pb2.PROCESS_STATE_COMPLETED,
-        common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
-        common_pb2.PROCESS_STATE_FAILED,
-        common_pb2.PROCESS_STATE_CANCELLED,
-        common_pb2.PROCESS_STATE_UNDONE,
-    }
-)
 _DEADLINE = 60.0
 
 

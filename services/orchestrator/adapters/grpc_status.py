@@ -7,19 +7,13 @@ from collections.abc import AsyncGenerator, Sequence
 import grpc
 
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
+from ingestor.states import TERMINAL
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
 from services.orchestrator.ingestions import Batch, Content, FileInfo
 from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
 
 _DEADLINE = 30.0
 _PAGE = 1000
-_TERMINAL = {
-    common_pb2.PROCESS_STATE_COMPLETED,
-    common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
-    common_pb2.PROCESS_STATE_FAILED,
-    common_pb2.PROCESS_STATE_CANCELLED,
-    common_pb2.PROCESS_STATE_UNDONE,
-}
 
 
 class GrpcStatus:
@@ -114,7 +108,7 @@ class GrpcStatus:
         if process is None:
             return None
         undone = process.state == common_pb2.PROCESS_STATE_UNDONE
-        return Standing(process.state in _TERMINAL, undone, process.expired, process.counts.failed)
+        return Standing(process.state in TERMINAL, undone, process.expired, process.counts.failed)
 
     async def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
         """See Status."""
@@ -162,4 +156,4 @@ class GrpcStatus:
 
 def _progress(state: common_pb2.ProcessState.ValueType, processed: int) -> Progress:
     name = common_pb2.ProcessState.Name(state).removeprefix("PROCESS_STATE_")
-    return Progress(name, state in _TERMINAL, processed)
+    return Progress(name, state in TERMINAL, processed)

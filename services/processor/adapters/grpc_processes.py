@@ -8,19 +8,13 @@ from typing import TypeVar
 import grpc
 
 from ingestor.runtime.errors import from_rpc_error
-from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.states import TERMINAL
+from ingestor.v1 import status_pb2, status_pb2_grpc
 from services.processor.ports import ProcessFacts, UndoCounts
 
 T = TypeVar("T")
 _DEADLINE = 30.0
 _PAGE = 1000
-_ENDED = (
-    common_pb2.PROCESS_STATE_COMPLETED,
-    common_pb2.PROCESS_STATE_COMPLETED_WITH_ERRORS,
-    common_pb2.PROCESS_STATE_FAILED,
-    common_pb2.PROCESS_STATE_CANCELLED,
-    common_pb2.PROCESS_STATE_UNDONE,
-)
 
 
 class GrpcProcesses:
@@ -70,6 +64,6 @@ class GrpcProcesses:
 def _facts(process: status_pb2.Process) -> ProcessFacts:
     info = process.info
     return ProcessFacts(
-        info.process_id, info.tenant, info.pipeline, info.pipeline_version, process.state in _ENDED,
+        info.process_id, info.tenant, info.pipeline, info.pipeline_version, process.state in TERMINAL,
         process.expired, info.repairs_process_id,
     )  # fmt: skip
