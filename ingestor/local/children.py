@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -67,6 +69,15 @@ def wait_ready(
         if time.monotonic() > deadline:
             raise SuiteError(f"{what} was not ready within {seconds:.0f} s (see {log})")
         time.sleep(0.05)
+
+
+def answers(url: str, timeout: float = 2) -> bool:
+    """Whether a GET of the URL, one of this machine, is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def last_line(log: Path) -> str:

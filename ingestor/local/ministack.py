@@ -6,11 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-from ingestor.local.children import spawn, stop, wait_ready
+from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
 
 
@@ -59,14 +57,8 @@ class MiniStack:
             "LOG_LEVEL": "WARNING",
         }
         self._process = spawn([sys.executable, "-m", "ministack"], log=self._log, env=environment)
-        wait_ready(self._process, self._answers, what="MiniStack", log=self._log)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2) as answer:  # noqa: S310
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        health = f"{self.endpoint}/_ministack/health"
+        wait_ready(self._process, lambda: answers(health), what="MiniStack", log=self._log)
 
     def stop(self) -> None:
         """Stop the server; it saves its state."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingestor.local.children import spawn, stop, wait_ready
+from ingestor.local.children import answers, spawn, stop, wait_ready
 
 
 @dataclass
@@ -38,14 +36,8 @@ class WebProcess:
     def wait(self) -> None:
         """Wait until it serves; raises SuiteError when it does not."""
         assert self.process is not None
-        wait_ready(self.process, self._serves, what="the page server", log=self.log)
-
-    def _serves(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/healthz", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        url = f"http://{self.address}/healthz"
+        wait_ready(self.process, lambda: answers(url, timeout=1), what="the page server", log=self.log)
 
     def stop(self) -> None:
         """Let it finish its answers, then kill it."""
