@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -14,10 +16,19 @@ from services.processor.ports import GoodRows, Refused, Table
 PEOPLE = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",))
 
 
+_NUMBERS = itertools.count()
+
+
+def new_process() -> str:
+    """The id of a process that comes after all before it."""
+    milliseconds = time.time_ns() // 1_000_000
+    return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62 | next(_NUMBERS)))
+
+
 def key(number: int = 1, rows: int = 3, process: str | None = None) -> BatchKey:
     """A batch of a process of its own."""
     first = (number - 1) * rows + 1
-    return BatchKey(process or str(uuid.uuid4()), "default", BatchRange(number, first, rows, first + 1, 0, 9))
+    return BatchKey(process or new_process(), "default", BatchRange(number, first, rows, first + 1, 0, 9))
 
 
 def good(

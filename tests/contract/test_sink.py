@@ -13,11 +13,12 @@ import asyncpg
 import numpy as np
 import pytest
 
+from services.processor.adapters.pg_closed import PgLeavings
 from services.processor.adapters.pg_sink import PgSink
-from services.processor.batches import BatchKey, BatchOutcome, Rejected, failed_outcome, unprocessed_outcome
+from services.processor.batches import BatchKey, BatchOutcome, Displaced, failed_outcome, unprocessed_outcome
 from services.processor.ports import ForeignKey, GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
-from tests.contract.sink_batches import PEOPLE, concluding, good, key
+from tests.contract.sink_batches import PEOPLE, concluding, good, key, new_process
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ async def test_the_first_row_of_a_file_wins(sink: AnySink) -> None:
     assert last == BatchOutcome(third, "succeeded", 3, 0, 0, ())
     message = "A row with the same id is there already."
 
-    def displaced(number: int, value: str) -> Rejected:
-        return Rejected(number, 0, "failed", (Problem("primary-key", "id", value, message, "load"),), ())
+    def displaced(number: int, value: str) -> Displaced:
+        return Displaced(process, number, Problem("primary-key", "id", value, message, "load"))
 
     assert middle is not None
     assert [(row.row_number, row.errors[0].value) for row in middle.rows] == [(6, "2")]
@@ -137,27 +138,49 @@ async def test_the_first_row_of_a_file_wins(sink: AnySink) -> None:
     assert await content(sink) == found
 
 
+async def test_the_earlier_of_two_files_wins(sink: AnySink) -> None:
+    """Also when it is loaded last, and the other one, which is complete, loses rows."""
+    early, late, latest = new_process(), new_process(), new_process()
+    await load(sink, key(2, process=late), [(1, "l4"), (2, "l5"), (3, "l6")])
+    await load(sink, key(1, process=latest), [(3, "x1"), (4, "x2"), (5, "x3")])
+    first = await load(sink, key(1, process=late), [(7, "l1"), (4, "l2"), (1, "l3")])
+    outcome = await load(sink, key(1, process=early), [(5, "e1"), (1, "e2"), (2, "e3")])
+    assert first is not None
+    assert [(row.process_id, row.row_number, row.problem.value) for row in first.displaced] == [
+        (late, 4, "1"), (latest, 2, "4")
+    ]  # fmt: skip
+    assert outcome is not None
+    assert outcome.rows == ()
+    assert [(row.process_id, row.row_number, row.problem.value) for row in outcome.displaced] == [
+        (late, 3, "1"), (late, 5, "2"), (latest, 3, "5")
+    ]  # fmt: skip
+    assert sorted(row[1] for row in await content(sink)) == ["e1", "e2", "e3", "l1", "l2", "l6"]
+    again = await load(sink, key(2, process=latest), [(1, "x4"), (9, "x5"), (9, "x6")])
+    assert again is not None
+    assert ([row.row_number for row in again.rows], again.displaced) == ([4, 6], ())
+
+
 async def test_what_stays_in_the_table(sink: AnySink) -> None:
-    """Rows of another process, rows that a repair meets, and rows that a repair has loaded."""
-    process = str(uuid.uuid4())
-    await load(sink, key(9), [(1, "another's"), (2, "another's"), (3, "another's")])
+    """Rows that a repair meets, rows that a repair has loaded, and rows of which nothing is kept."""
+    early, process = new_process(), new_process()
     await load(sink, key(3, process=process), [(4, "7"), (5, "8"), (6, "9")])
-    refused = await load(sink, key(2, process=process), [(1, "4"), (4, "5"), (7, "6")])
-    assert refused is not None
-    assert [row.row_number for row in refused.rows] == [4]
-    assert [row.row_number for row in refused.displaced] == [7]
+    await load(sink, key(2, process=process), [(1, "4"), (4, "5"), (7, "6")])
     repair = key()
     rows = replace(good(repair, [(5, "2"), (8, "11")]), repairs=process, row_numbers=np.array([2, 11]))
     repaired = (await sink.load(repair, rows, concluding(repair))).outcome
     assert repaired is not None
     assert ([row.row_number for row in repaired.rows], repaired.displaced) == ([1], ())
-    late = await load(sink, key(1, process=process), [(8, "1"), (9, "2"), (10, "3")])
-    assert late is not None
-    assert ([row.row_number for row in late.rows], late.displaced) == ([1], ())
-    mine = [row for row in await content(sink) if row[1] != "another's"]
-    assert mine == [
-        (9, "2", 2), (10, "3", 3), (4, "5", 5), (7, "6", 6), (5, "8", 8), (6, "9", 9), (8, "11", 11)
-    ]  # fmt: skip
+    for of in (process, early):
+        late = await load(sink, key(1, process=of), [(8, "1"), (9, "2"), (10, "3")])
+        assert late is not None
+        assert 1 in [row.row_number for row in late.rows]
+    assert (8, "11", 11) in await content(sink)
+    leavings = PgLeavings(sink._pool) if isinstance(sink, PgSink) else sink
+    await leavings.remove(process, "default", deleted=False)
+    outcome = await load(sink, key(2, process=early), [(9, "e4"), (6, "e5"), (11, "e6")])
+    assert outcome is not None
+    assert [row.row_number for row in outcome.rows] == [5]
+    assert [row.row_number for row in outcome.displaced] == []
 
 
 async def test_a_settled_batch_is_never_loaded(sink: AnySink) -> None:
@@ -245,7 +268,9 @@ MADE = "CREATE TABLE public.people ({}, _row_number bigint, _process_id uuid)"
     [
         ("id bigint PRIMARY KEY, name text", "", True),
         ("place serial PRIMARY KEY, id bigint UNIQUE, name text", "", True),
-        ("id bigint PRIMARY KEY, name text UNIQUE", "", False),
+        ("id bigint PRIMARY KEY, name text UNIQUE", "", True),
+        ("id bigint PRIMARY KEY, name text UNIQUE",
+         "CREATE TABLE public.pets (owner bigint REFERENCES public.people ON DELETE CASCADE)", False),
         ("id bigint PRIMARY KEY, name text", "CREATE UNIQUE INDEX ON public.people (lower(name))", False),
         ("id bigint PRIMARY KEY, name text", "CREATE UNIQUE INDEX ON public.people (name) WHERE id > 5",
          False),
@@ -255,7 +280,8 @@ MADE = "CREATE TABLE public.people ({}, _row_number bigint, _process_id uuid)"
 async def test_where_the_first_row_wins(
     pool: PgPool, database_url: str, columns: str, then: str, first_wins: bool
 ) -> None:
-    """With one key that rows can meet and the right to change the table; else what is there stays."""
+    """With plain keys, of which several need rows that can go, and the right to change the table; else what
+    is there stays."""
     if then == "RIGHTS":  # somebody else's table, to which rows may only be added
         owner = await asyncpg.connect(database_url)
         await owner.execute(MADE.format(columns))

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from ingestor.runtime.errors import TransientError
 from services.processor.adapters.pg_sink import PgSink
+from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.batches import BatchKey, BatchOutcome, BatchRange
 from services.processor.ports import GoodRows, Refused, Table
-from tests.contract.sink_batches import concluding
+from tests.contract.sink_batches import concluding, good, key, new_process
 from tests.fakes.status import MemoryStatus
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 Row = tuple[str, str]  # a number and a text, which are the key together
 # Numbers that are equal, and others that are not.
-NUMBERS = st.sampled_from(["1", "1.0", "01", "1e0", "2", "2.00", "3"])
-FILES = st.lists(st.lists(st.tuples(NUMBERS, st.sampled_from("ab")), min_size=1, max_size=14),
+NUMBERS = st.sampled_from(["1", "1.0", "01", "1e0", "2", "2.00", "3", "4", "5"])
+FILES = st.lists(st.lists(st.tuples(NUMBERS, st.sampled_from("abcde")), min_size=1, max_size=14),
                  min_size=1, max_size=4)  # fmt: skip
 
 
@@ -145,28 +146,38 @@ async def test_an_upsert_has_the_same_winner_always(pool: PgPool, data: st.DataO
     assert all((o.failed, o.skipped, o.rows) == (0, 0, ()) for o in outcomes)
 
 
-async def _ledger(outcomes: Sequence[BatchOutcome]) -> dict[str, MemoryStatus]:
-    """What status knows in the end, by process, when it was told so."""
+async def _ledger(outcomes: Sequence[BatchOutcome]) -> MemoryStatus:
+    """What status knows in the end when it was told so."""
     status = MemoryStatus()
     for outcome in outcomes:
         await status.record(outcome)
-    return dict.fromkeys(status.processes, status)
+    return status
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BOTH = ("number", "part")
+# The primary key and the unique keys of a table.
+APPENDED = st.sampled_from([
+    (BOTH, ()),
+    ((), (BOTH,)),
+    (("number",), (("part",),)),
+    ((), (("part",), ("number",))),
+    (BOTH, (("number",),)),
+])  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.DataObject) -> None:
-    """Of a file the first row of each key is in the table and SUCCEEDED, all others have FAILED; of files
-    one has the key."""
+    """A row of several files is in the table and SUCCEEDED if none before it has one of its keys; all others
+    have FAILED."""
     files = data.draw(FILES, label="files")
     size = data.draw(st.integers(1, 5), label="rows of a batch")
     processors = data.draw(st.integers(1, 4), label="processors")
-    unique = data.draw(st.booleans(), label="by a unique key")
+    primary, unique = data.draw(APPENDED, label="keys")
     run = uuid.uuid4().int >> 32
-    key = ("number", "part")
     table = Table(
         "public", f"t_{run:x}", (("number", "numeric"), ("part", "text"), ("origin", "text")),
-        () if unique else key, unique=(key,) if unique else (),
+        primary, unique=unique,
     )  # fmt: skip
     batches = [batch for file, rows in enumerate(files) for batch in _batches(run, table, file, rows, size)]
     again = data.draw(st.lists(st.integers(0, len(batches) - 1)), label="delivered twice")
@@ -179,37 +190,66 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
     outcomes = await _deliver([PgSink(pool) for _ in range(processors)], deliveries)
 
     name = f'public."{table.name}"'
-    found = [tuple(row) for row in await pool.fetch(f"SELECT number, part, origin FROM {name}")]
+    found = {row[0] for row in await pool.fetch(f"SELECT origin FROM {name}")}
     await pool.execute(f"DROP TABLE {name}")
-    firsts = []
+    keys = [columns for columns in (primary, *unique) if columns]
+    expected, seen = set(), set()
     for file, rows in enumerate(files):
-        first: dict[tuple[Decimal, str], str] = {}
         for number, (value, part) in enumerate(rows, 1):
-            first.setdefault((Decimal(value), part), f"{file}:{number}")
-        firsts.append(first)
-    assert sorted(row[:2] for row in found) == sorted({key for first in firsts for key in first})
-    assert {row[2] for row in found} <= {origin for first in firsts for origin in first.values()}
+            values = {"number": Decimal(value), "part": part}
+            own = {(columns, tuple(values[column] for column in columns)) for columns in keys}
+            if seen.isdisjoint(own):
+                expected.add(f"{file}:{number}")
+            seen |= own
+    assert found == expected
     # The ledger says the same, in whatever order it is told, and of a batch always the same.
     by_batch: dict[BatchKey, BatchOutcome] = {}
     for outcome in outcomes:
         assert by_batch.setdefault(outcome.key, outcome) == outcome
     status = await _ledger(data.draw(st.permutations(outcomes), label="told"))
-    loaded = set()
     for file, rows in enumerate(files):
         process = _process(run, file)
-        states = await status[process].row_states(process, range(1, len(rows) + 1))
-        assert set(states.values()) <= {"succeeded", "failed"}
-        assert len(states) == len(rows)
-        loaded |= {f"{file}:{number}" for number, state in states.items() if state == "succeeded"}
-        account = status[process].processes[process].account
+        states = await status.row_states(process, range(1, len(rows) + 1))
+        assert states == {
+            number: "succeeded" if f"{file}:{number}" in expected else "failed"
+            for number in range(1, len(rows) + 1)
+        }
+        account = status.processes[process].account
         assert (account.succeeded, account.failed) == (
             sum(state == "succeeded" for state in states.values()),
             sum(state == "failed" for state in states.values()),
         )
-    assert loaded == {row[2] for row in found}
-    problems = {row.errors[0] for o in outcomes for row in (*o.rows, *o.displaced)}
-    assert {problem.code for problem in problems} <= {"unique-error" if unique else "primary-key"}
-    assert all(problem.field == "number, part" and problem.value for problem in problems)
+    problems = {error for o in outcomes for row in o.rows for error in row.errors}
+    problems |= {row.problem for o in outcomes for row in o.displaced}
+    assert all(problem.value for problem in problems)
+    assert {(problem.code, problem.field) for problem in problems} <= {
+        ("primary-key" if columns == primary else "unique-error", ", ".join(columns)) for columns in keys
+    }
+
+
+async def test_what_has_failed_can_be_sent_again(pool: PgPool) -> None:
+    """In a table with several keys a row that has lost keeps its keys from those that are there with it, but
+    not from a file that came later; nor when its process was undone."""
+    two = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",), unique=(("name",),))
+    sink, earlier, later, undone = PgSink(pool), new_process(), new_process(), new_process()
+
+    async def load(process: str, number: int, *rows: tuple[int | None, str | None]) -> list[int]:
+        of = key(number, rows=len(rows), process=process)
+        outcome = (await sink.load(of, good(of, rows, two), concluding(of))).outcome
+        assert outcome is not None
+        return [row.row_number for row in outcome.rows]
+
+    assert await load(earlier, 1, (1, "a"), (1, "b")) == [2]
+    assert await load(later, 1, (2, "b"), (3, "c")) == [1]  # "b" had lost when it was there already
+    now = new_process()
+    while (again := new_process())[:13] <= now[:13]:  # the next millisecond
+        continue
+    assert await load(again, 1, (4, "b"), (5, "b")) == [2]
+    assert await load(undone, 1, (6, "f"), (6, "g")) == [2]
+    between = new_process()
+    assert await load(undone, 2, (7, "f"), (7, "h")) == [3, 4]
+    await PgUndoer(pool).undo(undone, "default", [], two, validate_only=False)
+    assert await load(between, 1, (8, "h"), (9, "g")) == []
 
 
 _WAITING = "SELECT count(*) FROM pg_locks WHERE relation = to_regclass($1) AND NOT granted"
@@ -239,5 +279,6 @@ async def test_batches_that_displace_never_wait_crosswise(pool: PgPool) -> None:
         found = {row[0] for row in await pool.fetch(f"SELECT _row_number FROM public.{table.name}")}
         assert found == {*range(1, count), count}
         outcomes = [found.outcome for found in applied if found.outcome]
-        failed = {row.row_number for o in outcomes for row in (*o.rows, *o.displaced)}
+        failed = {row.row_number for o in outcomes for row in o.rows}
+        failed |= {row.row_number for o in outcomes for row in o.displaced}
         assert failed == set(range(count + 1, 2 * count + 1))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.processor.batches import BatchKey, BatchOutcome, Rejected, unprocessed_outcome
+from services.processor.batches import BatchKey, BatchOutcome, Displaced, unprocessed_outcome
 from services.processor.ports import (
     Applied,
     GoodRows,
@@ -72,9 +72,10 @@ class MemorySink:
                     problem = Problem("primary-key", fields, value, message, "load")
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
                     lineage = (str(there["_process_id"]), int(there["_row_number"]))
-                    later = lineage[0] == made["_process_id"] and lineage[1] > number
-                    if later and not rows.repairs and lineage not in self.repaired:
-                        displaced.append(Rejected(lineage[1], 0, "failed", (problem,), ()))
+                    later = lineage > (made["_process_id"], number)
+                    stays = lineage in self.repaired or lineage[0] in self.gone
+                    if later and not rows.repairs and not stays:
+                        displaced.append(Displaced(*lineage, problem))
                         there.clear()
                         there.update(made)
                     else:
@@ -89,7 +90,7 @@ class MemorySink:
                 for position, number in enumerate(rows.row_numbers)
                 if position not in left_out
             }
-        displaced.sort(key=lambda row: row.row_number)
+        displaced.sort(key=lambda row: (row.process_id, row.row_number))
         outcome = self.markers[mark] = replace(conclude(refused), displaced=tuple(displaced))
         return Applied(outcome)
 

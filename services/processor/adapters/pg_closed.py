@@ -44,6 +44,11 @@ _REMOVE_ROWS = """
 DELETE FROM replaced_rows
 WHERE ctid = ANY(ARRAY(SELECT ctid FROM replaced_rows WHERE replaced_by = $1 LIMIT $2))
 """
+_REMOVE_LOST = """
+DELETE FROM lost_keys
+WHERE ctid = ANY(ARRAY(SELECT ctid FROM lost_keys WHERE process_id = $1 LIMIT $2))
+"""
+_FORGET_LOST = "DELETE FROM lost_keys WHERE process_id = $1"
 _REMOVE_REPAIRED = """
 DELETE FROM repaired_rows
 WHERE ctid = ANY(ARRAY(SELECT ctid FROM repaired_rows WHERE process_id = $1 LIMIT $2))
@@ -68,6 +73,7 @@ async def lock_alone(connection: PgConnection, process_ids: Sequence[str]) -> No
 async def close_undone(connection: PgConnection, process_id: str, tenant: str, counts: UndoCounts) -> None:
     """Close a process that is undone; needs `lock_alone`."""
     await connection.execute(_CLOSE_UNDONE, process_id, tenant, counts.removed, counts.restored, counts.kept)
+    await connection.execute(_FORGET_LOST, process_id)
 
 
 async def undo_of(connection: PgConnection | PgPool, process_id: str) -> UndoCounts | None:
@@ -90,6 +96,6 @@ class PgLeavings:
                 await connection.execute(_CLOSE_GONE, process_id, tenant)
                 if deleted:
                     await connection.execute(_FORGET_UNDO, process_id)
-            for statement in (_REMOVE_MARKERS, _REMOVE_ROWS, _REMOVE_REPAIRED):
+            for statement in (_REMOVE_MARKERS, _REMOVE_ROWS, _REMOVE_REPAIRED, _REMOVE_LOST):
                 while await self._pool.execute(statement, process_id, _PIECE) != "DELETE 0":
                     continue

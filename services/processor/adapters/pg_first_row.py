@@ -1,13 +1,14 @@
-"""Of the rows of one file with the same key the first one is in the table, whatever the order of batches.
+"""Of appended rows with the same key the first one is in the table, whatever the order of batches and files.
 
-A row that meets a later one of its own process (whose batch was loaded before) takes that one's place, in the
-transaction that loads its batch. It is done where the table has one unique key of the rows' own columns: with
-several, a row that is displaced by one key would have to bring back those that had lost to it by another.
+Rows are in the order of their processes (UUIDv7, RFC 9562: in order of time), and within one of their numbers.
+A row whose key a later one has, whose batch was loaded before, takes that one's place, in the transaction that
+loads its batch. This is it for tables with one key; `pg_first_of_keys` for those with several.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.processor.adapters.pg_names import listed, quoted
@@ -24,84 +25,138 @@ SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts
                  WITH ORDINALITY AS k (number, place)
              LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number <> 0
              ORDER BY k.place) AS columns,
+       i.indisprimary AS is_primary,
        i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
        AND NOT coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS plain
 FROM pg_index i WHERE i.indrelid = to_regclass($1) AND (i.indisunique OR i.indisexclusion)
+ORDER BY i.indisprimary DESC, i.indexrelid
 """
 _MAY_CHANGE = """
 SELECT has_table_privilege(to_regclass($1), 'SELECT') AND has_table_privilege(to_regclass($1), 'UPDATE')
 """
+# Where a row has several keys it may displace several, which are deleted then: nothing may hang on them.
+_MAY_DELETE = """
+SELECT has_table_privilege(to_regclass($1), 'DELETE') AND NOT EXISTS (
+    SELECT 1 FROM pg_constraint c WHERE c.confrelid = to_regclass($1) AND c.contype = 'f')
+"""
 
-# Two batches of one process never take places of each other at the same time, neither crosswise nor in turn:
-# who has the lock sees what all before it have done. It goes with the transaction.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:first:' || $1 || ':' || $2, 0))"
+# Batches never take places of each other at the same time, neither crosswise nor in turn: who has the lock
+# sees what all before it have done. It goes with the transaction, or with the savepoint that is rolled back.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:first:' || $1, 0))"
+_LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('ingestor:first:' || $1, 0))"
 
-# Rows of the stage whose key a later row of the same process ($1) holds: the first of each key, and the
-# number and key of the row that is there. One that a repair has brought stays.
+# Whether the row `there` of the table gives its place to the row `come` of the process $1: it is later, and
+# neither brought by a repair nor of a process of which nothing is kept any more.
+GIVES_WAY = f"""
+coalesce((there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) > ($1::uuid, come.{ROW_COLUMN}), false)
+AND NOT EXISTS (SELECT 1 FROM repaired_rows r
+                WHERE r.process_id = there.{PROCESS_COLUMN} AND r.row_number = there.{ROW_COLUMN})
+AND NOT EXISTS (SELECT 1 FROM closed_processes c WHERE c.process_id = there.{PROCESS_COLUMN})
+"""  # noqa: S608
+
+# Rows of the stage whose key a later row holds: the first of each key, and the row that is there.
 _FIND = """
-SELECT come.{row} AS earlier, there.{row} AS later, {there_value} AS value
+SELECT come.{row} AS earlier, there.{process} AS process_id, there.{row} AS later, {there_value} AS value
 FROM (SELECT DISTINCT ON ({key}) * FROM ingestor_stage ORDER BY {key}, {row}) come
 JOIN {target} there ON ({there_key}) = ({come_key})
-WHERE there.{process} = $1 AND there.{row} > come.{row} AND NOT EXISTS (
-    SELECT 1 FROM repaired_rows r WHERE r.process_id = there.{process} AND r.row_number = there.{row})
+WHERE {gives_way}
 FOR UPDATE OF there
 """
 _TAKE = """
-UPDATE {target} there SET {changes} FROM ingestor_stage come
-WHERE ({there_key}) = ({come_key}) AND there.{process} = $1
-AND come.{row} = ANY($2::bigint[]) AND there.{row} = ANY($3::bigint[]) RETURNING come.{row}
+UPDATE {target} there SET {changes}
+FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS pair (earlier, process_id, later)
+JOIN ingestor_stage come ON come.{row} = pair.earlier
+WHERE ({there_key}) = ({come_key}) AND there.{process} = pair.process_id AND there.{row} = pair.later
+RETURNING pair.earlier
 """
 _FORGET = "DELETE FROM ingestor_stage WHERE {row} = ANY($1::bigint[])"
 
 
-async def deciding_key(
-    connection: PgConnection, target: str, columns: Sequence[str]
-) -> tuple[str, ...] | None:
-    """The one unique key of a table (an SQL name) that rows with these columns can meet. None when there are
-    several or none, it is no plain one, or the table's rows may not be changed."""
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Columns whose values together are in a table once."""
+
+    columns: tuple[str, ...]
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A key, and its values as a person sees them."""
+
+    key: Key
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A row that is not in the table any more, since one before it has its key."""
+
+    process_id: str
+    row_number: int
+    taken: Taken
+
+
+async def deciding_keys(connection: PgConnection, target: str, columns: Sequence[str]) -> tuple[Key, ...]:
+    """The unique keys of a table (an SQL name) that rows with these columns can meet. None when there is none,
+    or when it cannot be told by them which row is to be there: one is no plain key or has other columns too,
+    or rows of the table may not be changed."""
     found = []
     for row in await connection.fetch(_KEYS, target):
         names = set(row["columns"])
         if row["plain"] and (names.isdisjoint(columns) or {PROCESS_COLUMN, ROW_COLUMN} <= names):
             continue  # the table's own number of the row, or its lineage
-        found.append((tuple(row["columns"]), row["plain"]))
-    if len(found) != 1 or not found[0][1] or not await connection.fetchval(_MAY_CHANGE, target):
-        return None
-    return found[0][0]
+        if not row["plain"] or not names.issubset(columns):
+            return ()
+        found.append(Key(tuple(row["columns"]), row["is_primary"]))
+    if found and not await connection.fetchval(_MAY_CHANGE, target):
+        return ()
+    if len(found) > 1 and not await connection.fetchval(_MAY_DELETE, target):
+        return ()
+    return tuple(found)
 
 
-async def lock_places(connection: PgConnection, process_id: str, target: str) -> None:
-    """Needed before rows of the process are inserted of which some shall take others' places."""
-    await connection.execute(_LOCK, process_id, target)
+async def lock_places(connection: PgConnection, target: str) -> None:
+    """Needed before rows are inserted of which some shall take others' places."""
+    await connection.execute(_LOCK, target)
+
+
+async def share_places(connection: PgConnection, target: str) -> None:
+    """While it is held nobody has `lock_places`."""
+    await connection.execute(_LOCK_SHARED, target)
 
 
 async def take_places(
-    connection: PgConnection, process_id: str, target: str, key: Sequence[str], columns: Sequence[str]
-) -> list[tuple[int, str]]:
+    connection: PgConnection, process_id: str, target: str, key: Key, columns: Sequence[str]
+) -> list[Gone]:
     """Put rows of the temporary table ingestor_stage, where those are that could not be inserted, into the
-    places of later rows of their process, and take them out of the stage; numbers and keys of the displaced.
-    In the caller's transaction; needs `lock_places`."""
+    places of later rows, and take them out of the stage. In the caller's transaction; needs `lock_places`."""
     parts = {
         "target": target,
-        "key": listed(key),
-        "there_key": listed(key, "there."),
-        "come_key": listed(key, "come."),
+        "key": listed(key.columns),
+        "there_key": listed(key.columns, "there."),
+        "come_key": listed(key.columns, "come."),
         "there_value": key_value(key, "there."),
         "process": PROCESS_COLUMN,
         "row": ROW_COLUMN,
+        "gives_way": GIVES_WAY,
         "changes": ", ".join(f"{quoted(name)} = come.{quoted(name)}" for name in columns),
     }
     pairs = await connection.fetch(_FIND.format(**parts), process_id)
     if not pairs:
         return []
-    earlier, later = [pair["earlier"] for pair in pairs], [pair["later"] for pair in pairs]
+    arrays = ([pair[name] for pair in pairs] for name in ("earlier", "process_id", "later"))
     # A trigger of the table's may have kept some: those have not been displaced.
-    taken = {row[0] for row in await connection.fetch(_TAKE.format(**parts), process_id, earlier, later)}
+    taken = {row[0] for row in await connection.fetch(_TAKE.format(**parts), *arrays)}
     await connection.execute(_FORGET.format(**parts), list(taken))
-    return [(pair["later"], pair["value"]) for pair in pairs if pair["earlier"] in taken]
+    return [
+        Gone(str(pair["process_id"]), pair["later"], Taken(key, pair["value"]))
+        for pair in pairs
+        if pair["earlier"] in taken
+    ]
 
 
-def key_value(key: Sequence[str], prefix: str = "") -> str:
+def key_value(key: Key, prefix: str = "") -> str:
     """An SQL expression of a key's values as text, as an error shows them."""
-    texts = ", ".join(f"{prefix}{quoted(name)}::text" for name in key)
+    texts = ", ".join(f"{prefix}{quoted(name)}::text" for name in key.columns)
     return f"left(concat_ws(', ', {texts}), {MAX_VALUE_CHARACTERS})"

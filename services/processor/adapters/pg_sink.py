@@ -12,12 +12,22 @@ import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.adapters import pg_markers
-from services.processor.adapters.pg_first_row import deciding_key, key_value, lock_places, take_places
+from services.processor.adapters.pg_first_of_keys import any_lost, load_first
+from services.processor.adapters.pg_first_row import (
+    Gone,
+    Key,
+    Taken,
+    deciding_keys,
+    key_value,
+    lock_places,
+    share_places,
+    take_places,
+)
 from services.processor.adapters.pg_markers import PgMarkers
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.adapters.pg_repaired_rows import load_unrepaired
 from services.processor.adapters.pg_upsert import upsert_with_undo
-from services.processor.batches import BatchKey, BatchOutcome, Rejected
+from services.processor.batches import BatchKey, BatchOutcome, Displaced
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
@@ -91,7 +101,7 @@ class PgSink(PgMarkers):
             if known := await pg_markers.begin(connection, key, owner):
                 return known
             await self._ensure(connection, rows.table)
-            displaced: list[Rejected] = []
+            displaced: list[Displaced] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
@@ -106,7 +116,7 @@ class PgSink(PgMarkers):
                 refused = await load(rows)
             outcome = conclude(refused)
             if displaced:
-                displaced.sort(key=lambda row: row.row_number)
+                displaced.sort(key=lambda row: (row.process_id, row.row_number))
                 outcome = replace(outcome, displaced=tuple(displaced))
             await pg_markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header
@@ -202,6 +212,10 @@ class PgSink(PgMarkers):
                 )
 
 
+class _MayBeTakenError(Exception):
+    """Rows cannot be loaded at one go, since some may have no right to be in the table."""
+
+
 class _Loading:
     """Loads the rows of one batch and finds those that the database refuses."""
 
@@ -212,13 +226,18 @@ class _Loading:
         self._process_id = owner
         self._rows = rows
         self._columns = column_names(rows)
+        self._target = f"{quoted(rows.table.schema)}.{quoted(rows.table.name)}"
+        self._keys: tuple[Key, ...] = ()  # of an append: those by which rows can be told apart
         self._refused: list[Refused] = []
-        self.displaced: list[Rejected] = []  # rows of other batches that are not in the table any more
+        self.displaced: list[Displaced] = []  # rows of other batches that are not in the table any more
 
     async def all(self, text: memoryview) -> list[Refused]:
         """Load every row; the refused ones by position."""
         count = self._rows.data.num_rows
         if count:
+            if not self._rows.table.upsert:
+                columns = [name for name, _ in self._rows.table.columns]
+                self._keys = await deciding_keys(self._connection, self._target, columns)
             await self._range(0, count, text)
         return sorted(self._refused, key=lambda row: row.position)
 
@@ -226,32 +245,40 @@ class _Loading:
         """Load [start, stop): at one go, else without those whose key is taken, else by halves."""
         if text is None:
             text = await asyncio.to_thread(copy_text, self._rows, self._process_id, start, stop)
+        fault: asyncpg.PostgresError | None
         try:
             async with self._connection.transaction():  # a savepoint
                 if self._rows.table.upsert:
                     await self._upsert(text)
                 else:
-                    await self._copy(text, self._rows.table.name, self._rows.table.schema)
+                    await self._append(text)
             return
+        except _MayBeTakenError:
+            fault = await self._without_duplicates(start, stop, text, None)
         except asyncpg.UniqueViolationError as error:
-            fault: asyncpg.PostgresError = error
+            fault = error
             if not self._rows.table.upsert:
-                other = await self._without_duplicates(start, stop, text, error)
-                if other is None:
-                    return
-                fault = other
-            if stop - start == 1:
-                await self._refuse(start, fault)
-                return
+                fault = await self._without_duplicates(start, stop, text, error)
         except asyncpg.PostgresError as error:
-            if error.sqlstate is None or error.sqlstate[:2] not in ("22", "23"):
+            if not _of_rows(error):
                 raise
-            if stop - start == 1:
-                await self._refuse(start, error)
-                return
+            fault = error
+        if fault is None:
+            return
+        if stop - start == 1:
+            await self._refuse(start, fault)
+            return
         middle = (start + stop) // 2
         await self._range(start, middle)
         await self._range(middle, stop)
+
+    async def _append(self, text: memoryview) -> None:
+        """Raises _MayBeTakenError when rows that are not in the table may have the keys of these."""
+        if len(self._keys) > 1:
+            await share_places(self._connection, self._target)
+            if not self._rows.repairs and await any_lost(self._connection, self._process_id, self._target):
+                raise _MayBeTakenError
+        await self._copy(text, self._rows.table.name, self._rows.table.schema)
 
     async def _upsert(self, text: memoryview) -> None:
         """By way of a temporary table: the last row of each key, in the key's order, so that two batches
@@ -289,49 +316,71 @@ class _Loading:
         await self._connection.execute("DROP TABLE ingestor_stage")
 
     async def _without_duplicates(
-        self, start: int, stop: int, text: memoryview, error: asyncpg.UniqueViolationError
+        self, start: int, stop: int, text: memoryview, error: asyncpg.UniqueViolationError | None
     ) -> asyncpg.PostgresError | None:
-        """Load what no unique key forbids, by way of a temporary table. Of rows of one process with the same
-        key the first one wins, also over one that is in the table (see pg_first_row); a row of another
-        process stays, and the rows of a repair take nobody's place. When the database finds fault with other
-        rows too that error is returned, and nothing has changed."""
-        table = self._rows.table
-        target = f"{quoted(table.schema)}.{quoted(table.name)}"
-        names = ", ".join(map(quoted, self._columns))
-        connection, displaced = self._connection, list[tuple[int, str]]()
+        """Load what no unique key forbids, by way of a temporary table. Of rows with the same key the first
+        one wins, also over one that is in the table (see pg_first_row, pg_first_of_keys); the rows of a
+        repair take nobody's place. When the database finds fault with other rows too that error is returned,
+        and nothing has changed."""
+        connection, target = self._connection, self._target
         try:
             async with connection.transaction():
-                key = await deciding_key(connection, target, [name for name, _ in table.columns])
-                first_wins = key is not None and not self._rows.repairs
-                if first_wins:
-                    await lock_places(connection, self._process_id, target)
+                if self._keys and not self._rows.repairs:
+                    await lock_places(connection, target)
+                elif len(self._keys) > 1:
+                    await share_places(connection, target)
                 await connection.execute(
                     f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {target} INCLUDING DEFAULTS) ON COMMIT DROP"
                 )
                 await self._copy(text, "ingestor_stage", None)
-                await connection.execute(
-                    f"WITH loaded AS (INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
-                    f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
-                    f"DELETE FROM ingestor_stage s USING loaded WHERE s.{ROW_COLUMN} = loaded.{ROW_COLUMN}"
-                )
-                if key and first_wins:
-                    displaced = await take_places(connection, self._process_id, target, key, self._columns)
-                value = key_value(key) if key else "''"
-                found = await connection.fetch(f"SELECT {ROW_COLUMN}, {value} FROM ingestor_stage")  # noqa: S608
-                left: dict[int, str] = {row[0]: row[1] for row in found}
+                if len(self._keys) > 1 and not self._rows.repairs:
+                    left, gone = await load_first(
+                        connection, self._process_id, self._tenant, target, self._keys, self._columns
+                    )
+                else:
+                    left, gone = await self._by_one_key()
                 await connection.execute("DROP TABLE ingestor_stage")
         except asyncpg.PostgresError as other:
-            if other.sqlstate is None or other.sqlstate[:2] not in ("22", "23"):
+            if not _of_rows(other):
                 raise
             return other
-        problem = await self._problem(error)
+        unknown = await self._problem(error) if error else None
         for position in range(start, stop):
             number = int(self._rows.row_numbers[position])
             if number in left:
-                self._refused.append(Refused(position, replace(problem, value=left[number])))
-        for number, taken in displaced:
-            self.displaced.append(Rejected(number, 0, "failed", (replace(problem, value=taken),), ()))
+                taken = left[number]
+                problem = self._taken(taken) if taken else unknown
+                assert problem is not None, "without keys it was the database that found a row taken"
+                self._refused.append(Refused(position, problem))
+        self.displaced += [Displaced(row.process_id, row.row_number, self._taken(row.taken)) for row in gone]
         return None
+
+    async def _by_one_key(self) -> tuple[dict[int, Taken | None], list[Gone]]:
+        """Load those rows of the stage that no key forbids; the others by number, with the key if it is known,
+        and those that had to go from the table."""
+        connection, names = self._connection, listed(self._columns)
+        gone: list[Gone] = []
+        await connection.execute(
+            f"WITH loaded AS (INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
+            f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
+            f"DELETE FROM ingestor_stage s USING loaded WHERE s.{ROW_COLUMN} = loaded.{ROW_COLUMN}"
+        )
+        key = self._keys[0] if len(self._keys) == 1 else None
+        if key and not self._rows.repairs:
+            gone = await take_places(connection, self._process_id, self._target, key, self._columns)
+        value = key_value(key) if key else "''"
+        found = await connection.fetch(f"SELECT {ROW_COLUMN}, {value} FROM ingestor_stage")  # noqa: S608
+        return {row[0]: Taken(key, row[1]) if key else None for row in found}, gone
+
+    def _taken(self, taken: Taken) -> Problem:
+        """Why a row is not in the table whose key another one has."""
+        fields = ", ".join(taken.key.columns)
+        if len(self._keys) > 1 and not self._rows.repairs:
+            message = f"A row before it has the same {fields}."
+        else:
+            message = f"A row with the same {fields} is there already."
+        code = "primary-key" if taken.key.primary else "unique-error"
+        return Problem(code, fields, taken.value, message, "load")
 
     async def _copy(self, text: memoryview, table: str, schema: str | None) -> None:
         async def pieces() -> AsyncIterator[bytes]:
@@ -379,6 +428,11 @@ class _Loading:
         target = f"{quoted(table.schema)}.{quoted(table.name)}"
         names = await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, target)
         return ", ".join(names or ())
+
+
+def _of_rows(error: asyncpg.PostgresError) -> bool:
+    """Whether it is about values of rows: data exceptions and violated constraints."""
+    return error.sqlstate is not None and error.sqlstate[:2] in ("22", "23")
 
 
 def _of_table(error: asyncpg.PostgresError, table: Table) -> str:
