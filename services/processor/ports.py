@@ -66,12 +66,12 @@ class ForeignKey:
 class Table:
     """Where rows go: columns as (name, PostgreSQL type); `primary_key` may be empty.
 
-    A row whose key is taken is refused, unless a later row of its own process has it (its batch was loaded
-    first): that one is displaced and FAILED, so that of the rows of a file the first one wins, whatever the
-    order of delivery. So it is where the table has one unique key; with several, what is there stays. Rows
-    of other processes stay, and the rows of a repair displace none. With `upsert` a row takes the place of
-    the one that is there, if it comes after it: from a later process (their UUIDs are in order of time), or
-    from a later row of the same. So whoever comes last in that order wins, whatever the order of delivery.
+    Rows are in the order of their processes (their UUIDs are in order of time), and within one of their
+    numbers. Without `upsert` a row is loaded if none before it has its primary key or a `unique` one, else
+    refused; one that was loaded before those before it is displaced by them, and FAILED then. So the first
+    one wins, whatever the order of delivery, where the table's keys decide. The rows of a repair displace
+    none, those that a repair has loaded stay, and those of processes that were removed. With `upsert` a row
+    takes the place of the one that is there, if it comes after it. So whoever comes last wins.
 
     With `evolve` columns that the table lacks are added to it. A row takes another's place as a whole: in
     columns that were made for an evolving table and that its own batch does not have, it is empty.

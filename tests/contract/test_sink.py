@@ -177,7 +177,7 @@ async def test_what_stays_in_the_table(sink: AnySink) -> None:
     assert (8, "11", 11) in await content(sink)
     leavings = PgLeavings(sink._pool) if isinstance(sink, PgSink) else sink
     await leavings.remove(process, "default", deleted=False)
-    outcome = await load(sink, key(2, process=early), [(9, "e4"), (6, "e5"), (11, "e6")])
+    outcome = await load(sink, key(2, process=early), [(12, "e4"), (6, "e5"), (11, "e6")])
     assert outcome is not None
     assert [row.row_number for row in outcome.rows] == [5]
     assert [row.row_number for row in outcome.displaced] == []

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestor.runtime.errors import TransientError
+from services.processor.adapters.pg_first_row import lock_places
 from services.processor.adapters.pg_sink import PgSink
 from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.batches import BatchKey, BatchOutcome, BatchRange
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
     from tests.contract.conftest import OpenPool
 
-Row = tuple[str, str]  # a number and a text, which are the key together
+Row = tuple[str, str | None]  # a number and a text
 # Numbers that are equal, and others that are not.
 NUMBERS = st.sampled_from(["1", "1.0", "01", "1e0", "2", "2.00", "3", "4", "5"])
-FILES = st.lists(st.lists(st.tuples(NUMBERS, st.sampled_from("abcde")), min_size=1, max_size=14),
+PARTS = st.sampled_from("abcde")
+FILES = st.lists(st.lists(st.tuples(NUMBERS, PARTS), min_size=1, max_size=14),
                  min_size=1, max_size=4)  # fmt: skip
 
 
@@ -169,11 +171,13 @@ APPENDED = st.sampled_from([
 @given(data=st.data())
 async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.DataObject) -> None:
     """A row of several files is in the table and SUCCEEDED if none before it has one of its keys; all others
-    have FAILED."""
-    files = data.draw(FILES, label="files")
+    have FAILED. Where a part of a key is NULL there is none."""
+    primary, unique = data.draw(APPENDED, label="keys")
+    parts = PARTS if "part" in primary else st.none() | PARTS
+    rows_of_file = st.lists(st.tuples(NUMBERS, parts), min_size=1, max_size=14)
+    files = data.draw(st.lists(rows_of_file, min_size=1, max_size=4), label="files")
     size = data.draw(st.integers(1, 5), label="rows of a batch")
     processors = data.draw(st.integers(1, 4), label="processors")
-    primary, unique = data.draw(APPENDED, label="keys")
     run = uuid.uuid4().int >> 32
     table = Table(
         "public", f"t_{run:x}", (("number", "numeric"), ("part", "text"), ("origin", "text")),
@@ -196,8 +200,9 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
     expected, seen = set(), set()
     for file, rows in enumerate(files):
         for number, (value, part) in enumerate(rows, 1):
-            values = {"number": Decimal(value), "part": part}
-            own = {(columns, tuple(values[column] for column in columns)) for columns in keys}
+            values: dict[str, object] = {"number": Decimal(value), "part": part}
+            own = {(columns, tuple(values[column] for column in columns)) for columns in keys
+                   if all(values[column] is not None for column in columns)}  # fmt: skip
             if seen.isdisjoint(own):
                 expected.add(f"{file}:{number}")
             seen |= own
@@ -250,6 +255,26 @@ async def test_what_has_failed_can_be_sent_again(pool: PgPool) -> None:
     assert await load(undone, 2, (7, "f"), (7, "h")) == [3, 4]
     await PgUndoer(pool).undo(undone, "default", [], two, validate_only=False)
     assert await load(between, 1, (8, "h"), (9, "g")) == []
+
+
+_WAITING_FOR_PLACES = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+async def test_a_batch_waits_for_one_that_tells_rows_apart_by_several_keys(pool: PgPool) -> None:
+    """What is being loaded would not be seen."""
+    two = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",), unique=(("name",),))
+    sink, first, second = PgSink(pool), key(1), key(1)
+    await sink.load(first, good(first, [(1, "a")], two), concluding(first))
+    async with pool.acquire() as other, other.transaction():
+        await lock_places(other, '"public"."people"')
+        loading = asyncio.create_task(
+            sink.load(second, good(second, [(2, "b")], two), concluding(second))
+        )  # fmt: skip
+        async with asyncio.timeout(60):
+            while not await other.fetchval(_WAITING_FOR_PLACES):
+                await asyncio.sleep(0.01)  # between two looks
+        assert not loading.done()
+    assert (await loading).outcome is not None
 
 
 _WAITING = "SELECT count(*) FROM pg_locks WHERE relation = to_regclass($1) AND NOT granted"

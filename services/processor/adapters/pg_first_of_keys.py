@@ -1,9 +1,10 @@
-"""Appended rows where a table has several unique keys: a row is in the table if no row before it has one of them.
+"""Appended rows of tables with several unique keys: a row is there if no row before it has one of them.
 
-"Before" is the order of `pg_first_row`. A row counts whether or not it is in the table itself: if it had to be
-there, a row that is displaced by one key would have to bring back those that had lost to it by another. Therefore
-the keys of rows that have lost are kept (`lost_keys`), until their process is removed or undone. To a process they
-count if its own, or if they lost when it was there already: what was seen to have failed can be sent again.
+"Before" is the order of `pg_first_row`, and a row counts whether or not it is in the table itself. (If it
+had to be there, a row that is displaced by one key would have to bring back those that lost to it by
+another.) Therefore the keys of rows that have lost are kept, until their process is removed or undone. To a
+process they count if they are its own, or were lost when it was there already: what was seen to have failed
+can be sent again.
 
 Batches that meet nobody's key load side by side; one that does has the table for itself.
 """
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
 _COUNTS = "(process_id = {process} OR (process_id < {process} AND lost_at > {since}))"
-_ANY_LOST = f"SELECT EXISTS (SELECT 1 FROM lost_keys WHERE target = $1 AND {_COUNTS})".format(
-    process="$2::uuid", since="$3"
-)  # noqa: S608
+_ANY_LOST = f"""
+SELECT EXISTS (SELECT 1 FROM lost_keys WHERE target = $1 AND {_COUNTS.format(process="$2::uuid", since="$3")})
+"""  # noqa: S608
 
 _TABLES = (
     "CREATE TEMPORARY TABLE ingestor_lost (row bigint PRIMARY KEY, key integer, value text) ON COMMIT DROP",
@@ -40,7 +41,8 @@ _DROP = "DROP TABLE ingestor_lost, ingestor_gone"
 _LOSE = (
     """
 INSERT INTO ingestor_lost SELECT {row}, {number}, {value} FROM (
-    SELECT *, min({row}) OVER (PARTITION BY {key}) AS ingestor_first FROM ingestor_stage come WHERE {whole}) come
+    SELECT *, min({row}) OVER (PARTITION BY {key}) AS ingestor_first
+    FROM ingestor_stage come WHERE {whole}) come
 WHERE {row} > ingestor_first ON CONFLICT DO NOTHING
 """,
     """

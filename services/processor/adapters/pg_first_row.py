@@ -1,8 +1,8 @@
-"""Of appended rows with the same key the first one is in the table, whatever the order of batches and files.
+"""Of appended rows with the same key the first is in the table, whatever the order of batches and files.
 
-Rows are in the order of their processes (UUIDv7, RFC 9562: in order of time), and within one of their numbers.
-A row whose key a later one has, whose batch was loaded before, takes that one's place, in the transaction that
-loads its batch. This is it for tables with one key; `pg_first_of_keys` for those with several.
+Rows are in the order of their processes (UUIDs of version 7, RFC 9562: in order of time), and within one of
+their numbers. A row whose key a later one has, whose batch was loaded before, takes that one's place, in
+the transaction that loads its batch. This is for tables with one key, `pg_first_of_keys` for others.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ class Gone:
 
 
 async def deciding_keys(connection: PgConnection, target: str, columns: Sequence[str]) -> tuple[Key, ...]:
-    """The unique keys of a table (an SQL name) that rows with these columns can meet. None when there is none,
-    or when it cannot be told by them which row is to be there: one is no plain key or has other columns too,
-    or rows of the table may not be changed."""
+    """The unique keys of a table (an SQL name) that rows with these columns can meet, the primary one first.
+    Empty when there is none, or when they do not decide which row is to be there: one is no plain key or has
+    other columns too, or rows of the table may not be changed."""
     found = []
     for row in await connection.fetch(_KEYS, target):
         names = set(row["columns"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -323,6 +323,7 @@ class _Loading:
         repair take nobody's place. When the database finds fault with other rows too that error is returned,
         and nothing has changed."""
         connection, target = self._connection, self._target
+        left: Mapping[int, Taken | None]
         try:
             async with connection.transaction():
                 if self._keys and not self._rows.repairs:
@@ -356,8 +357,8 @@ class _Loading:
         return None
 
     async def _by_one_key(self) -> tuple[dict[int, Taken | None], list[Gone]]:
-        """Load those rows of the stage that no key forbids; the others by number, with the key if it is known,
-        and those that had to go from the table."""
+        """Load those rows of the stage that no key forbids; the others by number, with the key if it is
+        known, and those that had to go from the table."""
         connection, names = self._connection, listed(self._columns)
         gone: list[Gone] = []
         await connection.execute(
