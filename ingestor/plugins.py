@@ -121,7 +121,8 @@ class TransientSinkError(Exception):
 
 
 class RefusedBatchError(Exception):
-    """The sink will never take any row of the batch: all of them fail, with this sentence for a person."""
+    """The sink will never take any row of the batch: all of them fail, with this sentence for a person. Of an
+    undo: it is impossible."""
 
 
 class WrongOptionError(ValueError):
@@ -172,6 +173,40 @@ class RowSink(Protocol):
         Raises TransientSinkError, RefusedBatchError. After anything else that it raises the batch is tried
         again up to five times and then given up: its rows FAILED, also where some had got through.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SinkUndo:
+    """What a process has loaded shall be taken out again. `batches_of` are the process and those that repair
+    it: the `process_id` of the batches that brought its rows."""
+
+    tenant: str
+    process_id: str
+    batches_of: tuple[str, ...]
+    pipeline: str
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """Rows of the sink: taken out, set back to what they were before, left alone since a later process has
+    changed them."""
+
+    removed: int
+    restored: int = 0
+    kept: int = 0
+
+
+@runtime_checkable
+class UndoesProcesses(Protocol):
+    """What a RowSink also has when it can take rows out again."""
+
+    def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
+        """Take out what the process has loaded; with `validate_only` change nothing and say what would be
+        done. No batch of the process is written meanwhile or afterwards. It must be idempotent: after a crash
+        the same undo comes again, and only what it finds then has to be counted. Raises TransientSinkError,
+        and RefusedBatchError when it cannot, with nothing changed."""
         ...
 
 

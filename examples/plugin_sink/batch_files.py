@@ -13,7 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestor.plugins import RefusedBatchError, RowFault, SinkBatch, TransientSinkError, WrongOptionError
+from ingestor.plugins import (
+    RefusedBatchError,
+    RowFault,
+    SinkBatch,
+    SinkUndo,
+    TransientSinkError,
+    Undone,
+    WrongOptionError,
+)
 
 ROOT = "BATCH_FILES_ROOT"
 
@@ -57,6 +65,22 @@ class BatchFiles:
         except OSError as error:  # no space, a server that is away: it may pass
             raise TransientSinkError(f"{folder}: {error.strerror}") from error
         return faults
+
+    def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
+        """The files of the process and of its repairs go."""
+        root = os.environ.get(ROOT, "")
+        if not root or not Path(root).is_dir():
+            raise RefusedBatchError(f"{ROOT} names no folder where the processor runs.")
+        removed = 0
+        folders = [Path(root, self._folder, process_id) for process_id in undo.batches_of]
+        try:
+            for path in sorted(path for folder in folders for path in folder.glob("*.parquet")):
+                removed += pq.read_metadata(path).num_rows
+                if not validate_only:
+                    path.unlink()
+        except OSError as error:
+            raise TransientSinkError(f"{root}: {error.strerror}") from error
+        return Undone(removed)
 
     def _too_long(self, rows: pa.Table) -> tuple[list[RowFault], Any]:
         """The rows with too long a text, and which ones are not (bool[n])."""

@@ -23,9 +23,9 @@ from services.processor.adapters.grpc_outcomes import GrpcOutcomes
 from services.processor.adapters.grpc_processes import GrpcProcesses
 from services.processor.adapters.pg_closed import PgLeavings
 from services.processor.adapters.pg_pipelines import PgPipelines
-from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.adapters.sinks import open_sinks
 from services.processor.adapters.sqs_rows import SqsRows
+from services.processor.adapters.undoers import Undoers
 from services.processor.api import PipelineApi, ProcessorApi
 from services.processor.pipelines import PipelineService
 from services.processor.remover import MarkerRemover
@@ -62,7 +62,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
         dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
 
-        undos = UndoService(PgUndoer(pool), GrpcProcesses(status), pipelines)
+        undos = UndoService(Undoers(pool), GrpcProcesses(status), pipelines)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool),

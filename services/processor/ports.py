@@ -225,12 +225,19 @@ class Undoer(Protocol):
         ...
 
     async def undo(
-        self, process_id: str, tenant: str, repairs: Sequence[str], table: Table, *, validate_only: bool
+        self,
+        process_id: str,
+        tenant: str,
+        repairs: Sequence[str],
+        table: Table,
+        sink: SinkChoice,
+        *,
+        validate_only: bool,
     ) -> UndoCounts:
-        """Undo the process, which has ended and whose rows are in that table, in one transaction. From
-        then on no batch of it or of its repairs, which load rows in its name, has an effect. Idempotent.
-        Raises UndoImpossibleError, and then nothing has changed. With `validate_only` nothing changes
-        either."""
+        """Undo the process, which has ended and whose rows are in that table of that sink, in one transaction
+        where the sink can take part in it. From then on no batch of it or of its repairs, which load rows in
+        its name, has an effect. Idempotent. Raises UndoImpossibleError, and then nothing has changed. With
+        `validate_only` nothing changes either."""
         ...
 
     async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:

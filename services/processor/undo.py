@@ -9,10 +9,9 @@ import structlog
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
 from services.processor.pipelines import PipelineService, sink_of, table_of
 from services.processor.ports import (
-    JSON_SINK,
-    TABLE_SINK,
     Processes,
     ProcessFacts,
+    SinkChoice,
     Table,
     UndoCounts,
     Undoer,
@@ -57,13 +56,14 @@ class UndoService:
         # What an undo did is kept longer than what it needs.
         counts = await self._undoer.undone(process_id)
         if counts is None:
-            table = await self._table(process)
+            table, sink = await self._destination(process)
             try:
                 counts = await self._undoer.undo(
                     process_id,
                     process.tenant,
                     [repair.process_id for repair in repairs],
                     table,
+                    sink,
                     validate_only=validate_only,
                 )
             except UndoImpossibleError as error:
@@ -76,20 +76,17 @@ class UndoService:
                 log.warning("status not told of an undo yet", process_id=process_id, error=str(error))
         return counts
 
-    async def _table(self, process: ProcessFacts) -> Table:
-        """The table that the process has loaded into."""
+    async def _destination(self, process: ProcessFacts) -> tuple[Table, SinkChoice]:
+        """Where the process has loaded its rows."""
         if process.expired:
             raise _impossible("The process has expired: what was there before it is not kept any more.")
         pipeline = None
         if process.pipeline:
             pipeline = await self._pipelines.version(process.pipeline, process.pipeline_version)
-        sink = sink_of(pipeline)
-        if sink not in (TABLE_SINK, JSON_SINK):
-            raise _impossible(f"The sink {sink.type} cannot take rows out again.")
         table = table_of(pipeline)
         if table.upsert and not table.undo:
             raise _impossible("The pipeline does not keep the rows that it replaces (sink.undo is false).")
-        return table
+        return table, sink_of(pipeline)
 
     async def tell(self) -> None:
         """Tell status of every undo that it does not know of. Raises TransientError."""

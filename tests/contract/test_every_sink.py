@@ -7,7 +7,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestor.plugins import RefusedBatchError, RowFault, SinkBatch, TransientSinkError
+from ingestor.plugins import (
+    RefusedBatchError,
+    RowFault,
+    SinkBatch,
+    SinkUndo,
+    TransientSinkError,
+    Undone,
+    WrongOptionError,
+)
 from ingestor.runtime.errors import TransientError
-from services.processor.adapters import plugin_sink
+from services.processor.adapters import plugin_sink, plugin_undo
 from services.processor.adapters.sinks import Sinks, open_sinks
+from services.processor.adapters.undoers import Undoers
 from services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
 from services.processor.pipelines import JSON_TABLE
 from services.processor.plug_ins import PlugInError
@@ -32,9 +41,11 @@ from services.processor.ports import (
     SinkChoice,
     SinkRefusedError,
     Table,
+    UndoCounts,
+    UndoImpossibleError,
 )
 from services.processor.problems import Problem
-from tests.contract.sink_batches import concluding, key
+from tests.contract.sink_batches import concluding, key, new_process
 from tests.plugins import installed
 
 if TYPE_CHECKING:
@@ -237,6 +248,58 @@ async def test_no_good_rows(case: Case) -> None:
     assert await case.content() == []
 
 
+async def test_a_failed_row_is_repaired_once(case: Case) -> None:
+    """Two repairs bring the same rows at the same time: each row is loaded once, as a row of the process."""
+    process = new_process()
+    outcome = await case.load(key(process=process), VALUES)
+    repairs = [key(rows=4), key(rows=4)]
+
+    async def repair(of: BatchKey) -> BatchOutcome:
+        rows = case.kind.rows(of, [(number, f"{number}") for number in range(11, 15)])
+        brought = replace(rows, repairs=process, row_numbers=np.arange(11, 15, dtype=np.int64))
+        found = (await case.sinks.load(of, brought, concluding(of))).outcome
+        assert found is not None
+        return found
+
+    assert outcome is not None
+    first, second = await asyncio.gather(*map(repair, repairs))
+    assert first.succeeded + second.succeeded == first.skipped + second.skipped == 4
+    assert first.failed == second.failed == 0
+    assert await case.content() == [*LOADED, *((number, f"{number}", number) for number in range(11, 15))]
+    assert await repair(repairs[0]) == first
+
+
+async def test_what_is_undone_is_there_no_more(case: Case) -> None:
+    """With what repairs have brought; nothing of other processes."""
+    process, repairing, other = key(), key(), key(2)
+    await case.load(process, VALUES)
+    rows = replace(
+        case.kind.rows(repairing, [(9, "i")]), repairs=process.process_id, row_numbers=np.array([9])
+    )  # fmt: skip
+    await case.sinks.load(repairing, rows, concluding(repairing))
+    await case.load(other, VALUES)
+    left = [(id_, name, number + 3) for id_, name, number in LOADED]
+    before = await case.content()
+    undoers = Undoers(case.pool)
+
+    async def undo(*, validate_only: bool) -> UndoCounts:
+        return await undoers.undo(
+            process.process_id, "default", [repairing.process_id], rows.table, rows.sink,
+            validate_only=validate_only,
+        )  # fmt: skip
+
+    assert await undo(validate_only=True) == UndoCounts(4, 0, 0)
+    assert await case.content() == before
+    assert await undoers.undone(process.process_id) is None
+    assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
+    assert await case.content() == left
+    assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
+    assert await undoers.undone(process.process_id) == UndoCounts(4, 0, 0)
+    late = replace(process, range=replace(process.range, number=7))
+    assert await case.load(late, VALUES) == unprocessed_outcome(late)
+    assert await case.content() == left
+
+
 # -- what only a plug-in's sink does ---------------------------------------------------------------
 
 
@@ -307,6 +370,47 @@ async def test_what_a_plug_in_may_do(
     with pytest.raises(raised, match=message):
         await open_sinks(pool).load(batch, rows, concluding(batch))
     assert await pool.fetchval("SELECT count(*) FROM applied_batches") == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "raised", "message"),
+    [
+        (None, UndoImpossibleError, "The sink odd cannot take rows out again."),
+        (TransientSinkError("away"), TransientError, "away"),
+        (RefusedBatchError("Never."), UndoImpossibleError, "Never."),
+        (OSError("disk"), PlugInError, "the sink odd failed"),
+        (WrongOptionError(["a"], "is odd"), UndoImpossibleError, "cannot be opened: is odd"),
+    ],
+)
+async def test_a_plug_in_that_does_not_undo(
+    pool: PgPool,
+    monkeypatch: pytest.MonkeyPatch,
+    what: Exception | None,
+    raised: type[Exception],
+    message: str,
+) -> None:
+    class Odd:
+        def write(self, batch: SinkBatch) -> Sequence[RowFault]:
+            raise AssertionError
+
+    class Undoing(Odd):
+        def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
+            assert what
+            raise what
+
+    def make(name: str, options: object) -> Odd:
+        if isinstance(what, WrongOptionError):
+            raise what
+        return Undoing() if what else Odd()
+
+    monkeypatch.setattr(plugin_undo, "make_sink", make)
+    process = new_process()
+    table = Table("", "p", COLUMNS, ("id",))
+    with pytest.raises(raised, match=message):
+        await Undoers(pool).undo(
+            process, "default", [], table, SinkChoice("odd", {}), validate_only=False
+        )  # fmt: skip
+    assert await Undoers(pool).undone(process) is None
 
 
 async def test_a_plug_in_that_is_not_installed(pool: PgPool) -> None:

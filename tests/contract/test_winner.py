@@ -21,7 +21,7 @@ from services.processor.adapters.pg_first_row import lock_places
 from services.processor.adapters.pg_sink import PgSink
 from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.batches import BatchKey, BatchOutcome, BatchRange
-from services.processor.ports import GoodRows, Refused, Table
+from services.processor.ports import TABLE_SINK, GoodRows, Refused, Table
 from tests.contract.sink_batches import concluding, good, key, new_process
 from tests.fakes.status import MemoryStatus
 
@@ -197,7 +197,8 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
     found = {row[0] for row in await pool.fetch(f"SELECT origin FROM {name}")}
     await pool.execute(f"DROP TABLE {name}")
     keys = [columns for columns in (primary, *unique) if columns]
-    expected, seen = set(), set()
+    expected: set[str] = set()
+    seen: set[object] = set()
     for file, rows in enumerate(files):
         for number, (value, part) in enumerate(rows, 1):
             values: dict[str, object] = {"number": Decimal(value), "part": part}
@@ -253,7 +254,7 @@ async def test_what_has_failed_can_be_sent_again(pool: PgPool) -> None:
     assert await load(undone, 1, (6, "f"), (6, "g")) == [2]
     between = new_process()
     assert await load(undone, 2, (7, "f"), (7, "h")) == [3, 4]
-    await PgUndoer(pool).undo(undone, "default", [], two, validate_only=False)
+    await PgUndoer(pool).undo(undone, "default", [], two, TABLE_SINK, validate_only=False)
     assert await load(between, 1, (8, "h"), (9, "g")) == []
 
 

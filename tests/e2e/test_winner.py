@@ -12,7 +12,7 @@ import pytest
 from ingestor.client import Client
 from ingestor.local.ports import free_port
 from tests.e2e.conftest import Suite, ingestor
-from tests.e2e.tables import write_pipeline
+from tests.e2e.tables import write_pipeline, write_readings
 from tests.e2e.test_crashes import dispatched, rows_queue, sqs, start, stopped, take
 
 ROWS = 300_000
@@ -86,3 +86,40 @@ async def test_the_first_row_of_each_key_is_loaded(pair: Suite, tmp_path: Path) 
     displaced = [row for row in failed if row["line"] is None]
     assert displaced
     assert pair.json("row", process, str(displaced[0]["row"]))["state"] == "FAILED"
+
+
+async def test_of_two_files_the_first_one_has_the_keys(pair: Suite, tmp_path: Path) -> None:
+    """Also when the second one is complete before the first one's batches are loaded."""
+    pipeline = write_pipeline(tmp_path, "two_files")
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    write_readings(first, ROWS)
+    every = ROWS // 1000
+    rows = [f"{number},second,1\n" for number in range(every, ROWS + 1, every)]
+    second.write_text("".join(["id,name,amount\n", *rows, "0,,\n"]), "utf-8")
+    async with Client(pair.gateway) as client, sqs(pair) as queue:
+        process = start(pair, first, pipeline)
+        while not (await client.get_process(process)).content_bytes:
+            await asyncio.sleep(0.01)  # between two looks
+        with stopped(pair.pid("processor")), stopped(pair.pid("processor-2")):
+            await dispatched(client, process)
+            url = await rows_queue(queue)
+            taken = await take(queue, url, 4)
+        before = pair.json("ingest", str(second), "--pipeline", "two-files", status=None)
+        other = before["process_id"]
+        for message in taken:
+            await queue.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            )
+    answer = pair.json("watch", process)
+    assert answer["state"] == "COMPLETED"
+    assert answer["counts"]["succeeded"] == ROWS
+    after = pair.json("status", other, status=3)
+    assert (after["state"], after["counts"]["succeeded"], after["counts"]["failed"]) == (
+        "COMPLETED_WITH_ERRORS", 1, 1000
+    )  # fmt: skip
+    assert before["counts"]["succeeded"] > 1  # it was put to the test
+    found = await pair.fetch("SELECT _process_id::text, count(*) FROM two_files GROUP BY 1")
+    assert dict(found) == {process: ROWS, other: 1}
+    events = [event for event in pair.json("events", other)["events"] if event["type"] == "rows.displaced"]
+    assert {event["data"]["by_process_id"] for event in events} == {process}
+    assert sum(event["data"]["displaced"] for event in events) == before["counts"]["succeeded"] - 1

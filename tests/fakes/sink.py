@@ -12,6 +12,7 @@ from services.processor.ports import (
     Applied,
     GoodRows,
     Refused,
+    SinkChoice,
     StoredPipeline,
     Table,
     UndoCounts,
@@ -115,7 +116,14 @@ class MemorySink:
         return self.undos.get(process_id)
 
     async def undo(
-        self, process_id: str, tenant: str, repairs: Sequence[str], table: Table, *, validate_only: bool
+        self,
+        process_id: str,
+        tenant: str,
+        repairs: Sequence[str],
+        table: Table,
+        sink: SinkChoice,
+        *,
+        validate_only: bool,
     ) -> UndoCounts:
         """See Undoer."""
         if process_id in self.undos:

@@ -6,11 +6,11 @@ either is in the sink, whole and with its marker, before the process is closed, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ingestor.runtime.postgres import transient_errors
-from services.processor.ports import UndoCounts
+from services.processor.ports import UndoCounts, UndoImpossibleError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -63,17 +63,41 @@ async def is_gone(connection: PgConnection, process_id: str) -> bool | None:
     return gone
 
 
-async def lock_alone(connection: PgConnection, process_ids: Sequence[str]) -> None:
+async def _lock_alone(connection: PgConnection, process_ids: Sequence[str]) -> None:
     """Wait for the batches of processes that are being loaded, and let no other begin before the
     transaction ends."""
     for process_id in sorted(process_ids):
         await connection.execute(_LOCK_ALONE, process_id)
 
 
-async def close_undone(connection: PgConnection, process_id: str, tenant: str, counts: UndoCounts) -> None:
-    """Close a process that is undone; needs `lock_alone`."""
+async def _close_undone(connection: PgConnection, process_id: str, tenant: str, counts: UndoCounts) -> None:
     await connection.execute(_CLOSE_UNDONE, process_id, tenant, counts.removed, counts.restored, counts.kept)
     await connection.execute(_FORGET_LOST, process_id)
+
+
+async def undo_once(
+    connection: PgConnection,
+    process_id: str,
+    tenant: str,
+    repairs: Sequence[str],
+    undo: Callable[[], Awaitable[UndoCounts]],
+    *,
+    validate_only: bool,
+) -> UndoCounts:
+    """Undo a process and close it and its repairs, in the connection's transaction, unless it is undone; the
+    counts of that one then. With `validate_only` only call `undo`. Waits for its batches. Raises
+    UndoImpossibleError when the process was removed."""
+    await _lock_alone(connection, [process_id, *repairs])
+    if known := await undo_of(connection, process_id):
+        return known
+    if await is_gone(connection, process_id):
+        raise UndoImpossibleError("What was there before the process is not kept any more.")
+    counts = await undo()
+    if not validate_only:
+        await _close_undone(connection, process_id, tenant, counts)
+        for repair in repairs:
+            await _close_undone(connection, repair, tenant, UndoCounts(0, 0, 0))
+    return counts
 
 
 async def undo_of(connection: PgConnection | PgPool, process_id: str) -> UndoCounts | None:
@@ -92,7 +116,7 @@ class PgLeavings:
         """See Leavings."""
         async with transient_errors("markers"):
             async with self._pool.acquire() as connection, connection.transaction():
-                await lock_alone(connection, [process_id])
+                await _lock_alone(connection, [process_id])
                 await connection.execute(_CLOSE_GONE, process_id, tenant)
                 if deleted:
                     await connection.execute(_FORGET_UNDO, process_id)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
-from services.processor.adapters.pg_closed import close_undone, is_gone, lock_alone, undo_of
+from services.processor.adapters.pg_closed import undo_of, undo_once
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
-from services.processor.ports import Table, UndoCounts, UndoImpossibleError
+from services.processor.ports import SinkChoice, Table, UndoCounts, UndoImpossibleError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -94,22 +94,28 @@ class PgUndoer:
             return await undo_of(self._pool, process_id)
 
     async def undo(
-        self, process_id: str, tenant: str, repairs: Sequence[str], table: Table, *, validate_only: bool
+        self,
+        process_id: str,
+        tenant: str,
+        repairs: Sequence[str],
+        table: Table,
+        sink: SinkChoice,
+        *,
+        validate_only: bool,
     ) -> UndoCounts:
         """See Undoer."""
         try:
             async with self._transaction(table) as connection:
-                await lock_alone(connection, [process_id, *repairs])
-                if known := await undo_of(connection, process_id):
-                    return known
-                if await is_gone(connection, process_id):
-                    raise UndoImpossibleError("What was there before the process is not kept any more.")
-                counts = await _undo(connection, process_id, table)
+                counts = await undo_once(
+                    connection,
+                    process_id,
+                    tenant,
+                    repairs,
+                    lambda: _undo(connection, process_id, table),
+                    validate_only=validate_only,
+                )
                 if validate_only:
                     raise _NotMeantError(counts)
-                await close_undone(connection, process_id, tenant, counts)
-                for repair in repairs:
-                    await close_undone(connection, repair, tenant, _NOTHING)
                 return counts
         except _NotMeantError as result:
             return result.counts

@@ -1,0 +1,47 @@
+"""Undo in every sink: those in tree, and those of outside packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from services.processor.adapters.pg_undo import PgUndoer
+from services.processor.adapters.plugin_undo import PlugInUndoer
+from services.processor.ports import JSON_SINK, TABLE_SINK, SinkChoice, Table, UndoCounts
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+
+
+class Undoers:
+    """See Undoer: hands the undo to the sink that the process's pipeline names."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._tables = PgUndoer(pool)
+        self._outside = PlugInUndoer(pool)
+
+    async def undo(
+        self,
+        process_id: str,
+        tenant: str,
+        repairs: Sequence[str],
+        table: Table,
+        sink: SinkChoice,
+        *,
+        validate_only: bool,
+    ) -> UndoCounts:
+        """See Undoer."""
+        undoer = self._tables if sink in (TABLE_SINK, JSON_SINK) else self._outside
+        return await undoer.undo(process_id, tenant, repairs, table, sink, validate_only=validate_only)
+
+    async def undone(self, process_id: str) -> UndoCounts | None:
+        """See Undoer."""
+        return await self._tables.undone(process_id)
+
+    async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+        """See Undoer."""
+        return await self._tables.untold(limit)
+
+    async def told(self, process_id: str) -> None:
+        """See Undoer."""
+        await self._tables.told(process_id)
