@@ -83,6 +83,15 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class Displaced:
+    """A row that had been loaded and has FAILED now, numbered in the file of its process."""
+
+    process_id: str
+    row_number: int
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
 class Repaired:
     """The process that a batch repairs, and the number there of each of the batch's rows, in order; 0
     where a row said none."""
@@ -94,8 +103,8 @@ class Repaired:
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
     """What became of a batch; counts are rows. `error` holds for every failed row that is not in
-    `rows`. `displaced` are rows of other batches of the process that had been loaded and have FAILED now,
-    since rows of this one come before them in the file and have their keys; without lines and cells."""
+    `rows`. `displaced` are rows of other batches of the process, and of later processes, which had been
+    loaded and have FAILED now, since rows of this batch come before them and have their keys."""
 
     key: BatchKey
     default_state: DefaultState
@@ -105,7 +114,7 @@ class BatchOutcome:
     rows: tuple[Rejected, ...]
     error: Problem | None = None
     repaired: Repaired | None = None
-    displaced: tuple[Rejected, ...] = ()
+    displaced: tuple[Displaced, ...] = ()
 
     def to_bytes(self) -> bytes:
         """For the marker; `from_bytes` undoes it."""
@@ -128,7 +137,7 @@ class BatchOutcome:
             _rejected(rows),
             Problem(*error) if error else None,
             Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
-            _rejected(displaced),
+            tuple(Displaced(process, row, Problem(*problem)) for process, row, problem in displaced),
         )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import grpc
 
 from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
-from services.processor.batches import BatchOutcome, Rejected
+from services.processor.batches import BatchOutcome, Displaced, Rejected
 from services.processor.ports import Fate
 from services.processor.problems import Problem
 
+M = TypeVar("M", processor_pb2.RejectedRow, status_pb2.DisplacedRow)
 _MESSAGE_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 2.0
 _DEADLINE = 120.0
@@ -50,10 +52,10 @@ class GrpcOutcomes:
 
         async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
             yield status_pb2.RecordOutcomesRequest(header=_header(outcome))
-            for rows in _messages(outcome.rows):
+            for rows in _pieces(map(_fitting, outcome.rows)):
                 yield status_pb2.RecordOutcomesRequest(rows=rows)
-            for rows in _messages(outcome.displaced):
-                yield status_pb2.RecordOutcomesRequest(displaced=rows)
+            for displaced in _pieces(map(_displaced, outcome.displaced)):
+                yield status_pb2.RecordOutcomesRequest(displaced=displaced)
 
         try:
             await self._stub.RecordOutcomes(messages(), timeout=_DEADLINE)
@@ -144,14 +146,23 @@ def row_message(row: Rejected) -> processor_pb2.RejectedRow:
     )
 
 
-def _messages(rows: Sequence[Rejected]) -> Iterator[list[processor_pb2.RejectedRow]]:
-    """The rows in pieces of about 1 MiB; a larger row goes alone, its cells shortened to fit."""
-    found: list[processor_pb2.RejectedRow] = []
+def _displaced(row: Displaced) -> status_pb2.DisplacedRow:
+    return status_pb2.DisplacedRow(
+        process_id=row.process_id, row_number=row.row_number, error=error_message(row.problem)
+    )
+
+
+def _fitting(row: Rejected) -> processor_pb2.RejectedRow:
+    """A row as the contract has it; that of a larger one than a piece has its cells shortened to fit."""
+    message = row_message(row)
+    return message if message.ByteSize() <= _MESSAGE_BYTES else row_message(_shortened(row))
+
+
+def _pieces(messages: Iterable[M]) -> Iterator[list[M]]:
+    """The rows in pieces of about 1 MiB; a larger row goes alone."""
+    found: list[M] = []
     size = 0
-    for row in rows:
-        message = row_message(row)
-        if message.ByteSize() > _MESSAGE_BYTES:
-            message = row_message(_shortened(row))
+    for message in messages:
         size += message.ByteSize()
         if found and size > _MESSAGE_BYTES:
             yield found

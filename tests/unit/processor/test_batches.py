@@ -23,6 +23,7 @@ from services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
+    Displaced,
     Rejected,
     RowBatch,
     StoredSlice,
@@ -240,12 +241,21 @@ rejected = st.builds(
 )
 
 
-@given(rows=st.lists(rejected, max_size=3), error=st.none() | problems)
-def test_an_outcome_is_kept_as_it_is(rows: list[Rejected], error: Problem | None) -> None:
+displaced_rows = st.builds(Displaced, st.uuids().map(str), st.integers(1), problems)
+
+
+@given(
+    rows=st.lists(rejected, max_size=3),
+    error=st.none() | problems,
+    displaced=st.lists(displaced_rows, max_size=3),
+)
+def test_an_outcome_is_kept_as_it_is(
+    rows: list[Rejected], error: Problem | None, displaced: list[Displaced]
+) -> None:
     key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 2, 3, 4, 5, 6))
     outcome = BatchOutcome(key, "succeeded", 1, 2, 0, tuple(rows), error)
     assert BatchOutcome.from_bytes(outcome.to_bytes()) == outcome
-    displacing = replace(outcome, displaced=tuple(rows))
+    displacing = replace(outcome, displaced=tuple(displaced))
     assert BatchOutcome.from_bytes(displacing.to_bytes()) == displacing
     older = json.loads(outcome.to_bytes())[:-1]  # a marker from before rows were displaced
     assert BatchOutcome.from_bytes(json.dumps(older).encode()) == outcome
