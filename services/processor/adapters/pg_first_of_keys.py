@@ -51,13 +51,15 @@ FROM ingestor_stage come JOIN {target} there ON ({there_key}) = ({come_key})
 WHERE NOT ({gives_way}) ON CONFLICT DO NOTHING
 """,
     """
-INSERT INTO ingestor_lost SELECT come.{row}, {number}, {come_value}
-FROM ingestor_stage come JOIN lost_keys lost
-    ON (lost.target, lost.key, lost.hash_1, lost.hash_2) = ($2, $4::text[], {come_hashes})
-WHERE (lost.process_id, lost.row_number) < ($1::uuid, come.{row}) AND {counts} AND {come_whole}
-ON CONFLICT DO NOTHING
+INSERT INTO ingestor_lost SELECT come.{row}, {number}, {come_value} FROM {meets_lost} ON CONFLICT DO NOTHING
 """,
 )
+_MEETS_LOST = """
+ingestor_stage come JOIN lost_keys lost
+    ON (lost.target, lost.key, lost.hash_1, lost.hash_2) = ($2, $4::text[], {come_hashes})
+WHERE (lost.process_id, lost.row_number) < ($1::uuid, come.{row}) AND {counts} AND {come_whole}
+"""
+_ANY_MEETS_LOST = "SELECT EXISTS (SELECT 1 FROM {meets_lost})"
 _DISPLACE = """
 INSERT INTO ingestor_gone
 SELECT there.{process}, there.{row}, there.tableoid, there.ctid, {number}, {there_value} FROM {target} there
@@ -97,6 +99,16 @@ async def any_lost(connection: PgConnection, process_id: str, target: str) -> bo
     return found
 
 
+async def meets_lost(connection: PgConnection, process_id: str, target: str, keys: Sequence[Key]) -> bool:
+    """Whether rows of the temporary table ingestor_stage have keys of such rows."""
+    arguments = (process_id, target, _made(process_id))
+    for key in keys:
+        statement = _ANY_MEETS_LOST.format(**_parts(target, (), key, 0))
+        if await connection.fetchval(statement, *arguments, key.columns):
+            return True
+    return False
+
+
 async def load_first(
     connection: PgConnection,
     process_id: str,
@@ -109,15 +121,8 @@ async def load_first(
     others by number, and those that had to go from it. In the caller's transaction; needs `lock_places`."""
     for statement in _TABLES:
         await connection.execute(statement)
-    common = {
-        "target": target,
-        "names": listed(columns),
-        "process": PROCESS_COLUMN,
-        "row": ROW_COLUMN,
-        "gives_way": GIVES_WAY,
-        "counts": _COUNTS.format(process="$1::uuid", since="$3"),
-    }
-    parts = [(key.columns, {**common, **_parts(key, number)}) for number, key in enumerate(keys)]
+    parts = [(key.columns, _parts(target, columns, key, number)) for number, key in enumerate(keys)]
+    any_key = parts[0][1]
     within, there, lost = _LOSE
     for names, one in parts:
         await connection.execute(within.format(**one))
@@ -126,9 +131,9 @@ async def load_first(
         await connection.execute(_DISPLACE.format(**one), process_id)
     for names, one in parts:
         await connection.execute(_REMEMBER.format(**one), process_id, target, tenant, names)
-    gone = await connection.fetch(_DELETE.format(**common))
-    await connection.execute(_INSERT.format(**common))
-    left = await connection.fetch(_LEFT.format(**parts[0][1]))
+    gone = await connection.fetch(_DELETE.format(**any_key))
+    await connection.execute(_INSERT.format(**any_key))
+    left = await connection.fetch(_LEFT.format(**any_key))
     await connection.execute(_DROP)
     return (
         {row["number"]: Taken(keys[row["key"]], row["value"]) for row in left},
@@ -136,23 +141,28 @@ async def load_first(
     )
 
 
-def _parts(key: Key, number: int) -> dict[str, object]:
+def _parts(target: str, columns: Sequence[str], key: Key, number: int) -> dict[str, object]:
     """What the statements say of one key."""
     # Equal values have equal hashes, whatever their spelling; 128 bits, so that others do not.
     found: dict[str, object] = {
+        "target": target,
+        "names": listed(columns),
+        "process": PROCESS_COLUMN,
+        "row": ROW_COLUMN,
+        "gives_way": GIVES_WAY,
+        "counts": _COUNTS.format(process="$1::uuid", since="$3"),
         "number": number,
         "key": listed(key.columns),
         "value": key_value(key),
         "whole": _whole(key),
     }
     for alias in ("come", "there"):
-        columns = listed(key.columns, f"{alias}.")
-        found[f"{alias}_key"] = columns
+        names = listed(key.columns, f"{alias}.")
+        found[f"{alias}_key"] = names
         found[f"{alias}_value"] = key_value(key, f"{alias}.")
         found[f"{alias}_whole"] = _whole(key, f"{alias}.")
-        found[f"{alias}_hashes"] = ", ".join(
-            f"hash_record_extended(ROW({columns}), {seed})" for seed in (1, 2)
-        )
+        found[f"{alias}_hashes"] = ", ".join(f"hash_record_extended(ROW({names}), {seed})" for seed in (1, 2))
+    found["meets_lost"] = _MEETS_LOST.format(**found)
     return found
 
 

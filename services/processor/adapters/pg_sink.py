@@ -12,7 +12,7 @@ import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.adapters import pg_markers
-from services.processor.adapters.pg_first_of_keys import any_lost, load_first
+from services.processor.adapters.pg_first_of_keys import any_lost, load_first, meets_lost
 from services.processor.adapters.pg_first_row import (
     Gone,
     Key,
@@ -277,7 +277,10 @@ class _Loading:
         if len(self._keys) > 1:
             await share_places(self._connection, self._target)
             if not self._rows.repairs and await any_lost(self._connection, self._process_id, self._target):
-                raise _MayBeTakenError
+                await self._stage(text)
+                if await meets_lost(self._connection, self._process_id, self._target, self._keys):
+                    raise _MayBeTakenError
+                await self._connection.execute("DROP TABLE ingestor_stage")
         await self._copy(text, self._rows.table.name, self._rows.table.schema)
 
     async def _upsert(self, text: memoryview) -> None:
@@ -296,10 +299,7 @@ class _Loading:
             for name in dict.fromkeys((*self._columns, *evolved))
             if name not in table.primary_key
         )
-        await self._connection.execute(
-            f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {target} INCLUDING DEFAULTS) ON COMMIT DROP"
-        )
-        await self._copy(text, "ingestor_stage", None)
+        await self._stage(text)
         if table.undo:
             changing = [name for name in (*self._columns, *evolved) if name not in table.primary_key]
             await upsert_with_undo(
@@ -330,10 +330,7 @@ class _Loading:
                     await lock_places(connection, target)
                 elif len(self._keys) > 1:
                     await share_places(connection, target)
-                await connection.execute(
-                    f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {target} INCLUDING DEFAULTS) ON COMMIT DROP"
-                )
-                await self._copy(text, "ingestor_stage", None)
+                await self._stage(text)
                 if len(self._keys) > 1 and not self._rows.repairs:
                     left, gone = await load_first(
                         connection, self._process_id, self._tenant, target, self._keys, self._columns
@@ -382,6 +379,13 @@ class _Loading:
             message = f"A row with the same {fields} is there already."
         code = "primary-key" if taken.key.primary else "unique-error"
         return Problem(code, fields, taken.value, message, "load")
+
+    async def _stage(self, text: memoryview) -> None:
+        """Put the rows into the temporary table ingestor_stage."""
+        await self._connection.execute(
+            f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {self._target} INCLUDING DEFAULTS) ON COMMIT DROP"
+        )
+        await self._copy(text, "ingestor_stage", None)
 
     async def _copy(self, text: memoryview, table: str, schema: str | None) -> None:
         async def pieces() -> AsyncIterator[bytes]:
