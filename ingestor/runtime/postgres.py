@@ -46,6 +46,20 @@ async def transient_errors(what: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
+    """A part of a transaction that is undone alone when it raises. (asyncpg keeps a savepoint to which it has
+    rolled back: after a thousand of them each further statement lies a thousand deep, with as many locks.)"""
+    await connection.execute("SAVEPOINT ingestor")
+    try:
+        yield
+    except Exception:
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK TO SAVEPOINT ingestor; RELEASE SAVEPOINT ingestor")
+        raise
+    await connection.execute("RELEASE SAVEPOINT ingestor")
+
+
+@asynccontextmanager
 async def open_pool(dsn: str, *, service: str, schema: str, size: int) -> AsyncIterator[PgPool]:
     """A pool whose connections see `schema` first; closed at the end of the context.
 

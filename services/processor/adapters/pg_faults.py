@@ -1,0 +1,94 @@
+"""Rows that a table would refuse for what they are or refer to: found all at once, not one after the other.
+
+What is found here is what most tables have: NOT NULL, CHECK, foreign keys, in the order in which PostgreSQL
+looks at them. What else may refuse a row (a trigger, the length of a type) it says when it is inserted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.runtime.postgres import savepoint
+from services.processor.adapters.pg_names import listed, quoted
+from services.processor.copy_text import ROW_COLUMN
+from services.processor.problems import Problem
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+# Columns that need a value, unless the database itself gives them one.
+_NOT_NULL = """
+SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
+AND NOT a.attisdropped AND a.attnotnull AND a.attgenerated = '' AND a.attidentity = ''
+AND (a.attname = ANY ($2::text[]) OR NOT a.atthasdef) ORDER BY a.attnum
+"""
+_CHECKS = """
+SELECT c.conname, pg_get_expr(c.conbin, c.conrelid) AS condition FROM pg_constraint c
+WHERE c.conrelid = to_regclass($1) AND c.contype = 'c' ORDER BY c.conname
+"""
+# Foreign keys that are looked at when a row is inserted, to tables other than the row's own.
+_FOREIGN = """
+SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
+             ORDER BY k.place) AS columns,
+       array(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
+             ORDER BY k.place) AS other_columns,
+       n.nspname AS schema, r.relname AS name
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+WHERE c.conrelid = to_regclass($1) AND c.contype = 'f' AND c.confrelid <> c.conrelid AND NOT c.condeferred
+AND c.confmatchtype = 's' AND coalesce((to_jsonb(c)->>'conenforced')::boolean, true)
+AND NOT coalesce((to_jsonb(c)->>'conperiod')::boolean, false)
+AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT')
+ORDER BY c.oid
+"""
+
+_TAKE_OUT = f"DELETE FROM ingestor_stage come WHERE {{condition}} RETURNING {ROW_COLUMN}"  # noqa: S608
+
+
+async def take_out_faults(
+    connection: PgConnection, target: str, columns: Sequence[str]
+) -> dict[int, Problem]:
+    """Take out of the temporary table ingestor_stage the rows that the table (an SQL name) would refuse when
+    they are inserted with these columns; why, by number."""
+    found: dict[int, Problem] = {}
+
+    async def take(condition: str, problem: Problem) -> None:
+        rows = await connection.fetch(_TAKE_OUT.format(condition=condition))
+        found.update((row[0], problem) for row in rows)
+
+    for row in await connection.fetch(_NOT_NULL, target, list(columns)):
+        await take(f"{quoted(row['attname'])} IS NULL", null_problem(row["attname"]))
+    for row in await connection.fetch(_CHECKS, target):
+        try:
+            async with savepoint(connection):
+                await take(f"NOT ({row['condition']})", check_problem(row["conname"]))
+        except asyncpg.PostgresError as error:
+            # It has no value for some row, or is about more than the row: see which rows do not get in.
+            if error.sqlstate is None or error.sqlstate[:2] not in ("22", "42"):
+                raise
+    for row in await connection.fetch(_FOREIGN, target):
+        whole = " AND ".join(f"come.{quoted(name)} IS NOT NULL" for name in row["columns"])
+        other = f"{quoted(row['schema'])}.{quoted(row['name'])}"
+        there = f"({listed(row['other_columns'], 'there.')}) = ({listed(row['columns'], 'come.')})"
+        condition = f"{whole} AND NOT EXISTS (SELECT 1 FROM {other} there WHERE {there})"  # noqa: S608
+        await take(condition, foreign_problem(", ".join(row["columns"])))
+    return found
+
+
+def null_problem(column: str) -> Problem:
+    """Why a row is refused whose value of a column is NULL, or is none for that column."""
+    return Problem("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
+
+
+def check_problem(constraint: str) -> Problem:
+    """Why a row is refused by a constraint of the table."""
+    return Problem("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
+
+
+def foreign_problem(fields: str) -> Problem:
+    """Why a row is refused that refers to none."""
+    return Problem("foreign-key", fields, "", f"The table that {fields} refers to has no such row.", "load")

@@ -1,0 +1,308 @@
+"""Loading the rows of one batch into a table: at one go, or without those that it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.runtime.postgres import savepoint
+from services.processor.adapters.pg_faults import (
+    check_problem,
+    foreign_problem,
+    null_problem,
+    take_out_faults,
+)
+from services.processor.adapters.pg_first_of_keys import any_lost, load_first, meets_lost
+from services.processor.adapters.pg_first_row import (
+    Gone,
+    Key,
+    Taken,
+    deciding_keys,
+    key_value,
+    lock_places,
+    share_places,
+    take_places,
+)
+from services.processor.adapters.pg_names import listed, quoted
+from services.processor.adapters.pg_upsert import upsert_with_undo
+from services.processor.batches import BatchKey, Displaced
+from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
+from services.processor.ports import GoodRows, Refused
+from services.processor.problems import Problem
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+_PIECE = 256 * 1024
+
+# What the comment on a column says that was made for an evolving table: in such a column a row that takes
+# another's place is empty, unless its own batch has it.
+EVOLVED = "Made by Data Ingestor: part of the rows that it replaces."
+
+_EVOLVED_COLUMNS = """
+SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
+AND NOT a.attisdropped AND col_description(a.attrelid, a.attnum) = $2 ORDER BY a.attnum
+"""
+
+_NEEDED = """
+SELECT attname FROM pg_attribute
+WHERE attrelid = to_regclass('pg_temp.ingestor_stage') AND attnum > 0 AND attnotnull
+"""
+
+_CONSTRAINT_KIND = """
+SELECT contype::text FROM pg_constraint WHERE conname = $1 AND conrelid = to_regclass($2)
+"""
+
+_CONSTRAINT_FIELDS = """
+SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place)
+FROM pg_constraint c WHERE c.conname = $1 AND c.conrelid = to_regclass($2)
+"""
+
+
+class _MayBeTakenError(Exception):
+    """Rows cannot be loaded at one go, since some may have no right to be in the table."""
+
+
+class _LeftForNoReasonError(Exception):
+    """A row that was left out gets in after all: a trigger's doing."""
+
+
+class Loading:
+    """Loads the rows of one batch and finds those that the database refuses."""
+
+    def __init__(self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows) -> None:
+        """`owner` is the process whose rows they are."""
+        self._connection = connection
+        self._tenant = key.tenant
+        self._process_id = owner
+        self._rows = rows
+        self._columns = column_names(rows)
+        self._target = f"{quoted(rows.table.schema)}.{quoted(rows.table.name)}"
+        self._keys: tuple[Key, ...] = ()  # of an append: those by which rows can be told apart
+        self._refused: list[Refused] = []
+        self.displaced: list[Displaced] = []  # rows of other batches that are not in the table any more
+
+    async def all(self, text: memoryview) -> list[Refused]:
+        """Load every row; the refused ones by position."""
+        count = self._rows.data.num_rows
+        if count:
+            if not self._rows.table.upsert:
+                columns = [name for name, _ in self._rows.table.columns]
+                self._keys = await deciding_keys(self._connection, self._target, columns)
+            await self._range(0, count, text)
+        return sorted(self._refused, key=lambda row: row.position)
+
+    async def _range(self, start: int, stop: int, text: memoryview | None = None) -> None:
+        """Load [start, stop): at one go, else without those that are refused, else by halves."""
+        if text is None:
+            text = await asyncio.to_thread(copy_text, self._rows, self._process_id, start, stop)
+        fault: asyncpg.PostgresError | None
+        try:
+            async with savepoint(self._connection):
+                if self._rows.table.upsert:
+                    await self._stage(text)
+                    await self._upsert()
+                else:
+                    await self._append(text)
+            return
+        except _MayBeTakenError:
+            fault = await self._sort_out(start, stop, text)
+        except asyncpg.PostgresError as error:
+            if not _of_rows(error):
+                raise
+            fault = await self._sort_out(start, stop, text)
+        if fault is None:
+            return
+        if stop - start == 1:
+            self._refused.append(Refused(start, await self._problem(fault)))
+            return
+        middle = (start + stop) // 2
+        await self._range(start, middle)
+        await self._range(middle, stop)
+
+    async def _append(self, text: memoryview) -> None:
+        """Raises _MayBeTakenError when rows that are not in the table may have the keys of these."""
+        if len(self._keys) > 1:
+            await share_places(self._connection, self._target)
+            if not self._rows.repairs and await any_lost(self._connection, self._process_id, self._target):
+                await self._stage(text)
+                if await meets_lost(self._connection, self._process_id, self._target, self._keys):
+                    raise _MayBeTakenError
+                await self._connection.execute("DROP TABLE ingestor_stage")
+        await self._copy(text, self._rows.table.name, self._rows.table.schema)
+
+    async def _upsert(self) -> None:
+        """Of the stage the last row of each key, in the key's order, so that two batches never wait for each
+        other crosswise."""
+        table, target = self._rows.table, self._target
+        key, names = listed(table.primary_key), listed(self._columns)
+        # Before the look at the columns, so that none is added between it and the rows.
+        await self._connection.execute(f"LOCK TABLE {target} IN ROW EXCLUSIVE MODE")
+        evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, EVOLVED)]
+        # What is not inserted is the column's default there.
+        changing = [
+            name for name in dict.fromkeys((*self._columns, *evolved)) if name not in table.primary_key
+        ]
+        if table.undo:
+            await upsert_with_undo(
+                self._connection, self._tenant, target, table.primary_key, self._columns, changing
+            )
+        else:
+            changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in changing)
+            await self._connection.execute(
+                f"INSERT INTO {target} AS there ({names}) "  # noqa: S608
+                f"SELECT DISTINCT ON ({key}) {names} FROM ingestor_stage ORDER BY {key}, {ROW_COLUMN} DESC "
+                f"ON CONFLICT ({key}) DO UPDATE SET {changes} "
+                f"WHERE (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) "
+                f"< (excluded.{PROCESS_COLUMN}, excluded.{ROW_COLUMN})"
+            )
+        await self._connection.execute("DROP TABLE ingestor_stage")
+
+    async def _sort_out(self, start: int, stop: int, text: memoryview) -> asyncpg.PostgresError | None:
+        """Load [start, stop) without the rows that the table refuses, by way of a temporary table: without
+        those that it would refuse alone, which have no right to a key, and those whose key is taken. Of rows
+        with the same key the first one wins, also over one that is in the table (see pg_first_row,
+        pg_first_of_keys); the rows of a repair take nobody's place. When the database finds fault with yet
+        other rows that error is returned, and nothing has changed."""
+        connection = self._connection
+        refused: dict[int, Problem] = {}
+        gone: list[Gone] = []
+        try:
+            async with savepoint(connection):
+                await self._lock()
+                await self._stage(text)
+                refused |= await take_out_faults(connection, self._target, self._columns)
+                if self._rows.table.upsert:
+                    await self._upsert()
+                else:
+                    losers, gone = await self._load_first()
+                    refused |= losers
+        except asyncpg.PostgresError as error:
+            if not _of_rows(error):
+                raise
+            return error
+        for position in range(start, stop) if refused else ():
+            problem = refused.get(int(self._rows.row_numbers[position]))
+            if problem:
+                self._refused.append(Refused(position, problem))
+        self.displaced += [Displaced(row.process_id, row.row_number, self._taken(row.taken)) for row in gone]
+        return None
+
+    async def _lock(self) -> None:
+        if self._keys and not self._rows.repairs:
+            await lock_places(self._connection, self._target)
+        elif len(self._keys) > 1:
+            await share_places(self._connection, self._target)
+
+    async def _load_first(self) -> tuple[dict[int, Problem], list[Gone]]:
+        """Load those rows of the stage that may be in the table; why the others may not, by number, and what
+        had to go from the table."""
+        connection, keys = self._connection, self._keys
+        gone: list[Gone] = []
+        losers: dict[int, Problem] = {}
+        if len(keys) > 1 and not self._rows.repairs:
+            left, gone = await load_first(
+                connection, self._process_id, self._tenant, self._target, keys, self._columns
+            )
+            losers = {number: self._taken(taken) for number, taken in left.items()}
+        else:
+            names = listed(self._columns)
+            await connection.execute(
+                f"WITH loaded AS (INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
+                f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
+                f"DELETE FROM ingestor_stage s USING loaded WHERE s.{ROW_COLUMN} = loaded.{ROW_COLUMN}"
+            )
+            if len(keys) == 1 and not self._rows.repairs:
+                gone = await take_places(connection, self._process_id, self._target, keys[0], self._columns)
+            if len(keys) == 1:
+                value = key_value(keys[0])
+                found = await connection.fetch(f"SELECT {ROW_COLUMN}, {value} FROM ingestor_stage")  # noqa: S608
+                losers = {row[0]: self._taken(Taken(keys[0], row[1])) for row in found}
+            elif found := await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage"):  # noqa: S608
+                losers = dict.fromkeys((row[0] for row in found), await self._why_left())
+        await connection.execute("DROP TABLE ingestor_stage")
+        return losers, gone
+
+    async def _why_left(self) -> Problem:
+        """What the database says of one of the rows that it has left in the stage."""
+        names = listed(self._columns)
+        try:
+            async with savepoint(self._connection):
+                await self._connection.execute(
+                    f"INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage LIMIT 1"  # noqa: S608
+                )
+                raise _LeftForNoReasonError
+        except asyncpg.IntegrityConstraintViolationError as error:
+            return await self._problem(error)
+        except _LeftForNoReasonError:
+            return Problem("sink-error", "", "", "The table has left the row out.", "load")
+
+    def _taken(self, taken: Taken) -> Problem:
+        """Why a row is not in the table whose key another one has."""
+        fields = ", ".join(taken.key.columns)
+        if len(self._keys) > 1 and not self._rows.repairs:
+            message = f"A row before it has the same {fields}."
+        else:
+            message = f"A row with the same {fields} is there already."
+        code = "primary-key" if taken.key.primary else "unique-error"
+        return Problem(code, fields, taken.value, message, "load")
+
+    async def _stage(self, text: memoryview) -> None:
+        """Put the rows into the temporary table ingestor_stage, which takes all that have the right types."""
+        connection = self._connection
+        await connection.execute(
+            f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {self._target} INCLUDING DEFAULTS) ON COMMIT DROP"
+        )
+        needed = [row[0] for row in await connection.fetch(_NEEDED)]
+        if needed:
+            changes = ", ".join(f"ALTER COLUMN {quoted(name)} DROP NOT NULL" for name in needed)
+            await connection.execute(f"ALTER TABLE ingestor_stage {changes}")
+        await self._copy(text, "ingestor_stage", None)
+
+    async def _copy(self, text: memoryview, table: str, schema: str | None) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            for at in range(0, len(text), _PIECE):
+                yield bytes(text[at : at + _PIECE])
+
+        await self._connection.copy_to_table(
+            table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
+        )
+
+    async def _problem(self, error: asyncpg.PostgresError) -> Problem:
+        """A reason that a client may see: made of names, never of SQL."""
+        table = self._rows.table
+        constraint = getattr(error, "constraint_name", None)
+        column = getattr(error, "column_name", None)
+        if isinstance(error, asyncpg.UniqueViolationError):
+            kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, self._target)
+            if kind == "p":
+                fields = ", ".join(table.primary_key)
+                return Problem(
+                    "primary-key", fields, "", f"A row with the same {fields} is there already.", "load"
+                )
+            fields = await self._fields(constraint)
+            message = f"A row with the same {fields or constraint} is there already."
+            return Problem("unique-error", fields, "", message, "load")
+        if isinstance(error, asyncpg.ForeignKeyViolationError):
+            return foreign_problem(await self._fields(constraint) or str(constraint))
+        if constraint:
+            return check_problem(constraint)
+        if column:
+            return null_problem(column)
+        return Problem(
+            "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
+        )
+
+    async def _fields(self, constraint: str | None) -> str:
+        """The columns of a constraint of the table."""
+        names = await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, self._target)
+        return ", ".join(names or ())
+
+
+def _of_rows(error: asyncpg.PostgresError) -> bool:
+    """Whether it is about values of rows: data exceptions and violated constraints."""
+    return error.sqlstate is not None and error.sqlstate[:2] in ("22", "23")
