@@ -18,14 +18,12 @@ def column_names(rows: GoodRows) -> list[str]:
     return [*(name for name, _ in rows.table.columns), ROW_COLUMN, PROCESS_COLUMN]
 
 
-def copy_text(rows: GoodRows, process_id: str, start: int = 0, stop: int | None = None) -> memoryview:
-    """The rows [start, stop) as CSV without a header: NULL is empty and not quoted, text is quoted.
+def copy_text(rows: GoodRows, process_id: str) -> memoryview:
+    """The rows as CSV without a header: NULL is empty and not quoted, text is quoted.
     Times are in UTC without an offset: the session's time zone must be UTC."""
-    stop = rows.data.num_rows if stop is None else stop
-    data = rows.data.slice(start, stop - start)
-    arrays: list[Any] = [_plain(column) for column in data.columns]
-    arrays.append(pa.array(rows.row_numbers[start:stop]))
-    arrays.append(pa.repeat(process_id, data.num_rows))
+    arrays: list[Any] = [_plain(column) for column in rows.data.columns]
+    arrays.append(pa.array(rows.row_numbers))
+    arrays.append(pa.repeat(process_id, rows.data.num_rows))
     sink = pa.BufferOutputStream()
     options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
     pacsv.write_csv(pa.table(arrays, names=column_names(rows)), sink, options)

@@ -13,6 +13,7 @@ import asyncpg
 import numpy as np
 import pytest
 
+from ingestor.runtime.postgres import savepoint
 from services.processor.adapters.pg_closed import PgLeavings
 from services.processor.adapters.pg_sink import PgSink
 from services.processor.batches import BatchKey, BatchOutcome, Displaced, failed_outcome, unprocessed_outcome
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     AnySink = PgSink | MemorySink
 
+KEYLESS = replace(PEOPLE, primary_key=())
 NOTES = Table("public", "notes", (("id", "bigint"), ("name", "text")), ())
 
 
@@ -89,7 +91,7 @@ async def test_the_same_batch_at_the_same_time(sink: AnySink) -> None:
 
 
 async def test_many_batches_at_the_same_time_make_one_table(sink: AnySink) -> None:
-    process = str(uuid.uuid4())
+    process = new_process()
     batches = [key(number, process=process) for number in range(1, 9)]
     await asyncio.gather(
         *(load(sink, of, [(of.range.first_row + n, "x") for n in range(3)]) for of in batches)
@@ -115,7 +117,7 @@ async def test_a_key_that_is_taken_is_refused(sink: AnySink) -> None:
 
 async def test_the_first_row_of_a_file_wins(sink: AnySink) -> None:
     """Also when its batch is loaded last: the later row is displaced, and its batch is not told so."""
-    process = str(uuid.uuid4())
+    process = new_process()
     third, second, first = (key(number, process=process) for number in (3, 2, 1))
     last = await load(sink, third, [(1, "7"), (2, "8"), (3, "9")])
     middle = await load(sink, second, [(4, "4"), (2, "5"), (2, "6")])
@@ -249,7 +251,7 @@ async def test_a_row_that_the_table_refuses_displaces_none(pool: PgPool) -> None
     await pool.execute("CREATE TABLE public.places (code text PRIMARY KEY)")
     await pool.execute("INSERT INTO public.places VALUES ('a')")
     table = replace(PEOPLE, foreign=(ForeignKey(("name",), ("public", "places"), ("code",)),))
-    process = str(uuid.uuid4())
+    process = new_process()
     await load(PgSink(pool), key(2, process=process), [(1, "a"), (2, "a"), (3, "a")], table)
     outcome = await load(PgSink(pool), key(1, process=process), [(1, "b"), (2, "a"), (1, "c")], table)
     assert outcome is not None
@@ -292,7 +294,7 @@ async def test_where_the_first_row_wins(
         await pool.execute(MADE.format(columns))
         if then:
             await pool.execute(then)
-    process = str(uuid.uuid4())
+    process = new_process()
     await load(PgSink(pool), key(2, process=process), [(1, "d"), (2, "e"), (3, "f")])
     outcome = await load(PgSink(pool), key(1, process=process), [(4, "a"), (1, "b"), (6, "c")])
     assert outcome is not None
@@ -322,6 +324,92 @@ async def test_rows_that_a_constraint_refuses_are_found(pool: PgPool) -> None:
         (1000, "primary-key", "A row with the same id is there already."),
     ]
     assert await pool.fetchval("SELECT count(*) FROM public.people") == 997
+
+
+async def test_thousands_of_rows_that_a_table_refuses(pool: PgPool) -> None:
+    """Each for the first of its reasons in PostgreSQL's order; those have no right to a key."""
+    await pool.execute("CREATE TABLE public.places (code text PRIMARY KEY)")
+    await pool.execute("INSERT INTO public.places VALUES ('a')")
+    await pool.execute(
+        MADE.format(
+            "id bigint CHECK (id <> 2) CONSTRAINT small CHECK (id < 100000), place serial NOT NULL, "
+            "name text NOT NULL REFERENCES public.places, number bigint GENERATED ALWAYS AS IDENTITY, "
+            "UNIQUE (id)"
+        )
+    )
+    kinds: list[tuple[int | None, str | None]] = [
+        (7, "b"), (7, "a"), (None, "a"), (7, "a"), (None, None), (2, None), (2, "b"), (100_000, "b"),
+        (None, "b"),
+    ]  # fmt: skip
+    batch = key(rows=len(kinds) * 2000)
+    outcome = await load(PgSink(pool), batch, kinds * 2000, KEYLESS)
+    assert outcome is not None
+    found = {
+        row.row_number: (row.errors[0].code, row.errors[0].field, row.errors[0].message)
+        for row in outcome.rows
+    }
+    reference = ("foreign-key", "name", "The table that name refers to has no such row.")
+    taken = ("unique-error", "id", "A row with the same id is there already.")
+    null = ("sink-error", "name", "The table refuses the value of the column name.")
+    expected = [
+        reference, taken, None, taken, null, null,
+        ("sink-error", "", "The table's constraint people_id_check refuses the row."),
+        ("sink-error", "", "The table's constraint small refuses the row."), reference,
+    ]  # fmt: skip
+    assert found == {
+        number: reason
+        for number in range(1, batch.range.row_count + 1)
+        if number != 2 and (reason := expected[(number - 1) % len(expected)])
+    }
+    rows = await pool.fetch("SELECT id, count(*) FROM public.people GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in rows] == [(7, 1), (None, 2000)]
+
+
+async def test_rows_that_only_the_insert_shows_to_be_wrong(pool: PgPool) -> None:
+    """A check without a value for some rows, and a trigger: found by halves."""
+    await pool.execute(
+        MADE.format(
+            "id bigint CONSTRAINT odd CHECK (10 / id > 0), name text CONSTRAINT long CHECK (name <> '')"
+        )
+    )
+    await pool.execute(
+        "CREATE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.name = 'no' THEN "
+        "RAISE 'never' USING ERRCODE = 'check_violation'; END IF; RETURN NEW; END $$"
+    )
+    await pool.execute(
+        "CREATE TRIGGER look BEFORE INSERT ON public.people FOR EACH ROW EXECUTE FUNCTION public.look()"
+    )
+    values: list[tuple[int | None, str | None]] = [
+        (5, "a"), (0, "b"), (5, "no"), (50, "c"), (None, ""), (5, "d")
+    ]  # fmt: skip
+    batch = key(rows=len(values) * 100)
+    outcome = await load(PgSink(pool), batch, values * 100, KEYLESS)
+    assert outcome is not None
+    assert {(row.row_number - 1) % 6: row.errors[0].message for row in outcome.rows} == {
+        1: "The table refuses the row (SQLSTATE 22012).",
+        2: "The table refuses the row (SQLSTATE 23514).",
+        3: "The table's constraint odd refuses the row.",
+        4: "The table's constraint long refuses the row.",
+    }
+    assert (outcome.succeeded, outcome.failed) == (200, 400)
+    assert await pool.fetchval("SELECT count(*) FROM public.people WHERE id = 5") == 200
+
+
+async def test_savepoints_do_not_pile_up(pool: PgPool) -> None:
+    """One that is rolled back is gone, with its lock."""
+    await pool.execute("CREATE TABLE public.kept (n integer)")
+    async with pool.acquire() as connection, connection.transaction():
+        for number in range(100):
+            try:
+                async with savepoint(connection):
+                    await connection.execute("INSERT INTO public.kept VALUES ($1)", number)
+                    if number % 2:
+                        raise LookupError
+            except LookupError:
+                continue
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND pid = pg_backend_pid()"
+        assert await connection.fetchval(locks) == 1
+        assert await connection.fetchval("SELECT count(*) FROM public.kept") == 50
 
 
 @pytest.mark.parametrize(

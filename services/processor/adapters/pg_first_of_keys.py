@@ -23,6 +23,8 @@ from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
+_LAST_SECOND = 253_402_300_799  # of the year 9999: the end of datetime
+
 _COUNTS = "(process_id = {process} OR (process_id < {process} AND lost_at > {since}))"
 _ANY_LOST = f"""
 SELECT EXISTS (SELECT 1 FROM lost_keys WHERE target = $1 AND {_COUNTS.format(process="$2::uuid", since="$3")})
@@ -172,5 +174,6 @@ def _whole(key: Key, prefix: str = "") -> str:
 
 
 def _made(process_id: str) -> datetime:
-    """When the process was made: a UUID of version 7 begins with the milliseconds since 1970."""
-    return datetime.fromtimestamp((uuid.UUID(process_id).int >> 80) / 1000, UTC)
+    """When the process was made: a UUID of version 7 begins with the milliseconds since 1970 (RFC 9562)."""
+    milliseconds = uuid.UUID(process_id).int >> 80
+    return datetime.fromtimestamp(min(milliseconds // 1000, _LAST_SECOND), UTC)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
+import numpy as np
 
 from ingestor.runtime.postgres import savepoint
 from services.processor.adapters.pg_faults import (
@@ -28,6 +30,7 @@ from services.processor.adapters.pg_first_row import (
 )
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.adapters.pg_upsert import upsert_with_undo
+from services.processor.arrow import Int64s
 from services.processor.batches import BatchKey, Displaced
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import GoodRows, Refused
@@ -93,13 +96,12 @@ class Loading:
             if not self._rows.table.upsert:
                 columns = [name for name, _ in self._rows.table.columns]
                 self._keys = await deciding_keys(self._connection, self._target, columns)
-            await self._range(0, count, text)
+            await self._some(np.arange(count), text, tidy=False)
         return sorted(self._refused, key=lambda row: row.position)
 
-    async def _range(self, start: int, stop: int, text: memoryview | None = None) -> None:
-        """Load [start, stop): at one go, else without those that are refused, else by halves."""
-        if text is None:
-            text = await asyncio.to_thread(copy_text, self._rows, self._process_id, start, stop)
+    async def _some(self, positions: Int64s, text: memoryview, *, tidy: bool) -> None:
+        """Load these rows: at one go, else without those that are refused, else by halves. `tidy` ones have
+        no fault that `take_out_faults` finds."""
         fault: asyncpg.PostgresError | None
         try:
             async with savepoint(self._connection):
@@ -110,19 +112,36 @@ class Loading:
                     await self._append(text)
             return
         except _MayBeTakenError:
-            fault = await self._sort_out(start, stop, text)
+            fault = None
         except asyncpg.PostgresError as error:
             if not _of_rows(error):
                 raise
-            fault = await self._sort_out(start, stop, text)
-        if fault is None:
+            fault = error
+        taken = isinstance(fault, asyncpg.UniqueViolationError) and not self._rows.table.upsert
+        if fault is None or taken or not tidy:
+            faults: dict[int, Problem] = {}
+            fault = await self._sort_out(positions, text, faults, tidy=tidy)
+            if fault is None:
+                return
+            positions = self._refuse(positions, faults)
+        if len(positions) == 1:
+            self._refused.append(Refused(int(positions[0]), await self._problem(fault)))
             return
-        if stop - start == 1:
-            self._refused.append(Refused(start, await self._problem(fault)))
-            return
-        middle = (start + stop) // 2
-        await self._range(start, middle)
-        await self._range(middle, stop)
+        for half in np.array_split(positions, 2):
+            if len(half):
+                await self._some(half, await asyncio.to_thread(self._text, half), tidy=True)
+
+    def _text(self, positions: Int64s) -> memoryview:
+        data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
+        return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
+
+    def _refuse(self, positions: Int64s, problems: Mapping[int, Problem]) -> Int64s:
+        """Note those of the rows that have a problem, by number; the positions of the others."""
+        numbers = self._rows.row_numbers[positions]
+        found = np.isin(numbers, np.fromiter(problems, np.int64, len(problems)))
+        for position in positions[found].tolist():
+            self._refused.append(Refused(position, problems[int(self._rows.row_numbers[position])]))
+        return positions[~found]
 
     async def _append(self, text: memoryview) -> None:
         """Raises _MayBeTakenError when rows that are not in the table may have the keys of these."""
@@ -162,33 +181,31 @@ class Loading:
             )
         await self._connection.execute("DROP TABLE ingestor_stage")
 
-    async def _sort_out(self, start: int, stop: int, text: memoryview) -> asyncpg.PostgresError | None:
-        """Load [start, stop) without the rows that the table refuses, by way of a temporary table: without
-        those that it would refuse alone, which have no right to a key, and those whose key is taken. Of rows
-        with the same key the first one wins, also over one that is in the table (see pg_first_row,
+    async def _sort_out(
+        self, positions: Int64s, text: memoryview, faults: dict[int, Problem], *, tidy: bool
+    ) -> asyncpg.PostgresError | None:
+        """Load these rows without those that the table refuses, by way of a temporary table: without those
+        that it would refuse alone, which have no right to a key, and those whose key is taken. Of rows with
+        the same key the first one wins, also over one that is in the table (see pg_first_row,
         pg_first_of_keys); the rows of a repair take nobody's place. When the database finds fault with yet
-        other rows that error is returned, and nothing has changed."""
-        connection = self._connection
-        refused: dict[int, Problem] = {}
+        other rows that error is returned, `faults` has what was found, and nothing has changed."""
+        losers: dict[int, Problem] = {}
         gone: list[Gone] = []
         try:
-            async with savepoint(connection):
+            async with savepoint(self._connection):
                 await self._lock()
                 await self._stage(text)
-                refused |= await take_out_faults(connection, self._target, self._columns)
+                if not tidy:
+                    faults |= await take_out_faults(self._connection, self._target, self._columns)
                 if self._rows.table.upsert:
                     await self._upsert()
                 else:
                     losers, gone = await self._load_first()
-                    refused |= losers
         except asyncpg.PostgresError as error:
             if not _of_rows(error):
                 raise
             return error
-        for position in range(start, stop) if refused else ():
-            problem = refused.get(int(self._rows.row_numbers[position]))
-            if problem:
-                self._refused.append(Refused(position, problem))
+        self._refuse(positions, faults | losers)
         self.displaced += [Displaced(row.process_id, row.row_number, self._taken(row.taken)) for row in gone]
         return None
 
