@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ingestor.reports import NOT_FAILED
 from services.status import ledger
 from services.status.adapters.pg_account import Work, hold
+from services.status.adapters.pg_displaced import displaced_since
+from services.status.adapters.pg_find import FIND_ROWS
 from services.status.adapters.pg_values import error_values, text
 from services.status.ledger import Outcome
 from services.status.processes import RowState
@@ -16,18 +18,6 @@ from services.status.rows import RejectedRow, RepairedRows
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
-
-# Of some rows: where they stand and what the ledger has of them. Rows that were never read are left out.
-FIND_ROWS = """
-SELECT n.number AS row_number, b.batch_number, coalesce(e.state, b.default_state) AS state,
-       coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END) AS errors,
-       coalesce(e.cells, '{}') AS cells
-FROM unnest($2::bigint[]) AS n (number)
-CROSS JOIN LATERAL (
-    SELECT * FROM batches WHERE process_id = $1 AND first_row <= n.number ORDER BY first_row DESC LIMIT 1) b
-LEFT JOIN row_exceptions e ON e.process_id = $1 AND e.row_number = n.number
-WHERE n.number < b.first_row + b.row_count AND b.processed_at IS NOT NULL
-"""
 
 # Of the repaired process and of the one that repairs it.
 _WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[])"
@@ -118,7 +108,7 @@ async def repair(
     """Rows that have FAILED there and SUCCEEDED here succeed there; those that FAILED here too, or that
     the pipeline leaves out, get their new reasons and cells there. Other rows are left alone. Since a row
     that a repair loads is loaded by no other, it has succeeded whatever another repair has made of it, in
-    whichever order their outcomes come.
+    whichever order their outcomes come; but it has FAILED if it was displaced since and that came before.
 
     It takes the lock of the repaired process while that of the repairing one is held. Since nothing
     repairs a repair, no transaction takes them the other way round. Raises ValueError when the process is
@@ -146,10 +136,11 @@ async def repair(
         kept = await connection.fetch(
             _KEEP, repaired.process_id, sorted({*succeeded, *rejected}), repairing.process_id, succeeded
         )
+        rejected.update({row.row_number: row for row in await displaced_since(work, succeeded)})
         changed = {row["row_number"] for row in kept}
         if not changed:
             return
-        good = sorted(changed.intersection(succeeded))
+        good = sorted(changed.intersection(succeeded).difference(rejected))
         others = {number: rejected[number] for number in sorted(changed.difference(good))}
         skipped = [number for number, row in others.items() if row.state is RowState.SKIPPED]
         revived = [row["row_number"] for row in kept if row["state"] == RowState.SKIPPED]
