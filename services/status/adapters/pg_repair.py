@@ -19,6 +19,8 @@ from services.status.rows import RejectedRow, RepairedRows
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
 # Of the repaired process and of the one that repairs it.
 _WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[])"
 
@@ -51,9 +53,16 @@ UPDATE batches b SET succeeded = b.succeeded + c.count, failed = b.failed - c.co
 FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """  # noqa: S608
 
+# These rows have new states, reasons and cells. Arrays of arrays cannot be of different lengths, so the cells
+# of a row come as JSON.
 _REPLACE = f"""
 INSERT INTO row_exceptions (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-SELECT $1, row_number, 0, batch_number, $3, $6, $4, $5 FROM ({FIND_ROWS}) found
+SELECT $1, found.row_number, 0, found.batch_number, $3, told.state, told.errors,
+       ARRAY(SELECT cell FROM json_array_elements_text(told.cells) WITH ORDINALITY AS c (cell, place)
+             ORDER BY place)
+FROM ({FIND_ROWS}) found
+JOIN unnest($2::bigint[], $4::smallint[], $5::jsonb[], $6::json[]) AS told (row_number, state, errors, cells)
+    ON told.row_number = found.row_number
 ON CONFLICT (process_id, row_number) DO UPDATE
     SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
 """  # noqa: S608
@@ -146,17 +155,15 @@ async def repair(
         revived = [row["row_number"] for row in kept if row["state"] == RowState.SKIPPED]
         await connection.execute(_SKIPPED, repaired.process_id, revived, -1)
         await connection.execute(_SUCCEED, repaired.process_id, good, work.tenant)
-        await connection.executemany(
+        await connection.execute(
             _REPLACE,
-            [
-                (
-                    repaired.process_id, [number], work.tenant,
-                    json.dumps([error_values(e) for e in row.errors], ensure_ascii=False),
-                    [text(cell) for cell in row.cells], int(row.state),
-                )
-                for number, row in others.items()
-            ],
-        )  # fmt: skip
+            repaired.process_id,
+            list(others),
+            work.tenant,
+            [int(row.state) for row in others.values()],
+            [_as_json([error_values(error) for error in row.errors]) for row in others.values()],
+            [_as_json([text(cell) for cell in row.cells]) for row in others.values()],
+        )
         await connection.execute(_SKIPPED, repaired.process_id, skipped, 1)
         found = await connection.fetch(_BATCHES, repaired.process_id, sorted(changed))
         batches = [row["batch_number"] for row in found]
