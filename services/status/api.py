@@ -18,7 +18,7 @@ from services.status.ports import BatchRecord, Limits, LoggedEvent
 from services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
 from services.status.reports.formats import ReportFormat
 from services.status.reports.selection import ReportRows
-from services.status.rows import RejectedRow, RepairedRows, Row, RowError, RowVersion
+from services.status.rows import DisplacedRow, RejectedRow, RepairedRows, Row, RowError, RowVersion
 from services.status.service import StatusService
 
 Context = Any
@@ -40,14 +40,14 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         """See the contract."""
         header: status_pb2.OutcomeHeader | None = None
         rows: list[RejectedRow] = []
-        displaced: list[RejectedRow] = []
+        displaced: list[DisplacedRow] = []
         async for request in request_iterator:
             if header is None:
                 if not request.HasField("header"):
                     raise _wrong("header", "is needed in the first message")
                 header = request.header
             rows.extend(_rejected(row) for row in request.rows)
-            displaced.extend(_rejected(row) for row in request.displaced)
+            displaced.extend(_displaced(row) for row in request.displaced)
         if header is None:
             raise _wrong("header", "is needed")
         try:
@@ -406,6 +406,12 @@ def _rejected(row: processor_pb2.RejectedRow) -> RejectedRow:
     return RejectedRow(
         row.row_number, row.line_number, state, tuple(_error(e) for e in row.errors), tuple(row.cells)
     )
+
+
+def _displaced(row: status_pb2.DisplacedRow) -> DisplacedRow:
+    if not row.HasField("error"):
+        raise _wrong("displaced.error", "is needed")
+    return DisplacedRow(_uuid("displaced.process_id", row.process_id), row.row_number, _error(row.error))
 
 
 def _row(row: Row) -> status_pb2.Row:

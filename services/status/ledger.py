@@ -183,8 +183,8 @@ def repaired(
     account: Account, repair_process_id: str, succeeded: int, failed: int, skipped: int = 0
 ) -> Change:
     """Rows that had failed were brought again: so many have succeeded since, so many failed again, and so
-    many are left out on purpose (negative: some that were have succeeded). The only change that an ended
-    process still takes; when no failed row is left it is COMPLETED."""
+    many are left out on purpose (negative: some that were have succeeded). An ended process takes this
+    change as well; when no failed row is left it is COMPLETED."""
     changed = replace(
         account,
         succeeded=account.succeeded + succeeded,
@@ -203,6 +203,25 @@ def repaired(
         "state": changed.state.name,
     }
     return changed, [Event("rows.repaired", data)]
+
+
+def displaced(account: Account, by_process_id: str, count: int) -> Change:
+    """So many rows that had succeeded have FAILED now, since rows of an earlier process have their keys. An
+    ended process takes this change as well: COMPLETED becomes COMPLETED_WITH_ERRORS, other ends stay."""
+    if not count:
+        return account, []
+    changed = replace(account, succeeded=account.succeeded - count, failed=account.failed + count)
+    assert changed.succeeded >= 0, "more rows displaced than loaded"
+    if account.state is ProcessState.COMPLETED:
+        check_transition(account.state, ProcessState.COMPLETED_WITH_ERRORS)
+        changed = replace(changed, state=ProcessState.COMPLETED_WITH_ERRORS)
+    changed, end = _settled(_given_up(changed), [])
+    data: dict[str, object] = {
+        "by_process_id": by_process_id,
+        "displaced": count,
+        "state": changed.state.name,
+    }
+    return changed, [Event("rows.displaced", data), *end]
 
 
 def undone(account: Account, undo: Undo) -> Change:

@@ -12,6 +12,7 @@ from services.status.ledger import Account, Batch, ChangeFunction, Outcome
 from services.status.overview import Interval, Overview
 from services.status.processes import Info, Process, RowState, Undo
 from services.status.rows import (
+    DisplacedRow,
     ErrorGroup,
     RejectedRow,
     RepairedRows,
@@ -90,12 +91,13 @@ class Ledger(Protocol):
         error: RowError | None,
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
-        displaced: Sequence[RejectedRow] = (),
+        displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
         """Record an outcome and the rows that are not plain successes, and what it changes in the
-        process that it repairs. `displaced` rows of other batches have FAILED now, or will have when the
-        outcome of their batch comes. False, and nothing is changed, when the batch has an outcome
-        already. Raises ValueError when the rows do not fit the outcome."""
+        process that it repairs. `displaced` rows of other batches and of later processes have FAILED
+        now, or will have when the outcome comes that says that they have SUCCEEDED; what is said of
+        deleted and expired processes is ignored. False, and nothing is changed, when the batch has an
+        outcome already. Raises ValueError when the rows do not fit the outcome."""
         ...
 
     async def undo(self, process_id: str, undo: Undo) -> Account:

@@ -32,6 +32,15 @@ class RejectedRow:
     cells: tuple[str, ...]  # empty when the record could not be split
 
 
+@dataclass(frozen=True, slots=True)
+class DisplacedRow:
+    """A row that had been loaded and has FAILED now, since an earlier one has its key."""
+
+    process_id: str
+    row_number: int
+    error: RowError
+
+
 def with_displaced(
     outcome: Outcome, rows: Sequence[RejectedRow], displaced: Sequence[RejectedRow]
 ) -> tuple[Outcome, Sequence[RejectedRow]]:

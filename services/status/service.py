@@ -47,7 +47,15 @@ from services.status.reports.formats import WRITERS, ReportFormat
 from services.status.reports.selection import ReportRows
 from services.status.reports.stream import ReportPiece, report_pieces
 from services.status.reports.writer import TooManyColumnsError
-from services.status.rows import ErrorGroup, RejectedRow, RepairedRows, Row, RowError, RowVersion
+from services.status.rows import (
+    DisplacedRow,
+    ErrorGroup,
+    RejectedRow,
+    RepairedRows,
+    Row,
+    RowError,
+    RowVersion,
+)
 from services.status.tokens import TokenError, make_token, read_token
 
 PROCESS_FIELDS = Fields(
@@ -166,7 +174,7 @@ class StatusService:
         error: RowError | None,
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
-        displaced: Sequence[RejectedRow] = (),
+        displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
         """Record a batch's outcome; False when it was there. InvalidArgumentError when the rows do
         not add up to the batch."""

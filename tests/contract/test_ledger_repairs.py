@@ -208,3 +208,18 @@ async def test_a_repair_repairs_nothing_but_a_process_that_stands_for_itself(poo
         await pg.record(repair, "default", outcome, None, rejected, RepairedRows(process, (1, 2, 3)))
     assert await reader.batches(repair, None, 0, 9) == []  # nothing of it was kept
     assert await reader.process(unknown) is None
+
+
+async def test_rows_that_fail_again_get_their_new_cells(pool_of: OpenPool) -> None:
+    """In their order, however many there are, and whatever is in them."""
+    pool = await pool_of("status")
+    pg, process, repair = PgLedger(pool), str(uuid.uuid4()), str(uuid.uuid4())
+    await build(pg, process, [[F, F, F, F]])
+    await pg.start(Info(repair, "default", "u", "b.csv", 9, "", 0, process))
+    cells = [("b", "", "a", 'ö"\\\n', "{}"), (), ("nul\0",), ("null", "1")]
+    outcome, rejected = outcome_of(1, 1, [F, F, F, K])
+    rejected = [replace(row, cells=its) for row, its in zip(rejected, cells, strict=True)]
+    await pg.record(repair, "default", outcome, None, rejected, RepairedRows(process, (4, 3, 2, 1)))
+    rows = await PgLedgerReader(pool).rows(process, [], 0, 10)
+    assert {row.row_number: row.state for row in rows} == {1: K, 2: F, 3: F, 4: F}
+    assert [row.cells for row in rows] == [cells[3], ("nul\ufffd",), cells[1], cells[0]]

@@ -11,7 +11,7 @@ from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from services.orchestrator.ingestions import Batch as SentBatch
 from services.orchestrator.ingestions import Content, FileInfo
 from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
-from services.processor.batches import BatchOutcome, Rejected, Repaired
+from services.processor.batches import BatchOutcome, Displaced, Rejected, Repaired
 from services.processor.ports import Fate
 from services.status import ledger
 from services.status.ledger import Account, Batch, Change, Outcome
@@ -26,7 +26,7 @@ class _Process:
     columns: tuple[str, ...] = ()
     started: bool = False
     repaired: dict[int, tuple[RowState, frozenset[str], str]] = field(default_factory=dict)  # by whom
-    displaced: dict[int, Rejected] = field(default_factory=dict)  # before the outcomes of their batches
+    displaced: dict[int, Displaced] = field(default_factory=dict)  # before it was told that they succeeded
 
     def row(self, number: int) -> tuple[RowState, frozenset[str], str] | None:
         """Where a row stands, the codes of its errors and who repaired it; None without an outcome."""
@@ -168,22 +168,31 @@ class MemoryStatus:
             if bounds.first_row <= number < bounds.first_row + bounds.row_count
         ]
         outcome = process.outcomes[bounds.number] = _with_displaced(outcome, early)
-        others = self._displace(process, outcome)
+        others = self._displace(
+            process, [row for row in outcome.displaced if row.process_id == key.process_id]
+        )
         made = Outcome(
             batch, RowState[outcome.default_state.upper()], outcome.succeeded, outcome.failed, outcome.skipped
         )
         await self._apply(key.process_id, lambda account: ledger.processed(account, made, others))
+        for later in sorted({row.process_id for row in outcome.displaced} - {key.process_id} - self.deleted):
+            rows = [row for row in outcome.displaced if row.process_id == later]
+            count = self._displace(self._process(later), rows)
+            await self._apply(
+                later,
+                lambda account, count=count: ledger.displaced(account, key.process_id, count),  # type: ignore[misc]
+            )
         if outcome.repaired:
             await self._repair(process, outcome, outcome.repaired)
 
     @staticmethod
-    def _displace(process: _Process, outcome: BatchOutcome) -> int:
+    def _displace(process: _Process, displaced: Sequence[Displaced]) -> int:
         others = 0
-        for row in outcome.displaced:
+        for row in displaced:
             known = process.row(row.row_number)
-            if known is None:
+            if known is None or known[0] is not RowState.SUCCEEDED:
                 process.displaced.setdefault(row.row_number, row)
-            elif known[0] is RowState.SUCCEEDED:
+            else:
                 others += 1
                 process.repaired.pop(row.row_number, None)
                 (number,) = [
@@ -207,8 +216,11 @@ class MemoryStatus:
             )
             if there and (there[0] is RowState.FAILED or revived) and brought:
                 skipped -= revived
-                parent.repaired[number] = (*here[:2], outcome.key.process_id)
-                news.append(here[0])
+                state, codes, _ = here
+                if state is RowState.SUCCEEDED and number in parent.displaced:
+                    state, codes = RowState.FAILED, frozenset({parent.displaced.pop(number).problem.code})
+                parent.repaired[number] = (state, codes, outcome.key.process_id)
+                news.append(state)
         skipped += news.count(RowState.SKIPPED)
         await self._apply(
             repaired.process_id,
@@ -255,8 +267,9 @@ class MemoryStatus:
         self.deleted.add(process_id)
 
 
-def _with_displaced(outcome: BatchOutcome, rows: Sequence[Rejected]) -> BatchOutcome:
+def _with_displaced(outcome: BatchOutcome, displaced: Sequence[Displaced]) -> BatchOutcome:
     """An outcome of which these rows, counted as SUCCEEDED, have FAILED."""
+    rows = [Rejected(row.row_number, 0, "failed", (row.problem,), ()) for row in displaced]
     return replace(
         outcome,
         succeeded=outcome.succeeded - len(rows),

@@ -176,4 +176,4 @@ def _whole(key: Key, prefix: str = "") -> str:
 def _made(process_id: str) -> datetime:
     """When the process was made: a UUID of version 7 begins with the milliseconds since 1970 (RFC 9562)."""
     milliseconds = uuid.UUID(process_id).int >> 80
-    return datetime.fromtimestamp(min(milliseconds // 1000, _LAST_SECOND), UTC)
+    return datetime.fromtimestamp(min(milliseconds / 1000, _LAST_SECOND), UTC)

@@ -7,18 +7,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres import transient_errors
 from services.status import ledger
 from services.status.adapters.pg_account import Work, deleted_error, hold
-from services.status.adapters.pg_displaced import displace, displaced_before
+from services.status.adapters.pg_displaced import displace, displace_later, displaced_before
 from services.status.adapters.pg_repair import repair
 from services.status.adapters.pg_values import error_values, text
 from services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
 from services.status.ports import Limits
 from services.status.processes import Info, ProcessState, RowState, Undo
-from services.status.rows import RejectedRow, RepairedRows, RowError, with_displaced
+from services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError, with_displaced
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -140,17 +141,17 @@ class PgLedger:
         error: RowError | None,
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
-        displaced: Sequence[RejectedRow] = (),
+        displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
         """See Ledger."""
         _check_rows(outcome, rows)
-        _check_displaced(outcome, displaced)
+        _check_displaced(process_id, outcome, repaired, displaced)
         _check_repaired(outcome, repaired)
         async with self._process(process_id, tenant) as work:
             if work.expired or await self._dispatch(work, tenant, outcome.batch):
                 return False
             number = outcome.batch.number
-            early = await displaced_before(work.connection, work, outcome.batch)
+            early = await displaced_before(work, outcome.batch)
             outcome, rows = with_displaced(outcome, rows, early)
             numbers = _repaired_numbers(outcome, rows, repaired)
             await work.connection.execute(
@@ -189,8 +190,9 @@ class PgLedger:
                         "first_row",
                     ],
                 )  # fmt: skip
-            others = await displace(work.connection, work, displaced)
+            others = await displace(work, [row for row in displaced if row.process_id == process_id])
             await work.apply(ledger.processed(work.account, outcome, others))
+            await displace_later(work, [row for row in displaced if row.process_id != process_id])
             if repaired is not None:
                 await repair(work.connection, work, outcome, rows, repaired)
             return True
@@ -242,14 +244,26 @@ def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:
         )
 
 
-def _check_displaced(outcome: Outcome, displaced: Sequence[RejectedRow]) -> None:
-    """Raises ValueError when the rows are not failed ones of other batches."""
-    numbers = {row.row_number for row in displaced}
+def _check_displaced(
+    process_id: str, outcome: Outcome, repaired: RepairedRows | None, displaced: Sequence[DisplacedRow]
+) -> None:
+    """Raises ValueError when the rows cannot have been displaced by the batch."""
+    if not displaced:
+        return
+    name = f"batch {outcome.batch.number}"
+    if repaired is not None:
+        raise ValueError(f"{name}: a repair displaces no row")
+    if len({(row.process_id, row.row_number) for row in displaced}) != len(displaced):
+        raise ValueError(f"{name}: displaced rows told twice")
     first, last = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count - 1
-    if len(numbers) != len(displaced) or any(number < 1 or first <= number <= last for number in numbers):
-        raise ValueError(f"batch {outcome.batch.number}: displaced rows of its own, below 1 or told twice")
-    if any(row.state is not RowState.FAILED or not row.errors for row in displaced):
-        raise ValueError(f"batch {outcome.batch.number}: a displaced row is FAILED, with a reason")
+    for row in displaced:
+        if row.row_number < 1:
+            raise ValueError(f"{name}: a displaced row below 1")
+        if row.process_id == process_id and first <= row.row_number <= last:
+            raise ValueError(f"{name}: a displaced row of its own")
+    for other in {row.process_id for row in displaced} - {process_id}:
+        if UUID(other) < UUID(process_id):
+            raise ValueError(f"{name}: a displaced row of {other}, which comes before {process_id}")
 
 
 def _check_repaired(outcome: Outcome, repaired: RepairedRows | None) -> None:

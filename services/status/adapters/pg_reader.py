@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
 from services.status.adapters.pg_account import deleted_error
+from services.status.adapters.pg_find import FIND_ROWS
 from services.status.adapters.pg_positions import give_positions, last_position
-from services.status.adapters.pg_repair import FIND_ROWS
 from services.status.filters import Comparison
 from services.status.ledger import Batch
 from services.status.overview import Interval, Overview, all_pieces

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ingestor.reports import NOT_FAILED
 from services.status import ledger
 from services.status.adapters.pg_account import Work, hold
+from services.status.adapters.pg_displaced import displaced_since
+from services.status.adapters.pg_find import FIND_ROWS
 from services.status.adapters.pg_values import error_values, text
 from services.status.ledger import Outcome
 from services.status.processes import RowState
@@ -17,17 +19,7 @@ from services.status.rows import RejectedRow, RepairedRows
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
-# Of some rows: where they stand and what the ledger has of them. Rows that were never read are left out.
-FIND_ROWS = """
-SELECT n.number AS row_number, b.batch_number, coalesce(e.state, b.default_state) AS state,
-       coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END) AS errors,
-       coalesce(e.cells, '{}') AS cells
-FROM unnest($2::bigint[]) AS n (number)
-CROSS JOIN LATERAL (
-    SELECT * FROM batches WHERE process_id = $1 AND first_row <= n.number ORDER BY first_row DESC LIMIT 1) b
-LEFT JOIN row_exceptions e ON e.process_id = $1 AND e.row_number = n.number
-WHERE n.number < b.first_row + b.row_count AND b.processed_at IS NOT NULL
-"""
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 # Of the repaired process and of the one that repairs it.
 _WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[])"
@@ -61,9 +53,16 @@ UPDATE batches b SET succeeded = b.succeeded + c.count, failed = b.failed - c.co
 FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """  # noqa: S608
 
+# These rows have new states, reasons and cells. Arrays of arrays cannot be of different lengths, so the cells
+# of a row come as JSON.
 _REPLACE = f"""
 INSERT INTO row_exceptions (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-SELECT $1, row_number, 0, batch_number, $3, $6, $4, $5 FROM ({FIND_ROWS}) found
+SELECT $1, found.row_number, 0, found.batch_number, $3, told.state, told.errors,
+       ARRAY(SELECT cell FROM json_array_elements_text(told.cells) WITH ORDINALITY AS c (cell, place)
+             ORDER BY place)
+FROM ({FIND_ROWS}) found
+JOIN unnest($2::bigint[], $4::smallint[], $5::jsonb[], $6::json[]) AS told (row_number, state, errors, cells)
+    ON told.row_number = found.row_number
 ON CONFLICT (process_id, row_number) DO UPDATE
     SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
 """  # noqa: S608
@@ -118,7 +117,7 @@ async def repair(
     """Rows that have FAILED there and SUCCEEDED here succeed there; those that FAILED here too, or that
     the pipeline leaves out, get their new reasons and cells there. Other rows are left alone. Since a row
     that a repair loads is loaded by no other, it has succeeded whatever another repair has made of it, in
-    whichever order their outcomes come.
+    whichever order their outcomes come; but it has FAILED if it was displaced since and that came before.
 
     It takes the lock of the repaired process while that of the repairing one is held. Since nothing
     repairs a repair, no transaction takes them the other way round. Raises ValueError when the process is
@@ -146,26 +145,25 @@ async def repair(
         kept = await connection.fetch(
             _KEEP, repaired.process_id, sorted({*succeeded, *rejected}), repairing.process_id, succeeded
         )
+        rejected.update({row.row_number: row for row in await displaced_since(work, succeeded)})
         changed = {row["row_number"] for row in kept}
         if not changed:
             return
-        good = sorted(changed.intersection(succeeded))
+        good = sorted(changed.intersection(succeeded).difference(rejected))
         others = {number: rejected[number] for number in sorted(changed.difference(good))}
         skipped = [number for number, row in others.items() if row.state is RowState.SKIPPED]
         revived = [row["row_number"] for row in kept if row["state"] == RowState.SKIPPED]
         await connection.execute(_SKIPPED, repaired.process_id, revived, -1)
         await connection.execute(_SUCCEED, repaired.process_id, good, work.tenant)
-        await connection.executemany(
+        await connection.execute(
             _REPLACE,
-            [
-                (
-                    repaired.process_id, [number], work.tenant,
-                    json.dumps([error_values(e) for e in row.errors], ensure_ascii=False),
-                    [text(cell) for cell in row.cells], int(row.state),
-                )
-                for number, row in others.items()
-            ],
-        )  # fmt: skip
+            repaired.process_id,
+            list(others),
+            work.tenant,
+            [int(row.state) for row in others.values()],
+            [_as_json([error_values(error) for error in row.errors]) for row in others.values()],
+            [_as_json([text(cell) for cell in row.cells]) for row in others.values()],
+        )
         await connection.execute(_SKIPPED, repaired.process_id, skipped, 1)
         found = await connection.fetch(_BATCHES, repaired.process_id, sorted(changed))
         batches = [row["batch_number"] for row in found]
