@@ -21,9 +21,12 @@ KEYS = 100_003  # a prime: a key comes again after so many rows, in another batc
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """A suite of two processors."""
+    """A suite of two processors, whose batches are not sent again while a test has them."""
     data = tmp_path_factory.mktemp("pair")
-    ingestor("up", "--detach", "--processors", "2", "--gateway-port", str(free_port()), data=data)
+    patient = {"INGESTOR_REDISPATCH_SECONDS": "60"}
+    ingestor(
+        "up", "--detach", "--processors", "2", "--gateway-port", str(free_port()), data=data, env=patient
+    )
     try:
         yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
     finally:
