@@ -109,7 +109,8 @@ def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.ValidateRows
 
     options = pipeline_options(pipeline.canonical_json()) if pipeline else parse_options("")
     sink = MemorySink()
-    sink.tables["customers"] = [{"id": 1}]  # to which one of the examples refers
+    if pipeline and pipeline.table_schema.foreign_keys:
+        sink.tables["customers"] = [{"id": 1}]  # to which the example refers
     found = asyncio.run(dry_run(chunks(), pipeline, options, False, MemoryTrials(sink)))
     return processor_pb2.ValidateRowsResponse(
         counts=common_pb2.RowCounts(
