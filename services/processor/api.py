@@ -17,7 +17,7 @@ from services.processor.batches import Rejected
 from services.processor.dry_run import DryRun, dry_run
 from services.processor.labels import file_label
 from services.processor.pipelines import PipelineService
-from services.processor.ports import StoredPipeline
+from services.processor.ports import StoredPipeline, Trials
 from services.processor.undo import UndoService
 
 Context = Any
@@ -34,9 +34,10 @@ _PHASES = {
 class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
     """See ProcessorService in protos/ingestor/v1/processor.proto."""
 
-    def __init__(self, pipelines: PipelineService, undos: UndoService) -> None:
+    def __init__(self, pipelines: PipelineService, undos: UndoService, trials: Trials) -> None:
         self._pipelines = pipelines
         self._undos = undos
+        self._trials = trials
 
     async def UndoProcess(
         self, request: processor_pb2.UndoProcessRequest, context: Context
@@ -80,7 +81,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         if pipeline:
             options = options.over(pipeline_options(pipeline.canonical_json()))
         normal_form = first.form == common_pb2.CONTENT_FORM_NORMAL
-        result = await dry_run(chunks(), pipeline, options, normal_form)
+        result = await dry_run(chunks(), pipeline, options, normal_form, self._trials)
         return processor_pb2.ValidateRowsResponse(
             counts=common_pb2.RowCounts(
                 read=result.read, succeeded=result.succeeded, failed=result.failed, skipped=result.skipped

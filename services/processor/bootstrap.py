@@ -23,6 +23,7 @@ from services.processor.adapters.grpc_outcomes import GrpcOutcomes
 from services.processor.adapters.grpc_processes import GrpcProcesses
 from services.processor.adapters.pg_closed import PgLeavings
 from services.processor.adapters.pg_pipelines import PgPipelines
+from services.processor.adapters.pg_trial import PgTrials
 from services.processor.adapters.sinks import open_sinks
 from services.processor.adapters.sqs_rows import SqsRows
 from services.processor.adapters.undoers import Undoers
@@ -44,7 +45,8 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
     pa.set_memory_pool(pa.system_memory_pool())
     async with AsyncExitStack() as stack:
         dsn = settings.database_url.get_secret_value()
-        size = max(settings.database_pool_size, settings.concurrency + 3)
+        # Dry runs keep their connections, so there are enough for everything else beside them.
+        size = max(settings.database_pool_size, settings.concurrency + 3 + settings.dry_runs)
         pool = await stack.enter_async_context(
             open_pool(dsn, service="processor", schema="processor", size=size)
         )
@@ -63,6 +65,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
 
         undos = UndoService(Undoers(pool), GrpcProcesses(status), pipelines)
+        trials = PgTrials(pool, settings.dry_runs)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool),
@@ -73,7 +76,8 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         )
 
         def register(server: grpc.aio.Server) -> None:
-            processor_pb2_grpc.add_ProcessorServiceServicer_to_server(ProcessorApi(pipelines, undos), server)
+            api = ProcessorApi(pipelines, undos, trials)
+            processor_pb2_grpc.add_ProcessorServiceServicer_to_server(api, server)
             processor_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineApi(pipelines), server)
 
         yield Service(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from ingestor.pipelines.document import Pipeline
@@ -15,7 +16,11 @@ from ingestor.tabular.layout import TableHead, read_table_head
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.slices import RecordDelimiter, Slice
 from services.processor.batches import BatchKey, BatchRange, Rejected, RowBatch, outcome_of
-from services.processor.service import check
+from services.processor.checking import CheckedRows
+from services.processor.pipelines import sink_of, table_of
+from services.processor.ports import TABLE_SINK, GoodRows, Refused, SinkRefusedError, Trial, Trials
+from services.processor.problems import Problem
+from services.processor.service import check, read_batch, refused_rows
 
 MAX_ROWS = 1000
 
@@ -34,17 +39,23 @@ class DryRun:
 
 
 async def dry_run(
-    chunks: AsyncIterator[bytes], pipeline: Pipeline | None, options: ReadOptions, normal_form: bool
+    chunks: AsyncIterator[bytes],
+    pipeline: Pipeline | None,
+    options: ReadOptions,
+    normal_form: bool,
+    trials: Trials,
 ) -> DryRun:
-    """Check a file; memory holds a few megabytes of it. What `options` do not say is detected.
+    """Check a file, and try its rows where they go into a table by a pipeline; memory holds a few megabytes
+    of it. What `options` do not say is detected.
 
     Raises InvalidArgumentError (the header's reason, HEADER_MISMATCH, ..., CONVERSION_NEEDED) when the
-    file as a whole is unusable.
+    file as a whole is unusable, and what `Trials` raises.
     """
     result = DryRun()
     head = bytearray()
     found: TableHead | None = None
     delimiter: RecordDelimiter | None = None
+    rows: _Rows | None = None
 
     def begin(final: bool) -> RecordDelimiter | None:
         nonlocal found, pipeline
@@ -66,39 +77,96 @@ async def dry_run(
         del head[: found.byte_end]
         return made
 
-    async def take(slices: list[Slice]) -> None:
-        assert found is not None
-        for piece in slices:
-            bounds = BatchRange(
-                1, piece.first_row, piece.row_count, piece.first_line, piece.byte_start, piece.byte_end
-            )
-            key = BatchKey("", "", bounds)
-            batch = RowBatch(
-                key, found.columns, "", 0, found.dialect.delimiter, piece.data, None, found.dialect.quote,
-                normal_form,
-            )  # fmt: skip
-            checked = await asyncio.to_thread(check, batch, piece.data, pipeline)
-            outcome = outcome_of(key, checked.rejected, [])
-            result.read += piece.row_count
-            result.succeeded += outcome.succeeded
-            result.failed += outcome.failed
-            result.skipped += outcome.skipped
-            result.rows += outcome.rows[: MAX_ROWS - len(result.rows)]
+    async with AsyncExitStack() as stack:
 
-    async for chunk in chunks:
+        async def take(slices: list[Slice]) -> None:
+            nonlocal rows
+            if slices and rows is None:
+                trial: Trial | None = None
+                if pipeline and sink_of(pipeline) == TABLE_SINK:
+                    trial = await stack.enter_async_context(trials.open(table_of(pipeline)))
+                assert found is not None
+                rows = _Rows(result, found, normal_form, pipeline, trial)
+            for piece in slices:
+                assert rows is not None
+                await rows.take(piece)
+
+        async for chunk in chunks:
+            if delimiter is None:
+                head += chunk
+                delimiter = begin(final=False)
+                if delimiter is not None:
+                    await take(delimiter.feed(bytes(head)))
+            else:
+                await take(delimiter.feed(chunk))
         if delimiter is None:
-            head += chunk
-            delimiter = begin(final=False)
-            if delimiter is not None:
-                await take(delimiter.feed(bytes(head)))
-        else:
-            await take(delimiter.feed(chunk))
-    if delimiter is None:
-        delimiter = begin(final=True)
-        assert delimiter is not None, "a final header is read or refused"
-        await take(delimiter.feed(bytes(head)))
-    await take(delimiter.finish())
+            delimiter = begin(final=True)
+            assert delimiter is not None, "a final header is read or refused"
+            await take(delimiter.feed(bytes(head)))
+        await take(delimiter.finish())
     return result
+
+
+class _Rows:
+    """Takes the slices of a file, in order."""
+
+    def __init__(
+        self,
+        result: DryRun,
+        head: TableHead,
+        normal_form: bool,
+        pipeline: Pipeline | None,
+        trial: Trial | None,
+    ) -> None:
+        self._result = result
+        self._head = head
+        self._normal_form = normal_form
+        self._pipeline = pipeline
+        self._trial = trial
+
+    async def take(self, piece: Slice) -> None:
+        """Check the rows of a slice, try the good ones, and add them all to the result."""
+        head, result = self._head, self._result
+        bounds = BatchRange(
+            1, piece.first_row, piece.row_count, piece.first_line, piece.byte_start, piece.byte_end
+        )
+        batch = RowBatch(
+            BatchKey("", "", bounds), head.columns, "", 0, head.dialect.delimiter, piece.data, None,
+            head.dialect.quote, self._normal_form,
+        )  # fmt: skip
+        checked = await asyncio.to_thread(check, batch, piece.data, self._pipeline)
+        result.read += piece.row_count
+        refused: Sequence[Refused] = ()
+        if self._trial and self._pipeline:
+            numbers = checked.good_index + piece.first_row
+            try:
+                refused = await self._trial.refused(
+                    GoodRows(table_of(self._pipeline), checked.good, numbers, sink_of(self._pipeline))
+                )
+            except SinkRefusedError as error:
+                self._fail(piece, Problem("sink-error", "", "", str(error), "load"))
+                return
+        left = MAX_ROWS - len(result.rows)
+        told = await asyncio.to_thread(_told, batch, checked, refused[:left])
+        outcome = outcome_of(batch.key, checked.rejected, told)
+        more = len(refused) - len(told)
+        result.succeeded += outcome.succeeded - more
+        result.failed += outcome.failed + more
+        result.skipped += outcome.skipped
+        result.rows += outcome.rows[:left]
+
+    def _fail(self, piece: Slice, problem: Problem) -> None:
+        """None of the rows can be loaded, for one reason; as of a batch, neither line nor cells are told."""
+        result = self._result
+        result.failed += piece.row_count
+        told = range(piece.first_row, piece.first_row + min(piece.row_count, MAX_ROWS - len(result.rows)))
+        result.rows += [Rejected(number, 0, "failed", (problem,), ()) for number in told]
+
+
+def _told(batch: RowBatch, checked: CheckedRows, refused: Sequence[Refused]) -> list[Rejected]:
+    if not refused:
+        return []
+    return refused_rows(batch.key, read_batch(batch, batch.data), checked, refused)
 
 
 def _options(head: bytes, final: bool, options: ReadOptions) -> ReadOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -174,6 +175,32 @@ class Markers(Protocol):
 
 class Sink(RowLoader, Markers, Protocol):
     """Takes rows, each batch once."""
+
+
+class Trial(Protocol):
+    """What a table would say of a file's rows, if they were loaded alone and in the file's order."""
+
+    async def refused(self, rows: GoodRows) -> Sequence[Refused]:
+        """Those of the next rows that the table would refuse, by position and for the reasons that RowLoader
+        gives. With an append a row loses each of its keys to what is in the table, and to a row before it
+        that had the key, in this call or an earlier one, whether or not that row was refused for another of
+        its keys; a row that the table refuses for anything else has no key. With an upsert rows with one
+        primary key are one, and another key is the first one's that had it. Nothing is loaded.
+
+        Raises SinkRefusedError when the table can take none of the rows, and TransientError; then the trial
+        is over.
+        """
+        ...
+
+
+class Trials(Protocol):
+    """Tries files without loading them."""
+
+    def open(self, table: Table) -> AbstractAsyncContextManager[Trial]:
+        """A trial of one file, which leaves nothing behind. No table is locked between two of its calls.
+        Waits a while when many are open. Raises ResourceExhaustedError (TOO_MANY_DRY_RUNS),
+        TransientError."""
+        ...
 
 
 class Fate(Enum):

@@ -95,7 +95,7 @@ class BatchService:
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
-            found = _refused(key, read_batch(batch, data), checked, refused) if refused else []
+            found = refused_rows(key, read_batch(batch, data), checked, refused) if refused else []
             return outcome_of(key, checked.rejected, found)
 
         def give_up(problem: Problem) -> BatchOutcome:
@@ -131,7 +131,9 @@ class BatchService:
         repaired = Repaired(rows.process_id, tuple(numbers.tolist()))
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
-            return outcome_of(key, checked.rejected, _refused(key, found.table, checked, refused), repaired)
+            return outcome_of(
+                key, checked.rejected, refused_rows(key, found.table, checked, refused), repaired
+            )
 
         def give_up(problem: Problem) -> BatchOutcome:
             # Row by row, so that the repaired process is told of the cells with which they came.
@@ -208,10 +210,10 @@ class BatchService:
                 wait = min(wait * 2, 10.0)
 
 
-def _refused(
+def refused_rows(
     key: BatchKey, table: TextTable, checked: CheckedRows, refused: Sequence[Refused]
 ) -> list[Rejected]:
-    """Rows that the sink refused, with their lines and cells, which are in the table."""
+    """Rows that the sink refused, with their lines and cells, which are in the table of the records."""
     bounds = key.range
     found = []
     at = {int(index): place for place, index in enumerate(table.row_index.tolist())} if refused else {}

@@ -16,3 +16,6 @@ class ProcessorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSet
     visibility_seconds: int = Field(
         60, ge=3, le=43_200, description="How long a received message stays hidden; extended while in work."
     )
+    dry_runs: int = Field(
+        4, ge=1, le=32, description="Dry runs into tables at once; each has a connection to PostgreSQL."
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -207,6 +208,96 @@ async def test_a_file_that_cannot_be_read_is_refused_for_the_same_reason(
     said: Any = caught.value
     assert said.reason == process.failure.reason == reason
     assert said.message == process.failure.message
+
+
+KEYED: dict[str, Any] = {
+    "name": "dry-keyed",
+    "schema": {
+        "fields": [
+            {"name": "id", "type": "number"},
+            {"name": "shop", "type": "integer"},
+            {"name": "name", "type": "string"},
+        ],
+        "primaryKey": "id",
+        "foreignKeys": [{"fields": "shop", "reference": {"resource": "dry_shops", "fields": "id"}}],
+    },
+    "sink": {"table": "dry_keyed"},
+}
+SHOPS = {
+    "name": "dry-shops",
+    "schema": {"fields": [{"name": "id", "type": "integer"}], "primaryKey": "id"},
+    "sink": {"table": "dry_shops"},
+}
+# In a table that is there nothing but the content of the relations may change, and that must not either.
+_RELATIONS = (
+    "SELECT count(*), (SELECT count(*) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid "
+    "WHERE n.nspname LIKE 'pg_temp%'), (SELECT count(*) FROM dry_shops) FROM pg_class"
+)
+
+
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+async def test_what_only_the_table_can_find(suite: Suite, client: Client, tmp_path: Path, mode: str) -> None:
+    """A hundred thousand rows, of which some have keys of others in several spellings, or keys that are
+    taken, or refer to no row."""
+    # The sink finds a row that an upsert must leave out by halves of the batch, each with tables of its own.
+    step = 997 if mode == "append" else 45_007
+    document = {**KEYED, "name": f"dry-keyed-{mode}", "sink": {"table": f"dry_keyed_{mode}", "mode": mode}}
+    pipeline, shops = tmp_path / "pipeline.json", tmp_path / "shops.json"
+    pipeline.write_text(json.dumps(document))
+    shops.write_text(json.dumps(SHOPS))
+    path, old, known = tmp_path / "t.csv", tmp_path / "old.csv", tmp_path / "shops.csv"
+    known.write_text("id\n" + "".join(f"{number}\n" for number in range(100)))
+    suite.ingest(known, "--pipeline", str(shops), status=0 if mode == "append" else 3)
+    old.write_text("id,shop,name\n" + "".join(f"{number},1,old\n" for number in range(-5, 100_000, 1000)))
+    lines = [f"{number},{number % 100},name {number}\n" for number in range(1, 100_001)]
+    for place in range(333, 100_000, 999):
+        lines[place] = f"{place - 300}.0,1,again\n"  # a row before it has that key, in other words
+    for place in range(700, 100_000, step):
+        lines[place] = f"{place},100,nowhere\n"
+    lines += [f"{place + 1}.00,2,later\n" for place in range(700, 100_000, step)]  # those keys are free
+    path.write_text("id,shop,name\n" + "".join(lines))
+
+    relations = await suite.fetch(_RELATIONS)
+    arguments = (str(path), "--pipeline", str(pipeline))
+    missing = suite.json("ingest", *arguments, "--validate-only", status=3)
+    assert await suite.fetch(_RELATIONS) == relations
+    suite.ingest(old, "--pipeline", str(pipeline))
+    before, relations = await _counts(suite), await suite.fetch(_RELATIONS)
+    dry = suite.json("ingest", *arguments, "--validate-only", status=3)
+    assert (await _counts(suite), await suite.fetch(_RELATIONS)) == (before, relations)
+    answer = suite.ingest(path, "--pipeline", str(pipeline), status=3)
+    assert {**dry["counts"], "unprocessed": 0} == answer["counts"]
+    process = answer["process_id"]
+    found = await client.list_rows(process, "status=FAILED", 1000, "")
+    assert [_of(row) for row in dry["rows"]] == [_of(row) for row in _rows(found.rows)]
+    codes = {error["code"] for row in dry["rows"] for error in row["errors"]}
+    assert codes == {"foreign-key"} if mode == "upsert" else {"foreign-key", "primary-key"}
+    # What was said before anything was there: only the keys of the old file make the difference.
+    more = 0 if mode == "upsert" else len(range(995, 100_000, 1000))
+    assert missing["counts"]["failed"] <= dry["counts"]["failed"] <= missing["counts"]["failed"] + more
+
+
+def _of(row: Any) -> Any:
+    return row["row_number"], row["line_number"], row["state"], row["errors"]
+
+
+@pytest.mark.parametrize("made", ["id numeric, shop bigint, name text", "id text, shop bigint, name text"])
+async def test_a_table_that_does_not_fit(suite: Suite, client: Client, tmp_path: Path, made: str) -> None:
+    table = f"dry_unfit_{made[3]}"
+    connection = await asyncpg.connect(suite.dsn)
+    await connection.execute(f"CREATE TABLE {table} ({made}, _row_number bigint, _process_id uuid)")
+    await connection.execute(f"GRANT ALL ON {table} TO ingestor_processor")
+    await connection.close()
+    document = {**KEYED, "name": f"dry-unfit-{made[3]}", "sink": {"table": table}}
+    path, pipeline = tmp_path / "t.csv", tmp_path / "pipeline.json"
+    path.write_text("id,shop,name\n1,1,a\nx,1,b\n3,1,c\n")
+    pipeline.write_text(json.dumps(document))
+    dry = await client.validate_file(path, document_json=pipeline.read_text(), dialect="")
+    process, rows = await _real_run(client, path, pipeline, "")
+    assert to_dict(dry.counts) == to_dict(process.counts)
+    assert dry.counts.failed == 3
+    assert _rows(dry.rows) == _rows(rows)
+    assert {error.code for row in dry.rows for error in row.errors} == {"sink-error"}
 
 
 async def test_on_the_command_line(suite: Suite, tmp_path: Path) -> None:

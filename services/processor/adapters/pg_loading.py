@@ -31,7 +31,7 @@ from services.processor.adapters.pg_first_row import (
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.adapters.pg_upsert import upsert_with_undo
 from services.processor.arrow import Int64s
-from services.processor.batches import BatchKey, Displaced
+from services.processor.batches import BatchKey, BatchRange, Displaced
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, column_names, copy_text
 from services.processor.ports import GoodRows, Refused
 from services.processor.problems import Problem
@@ -318,6 +318,14 @@ class Loading:
         """The columns of a constraint of the table."""
         names = await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, self._target)
         return ", ".join(names or ())
+
+
+async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) -> list[Refused]:
+    """Load rows into a table that is there, for no batch; those that it refuses, by position. In the caller's
+    transaction."""
+    text = await asyncio.to_thread(copy_text, rows, process_id)
+    of_none = BatchKey(process_id, "", BatchRange(0, 0, 0, 0, 0, 0))
+    return await Loading(connection, of_none, process_id, rows).all(text)
 
 
 def _of_rows(error: asyncpg.PostgresError) -> bool:

@@ -12,12 +12,19 @@ import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.adapters import pg_markers
+from services.processor.adapters.pg_fit import (
+    check_constraints,
+    definition,
+    lacking_columns,
+    sql_name,
+    why_none,
+)
 from services.processor.adapters.pg_loading import EVOLVED, Loading
 from services.processor.adapters.pg_markers import PgMarkers
-from services.processor.adapters.pg_names import listed, quoted
+from services.processor.adapters.pg_names import quoted
 from services.processor.adapters.pg_repaired_rows import load_unrepaired
 from services.processor.batches import BatchKey, BatchOutcome, Displaced
-from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN, copy_text
+from services.processor.copy_text import copy_text
 from services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
 
 if TYPE_CHECKING:
@@ -27,30 +34,6 @@ _MOST_READY = 1000
 
 # Longest wait for whoever uses a table that is to get columns; then the batch is tried again.
 _PATIENCE = "SET LOCAL lock_timeout = '10s'"
-
-_COLUMNS = """
-SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
-FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
-"""
-
-_UNIQUE_SETS = """
-SELECT (SELECT array_agg(a.attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid
-        AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])) AS columns
-FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid
-AND i.indpred IS NULL AND i.indexprs IS NULL
-"""
-
-_FOREIGN_SETS = """
-SELECT (SELECT array_agg(a.attname) FROM pg_attribute a
-        WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)) AS columns
-FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
-"""
-
-_PG_NAMES = {
-    "text": "text", "bigint": "bigint", "numeric": "numeric", "boolean": "boolean", "date": "date",
-    "timestamptz": "timestamp with time zone", "jsonb": "jsonb", "uuid": "uuid",
-    "time": "time without time zone", "integer": "integer", "interval": "interval",
-}  # fmt: skip
 
 
 class PgSink(PgMarkers):
@@ -105,45 +88,25 @@ class PgSink(PgMarkers):
             except asyncpg.PostgresError as error:
                 # The table may have been dropped or changed since: look again next time.
                 self._ready.discard(table)
-                raise SinkRefusedError(_of_table(error, table)) from error
+                raise SinkRefusedError(why_none(error, table)) from error
 
     async def _ensure(self, connection: PgConnection, table: Table) -> None:
         """Make the table, or check that the one that is there fits. Raises SinkRefusedError."""
-        name = f"{quoted(table.schema)}.{quoted(table.name)}"
-        wanted = {**dict(table.columns), ROW_COLUMN: "bigint", PROCESS_COLUMN: "uuid"}
+        name = sql_name(table)
         if table in self._ready and await connection.fetchval("SELECT to_regclass($1)", name):
             return
         # Only one processor makes the table; the lock goes with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
-        found = {row["name"]: row["type"] for row in await connection.fetch(_COLUMNS, name)}
-        if found:
-            for column, type_ in wanted.items():
-                if column not in found:
-                    if table.evolve and column not in (ROW_COLUMN, PROCESS_COLUMN):
-                        continue
-                    raise SinkRefusedError(f"The table {table.name} has no column {column}.")
-                if found[column] != _PG_NAMES[type_]:
-                    raise SinkRefusedError(
-                        f"The column {column} of the table {table.name} is {found[column]}, "
-                        f"not {_PG_NAMES[type_]}; types are never changed."
-                    )
-            if lacking := [column for column in table.columns if column[0] not in found]:
+        lacking = await lacking_columns(connection, table)
+        if lacking is not None:
+            if lacking:
                 await self._add_columns(connection, name, lacking)
-            await self._check_constraints(connection, table, name)
+            await check_constraints(connection, table)
             return
-        key = table.primary_key or (PROCESS_COLUMN, ROW_COLUMN)
-        columns = [f"{quoted(column)} {type_}" for column, type_ in table.columns]
-        columns += [f"{ROW_COLUMN} bigint NOT NULL", f"{PROCESS_COLUMN} uuid NOT NULL"]
-        columns.append(f"PRIMARY KEY ({listed(key)})")
-        columns += [f"UNIQUE ({listed(fields)})" for fields in table.unique]
-        columns += [
-            f"FOREIGN KEY ({listed(foreign.columns)}) REFERENCES "
-            f"{quoted(foreign.table[0])}.{quoted(foreign.table[1])} ({listed(foreign.table_columns)})"
-            for foreign in table.foreign
-        ]
+        made = definition(table, lambda foreign: f"{quoted(foreign.table[0])}.{quoted(foreign.table[1])}")
         if table.schema != "public":
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
-        await connection.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
+        await connection.execute(f"CREATE TABLE {name} ({made})")
         if table.evolve:
             await self._mark(connection, name, table.columns)
 
@@ -163,31 +126,3 @@ class PgSink(PgMarkers):
         await connection.execute(
             "; ".join(f"COMMENT ON COLUMN {name}.{quoted(column)} IS '{EVOLVED}'" for column, _ in columns)
         )
-
-    @staticmethod
-    async def _check_constraints(connection: PgConnection, table: Table, name: str) -> None:
-        """A table that somebody made must hold by itself what the pipeline says of keys."""
-        unique = {frozenset(row[0]) for row in await connection.fetch(_UNIQUE_SETS, name)}
-        for fields in (*table.unique, *((table.primary_key,) if table.primary_key else ())):
-            if frozenset(fields) not in unique:
-                raise SinkRefusedError(
-                    f"The table {table.name} has no unique index of just {', '.join(fields)}."
-                )
-        foreign = {frozenset(row[0]) for row in await connection.fetch(_FOREIGN_SETS, name)}
-        for key in table.foreign:
-            if frozenset(key.columns) not in foreign:
-                raise SinkRefusedError(
-                    f"The table {table.name} has no foreign key of just {', '.join(key.columns)}."
-                )
-
-
-def _of_table(error: asyncpg.PostgresError, table: Table) -> str:
-    """Why no row can be loaded, without SQL."""
-    if error.sqlstate == "42P10":
-        fields = ", ".join(table.primary_key)
-        return f"The table {table.schema}.{table.name} has no unique index of just {fields}."
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"The suite may not write to the table {table.schema}.{table.name}, or change it."
-    if error.sqlstate == "54011":
-        return f"The table {table.schema}.{table.name} cannot have as many columns."
-    return f"The table {table.schema}.{table.name} cannot take the rows (SQLSTATE {error.sqlstate})."

@@ -29,6 +29,8 @@ from services.processor.dry_run import dry_run
 from services.processor.pipelines import PipelineService
 from services.processor.plugin_sinks import sink_maker
 from services.processor.transforms.plugin_step import plug_in
+from tests.fakes.sink import MemorySink
+from tests.fakes.trial import MemoryTrials
 from tests.plugins import install
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "pipelines.md").read_text("utf-8")
@@ -106,7 +108,10 @@ def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.ValidateRows
         yield data.encode()
 
     options = pipeline_options(pipeline.canonical_json()) if pipeline else parse_options("")
-    found = asyncio.run(dry_run(chunks(), pipeline, options, False))
+    sink = MemorySink()
+    if pipeline and pipeline.table_schema.foreign_keys:
+        sink.tables["customers"] = [{"id": 1}]  # to which the example refers
+    found = asyncio.run(dry_run(chunks(), pipeline, options, False, MemoryTrials(sink)))
     return processor_pb2.ValidateRowsResponse(
         counts=common_pb2.RowCounts(
             read=found.read, succeeded=found.succeeded, failed=found.failed, skipped=found.skipped

@@ -40,6 +40,7 @@ from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryPipelines, MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
+from tests.fakes.trial import MemoryTrials
 
 PIPELINE = {
     "name": "people",
@@ -283,7 +284,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
             for at in range(0, len(data), cut):
                 yield data[at : at + cut]
 
-        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False)
+        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
         suite = Suite()
         await suite.pipelines.apply(document, validate_only=False)
         body = data[len("id,name\n") :]

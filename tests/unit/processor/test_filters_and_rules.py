@@ -17,6 +17,7 @@ from services.processor.checking import CheckedRows, check_rows
 from services.processor.dry_run import dry_run
 from services.processor.service import check
 from services.processor.transforms.document import check_steps
+from tests.fakes.trial import MemoryTrials
 from tests.unit.processor.check_tables import Rejected, table, with_steps
 
 CELLS = st.lists(st.sampled_from(["", "NULL", "a", "b", "ab", " a", "B"]), max_size=8)
@@ -203,7 +204,7 @@ async def test_the_dry_run_says_what_the_real_run_says() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"n,a,b\n" + rows
 
-    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False)
+    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
     bounds = BatchRange(1, 1, 7, 2, 6, 6 + len(rows))
     batch = RowBatch(BatchKey("", "", bounds), ("n", "a", "b"), "", 0, ",", rows, None)
     real = outcome_of(batch.key, check(batch, rows, pipeline).rejected, [])

@@ -10,6 +10,7 @@ from ingestor.runtime.grpc_channel import MAX_MESSAGE_BYTES
 from ingestor.v1 import common_pb2, processor_pb2
 from services.processor.api import ProcessorApi
 from services.processor.pipelines import PipelineService
+from tests.fakes.trial import MemoryTrials
 
 
 def document(*names: str, **more: Any) -> str:
@@ -26,7 +27,8 @@ async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.Validat
         yield processor_pb2.ValidateRowsRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
         yield processor_pb2.ValidateRowsRequest(data=data)
 
-    return await ProcessorApi(service, None).ValidateRows(requests(), None)  # type: ignore[arg-type]
+    api = ProcessorApi(service, None, MemoryTrials())  # type: ignore[arg-type]
+    return await api.ValidateRows(requests(), None)
 
 
 async def test_errors_have_the_labels_of_their_columns() -> None:

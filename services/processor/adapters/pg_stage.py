@@ -1,0 +1,241 @@
+"""A temporary table that takes and refuses rows as another table does, or would if it were made.
+
+It has that table's types, checks and defaults and none of its keys; keys and links, which only other rows
+decide, are told beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from services.processor.adapters.pg_fit import (
+    check_constraints,
+    definition,
+    lacking_columns,
+    sql_name,
+    why_none,
+)
+from services.processor.adapters.pg_names import listed, quoted
+from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
+from services.processor.ports import ForeignKey, SinkRefusedError, Table
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+STAGE = "pg_temp.ingestor_trial"
+_MODEL = "pg_temp.ingestor_model"
+
+# Unique keys that columns decide: of all rows, at once; the primary one first.
+_KEYS = """
+SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1])
+                 WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+             ORDER BY k.place) AS columns,
+       i.indisprimary AS is_primary,
+       coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS nulls_are_equal
+FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indimmediate
+AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL
+ORDER BY i.indisprimary DESC, i.indexrelid
+"""
+_COMPUTED = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> ''"
+
+# Foreign keys, in the order in which PostgreSQL looks at them. (One that refers to a partitioned table is
+# there once more for each partition.)
+_LINKS = """
+SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
+             ORDER BY k.place) AS columns,
+       array(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
+             ORDER BY k.place) AS other_columns,
+       n.nspname AS schema, r.relname AS name,
+       c.confmatchtype = 'f' AS whole, c.confrelid = c.conrelid AS itself
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
+AND NOT EXISTS (SELECT 1 FROM pg_constraint p WHERE p.oid = c.conparentid AND p.conrelid = c.conrelid)
+AND coalesce((to_jsonb(c)->>'conenforced')::boolean, true)
+AND NOT coalesce((to_jsonb(c)->>'conperiod')::boolean, false)
+ORDER BY c.oid
+"""
+_MAY_READ = """
+SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT')
+FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace WHERE n.nspname = $1 AND r.relname = $2
+"""
+
+# Columns that rows do not bring and whose value must not be computed in a trial: the next one of a
+# sequence, or what a function makes that may do anything.
+_NOT_TO_COMPUTE = """
+SELECT a.attname FROM pg_attribute a
+LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+AND a.attname <> ALL ($2::text[])
+AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%'
+    OR EXISTS (SELECT 1 FROM pg_depend p JOIN pg_proc f ON f.oid = p.refobjid
+               WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+               AND p.refclassid = 'pg_proc'::regclass AND f.provolatile = 'v'))
+"""
+
+_RIGHTS = """
+SELECT r.relkind IN ('v', 'm') AS is_view, pg_has_role(r.relowner, 'USAGE') AS mine,
+       (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'INSERT')) FROM pg_attribute a
+        WHERE a.attrelid = r.oid AND a.attnum > 0 AND a.attname = ANY ($2::text[])) AS may_insert,
+       (SELECT coalesce(bool_and(has_column_privilege(a.attrelid, a.attnum, 'UPDATE')), true)
+        FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attnum > 0 AND a.attname = ANY ($2::text[])
+        AND a.attname <> ALL ($3::text[])) AS may_update,
+       has_table_privilege(r.oid, 'SELECT') AS may_read
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+# CREATE SCHEMA IF NOT EXISTS needs the right even if it exists.
+_MAY_MAKE = """
+SELECT coalesce(bool_and(has_schema_privilege(n.oid, 'CREATE')), true)
+       AND ($1 = 'public' OR has_database_privilege(current_database(), 'CREATE'))
+FROM pg_namespace n WHERE n.nspname = $1
+"""
+_MAY_REFER = """
+SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,
+       (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'REFERENCES')) FROM pg_attribute a
+        WHERE a.attrelid = r.oid AND a.attname = ANY ($2::text[])) AS may_refer
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Columns whose values together are in the table once."""
+
+    columns: tuple[str, ...]
+    primary: bool
+    nulls_are_equal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Columns whose values must be in a row of another table, if none of them is NULL; with `whole` either
+    none or all of them may be NULL. `other` is None for the table itself when it is not there."""
+
+    columns: tuple[str, ...]
+    other: str | None
+    other_columns: tuple[str, ...]
+    whole: bool
+    itself: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What is tried with the stage: `target` is the table as SQL has it, None when nothing can be looked up
+    there."""
+
+    target: str | None
+    keys: tuple[Key, ...]
+    links: tuple[Link, ...]
+
+
+async def make_stage(connection: PgConnection, table: Table) -> Staged:
+    """Make the stage, whose rows go with each transaction; in the caller's, which should be short. Raises
+    SinkRefusedError when the table can take no rows or cannot be made."""
+    lacking = await lacking_columns(connection, table)
+    if lacking is None:
+        return await _stage_of_missing(connection, table)
+    name = sql_name(table)
+    readable = await _check(connection, table, evolves=bool(lacking))
+    await _make(connection, table, name, lacking)
+    found = await connection.fetch(_LINKS, name)
+    links = []
+    for row in found:
+        if await connection.fetchval(_MAY_READ, row["schema"], row["name"]):
+            other = f"{quoted(row['schema'])}.{quoted(row['name'])}"
+            columns, other_columns = tuple(row["columns"]), tuple(row["other_columns"])
+            links.append(Link(columns, other, other_columns, row["whole"], row["itself"]))
+    return Staged(name if readable else None, await _keys(connection, table, name), tuple(links))
+
+
+async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
+    """Whether the table can be read. Raises SinkRefusedError when it cannot take rows, for the reason that
+    the sink comes upon first."""
+    columns = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
+    rights = await connection.fetchrow(_RIGHTS, sql_name(table), columns, list(table.primary_key))
+    if rights is None:
+        raise SinkRefusedError(why_none(asyncpg.UndefinedTableError(), table))
+    if evolves and not rights["mine"]:
+        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+    await check_constraints(connection, table)
+    if rights["is_view"]:
+        raise SinkRefusedError(why_none(asyncpg.WrongObjectTypeError(), table))
+    may = rights["may_insert"]
+    if table.upsert:
+        may = may and rights["may_update"] and rights["may_read"]
+    if not may:
+        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+    return bool(rights["may_read"])
+
+
+async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
+    """As the sink would make the table, by way of a temporary one with all its keys: what PostgreSQL has
+    against it becomes known without a lock on the tables that it refers to."""
+    if not await connection.fetchval(_MAY_MAKE, table.schema):
+        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+    copies: dict[tuple[str, str], str] = {(table.schema, table.name): _MODEL}
+    unknown: list[ForeignKey] = []
+    for foreign in table.foreign:
+        other = _other(foreign)
+        if foreign.table == (table.schema, table.name):
+            continue
+        rights = await connection.fetchrow(_MAY_REFER, other, list(foreign.table_columns))
+        if rights and rights["may_refer"] is False:
+            raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+        if rights and not rights["may_read"]:
+            unknown.append(foreign)
+        elif foreign.table not in copies:
+            copies[foreign.table] = copy = f"pg_temp.ingestor_other_{len(copies)}"
+            await connection.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {other} INCLUDING INDEXES)")
+    known = tuple(foreign for foreign in table.foreign if foreign not in unknown)
+    made = definition(replace(table, foreign=known), lambda foreign: copies[foreign.table])
+    await connection.execute(f"CREATE TEMPORARY TABLE {_MODEL} ({made})")
+    keys = await _keys(connection, table, _MODEL)
+    await _make(connection, table, _MODEL, ())
+    temporary = dict.fromkeys((_MODEL, *copies.values()))
+    await connection.execute(f"DROP TABLE {', '.join(temporary)}")
+    links = []
+    for foreign in known:
+        itself = foreign.table == (table.schema, table.name)
+        other_name = None if itself else _other(foreign)
+        links.append(Link(foreign.columns, other_name, foreign.table_columns, whole=False, itself=itself))
+    return Staged(None, keys, tuple(links))
+
+
+async def _make(
+    connection: PgConnection, table: Table, model: str, lacking: Sequence[tuple[str, str]]
+) -> None:
+    await connection.execute(
+        f"CREATE TEMPORARY TABLE {STAGE} (LIKE {model} INCLUDING DEFAULTS INCLUDING CONSTRAINTS "
+        "INCLUDING GENERATED) ON COMMIT DELETE ROWS"
+    )
+    changes = [f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in lacking]
+    brought = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
+    for row in await connection.fetch(_NOT_TO_COMPUTE, model, brought):
+        column = quoted(row["attname"])
+        changes += [f"ALTER COLUMN {column} DROP DEFAULT", f"ALTER COLUMN {column} DROP NOT NULL"]
+    if changes:
+        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(changes)}")
+
+
+async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key, ...]:
+    """The keys of a table (an SQL name) that rows of the file can have in common."""
+    computed = {row["attname"] for row in await connection.fetch(_COMPUTED, name)}
+    known = {*(column for column, _ in table.columns), *computed}
+    found: dict[frozenset[str], Key] = {}
+    for row in await connection.fetch(_KEYS, name):
+        columns = frozenset(row["columns"])
+        if columns.isdisjoint(known) or {PROCESS_COLUMN, ROW_COLUMN} <= columns:
+            continue  # the table's own number of the row, or its lineage
+        key = Key(tuple(row["columns"]), row["is_primary"], row["nulls_are_equal"])
+        found.setdefault(columns, key)
+    return tuple(found.values())
+
+
+def _other(foreign: ForeignKey) -> str:
+    return ".".join(listed([part]) for part in foreign.table)
