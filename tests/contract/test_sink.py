@@ -395,6 +395,19 @@ async def test_rows_that_only_the_insert_shows_to_be_wrong(pool: PgPool) -> None
     assert await pool.fetchval("SELECT count(*) FROM public.people WHERE id = 5") == 200
 
 
+async def test_a_key_that_no_index_takes(pool: PgPool) -> None:
+    """Its row fails alone."""
+    table = replace(PEOPLE, unique=(("name",),))
+    long = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
+    batch = key(rows=4)
+    outcome = await load(PgSink(pool), batch, [(1, "a"), (2, long), (3, "a"), (4, "b")], table)
+    assert outcome is not None
+    assert [(row.row_number, row.errors[0].message) for row in outcome.rows] == [
+        (2, "A value is too long for an index of the table."),
+        (3, "A row before it has the same name."),
+    ]
+
+
 async def test_savepoints_do_not_pile_up(pool: PgPool) -> None:
     """One that is rolled back is gone, with its lock."""
     await pool.execute("CREATE TABLE public.kept (n integer)")

@@ -62,6 +62,15 @@ class MemoryTrial:
 
     def _problem(self, row: dict[str, Any], slice_: Sequence[dict[str, Any]]) -> Problem | None:
         table = self._table
+        for foreign in table.foreign:
+            values = _values(row, foreign.columns)
+            rows = self._sink.tables.get(foreign.table[1], [])
+            if foreign.table == (table.schema, table.name):
+                rows = [*rows, *self._of_file, *slice_]
+            if None not in values and values not in [_values(there, foreign.table_columns) for there in rows]:
+                fields = ", ".join(foreign.columns)
+                message = f"The table that {fields} refers to has no such row."
+                return Problem("foreign-key", fields, "", message, "load")
         for key in self._keys:
             values = _values(row, key)
             if None in values:
@@ -78,15 +87,6 @@ class MemoryTrial:
                 fields, value = ", ".join(key), "" if table.upsert else ", ".join(map(str, values))
                 message = f"A row with the same {fields} is there already."
                 return Problem(code, fields, value, message, "load")
-        for foreign in table.foreign:
-            values = _values(row, foreign.columns)
-            rows = self._sink.tables.get(foreign.table[1], [])
-            if foreign.table == (table.schema, table.name):
-                rows = [*rows, *self._of_file, *slice_]
-            if None not in values and values not in [_values(there, foreign.table_columns) for there in rows]:
-                fields = ", ".join(foreign.columns)
-                message = f"The table that {fields} refers to has no such row."
-                return Problem("foreign-key", fields, "", message, "load")
         return None
 
 

@@ -155,13 +155,13 @@ def _parts(target: str, columns: Sequence[str], key: Key, number: int) -> dict[s
         "counts": _COUNTS.format(process="$1::uuid", since="$3"),
         "number": number,
         "key": listed(key.columns),
-        "value": key_value(key),
+        "value": key_value(key.columns),
         "whole": _whole(key),
     }
     for alias in ("come", "there"):
         names = listed(key.columns, f"{alias}.")
         found[f"{alias}_key"] = names
-        found[f"{alias}_value"] = key_value(key, f"{alias}.")
+        found[f"{alias}_value"] = key_value(key.columns, f"{alias}.")
         found[f"{alias}_whole"] = _whole(key, f"{alias}.")
         found[f"{alias}_hashes"] = ", ".join(f"hash_record_extended(ROW({names}), {seed})" for seed in (1, 2))
     found["meets_lost"] = _MEETS_LOST.format(**found)

@@ -136,7 +136,7 @@ async def take_places(
         "key": listed(key.columns),
         "there_key": listed(key.columns, "there."),
         "come_key": listed(key.columns, "come."),
-        "there_value": key_value(key, "there."),
+        "there_value": key_value(key.columns, "there."),
         "process": PROCESS_COLUMN,
         "row": ROW_COLUMN,
         "gives_way": GIVES_WAY,
@@ -156,7 +156,7 @@ async def take_places(
     ]
 
 
-def key_value(key: Key, prefix: str = "") -> str:
+def key_value(columns: Sequence[str], prefix: str = "") -> str:
     """An SQL expression of a key's values as text, as an error shows them."""
-    texts = ", ".join(f"{prefix}{quoted(name)}::text" for name in key.columns)
+    texts = ", ".join(f"{prefix}{quoted(name)}::text" for name in columns)
     return f"left(concat_ws(', ', {texts}), {MAX_VALUE_CHARACTERS})"

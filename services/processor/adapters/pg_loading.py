@@ -236,7 +236,7 @@ class Loading:
             if len(keys) == 1 and not self._rows.repairs:
                 gone = await take_places(connection, self._process_id, self._target, keys[0], self._columns)
             if len(keys) == 1:
-                value = key_value(keys[0])
+                value = key_value(keys[0].columns)
                 found = await connection.fetch(f"SELECT {ROW_COLUMN}, {value} FROM ingestor_stage")  # noqa: S608
                 losers = {row[0]: self._taken(Taken(keys[0], row[1])) for row in found}
             elif found := await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage"):  # noqa: S608
@@ -306,6 +306,8 @@ class Loading:
             return Problem("unique-error", fields, "", message, "load")
         if isinstance(error, asyncpg.ForeignKeyViolationError):
             return foreign_problem(await self._fields(constraint) or str(constraint))
+        if isinstance(error, asyncpg.ProgramLimitExceededError):
+            return Problem("sink-error", "", "", "A value is too long for an index of the table.", "load")
         if constraint:
             return check_problem(constraint)
         if column:
@@ -329,5 +331,6 @@ async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) 
 
 
 def _of_rows(error: asyncpg.PostgresError) -> bool:
-    """Whether it is about values of rows: data exceptions and violated constraints."""
-    return error.sqlstate is not None and error.sqlstate[:2] in ("22", "23")
+    """Whether it is about values of rows: data exceptions, violated constraints, and what is too long for an
+    index (54000)."""
+    return error.sqlstate is not None and (error.sqlstate[:2] in ("22", "23") or error.sqlstate == "54000")

@@ -68,15 +68,11 @@ WHERE t._ingestor_row < s.{row}{other} ON CONFLICT DO NOTHING
 """
 _CLAIM = """
 INSERT INTO {seen} SELECT DISTINCT ON ({key}) {key}, {row}{more} FROM {stage} s WHERE {claims}
-ORDER BY {key}, {row} ON CONFLICT {then}
+ORDER BY {key}, {row} ON CONFLICT DO NOTHING
 """
 _CLAIMANTS = "SELECT count(*) FROM {stage} s WHERE {claims}"
 _IS_UNLINKED = "EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = s.{row})"
-_IS_LOST = "EXISTS (SELECT 1 FROM ingestor_lost l WHERE l.row = s.{row})"
 _IS_LOST_BY = "EXISTS (SELECT 1 FROM ingestor_lost l WHERE (l.row, l.key) = (s.{row}, {number}))"
-_FIRST = """({key}) DO UPDATE SET _ingestor_row = excluded._ingestor_row
-WHERE excluded._ingestor_row < {bare}._ingestor_row"""
-
 _UNLINK = """
 INSERT INTO ingestor_unlinked SELECT s.{row}, {number} FROM {stage} s WHERE {asks} ON CONFLICT DO NOTHING
 """
@@ -86,12 +82,8 @@ _OF_SLICE = (
     "AND NOT EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = t.{row}))"
 )
 
+_ALL_UNLINKED = "SELECT row, link FROM ingestor_unlinked"
 _ALL_LOST = "SELECT DISTINCT ON (row) row, key, value FROM ingestor_lost ORDER BY row, key"
-_ALL_UNLINKED = """
-SELECT row, link FROM ingestor_unlinked u WHERE NOT EXISTS (SELECT 1 FROM ingestor_lost l WHERE l.row = u.row)
-"""
-_COUNT_LOST = "SELECT count(*) FROM ingestor_lost"
-
 # Whose the tried rows are.
 _NOBODY = str(uuid.UUID(int=0))
 # Seconds that a trial waits for its place, and that the end of one may take.
@@ -226,8 +218,6 @@ class PgTrial:
         unlinked = await self._unlink()
         for key in self._keys:
             await self._claim(key, unlinked=unlinked)
-        if unlinked and len(self._keys) > 1 and not self._table.upsert:
-            await self._claim_of_lost()
         connection = self._connection
         keys = {trial.number: trial for trial in self._keys}
         problems = {
@@ -260,7 +250,7 @@ class PgTrial:
             claims.append("NOT " + _IS_LOST_BY.format(**trial.parts))
         condition = " AND ".join(claims) or "true"
         count = await connection.fetchval(_CLAIMANTS.format(**trial.parts, claims=condition))
-        done = await connection.execute(_CLAIM.format(**trial.parts, claims=condition, then="DO NOTHING"))
+        done = await connection.execute(_CLAIM.format(**trial.parts, claims=condition))
         if trial.loses and (unlinked or done != f"INSERT 0 {count}"):
             await self._lose(trial, patterns)
 
@@ -269,20 +259,6 @@ class PgTrial:
             meets = _meets(trial.key.columns, trial.key.columns, nulls)
             parts = {**trial.parts, "other": trial.parts["other_seen"], "meets": meets}
             await self._connection.execute(_LOST_TO_FILE.format(**parts))
-
-    async def _claim_of_lost(self) -> None:
-        """A row that loses by one key has its other ones all the same, also if it refers to no row: nobody
-        would have looked at that. Which may make others lose, and so on."""
-        connection, before = self._connection, -1
-        while (count := await connection.fetchval(_COUNT_LOST)) != before:
-            before = count
-            for trial in self._keys:
-                claims = [_IS_UNLINKED.format(**trial.parts), _IS_LOST.format(**trial.parts)]
-                if not trial.key.nulls_are_equal:
-                    claims.append(_whole(trial.key.columns))
-                then = _FIRST.format(**trial.parts)
-                await connection.execute(_CLAIM.format(**trial.parts, claims=" AND ".join(claims), then=then))
-                await self._lose(trial, await self._patterns(trial.key))
 
     async def _patterns(self, key: Key) -> list[frozenset[str]]:
         """Which of the key's columns are NULL in rows of the stage that can lose by it; each is a lookup of
@@ -345,7 +321,6 @@ def _key_trial(key: Key, number: int, owner: Sequence[str], loses: bool) -> _Key
         "row": ROW_COLUMN,
         "number": number,
         "seen": seen,
-        "bare": seen.removeprefix("pg_temp."),
         "key": listed(key.columns),
         "value": key_value(key.columns, "s."),
         "more": more,
