@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, time
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Literal, cast
@@ -24,8 +25,12 @@ from pydantic import (
 from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
 
+from ingestor.pipelines.bare import BARE_GROUPS, bare_pattern
+from ingestor.pipelines.durations import points
 from ingestor.pipelines.errors import PipelineError, Violation, pointer
-from ingestor.pipelines.formats import FixedFormat, parse_format
+from ingestor.pipelines.formats import FixedFormat, FormatKind, parse_format
+from ingestor.pipelines.geojson import check_geojson, check_point, check_topojson
+from ingestor.pipelines.json_cells import comparable, read_cell
 from ingestor.pipelines.json_text import canonical_json, read_json
 from ingestor.pipelines.marks import Marks
 from ingestor.pipelines.names import column, column_for, listed, table
@@ -45,7 +50,6 @@ from ingestor.pipelines.values import (
     parse_duration,
     parse_geopoint,
     parse_integer,
-    parse_json,
     parse_number,
     parse_string,
     parse_time,
@@ -69,8 +73,10 @@ __all__ = [
 
 FieldType = Literal[
     "string", "integer", "number", "boolean", "date", "datetime", "time", "year", "yearmonth", "duration",
-    "geopoint", "array", "object", "any",
+    "geopoint", "geojson", "array", "object", "list", "any",
 ]  # fmt: skip
+ItemType = Literal["string", "integer", "boolean", "number", "datetime", "date", "time"]
+FieldsMatch = Literal["exact", "equal", "subset", "superset", "partial"]
 
 # PostgreSQL allows 1600 columns; the suite adds its own.
 MAX_FIELDS = 1500
@@ -80,41 +86,53 @@ _ORDERED = frozenset(
     ("required", "unique", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 )
 _LISTED = frozenset(("required", "unique", "enum"))
-_TEXT = frozenset(("required", "unique", "enum", "pattern", "minLength", "maxLength"))
+_TEXT = _LISTED | {"pattern", "minLength", "maxLength"}
+_SIZED = _LISTED | {"minLength", "maxLength"}
 ALLOWED_CONSTRAINTS: dict[FieldType, frozenset[str]] = {
     "string": _TEXT,
     "any": _TEXT,
     "time": _ORDERED,
     "year": _ORDERED,
     "yearmonth": _ORDERED,
-    "duration": _LISTED,
+    "duration": _ORDERED,
     "geopoint": _LISTED,
-    "array": frozenset(("required",)),
-    "object": frozenset(("required",)),
+    "geojson": _LISTED,
+    "array": _SIZED | {"jsonSchema"},
+    "object": _SIZED | {"jsonSchema"},
+    "list": _SIZED,
     "integer": _ORDERED,
     "number": _ORDERED,
     "boolean": _LISTED,
     "date": _ORDERED,
     "datetime": _ORDERED,
 }
-# Words of the specification (or of later issues) that are understood but not run in this version.
-_NOT_YET = frozenset(
-    (
-        "jsonSchema", "bareNumber", "categories", "categoriesOrdered", "fieldsMatch",
-    )
-)  # fmt: skip
+# Keys of a field that only some types have, by their names here.
+_OF_TYPES: dict[str, tuple[FieldType, ...]] = {
+    "trueValues": ("boolean",),
+    "falseValues": ("boolean",),
+    "decimalChar": ("number",),
+    "groupChar": ("number", "integer"),
+    "bareNumber": ("number", "integer"),
+    "delimiter": ("list",),
+    "itemType": ("list",),
+    "categories": ("string", "integer"),
+    "categoriesOrdered": ("string", "integer"),
+}
+# Formats that are names; those of dates, datetimes and times are patterns.
+_FORMATS: dict[str, tuple[str, ...]] = {
+    "string": tuple(STRING_FORMATS),
+    "geopoint": ("array", "object"),
+    "geojson": ("topojson",),
+}
 
 
 _PARSERS: dict[str, Callable[[str], Value]] = {
     "any": lambda text: text,
-    "time": parse_time,
     "year": parse_year,
     "yearmonth": parse_yearmonth,
     "duration": parse_duration,
-    "geopoint": parse_geopoint,
-    "array": lambda text: parse_json(text, list),
-    "object": lambda text: parse_json(text, dict),
 }
+_JSON_TYPES = ("array", "object", "list", "geojson")
 
 
 def _error_limit(value: Any) -> Any:
@@ -139,6 +157,31 @@ class Constraints(Part):
     exclusive_maximum: Any = Key(None, alias="exclusiveMaximum")
     min_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="minLength")
     max_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="maxLength")
+    json_schema: dict[str, Any] | None = Key(None, alias="jsonSchema")
+
+
+def _valued(value: Any) -> Any:
+    """A list whose items may be values instead of objects with a value."""
+    if isinstance(value, list):
+        return [item if isinstance(item, dict) else {"value": item} for item in value]
+    return value
+
+
+class MissingValue(Part):
+    """A text that means NULL, and what kind of NULL for people."""
+
+    value: str
+    label: str | None = None
+
+
+class Category(Part):
+    """A value that a field may have, and its name for people."""
+
+    value: Any
+    label: str | None = None
+
+
+MissingValues = Annotated[list[MissingValue], BeforeValidator(_valued)]
 
 
 class Field(Part):
@@ -155,6 +198,12 @@ class Field(Part):
     false_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="falseValues")
     decimal_char: Mark = Key(".", alias="decimalChar")
     group_char: Mark | None = Key(None, alias="groupChar")
+    bare_number: bool = Key(True, alias="bareNumber")
+    delimiter: Annotated[str, Key(min_length=1)] = ","
+    item_type: ItemType = Key("string", alias="itemType")
+    categories: Annotated[list[Category], BeforeValidator(_valued), Key(min_length=1)] | None = None
+    categories_ordered: bool | None = Key(None, alias="categoriesOrdered")
+    missing_values: MissingValues | None = Key(None, alias="missingValues")
     constraints: Constraints = Key(default_factory=lambda: Constraints.model_validate({}))
 
     @cached_property
@@ -175,16 +224,32 @@ class Field(Part):
 
     @cached_property
     def marked_pattern(self) -> str:
-        """What a number with `marks` looks like (RE2 and Python)."""
-        assert self.marks is not None
-        return self.marks.pattern(whole=self.type == "integer")
+        """What a number with `marks`, if any, looks like (RE2 and Python)."""
+        return (self.marks or Marks()).pattern(whole=self.type == "integer")
+
+    @cached_property
+    def bare_pattern(self) -> str | None:
+        """What a number looks like where something may stand around it: see bare_pattern."""
+        if self.bare_number or self.type not in ("integer", "number"):
+            return None
+        return bare_pattern(self.marks or Marks(), self.type == "integer")
+
+    @cached_property
+    def item(self) -> Field:
+        """A field for the items of a list."""
+        return Field.model_validate({"name": self.name, "type": self.item_type})
+
+    @property
+    def is_json(self) -> bool:
+        """Whether its cells are kept as JSON."""
+        return self.type in _JSON_TYPES or (self.type == "geopoint" and self.format != "default")
 
     @cached_property
     def fixed_format(self) -> FixedFormat | None:
         """The format of a date or datetime that is not the default one."""
-        if self.format == "default" or self.type not in ("date", "datetime"):
+        if self.format == "default" or (kind := _pattern_kind(self.type)) is None:
             return None
-        return parse_format(self.format, "date" if self.type == "date" else "datetime")
+        return parse_format(self.format, kind)
 
     @cached_property
     def minimum(self) -> Value | None:
@@ -215,22 +280,26 @@ class Field(Part):
             return None
         return tuple(self.value_of(item) for item in self.constraints.enum)
 
+    @cached_property
+    def category_values(self) -> tuple[Value, ...] | None:
+        """The values of the categories."""
+        if self.categories is None:
+            return None
+        return tuple(self.value_of(category.value) for category in self.categories)
+
     def parse(self, text: str) -> Value:
-        """The value that the text of a cell means. Raises ValueFormatError."""
+        """The value that the text of a cell means; of JSON its text. Raises ValueFormatError."""
         if self.type in _PARSERS:
             return _PARSERS[self.type](text)
-        if self.marks is not None:
-            if not re.fullmatch(self.marked_pattern, text):
-                raise ValueFormatError(
-                    self.marks.explain("an integer" if self.type == "integer" else "a number")
-                )
-            text = self.marks.plain(text)
+        if self.is_json:
+            self.json_value(text)
+            return text
+        if self.type == "geopoint":
+            return parse_geopoint(text)
+        if self.type in ("integer", "number"):
+            return self._parse_number(text)
         if self.type == "string":
             return parse_string(text, self.format)
-        if self.type == "integer":
-            return parse_integer(text)
-        if self.type == "number":
-            return parse_number(text)
         if self.type == "boolean":
             return parse_boolean(text, self.trues, self.falses)
         if self.fixed_format is not None:
@@ -238,13 +307,58 @@ class Field(Part):
             if iso is None or not iso.isascii():
                 raise ValueFormatError(f"is not a {self.type} of the form {self.format}")
             text = iso
+        if self.type == "time":
+            return parse_time(text)
         return parse_date(text) if self.type == "date" else parse_datetime(text)
+
+    def _parse_number(self, text: str) -> Value:
+        what = "an integer" if self.type == "integer" else "a number"
+        if self.bare_pattern is not None:
+            match = re.fullmatch(self.bare_pattern, text)
+            if match is None:
+                marks = self.marks.explain(what) if self.marks else f"is not {what}"
+                raise ValueFormatError(f"{marks}, nor one with something around it that is not numeric")
+            text = next(match[name] for name in BARE_GROUPS if match[name] is not None)
+        elif self.marks is not None and not re.fullmatch(self.marked_pattern, text):
+            raise ValueFormatError(self.marks.explain(what))
+        if self.marks is not None:
+            text = self.marks.plain(text)
+        return parse_integer(text) if self.type == "integer" else parse_number(text)
+
+    def json_value(self, text: str) -> Any:
+        """The JSON value of a cell of a field that is_json; numbers are int or Decimal. Raises
+        ValueFormatError."""
+        if self.type == "list":
+            return self._list_value(text)
+        has_array = self.type == "array" or (self.type == "geopoint" and self.format == "array")
+        found = read_cell(text, list if has_array else dict)
+        if self.type == "geopoint":
+            check_point(found, self.format)
+        elif self.type == "geojson":
+            (check_topojson if self.format == "topojson" else check_geojson)(found)
+        return found
+
+    def _list_value(self, text: str) -> list[Any]:
+        if not text:
+            raise ValueFormatError("is not a list: it is empty")
+        found = []
+        for number, part in enumerate(text.split(self.delimiter), 1):
+            try:
+                found.append(_as_json(self.item.parse(part)))
+            except ValueFormatError as error:
+                shown = _shown(part)
+                raise ValueFormatError(
+                    f"is not a list of the type {self.item_type}: item {number}, {shown}, {error}"
+                ) from None
+        return found
 
     def value_of(self, item: Any) -> Value:
         """The value that a constraint of the document means: JSON's own type or the text of a cell.
 
         Raises ValueFormatError.
         """
+        if self.is_json:
+            return self._json_constraint(item)
         if isinstance(item, str):
             return self.parse(item)
         if isinstance(item, bool):
@@ -257,6 +371,27 @@ class Field(Part):
         elif isinstance(item, Decimal) and self.type == "number":
             return parse_number(str(item))
         raise ValueFormatError(f"is not a value of the type {self.type}")
+
+    def _json_constraint(self, item: Any) -> Value:
+        if isinstance(item, str):
+            return comparable(self.json_value(item))
+        if self.type != "list":
+            return comparable(self.json_value(canonical_json(item)))
+        if not isinstance(item, list):
+            raise ValueFormatError("is not a value of the type list")
+        return comparable([_as_json(self.item.value_of(one)) for one in item])
+
+
+def _as_json(value: Value) -> Any:
+    """A value of a type of items as JSON has it."""
+    if isinstance(value, datetime):
+        return f"{value.replace(tzinfo=None).isoformat()}Z"
+    return value.isoformat() if isinstance(value, date | time) else value
+
+
+def _pattern_kind(type_: FieldType) -> FormatKind | None:
+    """Of a type whose formats are patterns."""
+    return type_ if type_ == "date" or type_ == "datetime" or type_ == "time" else None
 
 
 class Reference(Part):
@@ -284,7 +419,10 @@ class TableSchema(Part):
     dollar_schema: str | None = Key(None, alias="$schema")
     title: str | None = None
     description: str | None = None
-    missing_values: list[str] = Key(default_factory=lambda: [""], alias="missingValues")
+    fields_match: FieldsMatch | None = Key(None, alias="fieldsMatch")
+    missing_values: MissingValues = Key(
+        default_factory=lambda: [MissingValue.model_validate({"value": ""})], alias="missingValues"
+    )
     primary_key: Annotated[
         list[str], BeforeValidator(listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
     ] | None = Key(None, alias="primaryKey")  # fmt: skip
@@ -338,8 +476,14 @@ class Pipeline(Part):
 
     @property
     def missing_values(self) -> frozenset[str]:
-        """Texts that stand for NULL in every column."""
-        return frozenset(self.table_schema.missing_values)
+        """Texts that stand for NULL in every column whose field has none of its own."""
+        return frozenset(missing.value for missing in self.table_schema.missing_values)
+
+    def missing_values_of(self, field: Field) -> frozenset[str]:
+        """Texts that stand for NULL in a field's column."""
+        if field.missing_values is None:
+            return self.missing_values
+        return frozenset(missing.value for missing in field.missing_values)
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -405,20 +549,36 @@ class Pipeline(Part):
     ) -> tuple[str, str] | None:
         """Why a file with these labels in its header, whose columns are called so (see TableHead), cannot be
         loaded, as (reason, sentence); None when it can."""
-        missing = self.check_header(labels)
+        match = self.table_schema.fields_match
+        lacking = self.check_header(labels)
         if options.missing_columns == "ignore":
-            missing = [label for label in missing if label in labels]
-        if missing:
+            lacking = [label for label in lacking if label in labels]
+        elif match in ("superset", "partial"):
+            may_lack = {self.source(field) for field in self.fields}.difference(labels)
+            lacking = [label for label in lacking if label not in may_lack]
+        if lacking:
             return (
                 "HEADER_MISMATCH",
-                f"The pipeline {self.name} reads columns that the file does not have: {', '.join(missing)}.",
+                f"The pipeline {self.name} reads columns that the file does not have: {', '.join(lacking)}.",
             )
         drift = self.sink.schema_drift
         extra = [label or "(blank)" for label in labels if label not in self.labels_of_file]
-        if extra and (options.unexpected_columns == "error" or drift == "freeze"):
+        strict = drift == "freeze" or match in ("exact", "equal", "superset")
+        if extra and (options.unexpected_columns == "error" or strict):
             return (
                 "EXTRA_LABEL",
                 f"The file has columns that the pipeline {self.name} does not read: {', '.join(extra)}.",
+            )
+        expected = [label for label in self.labels_of_file if label in labels]
+        if match == "exact" and list(labels) != expected:
+            return (
+                "HEADER_MISMATCH",
+                f"The pipeline {self.name} wants the columns in this order: {', '.join(expected)}.",
+            )
+        if match == "partial" and not any(self.source(field) in labels for field in self.fields):
+            return (
+                "HEADER_MISMATCH",
+                f"The file has none of the columns that the fields of the pipeline {self.name} read.",
             )
         return self._evolution_problem(columns) if drift == "evolve" else None
 
@@ -502,7 +662,7 @@ def _violation(kind: str, path: tuple[str | int, ...], message: str, context: di
     if kind == "missing":
         message = f"{key} is required"
     elif kind == "extra_forbidden":
-        message = f"{key} is not supported in this version" if path[-1] in _NOT_YET else f"unknown key {key}"
+        message = f"unknown key {key}"
     elif kind == "literal_error":
         message = f"must be {context['expected']}"
     elif kind in ("model_type", "dict_type", "model_attributes_type"):
@@ -562,6 +722,7 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
         if dialect.get("unexpectedColumns") == "error" and drift == "evolve":
             message = 'contradicts the sink\'s schemaDrift "evolve"'
             yield Violation(pointer(("dialect", "unexpectedColumns")), message)
+    yield from _fields_match_checks(document)
     if isinstance(mapping := document.get("mapping"), dict) and names:
         for name in mapping:
             if name not in names and not name.startswith("x-"):
@@ -622,6 +783,21 @@ def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterato
         yield Violation(pointer(("sink", "key")), 'is for the mode "upsert"')
 
 
+def _fields_match_checks(document: dict[str, Any]) -> Iterator[Violation]:
+    """What else a document says of columns that come and go."""
+    schema, dialect, sink = (document.get(key) for key in ("schema", "dialect", "sink"))
+    match = schema.get("fieldsMatch") if isinstance(schema, dict) else None
+    if not isinstance(match, str):
+        return
+    message = f'contradicts the schema\'s fieldsMatch "{match}"'
+    drift = sink.get("schemaDrift") if isinstance(sink, dict) else None
+    if drift == "evolve" and match in ("exact", "equal", "superset"):
+        yield Violation(pointer(("sink", "schemaDrift")), message)
+    lacking = dialect.get("missingColumns") if isinstance(dialect, dict) else None
+    if lacking == "ignore" and match in ("exact", "equal", "subset"):
+        yield Violation(pointer(("dialect", "missingColumns")), message)
+
+
 def _plug_in_sink_checks(schema: dict[str, Any]) -> Iterator[Violation]:
     """What only a table can keep."""
     message = "is kept by tables in PostgreSQL only, not by a plug-in's sink"
@@ -659,23 +835,24 @@ def _key_checks(path: tuple[str | int, ...], key: Any, names: list[str]) -> Iter
 def _field_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Problems of one field, each with its path below the field."""
     formatted = True
-    if field.format != "default" and not (field.type == "string" and field.format in STRING_FORMATS):
+    names = _FORMATS.get(field.type, ())
+    if field.format != "default" and field.format not in names:
         try:
-            if field.type not in ("date", "datetime"):
-                formats = ", ".join(f'"{name}"' for name in STRING_FORMATS) if field.type == "string" else ""
-                known = f'"default", {formats}' if formats else '"default"'
+            if (kind := _pattern_kind(field.type)) is None:
+                known = ", ".join(f'"{name}"' for name in ("default", *names))
                 raise ValueError(f"only {known} is supported for the type {field.type}")
-            parse_format(field.format, "date" if field.type == "date" else "datetime")
+            parse_format(field.format, kind)
         except ValueError as error:
             formatted = False
             yield ("format",), str(error)
-    for key, words in (("trueValues", field.true_values), ("falseValues", field.false_values)):
-        if words is not None and field.type != "boolean":
+    for name in sorted(field.model_fields_set):
+        key = type(field).model_fields[name].alias or name
+        if field.type not in _OF_TYPES.get(key, (field.type,)):
             yield (key,), f"does not apply to the type {field.type}"
-    for key, types in (("decimalChar", ("number",)), ("groupChar", ("number", "integer"))):
-        name = "decimal_char" if key == "decimalChar" else "group_char"
-        if name in field.model_fields_set and field.type not in types:
-            yield (key,), f"does not apply to the type {field.type}"
+        elif key in _OF_TYPES and getattr(field, name) is None and key != "groupChar":
+            yield (key,), "must not be null"
+    if field.categories_ordered is not None and field.categories is None:
+        yield ("categoriesOrdered",), "is for a field with categories"
     if field.decimal_char == field.group_char:
         yield ("groupChar",), "is the decimalChar too"
     if both := [word for word in field.trues if word in field.falses]:
@@ -692,6 +869,7 @@ def _field_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
         yield ("constraints", "minLength"), "is more than maxLength"
     if formatted:
         yield from _value_checks(field)
+        yield from _category_checks(field)
 
 
 def _value_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -705,13 +883,42 @@ def _value_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
             limits[key] = field.value_of(raw)
         except ValueFormatError as error:
             yield ("constraints", key), f"{_shown(raw)} {error}"
-    if {"minimum", "maximum"} <= limits.keys() and limits["minimum"] > limits["maximum"]:
+    if {"minimum", "maximum"} <= limits.keys() and _is_more(field, limits["minimum"], limits["maximum"]):
         yield ("constraints", "minimum"), "is more than maximum"
     for index, raw in enumerate(constraints.enum or ()):
         try:
             field.value_of(raw)
         except ValueFormatError as error:
             yield ("constraints", "enum", index), f"{_shown(raw)} {error}"
+
+
+def _is_more(field: Field, one: Any, other: Any) -> bool:
+    if field.type != "duration":
+        return bool(one > other)
+    return all(mine > its for mine, its in zip(points(one), points(other), strict=True))
+
+
+def _category_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    values: list[Value] = []
+    labels: list[str] = []
+    for index, category in enumerate(field.categories or ()):
+        try:
+            value = field.value_of(category.value)
+        except ValueFormatError as error:
+            yield ("categories", index), f"{_shown(category.value)} {error}"
+            continue
+        if value in values:
+            yield ("categories", index), f"{_shown(category.value)} is there twice"
+        if category.label is not None and category.label in labels:
+            yield ("categories", index, "label"), f"{_shown(category.label)} is there twice"
+        values.append(value)
+        labels += [] if category.label is None else [category.label]
+    for index, raw in enumerate((field.constraints.enum or ()) if field.categories else ()):
+        try:
+            if field.value_of(raw) not in values:
+                yield ("constraints", "enum", index), f"{_shown(raw)} is not among the categories"
+        except ValueFormatError:
+            continue  # said of the enum itself
 
 
 def _shown(raw: Any) -> str:
