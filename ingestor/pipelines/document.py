@@ -671,7 +671,7 @@ def _violation(kind: str, path: tuple[str | int, ...], message: str, context: di
         message = 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'
     else:
         message = message.replace("Input should", "must").replace("must be a valid", "must be a")
-        message = re.sub("(List|Dictionary) should have", "must have", message).replace(
+        message = re.sub("(List|Dictionary|Value) should have", "must have", message).replace(
             "String should have", "must have"
         )
         message = message.replace("must be a integer", "must be an integer")

@@ -188,7 +188,7 @@ def _json(field: Field, text: TextColumn) -> Converted:
 
 def _lists(field: Field, text: TextColumn) -> Converted:
     """The items of all lists are one column of the items' type; what is made of them is joined again."""
-    rows = np.flatnonzero(text.lengths > 0)  # an empty text is no list
+    rows = np.flatnonzero(text.present(text.lengths > 0))  # an empty text is no list
     bad = text.present(text.lengths == 0)
     lists: Any = pc.split_pattern(pc.take(text.array, pa.array(rows)), pattern=field.delimiter)
     counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)

@@ -28,6 +28,8 @@ _REGEX_BYTES = 1_000_000
 # Values of the user's, in which nothing is a schema.
 _DATA = ("const", "enum", "default", "examples", "example")
 _DEFINITIONS = ("$defs", "definitions")
+# What has schemas by names of the user's.
+_NAMED = (*_DEFINITIONS, "properties", "patternProperties", "dependentSchemas", "dependencies")
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")
 
 Path = tuple[str | int, ...]
@@ -103,13 +105,15 @@ class _References:
     def __init__(self, schema: dict[str, Any]) -> None:
         self._schema = schema
         self._anchors: dict[str, Path] = {}
-        self._sizes: dict[Path, int] = {}
+        self._known: set[Path] = set()
+        self._sizes: dict[tuple[Path, bool], int] = {}
         self._open: set[Path] = set()
         self._found: dict[Path, str] = {}
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """Every problem with its path in the schema."""
-        places = list(_objects(self._schema, ()))
+        places = list(_schemas(self._schema, ()))
+        self._known = {path for path, _ in places}
         for path, part in places:
             if isinstance(anchor := part.get("$anchor"), str):
                 self._anchors[anchor] = path
@@ -146,40 +150,49 @@ class _References:
                 return None
             target = target[step]
             path = (*path, step)
+        if path not in self._known and not isinstance(target, bool):
+            self._found[at] = "leads to no schema"
+            return None
         return path
 
-    def _size(self, path: Path, part: Any) -> int:
-        """How many schemas and values there are from here on, at most MAX_UNFOLDED + 1."""
-        if path in self._sizes:
-            return self._sizes[path]
+    def _size(self, path: Path, part: Any, by_name: bool = False) -> int:
+        """How many schemas and values there are from here on, at most MAX_UNFOLDED + 1; `by_name` means a
+        part that is no schema but has some."""
+        if (path, by_name) in self._sizes:
+            return self._sizes[path, by_name]
         self._open.add(path)
         size = 1
-        if isinstance(part, dict):
-            for key, inner in part.items():
-                if key == "$ref" and isinstance(inner, str):
-                    target = self._resolved(inner, (*path, key))
-                    if target is None:
-                        continue
-                    if target in self._open:
-                        self._found[(*path, key)] = "leads back to where it came from, which has no end"
-                        continue
-                    size += self._size(target, _at(self._schema, target))
-                elif key not in _DATA and key not in _DEFINITIONS:
-                    size += self._size((*path, key), inner)
-        elif isinstance(part, list):
-            size += sum(self._size((*path, number), inner) for number, inner in enumerate(part))
+        for key, inner, named in _inside(part, by_name):
+            if key == "$ref" and not by_name and isinstance(inner, str):
+                target = self._resolved(inner, (*path, key))
+                if target is None:
+                    continue
+                if target in self._open:
+                    self._found[(*path, key)] = "leads back to where it came from, which has no end"
+                    continue
+                size += self._size(target, _at(self._schema, target))
+            elif by_name or key not in _DEFINITIONS:
+                size += self._size((*path, key), inner, named)
         self._open.discard(path)
-        self._sizes[path] = min(size, MAX_UNFOLDED + 1)
-        return self._sizes[path]
+        self._sizes[path, by_name] = min(size, MAX_UNFOLDED + 1)
+        return self._sizes[path, by_name]
 
 
-def _objects(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _inside(part: Any, by_name: bool) -> Iterator[tuple[str | int, Any, bool]]:
+    """What is in a part of a schema, the user's own values aside: key, value, and whether that one has
+    schemas by name."""
+    if isinstance(part, dict):
+        for key, inner in part.items():
+            if by_name or key not in _DATA:
+                yield key, inner, not by_name and key in _NAMED
+    elif isinstance(part, list):
+        for number, inner in enumerate(part):
+            yield number, inner, False
+
+
+def _schemas(part: Any, path: Path, by_name: bool = False) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every object that may be a schema."""
-    if isinstance(value, dict):
-        yield path, value
-        for key, inner in value.items():
-            if key not in _DATA:
-                yield from _objects(inner, (*path, key))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _objects(inner, (*path, number))
+    if isinstance(part, dict) and not by_name:
+        yield path, part
+    for key, inner, named in _inside(part, by_name):
+        yield from _schemas(inner, (*path, key), named)
