@@ -575,7 +575,8 @@ class Pipeline(Part):
                 "HEADER_MISMATCH",
                 f"The pipeline {self.name} wants the columns in this order: {', '.join(expected)}.",
             )
-        if match == "partial" and not any(self.source(field) in labels for field in self.fields):
+        none = not any(self.source(field) in labels for field in self.fields)
+        if match == "partial" and none and options.missing_columns != "ignore":
             return (
                 "HEADER_MISMATCH",
                 f"The file has none of the columns that the fields of the pipeline {self.name} read.",

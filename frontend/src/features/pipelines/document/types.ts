@@ -114,6 +114,7 @@ export interface PipelineField {
 export interface PipelineSchema {
   readonly fields: readonly PipelineField[];
   readonly missingValues?: readonly MissingValue[];
+  readonly fieldsMatch?: string;
   readonly primaryKey?: string | readonly string[];
   readonly [other: string]: unknown;
 }
