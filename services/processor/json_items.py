@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingestor.pipelines.document import ItemType
+from ingestor.pipelines.field import ItemType
 from services.processor.arrow import AnyArray, pc
 from services.processor.json_rows import escaped
 
