@@ -15,9 +15,6 @@ from functools import lru_cache
 
 from ingestor.pipelines.marks import Marks
 
-# The groups of bare_pattern, one of which has the number.
-BARE_GROUPS = ("alone", "unsigned", "signed")
-
 
 @lru_cache
 def _characters(*categories: str) -> str:
@@ -35,7 +32,7 @@ def _characters(*categories: str) -> str:
 
 @lru_cache(maxsize=256)
 def bare_pattern(marks: Marks, whole: bool) -> str:
-    """An expression of RE2 and Python for such a text as a whole; one of BARE_GROUPS is the number."""
+    """What such a text looks like (RE2 and Python)."""
     numeric = _characters("Nd", "Nl", "No", "Sm", "Pd")
     letters = _characters("Lu", "Ll", "Lt", "Lm", "Lo")
     # A blank between groups may touch the number: it means no other number there.
@@ -44,7 +41,11 @@ def bare_pattern(marks: Marks, whole: bool) -> str:
     behind = rf"(?:[eE][^{numeric}]+|[^{numeric}eE{touching}][^{numeric}]*)?"
     unsigned = marks.pattern(whole, sign="", leading_mark=False)
     signed = marks.pattern(whole, sign="[+-]", leading_mark=False)
-    return (
-        rf"(?:(?P<alone>{marks.pattern(whole)})|{before}](?P<unsigned>{unsigned})"
-        rf"|{before}{letters}](?P<signed>{signed})){behind}"
-    )
+    return rf"(?:{marks.pattern(whole)}|{before}]{unsigned}|{before}{letters}]{signed}){behind}"
+
+
+def number_within(marks: Marks) -> str:
+    """Of a text that bare_pattern matches, the group `number` (RE2 and Python): a quick search, for there are
+    no digits and signs around it. A decimal mark without digits behind it is left out."""
+    mark = re.escape(marks.decimal)
+    return rf"(?:[^0-9+-]*[^0-9+{mark}-])?(?P<number>[+-]?{mark}?[0-9](?:.*[0-9])?)[^0-9]*"

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator
 from pydantic import Field as Key
 
-from ingestor.pipelines.bare import BARE_GROUPS, bare_pattern
+from ingestor.pipelines.bare import bare_pattern, number_within
 from ingestor.pipelines.durations import points
 from ingestor.pipelines.formats import FixedFormat, FormatKind, parse_format
 from ingestor.pipelines.geojson import check_geojson, check_point, check_topojson
@@ -191,10 +191,15 @@ class Field(Part):
 
     @cached_property
     def bare_pattern(self) -> str | None:
-        """What a number looks like where something may stand around it: see bare_pattern."""
+        """What a number looks like where something may stand around it (RE2 and Python)."""
         if self.bare_number or self.type not in ("integer", "number"):
             return None
         return bare_pattern(self.marks or Marks(), self.type == "integer")
+
+    @cached_property
+    def number_within(self) -> str:
+        """Where the number is in what bare_pattern matches, by its group `number` (RE2 and Python)."""
+        return number_within(self.marks or Marks())
 
     @cached_property
     def item(self) -> Field:
@@ -276,11 +281,12 @@ class Field(Part):
     def _parse_number(self, text: str) -> Value:
         what = "an integer" if self.type == "integer" else "a number"
         if self.bare_pattern is not None:
-            match = re.fullmatch(self.bare_pattern, text)
-            if match is None:
+            if not re.fullmatch(self.bare_pattern, text):
                 marks = self.marks.explain(what) if self.marks else f"is not {what}"
                 raise ValueFormatError(f"{marks}, nor one with something around it that is not numeric")
-            text = next(match[name] for name in BARE_GROUPS if match[name] is not None)
+            found = re.fullmatch(self.number_within, text)
+            assert found is not None, "there is a number in what bare_pattern matches"
+            text = found["number"]
         elif self.marks is not None and not re.fullmatch(self.marked_pattern, text):
             raise ValueFormatError(self.marks.explain(what))
         if self.marks is not None:

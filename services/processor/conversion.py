@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingestor.pipelines.bare import BARE_GROUPS
 from ingestor.pipelines.document import Field, FieldType
 from ingestor.pipelines.formats import FixedFormat
 from ingestor.pipelines.values import (
@@ -81,10 +80,9 @@ def plain_numbers(field: Field, text: TextColumn) -> tuple[TextColumn, Mask | No
         return text, None
     array: Any = text.array
     if field.bare_pattern is not None:
-        groups = pc.extract_regex(array, pattern=rf"\A(?:{field.bare_pattern})\z")
-        bad = text.present(to_mask(pc.is_null(groups), null=True))
-        # The group that took no part is empty, a number is not.
-        array = pc.binary_join_element_wise(*(pc.struct_field(groups, name) for name in BARE_GROUPS), "")
+        bad = text.present(~_fully(array, field.bare_pattern))
+        found = pc.extract_regex(array, pattern=rf"\A{field.number_within}\z")
+        array = pc.struct_field(found, "number")
     else:
         bad = text.present(~_fully(array, field.marked_pattern))
     if bad.any():
