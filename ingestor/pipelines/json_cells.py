@@ -20,7 +20,7 @@ def read_cell(text: str, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
     if not text.lstrip(" \t\r\n").startswith(begin):
         raise not_a(what, text)
     try:
-        value = json.loads(text, parse_constant=_no_constant, parse_int=_whole, parse_float=_fraction)
+        value = _DECODER.decode(text)
     except ValueFormatError as error:
         raise ValueFormatError(f"holds a number that {error}") from None
     except ValueError:
@@ -70,6 +70,10 @@ def _whole(text: str) -> int | Decimal:
 def _fraction(text: str) -> Decimal:
     plain = len(text) <= 1000 and "e" not in text and "E" not in text
     return Decimal(text) if plain else parse_number(text)
+
+
+# Made once: that takes longer than to read a short text.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_whole, parse_float=_fraction)
 
 
 def _too_deep() -> ValueFormatError:

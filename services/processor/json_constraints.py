@@ -10,7 +10,7 @@ import numpy as np
 from ingestor.pipelines.document import Field
 from ingestor.pipelines.json_cells import comparable
 from services.processor.arrow import Mask, pc
-from services.processor.json_schemas import broken_schema
+from services.processor.json_schemas import schema_check
 from services.processor.text_column import TextColumn
 
 # What is wrong with a value, None for nothing.
@@ -60,7 +60,7 @@ def _rules(field: Field, enum_message: str) -> Iterator[tuple[str, Verdict]]:
         too_long = f"has more items than the maxLength {most}"
         yield "maxLength", lambda value: too_long if len(value) > most else None
     if schema is not None:
-        yield "jsonSchema", lambda value: broken_schema(schema, value)
+        yield "jsonSchema", schema_check(schema)
 
 
 def list_lengths(field: Field, text: TextColumn, bad: Mask | None) -> Iterator[tuple[str, Mask, str]]:

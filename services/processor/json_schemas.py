@@ -11,7 +11,7 @@ Whatever a document says, checking a cell must end soon, touch no network and no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -44,16 +44,20 @@ def check_json_schemas(pipeline: Pipeline) -> Iterator[Violation]:
             yield from (Violation(pointer((*at, *path)), message) for path, message in _problems(schema))
 
 
-def broken_schema(schema: Mapping[str, Any], value: Any) -> str | None:
-    """Why a value (of json_cells.read_cell) is not valid: a sentence without its subject; None when it is.
-    The schema is one that check_json_schemas has found nothing wrong with."""
+def schema_check(schema: Mapping[str, Any]) -> Callable[[Any], str | None]:
+    """What says of a value (of json_cells.read_cell) why it is not valid, a sentence without its subject, or
+    None when it is. The schema is one that check_json_schemas has found nothing wrong with."""
     validator = _validator(canonical_json(schema))
-    if validator.is_valid(value):
-        return None
-    error = next(iter(validator.iter_errors(value)))
-    place = pointer(error.instance_path)
-    reason = shortened(" ".join(error.message.split()))
-    return f"does not fit the jsonSchema: {f'at {place}, ' if place else ''}{reason}"
+
+    def check(value: Any) -> str | None:
+        if validator.is_valid(value):
+            return None
+        error = next(iter(validator.iter_errors(value)))
+        place = pointer(error.instance_path)
+        reason = shortened(" ".join(error.message.split()))
+        return f"does not fit the jsonSchema: {f'at {place}, ' if place else ''}{reason}"
+
+    return check
 
 
 @lru_cache(maxsize=256)
