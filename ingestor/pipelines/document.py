@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal, cast
 
@@ -25,33 +24,22 @@ from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
 
 from ingestor.pipelines.errors import PipelineError, Violation, pointer
-from ingestor.pipelines.formats import FixedFormat, parse_format
+from ingestor.pipelines.field import (
+    Constraints,
+    Field,
+    FieldType,
+    MissingValue,
+    MissingValues,
+    field_problems,
+)
 from ingestor.pipelines.json_text import canonical_json, read_json
-from ingestor.pipelines.marks import Marks
-from ingestor.pipelines.names import column, column_for, listed, table
+from ingestor.pipelines.names import column_for, listed, table
 from ingestor.pipelines.part import Part
 from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
 from ingestor.pipelines.sinks import MAX_KEY_FIELDS, PlugInSink, Sink, TableSink
 from ingestor.pipelines.sinks import PLUG_IN as PLUG_IN_SINK
 from ingestor.pipelines.sinks import TABLE as TABLE_SINK
-from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Mark, Step, Transform, read_before_made
-from ingestor.pipelines.values import (
-    STRING_FORMATS,
-    Value,
-    ValueFormatError,
-    parse_boolean,
-    parse_date,
-    parse_datetime,
-    parse_duration,
-    parse_geopoint,
-    parse_integer,
-    parse_json,
-    parse_number,
-    parse_string,
-    parse_time,
-    parse_year,
-    parse_yearmonth,
-)
+from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Step, Transform, read_before_made
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 
 __all__ = [
@@ -67,54 +55,10 @@ __all__ = [
     "parse_pipeline",
 ]
 
-FieldType = Literal[
-    "string", "integer", "number", "boolean", "date", "datetime", "time", "year", "yearmonth", "duration",
-    "geopoint", "array", "object", "any",
-]  # fmt: skip
+FieldsMatch = Literal["exact", "equal", "subset", "superset", "partial"]
 
 # PostgreSQL allows 1600 columns; the suite adds its own.
 MAX_FIELDS = 1500
-
-# Constraints that fit the type, from the table in the specification.
-_ORDERED = frozenset(
-    ("required", "unique", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-)
-_LISTED = frozenset(("required", "unique", "enum"))
-_TEXT = frozenset(("required", "unique", "enum", "pattern", "minLength", "maxLength"))
-ALLOWED_CONSTRAINTS: dict[FieldType, frozenset[str]] = {
-    "string": _TEXT,
-    "any": _TEXT,
-    "time": _ORDERED,
-    "year": _ORDERED,
-    "yearmonth": _ORDERED,
-    "duration": _LISTED,
-    "geopoint": _LISTED,
-    "array": frozenset(("required",)),
-    "object": frozenset(("required",)),
-    "integer": _ORDERED,
-    "number": _ORDERED,
-    "boolean": _LISTED,
-    "date": _ORDERED,
-    "datetime": _ORDERED,
-}
-# Words of the specification (or of later issues) that are understood but not run in this version.
-_NOT_YET = frozenset(
-    (
-        "jsonSchema", "bareNumber", "categories", "categoriesOrdered", "fieldsMatch",
-    )
-)  # fmt: skip
-
-
-_PARSERS: dict[str, Callable[[str], Value]] = {
-    "any": lambda text: text,
-    "time": parse_time,
-    "year": parse_year,
-    "yearmonth": parse_yearmonth,
-    "duration": parse_duration,
-    "geopoint": parse_geopoint,
-    "array": lambda text: parse_json(text, list),
-    "object": lambda text: parse_json(text, dict),
-}
 
 
 def _error_limit(value: Any) -> Any:
@@ -123,140 +67,6 @@ def _error_limit(value: Any) -> Any:
     if not count and not share:
         raise PydanticCustomError("error_limit", 'must be a number of rows, or a share such as "5%"')
     return value
-
-
-class Constraints(Part):
-    """What the values of a field must fulfil; `minimum`, `maximum` and `enum` as the document has
-    them (see Field for the values)."""
-
-    required: bool = False
-    unique: bool = False
-    enum: Annotated[list[Any], Key(min_length=1)] | None = None
-    pattern: Annotated[str, Key(min_length=1, max_length=10_000)] | None = None
-    minimum: Any = None
-    maximum: Any = None
-    exclusive_minimum: Any = Key(None, alias="exclusiveMinimum")
-    exclusive_maximum: Any = Key(None, alias="exclusiveMaximum")
-    min_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="minLength")
-    max_length: Annotated[int, Key(ge=0)] | None = Key(None, alias="maxLength")
-
-
-class Field(Part):
-    """One column of the table."""
-
-    name: Annotated[str, AfterValidator(column)]
-    type: FieldType
-    title: str | None = None
-    description: str | None = None
-    example: Any = None
-    rdf_type: str | None = Key(None, alias="rdfType")
-    format: str = "default"
-    true_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="trueValues")
-    false_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="falseValues")
-    decimal_char: Mark = Key(".", alias="decimalChar")
-    group_char: Mark | None = Key(None, alias="groupChar")
-    constraints: Constraints = Key(default_factory=lambda: Constraints.model_validate({}))
-
-    @cached_property
-    def trues(self) -> tuple[str, ...]:
-        """Words that mean true."""
-        return ("true", "True", "TRUE", "1") if self.true_values is None else tuple(self.true_values)
-
-    @cached_property
-    def falses(self) -> tuple[str, ...]:
-        """Words that mean false."""
-        return ("false", "False", "FALSE", "0") if self.false_values is None else tuple(self.false_values)
-
-    @cached_property
-    def marks(self) -> Marks | None:
-        """The marks of a number or an integer that are not the default ones."""
-        found = Marks(self.decimal_char, self.group_char)
-        return None if self.type not in ("integer", "number") or found == Marks() else found
-
-    @cached_property
-    def marked_pattern(self) -> str:
-        """What a number with `marks` looks like (RE2 and Python)."""
-        assert self.marks is not None
-        return self.marks.pattern(whole=self.type == "integer")
-
-    @cached_property
-    def fixed_format(self) -> FixedFormat | None:
-        """The format of a date or datetime that is not the default one."""
-        if self.format == "default" or self.type not in ("date", "datetime"):
-            return None
-        return parse_format(self.format, "date" if self.type == "date" else "datetime")
-
-    @cached_property
-    def minimum(self) -> Value | None:
-        """The constraint as a value of the field's type."""
-        return None if self.constraints.minimum is None else self.value_of(self.constraints.minimum)
-
-    @cached_property
-    def maximum(self) -> Value | None:
-        """The constraint as a value of the field's type."""
-        return None if self.constraints.maximum is None else self.value_of(self.constraints.maximum)
-
-    @cached_property
-    def exclusive_minimum(self) -> Value | None:
-        """The constraint as a value of the field's type."""
-        raw = self.constraints.exclusive_minimum
-        return None if raw is None else self.value_of(raw)
-
-    @cached_property
-    def exclusive_maximum(self) -> Value | None:
-        """The constraint as a value of the field's type."""
-        raw = self.constraints.exclusive_maximum
-        return None if raw is None else self.value_of(raw)
-
-    @cached_property
-    def enum(self) -> tuple[Value, ...] | None:
-        """The constraint as values of the field's type."""
-        if self.constraints.enum is None:
-            return None
-        return tuple(self.value_of(item) for item in self.constraints.enum)
-
-    def parse(self, text: str) -> Value:
-        """The value that the text of a cell means. Raises ValueFormatError."""
-        if self.type in _PARSERS:
-            return _PARSERS[self.type](text)
-        if self.marks is not None:
-            if not re.fullmatch(self.marked_pattern, text):
-                raise ValueFormatError(
-                    self.marks.explain("an integer" if self.type == "integer" else "a number")
-                )
-            text = self.marks.plain(text)
-        if self.type == "string":
-            return parse_string(text, self.format)
-        if self.type == "integer":
-            return parse_integer(text)
-        if self.type == "number":
-            return parse_number(text)
-        if self.type == "boolean":
-            return parse_boolean(text, self.trues, self.falses)
-        if self.fixed_format is not None:
-            iso = self.fixed_format.to_iso(text)
-            if iso is None or not iso.isascii():
-                raise ValueFormatError(f"is not a {self.type} of the form {self.format}")
-            text = iso
-        return parse_date(text) if self.type == "date" else parse_datetime(text)
-
-    def value_of(self, item: Any) -> Value:
-        """The value that a constraint of the document means: JSON's own type or the text of a cell.
-
-        Raises ValueFormatError.
-        """
-        if isinstance(item, str):
-            return self.parse(item)
-        if isinstance(item, bool):
-            if self.type == "boolean":
-                return item
-        elif isinstance(item, int) and self.type == "year":
-            return parse_year(str(item))
-        elif isinstance(item, int) and self.type in ("integer", "number"):
-            return parse_integer(str(item)) if self.type == "integer" else parse_number(str(item))
-        elif isinstance(item, Decimal) and self.type == "number":
-            return parse_number(str(item))
-        raise ValueFormatError(f"is not a value of the type {self.type}")
 
 
 class Reference(Part):
@@ -284,7 +94,10 @@ class TableSchema(Part):
     dollar_schema: str | None = Key(None, alias="$schema")
     title: str | None = None
     description: str | None = None
-    missing_values: list[str] = Key(default_factory=lambda: [""], alias="missingValues")
+    fields_match: FieldsMatch | None = Key(None, alias="fieldsMatch")
+    missing_values: MissingValues = Key(
+        default_factory=lambda: [MissingValue.model_validate({"value": ""})], alias="missingValues"
+    )
     primary_key: Annotated[
         list[str], BeforeValidator(listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
     ] | None = Key(None, alias="primaryKey")  # fmt: skip
@@ -338,8 +151,14 @@ class Pipeline(Part):
 
     @property
     def missing_values(self) -> frozenset[str]:
-        """Texts that stand for NULL in every column."""
-        return frozenset(self.table_schema.missing_values)
+        """Texts that stand for NULL in every column whose field has none of its own."""
+        return frozenset(missing.value for missing in self.table_schema.missing_values)
+
+    def missing_values_of(self, field: Field) -> frozenset[str]:
+        """Texts that stand for NULL in a field's column."""
+        if field.missing_values is None:
+            return self.missing_values
+        return frozenset(missing.value for missing in field.missing_values)
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -405,20 +224,37 @@ class Pipeline(Part):
     ) -> tuple[str, str] | None:
         """Why a file with these labels in its header, whose columns are called so (see TableHead), cannot be
         loaded, as (reason, sentence); None when it can."""
-        missing = self.check_header(labels)
+        match = self.table_schema.fields_match
+        lacking = self.check_header(labels)
         if options.missing_columns == "ignore":
-            missing = [label for label in missing if label in labels]
-        if missing:
+            lacking = [label for label in lacking if label in labels]
+        elif match in ("superset", "partial"):
+            may_lack = {self.source(field) for field in self.fields}.difference(labels)
+            lacking = [label for label in lacking if label not in may_lack]
+        if lacking:
             return (
                 "HEADER_MISMATCH",
-                f"The pipeline {self.name} reads columns that the file does not have: {', '.join(missing)}.",
+                f"The pipeline {self.name} reads columns that the file does not have: {', '.join(lacking)}.",
             )
         drift = self.sink.schema_drift
         extra = [label or "(blank)" for label in labels if label not in self.labels_of_file]
-        if extra and (options.unexpected_columns == "error" or drift == "freeze"):
+        strict = drift == "freeze" or match in ("exact", "equal", "superset")
+        if extra and (options.unexpected_columns == "error" or strict):
             return (
                 "EXTRA_LABEL",
                 f"The file has columns that the pipeline {self.name} does not read: {', '.join(extra)}.",
+            )
+        expected = [label for label in self.labels_of_file if label in labels]
+        if match == "exact" and list(labels) != expected:
+            return (
+                "HEADER_MISMATCH",
+                f"The pipeline {self.name} wants the columns in this order: {', '.join(expected)}.",
+            )
+        none = not any(self.source(field) in labels for field in self.fields)
+        if match == "partial" and none and options.missing_columns != "ignore":
+            return (
+                "HEADER_MISMATCH",
+                f"The file has none of the columns that the fields of the pipeline {self.name} read.",
             )
         return self._evolution_problem(columns) if drift == "evolve" else None
 
@@ -502,7 +338,7 @@ def _violation(kind: str, path: tuple[str | int, ...], message: str, context: di
     if kind == "missing":
         message = f"{key} is required"
     elif kind == "extra_forbidden":
-        message = f"{key} is not supported in this version" if path[-1] in _NOT_YET else f"unknown key {key}"
+        message = f"unknown key {key}"
     elif kind == "literal_error":
         message = f"must be {context['expected']}"
     elif kind in ("model_type", "dict_type", "model_attributes_type"):
@@ -511,7 +347,7 @@ def _violation(kind: str, path: tuple[str | int, ...], message: str, context: di
         message = 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'
     else:
         message = message.replace("Input should", "must").replace("must be a valid", "must be a")
-        message = re.sub("(List|Dictionary) should have", "must have", message).replace(
+        message = re.sub("(List|Dictionary|Value) should have", "must have", message).replace(
             "String should have", "must have"
         )
         message = message.replace("must be a integer", "must be an integer")
@@ -539,7 +375,7 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
                 field = Field.model_validate(raw)
             except ValidationError:
                 continue
-            for path, message in _field_checks(field):
+            for path, message in field_problems(field):
                 yield Violation(pointer(("schema", "fields", index, *path)), message)
         yield from _key_checks(("schema", "primaryKey"), schema.get("primaryKey"), names)
         for index, fields in enumerate(_lists(schema.get("uniqueKeys"))):
@@ -562,6 +398,7 @@ def _cross_checks(document: Any) -> Iterator[Violation]:
         if dialect.get("unexpectedColumns") == "error" and drift == "evolve":
             message = 'contradicts the sink\'s schemaDrift "evolve"'
             yield Violation(pointer(("dialect", "unexpectedColumns")), message)
+    yield from _fields_match_checks(document)
     if isinstance(mapping := document.get("mapping"), dict) and names:
         for name in mapping:
             if name not in names and not name.startswith("x-"):
@@ -622,6 +459,21 @@ def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterato
         yield Violation(pointer(("sink", "key")), 'is for the mode "upsert"')
 
 
+def _fields_match_checks(document: dict[str, Any]) -> Iterator[Violation]:
+    """What else a document says of columns that come and go."""
+    schema, dialect, sink = (document.get(key) for key in ("schema", "dialect", "sink"))
+    match = schema.get("fieldsMatch") if isinstance(schema, dict) else None
+    if not isinstance(match, str):
+        return
+    message = f'contradicts the schema\'s fieldsMatch "{match}"'
+    drift = sink.get("schemaDrift") if isinstance(sink, dict) else None
+    if drift == "evolve" and match in ("exact", "equal", "superset"):
+        yield Violation(pointer(("sink", "schemaDrift")), message)
+    lacking = dialect.get("missingColumns") if isinstance(dialect, dict) else None
+    if lacking == "ignore" and match in ("exact", "equal", "subset"):
+        yield Violation(pointer(("dialect", "missingColumns")), message)
+
+
 def _plug_in_sink_checks(schema: dict[str, Any]) -> Iterator[Violation]:
     """What only a table can keep."""
     message = "is kept by tables in PostgreSQL only, not by a plug-in's sink"
@@ -654,66 +506,3 @@ def _key_checks(path: tuple[str | int, ...], key: Any, names: list[str]) -> Iter
             yield Violation(at, f"no field is named {json.dumps(name)}")
         elif name in listed[:index]:
             yield Violation(at, f"{json.dumps(name)} is named twice")
-
-
-def _field_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Problems of one field, each with its path below the field."""
-    formatted = True
-    if field.format != "default" and not (field.type == "string" and field.format in STRING_FORMATS):
-        try:
-            if field.type not in ("date", "datetime"):
-                formats = ", ".join(f'"{name}"' for name in STRING_FORMATS) if field.type == "string" else ""
-                known = f'"default", {formats}' if formats else '"default"'
-                raise ValueError(f"only {known} is supported for the type {field.type}")
-            parse_format(field.format, "date" if field.type == "date" else "datetime")
-        except ValueError as error:
-            formatted = False
-            yield ("format",), str(error)
-    for key, words in (("trueValues", field.true_values), ("falseValues", field.false_values)):
-        if words is not None and field.type != "boolean":
-            yield (key,), f"does not apply to the type {field.type}"
-    for key, types in (("decimalChar", ("number",)), ("groupChar", ("number", "integer"))):
-        name = "decimal_char" if key == "decimalChar" else "group_char"
-        if name in field.model_fields_set and field.type not in types:
-            yield (key,), f"does not apply to the type {field.type}"
-    if field.decimal_char == field.group_char:
-        yield ("groupChar",), "is the decimalChar too"
-    if both := [word for word in field.trues if word in field.falses]:
-        yield ("trueValues",), f"{json.dumps(both[0], ensure_ascii=False)} is also among the falseValues"
-    constraints = field.constraints
-    for name in sorted(constraints.model_fields_set):
-        key = type(constraints).model_fields[name].alias or name
-        if key not in ALLOWED_CONSTRAINTS[field.type]:
-            yield ("constraints", key), f"does not apply to the type {field.type}"
-        elif getattr(constraints, name) is None:
-            yield ("constraints", key), "must not be null"
-    shortest, longest = constraints.min_length, constraints.max_length
-    if shortest is not None and longest is not None and shortest > longest:
-        yield ("constraints", "minLength"), "is more than maxLength"
-    if formatted:
-        yield from _value_checks(field)
-
-
-def _value_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    constraints = field.constraints
-    limits: dict[str, Any] = {}
-    for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
-        raw = getattr(constraints, key.replace("M", "_m") if key.startswith("ex") else key)
-        if raw is None or key not in ALLOWED_CONSTRAINTS[field.type]:
-            continue
-        try:
-            limits[key] = field.value_of(raw)
-        except ValueFormatError as error:
-            yield ("constraints", key), f"{_shown(raw)} {error}"
-    if {"minimum", "maximum"} <= limits.keys() and limits["minimum"] > limits["maximum"]:
-        yield ("constraints", "minimum"), "is more than maximum"
-    for index, raw in enumerate(constraints.enum or ()):
-        try:
-            field.value_of(raw)
-        except ValueFormatError as error:
-            yield ("constraints", "enum", index), f"{_shown(raw)} {error}"
-
-
-def _shown(raw: Any) -> str:
-    text = canonical_json(raw)
-    return text if len(text) <= 80 else text[:79] + "…"

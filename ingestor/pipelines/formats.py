@@ -1,4 +1,4 @@
-"""Formats of dates and datetimes: strptime patterns whose every directive has a fixed width.
+"""Formats of dates, datetimes and times: strptime patterns whose every directive has a fixed width.
 
 Only such patterns can be checked exactly on whole columns, by looking at fixed byte positions. Reading
 a value means putting its bytes into the order of ISO 8601; the ISO rules then do the rest.
@@ -12,6 +12,11 @@ from typing import Literal
 _WIDTHS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
 _ISO_DATE = "YYYY-mm-dd"
 _ISO_DATETIME = "YYYY-mm-ddTHH:MM:SS"
+FormatKind = Literal["date", "datetime", "time"]
+_ISO = {"date": _ISO_DATE, "datetime": _ISO_DATETIME, "time": "HH:MM:SS"}
+# What a format may have, and what it must have.
+_ALLOWED = {"date": "Y m d", "datetime": "Y m d H M S", "time": "H M S"}
+_NEEDED = {"date": "Ymd", "datetime": "YmdH", "time": "H"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,10 @@ class FixedFormat:
         return "".join(text[item] if isinstance(item, int) else item for item in self.iso)
 
 
-def parse_format(pattern: str, kind: Literal["date", "datetime"]) -> FixedFormat:
+def parse_format(pattern: str, kind: FormatKind) -> FixedFormat:
     """Read a strptime pattern. A date needs %Y, %m and %d once each; a datetime also %H, and may have
-    %M and %S. Other characters are ASCII and stand for themselves, "%%" for a per cent sign.
+    %M and %S; a time needs %H alone. Other characters are ASCII and stand for themselves, "%%" for a per
+    cent sign.
 
     Raises ValueError with one sentence.
     """
@@ -53,21 +59,21 @@ def parse_format(pattern: str, kind: Literal["date", "datetime"]) -> FixedFormat
             literals.append((width, character))
             width += 1
             continue
-        if directive not in _WIDTHS or (kind == "date" and directive in "HMS"):
-            allowed = "%Y %m %d" if kind == "date" else "%Y %m %d %H %M %S"
+        if directive not in _ALLOWED[kind].split():
+            allowed = " ".join(f"%{name}" for name in _ALLOWED[kind].split())
             raise ValueError(f'"%{directive}" is not supported in a {kind} format; supported are {allowed}')
         if directive in starts:
             raise ValueError(f'"%{directive}" occurs twice')
         starts[directive] = width
         width += _WIDTHS[directive]
-    missing = [f"%{name}" for name in ("Ymd" if kind == "date" else "YmdH") if name not in starts]
+    missing = [f"%{name}" for name in _NEEDED[kind] if name not in starts]
     if missing:
         raise ValueError(f"{' '.join(missing)} is missing in the {kind} format")
     if "S" in starts and "M" not in starts:
         raise ValueError("%S needs %M")
     iso: list[int | str] = []
     used: dict[str, int] = {}
-    for character in _ISO_DATE if kind == "date" else _ISO_DATETIME:
+    for character in _ISO[kind]:
         if character not in _WIDTHS:
             iso.append(character)
         elif character in starts:

@@ -15,15 +15,17 @@ class Marks:
     decimal: str = "."
     group: str | None = None
 
-    def pattern(self, whole: bool = False) -> str:
-        """What a number (`whole`: a whole one) looks like; RE2 and Python read the expression alike."""
+    def pattern(self, whole: bool = False, sign: str = "[+-]?", leading_mark: bool = True) -> str:
+        """What a number (`whole`: a whole one) with such a sign looks like, that begins with the decimal
+        mark only if `leading_mark`; RE2 and Python read the expression alike."""
         digits = r"[0-9]+"
         if self.group is not None:
             digits = rf"(?:[0-9]{{1,3}}(?:{re.escape(self.group)}[0-9]{{3}})+|[0-9]+)"
         if whole:
-            return rf"[+-]?{digits}"
+            return sign + digits
         decimal = re.escape(self.decimal)
-        return rf"[+-]?(?:{digits}(?:{decimal}[0-9]*)?|{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+        bare_fraction = rf"|{decimal}[0-9]+" if leading_mark else ""
+        return rf"{sign}(?:{digits}(?:{decimal}[0-9]*)?{bare_fraction})(?:[eE][+-]?[0-9]+)?"
 
     def plain(self, text: str) -> str:
         """A number that matches, as PostgreSQL reads it."""

@@ -7,13 +7,14 @@ messages about rejected cells.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
-Value = str | int | Decimal | bool | date | datetime | time
+# Values of JSON are tuples (see json_cells.comparable).
+Value = str | int | Decimal | bool | date | datetime | time | tuple[Any, ...]
 
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1
@@ -66,7 +67,8 @@ class ValueFormatError(ValueError):
     """The text is no value of the type; the message goes on from the quoted text ("is not a date")."""
 
 
-def _not_a(what: str, text: str) -> ValueFormatError:
+def not_a(what: str, text: str) -> ValueFormatError:
+    """The error of a text that is not `what`; blanks around it are mentioned."""
     if text != text.strip():
         return ValueFormatError(f"is not {what} (there are blanks around it)")
     return ValueFormatError(f"is not {what}")
@@ -75,7 +77,7 @@ def _not_a(what: str, text: str) -> ValueFormatError:
 def parse_integer(text: str) -> int:
     """An optional sign and ASCII digits, within 64 bits. Raises ValueFormatError."""
     if not _INTEGER.fullmatch(text):
-        raise _not_a("an integer", text)
+        raise not_a("an integer", text)
     # Python refuses to read more than a few thousand digits; leading zeros carry nothing.
     digits = text.lstrip("+-").lstrip("0") or "0"
     value = int(digits) if len(digits) <= 19 else INTEGER_MAX + 2
@@ -94,7 +96,7 @@ def parse_number(text: str) -> Decimal:
     """
     match = _NUMBER.fullmatch(text)
     if not match:
-        raise _not_a("a number", text)
+        raise not_a("a number", text)
     integral, fraction = match[2] or "", (match[3] if match[2] else match[4]) or ""
     exponent_text = match[5] or "0"
     exponent_digits = exponent_text.lstrip("+-").lstrip("0") or "0"
@@ -119,13 +121,13 @@ def parse_boolean(text: str, true_values: Collection[str], false_values: Collect
         return True
     if text in false_values:
         return False
-    raise _not_a("a boolean", text)
+    raise not_a("a boolean", text)
 
 
 def parse_date(text: str) -> date:
     """YYYY-MM-DD, a day of the calendar, years 0001 to 9999. Raises ValueFormatError."""
     if not _DATE.fullmatch(text):
-        raise _not_a("a date of the form YYYY-MM-DD", text)
+        raise not_a("a date of the form YYYY-MM-DD", text)
     try:
         return date(int(text[:4]), int(text[5:7]), int(text[8:10]))
     except ValueError:
@@ -140,7 +142,7 @@ def parse_datetime(text: str) -> datetime:
     9999 in UTC.
     """
     if not _DATETIME.fullmatch(text):
-        raise _not_a("a datetime of the form YYYY-MM-DDThh:mm:ss[.ffffff][Z|±hh:mm]", text)
+        raise not_a("a datetime of the form YYYY-MM-DDThh:mm:ss[.ffffff][Z|±hh:mm]", text)
     day = parse_date(text[:10])
     clock, zone = text[11:], UTC
     if shift := _SHIFT.search(clock):
@@ -168,7 +170,7 @@ def parse_string(text: str, format_: str) -> str:
 def parse_time(text: str) -> time:
     """hh:mm:ss, up to 6 digits of a second. Raises ValueFormatError."""
     if not re.fullmatch(TIME_PATTERN, text):
-        raise _not_a("a time of the form hh:mm:ss[.ffffff]", text)
+        raise not_a("a time of the form hh:mm:ss[.ffffff]", text)
     micros = int(text[9:].ljust(6, "0")) if len(text) > 8 else 0
     return time(int(text[:2]), int(text[3:5]), int(text[6:8]), micros)
 
@@ -176,42 +178,26 @@ def parse_time(text: str) -> time:
 def parse_year(text: str) -> int:
     """Four digits. Raises ValueFormatError."""
     if not re.fullmatch(YEAR_PATTERN, text):
-        raise _not_a("a year of four digits", text)
+        raise not_a("a year of four digits", text)
     return int(text)
 
 
 def parse_yearmonth(text: str) -> str:
     """YYYY-MM. Raises ValueFormatError."""
     if not re.fullmatch(YEARMONTH_PATTERN, text):
-        raise _not_a("a month of the form YYYY-MM", text)
+        raise not_a("a month of the form YYYY-MM", text)
     return text
 
 
 def parse_duration(text: str) -> str:
     """ISO 8601, such as P1Y2M10DT2H30M; at least one part. Raises ValueFormatError."""
     if not re.fullmatch(DURATION_PATTERN, text) or text.endswith(("P", "T")):
-        raise _not_a("a duration of ISO 8601 such as P1DT12H", text)
+        raise not_a("a duration of ISO 8601 such as P1DT12H", text)
     return text
 
 
 def parse_geopoint(text: str) -> str:
     """Longitude and latitude in degrees: "lon,lat". Raises ValueFormatError."""
     if not re.fullmatch(GEOPOINT_PATTERN, text):
-        raise _not_a('a point "longitude,latitude" in degrees', text)
+        raise not_a('a point "longitude,latitude" in degrees', text)
     return text
-
-
-def parse_json(text: str, kind: type[list[object]] | type[dict[str, object]]) -> str:
-    """A JSON array (`kind` list) or object (dict). Raises ValueFormatError."""
-    what = "a JSON array" if kind is list else "a JSON object"
-    try:
-        found = json.loads(text, parse_constant=_no_constant, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        raise _not_a(what, text) from None
-    if not isinstance(found, kind):
-        raise _not_a(what, text)
-    return text
-
-
-def _no_constant(text: str) -> None:
-    raise ValueError(text)

@@ -153,12 +153,11 @@ def _without(
 
 def _check_fields(cells: Cells, pipeline: Pipeline, problems: dict[int, list[Problem]]) -> list[AnyArray]:
     """The fields' columns; every error goes to `problems`, by position."""
-    missing = pipeline.missing_values
     key = frozenset(pipeline.key)
     arrays: list[AnyArray] = []
     for field in pipeline.fields:
         source = pipeline.source(field)
-        column = text_column(cells.texts[source], missing)
+        column = text_column(cells.texts[source], pipeline.missing_values_of(field))
         found: dict[int, list[Problem]] = {}
         arrays.append(_check_field(field, column, field.name in key, found))
         refused = cells.refused.get(source)
@@ -183,7 +182,7 @@ def _check_rules(
         for field in pipeline.fields:
             if field.name in broken.rule.names:
                 column = cells.texts[pipeline.source(field)].take(rows)
-                texts[field.name] = text_column(column, pipeline.missing_values).array
+                texts[field.name] = text_column(column, pipeline.missing_values_of(field)).array
         for position, problem in broken.problems(texts):
             problems.setdefault(int(rows[position]), []).append(problem)
 
@@ -200,7 +199,8 @@ def _check_field(
     for broken in broken_constraints(field, plain, converted):
         for position, value in _values(column, broken.rows):
             subject = "" if broken.constraint == "required" else quoted(value) + " "
-            message = f"{field.name}: {subject}{broken.message}"
+            why = broken.message if isinstance(broken.message, str) else broken.message(value)
+            message = f"{field.name}: {subject}{why}"
             _add(problems, position, "constraint-error", field, value, message)
     if in_key and column.valid is not None and not field.constraints.required:
         for position, value in _values(column, ~column.valid):

@@ -8,7 +8,7 @@ each distinct text once.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -22,6 +22,8 @@ from ingestor.pipelines.json_text import canonical_json
 from ingestor.pipelines.values import Value
 from services.processor.arrow import AnyArray, Mask, pc, to_mask
 from services.processor.conversion import Converted
+from services.processor.duration_order import duration_breaks
+from services.processor.json_constraints import broken_json, list_lengths
 from services.processor.problems import quoted, shortened
 from services.processor.text_column import TextColumn
 
@@ -32,11 +34,11 @@ _NAMED_VALUES = 5
 @dataclass(frozen=True, slots=True)
 class Broken:
     """A constraint and the rows that break it (bool[n], at least one true). `message` is a sentence
-    without its subject, the quoted value."""
+    without its subject, the quoted value, or gives it for the value's text."""
 
     constraint: str
     rows: Mask
-    message: str
+    message: str | Callable[[str], str]
 
 
 def broken_constraints(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:
@@ -44,14 +46,31 @@ def broken_constraints(field: Field, text: TextColumn, converted: Converted) -> 
     constraints = field.constraints
     if constraints.required and text.valid is not None:
         yield Broken("required", ~text.valid, "a value is required")
+    if field.is_json:
+        yield from _json(field, text, converted)
+        return
     if field.enum is not None:
-        yield from _found("enum", _outside_enum(field, text, converted), _enum_message(field))
+        outside = _outside(field.enum, constraints.enum or [], field, text, converted)
+        yield from _found("enum", outside, f"is not in the enum {_listed(constraints.enum or [])}")
+    if field.category_values is not None:
+        spellings = [category.value for category in field.categories or ()]
+        outside = _outside(field.category_values, spellings, field, text, converted)
+        yield from _found("categories", outside, f"is not among the categories {_listed(spellings)}")
     if constraints.pattern is not None:
         matches = pc.match_substring_regex(text.array, pattern=full_match(constraints.pattern))
         message = f"does not match the pattern {quoted(constraints.pattern)}"
         yield from _found("pattern", _mask(pc.invert(matches)), message)
     yield from _lengths(field, text)
     yield from _bounds(field, text, converted)
+
+
+def _json(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:
+    listed = f"is not in the enum {_listed(field.constraints.enum or [])}"
+    for constraint, rows, message in broken_json(field, text, converted.bad, listed):
+        yield Broken(constraint, rows, message)
+    if field.type == "list":
+        for constraint, rows, sentence in list_lengths(field, text, converted.bad):
+            yield from _found(constraint, rows, sentence)
 
 
 def full_match(pattern: str) -> str:
@@ -88,14 +107,20 @@ def _found(constraint: str, rows: Mask | None, message: str) -> Iterator[Broken]
         yield Broken(constraint, rows, message)
 
 
-def _outside_enum(field: Field, text: TextColumn, converted: Converted) -> Mask | None:
-    assert field.enum is not None
+def _outside(
+    allowed_values: Sequence[Value],
+    spellings: list[Any],
+    field: Field,
+    text: TextColumn,
+    converted: Converted,
+) -> Mask | None:
+    """Which values are none of these, which the document spells so."""
     values = converted.comparable
     if field.type == "number":
         # The document's spellings are those of the file, the column's no more when it had marks of its own.
-        spellings = [] if field.marks else field.constraints.enum or []
-        return _numbers_outside(text, converted, frozenset(field.enum), spellings)
-    allowed = pa.array(list(field.enum), values.type)
+        own = field.marks is not None or field.bare_pattern is not None
+        return _numbers_outside(text, converted, frozenset(allowed_values), [] if own else spellings)
+    allowed = pa.array(list(allowed_values), values.type)
     inside = pc.is_in(values, value_set=allowed)
     if pc.all(inside).as_py():
         return None
@@ -174,6 +199,15 @@ _BROKEN = {
 }
 
 
+# Of durations, for P30D is neither less nor more than P1M, nor the same.
+_NOT_SURELY = {
+    "minimum": "is not at least the minimum",
+    "maximum": "is not at most the maximum",
+    "exclusiveMinimum": "is not more than the exclusiveMinimum",
+    "exclusiveMaximum": "is not less than the exclusiveMaximum",
+}
+
+
 def _bound(
     name: str,
     field: Field,
@@ -186,6 +220,11 @@ def _bound(
     if bound is None:
         return
     values = converted.comparable
+    if field.type == "duration":
+        broken = duration_breaks(text.array, str(bound), name)
+        good = text.present(broken if converted.bad is None else broken & ~converted.bad)
+        yield from _found(name, good, f"{_NOT_SURELY[name]} {_shown(raw)}")
+        return
     if field.type == "number":
         assert isinstance(bound, Decimal)
         exactly = _EXACTLY[name]
@@ -217,7 +256,7 @@ def _shown(raw: Any) -> str:
     return quoted(raw) if isinstance(raw, str) else shortened(canonical_json(raw))
 
 
-def _enum_message(field: Field) -> str:
-    values = [_shown(value) for value in field.constraints.enum or []]
+def _listed(spellings: list[Any]) -> str:
+    values = [_shown(value) for value in spellings]
     more = f" and {len(values) - _NAMED_VALUES} more" if len(values) > _NAMED_VALUES else ""
-    return f"is not in the enum {', '.join(values[:_NAMED_VALUES])}{more}"
+    return f"{', '.join(values[:_NAMED_VALUES])}{more}"

@@ -28,9 +28,9 @@ from ingestor.pipelines.values import (
     YEAR_PATTERN,
     YEARMONTH_PATTERN,
     ValueFormatError,
-    parse_json,
 )
 from services.processor.arrow import AnyArray, Mask, pc, texts_at, to_mask
+from services.processor.json_items import json_texts
 from services.processor.text_column import TextColumn, string_array, text_column
 
 _DIGIT_0, _DIGIT_9, _DASH = ord("0"), ord("9"), ord("-")
@@ -66,21 +66,30 @@ def convert(field: Field, text: TextColumn) -> Converted:
         return _booleans(field, text)
     if field.type == "string" and field.format in STRING_FORMATS:
         return _texts(text, STRING_FORMATS[field.format])
+    if field.type == "list":
+        return _lists(field, text)
+    if field.is_json:
+        return _json(field, text)
     return _CONVERTERS[field.type](text)
 
 
 def plain_numbers(field: Field, text: TextColumn) -> tuple[TextColumn, Mask | None]:
-    """The column without the marks of the field's own, and the values that are no numbers with such marks,
-    which have become 0."""
-    if field.marks is None:
+    """The column without what stands around its numbers and without the marks of the field's own, and the
+    values that are no such numbers, which have become 0."""
+    if field.marks is None and field.bare_pattern is None:
         return text, None
-    bad = text.present(~_fully(text.array, field.marked_pattern))
     array: Any = text.array
+    if field.bare_pattern is not None:
+        bad = text.present(~_fully(array, field.bare_pattern))
+        found = pc.extract_regex(array, pattern=rf"\A{field.number_within}\z")
+        array = pc.struct_field(found, "number")
+    else:
+        bad = text.present(~_fully(array, field.marked_pattern))
     if bad.any():
         array = pc.if_else(pa.array(bad), "0", array)
-    if field.marks.group is not None:
+    if field.marks is not None and field.marks.group is not None:
         array = pc.replace_substring(array, pattern=field.marks.group, replacement="")
-    if field.marks.decimal != ".":
+    if field.marks is not None and field.marks.decimal != ".":
         array = pc.replace_substring(array, pattern=field.marks.decimal, replacement=".")
     return text_column(array, frozenset()), bad if bad.any() else None
 
@@ -108,7 +117,7 @@ def explain(field: Field, value: str) -> str:
 
 def postgres_type(field: Field) -> str:
     """The type of the field's column in PostgreSQL."""
-    return _POSTGRES_TYPES[field.type]
+    return "jsonb" if field.is_json else _POSTGRES_TYPES[field.type]
 
 
 _POSTGRES_TYPES: dict[FieldType, str] = {
@@ -121,6 +130,8 @@ _POSTGRES_TYPES: dict[FieldType, str] = {
     "geopoint": "text",
     "array": "jsonb",
     "object": "jsonb",
+    "list": "jsonb",
+    "geojson": "jsonb",
     "integer": "bigint",
     "number": "numeric",
     "boolean": "boolean",
@@ -159,21 +170,40 @@ def _durations(text: TextColumn) -> Converted:
     return Converted(text.array, text.array, bad if bad.any() else None)
 
 
-def _json(kind: type[list[object]] | type[dict[str, object]]) -> Callable[[TextColumn], Converted]:
-    def convert_json(text: TextColumn) -> Converted:
-        """Each distinct text is read once."""
-        encoded = text.array.dictionary_encode()
-        bad_texts = np.zeros(len(encoded.dictionary) + 1, np.bool_)
-        for place, value in enumerate(encoded.dictionary.to_pylist()):
-            try:
-                parse_json(str(value), kind)
-            except ValueFormatError:
-                bad_texts[place] = True
-        places = pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-        bad = bad_texts[places]
-        return Converted(text.array, text.array, bad if bad.any() else None)
+def _json(field: Field, text: TextColumn) -> Converted:
+    """Each distinct text is read once."""
+    encoded = text.array.dictionary_encode()
+    bad_texts = np.zeros(len(encoded.dictionary) + 1, np.bool_)
+    for place, value in enumerate(encoded.dictionary.to_pylist()):
+        try:
+            field.json_value(str(value))
+        except ValueFormatError:
+            bad_texts[place] = True
+    places = pc.fill_null(encoded.indices, len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+    bad = bad_texts[places]
+    return Converted(text.array, text.array, bad if bad.any() else None)
 
-    return convert_json
+
+def _lists(field: Field, text: TextColumn) -> Converted:
+    """The items of all lists are one column of the items' type; what is made of them is joined again."""
+    rows = np.flatnonzero(text.present(text.lengths > 0))  # an empty text is no list
+    bad = text.present(text.lengths == 0)
+    lists: Any = pc.split_pattern(pc.take(text.array, pa.array(rows)), pattern=field.delimiter)
+    counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    items = text_column(pc.list_flatten(lists), frozenset())
+    converted = convert(field.item, items)
+    if converted.bad is not None:
+        bad[rows] |= np.logical_or.reduceat(converted.bad, offsets[:-1])
+    rendered = pc.fill_null(json_texts(field.item_type, converted.column), "null")
+    arrays: Any = pa.ListArray  # whose stub takes no such arrays
+    joined = pc.binary_join(arrays.from_arrays(pa.array(offsets), rendered), ", ")
+    whole = pc.binary_join_element_wise("[", joined, "]", "")
+    places = np.full(len(text), -1, np.int32)
+    places[rows] = np.arange(len(rows), dtype=np.int32)
+    column = whole.take(pa.array(places, mask=places < 0))
+    return Converted(column, column, bad if bad.any() else None)
 
 
 def _cast(array: AnyArray, to: pa.DataType) -> AnyArray | None:
@@ -408,6 +438,4 @@ _CONVERTERS: dict[FieldType, Callable[[TextColumn], Converted]] = {
     "yearmonth": lambda text: _texts(text, YEARMONTH_PATTERN),
     "duration": _durations,
     "geopoint": lambda text: _texts(text, GEOPOINT_PATTERN),
-    "array": _json(list),
-    "object": _json(dict),
 }

@@ -35,12 +35,12 @@ def json_rows(columns: Sequence[pa.StringArray], labels: Sequence[str]) -> pa.St
 
 def _value(column: pa.StringArray) -> list[Any]:
     if not column.null_count:
-        return ['"', _escaped(column), '"']
-    quoted = pc.binary_join_element_wise('"', _escaped(column), '"', "")
+        return ['"', escaped(column), '"']
+    quoted = pc.binary_join_element_wise('"', escaped(column), '"', "")
     return [pc.fill_null(quoted, "null")]
 
 
-def _escaped(column: pa.StringArray) -> pa.StringArray:
+def escaped(column: pa.StringArray) -> pa.StringArray:
     """What may not stand in a JSON string as it is (RFC 8259, section 7), escaped. Only the characters
     that occur in the column cost anything."""
     data = text_column(column, frozenset()).data

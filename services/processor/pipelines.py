@@ -12,6 +12,7 @@ from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, NotFou
 from services.processor.checking import JSON_COLUMN
 from services.processor.constraints import check_patterns
 from services.processor.conversion import postgres_type
+from services.processor.json_schemas import check_json_schemas
 from services.processor.plugin_sinks import check_sink
 from services.processor.ports import (
     JSON_SINK,
@@ -94,7 +95,8 @@ class PipelineService:
         try:
             pipeline = parse_pipeline(document)
             violations: Sequence[Violation] = [
-                *check_patterns(pipeline), *check_steps(pipeline), *check_sink(pipeline)
+                *check_patterns(pipeline), *check_json_schemas(pipeline), *check_steps(pipeline),
+                *check_sink(pipeline),
             ]  # fmt: skip
         except PipelineError as error:
             violations = error.violations

@@ -89,11 +89,10 @@ SELECT r.relkind IN ('v', 'm') AS is_view, pg_has_role(r.relowner, 'USAGE') AS m
        has_table_privilege(r.oid, 'SELECT') AS may_read
 FROM pg_class r WHERE r.oid = to_regclass($1)
 """
-# CREATE SCHEMA IF NOT EXISTS needs the right even if it exists.
 _MAY_MAKE = """
-SELECT coalesce(bool_and(has_schema_privilege(n.oid, 'CREATE')), true)
-       AND ($1 = 'public' OR has_database_privilege(current_database(), 'CREATE'))
-FROM pg_namespace n WHERE n.nspname = $1
+SELECT CASE WHEN to_regnamespace(quote_ident($1)) IS NULL
+            THEN has_database_privilege(current_database(), 'CREATE')
+            ELSE has_schema_privilege($1, 'CREATE') END
 """
 _MAY_REFER = """
 SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,

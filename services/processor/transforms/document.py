@@ -40,7 +40,7 @@ def check_steps(pipeline: Pipeline) -> Iterator[Violation]:
             yield from _expression(expression, _texts(expression), "truth", (*at, "expression"))
         elif isinstance(condition, PatternFilter):
             yield from _pattern(condition.pattern, (*at, "pattern"))
-    types = {field.name: ARROW_TYPES[field.type] for field in pipeline.fields}
+    types = {field.name: ARROW_TYPES.get(field.type, pa.string()) for field in pipeline.fields}
     for number, rule in enumerate(pipeline.rules):
         yield from _expression(rule.parsed, types, "truth", ("rules", number, "expression"))
 

@@ -23,7 +23,7 @@ from services.processor.transforms.evaluation import evaluate
 
 CODE = "row-constraint"
 
-# What a rule sees of a field; numbers differ by row, this is what most of them are.
+# What a rule sees of a field, text where nothing is said; numbers differ by row, this is what most are.
 ARROW_TYPES: dict[FieldType, pa.DataType] = {
     "string": pa.string(),
     "integer": pa.int64(),
@@ -31,6 +31,7 @@ ARROW_TYPES: dict[FieldType, pa.DataType] = {
     "boolean": pa.bool_(),
     "date": pa.date32(),
     "datetime": pa.timestamp("us"),
+    "year": pa.int64(),
 }
 # Digits behind the point with which numbers are computed, and digits before it that are left free for what
 # comes out; the first for which all of a row's numbers fit.

@@ -3,12 +3,15 @@ import { diffLines } from "./compare";
 import {
   labelOf,
   madeLabels,
+  missingTexts,
   nameFrom,
   readDocument,
   withField,
   withKey,
   withLabels,
+  withMissingTexts,
   withoutField,
+  withType,
   writeDocument,
 } from "./document";
 import type { PipelineDocument } from "./types";
@@ -143,5 +146,49 @@ describe("diffLines", () => {
         .join("\n");
     expect(text("added")).toBe(before);
     expect(text("removed")).toBe(after);
+  });
+});
+
+describe("another type of a field", () => {
+  it("takes out what does not fit it, and nothing else", () => {
+    const field = {
+      name: "f",
+      type: "number",
+      title: "F",
+      format: "default",
+      bareNumber: false,
+      decimalChar: ",",
+      groupChar: ".",
+      "x-mine": 1,
+      constraints: { required: true, minimum: 1 },
+    };
+    expect(withType(field, "integer")).toEqual({
+      name: "f",
+      type: "integer",
+      title: "F",
+      bareNumber: false,
+      groupChar: ".",
+      "x-mine": 1,
+      constraints: { required: true, minimum: 1 },
+    });
+    expect(withType(field, "list")).toEqual({
+      name: "f",
+      type: "list",
+      title: "F",
+      "x-mine": 1,
+      constraints: { required: true },
+    });
+    const json = { name: "f", type: "array", constraints: { jsonSchema: {}, minLength: 1 } };
+    expect(withType(json, "object")).toEqual({ ...json, type: "object" });
+    expect(withType(json, "list")).toEqual({ name: "f", type: "list", constraints: { minLength: 1 } });
+  });
+});
+
+describe("missing values", () => {
+  it("keep their labels while others change", () => {
+    const values = ["", { value: "-99", label: "refused" }];
+    expect(missingTexts(values)).toEqual(["", "-99"]);
+    expect(missingTexts(undefined)).toEqual([]);
+    expect(withMissingTexts(values, ["-99", "n/a"])).toEqual([{ value: "-99", label: "refused" }, "n/a"]);
   });
 });

@@ -1,6 +1,13 @@
 /** Reading, writing and changing pipeline documents; nothing here changes what it is given. */
 import { parseExact, writeExact } from "./json";
-import type { PipelineDocument, PipelineField } from "./types";
+import {
+  CONSTRAINTS_OF,
+  type FieldType,
+  type MissingValue,
+  type PipelineDocument,
+  type PipelineField,
+  TYPES_OF,
+} from "./types";
 
 type JsonObject = Record<string, unknown>;
 
@@ -184,4 +191,30 @@ export function nameFrom(text: string): string {
 export function pretty(text: string): string {
   const read = readDocument(text);
   return read.ok ? writeDocument(read.document) : text;
+}
+
+/** Another type; constraints, words and marks that do not fit it go. */
+export function withType(field: PipelineField, type: string): PipelineField {
+  const allowed: readonly string[] = CONSTRAINTS_OF[type as FieldType] ?? [];
+  const constraints = Object.fromEntries(
+    Object.entries(field.constraints ?? {}).filter(([name]) => allowed.includes(name)),
+  );
+  const kept = Object.fromEntries(
+    Object.entries(field).filter(([key]) => (TYPES_OF[key] ?? [type]).includes(type as FieldType)),
+  );
+  const next = withKey({ ...kept, name: field.name, type }, "constraints", constraints);
+  return withKey(next, "format", undefined);
+}
+
+/** The texts of missing values. */
+export function missingTexts(values: readonly MissingValue[] | undefined): readonly string[] {
+  return (values ?? []).map((missing) => (typeof missing === "string" ? missing : missing.value));
+}
+
+/** Missing values with these texts; those that were there keep their labels. */
+export function withMissingTexts(
+  values: readonly MissingValue[] | undefined,
+  texts: readonly string[],
+): readonly MissingValue[] {
+  return texts.map((text) => values?.find((missing) => missingTexts([missing])[0] === text) ?? text);
 }

@@ -12,8 +12,10 @@ export const FIELD_TYPES = [
   "yearmonth",
   "duration",
   "geopoint",
+  "geojson",
   "array",
   "object",
+  "list",
   "any",
 ] as const;
 
@@ -30,6 +32,7 @@ export const CONSTRAINTS = [
   "minLength",
   "maxLength",
   "pattern",
+  "jsonSchema",
 ] as const;
 
 export type ConstraintName = (typeof CONSTRAINTS)[number];
@@ -44,6 +47,7 @@ const ORDERED: readonly ConstraintName[] = [
   "exclusiveMaximum",
 ];
 const LISTED: readonly ConstraintName[] = ["required", "unique", "enum"];
+const SIZED: readonly ConstraintName[] = ["required", "unique", "enum", "minLength", "maxLength"];
 const TEXT: readonly ConstraintName[] = ["required", "unique", "enum", "pattern", "minLength", "maxLength"];
 
 /** The constraints that fit each type. */
@@ -58,11 +62,39 @@ export const CONSTRAINTS_OF: Readonly<Record<FieldType, readonly ConstraintName[
   year: ORDERED,
   yearmonth: ORDERED,
   boolean: LISTED,
-  duration: LISTED,
+  duration: ORDERED,
   geopoint: LISTED,
-  array: ["required"],
-  object: ["required"],
+  geojson: LISTED,
+  array: [...SIZED, "jsonSchema"],
+  object: [...SIZED, "jsonSchema"],
+  list: SIZED,
 };
+
+/** The types of a list's items. */
+export const ITEM_TYPES = ["string", "integer", "number", "boolean", "date", "datetime", "time"] as const;
+
+/** The formats that are names; those of dates, datetimes and times are patterns. */
+export const FORMATS_OF: Readonly<Partial<Record<FieldType, readonly string[]>>> = {
+  string: ["email", "uri", "uuid", "binary"],
+  geopoint: ["array", "object"],
+  geojson: ["topojson"],
+};
+
+/** Keys of a field that only these types have. */
+export const TYPES_OF: Readonly<Record<string, readonly FieldType[]>> = {
+  trueValues: ["boolean"],
+  falseValues: ["boolean"],
+  decimalChar: ["number"],
+  groupChar: ["number", "integer"],
+  bareNumber: ["number", "integer"],
+  delimiter: ["list"],
+  itemType: ["list"],
+  categories: ["string", "integer"],
+  categoriesOrdered: ["string", "integer"],
+};
+
+/** A text that means "missing", perhaps with a label for people. */
+export type MissingValue = string | { readonly value: string; readonly label?: string };
 
 export interface PipelineField {
   readonly name: string;
@@ -72,13 +104,17 @@ export interface PipelineField {
   readonly format?: string;
   readonly trueValues?: readonly string[];
   readonly falseValues?: readonly string[];
+  readonly bareNumber?: boolean;
+  readonly delimiter?: string;
+  readonly itemType?: string;
   readonly constraints?: Readonly<Record<string, unknown>>;
   readonly [other: string]: unknown;
 }
 
 export interface PipelineSchema {
   readonly fields: readonly PipelineField[];
-  readonly missingValues?: readonly string[];
+  readonly missingValues?: readonly MissingValue[];
+  readonly fieldsMatch?: string;
   readonly primaryKey?: string | readonly string[];
   readonly [other: string]: unknown;
 }

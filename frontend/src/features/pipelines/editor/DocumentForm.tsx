@@ -1,6 +1,6 @@
 import { NativeSelect, TextInput } from "@mantine/core";
 import { Panel } from "@/components/Panel";
-import { asList, withKey } from "../document/document";
+import { asList, missingTexts, withKey, withMissingTexts } from "../document/document";
 import type { Violations } from "../document/pointers";
 import { FILTERS, filterKind, RULES, TRANSFORMS } from "../document/steps";
 import type { PipelineDocument } from "../document/types";
@@ -97,13 +97,14 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
             label="Texts that mean “missing”"
             description="By default the empty cell"
             placeholder="(empty), NULL, n/a"
-            text={(document.schema.missingValues ?? [])
+            text={missingTexts(document.schema.missingValues)
               .map((word) => (word === "" ? "(empty)" : word))
               .join(", ")}
             error={violations.textWithin("schema", "missingValues")}
             onText={(text) => {
               const words = readList(text).map((word) => (word === "(empty)" ? "" : word));
-              onChange({ ...document, schema: withKey(document.schema, "missingValues", words) });
+              const values = withMissingTexts(document.schema.missingValues, words);
+              onChange({ ...document, schema: withKey(document.schema, "missingValues", values) });
             }}
           />
         </div>

@@ -11,16 +11,20 @@ import {
   withKeyField,
   withLabels,
   withoutField,
+  withType,
 } from "../document/document";
-import { ExactNumber } from "../document/json";
+import { ExactNumber, parseExact, writeExact } from "../document/json";
 import type { Violations } from "../document/pointers";
 import {
   CONSTRAINTS_OF,
   type ConstraintName,
   FIELD_TYPES,
   type FieldType,
+  FORMATS_OF,
+  ITEM_TYPES,
   type PipelineDocument,
   type PipelineField,
+  TYPES_OF,
 } from "../document/types";
 import { DraftInput, readList } from "./DraftInput";
 import classes from "./Editor.module.css";
@@ -201,19 +205,6 @@ function FieldLine({ document, field, index, open, onToggle, onChange, violation
   );
 }
 
-/** Another type; constraints and words that do not fit it go. */
-function withType(field: PipelineField, type: string): PipelineField {
-  const allowed: readonly string[] = CONSTRAINTS_OF[type as FieldType] ?? [];
-  const constraints = Object.fromEntries(
-    Object.entries(field.constraints ?? {}).filter(([name]) => allowed.includes(name)),
-  );
-  let next = withKey({ ...field, type }, "constraints", constraints);
-  next = withKey(next, "format", undefined);
-  return type === "boolean"
-    ? next
-    : withKey(withKey(next, "trueValues", undefined), "falseValues", undefined);
-}
-
 function withConstraint(field: PipelineField, name: ConstraintName, value: unknown): PipelineField {
   return withKey(field, "constraints", withKey(field.constraints ?? {}, name, value));
 }
@@ -229,7 +220,20 @@ const LABELS: Readonly<Record<ConstraintName, string>> = {
   minLength: "Fewest characters",
   maxLength: "Most characters",
   pattern: "Pattern (RE2, whole cell)",
+  jsonSchema: "JSON Schema",
 };
+const JSON_TYPES: readonly string[] = ["array", "object", "list", "geojson"];
+
+function labelFor(name: ConstraintName, type: string): string {
+  if (name !== "minLength" && name !== "maxLength") return LABELS[name];
+  const counted = type === "object" ? "keys" : JSON_TYPES.includes(type) ? "items" : "characters";
+  return LABELS[name].replace("characters", counted);
+}
+
+/** Lists of values with commas in them are edited as JSON. */
+function isInForm(name: ConstraintName, type: string): boolean {
+  return name !== "required" && !(name === "enum" && JSON_TYPES.includes(type));
+}
 
 interface FieldDetailsProps {
   readonly field: PipelineField;
@@ -262,8 +266,40 @@ function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps)
             onText={(text) => onChange(withKey(field, key, readList(text)))}
           />
         ))}
+      {TYPES_OF.bareNumber?.includes(field.type as FieldType) && (
+        <Checkbox
+          size="xs"
+          mt={24}
+          label="With signs around it (€95, 95 %)"
+          checked={field.bareNumber === false}
+          error={at("bareNumber")}
+          onChange={(event) =>
+            onChange(withKey(field, "bareNumber", event.currentTarget.checked ? false : undefined))
+          }
+        />
+      )}
+      {field.type === "list" && (
+        <>
+          <NativeSelect
+            size="xs"
+            label="Type of the items"
+            data={[...ITEM_TYPES]}
+            value={field.itemType ?? "string"}
+            error={at("itemType")}
+            onChange={(event) => onChange(withKey(field, "itemType", event.currentTarget.value))}
+          />
+          <TextInput
+            size="xs"
+            label="Between the items"
+            placeholder=","
+            value={field.delimiter ?? ""}
+            error={at("delimiter")}
+            onChange={(event) => onChange(withKey(field, "delimiter", event.currentTarget.value))}
+          />
+        </>
+      )}
       {constraints
-        .filter((name) => name !== "required")
+        .filter((name) => isInForm(name, field.type))
         .map((name) => (
           <ConstraintInput
             key={name}
@@ -286,32 +322,38 @@ function FormatInput({
   readonly onChange: (field: PipelineField) => void;
   readonly error: string | undefined;
 }) {
-  if (field.type === "string") {
+  const names = FORMATS_OF[field.type as FieldType];
+  if (names !== undefined) {
     return (
       <NativeSelect
         size="xs"
         label="Format"
-        data={[{ value: "", label: "any text" }, "email", "uri", "uuid", "binary"]}
+        data={[{ value: "", label: field.type === "string" ? "any text" : "default" }, ...names]}
         value={field.format ?? ""}
         error={error}
         onChange={(event) => onChange(withKey(field, "format", event.currentTarget.value))}
       />
     );
   }
-  if (field.type !== "date" && field.type !== "datetime") return null;
+  const example = PATTERNS[field.type];
+  if (example === undefined) return null;
   return (
     <TextInput
       size="xs"
       label="Format"
-      placeholder={
-        field.type === "date" ? "2024-02-29, or %d.%m.%Y" : "2024-02-29T23:59:59, or %d.%m.%Y %H:%M"
-      }
+      placeholder={example}
       value={field.format ?? ""}
       error={error}
       onChange={(event) => onChange(withKey(field, "format", event.currentTarget.value))}
     />
   );
 }
+
+const PATTERNS: Readonly<Record<string, string>> = {
+  date: "2024-02-29, or %d.%m.%Y",
+  datetime: "2024-02-29T23:59:59, or %d.%m.%Y %H:%M",
+  time: "23:59:59, or %H:%M",
+};
 
 interface ConstraintInputProps {
   readonly name: ConstraintName;
@@ -328,7 +370,7 @@ function ConstraintInput({ name, field, onChange, error }: ConstraintInputProps)
       <Checkbox
         size="xs"
         mt={24}
-        label={LABELS[name]}
+        label={labelFor(name, field.type)}
         checked={value === true}
         onChange={(event) => set(event.currentTarget.checked || undefined)}
       />
@@ -337,7 +379,7 @@ function ConstraintInput({ name, field, onChange, error }: ConstraintInputProps)
   if (name === "enum") {
     return (
       <DraftInput
-        label={LABELS[name]}
+        label={labelFor(name, field.type)}
         description="With commas between them"
         text={(Array.isArray(value) ? value : []).map(String).join(", ")}
         error={error}
@@ -345,16 +387,36 @@ function ConstraintInput({ name, field, onChange, error }: ConstraintInputProps)
       />
     );
   }
+  if (name === "jsonSchema") {
+    return (
+      <DraftInput
+        label={LABELS[name]}
+        placeholder={'{"required": ["id"]}'}
+        text={value === undefined || typeof value === "string" ? (value ?? "") : writeExact(value, 0)}
+        error={error}
+        onText={(text) => set(jsonOf(text))}
+      />
+    );
+  }
   const isLength = name === "minLength" || name === "maxLength";
   return (
     <DraftInput
-      label={LABELS[name]}
+      label={labelFor(name, field.type)}
       type={isLength ? "number" : "text"}
       text={value === undefined ? "" : String(value)}
       error={error}
       onText={(text) => set(text === "" ? undefined : isLength ? Number(text) : boundOf(field.type, text))}
     />
   );
+}
+
+/** JSON, or the text as it is, which the server says to be none. */
+function jsonOf(text: string): unknown {
+  try {
+    return text === "" ? undefined : parseExact(text);
+  } catch {
+    return text;
+  }
 }
 
 /** A bound of a number is written as a number, with all its digits; others as the text of a cell. */

@@ -4,7 +4,7 @@ import type { PipelineDocument } from "@/features/pipelines/document/types";
 import type { InspectedColumn } from "@/gen/ingestor/v1/upload_pb";
 import { Confidence } from "./Confidence";
 import classes from "./Map.module.css";
-import type { FieldMatch } from "./plan";
+import { type FieldMatch, mayLackColumns } from "./plan";
 
 interface FieldMatchesProps {
   readonly document: PipelineDocument;
@@ -51,7 +51,9 @@ export function FieldMatches({ document, columns, matches, onMatch }: FieldMatch
                       aria-label={`Column for ${match.field}`}
                       data={[{ value: "", label: "No column" }, ...labels]}
                       value={match.label ?? ""}
-                      error={match.label === null ? "Choose a column" : undefined}
+                      error={
+                        match.label === null && !mayLackColumns(document) ? "Choose a column" : undefined
+                      }
                       onChange={(event) => onMatch(match.field, event.currentTarget.value)}
                     />
                   )}

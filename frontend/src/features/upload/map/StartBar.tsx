@@ -12,7 +12,7 @@ import { plural } from "@/lib/format";
 import type { UploadSnapshot } from "../engine/task";
 import { uploadActions } from "../use-uploads";
 import classes from "./Map.module.css";
-import { JSON_ROWS, missingFields, NEW } from "./plan";
+import { JSON_ROWS, mayLackColumns, missingFields, NEW } from "./plan";
 import type { Plan } from "./use-plan";
 
 interface StartBarProps {
@@ -115,7 +115,8 @@ function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
   if (plan.violations.count > 0) return `${plural(plan.violations.count, "place")} to correct first.`;
   if (plan.check.isError) return "The first rows could not be checked.";
   const missing = missingFields(plan.matches);
-  if (missing.length > 0 && plan.used.missingColumns !== "ignore") {
+  const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
+  if (missing.length > 0 && !allowed) {
     return `No column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
   }
   return fileAtHand ? null : "The rest of the file is to be sent first.";

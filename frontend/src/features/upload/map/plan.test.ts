@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { PipelineDocument } from "@/features/pipelines/document/types";
 import { InspectedColumnSchema } from "@/gen/ingestor/v1/upload_pb";
 import { declare, describeDialect, parseDialect, writeDialect } from "./dialect";
-import { draftFrom, matchPipeline, missingFields, redraft, withMatches } from "./plan";
+import { draftFrom, matchPipeline, mayLackColumns, missingFields, redraft, withMatches } from "./plan";
 
 const PIPELINE: PipelineDocument = {
   name: "people",
@@ -80,5 +80,20 @@ describe("dialects", () => {
     const dialect = { format: "csv", delimiter: ";", encoding: "utf-8", compression: "gzip" };
     expect(describeDialect(dialect)).toBe("Delimited text (CSV, TSV) · Semicolon · UTF-8 · gzip");
     expect(describeDialect({ format: "xlsx", compression: "none" })).toBe("Excel workbook");
+  });
+});
+
+describe("mayLackColumns", () => {
+  it.each([
+    [undefined, false],
+    ["exact", false],
+    ["equal", false],
+    ["subset", false],
+    ["superset", true],
+    ["partial", true],
+  ])("%s: %s", (fieldsMatch, allowed) => {
+    const schema = fieldsMatch === undefined ? { fields: [] } : { fields: [], fieldsMatch };
+    expect(mayLackColumns({ name: "p", schema, sink: { table: "t" } })).toBe(allowed);
+    expect(mayLackColumns(null)).toBe(false);
   });
 });

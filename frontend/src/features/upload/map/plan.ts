@@ -60,7 +60,12 @@ export function withMatches(document: PipelineDocument, matches: readonly FieldM
   return writeDocument(next) === writeDocument(document) ? document : next;
 }
 
-/** Fields that would have no column: the file as a whole would fail, unless the dialect ignores them. */
+/** Whether the file as a whole is fine without a column for each field: its cells are missing then. */
+export function mayLackColumns(document: PipelineDocument | null): boolean {
+  return ["superset", "partial"].includes(document?.schema.fieldsMatch ?? "");
+}
+
+/** Fields that would have no column. */
 export function missingFields(matches: readonly FieldMatch[]): readonly string[] {
   return matches.filter(({ label }) => label === null).map(({ field }) => field);
 }
