@@ -25,6 +25,14 @@ def new_process() -> str:
     return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62 | next(_NUMBERS)))
 
 
+def process_after_all_this() -> str:
+    """The id of a process that is made in another millisecond than whatever was done before."""
+    now = new_process()
+    while (found := new_process())[:13] == now[:13]:
+        continue
+    return found
+
+
 def key(number: int = 1, rows: int = 3, process: str | None = None) -> BatchKey:
     """A batch of a process of its own."""
     first = (number - 1) * rows + 1

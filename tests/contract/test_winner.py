@@ -22,7 +22,7 @@ from services.processor.adapters.pg_sink import PgSink
 from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.batches import BatchKey, BatchOutcome, BatchRange
 from services.processor.ports import TABLE_SINK, GoodRows, Refused, Table
-from tests.contract.sink_batches import concluding, good, key, new_process
+from tests.contract.sink_batches import concluding, good, key, new_process, process_after_all_this
 from tests.fakes.status import MemoryStatus
 
 if TYPE_CHECKING:
@@ -247,9 +247,7 @@ async def test_what_has_failed_can_be_sent_again(pool: PgPool) -> None:
 
     assert await load(earlier, 1, (1, "a"), (1, "b")) == [2]
     assert await load(later, 1, (2, "b"), (3, "c")) == [1]  # "b" had lost when it was there already
-    now = new_process()
-    while (again := new_process())[:13] <= now[:13]:  # the next millisecond
-        continue
+    again = process_after_all_this()
     assert await load(again, 1, (4, "b"), (5, "b")) == [2]
     assert await load(undone, 1, (6, "f"), (6, "g")) == [2]
     between = new_process()

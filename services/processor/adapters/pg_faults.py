@@ -13,7 +13,7 @@ import asyncpg
 
 from ingestor.runtime.postgres import savepoint
 from services.processor.adapters.pg_names import listed, quoted
-from services.processor.copy_text import ROW_COLUMN
+from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 from services.processor.problems import Problem
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _NOT_NULL = """
 SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
 AND NOT a.attisdropped AND a.attnotnull AND a.attgenerated = '' AND a.attidentity = ''
+AND a.attname <> ALL ($3::text[])
 AND (a.attname = ANY ($2::text[]) OR NOT a.atthasdef) ORDER BY a.attnum
 """
 _CHECKS = """
@@ -46,6 +47,7 @@ AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT'
 ORDER BY c.oid
 """
 
+_ALWAYS_THERE = [ROW_COLUMN, PROCESS_COLUMN]
 _TAKE_OUT = f"DELETE FROM ingestor_stage come WHERE {{condition}} RETURNING {ROW_COLUMN}"  # noqa: S608
 
 
@@ -60,7 +62,7 @@ async def take_out_faults(
         rows = await connection.fetch(_TAKE_OUT.format(condition=condition))
         found.update((row[0], problem) for row in rows)
 
-    for row in await connection.fetch(_NOT_NULL, target, list(columns)):
+    for row in await connection.fetch(_NOT_NULL, target, list(columns), _ALWAYS_THERE):
         await take(f"{quoted(row['attname'])} IS NULL", null_problem(row["attname"]))
     for row in await connection.fetch(_CHECKS, target):
         try:
@@ -87,6 +89,11 @@ def null_problem(column: str) -> Problem:
 def check_problem(constraint: str) -> Problem:
     """Why a row is refused by a constraint of the table."""
     return Problem("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
+
+
+def too_long_problem() -> Problem:
+    """Why a row is refused of which a key has more bytes than an index takes (about 2,700)."""
+    return Problem("sink-error", "", "", "A value is too long for an index of the table.", "load")
 
 
 def foreign_problem(fields: str) -> Problem:

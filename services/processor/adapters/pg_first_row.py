@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
-from services.processor.problems import MAX_VALUE_CHARACTERS
+from services.processor.problems import MAX_VALUE_CHARACTERS, Problem
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
@@ -154,6 +154,16 @@ async def take_places(
         for pair in pairs
         if pair["earlier"] in taken
     ]
+
+
+def taken_problem(columns: Sequence[str], value: str, *, primary: bool, several: bool) -> Problem:
+    """Why a row is not in the table whose key another one has. In a table with `several` keys that one may
+    not be there either."""
+    fields = ", ".join(columns)
+    message = f"A row with the same {fields} is there already."
+    if several:
+        message = f"A row before it has the same {fields}."
+    return Problem("primary-key" if primary else "unique-error", fields, value, message, "load")
 
 
 def key_value(columns: Sequence[str], prefix: str = "") -> str:

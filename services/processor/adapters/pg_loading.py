@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from services.processor.adapters.pg_faults import (
     foreign_problem,
     null_problem,
     take_out_faults,
+    too_long_problem,
 )
 from services.processor.adapters.pg_first_of_keys import any_lost, load_first, meets_lost
 from services.processor.adapters.pg_first_row import (
@@ -27,6 +28,7 @@ from services.processor.adapters.pg_first_row import (
     lock_places,
     share_places,
     take_places,
+    taken_problem,
 )
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.adapters.pg_upsert import upsert_with_undo
@@ -101,22 +103,19 @@ class Loading:
 
     async def _some(self, positions: Int64s, text: memoryview, *, tidy: bool) -> None:
         """Load these rows: at one go, else without those that are refused, else by halves. `tidy` ones have
-        no fault that `take_out_faults` finds."""
-        fault: asyncpg.PostgresError | None
-        try:
-            async with savepoint(self._connection):
-                if self._rows.table.upsert:
-                    await self._stage(text)
-                    await self._upsert()
-                else:
-                    await self._append(text)
-            return
-        except _MayBeTakenError:
-            fault = None
-        except asyncpg.PostgresError as error:
-            if not _of_rows(error):
-                raise
-            fault = error
+        no fault that `take_out_faults` finds. In an upsert that is looked for in any case: a row that another
+        one of its batch replaces is not inserted, but as good or bad as if it came in another batch."""
+        fault: asyncpg.PostgresError | None = None
+        if tidy or not self._rows.table.upsert:
+            try:
+                await self._at_one_go(text)
+                return
+            except _MayBeTakenError:
+                pass
+            except asyncpg.PostgresError as error:
+                if not _of_rows(error):
+                    raise
+                fault = error
         taken = isinstance(fault, asyncpg.UniqueViolationError) and not self._rows.table.upsert
         if fault is None or taken or not tidy:
             faults: dict[int, Problem] = {}
@@ -130,6 +129,14 @@ class Loading:
         for half in np.array_split(positions, 2):
             if len(half):
                 await self._some(half, await asyncio.to_thread(self._text, half), tidy=True)
+
+    async def _at_one_go(self, text: memoryview) -> None:
+        async with savepoint(self._connection):
+            if self._rows.table.upsert:
+                await self._stage(text)
+                await self._upsert()
+            else:
+                await self._append(text)
 
     def _text(self, positions: Int64s) -> memoryview:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
@@ -259,14 +266,8 @@ class Loading:
             return Problem("sink-error", "", "", "The table has left the row out.", "load")
 
     def _taken(self, taken: Taken) -> Problem:
-        """Why a row is not in the table whose key another one has."""
-        fields = ", ".join(taken.key.columns)
-        if len(self._keys) > 1 and not self._rows.repairs:
-            message = f"A row before it has the same {fields}."
-        else:
-            message = f"A row with the same {fields} is there already."
-        code = "primary-key" if taken.key.primary else "unique-error"
-        return Problem(code, fields, taken.value, message, "load")
+        several = len(self._keys) > 1 and not self._rows.repairs
+        return taken_problem(taken.key.columns, taken.value, primary=taken.key.primary, several=several)
 
     async def _stage(self, text: memoryview) -> None:
         """Put the rows into the temporary table ingestor_stage, which takes all that have the right types."""
@@ -291,23 +292,16 @@ class Loading:
 
     async def _problem(self, error: asyncpg.PostgresError) -> Problem:
         """A reason that a client may see: made of names, never of SQL."""
-        table = self._rows.table
         constraint = getattr(error, "constraint_name", None)
         column = getattr(error, "column_name", None)
         if isinstance(error, asyncpg.UniqueViolationError):
             kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, self._target)
-            if kind == "p":
-                fields = ", ".join(table.primary_key)
-                return Problem(
-                    "primary-key", fields, "", f"A row with the same {fields} is there already.", "load"
-                )
-            fields = await self._fields(constraint)
-            message = f"A row with the same {fields or constraint} is there already."
-            return Problem("unique-error", fields, "", message, "load")
+            fields = self._rows.table.primary_key if kind == "p" else await self._fields(constraint)
+            return taken_problem(fields or [str(constraint)], "", primary=kind == "p", several=False)
         if isinstance(error, asyncpg.ForeignKeyViolationError):
-            return foreign_problem(await self._fields(constraint) or str(constraint))
+            return foreign_problem(", ".join(await self._fields(constraint)) or str(constraint))
         if isinstance(error, asyncpg.ProgramLimitExceededError):
-            return Problem("sink-error", "", "", "A value is too long for an index of the table.", "load")
+            return too_long_problem()
         if constraint:
             return check_problem(constraint)
         if column:
@@ -316,10 +310,9 @@ class Loading:
             "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
         )
 
-    async def _fields(self, constraint: str | None) -> str:
+    async def _fields(self, constraint: str | None) -> Sequence[str]:
         """The columns of a constraint of the table."""
-        names = await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, self._target)
-        return ", ".join(names or ())
+        return await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, self._target) or ()
 
 
 async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) -> list[Refused]:

@@ -104,9 +104,9 @@ class PgSink(PgMarkers):
             await check_constraints(connection, table)
             return
         made = definition(table, lambda foreign: f"{quoted(foreign.table[0])}.{quoted(foreign.table[1])}")
-        # Not IF NOT EXISTS, which needs the right to make one in any case.
+        # IF NOT EXISTS needs the right to make one in any case.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
-            await connection.execute(f"CREATE SCHEMA {quoted(table.schema)}")
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
         await connection.execute(f"CREATE TABLE {name} ({made})")
         if table.evolve:
             await self._mark(connection, name, table.columns)

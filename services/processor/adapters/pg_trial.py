@@ -20,7 +20,8 @@ import structlog
 
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
-from services.processor.adapters.pg_first_row import key_value
+from services.processor.adapters.pg_faults import foreign_problem, too_long_problem
+from services.processor.adapters.pg_first_row import key_value, taken_problem
 from services.processor.adapters.pg_fit import why_none
 from services.processor.adapters.pg_loading import load_alone
 from services.processor.adapters.pg_names import listed
@@ -175,6 +176,25 @@ class PgTrial:
         """See Trial."""
         if self._fault:
             raise SinkRefusedError(self._fault)
+        try:
+            return await self._try(rows)
+        except asyncpg.ProgramLimitExceededError:
+            return await self._by_halves(rows)
+
+    async def _by_halves(self, rows: GoodRows) -> Sequence[Refused]:
+        """Of rows of which a key is too long for an index."""
+        count = len(rows.row_numbers)
+        if count == 1:
+            return [Refused(0, too_long_problem())]
+        refused: list[Refused] = []
+        for start, stop in ((0, count // 2), (count // 2, count)):
+            part = replace(
+                rows, data=rows.data.slice(start, stop - start), row_numbers=rows.row_numbers[start:stop]
+            )
+            refused += (replace(row, position=row.position + start) for row in await self.refused(part))
+        return refused
+
+    async def _try(self, rows: GoodRows) -> Sequence[Refused]:
         async with self._transaction():
             staged = replace(rows, table=self._stage_table)
             refused = await load_alone(self._connection, staged, _NOBODY)
@@ -192,7 +212,7 @@ class PgTrial:
             try:
                 async with self._connection.transaction():
                     yield
-            except TRANSIENT_ERRORS:
+            except (*TRANSIENT_ERRORS, asyncpg.ProgramLimitExceededError):
                 raise
             except asyncpg.PostgresError as error:
                 raise SinkRefusedError(why_none(error, self._table)) from error
@@ -221,12 +241,17 @@ class PgTrial:
         connection = self._connection
         keys = {trial.number: trial for trial in self._keys}
         problems = {
-            row["row"]: _taken(keys[row["key"]].key, "" if self._table.upsert else row["value"])
+            row["row"]: taken_problem(
+                keys[row["key"]].key.columns,
+                "" if self._table.upsert else row["value"],
+                primary=keys[row["key"]].key.primary,
+                several=len(keys) > 1 and not self._table.upsert,
+            )
             for row in await connection.fetch(_ALL_LOST)
         }
         if unlinked:
             problems |= {
-                row["row"]: _unlinked(self._links[row["link"]])
+                row["row"]: foreign_problem(", ".join(self._links[row["link"]].columns))
                 for row in await connection.fetch(_ALL_UNLINKED)
             }
         return problems
@@ -344,15 +369,3 @@ def _meets(theirs: Sequence[str], mine: Sequence[str], nulls: frozenset[str] = f
 def _whole(columns: Sequence[str]) -> str:
     """An SQL condition: no value of the row `s` is NULL."""
     return " AND ".join(f"{listed([name], 's.')} IS NOT NULL" for name in columns)
-
-
-def _taken(key: Key, value: str) -> Problem:
-    fields = ", ".join(key.columns)
-    code = "primary-key" if key.primary else "unique-error"
-    return Problem(code, fields, value, f"A row with the same {fields} is there already.", "load")
-
-
-def _unlinked(link: Link) -> Problem:
-    fields = ", ".join(link.columns)
-    message = f"The table that {fields} refers to has no such row."
-    return Problem("foreign-key", fields, "", message, "load")
