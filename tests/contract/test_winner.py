@@ -4,6 +4,7 @@ of delivery, the batches, deliveries that come twice and processors that die."""
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -187,6 +188,8 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
     again = data.draw(st.lists(st.integers(0, len(batches) - 1)), label="delivered twice")
     order = data.draw(st.permutations([*range(len(batches)), *again]), label="order")
     dying = data.draw(st.lists(st.booleans(), min_size=len(order), max_size=len(order)), label="dies")
+    # How many outcomes there are depends on who is quicker, so their order is not drawn itself.
+    told = data.draw(st.integers(0, 2**32 - 1), label="order in which status is told")
     deliveries = [
         Delivery(batches[place][0], batches[place][1], dies) for place, dies in zip(order, dying, strict=True)
     ]
@@ -212,7 +215,8 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
     by_batch: dict[BatchKey, BatchOutcome] = {}
     for outcome in outcomes:
         assert by_batch.setdefault(outcome.key, outcome) == outcome
-    status = await _ledger(data.draw(st.permutations(outcomes), label="told"))
+    random.Random(told).shuffle(outcomes)
+    status = await _ledger(outcomes)
     for file, rows in enumerate(files):
         process = _process(run, file)
         states = await status.row_states(process, range(1, len(rows) + 1))
