@@ -365,6 +365,21 @@ async def test_thousands_of_rows_that_a_table_refuses(pool: PgPool) -> None:
     assert [tuple(row) for row in rows] == [(7, 1), (None, 2000)]
 
 
+async def test_a_reference_to_a_table_in_parts(pool: PgPool) -> None:
+    """PostgreSQL has the foreign key once more for each partition; the row has to be in one of them."""
+    await pool.execute("CREATE TABLE public.places (code text PRIMARY KEY) PARTITION BY LIST (code)")
+    for code in ("a", "b"):
+        await pool.execute(
+            f"CREATE TABLE public.places_{code} PARTITION OF public.places FOR VALUES IN ('{code}')"
+        )
+        await pool.execute(f"INSERT INTO public.places VALUES ('{code}')")
+    table = replace(KEYLESS, foreign=(ForeignKey(("name",), ("public", "places"), ("code",)),))
+    batch = key()
+    outcome = await load(PgSink(pool), batch, [(1, "a"), (2, "c"), (3, "b")], table)
+    assert outcome is not None
+    assert [(row.row_number, row.errors[0].code) for row in outcome.rows] == [(2, "foreign-key")]
+
+
 async def test_rows_that_only_the_insert_shows_to_be_wrong(pool: PgPool) -> None:
     """A check without a value for some rows, and a trigger: found by halves."""
     await pool.execute(

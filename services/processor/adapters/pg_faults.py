@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.runtime.postgres import savepoint
-from services.processor.adapters.pg_names import listed, quoted
+from services.processor.adapters.pg_names import listed, not_null, quoted
+from services.processor.adapters.pg_references import references
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 from services.processor.problems import Problem
 
@@ -30,23 +31,6 @@ _CHECKS = """
 SELECT c.conname, pg_get_expr(c.conbin, c.conrelid) AS condition FROM pg_constraint c
 WHERE c.conrelid = to_regclass($1) AND c.contype = 'c' ORDER BY c.conname
 """
-# Foreign keys that are looked at when a row is inserted, to tables other than the row's own.
-_FOREIGN = """
-SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
-             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
-             ORDER BY k.place) AS columns,
-       array(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k (number, place)
-             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
-             ORDER BY k.place) AS other_columns,
-       n.nspname AS schema, r.relname AS name
-FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
-WHERE c.conrelid = to_regclass($1) AND c.contype = 'f' AND c.confrelid <> c.conrelid AND NOT c.condeferred
-AND c.confmatchtype = 's' AND coalesce((to_jsonb(c)->>'conenforced')::boolean, true)
-AND NOT coalesce((to_jsonb(c)->>'conperiod')::boolean, false)
-AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT')
-ORDER BY c.oid
-"""
-
 _ALWAYS_THERE = [ROW_COLUMN, PROCESS_COLUMN]
 _TAKE_OUT = f"DELETE FROM ingestor_stage come WHERE {{condition}} RETURNING {ROW_COLUMN}"  # noqa: S608
 
@@ -72,12 +56,14 @@ async def take_out_faults(
             # It has no value for some row, or is about more than the row: see which rows do not get in.
             if error.sqlstate is None or error.sqlstate[:2] not in ("22", "42"):
                 raise
-    for row in await connection.fetch(_FOREIGN, target):
-        whole = " AND ".join(f"come.{quoted(name)} IS NOT NULL" for name in row["columns"])
-        other = f"{quoted(row['schema'])}.{quoted(row['name'])}"
-        there = f"({listed(row['other_columns'], 'there.')}) = ({listed(row['columns'], 'come.')})"
-        condition = f"{whole} AND NOT EXISTS (SELECT 1 FROM {other} there WHERE {there})"  # noqa: S608
-        await take(condition, foreign_problem(", ".join(row["columns"])))
+    for reference in await references(connection, target):
+        # What refers to its own table, or is looked at later or otherwise, the insert shows.
+        if reference.itself or reference.whole or reference.deferred:
+            continue
+        there = f"({listed(reference.other_columns, 'there.')}) = ({listed(reference.columns, 'come.')})"
+        none = f"NOT EXISTS (SELECT 1 FROM {reference.other} there WHERE {there})"  # noqa: S608
+        condition = f"{not_null(reference.columns, 'come.')} AND {none}"
+        await take(condition, foreign_problem(", ".join(reference.columns)))
     return found
 
 

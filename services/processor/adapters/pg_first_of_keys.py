@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from services.processor.adapters.pg_first_row import GIVES_WAY, Gone, Key, Taken, key_value
-from services.processor.adapters.pg_names import listed
+from services.processor.adapters.pg_names import listed, not_null
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 
 if TYPE_CHECKING:
@@ -156,21 +156,17 @@ def _parts(target: str, columns: Sequence[str], key: Key, number: int) -> dict[s
         "number": number,
         "key": listed(key.columns),
         "value": key_value(key.columns),
-        "whole": _whole(key),
+        # Where a value is NULL there is no key to be taken.
+        "whole": not_null(key.columns),
     }
     for alias in ("come", "there"):
         names = listed(key.columns, f"{alias}.")
         found[f"{alias}_key"] = names
         found[f"{alias}_value"] = key_value(key.columns, f"{alias}.")
-        found[f"{alias}_whole"] = _whole(key, f"{alias}.")
+        found[f"{alias}_whole"] = not_null(key.columns, f"{alias}.")
         found[f"{alias}_hashes"] = ", ".join(f"hash_record_extended(ROW({names}), {seed})" for seed in (1, 2))
     found["meets_lost"] = _MEETS_LOST.format(**found)
     return found
-
-
-def _whole(key: Key, prefix: str = "") -> str:
-    """An SQL condition: no value is NULL, so that the key can be taken."""
-    return " AND ".join(f"{listed([name], prefix)} IS NOT NULL" for name in key.columns)
 
 
 def _made(process_id: str) -> datetime:

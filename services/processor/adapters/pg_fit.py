@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from services.processor.adapters.pg_names import listed, quoted
+from services.processor.adapters.pg_names import listed, qualified, quoted
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 from services.processor.ports import ForeignKey, SinkRefusedError, Table
 
@@ -41,7 +41,7 @@ _PG_NAMES = {
 
 def sql_name(table: Table) -> str:
     """The table as SQL has it."""
-    return f"{quoted(table.schema)}.{quoted(table.name)}"
+    return qualified(table.schema, table.name)
 
 
 async def lacking_columns(connection: PgConnection, table: Table) -> list[tuple[str, str]] | None:

@@ -30,6 +30,7 @@ from services.processor.adapters.pg_first_row import (
     take_places,
     taken_problem,
 )
+from services.processor.adapters.pg_fit import sql_name
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.adapters.pg_upsert import upsert_with_undo
 from services.processor.arrow import Int64s
@@ -86,7 +87,7 @@ class Loading:
         self._process_id = owner
         self._rows = rows
         self._columns = column_names(rows)
-        self._target = f"{quoted(rows.table.schema)}.{quoted(rows.table.name)}"
+        self._target = sql_name(rows.table)
         self._keys: tuple[Key, ...] = ()  # of an append: those by which rows can be told apart
         self._refused: list[Refused] = []
         self.displaced: list[Displaced] = []  # rows of other batches that are not in the table any more

@@ -21,7 +21,7 @@ from services.processor.adapters.pg_fit import (
 )
 from services.processor.adapters.pg_loading import EVOLVED, Loading
 from services.processor.adapters.pg_markers import PgMarkers
-from services.processor.adapters.pg_names import quoted
+from services.processor.adapters.pg_names import qualified, quoted
 from services.processor.adapters.pg_repaired_rows import load_unrepaired
 from services.processor.batches import BatchKey, BatchOutcome, Displaced
 from services.processor.copy_text import copy_text
@@ -103,7 +103,7 @@ class PgSink(PgMarkers):
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
             return
-        made = definition(table, lambda foreign: f"{quoted(foreign.table[0])}.{quoted(foreign.table[1])}")
+        made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS needs the right to make one in any case.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")

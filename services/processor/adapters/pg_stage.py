@@ -1,7 +1,7 @@
 """A temporary table that takes and refuses rows as another table does, or would if it were made.
 
-It has that table's types, checks and defaults and none of its keys; keys and links, which only other rows
-decide, are told beside it.
+It has that table's types, checks and defaults and none of its keys; keys and references, which only
+other rows decide, are told beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from services.processor.adapters.pg_fit import (
     sql_name,
     why_none,
 )
-from services.processor.adapters.pg_names import listed, quoted
+from services.processor.adapters.pg_names import qualified, quoted
+from services.processor.adapters.pg_references import Reference, references
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 from services.processor.ports import ForeignKey, SinkRefusedError, Table
 
@@ -42,29 +43,6 @@ AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL
 ORDER BY i.indisprimary DESC, i.indexrelid
 """
 _COMPUTED = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> ''"
-
-# Foreign keys, in the order in which PostgreSQL looks at them. (One that refers to a partitioned table is
-# there once more for each partition.)
-_LINKS = """
-SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
-             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
-             ORDER BY k.place) AS columns,
-       array(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k (number, place)
-             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
-             ORDER BY k.place) AS other_columns,
-       n.nspname AS schema, r.relname AS name,
-       c.confmatchtype = 'f' AS whole, c.confrelid = c.conrelid AS itself
-FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
-WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
-AND NOT EXISTS (SELECT 1 FROM pg_constraint p WHERE p.oid = c.conparentid AND p.conrelid = c.conrelid)
-AND coalesce((to_jsonb(c)->>'conenforced')::boolean, true)
-AND NOT coalesce((to_jsonb(c)->>'conperiod')::boolean, false)
-ORDER BY c.oid
-"""
-_MAY_READ = """
-SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT')
-FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace WHERE n.nspname = $1 AND r.relname = $2
-"""
 
 # Columns that rows do not bring and whose value must not be computed in a trial: the next one of a
 # sequence, or what a function makes that may do anything.
@@ -112,25 +90,13 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """Columns whose values must be in a row of another table, if none of them is NULL; with `whole` either
-    none or all of them may be NULL. `other` is None for the table itself when it is not there."""
-
-    columns: tuple[str, ...]
-    other: str | None
-    other_columns: tuple[str, ...]
-    whole: bool
-    itself: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Staged:
     """What is tried with the stage: `target` is the table as SQL has it, None when nothing can be looked up
     there."""
 
     target: str | None
     keys: tuple[Key, ...]
-    links: tuple[Link, ...]
+    references: tuple[Reference, ...]
 
 
 async def make_stage(connection: PgConnection, table: Table) -> Staged:
@@ -142,14 +108,8 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
     name = sql_name(table)
     readable = await _check(connection, table, evolves=bool(lacking))
     await _make(connection, table, name, lacking)
-    found = await connection.fetch(_LINKS, name)
-    links = []
-    for row in found:
-        if await connection.fetchval(_MAY_READ, row["schema"], row["name"]):
-            other = f"{quoted(row['schema'])}.{quoted(row['name'])}"
-            columns, other_columns = tuple(row["columns"]), tuple(row["other_columns"])
-            links.append(Link(columns, other, other_columns, row["whole"], row["itself"]))
-    return Staged(name if readable else None, await _keys(connection, table, name), tuple(links))
+    target = name if readable else None
+    return Staged(target, await _keys(connection, table, name), tuple(await references(connection, name)))
 
 
 async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
@@ -180,7 +140,7 @@ async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
     copies: dict[tuple[str, str], str] = {(table.schema, table.name): _MODEL}
     unknown: list[ForeignKey] = []
     for foreign in table.foreign:
-        other = _other(foreign)
+        other = qualified(*foreign.table)
         if foreign.table == (table.schema, table.name):
             continue
         rights = await connection.fetchrow(_MAY_REFER, other, list(foreign.table_columns))
@@ -198,12 +158,12 @@ async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
     await _make(connection, table, _MODEL, ())
     temporary = dict.fromkeys((_MODEL, *copies.values()))
     await connection.execute(f"DROP TABLE {', '.join(temporary)}")
-    links = []
+    found = []
     for foreign in known:
         itself = foreign.table == (table.schema, table.name)
-        other_name = None if itself else _other(foreign)
-        links.append(Link(foreign.columns, other_name, foreign.table_columns, whole=False, itself=itself))
-    return Staged(None, keys, tuple(links))
+        name = None if itself else qualified(*foreign.table)
+        found.append(Reference(foreign.columns, name, foreign.table_columns, itself=itself))
+    return Staged(None, keys, tuple(found))
 
 
 async def _make(
@@ -234,7 +194,3 @@ async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key,
         key = Key(tuple(row["columns"]), row["is_primary"], row["nulls_are_equal"])
         found.setdefault(columns, key)
     return tuple(found.values())
-
-
-def _other(foreign: ForeignKey) -> str:
-    return ".".join(listed([part]) for part in foreign.table)

@@ -24,8 +24,9 @@ from services.processor.adapters.pg_faults import foreign_problem, too_long_prob
 from services.processor.adapters.pg_first_row import key_value, taken_problem
 from services.processor.adapters.pg_fit import why_none
 from services.processor.adapters.pg_loading import load_alone
-from services.processor.adapters.pg_names import listed
-from services.processor.adapters.pg_stage import STAGE, Key, Link, Staged, make_stage
+from services.processor.adapters.pg_names import listed, not_null
+from services.processor.adapters.pg_references import Reference
+from services.processor.adapters.pg_stage import STAGE, Key, Staged, make_stage
 from services.processor.copy_text import ROW_COLUMN
 from services.processor.ports import GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
@@ -158,7 +159,7 @@ class PgTrial:
         self._fault = ""
         self._target: str | None = None
         self._keys: list[_KeyTrial] = []
-        self._links: tuple[Link, ...] = ()
+        self._references: tuple[Reference, ...] = ()
 
     @classmethod
     async def begin(cls, connection: PgConnection, table: Table) -> PgTrial:
@@ -219,12 +220,12 @@ class PgTrial:
 
     async def _prepare(self, staged: Staged) -> None:
         connection, table = self._connection, self._table
-        self._target, self._links = staged.target, staged.links
+        self._target, self._references = staged.target, staged.references
         await connection.execute(_TABLES)
-        referred = {frozenset(link.other_columns) for link in staged.links if link.itself}
-        for link in staged.links:
-            if link.itself:
-                await connection.execute(f"CREATE INDEX ON {STAGE} ({listed(link.other_columns)})")
+        referred = {frozenset(reference.other_columns) for reference in staged.references if reference.itself}
+        for reference in staged.references:
+            if reference.itself:
+                await connection.execute(f"CREATE INDEX ON {STAGE} ({listed(reference.other_columns)})")
         for number, key in enumerate(staged.keys):
             own = table.upsert and frozenset(key.columns) == frozenset(table.primary_key)
             if own and frozenset(key.columns) not in referred:
@@ -251,7 +252,7 @@ class PgTrial:
         }
         if unlinked:
             problems |= {
-                row["row"]: foreign_problem(", ".join(self._links[row["link"]].columns))
+                row["row"]: foreign_problem(", ".join(self._references[row["link"]].columns))
                 for row in await connection.fetch(_ALL_UNLINKED)
             }
         return problems
@@ -268,7 +269,7 @@ class PgTrial:
                 await connection.execute(
                     _LOST_TO_TABLE.format(**trial.parts, target=self._target, meets=meets)
                 )
-        claims = [] if trial.key.nulls_are_equal else [_whole(trial.key.columns)]
+        claims = [] if trial.key.nulls_are_equal else [not_null(trial.key.columns, "s.")]
         if unlinked:
             claims.append("NOT " + _IS_UNLINKED.format(**trial.parts))
         if self._table.upsert:
@@ -296,34 +297,35 @@ class PgTrial:
             frozenset(name for name, null in zip(key.columns, row[0], strict=True) if null) for row in found
         ]
 
-    # -- links ---------------------------------------------------------------------------------------
+    # -- references ----------------------------------------------------------------------------------
 
     async def _unlink(self) -> bool:
         """Note the rows of the stage that refer to no row; whether there are any."""
         found = False
-        while any([await self._unlink_by(number, link) for number, link in enumerate(self._links)]):
+        known = self._references
+        while any([await self._unlink_by(number, reference) for number, reference in enumerate(known)]):
             found = True
-            if not any(link.itself for link in self._links):
+            if not any(reference.itself for reference in known):
                 break  # none of them loses by it a row that it refers to
         return found
 
-    async def _unlink_by(self, number: int, link: Link) -> bool:
-        meets = _meets(link.other_columns, link.columns)
+    async def _unlink_by(self, number: int, reference: Reference) -> bool:
+        meets = _meets(reference.other_columns, reference.columns)
         there = []
-        if link.other:
-            there.append(_OTHER.format(other=link.other, meets=meets))
-        if link.itself:
+        if reference.other:
+            there.append(_OTHER.format(other=reference.other, meets=meets))
+        if reference.itself:
             there.append(_OF_SLICE.format(stage=STAGE, meets=meets, row=ROW_COLUMN))
-            columns = frozenset(link.other_columns)
+            columns = frozenset(reference.other_columns)
             there += [
                 _OTHER.format(other=trial.seen, meets=meets)
                 for trial in self._keys
                 if frozenset(trial.key.columns) == columns
             ]
-        asks = f"{_whole(link.columns)} AND NOT ({' OR '.join(there) or 'false'})"
-        if link.whole:
-            some = " OR ".join(f"{listed([name], 's.')} IS NOT NULL" for name in link.columns)
-            asks = f"({asks}) OR (({some}) AND NOT ({_whole(link.columns)}))"
+        asks = f"{not_null(reference.columns, 's.')} AND NOT ({' OR '.join(there) or 'false'})"
+        if reference.whole:
+            some = " OR ".join(f"{listed([name], 's.')} IS NOT NULL" for name in reference.columns)
+            asks = f"({asks}) OR (({some}) AND NOT ({not_null(reference.columns, 's.')}))"
         done = await self._connection.execute(
             _UNLINK.format(row=ROW_COLUMN, number=number, stage=STAGE, asks=asks)
         )
@@ -364,8 +366,3 @@ def _meets(theirs: Sequence[str], mine: Sequence[str], nulls: frozenset[str] = f
         else f"{listed([there], 't.')} = {listed([here], 's.')}"
         for there, here in zip(theirs, mine, strict=True)
     )
-
-
-def _whole(columns: Sequence[str]) -> str:
-    """An SQL condition: no value of the row `s` is NULL."""
-    return " AND ".join(f"{listed([name], 's.')} IS NOT NULL" for name in columns)

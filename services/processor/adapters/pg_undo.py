@@ -11,6 +11,7 @@ import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from services.processor.adapters.pg_closed import undo_of, undo_once
+from services.processor.adapters.pg_fit import sql_name
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 from services.processor.ports import SinkChoice, Table, UndoCounts, UndoImpossibleError
@@ -151,7 +152,7 @@ class PgUndoer:
 
 
 async def _undo(connection: PgConnection, process_id: str, table: Table) -> UndoCounts:
-    target = f"{quoted(table.schema)}.{quoted(table.name)}"
+    target = sql_name(table)
     if not await connection.fetchval("SELECT to_regclass($1)", target):
         return _NOTHING
     # No batch changes the table meanwhile; it can still be read.
