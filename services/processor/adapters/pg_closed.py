@@ -36,23 +36,17 @@ _FORGET_UNDO = """
 UPDATE closed_processes SET removed = NULL, restored = NULL, kept = NULL, told = true WHERE process_id = $1
 """
 _PIECE = 5_000
-_REMOVE_MARKERS = """
-DELETE FROM applied_batches
-WHERE ctid = ANY(ARRAY(SELECT ctid FROM applied_batches WHERE process_id = $1 LIMIT $2))
-"""
-_REMOVE_ROWS = """
-DELETE FROM replaced_rows
-WHERE ctid = ANY(ARRAY(SELECT ctid FROM replaced_rows WHERE replaced_by = $1 LIMIT $2))
-"""
-_REMOVE_LOST = """
-DELETE FROM lost_keys
-WHERE ctid = ANY(ARRAY(SELECT ctid FROM lost_keys WHERE process_id = $1 LIMIT $2))
+# What is kept of a process: tables, and which of their columns says whose it is.
+_KEPT = {
+    "applied_batches": "process_id",
+    "replaced_rows": "replaced_by",
+    "repaired_rows": "process_id",
+    "lost_keys": "process_id",
+}
+_REMOVE = """
+DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} = $1 LIMIT $2))
 """
 _FORGET_LOST = "DELETE FROM lost_keys WHERE process_id = $1"
-_REMOVE_REPAIRED = """
-DELETE FROM repaired_rows
-WHERE ctid = ANY(ARRAY(SELECT ctid FROM repaired_rows WHERE process_id = $1 LIMIT $2))
-"""
 
 
 async def is_gone(connection: PgConnection, process_id: str) -> bool | None:
@@ -120,6 +114,7 @@ class PgLeavings:
                 await connection.execute(_CLOSE_GONE, process_id, tenant)
                 if deleted:
                     await connection.execute(_FORGET_UNDO, process_id)
-            for statement in (_REMOVE_MARKERS, _REMOVE_ROWS, _REMOVE_REPAIRED, _REMOVE_LOST):
+            for table, column in _KEPT.items():
+                statement = _REMOVE.format(table=table, column=column)
                 while await self._pool.execute(statement, process_id, _PIECE) != "DELETE 0":
                     continue
