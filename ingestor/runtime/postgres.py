@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -37,12 +37,20 @@ TRANSIENT_ERRORS = (
 
 
 @asynccontextmanager
-async def transient_errors(what: str) -> AsyncIterator[None]:
-    """Turn errors that may pass into TransientError naming `what`; others go through unchanged."""
+async def transient_errors(
+    what: str, others: Callable[[asyncpg.PostgresError], Exception] | None = None
+) -> AsyncIterator[None]:
+    """Turn errors that may pass into TransientError naming `what`; others of PostgreSQL into what `others`
+    makes of them, which may be the same one. Without it they go through unchanged."""
     try:
         yield
     except TRANSIENT_ERRORS as error:
         raise TransientError(f"{what}: {type(error).__name__}: {error}") from error
+    except asyncpg.PostgresError as error:
+        made = others(error) if others else error
+        if made is error:
+            raise
+        raise made from error
 
 
 @asynccontextmanager

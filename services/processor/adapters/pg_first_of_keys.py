@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from services.processor.adapters.pg_first_row import GIVES_WAY, Gone, Key, Taken, key_value
+from services.processor.adapters.pg_first_row import GIVES_WAY, Gone, Taken, key_value
+from services.processor.adapters.pg_keys import Key
 from services.processor.adapters.pg_names import listed, not_null
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 

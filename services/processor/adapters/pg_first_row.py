@@ -11,34 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.processor.adapters.pg_keys import Key, keys_of
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
 from services.processor.problems import MAX_VALUE_CHARACTERS, Problem
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
-
-# What forbids two rows of a table to stand side by side: columns in order (NULL for an expression), and
-# whether it is a plain key: of all rows, at once, and two NULLs are different.
-_KEYS = """
-SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1])
-                 WITH ORDINALITY AS k (number, place)
-             LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number <> 0
-             ORDER BY k.place) AS columns,
-       i.indisprimary AS is_primary,
-       i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
-       AND NOT coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS plain
-FROM pg_index i WHERE i.indrelid = to_regclass($1) AND (i.indisunique OR i.indisexclusion)
-ORDER BY i.indisprimary DESC, i.indexrelid
-"""
-_MAY_CHANGE = """
-SELECT has_table_privilege(to_regclass($1), 'SELECT') AND has_table_privilege(to_regclass($1), 'UPDATE')
-"""
-# Where a row has several keys it may displace several, which are deleted then: nothing may hang on them.
-_MAY_DELETE = """
-SELECT has_table_privilege(to_regclass($1), 'DELETE') AND NOT EXISTS (
-    SELECT 1 FROM pg_constraint c WHERE c.confrelid = to_regclass($1) AND c.contype = 'f')
-"""
 
 # Batches never take places of each other at the same time, neither crosswise nor in turn: who has the lock
 # sees what all before it have done. It goes with the transaction, or with the savepoint that is rolled back.
@@ -73,14 +52,6 @@ _FORGET = "DELETE FROM ingestor_stage WHERE {row} = ANY($1::bigint[])"
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """Columns whose values together are in a table once."""
-
-    columns: tuple[str, ...]
-    primary: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Taken:
     """A key, and its values as a person sees them."""
 
@@ -101,19 +72,16 @@ async def deciding_keys(connection: PgConnection, target: str, columns: Sequence
     """The unique keys of a table (an SQL name) that rows with these columns can meet, the primary one first.
     Empty when there is none, or when they do not decide which row is to be there: one is no plain key or has
     other columns too, or rows of the table may not be changed."""
-    found = []
-    for row in await connection.fetch(_KEYS, target):
-        names = set(row["columns"])
-        if row["plain"] and (names.isdisjoint(columns) or {PROCESS_COLUMN, ROW_COLUMN} <= names):
-            continue  # the table's own number of the row, or its lineage
-        if not row["plain"] or not names.issubset(columns):
-            return ()
-        found.append(Key(tuple(row["columns"]), row["is_primary"]))
-    if found and not await connection.fetchval(_MAY_CHANGE, target):
-        return ()
-    if len(found) > 1 and not await connection.fetchval(_MAY_DELETE, target):
-        return ()
-    return tuple(found)
+    keys = await keys_of(connection, target)
+    met = keys.met_by(columns)
+    decide = (
+        not keys.others
+        and keys.may_change
+        and (len(met) <= 1 or keys.may_delete)
+        and not any(key.nulls_are_equal for key in keys.by_columns)
+        and all(frozenset(columns).issuperset(key.columns) for key in met)
+    )
+    return met if decide else ()
 
 
 async def lock_places(connection: PgConnection, target: str) -> None:

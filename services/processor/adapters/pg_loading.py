@@ -21,7 +21,6 @@ from services.processor.adapters.pg_faults import (
 from services.processor.adapters.pg_first_of_keys import any_lost, load_first, meets_lost
 from services.processor.adapters.pg_first_row import (
     Gone,
-    Key,
     Taken,
     deciding_keys,
     key_value,
@@ -31,6 +30,7 @@ from services.processor.adapters.pg_first_row import (
     taken_problem,
 )
 from services.processor.adapters.pg_fit import sql_name
+from services.processor.adapters.pg_keys import Key
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.adapters.pg_upsert import upsert_with_undo
 from services.processor.arrow import Int64s

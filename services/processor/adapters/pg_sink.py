@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
+from ingestor.runtime.postgres import transient_errors
 from services.processor.adapters import pg_markers
 from services.processor.adapters.pg_fit import (
     check_constraints,
@@ -49,7 +48,11 @@ class PgSink(PgMarkers):
         """See Sink."""
         owner = rows.repairs or key.process_id
         text = await asyncio.to_thread(copy_text, rows, owner)
-        async with self._transaction(rows.table) as connection:
+        async with (
+            transient_errors("sink", lambda error: self._refusal(error, rows.table)),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
             if known := await pg_markers.begin(connection, key, owner):
                 return known
             await self._ensure(connection, rows.table)
@@ -76,19 +79,10 @@ class PgSink(PgMarkers):
         self._ready.add(rows.table)
         return Applied(outcome)
 
-    @asynccontextmanager
-    async def _transaction(self, table: Table) -> AsyncIterator[PgConnection]:
-        """A transaction whose errors are the port's."""
-        async with transient_errors("sink"):
-            try:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    yield connection
-            except TRANSIENT_ERRORS:
-                raise
-            except asyncpg.PostgresError as error:
-                # The table may have been dropped or changed since: look again next time.
-                self._ready.discard(table)
-                raise SinkRefusedError(why_none(error, table)) from error
+    def _refusal(self, error: asyncpg.PostgresError, table: Table) -> Exception:
+        # The table may have been dropped or changed since: look again next time.
+        self._ready.discard(table)
+        return SinkRefusedError(why_none(error, table))
 
     async def _ensure(self, connection: PgConnection, table: Table) -> None:
         """Make the table, or check that the one that is there fits. Raises SinkRefusedError."""

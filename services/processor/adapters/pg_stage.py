@@ -19,6 +19,7 @@ from services.processor.adapters.pg_fit import (
     sql_name,
     why_none,
 )
+from services.processor.adapters.pg_keys import Key, keys_of
 from services.processor.adapters.pg_names import qualified, quoted
 from services.processor.adapters.pg_references import Reference, references
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
@@ -30,18 +31,6 @@ if TYPE_CHECKING:
 STAGE = "pg_temp.ingestor_trial"
 _MODEL = "pg_temp.ingestor_model"
 
-# Unique keys that columns decide: of all rows, at once; the primary one first.
-_KEYS = """
-SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1])
-                 WITH ORDINALITY AS k (number, place)
-             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-             ORDER BY k.place) AS columns,
-       i.indisprimary AS is_primary,
-       coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS nulls_are_equal
-FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indimmediate
-AND NOT i.indisexclusion AND i.indpred IS NULL AND i.indexprs IS NULL
-ORDER BY i.indisprimary DESC, i.indexrelid
-"""
 _COMPUTED = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> ''"
 
 # Columns that rows do not bring and whose value must not be computed in a trial: the next one of a
@@ -78,15 +67,6 @@ SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,
         WHERE a.attrelid = r.oid AND a.attname = ANY ($2::text[])) AS may_refer
 FROM pg_class r WHERE r.oid = to_regclass($1)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Columns whose values together are in the table once."""
-
-    columns: tuple[str, ...]
-    primary: bool
-    nulls_are_equal: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +167,6 @@ async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key,
     computed = {row["attname"] for row in await connection.fetch(_COMPUTED, name)}
     known = {*(column for column, _ in table.columns), *computed}
     found: dict[frozenset[str], Key] = {}
-    for row in await connection.fetch(_KEYS, name):
-        columns = frozenset(row["columns"])
-        if columns.isdisjoint(known) or {PROCESS_COLUMN, ROW_COLUMN} <= columns:
-            continue  # the table's own number of the row, or its lineage
-        key = Key(tuple(row["columns"]), row["is_primary"], row["nulls_are_equal"])
-        found.setdefault(columns, key)
+    for key in (await keys_of(connection, name)).met_by(known):
+        found.setdefault(frozenset(key.columns), key)
     return tuple(found.values())

@@ -19,14 +19,15 @@ import numpy as np
 import structlog
 
 from ingestor.runtime.errors import ResourceExhaustedError
-from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
+from ingestor.runtime.postgres import transient_errors
 from services.processor.adapters.pg_faults import foreign_problem, too_long_problem
 from services.processor.adapters.pg_first_row import key_value, taken_problem
 from services.processor.adapters.pg_fit import why_none
+from services.processor.adapters.pg_keys import Key
 from services.processor.adapters.pg_loading import load_alone
 from services.processor.adapters.pg_names import listed, not_null
 from services.processor.adapters.pg_references import Reference
-from services.processor.adapters.pg_stage import STAGE, Key, Staged, make_stage
+from services.processor.adapters.pg_stage import STAGE, Staged, make_stage
 from services.processor.copy_text import ROW_COLUMN
 from services.processor.ports import GoodRows, Refused, SinkRefusedError, Table
 from services.processor.problems import Problem
@@ -209,14 +210,13 @@ class PgTrial:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
         """A transaction whose errors are the port's."""
-        async with transient_errors("sink"):
-            try:
-                async with self._connection.transaction():
-                    yield
-            except (*TRANSIENT_ERRORS, asyncpg.ProgramLimitExceededError):
-                raise
-            except asyncpg.PostgresError as error:
-                raise SinkRefusedError(why_none(error, self._table)) from error
+        async with transient_errors("sink", self._refusal), self._connection.transaction():
+            yield
+
+    def _refusal(self, error: asyncpg.PostgresError) -> Exception:
+        if isinstance(error, asyncpg.ProgramLimitExceededError):
+            return error  # of some rows: see _by_halves
+        return SinkRefusedError(why_none(error, self._table))
 
     async def _prepare(self, staged: Staged) -> None:
         connection, table = self._connection, self._table

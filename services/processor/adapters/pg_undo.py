@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
+from ingestor.runtime.postgres import transient_errors
 from services.processor.adapters.pg_closed import undo_of, undo_once
 from services.processor.adapters.pg_fit import sql_name
 from services.processor.adapters.pg_names import listed, quoted
@@ -106,7 +105,11 @@ class PgUndoer:
     ) -> UndoCounts:
         """See Undoer."""
         try:
-            async with self._transaction(table) as connection:
+            async with (
+                transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, table))),
+                self._pool.acquire() as connection,
+                connection.transaction(),
+            ):
                 counts = await undo_once(
                     connection,
                     process_id,
@@ -120,18 +123,6 @@ class PgUndoer:
                 return counts
         except _NotMeantError as result:
             return result.counts
-
-    @asynccontextmanager
-    async def _transaction(self, table: Table) -> AsyncIterator[PgConnection]:
-        """A transaction whose errors are the port's."""
-        async with transient_errors("sink"):
-            try:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    yield connection
-            except TRANSIENT_ERRORS:
-                raise
-            except asyncpg.PostgresError as error:
-                raise UndoImpossibleError(_reason(error, table)) from error
 
     async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
         """See Undoer."""
