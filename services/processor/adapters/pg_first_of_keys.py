@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from services.processor.adapters.pg_first_row import GIVES_WAY, Gone, Taken, key_value
+from services.processor.adapters.pg_first_row import GIVES_WAY, Gone, Taken, insert_free, key_value
 from services.processor.adapters.pg_keys import Key
 from services.processor.adapters.pg_names import listed, not_null
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
@@ -83,13 +83,7 @@ WITH done AS (DELETE FROM {target} there USING ingestor_gone gone
               WHERE gone.place = there.ctid AND gone.part = there.tableoid RETURNING gone.part, gone.place)
 SELECT gone.process_id, gone.row, gone.key, gone.value FROM ingestor_gone gone JOIN done USING (part, place)
 """
-_INSERT = """
-WITH loaded AS (
-    INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage come
-    WHERE NOT EXISTS (SELECT 1 FROM ingestor_lost lost WHERE lost.row = come.{row})
-    ORDER BY {row} ON CONFLICT DO NOTHING RETURNING {row})
-DELETE FROM ingestor_stage come USING loaded WHERE come.{row} = loaded.{row}
-"""
+_HAS_NOT_LOST = f"NOT EXISTS (SELECT 1 FROM ingestor_lost lost WHERE lost.row = come.{ROW_COLUMN})"  # noqa: S608
 _LEFT = """
 SELECT come.{row} AS number, coalesce(lost.key, 0) AS key, coalesce(lost.value, {come_value}) AS value
 FROM ingestor_stage come LEFT JOIN ingestor_lost lost ON lost.row = come.{row}
@@ -106,7 +100,7 @@ async def meets_lost(connection: PgConnection, process_id: str, target: str, key
     """Whether rows of the temporary table ingestor_stage have keys of such rows."""
     arguments = (process_id, target, _made(process_id))
     for key in keys:
-        statement = _ANY_MEETS_LOST.format(**_parts(target, (), key, 0))
+        statement = _ANY_MEETS_LOST.format(**_parts(target, key, 0))
         if await connection.fetchval(statement, *arguments, key.columns):
             return True
     return False
@@ -124,7 +118,7 @@ async def load_first(
     others by number, and those that had to go from it. In the caller's transaction; needs `lock_places`."""
     for statement in _TABLES:
         await connection.execute(statement)
-    parts = [(key.columns, _parts(target, columns, key, number)) for number, key in enumerate(keys)]
+    parts = [(key.columns, _parts(target, key, number)) for number, key in enumerate(keys)]
     any_key = parts[0][1]
     within, there, lost = _LOSE
     for names, one in parts:
@@ -135,7 +129,7 @@ async def load_first(
     for names, one in parts:
         await connection.execute(_REMEMBER.format(**one), process_id, target, tenant, names)
     gone = await connection.fetch(_DELETE.format(**any_key))
-    await connection.execute(_INSERT.format(**any_key))
+    await insert_free(connection, target, columns, _HAS_NOT_LOST)
     left = await connection.fetch(_LEFT.format(**any_key))
     await connection.execute(_DROP)
     return (
@@ -144,12 +138,11 @@ async def load_first(
     )
 
 
-def _parts(target: str, columns: Sequence[str], key: Key, number: int) -> dict[str, object]:
+def _parts(target: str, key: Key, number: int) -> dict[str, object]:
     """What the statements say of one key."""
     # Equal values have equal hashes, whatever their spelling; 128 bits, so that others do not.
     found: dict[str, object] = {
         "target": target,
-        "names": listed(columns),
         "process": PROCESS_COLUMN,
         "row": ROW_COLUMN,
         "gives_way": GIVES_WAY,

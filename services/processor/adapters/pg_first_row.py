@@ -94,6 +94,19 @@ async def share_places(connection: PgConnection, target: str) -> None:
     await connection.execute(_LOCK_SHARED, target)
 
 
+async def insert_free(
+    connection: PgConnection, target: str, columns: Sequence[str], condition: str = "true"
+) -> None:
+    """Load those rows `come` of the temporary table ingestor_stage, in their order, whose keys are free and
+    of which the condition holds, and take them out of the stage."""
+    names = listed(columns)
+    await connection.execute(
+        f"WITH loaded AS (INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage come "  # noqa: S608
+        f"WHERE {condition} ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
+        f"DELETE FROM ingestor_stage come USING loaded WHERE come.{ROW_COLUMN} = loaded.{ROW_COLUMN}"
+    )
+
+
 async def take_places(
     connection: PgConnection, process_id: str, target: str, key: Key, columns: Sequence[str]
 ) -> list[Gone]:

@@ -23,6 +23,7 @@ from services.processor.adapters.pg_first_row import (
     Gone,
     Taken,
     deciding_keys,
+    insert_free,
     key_value,
     lock_places,
     share_places,
@@ -235,15 +236,12 @@ class Loading:
             )
             losers = {number: self._taken(taken) for number, taken in left.items()}
         else:
-            names = listed(self._columns)
-            await connection.execute(
-                f"WITH loaded AS (INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
-                f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
-                f"DELETE FROM ingestor_stage s USING loaded WHERE s.{ROW_COLUMN} = loaded.{ROW_COLUMN}"
-            )
-            if len(keys) == 1 and not self._rows.repairs:
-                gone = await take_places(connection, self._process_id, self._target, keys[0], self._columns)
+            await insert_free(connection, self._target, self._columns)
             if len(keys) == 1:
+                if not self._rows.repairs:
+                    gone = await take_places(
+                        connection, self._process_id, self._target, keys[0], self._columns
+                    )
                 value = key_value(keys[0].columns)
                 found = await connection.fetch(f"SELECT {ROW_COLUMN}, {value} FROM ingestor_stage")  # noqa: S608
                 losers = {row[0]: self._taken(Taken(keys[0], row[1])) for row in found}
