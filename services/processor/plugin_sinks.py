@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from ingestor.pipelines.document import Pipeline, PlugInSink
 from ingestor.pipelines.errors import Violation, pointer
-from ingestor.plugins import SINKS, RowSink, SinkMaker, WrongOptionError
+from ingestor.plugins import (
+    SINKS,
+    RefusedBatchError,
+    RowSink,
+    SinkMaker,
+    TransientSinkError,
+    WrongOptionError,
+)
+from ingestor.runtime.errors import TransientError
 from services.processor.plug_ins import PlugInError, find_plug_in
+from services.processor.problems import shortened
 
 
 @lru_cache
@@ -24,6 +34,21 @@ def make_sink(name: str, options: Mapping[str, Any]) -> RowSink:
     if not callable(getattr(made, "write", None)):
         raise PlugInError(f"the sink {name} cannot write")
     return made
+
+
+@contextmanager
+def plug_in_errors(name: str, refused: type[Exception]) -> Iterator[None]:
+    """What the code of the sink of this name raises, as errors of ours; what it refuses as `refused`. Raises
+    TransientError, PlugInError."""
+    try:
+        yield
+    except TransientSinkError as error:
+        raise TransientError(f"sink {name}: {error}") from error
+    except RefusedBatchError as error:
+        raise refused(shortened(str(error))) from error
+    except Exception as error:
+        # Not as it is: an OSError of the sink's is none of the database's, which may pass.
+        raise PlugInError(f"the sink {name} failed") from error
 
 
 def check_sink(pipeline: Pipeline) -> Iterator[Violation]:

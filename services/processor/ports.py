@@ -240,6 +240,17 @@ class UndoCounts:
     kept: int
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Where the rows of a process are, that of its repairs too, which have loaded them in its name."""
+
+    process_id: str
+    tenant: str
+    repairs: tuple[str, ...]
+    table: Table
+    sink: SinkChoice
+
+
 class UndoImpossibleError(Exception):
     """The sink cannot take the rows out again; the message is for people."""
 
@@ -251,20 +262,10 @@ class Undoer(Protocol):
         """What the undo of the process did; None when it was not undone."""
         ...
 
-    async def undo(
-        self,
-        process_id: str,
-        tenant: str,
-        repairs: Sequence[str],
-        table: Table,
-        sink: SinkChoice,
-        *,
-        validate_only: bool,
-    ) -> UndoCounts:
-        """Undo the process, which has ended and whose rows are in that table of that sink, in one transaction
-        where the sink can take part in it. From then on no batch of it or of its repairs, which load rows in
-        its name, has an effect. Idempotent. Raises UndoImpossibleError, and then nothing has changed. With
-        `validate_only` nothing changes either."""
+    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+        """Undo the process, which has ended, in one transaction where the sink can take part in it. From then
+        on no batch of it or of its repairs has an effect. Idempotent. Raises UndoImpossibleError, and then
+        nothing has changed. With `validate_only` nothing changes either."""
         ...
 
     async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
 from services.processor.pipelines import PipelineService, sink_of, table_of
 from services.processor.ports import (
+    Loaded,
     Processes,
     ProcessFacts,
-    SinkChoice,
-    Table,
     UndoCounts,
     Undoer,
     UndoImpossibleError,
@@ -56,16 +56,9 @@ class UndoService:
         # What an undo did is kept longer than what it needs.
         counts = await self._undoer.undone(process_id)
         if counts is None:
-            table, sink = await self._destination(process)
+            of = await self._loaded(process, repairs)
             try:
-                counts = await self._undoer.undo(
-                    process_id,
-                    process.tenant,
-                    [repair.process_id for repair in repairs],
-                    table,
-                    sink,
-                    validate_only=validate_only,
-                )
+                counts = await self._undoer.undo(of, validate_only=validate_only)
             except UndoImpossibleError as error:
                 raise _impossible(str(error)) from error
         if not validate_only:
@@ -76,7 +69,7 @@ class UndoService:
                 log.warning("status not told of an undo yet", process_id=process_id, error=str(error))
         return counts
 
-    async def _destination(self, process: ProcessFacts) -> tuple[Table, SinkChoice]:
+    async def _loaded(self, process: ProcessFacts, repairs: Sequence[ProcessFacts]) -> Loaded:
         """Where the process has loaded its rows."""
         if process.expired:
             raise _impossible("The process has expired: what was there before it is not kept any more.")
@@ -86,7 +79,13 @@ class UndoService:
         table = table_of(pipeline)
         if table.upsert and not table.undo:
             raise _impossible("The pipeline does not keep the rows that it replaces (sink.undo is false).")
-        return table, sink_of(pipeline)
+        return Loaded(
+            process.process_id,
+            process.tenant,
+            tuple(repair.process_id for repair in repairs),
+            table,
+            sink_of(pipeline),
+        )
 
     async def tell(self) -> None:
         """Tell status of every undo that it does not know of. Raises TransientError."""

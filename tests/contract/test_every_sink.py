@@ -37,6 +37,7 @@ from services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,
     GoodRows,
+    Loaded,
     Refused,
     SinkChoice,
     SinkRefusedError,
@@ -281,12 +282,10 @@ async def test_what_is_undone_is_there_no_more(case: Case) -> None:
     left = [(id_, name, number + 3) for id_, name, number in LOADED]
     before = await case.content()
     undoers = Undoers(case.pool)
+    of = Loaded(process.process_id, "default", (repairing.process_id,), rows.table, rows.sink)
 
     async def undo(*, validate_only: bool) -> UndoCounts:
-        return await undoers.undo(
-            process.process_id, "default", [repairing.process_id], rows.table, rows.sink,
-            validate_only=validate_only,
-        )  # fmt: skip
+        return await undoers.undo(of, validate_only=validate_only)
 
     assert await undo(validate_only=True) == UndoCounts(4, 0, 0)
     assert await case.content() == before
@@ -405,11 +404,9 @@ async def test_a_plug_in_that_does_not_undo(
 
     monkeypatch.setattr(plugin_undo, "make_sink", make)
     process = new_process()
-    table = Table("", "p", COLUMNS, ("id",))
+    of = Loaded(process, "default", (), Table("", "p", COLUMNS, ("id",)), SinkChoice("odd", {}))
     with pytest.raises(raised, match=message):
-        await Undoers(pool).undo(
-            process, "default", [], table, SinkChoice("odd", {}), validate_only=False
-        )  # fmt: skip
+        await Undoers(pool).undo(of, validate_only=False)
     assert await Undoers(pool).undone(process) is None
 
 

@@ -16,7 +16,7 @@ from services.processor.adapters.pg_closed import PgLeavings
 from services.processor.adapters.pg_sink import PgSink
 from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
-from services.processor.ports import TABLE_SINK, ForeignKey, Table, UndoCounts, UndoImpossibleError
+from services.processor.ports import TABLE_SINK, ForeignKey, Loaded, Table, UndoCounts, UndoImpossibleError
 from services.processor.problems import Problem
 from tests.contract.sink_batches import concluding, good, key
 from tests.fakes.sink import MemorySink
@@ -95,7 +95,9 @@ async def put(ends: Ends, number: int, values: Values, table: Table = UPSERT, ba
 
 async def undo(ends: Ends, number: int, table: Table = UPSERT, *, dry: bool = False) -> tuple[int, int, int]:
     """Undo a process: removed, restored, kept."""
-    made = await ends.undoer.undo(process(number), "default", [], table, TABLE_SINK, validate_only=dry)
+    made = await ends.undoer.undo(
+        Loaded(process(number), "default", (), table, TABLE_SINK), validate_only=dry
+    )
     return made.removed, made.restored, made.kept
 
 
@@ -220,7 +222,8 @@ async def test_it_is_as_if_they_had_never_been(pool: PgPool, seed: int) -> None:
 async def test_what_is_undone_has_no_effect_any_more(ends: Ends) -> None:
     repair = process(7)
     await put(ends, 1, [(1, "a")])
-    await ends.undoer.undo(process(1), "default", [repair], UPSERT, TABLE_SINK, validate_only=False)
+    of = Loaded(process(1), "default", (repair,), UPSERT, TABLE_SINK)
+    await ends.undoer.undo(of, validate_only=False)
     for owner in (process(1), repair):
         late = key(2, rows=1, process=owner)
         outcome = unprocessed_outcome(late)

@@ -22,7 +22,7 @@ from services.processor.adapters.pg_first_row import lock_places
 from services.processor.adapters.pg_sink import PgSink
 from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.batches import BatchKey, BatchOutcome, BatchRange
-from services.processor.ports import TABLE_SINK, GoodRows, Refused, Table
+from services.processor.ports import TABLE_SINK, GoodRows, Loaded, Refused, Table
 from tests.contract.sink_batches import concluding, good, key, new_process, process_after_all_this
 from tests.fakes.status import MemoryStatus
 
@@ -256,7 +256,7 @@ async def test_what_has_failed_can_be_sent_again(pool: PgPool) -> None:
     assert await load(undone, 1, (6, "f"), (6, "g")) == [2]
     between = new_process()
     assert await load(undone, 2, (7, "f"), (7, "h")) == [3, 4]
-    await PgUndoer(pool).undo(undone, "default", [], two, TABLE_SINK, validate_only=False)
+    await PgUndoer(pool).undo(Loaded(undone, "default", (), two, TABLE_SINK), validate_only=False)
     assert await load(between, 1, (8, "h"), (9, "g")) == []
 
 

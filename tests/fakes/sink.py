@@ -11,10 +11,9 @@ from services.processor.batches import BatchKey, BatchOutcome, Displaced, unproc
 from services.processor.ports import (
     Applied,
     GoodRows,
+    Loaded,
     Refused,
-    SinkChoice,
     StoredPipeline,
-    Table,
     UndoCounts,
     UndoImpossibleError,
 )
@@ -115,17 +114,9 @@ class MemorySink:
         """See Undoer."""
         return self.undos.get(process_id)
 
-    async def undo(
-        self,
-        process_id: str,
-        tenant: str,
-        repairs: Sequence[str],
-        table: Table,
-        sink: SinkChoice,
-        *,
-        validate_only: bool,
-    ) -> UndoCounts:
+    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
         """See Undoer."""
+        process_id, table = of.process_id, of.table
         if process_id in self.undos:
             return self.undos[process_id]
         if self.gone.get(process_id):
@@ -155,8 +146,8 @@ class MemorySink:
         if not validate_only:
             self.tables[table.name], self.behind[table.name] = there, behind
             self.undos[process_id] = counts
-            self.undos |= dict.fromkeys(repairs, UndoCounts(0, 0, 0))
-            self.gone |= dict.fromkeys([process_id, *repairs], False)
+            self.undos |= dict.fromkeys(of.repairs, UndoCounts(0, 0, 0))
+            self.gone |= dict.fromkeys([process_id, *of.repairs], False)
         return counts
 
     async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:

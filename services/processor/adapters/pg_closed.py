@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ingestor.runtime.postgres import transient_errors
-from services.processor.ports import UndoCounts, UndoImpossibleError
+from services.processor.ports import Loaded, UndoCounts, UndoImpossibleError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -71,9 +71,7 @@ async def _close_undone(connection: PgConnection, process_id: str, tenant: str, 
 
 async def undo_once(
     connection: PgConnection,
-    process_id: str,
-    tenant: str,
-    repairs: Sequence[str],
+    of: Loaded,
     undo: Callable[[], Awaitable[UndoCounts]],
     *,
     validate_only: bool,
@@ -81,16 +79,16 @@ async def undo_once(
     """Undo a process and close it and its repairs, in the connection's transaction, unless it is undone; the
     counts of that one then. With `validate_only` only call `undo`. Waits for its batches. Raises
     UndoImpossibleError when the process was removed."""
-    await _lock_alone(connection, [process_id, *repairs])
-    if known := await undo_of(connection, process_id):
+    await _lock_alone(connection, [of.process_id, *of.repairs])
+    if known := await undo_of(connection, of.process_id):
         return known
-    if await is_gone(connection, process_id):
+    if await is_gone(connection, of.process_id):
         raise UndoImpossibleError("What was there before the process is not kept any more.")
     counts = await undo()
     if not validate_only:
-        await _close_undone(connection, process_id, tenant, counts)
-        for repair in repairs:
-            await _close_undone(connection, repair, tenant, UndoCounts(0, 0, 0))
+        await _close_undone(connection, of.process_id, of.tenant, counts)
+        for repair in of.repairs:
+            await _close_undone(connection, repair, of.tenant, UndoCounts(0, 0, 0))
     return counts
 
 

@@ -13,7 +13,7 @@ from services.processor.adapters.pg_closed import undo_of, undo_once
 from services.processor.adapters.pg_fit import sql_name
 from services.processor.adapters.pg_names import listed, quoted
 from services.processor.copy_text import PROCESS_COLUMN, ROW_COLUMN
-from services.processor.ports import SinkChoice, Table, UndoCounts, UndoImpossibleError
+from services.processor.ports import Loaded, Table, UndoCounts, UndoImpossibleError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -93,29 +93,18 @@ class PgUndoer:
         async with transient_errors("sink"):
             return await undo_of(self._pool, process_id)
 
-    async def undo(
-        self,
-        process_id: str,
-        tenant: str,
-        repairs: Sequence[str],
-        table: Table,
-        sink: SinkChoice,
-        *,
-        validate_only: bool,
-    ) -> UndoCounts:
+    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
         """See Undoer."""
         try:
             async with (
-                transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, table))),
+                transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, of.table))),
                 self._pool.acquire() as connection,
                 connection.transaction(),
             ):
                 counts = await undo_once(
                     connection,
-                    process_id,
-                    tenant,
-                    repairs,
-                    lambda: _undo(connection, process_id, table),
+                    of,
+                    lambda: _undo(connection, of.process_id, of.table),
                     validate_only=validate_only,
                 )
                 if validate_only:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ingestor.pipelines.json_text import canonical_json
-from ingestor.plugins import RefusedBatchError, RowFault, RowSink, SinkBatch, TransientSinkError
-from ingestor.runtime.errors import TransientError
+from ingestor.plugins import RowFault, RowSink, SinkBatch
 from ingestor.runtime.postgres import transient_errors
 from services.processor.adapters import pg_markers
 from services.processor.adapters.pg_repaired_rows import load_unrepaired
 from services.processor.batches import BatchKey, BatchOutcome
 from services.processor.plug_ins import PlugInError
-from services.processor.plugin_sinks import make_sink
+from services.processor.plugin_sinks import make_sink, plug_in_errors
 from services.processor.ports import Applied, GoodRows, Refused, SinkChoice, SinkRefusedError
 from services.processor.problems import Problem, capped, shortened
 
@@ -73,15 +72,8 @@ class PlugInSinks:
 
     async def _write(self, sink: RowSink, rows: GoodRows, batch: SinkBatch) -> list[Refused]:
         name = rows.sink.type
-        try:
+        with plug_in_errors(name, SinkRefusedError):
             faults = await asyncio.to_thread(sink.write, batch)
-        except TransientSinkError as error:
-            raise TransientError(f"sink {name}: {error}") from error
-        except RefusedBatchError as error:
-            raise SinkRefusedError(shortened(str(error))) from error
-        except Exception as error:
-            # Not as it is: an OSError of the sink's is none of the database's, which may pass.
-            raise PlugInError(f"the sink {name} failed") from error
         refused = {fault.position: _refused(name, fault, rows.data.num_rows) for fault in faults}
         return [refused[position] for position in sorted(refused)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from services.processor.adapters.pg_undo import PgUndoer
 from services.processor.adapters.plugin_undo import PlugInUndoer
-from services.processor.ports import JSON_SINK, TABLE_SINK, SinkChoice, Table, UndoCounts
+from services.processor.ports import JSON_SINK, TABLE_SINK, Loaded, UndoCounts
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -20,19 +20,10 @@ class Undoers:
         self._tables = PgUndoer(pool)
         self._outside = PlugInUndoer(pool)
 
-    async def undo(
-        self,
-        process_id: str,
-        tenant: str,
-        repairs: Sequence[str],
-        table: Table,
-        sink: SinkChoice,
-        *,
-        validate_only: bool,
-    ) -> UndoCounts:
+    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
         """See Undoer."""
-        undoer = self._tables if sink in (TABLE_SINK, JSON_SINK) else self._outside
-        return await undoer.undo(process_id, tenant, repairs, table, sink, validate_only=validate_only)
+        undoer = self._tables if of.sink in (TABLE_SINK, JSON_SINK) else self._outside
+        return await undoer.undo(of, validate_only=validate_only)
 
     async def undone(self, process_id: str) -> UndoCounts | None:
         """See Undoer."""
