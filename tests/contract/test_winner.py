@@ -34,8 +34,12 @@ Row = tuple[str, str | None]  # a number and a text
 # Numbers that are equal, and others that are not.
 NUMBERS = st.sampled_from(["1", "1.0", "01", "1e0", "2", "2.00", "3", "4", "5"])
 PARTS = st.sampled_from("abcde")
-FILES = st.lists(st.lists(st.tuples(NUMBERS, PARTS), min_size=1, max_size=14),
-                 min_size=1, max_size=4)  # fmt: skip
+
+
+def files_of(parts: st.SearchStrategy[str | None]) -> st.SearchStrategy[list[list[Row]]]:
+    """Up to four files of up to 14 rows."""
+    rows = st.lists(st.tuples(NUMBERS, parts), min_size=1, max_size=14)
+    return st.lists(rows, min_size=1, max_size=4)
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,19 @@ def _batches(
     return found
 
 
+def _drawn(
+    data: st.DataObject, run: int, table: Table, files: Sequence[Sequence[Row]]
+) -> list[Delivery]:  # fmt: skip
+    """Deliveries of every batch of the files, in any order; some come twice, of some the processor dies."""
+    size = data.draw(st.integers(1, 5), label="rows of a batch")
+    batches = [batch for file, rows in enumerate(files) for batch in _batches(run, table, file, rows, size)]
+    again = data.draw(st.lists(st.integers(0, len(batches) - 1)), label="delivered twice")
+    order = data.draw(st.permutations([*range(len(batches)), *again]), label="order")
+    dying = data.draw(st.lists(st.booleans(), min_size=len(order), max_size=len(order)), label="dies")
+    chosen = [batches[place] for place in order]
+    return [Delivery(key, rows, dies) for (key, rows), dies in zip(chosen, dying, strict=True)]
+
+
 async def _deliver(sinks: Sequence[PgSink], deliveries: Sequence[Delivery]) -> list[BatchOutcome]:
     """Every delivery by the next sink that is free; what died comes again at the end."""
     outcomes: list[BatchOutcome] = []
@@ -117,26 +134,18 @@ async def _deliver(sinks: Sequence[PgSink], deliveries: Sequence[Delivery]) -> l
 )  # fmt: skip
 @given(data=st.data())
 async def test_an_upsert_has_the_same_winner_always(pool: PgPool, data: st.DataObject) -> None:
-    files = data.draw(FILES, label="files")
-    size = data.draw(st.integers(1, 5), label="rows of a batch")
+    files = data.draw(files_of(PARTS), label="files")
     processors = data.draw(st.integers(1, 4), label="processors")
     run = uuid.uuid4().int >> 32
     table = Table(
         "public", f"t_{run:x}", (("number", "numeric"), ("part", "text"), ("origin", "text")),
         ("number", "part"), upsert=True,
     )  # fmt: skip
-    batches = [batch for file, rows in enumerate(files) for batch in _batches(run, table, file, rows, size)]
-    order = data.draw(
-        st.permutations([*range(len(batches)), *data.draw(st.lists(st.integers(0, len(batches) - 1)))])
-    )
-    dying = data.draw(st.lists(st.booleans(), min_size=len(order), max_size=len(order)), label="dies")
-    deliveries = [
-        Delivery(batches[place][0], batches[place][1], dies) for place, dies in zip(order, dying, strict=True)
-    ]
+    deliveries = _drawn(data, run, table, files)
 
     outcomes = await _deliver([PgSink(pool) for _ in range(processors)], deliveries)
 
-    expected: dict[tuple[Decimal, str], str] = {}
+    expected: dict[tuple[Decimal, str | None], str] = {}
     for file, rows in enumerate(files):
         for number, (value, part) in enumerate(rows, 1):
             expected[Decimal(value), part] = f"{file}:{number}"
@@ -145,7 +154,7 @@ async def test_an_upsert_has_the_same_winner_always(pool: PgPool, data: st.DataO
     await pool.execute(f"DROP TABLE {name}")
     assert found == expected
     # A row that lost was applied all the same.
-    assert {outcome.key for outcome in outcomes} == {key for key, _ in batches}
+    assert {outcome.key for outcome in outcomes} == {delivery.key for delivery in deliveries}
     assert all((o.failed, o.skipped, o.rows) == (0, 0, ()) for o in outcomes)
 
 
@@ -175,24 +184,16 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
     have FAILED. Where a part of a key is NULL there is none."""
     primary, unique = data.draw(APPENDED, label="keys")
     parts = PARTS if "part" in primary else st.none() | PARTS
-    rows_of_file = st.lists(st.tuples(NUMBERS, parts), min_size=1, max_size=14)
-    files = data.draw(st.lists(rows_of_file, min_size=1, max_size=4), label="files")
-    size = data.draw(st.integers(1, 5), label="rows of a batch")
+    files = data.draw(files_of(parts), label="files")
     processors = data.draw(st.integers(1, 4), label="processors")
     run = uuid.uuid4().int >> 32
     table = Table(
         "public", f"t_{run:x}", (("number", "numeric"), ("part", "text"), ("origin", "text")),
         primary, unique=unique,
     )  # fmt: skip
-    batches = [batch for file, rows in enumerate(files) for batch in _batches(run, table, file, rows, size)]
-    again = data.draw(st.lists(st.integers(0, len(batches) - 1)), label="delivered twice")
-    order = data.draw(st.permutations([*range(len(batches)), *again]), label="order")
-    dying = data.draw(st.lists(st.booleans(), min_size=len(order), max_size=len(order)), label="dies")
+    deliveries = _drawn(data, run, table, files)
     # How many outcomes there are depends on who is quicker, so their order is not drawn itself.
     told = data.draw(st.integers(0, 2**32 - 1), label="order in which status is told")
-    deliveries = [
-        Delivery(batches[place][0], batches[place][1], dies) for place, dies in zip(order, dying, strict=True)
-    ]
 
     outcomes = await _deliver([PgSink(pool) for _ in range(processors)], deliveries)
 
