@@ -68,7 +68,7 @@ def processes_by_name(root: psutil.Process) -> dict[str, list[psutil.Process]]:
             line = " ".join(process.cmdline())
         except psutil.Error:
             continue
-        name = next((s for s in SERVICES if f"services.{s}" in line), None) or next(
+        name = next((s for s in SERVICES if f"ingestor.services.{s}" in line), None) or next(
             (other for other in ("envoy", "postgres", "ministack") if other in line), "other"
         )
         found.setdefault(name, []).append(process)

@@ -5,7 +5,7 @@
 CONTENT is normal form (see ingestor.tabular.normal_form) with the column _row, which has the rows' numbers in
 the process that is repaired, before that process's own columns. So it is of no matter to what follows in
 which format the report comes back, in which order its columns are, and what else is in it. Records keep their
-numbers and lines. RESULT is that of ingestor.tabular.convert. A process of its own for the same reasons.
+numbers and lines. RESULT is that of ingestor.tabular.files.convert.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from ingestor.reports import (
     row_column,
     unguard,
 )
-from ingestor.tabular.containers import ExpansionLimits, expanded
-from ingestor.tabular.convert import open_plan
-from ingestor.tabular.encodings import transcode
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.file_process import file_arguments, tell_verdict
-from ingestor.tabular.formats import HEAD_BYTES, Plan, parsers
-from ingestor.tabular.header import HeaderError
-from ingestor.tabular.layout import TableHead, read_table_head
+from ingestor.tabular.files.containers import ExpansionLimits, expanded
+from ingestor.tabular.files.convert import open_plan
+from ingestor.tabular.files.encodings import transcode
+from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.parsers.json_values import JsonObject, RepeatedNameError, as_cell, decoder
-from ingestor.tabular.slices import RecordDelimiter, Slice
+from ingestor.tabular.records.header import HeaderError
+from ingestor.tabular.records.layout import TableHead, read_table_head
+from ingestor.tabular.records.slices import RecordDelimiter, Slice
 from ingestor.tabular.text_table import RejectedRecord, TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads

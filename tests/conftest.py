@@ -25,8 +25,8 @@ from ingestor.runtime.host import host
 from ingestor.runtime.provision import provision
 from ingestor.runtime.queues import ensure_queues
 from ingestor.runtime.settings import QueueSettings
-from services.status.bootstrap import bootstrap as bootstrap_status
-from services.status.settings import StatusSettings
+from ingestor.services.status.bootstrap import bootstrap as bootstrap_status
+from ingestor.services.status.settings import StatusSettings
 from tests.postgres_server import postgres_server
 
 # How long an example takes says nothing on a busy machine.

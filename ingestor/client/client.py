@@ -18,7 +18,7 @@ import grpc
 
 from ingestor.client.upload import OnProgress, send_file
 from ingestor.runtime.errors import TransientError, from_rpc_error
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
 from ingestor.states import TERMINAL
 from ingestor.v1 import (
     common_pb2,
@@ -282,8 +282,8 @@ class Client:
         Raises OSError when it cannot be read, UnreadableFileError when it is no table, OptionsError
         when the dialect is wrong.
         """
-        from ingestor.tabular.convert import content, open_plan
         from ingestor.tabular.errors import UnreadableFileError
+        from ingestor.tabular.files.convert import content, open_plan
         from ingestor.tabular.options import parse_options, pipeline_options
 
         options = parse_options(dialect)

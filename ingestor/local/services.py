@@ -66,7 +66,7 @@ class ServiceProcess:
     def start(self) -> None:
         """Start it; `wait` waits for it."""
         self.process = spawn(
-            [sys.executable, "-m", f"services.{self.service}"],
+            [sys.executable, "-m", f"ingestor.services.{self.service}"],
             log=self.log,
             env=environment(self.service, self.instance, self.endpoints),
         )

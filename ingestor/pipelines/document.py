@@ -32,7 +32,6 @@ from ingestor.pipelines.field import (
     MissingValues,
     field_problems,
 )
-from ingestor.pipelines.json_text import canonical_json, read_json
 from ingestor.pipelines.names import column_for, listed, table
 from ingestor.pipelines.part import Part
 from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
@@ -41,6 +40,7 @@ from ingestor.pipelines.sinks import PLUG_IN as PLUG_IN_SINK
 from ingestor.pipelines.sinks import TABLE as TABLE_SINK
 from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Step, Transform, read_before_made
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
+from ingestor.types.json_text import canonical_json, read_json
 
 __all__ = [
     "Constraints",

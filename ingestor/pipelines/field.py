@@ -18,17 +18,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator
 from pydantic import Field as Key
 
-from ingestor.pipelines.bare import bare_pattern, number_within
-from ingestor.pipelines.durations import points
-from ingestor.pipelines.formats import FixedFormat, FormatKind, parse_format
-from ingestor.pipelines.geojson import check_geojson, check_point, check_topojson
-from ingestor.pipelines.json_cells import comparable, read_cell
-from ingestor.pipelines.json_text import canonical_json
-from ingestor.pipelines.marks import Marks
 from ingestor.pipelines.names import column
 from ingestor.pipelines.part import Part
 from ingestor.pipelines.transforms import Mark
-from ingestor.pipelines.values import (
+from ingestor.types.bare import bare_pattern, number_within
+from ingestor.types.durations import points
+from ingestor.types.formats import FixedFormat, FormatKind, parse_format
+from ingestor.types.geojson import check_geojson, check_point, check_topojson
+from ingestor.types.json_cells import comparable, read_cell
+from ingestor.types.json_text import canonical_json
+from ingestor.types.marks import Marks
+from ingestor.types.values import (
     STRING_FORMATS,
     Value,
     ValueFormatError,

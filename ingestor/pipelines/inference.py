@@ -11,8 +11,8 @@ from typing import Any
 
 from ingestor.pipelines.document import Field
 from ingestor.pipelines.names import is_reserved
-from ingestor.pipelines.values import ValueFormatError
-from ingestor.tabular.sample import Sample
+from ingestor.tabular.files.sample import Sample
+from ingestor.types.values import ValueFormatError
 
 # Least share of a column's values that a type must fit; the others would be rejected.
 _LEAST = 0.9

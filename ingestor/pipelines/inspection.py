@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.pipelines.inference import draft_pipeline, infer_columns
-from ingestor.tabular.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.sample import read_sample
 from ingestor.tabular.options import ReadOptions, parse_options
-from ingestor.tabular.sample import read_sample
 
 _FIRST_ROWS = 20
 _MOST_REJECTED = 100

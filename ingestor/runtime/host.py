@@ -16,12 +16,12 @@ import uvloop
 from grpc_health.v1 import health, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
-from ingestor.runtime.grpc_channel import MESSAGE_OPTIONS
-from ingestor.runtime.grpc_interceptors import ServerInterceptor
-from ingestor.runtime.health import Check, HealthMonitor
+from ingestor.runtime.grpc.channel import MESSAGE_OPTIONS
+from ingestor.runtime.grpc.health import Check, HealthMonitor
+from ingestor.runtime.grpc.interceptors import ServerInterceptor
+from ingestor.runtime.grpc.reflection import enable_reflection
 from ingestor.runtime.logs import configure_logging
 from ingestor.runtime.metrics import RpcMetrics, serve_metrics
-from ingestor.runtime.reflection import enable_reflection
 from ingestor.runtime.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
-from ingestor.tabular.syntax import EXTRA_COLUMNS
+from ingestor.tabular.records.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import RejectedRecord, TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
@@ -244,7 +244,7 @@ def text_column(cells: Sequence[str | None]) -> pa.StringArray:
     try:
         return pa.array(cells, pa.string())
     except UnicodeEncodeError:
-        from ingestor.tabular.encodings import to_utf8
+        from ingestor.tabular.files.encodings import to_utf8
 
         packed = pa.array([None if cell is None else to_utf8(cell) for cell in cells], pa.binary())
         return pa.StringArray.from_buffers(len(packed), *_string_buffers(packed))

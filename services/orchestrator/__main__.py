@@ -1,12 +1,12 @@
-"""python -m services.orchestrator"""
+"""python -m ingestor.services.orchestrator"""
 
 from __future__ import annotations
 
 from ingestor.runtime.host import run
 from ingestor.runtime.metrics import new_registry
 from ingestor.runtime.settings import load_settings
-from services.orchestrator.bootstrap import bootstrap
-from services.orchestrator.settings import OrchestratorSettings
+from ingestor.services.orchestrator.bootstrap import bootstrap
+from ingestor.services.orchestrator.settings import OrchestratorSettings
 
 if __name__ == "__main__":
     settings = load_settings(OrchestratorSettings)

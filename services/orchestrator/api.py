@@ -9,12 +9,12 @@ from typing import Any
 import structlog
 
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
+from ingestor.services.orchestrator.ports import Depth, Progress
+from ingestor.services.orchestrator.repairs import RepairService
+from ingestor.services.orchestrator.service import Chunk, OrchestratorService
 from ingestor.tabular.options import OptionsError, parse_options
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
-from services.orchestrator.ingestions import Content, FileInfo, IngestionState
-from services.orchestrator.ports import Depth, Progress
-from services.orchestrator.repairs import RepairService
-from services.orchestrator.service import Chunk, OrchestratorService
 
 Context = Any
 _STATES = {

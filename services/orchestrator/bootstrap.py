@@ -12,23 +12,23 @@ from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.services.orchestrator.adapters.grpc_pipelines import GrpcPipelines
+from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
+from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
+from ingestor.services.orchestrator.adapters.sqs_depths import SqsDepths
+from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
+from ingestor.services.orchestrator.api import OrchestratorApi
+from ingestor.services.orchestrator.reconciler import Reconciler
+from ingestor.services.orchestrator.remover import IngestionRemover
+from ingestor.services.orchestrator.repairs import RepairService
+from ingestor.services.orchestrator.retries import RetryWorker
+from ingestor.services.orchestrator.service import Metrics, OrchestratorService
+from ingestor.services.orchestrator.settings import OrchestratorSettings
 from ingestor.stores.open import open_store
 from ingestor.v1 import orchestrator_pb2_grpc
-from services.orchestrator.adapters.grpc_pipelines import GrpcPipelines
-from services.orchestrator.adapters.grpc_status import GrpcStatus
-from services.orchestrator.adapters.pg_ingestions import PgIngestions
-from services.orchestrator.adapters.sqs_depths import SqsDepths
-from services.orchestrator.adapters.sqs_rows import SqsRows
-from services.orchestrator.api import OrchestratorApi
-from services.orchestrator.reconciler import Reconciler
-from services.orchestrator.remover import IngestionRemover
-from services.orchestrator.repairs import RepairService
-from services.orchestrator.retries import RetryWorker
-from services.orchestrator.service import Metrics, OrchestratorService
-from services.orchestrator.settings import OrchestratorSettings
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         pool = await stack.enter_async_context(
             open_pool(dsn, service="orchestrator", schema="orchestrator", size=settings.database_pool_size)
         )
-        await migrate(pool, schema="orchestrator", package="services.orchestrator.migrations")
+        await migrate(pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
         status_channel = await stack.enter_async_context(open_channel(settings.status_address))
         processor_channel = await stack.enter_async_context(open_channel(settings.processor_address))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.orchestrator.ingestions import (
+from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
     FileInfo,

@@ -9,10 +9,10 @@ import structlog
 
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.services.orchestrator.ingestions import Ingestion
+from ingestor.services.orchestrator.ports import Ingestions, Status
+from ingestor.services.orchestrator.service import OrchestratorService
 from ingestor.stores.port import FileMissingError
-from services.orchestrator.ingestions import Ingestion
-from services.orchestrator.ports import Ingestions, Status
-from services.orchestrator.service import OrchestratorService
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ingestor.removals.ports import Removal
 from ingestor.runtime.errors import TransientError
-from services.orchestrator.ports import BusyError, Ingestions
+from ingestor.services.orchestrator.ports import BusyError, Ingestions
 
 
 class IngestionRemover:

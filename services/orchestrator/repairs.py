@@ -9,10 +9,17 @@ from dataclasses import dataclass, replace
 from ingestor.reports import RepairedTable
 from ingestor.runtime.clock import Ids
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
+from ingestor.services.orchestrator.ingestions import (
+    Batch,
+    Content,
+    FileInfo,
+    Ingestion,
+    IngestionState,
+    RetriedRows,
+)
+from ingestor.services.orchestrator.ports import Ingestions, Status
 from ingestor.stores.port import FileMissingError, FileReader
 from ingestor.tabular.options import parse_options
-from services.orchestrator.ingestions import Batch, Content, FileInfo, Ingestion, IngestionState, RetriedRows
-from services.orchestrator.ports import Ingestions, Status
 
 # Reasons that may have passed.
 TRANSIENT_CODES = frozenset({"batch-error", "sink-error", "foreign-key"})

@@ -8,10 +8,10 @@ import structlog
 
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.tracing import continue_trace
+from ingestor.services.orchestrator.ingestions import Ingestion, IngestionState
+from ingestor.services.orchestrator.ports import BusyError, Ingestions, Limits, Status
+from ingestor.services.orchestrator.service import OrchestratorService, StoppedError
 from ingestor.stores.port import FileMissingError
-from services.orchestrator.ingestions import Ingestion, IngestionState
-from services.orchestrator.ports import BusyError, Ingestions, Limits, Status
-from services.orchestrator.service import OrchestratorService, StoppedError
 
 log = structlog.get_logger(__name__)
 

@@ -20,13 +20,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
-from ingestor.stores.port import FileReader
-from ingestor.tabular.header import HeaderError
-from ingestor.tabular.layout import TableHead, read_table_head
-from ingestor.tabular.options import ReadOptions, parse_options
-from ingestor.tabular.slices import RecordDelimiter, Slice, bytes_to_read, split
-from ingestor.tabular.syntax import Dialect
-from services.orchestrator.ingestions import (
+from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
     FileInfo,
@@ -36,7 +30,7 @@ from services.orchestrator.ingestions import (
     Position,
     position_after,
 )
-from services.orchestrator.ports import (
+from ingestor.services.orchestrator.ports import (
     BusyError,
     Depth,
     Flags,
@@ -51,6 +45,12 @@ from services.orchestrator.ports import (
     Status,
     TooLargeError,
 )
+from ingestor.stores.port import FileReader
+from ingestor.tabular.options import ReadOptions, parse_options
+from ingestor.tabular.records.header import HeaderError
+from ingestor.tabular.records.layout import TableHead, read_table_head
+from ingestor.tabular.records.slices import RecordDelimiter, Slice, bytes_to_read, split
+from ingestor.tabular.records.syntax import Dialect
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -1,12 +1,12 @@
-"""python -m services.processor"""
+"""python -m ingestor.services.processor"""
 
 from __future__ import annotations
 
 from ingestor.runtime.host import run
 from ingestor.runtime.metrics import new_registry
 from ingestor.runtime.settings import load_settings
-from services.processor.bootstrap import bootstrap
-from services.processor.settings import ProcessorSettings
+from ingestor.services.processor.bootstrap import bootstrap
+from ingestor.services.processor.settings import ProcessorSettings
 
 if __name__ == "__main__":
     settings = load_settings(ProcessorSettings)

@@ -9,16 +9,16 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ingestor.checking.labels import file_label
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.services.processor.batches import Rejected
+from ingestor.services.processor.dry_run import DryRun, dry_run
+from ingestor.services.processor.pipelines import PipelineService
+from ingestor.services.processor.ports import StoredPipeline, Trials
+from ingestor.services.processor.undo import UndoService
 from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
-from services.processor.batches import Rejected
-from services.processor.dry_run import DryRun, dry_run
-from services.processor.labels import file_label
-from services.processor.pipelines import PipelineService
-from services.processor.ports import StoredPipeline, Trials
-from services.processor.undo import UndoService
 
 Context = Any
 _MAX_PAGE = 1000

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.processor.problems import Problem, RowProblem
+from ingestor.outcomes import Problem, RowProblem
 
 
 @dataclass(frozen=True, slots=True)

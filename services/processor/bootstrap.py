@@ -14,26 +14,26 @@ from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.services.processor.adapters.grpc_outcomes import GrpcOutcomes
+from ingestor.services.processor.adapters.grpc_processes import GrpcProcesses
+from ingestor.services.processor.adapters.pg_pipelines import PgPipelines
+from ingestor.services.processor.adapters.postgres.closed import PgLeavings
+from ingestor.services.processor.adapters.postgres.trial import PgTrials
+from ingestor.services.processor.adapters.sinks import open_sinks
+from ingestor.services.processor.adapters.sqs_rows import SqsRows
+from ingestor.services.processor.adapters.undoers import Undoers
+from ingestor.services.processor.api import PipelineApi, ProcessorApi
+from ingestor.services.processor.pipelines import PipelineService
+from ingestor.services.processor.remover import MarkerRemover
+from ingestor.services.processor.service import BatchService, Metrics
+from ingestor.services.processor.settings import ProcessorSettings
+from ingestor.services.processor.undo import UndoService
+from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.stores.open import open_store
 from ingestor.v1 import processor_pb2_grpc
-from services.processor.adapters.grpc_outcomes import GrpcOutcomes
-from services.processor.adapters.grpc_processes import GrpcProcesses
-from services.processor.adapters.pg_closed import PgLeavings
-from services.processor.adapters.pg_pipelines import PgPipelines
-from services.processor.adapters.pg_trial import PgTrials
-from services.processor.adapters.sinks import open_sinks
-from services.processor.adapters.sqs_rows import SqsRows
-from services.processor.adapters.undoers import Undoers
-from services.processor.api import PipelineApi, ProcessorApi
-from services.processor.pipelines import PipelineService
-from services.processor.remover import MarkerRemover
-from services.processor.service import BatchService, Metrics
-from services.processor.settings import ProcessorSettings
-from services.processor.undo import UndoService
-from services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 
 
 @asynccontextmanager
@@ -50,7 +50,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         pool = await stack.enter_async_context(
             open_pool(dsn, service="processor", schema="processor", size=size)
         )
-        await migrate(pool, schema="processor", package="services.processor.migrations")
+        await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
         status = await stack.enter_async_context(open_channel(settings.status_address))
         pipelines = PipelineService(PgPipelines(pool), SystemClock())

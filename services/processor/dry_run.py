@@ -7,20 +7,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from ingestor.checking.rows import CheckedRows
+from ingestor.outcomes import Problem
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import InvalidArgumentError
+from ingestor.services.processor.batches import BatchKey, BatchRange, Rejected, RowBatch, outcome_of
+from ingestor.services.processor.pipelines import sink_of, table_of
+from ingestor.services.processor.ports import TABLE_SINK, GoodRows, Refused, SinkRefusedError, Trial, Trials
+from ingestor.services.processor.service import check, read_batch, refused_rows
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.formats import HEAD_BYTES, plan
-from ingestor.tabular.header import HeaderError
-from ingestor.tabular.layout import TableHead, read_table_head
+from ingestor.tabular.files.formats import HEAD_BYTES, plan
 from ingestor.tabular.options import ReadOptions
-from ingestor.tabular.slices import RecordDelimiter, Slice
-from services.processor.batches import BatchKey, BatchRange, Rejected, RowBatch, outcome_of
-from services.processor.checking import CheckedRows
-from services.processor.pipelines import sink_of, table_of
-from services.processor.ports import TABLE_SINK, GoodRows, Refused, SinkRefusedError, Trial, Trials
-from services.processor.problems import Problem
-from services.processor.service import check, read_batch, refused_rows
+from ingestor.tabular.records.header import HeaderError
+from ingestor.tabular.records.layout import TableHead, read_table_head
+from ingestor.tabular.records.slices import RecordDelimiter, Slice
 
 MAX_ROWS = 1000
 

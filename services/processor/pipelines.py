@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from ingestor.checking.constraints import check_patterns
+from ingestor.checking.conversion import postgres_type
+from ingestor.checking.json_schemas import check_json_schemas
+from ingestor.checking.rows import JSON_COLUMN
+from ingestor.checking.steps.document import check_steps
 from ingestor.pipelines.document import Pipeline, TableSink, parse_pipeline
 from ingestor.pipelines.errors import PipelineError, Violation
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, NotFoundError
-from services.processor.checking import JSON_COLUMN
-from services.processor.constraints import check_patterns
-from services.processor.conversion import postgres_type
-from services.processor.json_schemas import check_json_schemas
-from services.processor.plugin_sinks import check_sink
-from services.processor.ports import (
+from ingestor.services.processor.plugin_sinks import check_sink
+from ingestor.services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,
     ForeignKey,
@@ -23,7 +24,6 @@ from services.processor.ports import (
     StoredPipeline,
     Table,
 )
-from services.processor.transforms.document import check_steps
 
 JSON_TABLE = Table("public", "ingested_rows", ((JSON_COLUMN, "jsonb"),), ())
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from ingestor.entry_points import PlugInError, find_plug_in
+from ingestor.outcomes import shortened
 from ingestor.pipelines.document import Pipeline, PlugInSink
 from ingestor.pipelines.errors import Violation, pointer
 from ingestor.plugins import (
@@ -18,8 +20,6 @@ from ingestor.plugins import (
     WrongOptionError,
 )
 from ingestor.runtime.errors import TransientError
-from services.processor.plug_ins import PlugInError, find_plug_in
-from services.processor.problems import shortened
 
 
 @lru_cache

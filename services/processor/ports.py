@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from services.processor.arrow import Int64s
-from services.processor.batches import BatchKey, BatchOutcome, RowBatch
-from services.processor.problems import Problem, RejectedState
+from ingestor.checking.arrow import Int64s
+from ingestor.outcomes import Problem, RejectedState
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingestor.removals.ports import Removal
-from services.processor.ports import Leavings
+from ingestor.services.processor.ports import Leavings
 
 
 class MarkerRemover:

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from ingestor.checking.arrow import Int64s
+from ingestor.outcomes import Problem, RowProblem
 from ingestor.reports import NOT_FAILED
+from ingestor.services.processor.batches import BroughtRows
 from ingestor.tabular.text_table import TextTable
-from services.processor.arrow import Int64s
-from services.processor.batches import BroughtRows
-from services.processor.problems import Problem, RowProblem
 
 pc: Any = compute  # the stubs know too few of its overloads
 

@@ -10,16 +10,11 @@ import numpy as np
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.outcomes import Problem
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import TransientError
-from ingestor.stores.port import FileReader
-from ingestor.tabular.cell_limit import reject_long_cells
-from ingestor.tabular.normal_form import from_normal_form
-from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.slices import bytes_to_read
-from ingestor.tabular.syntax import EXTRA_COLUMNS, Dialect
-from ingestor.tabular.text_table import TextTable, with_places
-from services.processor.batches import (
+from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BroughtRows,
@@ -30,11 +25,24 @@ from services.processor.batches import (
     outcome_of,
     unprocessed_outcome,
 )
-from services.processor.checking import CheckedRows, check_rows
-from services.processor.pipelines import PipelineService, sink_of, table_of
-from services.processor.ports import Applied, Fate, GoodRows, Outcomes, Refused, Sink, SinkRefusedError
-from services.processor.problems import Problem
-from services.processor.repairs import Brought, brought, without_others
+from ingestor.services.processor.pipelines import PipelineService, sink_of, table_of
+from ingestor.services.processor.ports import (
+    Applied,
+    Fate,
+    GoodRows,
+    Outcomes,
+    Refused,
+    Sink,
+    SinkRefusedError,
+)
+from ingestor.services.processor.repairs import Brought, brought, without_others
+from ingestor.stores.port import FileReader
+from ingestor.tabular.cell_limit import reject_long_cells
+from ingestor.tabular.normal_form import from_normal_form
+from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.records.slices import bytes_to_read
+from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
+from ingestor.tabular.text_table import TextTable, with_places
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

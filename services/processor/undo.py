@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import structlog
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
-from services.processor.pipelines import PipelineService, sink_of, table_of
-from services.processor.ports import (
+from ingestor.services.processor.pipelines import PipelineService, sink_of, table_of
+from ingestor.services.processor.ports import (
     Loaded,
     Processes,
     ProcessFacts,

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.outcomes import Problem
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.tracing import continue_trace
-from services.processor.batches import failed_outcome
-from services.processor.ports import Delivery, RowQueue
-from services.processor.problems import Problem
-from services.processor.service import BatchService
+from ingestor.services.processor.batches import failed_outcome
+from ingestor.services.processor.ports import Delivery, RowQueue
+from ingestor.services.processor.service import BatchService
 
 log = structlog.get_logger(__name__)
 

@@ -1,12 +1,12 @@
-"""python -m services.status"""
+"""python -m ingestor.services.status"""
 
 from __future__ import annotations
 
 from ingestor.runtime.host import run
 from ingestor.runtime.metrics import new_registry
 from ingestor.runtime.settings import load_settings
-from services.status.bootstrap import bootstrap
-from services.status.settings import StatusSettings
+from ingestor.services.status.bootstrap import bootstrap
+from ingestor.services.status.settings import StatusSettings
 
 if __name__ == "__main__":
     settings = load_settings(StatusSettings)

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.services.status.ledger import Batch, Outcome
+from ingestor.services.status.overview import Piece
+from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
+from ingestor.services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
+from ingestor.services.status.reports.formats import ReportFormat
+from ingestor.services.status.reports.selection import ReportRows
+from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, Row, RowError, RowVersion
+from ingestor.services.status.service import StatusService
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
-from services.status.ledger import Batch, Outcome
-from services.status.overview import Piece
-from services.status.ports import BatchRecord, Limits, LoggedEvent
-from services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
-from services.status.reports.formats import ReportFormat
-from services.status.reports.selection import ReportRows
-from services.status.rows import DisplacedRow, RejectedRow, RepairedRows, Row, RowError, RowVersion
-from services.status.service import StatusService
 
 Context = Any
 E = TypeVar("E", bound=Enum)

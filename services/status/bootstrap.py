@@ -12,19 +12,19 @@ from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.services.status.adapters.pg_changes import PgChanges
+from ingestor.services.status.adapters.pg_ledger import PgLedger
+from ingestor.services.status.adapters.pg_outbox import PgOutbox
+from ingestor.services.status.adapters.pg_reader import PgLedgerReader
+from ingestor.services.status.adapters.pg_removals import PgRemovals
+from ingestor.services.status.adapters.sqs_events import SqsEvents
+from ingestor.services.status.api import StatusApi
+from ingestor.services.status.feed import EventFeed
+from ingestor.services.status.publisher import Publisher
+from ingestor.services.status.retention import Retention
+from ingestor.services.status.service import Metrics, StatusService
+from ingestor.services.status.settings import StatusSettings
 from ingestor.v1 import status_pb2_grpc
-from services.status.adapters.pg_changes import PgChanges
-from services.status.adapters.pg_ledger import PgLedger
-from services.status.adapters.pg_outbox import PgOutbox
-from services.status.adapters.pg_reader import PgLedgerReader
-from services.status.adapters.pg_removals import PgRemovals
-from services.status.adapters.sqs_events import SqsEvents
-from services.status.api import StatusApi
-from services.status.feed import EventFeed
-from services.status.publisher import Publisher
-from services.status.retention import Retention
-from services.status.service import Metrics, StatusService
-from services.status.settings import StatusSettings
 
 
 @asynccontextmanager
@@ -35,7 +35,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         pool = await stack.enter_async_context(
             open_pool(dsn, service="status", schema="status", size=settings.database_pool_size)
         )
-        await migrate(pool, schema="status", package="services.status.migrations")
+        await migrate(pool, schema="status", package="ingestor.services.status.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         changes = PgChanges(dsn)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 import structlog
 
 from ingestor.runtime.errors import TransientError, UnavailableError
-from services.status.ports import Changes, EventLog, LoggedEvent
+from ingestor.services.status.ports import Changes, EventLog, LoggedEvent
 
 log = structlog.get_logger(__name__)
 

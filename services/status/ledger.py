@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from services.status.processes import (
+from ingestor.services.status.processes import (
     TERMINAL,
     Failure,
     IllegalTransitionError,

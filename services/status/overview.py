@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.status.processes import ProcessState
+from ingestor.services.status.processes import ProcessState
 
 _PIECES = 60
 MOST_PIECES = 1000

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.status.filters import Comparison
-from services.status.ledger import Account, Batch, ChangeFunction, Outcome
-from services.status.overview import Interval, Overview
-from services.status.processes import Info, Process, RowState, Undo
-from services.status.rows import (
+from ingestor.services.status.filters import Comparison
+from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Outcome
+from ingestor.services.status.overview import Interval, Overview
+from ingestor.services.status.processes import Info, Process, RowState, Undo
+from ingestor.services.status.rows import (
     DisplacedRow,
     ErrorGroup,
     RejectedRow,

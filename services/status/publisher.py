@@ -9,7 +9,7 @@ import structlog
 
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import TransientError
-from services.status.ports import Outbox, Sender
+from ingestor.services.status.ports import Outbox, Sender
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.status.ledger import Outcome
-from services.status.processes import RowState
+from ingestor.services.status.ledger import Outcome
+from ingestor.services.status.processes import RowState
 
 
 @dataclass(frozen=True, slots=True)

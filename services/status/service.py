@@ -18,12 +18,12 @@ from ingestor.runtime.errors import (
     NotFoundError,
     UnavailableError,
 )
-from services.status import ledger
-from services.status.feed import EventFeed
-from services.status.filters import Comparison, Fields, FilterError, parse_filter
-from services.status.ledger import Account, Batch, Outcome
-from services.status.overview import IntervalError, Overview, interval
-from services.status.ports import (
+from ingestor.services.status import ledger
+from ingestor.services.status.feed import EventFeed
+from ingestor.services.status.filters import Comparison, Fields, FilterError, parse_filter
+from ingestor.services.status.ledger import Account, Batch, Outcome
+from ingestor.services.status.overview import IntervalError, Overview, interval
+from ingestor.services.status.ports import (
     BatchRecord,
     Changes,
     EventLog,
@@ -34,7 +34,7 @@ from services.status.ports import (
     Removal,
     Removals,
 )
-from services.status.processes import (
+from ingestor.services.status.processes import (
     Failure,
     IllegalTransitionError,
     Info,
@@ -43,11 +43,11 @@ from services.status.processes import (
     RowState,
     Undo,
 )
-from services.status.reports.formats import WRITERS, ReportFormat
-from services.status.reports.selection import ReportRows
-from services.status.reports.stream import ReportPiece, report_pieces
-from services.status.reports.writer import TooManyColumnsError
-from services.status.rows import (
+from ingestor.services.status.reports.formats import WRITERS, ReportFormat
+from ingestor.services.status.reports.selection import ReportRows
+from ingestor.services.status.reports.stream import ReportPiece, report_pieces
+from ingestor.services.status.reports.writer import TooManyColumnsError
+from ingestor.services.status.rows import (
     DisplacedRow,
     ErrorGroup,
     RejectedRow,
@@ -56,7 +56,7 @@ from services.status.rows import (
     RowError,
     RowVersion,
 )
-from services.status.tokens import TokenError, make_token, read_token
+from ingestor.services.status.tokens import TokenError, make_token, read_token
 
 PROCESS_FIELDS = Fields(
     texts=frozenset({"pipeline", "file_name", "repairs"}),

@@ -11,10 +11,10 @@ import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.services.upload.checks import Check
+from ingestor.services.upload.service import Chunk, UploadService
+from ingestor.services.upload.uploads import Upload, UploadState
 from ingestor.v1 import common_pb2, upload_pb2, upload_pb2_grpc
-from services.upload.checks import Check
-from services.upload.service import Chunk, UploadService
-from services.upload.uploads import Upload, UploadState
 
 Context = Any
 _ROW_STATES = {

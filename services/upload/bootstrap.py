@@ -14,21 +14,21 @@ from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.services.upload.adapters.grpc_checker import GrpcChecker
+from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
+from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
+from ingestor.services.upload.adapters.pg_uploads import PgUploads
+from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.api import UploadApi
+from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
+from ingestor.services.upload.remover import UploadRemover
+from ingestor.services.upload.service import Metrics, UploadService
+from ingestor.services.upload.settings import UploadSettings
 from ingestor.stores.open import open_store
 from ingestor.v1 import upload_pb2_grpc
-from services.upload.adapters.grpc_checker import GrpcChecker
-from services.upload.adapters.grpc_ingestion import GrpcIngestion
-from services.upload.adapters.grpc_pipelines import GrpcPipelines
-from services.upload.adapters.pg_uploads import PgUploads
-from services.upload.adapters.subprocess_converter import SubprocessConverter
-from services.upload.api import UploadApi
-from services.upload.delivery import Cleaner, DeliveryWorker
-from services.upload.remover import UploadRemover
-from services.upload.service import Metrics, UploadService
-from services.upload.settings import UploadSettings
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         pool = await stack.enter_async_context(
             open_pool(dsn, service="upload", schema="upload", size=settings.database_pool_size)
         )
-        await migrate(pool, schema="upload", package="services.upload.migrations")
+        await migrate(pool, schema="upload", package="ingestor.services.upload.migrations")
         orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address))
         processor = await stack.enter_async_context(open_channel(settings.processor_address))
         uploads = PgUploads(pool)

@@ -12,10 +12,10 @@ import structlog
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.tracing import continue_trace
+from ingestor.services.upload.ports import Converter, ConverterCrashedError, Deliveries, Ingestion, Uploads
+from ingestor.services.upload.uploads import Delivery
 from ingestor.stores.port import FileMissingError, FileStore
 from ingestor.tabular.errors import UnreadableFileError
-from services.upload.ports import Converter, ConverterCrashedError, Deliveries, Ingestion, Uploads
-from services.upload.uploads import Delivery
 
 log = structlog.get_logger(__name__)
 

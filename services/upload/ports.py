@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ingestor.reports import RepairedTable
-from services.upload.checks import Excerpt, Verdict
-from services.upload.uploads import Content, Delivery, Repair, Upload
+from ingestor.services.upload.checks import Excerpt, Verdict
+from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload
 
 
 class Uploads(Protocol):

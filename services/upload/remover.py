@@ -5,8 +5,8 @@ from __future__ import annotations
 from ingestor.removals.ports import Removal
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import TransientError
+from ingestor.services.upload.ports import Leavings
 from ingestor.stores.port import FileWriter
-from services.upload.ports import Leavings
 
 
 class UploadRemover:

@@ -27,13 +27,20 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.services.upload.checks import Check, checked
+from ingestor.services.upload.ports import (
+    Checker,
+    ConverterCrashedError,
+    Ingestion,
+    Inspector,
+    Pipelines,
+    Uploads,
+)
+from ingestor.services.upload.uploads import Delivery, Upload, UploadState
 from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.formats import foreign_type
+from ingestor.tabular.files.formats import foreign_type
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
-from services.upload.checks import Check, checked
-from services.upload.ports import Checker, ConverterCrashedError, Ingestion, Inspector, Pipelines, Uploads
-from services.upload.uploads import Delivery, Upload, UploadState
 
 log = structlog.get_logger(__name__)
 

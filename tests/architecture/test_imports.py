@@ -40,7 +40,7 @@ def test_the_modules_are_found() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_service_imports_another(service: str) -> None:
-    others = tuple(f"services.{other}" for other in SERVICES if other != service)
+    others = tuple(f"ingestor.services.{other}" for other in SERVICES if other != service)
     for path in modules(f"services/{service}"):
         wrong = {name for name in imports(path) if name.startswith(others)}
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
@@ -48,7 +48,7 @@ def test_no_service_imports_another(service: str) -> None:
 
 def test_shared_code_imports_no_service() -> None:
     for path in modules("ingestor"):
-        wrong = {name for name in imports(path) if name.split(".")[0] == "services"}
+        wrong = {name for name in imports(path) if name.startswith("ingestor.services")}
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
@@ -61,7 +61,7 @@ def test_the_runtime_knows_no_domain() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_only_the_bootstrap_imports_adapters(service: str) -> None:
-    adapters = f"services.{service}.adapters"
+    adapters = f"ingestor.services.{service}.adapters"
     for path in modules(f"services/{service}"):
         relative = path.relative_to(ROOT / "services" / service)
         if relative.parts[0] == "adapters" or relative.name == "bootstrap.py":

@@ -27,7 +27,7 @@ async def pool_of(database_url: str) -> AsyncIterator[OpenPool]:
             pool = await stack.enter_async_context(
                 open_pool(dsns[service], service=service, schema=service, size=8)
             )
-            await migrate(pool, schema=service, package=f"services.{service}.migrations")
+            await migrate(pool, schema=service, package=f"ingestor.services.{service}.migrations")
             return pool
 
         yield open_

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from services.processor.batches import BatchKey, BatchOutcome, BatchRange, Rejected, outcome_of
-from services.processor.ports import GoodRows, Refused, Table
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange, Rejected, outcome_of
+from ingestor.services.processor.ports import GoodRows, Refused, Table
 
 PEOPLE = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",))
 

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ingestor.entry_points import PlugInError
+from ingestor.outcomes import Problem
 from ingestor.plugins import (
     RefusedBatchError,
     RowFault,
@@ -26,14 +28,13 @@ from ingestor.plugins import (
     WrongOptionError,
 )
 from ingestor.runtime.errors import TransientError
-from services.processor.adapters import plugin_sink, plugin_undo
-from services.processor.adapters.sinks import Sinks, open_sinks
-from services.processor.adapters.undoers import Undoers
-from services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
-from services.processor.pipelines import JSON_TABLE
-from services.processor.plug_ins import PlugInError
-from services.processor.plugin_sinks import sink_maker
-from services.processor.ports import (
+from ingestor.services.processor.adapters import plugin_sink, plugin_undo
+from ingestor.services.processor.adapters.sinks import Sinks, open_sinks
+from ingestor.services.processor.adapters.undoers import Undoers
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
+from ingestor.services.processor.pipelines import JSON_TABLE
+from ingestor.services.processor.plugin_sinks import sink_maker
+from ingestor.services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,
     GoodRows,
@@ -45,7 +46,6 @@ from services.processor.ports import (
     UndoCounts,
     UndoImpossibleError,
 )
-from services.processor.problems import Problem
 from tests.contract.sink_batches import concluding, key, new_process
 from tests.plugins import installed
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.orchestrator.adapters.pg_ingestions import PgIngestions
-from services.orchestrator.ingestions import (
+from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
+from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
     FileInfo,
@@ -20,7 +20,7 @@ from services.orchestrator.ingestions import (
     Layout,
     RetriedRows,
 )
-from services.orchestrator.ports import BusyError, Flags
+from ingestor.services.orchestrator.ports import BusyError, Flags
 from tests.fakes.ingestions import MemoryIngestions
 
 if TYPE_CHECKING:

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.status import ledger
-from services.status.adapters.pg_ledger import PgLedger
-from services.status.adapters.pg_reader import PgLedgerReader
-from services.status.adapters.pg_removals import PgRemovals
-from services.status.ledger import Account, Batch, Outcome
-from services.status.ports import Limits
-from services.status.processes import Info, ProcessState, RowState, Undo
-from services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError
+from ingestor.services.status import ledger
+from ingestor.services.status.adapters.pg_ledger import PgLedger
+from ingestor.services.status.adapters.pg_reader import PgLedgerReader
+from ingestor.services.status.adapters.pg_removals import PgRemovals
+from ingestor.services.status.ledger import Account, Batch, Outcome
+from ingestor.services.status.ports import Limits
+from ingestor.services.status.processes import Info, ProcessState, RowState, Undo
+from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

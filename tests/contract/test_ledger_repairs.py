@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.status import ledger
-from services.status.adapters.pg_ledger import PgLedger
-from services.status.adapters.pg_reader import PgLedgerReader
-from services.status.ledger import Batch, Outcome
-from services.status.processes import Info, ProcessState, RowState
-from services.status.rows import RejectedRow, RepairedRows, RowError
+from ingestor.services.status import ledger
+from ingestor.services.status.adapters.pg_ledger import PgLedger
+from ingestor.services.status.adapters.pg_reader import PgLedgerReader
+from ingestor.services.status.ledger import Batch, Outcome
+from ingestor.services.status.processes import Info, ProcessState, RowState
+from ingestor.services.status.rows import RejectedRow, RepairedRows, RowError
 
 if TYPE_CHECKING:
     from tests.contract.conftest import OpenPool

@@ -19,14 +19,14 @@ import pytest
 import zstandard
 
 from ingestor.plugins import TableParser, outside_parsers
-from ingestor.tabular.convert import content, open_plan
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.formats import parsers, plan
+from ingestor.tabular.files.convert import content, open_plan
+from ingestor.tabular.files.formats import parsers, plan
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, from_normal_form
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.syntax import EXTRA_COLUMNS, Dialect
+from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 from ingestor.tabular.text_table import TextTable
 
 PLUGIN = Path(__file__).parents[2] / "examples" / "plugin_parser"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.processor.adapters.pg_pipelines import PgPipelines
+from ingestor.services.processor.adapters.pg_pipelines import PgPipelines
 from tests.fakes.sink import MemoryPipelines
 
 if TYPE_CHECKING:

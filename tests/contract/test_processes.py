@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
+from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
+from ingestor.services.orchestrator.ingestions import FileInfo
+from ingestor.services.orchestrator.ports import Progress
+from ingestor.services.processor.adapters.grpc_outcomes import GrpcOutcomes
+from ingestor.services.processor.adapters.grpc_processes import GrpcProcesses
+from ingestor.services.processor.batches import BatchKey, BatchRange, unprocessed_outcome
+from ingestor.services.processor.ports import Fate, ProcessFacts, UndoCounts
 from ingestor.v1 import status_pb2, status_pb2_grpc
-from services.orchestrator.adapters.grpc_status import GrpcStatus
-from services.orchestrator.ingestions import FileInfo
-from services.orchestrator.ports import Progress
-from services.processor.adapters.grpc_outcomes import GrpcOutcomes
-from services.processor.adapters.grpc_processes import GrpcProcesses
-from services.processor.batches import BatchKey, BatchRange, unprocessed_outcome
-from services.processor.ports import Fate, ProcessFacts, UndoCounts
 from tests.fakes.processes import MemoryProcesses
 from tests.fakes.status import MemoryStatus
 

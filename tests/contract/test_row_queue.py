@@ -14,13 +14,13 @@ from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.queues import MAX_MESSAGE_BYTES, ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.runtime.tracing import continue_trace
-from services.orchestrator.adapters.sqs_depths import SqsDepths
-from services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
-from services.orchestrator.ingestions import Batch, Content, FileInfo, Layout, RetriedRows
-from services.orchestrator.ports import Depth, Message, Packed, TooLargeError
-from services.processor.adapters.sqs_rows import SqsRows as SqsIn
-from services.processor.batches import BatchKey, BatchRange, BroughtRows, StoredSlice
-from services.processor.ports import UnreadableBatchError
+from ingestor.services.orchestrator.adapters.sqs_depths import SqsDepths
+from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
+from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout, RetriedRows
+from ingestor.services.orchestrator.ports import Depth, Message, Packed, TooLargeError
+from ingestor.services.processor.adapters.sqs_rows import SqsRows as SqsIn
+from ingestor.services.processor.batches import BatchKey, BatchRange, BroughtRows, StoredSlice
+from ingestor.services.processor.ports import UnreadableBatchError
 from tests.fakes.queue import MemoryQueue
 
 if TYPE_CHECKING:

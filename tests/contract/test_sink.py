@@ -13,12 +13,18 @@ import asyncpg
 import numpy as np
 import pytest
 
+from ingestor.outcomes import Problem
 from ingestor.runtime.postgres import savepoint
-from services.processor.adapters.pg_closed import PgLeavings
-from services.processor.adapters.pg_sink import PgSink
-from services.processor.batches import BatchKey, BatchOutcome, Displaced, failed_outcome, unprocessed_outcome
-from services.processor.ports import ForeignKey, GoodRows, Refused, SinkRefusedError, Table
-from services.processor.problems import Problem
+from ingestor.services.processor.adapters.postgres.closed import PgLeavings
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.batches import (
+    BatchKey,
+    BatchOutcome,
+    Displaced,
+    failed_outcome,
+    unprocessed_outcome,
+)
+from ingestor.services.processor.ports import ForeignKey, GoodRows, Refused, SinkRefusedError, Table
 from tests.contract.sink_batches import PEOPLE, concluding, good, key, new_process
 from tests.fakes.sink import MemorySink
 

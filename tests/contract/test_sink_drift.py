@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 from ingestor.runtime.errors import TransientError
-from services.processor.adapters import pg_sink
-from services.processor.adapters.pg_sink import PgSink
-from services.processor.batches import BatchKey, BatchOutcome
-from services.processor.ports import GoodRows, SinkRefusedError, Table
+from ingestor.services.processor.adapters.postgres import sink as pg_sink
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.batches import BatchKey, BatchOutcome
+from ingestor.services.processor.ports import GoodRows, SinkRefusedError, Table
 from tests.contract.sink_batches import concluding, key
 from tests.fakes.sink import MemorySink
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 import grpc
 import pytest
 
+from ingestor.outcomes import Problem, RejectedState
 from ingestor.runtime.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     from_rpc_error,
 )
-from ingestor.runtime.grpc_channel import open_channel
-from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
-from services.orchestrator.adapters.grpc_status import GrpcStatus
-from services.orchestrator.ingestions import Batch, Content, FileInfo
-from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
-from services.processor.adapters.grpc_outcomes import GrpcOutcomes
-from services.processor.batches import (
+from ingestor.runtime.grpc.channel import open_channel
+from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
+from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
+from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
+from ingestor.services.processor.adapters.grpc_outcomes import GrpcOutcomes
+from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
@@ -33,8 +33,8 @@ from services.processor.batches import (
     failed_outcome,
     unprocessed_outcome,
 )
-from services.processor.ports import Fate
-from services.processor.problems import Problem, RejectedState
+from ingestor.services.processor.ports import Fate
+from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
 from tests.fakes.status import MemoryStatus
 
 CONTENT = Content("default/u", 123, False, "{}")

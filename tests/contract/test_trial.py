@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestor.runtime.errors import ResourceExhaustedError, TransientError
-from services.processor.adapters.pg_sink import PgSink
-from services.processor.adapters.pg_trial import PgTrials
-from services.processor.batches import BatchKey, BatchRange
-from services.processor.ports import ForeignKey, GoodRows, SinkRefusedError, Table, Trial
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.postgres.trial import PgTrials
+from ingestor.services.processor.batches import BatchKey, BatchRange
+from ingestor.services.processor.ports import ForeignKey, GoodRows, SinkRefusedError, Table, Trial
 from tests.contract.sink_batches import concluding, new_process, process_after_all_this
 from tests.fakes.sink import MemorySink
 from tests.fakes.trial import MemoryTrials

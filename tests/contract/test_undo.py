@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from services.processor.adapters.pg_closed import PgLeavings
-from services.processor.adapters.pg_sink import PgSink
-from services.processor.adapters.pg_undo import PgUndoer
-from services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
-from services.processor.ports import TABLE_SINK, ForeignKey, Loaded, Table, UndoCounts, UndoImpossibleError
-from services.processor.problems import Problem
+from ingestor.outcomes import Problem
+from ingestor.services.processor.adapters.postgres.closed import PgLeavings
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.postgres.undo import PgUndoer
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
+from ingestor.services.processor.ports import (
+    TABLE_SINK,
+    ForeignKey,
+    Loaded,
+    Table,
+    UndoCounts,
+    UndoImpossibleError,
+)
 from tests.contract.sink_batches import concluding, good, key
 from tests.fakes.sink import MemorySink
 

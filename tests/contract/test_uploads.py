@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingestor.reports import RepairedTable
-from services.upload.adapters.pg_uploads import PgUploads
-from services.upload.uploads import Content, Repair, Upload, UploadState
+from ingestor.services.upload.adapters.pg_uploads import PgUploads
+from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestor.runtime.errors import TransientError
-from services.processor.adapters.pg_first_row import lock_places
-from services.processor.adapters.pg_sink import PgSink
-from services.processor.adapters.pg_undo import PgUndoer
-from services.processor.batches import BatchKey, BatchOutcome, BatchRange
-from services.processor.ports import TABLE_SINK, GoodRows, Loaded, Refused, Table
+from ingestor.services.processor.adapters.postgres.first_row import lock_places
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.postgres.undo import PgUndoer
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange
+from ingestor.services.processor.ports import TABLE_SINK, GoodRows, Loaded, Refused, Table
 from tests.contract.sink_batches import concluding, good, key, new_process, process_after_all_this
 from tests.fakes.status import MemoryStatus
 

@@ -12,11 +12,11 @@ import pytest
 
 from ingestor.client import Client
 from ingestor.runtime.errors import from_rpc_error
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
+from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
+from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
+from ingestor.services.orchestrator.ports import Message
 from ingestor.v1 import status_pb2, status_pb2_grpc
-from services.orchestrator.adapters.sqs_rows import SqsRows
-from services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
-from services.orchestrator.ports import Message
 from tests.e2e.conftest import Suite
 from tests.e2e.tables import readings_pipeline, write_pipeline, write_readings
 from tests.e2e.test_crashes import rows_queue, sqs

@@ -7,8 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.orchestrator.ingestions import Batch, Content, FileInfo, Ingestion, IngestionState, Layout
-from services.orchestrator.ports import BusyError, Flags
+from ingestor.services.orchestrator.ingestions import (
+    Batch,
+    Content,
+    FileInfo,
+    Ingestion,
+    IngestionState,
+    Layout,
+)
+from ingestor.services.orchestrator.ports import BusyError, Flags
 
 
 class MemoryIngestions:

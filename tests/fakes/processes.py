@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, TransientError
-from services.processor.ports import ProcessFacts, UndoCounts
+from ingestor.services.processor.ports import ProcessFacts, UndoCounts
 
 
 class MemoryProcesses:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from services.orchestrator.ports import Depth, Message, Packed, TooLargeError
-from services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
-from services.processor.ports import Delivery, UnreadableBatchError
+from ingestor.services.orchestrator.ports import Depth, Message, Packed, TooLargeError
+from ingestor.services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
+from ingestor.services.processor.ports import Delivery, UnreadableBatchError
 
 _NAMES = ("batch_number", "first_row", "row_count", "first_line", "byte_start", "byte_end")
 

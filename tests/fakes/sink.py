@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.processor.batches import BatchKey, BatchOutcome, Displaced, unprocessed_outcome
-from services.processor.ports import (
+from ingestor.outcomes import Problem
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced, unprocessed_outcome
+from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
     Loaded,
@@ -17,8 +18,7 @@ from services.processor.ports import (
     UndoCounts,
     UndoImpossibleError,
 )
-from services.processor.problems import Problem
-from services.processor.repairs import repaired_meanwhile
+from ingestor.services.processor.repairs import repaired_meanwhile
 
 
 class MemorySink:

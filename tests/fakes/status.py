@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from ingestor.reports import NOT_FAILED
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
-from services.orchestrator.ingestions import Batch as SentBatch
-from services.orchestrator.ingestions import Content, FileInfo
-from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
-from services.processor.batches import BatchOutcome, Displaced, Rejected, Repaired
-from services.processor.ports import Fate
-from services.status import ledger
-from services.status.ledger import Account, Batch, Change, Outcome
-from services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState, S
+from ingestor.services.orchestrator.ingestions import Batch as SentBatch
+from ingestor.services.orchestrator.ingestions import Content, FileInfo
+from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
+from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected, Repaired
+from ingestor.services.processor.ports import Fate
+from ingestor.services.status import ledger
+from ingestor.services.status.ledger import Account, Batch, Change, Outcome
+from ingestor.services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState, S
 
 
 @dataclass

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from services.processor.ports import GoodRows, Refused, SinkRefusedError, Table
-from services.processor.problems import Problem
+from ingestor.outcomes import Problem
+from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table
 from tests.fakes.sink import MemorySink
 
 Values = tuple[Any, ...]

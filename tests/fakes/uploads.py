@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
+from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 
 @dataclass

@@ -15,17 +15,17 @@ import asyncpg
 import pyarrow as pa
 import pyarrow.csv
 
+from ingestor.checking.conversion import postgres_type
+from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.runtime.postgres import migrate, open_pool
 from ingestor.runtime.provision import provision
-from services.processor.adapters.pg_sink import PgSink
-from services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
-from services.processor.checking import CheckedRows, check_rows
-from services.processor.conversion import postgres_type
-from services.processor.pipelines import sink_of, table_of
-from services.processor.ports import GoodRows
-from services.processor.service import check
-from tests.unit.processor.check_tables import pipeline, table
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
+from ingestor.services.processor.pipelines import sink_of, table_of
+from ingestor.services.processor.ports import GoodRows
+from ingestor.services.processor.service import check
+from tests.unit.checking.check_tables import pipeline, table
 
 FIELDS: list[dict[str, Any]] = [
     {"name": "Text", "type": "string"},
@@ -255,7 +255,7 @@ async def test_exact_or_an_error(database_url: str) -> None:
     error; never something near."""
     dsns = await provision(database_url, {"processor": "secret"})
     async with open_pool(dsns["processor"], service="processor", schema="processor", size=2) as pool:
-        await migrate(pool, schema="processor", package="services.processor.migrations")
+        await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
         sink = PgSink(pool)
         cases = [*(({"type": type_}, text, value) for type_, text, value in CASES), *FIELD_CASES]
         for number, (field, text, value) in enumerate(cases):

@@ -14,13 +14,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from ingestor.runtime.errors import ServiceError, from_rpc_error
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
+from ingestor.services.status.adapters.pg_removals import PgRemovals
+from ingestor.services.status.bootstrap import bootstrap
+from ingestor.services.status.retention import Retention
+from ingestor.services.status.settings import StatusSettings
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
-from services.status.adapters.pg_removals import PgRemovals
-from services.status.bootstrap import bootstrap
-from services.status.retention import Retention
-from services.status.settings import StatusSettings
 from tests.integration.test_status_service import (
     FAILED,
     SKIPPED,

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ingestor.services.upload.adapters import subprocess_converter
+from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.checks import ExcerptRow
+from ingestor.services.upload.ports import ConverterCrashedError
+from ingestor.services.upload.uploads import Upload, UploadState
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
-from services.upload.adapters import subprocess_converter
-from services.upload.adapters.subprocess_converter import SubprocessConverter
-from services.upload.checks import ExcerptRow
-from services.upload.ports import ConverterCrashedError
-from services.upload.uploads import Upload, UploadState
 from tests.fakes.store import MemoryFileStore
 
 CSV = b"id,name\n" + b"".join(b"%d,row\n" % number for number in range(1, 50_001))

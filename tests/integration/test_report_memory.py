@@ -16,16 +16,16 @@ import psutil
 import pytest
 
 from ingestor.local.ports import free_port
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.services.status.adapters.pg_ledger import PgLedger
+from ingestor.services.status.adapters.pg_reader import PgLedgerReader
+from ingestor.services.status.ledger import Batch, Outcome, finished
+from ingestor.services.status.ports import Limits
+from ingestor.services.status.processes import Info, RowState
+from ingestor.services.status.rows import RejectedRow, RowError
+from ingestor.services.status.settings import StatusSettings
 from ingestor.v1 import status_pb2, status_pb2_grpc
-from services.status.adapters.pg_ledger import PgLedger
-from services.status.adapters.pg_reader import PgLedgerReader
-from services.status.ledger import Batch, Outcome, finished
-from services.status.ports import Limits
-from services.status.processes import Info, RowState
-from services.status.rows import RejectedRow, RowError
-from services.status.settings import StatusSettings
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -48,7 +48,7 @@ async def open_database(settings: StatusSettings) -> AsyncIterator[PgPool]:
     """A pool of the service's role, the schema migrated."""
     dsn = settings.database_url.get_secret_value()
     async with open_pool(dsn, service="status", schema="status", size=2) as pool:
-        await migrate(pool, schema="status", package="services.status.migrations")
+        await migrate(pool, schema="status", package="ingestor.services.status.migrations")
         yield pool
 
 
@@ -83,7 +83,12 @@ async def service(status_settings: StatusSettings, tmp_path: Path) -> AsyncItera
     }
     with (tmp_path / "log").open("wb") as log:
         started = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.status", env=environment, stdout=log, stderr=subprocess.STDOUT
+            sys.executable,
+            "-m",
+            "ingestor.services.status",
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
         try:
             yield started.pid, address

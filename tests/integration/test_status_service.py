@@ -20,9 +20,9 @@ from python_calamine import CalamineWorkbook
 
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.errors import ServiceError, from_rpc_error
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
+from ingestor.services.status.settings import StatusSettings
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
-from services.status.settings import StatusSettings
 
 ROWS = 100  # of a batch
 

@@ -12,9 +12,9 @@ import asyncpg
 import grpc
 import pytest
 
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
+from ingestor.services.status.settings import StatusSettings
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
-from services.status.settings import StatusSettings
 from tests.integration.test_status_service import FAILED, ROWS, begin, dispatch, finish, outcome, rejected
 
 

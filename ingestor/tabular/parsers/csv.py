@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from ingestor.tabular.exact import read_exact
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
-from ingestor.tabular.scan import Int64Array, RecordScan, scan_records
-from ingestor.tabular.syntax import BrokenKind, Dialect, line_end_size
+from ingestor.tabular.records.exact import read_exact
+from ingestor.tabular.records.scan import Int64Array, RecordScan, scan_records
+from ingestor.tabular.records.syntax import BrokenKind, Dialect, line_end_size
 from ingestor.tabular.text_table import RejectedRecord, TextTable
 
 MAX_TEXT_CHARACTERS = 1024

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from ingestor.tabular.encodings import detect_encoding, text_pieces
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.encodings import detect_encoding, text_pieces
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from ingestor.tabular.encodings import detect_encoding, text_pieces
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.encodings import detect_encoding, text_pieces
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from ingestor.tabular.encodings import BAD_BYTE, detect_encoding, transcode
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, transcode
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions

@@ -17,8 +17,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import BinaryIO, cast
 from xml.parsers import expat
 
-from ingestor.tabular.containers import is_workbook
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.containers import is_workbook
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Sequence
 import grpc
 
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
+from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
+from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
 from ingestor.states import TERMINAL
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
-from services.orchestrator.ingestions import Batch, Content, FileInfo
-from services.orchestrator.ports import FailedRow, Limits, Progress, Standing
 
 _DEADLINE = 30.0
 _PAGE = 1000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
-from services.orchestrator.ingestions import (
+from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
     FileInfo,
@@ -19,7 +19,7 @@ from services.orchestrator.ingestions import (
     Layout,
     RetriedRows,
 )
-from services.orchestrator.ports import BusyError, Flags
+from ingestor.services.orchestrator.ports import BusyError, Flags
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingestor.runtime.aws import aws_errors
-from services.orchestrator.ports import Depth
+from ingestor.services.orchestrator.ports import Depth
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

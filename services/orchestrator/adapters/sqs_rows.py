@@ -10,8 +10,8 @@ import zstandard
 from ingestor.runtime.aws import aws_errors
 from ingestor.runtime.queues import MAX_MESSAGE_BYTES
 from ingestor.runtime.tracing import TRACEPARENT, current_traceparent
+from ingestor.services.orchestrator.ports import Message, Packed, TooLargeError
 from ingestor.v1 import common_pb2, queue_pb2
-from services.orchestrator.ports import Message, Packed, TooLargeError
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import grpc
 
+from ingestor.outcomes import Problem
 from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
+from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected
+from ingestor.services.processor.ports import Fate
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
-from services.processor.batches import BatchOutcome, Displaced, Rejected
-from services.processor.ports import Fate
-from services.processor.problems import Problem
 
 M = TypeVar("M", processor_pb2.RejectedRow, status_pb2.DisplacedRow)
 _MESSAGE_BYTES = 1024 * 1024

@@ -8,9 +8,9 @@ from typing import TypeVar
 import grpc
 
 from ingestor.runtime.errors import from_rpc_error
+from ingestor.services.processor.ports import ProcessFacts, UndoCounts
 from ingestor.states import TERMINAL
 from ingestor.v1 import status_pb2, status_pb2_grpc
-from services.processor.ports import ProcessFacts, UndoCounts
 
 T = TypeVar("T")
 _DEADLINE = 30.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
-from services.processor.ports import StoredPipeline
+from ingestor.services.processor.ports import StoredPipeline
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool

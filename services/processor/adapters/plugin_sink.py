@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ingestor.pipelines.json_text import canonical_json
+from ingestor.entry_points import PlugInError
+from ingestor.outcomes import Problem, capped, shortened
 from ingestor.plugins import RowFault, RowSink, SinkBatch
 from ingestor.runtime.postgres import transient_errors
-from services.processor.adapters import pg_markers
-from services.processor.adapters.pg_repaired_rows import load_unrepaired
-from services.processor.batches import BatchKey, BatchOutcome
-from services.processor.plug_ins import PlugInError
-from services.processor.plugin_sinks import make_sink, plug_in_errors
-from services.processor.ports import Applied, GoodRows, Refused, SinkChoice, SinkRefusedError
-from services.processor.problems import Problem, capped, shortened
+from ingestor.services.processor.adapters.postgres import markers
+from ingestor.services.processor.adapters.postgres.repaired_rows import load_unrepaired
+from ingestor.services.processor.batches import BatchKey, BatchOutcome
+from ingestor.services.processor.plugin_sinks import make_sink, plug_in_errors
+from ingestor.services.processor.ports import Applied, GoodRows, Refused, SinkChoice, SinkRefusedError
+from ingestor.types.json_text import canonical_json
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -60,14 +60,14 @@ class PlugInSinks:
             self._pool.acquire() as connection,
             connection.transaction(),
         ):
-            if known := await pg_markers.begin(connection, key, rows.repairs or key.process_id):
+            if known := await markers.begin(connection, key, rows.repairs or key.process_id):
                 return known
             if rows.repairs:
                 refused = await load_unrepaired(connection, key, rows, write)
             else:
                 refused = await write(rows)
             outcome = conclude(refused)
-            await pg_markers.conclude(connection, outcome)
+            await markers.conclude(connection, outcome)
         return Applied(outcome)
 
     async def _write(self, sink: RowSink, rows: GoodRows, batch: SinkBatch) -> list[Refused]:

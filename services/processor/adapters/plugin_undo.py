@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from ingestor.entry_points import PlugInError
+from ingestor.outcomes import shortened
 from ingestor.plugins import SinkUndo, UndoesProcesses
 from ingestor.runtime.postgres import transient_errors
-from services.processor.adapters.pg_closed import undo_once
-from services.processor.plug_ins import PlugInError
-from services.processor.plugin_sinks import make_sink, plug_in_errors
-from services.processor.ports import Loaded, UndoCounts, UndoImpossibleError
-from services.processor.problems import shortened
+from ingestor.services.processor.adapters.postgres.closed import undo_once
+from ingestor.services.processor.plugin_sinks import make_sink, plug_in_errors
+from ingestor.services.processor.ports import Loaded, UndoCounts, UndoImpossibleError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from services.processor.adapters.pg_markers import PgMarkers
-from services.processor.adapters.pg_sink import PgSink
-from services.processor.adapters.plugin_sink import PlugInSinks
-from services.processor.batches import BatchKey, BatchOutcome
-from services.processor.ports import JSON_SINK, TABLE_SINK, Applied, GoodRows, Markers, Refused, RowLoader
+from ingestor.services.processor.adapters.plugin_sink import PlugInSinks
+from ingestor.services.processor.adapters.postgres.markers import PgMarkers
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.batches import BatchKey, BatchOutcome
+from ingestor.services.processor.ports import (
+    JSON_SINK,
+    TABLE_SINK,
+    Applied,
+    GoodRows,
+    Markers,
+    Refused,
+    RowLoader,
+)
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 from google.protobuf.message import DecodeError
 
 from ingestor.runtime.aws import aws_errors
+from ingestor.services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
+from ingestor.services.processor.ports import Delivery, UnreadableBatchError
 from ingestor.v1 import common_pb2, queue_pb2
-from services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
-from services.processor.ports import Delivery, UnreadableBatchError
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

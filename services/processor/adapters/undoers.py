@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from services.processor.adapters.pg_undo import PgUndoer
-from services.processor.adapters.plugin_undo import PlugInUndoer
-from services.processor.ports import JSON_SINK, TABLE_SINK, Loaded, UndoCounts
+from ingestor.services.processor.adapters.plugin_undo import PlugInUndoer
+from ingestor.services.processor.adapters.postgres.undo import PgUndoer
+from ingestor.services.processor.ports import JSON_SINK, TABLE_SINK, Loaded, UndoCounts
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

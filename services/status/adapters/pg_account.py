@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.tracing import current_traceparent
-from services.status.ledger import Account, Change
-from services.status.processes import TERMINAL, Failure, ProcessState
+from ingestor.services.status.ledger import Account, Change
+from ingestor.services.status.processes import TERMINAL, Failure, ProcessState
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import structlog
 
-from services.status.adapters.pg_account import CHANGES_CHANNEL
+from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL
 
 log = structlog.get_logger(__name__)
 

@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from ingestor.runtime.errors import NotFoundError
-from services.status import ledger
-from services.status.adapters.pg_account import Work, hold
-from services.status.adapters.pg_find import FIND_ROWS
-from services.status.adapters.pg_values import error_values
-from services.status.ledger import Batch
-from services.status.processes import RowState
-from services.status.rows import DisplacedRow, RejectedRow, RowError
+from ingestor.services.status import ledger
+from ingestor.services.status.adapters.pg_account import Work, hold
+from ingestor.services.status.adapters.pg_find import FIND_ROWS
+from ingestor.services.status.adapters.pg_values import error_values
+from ingestor.services.status.ledger import Batch
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.rows import DisplacedRow, RejectedRow, RowError
 
 _TOLD = "unnest($2::bigint[], $3::jsonb[]) AS told (row_number, errors)"
 

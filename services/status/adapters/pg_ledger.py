@@ -11,15 +11,15 @@ from uuid import UUID
 
 from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres import transient_errors
-from services.status import ledger
-from services.status.adapters.pg_account import Work, deleted_error, hold
-from services.status.adapters.pg_displaced import displace, displace_later, displaced_before
-from services.status.adapters.pg_repair import repair
-from services.status.adapters.pg_values import error_values, text
-from services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
-from services.status.ports import Limits
-from services.status.processes import Info, ProcessState, RowState, Undo
-from services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError, with_displaced
+from ingestor.services.status import ledger
+from ingestor.services.status.adapters.pg_account import Work, deleted_error, hold
+from ingestor.services.status.adapters.pg_displaced import displace, displace_later, displaced_before
+from ingestor.services.status.adapters.pg_repair import repair
+from ingestor.services.status.adapters.pg_values import error_values, text
+from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
+from ingestor.services.status.ports import Limits
+from ingestor.services.status.processes import Info, ProcessState, RowState, Undo
+from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError, with_displaced
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ingestor.runtime.postgres import transient_errors
-from services.status.adapters.pg_positions import give_positions
-from services.status.adapters.pg_reader import logged_event
-from services.status.ports import Sender
+from ingestor.services.status.adapters.pg_positions import give_positions
+from ingestor.services.status.adapters.pg_reader import logged_event
+from ingestor.services.status.ports import Sender
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

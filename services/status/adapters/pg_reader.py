@@ -9,15 +9,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
-from services.status.adapters.pg_account import deleted_error
-from services.status.adapters.pg_find import FIND_ROWS
-from services.status.adapters.pg_positions import give_positions, last_position
-from services.status.filters import Comparison
-from services.status.ledger import Batch
-from services.status.overview import Interval, Overview, all_pieces
-from services.status.ports import BatchRecord, LoggedEvent
-from services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState, Undo
-from services.status.rows import ErrorGroup, Row, RowError, RowRange, RowVersion
+from ingestor.services.status.adapters.pg_account import deleted_error
+from ingestor.services.status.adapters.pg_find import FIND_ROWS
+from ingestor.services.status.adapters.pg_positions import give_positions, last_position
+from ingestor.services.status.filters import Comparison
+from ingestor.services.status.ledger import Batch
+from ingestor.services.status.overview import Interval, Overview, all_pieces
+from ingestor.services.status.ports import BatchRecord, LoggedEvent
+from ingestor.services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState, Undo
+from ingestor.services.status.rows import ErrorGroup, Row, RowError, RowRange, RowVersion
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

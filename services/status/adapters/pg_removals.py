@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.runtime.tracing import current_traceparent
-from services.status.adapters.pg_account import CHANGES_CHANNEL
-from services.status.ports import Removal
-from services.status.processes import TERMINAL, ProcessState
+from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL
+from ingestor.services.status.ports import Removal
+from ingestor.services.status.processes import TERMINAL, ProcessState
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool

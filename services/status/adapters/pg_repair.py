@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ingestor.reports import NOT_FAILED
-from services.status import ledger
-from services.status.adapters.pg_account import Work, hold
-from services.status.adapters.pg_displaced import displaced_since
-from services.status.adapters.pg_find import FIND_ROWS
-from services.status.adapters.pg_values import error_values, text
-from services.status.ledger import Outcome
-from services.status.processes import RowState
-from services.status.rows import RejectedRow, RepairedRows
+from ingestor.services.status import ledger
+from ingestor.services.status.adapters.pg_account import Work, hold
+from ingestor.services.status.adapters.pg_displaced import displaced_since
+from ingestor.services.status.adapters.pg_find import FIND_ROWS
+from ingestor.services.status.adapters.pg_values import error_values, text
+from ingestor.services.status.ledger import Outcome
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.rows import RejectedRow, RepairedRows
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.status.rows import RowError
+from ingestor.services.status.rows import RowError
 
 
 def error_values(error: RowError) -> list[object]:

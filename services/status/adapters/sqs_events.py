@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ingestor.runtime.aws import aws_errors
 from ingestor.runtime.errors import TransientError
-from services.status.ports import LoggedEvent
+from ingestor.services.status.ports import LoggedEvent
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

@@ -7,7 +7,7 @@ and has the record's text in _value. Without a number _row is empty.
 
 from __future__ import annotations
 
-from services.status.rows import Row
+from ingestor.services.status.rows import Row
 
 
 def cells(row: Row, width: int, *, with_state: bool) -> list[str]:

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 
 from ingestor.reports import guard, headings
-from services.status.reports.cells import cells
-from services.status.rows import Row
+from ingestor.services.status.reports.cells import cells
+from ingestor.services.status.rows import Row
 
 
 class CsvReportWriter:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from services.status.reports.csv import CsvReportWriter
-from services.status.reports.jsonl import JsonlReportWriter
-from services.status.reports.writer import ReportWriter
-from services.status.reports.xlsx import XlsxReportWriter
+from ingestor.services.status.reports.csv import CsvReportWriter
+from ingestor.services.status.reports.jsonl import JsonlReportWriter
+from ingestor.services.status.reports.writer import ReportWriter
+from ingestor.services.status.reports.xlsx import XlsxReportWriter
 
 
 class ReportFormat(Enum):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from services.status.rows import Row
+from ingestor.services.status.rows import Row
 
 _PARSE = 1
 _PHASES = {0: "UNSPECIFIED", _PARSE: "PARSE", 2: "VALIDATE", 3: "LOAD"}  # the contract's numbers

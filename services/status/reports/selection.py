@@ -8,8 +8,8 @@ from enum import Enum
 from heapq import merge
 from operator import attrgetter
 
-from services.status.processes import RowState
-from services.status.rows import Row, RowRange
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.rows import Row, RowRange
 
 
 class ReportRows(Enum):

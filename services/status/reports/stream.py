@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from services.status.ports import LedgerReader
-from services.status.processes import Process
-from services.status.reports.selection import REJECTED, ReportRows, opened
-from services.status.reports.writer import ReportWriter
-from services.status.rows import Row
+from ingestor.services.status.ports import LedgerReader
+from ingestor.services.status.processes import Process
+from ingestor.services.status.reports.selection import REJECTED, ReportRows, opened
+from ingestor.services.status.reports.writer import ReportWriter
+from ingestor.services.status.rows import Row
 
 _LAST_ROW = 2**63 - 1
 _PAGE_RANGES = 1_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from services.status.rows import Row
+from ingestor.services.status.rows import Row
 
 
 class TooManyColumnsError(ValueError):

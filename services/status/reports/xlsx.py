@@ -16,9 +16,9 @@ from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from ingestor.reports import CUT, guard, headings
-from services.status.reports.cells import cells
-from services.status.reports.writer import TooManyColumnsError
-from services.status.rows import Row
+from ingestor.services.status.reports.cells import cells
+from ingestor.services.status.reports.writer import TooManyColumnsError
+from ingestor.services.status.rows import Row
 
 # https://support.microsoft.com/office/excel-specifications-and-limits
 MAX_ROWS = 1_048_576

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import grpc
 
 from ingestor.runtime.errors import from_rpc_error
+from ingestor.services.upload.checks import CheckError, Judgement, Phase, RowState, Verdict
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
-from services.upload.checks import CheckError, Judgement, Phase, RowState, Verdict
 
 _DEADLINE = 60.0
 _PIECE = 1024 * 1024

@@ -8,8 +8,8 @@ import grpc
 
 from ingestor.reports import RepairedTable
 from ingestor.runtime.errors import from_rpc_error
+from ingestor.services.upload.uploads import Content, Delivery, Repair
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
-from services.upload.uploads import Content, Delivery, Repair
 
 _DEADLINE = 30.0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.reports import RepairedTable
 from ingestor.runtime.postgres import transient_errors
-from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
+from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

@@ -1,4 +1,4 @@
-"""Converts files in processes of their own: see ingestor.tabular.convert and ingestor.corrected."""
+"""Converts files in processes of their own: see ingestor.tabular.files.convert and ingestor.corrected."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 import structlog
 
 from ingestor.reports import RepairedTable
+from ingestor.services.upload.checks import Excerpt, ExcerptRow
+from ingestor.services.upload.ports import ConverterCrashedError
+from ingestor.services.upload.uploads import Content, Upload, text_key
 from ingestor.stores.port import FileStore
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
-from ingestor.tabular.formats import HEAD_BYTES, is_plainly_delimited, plan
+from ingestor.tabular.files.formats import HEAD_BYTES, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
-from services.upload.checks import Excerpt, ExcerptRow
-from services.upload.ports import ConverterCrashedError
-from services.upload.uploads import Content, Upload, text_key
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class SubprocessConverter:
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
             async with self._local(upload, Path(folder)) as source:
                 verdict = Path(folder) / "verdict.json"
-                return await self._run("ingestor.tabular.convert", upload, dialect, source, verdict)
+                return await self._run("ingestor.tabular.files.convert", upload, dialect, source, verdict)
 
     @asynccontextmanager
     async def _local(self, upload: Upload, folder: Path) -> AsyncIterator[Path]:
@@ -108,7 +108,7 @@ class SubprocessConverter:
 
     async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
         """See Inspector."""
-        found, content = await self._look("ingestor.tabular.excerpt", upload, dialect, rows)
+        found, content = await self._look("ingestor.tabular.files.excerpt", upload, dialect, rows)
         return Excerpt(
             tuple(found["columns"]),
             tuple(

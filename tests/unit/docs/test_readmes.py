@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.mark.parametrize("service", ["upload", "orchestrator", "processor", "status"])
 def test_a_service_readme_names_every_setting(service: str) -> None:
-    module = importlib.import_module(f"services.{service}.settings")
+    module = importlib.import_module(f"ingestor.services.{service}.settings")
     settings = getattr(module, f"{service.capitalize()}Settings")
     wanted = {f"INGESTOR_{field.upper()}" for field in settings.model_fields}
     text = (ROOT / "services" / service / "README.md").read_text("utf-8")

@@ -8,9 +8,9 @@ import pytest
 
 from ingestor.removals.ports import Removal
 from ingestor.runtime.errors import TransientError
-from services.orchestrator.ingestions import IngestionState
-from services.orchestrator.reconciler import Reconciler
-from services.orchestrator.remover import IngestionRemover
+from ingestor.services.orchestrator.ingestions import IngestionState
+from ingestor.services.orchestrator.reconciler import Reconciler
+from ingestor.services.orchestrator.remover import IngestionRemover
 from tests.unit.orchestrator.test_service import Suite
 
 

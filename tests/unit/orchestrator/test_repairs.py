@@ -8,17 +8,24 @@ from dataclasses import replace
 
 import pytest
 
+from ingestor.outcomes import Problem
 from ingestor.reports import RepairedTable
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
+from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
+from ingestor.services.orchestrator.ports import Packed
+from ingestor.services.orchestrator.repairs import RepairService
+from ingestor.services.orchestrator.retries import RetryWorker
+from ingestor.services.orchestrator.service import Chunk
+from ingestor.services.processor.batches import (
+    BatchOutcome,
+    BroughtRows,
+    Rejected,
+    Repaired,
+    RowBatch,
+    failed_outcome,
+)
 from ingestor.tabular.normal_form import header_line
-from services.orchestrator.ingestions import Content, FileInfo, IngestionState
-from services.orchestrator.ports import Packed
-from services.orchestrator.repairs import RepairService
-from services.orchestrator.retries import RetryWorker
-from services.orchestrator.service import Chunk
-from services.processor.batches import BatchOutcome, BroughtRows, Rejected, Repaired, RowBatch, failed_outcome
-from services.processor.problems import Problem
 from tests.unit.orchestrator.test_service import KEY, ROWS, Suite
 
 

@@ -22,13 +22,13 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
+from ingestor.services.orchestrator.ports import Packed, Progress
+from ingestor.services.orchestrator.reconciler import Reconciler
+from ingestor.services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
+from ingestor.services.processor.batches import BatchOutcome, RowBatch
 from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.syntax import Dialect
-from services.orchestrator.ingestions import Content, FileInfo, IngestionState
-from services.orchestrator.ports import Packed, Progress
-from services.orchestrator.reconciler import Reconciler
-from services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
-from services.processor.batches import BatchOutcome, RowBatch
+from ingestor.tabular.records.syntax import Dialect
 from tests.fakes.ingestions import MemoryIngestions
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.status import MemoryStatus

@@ -16,6 +16,7 @@ from typing import Any
 import click
 import pytest
 
+from ingestor.checking.steps.plugin_step import plug_in
 from ingestor.cli.dry_run import print_dry_run
 from ingestor.cli.main import main
 from ingestor.cli.output import errors_in_one_line
@@ -23,12 +24,11 @@ from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.expressions import FUNCTIONS
 from ingestor.pipelines.transforms import BUILT_IN
 from ingestor.runtime.errors import InvalidArgumentError
+from ingestor.services.processor.dry_run import dry_run
+from ingestor.services.processor.pipelines import PipelineService
+from ingestor.services.processor.plugin_sinks import sink_maker
 from ingestor.tabular.options import parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2
-from services.processor.dry_run import dry_run
-from services.processor.pipelines import PipelineService
-from services.processor.plugin_sinks import sink_maker
-from services.processor.transforms.plugin_step import plug_in
 from tests.fakes.sink import MemorySink
 from tests.fakes.trial import MemoryTrials
 from tests.plugins import install

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ingestor.pipelines.document import MAX_FIELDS, Pipeline, PipelineError, PlugInSink, parse_pipeline
 from ingestor.pipelines.errors import pointer
 from ingestor.pipelines.names import column_for
-from ingestor.tabular.header import column_names
 from ingestor.tabular.options import parse_options
+from ingestor.tabular.records.header import column_names
 
 
 def document(**changes: Any) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.pipelines.errors import PipelineError
-from ingestor.tabular.header import column_names
 from ingestor.tabular.options import parse_options
+from ingestor.tabular.records.header import column_names
 
 
 def parse(fields: list[dict[str, Any]], schema: dict[str, Any] | None = None, **keys: Any) -> Pipeline:

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.outcomes import Problem
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import TransientError
-from ingestor.tabular.options import ReadOptions
-from services.orchestrator.ports import Packed
-from services.processor.batches import (
+from ingestor.services.orchestrator.ports import Packed
+from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
@@ -30,12 +30,12 @@ from services.processor.batches import (
     failed_outcome,
     unprocessed_outcome,
 )
-from services.processor.dry_run import dry_run
-from services.processor.pipelines import PipelineService
-from services.processor.ports import Delivery, Fate, GoodRows, Refused, SinkRefusedError
-from services.processor.problems import Problem
-from services.processor.service import BatchService, Metrics
-from services.processor.worker import DeadHandler, QueueWorker, RowsHandler
+from ingestor.services.processor.dry_run import dry_run
+from ingestor.services.processor.pipelines import PipelineService
+from ingestor.services.processor.ports import Delivery, Fate, GoodRows, Refused, SinkRefusedError
+from ingestor.services.processor.service import BatchService, Metrics
+from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
+from ingestor.tabular.options import ReadOptions
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryPipelines, MemorySink
 from tests.fakes.status import MemoryStatus

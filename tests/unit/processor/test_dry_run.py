@@ -6,9 +6,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ingestor.services.processor.dry_run import MAX_ROWS, DryRun, dry_run
+from ingestor.services.processor.pipelines import PipelineService
 from ingestor.tabular.options import ReadOptions
-from services.processor.dry_run import MAX_ROWS, DryRun, dry_run
-from services.processor.pipelines import PipelineService
 from tests.fakes.sink import MemorySink
 from tests.fakes.trial import MemoryTrials
 

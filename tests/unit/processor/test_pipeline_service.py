@@ -9,9 +9,9 @@ import pytest
 
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import InvalidArgumentError, NotFoundError
+from ingestor.services.processor.api import PipelineApi
+from ingestor.services.processor.pipelines import PipelineService
 from ingestor.v1 import processor_pb2
-from services.processor.api import PipelineApi
-from services.processor.pipelines import PipelineService
 from tests.fakes.sink import MemoryPipelines
 
 

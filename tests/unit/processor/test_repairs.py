@@ -11,11 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestor.tabular.normal_form import block_lines
-from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.syntax import Dialect
-from ingestor.tabular.text_table import RejectedRecord, TextTable
-from services.processor.batches import (
+from ingestor.outcomes import Problem
+from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
@@ -24,9 +21,12 @@ from services.processor.batches import (
     Repaired,
     RowBatch,
 )
-from services.processor.ports import SinkRefusedError
-from services.processor.problems import Problem
-from services.processor.repairs import brought, without_others
+from ingestor.services.processor.ports import SinkRefusedError
+from ingestor.services.processor.repairs import brought, without_others
+from ingestor.tabular.normal_form import block_lines
+from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.records.syntax import Dialect
+from ingestor.tabular.text_table import RejectedRecord, TextTable
 from tests.unit.processor.test_batches import PIPELINE, Suite
 
 

@@ -15,10 +15,10 @@ import pytest
 from ingestor.removals.ports import Removal
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
-from services.processor.pipelines import JSON_TABLE, PipelineService, table_of
-from services.processor.ports import GoodRows, ProcessFacts, UndoCounts
-from services.processor.remover import MarkerRemover
-from services.processor.undo import UndoService
+from ingestor.services.processor.pipelines import JSON_TABLE, PipelineService, table_of
+from ingestor.services.processor.ports import GoodRows, ProcessFacts, UndoCounts
+from ingestor.services.processor.remover import MarkerRemover
+from ingestor.services.processor.undo import UndoService
 from tests.contract.sink_batches import concluding, key
 from tests.fakes.processes import MemoryProcesses
 from tests.fakes.sink import MemoryPipelines, MemorySink

@@ -6,10 +6,10 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ingestor.runtime.grpc_channel import MAX_MESSAGE_BYTES
+from ingestor.runtime.grpc.channel import MAX_MESSAGE_BYTES
+from ingestor.services.processor.api import ProcessorApi
+from ingestor.services.processor.pipelines import PipelineService
 from ingestor.v1 import common_pb2, processor_pb2
-from services.processor.api import ProcessorApi
-from services.processor.pipelines import PipelineService
 from tests.fakes.trial import MemoryTrials
 
 

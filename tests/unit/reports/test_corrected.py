@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from ingestor.corrected import corrected_content
 from ingestor.reports import CUT, RepairedTable, guard, headings, row_column, unguard
-from ingestor.tabular.convert import open_plan
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.reports.formats import WRITERS, ReportFormat
+from ingestor.services.status.rows import Row, RowError
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.options import parse_options
 from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.syntax import EXTRA_COLUMNS, Dialect
-from services.status.processes import RowState
-from services.status.reports.formats import WRITERS, ReportFormat
-from services.status.rows import Row, RowError
+from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 
 TABLE = RepairedTable(("id", "name"), 100, False)
 Cells = list[str | None]

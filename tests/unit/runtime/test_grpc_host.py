@@ -21,7 +21,7 @@ from ingestor.runtime.errors import (
     TransientError,
     from_rpc_error,
 )
-from ingestor.runtime.grpc_channel import open_channel
+from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service, host
 from ingestor.runtime.settings import ServiceSettings
 from ingestor.runtime.tracing import continue_trace, current_traceparent, trace_id

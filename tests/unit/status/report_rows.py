@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from services.status.processes import RowState
-from services.status.rows import Row, RowError
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.rows import Row, RowError
 
 # What PostgreSQL's text can hold.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from ingestor.runtime.errors import TransientError, UnavailableError
-from services.status import feed as feed_module
-from services.status.feed import EventFeed
-from services.status.ports import LoggedEvent
+from ingestor.services.status import feed as feed_module
+from ingestor.services.status.feed import EventFeed
+from ingestor.services.status.ports import LoggedEvent
 
 
 class Log:

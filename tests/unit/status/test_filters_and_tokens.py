@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.status.filters import Comparison, FilterError, parse_filter
-from services.status.service import PROCESS_FIELDS, ROW_FIELDS
-from services.status.tokens import TokenError, make_token, read_token
+from ingestor.services.status.filters import Comparison, FilterError, parse_filter
+from ingestor.services.status.service import PROCESS_FIELDS, ROW_FIELDS
+from ingestor.services.status.tokens import TokenError, make_token, read_token
 
 
 def test_comparisons_are_joined_by_and() -> None:

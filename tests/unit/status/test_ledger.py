@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.status import ledger
-from services.status.ledger import Account, Batch, Event, Outcome
-from services.status.processes import (
+from ingestor.services.status import ledger
+from ingestor.services.status.ledger import Account, Batch, Event, Outcome
+from ingestor.services.status.processes import (
     TERMINAL,
     TRANSITIONS,
     Failure,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.status.overview import IntervalError, Piece, all_pieces, interval
-from services.status.processes import ProcessState
+from ingestor.services.status.overview import IntervalError, Piece, all_pieces, interval
+from ingestor.services.status.processes import ProcessState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

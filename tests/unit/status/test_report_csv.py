@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.reports import guard, unguard
-from services.status.processes import RowState
-from services.status.reports.csv import CsvReportWriter
-from services.status.rows import Row
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.reports.csv import CsvReportWriter
+from ingestor.services.status.rows import Row
 from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
 CELLS = TEXTS | st.text("'=+-@\t\r5.")

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.status.processes import RowState
-from services.status.reports.jsonl import JsonlReportWriter
-from services.status.rows import Row, RowError
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.reports.jsonl import JsonlReportWriter
+from ingestor.services.status.rows import Row, RowError
 from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
 

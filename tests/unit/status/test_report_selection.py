@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.status.processes import RowState
-from services.status.reports.selection import ReportRows, opened
-from services.status.rows import Row, RowError, RowRange
+from ingestor.services.status.processes import RowState
+from ingestor.services.status.reports.selection import ReportRows, opened
+from ingestor.services.status.rows import Row, RowError, RowRange
 
 ERROR = RowError("batch-error", "", "", "No.", 3)
 DEFAULTS = [RowState.SUCCEEDED, RowState.FAILED, RowState.UNPROCESSED, RowState.QUEUED]

@@ -15,9 +15,15 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from ingestor.reports import CUT, guard, unguard
-from services.status.reports.writer import TooManyColumnsError
-from services.status.reports.xlsx import MAX_CHARACTERS, MAX_COLUMNS, MAX_ROWS, XlsxReportWriter, column_name
-from services.status.rows import Row
+from ingestor.services.status.reports.writer import TooManyColumnsError
+from ingestor.services.status.reports.xlsx import (
+    MAX_CHARACTERS,
+    MAX_COLUMNS,
+    MAX_ROWS,
+    XlsxReportWriter,
+    column_name,
+)
+from ingestor.services.status.rows import Row
 from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
 # Half of the texts look like what the writer makes of forbidden characters.

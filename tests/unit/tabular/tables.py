@@ -7,8 +7,10 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from ingestor.tabular.exact import ExactRecord, read_exact
-from ingestor.tabular.records import Dialect, Limits, Slice
+from ingestor.tabular.limits import Limits
+from ingestor.tabular.records.dialect import Dialect
+from ingestor.tabular.records.exact import ExactRecord, read_exact
+from ingestor.tabular.records.slices import Slice
 
 COMMA = Dialect()
 

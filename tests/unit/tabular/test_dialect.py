@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.tabular.dialect import CANDIDATES, Dialect, detect_delimiter
+from ingestor.tabular.records.dialect import CANDIDATES, Dialect, detect_delimiter
 
 
 @pytest.mark.parametrize(

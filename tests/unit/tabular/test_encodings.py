@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.tabular.encodings import detect_encoding, transcode
+from ingestor.tabular.files.encodings import detect_encoding, transcode
 
 TEXT = "id,name\n1,Zoë\n2,naïve\n3,Ærø\n"
 

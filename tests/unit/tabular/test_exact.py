@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.tabular.exact import read_exact
-from ingestor.tabular.records import BrokenKind, Dialect, Limits
+from ingestor.tabular.limits import Limits
+from ingestor.tabular.records.dialect import Dialect
+from ingestor.tabular.records.exact import read_exact
+from ingestor.tabular.records.syntax import BrokenKind
 from tests.unit.tabular.tables import COMMA
 
 QUOTE, UNCLOSED, TOO_LONG = BrokenKind.QUOTE, BrokenKind.UNCLOSED, BrokenKind.TOO_LONG

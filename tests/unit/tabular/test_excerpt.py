@@ -16,12 +16,12 @@ import pytest
 import zstandard
 
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.excerpt import make_excerpt
-from ingestor.tabular.layout import read_table_head
+from ingestor.tabular.files.excerpt import make_excerpt
 from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.syntax import EXTRA_COLUMNS, Dialect
+from ingestor.tabular.records.layout import read_table_head
+from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 
 
 def excerpt(

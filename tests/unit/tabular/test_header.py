@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.tabular.records import Header, HeaderError, HeaderReason, Limits, read_header, unique_columns
+from ingestor.tabular.limits import Limits
+from ingestor.tabular.records.header import Header, HeaderError, HeaderReason, read_header, unique_columns
 from tests.unit.tabular.tables import COMMA, tables
 
 BOM = b"\xef\xbb\xbf"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.tabular.header import read_header
 from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.parsers.delimited import DelimitedParser
-from ingestor.tabular.slices import RecordDelimiter
-from ingestor.tabular.syntax import Dialect
+from ingestor.tabular.records.header import read_header
+from ingestor.tabular.records.slices import RecordDelimiter
+from ingestor.tabular.records.syntax import Dialect
 from tests.unit.tabular.pollution import CLEAN, Reading, Row, clean_text, judge, polluted, shown, table_of
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reader.md"

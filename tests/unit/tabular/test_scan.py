@@ -9,9 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingestor.tabular import scan as scan_module
-from ingestor.tabular.exact import read_exact
-from ingestor.tabular.records import BrokenKind, Dialect, Limits, scan_records
+from ingestor.tabular.limits import Limits
+from ingestor.tabular.records import scan as scan_module
+from ingestor.tabular.records.dialect import Dialect
+from ingestor.tabular.records.exact import read_exact
+from ingestor.tabular.records.scan import scan_records
+from ingestor.tabular.records.syntax import BrokenKind
 from tests.unit.tabular.tables import COMMA, limits, tables
 
 

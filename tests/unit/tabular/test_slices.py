@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.tabular.exact import read_exact
-from ingestor.tabular.records import BrokenKind, Limits, RecordDelimiter, Slice, bytes_to_read, scan_records
-from ingestor.tabular.slices import split
+from ingestor.tabular.limits import Limits
+from ingestor.tabular.records.exact import read_exact
+from ingestor.tabular.records.scan import scan_records
+from ingestor.tabular.records.slices import RecordDelimiter, Slice, bytes_to_read, split
+from ingestor.tabular.records.syntax import BrokenKind
 from tests.unit.tabular.tables import COMMA, chunked, limits, reference_slices, tables, without_offsets
 
 CUTS = st.lists(st.integers(0, 200), max_size=8)

@@ -9,8 +9,8 @@ import pytest
 
 from ingestor.removals.ports import Removal
 from ingestor.runtime.errors import TransientError
-from services.upload.remover import UploadRemover
-from services.upload.uploads import Content, Upload, UploadState
+from ingestor.services.upload.remover import UploadRemover
+from ingestor.services.upload.uploads import Content, Upload, UploadState
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 

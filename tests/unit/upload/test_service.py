@@ -28,13 +28,13 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.services.upload.checks import CheckError, Excerpt, ExcerptRow, Judgement, Verdict
+from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
+from ingestor.services.upload.ports import ConverterCrashedError
+from ingestor.services.upload.service import Chunk, Metrics, UploadService
+from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
-from services.upload.checks import CheckError, Excerpt, ExcerptRow, Judgement, Verdict
-from services.upload.delivery import Cleaner, DeliveryWorker
-from services.upload.ports import ConverterCrashedError
-from services.upload.service import Chunk, Metrics, UploadService
-from services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 

@@ -1,0 +1,202 @@
+"""The constraint jsonSchema: JSON Schema (draft 2020-12, or what "$schema" names) for JSON in cells.
+
+Whatever a document says, checking a cell must end soon, touch no network and no file, and see exact numbers:
+
+- References stay inside the schema, and do not lead back to where they came from, so that a schema has a
+  size with everything unfolded; a value is looked at so many times at most.
+- Regular expressions are those of Rust's regex crate, which takes time in proportion to the text and knows
+  no look-around and no back-references; what they are compiled to is limited.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import jsonschema_rs
+
+from ingestor.outcomes import shortened
+from ingestor.pipelines.document import Pipeline
+from ingestor.pipelines.errors import Violation, pointer
+from ingestor.types.json_text import canonical_json
+
+MAX_UNFOLDED = 10_000
+_REGEX_BYTES = 1_000_000
+# Values of the user's, in which nothing is a schema.
+_DATA = ("const", "enum", "default", "examples", "example")
+_DEFINITIONS = ("$defs", "definitions")
+# What has schemas by names of the user's.
+_NAMED = (*_DEFINITIONS, "properties", "patternProperties", "dependentSchemas", "dependencies")
+_DYNAMIC = ("$dynamicRef", "$recursiveRef")
+
+Path = tuple[str | int, ...]
+
+
+def check_json_schemas(pipeline: Pipeline) -> Iterator[Violation]:
+    """What is wrong with the schemas of a pipeline; part of checking a document before it is stored."""
+    for index, field in enumerate(pipeline.fields):
+        schema = field.constraints.json_schema
+        if schema is not None:
+            at: Path = ("schema", "fields", index, "constraints", "jsonSchema")
+            yield from (Violation(pointer((*at, *path)), message) for path, message in _problems(schema))
+
+
+def schema_check(schema: Mapping[str, Any]) -> Callable[[Any], str | None]:
+    """What says of a value (of json_cells.read_cell) why it is not valid, a sentence without its subject, or
+    None when it is. The schema is one that check_json_schemas has found nothing wrong with."""
+    validator = _validator(canonical_json(schema))
+
+    def check(value: Any) -> str | None:
+        if validator.is_valid(value):
+            return None
+        error = next(iter(validator.iter_errors(value)))
+        place = pointer(error.instance_path)
+        reason = shortened(" ".join(error.message.split()))
+        return f"does not fit the jsonSchema: {f'at {place}, ' if place else ''}{reason}"
+
+    return check
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> Any:
+    return _compiled(json.loads(schema, parse_float=Decimal))
+
+
+def _compiled(schema: Any) -> Any:
+    """Raises jsonschema_rs.ValidationError."""
+    return jsonschema_rs.validator_for(
+        schema,
+        offline=True,
+        validate_formats=True,
+        ignore_unknown_formats=False,
+        pattern_options=jsonschema_rs.RegexOptions(size_limit=_REGEX_BYTES, dfa_size_limit=_REGEX_BYTES),
+    )
+
+
+def _problems(schema: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    found = list(_References(schema).problems())
+    yield from found
+    if found:
+        return
+    try:
+        _compiled(schema)
+    except jsonschema_rs.ValidationError as error:
+        reason = shortened(" ".join(error.message.split()))
+        path: Path = tuple(error.instance_path)
+        if reason.endswith('is not a "regex"'):
+            reason += " that Rust's regex crate knows (without look-around and back-references), or too large"
+        elif reason.startswith("Unknown meta-schema"):
+            path, reason = ("$schema",), "names no draft of JSON Schema"
+        elif reason.startswith("Unknown format"):
+            reason = f"the format {canonical_json(_at(schema, path))} is not known"
+        yield path, reason
+    except ValueError as error:
+        yield (), shortened(str(error))
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+class _References:
+    """Follows the references of a schema."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._schema = schema
+        self._anchors: dict[str, Path] = {}
+        self._known: set[Path] = set()
+        self._sizes: dict[tuple[Path, bool], int] = {}
+        self._open: set[Path] = set()
+        self._found: dict[Path, str] = {}
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """Every problem with its path in the schema."""
+        places = list(_schemas(self._schema, ()))
+        self._known = {path for path, _ in places}
+        for path, part in places:
+            if isinstance(anchor := part.get("$anchor"), str):
+                self._anchors[anchor] = path
+            if isinstance(inner := part.get("$id"), str) and (path or inner.startswith("#")):
+                self._found[(*path, "$id")] = 'schemas within schemas have no "$id" here: use "$defs"'
+            for key in _DYNAMIC:
+                if isinstance(part.get(key), str):
+                    self._found[(*path, key)] = "is not supported: what it leads to depends on the data"
+        for path, part in places:
+            if isinstance(reference := part.get("$ref"), str):
+                self._resolved(reference, (*path, "$ref"))
+        if not self._found and self._size((), self._schema) > MAX_UNFOLDED:
+            self._found[()] = f"has more than {MAX_UNFOLDED} parts when its references are followed"
+        yield from self._found.items()
+
+    def _resolved(self, reference: str, at: Path) -> Path | None:
+        """The path of what a reference leads to."""
+        if not reference.startswith("#"):
+            self._found[at] = "leads out of the schema: only references that begin with # are followed"
+            return None
+        place = reference[1:]
+        if place and not place.startswith("/"):
+            if place not in self._anchors:
+                self._found[at] = "leads to nothing"
+            return self._anchors.get(place)
+        target: Any = self._schema
+        path: Path = ()
+        for text in place.split("/")[1:]:
+            step: str | int = text.replace("~1", "/").replace("~0", "~")
+            if isinstance(target, list) and text.isascii() and text.isdigit() and int(text) < len(target):
+                step = int(text)
+            elif not isinstance(target, dict) or step not in target:
+                self._found[at] = "leads to nothing"
+                return None
+            target = target[step]
+            path = (*path, step)
+        if path not in self._known and not isinstance(target, bool):
+            self._found[at] = "leads to no schema"
+            return None
+        return path
+
+    def _size(self, path: Path, part: Any, by_name: bool = False) -> int:
+        """How many schemas and values there are from here on, at most MAX_UNFOLDED + 1; `by_name` means a
+        part that is no schema but has some."""
+        if (path, by_name) in self._sizes:
+            return self._sizes[path, by_name]
+        self._open.add(path)
+        size = 1
+        for key, inner, named in _inside(part, by_name):
+            if key == "$ref" and not by_name and isinstance(inner, str):
+                target = self._resolved(inner, (*path, key))
+                if target is None:
+                    continue
+                if target in self._open:
+                    self._found[(*path, key)] = "leads back to where it came from, which has no end"
+                    continue
+                size += self._size(target, _at(self._schema, target))
+            elif by_name or key not in _DEFINITIONS:
+                size += self._size((*path, key), inner, named)
+        self._open.discard(path)
+        self._sizes[path, by_name] = min(size, MAX_UNFOLDED + 1)
+        return self._sizes[path, by_name]
+
+
+def _inside(part: Any, by_name: bool) -> Iterator[tuple[str | int, Any, bool]]:
+    """What is in a part of a schema, the user's own values aside: key, value, and whether that one has
+    schemas by name."""
+    if isinstance(part, dict):
+        for key, inner in part.items():
+            if by_name or key not in _DATA:
+                yield key, inner, not by_name and key in _NAMED
+    elif isinstance(part, list):
+        for number, inner in enumerate(part):
+            yield number, inner, False
+
+
+def _schemas(part: Any, path: Path, by_name: bool = False) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every object that may be a schema."""
+    if isinstance(part, dict) and not by_name:
+        yield path, part
+    for key, inner, named in _inside(part, by_name):
+        yield from _schemas(inner, (*path, key), named)

@@ -1,0 +1,166 @@
+"""Expressions on whole columns, by Polars SQL.
+
+Polars is imported by the first pipeline that has an expression: it takes some 60 MB. Casts are made
+here and not by SQL, so that a value that cannot be cast is NULL and whole numbers have 128 bits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from ingestor.checking.arrow import AnyArray, Mask, pc
+from ingestor.pipelines.expressions import Cast, Expression
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Answer = Literal["text", "truth"]
+
+_DATE = r"\A(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-[0-9]{2}-[0-9]{2}"
+_DATETIME = _DATE + r"[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6})?\z"
+
+
+class UnfitExpressionError(ValueError):
+    """The expression cannot be run on columns of these types; one sentence without its subject."""
+
+
+def evaluate(
+    expression: Expression, columns: Mapping[str, AnyArray], count: int, answer: Answer
+) -> tuple[AnyArray, Mask]:
+    """The expression's value for each of `count` rows, as strings or booleans (null for NULL), and the
+    rows for which it cannot be computed (bool[count]), such as those that divide a decimal by zero.
+
+    `columns` has the arrays of the labels that the expression reads: strings, int64, decimal128,
+    float64, boolean, date32, or timestamps without a time zone.
+    """
+    frame = _frame(expression, columns, count)
+    pieces: list[tuple[AnyArray, bool]] = []
+    _evaluate(expression, frame, answer, pieces)
+    failed = np.repeat([bad for _, bad in pieces], [len(piece) for piece, _ in pieces])
+    kind = pa.string() if answer == "text" else pa.bool_()
+    arrays = [pc.cast(piece, kind) for piece, _ in pieces]
+    values: AnyArray = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
+    return values, failed.astype(np.bool_)
+
+
+def check_evaluation(expression: Expression, types: Mapping[str, pa.DataType], answer: Answer) -> None:
+    """Try the expression on a row of NULLs of these types. Raises UnfitExpressionError."""
+    import polars as pl
+
+    nulls: dict[str, AnyArray] = {label: pa.array([None], types[label]) for label in expression.columns}
+    try:
+        _run(expression, _frame(expression, nulls, 1), answer)
+    except pl.exceptions.PolarsError as error:
+        raise UnfitExpressionError(_reason(error, expression)) from None
+    except pl.exceptions.PanicException:
+        raise UnfitExpressionError("cannot be run") from None
+
+
+def _frame(expression: Expression, columns: Mapping[str, AnyArray], count: int) -> pl.DataFrame:
+    import polars as pl
+
+    frame = pl.DataFrame({"row": np.arange(count, dtype=np.int32)})
+    series = [_series(f"c{n}", columns[label]) for n, label in enumerate(expression.columns)]
+    return frame.with_columns(series)
+
+
+def _series(name: str, array: AnyArray) -> pl.Series:
+    import polars as pl
+
+    made = pl.Series(name, array)
+    return made.cast(pl.Int128) if made.dtype == pl.Int64 else made
+
+
+def _evaluate(
+    expression: Expression, frame: pl.DataFrame, answer: Answer, pieces: list[tuple[AnyArray, bool]]
+) -> None:
+    """Append the values of the rows, piece by piece; rows that cannot be computed are found by halves, so
+    that they do not fail the others."""
+    import polars as pl
+
+    try:
+        pieces.append((_run(expression, frame, answer), False))
+        return
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        if frame.height <= 1:
+            pieces.append((pa.nulls(frame.height), True))
+            return
+    middle = frame.height // 2
+    _evaluate(expression, frame[:middle], answer, pieces)
+    _evaluate(expression, frame[middle:], answer, pieces)
+
+
+def _run(expression: Expression, frame: pl.DataFrame, answer: Answer) -> AnyArray:
+    """Raises UnfitExpressionError, PolarsError."""
+    import polars as pl
+
+    for number, cast in enumerate(expression.casts):
+        name = f"k{number}"
+        frame = frame.with_columns(pl.sql_expr(cast.sql).alias(name))
+        frame = frame.with_columns(_cast(pl.col(name), frame.schema[name], cast))
+    values = frame.with_columns(pl.sql_expr(expression.sql).alias("value"))["value"]
+    kind = values.dtype
+    if answer == "truth":
+        if kind not in (pl.Boolean, pl.Null):
+            raise UnfitExpressionError(f"is neither true nor false, but {_name(kind)}")
+    elif not (kind.is_numeric() or kind in (pl.String, pl.Boolean, pl.Null, pl.Date, pl.Datetime)):
+        raise UnfitExpressionError(f"makes {_name(kind)}, which cannot become text")
+    if answer == "text":
+        values = values.cast(pl.String)
+    found: AnyArray = values.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return found
+
+
+def _cast(value: pl.Expr, source: pl.DataType, cast: Cast) -> pl.Expr:
+    """The value in another type, NULL where it is none of that type."""
+    import polars as pl
+
+    text = source == pl.String
+    if cast.to == "text":
+        return value.cast(pl.String)
+    if cast.to == "integer":
+        return value.cast(pl.Int64, strict=False).cast(pl.Int128)
+    if cast.to == "decimal":
+        return value.cast(pl.Decimal(cast.precision, cast.scale), strict=False)
+    if cast.to == "double":
+        return value.cast(pl.Float64, strict=False)
+    if cast.to == "boolean":
+        if not text:
+            return value.cast(pl.Boolean, strict=False)
+        true, false = (
+            value.is_in(["true", "True", "TRUE", "1"]),
+            value.is_in(["false", "False", "FALSE", "0"]),
+        )
+        return pl.when(true).then(True).when(false).then(False).alias(value.meta.output_name())
+    kind: Any = pl.Date if cast.to == "date" else pl.Datetime("us")
+    if not text:
+        return value.cast(kind, strict=False)
+    form, pattern = (_DATE + r"\z", "%Y-%m-%d") if cast.to == "date" else (_DATETIME, "%Y-%m-%d %H:%M:%S%.f")
+    formed = pl.when(value.str.contains(form)).then(value.str.replace("T", " ", literal=True))
+    return formed.str.strptime(kind, pattern, strict=False).alias(value.meta.output_name())
+
+
+def _name(kind: pl.DataType) -> str:
+    import polars as pl
+
+    names: dict[Any, str] = {
+        pl.String: "a text", pl.Date: "a date", pl.Datetime: "a timestamp", pl.Duration: "a span of time",
+        pl.Int128: "a whole number",
+    }  # fmt: skip
+    return names.get(kind.base_type(), "a number" if kind.is_numeric() else f"a {kind.base_type()}")
+
+
+def _reason(error: Exception, expression: Expression) -> str:
+    """The first line of what Polars says, with the columns' own names."""
+    line = str(error).strip().partition("\n")[0]
+
+    def label(match: re.Match[str]) -> str:
+        number = int(match[1])
+        return expression.columns[number] if number < len(expression.columns) else match[0]
+
+    return "cannot be run: " + re.sub(r"\bc([0-9]+)\b", label, line)

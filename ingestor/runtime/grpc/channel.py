@@ -1,0 +1,56 @@
+"""Channels to other services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+
+from ingestor.runtime.grpc.interceptors import client_interceptors
+
+# One message carries at most a 4 MiB piece of a file and its envelope.
+MAX_MESSAGE_BYTES = 5 * 1024 * 1024
+
+MESSAGE_OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+]
+
+_SERVICE_CONFIG = json.dumps(
+    {
+        # "round_robin" spreads calls over all addresses that DNS gives (Kubernetes headless services).
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "2s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ],
+    }
+)
+
+
+@asynccontextmanager
+async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to host:port, closed at the end of the context; calls carry the current trace."""
+    options: list[tuple[str, int | str]] = [
+        *MESSAGE_OPTIONS,
+        ("grpc.service_config", _SERVICE_CONFIG),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+    ]
+    channel = grpc.aio.insecure_channel(address, options=options, interceptors=client_interceptors())
+    try:
+        yield channel
+    finally:
+        await channel.close()

@@ -1,0 +1,1 @@
+"""Opens files of any format: containers, encodings, conversion, samples."""

@@ -1,0 +1,69 @@
+"""Brings a file that is not plain CSV into a form that can be cut into batches.
+
+    python -m ingestor.tabular.files.convert SOURCE RESULT --options JSON --name NAME > CONTENT
+
+A process of its own, since parsers of large workbooks need memory that should go back, and a hostile
+file should find little to take with it. CONTENT is delimited text in UTF-8, or normal form. RESULT
+becomes a JSON object: {"form", "dialect"}, or {"reason", "message"} with exit status 3.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from ingestor.tabular.files.containers import ExpansionLimits, expanded
+from ingestor.tabular.files.encodings import transcode
+from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers, plan
+from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
+from ingestor.tabular.normal_form import block_lines, header_line
+from ingestor.tabular.options import ReadOptions, parse_options
+
+
+def open_plan(file: BinaryIO, size: int, name: str, options: ReadOptions) -> Plan:
+    """How to read an open file, which is at its start again afterwards. Raises UnreadableFileError."""
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    return plan(head, size, name, options)
+
+
+def content(
+    file: BinaryIO, how: Plan, limits: Limits = DEFAULT_LIMITS, expansion: ExpansionLimits | None = None
+) -> Iterator[bytes]:
+    """The file in the plan's form ("text" or "normal"). Raises UnreadableFileError."""
+    opened = expanded(file, how.compression, expansion or ExpansionLimits())
+    if how.form == "text":
+        assert how.encoding is not None
+        yield from transcode(opened, how.encoding)
+        return
+    parser = next(found for found in parsers() if found.name == how.format)
+    with parser.open(opened, how.options, limits) as table:
+        yield header_line(table.columns)
+        for block in table.blocks():
+            yield block_lines(block)
+
+
+def main() -> int:
+    """Convert; the exit status."""
+    arguments = file_arguments(__doc__)
+    arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)
+    given = arguments.parse_args()
+
+    def convert() -> dict[str, Any]:
+        out = sys.stdout.buffer
+        with given.source.open("rb") as file:
+            size = given.source.stat().st_size
+            how = open_plan(file, size, given.name, parse_options(given.options))
+            if how.form != "as-is":
+                for piece in content(file, how, expansion=ExpansionLimits(max_bytes=given.max_bytes)):
+                    out.write(piece)
+                out.flush()
+        return {"form": how.form, "dialect": how.options.to_json()}
+
+    return tell_verdict(given, convert)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The first records of a file in normal form, and what a person is shown of them.
+
+    python -m ingestor.tabular.files.excerpt SOURCE RESULT --options JSON --name NAME > CONTENT
+
+A process of its own like ingestor.tabular.files.convert. RESULT becomes a JSON object: {"dialect": {...},
+"columns": [...], "rows": [[row, line, [cell, ...] or null], ...], "complete", "columns_known"}, or
+{"reason", "message"} with exit status 3.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.sample import Sample, read_sample, sample_table
+from ingestor.tabular.normal_form import block_lines, header_line
+from ingestor.tabular.options import ReadOptions, parse_options
+
+_CELL = 1000  # characters that are shown of a cell
+_ROW_BYTES = 2**18
+_BYTES = 2 * 2**20  # that are shown of all cells together
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A record as a person sees it: numbered from 1; no cells when it could not be split."""
+
+    row_number: int
+    line_number: int
+    cells: list[str] | None
+
+
+def shown_records(sample: Sample) -> list[Shown]:
+    """The records of a sample in order, up to 2 MiB of cells but at least one record."""
+    found = [
+        Shown(row, line, _shown([cells[place] or "" for cells in sample.cells]))
+        for place, (row, line) in enumerate(zip(sample.row_numbers, sample.line_numbers, strict=True))
+    ]
+    found += [
+        Shown(row, record.line_index + 1, None if record.cells is None else _shown(record.cells))
+        for row, record in sample.rejected
+    ]
+    found.sort(key=lambda record: record.row_number)
+    size = 0
+    for place, record in enumerate(found):
+        size += sum(len(cell.encode()) for cell in record.cells or ())
+        if size > _BYTES and place:
+            return found[:place]
+    return found
+
+
+def _shown(cells: list[str] | tuple[str, ...]) -> list[str]:
+    most = max(16, min(_CELL, _ROW_BYTES // max(len(cells), 1)))
+    return [cell[:most] for cell in cells]
+
+
+def make_excerpt(
+    path: Path, name: str, options: ReadOptions, *, rows: int, whole: bool
+) -> tuple[dict[str, object], bytes]:
+    """See the module: the verdict on at most `rows` records, and their normal form. `whole` False: more
+    of the file may follow. Raises UnreadableFileError."""
+    with path.open("rb") as file:
+        sample = read_sample(
+            file, path.stat().st_size, name, options, rows=rows, whole=whole, bounded=True
+        )  # fmt: skip
+    shown = shown_records(sample)
+    content = header_line(sample.labels) + block_lines(sample_table(sample))
+    return {
+        "dialect": json.loads(sample.plan.options.to_json()),
+        "columns": sample.labels,
+        "rows": [[record.row_number, record.line_number, record.cells] for record in shown],
+        "complete": sample.complete and len(shown) == sample.record_count,
+        # Of JSON a later object may bring a column.
+        "columns_known": sample.complete or sample.plan.format not in ("json", "jsonl"),
+    }, content
+
+
+def main() -> int:
+    """Make an excerpt; the exit status."""
+    arguments = file_arguments(__doc__)
+    arguments.add_argument("--rows", type=int, default=200)
+    arguments.add_argument("--partial", action="store_true")
+    given = arguments.parse_args()
+
+    def excerpt() -> dict[str, object]:
+        options = parse_options(given.options)
+        answer, content = make_excerpt(
+            given.source, given.name, options, rows=given.rows, whole=not given.partial
+        )
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return answer
+
+    return tell_verdict(given, excerpt)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

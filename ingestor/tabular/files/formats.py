@@ -1,0 +1,233 @@
+"""The formats that can be read, and how a file is read that begins so."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from ingestor.plugins import TableParser, has_outside_parsers, outside_parsers
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.containers import (
+    ExpansionLimits,
+    detect_compression,
+    expanded,
+)
+from ingestor.tabular.files.encodings import bom_of, detect_encoding, text_pieces, to_utf8
+from ingestor.tabular.options import Compression, ReadOptions
+from ingestor.tabular.records.dialect import detect_delimiter
+from ingestor.tabular.records.syntax import Dialect
+
+HEAD_BYTES = 64 * 1024
+Form = Literal["as-is", "text", "normal"]
+_FOREIGN = (
+    (b"\xd0\xcf\x11\xe0", "an old Microsoft Office file (.xls, .doc)"),
+    (b"%PDF-", "a PDF document"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"\x7fELF", "a program"),
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"BZh", "bzip2 data"),
+    (b"\xfd7zXZ", "xz data"),
+    (b"SQLite format 3", "an SQLite database"),
+)
+
+
+@cache
+def parsers() -> tuple[TableParser, ...]:
+    """Every parser, in the order in which they are asked; the in-tree ones stand here, others come by
+    entry point and are asked first."""
+    from ingestor.tabular.parsers.delimited import DelimitedParser
+    from ingestor.tabular.parsers.json_array import JsonArrayParser
+    from ingestor.tabular.parsers.json_lines import JsonLinesParser
+    from ingestor.tabular.parsers.parquet import ParquetParser
+    from ingestor.tabular.parsers.xlsx import XlsxParser
+
+    return (
+        *outside_parsers(),
+        ParquetParser(),
+        XlsxParser(),
+        JsonLinesParser(),
+        JsonArrayParser(),
+        DelimitedParser(),
+    )
+
+
+def foreign_type(head: bytes) -> str | None:
+    """What a file that begins so is when it is no table that can be read; None when it may be one."""
+    for magic, kind in _FOREIGN:
+        if head.startswith(magic):
+            return kind
+    if head.startswith(b"MZ") and b"\0" in head:
+        return "a program"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a file is read."""
+
+    form: Form
+    """"as-is": its own bytes can be cut into slices of delimited text; "text": so can its content once
+    it is decompressed and in UTF-8; "normal": it is parsed and brought into normal form."""
+    format: str
+    compression: Compression
+    encoding: str | None
+    """None for formats that are no text."""
+    options: ReadOptions
+    """What was declared, completed by what was detected."""
+
+
+def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
+    """How to read a file of `size` bytes that begins with `head` (64 KiB of it, or all).
+
+    Raises UnreadableFileError when no parser can, or the content is not what was declared.
+    """
+    compression = detect_compression(head)
+    if options.compression not in (None, compression) and options.format != "xlsx":
+        raise UnreadableFileError(
+            "FORMAT_MISMATCH", f"The file was declared {options.compression}, but is {compression}."
+        )
+    whole = len(head) >= size
+    if compression != "none":
+        head, whole = _expanded_head(head, compression)
+    if kind := foreign_type(head):
+        raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
+    if compression == "none" and is_plainly_delimited(head, file_name, options):
+        return _delimited(head, whole, compression, options)
+    parser = _parser(head, file_name, options)
+    if parser.name != "csv":
+        found: dict[str, object] = {"format": parser.name, "compression": compression}
+        encoding = None
+        if parser.name in ("jsonl", "json"):
+            encoding = options.encoding or detect_encoding(head, whole=whole)
+            found["encoding"] = encoding
+        return Plan("normal", parser.name, compression, encoding, _completed(options, found))
+    return _delimited(head, whole, compression, options)
+
+
+def is_plainly_delimited(head: bytes, file_name: str, options: ReadOptions) -> bool:
+    """Whether it is certain, without asking the parsers, that the file is delimited text that is not
+    compressed."""
+    if options.format not in (None, "csv") or detect_compression(head) != "none":
+        return False
+    if options.format is None and has_outside_parsers():
+        return False
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    return b"\0" not in head and not text.startswith((b"{", b"[", b"PAR1", b"PK"))
+
+
+def _expanded_head(head: bytes, compression: Compression) -> tuple[bytes, bool]:
+    """The beginning of the content, and whether it is all. The end of the compressed data is missing, so
+    an error behind the first bytes means nothing."""
+    if compression == "zip":
+        return _zip_head(head), False
+    stream = expanded(io.BytesIO(head), compression, ExpansionLimits())
+    content = bytearray()
+    try:
+        while len(content) < HEAD_BYTES and (piece := stream.read(4096)):
+            content += piece
+    except UnreadableFileError:
+        if not content:
+            raise
+        return bytes(content), False
+    return bytes(content), len(content) < HEAD_BYTES
+
+
+def _zip_head(head: bytes) -> bytes:
+    """The beginning of an archive's first file, whose header stands at the front."""
+    import struct
+    import zlib
+
+    at = 0
+    while head[at : at + 4] == b"PK\x03\x04" and at + 30 <= len(head):
+        method, packed, _, name_size, extra_size = struct.unpack_from("<8xH8xIIHH", head, at)
+        name = head[at + 30 : at + 30 + name_size]
+        start = at + 30 + name_size + extra_size
+        if name.endswith(b"/") or name.startswith(b"__MACOSX/"):
+            at = start + packed
+            continue
+        data = head[start:]
+        if method == 8:
+            return zlib.decompressobj(-15).decompress(data, HEAD_BYTES)
+        return data[: packed or HEAD_BYTES] if method == 0 else b""
+    return b""
+
+
+def _parser(head: bytes, file_name: str, options: ReadOptions) -> TableParser:
+    if options.format is not None:
+        named = next((parser for parser in parsers() if parser.name == options.format), None)
+        if named is None:
+            known = ", ".join(sorted(parser.name for parser in parsers()))
+            raise UnreadableFileError(
+                "FORMAT_UNKNOWN", f"There is no format {options.format!r}; there are {known}."
+            )
+        binary = next(
+            (p for p in parsers() if p.name in ("parquet", "xlsx") and p.recognises(head, file_name)), None
+        )
+        if named.name in ("parquet", "xlsx") and not named.recognises(head, file_name):
+            raise UnreadableFileError("FORMAT_MISMATCH", f"The file was declared {named.name}, but is not.")
+        if binary is not None and binary.name != named.name:
+            raise UnreadableFileError(
+                "FORMAT_MISMATCH", f"The file was declared {named.name}, but is {binary.name}."
+            )
+        return named
+    return next(parser for parser in parsers() if parser.recognises(head, file_name))
+
+
+def _delimited(head: bytes, whole: bool, compression: Compression, options: ReadOptions) -> Plan:
+    encoding = options.encoding or detect_encoding(head, whole=whole)
+    utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+    if utf8 and b"\0" in head:
+        raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", "The file is binary data, not a table.")
+    bom = bom_of(head)
+    text = b"".join(map(to_utf8, text_pieces(io.BytesIO(head), encoding)))
+    found: dict[str, object] = {"format": "csv", "compression": compression, "encoding": encoding}
+    if options.delimiter is None:
+        quote = options.quote if options.quoting and options.quote.isascii() else '"'
+        found["delimiter"] = detect_delimiter(_without_lines(text, options.skip_lines), quote).delimiter
+    completed = _completed(options, found)
+    if not is_fast(completed):
+        return Plan("normal", "csv", compression, encoding, completed)
+    same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
+    return Plan("as-is" if same_bytes else "text", "csv", compression, encoding, completed)
+
+
+def _without_lines(text: bytes, count: int) -> bytes:
+    for _ in range(count):
+        text = text.partition(b"\n")[2]
+    return text
+
+
+def is_fast(options: ReadOptions) -> bool:
+    """Whether the fast reader knows the dialect of delimited text."""
+    return (
+        options.quoting
+        and options.double_quote
+        and options.escape_char in (None, options.quote)
+        and options.comment_char is None
+        and options.skip_footer == 0
+        and options.ragged == "error"
+        and options.quote.isascii()
+        and (options.delimiter or ",").isascii()
+    )
+
+
+def fast_dialect(options: ReadOptions) -> Dialect:
+    """The dialect for the fast reader."""
+    return Dialect(options.delimiter or ",", options.quote)
+
+
+def _completed(options: ReadOptions, found: dict[str, object]) -> ReadOptions:
+    given = options.model_dump(by_alias=True, exclude_unset=True)
+    return ReadOptions.model_validate({**given, **{k: v for k, v in found.items() if given.get(k) is None}})
+
+
+def names() -> Sequence[str]:
+    """What `format` may say."""
+    return [parser.name for parser in parsers()]

@@ -1,0 +1,196 @@
+"""The beginning of a table: what an inspection looks at."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+import numpy as np
+
+from ingestor.plugins import ParsedTable
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.containers import ExpansionLimits, expanded
+from ingestor.tabular.files.convert import open_plan
+from ingestor.tabular.files.encodings import text_pieces, to_utf8, transcode
+from ingestor.tabular.files.formats import Plan, fast_dialect, parsers
+from ingestor.tabular.limits import DEFAULT_LIMITS
+from ingestor.tabular.normal_form import text_column, text_only
+from ingestor.tabular.options import ReadOptions
+from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.parsers.delimited import whole_records
+from ingestor.tabular.parsers.json_array import whole_elements
+from ingestor.tabular.records.header import HeaderError, HeaderShape, column_names, read_header
+from ingestor.tabular.records.scan import scan_records
+from ingestor.tabular.records.slices import RecordDelimiter
+from ingestor.tabular.text_table import RejectedRecord, TextTable, with_places
+
+_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The first records of a table as columns of cells, and the records that would be rejected."""
+
+    plan: Plan
+    labels: tuple[str, ...]
+    names: tuple[str, ...]  # of the columns; "" for one that is not read
+    cells: list[list[str | None]]  # by column
+    row_numbers: list[int]
+    line_numbers: list[int]
+    rejected: list[tuple[int, RejectedRecord]]  # with their row numbers; indices count from the table's start
+    record_count: int
+    complete: bool  # the sample is the whole table
+
+
+def read_sample(
+    file: BinaryIO,
+    size: int,
+    name: str,
+    options: ReadOptions,
+    *,
+    rows: int = 1000,
+    whole: bool = True,
+    bounded: bool = False,
+) -> Sample:
+    """Read at most `rows` records (at least 1) of a file of `size` bytes. `whole` False: more of it may
+    follow, so a record that may go on is left out. `bounded`: no more than 4 MiB of a text are read, also
+    of a format whose columns are known at its end only.
+
+    Raises UnreadableFileError.
+    """
+    how = open_plan(file, size, name, options)
+    opened = expanded(file, how.compression, ExpansionLimits(), partial=not whole)
+    if how.form != "normal":
+        return _of_text(how, opened, rows, whole)
+    read = how.options
+    if how.format in _WHOLE and (bounded or not whole):
+        opened, whole = _beginning(how, opened, whole)
+        read = read.model_copy(update={"encoding": "utf-8", "skip_footer": read.skip_footer if whole else 0})
+    parser = next(found for found in parsers() if found.name == how.format)
+    with parser.open(opened, read, DEFAULT_LIMITS) as table:
+        return _of_blocks(how, table, rows, whole)
+
+
+# What holds the whole records of a text that may go on, by format.
+_WHOLE: dict[str, Callable[[str, ReadOptions], str]] = {
+    "jsonl": lambda text, _: text[: text.rfind("\n") + 1],
+    "json": lambda text, _: whole_elements(text),
+    "csv": lambda text, options: whole_records(text, options, DEFAULT_LIMITS),
+}
+
+
+def _beginning(how: Plan, file: BinaryIO, whole: bool) -> tuple[BinaryIO, bool]:
+    """The whole records at the beginning of a text, in UTF-8, and whether they are all of them."""
+    assert how.encoding is not None
+    text = ""
+    for piece in text_pieces(file, how.encoding):
+        text += piece
+        if len(text) > _BYTES:
+            whole = False
+            break
+    if not whole:
+        text = _WHOLE[how.format](text, how.options)
+        if not text:
+            raise UnreadableFileError("NO_RECORD_YET", "No whole record is there yet.")
+    return io.BytesIO(to_utf8(text)), whole
+
+
+def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
+    assert how.encoding is not None
+    text = bytearray()
+    ended = whole
+    for piece in transcode(file, how.encoding):
+        text += piece
+        if len(text) > _BYTES:
+            ended = False
+            break
+    options = how.options
+    shape = HeaderShape(options.skip_lines, options.header, options.header_rows, options.header_join)
+    dialect = fast_dialect(options)
+    try:
+        header = read_header(bytes(text), dialect, ended, shape=shape)
+        if header is None:
+            raise UnreadableFileError("HEADER_UNREADABLE", "The header is not there yet.")
+        names = column_names(header.columns, options.duplicate_columns, options.blank_columns)
+    except HeaderError as error:
+        raise UnreadableFileError(error.reason.value, error.message) from error
+    body = bytes(text[header.byte_end :])
+    if not ended:  # the last record may go on
+        body = body[: scan_records(body, dialect, final=False).consumed]
+    cutter = RecordDelimiter(dialect, max_slice_rows=max(rows, 1), first_line=header.line_count + 1)
+    slices = cutter.feed(body) + cutter.finish()
+    collected = _Collected(how, header.columns, names)
+    if slices:
+        first = slices[0]
+        table = read_csv_slice(first.data, len(names), dialect)
+        collected.add(with_places(table, header.byte_end), first.first_line - 1)
+    return collected.sample(complete=ended and len(slices) <= 1)
+
+
+def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool) -> Sample:
+    options = how.options
+    try:
+        names = column_names(table.columns, options.duplicate_columns, options.blank_columns)
+    except HeaderError as error:
+        raise UnreadableFileError(error.reason.value, error.message) from error
+    collected = _Collected(how, tuple(table.columns), names)
+    for block in table.blocks():
+        left = rows - collected.count
+        if block.record_count > left:
+            if left:
+                collected.add(text_only(_first(block, left)), 0)
+            return collected.sample(complete=False)
+        collected.add(text_only(block), 0)
+    return collected.sample(complete=whole)
+
+
+def _first(block: TextTable, count: int) -> TextTable:
+    """The first records of a block."""
+    rows = int(block.row_index.searchsorted(count))
+    return TextTable(
+        [column.slice(0, rows) for column in block.columns],
+        block.row_index[:rows],
+        block.line_index[:rows],
+        count,
+        [record for record in block.rejected if record.index < count],
+    )
+
+
+def sample_table(sample: Sample) -> TextTable:
+    """The records of a sample as one table."""
+    return TextTable(
+        [text_column(cells) for cells in sample.cells],
+        np.array(sample.row_numbers, np.int64) - 1,
+        np.array(sample.line_numbers, np.int64) - 1,
+        sample.record_count,
+        [record for _, record in sample.rejected],
+    )
+
+
+class _Collected:
+    def __init__(self, how: Plan, labels: tuple[str, ...], names: tuple[str, ...]) -> None:
+        self.count = 0
+        self._made = Sample(how, labels, names, [[] for _ in names], [], [], [], 0, False)
+
+    def add(self, table: TextTable, first_line: int) -> None:
+        """Add records; `first_line` counts from 0."""
+        made = self._made
+        for cells, column in zip(made.cells, table.columns, strict=True):
+            cells += column.to_pylist()
+        made.row_numbers.extend((table.row_index + self.count + 1).tolist())
+        made.line_numbers.extend((table.line_index + first_line + 1).tolist())
+        for record in table.rejected:
+            index = self.count + record.index
+            moved = replace(record, index=index, line_index=record.line_index + first_line)
+            made.rejected.append((index + 1, moved))
+        self.count += table.record_count
+
+    def sample(self, *, complete: bool) -> Sample:
+        """What was collected."""
+        made = self._made
+        return Sample(
+            made.plan, made.labels, made.names, made.cells, made.row_numbers, made.line_numbers,
+            made.rejected, self.count, complete,
+        )  # fmt: skip

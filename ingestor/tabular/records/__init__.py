@@ -1,0 +1,1 @@
+"""Delimits records in bytes: dialect, header, slices."""

@@ -1,0 +1,243 @@
+"""Reads the header: the first record that is not blank names the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
+from ingestor.tabular.records.exact import read_exact
+from ingestor.tabular.records.scan import scan_records
+from ingestor.tabular.records.syntax import CR, BrokenKind, Dialect
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+# UTF-32 little-endian begins like UTF-16 little-endian.
+_WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_LONGEST_BOM = 4
+
+
+class HeaderReason(StrEnum):
+    """Why a file has no usable header."""
+
+    FILE_EMPTY = "FILE_EMPTY"
+    """No byte, or blank lines only."""
+    HEADER_UNREADABLE = "HEADER_UNREADABLE"
+    """Not UTF-8, or the header breaks the quoting rule or holds NUL bytes."""
+    HEADER_TOO_LONG = "HEADER_TOO_LONG"
+    """It does not end within `max_header_bytes`."""
+    TOO_MANY_COLUMNS = "TOO_MANY_COLUMNS"
+    """More than `max_columns`."""
+    DUPLICATE_LABEL = "DUPLICATE_LABEL"
+    """A label is there twice, and the dialect forbids it."""
+    BLANK_LABEL = "BLANK_LABEL"
+    """A label is blank, and the dialect forbids it."""
+
+
+class HeaderError(Exception):
+    """A file without a usable header: `reason` for programs, `message` (one sentence) for people."""
+
+    def __init__(self, reason: HeaderReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The names of a file's columns, and where the data begin."""
+
+    columns: tuple[str, ...]
+    """The labels as they stand in the file, quotes removed; may be blank or repeated."""
+    byte_end: int
+    """Offset in the file of the first data record (BOM, blank lines and header are before it)."""
+    line_count: int
+    """Physical lines before the first data record, which so starts on line `line_count` + 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderShape:
+    """Where the header is: behind `skip_lines` physical lines, in `rows` records whose labels are joined
+    column by column; without a header (`present` False) the columns are numbered."""
+
+    skip_lines: int = 0
+    present: bool = True
+    rows: int = 1
+    join: str = " "
+
+
+PLAIN_HEADER = HeaderShape()
+
+
+def read_header(
+    data: bytes,
+    dialect: Dialect,
+    final: bool,
+    limits: Limits = DEFAULT_LIMITS,
+    shape: HeaderShape = PLAIN_HEADER,
+) -> Header | None:
+    """Read the header from the beginning of a file. A UTF-8 BOM and blank lines before it are skipped.
+
+    Unless `final`, more data may follow, and the answer is None while they are needed; with more
+    than `max_header_bytes` + 5 bytes the answer is never None.
+
+    Raises HeaderError; see HeaderReason.
+    """
+    if len(data) < _LONGEST_BOM and not final:
+        return None
+    if data.startswith(_WIDE_BOMS):
+        raise HeaderError(
+            HeaderReason.HEADER_UNREADABLE, "The file is UTF-16 or UTF-32; only UTF-8 can be read."
+        )
+    bom = len(_UTF8_BOM) if data.startswith(_UTF8_BOM) else 0
+    # Two bytes more than the limit, so that a header of just this length is seen to end.
+    head = data[bom : bom + limits.max_header_bytes + 2]
+    final = final and bom + len(head) == len(data)
+    skipped = _skip_lines(head, shape.skip_lines, final)
+    full = len(head) == limits.max_header_bytes + 2
+    if skipped is None:
+        if full:
+            raise _too_long(limits)
+        return None
+    head = head[skipped:]
+    scan = scan_records(
+        head, dialect, final=final, limits=replace(limits, max_record_bytes=limits.max_header_bytes)
+    )
+    blank = set(scan.blank.tolist())
+    wanted = shape.rows if shape.present else 1
+    indices = [index for index in range(scan.count) if index not in blank][:wanted]
+    if not indices or (len(indices) < wanted and not final):
+        if final:
+            raise HeaderError(HeaderReason.FILE_EMPTY, "The file has no header: it is empty.")
+        if not full:
+            return None
+        raise _too_long(limits)
+    broken = dict(zip(scan.broken.tolist(), scan.broken_kind.tolist(), strict=True))
+    records = []
+    for index in indices:
+        if index in broken:
+            raise _broken(BrokenKind(broken[index]), limits)
+        records.append(_labels(head[int(scan.starts[index]) : int(scan.ends[index])], dialect, limits))
+    if not shape.present:
+        columns = tuple(f"column_{position}" for position in range(1, len(records[0]) + 1))
+        first = indices[0]
+        return Header(
+            columns, bom + skipped + int(scan.starts[first]), shape.skip_lines + int(scan.lines[first])
+        )
+    last = indices[-1]
+    line_end = int(scan.lines[last + 1]) if last + 1 < scan.count else scan.line_count
+    return Header(
+        _joined(records, shape.join), bom + skipped + int(scan.ends[last]), shape.skip_lines + line_end
+    )
+
+
+def _skip_lines(head: bytes, count: int, final: bool) -> int | None:
+    """Bytes of the first `count` physical lines; None when their end is not seen."""
+    at = 0
+    for _ in range(count):
+        ends = [end for end in (head.find(b"\n", at), head.find(b"\r", at)) if end >= 0]
+        if not ends:
+            return len(head) if final else None
+        end = min(ends)
+        if head[end] == CR and end + 1 == len(head) and not final:
+            return None
+        at = end + (2 if head[end : end + 2] == b"\r\n" else 1)
+    return at
+
+
+def _joined(records: Sequence[Sequence[str]], join: str) -> tuple[str, ...]:
+    """Labels column by column; a shorter record adds nothing to the columns behind it."""
+    if len(records) == 1:
+        return tuple(records[0])
+    width = max(map(len, records))
+    return tuple(
+        join.join(record[place] for record in records if place < len(record) and record[place])
+        for place in range(width)
+    )
+
+
+def _labels(record: bytes, dialect: Dialect, limits: Limits) -> tuple[str, ...]:
+    if b"\0" in record:
+        raise HeaderError(
+            HeaderReason.HEADER_UNREADABLE, "The header holds NUL bytes; this is not a UTF-8 text file."
+        )
+    cells = next(read_exact(record, dialect)).cells
+    assert cells is not None, "the scan found the record whole"
+    if len(cells) > limits.max_columns:
+        raise HeaderError(
+            HeaderReason.TOO_MANY_COLUMNS,
+            f"The header has {len(cells)} columns; at most {limits.max_columns} can be loaded.",
+        )
+    try:
+        return tuple(cell.decode() for cell in cells)
+    except UnicodeDecodeError as error:
+        raise HeaderError(HeaderReason.HEADER_UNREADABLE, "The header is not UTF-8.") from error
+
+
+def _broken(kind: BrokenKind, limits: Limits) -> HeaderError:
+    if kind is BrokenKind.TOO_LONG:
+        return _too_long(limits)
+    what = {
+        BrokenKind.QUOTE: "has a quote inside an unquoted cell, or text behind a closing quote",
+        BrokenKind.UNCLOSED: "opens a quoted cell that is never properly closed",
+    }[kind]
+    return HeaderError(HeaderReason.HEADER_UNREADABLE, f"The header {what}.")
+
+
+def _too_long(limits: Limits) -> HeaderError:
+    return HeaderError(
+        HeaderReason.HEADER_TOO_LONG,
+        f"No header ends within the first {limits.max_header_bytes} bytes of the file.",
+    )
+
+
+def unique_columns(labels: Sequence[str]) -> tuple[str, ...]:
+    """Names for columns, all different and none blank, in the labels' order.
+
+    The first of equal labels keeps it, the next are called label_2, label_3, ...; a blank label
+    (nothing but white space) is called column_<position from 1>. A made name that is a label of the
+    file, or was made before, gets the next free number.
+    """
+    labels_in_file = set(labels)
+    taken: set[str] = set()
+    last_number: dict[str, int] = {}
+    names: list[str] = []
+    for position, label in enumerate(labels, 1):
+        base = label if label.strip() else f"column_{position}"
+        name = base
+        made = base is not label
+        while name in taken or (made and name in labels_in_file):
+            number = last_number.get(base, 1) + 1
+            last_number[base] = number
+            name, made = f"{base}_{number}", True
+        taken.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def column_names(labels: Sequence[str], duplicates: str, blanks: str) -> tuple[str, ...]:
+    """Names for columns by policy: "rename" (see unique_columns), "ignore" (the column is called "",
+    which leaves it out), "error".
+
+    Raises HeaderError (DUPLICATE_LABEL, BLANK_LABEL).
+    """
+    labels = list(labels)
+    seen: set[str] = set()
+    ignored: set[int] = set()
+    for position, label in enumerate(labels):
+        blank = not label.strip()
+        if blank and blanks != "rename":
+            if blanks == "error":
+                raise HeaderError(
+                    HeaderReason.BLANK_LABEL, f"The header's label of column {position + 1} is blank."
+                )
+            ignored.add(position)
+        elif not blank and label in seen and duplicates != "rename":
+            if duplicates == "error":
+                raise HeaderError(
+                    HeaderReason.DUPLICATE_LABEL, f"The header has the label {label!r} more than once."
+                )
+            ignored.add(position)
+        seen.add(label)
+    kept = iter(unique_columns([label for place, label in enumerate(labels) if place not in ignored]))
+    return tuple("" if place in ignored else next(kept) for place in range(len(labels)))

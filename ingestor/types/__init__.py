@@ -1,0 +1,1 @@
+"""What a cell of each type may look like, for one value."""

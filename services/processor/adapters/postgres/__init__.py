@@ -1,0 +1,1 @@
+"""The sink that loads rows into tables of PostgreSQL."""

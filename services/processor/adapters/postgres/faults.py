@@ -1,0 +1,87 @@
+"""Rows that a table would refuse for what they are or refer to: found all at once, not one after the other.
+
+What is found here is what most tables have: NOT NULL, CHECK, foreign keys, in the order in which PostgreSQL
+looks at them. What else may refuse a row (a trigger, the length of a type) it says when it is inserted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.outcomes import Problem
+from ingestor.runtime.postgres import savepoint
+from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.names import listed, not_null, quoted
+from ingestor.services.processor.adapters.postgres.references import references
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+# Columns that need a value, unless the database itself gives them one.
+_NOT_NULL = """
+SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
+AND NOT a.attisdropped AND a.attnotnull AND a.attgenerated = '' AND a.attidentity = ''
+AND a.attname <> ALL ($3::text[])
+AND (a.attname = ANY ($2::text[]) OR NOT a.atthasdef) ORDER BY a.attnum
+"""
+_CHECKS = """
+SELECT c.conname, pg_get_expr(c.conbin, c.conrelid) AS condition FROM pg_constraint c
+WHERE c.conrelid = to_regclass($1) AND c.contype = 'c' ORDER BY c.conname
+"""
+_ALWAYS_THERE = [ROW_COLUMN, PROCESS_COLUMN]
+_TAKE_OUT = f"DELETE FROM ingestor_stage come WHERE {{condition}} RETURNING {ROW_COLUMN}"  # noqa: S608
+
+
+async def take_out_faults(
+    connection: PgConnection, target: str, columns: Sequence[str]
+) -> dict[int, Problem]:
+    """Take out of the temporary table ingestor_stage the rows that the table (an SQL name) would refuse when
+    they are inserted with these columns; why, by number."""
+    found: dict[int, Problem] = {}
+
+    async def take(condition: str, problem: Problem) -> None:
+        rows = await connection.fetch(_TAKE_OUT.format(condition=condition))
+        found.update((row[0], problem) for row in rows)
+
+    for row in await connection.fetch(_NOT_NULL, target, list(columns), _ALWAYS_THERE):
+        await take(f"{quoted(row['attname'])} IS NULL", null_problem(row["attname"]))
+    for row in await connection.fetch(_CHECKS, target):
+        try:
+            async with savepoint(connection):
+                await take(f"NOT ({row['condition']})", check_problem(row["conname"]))
+        except asyncpg.PostgresError as error:
+            # It has no value for some row, or is about more than the row: see which rows do not get in.
+            if error.sqlstate is None or error.sqlstate[:2] not in ("22", "42"):
+                raise
+    for reference in await references(connection, target):
+        # What refers to its own table, or is looked at later or otherwise, the insert shows.
+        if reference.itself or reference.whole or reference.deferred:
+            continue
+        there = f"({listed(reference.other_columns, 'there.')}) = ({listed(reference.columns, 'come.')})"
+        none = f"NOT EXISTS (SELECT 1 FROM {reference.other} there WHERE {there})"  # noqa: S608
+        condition = f"{not_null(reference.columns, 'come.')} AND {none}"
+        await take(condition, foreign_problem(", ".join(reference.columns)))
+    return found
+
+
+def null_problem(column: str) -> Problem:
+    """Why a row is refused whose value of a column is NULL, or is none for that column."""
+    return Problem("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
+
+
+def check_problem(constraint: str) -> Problem:
+    """Why a row is refused by a constraint of the table."""
+    return Problem("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
+
+
+def too_long_problem() -> Problem:
+    """Why a row is refused of which a key has more bytes than an index takes (about 2,700)."""
+    return Problem("sink-error", "", "", "A value is too long for an index of the table.", "load")
+
+
+def foreign_problem(fields: str) -> Problem:
+    """Why a row is refused that refers to none."""
+    return Problem("foreign-key", fields, "", f"The table that {fields} refers to has no such row.", "load")

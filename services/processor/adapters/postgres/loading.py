@@ -1,0 +1,333 @@
+"""Loading the rows of one batch into a table: at one go, or without those that it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+import numpy as np
+
+from ingestor.checking.arrow import Int64s
+from ingestor.outcomes import Problem
+from ingestor.runtime.postgres import savepoint
+from ingestor.services.processor.adapters.postgres.copy import (
+    PROCESS_COLUMN,
+    ROW_COLUMN,
+    column_names,
+    copy_text,
+)
+from ingestor.services.processor.adapters.postgres.faults import (
+    check_problem,
+    foreign_problem,
+    null_problem,
+    take_out_faults,
+    too_long_problem,
+)
+from ingestor.services.processor.adapters.postgres.first_of_keys import any_lost, load_first, meets_lost
+from ingestor.services.processor.adapters.postgres.first_row import (
+    Gone,
+    Taken,
+    deciding_keys,
+    insert_free,
+    key_value,
+    lock_places,
+    share_places,
+    take_places,
+    taken_problem,
+)
+from ingestor.services.processor.adapters.postgres.fit import sql_name
+from ingestor.services.processor.adapters.postgres.keys import Key
+from ingestor.services.processor.adapters.postgres.names import listed, quoted
+from ingestor.services.processor.adapters.postgres.upsert import upsert_with_undo
+from ingestor.services.processor.batches import BatchKey, BatchRange, Displaced
+from ingestor.services.processor.ports import GoodRows, Refused
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+_PIECE = 256 * 1024
+
+# What the comment on a column says that was made for an evolving table: in such a column a row that takes
+# another's place is empty, unless its own batch has it.
+EVOLVED = "Made by Data Ingestor: part of the rows that it replaces."
+
+_EVOLVED_COLUMNS = """
+SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
+AND NOT a.attisdropped AND col_description(a.attrelid, a.attnum) = $2 ORDER BY a.attnum
+"""
+
+_NEEDED = """
+SELECT attname FROM pg_attribute
+WHERE attrelid = to_regclass('pg_temp.ingestor_stage') AND attnum > 0 AND attnotnull
+"""
+
+_CONSTRAINT_KIND = """
+SELECT contype::text FROM pg_constraint WHERE conname = $1 AND conrelid = to_regclass($2)
+"""
+
+_CONSTRAINT_FIELDS = """
+SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place)
+FROM pg_constraint c WHERE c.conname = $1 AND c.conrelid = to_regclass($2)
+"""
+
+
+class _MayBeTakenError(Exception):
+    """Rows cannot be loaded at one go, since some may have no right to be in the table."""
+
+
+class _LeftForNoReasonError(Exception):
+    """A row that was left out gets in after all: a trigger's doing."""
+
+
+class Loading:
+    """Loads the rows of one batch and finds those that the database refuses."""
+
+    def __init__(self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows) -> None:
+        """`owner` is the process whose rows they are."""
+        self._connection = connection
+        self._tenant = key.tenant
+        self._process_id = owner
+        self._rows = rows
+        self._columns = column_names(rows)
+        self._target = sql_name(rows.table)
+        self._keys: tuple[Key, ...] = ()  # of an append: those by which rows can be told apart
+        self._refused: list[Refused] = []
+        self.displaced: list[Displaced] = []  # rows of other batches that are not in the table any more
+
+    async def all(self, text: memoryview) -> list[Refused]:
+        """Load every row; the refused ones by position."""
+        count = self._rows.data.num_rows
+        if count:
+            if not self._rows.table.upsert:
+                columns = [name for name, _ in self._rows.table.columns]
+                self._keys = await deciding_keys(self._connection, self._target, columns)
+            await self._some(np.arange(count), text, tidy=False)
+        return sorted(self._refused, key=lambda row: row.position)
+
+    async def _some(self, positions: Int64s, text: memoryview, *, tidy: bool) -> None:
+        """Load these rows: at one go, else without those that are refused, else by halves. `tidy` ones have
+        no fault that `take_out_faults` finds. In an upsert that is looked for in any case: a row that another
+        one of its batch replaces is not inserted, but as good or bad as if it came in another batch."""
+        fault: asyncpg.PostgresError | None = None
+        if tidy or not self._rows.table.upsert:
+            try:
+                await self._at_one_go(text)
+                return
+            except _MayBeTakenError:
+                pass
+            except asyncpg.PostgresError as error:
+                if not _of_rows(error):
+                    raise
+                fault = error
+        taken = isinstance(fault, asyncpg.UniqueViolationError) and not self._rows.table.upsert
+        if fault is None or taken or not tidy:
+            faults: dict[int, Problem] = {}
+            fault = await self._sort_out(positions, text, faults, tidy=tidy)
+            if fault is None:
+                return
+            positions = self._refuse(positions, faults)
+        if len(positions) == 1:
+            self._refused.append(Refused(int(positions[0]), await self._problem(fault)))
+            return
+        for half in np.array_split(positions, 2):
+            if len(half):
+                await self._some(half, await asyncio.to_thread(self._text, half), tidy=True)
+
+    async def _at_one_go(self, text: memoryview) -> None:
+        async with savepoint(self._connection):
+            if self._rows.table.upsert:
+                await self._stage(text)
+                await self._upsert()
+            else:
+                await self._append(text)
+
+    def _text(self, positions: Int64s) -> memoryview:
+        data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
+        return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
+
+    def _refuse(self, positions: Int64s, problems: Mapping[int, Problem]) -> Int64s:
+        """Note those of the rows that have a problem, by number; the positions of the others."""
+        numbers = self._rows.row_numbers[positions]
+        found = np.isin(numbers, np.fromiter(problems, np.int64, len(problems)))
+        for position in positions[found].tolist():
+            self._refused.append(Refused(position, problems[int(self._rows.row_numbers[position])]))
+        return positions[~found]
+
+    async def _append(self, text: memoryview) -> None:
+        """Raises _MayBeTakenError when rows that are not in the table may have the keys of these."""
+        if len(self._keys) > 1:
+            await share_places(self._connection, self._target)
+            if not self._rows.repairs and await any_lost(self._connection, self._process_id, self._target):
+                await self._stage(text)
+                if await meets_lost(self._connection, self._process_id, self._target, self._keys):
+                    raise _MayBeTakenError
+                await self._connection.execute("DROP TABLE ingestor_stage")
+        await self._copy(text, self._rows.table.name, self._rows.table.schema)
+
+    async def _upsert(self) -> None:
+        """Of the stage the last row of each key, in the key's order, so that two batches never wait for each
+        other crosswise."""
+        table, target = self._rows.table, self._target
+        key, names = listed(table.primary_key), listed(self._columns)
+        # Before the look at the columns, so that none is added between it and the rows.
+        await self._connection.execute(f"LOCK TABLE {target} IN ROW EXCLUSIVE MODE")
+        evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, EVOLVED)]
+        # What is not inserted is the column's default there.
+        changing = [
+            name for name in dict.fromkeys((*self._columns, *evolved)) if name not in table.primary_key
+        ]
+        if table.undo:
+            await upsert_with_undo(
+                self._connection, self._tenant, target, table.primary_key, self._columns, changing
+            )
+        else:
+            changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in changing)
+            await self._connection.execute(
+                f"INSERT INTO {target} AS there ({names}) "  # noqa: S608
+                f"SELECT DISTINCT ON ({key}) {names} FROM ingestor_stage ORDER BY {key}, {ROW_COLUMN} DESC "
+                f"ON CONFLICT ({key}) DO UPDATE SET {changes} "
+                f"WHERE (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) "
+                f"< (excluded.{PROCESS_COLUMN}, excluded.{ROW_COLUMN})"
+            )
+        await self._connection.execute("DROP TABLE ingestor_stage")
+
+    async def _sort_out(
+        self, positions: Int64s, text: memoryview, faults: dict[int, Problem], *, tidy: bool
+    ) -> asyncpg.PostgresError | None:
+        """Load these rows without those that the table refuses, by way of a temporary table: without those
+        that it would refuse alone, which have no right to a key, and those whose key is taken. Of rows with
+        the same key the first one wins, also over one that is in the table (see pg_first_row,
+        pg_first_of_keys); the rows of a repair take nobody's place. When the database finds fault with yet
+        other rows that error is returned, `faults` has what was found, and nothing has changed."""
+        losers: dict[int, Problem] = {}
+        gone: list[Gone] = []
+        try:
+            async with savepoint(self._connection):
+                await self._lock()
+                await self._stage(text)
+                if not tidy:
+                    faults |= await take_out_faults(self._connection, self._target, self._columns)
+                if self._rows.table.upsert:
+                    await self._upsert()
+                else:
+                    losers, gone = await self._load_first()
+        except asyncpg.PostgresError as error:
+            if not _of_rows(error):
+                raise
+            return error
+        self._refuse(positions, faults | losers)
+        self.displaced += [Displaced(row.process_id, row.row_number, self._taken(row.taken)) for row in gone]
+        return None
+
+    async def _lock(self) -> None:
+        if self._keys and not self._rows.repairs:
+            await lock_places(self._connection, self._target)
+        elif len(self._keys) > 1:
+            await share_places(self._connection, self._target)
+
+    async def _load_first(self) -> tuple[dict[int, Problem], list[Gone]]:
+        """Load those rows of the stage that may be in the table; why the others may not, by number, and what
+        had to go from the table."""
+        connection, keys = self._connection, self._keys
+        gone: list[Gone] = []
+        losers: dict[int, Problem] = {}
+        if len(keys) > 1 and not self._rows.repairs:
+            left, gone = await load_first(
+                connection, self._process_id, self._tenant, self._target, keys, self._columns
+            )
+            losers = {number: self._taken(taken) for number, taken in left.items()}
+        else:
+            await insert_free(connection, self._target, self._columns)
+            if len(keys) == 1:
+                if not self._rows.repairs:
+                    gone = await take_places(
+                        connection, self._process_id, self._target, keys[0], self._columns
+                    )
+                value = key_value(keys[0].columns)
+                found = await connection.fetch(f"SELECT {ROW_COLUMN}, {value} FROM ingestor_stage")  # noqa: S608
+                losers = {row[0]: self._taken(Taken(keys[0], row[1])) for row in found}
+            elif found := await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage"):  # noqa: S608
+                losers = dict.fromkeys((row[0] for row in found), await self._why_left())
+        await connection.execute("DROP TABLE ingestor_stage")
+        return losers, gone
+
+    async def _why_left(self) -> Problem:
+        """What the database says of one of the rows that it has left in the stage."""
+        names = listed(self._columns)
+        try:
+            async with savepoint(self._connection):
+                await self._connection.execute(
+                    f"INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage LIMIT 1"  # noqa: S608
+                )
+                raise _LeftForNoReasonError
+        except asyncpg.IntegrityConstraintViolationError as error:
+            return await self._problem(error)
+        except _LeftForNoReasonError:
+            return Problem("sink-error", "", "", "The table has left the row out.", "load")
+
+    def _taken(self, taken: Taken) -> Problem:
+        several = len(self._keys) > 1 and not self._rows.repairs
+        return taken_problem(taken.key.columns, taken.value, primary=taken.key.primary, several=several)
+
+    async def _stage(self, text: memoryview) -> None:
+        """Put the rows into the temporary table ingestor_stage, which takes all that have the right types."""
+        connection = self._connection
+        await connection.execute(
+            f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {self._target} INCLUDING DEFAULTS) ON COMMIT DROP"
+        )
+        needed = [row[0] for row in await connection.fetch(_NEEDED)]
+        if needed:
+            changes = ", ".join(f"ALTER COLUMN {quoted(name)} DROP NOT NULL" for name in needed)
+            await connection.execute(f"ALTER TABLE ingestor_stage {changes}")
+        await self._copy(text, "ingestor_stage", None)
+
+    async def _copy(self, text: memoryview, table: str, schema: str | None) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            for at in range(0, len(text), _PIECE):
+                yield bytes(text[at : at + _PIECE])
+
+        await self._connection.copy_to_table(
+            table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
+        )
+
+    async def _problem(self, error: asyncpg.PostgresError) -> Problem:
+        """A reason that a client may see: made of names, never of SQL."""
+        constraint = getattr(error, "constraint_name", None)
+        column = getattr(error, "column_name", None)
+        if isinstance(error, asyncpg.UniqueViolationError):
+            kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, self._target)
+            fields = self._rows.table.primary_key if kind == "p" else await self._fields(constraint)
+            return taken_problem(fields or [str(constraint)], "", primary=kind == "p", several=False)
+        if isinstance(error, asyncpg.ForeignKeyViolationError):
+            return foreign_problem(", ".join(await self._fields(constraint)) or str(constraint))
+        if isinstance(error, asyncpg.ProgramLimitExceededError):
+            return too_long_problem()
+        if constraint:
+            return check_problem(constraint)
+        if column:
+            return null_problem(column)
+        return Problem(
+            "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
+        )
+
+    async def _fields(self, constraint: str | None) -> Sequence[str]:
+        """The columns of a constraint of the table."""
+        return await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, self._target) or ()
+
+
+async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) -> list[Refused]:
+    """Load rows into a table that is there, for no batch; those that it refuses, by position. In the caller's
+    transaction."""
+    text = await asyncio.to_thread(copy_text, rows, process_id)
+    of_none = BatchKey(process_id, "", BatchRange(0, 0, 0, 0, 0, 0))
+    return await Loading(connection, of_none, process_id, rows).all(text)
+
+
+def _of_rows(error: asyncpg.PostgresError) -> bool:
+    """Whether it is about values of rows: data exceptions, violated constraints, and what is too long for an
+    index (54000)."""
+    return error.sqlstate is not None and (error.sqlstate[:2] in ("22", "23") or error.sqlstate == "54000")

@@ -1,0 +1,123 @@
+"""Typed PostgreSQL tables, and the markers of batches beside them in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.runtime.postgres import transient_errors
+from ingestor.services.processor.adapters.postgres import markers
+from ingestor.services.processor.adapters.postgres.copy import copy_text
+from ingestor.services.processor.adapters.postgres.fit import (
+    check_constraints,
+    definition,
+    lacking_columns,
+    sql_name,
+    why_none,
+)
+from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
+from ingestor.services.processor.adapters.postgres.markers import PgMarkers
+from ingestor.services.processor.adapters.postgres.names import qualified, quoted
+from ingestor.services.processor.adapters.postgres.repaired_rows import load_unrepaired
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced
+from ingestor.services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection, PgPool
+
+_MOST_READY = 1000
+
+# Longest wait for whoever uses a table that is to get columns; then the batch is tried again.
+_PATIENCE = "SET LOCAL lock_timeout = '10s'"
+
+
+class PgSink(PgMarkers):
+    """See Sink."""
+
+    def __init__(self, pool: PgPool) -> None:
+        super().__init__(pool)
+        self._ready: set[Table] = set()
+
+    async def load(
+        self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+    ) -> Applied:
+        """See Sink."""
+        owner = rows.repairs or key.process_id
+        text = await asyncio.to_thread(copy_text, rows, owner)
+        async with (
+            transient_errors("sink", lambda error: self._refusal(error, rows.table)),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            if known := await markers.begin(connection, key, owner):
+                return known
+            await self._ensure(connection, rows.table)
+            displaced: list[Displaced] = []
+
+            async def load(chosen: GoodRows) -> Sequence[Refused]:
+                whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
+                loading = Loading(connection, key, owner, chosen)
+                refused = await loading.all(whole)
+                displaced.extend(loading.displaced)
+                return refused
+
+            if rows.repairs:
+                refused = await load_unrepaired(connection, key, rows, load)
+            else:
+                refused = await load(rows)
+            outcome = conclude(refused)
+            if displaced:
+                displaced.sort(key=lambda row: (row.process_id, row.row_number))
+                outcome = replace(outcome, displaced=tuple(displaced))
+            await markers.conclude(connection, outcome)
+        if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header
+            self._ready.clear()
+        self._ready.add(rows.table)
+        return Applied(outcome)
+
+    def _refusal(self, error: asyncpg.PostgresError, table: Table) -> Exception:
+        # The table may have been dropped or changed since: look again next time.
+        self._ready.discard(table)
+        return SinkRefusedError(why_none(error, table))
+
+    async def _ensure(self, connection: PgConnection, table: Table) -> None:
+        """Make the table, or check that the one that is there fits. Raises SinkRefusedError."""
+        name = sql_name(table)
+        if table in self._ready and await connection.fetchval("SELECT to_regclass($1)", name):
+            return
+        # Only one processor makes the table; the lock goes with the transaction.
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
+        lacking = await lacking_columns(connection, table)
+        if lacking is not None:
+            if lacking:
+                await self._add_columns(connection, name, lacking)
+            await check_constraints(connection, table)
+            return
+        made = definition(table, lambda foreign: qualified(*foreign.table))
+        # IF NOT EXISTS needs the right to make one in any case.
+        if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
+        await connection.execute(f"CREATE TABLE {name} ({made})")
+        if table.evolve:
+            await self._mark(connection, name, table.columns)
+
+    async def _add_columns(
+        self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]
+    ) -> None:
+        """Waits for the batches that are being loaded into the table, and lets no other begin before this
+        one is committed."""
+        await connection.execute(_PATIENCE)
+        added = ", ".join(f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in columns)
+        await connection.execute(f"ALTER TABLE {name} {added}")
+        await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
+        await self._mark(connection, name, columns)
+
+    @staticmethod
+    async def _mark(connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]) -> None:
+        await connection.execute(
+            "; ".join(f"COMMENT ON COLUMN {name}.{quoted(column)} IS '{EVOLVED}'" for column, _ in columns)
+        )

@@ -1,0 +1,172 @@
+"""A temporary table that takes and refuses rows as another table does, or would if it were made.
+
+It has that table's types, checks and defaults and none of its keys; keys and references, which only
+other rows decide, are told beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.fit import (
+    check_constraints,
+    definition,
+    lacking_columns,
+    sql_name,
+    why_none,
+)
+from ingestor.services.processor.adapters.postgres.keys import Key, keys_of
+from ingestor.services.processor.adapters.postgres.names import qualified, quoted
+from ingestor.services.processor.adapters.postgres.references import Reference, references
+from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+STAGE = "pg_temp.ingestor_trial"
+_MODEL = "pg_temp.ingestor_model"
+
+_COMPUTED = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> ''"
+
+# Columns that rows do not bring and whose value must not be computed in a trial: the next one of a
+# sequence, or what a function makes that may do anything.
+_NOT_TO_COMPUTE = """
+SELECT a.attname FROM pg_attribute a
+LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+AND a.attname <> ALL ($2::text[])
+AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%'
+    OR EXISTS (SELECT 1 FROM pg_depend p JOIN pg_proc f ON f.oid = p.refobjid
+               WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+               AND p.refclassid = 'pg_proc'::regclass AND f.provolatile = 'v'))
+"""
+
+_RIGHTS = """
+SELECT r.relkind IN ('v', 'm') AS is_view, pg_has_role(r.relowner, 'USAGE') AS mine,
+       (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'INSERT')) FROM pg_attribute a
+        WHERE a.attrelid = r.oid AND a.attnum > 0 AND a.attname = ANY ($2::text[])) AS may_insert,
+       (SELECT coalesce(bool_and(has_column_privilege(a.attrelid, a.attnum, 'UPDATE')), true)
+        FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attnum > 0 AND a.attname = ANY ($2::text[])
+        AND a.attname <> ALL ($3::text[])) AS may_update,
+       has_table_privilege(r.oid, 'SELECT') AS may_read
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+_MAY_MAKE = """
+SELECT CASE WHEN to_regnamespace(quote_ident($1)) IS NULL
+            THEN has_database_privilege(current_database(), 'CREATE')
+            ELSE has_schema_privilege($1, 'CREATE') END
+"""
+_MAY_REFER = """
+SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,
+       (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'REFERENCES')) FROM pg_attribute a
+        WHERE a.attrelid = r.oid AND a.attname = ANY ($2::text[])) AS may_refer
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What is tried with the stage: `target` is the table as SQL has it, None when nothing can be looked up
+    there."""
+
+    target: str | None
+    keys: tuple[Key, ...]
+    references: tuple[Reference, ...]
+
+
+async def make_stage(connection: PgConnection, table: Table) -> Staged:
+    """Make the stage, whose rows go with each transaction; in the caller's, which should be short. Raises
+    SinkRefusedError when the table can take no rows or cannot be made."""
+    lacking = await lacking_columns(connection, table)
+    if lacking is None:
+        return await _stage_of_missing(connection, table)
+    name = sql_name(table)
+    readable = await _check(connection, table, evolves=bool(lacking))
+    await _make(connection, table, name, lacking)
+    target = name if readable else None
+    return Staged(target, await _keys(connection, table, name), tuple(await references(connection, name)))
+
+
+async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
+    """Whether the table can be read. Raises SinkRefusedError when it cannot take rows, for the reason that
+    the sink comes upon first."""
+    columns = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
+    rights = await connection.fetchrow(_RIGHTS, sql_name(table), columns, list(table.primary_key))
+    if rights is None:
+        raise SinkRefusedError(why_none(asyncpg.UndefinedTableError(), table))
+    if evolves and not rights["mine"]:
+        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+    await check_constraints(connection, table)
+    if rights["is_view"]:
+        raise SinkRefusedError(why_none(asyncpg.WrongObjectTypeError(), table))
+    may = rights["may_insert"]
+    if table.upsert:
+        may = may and rights["may_update"] and rights["may_read"]
+    if not may:
+        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+    return bool(rights["may_read"])
+
+
+async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
+    """As the sink would make the table, by way of a temporary one with all its keys: what PostgreSQL has
+    against it becomes known without a lock on the tables that it refers to."""
+    if not await connection.fetchval(_MAY_MAKE, table.schema):
+        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+    copies: dict[tuple[str, str], str] = {(table.schema, table.name): _MODEL}
+    unknown: list[ForeignKey] = []
+    for foreign in table.foreign:
+        other = qualified(*foreign.table)
+        if foreign.table == (table.schema, table.name):
+            continue
+        rights = await connection.fetchrow(_MAY_REFER, other, list(foreign.table_columns))
+        if rights and rights["may_refer"] is False:
+            raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+        if rights and not rights["may_read"]:
+            unknown.append(foreign)
+        elif foreign.table not in copies:
+            copies[foreign.table] = copy = f"pg_temp.ingestor_other_{len(copies)}"
+            await connection.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {other} INCLUDING INDEXES)")
+    known = tuple(foreign for foreign in table.foreign if foreign not in unknown)
+    made = definition(replace(table, foreign=known), lambda foreign: copies[foreign.table])
+    await connection.execute(f"CREATE TEMPORARY TABLE {_MODEL} ({made})")
+    keys = await _keys(connection, table, _MODEL)
+    await _make(connection, table, _MODEL, ())
+    temporary = dict.fromkeys((_MODEL, *copies.values()))
+    await connection.execute(f"DROP TABLE {', '.join(temporary)}")
+    found = []
+    for foreign in known:
+        itself = foreign.table == (table.schema, table.name)
+        name = None if itself else qualified(*foreign.table)
+        found.append(Reference(foreign.columns, name, foreign.table_columns, itself=itself))
+    return Staged(None, keys, tuple(found))
+
+
+async def _make(
+    connection: PgConnection, table: Table, model: str, lacking: Sequence[tuple[str, str]]
+) -> None:
+    await connection.execute(
+        f"CREATE TEMPORARY TABLE {STAGE} (LIKE {model} INCLUDING DEFAULTS INCLUDING CONSTRAINTS "
+        "INCLUDING GENERATED) ON COMMIT DELETE ROWS"
+    )
+    changes = [f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in lacking]
+    brought = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
+    for row in await connection.fetch(_NOT_TO_COMPUTE, model, brought):
+        column = quoted(row["attname"])
+        changes += [f"ALTER COLUMN {column} DROP DEFAULT", f"ALTER COLUMN {column} DROP NOT NULL"]
+    if changes:
+        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(changes)}")
+
+
+async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key, ...]:
+    """The keys of a table (an SQL name) that rows of the file can have in common."""
+    computed = {row["attname"] for row in await connection.fetch(_COMPUTED, name)}
+    known = {*(column for column, _ in table.columns), *computed}
+    found: dict[frozenset[str], Key] = {}
+    for key in (await keys_of(connection, name)).met_by(known):
+        found.setdefault(frozenset(key.columns), key)
+    return tuple(found.values())

@@ -1,0 +1,184 @@
+"""Undo in PostgreSQL tables: rows of the process go, or become what they were before it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.runtime.postgres import transient_errors
+from ingestor.services.processor.adapters.postgres.closed import undo_of, undo_once
+from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.fit import sql_name
+from ingestor.services.processor.adapters.postgres.names import listed, quoted
+from ingestor.services.processor.ports import Loaded, Table, UndoCounts, UndoImpossibleError
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection, PgPool
+
+_NOTHING = UndoCounts(0, 0, 0)
+
+# Columns that a row is set back by: not those that the database computes.
+_COLUMNS = """
+SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
+AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' ORDER BY a.attnum
+"""
+
+# Rows that the process has replaced, and its own rows that were replaced: as rows of the table.
+_BEFORE = """
+CREATE TEMPORARY TABLE ingestor_before ON COMMIT DROP AS
+SELECT v.id AS _ingestor_id, r.* FROM replaced_rows v
+CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.replaced_by = '{process_id}'
+"""
+_OWN = """
+CREATE TEMPORARY TABLE ingestor_own ON COMMIT DROP AS
+SELECT DISTINCT ON ({r_key}) v.replaced_by AS _ingestor_by, {r_key} FROM replaced_rows v
+CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.process_id = '{process_id}'
+ORDER BY {r_key}, v.id DESC
+"""
+# Of each key the row of the latest process: that is what was there, or would have been.
+_TOP = """
+CREATE TEMPORARY TABLE ingestor_top ON COMMIT DROP AS
+SELECT DISTINCT ON ({key}) *, false AS _ingestor_back FROM ingestor_before
+ORDER BY {key}, {process} DESC, {row} DESC, _ingestor_id DESC
+"""
+
+# What is removed goes first: it may hold a value that must be unique.
+_REMOVE = """
+DELETE FROM {target} there WHERE {process} = $1
+AND NOT EXISTS (SELECT 1 FROM ingestor_top t WHERE ({t_key}) = ({there_key}))
+"""
+_MARK = """
+UPDATE ingestor_top t SET _ingestor_back = true FROM {target} there
+WHERE ({t_key}) = ({there_key}) AND there.{process} = $1
+"""
+_RESTORE = """
+UPDATE {target} there SET {changes} FROM ingestor_top t
+WHERE ({t_key}) = ({there_key}) AND there.{process} = $1
+"""
+
+# Rows below those that are set back, or below rows of the process that were replaced in their turn, are
+# from now on below what is above them.
+_RELINK = """
+UPDATE replaced_rows v SET replaced_by = above.by
+FROM (SELECT b._ingestor_id AS id, b.{process} AS process_id,
+             coalesce(CASE WHEN t._ingestor_back THEN t.{process} END, o._ingestor_by) AS by
+      FROM ingestor_before b
+      JOIN ingestor_top t ON ({t_key}) = ({b_key})
+      LEFT JOIN ingestor_own o ON ({o_key}) = ({b_key})
+      WHERE NOT (t._ingestor_back AND t._ingestor_id = b._ingestor_id)) above
+WHERE v.id = above.id AND above.by IS NOT NULL AND above.by <> above.process_id
+"""
+_FORGET = "DELETE FROM replaced_rows WHERE process_id = $1 OR replaced_by = $1"
+
+
+class _NotMeantError(Exception):
+    """Rolls back what was only to be counted."""
+
+    def __init__(self, counts: UndoCounts) -> None:
+        super().__init__()
+        self.counts = counts
+
+
+class PgUndoer:
+    """See Undoer."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def undone(self, process_id: str) -> UndoCounts | None:
+        """See Undoer."""
+        async with transient_errors("sink"):
+            return await undo_of(self._pool, process_id)
+
+    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+        """See Undoer."""
+        try:
+            async with (
+                transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, of.table))),
+                self._pool.acquire() as connection,
+                connection.transaction(),
+            ):
+                counts = await undo_once(
+                    connection,
+                    of,
+                    lambda: _undo(connection, of.process_id, of.table),
+                    validate_only=validate_only,
+                )
+                if validate_only:
+                    raise _NotMeantError(counts)
+                return counts
+        except _NotMeantError as result:
+            return result.counts
+
+    async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+        """See Undoer."""
+        async with transient_errors("sink"):
+            rows = await self._pool.fetch(
+                "SELECT process_id, removed, restored, kept FROM closed_processes WHERE NOT told "
+                "ORDER BY closed_at, process_id LIMIT $1",
+                limit,
+            )
+        return [(str(row[0]), UndoCounts(*row[1:])) for row in rows]
+
+    async def told(self, process_id: str) -> None:
+        """See Undoer."""
+        async with transient_errors("sink"):
+            await self._pool.execute(
+                "UPDATE closed_processes SET told = true WHERE process_id = $1", process_id
+            )
+
+
+async def _undo(connection: PgConnection, process_id: str, table: Table) -> UndoCounts:
+    target = sql_name(table)
+    if not await connection.fetchval("SELECT to_regclass($1)", target):
+        return _NOTHING
+    # No batch changes the table meanwhile; it can still be read.
+    await connection.execute(f"LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")
+    columns = [row[0] for row in await connection.fetch(_COLUMNS, target)]
+    if PROCESS_COLUMN not in columns:
+        raise UndoImpossibleError(f"The table {table.name} has no column {PROCESS_COLUMN} any more.")
+    if not table.primary_key:
+        removed = await connection.execute(f"DELETE FROM {target} WHERE {PROCESS_COLUMN} = $1", process_id)  # noqa: S608
+        kept = await connection.execute(_FORGET, process_id)
+        return UndoCounts(_count(removed), 0, _count(kept))
+    key = table.primary_key
+    parts = {
+        "target": target,
+        "process_id": uuid.UUID(process_id),  # a UUID: a table is not made by a statement with parameters
+        "key": listed(key),
+        "process": PROCESS_COLUMN,
+        "row": ROW_COLUMN,
+        "changes": ", ".join(f"{quoted(name)} = t.{quoted(name)}" for name in columns if name not in key),
+        "there_key": listed(key, "there."),
+        **{f"{alias}_key": listed(key, f"{alias}.") for alias in ("r", "t", "b", "o")},
+    }
+    for statement in (_BEFORE, _OWN, _TOP):
+        await connection.execute(statement.format(**parts))
+    await connection.execute("ANALYZE ingestor_top")
+    kept = await connection.fetchval("SELECT count(*) FROM ingestor_own")
+    removed = await connection.execute(_REMOVE.format(**parts), process_id)
+    await connection.execute(_MARK.format(**parts), process_id)
+    restored = await connection.execute(_RESTORE.format(**parts), process_id)
+    await connection.execute(_RELINK.format(**parts))
+    await connection.execute(_FORGET, process_id)
+    # A second undo in the same transaction would find them.
+    await connection.execute("DROP TABLE ingestor_before, ingestor_own, ingestor_top")
+    return UndoCounts(_count(removed), _count(restored), kept)
+
+
+def _count(done: str) -> int:
+    return int(done.rpartition(" ")[2])
+
+
+def _reason(error: asyncpg.PostgresError, table: Table) -> str:
+    """Why the rows cannot be taken out, without SQL."""
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return f"Rows of another table refer to rows of {table.name} that would be taken out."
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return f"The table {table.name} does not take back a row as it was before the process."
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"The suite may not take rows out of the table {table.name}."
+    return f"The rows cannot be taken out of the table {table.name} (SQLSTATE {error.sqlstate})."
