@@ -6,21 +6,18 @@ from collections.abc import Sequence
 
 import grpc
 
-from ingestor.removals.ports import Removal
+from ingestor.removals.ports import Removal, RemovalLog
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.v1 import status_pb2, status_pb2_grpc
 
 _DEADLINE = 30.0
 
 
-class GrpcRemovalLog:
-    """See RemovalLog."""
-
+class GrpcRemovalLog(RemovalLog):
     def __init__(self, status: grpc.aio.Channel) -> None:
         self._stub = status_pb2_grpc.StatusServiceStub(status)
 
     async def read(self, after: int, limit: int) -> Sequence[Removal]:
-        """See RemovalLog."""
         request = status_pb2.ListRemovalsRequest(after_sequence=after, page_size=limit)
         try:
             answer = await self._stub.ListRemovals(request, timeout=_DEADLINE)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ingestor.removals.ports import Removal
+from ingestor.removals.ports import Removal, RemovalInbox
 from ingestor.runtime.postgres import transient_errors
 
 if TYPE_CHECKING:
@@ -24,19 +24,15 @@ RETURNING sequence, process_id, tenant, deleted, attempts
 """
 
 
-class PgRemovalInbox:
-    """See RemovalInbox."""
-
+class PgRemovalInbox(RemovalInbox):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def cursor(self) -> int:
-        """See RemovalInbox."""
         async with transient_errors("removals"):
             return int(await self._pool.fetchval("SELECT sequence FROM removal_cursor"))
 
     async def accept(self, after: int, removals: Sequence[Removal]) -> bool:
-        """See RemovalInbox."""
         async with transient_errors("removals"), self._pool.acquire() as connection, connection.transaction():
             if not await connection.fetchval(_MOVE, after, removals[-1].sequence):
                 return False
@@ -46,7 +42,6 @@ class PgRemovalInbox:
             return True
 
     async def take(self, now: datetime, until: datetime) -> tuple[Removal, int] | None:
-        """See RemovalInbox."""
         async with transient_errors("removals"):
             row = await self._pool.fetchrow(_TAKE, now, until)
         if row is None:
@@ -55,18 +50,15 @@ class PgRemovalInbox:
         return removal, row["attempts"]
 
     async def put_back(self, sequence: int, due: datetime) -> None:
-        """See RemovalInbox."""
         async with transient_errors("removals"):
             await self._pool.execute(
                 "UPDATE removal_inbox SET due_at = $2 WHERE sequence = $1", sequence, due
             )
 
     async def done(self, sequence: int) -> None:
-        """See RemovalInbox."""
         async with transient_errors("removals"):
             await self._pool.execute("DELETE FROM removal_inbox WHERE sequence = $1", sequence)
 
     async def waiting(self) -> int:
-        """See RemovalInbox."""
         async with transient_errors("removals"):
             return int(await self._pool.fetchval("SELECT count(*) FROM removal_inbox"))

@@ -10,14 +10,14 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ingestor.stores.port import FileMissingError, StoreFullError
+from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
 
 _PIECE = 1024 * 1024
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}/[A-Za-z0-9-]{1,64}")
 
 
-class DiskFileStore:
-    """See FileStore and BoundedStore: one file per key below `root`. Calls run in threads, so the event
+class DiskFileStore(FileStore, BoundedStore):
+    """One file per key below `root`. Calls run in threads, so the event
     loop never waits for a disk."""
 
     def __init__(self, root: Path) -> None:
@@ -29,7 +29,6 @@ class DiskFileStore:
         return self._root / key
 
     async def create(self, key: str) -> None:
-        """See FileWriter."""
         path = self._path(key)
 
         def make() -> None:
@@ -39,7 +38,6 @@ class DiskFileStore:
         await asyncio.to_thread(make)
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
-        """See FileWriter."""
         await asyncio.to_thread(self._append, self._path(key), offset, data)
 
     @staticmethod
@@ -66,10 +64,9 @@ class DiskFileStore:
             os.close(descriptor)
 
     async def sync(self, key: str) -> None:
-        """See FileWriter; what is written is the system's already."""
+        """Does nothing: what is written is in the system already."""
 
     async def seal(self, key: str, size: int) -> None:
-        """See FileWriter."""
         await asyncio.to_thread(self._seal, self._path(key), size)
 
     @staticmethod
@@ -94,12 +91,10 @@ class DiskFileStore:
             os.close(folder)
 
     async def delete(self, key: str) -> None:
-        """See FileWriter."""
         path = self._path(key)
         await asyncio.to_thread(lambda: path.unlink(missing_ok=True))
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """See FileReader."""
         try:
             file = await asyncio.to_thread(self._path(key).open, "rb", 0)
         except FileNotFoundError as error:
@@ -117,11 +112,10 @@ class DiskFileStore:
             file.close()
 
     def local_path(self, key: str) -> Path | None:
-        """See FileReader."""
         return self._path(key)
 
     async def free_bytes(self) -> int:
-        """See BoundedStore; what the disk has left for this user."""
+        """What the disk has left for this user."""
 
         def free() -> int:
             self._root.mkdir(parents=True, exist_ok=True)
@@ -130,7 +124,6 @@ class DiskFileStore:
         return await asyncio.to_thread(free)
 
     async def check(self) -> None:
-        """See FileStore."""
 
         def look() -> None:
             self._root.mkdir(parents=True, exist_ok=True)

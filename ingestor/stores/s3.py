@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from ingestor.runtime.aws import aws_errors
-from ingestor.stores.port import FileMissingError
+from ingestor.stores.port import FileMissingError, FileStore
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -49,9 +49,7 @@ class _Open:
         return self.tail_start + len(self.tail)
 
 
-class S3FileStore:
-    """See FileStore."""
-
+class S3FileStore(FileStore):
     def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
         self._client = client
         self._bucket = bucket
@@ -67,13 +65,11 @@ class S3FileStore:
     # -- writing -----------------------------------------------------------------------------------
 
     async def create(self, key: str) -> None:
-        """See FileWriter."""
         async with aws_errors("file store"):
             if await self._sealed_size(key) is None and not await self._list(key):
                 await self._put(self._segment(key, 0), b"")
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
-        """See FileWriter."""
         async with aws_errors("file store"):
             file = self._open.get(key)
             if file is None or file.size != offset:  # another instance may have gone on meanwhile
@@ -99,14 +95,12 @@ class S3FileStore:
                     file.tail = bytearray()
 
     async def sync(self, key: str) -> None:
-        """See FileWriter."""
         file = self._open.get(key)
         if file is not None:
             async with aws_errors("file store"):
                 await self._flush(key, file)
 
     async def seal(self, key: str, size: int) -> None:
-        """See FileWriter."""
         async with aws_errors("file store"):
             there = await self._sealed_size(key)
             if there is None:
@@ -126,7 +120,6 @@ class S3FileStore:
             await self._remove(await self._list(key))
 
     async def delete(self, key: str) -> None:
-        """See FileWriter."""
         self._open.pop(key, None)
         async with aws_errors("file store"):
             await self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
@@ -240,7 +233,6 @@ class S3FileStore:
             return await body.read()
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """See FileReader."""
         if end is not None and end <= start:
             return
         async with aws_errors("file store"):
@@ -275,10 +267,8 @@ class S3FileStore:
                 yield piece
 
     def local_path(self, key: str) -> Path | None:
-        """See FileReader."""
         return None
 
     async def check(self) -> None:
-        """See FileStore."""
         async with aws_errors("file store"):
             await self._client.head_bucket(Bucket=self._bucket)

@@ -35,7 +35,6 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
     async def BeginIngestion(
         self, request: orchestrator_pb2.BeginIngestionRequest, context: Context
     ) -> orchestrator_pb2.BeginIngestionResponse:
-        """See the contract."""
         info = request.process
         process_id = _process("process.process_id", info.process_id)
         file = FileInfo(
@@ -53,7 +52,6 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
     async def IngestFile(
         self, request_iterator: AsyncIterator[orchestrator_pb2.IngestFileRequest], context: Context
     ) -> orchestrator_pb2.IngestFileResponse:
-        """See the contract."""
         requests = request_iterator.__aiter__()
         try:
             first = await anext(requests)
@@ -74,7 +72,6 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
     async def PrepareRepair(
         self, request: orchestrator_pb2.PrepareRepairRequest, context: Context
     ) -> orchestrator_pb2.PrepareRepairResponse:
-        """See the contract."""
         found = await self._repairs.prepare(_process("process_id", request.process_id))
         file, table = found.file, found.table
         return orchestrator_pb2.PrepareRepairResponse(
@@ -85,35 +82,30 @@ class OrchestratorApi(orchestrator_pb2_grpc.OrchestratorServiceServicer):
     async def RetryRows(
         self, request: orchestrator_pb2.RetryRowsRequest, context: Context
     ) -> orchestrator_pb2.RetryRowsResponse:
-        """See the contract."""
         process_id, rows = await self._repairs.retry(_process("process_id", request.process_id))
         return orchestrator_pb2.RetryRowsResponse(process_id=process_id, row_count=rows)
 
     async def PauseProcess(
         self, request: orchestrator_pb2.PauseProcessRequest, context: Context
     ) -> orchestrator_pb2.PauseProcessResponse:
-        """See the contract."""
         progress = await self._service.pause(_process("process_id", request.process_id))
         return orchestrator_pb2.PauseProcessResponse(state=_state(progress))
 
     async def ResumeProcess(
         self, request: orchestrator_pb2.ResumeProcessRequest, context: Context
     ) -> orchestrator_pb2.ResumeProcessResponse:
-        """See the contract."""
         progress = await self._service.resume(_process("process_id", request.process_id))
         return orchestrator_pb2.ResumeProcessResponse(state=_state(progress))
 
     async def CancelProcess(
         self, request: orchestrator_pb2.CancelProcessRequest, context: Context
     ) -> orchestrator_pb2.CancelProcessResponse:
-        """See the contract."""
         progress = await self._service.cancel(_process("process_id", request.process_id))
         return orchestrator_pb2.CancelProcessResponse(state=_state(progress))
 
     async def GetQueues(
         self, request: orchestrator_pb2.GetQueuesRequest, context: Context
     ) -> orchestrator_pb2.GetQueuesResponse:
-        """See the contract."""
         rows, dead_letters = await self._service.queues()
         return orchestrator_pb2.GetQueuesResponse(rows=_depth(rows), dead_letters=_depth(dead_letters))
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from ingestor.removals.ports import Removal
+from ingestor.removals.ports import Removal, Remover
 from ingestor.runtime.errors import TransientError
 from ingestor.services.orchestrator.ports import BusyError, Ingestions
 
 
-class IngestionRemover:
-    """See Remover."""
-
+class IngestionRemover(Remover):
     def __init__(self, ingestions: Ingestions) -> None:
         self._ingestions = ingestions
 
     async def __call__(self, removal: Removal) -> None:
-        """See Remover."""
         try:
             async with self._ingestions.hold(removal.process_id):
                 await self._ingestions.remove(removal.process_id)

@@ -42,7 +42,6 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
     async def UndoProcess(
         self, request: processor_pb2.UndoProcessRequest, context: Context
     ) -> processor_pb2.UndoProcessResponse:
-        """See the contract."""
         try:
             process_id = str(uuid.UUID(request.process_id))
         except ValueError:
@@ -55,7 +54,6 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
     async def ValidateRows(
         self, request_iterator: AsyncIterator[processor_pb2.ValidateRowsRequest], context: Context
     ) -> processor_pb2.ValidateRowsResponse:
-        """See the contract."""
         requests = request_iterator.__aiter__()
         try:
             first = await anext(requests)
@@ -99,14 +97,12 @@ class PipelineApi(processor_pb2_grpc.PipelineServiceServicer):
     async def ApplyPipeline(
         self, request: processor_pb2.ApplyPipelineRequest, context: Context
     ) -> processor_pb2.ApplyPipelineResponse:
-        """See the contract."""
         stored, created = await self._pipelines.apply(request.document_json, request.validate_only)
         return processor_pb2.ApplyPipelineResponse(pipeline=_pipeline(stored), created=created)
 
     async def GetPipeline(
         self, request: processor_pb2.GetPipelineRequest, context: Context
     ) -> processor_pb2.GetPipelineResponse:
-        """See the contract."""
         if request.version < 0:
             raise _wrong("version", "must not be negative")
         stored = await self._pipelines.get(request.name, request.version)
@@ -115,7 +111,6 @@ class PipelineApi(processor_pb2_grpc.PipelineServiceServicer):
     async def ListPipelines(
         self, request: processor_pb2.ListPipelinesRequest, context: Context
     ) -> processor_pb2.ListPipelinesResponse:
-        """See the contract."""
         size = _page_size(request.page_size)
         found = await self._pipelines.list(_from_token(request.page_token), size + 1)
         return processor_pb2.ListPipelinesResponse(
@@ -126,7 +121,6 @@ class PipelineApi(processor_pb2_grpc.PipelineServiceServicer):
     async def ListPipelineVersions(
         self, request: processor_pb2.ListPipelineVersionsRequest, context: Context
     ) -> processor_pb2.ListPipelineVersionsResponse:
-        """See the contract."""
         size = _page_size(request.page_size)
         before = _from_token(request.page_token)
         if before and not (before.isascii() and before.isdigit() and len(before) < 10):
@@ -140,7 +134,6 @@ class PipelineApi(processor_pb2_grpc.PipelineServiceServicer):
     async def DeletePipeline(
         self, request: processor_pb2.DeletePipelineRequest, context: Context
     ) -> processor_pb2.DeletePipelineResponse:
-        """See the contract."""
         await self._pipelines.delete(request.name)
         return processor_pb2.DeletePipelineResponse()
 

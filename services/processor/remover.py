@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from ingestor.removals.ports import Removal
+from ingestor.removals.ports import Removal, Remover
 from ingestor.services.processor.ports import Leavings
 
 
-class MarkerRemover:
-    """See Remover."""
-
+class MarkerRemover(Remover):
     def __init__(self, leavings: Leavings) -> None:
         self._leavings = leavings
 
     async def __call__(self, removal: Removal) -> None:
-        """See Remover."""
         await self._leavings.remove(removal.process_id, removal.tenant, deleted=removal.deleted)

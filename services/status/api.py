@@ -37,7 +37,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def RecordOutcomes(
         self, request_iterator: AsyncIterator[status_pb2.RecordOutcomesRequest], context: Context
     ) -> status_pb2.RecordOutcomesResponse:
-        """See the contract."""
         header: status_pb2.OutcomeHeader | None = None
         rows: list[RejectedRow] = []
         displaced: list[DisplacedRow] = []
@@ -71,7 +70,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def RecordDispatch(
         self, request: status_pb2.RecordDispatchRequest, context: Context
     ) -> status_pb2.RecordDispatchResponse:
-        """See the contract."""
         process_id = _uuid("process_id", request.process_id)
         service = self._service
         match request.WhichOneof("change"):
@@ -111,14 +109,12 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def GetProcess(
         self, request: status_pb2.GetProcessRequest, context: Context
     ) -> status_pb2.GetProcessResponse:
-        """See the contract."""
         found = await self._service.process(_uuid("process_id", request.process_id))
         return status_pb2.GetProcessResponse(process=_process(found))
 
     async def ListProcesses(
         self, request: status_pb2.ListProcessesRequest, context: Context
     ) -> status_pb2.ListProcessesResponse:
-        """See the contract."""
         found, token = await self._service.processes(
             request.filter, request.page_token, _page_size(request.page_size)
         )
@@ -129,7 +125,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def WatchProcess(
         self, request: status_pb2.WatchProcessRequest, context: Context
     ) -> AsyncIterator[status_pb2.WatchProcessResponse]:
-        """See the contract."""
         process_id = _uuid("process_id", request.process_id)
         if request.min_interval_ms < 0:
             raise _wrong("min_interval_ms", "must not be negative")
@@ -140,7 +135,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def ListBatches(
         self, request: status_pb2.ListBatchesRequest, context: Context
     ) -> status_pb2.ListBatchesResponse:
-        """See the contract."""
         processed = {
             status_pb2.BATCH_STATE_UNSPECIFIED: None,
             status_pb2.BATCH_STATE_QUEUED: False,
@@ -155,7 +149,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         )
 
     async def GetRow(self, request: status_pb2.GetRowRequest, context: Context) -> status_pb2.GetRowResponse:
-        """See the contract."""
         if request.row_number < 1:
             raise _wrong("row_number", "is at least 1")
         found, history = await self._service.row(_uuid("process_id", request.process_id), request.row_number)
@@ -166,7 +159,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def LookUpRows(
         self, request: status_pb2.LookUpRowsRequest, context: Context
     ) -> status_pb2.LookUpRowsResponse:
-        """See the contract."""
         process_id = _uuid("process_id", request.process_id)
         numbers = request.row_numbers
         if len(numbers) > _MAX_LOOK_UP:
@@ -179,7 +171,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def ListRows(
         self, request: status_pb2.ListRowsRequest, context: Context
     ) -> status_pb2.ListRowsResponse:
-        """See the contract."""
         found, token = await self._service.rows(
             _uuid("process_id", request.process_id), request.filter, request.page_token,
             _page_size(request.page_size),
@@ -189,7 +180,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def SummarizeErrors(
         self, request: status_pb2.SummarizeErrorsRequest, context: Context
     ) -> status_pb2.SummarizeErrorsResponse:
-        """See the contract."""
         found = await self._service.error_groups(_uuid("process_id", request.process_id))
         return status_pb2.SummarizeErrorsResponse(
             groups=[
@@ -204,7 +194,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def DownloadReport(
         self, request: status_pb2.DownloadReportRequest, context: Context
     ) -> AsyncIterator[status_pb2.DownloadReportResponse]:
-        """See the contract."""
         report = self._service.report(
             _uuid("process_id", request.process_id),
             _choice("format", ReportFormat, request.format, ReportFormat.CSV),
@@ -224,7 +213,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def ListEvents(
         self, request: status_pb2.ListEventsRequest, context: Context
     ) -> status_pb2.ListEventsResponse:
-        """See the contract."""
         process_id = _uuid("process_id", request.process_id) if request.process_id else None
         found, token = await self._service.events(
             process_id, request.page_token, _page_size(request.page_size)
@@ -234,7 +222,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def WatchEvents(
         self, request: status_pb2.WatchEventsRequest, context: Context
     ) -> AsyncIterator[status_pb2.WatchEventsResponse]:
-        """See the contract."""
         if request.after_sequence < -1:
             raise _wrong("after_sequence", "is -1 or more")
         process_id = _uuid("process_id", request.process_id) if request.process_id else None
@@ -244,7 +231,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def GetOverview(
         self, request: status_pb2.GetOverviewRequest, context: Context
     ) -> status_pb2.GetOverviewResponse:
-        """See the contract."""
         start = _datetime("start_time", request.start_time) if request.HasField("start_time") else None
         end = _datetime("end_time", request.end_time) if request.HasField("end_time") else None
         found = await self._service.overview(start, end, request.bucket_seconds)
@@ -259,7 +245,6 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def RecordUndo(
         self, request: status_pb2.RecordUndoRequest, context: Context
     ) -> status_pb2.RecordUndoResponse:
-        """See the contract."""
         counts = request.counts
         if min(counts.removed, counts.restored, counts.kept) < 0:
             raise _wrong("counts", "must not be negative")
@@ -271,14 +256,12 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def DeleteProcess(
         self, request: status_pb2.DeleteProcessRequest, context: Context
     ) -> status_pb2.DeleteProcessResponse:
-        """See the contract."""
         await self._service.delete(_uuid("process_id", request.process_id))
         return status_pb2.DeleteProcessResponse()
 
     async def ListRemovals(
         self, request: status_pb2.ListRemovalsRequest, context: Context
     ) -> status_pb2.ListRemovalsResponse:
-        """See the contract."""
         if request.after_sequence < 0:
             raise _wrong("after_sequence", "must not be negative")
         found = await self._service.removals(request.after_sequence, _page_size(request.page_size))

@@ -45,14 +45,12 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     async def CreateUpload(
         self, request: upload_pb2.CreateUploadRequest, context: Context
     ) -> upload_pb2.CreateUploadResponse:
-        """See the contract."""
         upload = await self._service.create(request.file_name, request.size_bytes, request.request_id)
         return upload_pb2.CreateUploadResponse(upload=self._upload(upload))
 
     async def WriteUpload(
         self, request_iterator: AsyncIterator[upload_pb2.WriteUploadRequest], context: Context
     ) -> upload_pb2.WriteUploadResponse:
-        """See the contract."""
         requests = request_iterator.__aiter__()
         try:
             first = await anext(requests)
@@ -70,7 +68,6 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     async def WriteChunk(
         self, request: upload_pb2.WriteChunkRequest, context: Context
     ) -> upload_pb2.WriteChunkResponse:
-        """See the contract."""
 
         async def chunks() -> AsyncIterator[Chunk]:
             yield _chunk(request.chunk)
@@ -81,14 +78,12 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     async def GetUpload(
         self, request: upload_pb2.GetUploadRequest, context: Context
     ) -> upload_pb2.GetUploadResponse:
-        """See the contract."""
         upload = await self._service.get(_id(request.upload_id))
         return upload_pb2.GetUploadResponse(upload=self._upload(upload))
 
     async def CompleteUpload(
         self, request: upload_pb2.CompleteUploadRequest, context: Context
     ) -> upload_pb2.CompleteUploadResponse:
-        """See the contract."""
         repairs = request.repairs_process_id
         process_id = await self._service.complete(
             _id(request.upload_id), request.sha256, request.pipeline, request.dialect_json,
@@ -99,14 +94,12 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     async def InspectUpload(
         self, request: upload_pb2.InspectUploadRequest, context: Context
     ) -> upload_pb2.InspectUploadResponse:
-        """See the contract."""
         found = await self._service.inspect(_id(request.upload_id), request.dialect_json, request.sample_rows)
         return inspection_message(found)
 
     async def CheckUpload(
         self, request: upload_pb2.CheckUploadRequest, context: Context
     ) -> upload_pb2.CheckUploadResponse:
-        """See the contract."""
         found = await self._service.check(
             _id(request.upload_id), request.pipeline, request.document_json, request.dialect_json,
             request.sample_rows,
@@ -116,7 +109,6 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     async def GetStorage(
         self, request: upload_pb2.GetStorageRequest, context: Context
     ) -> upload_pb2.GetStorageResponse:
-        """See the contract."""
         found = await self._service.storage()
         return upload_pb2.GetStorageResponse(
             file_count=found.file_count, file_bytes=found.file_bytes, free_bytes=found.free_bytes,
@@ -126,7 +118,6 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     async def AbortUpload(
         self, request: upload_pb2.AbortUploadRequest, context: Context
     ) -> upload_pb2.AbortUploadResponse:
-        """See the contract."""
         await self._service.abort(_id(request.upload_id))
         return upload_pb2.AbortUploadResponse()
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ingestor.removals.ports import Removal
+from ingestor.removals.ports import Removal, Remover
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import TransientError
 from ingestor.services.upload.ports import Leavings
 from ingestor.stores.port import FileWriter
 
 
-class UploadRemover:
-    """See Remover. The records go last: they say which files there are."""
+class UploadRemover(Remover):
+    """The records go last: they say which files there are."""
 
     def __init__(self, leavings: Leavings, store: FileWriter, clock: Clock) -> None:
         self._leavings = leavings
@@ -18,7 +18,6 @@ class UploadRemover:
         self._clock = clock
 
     async def __call__(self, removal: Removal) -> None:
-        """See Remover."""
         if not await self._leavings.close(removal.process_id, self._clock.now()):
             raise TransientError("its file is being delivered")
         for key in await self._leavings.files(removal.process_id):

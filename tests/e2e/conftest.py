@@ -19,7 +19,7 @@ import pytest
 
 from ingestor.client import Client
 from ingestor.local.ports import free_port
-from tests.e2e.page import write_page
+from tests.e2e.page.built_page import write_page
 
 INGESTOR = Path(sys.executable).with_name("ingestor")
 # Redelivery after a killed processor comes within seconds instead of a minute.

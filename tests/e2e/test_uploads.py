@@ -13,8 +13,8 @@ import grpc
 import pytest
 
 from ingestor.v1 import common_pb2, status_pb2, upload_pb2, upload_pb2_grpc
-from tests.e2e.browser import Browser, chunk
 from tests.e2e.conftest import Suite, wait_until
+from tests.e2e.page.browser import Browser, chunk
 from tests.e2e.tables import write_readings
 
 

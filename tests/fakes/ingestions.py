@@ -15,12 +15,10 @@ from ingestor.services.orchestrator.ingestions import (
     IngestionState,
     Layout,
 )
-from ingestor.services.orchestrator.ports import BusyError, Flags
+from ingestor.services.orchestrator.ports import BusyError, Flags, Ingestions
 
 
-class MemoryIngestions:
-    """See Ingestions."""
-
+class MemoryIngestions(Ingestions):
     def __init__(self) -> None:
         self.ingestions: dict[str, Ingestion] = {}
         self.recorded: dict[str, dict[int, Batch]] = {}
@@ -32,23 +30,19 @@ class MemoryIngestions:
         self.ingestions[process_id] = replace(self.ingestions[process_id], **values)  # type: ignore[arg-type]
 
     async def add(self, file: FileInfo) -> Ingestion:
-        """See Ingestions."""
         self.recorded.setdefault(file.process_id, {})
         new = Ingestion(file, None, IngestionState.ANNOUNCED, False, None)
         return self.ingestions.setdefault(file.process_id, new)
 
     async def set_content(self, process_id: str, content: Content) -> None:
-        """See Ingestions."""
         if self.ingestions[process_id].state is IngestionState.ANNOUNCED:
             self._change(process_id, content=content, state=IngestionState.OPEN)
 
     async def get(self, process_id: str) -> Ingestion | None:
-        """See Ingestions."""
         return self.ingestions.get(process_id)
 
     @asynccontextmanager
     async def hold(self, process_id: str) -> AsyncIterator[None]:
-        """See Ingestions."""
         if process_id in self._held:
             raise BusyError
         self._held.add(process_id)
@@ -58,32 +52,26 @@ class MemoryIngestions:
             self._held.discard(process_id)
 
     async def set_layout(self, process_id: str, layout: Layout) -> None:
-        """See Ingestions."""
         self._change(process_id, layout=layout)
 
     async def last_batch(self, process_id: str) -> Batch | None:
-        """See Ingestions."""
         batches = self.recorded[process_id]
         return batches[max(batches)] if batches else None
 
     async def unsent(self, process_id: str) -> Sequence[Batch]:
-        """See Ingestions."""
         batches = self.recorded[process_id]
         return [batches[number] for number in sorted(batches) if (process_id, number) not in self.sent]
 
     async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
-        """See Ingestions."""
         if batch.number in self.recorded[process_id]:
             raise BusyError
         self.recorded[process_id][batch.number] = batch
         return await self.flags(process_id)
 
     async def batches(self, process_id: str) -> Sequence[Batch]:
-        """See Ingestions."""
         return [self.recorded[process_id][number] for number in sorted(self.recorded[process_id])]
 
     async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
-        """See Ingestions."""
         there = await self.retry_of(retry.file.repairs)
         if there is None:
             there = retry.file.process_id
@@ -92,12 +80,10 @@ class MemoryIngestions:
         return there
 
     async def retry_of(self, process_id: str) -> str | None:
-        """See Ingestions."""
         found = set(await self.retries(process_id)) - self.settled
         return found.pop() if found else None
 
     async def retries(self, process_id: str) -> Collection[str]:
-        """See Ingestions."""
         return {
             key
             for key, found in self.ingestions.items()
@@ -105,7 +91,6 @@ class MemoryIngestions:
         }
 
     async def open_retries(self, limit: int) -> Sequence[Ingestion]:
-        """See Ingestions."""
         return [
             found
             for key, found in self.ingestions.items()
@@ -113,40 +98,32 @@ class MemoryIngestions:
         ][:limit]
 
     async def flags(self, process_id: str) -> Flags:
-        """See Ingestions."""
         found = self.ingestions[process_id]
         return Flags(found.state, found.paused)
 
     async def mark_sent(self, process_id: str, number: int) -> None:
-        """See Ingestions."""
         self.sent[process_id, number] = datetime.now(UTC)
 
     async def finish(self, process_id: str, state: IngestionState) -> None:
-        """See Ingestions."""
         if self.ingestions[process_id].state is not IngestionState.STOPPED:
             self._change(process_id, state=state)
 
     async def set_paused(self, process_id: str, paused: bool) -> None:
-        """See Ingestions."""
         self._change(process_id, paused=paused)
 
     async def unsettled(self, limit: int) -> Sequence[Ingestion]:
-        """See Ingestions."""
         return [found for key, found in self.ingestions.items() if key not in self.settled][:limit]
 
     async def settle(self, process_id: str) -> None:
-        """See Ingestions."""
         self.settled.add(process_id)
 
     async def remove(self, process_id: str) -> None:
-        """See Ingestions."""
         self.ingestions.pop(process_id, None)
         self.recorded.pop(process_id, None)
         self.settled.discard(process_id)
         self.sent = {key: time for key, time in self.sent.items() if key[0] != process_id}
 
     async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
-        """See Ingestions."""
         return [
             self.recorded[process_id][number]
             for number in sorted(numbers)

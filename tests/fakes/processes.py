@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, TransientError
-from ingestor.services.processor.ports import ProcessFacts, UndoCounts
+from ingestor.services.processor.ports import Processes, ProcessFacts, UndoCounts
 
 
-class MemoryProcesses:
-    """See Processes."""
-
+class MemoryProcesses(Processes):
     def __init__(self) -> None:
         self.processes: dict[str, ProcessFacts] = {}
         self.deleted: set[str] = set()
@@ -19,7 +17,6 @@ class MemoryProcesses:
         self.away = False  # it takes no undo
 
     async def get(self, process_id: str) -> ProcessFacts:
-        """See Processes."""
         if process_id in self.deleted:
             raise NotFoundError("PROCESS_DELETED", "The process was deleted.")
         if process_id not in self.processes:
@@ -27,11 +24,9 @@ class MemoryProcesses:
         return self.processes[process_id]
 
     async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
-        """See Processes."""
         return [found for found in self.processes.values() if found.repairs == process_id]
 
     async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
-        """See Processes."""
         if self.away:
             raise TransientError("away")
         if not (await self.get(process_id)).ended:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from ingestor.services.orchestrator.ports import Depth, Message, Packed, TooLargeError
+from ingestor.services.orchestrator.ports import Depth, Message, Packed, Queues, TooLargeError
+from ingestor.services.orchestrator.ports import RowQueue as DispatchQueue
 from ingestor.services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
-from ingestor.services.processor.ports import Delivery, UnreadableBatchError
+from ingestor.services.processor.ports import Delivery, RowQueue, UnreadableBatchError
 
 _NAMES = ("batch_number", "first_row", "row_count", "first_line", "byte_start", "byte_end")
 
@@ -20,8 +21,8 @@ class _Stored:
     receives: int = 0
 
 
-class MemoryQueue:
-    """See RowQueue of both services. A body is the name of a batch that is kept beside the queue."""
+class MemoryQueue(DispatchQueue, RowQueue, Queues):
+    """A body is the name of a batch that is kept beside the queue."""
 
     def __init__(self, limit: int = 2**20, visibility_seconds: float = 60, wait_seconds: float = 20) -> None:
         self.limit = limit
@@ -34,7 +35,6 @@ class MemoryQueue:
         self._empty = asyncio.Event()
 
     def pack(self, message: Message) -> Packed:
-        """See the orchestrator's RowQueue."""
         file, batch = message.file, message.batch
         if message.data is not None and len(message.data) > self.limit:
             raise TooLargeError
@@ -59,7 +59,6 @@ class MemoryQueue:
         return Packed(body, {"process_id": file.process_id, "tenant": file.tenant, **attributes})
 
     async def send(self, packed: Packed) -> None:
-        """See the orchestrator's RowQueue."""
         self.sent.append(packed.body)
         message_id = f"message-{len(self.sent)}"
         self.messages[message_id] = _Stored(message_id, packed, 0)
@@ -67,7 +66,6 @@ class MemoryQueue:
         self._changed.set()
 
     async def receive(self, limit: int) -> list[Delivery]:
-        """See the processor's RowQueue."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._wait
         while True:
@@ -97,32 +95,28 @@ class MemoryQueue:
         return Delivery(stored.message_id, receipt, stored.receives, key, None, stored.packed.body)
 
     def decode(self, delivery: Delivery) -> RowBatch:
-        """See the processor's RowQueue."""
         if delivery.body not in self.bodies:
             raise UnreadableBatchError("not a batch")
         return self.bodies[delivery.body]
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
-        """See the processor's RowQueue."""
         stored = self.messages.get(delivery.message_id)
         if stored and delivery.receipt == f"{stored.message_id}#{stored.receives}":
             stored.visible_at = asyncio.get_running_loop().time() + seconds
             self._changed.set()
 
     async def delete(self, delivery: Delivery) -> None:
-        """See the processor's RowQueue."""
         self.messages.pop(delivery.message_id, None)
         if not self.messages:
             self._empty.set()
 
     async def rows(self) -> Depth:
-        """See Queues."""
         now = asyncio.get_running_loop().time()
         visible = sum(stored.visible_at <= now for stored in self.messages.values())
         return Depth(visible, len(self.messages) - visible)
 
     async def dead_letters(self) -> Depth:
-        """See Queues; a message is never given up here."""
+        """A message is never given up here."""
         return Depth(0, 0)
 
     async def drained(self) -> None:

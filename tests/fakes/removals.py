@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ingestor.removals.ports import Removal
+from ingestor.removals.ports import Removal, RemovalInbox, RemovalLog
 
 _AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 
-class MemoryRemovalLog:
-    """See RemovalLog."""
-
+class MemoryRemovalLog(RemovalLog):
     def __init__(self) -> None:
         self.removals: list[Removal] = []
 
     async def read(self, after: int, limit: int) -> Sequence[Removal]:
-        """See RemovalLog."""
         return [removal for removal in self.removals if removal.sequence > after][:limit]
 
 
@@ -29,19 +26,15 @@ class _Item:
     attempts: int = 0
 
 
-class MemoryRemovalInbox:
-    """See RemovalInbox."""
-
+class MemoryRemovalInbox(RemovalInbox):
     def __init__(self) -> None:
         self.items: dict[int, _Item] = {}
         self._cursor = 0
 
     async def cursor(self) -> int:
-        """See RemovalInbox."""
         return self._cursor
 
     async def accept(self, after: int, removals: Sequence[Removal]) -> bool:
-        """See RemovalInbox."""
         if after != self._cursor:
             return False
         self.items |= {removal.sequence: _Item(removal) for removal in removals}
@@ -49,7 +42,6 @@ class MemoryRemovalInbox:
         return True
 
     async def take(self, now: datetime, until: datetime) -> tuple[Removal, int] | None:
-        """See RemovalInbox."""
         due = [item for item in self.items.values() if item.due <= now]
         if not due:
             return None
@@ -59,14 +51,11 @@ class MemoryRemovalInbox:
         return item.removal, item.attempts
 
     async def put_back(self, sequence: int, due: datetime) -> None:
-        """See RemovalInbox."""
         if sequence in self.items:
             self.items[sequence].due = due
 
     async def done(self, sequence: int) -> None:
-        """See RemovalInbox."""
         self.items.pop(sequence, None)
 
     async def waiting(self) -> int:
-        """See RemovalInbox."""
         return len(self.items)

@@ -12,17 +12,21 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displace
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
+    Leavings,
     Loaded,
+    PipelineStore,
     Refused,
+    Sink,
     StoredPipeline,
     UndoCounts,
+    Undoer,
     UndoImpossibleError,
 )
 from ingestor.services.processor.repairs import repaired_meanwhile
 
 
-class MemorySink:
-    """See Sink, Undoer and Leavings: tables of rows with their lineage, unique by the primary key."""
+class MemorySink(Sink, Undoer, Leavings):
+    """Tables of rows with their lineage, unique by the primary key."""
 
     def __init__(self) -> None:
         self.tables: dict[str, list[dict[str, Any]]] = {}
@@ -36,7 +40,6 @@ class MemorySink:
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        """See Sink."""
         mark = (key.process_id, key.range.number)
         for closed in (key.process_id, rows.repairs or key.process_id):
             if closed in self.gone:
@@ -95,7 +98,6 @@ class MemorySink:
         return Applied(outcome)
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
-        """See Sink."""
         mark = (outcome.key.process_id, outcome.key.range.number)
         if self.gone.get(outcome.key.process_id):
             return Applied(None)
@@ -105,17 +107,14 @@ class MemorySink:
         return Applied(outcome)
 
     async def forget_outcome(self, key: BatchKey) -> None:
-        """See Sink."""
         mark = (key.process_id, key.range.number)
         if mark in self.markers:
             self.markers[mark] = None
 
     async def undone(self, process_id: str) -> UndoCounts | None:
-        """See Undoer."""
         return self.undos.get(process_id)
 
     async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
-        """See Undoer."""
         process_id, table = of.process_id, of.table
         if process_id in self.undos:
             return self.undos[process_id]
@@ -151,30 +150,24 @@ class MemorySink:
         return counts
 
     async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        """See Undoer."""
         return [found for found in self.undos.items() if found[0] not in self.told_of][:limit]
 
     async def told(self, process_id: str) -> None:
-        """See Undoer."""
         self.told_of.add(process_id)
 
     async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
-        """See Leavings."""
         self.gone[process_id] = True
         self.markers = {mark: known for mark, known in self.markers.items() if mark[0] != process_id}
         if deleted:
             self.undos.pop(process_id, None)
 
 
-class MemoryPipelines:
-    """See PipelineStore."""
-
+class MemoryPipelines(PipelineStore):
     def __init__(self) -> None:
         self.stored: dict[str, list[tuple[str, StoredPipeline]]] = {}
         self.deleted: set[str] = set()
 
     async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        """See PipelineStore."""
         known = self.stored.setdefault(name, [])
         if known and known[-1][0] == canonical and name not in self.deleted:
             return known[-1][1], False
@@ -184,7 +177,6 @@ class MemoryPipelines:
         return made, True
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        """See PipelineStore."""
         if version is None and name in self.deleted:
             return None
         known = self.stored.get(name, [])
@@ -192,16 +184,13 @@ class MemoryPipelines:
         return known[number - 1][1] if 1 <= number <= len(known) else None
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """See PipelineStore."""
         names = [name for name in sorted(self.stored) if name > after and name not in self.deleted]
         return [self.stored[name][-1][1] for name in names][:limit]
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        """See PipelineStore."""
         found = [stored for _, stored in reversed(self.stored.get(name, []))]
         return [stored for stored in found if before is None or stored.version < before][:limit]
 
     async def delete(self, name: str) -> None:
-        """See PipelineStore."""
         if name in self.stored:
             self.deleted.add(name)

@@ -10,9 +10,9 @@ from ingestor.reports import NOT_FAILED
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.services.orchestrator.ingestions import Batch as SentBatch
 from ingestor.services.orchestrator.ingestions import Content, FileInfo
-from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
+from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
 from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected, Repaired
-from ingestor.services.processor.ports import Fate
+from ingestor.services.processor.ports import Fate, Outcomes
 from ingestor.services.status import ledger
 from ingestor.services.status.ledger import Account, Batch, Change, Outcome
 from ingestor.services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState, S
@@ -44,8 +44,8 @@ class _Process:
         return None
 
 
-class MemoryStatus:
-    """See Status of the orchestrator and Outcomes of the processor. It keeps the account with the
+class MemoryStatus(Status, Outcomes):
+    """Status for the orchestrator and Outcomes for the processor. It keeps the account with the
     status service's own rules."""
 
     def __init__(self) -> None:
@@ -74,14 +74,12 @@ class MemoryStatus:
         return Progress(account.state.name, account.state in TERMINAL, account.batches_processed)
 
     async def started(self, file: FileInfo) -> Progress:
-        """See Status."""
         self._process(file.process_id).started = True
         return await self._apply(file.process_id, lambda account: (account, []))
 
     async def header_read(
         self, process_id: str, columns: Sequence[str], content: Content, limits: Limits
     ) -> Progress:
-        """See Status."""
         self._process(process_id).columns = tuple(columns)
         return await self._apply(
             process_id,
@@ -89,7 +87,6 @@ class MemoryStatus:
         )
 
     async def dispatched(self, process_id: str, batch: SentBatch) -> Progress:
-        """See Status."""
         made = Batch(
             batch.number, batch.first_row, batch.row_count, batch.first_line, batch.byte_start,
             batch.byte_end,
@@ -105,34 +102,27 @@ class MemoryStatus:
         return await self._apply(process_id, lambda account: ledger.dispatched(account, batch))
 
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
-        """See Status."""
         return await self._apply(process_id, lambda account: ledger.finished(account, rows, batches))
 
     async def failed(self, process_id: str, reason: str, message: str) -> Progress:
-        """See Status."""
         return await self._apply(process_id, lambda account: ledger.failed(account, Failure(reason, message)))
 
     async def paused(self, process_id: str) -> Progress:
-        """See Status."""
         return await self._apply(process_id, ledger.paused)
 
     async def resumed(self, process_id: str) -> Progress:
-        """See Status."""
         return await self._apply(process_id, ledger.resumed)
 
     async def cancelled(self, process_id: str) -> Progress:
-        """See Status."""
         return await self._apply(process_id, ledger.cancelled)
 
     async def progress(self, process_id: str) -> Progress | None:
-        """See Status."""
         if process_id in self.deleted:
             return Progress("DELETED", True, 0)
         process = self.processes.get(process_id)
         return self._progress(process) if process else None
 
     async def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
-        """See Status."""
         while True:
             seen = self._progress(self.processes[process_id])
             yield seen
@@ -144,12 +134,10 @@ class MemoryStatus:
                 )
 
     async def queued(self, process_id: str) -> Sequence[int]:
-        """See Status."""
         process = self.processes[process_id]
         return [number for number in sorted(process.batches) if number not in process.outcomes]
 
     async def record(self, outcome: BatchOutcome) -> None:
-        """See Outcomes."""
         key = outcome.key
         if key.process_id in self.deleted:
             return
@@ -231,14 +219,12 @@ class MemoryStatus:
         )  # fmt: skip
 
     async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
-        """See Outcomes."""
         if process_id not in self.processes:
             raise NotFoundError("PROCESS_NOT_FOUND", "no")
         found = {number: self.processes[process_id].row(number) for number in numbers}
         return {number: row[0].name.lower() for number, row in found.items() if row}
 
     async def standing(self, process_id: str) -> Standing | None:
-        """See Status."""
         process = self.processes.get(process_id)
         if process is None:
             return None
@@ -246,7 +232,6 @@ class MemoryStatus:
         return Standing(process.account.state in TERMINAL, undone, False, process.account.failed)
 
     async def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
-        """See Status."""
         process = self.processes[process_id]
         for number in range(1, process.account.read + 1):
             row = process.row(number)
@@ -254,7 +239,6 @@ class MemoryStatus:
                 yield FailedRow(number, row[1], row[2])
 
     async def fate(self, process_id: str) -> Fate:
-        """See Outcomes."""
         if process_id in self.deleted:
             return Fate.GONE
         process = self.processes.get(process_id)

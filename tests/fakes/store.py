@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ingestor.stores.port import FileMissingError, StoreFullError
+from ingestor.stores.port import BoundedStore, FileMissingError, FileReader, FileWriter, StoreFullError
 
 
-class MemoryFileStore:
-    """See FileStore; `room` bounds the bytes of all files together."""
+class MemoryFileStore(FileWriter, FileReader, BoundedStore):
+    """Files in memory; `room` bounds the bytes of all files together."""
 
     def __init__(self, room: int | None = None) -> None:
         self.files: dict[str, bytearray] = {}
@@ -21,11 +21,9 @@ class MemoryFileStore:
         return self.files[key]
 
     async def create(self, key: str) -> None:
-        """See FileWriter."""
         self.files.setdefault(key, bytearray())
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
-        """See FileWriter."""
         file = self._file(key)
         if len(file) < offset:
             raise ValueError(f"file has {len(file)} bytes, cannot append at {offset}")
@@ -34,33 +32,28 @@ class MemoryFileStore:
         file[offset:] = data
 
     async def sync(self, key: str) -> None:
-        """See FileWriter."""
+        """Nothing to do in memory."""
 
     async def seal(self, key: str, size: int) -> None:
-        """See FileWriter."""
         file = self._file(key)
         if len(file) < size:
             raise ValueError(f"file has {len(file)} bytes, not {size}")
         del file[size:]
 
     async def delete(self, key: str) -> None:
-        """See FileWriter."""
         self.files.pop(key, None)
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """See FileReader."""
         data = bytes(self._file(key)[start:end])
         for at in range(0, len(data), 2**20):
             yield data[at : at + 2**20]
 
     def local_path(self, key: str) -> Path | None:
-        """See FileReader."""
         return None
 
     async def free_bytes(self) -> int:
-        """See BoundedStore."""
         assert self.room is not None
         return self.room - sum(map(len, self.files.values()))
 
     async def check(self) -> None:
-        """See FileStore."""
+        """Memory is always there."""

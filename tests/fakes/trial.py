@@ -7,27 +7,24 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ingestor.outcomes import Problem
-from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table
+from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table, Trial, Trials
 from tests.fakes.sink import MemorySink
 
 Values = tuple[Any, ...]
 
 
-class MemoryTrials:
-    """See Trials: tries rows against the tables of a sink in memory, which have the keys of the pipeline."""
+class MemoryTrials(Trials):
+    """Tries rows against the tables of a sink in memory, which have the keys of the pipeline."""
 
     def __init__(self, sink: MemorySink | None = None) -> None:
         self._sink = sink or MemorySink()
 
     @asynccontextmanager
     async def open(self, table: Table) -> AsyncIterator[MemoryTrial]:
-        """See Trials."""
         yield MemoryTrial(self._sink, table)
 
 
-class MemoryTrial:
-    """See Trial."""
-
+class MemoryTrial(Trial):
     def __init__(self, sink: MemorySink, table: Table) -> None:
         self._sink = sink
         self._table = table
@@ -37,7 +34,6 @@ class MemoryTrial:
         self._of_file: list[dict[str, Any]] = []
 
     async def refused(self, rows: GoodRows) -> Sequence[Refused]:
-        """See Trial."""
         table = self._table
         for foreign in table.foreign:
             itself = foreign.table == (table.schema, table.name)

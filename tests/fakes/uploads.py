@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ingestor.services.upload.ports import Deliveries, Leavings, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 
@@ -18,16 +19,13 @@ class _Work:
     done: bool = False
 
 
-class MemoryUploads:
-    """See Uploads, Deliveries and Leavings."""
-
+class MemoryUploads(Uploads, Deliveries, Leavings):
     def __init__(self) -> None:
         self.uploads: dict[str, Upload] = {}
         self.touched: dict[str, datetime] = {}
         self.work: dict[str, _Work] = {}
 
     async def add(self, upload: Upload) -> Upload:
-        """See Uploads."""
         for known in self.uploads.values():
             if upload.request_id and (known.tenant, known.request_id) == (upload.tenant, upload.request_id):
                 return known
@@ -36,11 +34,9 @@ class MemoryUploads:
         return upload
 
     async def get(self, upload_id: str) -> Upload | None:
-        """See Uploads."""
         return self.uploads.get(upload_id)
 
     async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
-        """See Uploads."""
         upload = self.uploads[upload_id]
         if upload.committed_size == old and upload.state is UploadState.OPEN:
             upload = self.uploads[upload_id] = replace(upload, committed_size=new)
@@ -57,7 +53,6 @@ class MemoryUploads:
         now: datetime,
         repair: Repair | None = None,
     ) -> str:
-        """See Uploads."""
         upload = self.uploads[upload_id]
         if upload.state is not UploadState.OPEN:
             return str(upload.process_id)
@@ -68,7 +63,6 @@ class MemoryUploads:
         return process_id
 
     async def abort(self, upload_id: str) -> bool:
-        """See Uploads."""
         upload = self.uploads[upload_id]
         if upload.state is UploadState.COMPLETED:
             return False
@@ -76,12 +70,10 @@ class MemoryUploads:
         return True
 
     async def kept(self) -> tuple[int, int]:
-        """See Uploads."""
         found = [u.committed_size for u in self.uploads.values() if u.state is not UploadState.ABORTED]
         return len(found), sum(found)
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
-        """See Uploads."""
         found = [
             upload
             for upload in self.uploads.values()
@@ -90,7 +82,6 @@ class MemoryUploads:
         return found[:limit]
 
     async def take(self, owner: str, now: datetime, until: datetime) -> Delivery | None:
-        """See Deliveries."""
         for work in sorted(self.work.values(), key=lambda work: work.due):
             if not work.done and work.due <= now and (work.until is None or work.until < now):
                 work.owner, work.until = owner, until
@@ -99,7 +90,6 @@ class MemoryUploads:
         return None
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
-        """See Deliveries."""
         work = self.work[process_id]
         if work.owner != owner:
             return False
@@ -107,29 +97,24 @@ class MemoryUploads:
         return True
 
     async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
-        """See Deliveries."""
         work = self.work[process_id]
         if work.owner == owner:
             work.delivery = replace(work.delivery, content=content)
 
     async def done(self, process_id: str, owner: str, now: datetime) -> None:
-        """See Deliveries."""
         work = self.work[process_id]
         if work.owner == owner:
             work.done, work.owner, work.until = True, None, None
 
     async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
-        """See Deliveries."""
         work = self.work[process_id]
         if work.owner == owner:
             work.due, work.owner, work.until = due, None, None
 
     async def waiting(self) -> int:
-        """See Deliveries."""
         return sum(not work.done for work in self.work.values())
 
     async def close(self, process_id: str, now: datetime) -> bool:
-        """See Leavings."""
         work = self.work.get(process_id)
         if work is None or work.done:
             return True
@@ -139,7 +124,6 @@ class MemoryUploads:
         return True
 
     async def files(self, process_id: str) -> Sequence[str]:
-        """See Leavings."""
         keys = set[str]()
         for upload in self.uploads.values():
             if upload.process_id == process_id:
@@ -149,6 +133,5 @@ class MemoryUploads:
         return sorted(keys)
 
     async def forget(self, process_id: str) -> None:
-        """See Leavings."""
         self.uploads = {key: found for key, found in self.uploads.items() if found.process_id != process_id}
         self.work.pop(process_id, None)

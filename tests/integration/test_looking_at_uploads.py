@@ -20,20 +20,19 @@ from ingestor.services.upload.adapters.subprocess_converter import SubprocessCon
 from ingestor.services.upload.checks import ExcerptRow
 from ingestor.services.upload.ports import ConverterCrashedError
 from ingestor.services.upload.uploads import Upload, UploadState
-from ingestor.stores.port import FileMissingError
+from ingestor.stores.port import FileMissingError, FileReader
 from ingestor.tabular.errors import UnreadableFileError
 from tests.fakes.store import MemoryFileStore
 
 CSV = b"id,name\n" + b"".join(b"%d,row\n" % number for number in range(1, 50_001))
 
 
-class Counting(MemoryFileStore):
+class Counting(MemoryFileStore, FileReader):
     """Counts the bytes that are read."""
 
     read_bytes = 0
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """See FileReader."""
         async for piece in super().read(key, start, end):
             self.read_bytes += len(piece)
             yield piece

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
+from ingestor.plugins import ParsedTable, TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import detect_encoding, text_pieces
 from ingestor.tabular.limits import Limits
@@ -242,9 +243,7 @@ def whole_records(text: str, options: ReadOptions, limits: Limits) -> str:
     return text[: reader.certain(options.skip_lines)]
 
 
-class DelimitedTable:
-    """See ParsedTable."""
-
+class DelimitedTable(ParsedTable):
     def __init__(self, reader: _Reader, options: ReadOptions, limits: Limits) -> None:
         self._options = options
         self._reader = reader
@@ -280,7 +279,6 @@ class DelimitedTable:
         return columns
 
     def blocks(self) -> Iterator[TextTable]:
-        """See ParsedTable."""
         width = len(self.columns)
         builder = BlockBuilder(width)
         waiting: deque[Record] = deque()
@@ -338,9 +336,7 @@ def header_labels(rows: Sequence[Sequence[str]], options: ReadOptions) -> tuple[
     return tuple(labels)
 
 
-class DelimitedParser:
-    """See TableParser."""
-
+class DelimitedParser(TableParser):
     name = "csv"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
@@ -349,7 +345,6 @@ class DelimitedParser:
 
     @contextmanager
     def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[DelimitedTable]:
-        """See TableParser."""
         encoding = options.encoding
         if encoding is None:
             head = file.read(_SAMPLE)

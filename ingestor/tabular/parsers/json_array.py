@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+from ingestor.plugins import ParsedTable, TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import detect_encoding, text_pieces
 from ingestor.tabular.limits import Limits
@@ -132,8 +133,8 @@ def _behind_blanks(text: str, at: int) -> int:
     return at
 
 
-class JsonArrayTable:
-    """See ParsedTable. The columns are the names of all objects; so the file is read twice, and a
+class JsonArrayTable(ParsedTable):
+    """The columns are the names of all objects; so the file is read twice, and a
     document that is not JSON to its end is refused before anything of it is loaded."""
 
     def __init__(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> None:
@@ -156,7 +157,6 @@ class JsonArrayTable:
         self.columns: tuple[str, ...] = tuple(names)
 
     def blocks(self) -> Iterator[TextTable]:
-        """See ParsedTable."""
         places = {name: place for place, name in enumerate(self.columns)}
         builder = BlockBuilder(len(places))
         for line, value, text in self._open():
@@ -170,9 +170,7 @@ class JsonArrayTable:
             yield builder.take()
 
 
-class JsonArrayParser:
-    """See TableParser."""
-
+class JsonArrayParser(TableParser):
     name = "json"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
@@ -183,5 +181,4 @@ class JsonArrayParser:
 
     @contextmanager
     def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[JsonArrayTable]:
-        """See TableParser."""
         yield JsonArrayTable(file, options, limits)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from ingestor.plugins import ParsedTable, TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, transcode
 from ingestor.tabular.limits import Limits
@@ -42,8 +43,8 @@ def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bo
         yield bytes(buffer[:most]), long
 
 
-class JsonLinesTable:
-    """See ParsedTable. The columns are the names of all objects, in the order in which they come; so
+class JsonLinesTable(ParsedTable):
+    """The columns are the names of all objects, in the order in which they come; so
     the file is read twice."""
 
     def __init__(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> None:
@@ -89,7 +90,6 @@ class JsonLinesTable:
         return list(names)
 
     def blocks(self) -> Iterator[TextTable]:
-        """See ParsedTable."""
         places = {name: place for place, name in enumerate(self.columns)}
         builder = BlockBuilder(len(places))
         for line, data, long in self._records():
@@ -117,9 +117,7 @@ class JsonLinesTable:
             yield builder.take()
 
 
-class JsonLinesParser:
-    """See TableParser."""
-
+class JsonLinesParser(TableParser):
     name = "jsonl"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
@@ -130,5 +128,4 @@ class JsonLinesParser:
 
     @contextmanager
     def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[JsonLinesTable]:
-        """See TableParser."""
         yield JsonLinesTable(file, options, limits)

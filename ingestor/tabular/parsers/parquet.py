@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
+from ingestor.plugins import ParsedTable, TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.options import ReadOptions
@@ -24,8 +25,8 @@ AnyArray = Any
 _ROWS = 10_000
 
 
-class ParquetTable:
-    """See ParsedTable. A record's line is its number."""
+class ParquetTable(ParsedTable):
+    """A record's line is its number."""
 
     def __init__(self, file: pq.ParquetFile, limits: Limits) -> None:
         self._file = file
@@ -39,7 +40,6 @@ class ParquetTable:
             )
 
     def blocks(self) -> Iterator[TextTable]:
-        """See ParsedTable."""
         first = 0
         try:
             for batch in self._file.iter_batches(batch_size=_ROWS, use_threads=False):
@@ -97,9 +97,7 @@ def _value(value: Any) -> str | None:
     return str(value)
 
 
-class ParquetParser:
-    """See TableParser."""
-
+class ParquetParser(TableParser):
     name = "parquet"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
@@ -108,7 +106,6 @@ class ParquetParser:
 
     @contextmanager
     def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[ParquetTable]:
-        """See TableParser."""
         try:
             opened = pq.ParquetFile(file, pre_buffer=False, thrift_string_size_limit=2**26)
         except (pa.ArrowException, OSError) as error:

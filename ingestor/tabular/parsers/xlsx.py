@@ -17,6 +17,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import BinaryIO, cast
 from xml.parsers import expat
 
+from ingestor.plugins import ParsedTable, TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import is_workbook
 from ingestor.tabular.limits import Limits
@@ -333,8 +334,8 @@ def _format_kind(code: str) -> str:
     return "time" if re.search(r"[hs]", plain) else ""
 
 
-class XlsxTable:
-    """See ParsedTable. A record's line is the row's number in the sheet; rows without a value are none."""
+class XlsxTable(ParsedTable):
+    """A record's line is the row's number in the sheet; rows without a value are none."""
 
     def __init__(self, archive: zipfile.ZipFile, options: ReadOptions, limits: Limits) -> None:
         self._archive = archive
@@ -454,7 +455,6 @@ class XlsxTable:
         return header_labels(rows, self._options)
 
     def blocks(self) -> Iterator[TextTable]:
-        """See ParsedTable."""
         width = len(self.columns)
         builder = BlockBuilder(width)
         waiting: list[_Row] = []
@@ -488,9 +488,7 @@ class XlsxTable:
             builder.reject(line, "extra-cell", message, text, shown)
 
 
-class XlsxParser:
-    """See TableParser."""
-
+class XlsxParser(TableParser):
     name = "xlsx"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
@@ -499,7 +497,6 @@ class XlsxParser:
 
     @contextmanager
     def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[XlsxTable]:
-        """See TableParser."""
         try:
             archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, OSError) as error:

@@ -8,7 +8,7 @@ import grpc
 
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
-from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
+from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
 from ingestor.states import TERMINAL
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
 
@@ -16,9 +16,7 @@ _DEADLINE = 30.0
 _PAGE = 1000
 
 
-class GrpcStatus:
-    """See Status."""
-
+class GrpcStatus(Status):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = status_pb2_grpc.StatusServiceStub(channel)
 
@@ -30,7 +28,6 @@ class GrpcStatus:
         return _progress(answer.state, answer.batches_processed)
 
     async def started(self, file: FileInfo) -> Progress:
-        """See Status."""
         info = common_pb2.ProcessInfo(
             process_id=file.process_id, tenant=file.tenant, upload_id=file.upload_id,
             file_name=file.file_name, size_bytes=file.size_bytes, pipeline=file.pipeline,
@@ -41,7 +38,6 @@ class GrpcStatus:
     async def header_read(
         self, process_id: str, columns: Sequence[str], content: Content, limits: Limits
     ) -> Progress:
-        """See Status."""
         header = status_pb2.HeaderRead(
             columns=columns, dialect_json=content.dialect, content_bytes=content.size_bytes,
             max_failed=limits.max_failed, max_failed_share=limits.max_failed_share,
@@ -49,7 +45,6 @@ class GrpcStatus:
         return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, header=header))
 
     async def dispatched(self, process_id: str, batch: Batch) -> Progress:
-        """See Status."""
         bounds = common_pb2.BatchRange(
             batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
             first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
@@ -57,35 +52,29 @@ class GrpcStatus:
         return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, dispatched=bounds))
 
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
-        """See Status."""
         done = status_pb2.DispatchFinished(row_count=rows, batch_count=batches)
         return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, finished=done))
 
     async def failed(self, process_id: str, reason: str, message: str) -> Progress:
-        """See Status."""
         failure = common_pb2.ProcessFailure(reason=reason, message=message)
         return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, failed=failure))
 
     async def paused(self, process_id: str) -> Progress:
-        """See Status."""
         return await self._record(
             status_pb2.RecordDispatchRequest(process_id=process_id, paused=status_pb2.DispatchPaused())
         )
 
     async def resumed(self, process_id: str) -> Progress:
-        """See Status."""
         return await self._record(
             status_pb2.RecordDispatchRequest(process_id=process_id, resumed=status_pb2.DispatchResumed())
         )
 
     async def cancelled(self, process_id: str) -> Progress:
-        """See Status."""
         return await self._record(
             status_pb2.RecordDispatchRequest(process_id=process_id, cancelled=status_pb2.DispatchCancelled())
         )
 
     async def progress(self, process_id: str) -> Progress | None:
-        """See Status."""
         try:
             process = await self._process(process_id)
         except NotFoundError:
@@ -103,7 +92,6 @@ class GrpcStatus:
             raise known from error
 
     async def standing(self, process_id: str) -> Standing | None:
-        """See Status."""
         process = await self._process(process_id)
         if process is None:
             return None
@@ -111,7 +99,6 @@ class GrpcStatus:
         return Standing(process.state in TERMINAL, undone, process.expired, process.counts.failed)
 
     async def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
-        """See Status."""
         token = ""
         while True:
             request = status_pb2.ListRowsRequest(
@@ -130,7 +117,6 @@ class GrpcStatus:
                 return
 
     async def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
-        """See Status."""
         call = self._stub.WatchProcess(
             status_pb2.WatchProcessRequest(process_id=process_id, min_interval_ms=20)
         )
@@ -143,7 +129,6 @@ class GrpcStatus:
             call.cancel()
 
     async def queued(self, process_id: str) -> Sequence[int]:
-        """See Status."""
         request = status_pb2.ListBatchesRequest(
             process_id=process_id, state=status_pb2.BATCH_STATE_QUEUED, page_size=_PAGE
         )

@@ -19,7 +19,7 @@ from ingestor.services.orchestrator.ingestions import (
     Layout,
     RetriedRows,
 )
-from ingestor.services.orchestrator.ports import BusyError, Flags
+from ingestor.services.orchestrator.ports import BusyError, Flags, Ingestions
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -58,9 +58,7 @@ _HOLD = "SELECT pg_try_advisory_lock(hashtextextended('ingestor:ingestion:' || $
 _LET_GO = "SELECT pg_advisory_unlock(hashtextextended('ingestor:ingestion:' || $1, 0))"
 
 
-class PgIngestions:
-    """See Ingestions."""
-
+class PgIngestions(Ingestions):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
@@ -69,7 +67,6 @@ class PgIngestions:
             return list(await self._pool.fetch(query, *arguments))
 
     async def add(self, file: FileInfo) -> Ingestion:
-        """See Ingestions."""
         await self._fetch(
             _ADD, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
             file.pipeline, file.pipeline_version, file.repairs or None,
@@ -79,20 +76,17 @@ class PgIngestions:
         return found
 
     async def set_content(self, process_id: str, content: Content) -> None:
-        """See Ingestions."""
         await self._fetch(
             _SET_CONTENT, process_id, content.file_key, content.size_bytes, content.normal_form,
             content.dialect,
         )  # fmt: skip
 
     async def get(self, process_id: str) -> Ingestion | None:
-        """See Ingestions."""
         rows = await self._fetch("SELECT * FROM ingestions WHERE process_id = $1", process_id)
         return _ingestion(rows[0]) if rows else None
 
     @asynccontextmanager
     async def hold(self, process_id: str) -> AsyncIterator[None]:
-        """See Ingestions."""
         async with self._pool.acquire() as connection:
             async with transient_errors("ingestions"):
                 held = await connection.fetchval(_HOLD, process_id)
@@ -106,7 +100,6 @@ class PgIngestions:
                     await connection.execute(_LET_GO, process_id)
 
     async def set_layout(self, process_id: str, layout: Layout) -> None:
-        """See Ingestions."""
         await self._fetch(
             "UPDATE ingestions SET columns = $2, delimiter = $3, quote = $4, data_start = $5, data_line = $6 "
             "WHERE process_id = $1",
@@ -115,14 +108,12 @@ class PgIngestions:
         )  # fmt: skip
 
     async def last_batch(self, process_id: str) -> Batch | None:
-        """See Ingestions."""
         rows = await self._fetch(
             "SELECT * FROM batches WHERE process_id = $1 ORDER BY batch_number DESC LIMIT 1", process_id
         )
         return _batch(rows[0]) if rows else None
 
     async def unsent(self, process_id: str) -> Sequence[Batch]:
-        """See Ingestions."""
         rows = await self._fetch(
             "SELECT * FROM batches WHERE process_id = $1 AND sent_at IS NULL ORDER BY batch_number",
             process_id,
@@ -130,7 +121,6 @@ class PgIngestions:
         return [_batch(row) for row in rows]
 
     async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
-        """See Ingestions."""
         try:
             rows = await self._fetch(
                 _RECORD, process_id, batch.number, tenant, batch.first_row, batch.row_count,
@@ -141,14 +131,12 @@ class PgIngestions:
         return Flags(IngestionState(rows[0]["state"]), rows[0]["paused"])
 
     async def batches(self, process_id: str) -> Sequence[Batch]:
-        """See Ingestions."""
         rows = await self._fetch(
             "SELECT * FROM batches WHERE process_id = $1 ORDER BY batch_number", process_id
         )
         return [_batch(row) for row in rows]
 
     async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
-        """See Ingestions."""
         file, content, layout = retry.file, retry.content, retry.layout
         assert content is not None and layout is not None, "a retry reads what was read before"
         async with (
@@ -184,19 +172,16 @@ class PgIngestions:
         return there
 
     async def retry_of(self, process_id: str) -> str | None:
-        """See Ingestions."""
         rows = await self._fetch(
             "SELECT process_id FROM ingestions WHERE repairs = $1 AND retry AND NOT settled", process_id
         )
         return str(rows[0]["process_id"]) if rows else None
 
     async def retries(self, process_id: str) -> Collection[str]:
-        """See Ingestions."""
         rows = await self._fetch("SELECT process_id FROM ingestions WHERE repairs = $1 AND retry", process_id)
         return {str(row["process_id"]) for row in rows}
 
     async def open_retries(self, limit: int) -> Sequence[Ingestion]:
-        """See Ingestions."""
         rows = await self._fetch(
             "SELECT * FROM ingestions WHERE retry AND NOT settled AND state = 'open' "
             "ORDER BY created_at LIMIT $1",
@@ -205,44 +190,36 @@ class PgIngestions:
         return [_ingestion(row) for row in rows]
 
     async def flags(self, process_id: str) -> Flags:
-        """See Ingestions."""
         rows = await self._fetch("SELECT state, paused FROM ingestions WHERE process_id = $1", process_id)
         return Flags(IngestionState(rows[0]["state"]), rows[0]["paused"])
 
     async def mark_sent(self, process_id: str, number: int) -> None:
-        """See Ingestions."""
         await self._fetch(
             "UPDATE batches SET sent_at = clock_timestamp() WHERE process_id = $1 AND batch_number = $2",
             process_id, number,
         )  # fmt: skip
 
     async def finish(self, process_id: str, state: IngestionState) -> None:
-        """See Ingestions."""
         await self._fetch(
             "UPDATE ingestions SET state = $2 WHERE process_id = $1 AND state <> 'stopped'", process_id, state
         )
 
     async def set_paused(self, process_id: str, paused: bool) -> None:
-        """See Ingestions."""
         await self._fetch("UPDATE ingestions SET paused = $2 WHERE process_id = $1", process_id, paused)
 
     async def unsettled(self, limit: int) -> Sequence[Ingestion]:
-        """See Ingestions."""
         rows = await self._fetch(
             "SELECT * FROM ingestions WHERE NOT settled ORDER BY created_at LIMIT $1", limit
         )
         return [_ingestion(row) for row in rows]
 
     async def settle(self, process_id: str) -> None:
-        """See Ingestions."""
         await self._fetch("UPDATE ingestions SET settled = true WHERE process_id = $1", process_id)
 
     async def remove(self, process_id: str) -> None:
-        """See Ingestions."""
         await self._fetch("DELETE FROM ingestions WHERE process_id = $1", process_id)
 
     async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
-        """See Ingestions."""
         rows = await self._fetch(
             "SELECT * FROM batches WHERE process_id = $1 AND batch_number = ANY($2) AND sent_at < $3 "
             "ORDER BY batch_number",

@@ -5,26 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingestor.runtime.aws import aws_errors
-from ingestor.services.orchestrator.ports import Depth
+from ingestor.services.orchestrator.ports import Depth, Queues
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 
-class SqsDepths:
-    """See Queues."""
-
+class SqsDepths(Queues):
     def __init__(self, client: SQSClient, rows: str, dead_letters: str) -> None:
         self._client = client
         self._rows = rows
         self._dead_letters = dead_letters
 
     async def rows(self) -> Depth:
-        """See Queues."""
         return await self._depth(self._rows)
 
     async def dead_letters(self) -> Depth:
-        """See Queues."""
         return await self._depth(self._dead_letters)
 
     async def _depth(self, queue: str) -> Depth:

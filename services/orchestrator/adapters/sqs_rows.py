@@ -10,7 +10,7 @@ import zstandard
 from ingestor.runtime.aws import aws_errors
 from ingestor.runtime.queues import MAX_MESSAGE_BYTES
 from ingestor.runtime.tracing import TRACEPARENT, current_traceparent
-from ingestor.services.orchestrator.ports import Message, Packed, TooLargeError
+from ingestor.services.orchestrator.ports import Message, Packed, RowQueue, TooLargeError
 from ingestor.v1 import common_pb2, queue_pb2
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 4096
 _LEVEL = 1
 
 
-class SqsRows:
-    """See RowQueue."""
-
+class SqsRows(RowQueue):
     def __init__(self, client: SQSClient, queue: str) -> None:
         self._client = client
         self._queue = queue
@@ -36,7 +34,6 @@ class SqsRows:
         return self._url
 
     def pack(self, message: Message) -> Packed:
-        """See RowQueue."""
         file, batch = message.file, message.batch
         bounds = {
             "batch_number": batch.number,
@@ -84,7 +81,6 @@ class SqsRows:
         )
 
     async def send(self, packed: Packed) -> None:
-        """See RowQueue."""
         attributes = {**packed.attributes, TRACEPARENT: current_traceparent()}
         async with aws_errors(self._queue):
             await self._client.send_message(

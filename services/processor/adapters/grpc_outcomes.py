@@ -12,7 +12,7 @@ from ingestor.outcomes import Problem
 from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected
-from ingestor.services.processor.ports import Fate
+from ingestor.services.processor.ports import Fate, Outcomes
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 
 M = TypeVar("M", processor_pb2.RejectedRow, status_pb2.DisplacedRow)
@@ -40,15 +40,12 @@ _PHASES = {
 }
 
 
-class GrpcOutcomes:
-    """See Outcomes."""
-
+class GrpcOutcomes(Outcomes):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = status_pb2_grpc.StatusServiceStub(channel)
         self._fates: dict[str, tuple[float, Fate]] = {}
 
     async def record(self, outcome: BatchOutcome) -> None:
-        """See Outcomes."""
 
         async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
             yield status_pb2.RecordOutcomesRequest(header=_header(outcome))
@@ -65,7 +62,6 @@ class GrpcOutcomes:
                 raise known from error
 
     async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
-        """See Outcomes."""
         found: dict[int, str] = {}
         for start in range(0, len(numbers), _LOOK_UP):
             some = numbers[start : start + _LOOK_UP]
@@ -82,7 +78,6 @@ class GrpcOutcomes:
         return found
 
     async def fate(self, process_id: str) -> Fate:
-        """See Outcomes."""
         now = time.monotonic()
         asked, known = self._fates.get(process_id, (None, Fate.RUNNING))
         if known is Fate.GONE or (asked is not None and now - asked < _ANSWER_SECONDS):

@@ -8,7 +8,7 @@ from typing import TypeVar
 import grpc
 
 from ingestor.runtime.errors import from_rpc_error
-from ingestor.services.processor.ports import ProcessFacts, UndoCounts
+from ingestor.services.processor.ports import Processes, ProcessFacts, UndoCounts
 from ingestor.states import TERMINAL
 from ingestor.v1 import status_pb2, status_pb2_grpc
 
@@ -17,9 +17,7 @@ _DEADLINE = 30.0
 _PAGE = 1000
 
 
-class GrpcProcesses:
-    """See Processes."""
-
+class GrpcProcesses(Processes):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = status_pb2_grpc.StatusServiceStub(channel)
 
@@ -31,13 +29,11 @@ class GrpcProcesses:
             raise from_rpc_error(error) from error
 
     async def get(self, process_id: str) -> ProcessFacts:
-        """See Processes."""
         request = status_pb2.GetProcessRequest(process_id=process_id)
         answer = await self._call(lambda: self._stub.GetProcess(request, timeout=_DEADLINE))
         return _facts(answer.process)
 
     async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
-        """See Processes."""
         found: list[ProcessFacts] = []
         token = ""
         while True:
@@ -53,7 +49,6 @@ class GrpcProcesses:
                 return found
 
     async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
-        """See Processes."""
         request = status_pb2.RecordUndoRequest(
             process_id=process_id,
             counts=status_pb2.UndoCounts(removed=counts.removed, restored=counts.restored, kept=counts.kept),

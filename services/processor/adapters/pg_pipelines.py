@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
-from ingestor.services.processor.ports import StoredPipeline
+from ingestor.services.processor.ports import PipelineStore, StoredPipeline
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -35,14 +35,11 @@ ON CONFLICT (tenant, name) DO NOTHING
 """
 
 
-class PgPipelines:
-    """See PipelineStore."""
-
+class PgPipelines(PipelineStore):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        """See PipelineStore."""
         async with (
             transient_errors("pipelines"),
             self._pool.acquire() as connection,
@@ -66,24 +63,20 @@ class PgPipelines:
             return _stored(made), True
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        """See PipelineStore."""
         async with transient_errors("pipelines"):
             found = await self._pool.fetchrow(_GET, _TENANT, name, version)
         return _stored(found) if found else None
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """See PipelineStore."""
         async with transient_errors("pipelines"):
             return [_stored(row) for row in await self._pool.fetch(_LATEST, _TENANT, after, limit)]
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        """See PipelineStore."""
         async with transient_errors("pipelines"):
             found = await self._pool.fetch(_VERSIONS, _TENANT, name, before, limit)
         return [_stored(row) for row in found]
 
     async def delete(self, name: str) -> None:
-        """See PipelineStore."""
         async with (
             transient_errors("pipelines"),
             self._pool.acquire() as connection,

@@ -16,7 +16,14 @@ from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.repaired_rows import load_unrepaired
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.plugin_sinks import make_sink, plug_in_errors
-from ingestor.services.processor.ports import Applied, GoodRows, Refused, SinkChoice, SinkRefusedError
+from ingestor.services.processor.ports import (
+    Applied,
+    GoodRows,
+    Refused,
+    RowLoader,
+    SinkChoice,
+    SinkRefusedError,
+)
 from ingestor.types.json_text import canonical_json
 
 if TYPE_CHECKING:
@@ -25,8 +32,8 @@ if TYPE_CHECKING:
 _MOST_OPEN = 64
 
 
-class PlugInSinks:
-    """See RowLoader. The marker is claimed before the sink writes and committed after it, so that no two
+class PlugInSinks(RowLoader):
+    """The marker is claimed before the sink writes and committed after it, so that no two
     processors write the same batch at once; a crash in between undoes the claim, and the batch is written
     again, which the sink's contract makes harmless."""
 
@@ -37,7 +44,6 @@ class PlugInSinks:
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        """See RowLoader."""
         sink = self._sink(rows.sink)
 
         async def write(chosen: GoodRows) -> Sequence[Refused]:

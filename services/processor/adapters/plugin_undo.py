@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 
 
 class PlugInUndoer:
-    """See Undoer. The sink is called before the close is committed; a crash in between undoes the close, and
+    """The sink is called before the close is committed; a crash in between undoes the close, and
     the sink is called again, which its contract makes harmless."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
-        """See Undoer."""
         name = of.sink.type
         try:
             made = make_sink(name, of.sink.options)

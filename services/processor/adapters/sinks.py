@@ -34,8 +34,8 @@ def open_sinks(pool: PgPool) -> Sinks:
     return Sinks(in_tree, PlugInSinks(pool), PgMarkers(pool))
 
 
-class Sinks:
-    """See Sink: hands the rows to the sink that their pipeline names."""
+class Sinks(RowLoader, Markers):
+    """Hands the rows to the sink that their pipeline names."""
 
     def __init__(self, in_tree: Mapping[str, RowLoader], outside: RowLoader, markers: Markers) -> None:
         self._in_tree = in_tree
@@ -45,14 +45,11 @@ class Sinks:
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        """See RowLoader."""
         loader = self._in_tree.get(rows.sink.type, self._outside)
         return await loader.load(key, rows, conclude)
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
-        """See Markers."""
         return await self._markers.settle(outcome)
 
     async def forget_outcome(self, key: BatchKey) -> None:
-        """See Markers."""
         await self._markers.forget_outcome(key)

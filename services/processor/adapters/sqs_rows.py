@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from ingestor.runtime.aws import aws_errors
 from ingestor.services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
-from ingestor.services.processor.ports import Delivery, UnreadableBatchError
+from ingestor.services.processor.ports import Delivery, RowQueue, UnreadableBatchError
 from ingestor.v1 import common_pb2, queue_pb2
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ _MAX_OPEN_BYTES = 32 * 1024 * 1024
 _WAIT_SECONDS = 20
 
 
-class SqsRows:
-    """See RowQueue."""
-
+class SqsRows(RowQueue):
     def __init__(self, client: SQSClient, queue: str, visibility_seconds: int) -> None:
         self._client = client
         self._queue = queue
@@ -38,7 +36,6 @@ class SqsRows:
         return self._url
 
     async def receive(self, limit: int) -> list[Delivery]:
-        """See RowQueue."""
         async with aws_errors(self._queue):
             answer = await self._client.receive_message(
                 QueueUrl=await self._queue_url(),
@@ -51,7 +48,6 @@ class SqsRows:
         return [_delivery(message) for message in answer.get("Messages", [])]
 
     def decode(self, delivery: Delivery) -> RowBatch:
-        """See RowQueue."""
         try:
             packed = base64.b64decode(delivery.body, validate=True)
             message = queue_pb2.RowBatch.FromString(
@@ -77,7 +73,6 @@ class SqsRows:
         )
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
-        """See RowQueue."""
         try:
             async with aws_errors(self._queue):
                 await self._client.change_message_visibility(
@@ -90,7 +85,6 @@ class SqsRows:
                 raise
 
     async def delete(self, delivery: Delivery) -> None:
-        """See RowQueue."""
         try:
             async with aws_errors(self._queue):
                 await self._client.delete_message(

@@ -7,32 +7,28 @@ from typing import TYPE_CHECKING
 
 from ingestor.services.processor.adapters.plugin_undo import PlugInUndoer
 from ingestor.services.processor.adapters.postgres.undo import PgUndoer
-from ingestor.services.processor.ports import JSON_SINK, TABLE_SINK, Loaded, UndoCounts
+from ingestor.services.processor.ports import JSON_SINK, TABLE_SINK, Loaded, UndoCounts, Undoer
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
 
-class Undoers:
-    """See Undoer: hands the undo to the sink that the process's pipeline names."""
+class Undoers(Undoer):
+    """Hands the undo to the sink that the process's pipeline names."""
 
     def __init__(self, pool: PgPool) -> None:
         self._tables = PgUndoer(pool)
         self._outside = PlugInUndoer(pool)
 
     async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
-        """See Undoer."""
         undoer = self._tables if of.sink in (TABLE_SINK, JSON_SINK) else self._outside
         return await undoer.undo(of, validate_only=validate_only)
 
     async def undone(self, process_id: str) -> UndoCounts | None:
-        """See Undoer."""
         return await self._tables.undone(process_id)
 
     async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        """See Undoer."""
         return await self._tables.untold(limit)
 
     async def told(self, process_id: str) -> None:
-        """See Undoer."""
         await self._tables.told(process_id)

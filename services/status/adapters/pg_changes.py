@@ -11,14 +11,15 @@ import asyncpg
 import structlog
 
 from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL
+from ingestor.services.status.ports import Changes
 
 log = structlog.get_logger(__name__)
 
 KEEPALIVE_SECONDS = 20.0  # proxies close streams that say nothing for minutes
 
 
-class PgChanges:
-    """See Changes; also the worker that listens. A lost connection is opened again, and every
+class PgChanges(Changes):
+    """Also the worker that listens. A lost connection is opened again, and every
     watcher then looks once, since news may have been missed."""
 
     name = "changes"
@@ -34,7 +35,6 @@ class PgChanges:
         return sum(len(events) for process_id, events in self._watchers.items() if process_id is not None)
 
     async def watch(self, process_id: str | None) -> AsyncIterator[None]:
-        """See Changes."""
         news = asyncio.Event()
         self._watchers[process_id].add(news)
         try:

@@ -17,7 +17,7 @@ from ingestor.services.status.adapters.pg_displaced import displace, displace_la
 from ingestor.services.status.adapters.pg_repair import repair
 from ingestor.services.status.adapters.pg_values import error_values, text
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
-from ingestor.services.status.ports import Limits
+from ingestor.services.status.ports import Ledger, Limits
 from ingestor.services.status.processes import Info, ProcessState, RowState, Undo
 from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError, with_displaced
 
@@ -58,14 +58,11 @@ UPDATE processes SET undo_removed = $2, undo_restored = $3, undo_kept = $4 WHERE
 """
 
 
-class PgLedger:
-    """See Ledger."""
-
+class PgLedger(Ledger):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def start(self, info: Info) -> Account:
-        """See Ledger."""
         async with self._process(info.process_id, info.tenant) as work:
             if not work.started:
                 if info.repairs:
@@ -95,7 +92,6 @@ class PgLedger:
             return work.account
 
     async def change(self, process_id: str, how: ChangeFunction) -> Account:
-        """See Ledger."""
         async with self._process(process_id) as work:
             await work.apply(how(work.account))
             return work.account
@@ -103,7 +99,6 @@ class PgLedger:
     async def read_header(
         self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
     ) -> Account:
-        """See Ledger."""
         async with self._process(process_id) as work:
             await work.connection.execute(
                 "UPDATE processes SET columns = $2, dialect = $3, content_bytes = $4 WHERE process_id = $1",
@@ -113,7 +108,6 @@ class PgLedger:
             return work.account
 
     async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:
-        """See Ledger."""
         async with self._process(process_id, tenant) as work:
             if not work.expired:
                 await self._dispatch(work, tenant, batch)
@@ -143,7 +137,6 @@ class PgLedger:
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
-        """See Ledger."""
         _check_rows(outcome, rows)
         _check_displaced(process_id, outcome, repaired, displaced)
         _check_repaired(outcome, repaired)
@@ -198,7 +191,6 @@ class PgLedger:
             return True
 
     async def undo(self, process_id: str, undo: Undo) -> Account:
-        """See Ledger."""
         async with self._process(process_id) as work:
             if work.account.state is not ProcessState.UNDONE:
                 await work.apply(ledger.undone(work.account, undo))

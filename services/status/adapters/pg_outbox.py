@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status.adapters.pg_positions import give_positions
 from ingestor.services.status.adapters.pg_reader import logged_event
-from ingestor.services.status.ports import Sender
+from ingestor.services.status.ports import Outbox, Sender
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('ingestor:status:outbox', 0))"
 
 
-class PgOutbox:
-    """See Outbox."""
-
+class PgOutbox(Outbox):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def publish(self, send: Sender, limit: int) -> int:
-        """See Outbox."""
         async with transient_errors("outbox"):
             await give_positions(self._pool)
         async with transient_errors("outbox"), self._pool.acquire() as connection, connection.transaction():
@@ -44,13 +41,11 @@ class PgOutbox:
             return len(rows)
 
     async def remove_published(self, before: datetime) -> int:
-        """See Outbox."""
         async with transient_errors("outbox"):
             done = await self._pool.execute("DELETE FROM events WHERE published_at < $1", before)
         return int(done.rpartition(" ")[2])
 
     async def backlog(self) -> int:
-        """See Outbox."""
         async with transient_errors("outbox"):
             count = await self._pool.fetchval("SELECT count(*) FROM events WHERE published_at IS NULL")
         return int(count)

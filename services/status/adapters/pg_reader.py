@@ -15,7 +15,7 @@ from ingestor.services.status.adapters.pg_positions import give_positions, last_
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Batch
 from ingestor.services.status.overview import Interval, Overview, all_pieces
-from ingestor.services.status.ports import BatchRecord, LoggedEvent
+from ingestor.services.status.ports import BatchRecord, EventLog, LedgerReader, LoggedEvent
 from ingestor.services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState, Undo
 from ingestor.services.status.rows import ErrorGroup, Row, RowError, RowRange, RowVersion
 
@@ -123,9 +123,7 @@ _ROW_STATES = {int(state): state for state in RowState}
 _COLUMNS = {"create_time": "created_at", "repairs": "coalesce(repairs::text, '')"}
 
 
-class PgLedgerReader:
-    """See LedgerReader and EventLog."""
-
+class PgLedgerReader(LedgerReader, EventLog):
     def __init__(self, pool: PgPool, retention: timedelta | None = None) -> None:
         """`retention`: how long after their end processes expire; None: never."""
         self._pool = pool
@@ -139,7 +137,6 @@ class PgLedgerReader:
         return _process(row, self._retention)
 
     async def process(self, process_id: str) -> Process | None:
-        """See LedgerReader."""
         found = await self._fetch("SELECT * FROM processes WHERE process_id = $1", process_id)
         if found and found[0]["deleted_at"] is not None:
             raise deleted_error(process_id)
@@ -148,7 +145,6 @@ class PgLedgerReader:
     async def processes(
         self, comparisons: Sequence[Comparison], before: int | None, limit: int
     ) -> list[tuple[int, Process]]:
-        """See LedgerReader."""
         where = ["($1::bigint IS NULL OR position < $1)", "deleted_at IS NULL"]
         arguments: list[object] = [before, limit]
         for comparison in comparisons:
@@ -169,7 +165,6 @@ class PgLedgerReader:
     async def batches(
         self, process_id: str, processed: bool | None, after: int, limit: int
     ) -> list[BatchRecord]:
-        """See LedgerReader."""
         rows = await self._fetch(
             "SELECT * FROM batches WHERE process_id = $1 AND batch_number > $2 "
             "AND ($3::boolean IS NULL OR (processed_at IS NOT NULL) = $3) ORDER BY batch_number LIMIT $4",
@@ -187,17 +182,14 @@ class PgLedgerReader:
         ]  # fmt: skip
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
-        """See LedgerReader."""
         found = await self._fetch(_ROWS.format(where=""), process_id, row_number - 1, 1)
         return _row(found[0]) if found and found[0]["row_number"] == row_number else None
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
-        """See LedgerReader."""
         rows = await self._fetch(_STATES, process_id, list(row_numbers))
         return {row["row_number"]: RowState(row["state"]) for row in rows}
 
     async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
-        """See LedgerReader."""
         rows = await self._fetch(
             "SELECT * FROM row_history WHERE process_id = $1 AND row_number = $2 ORDER BY replaced_at",
             process_id, row_number,
@@ -215,7 +207,6 @@ class PgLedgerReader:
     async def rows(
         self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
     ) -> list[Row]:
-        """See LedgerReader."""
         own, arguments = True, list[object]([process_id, _start(comparisons, after), limit])
         own_where, where = list[str](), list[str]()
         wants_own = False
@@ -261,7 +252,6 @@ class PgLedgerReader:
     async def ranges(
         self, process_id: str, states: Collection[RowState], after: int, limit: int
     ) -> list[RowRange]:
-        """See LedgerReader."""
         rows = await self._fetch(_RANGES, process_id, after, [int(state) for state in states], limit)
         return [
             RowRange(
@@ -274,7 +264,6 @@ class PgLedgerReader:
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
     ) -> list[Row]:
-        """See LedgerReader."""
         rows = await self._fetch(
             _OWN_ROWS_PAGE, process_id, after, upto, [int(state) for state in states], limit, _PAGE_BYTES
         )
@@ -290,7 +279,6 @@ class PgLedgerReader:
         ]  # fmt: skip
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
-        """See LedgerReader."""
         rows = await self._fetch(
             "SELECT code, field, sum(count)::bigint AS count, "
             "(array_agg(example ORDER BY first_row))[1] AS example, min(first_row) AS first_row "
@@ -303,7 +291,6 @@ class PgLedgerReader:
         ]
 
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
-        """See EventLog."""
         async with transient_errors("events"):
             await give_positions(self._pool)
         of_process = "" if process_id is None else "AND process_id = $3"
@@ -314,12 +301,10 @@ class PgLedgerReader:
         return [logged_event(row) for row in rows]
 
     async def last_event(self) -> int:
-        """See EventLog."""
         async with transient_errors("events"):
             return await last_position(self._pool)
 
     async def overview(self, of: Interval) -> Overview:
-        """See LedgerReader."""
         rows: dict[int, tuple[int, int, int]] = {}
         begun: dict[int, int] = {}
         ended: dict[int, dict[ProcessState, int]] = {}

@@ -10,7 +10,7 @@ from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.runtime.tracing import current_traceparent
 from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL
-from ingestor.services.status.ports import Removal
+from ingestor.services.status.ports import Removal, Removals
 from ingestor.services.status.processes import TERMINAL, ProcessState
 
 if TYPE_CHECKING:
@@ -72,14 +72,11 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE proces
 _CLEARED = "UPDATE processes SET cleared_at = $2 WHERE process_id = $1"
 
 
-class PgRemovals:
-    """See Removals."""
-
+class PgRemovals(Removals):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def delete(self, process_id: str) -> None:
-        """See Removals."""
         async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(_LOCK, process_id)
             if row is None:
@@ -95,7 +92,6 @@ class PgRemovals:
             await self._list(connection, going, deleted=True)
 
     async def expire(self, before: datetime, now: datetime, limit: int) -> int:
-        """See Removals."""
         async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
             going = [str(row[0]) for row in await connection.fetch(_EXPIRING, before, limit)]
             if going:
@@ -113,7 +109,6 @@ class PgRemovals:
             await connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, process_id)
 
     async def clear(self, now: datetime, limit: int) -> int:
-        """See Removals."""
         async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(_UNCLEARED)
             if row is None:
@@ -130,7 +125,6 @@ class PgRemovals:
             return 1
 
     async def list(self, after: int, limit: int) -> Sequence[Removal]:
-        """See Removals."""
         async with transient_errors("ledger"):
             rows = await self._pool.fetch(
                 "SELECT * FROM removals WHERE sequence > $1 ORDER BY sequence LIMIT $2", after, limit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ingestor.runtime.aws import aws_errors
 from ingestor.runtime.errors import TransientError
-from ingestor.services.status.ports import LoggedEvent
+from ingestor.services.status.ports import LoggedEvent, Sender
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -34,9 +34,7 @@ def cloud_event(event: LoggedEvent) -> dict[str, object]:
     }
 
 
-class SqsEvents:
-    """See Sender."""
-
+class SqsEvents(Sender):
     def __init__(self, client: SQSClient, queue: str) -> None:
         self._client = client
         self._queue = queue
@@ -48,7 +46,6 @@ class SqsEvents:
         return self._url
 
     async def __call__(self, events: Sequence[LoggedEvent]) -> None:
-        """See Sender."""
         async with aws_errors("events queue"):
             url = await self._queue_url()
             for start in range(0, len(events), _BATCH):

@@ -8,27 +8,23 @@ from collections.abc import Iterable, Sequence
 
 from ingestor.reports import guard, headings
 from ingestor.services.status.reports.cells import cells
+from ingestor.services.status.reports.writer import ReportWriter
 from ingestor.services.status.rows import Row
 
 
-class CsvReportWriter:
-    """See ReportWriter."""
-
+class CsvReportWriter(ReportWriter):
     def __init__(self) -> None:
         self._width = 0
         self._with_state = False
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
-        """See ReportWriter."""
         self._width, self._with_state = len(columns), with_state
         return _lines([headings(columns, with_state=with_state)])
 
     def lines(self, rows: Iterable[Row]) -> bytes:
-        """See ReportWriter."""
         return _lines(cells(row, self._width, with_state=self._with_state) for row in rows)
 
     def end(self) -> bytes:
-        """See ReportWriter."""
         return b""
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from ingestor.services.status.reports.writer import ReportWriter
 from ingestor.services.status.rows import Row
 
 _PARSE = 1
@@ -20,23 +21,19 @@ _PHASES = {0: "UNSPECIFIED", _PARSE: "PARSE", 2: "VALIDATE", 3: "LOAD"}  # the c
 _as_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
-class JsonlReportWriter:
-    """See ReportWriter."""
-
+class JsonlReportWriter(ReportWriter):
     def __init__(self) -> None:
         self._columns: tuple[str, ...] = ()
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
-        """See ReportWriter. Every object has its state."""
+        """Every object has its state."""
         self._columns = tuple(columns)
         return b""
 
     def lines(self, rows: Iterable[Row]) -> bytes:
-        """See ReportWriter."""
         return "".join(_as_json(self._object(row)) + "\n" for row in rows).encode()
 
     def end(self) -> bytes:
-        """See ReportWriter."""
         return b""
 
     def _object(self, row: Row) -> dict[str, object]:

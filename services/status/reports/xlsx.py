@@ -17,7 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from ingestor.reports import CUT, guard, headings
 from ingestor.services.status.reports.cells import cells
-from ingestor.services.status.reports.writer import TooManyColumnsError
+from ingestor.services.status.reports.writer import ReportWriter, TooManyColumnsError
 from ingestor.services.status.rows import Row
 
 # https://support.microsoft.com/office/excel-specifications-and-limits
@@ -55,9 +55,7 @@ topLeftCell="A2" activePane="bottomLeft" state="frozen"/><selection pane="bottom
 _SHEET_END = "</sheetData></worksheet>"
 
 
-class XlsxReportWriter:
-    """See ReportWriter."""
-
+class XlsxReportWriter(ReportWriter):
     def __init__(self, max_rows: int = MAX_ROWS, max_sheet_bytes: int = _MAX_SHEET_BYTES) -> None:
         """`max_rows` are a sheet's with its header, `max_sheet_bytes` those of its XML, about."""
         self._max_rows = max_rows
@@ -74,7 +72,6 @@ class XlsxReportWriter:
         self._bytes = 0  # of the sheet's XML so far
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
-        """See ReportWriter."""
         self._headings = headings(columns, with_state=with_state)
         if len(self._headings) > MAX_COLUMNS:
             raise TooManyColumnsError(
@@ -87,7 +84,6 @@ class XlsxReportWriter:
         return self._sink.take()
 
     def lines(self, rows: Iterable[Row]) -> bytes:
-        """See ReportWriter."""
         made: list[str] = []
         size = 0
         for row in rows:
@@ -103,7 +99,6 @@ class XlsxReportWriter:
         return self._sink.take()
 
     def end(self) -> bytes:
-        """See ReportWriter."""
         self._end_sheet()
         numbers = range(1, self._sheets + 1)
         self._part("xl/styles.xml", _STYLES)

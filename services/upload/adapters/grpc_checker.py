@@ -8,6 +8,7 @@ import grpc
 
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.upload.checks import CheckError, Judgement, Phase, RowState, Verdict
+from ingestor.services.upload.ports import Checker
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
 
 _DEADLINE = 60.0
@@ -23,14 +24,11 @@ _PHASES: dict[common_pb2.ErrorPhase.ValueType, Phase] = {
 }
 
 
-class GrpcChecker:
-    """See Checker."""
-
+class GrpcChecker(Checker):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = processor_pb2_grpc.ProcessorServiceStub(channel)
 
     async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> Verdict:
-        """See Checker."""
 
         async def requests() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
             yield processor_pb2.ValidateRowsRequest(

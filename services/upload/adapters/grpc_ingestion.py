@@ -8,20 +8,18 @@ import grpc
 
 from ingestor.reports import RepairedTable
 from ingestor.runtime.errors import from_rpc_error
+from ingestor.services.upload.ports import Ingestion
 from ingestor.services.upload.uploads import Content, Delivery, Repair
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
 
 _DEADLINE = 30.0
 
 
-class GrpcIngestion:
-    """See Ingestion."""
-
+class GrpcIngestion(Ingestion):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = orchestrator_pb2_grpc.OrchestratorServiceStub(channel)
 
     async def prepare_repair(self, process_id: str) -> Repair:
-        """See Ingestion."""
         request = orchestrator_pb2.PrepareRepairRequest(process_id=process_id)
         try:
             found = await self._stub.PrepareRepair(request, timeout=_DEADLINE)
@@ -31,7 +29,6 @@ class GrpcIngestion:
         return Repair(found.process_id, found.pipeline, found.pipeline_version, table)
 
     async def begin(self, delivery: Delivery) -> int | None:
-        """See Ingestion."""
         answer = await self._begin(
             orchestrator_pb2.BeginIngestionRequest(
                 process=_info(delivery), content=_content(delivery.content) if delivery.content else None
@@ -41,7 +38,6 @@ class GrpcIngestion:
         return answer.resume_offset if wanted else None
 
     async def refuse(self, delivery: Delivery, reason: str, message: str) -> None:
-        """See Ingestion."""
         failure = common_pb2.ProcessFailure(reason=reason, message=message)
         await self._begin(orchestrator_pb2.BeginIngestionRequest(process=_info(delivery), failure=failure))
 
@@ -54,7 +50,6 @@ class GrpcIngestion:
             raise from_rpc_error(error) from error
 
     async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
-        """See Ingestion."""
 
         async def requests() -> AsyncIterator[orchestrator_pb2.IngestFileRequest]:
             async for offset, data, last in pieces:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import grpc
 
 from ingestor.runtime.errors import from_rpc_error
+from ingestor.services.upload.ports import Pipelines
 from ingestor.tabular.options import pipeline_options
 from ingestor.v1 import processor_pb2, processor_pb2_grpc
 
 _DEADLINE = 30.0
 
 
-class GrpcPipelines:
-    """See Pipelines."""
-
+class GrpcPipelines(Pipelines):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = processor_pb2_grpc.PipelineServiceStub(channel)
 
     async def find(self, name: str, version: int | None) -> tuple[int, str]:
-        """See Pipelines."""
         request = processor_pb2.GetPipelineRequest(name=name, version=version or 0)
         try:
             answer = await self._stub.GetPipeline(request, timeout=_DEADLINE)
@@ -27,7 +25,6 @@ class GrpcPipelines:
         return answer.pipeline.version, pipeline_options(answer.pipeline.document_json).to_json()
 
     async def dialect_of(self, document: str) -> str:
-        """See Pipelines."""
         request = processor_pb2.ApplyPipelineRequest(document_json=document, validate_only=True)
         try:
             await self._stub.ApplyPipeline(request, timeout=_DEADLINE)

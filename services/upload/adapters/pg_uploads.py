@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.reports import RepairedTable
 from ingestor.runtime.postgres import transient_errors
+from ingestor.services.upload.ports import Deliveries, Leavings, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ WHERE u.process_id = $1
 """
 
 
-class PgUploads:
-    """See Uploads, Deliveries and Leavings."""
-
+class PgUploads(Uploads, Deliveries, Leavings):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
@@ -68,7 +67,6 @@ class PgUploads:
             return await self._pool.fetchrow(query, *arguments)
 
     async def add(self, upload: Upload) -> Upload:
-        """See Uploads."""
         row = await self._row(
             _ADD, upload.upload_id, upload.tenant, upload.request_id, upload.file_name,
             upload.declared_size, upload.file_key, upload.created,
@@ -81,12 +79,10 @@ class PgUploads:
         return _upload(row)
 
     async def get(self, upload_id: str) -> Upload | None:
-        """See Uploads."""
         row = await self._row("SELECT * FROM uploads WHERE upload_id = $1", upload_id)
         return _upload(row) if row else None
 
     async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
-        """See Uploads."""
         row = await self._row(_COMMIT, upload_id, old, new, now)
         if row is None:
             row = await self._row("SELECT committed_size FROM uploads WHERE upload_id = $1", upload_id)
@@ -102,7 +98,6 @@ class PgUploads:
         now: datetime,
         repair: Repair | None = None,
     ) -> str:
-        """See Uploads."""
         async with transient_errors("uploads"), self._pool.acquire() as connection, connection.transaction():
             tenant = await connection.fetchval(_COMPLETE, upload_id, process_id, now)
             if tenant is None:
@@ -117,7 +112,6 @@ class PgUploads:
             return process_id
 
     async def abort(self, upload_id: str) -> bool:
-        """See Uploads."""
         row = await self._row(
             "UPDATE uploads SET state = 'aborted' WHERE upload_id = $1 AND state <> 'completed' RETURNING 1",
             upload_id,
@@ -125,7 +119,6 @@ class PgUploads:
         return row is not None
 
     async def kept(self) -> tuple[int, int]:
-        """See Uploads."""
         row = await self._row(
             "SELECT count(*) AS count, coalesce(sum(committed_size), 0)::bigint AS bytes FROM uploads "
             "WHERE state IN ('open', 'completed')"
@@ -133,7 +126,6 @@ class PgUploads:
         return row["count"], row["bytes"]
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
-        """See Uploads."""
         async with transient_errors("uploads"):
             rows = await self._pool.fetch(
                 "SELECT * FROM uploads WHERE state = 'open' AND touched_at < $1 LIMIT $2", before, limit
@@ -141,7 +133,6 @@ class PgUploads:
         return [_upload(row) for row in rows]
 
     async def take(self, owner: str, now: datetime, until: datetime) -> Delivery | None:
-        """See Deliveries."""
         row = await self._row(_TAKE, owner, now, until)
         if row is None:
             return None
@@ -162,7 +153,6 @@ class PgUploads:
         )  # fmt: skip
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
-        """See Deliveries."""
         row = await self._row(
             "UPDATE deliveries SET lease_until = $3 WHERE process_id = $1 AND lease_owner = $2 RETURNING 1",
             process_id, owner, until,
@@ -170,7 +160,6 @@ class PgUploads:
         return row is not None
 
     async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
-        """See Deliveries."""
         await self._row(
             "UPDATE deliveries SET content_key = $3, content_bytes = $4, normal_form = $5, "
             "content_dialect = $6 WHERE process_id = $1 AND lease_owner = $2",
@@ -178,7 +167,6 @@ class PgUploads:
         )  # fmt: skip
 
     async def done(self, process_id: str, owner: str, now: datetime) -> None:
-        """See Deliveries."""
         await self._row(
             "UPDATE deliveries SET done_at = $3, lease_owner = NULL, lease_until = NULL "
             "WHERE process_id = $1 AND lease_owner = $2",
@@ -186,7 +174,6 @@ class PgUploads:
         )  # fmt: skip
 
     async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
-        """See Deliveries."""
         await self._row(
             "UPDATE deliveries SET due_at = $3, lease_owner = NULL, lease_until = NULL "
             "WHERE process_id = $1 AND lease_owner = $2",
@@ -194,12 +181,10 @@ class PgUploads:
         )  # fmt: skip
 
     async def waiting(self) -> int:
-        """See Deliveries."""
         row = await self._row("SELECT count(*) AS count FROM deliveries WHERE done_at IS NULL")
         return int(row["count"])
 
     async def close(self, process_id: str, now: datetime) -> bool:
-        """See Leavings."""
         await self._row(_CLOSE, process_id, now)
         open_ = await self._row(
             "SELECT 1 FROM deliveries WHERE process_id = $1 AND done_at IS NULL", process_id
@@ -207,7 +192,6 @@ class PgUploads:
         return open_ is None
 
     async def files(self, process_id: str) -> Sequence[str]:
-        """See Leavings."""
         row = await self._row(_FILES, process_id)
         if row is None:
             return []
@@ -216,7 +200,6 @@ class PgUploads:
         return sorted(keys - {None})
 
     async def forget(self, process_id: str) -> None:
-        """See Leavings."""
         await self._row("DELETE FROM uploads WHERE process_id = $1", process_id)
 
 

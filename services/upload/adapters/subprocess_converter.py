@@ -16,7 +16,7 @@ import structlog
 
 from ingestor.reports import RepairedTable
 from ingestor.services.upload.checks import Excerpt, ExcerptRow
-from ingestor.services.upload.ports import ConverterCrashedError
+from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
 from ingestor.services.upload.uploads import Content, Upload, text_key
 from ingestor.stores.port import FileStore
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
@@ -30,8 +30,8 @@ _COPIED = 32 * 2**20  # bytes of a file's beginning that are copied to look at t
 _LOOKS = 4  # files looked at together; each takes a process
 
 
-class SubprocessConverter:
-    """See Converter and Inspector. The converted file is stored beside the original."""
+class SubprocessConverter(Converter, Inspector):
+    """The converted file is stored beside the original."""
 
     def __init__(
         self, store: FileStore, scratch: Path | None, *, max_expanded_bytes: int, memory_bytes: int
@@ -44,7 +44,6 @@ class SubprocessConverter:
         self._looks = asyncio.Semaphore(_LOOKS)
 
     async def convert(self, upload: Upload, dialect: str, repaired: RepairedTable | None = None) -> Content:
-        """See Converter."""
         if repaired is not None:
             with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
                 table = Path(folder) / "repair.json"
@@ -102,12 +101,10 @@ class SubprocessConverter:
         return Content(key, size, found["form"] == "normal", found["dialect"])
 
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
-        """See Inspector."""
         found, _ = await self._look("ingestor.pipelines.inspection", upload, dialect, rows)
         return found
 
     async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
-        """See Inspector."""
         found, content = await self._look("ingestor.tabular.files.excerpt", upload, dialect, rows)
         return Excerpt(
             tuple(found["columns"]),

@@ -19,7 +19,7 @@ from ingestor.services.processor.pipelines import JSON_TABLE, PipelineService, t
 from ingestor.services.processor.ports import GoodRows, ProcessFacts, UndoCounts
 from ingestor.services.processor.remover import MarkerRemover
 from ingestor.services.processor.undo import UndoService
-from tests.contract.sink_batches import concluding, key
+from tests.contract.sink.batches import concluding, key
 from tests.fakes.processes import MemoryProcesses
 from tests.fakes.sink import MemoryPipelines, MemorySink
 

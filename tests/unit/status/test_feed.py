@@ -12,10 +12,10 @@ import pytest
 from ingestor.runtime.errors import TransientError, UnavailableError
 from ingestor.services.status import feed as feed_module
 from ingestor.services.status.feed import EventFeed
-from ingestor.services.status.ports import LoggedEvent
+from ingestor.services.status.ports import Changes, EventLog, LoggedEvent
 
 
-class Log:
+class Log(EventLog, Changes):
     """An event log, and the changes that tell of it."""
 
     def __init__(self) -> None:
@@ -39,7 +39,6 @@ class Log:
         self._changed.set()
 
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
-        """See EventLog."""
         self.queries.append((process_id, after))
         if self.away:
             self.away -= 1
@@ -48,11 +47,9 @@ class Log:
         return found[:limit]
 
     async def last_event(self) -> int:
-        """See EventLog."""
         return len(self.kept)
 
     async def watch(self, process_id: str | None) -> AsyncIterator[None]:
-        """See Changes."""
         assert process_id is None
         while not self.stopped:
             yield

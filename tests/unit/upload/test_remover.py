@@ -11,6 +11,7 @@ from ingestor.removals.ports import Removal
 from ingestor.runtime.errors import TransientError
 from ingestor.services.upload.remover import UploadRemover
 from ingestor.services.upload.uploads import Content, Upload, UploadState
+from ingestor.stores.port import FileWriter
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 
@@ -27,13 +28,12 @@ class SetClock:
         return self.time
 
 
-class BreakingStore(MemoryFileStore):
+class BreakingStore(MemoryFileStore, FileWriter):
     """Fails once, at the second file."""
 
     deletions = 0
 
     async def delete(self, key: str) -> None:
-        """See FileWriter."""
         self.deletions += 1
         if self.deletions == 2:
             raise OSError("the disk is away")

@@ -30,7 +30,14 @@ from ingestor.runtime.errors import (
 )
 from ingestor.services.upload.checks import CheckError, Excerpt, ExcerptRow, Judgement, Verdict
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
-from ingestor.services.upload.ports import ConverterCrashedError
+from ingestor.services.upload.ports import (
+    Checker,
+    Converter,
+    ConverterCrashedError,
+    Ingestion,
+    Inspector,
+    Pipelines,
+)
 from ingestor.services.upload.service import Chunk, Metrics, UploadService
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
 from ingestor.stores.port import FileMissingError
@@ -54,7 +61,7 @@ class At:
         return self.time
 
 
-class OneIngestion:
+class OneIngestion(Ingestion):
     """An orchestrator: keeps what it gets; `failures` calls of `send` break after a piece."""
 
     def __init__(self) -> None:
@@ -68,17 +75,14 @@ class OneIngestion:
         self.blocked.set()
 
     async def prepare_repair(self, process_id: str) -> Repair:
-        """See Ingestion."""
         if process_id == "running":
             raise FailedPreconditionError("PROCESS_RUNNING", "no")
         return Repair("parent", "people", 2, TABLE)
 
     async def refuse(self, delivery: Delivery, reason: str, message: str) -> None:
-        """See Ingestion."""
         self.refused[delivery.process_id] = reason
 
     async def begin(self, delivery: Delivery) -> int | None:
-        """See Ingestion."""
         if self.away:
             raise TransientError("orchestrator away")
         self.begun.append(delivery.process_id)
@@ -90,7 +94,6 @@ class OneIngestion:
         return len(self.received.setdefault(delivery.process_id, bytearray()))
 
     async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
-        """See Ingestion."""
         await self.blocked.wait()
         received = self.received[process_id]
         async for offset, data, last in pieces:
@@ -104,23 +107,21 @@ class OneIngestion:
                 self.done.add(process_id)
 
 
-class OnePipeline:
+class OnePipeline(Pipelines):
     """Knows the pipeline `people`, whose latest version is 3."""
 
     async def find(self, name: str, version: int | None) -> tuple[int, str]:
-        """See Pipelines."""
         if name != "people":
             raise NotFoundError("PIPELINE_NOT_FOUND", "no")
         return version or 3, '{"delimiter": ";", "skipLines": 1}'
 
     async def dialect_of(self, document: str) -> str:
-        """See Pipelines."""
         if document == "bad":
             raise InvalidArgumentError("INVALID_PIPELINE", "no")
         return '{"delimiter": "|"}'
 
 
-class OddRows:
+class OddRows(Checker):
     """Fails every second row; keeps what it was asked."""
 
     def __init__(self) -> None:
@@ -128,14 +129,13 @@ class OddRows:
         self.all_told = True
 
     async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> Verdict:
-        """See Checker."""
         self.asked.append((pipeline, document, dialect))
         error = CheckError("type-error", "f", "x", "f: bad", "validate", "F")
         rows = range(1, content.count(b"\n"), 2)
         return Verdict(tuple(Judgement(row, "failed", (error,)) for row in rows), self.all_told)
 
 
-class Upper:
+class Upper(Converter, Inspector):
     """Converts files whose name ends with .upper; those called bad.csv cannot be read."""
 
     def __init__(self, store: MemoryFileStore) -> None:
@@ -143,7 +143,6 @@ class Upper:
         self.calls = 0
 
     async def convert(self, upload: Upload, dialect: str, repaired: RepairedTable | None = None) -> Content:
-        """See Converter."""
         self.calls += 1
         self.repaired = repaired
         if upload.file_name == "bad.csv":
@@ -159,13 +158,11 @@ class Upper:
         return Content(key, len(made), True, dialect)
 
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
-        """See Inspector."""
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         return {"dialect": json.loads(dialect), "sampled_rows": rows}
 
     async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
-        """See Inspector."""
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         if upload.file_name == "crash.csv":

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import BinaryIO
 
+from ingestor.plugins import ParsedTable, TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
@@ -16,9 +17,7 @@ from ingestor.tabular.text_table import TextTable
 _MARK = b"#fixed "
 
 
-class FixedWidthTable:
-    """See ingestor.plugins.ParsedTable."""
-
+class FixedWidthTable(ParsedTable):
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         ruler = file.readline().decode().split()[1:]
@@ -34,7 +33,6 @@ class FixedWidthTable:
         return [line[start:end].strip() for start, end in self._bounds]
 
     def blocks(self) -> Iterator[TextTable]:
-        """See ingestor.plugins.ParsedTable."""
         builder = BlockBuilder(len(self.columns))
         width = self._bounds[-1][1]
         for line, data in enumerate(self._file, 2):
@@ -54,9 +52,7 @@ class FixedWidthTable:
             yield builder.take()
 
 
-class FixedWidthParser:
-    """See ingestor.plugins.TableParser."""
-
+class FixedWidthParser(TableParser):
     name = "fixed-width"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
@@ -65,5 +61,4 @@ class FixedWidthParser:
 
     @contextmanager
     def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[FixedWidthTable]:
-        """See ingestor.plugins.TableParser."""
         yield FixedWidthTable(file)

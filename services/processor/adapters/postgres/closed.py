@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ingestor.runtime.postgres import transient_errors
-from ingestor.services.processor.ports import Loaded, UndoCounts, UndoImpossibleError
+from ingestor.services.processor.ports import Leavings, Loaded, UndoCounts, UndoImpossibleError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -98,14 +98,11 @@ async def undo_of(connection: PgConnection | PgPool, process_id: str) -> UndoCou
     return UndoCounts(*row) if row else None
 
 
-class PgLeavings:
-    """See Leavings."""
-
+class PgLeavings(Leavings):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
-        """See Leavings."""
         async with transient_errors("markers"):
             async with self._pool.acquire() as connection, connection.transaction():
                 await _lock_alone(connection, [process_id])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.closed import is_gone
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
-from ingestor.services.processor.ports import Applied
+from ingestor.services.processor.ports import Applied, Markers
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -56,21 +56,17 @@ async def _known(connection: PgConnection, key: BatchKey) -> Applied:
     return Applied(BatchOutcome.from_bytes(zlib.decompress(payload)) if payload else None)
 
 
-class PgMarkers:
-    """See Markers."""
-
+class PgMarkers(Markers):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
-        """See Markers."""
         async with transient_errors("sink"), self._pool.acquire() as connection, connection.transaction():
             if await is_gone(connection, outcome.key.process_id):
                 return Applied(None)
             return await _settle(connection, outcome)
 
     async def forget_outcome(self, key: BatchKey) -> None:
-        """See Markers."""
         async with transient_errors("sink"):
             await self._pool.execute(_CONCLUDE, key.process_id, key.range.number, None)
 

@@ -24,7 +24,7 @@ from ingestor.services.processor.adapters.postgres.markers import PgMarkers
 from ingestor.services.processor.adapters.postgres.names import qualified, quoted
 from ingestor.services.processor.adapters.postgres.repaired_rows import load_unrepaired
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced
-from ingestor.services.processor.ports import Applied, GoodRows, Refused, SinkRefusedError, Table
+from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -35,9 +35,7 @@ _MOST_READY = 1000
 _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 
 
-class PgSink(PgMarkers):
-    """See Sink."""
-
+class PgSink(PgMarkers, Sink):
     def __init__(self, pool: PgPool) -> None:
         super().__init__(pool)
         self._ready: set[Table] = set()
@@ -45,7 +43,6 @@ class PgSink(PgMarkers):
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        """See Sink."""
         owner = rows.repairs or key.process_id
         text = await asyncio.to_thread(copy_text, rows, owner)
         async with (

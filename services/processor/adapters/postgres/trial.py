@@ -30,7 +30,7 @@ from ingestor.services.processor.adapters.postgres.loading import load_alone
 from ingestor.services.processor.adapters.postgres.names import listed, not_null
 from ingestor.services.processor.adapters.postgres.references import Reference
 from ingestor.services.processor.adapters.postgres.stage import STAGE, Staged, make_stage
-from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table
+from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table, Trial, Trials
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -93,8 +93,8 @@ _NOBODY = str(uuid.UUID(int=0))
 _PATIENCE = 10.0
 
 
-class PgTrials:
-    """See Trials. At most `most` are open at once, each with a connection of the pool."""
+class PgTrials(Trials):
+    """At most `most` are open at once, each with a connection of the pool."""
 
     def __init__(self, pool: PgPool, most: int, *, patience: float = _PATIENCE) -> None:
         self._pool = pool
@@ -104,7 +104,6 @@ class PgTrials:
 
     @asynccontextmanager
     async def open(self, table: Table) -> AsyncIterator[PgTrial]:
-        """See Trials."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._places.acquire()
@@ -150,9 +149,7 @@ class _KeyTrial:
     parts: dict[str, object]
 
 
-class PgTrial:
-    """See Trial."""
-
+class PgTrial(Trial):
     def __init__(self, connection: PgConnection, table: Table) -> None:
         self._connection = connection
         self._table = table
@@ -175,7 +172,6 @@ class PgTrial:
         return trial
 
     async def refused(self, rows: GoodRows) -> Sequence[Refused]:
-        """See Trial."""
         if self._fault:
             raise SinkRefusedError(self._fault)
         try:

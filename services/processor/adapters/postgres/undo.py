@@ -13,7 +13,7 @@ from ingestor.services.processor.adapters.postgres.closed import undo_of, undo_o
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.fit import sql_name
 from ingestor.services.processor.adapters.postgres.names import listed, quoted
-from ingestor.services.processor.ports import Loaded, Table, UndoCounts, UndoImpossibleError
+from ingestor.services.processor.ports import Loaded, Table, UndoCounts, Undoer, UndoImpossibleError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -82,19 +82,15 @@ class _NotMeantError(Exception):
         self.counts = counts
 
 
-class PgUndoer:
-    """See Undoer."""
-
+class PgUndoer(Undoer):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def undone(self, process_id: str) -> UndoCounts | None:
-        """See Undoer."""
         async with transient_errors("sink"):
             return await undo_of(self._pool, process_id)
 
     async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
-        """See Undoer."""
         try:
             async with (
                 transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, of.table))),
@@ -114,7 +110,6 @@ class PgUndoer:
             return result.counts
 
     async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        """See Undoer."""
         async with transient_errors("sink"):
             rows = await self._pool.fetch(
                 "SELECT process_id, removed, restored, kept FROM closed_processes WHERE NOT told "
@@ -124,7 +119,6 @@ class PgUndoer:
         return [(str(row[0]), UndoCounts(*row[1:])) for row in rows]
 
     async def told(self, process_id: str) -> None:
-        """See Undoer."""
         async with transient_errors("sink"):
             await self._pool.execute(
                 "UPDATE closed_processes SET told = true WHERE process_id = $1", process_id

@@ -13,9 +13,9 @@ import psutil
 
 from ingestor.local.ports import free_port
 from ingestor.v1 import status_pb2
-from tests.e2e.browser import Browser
 from tests.e2e.conftest import Suite, ingestor, wait_until
-from tests.e2e.page import CODE, INDEX, SCRIPT
+from tests.e2e.page.browser import Browser
+from tests.e2e.page.built_page import CODE, INDEX, SCRIPT
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

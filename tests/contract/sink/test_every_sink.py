@@ -46,7 +46,7 @@ from ingestor.services.processor.ports import (
     UndoCounts,
     UndoImpossibleError,
 )
-from tests.contract.sink_batches import concluding, key, new_process
+from tests.contract.sink.batches import concluding, key, new_process
 from tests.plugins import installed
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from ingestor.local.ports import free_port
 from tests.e2e.conftest import Suite, ingestor
 
-FRONTEND = Path(__file__).parents[2] / "frontend"
+FRONTEND = Path(__file__).parents[3] / "frontend"
 CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
 
 

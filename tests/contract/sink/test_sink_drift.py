@@ -18,7 +18,7 @@ from ingestor.services.processor.adapters.postgres import sink as pg_sink
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import GoodRows, SinkRefusedError, Table
-from tests.contract.sink_batches import concluding, key
+from tests.contract.sink.batches import concluding, key
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:

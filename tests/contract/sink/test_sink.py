@@ -25,7 +25,7 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.ports import ForeignKey, GoodRows, Refused, SinkRefusedError, Table
-from tests.contract.sink_batches import PEOPLE, concluding, good, key, new_process
+from tests.contract.sink.batches import PEOPLE, concluding, good, key, new_process
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from ingestor.v1 import common_pb2, orchestrator_pb2, status_pb2, upload_pb2
-from tests.e2e.browser import Browser
 from tests.e2e.conftest import Suite
+from tests.e2e.page.browser import Browser
 from tests.e2e.tables import write_readings
 
-SAMPLE = Path(__file__).parents[2] / "examples" / "sample"
+SAMPLE = Path(__file__).parents[3] / "examples" / "sample"
 FAILED, SKIPPED = common_pb2.ROW_STATE_FAILED, common_pb2.ROW_STATE_SKIPPED
 
 

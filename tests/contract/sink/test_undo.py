@@ -25,7 +25,7 @@ from ingestor.services.processor.ports import (
     UndoCounts,
     UndoImpossibleError,
 )
-from tests.contract.sink_batches import concluding, good, key
+from tests.contract.sink.batches import concluding, good, key
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.postgres.trial import PgTrials
 from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import ForeignKey, GoodRows, SinkRefusedError, Table, Trial
-from tests.contract.sink_batches import concluding, new_process, process_after_all_this
+from tests.contract.sink.batches import concluding, new_process, process_after_all_this
 from tests.fakes.sink import MemorySink
 from tests.fakes.trial import MemoryTrials
 

@@ -23,7 +23,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.postgres.undo import PgUndoer
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange
 from ingestor.services.processor.ports import TABLE_SINK, GoodRows, Loaded, Refused, Table
-from tests.contract.sink_batches import concluding, good, key, new_process, process_after_all_this
+from tests.contract.sink.batches import concluding, good, key, new_process, process_after_all_this
 from tests.fakes.status import MemoryStatus
 
 if TYPE_CHECKING:
