@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-
 from ingestor.services.processor.adapters.pg_pipelines import PgPipelines
+
 from tests.fakes.sink import MemoryPipelines
 
 if TYPE_CHECKING:

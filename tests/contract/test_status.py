@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import grpc
 import pytest
 
+from ingestor.internal.v1 import ledger_pb2
 from ingestor.outcomes import Problem, RejectedState
 from ingestor.runtime.errors import (
     FailedPreconditionError,
@@ -34,8 +35,9 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.ports import Fate
-from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.v1 import common_pb2
 from tests.fakes.status import MemoryStatus
+from tests.status_stub import status_stub
 
 CONTENT = Content("default/u", 123, False, "{}")
 NO_LIMITS = Limits()
@@ -279,24 +281,24 @@ async def test_many_displaced_rows(ends: Ends) -> None:
     ("displaced", "field"),
     [
         (
-            status_pb2.DisplacedRow(process_id="7", row_number=1, error=common_pb2.RowError(code="c")),
+            ledger_pb2.DisplacedRow(process_id="7", row_number=1, error=common_pb2.RowError(code="c")),
             "displaced.process_id",
         ),
-        (status_pb2.DisplacedRow(process_id=str(uuid.uuid4()), row_number=1), "displaced.error"),
+        (ledger_pb2.DisplacedRow(process_id=str(uuid.uuid4()), row_number=1), "displaced.error"),
     ],
 )
 async def test_what_is_no_displaced_row_on_the_wire(
-    status_address: str, displaced: status_pb2.DisplacedRow, field: str
+    status_address: str, displaced: ledger_pb2.DisplacedRow, field: str
 ) -> None:
-    header = status_pb2.OutcomeHeader(
+    header = ledger_pb2.OutcomeHeader(
         process_id=str(uuid.uuid4()),
         batch=common_pb2.BatchRange(batch_number=1, first_row=1, row_count=1),
         default_state=common_pb2.ROW_STATE_SUCCEEDED,
         succeeded=1,
     )
-    request = status_pb2.RecordOutcomesRequest(header=header, displaced=[displaced])
+    request = ledger_pb2.RecordOutcomesRequest(header=header, displaced=[displaced])
     async with open_channel(status_address) as channel:
-        stub = status_pb2_grpc.StatusServiceStub(channel)
+        stub = status_stub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.RecordOutcomes(iter([request]))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT

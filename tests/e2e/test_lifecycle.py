@@ -11,12 +11,13 @@ import grpc
 import pytest
 
 from ingestor.client import Client
+from ingestor.internal.v1 import ledger_pb2
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
 from ingestor.services.orchestrator.ports import Message
-from ingestor.v1 import status_pb2, status_pb2_grpc
+from ingestor.v1 import status_pb2_grpc
 from tests.e2e.conftest import Suite
 from tests.e2e.tables import readings_pipeline, write_pipeline, write_readings
 from tests.e2e.test_crashes import rows_queue, sqs
@@ -212,8 +213,8 @@ async def test_only_services_follow_removals_and_record_undos(suite: Suite) -> N
     async with open_channel(suite.gateway) as channel:
         stub: Any = status_pb2_grpc.StatusServiceStub(channel)
         for call in (
-            stub.ListRemovals(status_pb2.ListRemovalsRequest()),
-            stub.RecordUndo(status_pb2.RecordUndoRequest()),
+            stub.ListRemovals(ledger_pb2.ListRemovalsRequest()),
+            stub.RecordUndo(ledger_pb2.RecordUndoRequest()),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await call

@@ -17,7 +17,8 @@ import grpc
 import openpyxl
 import pytest
 
-from ingestor.v1 import orchestrator_pb2, orchestrator_pb2_grpc, status_pb2, status_pb2_grpc
+from ingestor.internal.v1 import ledger_pb2
+from ingestor.v1 import orchestrator_pb2, orchestrator_pb2_grpc, status_pb2_grpc
 from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import readings_pipeline, write_pipeline, write_readings
 
@@ -445,7 +446,7 @@ async def test_internal_calls_of_repairs_are_refused_at_the_gateway(suite: Suite
         status = status_pb2_grpc.StatusServiceStub(channel)
         for call in (
             orchestrator.PrepareRepair(orchestrator_pb2.PrepareRepairRequest(process_id="x")),
-            status.LookUpRows(status_pb2.LookUpRowsRequest(process_id="x")),
+            status.LookUpRows(ledger_pb2.LookUpRowsRequest(process_id="x")),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await call

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
+from ingestor.internal.v1 import ledger_pb2
 from ingestor.v1 import common_pb2, status_pb2, upload_pb2, upload_pb2_grpc
 from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.page.browser import Browser, chunk
@@ -54,7 +55,7 @@ def test_a_browser_sends_chunks_and_watches(connection: http.client.HTTPConnecti
 
 
 def test_a_browser_may_not_write_the_ledger(connection: http.client.HTTPConnection) -> None:
-    request = status_pb2.RecordDispatchRequest(process_id="00000000-0000-4000-8000-000000000000")
+    request = ledger_pb2.RecordDispatchRequest(process_id="00000000-0000-4000-8000-000000000000")
     payload = request.SerializeToString()
     connection.request(
         "POST",

@@ -114,7 +114,7 @@ class MemorySink(Sink, Undoer, Leavings):
     async def undone(self, process_id: str) -> UndoCounts | None:
         return self.undos.get(process_id)
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         process_id, table = of.process_id, of.table
         if process_id in self.undos:
             return self.undos[process_id]
@@ -142,7 +142,7 @@ class MemorySink(Sink, Undoer, Leavings):
             else:
                 removed += 1
         counts = UndoCounts(removed, restored, len(kept))
-        if not validate_only:
+        if not dry_run:
             self.tables[table.name], self.behind[table.name] = there, behind
             self.undos[process_id] = counts
             self.undos |= dict.fromkeys(of.repairs, UndoCounts(0, 0, 0))

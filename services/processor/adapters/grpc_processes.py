@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import grpc
 
+from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.processor.ports import Processes, ProcessFacts, UndoCounts
 from ingestor.states import TERMINAL
@@ -19,7 +20,8 @@ _PAGE = 1000
 
 class GrpcProcesses(Processes):
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+        self._status = status_pb2_grpc.StatusServiceStub(channel)
+        self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
 
     @staticmethod
     async def _call(call: Callable[[], Awaitable[T]]) -> T:
@@ -30,7 +32,7 @@ class GrpcProcesses(Processes):
 
     async def get(self, process_id: str) -> ProcessFacts:
         request = status_pb2.GetProcessRequest(process_id=process_id)
-        answer = await self._call(lambda: self._stub.GetProcess(request, timeout=_DEADLINE))
+        answer = await self._call(lambda: self._status.GetProcess(request, timeout=_DEADLINE))
         return _facts(answer.process)
 
     async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
@@ -41,7 +43,7 @@ class GrpcProcesses(Processes):
                 filter=f'repairs="{process_id}"', page_size=_PAGE, page_token=token
             )
             answer = await self._call(
-                lambda request=request: self._stub.ListProcesses(request, timeout=_DEADLINE)  # type: ignore[misc]
+                lambda request=request: self._status.ListProcesses(request, timeout=_DEADLINE)  # type: ignore[misc]
             )
             found += [_facts(process) for process in answer.processes]
             token = answer.next_page_token
@@ -49,11 +51,11 @@ class GrpcProcesses(Processes):
                 return found
 
     async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
-        request = status_pb2.RecordUndoRequest(
+        request = ledger_pb2.RecordUndoRequest(
             process_id=process_id,
             counts=status_pb2.UndoCounts(removed=counts.removed, restored=counts.restored, kept=counts.kept),
         )
-        await self._call(lambda: self._stub.RecordUndo(request, timeout=_DEADLINE))
+        await self._call(lambda: self._ledger.RecordUndo(request, timeout=_DEADLINE))
 
 
 def _facts(process: status_pb2.Process) -> ProcessFacts:

@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from ingestor.entry_points import PlugInError
 from ingestor.outcomes import Problem, capped, shortened
+from ingestor.plugin_sinks import make_sink
 from ingestor.plugins import RowFault, RowSink, SinkBatch
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.repaired_rows import load_unrepaired
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
-from ingestor.services.processor.plugin_sinks import make_sink, plug_in_errors
+from ingestor.services.processor.plugin_sinks import plug_in_errors
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
@@ -27,7 +28,8 @@ from ingestor.services.processor.ports import (
 from ingestor.types.json_text import canonical_json
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.plugin_sinks import make_sink
+from ingestor.runtime.postgres import PgPool
 
 _MOST_OPEN = 64
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from ingestor.entry_points import PlugInError
 from ingestor.outcomes import shortened
+from ingestor.plugin_sinks import make_sink
 from ingestor.plugins import SinkUndo, UndoesProcesses
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.closed import undo_once
-from ingestor.services.processor.plugin_sinks import make_sink, plug_in_errors
+from ingestor.services.processor.plugin_sinks import plug_in_errors
 from ingestor.services.processor.ports import Loaded, UndoCounts, UndoImpossibleError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class PlugInUndoer:
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         name = of.sink.type
         try:
             made = make_sink(name, of.sink.options)
@@ -39,7 +40,7 @@ class PlugInUndoer:
 
         async def undo() -> UndoCounts:
             with plug_in_errors(name, UndoImpossibleError):
-                found = await asyncio.to_thread(undoes.undo, asked, validate_only=validate_only)
+                found = await asyncio.to_thread(undoes.undo, asked, dry_run=dry_run)
             return UndoCounts(found.removed, found.restored, found.kept)
 
         async with (
@@ -47,4 +48,4 @@ class PlugInUndoer:
             self._pool.acquire() as connection,
             connection.transaction(),
         ):
-            return await undo_once(connection, of, undo, validate_only=validate_only)
+            return await undo_once(connection, of, undo, dry_run=dry_run)

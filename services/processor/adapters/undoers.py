@@ -20,9 +20,9 @@ class Undoers(Undoer):
         self._tables = PgUndoer(pool)
         self._outside = PlugInUndoer(pool)
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         undoer = self._tables if of.sink in (TABLE_SINK, JSON_SINK) else self._outside
-        return await undoer.undo(of, validate_only=validate_only)
+        return await undoer.undo(of, dry_run=dry_run)
 
     async def undone(self, process_id: str) -> UndoCounts | None:
         return await self._tables.undone(process_id)

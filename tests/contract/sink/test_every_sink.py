@@ -284,15 +284,15 @@ async def test_what_is_undone_is_there_no_more(case: Case) -> None:
     undoers = Undoers(case.pool)
     of = Loaded(process.process_id, "default", (repairing.process_id,), rows.table, rows.sink)
 
-    async def undo(*, validate_only: bool) -> UndoCounts:
-        return await undoers.undo(of, validate_only=validate_only)
+    async def undo(*, dry_run: bool) -> UndoCounts:
+        return await undoers.undo(of, dry_run=dry_run)
 
-    assert await undo(validate_only=True) == UndoCounts(4, 0, 0)
+    assert await undo(dry_run=True) == UndoCounts(4, 0, 0)
     assert await case.content() == before
     assert await undoers.undone(process.process_id) is None
-    assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
+    assert await undo(dry_run=False) == UndoCounts(4, 0, 0)
     assert await case.content() == left
-    assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
+    assert await undo(dry_run=False) == UndoCounts(4, 0, 0)
     assert await undoers.undone(process.process_id) == UndoCounts(4, 0, 0)
     late = replace(process, range=replace(process.range, number=7))
     assert await case.load(late, VALUES) == unprocessed_outcome(late)
@@ -393,7 +393,7 @@ async def test_a_plug_in_that_does_not_undo(
             raise AssertionError
 
     class Undoing(Odd):
-        def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
+        def undo(self, undo: SinkUndo, *, dry_run: bool) -> Undone:
             assert what
             raise what
 
@@ -406,7 +406,7 @@ async def test_a_plug_in_that_does_not_undo(
     process = new_process()
     of = Loaded(process, "default", (), Table("", "p", COLUMNS, ("id",)), SinkChoice("odd", {}))
     with pytest.raises(raised, match=message):
-        await Undoers(pool).undo(of, validate_only=False)
+        await Undoers(pool).undo(of, dry_run=False)
     assert await Undoers(pool).undone(process) is None
 
 

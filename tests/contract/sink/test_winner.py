@@ -257,7 +257,7 @@ async def test_what_has_failed_can_be_sent_again(pool: PgPool) -> None:
     assert await load(undone, 1, (6, "f"), (6, "g")) == [2]
     between = new_process()
     assert await load(undone, 2, (7, "f"), (7, "h")) == [3, 4]
-    await PgUndoer(pool).undo(Loaded(undone, "default", (), two, TABLE_SINK), validate_only=False)
+    await PgUndoer(pool).undo(Loaded(undone, "default", (), two, TABLE_SINK), dry_run=False)
     assert await load(between, 1, (8, "h"), (9, "g")) == []
 
 

@@ -26,10 +26,10 @@ def browser(connection: http.client.HTTPConnection) -> Browser:
     return Browser(connection)
 
 
-def check(browser: Browser, upload_id: str, **more: object) -> upload_pb2.CheckUploadResponse:
+def check(browser: Browser, upload_id: str, **more: object) -> upload_pb2.DryRunUploadResponse:
     """Check an upload."""
-    request = upload_pb2.CheckUploadRequest(upload_id=upload_id, **more)  # type: ignore[arg-type]
-    return browser.unary("UploadService/CheckUpload", request, upload_pb2.CheckUploadResponse)
+    request = upload_pb2.DryRunUploadRequest(upload_id=upload_id, **more)  # type: ignore[arg-type]
+    return browser.unary("UploadService/DryRunUpload", request, upload_pb2.DryRunUploadResponse)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_a_check_of_an_upload_that_goes_on(browser: Browser) -> None:
 def test_a_wrong_document_is_told_with_its_places(browser: Browser) -> None:
     upload = browser.upload("a.csv", b"id\n1\n")
     for document in ("{}", "no"):
-        request = upload_pb2.CheckUploadRequest(upload_id=upload, document_json=document)
-        _, trailers = browser.call("UploadService/CheckUpload", request, upload_pb2.CheckUploadResponse)
+        request = upload_pb2.DryRunUploadRequest(upload_id=upload, document_json=document)
+        _, trailers = browser.call("UploadService/DryRunUpload", request, upload_pb2.DryRunUploadResponse)
         assert trailers["grpc-status"] == "3"
         assert "problem" in trailers["grpc-message"]
         padded = trailers["grpc-status-details-bin"] + "=="

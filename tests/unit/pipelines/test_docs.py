@@ -103,7 +103,7 @@ def _whole(text: str) -> str:
     return json.dumps(document)
 
 
-def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.ValidateRowsResponse:
+def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.DryRunResponse:
     async def chunks() -> AsyncIterator[bytes]:
         yield data.encode()
 
@@ -112,7 +112,7 @@ def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.ValidateRows
     if pipeline and pipeline.table_schema.foreign_keys:
         sink.tables["customers"] = [{"id": 1}]  # to which the example refers
     found = asyncio.run(dry_run(chunks(), pipeline, options, False, MemoryTrials(sink)))
-    return processor_pb2.ValidateRowsResponse(
+    return processor_pb2.DryRunResponse(
         counts=common_pb2.RowCounts(
             read=found.read, succeeded=found.succeeded, failed=found.failed, skipped=found.skipped
         ),

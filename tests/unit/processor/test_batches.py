@@ -92,7 +92,7 @@ class Suite:
 async def suite() -> Suite:
     """A service that knows the pipeline."""
     made = Suite()
-    await made.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+    await made.pipelines.apply(json.dumps(PIPELINE), dry_run=False)
     return made
 
 
@@ -127,7 +127,7 @@ async def test_a_process_keeps_its_version(suite: Suite) -> None:
     """Whatever becomes of the pipeline after it."""
     fields = [{"name": "id", "type": "string"}]
     other = {"name": "people", "schema": {"fields": fields}, "sink": {"table": "others"}}
-    await suite.pipelines.apply(json.dumps(other), validate_only=False)
+    await suite.pipelines.apply(json.dumps(other), dry_run=False)
     await suite.pipelines.delete("people")
     await suite.service.apply(suite.batch())
     assert [row["id"] for row in suite.rows()] == [1, 6]
@@ -181,7 +181,7 @@ def test_any_order_doubling_and_crash_loads_each_row_once(
 
     async def run() -> None:
         suite = Suite()
-        await suite.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+        await suite.pipelines.apply(json.dumps(PIPELINE), dry_run=False)
         owner: Any = suite.status if where == "record" else suite.sink
         real, calls = getattr(owner, where), 0
 
@@ -286,7 +286,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
 
         dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
         suite = Suite()
-        await suite.pipelines.apply(document, validate_only=False)
+        await suite.pipelines.apply(document, dry_run=False)
         body = data[len("id,name\n") :]
         if dry.read:
             await suite.service.apply(suite.batch(1, body, rows=dry.read))

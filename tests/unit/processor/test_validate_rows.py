@@ -1,4 +1,4 @@
-"""What ValidateRows answers: labels of columns, and never more than a message holds."""
+"""What DryRun answers: labels of columns, and never more than a message holds."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def document(*names: str, **more: Any) -> str:
     return json.dumps({"name": "p", "schema": {"fields": fields}, "sink": {"table": "t"}, **more})
 
 
-async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.ValidateRowsResponse:
+async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.DryRunResponse:
     """A dry run with a document, which needs no store."""
     service = PipelineService(None, None)  # type: ignore[arg-type]
 
-    async def requests() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
-        yield processor_pb2.ValidateRowsRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
-        yield processor_pb2.ValidateRowsRequest(data=data)
+    async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
+        yield processor_pb2.DryRunRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
+        yield processor_pb2.DryRunRequest(data=data)
 
     api = ProcessorApi(service, None, MemoryTrials())  # type: ignore[arg-type]
-    return await api.ValidateRows(requests(), None)
+    return await api.DryRun(requests(), None)
 
 
 async def test_errors_have_the_labels_of_their_columns() -> None:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ingestor.services.status.tokens import TokenError, make_token, read_token
 
 from ingestor.services.status.filters import Comparison, FilterError, parse_filter
 from ingestor.services.status.service import PROCESS_FIELDS, ROW_FIELDS
-from ingestor.services.status.tokens import TokenError, make_token, read_token
 
 
 def test_comparisons_are_joined_by_and() -> None:
