@@ -26,7 +26,8 @@ def role_of(service: str) -> str:
 
 async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, str]:
     """Make, for each service in `passwords`, its role with that password and a schema of its name
-    that it owns; the processor may also create tables in schema public. Moves what an earlier version kept elsewhere. Repeatable.
+    that it owns; the processor may also create tables in schema public. Moves pipelines from where
+    an earlier version kept them. Repeatable.
 
     Returns a DSN per service. Raises NotAllowedError when the administrator may not, OSError or
     asyncpg errors when the server cannot be reached.

@@ -1,10 +1,9 @@
-"""A sink and pipelines in memory."""
+"""A sink in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from ingestor.outcomes import Problem
@@ -14,10 +13,8 @@ from ingestor.services.processor.ports import (
     GoodRows,
     Leavings,
     Loaded,
-    PipelineStore,
     Refused,
     Sink,
-    StoredPipeline,
     UndoCounts,
     Undoer,
     UndoImpossibleError,
@@ -160,37 +157,3 @@ class MemorySink(Sink, Undoer, Leavings):
         self.markers = {mark: known for mark, known in self.markers.items() if mark[0] != process_id}
         if deleted:
             self.undos.pop(process_id, None)
-
-
-class MemoryPipelines(PipelineStore):
-    def __init__(self) -> None:
-        self.stored: dict[str, list[tuple[str, StoredPipeline]]] = {}
-        self.deleted: set[str] = set()
-
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        known = self.stored.setdefault(name, [])
-        if known and known[-1][0] == canonical and name not in self.deleted:
-            return known[-1][1], False
-        self.deleted.discard(name)
-        made = StoredPipeline(name, len(known) + 1, document, datetime.now(UTC))
-        known.append((canonical, made))
-        return made, True
-
-    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        if version is None and name in self.deleted:
-            return None
-        known = self.stored.get(name, [])
-        number = len(known) if version is None else version
-        return known[number - 1][1] if 1 <= number <= len(known) else None
-
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        names = [name for name in sorted(self.stored) if name > after and name not in self.deleted]
-        return [self.stored[name][-1][1] for name in names][:limit]
-
-    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        found = [stored for _, stored in reversed(self.stored.get(name, []))]
-        return [stored for stored in found if before is None or stored.version < before][:limit]
-
-    async def delete(self, name: str) -> None:
-        if name in self.stored:
-            self.deleted.add(name)

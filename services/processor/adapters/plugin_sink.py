@@ -28,8 +28,7 @@ from ingestor.services.processor.ports import (
 from ingestor.types.json_text import canonical_json
 
 if TYPE_CHECKING:
-    from ingestor.plugin_sinks import make_sink
-from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres import PgPool
 
 _MOST_OPEN = 64
 

@@ -18,6 +18,7 @@ import pytest
 
 from ingestor.entry_points import PlugInError
 from ingestor.outcomes import Problem
+from ingestor.plugin_sinks import sink_maker
 from ingestor.plugins import (
     RefusedBatchError,
     RowFault,
@@ -33,7 +34,6 @@ from ingestor.services.processor.adapters.sinks import Sinks, open_sinks
 from ingestor.services.processor.adapters.undoers import Undoers
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
 from ingestor.services.processor.pipelines import JSON_TABLE
-from ingestor.services.processor.plugin_sinks import sink_maker
 from ingestor.services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,

@@ -16,6 +16,7 @@ from typing import Any
 import click
 import pytest
 
+from ingestor.checking.document import check_document
 from ingestor.checking.steps.plugin_step import plug_in
 from ingestor.cli.dry_run import print_dry_run
 from ingestor.cli.main import main
@@ -23,10 +24,9 @@ from ingestor.cli.output import errors_in_one_line
 from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.expressions import FUNCTIONS
 from ingestor.pipelines.transforms import BUILT_IN
+from ingestor.plugin_sinks import sink_maker
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.plugin_sinks import sink_maker
 from ingestor.tabular.options import parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2
 from tests.fakes.sink import MemorySink
@@ -132,9 +132,9 @@ def run(example: Example, capsys: pytest.CaptureFixture[str]) -> str:
     document = _whole(example.document) if example.document else ""
     if example.command.startswith("ingestor pipelines apply "):
         with pytest.raises(SystemExit), errors_in_one_line(""):
-            PipelineService.parse(document)
+            check_document(document)
     else:
-        pipeline = PipelineService.parse(document) if document else None
+        pipeline = check_document(document) if document else None
         print_dry_run(_dry_run(pipeline, example.data), Path("data.csv"), as_json=False)
     printed = capsys.readouterr()
     lines = (printed.out + printed.err).splitlines()
@@ -151,7 +151,7 @@ def test_an_example_does_what_the_guide_says(example: Example, capsys: pytest.Ca
     if example.command:
         assert run(example, capsys) == example.output
         return
-    pipeline = PipelineService.parse(_whole(example.document))
+    pipeline = check_document(_whole(example.document))
     if example.data:
         counts = _dry_run(pipeline, example.data).counts
         assert counts.read == counts.succeeded > 0
@@ -198,7 +198,7 @@ def test_every_step_is_explained() -> None:
 
 def test_what_an_evolving_table_gets() -> None:
     example = next(example for example in EXAMPLES if '"evolve"' in example.document)
-    pipeline = PipelineService.parse(example.document)
+    pipeline = check_document(example.document)
     header = example.data.partition("\n")[0].split(",")
     added = [field.name for field in pipeline.evolved(header).fields[len(pipeline.fields) :]]
     assert f"the table `{pipeline.sink.table}` gets `{'` and `'.join(added)}`" in GUIDE  # type: ignore[union-attr]

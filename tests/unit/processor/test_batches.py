@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.checking.document import check_document
 from ingestor.outcomes import Problem
-from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import TransientError
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.processor.batches import (
@@ -31,13 +31,13 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.pipelines import PipelineService
 from ingestor.services.processor.ports import Delivery, Fate, GoodRows, Refused, SinkRefusedError
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import ReadOptions
+from tests.fakes.pipelines import MemoryCatalogue
 from tests.fakes.queue import MemoryQueue
-from tests.fakes.sink import MemoryPipelines, MemorySink
+from tests.fakes.sink import MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.trial import MemoryTrials
@@ -63,7 +63,7 @@ class Suite:
         self.sink = MemorySink()
         self.status = MemoryStatus()
         self.store = MemoryFileStore()
-        self.pipelines = PipelineService(MemoryPipelines(), SystemClock())
+        self.pipelines = MemoryCatalogue()
         self.process = str(uuid.uuid4())
         self.service = BatchService(
             self.sink, self.status, self.pipelines, self.store, Metrics(CollectorRegistry())
@@ -92,7 +92,7 @@ class Suite:
 async def suite() -> Suite:
     """A service that knows the pipeline."""
     made = Suite()
-    await made.pipelines.apply(json.dumps(PIPELINE), dry_run=False)
+    made.pipelines.add(json.dumps(PIPELINE))
     return made
 
 
@@ -124,11 +124,10 @@ async def test_rows_without_a_pipeline_are_kept_as_text(suite: Suite) -> None:
 
 
 async def test_a_process_keeps_its_version(suite: Suite) -> None:
-    """Whatever becomes of the pipeline after it."""
+    """Whatever later versions say."""
     fields = [{"name": "id", "type": "string"}]
     other = {"name": "people", "schema": {"fields": fields}, "sink": {"table": "others"}}
-    await suite.pipelines.apply(json.dumps(other), dry_run=False)
-    await suite.pipelines.delete("people")
+    suite.pipelines.add(json.dumps(other))
     await suite.service.apply(suite.batch())
     assert [row["id"] for row in suite.rows()] == [1, 6]
     assert suite.rows("others") == []
@@ -181,7 +180,7 @@ def test_any_order_doubling_and_crash_loads_each_row_once(
 
     async def run() -> None:
         suite = Suite()
-        await suite.pipelines.apply(json.dumps(PIPELINE), dry_run=False)
+        suite.pipelines.add(json.dumps(PIPELINE))
         owner: Any = suite.status if where == "record" else suite.sink
         real, calls = getattr(owner, where), 0
 
@@ -278,7 +277,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
     document = json.dumps({**PIPELINE, "schema": {"fields": PIPELINE["schema"]["fields"]}})  # type: ignore[index]
 
     async def run() -> None:
-        pipeline = PipelineService.parse(document)
+        pipeline = check_document(document)
 
         async def chunks() -> AsyncIterator[bytes]:
             for at in range(0, len(data), cut):
@@ -286,7 +285,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
 
         dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
         suite = Suite()
-        await suite.pipelines.apply(document, dry_run=False)
+        suite.pipelines.add(document)
         body = data[len("id,name\n") :]
         if dry.read:
             await suite.service.apply(suite.batch(1, body, rows=dry.read))

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pytest
 
 from ingestor.removals.ports import Removal
-from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
-from ingestor.services.processor.pipelines import JSON_TABLE, PipelineService, table_of
+from ingestor.services.processor.pipelines import JSON_TABLE, table_of
 from ingestor.services.processor.ports import GoodRows, ProcessFacts, UndoCounts
 from ingestor.services.processor.remover import MarkerRemover
 from ingestor.services.processor.undo import UndoService
 from tests.contract.sink.batches import concluding, key
+from tests.fakes.pipelines import MemoryCatalogue
 from tests.fakes.processes import MemoryProcesses
-from tests.fakes.sink import MemoryPipelines, MemorySink
+from tests.fakes.sink import MemorySink
 
 
 def document(name: str, **sink: Any) -> str:
@@ -37,7 +37,7 @@ class Suite:
     def __init__(self) -> None:
         self.sink = MemorySink()
         self.processes = MemoryProcesses()
-        self.pipelines = PipelineService(MemoryPipelines(), SystemClock())
+        self.pipelines = MemoryCatalogue()
         self.service = UndoService(self.sink, self.processes, self.pipelines)
 
     async def process(self, pipeline: str = "added", *, ended: bool = True, **facts: Any) -> str:
@@ -47,7 +47,7 @@ class Suite:
         self.processes.processes[process] = replace(known, **facts)
         table = JSON_TABLE
         if pipeline:
-            table = table_of(await self.pipelines.version(pipeline, 1))
+            table = table_of(await self.pipelines.get(pipeline, 1))
         name = table.columns[0][0]
         of = key(rows=2, process=facts.get("repairs") or process)
         first = len(self.sink.tables.get(table.name, []))
@@ -79,7 +79,7 @@ async def suite() -> Suite:
         document("kept", mode="upsert"),
         document("bare", mode="upsert", undo=False),
     ):
-        await made.pipelines.apply(text, dry_run=False)
+        made.pipelines.add(text)
     return made
 
 

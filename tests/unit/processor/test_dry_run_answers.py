@@ -8,8 +8,8 @@ from typing import Any
 
 from ingestor.runtime.grpc.channel import MAX_MESSAGE_BYTES
 from ingestor.services.processor.api import ProcessorApi
-from ingestor.services.processor.pipelines import PipelineService
 from ingestor.v1 import common_pb2, processor_pb2
+from tests.fakes.pipelines import MemoryCatalogue
 from tests.fakes.trial import MemoryTrials
 
 
@@ -21,13 +21,12 @@ def document(*names: str, **more: Any) -> str:
 
 async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.DryRunResponse:
     """A dry run with a document, which needs no store."""
-    service = PipelineService(None, None)  # type: ignore[arg-type]
 
     async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
         yield processor_pb2.DryRunRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
         yield processor_pb2.DryRunRequest(data=data)
 
-    api = ProcessorApi(service, None, MemoryTrials())  # type: ignore[arg-type]
+    api = ProcessorApi(MemoryCatalogue(), None, MemoryTrials())  # type: ignore[arg-type]
     return await api.DryRun(requests(), None)
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import InvalidArgumentError, NotFoundError
-from ingestor.services.processor.api import PipelineApi
-from ingestor.services.processor.pipelines import PipelineService
-from tests.fakes.sink import MemoryPipelines
+from ingestor.services.orchestrator.api import PipelineApi
+from ingestor.services.orchestrator.pipelines import PipelineService
+from ingestor.v1 import pipelines_pb2
+from tests.fakes.pipelines import MemoryPipelines
 
 
 def _document(name: str, title: str = "") -> str:
@@ -70,11 +71,12 @@ async def test_a_deleted_pipeline(api: PipelineApi, service: PipelineService) ->
     await _delete(api, "p")
     await _delete(api, "p")
     with pytest.raises(NotFoundError) as caught:
-        await service.named("p")
+        await service.get("p", 0)
     assert caught.value.reason == "PIPELINE_NOT_FOUND"
     # By number it is there, for the processes that ran with it.
-    assert (await service.named("p@2")).title == "2"
-    assert (await service.version("p", 1)).title == "1"
+    assert [(await service.get("p", number)).document for number in (1, 2)] == [
+        _document("p", "1"), _document("p", "2"),
+    ]  # fmt: skip
     assert await _versions(api, "p") == ([2, 1], "")
     listed = await api.ListPipelines(pipelines_pb2.ListPipelinesRequest(), None)
     assert not listed.pipelines
@@ -82,7 +84,7 @@ async def test_a_deleted_pipeline(api: PipelineApi, service: PipelineService) ->
     would = await _apply(api, _document("p", "2"), dry_run=True)
     done = await _apply(api, _document("p", "2"))
     assert (would.pipeline.version, would.created) == (done.pipeline.version, done.created) == (3, True)
-    assert (await service.named("p")).title == "2"
+    assert (await service.get("p", 0)).version == 3
 
 
 async def test_a_pipeline_that_never_was(api: PipelineApi) -> None:
