@@ -6,7 +6,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { crc32c } from "../src/features/upload/engine/crc32c";
 import { ProcessState } from "../src/gen/ingestor/v1/common_pb";
 import { OrchestratorService } from "../src/gen/ingestor/v1/orchestrator_pb";
-import { PipelineService } from "../src/gen/ingestor/v1/processor_pb";
+import { PipelineService } from "../src/gen/ingestor/v1/pipelines_pb";
 import { type Process, StatusService } from "../src/gen/ingestor/v1/status_pb";
 import { UploadService } from "../src/gen/ingestor/v1/upload_pb";
 import { PAGE } from "./chromium";

@@ -59,7 +59,7 @@ def test_a_browser_may_not_write_the_ledger(connection: http.client.HTTPConnecti
 
 async def test_reflection_lists_the_public_services(suite: Suite) -> None:
     async with open_channel(suite.gateway) as channel:
-        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)  # type: ignore[arg-type]
         asked = reflection_pb2.ServerReflectionRequest(list_services="")
         answers = [answer async for answer in stub.ServerReflectionInfo(iter([asked]))]
     assert {service.name for service in answers[0].list_services_response.service} == {

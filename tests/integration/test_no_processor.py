@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from typing import Any
@@ -52,8 +53,11 @@ async def test_the_catalogue_answers(
         open_channel(f"127.0.0.1:{service.port}") as channel,
     ):
         health: Any = health_pb2_grpc.HealthStub(channel)
-        answer = await health.Check(health_pb2.HealthCheckRequest())
-        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        async with asyncio.timeout(20):
+            while (await watch.read()).status != health_pb2.HealthCheckResponse.SERVING:
+                continue
+        watch.cancel()
         stub: Any = pipelines_pb2_grpc.PipelineServiceStub(channel)
         await stub.ApplyPipeline(pipelines_pb2.ApplyPipelineRequest(document_json=document))
         version, dialect = await GrpcPipelines(channel).find("p", None)

@@ -1,6 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import { OrchestratorService } from "@/gen/ingestor/v1/orchestrator_pb";
-import { PipelineService, ProcessorService } from "@/gen/ingestor/v1/processor_pb";
+import { PipelineService } from "@/gen/ingestor/v1/pipelines_pb";
+import { ProcessorService } from "@/gen/ingestor/v1/processor_pb";
 import { StatusService } from "@/gen/ingestor/v1/status_pb";
 import { UploadService } from "@/gen/ingestor/v1/upload_pb";
 import { createPageTransport } from "./transport";

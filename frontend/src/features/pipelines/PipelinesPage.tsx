@@ -10,7 +10,7 @@ import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
+import type { Pipeline } from "@/gen/ingestor/v1/pipelines_pb";
 import { formatCount } from "@/lib/format";
 import { toDate } from "@/lib/proto";
 import { readDocument } from "./document/document";

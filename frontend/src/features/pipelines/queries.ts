@@ -1,7 +1,7 @@
 /** What is asked about pipelines. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { pipelineClient } from "@/api/clients";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
+import type { Pipeline } from "@/gen/ingestor/v1/pipelines_pb";
 
 /** In the address of a pipeline that is not stored yet; no pipeline can be called so. */
 export const NEW_PIPELINE = "_new";
@@ -53,7 +53,7 @@ export function versionsQuery(name: string) {
 export function validationQuery(documentJson: string) {
   return queryOptions({
     queryKey: ["pipeline-validation", documentJson],
-    queryFn: ({ signal }) => pipelineClient.applyPipeline({ documentJson, validateOnly: true }, { signal }),
+    queryFn: ({ signal }) => pipelineClient.applyPipeline({ documentJson, dryRun: true }, { signal }),
     staleTime: 60_000,
     gcTime: 60_000,
   });

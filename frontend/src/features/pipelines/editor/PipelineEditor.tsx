@@ -5,7 +5,7 @@ import { useState } from "react";
 import { pipelineClient } from "@/api/clients";
 import { ErrorState } from "@/components/ErrorState";
 import { PageHeader } from "@/components/PageHeader";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
+import type { Pipeline } from "@/gen/ingestor/v1/pipelines_pb";
 import { readDocument, writeDocument } from "../document/document";
 import { pipelineKeys } from "../queries";
 import { Compare } from "./Compare";

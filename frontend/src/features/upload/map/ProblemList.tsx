@@ -1,5 +1,5 @@
 import { RowState } from "@/gen/ingestor/v1/common_pb";
-import type { CheckedRow } from "@/gen/ingestor/v1/upload_pb";
+import type { DryRunRow } from "@/gen/ingestor/v1/upload_pb";
 import { formatCount, plural } from "@/lib/format";
 import classes from "./ProblemList.module.css";
 
@@ -7,7 +7,7 @@ import classes from "./ProblemList.module.css";
 const LISTED = 100;
 
 interface ProblemListProps {
-  readonly rows: readonly CheckedRow[];
+  readonly rows: readonly DryRunRow[];
   /** Shows a cell in the grid. */
   readonly onShow: (rowIndex: number, label: string) => void;
 }

@@ -32,7 +32,7 @@ export function checkQuery(uploadId: string, documentJson: string, dialectJson: 
   return queryOptions({
     queryKey: ["upload", uploadId, "check", documentJson, dialectJson, stage],
     queryFn: ({ signal }) =>
-      uploadClient.checkUpload({ uploadId, documentJson, dialectJson, sampleRows: CHECKED_ROWS }, { signal }),
+      uploadClient.dryRunUpload({ uploadId, documentJson, dialectJson, sampleRows: CHECKED_ROWS }, { signal }),
     staleTime: Number.POSITIVE_INFINITY,
     placeholderData: keepPreviousData,
   });
