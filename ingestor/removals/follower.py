@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from ingestor.removals.ports import Removal, RemovalInbox, RemovalLog, Remover
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.retry import backoff
+from ingestor.runtime.workers import repeat
 
 log = structlog.get_logger(__name__)
 
@@ -46,17 +48,17 @@ class RemovalFollower:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Follow until told to stop."""
-        while not stopping.is_set():
-            for step in (self.accept, self.work):  # what is accepted is done while status is away
-                try:
-                    await step(stopping)
-                except (TransientError, ServiceError) as error:
-                    log.warning("removals not followed now", error=str(error))
-            try:
-                async with asyncio.timeout(self._poll):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+        await repeat(
+            lambda: self._look(stopping), stopping, every=self._poll, failure="cannot do removals",
+            expected=(TransientError, ServiceError),
+        )  # fmt: skip
+
+    async def _look(self, stopping: asyncio.Event) -> None:
+        try:
+            await self.accept(stopping)
+        except (TransientError, ServiceError) as error:  # what was accepted before is done all the same
+            log.warning("cannot read the log of removals", error=str(error))
+        await self.work(stopping)
 
     async def accept(self, stopping: asyncio.Event | None = None) -> None:
         """Accept everything that is listed now."""
@@ -80,7 +82,7 @@ class RemovalFollower:
         try:
             await self._remove(removal)
         except Exception as error:
-            wait = min(2 ** min(attempts, 10), _LONGEST_WAIT)
+            wait = backoff(attempts, first=2, longest=_LONGEST_WAIT)
             expected = isinstance(error, TransientError | ServiceError | OSError)
             log.log(
                 30 if expected else 40,

@@ -22,6 +22,7 @@ from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
 from ingestor.runtime.logs import configure_logging
 from ingestor.runtime.metrics import RpcMetrics, serve_metrics
+from ingestor.runtime.retry import silence_stamina
 from ingestor.runtime.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -161,6 +162,7 @@ async def _run_until_signal(
 def run(service: str, settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
     """Run a service until SIGTERM or SIGINT; exits with status 1 when it cannot start or a worker fails."""
     configure_logging(service, settings.log_level, settings.log_format)
+    silence_stamina()
     try:
         uvloop.run(_run_until_signal(settings, bootstrap, registry))
     except asyncio.CancelledError:

@@ -8,7 +8,8 @@ from datetime import timedelta
 import structlog
 
 from ingestor.runtime.clock import Clock
-from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.errors import ServiceError
+from ingestor.runtime.workers import repeat
 from ingestor.services.orchestrator.ingestions import Ingestion
 from ingestor.services.orchestrator.ports import Ingestions, Status
 from ingestor.services.orchestrator.service import OrchestratorService
@@ -41,15 +42,8 @@ class Reconciler:
         self._interval = min(30.0, redispatch_seconds / 2)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Look again and again until told to stop; open streams are told as well."""
-        stopped = asyncio.ensure_future(stopping.wait())
-        stopped.add_done_callback(lambda _: self._service.stop())
-        while not stopping.is_set():
-            try:
-                await self.reconcile()
-            except TransientError as error:
-                log.warning("not reconciled", error=str(error))
-            await asyncio.wait([stopped], timeout=self._interval)
+        """Reconcile until told to stop."""
+        await repeat(self.reconcile, stopping, every=self._interval, failure="not reconciled")
 
     async def reconcile(self) -> int:
         """Look once at every process that has not ended; the number of batches sent again."""

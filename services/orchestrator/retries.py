@@ -8,6 +8,7 @@ import structlog
 
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.tracing import continue_trace
+from ingestor.runtime.workers import repeat
 from ingestor.services.orchestrator.ingestions import Ingestion, IngestionState
 from ingestor.services.orchestrator.ports import BusyError, Ingestions, Limits, Status
 from ingestor.services.orchestrator.service import OrchestratorService, StoppedError
@@ -37,21 +38,10 @@ class RetryWorker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Dispatch until told to stop."""
-        stopped = asyncio.ensure_future(stopping.wait())
-        try:
-            while not stopping.is_set():
-                self._news.clear()
-                try:
-                    await self.dispatch_all()
-                except TransientError as error:
-                    log.warning("cannot look for retries", error=str(error))
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait(
-                    [stopped, news], timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
-                news.cancel()
-        finally:
-            stopped.cancel()
+        await repeat(
+            self.dispatch_all, stopping, every=_LOOK_SECONDS, failure="cannot look for retries",
+            wake=(self._news,),
+        )  # fmt: skip
 
     async def dispatch_all(self) -> None:
         """Dispatch every retry that is open and that nobody else dispatches."""
@@ -78,7 +68,9 @@ class RetryWorker:
         except FileMissingError:
             log.warning("file gone")
             message = "The file that is to be read again is not kept any more."
-            await self._service.until_done(lambda: self._status.failed(process_id, "FILE_GONE", message))
+            await self._service.until_done(
+                "status", lambda: self._status.failed(process_id, "FILE_GONE", message)
+            )
             await self._ingestions.finish(process_id, IngestionState.STOPPED)
         except StoppedError:
             log.info("stopped")
@@ -88,8 +80,10 @@ class RetryWorker:
         service, process_id = self._service, retry.file.process_id
         assert retry.layout is not None and retry.content is not None, "a retry has what it reads"
         columns, content = retry.layout.columns, retry.content
-        await service.until_done(lambda: self._status.started(retry.file))
-        await service.until_done(lambda: self._status.header_read(process_id, columns, content, Limits()))
+        await service.until_done("status", lambda: self._status.started(retry.file))
+        await service.until_done(
+            "status", lambda: self._status.header_read(process_id, columns, content, Limits())
+        )
         processed = 0
         for batch in await self._ingestions.unsent(process_id):
             processed = await service.wait_for_room(process_id, batch.number - 1, processed)
@@ -101,5 +95,5 @@ class RetryWorker:
             await service.send_again(retry, batch, "retry")
         batches = await self._ingestions.batches(process_id)
         rows = sum(batch.row_count for batch in batches)
-        await service.until_done(lambda: self._status.finished(process_id, rows, len(batches)))
+        await service.until_done("status", lambda: self._status.finished(process_id, rows, len(batches)))
         log.info("dispatched", rows=rows, batches=len(batches))

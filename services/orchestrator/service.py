@@ -20,6 +20,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -84,7 +85,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.bytes = Counter("ingestor_bytes_read_total", "Bytes of files read.", registry=registry)
         self.batches = Counter("ingestor_batches_sent_total", "Batches sent.", ["why"], registry=registry)
-        self.retries = Counter("ingestor_retries_total", "Calls repeated.", registry=registry)
+        self.retries = Retries(registry)
 
 
 class StoppedError(Exception):
@@ -101,7 +102,9 @@ class _UnusableError(Exception):
 
 
 class OrchestratorService:
-    """Announces, reads, dispatches, pauses, cancels."""
+    """Announces, reads, dispatches, pauses, cancels. Also the worker that ends open streams."""
+
+    name = "streams"
 
     def __init__(
         self,
@@ -126,6 +129,11 @@ class OrchestratorService:
         self._max_in_flight = max_in_flight
         self._slice_bytes = slice_bytes
         self._stopping = False
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Wait until the service stops, then end the open streams."""
+        await stopping.wait()
+        self.stop()
 
     def stop(self) -> None:
         """Let open streams end at their next piece, checkpointed."""
@@ -196,14 +204,14 @@ class OrchestratorService:
             last = await self._ingestions.last_batch(process_id)
             stream = _Stream(self, ingestion, position_after(ingestion.layout, last))
             rows, batches = await stream.read(chunks)
-            await self.until_done(lambda: self._status.finished(process_id, rows, batches))
+            await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
             log.info("dispatched", rows=rows, batches=batches)
             return Result(IngestionState.DISPATCHED, rows, batches)
         except _UnusableError as error:
             log.info("file unusable", reason=error.reason)
             reason, message = error.reason, error.message
-            await self.until_done(lambda: self._status.failed(process_id, reason, message))
+            await self.until_done("status", lambda: self._status.failed(process_id, reason, message))
             await self._ingestions.finish(process_id, IngestionState.STOPPED)
         except StoppedError:
             log.info("stopped")
@@ -225,7 +233,8 @@ class OrchestratorService:
         """A crash between record and send: the recorded batches are sent as they are recorded."""
         for batch in await self._ingestions.unsent(ingestion.file.process_id):
             await self.until_done(
-                lambda batch=batch: self._status.dispatched(ingestion.file.process_id, batch)  # type: ignore[misc]
+                "status",
+                lambda batch=batch: self._status.dispatched(ingestion.file.process_id, batch),  # type: ignore[misc]
             )
             await self.send_again(ingestion, batch, "after crash")
 
@@ -245,24 +254,23 @@ class OrchestratorService:
 
     async def send(self, process_id: str, batch: Batch, packed: Packed, why: str) -> None:
         """Send a batch and keep that it is sent."""
-        await self.until_done(lambda: self._queue.send(packed))
-        await self.until_done(lambda: self._ingestions.mark_sent(process_id, batch.number))
+        await self.until_done("rows queue", lambda: self._queue.send(packed))
+        await self.until_done("database", lambda: self._ingestions.mark_sent(process_id, batch.number))
         self._metrics.batches.labels(why).inc()
 
-    async def until_done(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call as long as it fails in a way that may pass, with growing patience; gives up
-        with UnavailableError only when the service stops."""
-        wait = 0.1
-        while True:
+    async def until_done(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call for as long as it raises TransientError. Raises UnavailableError when the service
+        stops."""
+
+        async def unless_stopping() -> T:
             try:
                 return await call()
             except TransientError as error:
                 if self._stopping:
                     raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping.") from error
-                self._metrics.retries.inc()
-                log.warning("trying again", error=str(error), seconds=wait)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 5.0)
+                raise
+
+        return await self._metrics.retries.until_done(what, unless_stopping)
 
     # -- for _Stream -------------------------------------------------------------------------------
 
@@ -295,14 +303,16 @@ class OrchestratorService:
         layout = Layout(
             labels, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
         )
-        await self.until_done(lambda: self._ingestions.set_layout(file.process_id, layout))
+        await self.until_done("database", lambda: self._ingestions.set_layout(file.process_id, layout))
         columns = _repaired_columns(file, layout) or layout.columns
-        await self.until_done(lambda: self._status.header_read(file.process_id, columns, content, limits))
+        await self.until_done(
+            "status", lambda: self._status.header_read(file.process_id, columns, content, limits)
+        )
         return layout
 
     async def _columns_of(self, process_id: str) -> tuple[str, ...]:
         """The columns of a process that is repaired. Raises _UnusableError."""
-        found = await self.until_done(lambda: self._ingestions.get(process_id))
+        found = await self.until_done("database", lambda: self._ingestions.get(process_id))
         if found is None or found.layout is None:
             raise _UnusableError("PROCESS_NOT_FOUND", f"The process {process_id} is gone.")
         return found.layout.columns
@@ -313,7 +323,7 @@ class OrchestratorService:
         if not file.pipeline:
             return Limits()
         document = await self.until_done(
-            lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
+            "pipelines", lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
         )
         pipeline = parse_pipeline(document)
         if problem := pipeline.header_problem(head.labels, head.columns, options):
@@ -354,7 +364,7 @@ class OrchestratorService:
         cancelled."""
         process_id = ingestion.file.process_id
         flags = await self.until_done(
-            lambda: self._ingestions.record(process_id, ingestion.file.tenant, batch)
+            "database", lambda: self._ingestions.record(process_id, ingestion.file.tenant, batch)
         )
         await self.obey(process_id, flags)
 
@@ -363,33 +373,34 @@ class OrchestratorService:
         while flags.paused and flags.state is IngestionState.OPEN:
             self.check_running()
             await asyncio.sleep(_PAUSE_LOOK)
-            flags = await self.until_done(lambda: self._ingestions.flags(process_id))
+            flags = await self.until_done("database", lambda: self._ingestions.flags(process_id))
         if flags.state is not IngestionState.OPEN:
             raise StoppedError
 
     async def announce(self, process_id: str, batch: Batch) -> Progress:
         """Tell status of a batch that is about to be sent."""
-        return await self.until_done(lambda: self._status.dispatched(process_id, batch))
+        return await self.until_done("status", lambda: self._status.dispatched(process_id, batch))
 
     async def wait_for_room(self, process_id: str, dispatched: int, processed: int) -> int:
         """Wait until fewer than the cap of batches are in flight; batches processed by then.
 
         Raises StoppedError when the process has ended meanwhile.
         """
+
+        async def watch() -> None:
+            nonlocal processed
+            async with aclosing(self._status.watch(process_id)) as watching:
+                async for progress in watching:
+                    processed = max(processed, progress.batches_processed)
+                    if progress.terminal:
+                        raise StoppedError
+                    self.check_running()
+                    if dispatched - processed < self._max_in_flight:
+                        return
+
         while dispatched - processed >= self._max_in_flight:
             self.check_running()
-            try:
-                async with aclosing(self._status.watch(process_id)) as watching:
-                    async for progress in watching:
-                        processed = max(processed, progress.batches_processed)
-                        if progress.terminal:
-                            raise StoppedError
-                        self.check_running()
-                        if dispatched - processed < self._max_in_flight:
-                            break
-            except TransientError as error:
-                log.warning("status does not answer", error=str(error))
-                await asyncio.sleep(0.5)
+            await self.until_done("status", watch)
         return processed
 
     def count_bytes(self, count: int) -> None:

@@ -54,12 +54,13 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         sqs = await stack.enter_async_context(open_sqs(settings))
         status = await stack.enter_async_context(open_channel(settings.status_address))
         pipelines = PipelineService(PgPipelines(pool), SystemClock())
+        metrics = Metrics(registry)
         batches = BatchService(
             open_sinks(pool),
             GrpcOutcomes(status),
             pipelines,
             await stack.enter_async_context(open_store(settings)),
-            Metrics(registry),
+            metrics,
         )
         rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
         dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
@@ -91,6 +92,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "rows",
                     rows,
                     RowsHandler(rows, batches),
+                    metrics.retries,
                     concurrency=settings.concurrency,
                     visibility_seconds=settings.visibility_seconds,
                 ),
@@ -98,6 +100,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "dead letters",
                     dead,
                     DeadHandler(batches, registry),
+                    metrics.retries,
                     concurrency=1,
                     visibility_seconds=settings.visibility_seconds,
                 ),

@@ -7,17 +7,14 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 
-import structlog
-
-from ingestor.runtime.errors import TransientError, UnavailableError
+from ingestor.runtime.errors import UnavailableError
+from ingestor.runtime.retry import Retries
+from ingestor.runtime.workers import pause, unless_stopped
 from ingestor.services.status.ports import Changes, EventLog, LoggedEvent
-
-log = structlog.get_logger(__name__)
 
 _KEPT = 10_000  # newest events that are kept in memory while somebody watches
 _PAGE = 500
 _GATHER_SECONDS = 0.05  # changes that come faster are read together
-_AGAIN_SECONDS = 1.0  # after the database was away
 KEEPALIVE_SECONDS = 20.0
 
 
@@ -28,7 +25,8 @@ class EventFeed:
 
     name = "event feed"
 
-    def __init__(self, event_log: EventLog, changes: Changes) -> None:
+    def __init__(self, event_log: EventLog, changes: Changes, retries: Retries) -> None:
+        self._retries = retries
         self._log = event_log
         self._changes = changes
         self._lock = asyncio.Lock()
@@ -46,14 +44,8 @@ class EventFeed:
     async def run(self, stopping: asyncio.Event) -> None:
         """Read what is new after every change; ends when the changes do."""
         async for _ in self._changes.watch(None):
-            while not stopping.is_set():
-                try:
-                    await self._follow()
-                    break
-                except TransientError as error:
-                    log.warning("events are not read", error=str(error))
-                    await _sleep_unless(stopping, _AGAIN_SECONDS)
-            await _sleep_unless(stopping, _GATHER_SECONDS)
+            await unless_stopped(stopping, self._retries.until_done("database", self._follow))
+            await pause(_GATHER_SECONDS, stopping)
         self._stopping = True
         for watching in self._watchers.values():
             for news in watching:
@@ -87,11 +79,7 @@ class EventFeed:
                     yield found
                     continue
                 yield []
-                try:
-                    async with asyncio.timeout(KEEPALIVE_SECONDS):
-                        await news.wait()
-                except TimeoutError:
-                    continue
+                await pause(KEEPALIVE_SECONDS, news)
         finally:
             self._watchers[process_id].discard(news)
             if not self._watchers[process_id]:
@@ -131,11 +119,3 @@ class EventFeed:
         for process_id in {None, *(event.process_id for event in page)}:
             for news in self._watchers.get(process_id, ()):
                 news.set()
-
-
-async def _sleep_unless(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return

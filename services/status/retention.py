@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from ingestor.runtime.clock import Clock
-from ingestor.runtime.errors import TransientError
+from ingestor.runtime.workers import repeat
 from ingestor.services.status.ports import Removals
 
 log = structlog.get_logger(__name__)
@@ -31,16 +31,10 @@ class Retention:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop."""
-        while not stopping.is_set():
-            try:
-                await self.look(stopping)
-            except TransientError as error:
-                log.warning("nothing expired or removed now", error=str(error))
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+        await repeat(
+            lambda: self.look(stopping), stopping, every=_LOOK_SECONDS,
+            failure="cannot expire and remove processes",
+        )  # fmt: skip
 
     async def look(self, stopping: asyncio.Event | None = None) -> None:
         """Expire and remove what there is now, or until told to stop."""

@@ -11,7 +11,9 @@ import structlog
 
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.retry import backoff
 from ingestor.runtime.tracing import continue_trace
+from ingestor.runtime.workers import pause, repeat
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Deliveries, Ingestion, Uploads
 from ingestor.services.upload.uploads import Delivery
 from ingestor.stores.port import FileMissingError, FileStore
@@ -20,6 +22,7 @@ from ingestor.tabular.errors import UnreadableFileError
 log = structlog.get_logger(__name__)
 
 _CONVERSIONS = 5  # tries to convert a file whose converter crashes
+_CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 2.0  # for deliveries of other instances and those that are due again
 
 
@@ -56,20 +59,12 @@ class DeliveryWorker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until told to stop; then hand every lease back."""
-        stopped = asyncio.ensure_future(stopping.wait())
         try:
             while not stopping.is_set():
                 self._news.clear()
                 await self._start_due()
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait(
-                    [stopped, news, *self._running],
-                    timeout=_LOOK_SECONDS,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                news.cancel()
+                await pause(_LOOK_SECONDS, stopping, self._news, *self._running)
         finally:
-            stopped.cancel()
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -94,7 +89,7 @@ class DeliveryWorker:
         structlog.contextvars.bind_contextvars(process_id=delivery.process_id)
         continue_trace(None)
         holding = asyncio.create_task(self._hold(delivery))
-        wait = timedelta(seconds=min(0.2 * 2 ** min(delivery.attempts, 8), 30))
+        wait = timedelta(seconds=backoff(delivery.attempts, first=0.5, longest=30))
         try:
             bringing = asyncio.create_task(self._bring(delivery))
             try:
@@ -193,17 +188,11 @@ class Cleaner:
         self._age = age
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Look every hour until told to stop."""
-        while not stopping.is_set():
-            try:
-                await self.clean()
-            except (TransientError, OSError) as error:
-                log.warning("abandoned uploads not removed", error=str(error))
-            try:
-                async with asyncio.timeout(3600):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+        """Clean every hour until told to stop."""
+        await repeat(
+            self.clean, stopping, every=_CLEAN_SECONDS, failure="abandoned uploads not removed",
+            expected=(TransientError, OSError),
+        )  # fmt: skip
 
     async def clean(self) -> int:
         """Remove what is abandoned now; how many."""

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from grpc_health.v1 import health, health_pb2
 
+from ingestor.runtime.workers import pause
+
 log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[object]]
@@ -65,8 +67,4 @@ class HealthMonitor:
         """Check until told to stop."""
         while not stopping.is_set():
             await self.check()
-            try:
-                async with asyncio.timeout(self._interval if self._last else 1.0):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+            await pause(self._interval if self._last else 1.0, stopping)

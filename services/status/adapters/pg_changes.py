@@ -10,6 +10,9 @@ from typing import Any
 import asyncpg
 import structlog
 
+from ingestor.runtime.errors import TransientError
+from ingestor.runtime.retry import Retries
+from ingestor.runtime.workers import pause
 from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL
 from ingestor.services.status.ports import Changes
 
@@ -24,8 +27,9 @@ class PgChanges(Changes):
 
     name = "changes"
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, retries: Retries) -> None:
         self._dsn = dsn
+        self._retries = retries
         self._watchers: dict[str | None, set[asyncio.Event]] = defaultdict(set)
         self._stopping = False
 
@@ -40,11 +44,7 @@ class PgChanges(Changes):
         try:
             while not self._stopping:
                 yield
-                try:
-                    async with asyncio.timeout(KEEPALIVE_SECONDS):
-                        await news.wait()
-                except TimeoutError:
-                    pass
+                await pause(KEEPALIVE_SECONDS, news)
                 news.clear()
         finally:
             self._watchers[process_id].discard(news)
@@ -65,12 +65,7 @@ class PgChanges(Changes):
     async def _listen(self) -> None:
         while True:
             lost = asyncio.Event()
-            try:
-                connection = await asyncpg.connect(self._dsn, timeout=10)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("cannot listen for changes", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(1)
-                continue
+            connection = await self._retries.until_done("database", self._connect)
             try:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(CHANGES_CHANNEL, self._heard)
@@ -79,6 +74,12 @@ class PgChanges(Changes):
                 log.warning("lost the connection that listens for changes")
             finally:
                 connection.terminate()
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        try:
+            return await asyncpg.connect(self._dsn, timeout=10)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise TransientError(f"listening for changes: {type(error).__name__}: {error}") from error
 
     def _heard(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         for process_id in (str(payload), None):
