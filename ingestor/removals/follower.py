@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from ingestor.removals.ports import Removal, RemovalInbox, RemovalLog, Remover
+from ingestor.removals.ports import Removal, RemovalInbox, RemovalLog, Remove
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.retry import backoff
@@ -31,7 +31,7 @@ class RemovalFollower:
         self,
         source: RemovalLog,
         inbox: RemovalInbox,
-        remove: Remover,
+        remove: Remove,
         clock: Clock,
         registry: CollectorRegistry,
         *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -58,10 +58,6 @@ class RemovalInbox(Protocol):
         ...
 
 
-class Remover(Protocol):
-    """Removes a service's parts of a process."""
-
-    async def __call__(self, removal: Removal) -> None:
-        """Idempotent: it may have been done before, wholly or in part. Raises TransientError when
-        something is still in use; whatever it raises, it is called again later."""
-        ...
+# Removes a service's parts of a process. Idempotent: it may have been done before, wholly or in part. Raises
+# TransientError when something is still in use; whatever it raises, it is called again later.
+Remove = Callable[[Removal], Awaitable[None]]

@@ -1,13 +1,15 @@
-"""Removes the ingestion of a process and the boundaries of its batches."""
+"""What the orchestrator removes of a process."""
 
 from __future__ import annotations
 
-from ingestor.removals.ports import Removal, Remover
+from ingestor.removals.ports import Removal
 from ingestor.runtime.errors import TransientError
 from ingestor.services.orchestrator.ports import BusyError, Ingestions
 
 
-class IngestionRemover(Remover):
+class IngestionRemover:
+    """Removes the ingestion and the boundaries of its batches."""
+
     def __init__(self, ingestions: Ingestions) -> None:
         self._ingestions = ingestions
 

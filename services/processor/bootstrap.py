@@ -27,7 +27,6 @@ from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.adapters.undoers import Undoers
 from ingestor.services.processor.api import PipelineApi, ProcessorApi
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.remover import MarkerRemover
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
@@ -67,10 +66,11 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
 
         undos = UndoService(Undoers(pool), GrpcProcesses(status), pipelines)
         trials = PgTrials(pool, settings.dry_runs)
+        records = PgLeavings(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool),
-            MarkerRemover(PgLeavings(pool)),
+            lambda removal: records.remove(removal.process_id, removal.tenant, deleted=removal.deleted),
             SystemClock(),
             registry,
             poll_seconds=settings.removal_poll_seconds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -223,26 +223,18 @@ class Changes(Protocol):
         ...
 
 
+# Sends events to the queue: durable when it returns, at least once. Raises TransientError.
+Send = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
+
+
 class Outbox(Protocol):
     """Events that are to be published."""
 
-    async def publish(self, send: Sender, limit: int) -> int:
+    async def publish(self, send: Send, limit: int) -> int:
         """Hand up to `limit` unpublished events, oldest first, to `send`, and mark them when it
         returns; the number of them. Several instances never hand on the same event together."""
         ...
 
     async def remove_published(self, before: datetime) -> int:
         """Remove events that were published before that time; the number of them."""
-        ...
-
-    async def backlog(self) -> int:
-        """Events that wait to be published."""
-        ...
-
-
-class Sender(Protocol):
-    """Takes events."""
-
-    async def __call__(self, events: Sequence[LoggedEvent]) -> None:
-        """Durable when it returns; at least once. Raises TransientError."""
         ...

@@ -9,7 +9,7 @@ import structlog
 
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.workers import repeat
-from ingestor.services.status.ports import Outbox, Sender
+from ingestor.services.status.ports import Outbox, Send
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ class Publisher:
 
     name = "publisher"
 
-    def __init__(self, outbox: Outbox, send: Sender, clock: Clock, retention: timedelta) -> None:
+    def __init__(self, outbox: Outbox, send: Send, clock: Clock, retention: timedelta) -> None:
         self._outbox = outbox
         self._send = send
         self._clock = clock

@@ -1,16 +1,16 @@
-"""Removes the files of a process and what is known of its upload."""
+"""What the upload service removes of a process."""
 
 from __future__ import annotations
 
-from ingestor.removals.ports import Removal, Remover
+from ingestor.removals.ports import Removal
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import TransientError
 from ingestor.services.upload.ports import Leavings
 from ingestor.stores.port import FileWriter
 
 
-class UploadRemover(Remover):
-    """The records go last: they say which files there are."""
+class UploadRemover:
+    """Removes the files, then the upload's records, which name the files."""
 
     def __init__(self, leavings: Leavings, store: FileWriter, clock: Clock) -> None:
         self._leavings = leavings
