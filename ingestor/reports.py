@@ -15,7 +15,7 @@ _REASONS = ("_code", "_field", "_value", "_message")
 # Ends a cell of which only the beginning is kept, so that it never comes back as if it were whole.
 CUT = "…[cut]"
 
-# Of what a corrected report becomes (see ingestor.corrected): the column before the repaired table's own.
+# Of what a corrected report becomes (see ingestor.repair_file): the column before the repaired table's own.
 NUMBER_LABEL = "_row"
 
 # Code of a row of a repair that is skipped since the row that it stands for has not failed, or not any more.
@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class RepairedTable:
+class OriginalTable:
     """The table whose rows are repaired: its columns' labels ("" for one that was left out), its rows'
     number, and whether an empty cell of a report stands for a null of it."""
 
@@ -45,10 +45,10 @@ class RepairedTable:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @staticmethod
-    def from_json(text: str) -> RepairedTable:
+    def from_json(text: str) -> OriginalTable:
         """Undo `to_json`."""
         found = json.loads(text)
-        return RepairedTable(tuple(found["columns"]), found["row_count"], found["empty_is_null"])
+        return OriginalTable(tuple(found["columns"]), found["row_count"], found["empty_is_null"])
 
 
 def headings(columns: Sequence[str], *, with_state: bool) -> list[str]:

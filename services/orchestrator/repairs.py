@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import Ids
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.services.orchestrator.ingestions import (
@@ -26,11 +26,11 @@ TRANSIENT_CODES = frozenset({"batch-error", "sink-error", "foreign-key"})
 
 
 @dataclass(frozen=True, slots=True)
-class Repairable:
+class RepairTarget:
     """A process that can be repaired."""
 
     file: FileInfo
-    table: RepairedTable
+    table: OriginalTable
 
 
 class RepairService:
@@ -51,15 +51,15 @@ class RepairService:
         self._ids = ids
         self._new_retry = new_retry
 
-    async def prepare(self, process_id: str) -> Repairable:
+    async def prepare(self, process_id: str) -> RepairTarget:
         """The process that a repair of this one repairs. Raises NotFoundError (PROCESS_NOT_FOUND) and
         FailedPreconditionError (PROCESS_RUNNING, RECORDS_EXPIRED, NOTHING_TO_REPAIR)."""
         parent = await self._parent(process_id, "NOTHING_TO_REPAIR")
         assert parent.layout is not None and parent.content is not None, "rows were read"
         last = await self._ingestions.last_batch(parent.file.process_id)
         rows = last.first_row + last.row_count - 1 if last else 0
-        return Repairable(
-            parent.file, RepairedTable(parent.layout.columns, rows, _knows_nulls(parent.content))
+        return RepairTarget(
+            parent.file, OriginalTable(parent.layout.columns, rows, _knows_nulls(parent.content))
         )
 
     async def _parent(self, process_id: str, nothing: str) -> Ingestion:

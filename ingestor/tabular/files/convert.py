@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.encodings import transcode
-from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers, plan
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
@@ -62,7 +62,7 @@ def main() -> int:
                 out.flush()
         return {"form": how.form, "dialect": how.options.to_json()}
 
-    return tell_verdict(given, convert)
+    return write_result(given, convert)
 
 
 if __name__ == "__main__":

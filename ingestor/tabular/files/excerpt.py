@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.sample import Sample, read_sample, sample_table
 from ingestor.tabular.normal_form import block_lines, header_line
 from ingestor.tabular.options import ReadOptions, parse_options
@@ -94,7 +94,7 @@ def main() -> int:
         sys.stdout.buffer.flush()
         return answer
 
-    return tell_verdict(given, excerpt)
+    return write_result(given, excerpt)
 
 
 if __name__ == "__main__":

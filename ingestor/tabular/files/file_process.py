@@ -27,7 +27,7 @@ def file_arguments(description: str | None) -> argparse.ArgumentParser:
     return arguments
 
 
-def tell_verdict(given: argparse.Namespace, look: Callable[[], dict[str, Any]]) -> int:
+def write_result(given: argparse.Namespace, look: Callable[[], dict[str, Any]]) -> int:
     """Write what `look` finds, or why the file cannot be read; the exit status."""
     if given.memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import TimeOrderedIds
 from ingestor.runtime.errors import (
     AbortedError,
@@ -47,7 +47,7 @@ from tests.fakes.uploads import MemoryUploads
 
 DATA = b"id,name\n" + b"".join(b"%d,row\n" % number for number in range(200))
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-TABLE = RepairedTable(("id", "name"), 9, False)
+TABLE = OriginalTable(("id", "name"), 9, False)
 
 
 class At:
@@ -142,7 +142,7 @@ class Upper(Converter, Inspector):
         self.store = store
         self.calls = 0
 
-    async def convert(self, upload: Upload, dialect: str, repaired: RepairedTable | None = None) -> Content:
+    async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
         self.calls += 1
         self.repaired = repaired
         if upload.file_name == "bad.csv":
@@ -353,7 +353,7 @@ async def test_limits() -> None:
     announced = (await suite.service.create("a.csv", 10, "")).upload_id
     with pytest.raises(ResourceExhaustedError):
         await suite.service.write(announced, given_chunks([chunk(0, b"12345678901")]))
-    with pytest.raises(DataLossError, match="0 bytes, not the 10"):
+    with pytest.raises(DataLossError, match="0 bytes, but 10"):
         await suite.service.complete(announced, b"", "")
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
     for data in (b"", b"x" * 1_001):

@@ -1,6 +1,6 @@
 """Brings a corrected report into the form in which its rows are brought again.
 
-    python -m ingestor.corrected SOURCE RESULT --repair JSON_FILE --options JSON --name NAME > CONTENT
+    python -m ingestor.repair_file SOURCE RESULT --repair JSON_FILE --options JSON --name NAME > CONTENT
 
 CONTENT is normal form (see ingestor.tabular.normal_form) with the column _row, which has the rows' numbers in
 the process that is repaired, before that process's own columns. So it is of no matter to what follows in
@@ -28,7 +28,7 @@ from ingestor.reports import (
     JSON_CELLS,
     JSON_ROW,
     NUMBER_LABEL,
-    RepairedTable,
+    OriginalTable,
     is_json_report,
     repair_problem,
     row_column,
@@ -38,7 +38,7 @@ from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.files.encodings import transcode
-from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
@@ -59,10 +59,10 @@ _PIECE = 1024 * 1024
 _GUARDED = r"^'+[=+\-@\t\r]"
 
 
-def corrected_content(
+def repair_content(
     file: BinaryIO,
     how: Plan,
-    table: RepairedTable,
+    table: OriginalTable,
     limits: Limits = DEFAULT_LIMITS,
     expansion: ExpansionLimits | None = None,
 ) -> Iterator[bytes]:
@@ -143,7 +143,7 @@ def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterato
 _Cells = tuple[pa.StringArray, list[pa.StringArray], dict[int, tuple[str, str]]]
 
 
-def _table_cells(block: TextTable, labels: Sequence[str], table: RepairedTable) -> _Cells:
+def _table_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
     """Cells of a report as a table: the guard of those that begin like a formula is undone."""
     columns = [
         _unguarded(block.columns[labels.index(label)]) if label else _nulls(block) for label in table.columns
@@ -163,7 +163,7 @@ def _nulls(block: TextTable) -> pa.StringArray:
     return pa.nulls(len(block.row_index), pa.string())
 
 
-def _json_cells(block: TextTable, labels: Sequence[str], table: RepairedTable) -> _Cells:
+def _json_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
     """Cells of a report that was JSON Lines: the members of each object's "cells"."""
     places = {label: place for place, label in enumerate(table.columns) if label}
     problems: dict[int, tuple[str, str]] = {}
@@ -210,7 +210,7 @@ class _Rows:
     """Which rows of the report can be brought again. Remembers the numbers that were there: one bit of a
     row of the repaired table."""
 
-    def __init__(self, table: RepairedTable) -> None:
+    def __init__(self, table: OriginalTable) -> None:
         self._table = table
         self._seen = np.zeros(table.row_count + 1, np.bool_)
 
@@ -218,7 +218,7 @@ class _Rows:
         self,
         block: TextTable,
         labels: Sequence[str],
-        cells_of: Callable[[TextTable, Sequence[str], RepairedTable], _Cells],
+        cells_of: Callable[[TextTable, Sequence[str], OriginalTable], _Cells],
     ) -> TextTable:
         """A block of the content; its records are those of the report's block."""
         texts, columns, problems = cells_of(block, labels, self._table)
@@ -324,16 +324,16 @@ def main() -> int:
 
     def convert() -> dict[str, Any]:
         out = sys.stdout.buffer
-        table = RepairedTable.from_json(given.repair.read_text("utf-8"))
+        table = OriginalTable.from_json(given.repair.read_text("utf-8"))
         with given.source.open("rb") as file:
             how = open_plan(file, given.source.stat().st_size, given.name, parse_options(given.options))
             limits = ExpansionLimits(max_bytes=given.max_bytes)
-            for piece in corrected_content(file, how, table, expansion=limits):
+            for piece in repair_content(file, how, table, expansion=limits):
                 out.write(piece)
             out.flush()
         return {"form": "normal", "dialect": how.options.to_json()}
 
-    return tell_verdict(given, convert)
+    return write_result(given, convert)
 
 
 if __name__ == "__main__":
