@@ -1,4 +1,4 @@
-"""Sends again what the queue has lost: batches that are long without an outcome."""
+"""Sends again batches that the queue has lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AT_ONCE = 1000
 
 
 class Reconciler:
-    """Compares what was sent with what status has outcomes of. Sending a batch twice is harmless."""
+    """Finds sent batches without an outcome at status. Sending a batch twice is harmless."""
 
     name = "reconciler"
 
@@ -46,13 +46,13 @@ class Reconciler:
         await repeat(self.reconcile, stopping, every=self._interval, failure="not reconciled")
 
     async def reconcile(self) -> int:
-        """Look once at every process that has not ended; the number of batches sent again."""
+        """Check every process that has not ended once; the number of batches sent again."""
         count = 0
         for ingestion in await self._ingestions.unsettled(_AT_ONCE):
             try:
                 count += await self._reconcile(ingestion)
             except (FileMissingError, ServiceError) as error:
-                log.error("cannot send again", process_id=ingestion.file.process_id, error=str(error))
+                log.error("cannot send a batch again", process_id=ingestion.file.process_id, error=str(error))
         return count
 
     async def _reconcile(self, ingestion: Ingestion) -> int:
@@ -60,7 +60,7 @@ class Reconciler:
         progress = await self._status.progress(process_id)
         if progress is None:
             return 0
-        if progress.state == "DELETED":  # what came late has made it again
+        if progress.state == "DELETED":  # a late call has added it again
             await self._ingestions.remove(process_id)
             return 0
         if progress.terminal:

@@ -18,4 +18,4 @@ class IngestionRemover:
             async with self._ingestions.hold(removal.process_id):
                 await self._ingestions.remove(removal.process_id)
         except BusyError as error:
-            raise TransientError("its file is being read") from error
+            raise TransientError("the file is being read") from error

@@ -1,4 +1,4 @@
-"""The worker that publishes the outbox, and removes what was published long ago."""
+"""The worker that publishes the outbox and removes old published events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker that ends processes' lives: it expires those that are old, and removes what is to go."""
+"""The worker that expires old processes and removes the records of expired and deleted ones."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PIECE = 5_000  # records removed in one transaction
 
 
 class Retention:
-    """Looks every two seconds. Several instances may run: each takes what the others do not hold."""
+    """Runs every two seconds. Several instances may run: each skips what others hold."""
 
     name = "retention"
 
     def __init__(self, removals: Removals, clock: Clock, keep: timedelta | None) -> None:
-        """`keep`: how long after their end processes expire; None: never."""
+        """`keep` is the time from the end of a process to its expiry; None: never."""
         self._removals = removals
         self._clock = clock
         self._keep = keep
@@ -37,7 +37,7 @@ class Retention:
         )  # fmt: skip
 
     async def look(self, stopping: asyncio.Event | None = None) -> None:
-        """Expire and remove what there is now, or until told to stop."""
+        """Expire and remove everything that is due now, or until told to stop."""
 
         def go_on() -> bool:
             return stopping is None or not stopping.is_set()

@@ -1,4 +1,4 @@
-"""News of changed processes: PostgreSQL's NOTIFY, heard on one connection for all watchers."""
+"""Changes of processes through PostgreSQL's NOTIFY, on one connection for all watchers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ingestor.services.status.ports import Changes
 
 log = structlog.get_logger(__name__)
 
-KEEPALIVE_SECONDS = 20.0  # proxies close streams that say nothing for minutes
+KEEPALIVE_SECONDS = 20.0  # proxies close streams that are silent for minutes
 
 
 class PgChanges(Changes):
-    """Also the worker that listens. A lost connection is opened again, and every
-    watcher then looks once, since news may have been missed."""
+    """Also the worker that listens. After a lost connection every watcher is woken once, since notifications
+    may be missed."""
 
     name = "changes"
 
@@ -35,7 +35,7 @@ class PgChanges(Changes):
 
     @property
     def watchers(self) -> int:
-        """How many watch a process now."""
+        """Number of watchers of single processes."""
         return sum(len(events) for process_id, events in self._watchers.items() if process_id is not None)
 
     async def watch(self, process_id: str | None) -> AsyncIterator[None]:
@@ -52,7 +52,7 @@ class PgChanges(Changes):
                 del self._watchers[process_id]
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Listen until told to stop; then let all watchers go."""
+        """Listen until told to stop, then end all watchers."""
         listening = asyncio.create_task(self._listen())
         try:
             await stopping.wait()
@@ -71,7 +71,7 @@ class PgChanges(Changes):
                 await connection.add_listener(CHANGES_CHANNEL, self._heard)
                 self._wake_all()
                 await lost.wait()
-                log.warning("lost the connection that listens for changes")
+                log.warning("lost the connection that listens for changes, connecting again")
             finally:
                 connection.terminate()
 
