@@ -1,4 +1,4 @@
-"""The one policy by which calls to outside systems are repeated."""
+"""The retry policy for calls to outside systems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ingestor.runtime.errors import TransientError
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-# Seconds. The jitter keeps instances apart that an outage has stopped at the same moment.
+# Seconds. The jitter spreads instances that an outage has hit at the same time.
 _FIRST, _LONGEST, _JITTER = 0.1, 5.0, 0.5
 
 

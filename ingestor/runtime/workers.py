@@ -1,4 +1,4 @@
-"""How workers wait and go on until their service stops."""
+"""How workers wait and repeat their work until their service stops."""
 
 from __future__ import annotations
 

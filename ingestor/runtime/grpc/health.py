@@ -1,4 +1,4 @@
-"""Health that tells the truth: SERVING only while every dependency answers."""
+"""Health: SERVING only while every dependency answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class HealthMonitor:
-    """Runs the checks again and again and sets the health of "" and of each gRPC service by them."""
+    """Runs the checks periodically and sets the health of "" and of each gRPC service."""
 
     name = "health"
 
