@@ -1,9 +1,9 @@
-"""Brings a file that is not plain CSV into a form that can be cut into batches.
+"""Converts a file that is not plain CSV to a form that can be cut into batches.
 
     python -m ingestor.tabular.files.convert SOURCE RESULT --options JSON --name NAME > CONTENT
 
-A process of its own, since parsers of large workbooks need memory that should go back, and a hostile
-file should find little to take with it. CONTENT is delimited text in UTF-8, or normal form. RESULT
+Runs as a process of its own: it frees the memory of parsers of large workbooks, and contains the damage of a
+hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT
 becomes a JSON object: {"form", "dialect"}, or {"reason", "message"} with exit status 3.
 """
 
@@ -23,7 +23,7 @@ from ingestor.tabular.options import ReadOptions, parse_options
 
 
 def open_plan(file: BinaryIO, size: int, name: str, options: ReadOptions) -> Plan:
-    """How to read an open file, which is at its start again afterwards. Raises UnreadableFileError."""
+    """How to read an open file, which is rewound afterwards. Raises UnreadableFileError."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
     return plan(head, size, name, options)
