@@ -337,8 +337,8 @@ class UploadService:
         options = parse_options(excerpt.dialect)
         if not excerpt.columns_known:
             options = options.model_copy(update={"missing_columns": "ignore"})
-        verdict = await self._checker.check(pipeline, document, options.to_json(), excerpt.content)
-        return checked(excerpt, verdict)
+        result = await self._checker.check(pipeline, document, options.to_json(), excerpt.content)
+        return checked(excerpt, result)
 
     async def storage(self) -> Storage:
         """How much is stored, and how much room is left."""

@@ -1,4 +1,4 @@
-"""A corrected report becomes the rows that are brought again, however it was changed."""
+"""A repair file becomes the rows of a repair, however the report was changed."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
-from ingestor.services.upload.checks import CheckError, Excerpt, ExcerptRow, Judgement, Verdict
+from ingestor.services.upload.checks import CheckError, DryRunResult, Excerpt, ExcerptRow, RowResult
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.ports import (
     Checker,
@@ -126,13 +126,13 @@ class OddRows(Checker):
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
-        self.all_told = True
+        self.complete = True
 
-    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> Verdict:
+    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
         self.asked.append((pipeline, document, dialect))
         error = CheckError("type-error", "f", "x", "f: bad", "validate", "F")
         rows = range(1, content.count(b"\n"), 2)
-        return Verdict(tuple(Judgement(row, "failed", (error,)) for row in rows), self.all_told)
+        return DryRunResult(tuple(RowResult(row, "failed", (error,)) for row in rows), self.complete)
 
 
 class Upper(Converter, Inspector):
@@ -612,7 +612,7 @@ async def test_a_check_of_json_does_not_miss_columns() -> None:
 async def test_a_check_of_which_not_all_was_told() -> None:
     """What lies behind the last row that was told is not guessed."""
     suite = Suite()
-    suite.checker.all_told = False
+    suite.checker.complete = False
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
     found = await suite.service.check(upload_id, "", "", "", 4)
     assert ([row.row.row_number for row in found.rows], found.complete) == ([1, 2, 3], False)
