@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 import stamina
+import structlog
 from prometheus_client import CollectorRegistry
 
 from ingestor.runtime.errors import NotFoundError, TransientError
-from ingestor.runtime.retry import Retries, backoff
+from ingestor.runtime.retry import Retries, backoff, silence_stamina
 
 
 class System:
@@ -91,3 +92,13 @@ def test_stored_work_is_due_later_and_later(attempts: int, most: float) -> None:
     waits = [backoff(attempts, first=2, longest=300) for _ in range(100)]
     assert all(0.75 * most <= wait <= most for wait in waits)
     assert len(set(waits)) > 1
+
+
+async def test_a_retry_is_logged_once() -> None:
+    silence_stamina()
+    try:
+        with structlog.testing.capture_logs() as logged:
+            await Retries(CollectorRegistry()).until_done("status", System(failures=1).call)
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(None)
+    assert [(entry["event"], entry["what"]) for entry in logged] == [("trying again", "status")]
