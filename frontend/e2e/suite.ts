@@ -3,12 +3,15 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { crc32c } from "../src/features/upload/engine/crc32c";
-import { ProcessState } from "../src/gen/ingestor/v1/common_pb";
-import { OrchestratorService } from "../src/gen/ingestor/v1/orchestrator_pb";
-import { PipelineService } from "../src/gen/ingestor/v1/processor_pb";
-import { type Process, StatusService } from "../src/gen/ingestor/v1/status_pb";
-import { UploadService } from "../src/gen/ingestor/v1/upload_pb";
+import {
+  OrchestratorService,
+  PipelineService,
+  type Process,
+  ProcessState,
+  StatusService,
+  UploadService,
+} from "../src/api/contract";
+import { crc32c } from "../src/features/upload/hashing/crc32c";
 import { PAGE } from "./chromium";
 
 const transport = createGrpcWebTransport({ baseUrl: PAGE });

@@ -1,8 +1,11 @@
 import { createClient } from "@connectrpc/connect";
-import { OrchestratorService } from "@/gen/ingestor/v1/orchestrator_pb";
-import { PipelineService, ProcessorService } from "@/gen/ingestor/v1/processor_pb";
-import { StatusService } from "@/gen/ingestor/v1/status_pb";
-import { UploadService } from "@/gen/ingestor/v1/upload_pb";
+import {
+  OrchestratorService,
+  PipelineService,
+  ProcessorService,
+  StatusService,
+  UploadService,
+} from "./contract";
 import { createPageTransport } from "./transport";
 
 const transport = createPageTransport();

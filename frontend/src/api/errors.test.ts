@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { BadRequestSchema, ErrorInfoSchema } from "@/gen/google/rpc/error_details_pb";
+import { BadRequestSchema, ErrorInfoSchema } from "@/api/contract";
 import { codeName, describeError, isTransient, isUnreachable } from "./errors";
 
 function serverError(code: Code, reason: string, message: string): ConnectError {

@@ -1,7 +1,7 @@
 /** What a failed call means for the person in front of the page. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema } from "@/gen/google/rpc/error_details_pb";
 import { adviceFor } from "./advice";
+import { BadRequestSchema, ErrorInfoSchema } from "./contract";
 
 /** One wrong part of what was sent: a JSON Pointer or a field's path, and what is wrong with it. */
 export interface Violation {

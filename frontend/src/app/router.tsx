@@ -2,8 +2,6 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
-import { NotFound } from "./NotFound";
-import { Shell } from "./Shell";
 import {
   mapSearch,
   overviewSearch,
@@ -11,7 +9,9 @@ import {
   pipelinesSearch,
   processesSearch,
   processSearch,
-} from "./search";
+} from "@/lib/search";
+import { NotFound } from "./NotFound";
+import { Shell } from "./Shell";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 

@@ -1,5 +1,5 @@
 import { Tooltip } from "@mantine/core";
-import type { ProcessState, RowState } from "@/gen/ingestor/v1/common_pb";
+import type { ProcessState, RowState } from "@/api/contract";
 import { processLook, rowLook, type StateLook } from "@/lib/states";
 import classes from "./StateBadge.module.css";
 

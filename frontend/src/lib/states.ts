@@ -1,5 +1,5 @@
 /** What the states of processes and rows are called, and the tone in which they are shown. */
-import { ProcessState, RowState } from "@/gen/ingestor/v1/common_pb";
+import { ProcessState, RowState } from "@/api/contract";
 
 export type Tone = "neutral" | "progress" | "good" | "warning" | "bad";
 

@@ -1,6 +1,6 @@
 import { useMemo } from "react";
+import type { GetOverviewResponse, OverviewBucket } from "@/api/contract";
 import { TimeChart } from "@/components/TimeChart";
-import type { GetOverviewResponse, OverviewBucket } from "@/gen/ingestor/v1/status_pb";
 import { formatClock, formatCompact, formatCount, formatShare, formatTime, plural } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import classes from "./OverviewPage.module.css";

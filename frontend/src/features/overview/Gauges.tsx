@@ -1,6 +1,5 @@
 import { Progress } from "@mantine/core";
-import type { GetQueuesResponse } from "@/gen/ingestor/v1/orchestrator_pb";
-import type { GetStorageResponse } from "@/gen/ingestor/v1/upload_pb";
+import type { GetQueuesResponse, GetStorageResponse } from "@/api/contract";
 import { formatBytes, formatCount, formatShare } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import classes from "./OverviewPage.module.css";

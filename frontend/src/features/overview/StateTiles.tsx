@@ -1,7 +1,6 @@
 import { Link } from "@tanstack/react-router";
-import { STATE_GROUPS } from "@/features/processes/filters";
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import type { StateCount } from "@/gen/ingestor/v1/status_pb";
+import { ProcessState, type StateCount } from "@/api/contract";
+import { STATE_GROUPS } from "@/features/processes";
 import { formatCount } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { processLook } from "@/lib/states";

@@ -1,7 +1,7 @@
 /** What is asked about pipelines. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { pipelineClient } from "@/api/clients";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
+import type { Pipeline } from "@/api/contract";
 
 /** In the address of a pipeline that is not stored yet; no pipeline can be called so. */
 export const NEW_PIPELINE = "_new";

@@ -1,8 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import type { CSSProperties } from "react";
+import type { Process } from "@/api/contract";
 import { StateBadge } from "@/components/StateBadge";
 import { TimeAgo } from "@/components/TimeAgo";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatBytes, formatCount } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import classes from "./ProcessTable.module.css";

@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { afterEach, expect, it, vi } from "vitest";
-import { ProcessEventSchema } from "@/gen/ingestor/v1/common_pb";
-import { ListProcessesResponseSchema, ProcessSchema } from "@/gen/ingestor/v1/status_pb";
+import { ListProcessesResponseSchema, ProcessEventSchema, ProcessSchema } from "@/api/contract";
 import { changesOf, gather, patched } from "./live";
 
 vi.mock("@/api/clients", () => ({ statusClient: {} }));

@@ -2,9 +2,8 @@
 import { type InfiniteData, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef } from "react";
 import { statusClient } from "@/api/clients";
+import type { ListProcessesResponse, Process, ProcessEvent, WatchEventsResponse } from "@/api/contract";
 import { useServerStream } from "@/api/use-server-stream";
-import type { ProcessEvent } from "@/gen/ingestor/v1/common_pb";
-import type { ListProcessesResponse, Process, WatchEventsResponse } from "@/gen/ingestor/v1/status_pb";
 import { processKeys } from "./queries";
 
 /** Processes that are asked for one by one; with more, the lists are fetched anew. */

@@ -1,7 +1,7 @@
 /** What is asked of the status service about processes; the keys stand here so that mutations can find them. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { statusClient } from "@/api/clients";
-import { type Batch, BatchState } from "@/gen/ingestor/v1/status_pb";
+import { type Batch, BatchState } from "@/api/contract";
 import { repairsFilter } from "./filters";
 
 export const processKeys = {

@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { statusClient } from "@/api/clients";
+import type { Process, WatchProcessResponse } from "@/api/contract";
 import { type ServerStreamState, useServerStream } from "@/api/use-server-stream";
-import type { Process, WatchProcessResponse } from "@/gen/ingestor/v1/status_pb";
 import { toDate } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
 import { useAllEvents } from "./live";

@@ -1,4 +1,3 @@
 /** What other features may use of uploads. */
-
 export type { UploadSnapshot } from "./engine/task";
 export { useUpload, useUploads } from "./use-uploads";

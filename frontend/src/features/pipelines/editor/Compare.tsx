@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
+import type { Pipeline } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { Panel } from "@/components/Panel";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
 import { diffLines } from "../document/compare";
 import { pretty } from "../document/document";
 import { pipelineQuery } from "../queries";

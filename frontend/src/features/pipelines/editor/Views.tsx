@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import type { PipelineSearch } from "@/app/search";
+import type { PipelineSearch } from "@/lib/search";
 import classes from "./Editor.module.css";
 
 const VIEWS = [

@@ -8,7 +8,7 @@ import {
   IconX,
 } from "@tabler/icons-react";
 import { lazy, Suspense, useState } from "react";
-import type { ErrorGroup, Process } from "@/gen/ingestor/v1/status_pb";
+import type { ErrorGroup, Process } from "@/api/contract";
 import { type Action, actionsFor } from "./actions";
 
 const ActionDialogs = lazy(() =>

@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import { ProcessSchema } from "@/gen/ingestor/v1/status_pb";
+import { ProcessSchema, ProcessState } from "@/api/contract";
 import { actionsFor, canRepair } from "./actions";
 
 function process(state: ProcessState, more: { failed?: bigint; repairs?: string; expired?: boolean } = {}) {

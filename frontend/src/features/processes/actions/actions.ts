@@ -1,6 +1,5 @@
 /** Which actions make sense for a process. Pure. */
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
+import { type Process, ProcessState } from "@/api/contract";
 import { toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
 

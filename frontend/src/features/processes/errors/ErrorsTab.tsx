@@ -1,9 +1,9 @@
 import { IconCircleCheck } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
+import type { ErrorGroup, Process } from "@/api/contract";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
-import type { ErrorGroup, Process } from "@/gen/ingestor/v1/status_pb";
 import { formatCount, formatShare } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import type { useErrorGroups } from "../use-process";

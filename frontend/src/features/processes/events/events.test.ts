@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { ProcessEventSchema } from "@/gen/ingestor/v1/common_pb";
+import { ProcessEventSchema } from "@/api/contract";
 import { describeEvent } from "./describe";
 import { EventLog } from "./log";
 

@@ -1,4 +1,4 @@
-import type { ProcessEvent } from "@/gen/ingestor/v1/common_pb";
+import type { ProcessEvent } from "@/api/contract";
 
 /** The events of a process in the order of the log, each once, however often they come. */
 export class EventLog {

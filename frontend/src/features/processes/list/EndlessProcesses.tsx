@@ -1,7 +1,7 @@
 import { useMediaQuery } from "@mantine/hooks";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
+import type { Process } from "@/api/contract";
 import page from "../ProcessesPage.module.css";
 import { LINE_HEIGHT, PHONE_LINE_HEIGHT, ProcessLine, ProcessTableHead } from "../ProcessTable";
 import table from "../ProcessTable.module.css";

@@ -3,8 +3,8 @@ import { useDebouncedCallback } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import type { ProcessesSearch } from "@/app/search";
 import { pipelinesQuery } from "@/features/pipelines/queries";
+import type { ProcessesSearch } from "@/lib/search";
 import { chosenStates, NO_PIPELINE, STATE_GROUPS, statesText } from "../filters";
 import classes from "../ProcessesPage.module.css";
 

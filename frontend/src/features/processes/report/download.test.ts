@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { DownloadReportResponseSchema } from "@/gen/ingestor/v1/status_pb";
+import { DownloadReportResponseSchema } from "@/api/contract";
 import { type ReportSink, receive, reportName } from "./download";
 
 function memory() {

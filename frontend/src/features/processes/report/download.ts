@@ -1,5 +1,5 @@
 /** A report on its way to the disk: written as it comes where the browser allows, else kept until it is whole. */
-import type { DownloadReportResponse } from "@/gen/ingestor/v1/status_pb";
+import type { DownloadReportResponse } from "@/api/contract";
 
 /** Where the bytes go. */
 export interface ReportSink {

@@ -2,16 +2,15 @@ import { ActionIcon, Drawer } from "@mantine/core";
 import { IconChevronLeft, IconChevronRight } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { ErrorPhase, type Process, type Row, type RowError, RowState, type RowVersion } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { RowStateBadge } from "@/components/StateBadge";
-import { ErrorPhase, type RowError, RowState } from "@/gen/ingestor/v1/common_pb";
-import type { Process, Row, RowVersion } from "@/gen/ingestor/v1/status_pb";
 import { formatCount, formatTime } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import { codeWords } from "../errors/codes";
+import { errorsByCell } from "../grid/columns";
 import { rowQuery } from "../queries";
-import { errorsByCell } from "./columns";
 import classes from "./Rows.module.css";
 
 interface RowDrawerProps {

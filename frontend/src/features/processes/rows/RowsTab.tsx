@@ -4,23 +4,23 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { statusClient } from "@/api/clients";
 import { backoff } from "@/api/connection";
+import type { Process } from "@/api/contract";
 import { pause } from "@/api/use-server-stream";
-import type { ProcessSearch } from "@/app/search";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { pipelineQuery } from "@/features/pipelines/queries";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
+import type { ProcessSearch } from "@/lib/search";
 import { codeWords } from "../errors/codes";
 import { ROW_STATES, rowsFilter } from "../filters";
-import { mappingOf } from "./columns";
+import { mappingOf } from "../grid/columns";
+import { RowGrid } from "../grid/RowGrid";
+import { type FetchRows, FilteredRows, NumberedRows, patient, type RowSource } from "../grid/source";
 import { JumpForm } from "./JumpForm";
 import { RowDrawer } from "./RowDrawer";
-import { RowGrid } from "./RowGrid";
 import classes from "./Rows.module.css";
-import { type FetchRows, FilteredRows, NumberedRows, patient, type RowSource } from "./source";
 
 interface RowsTabProps {
   readonly process: Process;

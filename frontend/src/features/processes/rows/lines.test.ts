@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { type Batch, BatchSchema } from "@/gen/ingestor/v1/status_pb";
+import { type Batch, BatchSchema } from "@/api/contract";
 import { rowOfLine } from "./lines";
 
 function batch(firstRow: number, rowCount: number, firstLine: number): Batch {

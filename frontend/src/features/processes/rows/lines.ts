@@ -1,5 +1,5 @@
 /** Which row stands on a line of the file. Pure but for what it is given to ask. */
-import type { Batch } from "@/gen/ingestor/v1/status_pb";
+import type { Batch } from "@/api/contract";
 import { toNumber } from "@/lib/proto";
 
 export interface RowOfLine {

@@ -1,4 +1,4 @@
-import type { Process } from "@/gen/ingestor/v1/status_pb";
+import type { Process } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";

@@ -1,7 +1,7 @@
 import { useMemo } from "react";
+import type { Process } from "@/api/contract";
 import { Panel } from "@/components/Panel";
 import { TimeChart } from "@/components/TimeChart";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatClock, formatCompact, formatRowRate } from "@/lib/format";
 import { toDate } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";

@@ -1,9 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import { type Process, ProcessState } from "@/api/contract";
 import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatBytes, formatCount, formatDuration, formatShare } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";

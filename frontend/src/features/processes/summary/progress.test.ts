@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { BatchSchema, BatchState, ProcessSchema } from "@/gen/ingestor/v1/status_pb";
+import { BatchSchema, BatchState, ProcessSchema } from "@/api/contract";
 import { currentRate, expectedRows, joined, rateSeries, samplesOf, timeLeft } from "./progress";
 
 function batch(time: number, rows: number) {

@@ -1,5 +1,5 @@
 /** Rates, shares and time left of a process. Pure. */
-import { type Batch, BatchState, type Process } from "@/gen/ingestor/v1/status_pb";
+import { type Batch, BatchState, type Process } from "@/api/contract";
 import { toDate, toNumber } from "@/lib/proto";
 
 /** At `time` (milliseconds of the epoch) so many rows had an outcome. */

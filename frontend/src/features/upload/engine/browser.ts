@@ -1,9 +1,9 @@
 /** What an upload needs, as a browser gives it. */
 import { uploadClient } from "@/api/clients";
 import { pause } from "@/api/use-server-stream";
-import type { HashAnswer } from "./hash.worker";
+import type { HashAnswer } from "../hashing/hash.worker";
+import type { PieceAnswer, PieceQuestion } from "../hashing/piece.worker";
 import { openMemory } from "./memory";
-import type { PieceAnswer, PieceQuestion } from "./piece.worker";
 import type { ReadPiece, UploadPorts } from "./ports";
 
 /** A file that changes or goes away while it is sent is refused by the browser with a word like this. */
@@ -31,7 +31,7 @@ class PieceReader {
   }
 
   private start(): Worker {
-    const worker = new Worker(new URL("./piece.worker.ts", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("../hashing/piece.worker.ts", import.meta.url), { type: "module" });
     worker.onmessage = ({ data: answer }: MessageEvent<PieceAnswer>) => {
       const asked = this.waiting.get(answer.id);
       this.waiting.delete(answer.id);
@@ -52,7 +52,7 @@ function hash(
   signal: AbortSignal,
   onProgress: (bytes: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const worker = new Worker(new URL("./hash.worker.ts", import.meta.url), { type: "module" });
+  const worker = new Worker(new URL("../hashing/hash.worker.ts", import.meta.url), { type: "module" });
   const done = new Promise<Uint8Array<ArrayBuffer>>((resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     worker.onerror = () => reject(unreadable("the hasher did not start"));

@@ -1,9 +1,8 @@
 /** An upload service in memory, with the same rules as the real one, for the tests of the uploader. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema } from "@/gen/google/rpc/error_details_pb";
-import { type Upload, UploadSchema, UploadState } from "@/gen/ingestor/v1/upload_pb";
-import { crc32c } from "./crc32c";
+import { ErrorInfoSchema, type Upload, UploadSchema, UploadState } from "@/api/contract";
+import { crc32c } from "../hashing/crc32c";
 import type { UploadCalls } from "./ports";
 
 export function refusal(code: Code, reason: string, metadata: Record<string, string> = {}): ConnectError {

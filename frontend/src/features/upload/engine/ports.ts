@@ -1,6 +1,6 @@
 /** What an upload needs from outside; the browser's ways are in browser.ts, the tests have their own. */
 import type { Client } from "@connectrpc/connect";
-import type { UploadService } from "@/gen/ingestor/v1/upload_pb";
+import type { UploadService } from "@/api/contract";
 
 /** The calls of the upload service that sending a file takes. */
 export type UploadCalls = Pick<

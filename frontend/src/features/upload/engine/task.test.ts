@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { crc32c } from "./crc32c";
+import { crc32c } from "../hashing/crc32c";
 import { FakeServer, refusal, unavailable } from "./fake-server";
 import type { UploadPorts, UploadRecord } from "./ports";
 import { type UploadOptions, type UploadPhase, UploadTask } from "./task";

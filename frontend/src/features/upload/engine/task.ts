@@ -1,10 +1,10 @@
 /** One file on its way to the server: the state machine behind a line of the upload screen. */
 
 import { backoff } from "@/api/connection";
+import { type Upload, UploadState } from "@/api/contract";
 import { describeError, factsOf, isTransient, type Problem, reasonOf } from "@/api/errors";
-import { type Upload, UploadState } from "@/gen/ingestor/v1/upload_pb";
+import { fingerprintOf } from "../hashing/fingerprint";
 import { HEAD_BYTES, refuse } from "./checks";
-import { fingerprintOf } from "./fingerprint";
 import type { UploadPorts, UploadRecord } from "./ports";
 import { RateMeter } from "./rate";
 

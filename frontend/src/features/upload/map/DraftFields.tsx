@@ -1,18 +1,20 @@
 import { Checkbox, NativeSelect, TextInput } from "@mantine/core";
+import type { InspectedColumn } from "@/api/contract";
 import table from "@/components/DataTable.module.css";
 import {
   asList,
+  FIELD_TYPES,
   labelOf,
+  type PipelineDocument,
+  type PipelineField,
+  type Violations,
   withField,
   withFields,
   withKey,
   withKeyField,
   withLabels,
   withoutField,
-} from "@/features/pipelines/document/document";
-import type { Violations } from "@/features/pipelines/document/pointers";
-import { FIELD_TYPES, type PipelineDocument, type PipelineField } from "@/features/pipelines/document/types";
-import type { InspectedColumn } from "@/gen/ingestor/v1/upload_pb";
+} from "@/features/pipelines";
 import { Confidence } from "./Confidence";
 import classes from "./Map.module.css";
 

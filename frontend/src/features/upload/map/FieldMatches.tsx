@@ -1,7 +1,7 @@
 import { NativeSelect } from "@mantine/core";
+import type { InspectedColumn } from "@/api/contract";
 import table from "@/components/DataTable.module.css";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
-import type { InspectedColumn } from "@/gen/ingestor/v1/upload_pb";
+import type { PipelineDocument } from "@/features/pipelines";
 import { Confidence } from "./Confidence";
 import classes from "./Map.module.css";
 import { type FieldMatch, mayLackColumns } from "./plan";

@@ -1,8 +1,6 @@
 import { NativeSelect, TextInput } from "@mantine/core";
 import { Panel } from "@/components/Panel";
-import { asList, withKey } from "@/features/pipelines/document/document";
-import type { Violations } from "@/features/pipelines/document/pointers";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
+import { asList, type PipelineDocument, type Violations, withKey } from "@/features/pipelines";
 import classes from "./Map.module.css";
 import { JSON_ROWS, NEW, type Target } from "./plan";
 

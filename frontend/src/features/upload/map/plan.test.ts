@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
-import { InspectedColumnSchema } from "@/gen/ingestor/v1/upload_pb";
-import { declare, describeDialect, parseDialect, writeDialect } from "./dialect";
+import { InspectedColumnSchema } from "@/api/contract";
+import type { PipelineDocument } from "@/features/pipelines";
+import { declare, describeDialect, parseDialect, writeDialect } from "../preview/dialect";
 import { draftFrom, matchPipeline, mayLackColumns, missingFields, redraft, withMatches } from "./plan";
 
 const PIPELINE: PipelineDocument = {

@@ -1,14 +1,15 @@
 /** Where the rows of a file are to go, and the pipeline document that says so. Pure. */
+
+import type { InspectedColumn } from "@/api/contract";
 import {
   labelOf,
   madeLabels,
   nameFrom,
+  type PipelineDocument,
   readDocument,
   withLabels,
   writeDocument,
-} from "@/features/pipelines/document/document";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
-import type { InspectedColumn } from "@/gen/ingestor/v1/upload_pb";
+} from "@/features/pipelines";
 import { type Match, matchColumns } from "./matching";
 
 /** "new": a pipeline drafted from the file; "json": rows as JSON objects; else a pipeline's name. */

@@ -3,11 +3,9 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { describeError } from "@/api/errors";
-import { readDocument, writeDocument } from "@/features/pipelines/document/document";
-import { Violations } from "@/features/pipelines/document/pointers";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
+import { type PipelineDocument, readDocument, Violations, writeDocument } from "@/features/pipelines";
 import { pipelinesQuery } from "@/features/pipelines/queries";
-import { type Dialect, parseDialect, writeDialect } from "./dialect";
+import { type Dialect, parseDialect, writeDialect } from "../preview/dialect";
 import { fitOf } from "./matching";
 import {
   draftFrom,

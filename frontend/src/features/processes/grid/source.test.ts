@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
-import { type Row, RowSchema } from "@/gen/ingestor/v1/status_pb";
+import { type Row, RowSchema } from "@/api/contract";
 import { type FetchRows, FilteredRows, NumberedRows, patient } from "./source";
 
 function row(number: number): Row {

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { RowErrorSchema } from "@/gen/ingestor/v1/common_pb";
+import { RowErrorSchema } from "@/api/contract";
 import { errorsByCell, errorText, mappingOf } from "./columns";
 
 const COLUMNS = ["id", "name", "a, b", "born"];

@@ -1,6 +1,5 @@
 import { memo } from "react";
-import { RowState } from "@/gen/ingestor/v1/common_pb";
-import type { Row } from "@/gen/ingestor/v1/status_pb";
+import { type Row, RowState } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { rowLook } from "@/lib/states";

@@ -1,5 +1,4 @@
-import { RowState } from "@/gen/ingestor/v1/common_pb";
-import type { CheckedRow } from "@/gen/ingestor/v1/upload_pb";
+import { type CheckedRow, RowState } from "@/api/contract";
 import { formatCount, plural } from "@/lib/format";
 import classes from "./ProblemList.module.css";
 

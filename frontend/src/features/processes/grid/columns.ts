@@ -1,5 +1,5 @@
 /** Which cell an error is about. Pure. */
-import type { RowError } from "@/gen/ingestor/v1/common_pb";
+import type { RowError } from "@/api/contract";
 
 /** The label of the file's column for each field of a pipeline, as far as it differs. */
 export function mappingOf(documentJson: string): ReadonlyMap<string, string> {

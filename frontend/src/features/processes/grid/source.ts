@@ -1,6 +1,7 @@
 /** Rows as the list needs them: any of them by its place, fetched in pages when it is seen. */
+
+import type { Row } from "@/api/contract";
 import { isCancelled, isTransient } from "@/api/errors";
-import type { Row } from "@/gen/ingestor/v1/status_pb";
 import { toNumber } from "@/lib/proto";
 
 export interface RowsPage {

@@ -1,8 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type Ref, useImperativeHandle, useMemo, useRef } from "react";
-import { RowState } from "@/gen/ingestor/v1/common_pb";
-import type { CheckedRow } from "@/gen/ingestor/v1/upload_pb";
+import { type CheckedRow, RowState } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import classes from "./PreviewGrid.module.css";
 
