@@ -4,7 +4,7 @@ import { GATEWAY, launch } from "../scripts/browser.mjs";
 
 export const PAGE = GATEWAY;
 
-export interface Watched {
+interface Watched {
   readonly context: BrowserContext;
   readonly page: Page;
   /** What the browser complained about: errors of scripts, and whatever the Content-Security-Policy stopped. */

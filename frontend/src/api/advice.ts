@@ -1,7 +1,7 @@
 /** What a person can do about an error, by the server's reason, else by the gRPC code. */
 import { Code } from "@connectrpc/connect";
 
-export interface Advice {
+interface Advice {
   readonly title: string;
   readonly advice: string;
 }

@@ -3,14 +3,14 @@
  *
  * A store of its own rather than React state: calls are made outside of components too.
  */
-export interface Outage {
+interface Outage {
   /** When the first call failed, in milliseconds of the epoch. */
   readonly since: number;
   /** Failed calls in a row. */
   readonly failures: number;
 }
 
-export type Outages = ReadonlyMap<string, Outage>;
+type Outages = ReadonlyMap<string, Outage>;
 
 let outages: Outages = new Map();
 const listeners = new Set<() => void>();

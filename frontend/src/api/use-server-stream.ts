@@ -5,7 +5,7 @@ import { describeError, isCancelled, isTransient, type Problem } from "./errors"
 /** connecting: no message yet; live; waiting: broken, tried again soon; ended: all was said; failed. */
 export type StreamPhase = "connecting" | "live" | "waiting" | "ended" | "failed";
 
-export interface ServerStreamOptions<Message> {
+interface ServerStreamOptions<Message> {
   /** What the stream is about: when it changes, the stream is opened anew. */
   readonly key: string;
   /** Opens the stream. Called again after every break, so it may ask from where the last one stopped. */

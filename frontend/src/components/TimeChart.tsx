@@ -3,7 +3,7 @@ import { lazy, Suspense } from "react";
 import classes from "./TimeChart.module.css";
 
 /** A column of the chart. */
-export interface ChartSeries {
+interface ChartSeries {
   readonly label: string;
   /** Name of a colour in tokens.css, such as "--good-fill". */
   readonly color: string;

@@ -18,7 +18,7 @@ function oneOf<Word extends string>(raw: unknown, words: readonly Word[]): Word 
   return words.find((word) => word === raw);
 }
 
-export interface OverviewSearch {
+interface OverviewSearch {
   /** Length of the interval that the charts show. */
   range?: "1h" | "24h" | "7d" | "30d";
 }
@@ -63,7 +63,7 @@ export function processSearch(raw: Raw): ProcessSearch {
   };
 }
 
-export interface PipelinesSearch {
+interface PipelinesSearch {
   /** Part of a pipeline's name or title. */
   q?: string;
 }
@@ -82,7 +82,7 @@ export function pipelineSearch(raw: Raw): PipelineSearch {
   return { version: positive(raw.version), view: oneOf(raw.view, ["form", "json", "compare"]) };
 }
 
-export interface MapSearch {
+interface MapSearch {
   /** Where the rows go: "new", "json" or a pipeline's name; by default what fits best. */
   to?: string;
   /** How the file is read, as far as the person says so. */

@@ -53,7 +53,7 @@ export function processesFilter(search: { q?: string; state?: string; pipeline?:
 /** The states that the rows can be filtered by. */
 export const ROW_STATES = ["FAILED", "SKIPPED", "SUCCEEDED", "UNPROCESSED", "QUEUED"] as const;
 
-export interface RowsChoice {
+interface RowsChoice {
   readonly state?: string;
   readonly code?: string;
   readonly field?: string;

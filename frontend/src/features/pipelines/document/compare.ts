@@ -1,6 +1,6 @@
 /** What is different between two versions of a document, line by line. */
 
-export interface DiffLine {
+interface DiffLine {
   readonly kind: "same" | "added" | "removed";
   readonly text: string;
 }

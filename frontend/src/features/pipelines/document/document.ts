@@ -15,7 +15,7 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export type ReadResult =
+type ReadResult =
   | { readonly ok: true; readonly document: PipelineDocument }
   | { readonly ok: false; readonly message: string };
 

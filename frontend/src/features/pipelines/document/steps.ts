@@ -1,6 +1,6 @@
 /** The forms of transforms, filters and rules: which keys each has, and what they hold. */
 
-export type KeyKind =
+type KeyKind =
   | { readonly kind: "text"; readonly placeholder?: string }
   | { readonly kind: "long"; readonly placeholder?: string }
   | { readonly kind: "list"; readonly placeholder?: string }

@@ -21,7 +21,7 @@ export const FIELD_TYPES = [
 
 export type FieldType = (typeof FIELD_TYPES)[number];
 
-export const CONSTRAINTS = [
+const CONSTRAINTS = [
   "required",
   "unique",
   "enum",
@@ -111,7 +111,7 @@ export interface PipelineField {
   readonly [other: string]: unknown;
 }
 
-export interface PipelineSchema {
+interface PipelineSchema {
   readonly fields: readonly PipelineField[];
   readonly missingValues?: readonly MissingValue[];
   readonly fieldsMatch?: string;
@@ -119,7 +119,7 @@ export interface PipelineSchema {
   readonly [other: string]: unknown;
 }
 
-export interface PipelineSink {
+interface PipelineSink {
   readonly table?: string;
   readonly mode?: string;
   readonly key?: string | readonly string[];

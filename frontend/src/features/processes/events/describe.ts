@@ -16,7 +16,7 @@ import {
 import { formatCount, plural } from "@/lib/format";
 import type { Tone } from "@/lib/states";
 
-export interface EventLook {
+interface EventLook {
   readonly icon: TablerIcon;
   readonly tone: Tone;
   readonly title: string;
@@ -28,7 +28,7 @@ export interface EventLook {
 type Data = Readonly<Record<string, unknown>>;
 
 /** CloudEvents' `data`; an empty object when it is not one. */
-export function eventData(json: string): Data {
+function eventData(json: string): Data {
   try {
     const data: unknown = JSON.parse(json);
     return typeof data === "object" && data !== null ? (data as Data) : {};

@@ -19,7 +19,7 @@ import type { RowSource } from "./source";
 /** Height of a row of Grid.module.css, in pixels. */
 export const ROW_HEIGHT = 36;
 /** Width of one of the file's columns. */
-export const COLUMN_WIDTH = 168;
+const COLUMN_WIDTH = 168;
 /** Rows that are there above and below what is seen. */
 const OVERSCAN = 6;
 

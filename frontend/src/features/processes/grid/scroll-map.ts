@@ -7,7 +7,7 @@
  */
 export const MOST_PIXELS = 6_000_000;
 
-export interface ScrollMap {
+interface ScrollMap {
   /** Height of all rows, in the list's pixels. */
   readonly total: number;
   /** Height of the scrolled element. */

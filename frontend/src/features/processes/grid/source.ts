@@ -4,7 +4,7 @@ import type { Row } from "@/api/contract";
 import { isCancelled, isTransient } from "@/api/errors";
 import { toNumber } from "@/lib/proto";
 
-export interface RowsPage {
+interface RowsPage {
   readonly rows: readonly Row[];
   readonly nextPageToken: string;
 }

@@ -42,7 +42,7 @@ export async function receive(
 }
 
 /** Keeps the pieces and hands them to the browser's downloads at the end. */
-export function blobSink(fileName: string, type: string): ReportSink {
+function blobSink(fileName: string, type: string): ReportSink {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   return {
     async write(data) {

@@ -2,7 +2,7 @@
 import type { Batch } from "@/api/contract";
 import { toNumber } from "@/lib/proto";
 
-export interface RowOfLine {
+interface RowOfLine {
   readonly rowNumber: number;
   /** False when records of several lines make it a guess. */
   readonly exact: boolean;

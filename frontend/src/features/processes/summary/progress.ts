@@ -63,7 +63,7 @@ const STEPS = [
   100, 200, 250, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 300_000, 900_000, 3_600_000,
 ];
 
-export interface RateSeries {
+interface RateSeries {
   /** Middles of the pieces, in seconds of the epoch. */
   readonly times: number[];
   /** Rows per second in each piece. */

@@ -20,7 +20,7 @@ const TELL_EVERY_MS = 60;
 const ENDED: readonly UploadPhase[] = ["refused", "completed", "cancelled"];
 const IN_FLIGHT: readonly UploadPhase[] = ["preparing", "sending", "reconnecting", "completing"];
 
-export class UploadCenter {
+class UploadCenter {
   private readonly ports: UploadPorts;
   private readonly tasks = new Map<string, UploadTask>();
   private readonly listeners = new Set<() => void>();

@@ -4,7 +4,7 @@ import { bytesToHex } from "@noble/hashes/utils.js";
 const PROBE_BYTES = 1024 * 1024;
 
 /** The parts of a File that a fingerprint needs. */
-export interface FingerprintedFile {
+interface FingerprintedFile {
   readonly name: string;
   readonly size: number;
   readonly lastModified: number;

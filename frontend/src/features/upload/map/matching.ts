@@ -6,7 +6,7 @@ export interface Column {
   readonly type: string;
 }
 
-export interface Wanted {
+interface Wanted {
   readonly name: string;
   readonly title?: string;
   readonly type: string;

@@ -25,7 +25,7 @@ export function inspectionQuery(uploadId: string, dialectJson: string, stage: st
 }
 
 /** How many records are tried. */
-export const CHECKED_ROWS = 500;
+const CHECKED_ROWS = 500;
 
 /** What would become of the file's first records. `documentJson` "" with `pipeline` "": JSON rows. */
 export function checkQuery(uploadId: string, documentJson: string, dialectJson: string, stage: string) {

@@ -31,7 +31,7 @@ interface PlanInput {
 }
 
 /** "": not enough to look at; "begun": its first pieces. */
-export type Stage = "" | "begun" | "sent";
+type Stage = "" | "begun" | "sent";
 
 /** A sample as large as this says what the whole file would say. */
 const ENOUGH_ROWS = 1000n;
