@@ -10,7 +10,7 @@ import { createPageTransport } from "./transport";
 
 const transport = createPageTransport();
 
-/** Files on their way in. */
+/** Uploads. */
 export const uploadClient = createClient(UploadService, transport);
 /** Processes, rows, errors, reports, events. */
 export const statusClient = createClient(StatusService, transport);
@@ -21,7 +21,7 @@ export const pipelineClient = createClient(PipelineService, transport);
 /** Undo. */
 export const processorClient = createClient(ProcessorService, transport);
 
-/** A cheap call for each service, to hear whether it answers again. */
+/** A cheap call to each service that finds out whether it answers again. */
 export const probes: Readonly<Record<string, (signal: AbortSignal) => Promise<unknown>>> = {
   [UploadService.typeName]: (signal) => uploadClient.getStorage({}, { signal }),
   [StatusService.typeName]: (signal) => statusClient.listProcesses({ pageSize: 1 }, { signal }),

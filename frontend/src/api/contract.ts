@@ -1,4 +1,4 @@
-/** The suite's contract: the one door to what is generated from the .proto files. */
+/** The suite's contract. Everything else imports generated code from here only. */
 export * from "../gen/google/rpc/error_details_pb";
 export * from "../gen/ingestor/v1/common_pb";
 export * from "../gen/ingestor/v1/orchestrator_pb";

@@ -1,4 +1,4 @@
-/** Every address of the page. Screens are loaded when they are needed; what they show is in the address. */
+/** All routes. Screens are loaded on demand; what they show is in the address. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";

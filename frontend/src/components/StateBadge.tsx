@@ -14,12 +14,12 @@ function Badge({ look }: { readonly look: StateLook }) {
   );
 }
 
-/** The state of a process, always by the same word and colour. */
+/** The state of a process, always with the same word and colour. */
 export function StateBadge({ state }: { readonly state: ProcessState }) {
   return <Badge look={processLook(state)} />;
 }
 
-/** The state of a row, always by the same word and colour. */
+/** The state of a row, always with the same word and colour. */
 export function RowStateBadge({ state }: { readonly state: RowState }) {
   return <Badge look={rowLook(state)} />;
 }

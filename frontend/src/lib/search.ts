@@ -1,6 +1,6 @@
 /**
- * What the addresses of the screens say behind the "?". Each function takes whatever somebody typed and
- * keeps what makes sense, so that an old or mangled link still shows the screen.
+ * The query strings of the screens. Each function takes whatever was typed and keeps what makes sense, so
+ * that an old or mangled link still opens the screen.
  */
 type Raw = Record<string, unknown>;
 
@@ -30,7 +30,7 @@ export function overviewSearch(raw: Raw): OverviewSearch {
 export interface ProcessesSearch {
   /** Part of a file's name. */
   q?: string;
-  /** ProcessState's word, such as "FAILED". */
+  /** Name of a ProcessState, such as "FAILED". */
   state?: string;
   pipeline?: string;
 }
@@ -41,14 +41,14 @@ export function processesSearch(raw: Raw): ProcessesSearch {
 
 export interface ProcessSearch {
   tab?: "rows" | "errors" | "batches" | "events";
-  /** RowState's word, such as "FAILED". */
+  /** Name of a RowState, such as "FAILED". */
   state?: string;
   code?: string;
-  /** "" means errors of whole records. */
+  /** "" selects errors of whole records. */
   field?: string;
-  /** The row that is open. */
+  /** The open row. */
   row?: number;
-  /** The row at which the list begins to be looked at. */
+  /** The row at which the list starts. */
   at?: number;
 }
 
@@ -73,7 +73,7 @@ export function pipelinesSearch(raw: Raw): PipelinesSearch {
 }
 
 export interface PipelineSearch {
-  /** By default the latest. */
+  /** Defaults to the latest. */
   version?: number;
   view?: "form" | "json" | "compare";
 }
@@ -83,9 +83,9 @@ export function pipelineSearch(raw: Raw): PipelineSearch {
 }
 
 interface MapSearch {
-  /** Where the rows go: "new", "json" or a pipeline's name; by default what fits best. */
+  /** Where the rows go: "new", "json" or a pipeline's name; by default the best fit. */
   to?: string;
-  /** How the file is read, as far as the person says so. */
+  /** How the file is read, as far as the person has set it. */
   dialect?: Readonly<Record<string, unknown>>;
 }
 
