@@ -21,7 +21,7 @@ function sum(values: readonly number[]): number {
 
 const moment = (range: Range) => (range === "1h" ? formatClock : formatTime);
 
-/** Rows with an outcome over time. */
+/** Rows over time, by outcome. */
 export function RowsChart({ overview, range }: ChartProps) {
   const { times, series } = useMemo(() => {
     const { buckets } = overview;
@@ -38,7 +38,8 @@ export function RowsChart({ overview, range }: ChartProps) {
   }, [overview]);
   const [succeeded = 0, failed = 0, skipped = 0] = series.map(({ values }) => sum(values));
   const all = succeeded + failed + skipped;
-  if (all === 0) return <p className={classes.quiet}>No row was loaded in the last {RANGE_LABELS[range]}.</p>;
+  if (all === 0)
+    return <p className={classes.quiet}>No rows were loaded in the last {RANGE_LABELS[range]}.</p>;
   return (
     <>
       <p className={classes.total}>
@@ -58,12 +59,12 @@ export function RowsChart({ overview, range }: ChartProps) {
   );
 }
 
-/** There is no half of a process: marks of the axis between whole numbers stay empty. */
+/** Processes come in whole numbers only: axis ticks in between stay blank. */
 function formatWhole(value: number): string {
   return Number.isInteger(value) ? formatCompact(value) : "";
 }
 
-/** Processes that ended over time, by how. */
+/** Processes that ended over time, by result. */
 export function ProcessesChart({ overview, range }: ChartProps) {
   const { times, series } = useMemo(() => {
     const { buckets } = overview;
@@ -90,7 +91,8 @@ export function ProcessesChart({ overview, range }: ChartProps) {
   }, [overview]);
   const [completed = 0, withErrors = 0, failed = 0] = series.map(({ values }) => sum(values));
   const all = completed + withErrors + failed;
-  if (all === 0) return <p className={classes.quiet}>No process ended in the last {RANGE_LABELS[range]}.</p>;
+  if (all === 0)
+    return <p className={classes.quiet}>No processes ended in the last {RANGE_LABELS[range]}.</p>;
   return (
     <>
       <p className={classes.total}>

@@ -21,7 +21,7 @@ import { overviewKeys, overviewQuery, queuesQuery, storageQuery } from "./querie
 import { RANGE_LABELS, RANGES, type Range } from "./ranges";
 import { StateTiles } from "./StateTiles";
 
-/** What happens, what happened, and what room is left. */
+/** What is running, what has ended, and how much space is left. */
 export function OverviewPage() {
   const { range = "24h" } = useSearch({ from: "/" });
   const navigate = useNavigate();
@@ -45,7 +45,7 @@ export function OverviewPage() {
         actions={
           <>
             <SegmentedControl
-              aria-label="Interval of the numbers and charts"
+              aria-label="Time range"
               value={range}
               onChange={(next) => void navigate({ to: "/", search: { range: next as Range }, replace: true })}
               data={RANGES.map((value) => ({ value, label: RANGE_LABELS[value] }))}
@@ -54,7 +54,7 @@ export function OverviewPage() {
           </>
         }
       >
-        What is being loaded, and what became of it.
+        What is loading, and what has been loaded.
       </PageHeader>
       <Loaded query={overview} lines={2}>
         {(data) => <StateTiles states={data.states} />}
@@ -86,8 +86,8 @@ export function OverviewPage() {
           ) : latest.isPending ? (
             <LoadingState label="Loading processes" />
           ) : processes.length === 0 ? (
-            <EmptyState icon={IconInbox} title="Nothing was sent yet" action={upload}>
-              Drop a CSV file, an Excel workbook, JSON or Parquet, and see each of its rows checked and
+            <EmptyState icon={IconInbox} title="No files yet" action={upload}>
+              Upload a CSV file, an Excel workbook, JSON or Parquet, and watch every row being validated and
               loaded.
             </EmptyState>
           ) : (
@@ -98,7 +98,7 @@ export function OverviewPage() {
           title="Latest failures"
           aside={
             <Link to="/processes" search={{ state: "FAILED" }}>
-              All failed
+              All failures
             </Link>
           }
           flush
@@ -122,7 +122,7 @@ interface LoadedProps<Data> {
   readonly children: (data: Data) => ReactNode;
 }
 
-/** What a query brought; before that a skeleton, and its error in place of nothing. */
+/** The data of a query; until then a skeleton or the error. */
 function Loaded<Data>({ query, lines = 5, children }: LoadedProps<Data>) {
   if (query.data !== undefined) return children(query.data);
   if (query.isError) return <ErrorState error={query.error} inline onRetry={() => void query.refetch()} />;
@@ -132,8 +132,8 @@ function Loaded<Data>({ query, lines = 5, children }: LoadedProps<Data>) {
 function Failures({ processes }: { readonly processes: readonly Process[] }) {
   if (processes.length === 0) {
     return (
-      <EmptyState icon={IconCircleCheck} title="No file failed">
-        Files that could not be loaded as a whole are listed here.
+      <EmptyState icon={IconCircleCheck} title="No failures">
+        Files that could not be loaded appear here.
       </EmptyState>
     );
   }

@@ -35,7 +35,7 @@ export function PipelinesPage() {
   return (
     <>
       <PageHeader title="Pipelines" actions={create}>
-        How the columns of a file become those of a table.
+        How the columns of a file become the columns of a table.
       </PageHeader>
       <div className={classes.stack}>
         {(list.data?.length ?? 0) > 0 && (
@@ -62,10 +62,10 @@ export function PipelinesPage() {
               title="No pipelines yet"
               action={<LinkButton to="/upload">Upload a file</LinkButton>}
             >
-              Upload a file, and one is drafted from what it holds.
+              Upload a file, and a pipeline is drafted from its contents.
             </EmptyState>
           ) : found.length === 0 ? (
-            <EmptyState icon={IconSearch} title={`No pipeline is like “${q}”`} />
+            <EmptyState icon={IconSearch} title={`No pipeline matches “${q}”`} />
           ) : (
             <PipelineTable pipelines={found} />
           )}

@@ -1,4 +1,4 @@
-/** What other features may use of pipelines, besides their queries: the pipeline document. */
+/** What other features may import, besides queries.ts: the pipeline document. */
 export {
   asList,
   labelOf,

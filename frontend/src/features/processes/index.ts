@@ -1,4 +1,4 @@
-/** What other features may use of processes, besides their queries. */
+/** What other features may import, besides queries.ts. */
 export { STATE_GROUPS } from "./filters";
 export { useLiveProcesses } from "./live";
 export { ProcessTable } from "./ProcessTable";

@@ -1,3 +1,3 @@
-/** What other features may use of uploads. */
+/** What other features may import. */
 export type { UploadSnapshot } from "./engine/task";
 export { useUpload, useUploads } from "./use-uploads";

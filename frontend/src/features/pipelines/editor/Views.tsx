@@ -8,7 +8,7 @@ const VIEWS = [
   { view: "compare", label: "Changes" },
 ] as const;
 
-/** The same document as forms, as JSON, and compared with what was before. */
+/** Switches between forms, JSON, and changes since the version before. */
 export function Views({ view, compare }: { readonly view: string; readonly compare: boolean }) {
   return (
     <nav className={classes.views} aria-label="View">
