@@ -10,7 +10,7 @@ import { errorsQuery, historyQuery, processKeys, processQuery, repairsQuery } fr
 import { joined, rowsDone, type Sample, samplesOf } from "./summary/progress";
 
 /**
- * A process that stays right: by WatchProcess while it runs; once it has ended by the log of events, since
+ * A process kept up to date: by WatchProcess while it runs, and by the event log once it has ended, because
  * repairs and an undo still change it.
  */
 export function useProcess(processId: string) {
@@ -19,7 +19,7 @@ export function useProcess(processId: string) {
   const process = query.data ?? null;
   const running = process !== null && !isTerminal(process.state);
   const [live, setLive] = useState<readonly Sample[]>([]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another process begins anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another process starts over.
   useEffect(() => setLive([]), [processId]);
 
   const stream: ServerStreamState = useServerStream<WatchProcessResponse>({
@@ -33,7 +33,7 @@ export function useProcess(processId: string) {
       setLive((before) => joined(before, [{ time, done: rowsDone(next) }]).slice(-5000));
       if (isTerminal(next.state)) refreshParts();
     },
-    // A stream that ends before the process has broken.
+    // A stream that ends before the process does is broken.
     isComplete: () => {
       const known = queryClient.getQueryData<Process | null>(processKeys.one(processId));
       return known !== null && known !== undefined && isTerminal(known.state);
@@ -64,7 +64,7 @@ export function useProcess(processId: string) {
   return { query, process, running, stream, live };
 }
 
-/** Rows with an outcome over time: what the batches' records tell, then what was seen live. */
+/** Rows with an outcome over time: from the records of batches, then live. */
 export function useSamples(process: Process, live: readonly Sample[]): readonly Sample[] {
   const processId = process.info?.processId ?? "";
   const history = useQuery({ ...historyQuery(processId), enabled: !process.expired });
@@ -72,7 +72,7 @@ export function useSamples(process: Process, live: readonly Sample[]): readonly 
   return useMemo(() => joined(samplesOf(history.data ?? [], begun), live), [history.data, live, begun]);
 }
 
-/** The summary of errors, fetched anew when more rows have failed, but not at each of them. */
+/** The error summary, refetched when more rows have failed, but not after every single one. */
 export function useErrorGroups(process: Process) {
   const queryClient = useQueryClient();
   const processId = process.info?.processId ?? "";

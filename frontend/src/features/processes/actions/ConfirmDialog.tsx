@@ -6,21 +6,21 @@ import classes from "./Actions.module.css";
 interface ConfirmDialogProps {
   readonly opened: boolean;
   readonly title: string;
-  /** What it will do. */
+  /** What the action will do. */
   readonly children: ReactNode;
-  /** What cannot be brought back; null when everything can. */
+  /** What cannot be reversed; null when everything can. */
   readonly lasting: ReactNode | null;
   readonly confirm: string;
   readonly dangerous?: boolean;
   readonly busy: boolean;
-  /** Not yet, or not at all. */
+  /** Whether it cannot be confirmed yet, or at all. */
   readonly disabled?: boolean;
   readonly error: unknown;
   readonly onConfirm: () => void;
   readonly onClose: () => void;
 }
 
-/** Says what an action will do, and what of it is for good, before it is done. */
+/** Says what an action will do, and what of it is permanent, before it runs. */
 export function ConfirmDialog(props: ConfirmDialogProps) {
   const { opened, title, children, lasting, confirm, dangerous = false, busy, disabled, error } = props;
   return (
@@ -35,7 +35,7 @@ export function ConfirmDialog(props: ConfirmDialogProps) {
         <div>{children}</div>
         {lasting !== null && (
           <div className={classes.lasting}>
-            <strong>For good:</strong> {lasting}
+            <strong>Permanent:</strong> {lasting}
           </div>
         )}
         {error !== null && error !== undefined && <ErrorState error={error} inline />}

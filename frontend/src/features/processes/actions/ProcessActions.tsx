@@ -29,7 +29,7 @@ export interface ProcessActionsProps {
   readonly groups: readonly ErrorGroup[];
 }
 
-/** What can be done with a process in its state; each says first what it will do. */
+/** The actions possible in a process's state; each explains itself before it runs. */
 export function ProcessActions({ process, groups }: ProcessActionsProps) {
   const [asked, setAsked] = useState<Action | null>(null);
   const [wanted, setWanted] = useState(false);

@@ -12,7 +12,7 @@ import { toDate, toNumber } from "@/lib/proto";
 import { batchesQuery } from "../queries";
 import classes from "./Batches.module.css";
 
-/** The batches by number: which rows they hold and what became of them. */
+/** The batches by number: their rows and their outcome. */
 export function BatchesTab({ process }: { readonly process: Process }) {
   const processId = process.info?.processId ?? "";
   const batches = useInfiniteQuery(batchesQuery(processId));
@@ -23,7 +23,7 @@ export function BatchesTab({ process }: { readonly process: Process }) {
   if (all.length === 0) {
     return (
       <EmptyState icon={IconBoxOff} title="No batches">
-        Nothing of the file was sent to the queue.
+        No part of the file was sent to the queue.
       </EmptyState>
     );
   }
@@ -34,21 +34,13 @@ export function BatchesTab({ process }: { readonly process: Process }) {
         <table className={table.table}>
           <thead>
             <tr>
-              {[
-                "Batch",
-                "Rows",
-                "From line",
-                "Size",
-                "Loaded",
-                "Failed",
-                "Skipped",
-                "Sent",
-                "Done after",
-              ].map((label) => (
-                <th key={label} scope="col" className={table.number}>
-                  {label}
-                </th>
-              ))}
+              {["Batch", "Rows", "First line", "Size", "Loaded", "Failed", "Skipped", "Sent", "Duration"].map(
+                (label) => (
+                  <th key={label} scope="col" className={table.number}>
+                    {label}
+                  </th>
+                ),
+              )}
             </tr>
           </thead>
           <tbody>
@@ -100,7 +92,7 @@ function Line({ batch }: { readonly batch: Batch }) {
   );
 }
 
-/** Fetches the batches anew when some were sent or done, at most once a second. */
+/** Refetches the batches when some were sent or done, at most once a second. */
 function useRefreshWhenDone(processId: string, state: string): void {
   const queryClient = useQueryClient();
   const before = useRef(state);

@@ -14,7 +14,7 @@ import { canRepair } from "../actions/actions";
 import { repairsQuery } from "../queries";
 import classes from "./Repair.module.css";
 
-/** Fix and drop it back: takes the corrected report, and shows what became of it and of earlier ones. */
+/** Takes a repair file, and shows the repairs of a process with their results. */
 export function RepairPanel({ process }: { readonly process: Process }) {
   const processId = process.info?.processId ?? "";
   const repairs = useQuery(repairsQuery(processId));
@@ -30,7 +30,7 @@ export function RepairPanel({ process }: { readonly process: Process }) {
   if (!possible && known.length === 0 && own.length === 0) return null;
   return (
     <div className={classes.panel}>
-      <Panel title={possible ? "Fix and drop it back" : "Repairs"}>
+      <Panel title={possible ? "Repair failed rows" : "Repairs"}>
         {possible && (
           <DropZone
             failed={toNumber(process.counts?.failed)}
@@ -73,7 +73,7 @@ function DropZone({ failed, onFile }: { readonly failed: number; readonly onFile
     if (file !== undefined) onFile(file);
   };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the button in it does the same for the keyboard.
+    // biome-ignore lint/a11y/noStaticElementInteractions: the button inside does the same for keyboards.
     <div
       className={classes.zone}
       data-over={over || undefined}
@@ -87,11 +87,13 @@ function DropZone({ failed, onFile }: { readonly failed: number; readonly onFile
       <IconFileUpload size={26} stroke={1.5} aria-hidden />
       <div className={classes.words}>
         <p>
-          <strong>Download the report, correct its {plural(failed, "failed row")}, and drop it here.</strong>
+          <strong>
+            Download the report, correct its {plural(failed, "failed row")}, and drop the repair file here.
+          </strong>
         </p>
         <p className="muted">
-          Only these rows are loaded again, under their own numbers; leave the columns that begin with “_” as
-          they are.
+          Only these rows are loaded, under their own row numbers. Leave the columns that start with “_”
+          unchanged.
         </p>
       </div>
       <input
@@ -99,7 +101,7 @@ function DropZone({ failed, onFile }: { readonly failed: number; readonly onFile
         type="file"
         className="visually-hidden"
         tabIndex={-1}
-        aria-label="Corrected report"
+        aria-label="Repair file"
         onChange={(event) => {
           const file = event.currentTarget.files?.[0];
           event.currentTarget.value = "";
@@ -107,7 +109,7 @@ function DropZone({ failed, onFile }: { readonly failed: number; readonly onFile
         }}
       />
       <Button variant="light" onClick={() => input.current?.click()}>
-        Choose the file
+        Choose repair file
       </Button>
     </div>
   );
@@ -130,11 +132,11 @@ function Sending({ upload, onCancel, onResume, onDismiss }: SendingProps) {
         <strong>{upload.fileName}</strong>{" "}
         <span className="muted">
           {phase === "completed"
-            ? "is sent"
+            ? "sent"
             : phase === "failed" || phase === "refused"
-              ? "was not taken"
+              ? "rejected"
               : phase === "completing" || phase === "sent"
-                ? "is being handed over"
+                ? "starting"
                 : `${formatShare(committed, size)} sent${upload.rate === null ? "" : `, ${formatByteRate(upload.rate)}`}`}
         </span>
       </p>

@@ -8,7 +8,7 @@ const ReportDialog = lazy(() =>
   import("./ReportDialog").then(({ ReportDialog }) => ({ default: ReportDialog })),
 );
 
-/** The report of a process as a file. */
+/** Downloads the report of a process. */
 export function ReportMenu({ process }: { readonly process: Process }) {
   const [opened, setOpened] = useState(false);
   const [wanted, setWanted] = useState(false);
