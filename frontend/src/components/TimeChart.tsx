@@ -48,7 +48,7 @@ export function TimeChart(props: TimeChartProps) {
         </Suspense>
       </div>
       <details className={classes.details}>
-        <summary>Show as a table</summary>
+        <summary>Show as table</summary>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
         <section className={classes.tableScroll} tabIndex={0} aria-label={`${summary}, as a table`}>
           <table className={classes.table}>

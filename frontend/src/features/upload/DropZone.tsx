@@ -7,18 +7,18 @@ import { droppedFiles, type GivenFile, hasPicker, pickFiles } from "./files";
 interface DropZoneProps {
   readonly onFiles: (files: readonly GivenFile[]) => void;
   readonly multiple?: boolean;
-  /** Above the button. */
+  /** Shown above the button. */
   readonly title?: string;
   readonly hint?: string;
   readonly compact?: boolean;
 }
 
-/** Where files are dropped or picked. */
+/** An area to drop or choose files. */
 export function DropZone({
   onFiles,
   multiple = true,
   title = "Drop files here",
-  hint = "CSV, TSV, Excel (.xlsx), JSON, JSON Lines or Parquet; also as gzip, zstd or zip. Any size: nothing is read into memory.",
+  hint = "CSV, TSV, Excel (.xlsx), JSON, JSON Lines or Parquet, plain or compressed with gzip, zstd or zip. Any size: files are sent in pieces.",
   compact = false,
 }: DropZoneProps) {
   const input = useRef<HTMLInputElement>(null);
@@ -33,7 +33,7 @@ export function DropZone({
   };
   const onPicked = (event: ChangeEvent<HTMLInputElement>) => {
     give([...(event.target.files ?? [])].map((file) => ({ file, handle: null })));
-    // The same file may be picked again.
+    // Lets the same file be picked again.
     event.target.value = "";
   };
   const onDrop = async (event: DragEvent) => {

@@ -48,12 +48,12 @@ describe("readDocument and writeDocument", () => {
   });
 
   it.each([
-    ["{", "This is not JSON"],
-    ["[]", "A pipeline is a JSON object."],
+    ["{", "This is not valid JSON"],
+    ["[]", "A pipeline must be a JSON object."],
     ["{}", '"schema"'],
     ['{"schema": {"fields": [1]}}', '"name"'],
-    ['{"schema": {"fields": []}, "rules": {}}', '"rules" is a list'],
-    ['{"schema": {"fields": []}, "sink": "t"}', '"sink" is an object'],
+    ['{"schema": {"fields": []}, "rules": {}}', '"rules" must be a list'],
+    ['{"schema": {"fields": []}, "sink": "t"}', '"sink" must be an object'],
   ])("refuse %s", (text, message) => {
     const read = readDocument(text);
     expect(read.ok ? "" : read.message).toContain(message);

@@ -1,4 +1,6 @@
-/** Hashes one file, slice by slice, so that memory stays flat. One worker a file: it is ended to stop it. */
+/**
+ * Hashes one file slice by slice, so that memory use stays flat. One worker per file; terminate it to stop.
+ */
 import { sha256 } from "@noble/hashes/sha2.js";
 
 export type HashAnswer =

@@ -6,7 +6,7 @@ interface ConfidenceProps {
   readonly byHand?: boolean;
 }
 
-/** How sure a match or a type is, by a word and a colour. */
+/** The confidence of a match or a type, in text and colour. */
 export function Confidence({ value, byHand = false }: ConfidenceProps) {
   if (byHand) return <span className={classes.confidence}>by hand</span>;
   const tone = value >= 0.9 ? "good" : value >= 0.7 ? "fair" : "poor";

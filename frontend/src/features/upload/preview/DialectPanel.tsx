@@ -15,16 +15,16 @@ import {
 import classes from "./Map.module.css";
 
 interface DialectPanelProps {
-  /** What the person says. */
+  /** What the person has set. */
   readonly declared: Dialect;
-  /** With what the file is read: declared and detected. */
+  /** The dialect in effect: declared and detected. */
   readonly used: Dialect;
   readonly onChange: (declared: Dialect) => void;
-  /** What is wrong with it, by key. */
+  /** Errors by key. */
   readonly problems: ReadonlyMap<string, string>;
 }
 
-/** How the file is read: what was detected, and how to change it by hand. */
+/** How the file is read: what was detected, and controls to change it. */
 export function DialectPanel({ declared, used, onChange, problems }: DialectPanelProps) {
   const [open, setOpen] = useState(problems.size > 0);
   return (
@@ -43,7 +43,7 @@ export function DialectPanel({ declared, used, onChange, problems }: DialectPane
       }
     >
       <p>
-        {describeDialect(used) || "Not known yet"}
+        {describeDialect(used) || "Not detected yet"}
         {Object.keys(declared).length === 0 ? <span className="muted"> · detected</span> : null}
         {typeof used.sheet === "string" && <span className="muted"> · sheet {used.sheet}</span>}
       </p>
@@ -65,7 +65,10 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
       <NativeSelect
         label={label}
         size="xs"
-        data={[{ value: "", label: detected === "" ? "Detect" : `Detected: ${detected}` }, ...choices]}
+        data={[
+          { value: "", label: detected === "" ? "Detect automatically" : `Detected: ${detected}` },
+          ...choices,
+        ]}
         value={value}
         error={problems.get(key)}
         onChange={(event) => set(key, event.currentTarget.value)}
@@ -110,7 +113,7 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
         {(delimited || format === "xlsx") && (
           <Checkbox
             size="xs"
-            label="The first row is a header"
+            label="First row is the header"
             checked={declared.header !== false}
             onChange={(event) => set("header", event.currentTarget.checked ? null : false)}
           />
@@ -118,7 +121,7 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
         {delimited && (
           <Checkbox
             size="xs"
-            label="Fill up records that are too short"
+            label="Fill short records with empty cells"
             checked={declared.ragged === "pad"}
             onChange={(event) => set("ragged", event.currentTarget.checked ? "pad" : null)}
           />
