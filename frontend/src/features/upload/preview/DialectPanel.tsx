@@ -2,6 +2,7 @@ import { Button, Checkbox, Collapse, NativeSelect, TextInput } from "@mantine/co
 import { IconAdjustments } from "@tabler/icons-react";
 import { useState } from "react";
 import { Panel } from "@/components/Panel";
+import classes from "./DialectPanel.module.css";
 import {
   DELIMITERS,
   type Dialect,
@@ -12,7 +13,6 @@ import {
   labelAmong,
   QUOTES,
 } from "./dialect";
-import classes from "./Map.module.css";
 
 interface DialectPanelProps {
   /** What the person has set. */
@@ -109,7 +109,7 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
       {(delimited || format === "xlsx") && count("skipLines", "Lines before the header", 0, 0)}
       {(delimited || format === "xlsx") && count("headerRows", "Header rows", 1, 1)}
       {delimited && count("skipFooter", "Records to skip at the end", 0, 0)}
-      <div className={classes.checks}>
+      <div className={classes.flags}>
         {(delimited || format === "xlsx") && (
           <Checkbox
             size="xs"
