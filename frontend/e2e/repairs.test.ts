@@ -51,9 +51,9 @@ test("a file with bad rows is uploaded, mapped, reviewed and repaired until ever
   await page.getByRole("button", { name: "Download" }).click();
   const report = readFileSync(await (await download).path(), "utf8");
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
-  const corrected = join(folder.path, "corrected.csv");
-  writeFileSync(corrected, report.replaceAll(/^(\d+),much,/gm, "$1,5.00,"));
-  await page.getByLabel("Repair file").setInputFiles(corrected);
+  const repairFile = join(folder.path, "repaired.csv");
+  writeFileSync(repairFile, report.replaceAll(/^(\d+),much,/gm, "$1,5.00,"));
+  await page.getByLabel("Repair file").setInputFiles(repairFile);
 
   // The repair is listed, and the process itself is updated.
   const repair = page.getByRole("list", { name: "Repairs of this process" }).getByRole("listitem");

@@ -9,7 +9,7 @@ import { formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { processKeys } from "../queries";
 import classes from "./Actions.module.css";
-import { type Action, PASSING_CODES } from "./actions";
+import { type Action, RETRYABLE_CODES } from "./actions";
 import { ConfirmDialog } from "./ConfirmDialog";
 import type { ProcessActionsProps } from "./ProcessActions";
 
@@ -32,7 +32,7 @@ export function ActionDialogs(props: ActionDialogsProps) {
 interface Wording {
   readonly title: string;
   readonly what: ReactNode;
-  readonly lasting: ReactNode | null;
+  readonly permanent: ReactNode | null;
   readonly confirm: string;
   readonly dangerous?: boolean;
 }
@@ -43,8 +43,8 @@ function wordingOf(
   groups: readonly ErrorGroup[],
 ): Wording {
   const loaded = toNumber(process.counts?.succeeded);
-  const passing = groups
-    .filter(({ code }) => PASSING_CODES.includes(code))
+  const retryable = groups
+    .filter(({ code }) => RETRYABLE_CODES.includes(code))
     .reduce((sum, { count }) => sum + toNumber(count), 0);
   switch (action) {
     case "pause":
@@ -55,14 +55,14 @@ function wordingOf(
             Reading stops until someone resumes the process. Batches already in the queue are still loaded.
           </p>
         ),
-        lasting: null,
+        permanent: null,
         confirm: "Pause",
       };
     case "resume":
       return {
         title: "Resume this process?",
         what: <p>Reading continues where it was paused. Nothing is loaded twice.</p>,
-        lasting: null,
+        permanent: null,
         confirm: "Resume",
       };
     case "cancel":
@@ -80,7 +80,7 @@ function wordingOf(
             </p>
           </>
         ),
-        lasting: "a cancelled process cannot be resumed. To load the rest, upload the file again.",
+        permanent: "a cancelled process cannot be resumed. To load the rest, upload the file again.",
         confirm: "Cancel process",
         dangerous: true,
       };
@@ -90,11 +90,11 @@ function wordingOf(
         what: (
           <p>
             A new process runs rows again from the stored file if the cause of their failure may have passed (
-            {formatCount(passing)} errors with code {PASSING_CODES.join(", ")}). Rows that succeed then count
-            as succeeded here. Rows that failed because of their values stay as they are.
+            {formatCount(retryable)} errors with code {RETRYABLE_CODES.join(", ")}). Rows that succeed then
+            count as succeeded here. Rows that failed because of their values stay as they are.
           </p>
         ),
-        lasting: null,
+        permanent: null,
         confirm: "Retry",
       };
     case "delete":
@@ -110,7 +110,7 @@ function wordingOf(
             </p>
           </>
         ),
-        lasting: "none of this can be restored, and the process can no longer be undone or repaired.",
+        permanent: "none of this can be restored, and the process can no longer be undone or repaired.",
         confirm: "Delete process",
         dangerous: true,
       };
@@ -161,12 +161,12 @@ function SimpleDialog({ asked, process, groups, onClose }: ActionDialogsProps) {
     },
   });
   if (shown === null) return null;
-  const { title, what, lasting, confirm, dangerous = false } = wordingOf(shown, process, groups);
+  const { title, what, permanent, confirm, dangerous = false } = wordingOf(shown, process, groups);
   return (
     <ConfirmDialog
       opened={action !== null}
       title={title}
-      lasting={lasting}
+      permanent={permanent}
       confirm={confirm}
       dangerous={dangerous}
       busy={mutation.isPending}
@@ -211,7 +211,7 @@ function UndoDialog({ opened, process, onClose }: UndoDialogProps) {
     <ConfirmDialog
       opened={opened}
       title="Undo this process?"
-      lasting={
+      permanent={
         dryRun.data === undefined
           ? null
           : "an undo cannot be reversed. To load the rows again, upload the file again."

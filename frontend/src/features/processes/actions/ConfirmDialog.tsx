@@ -9,7 +9,7 @@ interface ConfirmDialogProps {
   /** What the action will do. */
   readonly children: ReactNode;
   /** What cannot be reversed; null when everything can. */
-  readonly lasting: ReactNode | null;
+  readonly permanent: ReactNode | null;
   readonly confirm: string;
   readonly dangerous?: boolean;
   readonly busy: boolean;
@@ -22,7 +22,7 @@ interface ConfirmDialogProps {
 
 /** Says what an action will do, and what of it is permanent, before it runs. */
 export function ConfirmDialog(props: ConfirmDialogProps) {
-  const { opened, title, children, lasting, confirm, dangerous = false, busy, disabled, error } = props;
+  const { opened, title, children, permanent, confirm, dangerous = false, busy, disabled, error } = props;
   return (
     <Modal
       opened={opened}
@@ -33,9 +33,9 @@ export function ConfirmDialog(props: ConfirmDialogProps) {
     >
       <div className={classes.dialog}>
         <div>{children}</div>
-        {lasting !== null && (
-          <div className={classes.lasting}>
-            <strong>Permanent:</strong> {lasting}
+        {permanent !== null && (
+          <div className={classes.permanent}>
+            <strong>Permanent:</strong> {permanent}
           </div>
         )}
         {error !== null && error !== undefined && <ErrorState error={error} inline />}

@@ -6,7 +6,7 @@ import { isTerminal } from "@/lib/states";
 export type Action = "pause" | "resume" | "cancel" | "retry" | "undo" | "delete";
 
 /** Codes of errors whose cause may have passed: RetryRows runs these rows again. */
-export const PASSING_CODES: readonly string[] = ["batch-error", "sink-error", "foreign-key"];
+export const RETRYABLE_CODES: readonly string[] = ["batch-error", "sink-error", "foreign-key"];
 
 /** The possible actions in display order; `codes` are the codes of the process's errors. */
 export function actionsFor(process: Process, codes: readonly string[]): readonly Action[] {
@@ -19,7 +19,7 @@ export function actionsFor(process: Process, codes: readonly string[]): readonly
   const found: Action[] = [];
   const isRepair = (process.info?.repairsProcessId ?? "") !== "";
   const undone = state === ProcessState.UNDONE;
-  if (!undone && !process.expired && !isRepair && codes.some((code) => PASSING_CODES.includes(code))) {
+  if (!undone && !process.expired && !isRepair && codes.some((code) => RETRYABLE_CODES.includes(code))) {
     found.push("retry");
   }
   if (!undone && !isRepair && toNumber(process.counts?.succeeded) > 0) found.push("undo");

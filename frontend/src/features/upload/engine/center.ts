@@ -15,7 +15,7 @@ const AT_ONCE = 3;
 /** The server removes open uploads left untouched for a week. */
 const REMEMBERED_MS = 7 * 86_400_000;
 /** Listeners are notified at most this often; progress arrives a hundred times a second. */
-const TELL_EVERY_MS = 60;
+const NOTIFY_EVERY_MS = 60;
 
 const ENDED: readonly UploadPhase[] = ["refused", "completed", "cancelled"];
 const IN_FLIGHT: readonly UploadPhase[] = ["preparing", "sending", "reconnecting", "completing"];
@@ -28,8 +28,8 @@ class UploadCenter {
   private running = 0;
   private nextKey = 1;
   private snapshots: readonly UploadSnapshot[] = [];
-  private telling = false;
-  private told = 0;
+  private notifying = false;
+  private notified = 0;
 
   constructor(ports: UploadPorts) {
     this.ports = ports;
@@ -128,17 +128,17 @@ class UploadCenter {
   }
 
   private publish(): void {
-    if (this.telling) return;
-    this.telling = true;
-    const since = this.ports.now() - this.told;
-    const tell = () => {
-      this.telling = false;
-      this.told = this.ports.now();
+    if (this.notifying) return;
+    this.notifying = true;
+    const since = this.ports.now() - this.notified;
+    const notify = () => {
+      this.notifying = false;
+      this.notified = this.ports.now();
       this.snapshots = [...this.tasks.values()].map((task) => task.state);
       for (const listener of [...this.listeners]) listener();
     };
-    if (since >= TELL_EVERY_MS) queueMicrotask(tell);
-    else setTimeout(tell, TELL_EVERY_MS - since);
+    if (since >= NOTIFY_EVERY_MS) queueMicrotask(notify);
+    else setTimeout(notify, NOTIFY_EVERY_MS - since);
   }
 }
 
