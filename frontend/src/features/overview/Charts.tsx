@@ -1,6 +1,6 @@
-import { useMemo } from "react";
+import { type ReactNode, useMemo } from "react";
 import type { GetOverviewResponse, OverviewBucket } from "@/api/contract";
-import { TimeChart } from "@/components/TimeChart";
+import { TimeChart, type TimeChartProps } from "@/components/TimeChart";
 import { formatClock, formatCompact, formatCount, formatShare, formatTime, plural } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import classes from "./OverviewPage.module.css";
@@ -20,6 +20,25 @@ function sum(values: readonly number[]): number {
 }
 
 const moment = (range: Range) => (range === "1h" ? formatClock : formatTime);
+
+interface BarsProps extends Omit<TimeChartProps, "kind" | "height" | "formatMoment"> {
+  readonly total: number;
+  /** What the total counts. */
+  readonly detail: ReactNode;
+  readonly range: Range;
+}
+
+function Bars({ total, detail, range, ...chart }: BarsProps) {
+  return (
+    <>
+      <p className={classes.total}>
+        <strong>{formatCount(total)}</strong>
+        <span>{detail}</span>
+      </p>
+      <TimeChart {...chart} kind="bars" height={180} formatMoment={moment(range)} />
+    </>
+  );
+}
 
 /** Rows over time, by outcome. */
 export function RowsChart({ overview, range }: ChartProps) {
@@ -41,21 +60,15 @@ export function RowsChart({ overview, range }: ChartProps) {
   if (all === 0)
     return <p className={classes.quiet}>No rows were loaded in the last {RANGE_LABELS[range]}.</p>;
   return (
-    <>
-      <p className={classes.total}>
-        <strong>{formatCount(all)}</strong>
-        <span>rows, {formatShare(failed, all)} of them failed</span>
-      </p>
-      <TimeChart
-        kind="bars"
-        height={180}
-        times={times}
-        series={series}
-        format={formatCompact}
-        formatMoment={moment(range)}
-        summary={`Rows over the last ${RANGE_LABELS[range]}: ${formatCount(succeeded)} succeeded, ${formatCount(failed)} failed, ${formatCount(skipped)} skipped`}
-      />
-    </>
+    <Bars
+      total={all}
+      detail={<>rows, {formatShare(failed, all)} of them failed</>}
+      range={range}
+      times={times}
+      series={series}
+      format={formatCompact}
+      summary={`Rows over the last ${RANGE_LABELS[range]}: ${formatCount(succeeded)} succeeded, ${formatCount(failed)} failed, ${formatCount(skipped)} skipped`}
+    />
   );
 }
 
@@ -94,20 +107,14 @@ export function ProcessesChart({ overview, range }: ChartProps) {
   if (all === 0)
     return <p className={classes.quiet}>No processes ended in the last {RANGE_LABELS[range]}.</p>;
   return (
-    <>
-      <p className={classes.total}>
-        <strong>{formatCount(all)}</strong>
-        <span>ended, {plural(failed, "failure")}</span>
-      </p>
-      <TimeChart
-        kind="bars"
-        height={180}
-        times={times}
-        series={series}
-        format={formatWhole}
-        formatMoment={moment(range)}
-        summary={`Processes that ended over the last ${RANGE_LABELS[range]}: ${completed} completed, ${withErrors} with errors, ${failed} failed or cancelled`}
-      />
-    </>
+    <Bars
+      total={all}
+      detail={<>ended, {plural(failed, "failure")}</>}
+      range={range}
+      times={times}
+      series={series}
+      format={formatWhole}
+      summary={`Processes that ended over the last ${RANGE_LABELS[range]}: ${completed} completed, ${withErrors} with errors, ${failed} failed or cancelled`}
+    />
   );
 }

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { statusClient } from "@/api/clients";
 import type { Process, WatchProcessResponse } from "@/api/contract";
 import { type ServerStreamState, useServerStream } from "@/api/use-server-stream";
@@ -8,6 +8,7 @@ import { isTerminal } from "@/lib/states";
 import { useAllEvents } from "./live";
 import { errorsQuery, historyQuery, processKeys, processQuery, repairsQuery } from "./queries";
 import { joined, rowsDone, type Sample, samplesOf } from "./summary/progress";
+import { useRefetchOnChange } from "./use-refetch";
 
 /**
  * A process kept up to date: by WatchProcess while it runs, and by the event log once it has ended, because
@@ -74,19 +75,7 @@ export function useSamples(process: Process, live: readonly Sample[]): readonly 
 
 /** The error summary, refetched when more rows have failed, but not after every single one. */
 export function useErrorGroups(process: Process) {
-  const queryClient = useQueryClient();
-  const processId = process.info?.processId ?? "";
-  const failed = `${process.counts?.failed} ${process.counts?.skipped}`;
-  const before = useRef(failed);
-  const waiting = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useEffect(() => {
-    if (before.current === failed) return;
-    before.current = failed;
-    waiting.current ??= setTimeout(() => {
-      waiting.current = undefined;
-      void queryClient.invalidateQueries({ queryKey: errorsQuery(processId).queryKey });
-    }, 1_000);
-  }, [failed, processId, queryClient]);
-  useEffect(() => () => clearTimeout(waiting.current), []);
-  return useQuery(errorsQuery(processId));
+  const query = errorsQuery(process.info?.processId ?? "");
+  useRefetchOnChange(query.queryKey, `${process.counts?.failed} ${process.counts?.skipped}`);
+  return useQuery(query);
 }

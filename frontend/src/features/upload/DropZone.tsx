@@ -11,6 +11,8 @@ interface DropZoneProps {
   readonly title?: string;
   readonly hint?: string;
   readonly compact?: boolean;
+  /** Accessible name of the file input. */
+  readonly label?: string;
 }
 
 /** An area to drop or choose files. */
@@ -20,6 +22,7 @@ export function DropZone({
   title = "Drop files here",
   hint = "CSV, TSV, Excel (.xlsx), JSON, JSON Lines or Parquet, plain or compressed with gzip, zstd or zip. Any size: files are sent in pieces.",
   compact = false,
+  label = multiple ? "Files to upload" : "File to upload",
 }: DropZoneProps) {
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
@@ -75,7 +78,7 @@ export function DropZone({
         multiple={multiple}
         className="visually-hidden"
         tabIndex={-1}
-        aria-label={multiple ? "Files to upload" : "File to upload"}
+        aria-label={label}
         onChange={onPicked}
       />
     </section>

@@ -43,7 +43,7 @@ export function UploadLine({ upload, mapping = false }: UploadLineProps) {
             {upload.problem.code !== "" && <code>{upload.problem.code}</code>}
           </p>
         )}
-        {upload.earlierProcessId !== "" && phase !== "completed" && (
+        {upload.earlierProcessId !== "" && upload.repairs === "" && phase !== "completed" && (
           <p className={classes.problem}>
             This file was uploaded before:{" "}
             <Link to="/processes/$processId" params={{ processId: upload.earlierProcessId }}>
