@@ -62,7 +62,7 @@ export function RowsChart({ overview, range }: ChartProps) {
   return (
     <Bars
       total={all}
-      detail={<>rows, {formatShare(failed, all)} of them failed</>}
+      detail={<>rows, {formatShare(failed, all)} failed</>}
       range={range}
       times={times}
       series={series}

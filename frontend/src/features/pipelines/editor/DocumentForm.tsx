@@ -58,7 +58,7 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
       <Panel title="Fields" aside={violations.at("schema") ?? violations.at("schema", "fields")} flush>
         <FieldsEditor document={document} onChange={onChange} violations={violations} />
       </Panel>
-      <Panel title="Where the rows go">
+      <Panel title="Destination">
         <div className={classes.grid}>
           <TextInput
             size="xs"

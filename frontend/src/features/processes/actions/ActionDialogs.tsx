@@ -89,9 +89,9 @@ function wordingOf(
         title: "Retry failed rows?",
         what: (
           <p>
-            A new process runs rows again from the stored file if the cause of their failure may have passed (
-            {formatCount(retryable)} errors with code {RETRYABLE_CODES.join(", ")}). Rows that succeed then
-            count as succeeded here. Rows that failed because of their values stay as they are.
+            Rows whose failure may have been temporary ({formatCount(retryable)} errors with code{" "}
+            {RETRYABLE_CODES.join(", ")}) run again from the stored file, in a new process. Rows that then
+            succeed count as succeeded here. Rows that failed because of their values stay as they are.
           </p>
         ),
         permanent: null,

@@ -17,12 +17,12 @@ export const FIXED: readonly FixedColumn[] = [
   { key: "row", label: "Row", width: 96 },
   { key: "line", label: "Line", width: 88 },
   { key: "state", label: "State", width: 112 },
-  { key: "problem", label: "Why", width: 320 },
+  { key: "problem", label: "Reason", width: 320 },
 ];
 export const PHONE_FIXED: readonly FixedColumn[] = [
   { key: "row", label: "Row", width: 80 },
   { key: "state", label: "State", width: 100 },
-  { key: "problem", label: "Why", width: 240 },
+  { key: "problem", label: "Reason", width: 240 },
   { key: "line", label: "Line", width: 80 },
 ];
 

@@ -66,13 +66,13 @@ const CHOICES: readonly Choice[] = [
   },
   {
     value: "succeeded",
-    label: "Succeeded (numbers only)",
+    label: "Succeeded (row numbers only)",
     rows: ReportRows.SUCCEEDED,
     count: ({ counts }) => toNumber(counts?.succeeded),
   },
   {
     value: "unprocessed",
-    label: "Unprocessed (numbers only)",
+    label: "Unprocessed (row numbers only)",
     rows: ReportRows.UNPROCESSED,
     count: ({ counts }) => toNumber(counts?.unprocessed),
   },

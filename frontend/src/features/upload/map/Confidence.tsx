@@ -8,7 +8,7 @@ interface ConfidenceProps {
 
 /** The confidence of a match or a type, in text and colour. */
 export function Confidence({ value, byHand = false }: ConfidenceProps) {
-  if (byHand) return <span className={classes.confidence}>by hand</span>;
+  if (byHand) return <span className={classes.confidence}>manual</span>;
   const tone = value >= 0.9 ? "good" : value >= 0.7 ? "fair" : "poor";
   return (
     <span className={classes.confidence} data-tone={tone}>

@@ -28,8 +28,8 @@ export function TargetPanel({ target, onTarget, pipelines, draft, onDraft, viola
     null,
   );
   return (
-    <Panel title="Where the rows go">
-      <div className={classes.targets} role="radiogroup" aria-label="Where the rows go">
+    <Panel title="Destination">
+      <div className={classes.targets} role="radiogroup" aria-label="Destination">
         <TargetChoice
           checked={target === NEW}
           title="New pipeline"

@@ -94,13 +94,13 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
     <div className={classes.dialect}>
       {choice("format", "Format", FORMATS)}
       {delimited && choice("delimiter", "Delimiter", DELIMITERS)}
-      {delimited && choice("quoteChar", "Quote", QUOTES)}
+      {delimited && choice("quoteChar", "Quote character", QUOTES)}
       {format !== "parquet" && format !== "xlsx" && choice("encoding", "Encoding", ENCODINGS)}
       {format === "xlsx" && (
         <TextInput
           label="Sheet"
           size="xs"
-          placeholder="The first"
+          placeholder="First sheet"
           defaultValue={String(declared.sheet ?? "")}
           error={problems.get("sheet")}
           onBlur={(event) => set("sheet", event.currentTarget.value)}
