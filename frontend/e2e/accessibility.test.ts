@@ -37,9 +37,9 @@ beforeAll(async () => {
   // A process with failed rows, and an upload being mapped.
   const { context, page } = await openPage(browser, "/upload");
   await choose(page, writePeople(folder, "axe.csv"));
-  await page.getByRole("radio", { name: /A new pipeline/ }).check();
+  await page.getByRole("radio", { name: /New pipeline/ }).check();
   await page.getByLabel("Type of age").selectOption("integer");
-  await page.getByLabel("Name of the pipeline").fill("page-axe");
+  await page.getByLabel("Pipeline name").fill("page-axe");
   await page.getByRole("textbox", { name: "Table" }).fill("page_axe");
   await page.getByText(/2 would be rejected/).waitFor();
   await page.getByRole("button", { name: "Start" }).click();
