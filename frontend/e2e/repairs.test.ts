@@ -53,7 +53,7 @@ test("a file with bad rows is uploaded, mapped, reviewed and repaired until ever
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
   const repairFile = join(folder.path, "repaired.csv");
   writeFileSync(repairFile, report.replaceAll(/^(\d+),much,/gm, "$1,5.00,"));
-  await page.getByLabel("Repair file").setInputFiles(repairFile);
+  await page.getByLabel("Repair file", { exact: true }).setInputFiles(repairFile);
 
   // The repair is listed, and the process itself is updated.
   const repair = page.getByRole("list", { name: "Repairs of this process" }).getByRole("listitem");

@@ -39,8 +39,8 @@ export function RepairPanel({ process }: { readonly process: Process }) {
             compact
             multiple={false}
             label="Repair file"
-            title={`Download the report, correct its ${failed}, and drop the repair file here.`}
-            hint="Only these rows are loaded, under their own row numbers. Leave the columns that start with “_” unchanged."
+            title="Drop the repair file here"
+            hint={`Download the report, correct its ${failed}, and drop it here. Only these rows are loaded, under their own row numbers. Leave the columns that start with “_” unchanged.`}
             onFiles={([given]) => given && start(given.file, { handle: given.handle, repairs: processId })}
           />
         )}
