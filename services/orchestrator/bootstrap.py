@@ -95,5 +95,5 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
                 "ingestor.internal.v1.IngestionService",
             ),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": queue.check},
-            workers=(reconciler, retries, removals),
+            workers=(service, reconciler, retries, removals),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from ingestor.plugins import ParsedTable, TableParser
+from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, transcode
 from ingestor.tabular.limits import Limits
@@ -43,7 +43,7 @@ def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bo
         yield bytes(buffer[:most]), long
 
 
-class JsonLinesTable(ParsedTable):
+class JsonLinesTable:
     """The columns are the names of all objects, in the order in which they come; so
     the file is read twice."""
 
@@ -75,7 +75,7 @@ class JsonLinesTable(ParsedTable):
             try:
                 value = decoder.decode(data.decode())
             except (ValueError, RecursionError):
-                continue  # told with its record
+                continue  # reported with its record
             seen.update(found)
             if isinstance(value, JsonObject):
                 for name, _ in value.members:
@@ -121,7 +121,7 @@ class JsonLinesParser(TableParser):
     name = "jsonl"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """Begins with an object, and the name does not say that it is CSV."""
+        """Begins with an object, and the name is not that of a CSV file."""
         text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").removeprefix(b"\xff\xfe").lstrip()
         named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
         return text.startswith(b"{") and not named.endswith((".csv", ".tsv", ".txt"))

@@ -8,7 +8,7 @@ from typing import cast
 import grpc
 
 from ingestor.runtime.errors import TransientError, UnavailableError, from_rpc_error
-from ingestor.services.upload.checks import CheckError, Judgement, Phase, RowState, Verdict
+from ingestor.services.upload.checks import CheckError, DryRunResult, Phase, RowResult, RowState
 from ingestor.services.upload.ports import Checker
 from ingestor.states import PHASE_WORDS, ROW_STATE_WORDS
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
@@ -21,7 +21,7 @@ class GrpcChecker(Checker):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = processor_pb2_grpc.ProcessorServiceStub(channel)
 
-    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> Verdict:
+    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
 
         async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
             yield processor_pb2.DryRunRequest(
@@ -44,11 +44,11 @@ class GrpcChecker(Checker):
                     "A dry run needs a processor, and none answers now; start one or try again shortly.",
                 ) from error
             raise known from error
-        told = answer.counts.failed + answer.counts.skipped == len(answer.rows)
-        return Verdict(tuple(_judgement(row) for row in answer.rows), told)
+        complete = answer.counts.failed + answer.counts.skipped == len(answer.rows)
+        return DryRunResult(tuple(_row_result(row) for row in answer.rows), complete)
 
 
-def _judgement(row: processor_pb2.RejectedRow) -> Judgement:
+def _row_result(row: processor_pb2.RejectedRow) -> RowResult:
     errors = tuple(
         CheckError(
             error.code,
@@ -60,4 +60,4 @@ def _judgement(row: processor_pb2.RejectedRow) -> Judgement:
         )
         for error, label in zip(row.errors, row.error_labels, strict=True)
     )
-    return Judgement(row.row_number, cast("RowState", ROW_STATE_WORDS[row.state]), errors)
+    return RowResult(row.row_number, cast("RowState", ROW_STATE_WORDS[row.state]), errors)
