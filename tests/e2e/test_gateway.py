@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import struct
 from typing import Any
 
 import grpc
@@ -40,21 +38,6 @@ async def test_other_calls_are_refused(suite: Suite, path: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(b"", timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-
-
-def test_a_browser_may_not_write_the_ledger(connection: http.client.HTTPConnection) -> None:
-    request = ledger_pb2.RecordDispatchRequest(process_id="00000000-0000-4000-8000-000000000000")
-    payload = request.SerializeToString()
-    connection.request(
-        "POST",
-        "/ingestor.internal.v1.LedgerService/RecordDispatch",
-        struct.pack(">BI", 0, len(payload)) + payload,
-        {"content-type": "application/grpc-web+proto"},
-    )
-    response = connection.getresponse()
-    response.read()
-    # Envoy answers a gRPC request with 200 and the status in a header.
-    assert (response.status, response.getheader("grpc-status")) in {(404, None), (200, "12")}
 
 
 async def test_reflection_lists_the_public_services(suite: Suite) -> None:

@@ -149,21 +149,24 @@ def test_events_and_overview(suite: Suite, browser: Browser, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "method",
     [
-        "OrchestratorService/BeginIngestion",
-        "OrchestratorService/IngestFile",
-        "StatusService/RecordOutcomes",
-        "StatusService/RecordDispatch",
-        "StatusService/RecordUndo",
-        "StatusService/ListRemovals",
-        "StatusService/LookUpRows",
-        "OrchestratorService/PrepareRepair",
+        "IngestionService/BeginIngestion",
+        "IngestionService/IngestFile",
+        "LedgerService/RecordOutcomes",
+        "LedgerService/RecordDispatch",
+        "LedgerService/RecordUndo",
+        "LedgerService/ListRemovals",
+        "LedgerService/LookUpRows",
+        "IngestionService/PrepareRepair",
     ],
 )
 def test_internal_calls_are_refused(connection: http.client.HTTPConnection, method: str) -> None:
     connection.request(
-        "POST", f"/ingestor.v1.{method}", b"\0\0\0\0\0", {"content-type": "application/grpc-web+proto"}
+        "POST",
+        f"/ingestor.internal.v1.{method}",
+        b"\0\0\0\0\0",
+        {"content-type": "application/grpc-web+proto"},
     )
     response = connection.getresponse()
     response.read()
-    # PERMISSION_DENIED from Envoy; the service's own answer would carry details.
-    assert (response.status, response.getheader("grpc-status")) in ((403, None), (200, "7"))
+    # UNIMPLEMENTED from Envoy, which routes no such call.
+    assert (response.status, response.getheader("grpc-status")) in ((404, None), (200, "12"))
