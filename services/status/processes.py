@@ -26,15 +26,13 @@ _ENDS = frozenset({S.COMPLETED, S.COMPLETED_WITH_ERRORS, S.FAILED, S.CANCELLED})
 TERMINAL = _ENDS | {S.UNDONE}
 
 # From each state, the states that may follow it. Records may come in any order, so a process may
-# skip states; from a terminal one there is no way but to be undone, a repair may leave no failed row, and a
-# row of an earlier process may displace one that had succeeded.
+# skip states. From a terminal one there is no way but to be undone, or a repair that leaves no failed row.
 TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
     S.PENDING: _ENDS | {S.DISPATCHING, S.PROCESSING, S.PAUSED},
     S.DISPATCHING: _ENDS | {S.PROCESSING, S.PAUSED},
     S.PROCESSING: _ENDS | {S.PAUSED},
     S.PAUSED: _ENDS | {S.PENDING, S.DISPATCHING, S.PROCESSING},
     **dict.fromkeys(_ENDS, frozenset({S.UNDONE})),
-    S.COMPLETED: frozenset({S.COMPLETED_WITH_ERRORS, S.UNDONE}),
     S.COMPLETED_WITH_ERRORS: frozenset({S.COMPLETED, S.UNDONE}),
     S.UNDONE: frozenset(),
 }

@@ -71,14 +71,13 @@ class MemorySink(Sink, Undoer, Leavings):
                     continue
                 if unique in taken:
                     fields, value = ", ".join(names), ", ".join(map(str, unique))
-                    message = f"A row with the same {fields} is there already."
+                    message = f"The table already has a row with the same {fields}."
                     problem = Problem("primary-key", fields, value, message, "load")
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
-                    lineage = (str(there["_process_id"]), int(there["_row_number"]))
-                    later = lineage > (made["_process_id"], number)
-                    stays = lineage in self.repaired or lineage[0] in self.gone
-                    if later and not rows.repairs and not stays:
-                        displaced.append(Displaced(*lineage, problem))
+                    process, later = str(there["_process_id"]), int(there["_row_number"])
+                    own = process == key.process_id and (process, later) not in self.repaired
+                    if own and later > number:
+                        displaced.append(Displaced(later, problem))
                         there.clear()
                         there.update(made)
                     else:
@@ -93,7 +92,7 @@ class MemorySink(Sink, Undoer, Leavings):
                 for position, number in enumerate(rows.row_numbers)
                 if position not in left_out
             }
-        displaced.sort(key=lambda row: (row.process_id, row.row_number))
+        displaced.sort(key=lambda row: row.row_number)
         outcome = self.markers[mark] = replace(conclude(refused), displaced=tuple(displaced))
         return Applied(outcome)
 

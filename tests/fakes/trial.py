@@ -46,7 +46,7 @@ class MemoryTrial(Trial):
             problem = self._problem(row, slice_)
             if problem:
                 found.append(Refused(position, problem))
-            if problem is None or problem.code != "foreign-key":
+            if problem is None or (table.upsert and problem.code != "foreign-key"):
                 self._of_file.append(row)
                 for key in self._keys:
                     self._seen.setdefault((key, _values(row, key)), self._owner(row))
@@ -81,7 +81,7 @@ class MemoryTrial(Trial):
             if any(owner != self._owner(row) for owner in owners):
                 code = "primary-key" if key == table.primary_key else "unique-error"
                 fields, value = ", ".join(key), "" if table.upsert else ", ".join(map(str, values))
-                message = f"A row with the same {fields} is there already."
+                message = f"The table already has a row with the same {fields}."
                 return Problem(code, fields, value, message, "load")
         return None
 

@@ -142,9 +142,7 @@ def row_message(row: Rejected) -> processor_pb2.RejectedRow:
 
 
 def _displaced(row: Displaced) -> status_pb2.DisplacedRow:
-    return status_pb2.DisplacedRow(
-        process_id=row.process_id, row_number=row.row_number, error=error_message(row.problem)
-    )
+    return status_pb2.DisplacedRow(row_number=row.row_number, error=error_message(row.problem))
 
 
 def _fitting(row: Rejected) -> processor_pb2.RejectedRow:

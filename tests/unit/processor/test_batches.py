@@ -242,7 +242,7 @@ rejected = st.builds(
 )
 
 
-displaced_rows = st.builds(Displaced, st.uuids().map(str), st.integers(1), problems)
+displaced_rows = st.builds(Displaced, st.integers(1), problems)
 
 
 @given(

@@ -41,12 +41,10 @@ _KEPT = {
     "applied_batches": "process_id",
     "replaced_rows": "replaced_by",
     "repaired_rows": "process_id",
-    "lost_keys": "process_id",
 }
 _REMOVE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} = $1 LIMIT $2))
 """
-_FORGET_LOST = "DELETE FROM lost_keys WHERE process_id = $1"
 
 
 async def is_gone(connection: PgConnection, process_id: str) -> bool | None:
@@ -66,7 +64,6 @@ async def _lock_alone(connection: PgConnection, process_ids: Sequence[str]) -> N
 
 async def _close_undone(connection: PgConnection, process_id: str, tenant: str, counts: UndoCounts) -> None:
     await connection.execute(_CLOSE_UNDONE, process_id, tenant, counts.removed, counts.restored, counts.kept)
-    await connection.execute(_FORGET_LOST, process_id)
 
 
 async def undo_once(

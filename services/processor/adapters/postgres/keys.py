@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
 # What forbids two rows to stand side by side, the primary key first: columns in order, and whether they
-# decide it, for all rows and at once. Where a row has several keys it may displace several others, which are
-# deleted then: nothing may hang on them.
+# decide it, for all rows and at once.
 _KEYS = """
 SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1])
                  WITH ORDINALITY AS k (number, place)
@@ -23,9 +22,7 @@ SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts
        coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS nulls_are_equal,
        i.indisunique AND i.indisvalid AND i.indimmediate AND NOT i.indisexclusion AND i.indpred IS NULL
        AND i.indexprs IS NULL AS by_columns,
-       has_table_privilege(i.indrelid, 'SELECT') AND has_table_privilege(i.indrelid, 'UPDATE') AS may_change,
-       has_table_privilege(i.indrelid, 'DELETE') AND NOT EXISTS (
-           SELECT 1 FROM pg_constraint c WHERE c.confrelid = i.indrelid AND c.contype = 'f') AS may_delete
+       has_table_privilege(i.indrelid, 'SELECT') AND has_table_privilege(i.indrelid, 'UPDATE') AS may_change
 FROM pg_index i WHERE i.indrelid = to_regclass($1) AND (i.indisunique OR i.indisexclusion)
 ORDER BY i.indisprimary DESC, i.indexrelid
 """
@@ -43,12 +40,11 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What is unique in a table: `by_columns` the keys, the primary one first; `others` says that there is
-    more, such as an index of an expression. Whether rows `may_change`, and `may_delete` without harm."""
+    more, such as an index of an expression. Whether rows `may_change`."""
 
     by_columns: tuple[Key, ...] = ()
     others: bool = False
     may_change: bool = False
-    may_delete: bool = False
 
     def met_by(self, columns: Iterable[str]) -> tuple[Key, ...]:
         """Those that rows with these columns can have in common; others are the table's own number of the
@@ -74,5 +70,4 @@ async def keys_of(connection: PgConnection, target: str) -> Keys:
         ),
         not all(row["by_columns"] for row in found),
         found[0]["may_change"],
-        found[0]["may_delete"],
     )

@@ -68,7 +68,7 @@ class PgSink(PgMarkers, Sink):
                 refused = await load(rows)
             outcome = conclude(refused)
             if displaced:
-                displaced.sort(key=lambda row: (row.process_id, row.row_number))
+                displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
             await markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header

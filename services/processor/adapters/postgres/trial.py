@@ -54,11 +54,13 @@ CREATE TEMPORARY TABLE ingestor_lost (row bigint, key integer, value text, PRIMA
     ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE ingestor_unlinked (row bigint PRIMARY KEY, link integer) ON COMMIT DELETE ROWS
 """
-# For each key: the first row of the file that has it. With an upsert also that row's primary key.
+# Rows of the file that have keys: of an append those that would be in the table, of an upsert for each key
+# the first row that has it, with its primary key.
+_ACCEPTED = "pg_temp.ingestor_accepted"
 _SEEN = """
-CREATE TEMPORARY TABLE {seen} AS SELECT {key}, {row} AS _ingestor_row{more} FROM {stage} WITH NO DATA;
-CREATE UNIQUE INDEX ON {seen} ({key}){nulls}
+CREATE TEMPORARY TABLE {seen} AS SELECT {columns}, {row} AS _ingestor_row{more} FROM {stage} WITH NO DATA
 """
+_UNIQUE = "CREATE UNIQUE INDEX ON {seen} ({key}){nulls}"
 _NULLS = "SELECT DISTINCT ARRAY[{nulls}] FROM {stage} s"
 
 _LOST_TO_TABLE = """
@@ -73,6 +75,12 @@ _CLAIM = """
 INSERT INTO {seen} SELECT DISTINCT ON ({key}) {key}, {row}{more} FROM {stage} s WHERE {claims}
 ORDER BY {key}, {row} ON CONFLICT DO NOTHING
 """
+_ACCEPT = f"""
+INSERT INTO {_ACCEPTED} SELECT {{columns}}, {ROW_COLUMN} FROM {STAGE} s
+WHERE NOT EXISTS (SELECT 1 FROM ingestor_lost l WHERE l.row = s.{ROW_COLUMN})
+AND NOT EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = s.{ROW_COLUMN})
+ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING
+"""  # noqa: S608
 _CLAIMANTS = "SELECT count(*) FROM {stage} s WHERE {claims}"
 _IS_UNLINKED = "EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = s.{row})"
 _IS_LOST_BY = "EXISTS (SELECT 1 FROM ingestor_lost l WHERE (l.row, l.key) = (s.{row}, {number}))"
@@ -226,24 +234,38 @@ class PgTrial(Trial):
             own = table.upsert and frozenset(key.columns) == frozenset(table.primary_key)
             if own and frozenset(key.columns) not in referred:
                 continue
-            trial = _key_trial(key, number, table.primary_key if table.upsert and not own else (), not own)
-            await connection.execute(_SEEN.format(**trial.parts))
+            trial = _key_trial(
+                key,
+                number,
+                table.primary_key if table.upsert and not own else (),
+                not own,
+                upsert=table.upsert,
+            )
+            if table.upsert:
+                await connection.execute(_SEEN.format(**trial.parts, columns=listed(key.columns)))
+                await connection.execute(_UNIQUE.format(**trial.parts))
             self._keys.append(trial)
+        if self._keys and not table.upsert:
+            parts = {"seen": _ACCEPTED, "row": ROW_COLUMN, "stage": STAGE, "more": ""}
+            await connection.execute(_SEEN.format(**parts, columns=self._key_columns()))
+            for trial in self._keys:
+                await connection.execute(_UNIQUE.format(**trial.parts))
+
+    def _key_columns(self) -> str:
+        return listed(dict.fromkeys(name for trial in self._keys for name in trial.key.columns))
 
     async def _meet(self) -> dict[int, Problem]:
         """Rows of the stage that lose a key to another row, or refer to none, by number."""
         unlinked = await self._unlink()
-        for key in self._keys:
-            await self._claim(key, unlinked=unlinked)
+        if self._table.upsert:
+            for key in self._keys:
+                await self._claim(key, unlinked=unlinked)
+        elif self._keys:
+            await self._accept()
         connection = self._connection
         keys = {trial.number: trial for trial in self._keys}
         problems = {
-            row["row"]: taken_problem(
-                keys[row["key"]].key.columns,
-                "" if self._table.upsert else row["value"],
-                primary=keys[row["key"]].key.primary,
-                several=len(keys) > 1 and not self._table.upsert,
-            )
+            row["row"]: taken_problem(keys[row["key"]].key, "" if self._table.upsert else row["value"])
             for row in await connection.fetch(_ALL_LOST)
         }
         if unlinked:
@@ -255,26 +277,38 @@ class PgTrial(Trial):
 
     # -- keys ----------------------------------------------------------------------------------------
 
+    async def _accept(self) -> None:
+        """Note which rows of the stage would be in the table: in the file's order, those whose keys are
+        free; and which rows lose by which keys to the table or to those."""
+        for trial in self._keys:
+            await self._lose_to_table(trial)
+        await self._connection.execute(_ACCEPT.format(columns=self._key_columns()))
+        for trial in self._keys:
+            await self._lose(trial, await self._patterns(trial.key))
+
+    async def _lose_to_table(self, trial: _KeyTrial) -> None:
+        if not self._target or not trial.loses:
+            return
+        for nulls in await self._patterns(trial.key):
+            meets = _meets(trial.key.columns, trial.key.columns, nulls)
+            await self._connection.execute(
+                _LOST_TO_TABLE.format(**trial.parts, target=self._target, meets=meets)
+            )
+
     async def _claim(self, trial: _KeyTrial, *, unlinked: bool) -> None:
-        """Note what keys the rows of the stage have, and which rows lose by them. A row that the table
-        refuses for what it refers to has none."""
-        connection, patterns = self._connection, await self._patterns(trial.key)
-        if self._target and trial.loses:
-            for nulls in patterns:
-                meets = _meets(trial.key.columns, trial.key.columns, nulls)
-                await connection.execute(
-                    _LOST_TO_TABLE.format(**trial.parts, target=self._target, meets=meets)
-                )
+        """Note what keys the rows of an upsert's stage have, and which rows lose by them. A row that the
+        table refuses for what it refers to has none."""
+        connection = self._connection
+        await self._lose_to_table(trial)
         claims = [] if trial.key.nulls_are_equal else [not_null(trial.key.columns, "s.")]
         if unlinked:
             claims.append("NOT " + _IS_UNLINKED.format(**trial.parts))
-        if self._table.upsert:
-            claims.append("NOT " + _IS_LOST_BY.format(**trial.parts))
+        claims.append("NOT " + _IS_LOST_BY.format(**trial.parts))
         condition = " AND ".join(claims) or "true"
         count = await connection.fetchval(_CLAIMANTS.format(**trial.parts, claims=condition))
         done = await connection.execute(_CLAIM.format(**trial.parts, claims=condition))
         if trial.loses and (unlinked or done != f"INSERT 0 {count}"):
-            await self._lose(trial, patterns)
+            await self._lose(trial, await self._patterns(trial.key))
 
     async def _lose(self, trial: _KeyTrial, patterns: Sequence[frozenset[str]]) -> None:
         for nulls in patterns:
@@ -328,9 +362,9 @@ class PgTrial(Trial):
         return done != "INSERT 0 0"
 
 
-def _key_trial(key: Key, number: int, owner: Sequence[str], loses: bool) -> _KeyTrial:
+def _key_trial(key: Key, number: int, owner: Sequence[str], loses: bool, *, upsert: bool) -> _KeyTrial:
     """`owner` are the columns that tell the rows of an upsert apart: a row loses to those of others only."""
-    seen = f"pg_temp.ingestor_seen_{number}"
+    seen = f"pg_temp.ingestor_seen_{number}" if upsert else _ACCEPTED
     other = other_seen = more = ""
     if owner:
         names = [f"_ingestor_owner_{place}" for place in range(len(owner))]

@@ -33,14 +33,6 @@ it("says how a process ended", () => {
   expect(failed.tone).toBe("bad");
 });
 
-it("says that rows were displaced", () => {
-  const json = '{"by_process_id": "p", "displaced": 1, "state": "COMPLETED_WITH_ERRORS"}';
-  const { title, detail, tone } = describeEvent("rows.displaced", json);
-  expect(title).toBe("Rows displaced");
-  expect(detail).toBe("1 row failed afterwards: rows of an earlier file have their keys.");
-  expect(tone).toBe("warning");
-});
-
 it("shows an event that it does not know", () => {
   expect(describeEvent("something.new", "no json").title).toBe("something.new");
 });
