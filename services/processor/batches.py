@@ -41,10 +41,10 @@ class StoredSlice:
 
 
 @dataclass(frozen=True, slots=True)
-class BroughtRows:
-    """Failed rows of another process, which has these columns, are brought again. With `numbers`, their
-    numbers there, the bytes are records of its file from row `first_row` on; else they are a corrected
-    report, whose first column has the numbers."""
+class RepairedRows:
+    """Failed rows of a repaired process, which has these columns. With `numbers`, their row numbers there,
+    the bytes are records of its file from row `first_row` on; else they are a repair file, whose first column
+    has the numbers."""
 
     process_id: str
     columns: tuple[str, ...]
@@ -65,7 +65,7 @@ class RowBatch:
     stored: StoredSlice | None
     quote: str = '"'
     normal_form: bool = False  # see ingestor.tabular.normal_form
-    repairs: BroughtRows | None = None
+    repairs: RepairedRows | None = None
 
 
 DefaultState = Literal["succeeded", "failed", "unprocessed"]
@@ -92,8 +92,8 @@ class Displaced:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """The process that a batch repairs, and the number there of each of the batch's rows, in order; 0
-    where a row said none."""
+    """The process that a batch repairs, and the row number there of each of the batch's rows, in order; 0
+    where a row gives none."""
 
     process_id: str
     rows: tuple[int, ...]

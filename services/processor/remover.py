@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ingestor.removals.ports import Removal, Remover
-from ingestor.services.processor.ports import Leavings
+from ingestor.services.processor.ports import ProcessRecords
 
 
 class MarkerRemover(Remover):
-    def __init__(self, leavings: Leavings) -> None:
-        self._leavings = leavings
+    def __init__(self, records: ProcessRecords) -> None:
+        self._records = records
 
     async def __call__(self, removal: Removal) -> None:
-        await self._leavings.remove(removal.process_id, removal.tenant, deleted=removal.deleted)
+        await self._records.remove(removal.process_id, removal.tenant, deleted=removal.deleted)

@@ -42,12 +42,12 @@ class QueueWorker:
         patience = 0.5
         try:
             while not stopping.is_set():
-                await self._free.acquire()  # one place for sure, more if there are
-                places = 1
-                while not self._free.locked() and places < 10:
+                await self._free.acquire()  # one slot for sure, more if they are free
+                slots = 1
+                while not self._free.locked() and slots < 10:
                     await self._free.acquire()
-                    places += 1
-                receiving = asyncio.ensure_future(self._queue.receive(places))
+                    slots += 1
+                receiving = asyncio.ensure_future(self._queue.receive(slots))
                 await asyncio.wait([receiving, stopped], return_when=asyncio.FIRST_COMPLETED)
                 if not receiving.done():
                     receiving.cancel()
@@ -62,7 +62,7 @@ class QueueWorker:
                     log.warning("queue does not answer", error=str(error), seconds=patience)
                     await asyncio.wait([stopped], timeout=patience)
                     patience = min(patience * 2, 20.0)
-                for _ in range(places - len(found)):
+                for _ in range(slots - len(found)):
                     self._free.release()
                 for delivery in found:
                     task = asyncio.create_task(self._work(delivery))

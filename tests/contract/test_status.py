@@ -22,7 +22,7 @@ from ingestor.runtime.grpc.channel import open_channel
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
-from ingestor.services.processor.adapters.grpc_outcomes import GrpcOutcomes
+from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes
 from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
@@ -33,7 +33,7 @@ from ingestor.services.processor.batches import (
     failed_outcome,
     unprocessed_outcome,
 )
-from ingestor.services.processor.ports import Fate
+from ingestor.services.processor.ports import Disposition
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
 from tests.fakes.status import MemoryStatus
 
@@ -133,9 +133,9 @@ async def test_paused_resumed_cancelled(ends: Ends) -> None:
     assert (await ends.status.paused(process)).state == "PAUSED"
     assert (await ends.status.dispatched(process, batch(1))).state == "PAUSED"
     assert (await ends.status.resumed(process)).state == "DISPATCHING"
-    assert await ends.outcomes.fate(str(uuid.uuid4())) is Fate.RUNNING
+    assert await ends.outcomes.disposition(str(uuid.uuid4())) is Disposition.RUNNING
     assert (await ends.status.cancelled(process)).terminal
-    assert await ends.outcomes.fate(process) is Fate.STOPPED
+    assert await ends.outcomes.disposition(process) is Disposition.STOPPED
     for change in (ends.status.paused, ends.status.resumed):
         with pytest.raises(FailedPreconditionError) as caught:
             await change(process)
@@ -161,7 +161,7 @@ async def test_too_many_failed_rows(ends: Ends, limits: Limits, failed: int, giv
     found = await ends.status.progress(process)
     assert found is not None
     assert (found.state == "FAILED") is given_up
-    assert (await ends.outcomes.fate(process) is Fate.STOPPED) is given_up
+    assert (await ends.outcomes.disposition(process) is Disposition.STOPPED) is given_up
     assert (await ends.status.dispatched(process, batch(2))).terminal is given_up
 
 

@@ -12,7 +12,7 @@ from ingestor.services.orchestrator.ingestions import Batch as SentBatch
 from ingestor.services.orchestrator.ingestions import Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
 from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected, Repaired
-from ingestor.services.processor.ports import Fate, Outcomes
+from ingestor.services.processor.ports import Disposition, Outcomes
 from ingestor.services.status import ledger
 from ingestor.services.status.ledger import Account, Batch, Change, Outcome
 from ingestor.services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState, S
@@ -226,12 +226,12 @@ class MemoryStatus(Status, Outcomes):
             if row and row[0] is RowState.FAILED and code in row[1]:
                 yield FailedRow(number, row[1], row[2])
 
-    async def fate(self, process_id: str) -> Fate:
+    async def disposition(self, process_id: str) -> Disposition:
         if process_id in self.deleted:
-            return Fate.GONE
+            return Disposition.GONE
         process = self.processes.get(process_id)
         stopped = process is not None and process.account.state in (S.CANCELLED, S.FAILED, S.UNDONE)
-        return Fate.STOPPED if stopped else Fate.RUNNING
+        return Disposition.STOPPED if stopped else Disposition.RUNNING
 
     def delete(self, process_id: str) -> None:
         """As DeleteProcess does."""

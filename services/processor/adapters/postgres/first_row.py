@@ -17,8 +17,7 @@ import asyncpg
 from ingestor.outcomes import MAX_VALUE_CHARACTERS, Problem
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.keys import Key, keys_of
-from ingestor.services.processor.adapters.postgres.names import listed, not_null, quoted
+from ingestor.services.processor.adapters.postgres.table import Key, keys_of, listed, not_null, quoted
 from ingestor.services.processor.batches import Displaced
 
 if TYPE_CHECKING:

@@ -35,10 +35,8 @@ from ingestor.services.processor.adapters.postgres.first_row import (
     take_places,
     taken_problem,
 )
-from ingestor.services.processor.adapters.postgres.fit import sql_name
-from ingestor.services.processor.adapters.postgres.keys import Key
-from ingestor.services.processor.adapters.postgres.names import listed, quoted
-from ingestor.services.processor.adapters.postgres.upsert import upsert_with_undo
+from ingestor.services.processor.adapters.postgres.table import Key, listed, quoted, sql_name
+from ingestor.services.processor.adapters.postgres.undo import upsert_with_undo
 from ingestor.services.processor.batches import BatchKey, BatchRange, Displaced
 from ingestor.services.processor.ports import GoodRows, Refused
 

@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.fit import (
+from ingestor.services.processor.adapters.postgres.table import (
+    Key,
+    Reference,
     check_constraints,
     definition,
+    keys_of,
     lacking_columns,
+    qualified,
+    quoted,
+    references,
     sql_name,
     why_none,
 )
-from ingestor.services.processor.adapters.postgres.keys import Key, keys_of
-from ingestor.services.processor.adapters.postgres.names import qualified, quoted
-from ingestor.services.processor.adapters.postgres.references import Reference, references
 from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
-STAGE = "pg_temp.ingestor_trial"
+STAGE = "pg_temp.ingestor_dry_run"
 _MODEL = "pg_temp.ingestor_model"
 
 _COMPUTED = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> ''"

@@ -24,13 +24,17 @@ from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.faults import foreign_problem, too_long_problem
 from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_problem
-from ingestor.services.processor.adapters.postgres.fit import why_none
-from ingestor.services.processor.adapters.postgres.keys import Key
 from ingestor.services.processor.adapters.postgres.loading import load_alone
-from ingestor.services.processor.adapters.postgres.names import listed, not_null
-from ingestor.services.processor.adapters.postgres.references import Reference
 from ingestor.services.processor.adapters.postgres.stage import STAGE, Staged, make_stage
-from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table, Trial, Trials
+from ingestor.services.processor.adapters.postgres.table import Key, Reference, listed, not_null, why_none
+from ingestor.services.processor.ports import (
+    DryRunTables,
+    GoodRows,
+    Refused,
+    SinkRefusedError,
+    Table,
+    TableDryRun,
+)
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -101,7 +105,7 @@ _NOBODY = str(uuid.UUID(int=0))
 _PATIENCE = 10.0
 
 
-class PgTrials(Trials):
+class PgDryRunTables(DryRunTables):
     """At most `most` are open at once, each with a connection of the pool."""
 
     def __init__(self, pool: PgPool, most: int, *, patience: float = _PATIENCE) -> None:
@@ -111,7 +115,7 @@ class PgTrials(Trials):
         self._patience = patience
 
     @asynccontextmanager
-    async def open(self, table: Table) -> AsyncIterator[PgTrial]:
+    async def open(self, table: Table) -> AsyncIterator[PgTableDryRun]:
         try:
             async with asyncio.timeout(self._patience):
                 await self._places.acquire()
@@ -124,7 +128,7 @@ class PgTrials(Trials):
             async with transient_errors("sink"):
                 connection = await self._pool.acquire()
             try:
-                yield await PgTrial.begin(connection, table)
+                yield await PgTableDryRun.begin(connection, table)
             finally:
                 await self._leave(connection)
         finally:
@@ -146,7 +150,7 @@ class PgTrials(Trials):
 
 
 @dataclass(frozen=True, slots=True)
-class _KeyTrial:
+class _KeyCheck:
     """A key, and what the statements say of it. A row `loses` by it to another row; only in an upsert not by
     the key that tells rows apart."""
 
@@ -157,18 +161,18 @@ class _KeyTrial:
     parts: dict[str, object]
 
 
-class PgTrial(Trial):
+class PgTableDryRun(TableDryRun):
     def __init__(self, connection: PgConnection, table: Table) -> None:
         self._connection = connection
         self._table = table
         self._stage_table = Table("pg_temp", STAGE.removeprefix("pg_temp."), table.columns, ())
         self._fault = ""
         self._target: str | None = None
-        self._keys: list[_KeyTrial] = []
+        self._keys: list[_KeyCheck] = []
         self._references: tuple[Reference, ...] = ()
 
     @classmethod
-    async def begin(cls, connection: PgConnection, table: Table) -> PgTrial:
+    async def begin(cls, connection: PgConnection, table: Table) -> PgTableDryRun:
         """A trial in a session, whose temporary tables the caller drops. Raises TransientError."""
         trial = cls(connection, table)
         try:
@@ -234,7 +238,7 @@ class PgTrial(Trial):
             own = table.upsert and frozenset(key.columns) == frozenset(table.primary_key)
             if own and frozenset(key.columns) not in referred:
                 continue
-            trial = _key_trial(
+            trial = _key_check(
                 key,
                 number,
                 table.primary_key if table.upsert and not own else (),
@@ -286,7 +290,7 @@ class PgTrial(Trial):
         for trial in self._keys:
             await self._lose(trial, await self._patterns(trial.key))
 
-    async def _lose_to_table(self, trial: _KeyTrial) -> None:
+    async def _lose_to_table(self, trial: _KeyCheck) -> None:
         if not self._target or not trial.loses:
             return
         for nulls in await self._patterns(trial.key):
@@ -295,7 +299,7 @@ class PgTrial(Trial):
                 _LOST_TO_TABLE.format(**trial.parts, target=self._target, meets=meets)
             )
 
-    async def _claim(self, trial: _KeyTrial, *, unlinked: bool) -> None:
+    async def _claim(self, trial: _KeyCheck, *, unlinked: bool) -> None:
         """Note what keys the rows of an upsert's stage have, and which rows lose by them. A row that the
         table refuses for what it refers to has none."""
         connection = self._connection
@@ -310,7 +314,7 @@ class PgTrial(Trial):
         if trial.loses and (unlinked or done != f"INSERT 0 {count}"):
             await self._lose(trial, await self._patterns(trial.key))
 
-    async def _lose(self, trial: _KeyTrial, patterns: Sequence[frozenset[str]]) -> None:
+    async def _lose(self, trial: _KeyCheck, patterns: Sequence[frozenset[str]]) -> None:
         for nulls in patterns:
             meets = _meets(trial.key.columns, trial.key.columns, nulls)
             parts = {**trial.parts, "other": trial.parts["other_seen"], "meets": meets}
@@ -362,7 +366,7 @@ class PgTrial(Trial):
         return done != "INSERT 0 0"
 
 
-def _key_trial(key: Key, number: int, owner: Sequence[str], loses: bool, *, upsert: bool) -> _KeyTrial:
+def _key_check(key: Key, number: int, owner: Sequence[str], loses: bool, *, upsert: bool) -> _KeyCheck:
     """`owner` are the columns that tell the rows of an upsert apart: a row loses to those of others only."""
     seen = f"pg_temp.ingestor_seen_{number}" if upsert else _ACCEPTED
     other = other_seen = more = ""
@@ -385,7 +389,7 @@ def _key_trial(key: Key, number: int, owner: Sequence[str], loses: bool, *, upse
         "other_seen": other_seen,
         "nulls": " NULLS NOT DISTINCT" if key.nulls_are_equal else "",
     }
-    return _KeyTrial(key, number, seen, loses, parts)
+    return _KeyCheck(key, number, seen, loses, parts)
 
 
 def _meets(theirs: Sequence[str], mine: Sequence[str], nulls: frozenset[str] = frozenset()) -> str:

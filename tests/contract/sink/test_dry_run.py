@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestor.runtime.errors import ResourceExhaustedError, TransientError
+from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
 from ingestor.services.processor.adapters.postgres.sink import PgSink
-from ingestor.services.processor.adapters.postgres.trial import PgTrials
 from ingestor.services.processor.batches import BatchKey, BatchRange
-from ingestor.services.processor.ports import ForeignKey, GoodRows, SinkRefusedError, Table, Trial
+from ingestor.services.processor.ports import ForeignKey, GoodRows, SinkRefusedError, Table, TableDryRun
 from tests.contract.sink.batches import concluding, new_process, process_after_all_this
+from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.sink import MemorySink
-from tests.fakes.trial import MemoryTrials
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -42,11 +42,11 @@ TYPES = {"bigint": pa.int64(), "text": pa.string(), "numeric": pa.string()}
 class Side:
     """A sink and its trials."""
 
-    def __init__(self, sink: PgSink | MemorySink, trials: PgTrials | MemoryTrials) -> None:
+    def __init__(self, sink: PgSink | MemorySink, trials: PgDryRunTables | MemoryDryRunTables) -> None:
         self.sink = sink
         self._trials = trials
 
-    def open(self, table: Table) -> AbstractAsyncContextManager[Trial]:
+    def open(self, table: Table) -> AbstractAsyncContextManager[TableDryRun]:
         """A trial."""
         return self._trials.open(table)
 
@@ -86,7 +86,7 @@ async def pool(pool_of: OpenPool) -> PgPool:
 @pytest.fixture
 def postgres(pool: PgPool) -> Side:
     """The real one."""
-    return Side(PgSink(pool), PgTrials(pool, 4))
+    return Side(PgSink(pool), PgDryRunTables(pool, 4))
 
 
 @pytest.fixture(params=["postgres", "memory"])
@@ -95,7 +95,7 @@ def side(request: pytest.FixtureRequest, postgres: Side) -> Side:
     if request.param == "postgres":
         return postgres
     sink = MemorySink()
-    return Side(sink, MemoryTrials(sink))
+    return Side(sink, MemoryDryRunTables(sink))
 
 
 def rows_of(*values: tuple[Any, Any]) -> list[Row]:
@@ -353,7 +353,7 @@ async def test_a_table_that_is_locked_is_waited_for(postgres: Side, pool: PgPool
 
 @pytest.mark.parametrize("how", ["error", "cancelled", "lost"])
 async def test_nothing_is_left_however_it_ends(pool: PgPool, how: str) -> None:
-    side = Side(PgSink(pool), PgTrials(pool, 1))
+    side = Side(PgSink(pool), PgDryRunTables(pool, 1))
     await side.load(GOODS, rows_of((1, "old")))
     before = await traces(pool)
     opened = asyncio.Event()
@@ -389,7 +389,7 @@ async def test_nothing_is_left_however_it_ends(pool: PgPool, how: str) -> None:
 
 
 async def test_no_more_trials_than_there_may_be(pool: PgPool) -> None:
-    trials = PgTrials(pool, 2, patience=0.05)
+    trials = PgDryRunTables(pool, 2, patience=0.05)
     async with trials.open(GOODS), trials.open(GOODS):
         with pytest.raises(ResourceExhaustedError) as caught:
             async with trials.open(GOODS):
@@ -426,7 +426,7 @@ async def test_a_trial_says_what_loading_in_order_says(pool: PgPool, data: st.Da
     size = data.draw(st.integers(1, 6), label="rows of a slice")
     run = f"{uuid.uuid4().int >> 32:x}"
     table = Table("public", f"t_{run}", COLUMNS, ("id",), upsert=data.draw(st.booleans(), label="upsert"))
-    side = Side(PgSink(pool), PgTrials(pool, 1))
+    side = Side(PgSink(pool), PgDryRunTables(pool, 1))
     several = not table.upsert and data.draw(st.booleans(), label="two keys")
     await pool.execute(SETUP.format(run, "UNIQUE" if several else ""))
     await side.load(table, made(there))
@@ -448,7 +448,7 @@ async def test_a_trial_holds_the_rule_for_several_keys(pool: PgPool, data: st.Da
     size = data.draw(st.integers(1, 6), label="rows of a slice")
     run = f"{uuid.uuid4().int:x}"
     table = Table("public", f"t_{run}", COLUMNS, ("id",))
-    side = Side(PgSink(pool), PgTrials(pool, 1))
+    side = Side(PgSink(pool), PgDryRunTables(pool, 1))
     await pool.execute(SETUP.format(run, "UNIQUE"))
     await side.load(table, made(there))
     rows = await pool.fetch(f"SELECT id, name FROM public.t_{run}")

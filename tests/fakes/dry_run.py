@@ -1,4 +1,4 @@
-"""Trials in memory."""
+"""DryRunTables in memory."""
 
 from __future__ import annotations
 
@@ -7,24 +7,31 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ingestor.outcomes import Problem
-from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table, Trial, Trials
+from ingestor.services.processor.ports import (
+    DryRunTables,
+    GoodRows,
+    Refused,
+    SinkRefusedError,
+    Table,
+    TableDryRun,
+)
 from tests.fakes.sink import MemorySink
 
 Values = tuple[Any, ...]
 
 
-class MemoryTrials(Trials):
+class MemoryDryRunTables(DryRunTables):
     """Tries rows against the tables of a sink in memory, which have the keys of the pipeline."""
 
     def __init__(self, sink: MemorySink | None = None) -> None:
         self._sink = sink or MemorySink()
 
     @asynccontextmanager
-    async def open(self, table: Table) -> AsyncIterator[MemoryTrial]:
-        yield MemoryTrial(self._sink, table)
+    async def open(self, table: Table) -> AsyncIterator[MemoryTableDryRun]:
+        yield MemoryTableDryRun(self._sink, table)
 
 
-class MemoryTrial(Trial):
+class MemoryTableDryRun(TableDryRun):
     def __init__(self, sink: MemorySink, table: Table) -> None:
         self._sink = sink
         self._table = table
