@@ -1,4 +1,4 @@
-"""DryRunTables in memory."""
+"""Dry runs in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Values = tuple[Any, ...]
 
 
 class MemoryDryRunTables(DryRunTables):
-    """Tries rows against the tables of a sink in memory, which have the keys of the pipeline."""
+    """Dry runs into the tables of a sink in memory, which have the keys of the pipeline."""
 
     def __init__(self, sink: MemorySink | None = None) -> None:
         self._sink = sink or MemorySink()

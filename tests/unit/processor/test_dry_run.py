@@ -1,4 +1,4 @@
-"""The dry run with a trial: counts of every row, the first rows by name, and a table that takes none."""
+"""The dry run into a table: counts of every row, the first rows by name, and a table that takes none."""
 
 from __future__ import annotations
 

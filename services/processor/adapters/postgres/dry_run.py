@@ -1,8 +1,7 @@
-"""Dry runs by PostgreSQL: rows go into temporary tables, slice by slice, and into no other.
+"""Dry runs of files into a table: their rows go into temporary tables only, slice by slice.
 
-Temporary tables of a session, not of a transaction: between two slices, for as long as a client likes,
-nothing is locked and no transaction is open. Within a slice the tables that it looks at are locked as by a
-SELECT, for the moment that it takes.
+The temporary tables belong to the session, not to a transaction: between two slices, for as long as a client
+likes, nothing is locked and no transaction is open. During a slice, tables are locked as by a SELECT.
 """
 
 from __future__ import annotations
@@ -99,9 +98,9 @@ _OF_SLICE = (
 
 _ALL_UNLINKED = "SELECT row, link FROM ingestor_unlinked"
 _ALL_LOST = "SELECT DISTINCT ON (row) row, key, value FROM ingestor_lost ORDER BY row, key"
-# Whose the tried rows are.
+# Whose rows they are.
 _NOBODY = str(uuid.UUID(int=0))
-# Seconds that a trial waits for its place, and that the end of one may take.
+# Seconds that a dry run waits for its slot, and that the end of one may take.
 _PATIENCE = 10.0
 
 
@@ -111,14 +110,14 @@ class PgDryRunTables(DryRunTables):
     def __init__(self, pool: PgPool, most: int, *, patience: float = _PATIENCE) -> None:
         self._pool = pool
         self._most = most
-        self._places = asyncio.Semaphore(most)
+        self._slots = asyncio.Semaphore(most)
         self._patience = patience
 
     @asynccontextmanager
     async def open(self, table: Table) -> AsyncIterator[PgTableDryRun]:
         try:
             async with asyncio.timeout(self._patience):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             message = (
                 f"{self._most} dry runs are under way, which is as many as there may be; try again later."
@@ -132,7 +131,7 @@ class PgDryRunTables(DryRunTables):
             finally:
                 await self._leave(connection)
         finally:
-            self._places.release()
+            self._slots.release()
 
     async def _leave(self, connection: PoolConnection) -> None:
         """Nothing is left behind: if the tables cannot be dropped they go with the session."""
@@ -173,15 +172,15 @@ class PgTableDryRun(TableDryRun):
 
     @classmethod
     async def begin(cls, connection: PgConnection, table: Table) -> PgTableDryRun:
-        """A trial in a session, whose temporary tables the caller drops. Raises TransientError."""
-        trial = cls(connection, table)
+        """A dry run in a session, whose temporary tables the caller drops. Raises TransientError."""
+        run = cls(connection, table)
         try:
-            async with trial._transaction():
+            async with run._transaction():
                 await connection.execute(_SESSION)
-                await trial._prepare(await make_stage(connection, table))
+                await run._prepare(await make_stage(connection, table))
         except SinkRefusedError as error:
-            trial._fault = str(error)
-        return trial
+            run._fault = str(error)
+        return run
 
     async def refused(self, rows: GoodRows) -> Sequence[Refused]:
         if self._fault:
@@ -211,8 +210,8 @@ class PgTableDryRun(TableDryRun):
             if len(refused) < len(rows.row_numbers):
                 problems = await self._meet()
                 numbers = np.fromiter(problems, np.int64, len(problems))
-                places = np.searchsorted(rows.row_numbers, numbers).tolist()
-                refused += map(Refused, places, problems.values())
+                positions = np.searchsorted(rows.row_numbers, numbers).tolist()
+                refused += map(Refused, positions, problems.values())
         return sorted(refused, key=lambda row: row.position)
 
     @asynccontextmanager
@@ -238,7 +237,7 @@ class PgTableDryRun(TableDryRun):
             own = table.upsert and frozenset(key.columns) == frozenset(table.primary_key)
             if own and frozenset(key.columns) not in referred:
                 continue
-            trial = _key_check(
+            check = _key_check(
                 key,
                 number,
                 table.primary_key if table.upsert and not own else (),
@@ -246,17 +245,17 @@ class PgTableDryRun(TableDryRun):
                 upsert=table.upsert,
             )
             if table.upsert:
-                await connection.execute(_SEEN.format(**trial.parts, columns=listed(key.columns)))
-                await connection.execute(_UNIQUE.format(**trial.parts))
-            self._keys.append(trial)
+                await connection.execute(_SEEN.format(**check.parts, columns=listed(key.columns)))
+                await connection.execute(_UNIQUE.format(**check.parts))
+            self._keys.append(check)
         if self._keys and not table.upsert:
             parts = {"seen": _ACCEPTED, "row": ROW_COLUMN, "stage": STAGE, "more": ""}
             await connection.execute(_SEEN.format(**parts, columns=self._key_columns()))
-            for trial in self._keys:
-                await connection.execute(_UNIQUE.format(**trial.parts))
+            for check in self._keys:
+                await connection.execute(_UNIQUE.format(**check.parts))
 
     def _key_columns(self) -> str:
-        return listed(dict.fromkeys(name for trial in self._keys for name in trial.key.columns))
+        return listed(dict.fromkeys(name for check in self._keys for name in check.key.columns))
 
     async def _meet(self) -> dict[int, Problem]:
         """Rows of the stage that lose a key to another row, or refer to none, by number."""
@@ -267,7 +266,7 @@ class PgTableDryRun(TableDryRun):
         elif self._keys:
             await self._accept()
         connection = self._connection
-        keys = {trial.number: trial for trial in self._keys}
+        keys = {check.number: check for check in self._keys}
         problems = {
             row["row"]: taken_problem(keys[row["key"]].key, "" if self._table.upsert else row["value"])
             for row in await connection.fetch(_ALL_LOST)
@@ -282,42 +281,45 @@ class PgTableDryRun(TableDryRun):
     # -- keys ----------------------------------------------------------------------------------------
 
     async def _accept(self) -> None:
-        """Note which rows of the stage would be in the table: in the file's order, those whose keys are
-        free; and which rows lose by which keys to the table or to those."""
-        for trial in self._keys:
-            await self._lose_to_table(trial)
-        await self._connection.execute(_ACCEPT.format(columns=self._key_columns()))
-        for trial in self._keys:
-            await self._lose(trial, await self._patterns(trial.key))
-
-    async def _lose_to_table(self, trial: _KeyCheck) -> None:
-        if not self._target or not trial.loses:
+        """Note which rows of an append's stage would be loaded, in the file's order those whose keys are
+        free, and which rows lose by which keys to them or to the table."""
+        for check in self._keys:
+            await self._lose_to_table(check)
+        staged = await self._connection.fetchval(f"SELECT count(*) FROM {STAGE}")  # noqa: S608
+        accepted = await self._connection.execute(_ACCEPT.format(columns=self._key_columns()))
+        if accepted == f"INSERT 0 {staged}":
             return
-        for nulls in await self._patterns(trial.key):
-            meets = _meets(trial.key.columns, trial.key.columns, nulls)
+        for check in self._keys:
+            await self._lose(check, await self._patterns(check.key))
+
+    async def _lose_to_table(self, check: _KeyCheck) -> None:
+        if not self._target or not check.loses:
+            return
+        for nulls in await self._patterns(check.key):
+            meets = _meets(check.key.columns, check.key.columns, nulls)
             await self._connection.execute(
-                _LOST_TO_TABLE.format(**trial.parts, target=self._target, meets=meets)
+                _LOST_TO_TABLE.format(**check.parts, target=self._target, meets=meets)
             )
 
-    async def _claim(self, trial: _KeyCheck, *, unlinked: bool) -> None:
+    async def _claim(self, check: _KeyCheck, *, unlinked: bool) -> None:
         """Note what keys the rows of an upsert's stage have, and which rows lose by them. A row that the
         table refuses for what it refers to has none."""
         connection = self._connection
-        await self._lose_to_table(trial)
-        claims = [] if trial.key.nulls_are_equal else [not_null(trial.key.columns, "s.")]
+        await self._lose_to_table(check)
+        claims = [] if check.key.nulls_are_equal else [not_null(check.key.columns, "s.")]
         if unlinked:
-            claims.append("NOT " + _IS_UNLINKED.format(**trial.parts))
-        claims.append("NOT " + _IS_LOST_BY.format(**trial.parts))
+            claims.append("NOT " + _IS_UNLINKED.format(**check.parts))
+        claims.append("NOT " + _IS_LOST_BY.format(**check.parts))
         condition = " AND ".join(claims) or "true"
-        count = await connection.fetchval(_CLAIMANTS.format(**trial.parts, claims=condition))
-        done = await connection.execute(_CLAIM.format(**trial.parts, claims=condition))
-        if trial.loses and (unlinked or done != f"INSERT 0 {count}"):
-            await self._lose(trial, await self._patterns(trial.key))
+        count = await connection.fetchval(_CLAIMANTS.format(**check.parts, claims=condition))
+        done = await connection.execute(_CLAIM.format(**check.parts, claims=condition))
+        if check.loses and (unlinked or done != f"INSERT 0 {count}"):
+            await self._lose(check, await self._patterns(check.key))
 
-    async def _lose(self, trial: _KeyCheck, patterns: Sequence[frozenset[str]]) -> None:
+    async def _lose(self, check: _KeyCheck, patterns: Sequence[frozenset[str]]) -> None:
         for nulls in patterns:
-            meets = _meets(trial.key.columns, trial.key.columns, nulls)
-            parts = {**trial.parts, "other": trial.parts["other_seen"], "meets": meets}
+            meets = _meets(check.key.columns, check.key.columns, nulls)
+            parts = {**check.parts, "other": check.parts["other_seen"], "meets": meets}
             await self._connection.execute(_LOST_TO_FILE.format(**parts))
 
     async def _patterns(self, key: Key) -> list[frozenset[str]]:
@@ -352,9 +354,9 @@ class PgTableDryRun(TableDryRun):
             there.append(_OF_SLICE.format(stage=STAGE, meets=meets, row=ROW_COLUMN))
             columns = frozenset(reference.other_columns)
             there += [
-                _OTHER.format(other=trial.seen, meets=meets)
-                for trial in self._keys
-                if frozenset(trial.key.columns) == columns
+                _OTHER.format(other=check.seen, meets=meets)
+                for check in self._keys
+                if frozenset(check.key.columns) == columns
             ]
         asks = f"{not_null(reference.columns, 's.')} AND NOT ({' OR '.join(there) or 'false'})"
         if reference.whole:
