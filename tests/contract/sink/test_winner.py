@@ -298,6 +298,20 @@ async def test_the_first_row_wins_by_the_primary_key_unless_another_key_of_it_is
     ]  # fmt: skip
 
 
+async def test_a_row_displaces_none_of_its_own_batch(pool: PgPool) -> None:
+    """Though the key by which it lost is free again, since the row that had it was displaced."""
+    sink, process = PgSink(pool), new_process()
+    first, second = (key(number, rows=3, process=process) for number in (1, 2))
+    await sink.load(second, good(second, [(5, "x")], TWO_KEYS), concluding(second))
+    rows = good(first, [(1, "x"), (1, "y"), (5, "z")], TWO_KEYS)
+    outcome = (await sink.load(first, rows, concluding(first))).outcome
+    assert outcome is not None
+    assert [row.row_number for row in outcome.rows] == [1]
+    assert [row.row_number for row in outcome.displaced] == [4]
+    found = await pool.fetch("SELECT id, name FROM public.people ORDER BY id")
+    assert [tuple(row) for row in found] == [(1, "y"), (5, "z")]
+
+
 async def test_a_row_that_has_lost_holds_none_of_its_keys(pool: PgPool) -> None:
     sink, process = PgSink(pool), new_process()
     of = key(1, rows=4, process=process)

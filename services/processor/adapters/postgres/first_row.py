@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 # rows. It goes with the transaction, or with the savepoint that is rolled back.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:taken:' || $1, 0))"
 
-# The first rows of the stage of which a later row of the process $1 has the key, and that row. Rows that a
-# repair has loaded stay.
+# The first rows of the stage of which a later row of the process $1 has the key, and that row, of a later batch.
+# Rows that a repair has loaded stay.
 _FIND = f"""
 SELECT come.{ROW_COLUMN} AS earlier, there.{ROW_COLUMN} AS later, {{there_value}} AS value
 FROM (SELECT DISTINCT ON ({{key}}) * FROM ingestor_stage WHERE {ROW_COLUMN} <> ALL($2::bigint[])
       ORDER BY {{key}}, {ROW_COLUMN}) come
 JOIN {{target}} there ON ({{there_key}}) = ({{come_key}})
-WHERE there.{PROCESS_COLUMN} = $1 AND there.{ROW_COLUMN} > come.{ROW_COLUMN}
+WHERE there.{PROCESS_COLUMN} = $1 AND there.{ROW_COLUMN} > $3
 AND NOT EXISTS (SELECT 1 FROM repaired_rows r WHERE r.process_id = $1 AND r.row_number = there.{ROW_COLUMN})
 ORDER BY earlier FOR UPDATE OF there
 """  # noqa: S608
@@ -94,16 +94,21 @@ async def insert_free(connection: PgConnection, target: str, columns: Sequence[s
 
 
 async def take_places(
-    connection: PgConnection, process_id: str, target: str, key: Key, columns: Sequence[str]
+    connection: PgConnection,
+    process_id: str,
+    last_row: int,
+    target: str,
+    key: Key,
+    columns: Sequence[str],
 ) -> list[Displaced]:
     """Put rows of the temporary table ingestor_stage, where those are that could not be inserted, into the
-    places of later rows of their process, and take them out of the stage; the rows that were displaced. In
-    the caller's transaction; needs `lock_taken`."""
+    places of rows of their process after their batch, whose last row is `last_row`, and take them out of the
+    stage; the rows that were displaced. In the caller's transaction; needs `lock_taken`."""
     changes = ", ".join(f"{quoted(name)} = come.{quoted(name)}" for name in columns)
     parts = {**_parts(target, key), "changes": changes}
     displaced: list[Displaced] = []
     failed: list[int] = []
-    while pairs := await connection.fetch(_FIND.format(**parts), process_id, failed):
+    while pairs := await connection.fetch(_FIND.format(**parts), process_id, failed, last_row):
         taken = await _take(connection, _TAKE.format(**parts), process_id, pairs)
         displaced += [
             Displaced(pair["later"], taken_problem(key, pair["value"]))

@@ -205,7 +205,14 @@ class Loading:
         await insert_free(connection, target, self._columns)
         displaced: list[Displaced] = []
         if keys.deciding and not self._rows.repairs:
-            displaced = await take_places(connection, self._process_id, target, keys.deciding, self._columns)
+            displaced = await take_places(
+                connection,
+                self._process_id,
+                int(self._rows.row_numbers.max()),
+                target,
+                keys.deciding,
+                self._columns,
+            )
         left = [row[0] for row in await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage")]  # noqa: S608
         losers = await lost_keys(connection, self._process_id, target, keys) if left else {}
         if unknown := [number for number in left if number not in losers]:
