@@ -236,3 +236,12 @@ def test_displaced_rows_have_failed() -> None:
     assert (changed.state, changed.failure.reason) == (ProcessState.FAILED, "TOO_MANY_ERRORS")
     with pytest.raises(AssertionError):
         ledger.processed(Account(state=ProcessState.PROCESSING, read=10), outcome, 11)
+
+
+def test_a_repair_of_a_process_that_was_given_up_leaves_it_so() -> None:
+    account, _ = ledger.processed(
+        ledger.dispatched(Account(), BATCH)[0], Outcome(BATCH, RowState.SUCCEEDED, 5, 5, 0)
+    )
+    account, _ = ledger.cancelled(account)
+    repaired, _ = ledger.repaired(account, "r", 5, 0)
+    assert (repaired.state, repaired.succeeded, repaired.failed) == (ProcessState.CANCELLED, 10, 0)
