@@ -388,7 +388,7 @@ async def test_nothing_is_left_however_it_ends(pool: PgPool, how: str) -> None:
         await pool.release(connection)
 
 
-async def test_no_more_tables_than_there_may_be(pool: PgPool) -> None:
+async def test_no_more_dry_runs_than_there_may_be(pool: PgPool) -> None:
     tables = PgDryRunTables(pool, 2, patience=0.05)
     async with tables.open(GOODS), tables.open(GOODS):
         with pytest.raises(ResourceExhaustedError) as caught:

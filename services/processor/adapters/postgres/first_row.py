@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # rows. It goes with the transaction, or with the savepoint that is rolled back.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:taken:' || $1, 0))"
 
-# The first rows of the stage whose key a row of a later batch of the process $1 has, and that row. Rows that a
-# repair has loaded stay.
+# The first rows of the stage whose key a row of a later batch of the process $1 has, and that row. Rows that
+# a repair has loaded stay.
 _FIND = f"""
 SELECT come.{ROW_COLUMN} AS earlier, there.{ROW_COLUMN} AS later, {{there_value}} AS value
 FROM (SELECT DISTINCT ON ({{key}}) * FROM ingestor_stage WHERE {ROW_COLUMN} <> ALL($2::bigint[])
