@@ -401,6 +401,7 @@ async def test_a_plug_in_that_does_not_undo(
             raise what
         return Undoing() if what else Odd()
 
+    monkeypatch.setattr(plugin_sink, "make_sink", make)
     process = new_process()
     of = Loaded(process, "default", (), Table("", "p", COLUMNS, ("id",)), SinkChoice("odd", {}))
     with pytest.raises(raised, match=message):
