@@ -25,7 +25,6 @@ from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.api import PipelineApi, ProcessorApi
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.remover import MarkerRemover
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
@@ -52,22 +51,24 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         sqs = await stack.enter_async_context(open_sqs(settings))
         status = await stack.enter_async_context(open_channel(settings.status_address))
         pipelines = PipelineService(PgPipelines(pool), SystemClock())
+        metrics = Metrics(registry)
         batches = BatchService(
             open_sinks(pool),
             GrpcOutcomes(status),
             pipelines,
             await stack.enter_async_context(open_store(settings)),
-            Metrics(registry),
+            metrics,
         )
         rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
         dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
 
         undos = UndoService(Undos(pool), GrpcProcesses(status), pipelines)
         tables = PgDryRunTables(pool, settings.dry_runs)
+        records = PgProcessRecords(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool),
-            MarkerRemover(PgProcessRecords(pool)),
+            lambda removal: records.remove(removal.process_id, removal.tenant, deleted=removal.deleted),
             SystemClock(),
             registry,
             poll_seconds=settings.removal_poll_seconds,
@@ -89,6 +90,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "rows",
                     rows,
                     RowsHandler(rows, batches),
+                    metrics.retries,
                     concurrency=settings.concurrency,
                     visibility_seconds=settings.visibility_seconds,
                 ),
@@ -96,6 +98,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "dead letters",
                     dead,
                     DeadHandler(batches, registry),
+                    metrics.retries,
                     concurrency=1,
                     visibility_seconds=settings.visibility_seconds,
                 ),

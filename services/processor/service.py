@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import structlog
@@ -13,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.outcomes import Problem
 from ingestor.pipelines.document import Pipeline
-from ingestor.runtime.errors import TransientError
+from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
@@ -39,7 +38,6 @@ from ingestor.stores.port import FileReader
 from ingestor.tabular.records.slices import bytes_to_read
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 
 class Metrics:
@@ -51,8 +49,7 @@ class Metrics:
         self.seconds = Histogram(
             "ingestor_batch_seconds", "Seconds of a batch by step.", ["step"], registry=registry
         )
-        self.retries = Counter("ingestor_retries_total", "Calls repeated, by what failed.", ["what"],
-                               registry=registry)  # fmt: skip
+        self.retries = Retries(registry)
 
 
 class BatchService:
@@ -71,6 +68,7 @@ class BatchService:
         self._pipelines = pipelines
         self._files = files
         self._metrics = metrics
+        self._until_done = metrics.retries.until_done
 
     async def apply(self, batch: RowBatch) -> None:
         """Load a batch and report its outcome to status; all of it is durable when it returns. Calls that may
@@ -198,15 +196,3 @@ class BatchService:
             return b"".join([piece async for piece in pieces])
 
         return await self._until_done("file store", read)
-
-    async def _until_done(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call as long as it fails in a way that may pass, with growing patience."""
-        wait = 0.2
-        while True:
-            try:
-                return await call()
-            except TransientError as error:
-                self._metrics.retries.labels(what).inc()
-                log.warning("trying again", what=what, error=str(error), seconds=wait)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 10.0)
