@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import grpc
 
+from ingestor.client.errors import IngestorError, UnavailableError
 from ingestor.client.upload import OnProgress, send_file
-from ingestor.runtime.errors import TransientError, from_rpc_error
+from ingestor.runtime.errors import FieldViolation, ServiceError, TransientError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.states import TERMINAL
 from ingestor.v1 import (
@@ -41,6 +42,14 @@ T = TypeVar("T")
 Connection = Callable[[str], None]  # told when the connection is lost and tried again
 
 _DEADLINE = 60.0
+
+
+def service_error(error: IngestorError) -> ServiceError:
+    """The error that the other calls of this class raise."""
+    violations = [FieldViolation(path, wrong) for path, wrong in error.fields.items()]
+    made = ServiceError(error.reason, error.message, metadata=error.metadata, violations=violations)
+    made.code = grpc.StatusCode[error.code]
+    return made
 
 
 class Client:
@@ -108,7 +117,15 @@ class Client:
     ) -> bytes:
         """Send a file from the upload's committed size on, again and again where the connection is
         lost; its SHA-256. Raises OSError when it cannot be read."""
-        return await send_file(self._uploads, upload, path, on_progress, self._patience, self._on_lost)
+        try:
+            with path.open("rb") as file:
+                return await send_file(
+                    self._uploads, upload, file, on_progress, self._patience, self._on_lost
+                )
+        except UnavailableError as error:
+            raise TransientError(error.message) from error
+        except IngestorError as error:
+            raise service_error(error) from error
 
     async def complete_upload(
         self, upload_id: str, sha256: bytes = b"", pipeline: str = "", dialect: str = "", repairs: str = ""

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import google_crc32c
 import grpc
 
-from ingestor.runtime.errors import AbortedError, FailedPreconditionError, TransientError, from_rpc_error
+from ingestor.client.errors import (
+    AbortedError,
+    DeadlineExceededError,
+    UnavailableError,
+    from_rpc,
+    is_transient,
+)
+from ingestor.client.gateway import Pauses
 from ingestor.v1 import upload_pb2
 
 if TYPE_CHECKING:
@@ -23,10 +30,12 @@ _READ_AHEAD = 4  # pieces
 
 @dataclass(frozen=True, slots=True)
 class UploadProgress:
-    """How far a file is: bytes handed to the connection, of how many."""
+    """How far a file is: bytes handed to the connection, of how many. `upload_id` is what `resume=`
+    takes when the upload is interrupted for good."""
 
     sent: int
     size: int
+    upload_id: str = ""
 
 
 OnProgress = Callable[[UploadProgress], None]
@@ -35,59 +44,57 @@ OnProgress = Callable[[UploadProgress], None]
 async def send_file(
     stub: UploadServiceAsyncStub,
     upload: upload_pb2.Upload,
-    path: Path,
+    file: BinaryIO,
     on_progress: OnProgress | None,
     patience: float,
     on_lost: Callable[[str], None],
 ) -> bytes:
-    """See Client.send_file."""
-    loop = asyncio.get_running_loop()
-    with path.open("rb") as file:
-        source = _Source(file, path.stat().st_size, upload.max_chunk_size)
-        offset = upload.committed_size
-        deadline, wait = loop.time() + patience, 0.2
-        while offset < source.size:
+    """Send a seekable file from the upload's committed size on, again and again where the connection is
+    lost; its SHA-256. Raises OSError when it cannot be read."""
+    source = _Source(file, upload.max_chunk_size)
+    offset = upload.committed_size
+    pauses = Pauses(patience)
+    while offset < source.size:
+        try:
+            answer = await stub.WriteUpload(_requests(upload.upload_id, source, offset, on_progress))
+            offset = answer.committed_size
+            continue
+        except grpc.aio.AioRpcError as error:
+            known = from_rpc(error)
+            # What the server dropped, or has already: its committed size says where to go on.
+            wrong_place = isinstance(known, AbortedError) or known.reason == "WRONG_OFFSET"
+            if not (wrong_place or is_transient(known)):
+                raise known from error
+        except asyncio.CancelledError:
+            if source.failure:  # gRPC cancels a call whose requests cannot be made
+                raise source.failure from None
+            raise
+        while True:
+            on_lost(known.message)
+            if not await pauses.pause():
+                raise UnavailableError(f"the connection was lost and did not come back: {known.message}")
             try:
-                answer = await stub.WriteUpload(_requests(upload.upload_id, source, offset, on_progress))
-                offset = answer.committed_size
-                continue
+                request = upload_pb2.GetUploadRequest(upload_id=upload.upload_id)
+                committed = (await stub.GetUpload(request, timeout=10)).upload.committed_size
             except grpc.aio.AioRpcError as error:
-                known = from_rpc_error(error)
-                # What the server dropped, or has already: its committed size says where to go on.
-                wrong_place = isinstance(known, AbortedError | FailedPreconditionError)
-                if isinstance(known, FailedPreconditionError) and known.reason != "WRONG_OFFSET":
+                known = from_rpc(error)
+                if not (is_transient(known) or isinstance(known, DeadlineExceededError)):
                     raise known from error
-                if not (wrong_place or isinstance(known, TransientError)):
-                    raise known from error
-                reason = str(known)
-            while True:
-                if loop.time() + wait > deadline:
-                    raise TransientError(f"the connection was lost and did not come back: {reason}")
-                on_lost(reason)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 5.0)
-                try:
-                    request = upload_pb2.GetUploadRequest(upload_id=upload.upload_id)
-                    committed = (await stub.GetUpload(request, timeout=10)).upload.committed_size
-                except grpc.aio.AioRpcError as error:
-                    known = from_rpc_error(error)
-                    if not isinstance(known, TransientError):
-                        raise known from error
-                    reason = str(known)
-                    continue
-                if committed > offset:
-                    deadline, wait = loop.time() + patience, 0.2
-                offset = committed
-                break
-        return await source.sha256()
+                continue
+            if committed > offset:
+                pauses.progress()
+            offset = committed
+            break
+    return await source.sha256()
 
 
 class _Source:
     """The file's pieces with their checksums, made in a thread; hashes every byte once."""
 
-    def __init__(self, file: BinaryIO, size: int, chunk_size: int) -> None:
+    def __init__(self, file: BinaryIO, chunk_size: int) -> None:
         self._file = file
-        self.size = size
+        self.size = file.seek(0, os.SEEK_END)
+        self.failure: OSError | None = None
         self._chunk_size = chunk_size
         self._hash = hashlib.sha256()
         self._hashed = 0
@@ -135,6 +142,7 @@ async def _requests(
                 await ready.put(chunk)
             await ready.put(None)
         except OSError as error:
+            source.failure = error
             await ready.put(error)
 
     reading = asyncio.create_task(read())
@@ -144,7 +152,7 @@ async def _requests(
                 raise chunk
             yield upload_pb2.WriteUploadRequest(upload_id=upload_id, chunk=chunk)
             if on_progress:
-                on_progress(UploadProgress(chunk.offset + len(chunk.data), source.size))
+                on_progress(UploadProgress(chunk.offset + len(chunk.data), source.size, upload_id))
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
