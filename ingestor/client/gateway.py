@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 import grpc
@@ -70,16 +71,46 @@ class Gateway:
         self.timeout = timeout
         self.patience = patience
         self.on_lost = on_lost or (lambda _: None)
-        self._channel = channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
-        self.uploads = upload_pb2_grpc.UploadServiceStub(channel)
-        self.orchestrator = orchestrator_pb2_grpc.OrchestratorServiceStub(channel)
-        self.processor = processor_pb2_grpc.ProcessorServiceStub(channel)
-        self.pipelines = pipelines_pb2_grpc.PipelineServiceStub(channel)
-        self.status = status_pb2_grpc.StatusServiceStub(channel)
+        self._address = address
+        self._closed = False
+
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        # Made at the first call, since it belongs to the event loop that runs then.
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+
+    @property
+    def uploads(self) -> upload_pb2_grpc.UploadServiceAsyncStub:
+        """The upload service."""
+        return upload_pb2_grpc.UploadServiceStub(self._channel)
+
+    @property
+    def orchestrator(self) -> orchestrator_pb2_grpc.OrchestratorServiceAsyncStub:
+        """The orchestrator."""
+        return orchestrator_pb2_grpc.OrchestratorServiceStub(self._channel)
+
+    @property
+    def processor(self) -> processor_pb2_grpc.ProcessorServiceAsyncStub:
+        """The processor."""
+        return processor_pb2_grpc.ProcessorServiceStub(self._channel)
+
+    @property
+    def pipelines(self) -> pipelines_pb2_grpc.PipelineServiceAsyncStub:
+        """The pipeline catalogue."""
+        return pipelines_pb2_grpc.PipelineServiceStub(self._channel)
+
+    @property
+    def status(self) -> status_pb2_grpc.StatusServiceAsyncStub:
+        """The status service."""
+        return status_pb2_grpc.StatusServiceStub(self._channel)
 
     async def close(self) -> None:
-        """Close the connection."""
-        await self._channel.close()
+        """Close the connection; harmless when it is closed."""
+        self._closed = True
+        if channel := self.__dict__.pop("_channel", None):
+            await channel.close()
 
     async def call(
         self, method: Unary[Request, Answer], request: Request, timeout: float | None, default: float = 0.0
@@ -121,12 +152,3 @@ class Gateway:
                 left -= len(items)
             if not token:
                 return
-
-
-async def stream(answers: AsyncIterator[T]) -> AsyncIterator[T]:
-    """The answers of a stream; raises IngestorError when it breaks."""
-    try:
-        async for answer in answers:
-            yield answer
-    except grpc.aio.AioRpcError as error:
-        raise from_rpc(error) from error
