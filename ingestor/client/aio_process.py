@@ -98,7 +98,7 @@ class AsyncProcess(ProcessFields):
         self,
         filter: str = "",
         limit: int | None = None,
-        timeout: float | None = None,  # noqa: A002
+        timeout: float | None = None,
     ) -> AsyncIterator[Row]:
         """Rows by number, at most `limit`; fetched in pages, each within `timeout`.
 
