@@ -10,18 +10,18 @@ from typing import Self
 from ingestor.client.aio_process import AsyncProcess, first_look
 from ingestor.client.dry_run import dry_run
 from ingestor.client.gateway import Gateway
-from ingestor.client.ingesting import (
+from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, Upload
+from ingestor.client.sources import Source, opened
+from ingestor.client.upload import (
     Dialect,
     Document,
+    OnProgress,
     apply_document,
     dialect_text,
     document_text,
     is_document,
     send,
 )
-from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, Upload
-from ingestor.client.sources import Source, opened
-from ingestor.client.upload import OnProgress
 from ingestor.v1 import orchestrator_pb2, pipelines_pb2, status_pb2, upload_pb2
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
@@ -145,7 +145,7 @@ class AsyncClient:
         self,
         filter: str = "",
         limit: int | None = None,
-        timeout: float | None = None,  # noqa: A002
+        timeout: float | None = None,
     ) -> AsyncIterator[AsyncProcess]:
         """Processes, newest first, at most `limit`; fetched in pages, each within `timeout`.
 

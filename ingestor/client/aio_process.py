@@ -12,11 +12,10 @@ import grpc
 from ingestor.client.errors import DeadlineExceededError, from_rpc, is_transient
 from ingestor.client.fields import ProcessFields
 from ingestor.client.gateway import LONG_SECONDS, Gateway, Pauses
-from ingestor.client.ingesting import Dialect, send
 from ingestor.client.models import Batch, ErrorGroup, Event, Report, Row, UndoCounts
 from ingestor.client.reports import ReportFormat, ReportRows, Target, save_report
 from ingestor.client.sources import Source
-from ingestor.client.upload import OnProgress
+from ingestor.client.upload import Dialect, OnProgress, send
 from ingestor.v1 import common_pb2, orchestrator_pb2, processor_pb2, status_pb2
 
 
@@ -150,7 +149,7 @@ class AsyncProcess(ProcessFields):
     async def report(
         self,
         target: Target,
-        format: ReportFormat | None = None,  # noqa: A002
+        format: ReportFormat | None = None,
         rows: ReportRows = "rejected",
         timeout: float | None = None,
     ) -> Report:
