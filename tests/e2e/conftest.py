@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from ingestor.client import Client
+from ingestor.client.client import Client
 from ingestor.local.ports import free_port
 from tests.e2e.page.built_page import write_page
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestor.client import Client
+from ingestor.client.client import Client
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.settings import QueueSettings
 from tests.e2e.conftest import Suite, wait_until

@@ -18,7 +18,7 @@ import zstandard
 
 from ingestor.cli import ingest as use
 from ingestor.cli.output import to_dict
-from ingestor.client import Client
+from ingestor.client.client import Client
 from ingestor.runtime.errors import ServiceError
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.v1 import common_pb2

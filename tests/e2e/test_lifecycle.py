@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingestor.client import Client
+from ingestor.client.client import Client
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
 from ingestor.services.orchestrator.ports import Message

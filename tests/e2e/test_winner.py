@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.client import Client
+from ingestor.client.client import Client
 from ingestor.local.ports import free_port
 from tests.e2e.conftest import Suite, ingestor
 from tests.e2e.tables import write_pipeline, write_readings
