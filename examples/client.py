@@ -1,18 +1,21 @@
-"""Ingest a table, look at its failed rows, repair one of them: `python examples/client.py HOST:PORT`."""
+"""Ingest a table, look at its failed rows, correct one of them: `python examples/client.py [HOST:PORT]`."""
 
-import csv
 import sys
 from pathlib import Path
 
 from ingestor import Client
 
 SAMPLE = Path(__file__).parent / "sample"
+ADDRESS = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8080"
 
-with Client(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8080") as client:
+with Client(ADDRESS) as client:
     process = client.ingest(SAMPLE / "customers.csv", pipeline=SAMPLE / "customers.pipeline.json")
-    process.wait(progress=lambda now: print(f"{now.progress:.0%} of the rows have an outcome"))
-    print(process.counts)
-    for row in process.rows("status=FAILED"):
-        print(f"row {row.number}, line {row.line}:", *(error.message for error in row.errors))
-    report = process.report("rejected.csv")
-    print(f"{report.rows} rejected rows are in rejected.csv")
+    process.wait(progress=lambda now: print(f"{now.progress:.0%}"))
+    print(process.state, process.counts)
+    for row in process.rows("status=FAILED", limit=3):
+        print(row.number, row.errors[0].message)
+    process.report("rejected.csv")
+    corrected = Path("rejected.csv").read_text("utf-8").replace('"12,5"', "12.5")
+    Path("corrected.csv").write_text(corrected, "utf-8")
+    process.repair("corrected.csv").wait()
+    print(process.refresh().counts)

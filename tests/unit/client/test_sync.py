@@ -118,8 +118,12 @@ def test_an_iterator_may_be_left_early(served: Suite) -> None:
 def test_a_callback_on_the_thread_of_the_client_must_not_call_it(served: Suite, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"id\n1\n")
+
+    def look(_: UploadProgress) -> None:
+        client.process("p1")
+
     with Client(served.address) as client, pytest.raises(RuntimeError, match="must not call the client"):
-        client.ingest(path, on_upload=lambda _: client.process("p1"))
+        client.ingest(path, on_upload=look)
 
 
 def test_a_closed_client_refuses_calls(served: Suite) -> None:
