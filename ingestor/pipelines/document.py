@@ -24,14 +24,8 @@ from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
 
 from ingestor.pipelines.errors import PipelineError, Violation, pointer
-from ingestor.pipelines.field import (
-    Constraints,
-    Field,
-    FieldType,
-    MissingValue,
-    MissingValues,
-    field_problems,
-)
+from ingestor.pipelines.field import Field, MissingValue, MissingValues, field_problems
+from ingestor.pipelines.json_document import read_json
 from ingestor.pipelines.names import column_for, listed, table
 from ingestor.pipelines.part import Part
 from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
@@ -40,12 +34,10 @@ from ingestor.pipelines.sinks import PLUG_IN as PLUG_IN_SINK
 from ingestor.pipelines.sinks import TABLE as TABLE_SINK
 from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Step, Transform, read_before_made
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
-from ingestor.types.json_text import canonical_json, read_json
+from ingestor.types.notation.json_text import canonical_json
 
 __all__ = [
-    "Constraints",
     "Field",
-    "FieldType",
     "Pipeline",
     "PipelineError",
     "PlugInSink",

@@ -12,7 +12,7 @@ from typing import Any
 from ingestor.pipelines.document import Field
 from ingestor.pipelines.names import is_reserved
 from ingestor.tabular.files.sample import Sample
-from ingestor.types.values import ValueFormatError
+from ingestor.types.type import ValueFormatError
 
 # Least share of a column's values that a type must fit; the others would be rejected.
 _LEAST = 0.9
@@ -98,7 +98,7 @@ def _parser(kind: str, format_: str) -> Callable[[str], bool]:
 
     def fits(value: str) -> bool:
         try:
-            field.parse(value)
+            field.kind.parse(value)
         except ValueFormatError:
             return False
         return True

@@ -57,8 +57,8 @@ def inspect_file(
         ],
         "rejected": [
             {
-                "row": row, "line": record.line_index + 1, "state": record.state, "code": record.code,
-                "message": record.message, "text": record.text,
+                "row": row, "line": record.line_index + 1, "state": record.state, "code": record.errors[0].code,
+                "message": record.errors[0].message, "text": record.errors[0].value,
             }
             for row, record in sample.rejected[:_MOST_REJECTED]
         ],

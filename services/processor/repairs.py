@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
-from ingestor.checking.arrow import Int64s
-from ingestor.outcomes import Problem, RowProblem
+from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.reports import NOT_FAILED
 from ingestor.services.processor.batches import BroughtRows
 from ingestor.tabular.text_table import TextTable
@@ -59,7 +59,7 @@ def _chosen(rows: BroughtRows, table: TextTable) -> Brought:
     return Brought(made, numbers)
 
 
-def without_others(found: Brought, states: Mapping[int, str]) -> tuple[TextTable, list[RowProblem]]:
+def without_others(found: Brought, states: Mapping[int, str]) -> tuple[TextTable, list[RejectedRow]]:
     """The rows that have failed in the repaired process, by `states` of its rows, and the skipped others."""
     numbers = found.numbers
     failed = np.array([number for number, state in states.items() if state == "failed"], np.int64)
@@ -69,7 +69,7 @@ def without_others(found: Brought, states: Mapping[int, str]) -> tuple[TextTable
         return table, []
     leave = other[table.row_index]
     skipped = [
-        RowProblem(
+        RejectedRow(
             index, line, "skipped", (_not_failed(int(numbers[index]), states),),
             tuple(column[position].as_py() or "" for column in table.columns),
         )
@@ -79,7 +79,7 @@ def without_others(found: Brought, states: Mapping[int, str]) -> tuple[TextTable
         )
     ]  # fmt: skip
     skipped += [
-        RowProblem(r.index, r.line_index, "skipped", (_not_failed(int(numbers[r.index]), states),), r.cells)
+        RejectedRow(r.index, r.line_index, "skipped", (_not_failed(int(numbers[r.index]), states),), r.cells)
         for r in table.rejected
         if other[r.index]
     ]
@@ -94,14 +94,14 @@ def without_others(found: Brought, states: Mapping[int, str]) -> tuple[TextTable
     return kept, skipped
 
 
-def _not_failed(number: int, states: Mapping[int, str]) -> Problem:
+def _not_failed(number: int, states: Mapping[int, str]) -> RowError:
     state = states.get(number)
     what = f"has {state} there" if state in ("succeeded", "failed") else f"is {state or 'unknown'} there"
     message = f"Row {number} of the process that is repaired {what}: only failed rows are brought again."
-    return Problem(NOT_FAILED, "", str(number), message, "validate")
+    return RowError(NOT_FAILED, "", str(number), message, "validate")
 
 
-def repaired_meanwhile(number: int) -> Problem:
+def repaired_meanwhile(number: int) -> RowError:
     """Why a row is left out that had failed when this batch looked, and was loaded since by another."""
     message = f"Row {number} of the process that is repaired was repaired meanwhile by another process."
-    return Problem(NOT_FAILED, "", str(number), message, "load")
+    return RowError(NOT_FAILED, "", str(number), message, "load")

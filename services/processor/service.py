@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from ingestor.checking.rows import CheckedRows, check_rows
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import TransientError
 from ingestor.services.processor.batches import (
@@ -106,7 +106,7 @@ class BatchService:
             found = refused_rows(key, read_batch(batch, data), checked, refused) if refused else []
             return outcome_of(key, checked.rejected, found)
 
-        def give_up(problem: Problem) -> BatchOutcome:
+        def give_up(problem: RowError) -> BatchOutcome:
             return failed_outcome(key, problem)
 
         await self._load(key, rows, conclude, give_up)
@@ -143,7 +143,7 @@ class BatchService:
                 key, checked.rejected, refused_rows(key, found.table, checked, refused), repaired
             )
 
-        def give_up(problem: Problem) -> BatchOutcome:
+        def give_up(problem: RowError) -> BatchOutcome:
             # Row by row, so that the repaired process is told of the cells with which they came.
             return conclude([Refused(place, problem) for place in range(checked.good.num_rows)])
 
@@ -154,13 +154,13 @@ class BatchService:
         key: BatchKey,
         rows: GoodRows,
         conclude: Callable[[Sequence[Refused]], BatchOutcome],
-        give_up: Callable[[Problem], BatchOutcome],
+        give_up: Callable[[RowError], BatchOutcome],
     ) -> None:
         with self._metrics.seconds.labels("load").time():
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
-                outcome = give_up(Problem("sink-error", "", "", str(error), "load"))
+                outcome = give_up(RowError("sink-error", "", "", str(error), "load"))
                 applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
         if applied.outcome:
             self._metrics.rows.inc(applied.outcome.succeeded)

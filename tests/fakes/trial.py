@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table, Trial, Trials
 from tests.fakes.sink import MemorySink
 
@@ -56,7 +56,7 @@ class MemoryTrial(Trial):
         """Rows with the same owner do not lose a key to each other."""
         return _values(row, self._table.primary_key) if self._table.upsert else (object(),)
 
-    def _problem(self, row: dict[str, Any], slice_: Sequence[dict[str, Any]]) -> Problem | None:
+    def _problem(self, row: dict[str, Any], slice_: Sequence[dict[str, Any]]) -> RowError | None:
         table = self._table
         for foreign in table.foreign:
             values = _values(row, foreign.columns)
@@ -66,7 +66,7 @@ class MemoryTrial(Trial):
             if None not in values and values not in [_values(there, foreign.table_columns) for there in rows]:
                 fields = ", ".join(foreign.columns)
                 message = f"The table that {fields} refers to has no such row."
-                return Problem("foreign-key", fields, "", message, "load")
+                return RowError("foreign-key", fields, "", message, "load")
         for key in self._keys:
             values = _values(row, key)
             if None in values:
@@ -82,7 +82,7 @@ class MemoryTrial(Trial):
                 code = "primary-key" if key == table.primary_key else "unique-error"
                 fields, value = ", ".join(key), "" if table.upsert else ", ".join(map(str, values))
                 message = f"A row with the same {fields} is there already."
-                return Problem(code, fields, value, message, "load")
+                return RowError(code, fields, value, message, "load")
         return None
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import asyncpg
 import pyarrow as pa
 import pyarrow.csv
-
 from ingestor.checking.conversion import postgres_type
+
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.runtime.postgres import migrate, open_pool

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ingestor.entry_points import PlugInError
 from ingestor.outcomes import shortened
-from ingestor.plugins import SinkUndo, UndoesProcesses
+from ingestor.plugins import PlugInError, SinkUndo, UndoesProcesses
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.closed import undo_once
 from ingestor.services.processor.plugin_sinks import make_sink, plug_in_errors

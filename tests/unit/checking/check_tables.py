@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from ingestor.checking.arrow import Int64s
 from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.columns.arrow import Int64s
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestor.pipelines.document import Field
-from ingestor.types.values import ValueFormatError
+from ingestor.types.type import ValueFormatError
 from tests.unit.checking.check_tables import check_column
 
 Oracle = Callable[[str], Any]

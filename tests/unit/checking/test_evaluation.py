@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ingestor.checking.steps.document import check_steps
 
 from ingestor.checking.rows import check_rows
-from ingestor.checking.steps.document import check_steps
 from ingestor.checking.steps.evaluation import (
     Answer,
     UnfitExpressionError,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ingestor.checking.steps.document import check_steps
 
 from ingestor.checking.rows import CheckedRows, check_rows
-from ingestor.checking.steps.document import check_steps
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.dry_run import dry_run
 from ingestor.services.processor.service import check

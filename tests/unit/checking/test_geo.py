@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-
 from ingestor.checking.conversion import postgres_type
+
 from ingestor.pipelines.document import Field
-from ingestor.types.values import ValueFormatError
+from ingestor.types.type import ValueFormatError
 from tests.unit.checking.check_tables import check_column
 
 RING = [[0, 0], [1, 0], [1, 1], [0, 0]]

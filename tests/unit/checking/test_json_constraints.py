@@ -12,7 +12,7 @@ import pytest
 
 from ingestor.checking.json_schemas import MAX_UNFOLDED, check_json_schemas, schema_check
 from ingestor.pipelines.document import parse_pipeline
-from ingestor.types.json_cells import MAX_DEPTH
+from ingestor.types.notation.json_text import MAX_DEPTH
 from tests.unit.checking.check_tables import check_column, pipeline
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from ingestor.checking.conversion import postgres_type
+
 from ingestor.pipelines.document import Field
-from ingestor.types.values import ValueFormatError
+from ingestor.types.type import ValueFormatError
 from tests.unit.checking.check_tables import check_column
 
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from ingestor.checking.steps.document import check_steps
+from ingestor.checking.steps.plugin_step import plug_in
 
 from ingestor.checking.rows import check_rows
 from ingestor.checking.steps import plugin_step
-from ingestor.checking.steps.document import check_steps
-from ingestor.checking.steps.plugin_step import plug_in
-from ingestor.entry_points import PlugInError
-from ingestor.plugins import RowFault, Transformed
+from ingestor.plugins import PlugInError, RowFault, Transformed
 from tests.unit.checking.check_tables import table, with_steps
 
 PACKAGE = Path(__file__).parents[3] / "examples" / "plugin_transform"

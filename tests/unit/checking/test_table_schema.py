@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ingestor.checking.rows import check_rows
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.types.durations import points
+from ingestor.types.duration import points
 from tests.unit.checking.check_tables import check_column, pipeline, table
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.checking.steps.document import check_steps
 from ingestor.checking.steps.registry import OPERATIONS
+
+from ingestor.checking.rows import CheckedRows, check_rows
 from tests.unit.checking.check_tables import table, with_steps
 
 MISSING = ("", "NULL")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingestor.outcomes import MAX_VALUE_CHARACTERS, Problem
+from ingestor.outcomes import MAX_VALUE_CHARACTERS, RowError
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.keys import Key, keys_of
 from ingestor.services.processor.adapters.postgres.names import listed, quoted
@@ -137,14 +137,14 @@ async def take_places(
     ]
 
 
-def taken_problem(columns: Sequence[str], value: str, *, primary: bool, several: bool) -> Problem:
+def taken_problem(columns: Sequence[str], value: str, *, primary: bool, several: bool) -> RowError:
     """Why a row is not in the table whose key another one has. In a table with `several` keys that one may
     not be there either."""
     fields = ", ".join(columns)
     message = f"A row with the same {fields} is there already."
     if several:
         message = f"A row before it has the same {fields}."
-    return Problem("primary-key" if primary else "unique-error", fields, value, message, "load")
+    return RowError("primary-key" if primary else "unique-error", fields, value, message, "load")
 
 
 def key_value(columns: Sequence[str], prefix: str = "") -> str:

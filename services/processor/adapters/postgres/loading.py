@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import numpy as np
 
-from ingestor.checking.arrow import Int64s
-from ingestor.outcomes import Problem
+from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
     PROCESS_COLUMN,
@@ -125,7 +125,7 @@ class Loading:
                 fault = error
         taken = isinstance(fault, asyncpg.UniqueViolationError) and not self._rows.table.upsert
         if fault is None or taken or not tidy:
-            faults: dict[int, Problem] = {}
+            faults: dict[int, RowError] = {}
             fault = await self._sort_out(positions, text, faults, tidy=tidy)
             if fault is None:
                 return
@@ -149,7 +149,7 @@ class Loading:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
         return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
 
-    def _refuse(self, positions: Int64s, problems: Mapping[int, Problem]) -> Int64s:
+    def _refuse(self, positions: Int64s, problems: Mapping[int, RowError]) -> Int64s:
         """Note those of the rows that have a problem, by number; the positions of the others."""
         numbers = self._rows.row_numbers[positions]
         found = np.isin(numbers, np.fromiter(problems, np.int64, len(problems)))
@@ -196,14 +196,14 @@ class Loading:
         await self._connection.execute("DROP TABLE ingestor_stage")
 
     async def _sort_out(
-        self, positions: Int64s, text: memoryview, faults: dict[int, Problem], *, tidy: bool
+        self, positions: Int64s, text: memoryview, faults: dict[int, RowError], *, tidy: bool
     ) -> asyncpg.PostgresError | None:
         """Load these rows without those that the table refuses, by way of a temporary table: without those
         that it would refuse alone, which have no right to a key, and those whose key is taken. Of rows with
         the same key the first one wins, also over one that is in the table (see pg_first_row,
         pg_first_of_keys); the rows of a repair take nobody's place. When the database finds fault with yet
         other rows that error is returned, `faults` has what was found, and nothing has changed."""
-        losers: dict[int, Problem] = {}
+        losers: dict[int, RowError] = {}
         gone: list[Gone] = []
         try:
             async with savepoint(self._connection):
@@ -229,12 +229,12 @@ class Loading:
         elif len(self._keys) > 1:
             await share_places(self._connection, self._target)
 
-    async def _load_first(self) -> tuple[dict[int, Problem], list[Gone]]:
+    async def _load_first(self) -> tuple[dict[int, RowError], list[Gone]]:
         """Load those rows of the stage that may be in the table; why the others may not, by number, and what
         had to go from the table."""
         connection, keys = self._connection, self._keys
         gone: list[Gone] = []
-        losers: dict[int, Problem] = {}
+        losers: dict[int, RowError] = {}
         if len(keys) > 1 and not self._rows.repairs:
             left, gone = await load_first(
                 connection, self._process_id, self._tenant, self._target, keys, self._columns
@@ -255,7 +255,7 @@ class Loading:
         await connection.execute("DROP TABLE ingestor_stage")
         return losers, gone
 
-    async def _why_left(self) -> Problem:
+    async def _why_left(self) -> RowError:
         """What the database says of one of the rows that it has left in the stage."""
         names = listed(self._columns)
         try:
@@ -267,9 +267,9 @@ class Loading:
         except asyncpg.IntegrityConstraintViolationError as error:
             return await self._problem(error)
         except _LeftForNoReasonError:
-            return Problem("sink-error", "", "", "The table has left the row out.", "load")
+            return RowError("sink-error", "", "", "The table has left the row out.", "load")
 
-    def _taken(self, taken: Taken) -> Problem:
+    def _taken(self, taken: Taken) -> RowError:
         several = len(self._keys) > 1 and not self._rows.repairs
         return taken_problem(taken.key.columns, taken.value, primary=taken.key.primary, several=several)
 
@@ -294,7 +294,7 @@ class Loading:
             table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
         )
 
-    async def _problem(self, error: asyncpg.PostgresError) -> Problem:
+    async def _problem(self, error: asyncpg.PostgresError) -> RowError:
         """A reason that a client may see: made of names, never of SQL."""
         constraint = getattr(error, "constraint_name", None)
         column = getattr(error, "column_name", None)
@@ -310,7 +310,7 @@ class Loading:
             return check_problem(constraint)
         if column:
             return null_problem(column)
-        return Problem(
+        return RowError(
             "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
         )
 

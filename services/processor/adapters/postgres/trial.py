@@ -18,7 +18,7 @@ import asyncpg
 import numpy as np
 import structlog
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
@@ -230,7 +230,7 @@ class PgTrial(Trial):
             await connection.execute(_SEEN.format(**trial.parts))
             self._keys.append(trial)
 
-    async def _meet(self) -> dict[int, Problem]:
+    async def _meet(self) -> dict[int, RowError]:
         """Rows of the stage that lose a key to another row, or refer to none, by number."""
         unlinked = await self._unlink()
         for key in self._keys:
