@@ -116,15 +116,10 @@ def _lines(block: TextTable) -> bytes:
     lines[block.row_index] = block.line_index + 1
     rejects: list[str | None] = [None] * count
     for record in block.rejected:
+        (error,) = record.errors
         lines[record.index] = record.line_index + 1
         rejects[record.index] = json.dumps(
-            [
-                record.state,
-                record.errors[0].code,
-                record.errors[0].message,
-                record.cells,
-                record.errors[0].value,
-            ],
+            [record.state, error.code, error.message, record.cells, error.value],
             ensure_ascii=False,
             separators=(",", ":"),
         )

@@ -7,7 +7,8 @@ four moments on, since months differ in length: https://www.w3.org/TR/xmlschema-
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class DurationType(FieldType):
     postgres_type = "interval"
     constraints = ORDERED
     # P30D is neither less nor more than P1M, nor the same.
-    bound_messages = {
+    bound_messages: ClassVar[Mapping[Bound, str]] = {
         "minimum": "is not at least the minimum",
         "maximum": "is not at most the maximum",
         "exclusiveMinimum": "is not more than the exclusiveMinimum",

@@ -43,7 +43,7 @@ class _Schema:
         self._schema = json.loads((_SCHEMAS / file).read_text("utf-8"))
         self._what = what
         self._required = jsonschema_rs.ValidationErrorKind.Required
-        keywords = {"isClosed": _IsClosed, "hasEvenLength": _HasEvenLength}
+        keywords: dict[str, Any] = {"isClosed": _IsClosed, "hasEvenLength": _HasEvenLength}
         self._validator = jsonschema_rs.validator_for(self._schema, offline=True, keywords=keywords)
 
     def problem(self, value: Any) -> str | None:
@@ -82,7 +82,7 @@ class _TopologySchema(_Schema):
                 for number, item in enumerate(part):
                     yield from check(item, [*path, number])
             elif not -count <= part < count:
-                yield self.sentence(path, f"is not the number of one of the {count} arcs")
+                yield self.sentence(path, f"is not the number of an arc: there are {count}")
 
         for name, geometry in value["objects"].items():
             yield from check(geometry, ["objects", name])

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ingestor.checking.steps.filters import Unwanted, unwanted
 from ingestor.checking.steps.plug_in import run_plug_in
-from ingestor.checking.steps.step import CODE, Inputs, Texts
+from ingestor.checking.steps.step import CODE, Inputs, Operation, Texts
 from ingestor.checking.steps.transforms import OPERATIONS
 from ingestor.columns.arrow import Int64s, Mask, pc
 from ingestor.outcomes import RowError, quoted
@@ -52,7 +52,7 @@ def transform(pipeline: Pipeline, columns: Mapping[str, Texts], count: int) -> C
 
 def _run(step: Step, cells: Cells, missing: Set[str]) -> None:
     labels = tuple(cells.texts) if isinstance(step, PlugIn) and step.takes_all else step.reads
-    run = run_plug_in if isinstance(step, PlugIn) else OPERATIONS[step.op]
+    run: Operation = run_plug_in if isinstance(step, PlugIn) else OPERATIONS[step.op]
     made = run(step, Inputs({label: cells.texts[label] for label in labels}, missing, cells.count))
     refused = cells.refused_in(labels)
     fresh: list[int] = []

@@ -89,7 +89,7 @@ def _texts(step: PlugIn, piece: Transformed, label: str, size: int) -> Any:
         return pc.cast(column, pa.string())
     except pa.ArrowException:
         raise PlugInError(
-            f"the transform {step.op} made the column {label!r} that cannot become text"
+            f"the transform {step.op} made the column {label!r} of values that cannot become text"
         ) from None
 
 

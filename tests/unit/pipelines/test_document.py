@@ -55,8 +55,6 @@ def test_defaults() -> None:
     assert pipeline.primary_key == ()
     field = pipeline.fields[0]
     assert (field.name, field.type, field.minimum, field.enum) == ("id", "integer", None, None)
-    assert field.trues == ("true", "True", "TRUE", "1")
-    assert field.falses == ("false", "False", "FALSE", "0")
 
 
 def test_everything() -> None:

@@ -60,8 +60,8 @@ def test_chosen_records_are_those_of_the_whole_file(
         rows[int(index)]: tuple(c[place].as_py() for c in kept.columns)
         for place, index in enumerate(kept.row_index.tolist())
     } == {index: whole[index] for index in rows if index in whole and index in failed}
-    assert {rows[record.index]: record.code for record in kept.rejected} == {
-        index: broken[index].code for index in rows if index in broken and index in failed
+    assert {rows[record.index]: record.errors[0].code for record in kept.rejected} == {
+        index: broken[index].errors[0].code for index in rows if index in broken and index in failed
     }
     assert sorted(rows[problem.index] for problem in skipped) == [i for i in rows if i not in failed]
     assert {problem.errors[0].code for problem in skipped} <= {"not-failed"}
