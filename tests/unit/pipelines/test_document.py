@@ -183,7 +183,7 @@ def test_no_document(text: str, message: str) -> None:
 def test_text_that_postgresql_cannot_hold() -> None:
     assert violations('{"name": "\\u0000", "title": "\\ud800"}') == {
         "/name": "holds the character U+0000, which PostgreSQL cannot store",
-        "/title": "holds half of a surrogate pair, which is no Unicode text",
+        "/title": "holds half of a surrogate pair, which is not valid Unicode",
     }
 
 
@@ -325,7 +325,7 @@ def test_text_that_postgresql_cannot_hold() -> None:
         (with_field(type="date", format="%Y%Y%m%d"), {"/schema/fields/0/format": '"%Y" occurs twice'}),
         (
             with_field(type="date", format="%Y年%m%d"),
-            {"/schema/fields/0/format": "a format holds printable ASCII characters only"},
+            {"/schema/fields/0/format": "a format may hold only printable ASCII characters"},
         ),
         (
             with_field(decimalChar=",", groupChar="."),
