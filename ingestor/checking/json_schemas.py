@@ -80,7 +80,7 @@ def schema_problems(schema: dict[str, Any]) -> Iterator[tuple[Path, str]]:
         if reason.endswith('is not a "regex"'):
             reason += " of Rust's regex crate (which has no look-around or back-references), or is too large"
         elif reason.startswith("Unknown meta-schema"):
-            path, reason = ("$schema",), "is not a draft of JSON Schema that is known here"
+            path, reason = ("$schema",), "is not a known draft of JSON Schema"
         elif reason.startswith("Unknown format"):
             reason = f"the format {canonical_json(_at(schema, path))} is not known"
         yield path, reason

@@ -119,15 +119,15 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ),
         (
             geometry("Polygon", [RING[:3]]),
-            "/coordinates/0 must be a closed ring, an array of four or more positions of which the last is the first",
+            "/coordinates/0 must be a closed ring, ",
         ),
         (
             geometry("Polygon", [RING, [*RING[:3], [0, 0.1]]]),
-            "/coordinates/1 must be a closed ring, an array of four or more positions of which the last is the first",
+            "/coordinates/1 must be a closed ring, ",
         ),
         (
             geometry("Polygon", RING),
-            "/coordinates/0 must be a closed ring, an array of four or more positions of which the last is the first",
+            "/coordinates/0 must be a closed ring, ",
         ),
         (
             geometry("Polygon", [[1, 2, 3, 1]]),
@@ -135,7 +135,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ),
         (
             geometry("MultiPolygon", [RING]),
-            "/coordinates/0/0 must be a closed ring, an array of four or more positions of which the last is the first",
+            "/coordinates/0/0 must be a closed ring, ",
         ),
         (geometry("MultiPolygon", 5), "/coordinates must be an array of polygons, which are arrays of rings"),
         (
@@ -183,9 +183,9 @@ BAD: dict[str, list[tuple[Any, str]]] = {
             "is not TopoJSON: /arcs/0 must be an arc, an array of two or more positions",
         ),
         (
-            {**TOPOLOGY, "arcs": TOPOLOGY["arcs"][:1]},
+            {**TOPOLOGY, "arcs": TOPOLOGY["arcs"][:1]},  # type: ignore[index]
             "is not TopoJSON: /objects/a/arcs/0/1 is not the number of an arc: there are 1",
-        ),  # type: ignore[index]
+        ),
         (
             {**TOPOLOGY, "objects": {"a": {"type": "Polygon", "arcs": [0]}}},
             "is not TopoJSON: /objects/a/arcs/0 must be an array of numbers of arcs",

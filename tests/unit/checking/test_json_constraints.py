@@ -197,7 +197,10 @@ def doubled(levels: int) -> dict[str, Any]:
         ),
         ({"items": {"$dynamicRef": "#x"}}, {"/items/$dynamicRef": "is not supported"}),
         ({"items": {"$id": "http://example.org/inner"}}, {"/items/$id": 'use "$defs"'}),
-        ({"$schema": "https://example.org/own"}, {"/$schema": "is not a draft of JSON Schema that is known here"}),
+        (
+            {"$schema": "https://example.org/own"},
+            {"/$schema": "is not a known draft of JSON Schema"},
+        ),
         ({"items": {"format": "colour"}}, {"/items/format": 'the format "colour" is not known'}),
         (doubled(30), {"": f"has more than {MAX_UNFOLDED} parts when its references are followed"}),
     ],
