@@ -21,6 +21,7 @@ class BooleanType(FieldType):
     """True or false."""
 
     name = "boolean"
+    examples = ("true", "0")
     postgres_type = "boolean"
     keys = frozenset(("trueValues", "falseValues"))
     is_item = True

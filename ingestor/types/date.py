@@ -28,6 +28,7 @@ class DateType(FormattedType):
     """YYYY-MM-DD, a day of the calendar, years 0001 to 9999; or a format of its own."""
 
     name = "date"
+    examples = ("2024-02-29", "0001-01-01")
     postgres_type = "date"
     constraints = ORDERED
     is_item = True

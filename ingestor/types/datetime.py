@@ -34,6 +34,7 @@ class DatetimeType(FormattedType):
     """
 
     name = "datetime"
+    examples = ("2024-02-29T23:59:59Z", "2024-02-29 23:59:59.5", "0001-01-01T00:00:00-01:30")
     postgres_type = "timestamptz"
     constraints = ORDERED
     is_item = True

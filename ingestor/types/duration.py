@@ -37,6 +37,7 @@ class DurationType(FieldType):
     """A duration such as P1Y2M10DT2H30M, of at least one part; stays text."""
 
     name = "duration"
+    examples = ("P1M", "P30D", "-P1Y2M10DT2H30M", "PT0.5S", "P3W")
     postgres_type = "interval"
     constraints = ORDERED
     # P30D is neither less nor more than P1M, nor the same.

@@ -21,6 +21,11 @@ class GeojsonType(JsonType):
     """A geometry, a Feature or a FeatureCollection; or a Topology."""
 
     name = "geojson"
+    examples = (
+        '{"type": "Point", "coordinates": [8.54, 47.37]}',
+        '{"type": "Feature", "geometry": null, "properties": {"a": 1}}',
+        '{"type":"Topology","objects":{"a":{"type":"LineString","arcs":[-1]}},"arcs":[[[0,0],[1,1]]]}',
+    )
     formats = ("topojson",)
 
     @cached_property

@@ -20,6 +20,7 @@ class GeopointType(FieldType):
     """ "longitude,latitude"; stays text."""
 
     name = "geopoint"
+    examples = ("8.54,47.37", "-180, 90", "[8.54, 47.37]", '{"lon": 8.54, "lat": 47.37}')
     postgres_type = "text"
     formats = ("array", "object")
 
@@ -39,6 +40,7 @@ class GeopointType(FieldType):
 
 class _JsonPoint(JsonType):
     name = GeopointType.name
+    examples = GeopointType.examples
     formats = GeopointType.formats
 
     def json_value(self, text: str) -> Any:

@@ -53,6 +53,7 @@ class ArrayType(JsonType):
     """A JSON array."""
 
     name = "array"
+    examples = ("[]", '[1, {"a": [null]}]')
     constraints = SIZED | {"jsonSchema"}
 
     def json_value(self, text: str) -> Any:
@@ -63,6 +64,7 @@ class ObjectType(JsonType):
     """A JSON object."""
 
     name = "object"
+    examples = ("{}", '{"a": [1.50, "é"]}')
     constraints = SIZED | {"jsonSchema"}
 
     def json_value(self, text: str) -> Any:

@@ -21,6 +21,7 @@ class ListType(JsonType):
     """A text that is not empty, cut at each delimiter."""
 
     name = "list"
+    examples = ("a,b", "a", ",")
     constraints = SIZED
     keys = frozenset(("delimiter", "itemType"))
     counts_items = True

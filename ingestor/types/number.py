@@ -141,6 +141,7 @@ class IntegerType(_NumericType):
     """A whole number: an optional sign and ASCII digits, within 64 bits."""
 
     name = "integer"
+    examples = ("7", "-12", "+3", "007", "9223372036854775807")
     postgres_type = "bigint"
     keys = frozenset(("groupChar", "bareNumber", "categories", "categoriesOrdered"))
     rule_type = pa.int64()
@@ -184,6 +185,7 @@ class NumberType(_NumericType):
     """A decimal number, exactly: sign, digits, one point, exponent; no NaN, no infinity. Stays text."""
 
     name = "number"
+    examples = ("1.5", "-.5", "7.", "1e3", "1.50", "9007199254740993")
     postgres_type = "numeric"
     keys = frozenset(("decimalChar", "groupChar", "bareNumber"))
     rule_type = pa.decimal128(38, 9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from ingestor.columns.text_column import TextColumn
 from ingestor.types.type import SIZED, Converted, FieldType, ValueFormatError, matching
@@ -25,6 +26,7 @@ class AnyType(FieldType):
     """Any text."""
 
     name = "any"
+    examples: ClassVar[tuple[str, ...]] = ("a", "é b", "")
     postgres_type = "text"
     constraints = SIZED | {"pattern"}
 
@@ -39,6 +41,13 @@ class StringType(AnyType):
     """A text in one of its formats, or any text."""
 
     name = "string"
+    examples = (
+        "a",
+        "a.b@example.com",
+        "https://example.com/a?b=c",
+        "123e4567-e89b-12d3-a456-426614174000",
+        "QUI=",
+    )
     formats = tuple(_FORMATS)
     keys = frozenset(("categories", "categoriesOrdered"))
     is_item = True

@@ -20,6 +20,7 @@ class TimeType(FormattedType):
     """hh:mm:ss, up to 6 digits of a second; or a format of its own. Stays text."""
 
     name = "time"
+    examples = ("23:59:59", "10:00:00.5")
     postgres_type = "time"
     constraints = ORDERED
     is_item = True

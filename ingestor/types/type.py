@@ -118,6 +118,8 @@ class FieldType(ABC):
 
     name: ClassVar[str]
     """What a pipeline document calls it."""
+    examples: ClassVar[tuple[str, ...]]
+    """Texts of values, at least one for each format with a name. Tests make others of them."""
     postgres_type: str
     """The type of the field's column in PostgreSQL."""
     formats: ClassVar[tuple[str, ...]] = ()
@@ -222,11 +224,11 @@ class FieldType(ABC):
         return column
 
     def as_json(self, value: Value) -> Any:
-        """A value as an item of a JSON array."""
+        """A value as JSON, the same for equal values."""
         return value
 
     def json_texts(self, column: AnyArray) -> Any:
-        """The same for a converted column, as JSON texts; null where it is null."""
+        """A converted column as JSON texts, for the items of lists; null where it is null."""
         return json_strings(column)
 
 

@@ -19,6 +19,7 @@ class YearType(FieldType):
     """A year of four digits."""
 
     name = "year"
+    examples = ("2024", "0033")
     postgres_type = "integer"
     constraints = ORDERED
     rule_type = pa.int64()
@@ -40,6 +41,7 @@ class YearMonthType(FieldType):
     """A month, YYYY-MM; stays text."""
 
     name = "yearmonth"
+    examples = ("2024-02", "2024-12")
     postgres_type = "text"
     constraints = ORDERED
 
