@@ -63,8 +63,8 @@ def test_the_runtime_knows_no_domain() -> None:
     ("folder", "allowed"),
     [
         ("columns", ()),
-        ("types", ("columns", "outcomes")),
-        ("pipelines", ("columns", "outcomes", "types", "tabular")),
+        ("types", ("columns",)),
+        ("pipelines", ("types", "tabular")),
         ("checking", ("columns", "outcomes", "types", "tabular", "pipelines", "plugins")),
     ],
 )
