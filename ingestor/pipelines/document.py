@@ -1,7 +1,6 @@
-"""The pipeline document: a Frictionless Table Schema, what happens to rows on the way, where they go.
+"""The pipeline document: a Frictionless Table Schema, what happens to rows, and where they go.
 
-Rules of the schema: https://specs.frictionlessdata.io/table-schema/. docs/pipelines.md is the user's
-guide. Patterns are RE2 and are compiled by the processor, the only part of the suite that runs them.
+Rules of the schema: https://datapackage.org/standard/table-schema/. docs/pipelines.md is the user's guide.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class Reference(Part):
 
 
 class ForeignKey(Part):
-    """Values that must be in another table."""
+    """Values that must exist in another table."""
 
     fields_: Annotated[
         list[str], BeforeValidator(listed), Key(alias="fields", min_length=1, max_length=MAX_KEY_FIELDS)
@@ -92,8 +91,8 @@ class TableSchema(Part):
 
 
 class Policy(Part):
-    """When a process is given up: with more failed rows than `maxErrors`, a count, or a share such as
-    "5%" of the rows that have an outcome (from the thousandth on, and at the end)."""
+    """When a process is given up: after more failed rows than `maxErrors`, a count, or a share such as "5%"
+    of the rows that have an outcome (from the thousandth row on, and at the end)."""
 
     max_errors: Annotated[Any, AfterValidator(_error_limit)] = Key(None, alias="maxErrors")
     on_error: Literal["continue", "abort"] = Key("continue", alias="onError")
@@ -113,7 +112,7 @@ class Policy(Part):
 
 
 class Pipeline(Part):
-    """A whole document. Make it with parse_pipeline, which also checks what one key alone cannot show."""
+    """A whole document. Make it with parse_pipeline, which also checks what a single key cannot show."""
 
     name: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
     title: str | None = None
@@ -151,14 +150,13 @@ class Pipeline(Part):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Names of the fields by which the sink tells rows apart: the upsert's key, else the primary key;
-        empty when there is none."""
+        """Names of the fields that identify a row in the sink: the upsert's key, otherwise the primary key;
+        empty if there is none."""
         own = self.sink.key if isinstance(self.sink, TableSink) else None
         return tuple(own or self.primary_key)
 
     def source(self, field: Field) -> str:
-        """Label of the column that the field is read from: one of the file or one that a transform
-        made."""
+        """Label of the column that the field is read from, of the file or made by a transform."""
         return self.mapping.get(field.name, field.name)
 
     @cached_property
@@ -193,8 +191,8 @@ class Pipeline(Part):
 
     def check_header(self, columns: Sequence[str]) -> list[str]:
         """Labels that the pipeline reads and the header does not have exactly once, in the order of
-        labels_of_file; empty when the header fits. An ambiguous label is followed by
-        " (occurs N times)". Columns that nothing reads are allowed.
+        labels_of_file; empty if the header fits. " (occurs N times)" follows an ambiguous label. Columns that
+        nothing reads are allowed.
         """
         found = Counter(columns)
         problems = {}
@@ -206,8 +204,8 @@ class Pipeline(Part):
     def header_problem(
         self, labels: Sequence[str], columns: Sequence[str], options: ReadOptions
     ) -> tuple[str, str] | None:
-        """Why a file with these labels in its header, whose columns are called so (see TableHead), cannot be
-        loaded, as (reason, sentence); None when it can."""
+        """Why a file with these labels in its header cannot be loaded, as (reason, sentence); None if it can.
+        `columns` are the names of its columns (see TableHead)."""
         match = self.table_schema.fields_match
         lacking = self.check_header(labels)
         if options.missing_columns == "ignore":
@@ -265,8 +263,8 @@ class Pipeline(Part):
         return {label: column_for(label, names) for label in columns if label and label not in read}
 
     def evolved(self, columns: Sequence[str]) -> Pipeline:
-        """The pipeline for a file whose columns are called so: with schemaDrift "evolve" it has a field of
-        text more for each column that nothing reads. header_problem has found nothing."""
+        """The pipeline for a file with columns of these names. With schemaDrift "evolve" it has one more
+        field of text for each column that nothing reads. header_problem has found nothing."""
         if self.sink.schema_drift != "evolve" or not (added := self._added_columns(columns)):
             return self
         fields = [Field.model_validate({"name": name, "type": "string"}) for name in added.values()]
@@ -277,15 +275,15 @@ class Pipeline(Part):
         return made
 
     def target(self) -> tuple[str, str]:
-        """Schema (by default "public") and name of the table, not quoted; of a plug-in the schema is empty,
-        and the name is the pipeline's."""
+        """Schema (by default "public") and name of the table, not quoted; for a plug-in an empty schema and
+        the pipeline's name."""
         if not isinstance(self.sink, TableSink):
             return "", self.name
         schema, dot, name = self.sink.table.partition(".")
         return (schema, name) if dot else ("public", schema)
 
     def canonical_json(self) -> str:
-        """The document as one text, the same for documents that differ only in blanks, escapes and the
+        """The document as one text, the same for all documents that differ only in blanks, escapes and the
         order of keys; parse_pipeline reads it."""
         return self._canonical
 

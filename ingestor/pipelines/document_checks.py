@@ -27,7 +27,7 @@ def shape_violation(
         if kind == "extra_forbidden" and path[2] == PLUG_IN:
             message = 'is no key of a plug-in\'s step: its own settings go into "options"'
             return Violation(pointer((*path[:2], *path[3:])), message)
-        path = (*path[:2], *path[3:])  # without the tag by which the kind of step was told
+        path = (*path[:2], *path[3:])  # without the tag that chose the class of the step
     if len(path) > 1 and path[0] == "sink" and path[1] in (TABLE_SINK, PLUG_IN_SINK):
         if kind == "extra_forbidden" and path[1] == PLUG_IN_SINK:
             message = 'is no key of a plug-in\'s sink: its own settings go into "options"'
@@ -111,7 +111,7 @@ _STEP: TypeAdapter[Step] = TypeAdapter(Transform)
 
 
 def _transform_checks(transforms: Any) -> Iterator[Violation]:
-    """Columns that are read before they are made; asked only when every step has the right shape."""
+    """Columns that are read before they are made; checked only if every step has the right shape."""
     try:
         steps = [_STEP.validate_python(raw) for raw in transforms if isinstance(transforms, list)]
     except (TypeError, ValidationError):
@@ -159,7 +159,7 @@ def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterato
 
 
 def _fields_match_checks(document: dict[str, Any]) -> Iterator[Violation]:
-    """What else a document says of columns that come and go."""
+    """What else of the document must agree with fieldsMatch."""
     schema, dialect, sink = (document.get(key) for key in ("schema", "dialect", "sink"))
     match = schema.get("fieldsMatch") if isinstance(schema, dict) else None
     if not isinstance(match, str):
@@ -174,7 +174,7 @@ def _fields_match_checks(document: dict[str, Any]) -> Iterator[Violation]:
 
 
 def _plug_in_sink_checks(schema: dict[str, Any]) -> Iterator[Violation]:
-    """What only a table can keep."""
+    """Constraints that only a table can keep."""
     message = "is kept by tables in PostgreSQL only, not by a plug-in's sink"
     for index, field in enumerate(_lists(schema.get("fields"))):
         constraints = field.get("constraints") if isinstance(field, dict) else None

@@ -345,7 +345,7 @@ def test_text_that_postgresql_cannot_hold() -> None:
         (
             with_field(type="number", decimalChar="e", groupChar=",,"),
             {
-                "/schema/fields/0/decimalChar": "is a part of numbers itself",
+                "/schema/fields/0/decimalChar": "is itself a character of numbers",
                 "/schema/fields/0/groupChar": "must have at most 1 character",
             },
         ),
@@ -463,8 +463,8 @@ def test_violations(value: Any, expected: dict[str, str]) -> None:
         (
             {"transforms": [{"op": "parse", "column": "a", "as": "number", "decimal": "1", "group": "e"}]},
             {
-                "/transforms/0/decimal": "is a part of numbers itself",
-                "/transforms/0/group": "is a part of numbers itself",
+                "/transforms/0/decimal": "is itself a character of numbers",
+                "/transforms/0/group": "is itself a character of numbers",
             },
         ),
         (
@@ -529,7 +529,7 @@ def test_violations(value: Any, expected: dict[str, str]) -> None:
             {
                 "/rules/0/expression": 'no field is named "other"',
                 "/rules/0/fields/1": 'no field is named "nobody"',
-                "/rules/1/expression": "NOW is no function that is allowed (character 1)",
+                "/rules/1/expression": "NOW is not an allowed function (character 1)",
                 "/rules/2/massage": 'unknown key "massage"',
                 "/rules/3/name": 'a second rule named "r"',
             },
