@@ -2,8 +2,8 @@
 
 An expression is split into tokens, and each must be on a list of allowed ones. So no query, table function,
 aggregate or clock gets in: a row's value depends only on that row. The columns that it reads are known
-without running it, which the header check needs. Whether the tokens stand in a valid order shows only when Polars is
-tried on the expression (ingestor.checking.document).
+without running it, which the header check needs. Whether the tokens stand in a valid order shows only when
+Polars runs them (ingestor.checking.document).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Conditions on whole rows: the document's "filters" (which ones are wanted) and "rules" (which are right)."""
+"""Conditions on whole rows: the document's "filters" (which to load) and "rules" (which are right)."""
 
 from __future__ import annotations
 
