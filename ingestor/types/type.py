@@ -13,7 +13,6 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Int32s, Mask, fully, mask_if_any, pc, to_mask
@@ -235,8 +234,3 @@ class FieldType(ABC):
 def is_whole(raw: Any) -> bool:
     """Whether a JSON value is a whole number, which true and false are not."""
     return isinstance(raw, int) and not isinstance(raw, bool)
-
-
-def no_rows(count: int) -> Mask:
-    """A mask that is false everywhere."""
-    return np.zeros(count, np.bool_)
