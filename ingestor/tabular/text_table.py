@@ -1,4 +1,4 @@
-"""What every parser makes of a slice: columns of text, and the records that it rejects."""
+"""What parsers return for a slice: columns of text, and rejected records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TextTable:
     """A slice as text. Every record of it is either a row of the columns or in `rejected`."""
 
     columns: list[pa.StringArray]
-    """One for each column of the header; all of length n. Null only where the format knows a null."""
+    """One for each column of the header; all of length n. Null only in formats with nulls."""
     row_index: npt.NDArray[np.int64]
     """Position in the slice of each row's record, from 0, ascending; shape [n]."""
     line_index: npt.NDArray[np.int64]
