@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ingestor.checking.constraints import check_patterns
-from ingestor.checking.conversion import postgres_type
-from ingestor.checking.json_schemas import check_json_schemas
+from ingestor.checking.document import check_document
 from ingestor.checking.rows import JSON_COLUMN
-from ingestor.checking.steps.document import check_steps
 from ingestor.pipelines.document import Pipeline, TableSink, parse_pipeline
 from ingestor.pipelines.errors import PipelineError, Violation
 from ingestor.runtime.clock import Clock
@@ -33,7 +30,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
     if pipeline is None:
         return JSON_TABLE
     schema, name = pipeline.target()
-    columns = tuple((field.name, postgres_type(field)) for field in pipeline.fields)
+    columns = tuple((field.name, field.kind.postgres_type) for field in pipeline.fields)
     upsert = isinstance(pipeline.sink, TableSink) and pipeline.sink.mode == "upsert"
     unique: list[tuple[str, ...]] = [(field.name,) for field in pipeline.fields if field.constraints.unique]
     unique += [tuple(fields) for fields in pipeline.table_schema.unique_keys]
@@ -94,10 +91,7 @@ class PipelineService:
         """Parse and check a document. Raises InvalidArgumentError."""
         try:
             pipeline = parse_pipeline(document)
-            violations: Sequence[Violation] = [
-                *check_patterns(pipeline), *check_json_schemas(pipeline), *check_steps(pipeline),
-                *check_sink(pipeline),
-            ]  # fmt: skip
+            violations: Sequence[Violation] = [*check_document(pipeline), *check_sink(pipeline)]
         except PipelineError as error:
             violations = error.violations
         if violations:

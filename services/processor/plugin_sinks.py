@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from ingestor.entry_points import PlugInError, find_plug_in
 from ingestor.outcomes import shortened
 from ingestor.pipelines.document import Pipeline, PlugInSink
 from ingestor.pipelines.errors import Violation, pointer
 from ingestor.plugins import (
     SINKS,
+    PlugInError,
     RefusedBatchError,
     RowSink,
     SinkMaker,
     TransientSinkError,
     WrongOptionError,
+    find_plug_in,
 )
 from ingestor.runtime.errors import TransientError
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import grpc
 import pytest
 
-from ingestor.outcomes import Problem, RejectedState
+from ingestor.outcomes import RejectedState, RowError
 from ingestor.runtime.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -39,7 +39,7 @@ from tests.fakes.status import MemoryStatus
 
 CONTENT = Content("default/u", 123, False, "{}")
 NO_LIMITS = Limits()
-PROBLEM = Problem("type-error", "name", "=x", 'name: "=x" is no name', "validate")
+PROBLEM = RowError("type-error", "name", "=x", 'name: "=x" is no name', "validate")
 
 
 @dataclass
@@ -180,7 +180,7 @@ async def test_a_share_is_looked_at_in_the_end(ends: Ends) -> None:
 
 def taken(*numbers: int) -> tuple[Displaced, ...]:
     """Rows that were displaced."""
-    problem = Problem("primary-key", "id", "7", "The table already has a row with the same id.", "load")
+    problem = RowError("primary-key", "id", "7", "The table already has a row with the same id.", "load")
     return tuple(Displaced(number, problem) for number in numbers)
 
 
@@ -223,7 +223,7 @@ async def test_displaced_rows_count_against_the_limit(ends: Ends) -> None:
 async def test_many_displaced_rows(ends: Ends) -> None:
     """More than fit into one message."""
     process = await start(ends)
-    problem = Problem("primary-key", "id", "7" * 1000, "m" * 1000, "load")
+    problem = RowError("primary-key", "id", "7" * 1000, "m" * 1000, "load")
     displaced = tuple(Displaced(row, problem) for row in range(11, 1011))
     await ends.outcomes.record(replace(good(process, 1), displaced=displaced))
     for number in range(2, 102):
@@ -274,7 +274,7 @@ async def test_a_batch_with_many_wide_rows(ends: Ends) -> None:
 
 def fails(number: int, code: str, state: RejectedState = "failed") -> Rejected:
     """A row that is no success."""
-    problem = Problem(code, "", "", "no", "load")
+    problem = RowError(code, "", "", "no", "load")
     return Rejected(number, number + 1, state, (problem,), (str(number), "x"))
 
 
@@ -283,7 +283,7 @@ async def ended(ends: Ends) -> str:
     process = await start(ends)
     rows = (fails(4, "type-error"), fails(5, "foreign-key"), fails(6, "blank-row", "skipped"))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 7, 2, 1, rows))
-    dead = Problem("batch-error", "", "", "dead", "load")
+    dead = RowError("batch-error", "", "", "dead", "load")
     await ends.outcomes.record(failed_outcome(key(process, 2), dead))
     await ends.status.finished(process, 20, 2)
     return process

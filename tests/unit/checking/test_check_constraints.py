@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestor.checking.constraints import check_patterns
+from ingestor.checking.document import check_document
 from ingestor.pipelines.document import parse_pipeline
 from tests.unit.checking.check_tables import check_column, pipeline
 
@@ -186,14 +186,14 @@ def test_patterns_that_re2_cannot_run(pattern: str) -> None:
         {"name": "a", "type": "string"},
         {"name": "b", "type": "string", "constraints": {"pattern": pattern}},
     ]
-    (violation,) = check_patterns(pipeline(*fields))
+    (violation,) = check_document(pipeline(*fields))
     assert violation.pointer == "/schema/fields/1/constraints/pattern"
     assert violation.message.startswith("is not a regular expression of RE2: ")
 
 
 @pytest.mark.parametrize("pattern", ["a|b", "\\p{L}+", "(?i)abc", "^a$", "[^@]+@[^@]+"])
 def test_patterns_that_re2_runs(pattern: str) -> None:
-    assert not check_patterns(pipeline({"name": "a", "type": "string", "constraints": {"pattern": pattern}}))
+    assert not check_document(pipeline({"name": "a", "type": "string", "constraints": {"pattern": pattern}}))
 
 
 def test_numbers_of_the_document_stay_exact() -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestor.checking.document import check_document
 from ingestor.checking.rows import check_rows
-from ingestor.checking.steps.document import check_steps
 from ingestor.checking.steps.evaluation import (
     Answer,
     UnfitExpressionError,
@@ -214,7 +214,7 @@ def test_violations_point_at_the_expression() -> None:
             {"name": "wrong", "expression": "d < a"},
         ],
     )  # fmt: skip
-    assert [violation.pointer for violation in check_steps(pipeline)] == [
+    assert [violation.pointer for violation in check_document(pipeline)] == [
         "/transforms/0/sql", "/filters/0/expression", "/rules/1/expression"
     ]  # fmt: skip
 
@@ -248,11 +248,11 @@ def test_polars_is_imported_for_expressions_only() -> None:
 import sys
 from tests.unit.checking.check_tables import table, with_steps
 from ingestor.checking.rows import check_rows
-from ingestor.checking.steps.document import check_steps
+from ingestor.checking.document import check_document
 from ingestor.services.processor import bootstrap
 steps = [{"column": "a", "op": "trim"}]
 plain = with_steps("a", transforms=steps, filters=[{"column": "a", "op": "not_empty", "reason": "r"}])
-assert not list(check_steps(plain)) and check_rows(table(["x"]), ["a"], plain).good.num_rows == 1
+assert not check_document(plain) and check_rows(table(["x"]), ["a"], plain).good.num_rows == 1
 assert "polars" not in sys.modules
 check_rows(table(["x"]), ["a"], with_steps("a", rules=[{"name": "r", "expression": "a = 'x'"}]))
 assert "polars" in sys.modules

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ingestor.checking.document import check_document
 from ingestor.checking.rows import CheckedRows, check_rows
-from ingestor.checking.steps.document import check_steps
+from ingestor.outcomes import RejectedRow
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.dry_run import dry_run
 from ingestor.services.processor.reading import check
 from ingestor.tabular.options import ReadOptions
 from tests.fakes.dry_run import MemoryDryRunTables
-from tests.unit.checking.check_tables import Rejected, table, with_steps
+from tests.unit.checking.check_tables import table, with_steps
 
 CELLS = st.lists(st.sampled_from(["", "NULL", "a", "b", "ab", " a", "B"]), max_size=8)
 MISSING = ("", "NULL")
@@ -84,7 +85,7 @@ def test_transforms_then_filters_then_the_schema_then_rules() -> None:
         ],
         rules=[{"name": "few", "expression": "n < 10", "message": "too many"}],
     )  # fmt: skip
-    read = [Rejected(0, 0, "skipped", "blank-row", "the record is blank", None, "")]
+    read = [RejectedRow.by_reader(0, 0, "skipped", "blank-row", "the record is blank", None, "")]
     n = ["1", "x", "x", "2,5", "0", "10", ""]
     country = ["DE", "XX ", "DE", "DE", "XX", "DE", " DE"]
     checked = check_rows(table(n, country, rejected=read), ["n", "country"], pipeline)
@@ -104,7 +105,7 @@ def test_transforms_then_filters_then_the_schema_then_rules() -> None:
 
 def rule(expression: str, *fields: str, **more: Any) -> Callable[..., CheckedRows]:
     pipeline = with_steps(*fields, rules=[{"name": "r", "expression": expression, **more}])
-    assert list(check_steps(pipeline)) == []
+    assert check_document(pipeline) == []
     names = [field.partition(":")[0] for field in fields]
     return lambda *columns: check_rows(table(*columns), names, pipeline)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ingestor.checking.rows import check_rows
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.types.durations import points
+from ingestor.types.duration import points
 from tests.unit.checking.check_tables import check_column, pipeline, table
 
 
@@ -163,7 +163,7 @@ def test_formats_of_times(pattern: str, good: dict[str, str], bad: list[str]) ->
     assert [row.cells for row in checked.rejected] == [(value,) for value in bad]
     one = Field.model_validate({"name": "f", **field})
     for text, value in good.items():
-        assert one.parse(text) == clock.fromisoformat(value)
+        assert one.kind.parse(text) == clock.fromisoformat(value)
 
 
 def with_rule(types: dict[str, str], expression: str) -> Pipeline:

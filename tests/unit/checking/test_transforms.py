@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestor.checking.document import check_document
 from ingestor.checking.rows import CheckedRows, check_rows
-from ingestor.checking.steps.document import check_steps
-from ingestor.checking.steps.registry import OPERATIONS
+from ingestor.checking.steps.transforms import OPERATIONS
 from tests.unit.checking.check_tables import table, with_steps
 
 MISSING = ("", "NULL")
@@ -30,7 +30,7 @@ class RefusedError(Exception):
 
 def run(step: dict[str, Any], values: Sequence[str], missing: Sequence[str] = MISSING) -> CheckedRows:
     pipeline = with_steps("c", missing=missing, transforms=[{"column": "c", **step}])
-    assert list(check_steps(pipeline)) == []
+    assert check_document(pipeline) == []
     return check_rows(table(values), ["c"], pipeline)
 
 
@@ -53,9 +53,9 @@ def compare(step: dict[str, Any], oracle: Oracle, values: Sequence[str]) -> None
 
 
 def test_every_operation_of_the_documents_has_its_function() -> None:
-    from ingestor.pipelines.transforms import BUILT_IN, PLUG_IN
+    from ingestor.pipelines.transforms import BUILT_IN
 
-    assert set(OPERATIONS) == BUILT_IN | {PLUG_IN}
+    assert set(OPERATIONS) == BUILT_IN
 
 
 @settings(deadline=None)
@@ -293,6 +293,6 @@ def test_wrong_expressions_of_re2_are_told_when_the_pipeline_is_applied() -> Non
         ],
         filters=[{"column": "c", "op": "matches", "pattern": "a)(b", "reason": "r"}],
     )
-    assert [violation.pointer for violation in check_steps(pipeline)] == [
+    assert [violation.pointer for violation in check_document(pipeline)] == [
         "/transforms/0/pattern", "/transforms/1/with", "/filters/0/pattern"
     ]  # fmt: skip

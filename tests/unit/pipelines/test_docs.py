@@ -16,7 +16,7 @@ from typing import Any
 import click
 import pytest
 
-from ingestor.checking.steps.plugin_step import plug_in
+from ingestor.checking.steps.plug_in import plug_in
 from ingestor.cli.dry_run import print_dry_run
 from ingestor.cli.main import main
 from ingestor.cli.output import errors_in_one_line

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.retry import Retries
@@ -157,7 +157,7 @@ async def test_a_sink_that_refuses_everything_fails_the_rows(suite: Suite) -> No
 
     suite.sink.load = refuse  # type: ignore[assignment]
     await suite.service.apply(suite.batch())
-    problem = Problem("sink-error", "", "", "The table people has no column name.", "load")
+    problem = RowError("sink-error", "", "", "The table people has no column name.", "load")
     assert suite.outcome() == failed_outcome(suite.key(), problem)
 
 
@@ -231,7 +231,7 @@ async def test_outside_systems_may_be_away_for_a_while(suite: Suite) -> None:
 
 texts = st.text(max_size=5)
 problems = st.builds(
-    Problem, texts, texts, texts, texts, st.sampled_from(["parse", "validate", "load"])
+    RowError, texts, texts, texts, texts, st.sampled_from(["parse", "validate", "load"])
 )  # fmt: skip
 rejected = st.builds(
     Rejected,
@@ -252,7 +252,7 @@ displaced_rows = st.builds(Displaced, st.integers(1), problems)
     displaced=st.lists(displaced_rows, max_size=3),
 )
 def test_an_outcome_is_kept_as_it_is(
-    rows: list[Rejected], error: Problem | None, displaced: list[Displaced]
+    rows: list[Rejected], error: RowError | None, displaced: list[Displaced]
 ) -> None:
     key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 2, 3, 4, 5, 6))
     outcome = BatchOutcome(key, "succeeded", 1, 2, 0, tuple(rows), error)
@@ -449,7 +449,7 @@ async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -
         key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> object:
         last = rows.data.num_rows - 1
-        problem = Problem("sink-error", "", "", "No.", "load")
+        problem = RowError("sink-error", "", "", "No.", "load")
         return await MemorySink().settle(conclude([Refused(last, problem)]))
 
     suite.sink.load = load  # type: ignore[assignment]

@@ -41,7 +41,7 @@ def read(
     numbers, *columns = (column.to_pylist() for column in found.columns)
     rows = {int(number): list(cells) for number, *cells in zip(numbers, *columns, strict=True)}
     assert len(rows) == len(numbers), "a number twice"
-    return rows, [(record.index + 1, record.state, record.code) for record in found.rejected]
+    return rows, [(record.index + 1, record.state, record.errors[0].code) for record in found.rejected]
 
 
 def row(number: int, *cells: str, code: str = "type-error") -> Row:

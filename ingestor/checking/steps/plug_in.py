@@ -8,12 +8,11 @@ from typing import Any
 import pyarrow as pa
 import structlog
 
-from ingestor.checking.arrow import pc
 from ingestor.checking.steps.step import CODE, Inputs, Made
-from ingestor.entry_points import PlugInError, find_plug_in
-from ingestor.outcomes import Problem, capped, shortened
+from ingestor.columns.arrow import pc
+from ingestor.outcomes import RowError, capped, shortened
 from ingestor.pipelines.transforms import PlugIn
-from ingestor.plugins import TRANSFORMS, RowFault, Transform, Transformed
+from ingestor.plugins import TRANSFORMS, PlugInError, RowFault, Transform, Transformed, find_plug_in
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +24,7 @@ def plug_in(name: str) -> Transform:
 
 
 def run_plug_in(step: PlugIn, inputs: Inputs) -> Made:
-    """Run it on all rows; when it raises, by halves, so that only the rows at fault fail."""
+    """Run it on all rows. If it raises, run it on halves, so that only the rows at fault fail."""
     table = pa.table(dict(inputs.columns))
     allowed = set(inputs.columns) if step.into is None else set(step.into)
     if not inputs.count:
@@ -35,7 +34,7 @@ def run_plug_in(step: PlugIn, inputs: Inputs) -> Made:
     _run(step, plug_in(step.op), table, pieces, sizes)
     labels = list(dict.fromkeys(label for piece in pieces if piece for label in piece.columns))
     if unknown := sorted(set(labels) - allowed):
-        raise PlugInError(f"the transform {step.op} made columns that the step does not name: {unknown}")
+        raise PlugInError(f"the transform {step.op} made columns that the step does not declare: {unknown}")
     if step.into is not None and any(pieces) and (lacking := sorted(allowed - set(labels))):
         raise PlugInError(f"the transform {step.op} did not make the columns {lacking}")
     columns = {}
@@ -45,16 +44,16 @@ def run_plug_in(step: PlugIn, inputs: Inputs) -> Made:
             for piece, size in zip(pieces, sizes, strict=True)
         ]
         columns[label] = pa.concat_arrays(parts)
-    problems = []
+    errors = []
     start = 0
     for piece, size in zip(pieces, sizes, strict=True):
         if piece is None:
             message = f"the transform {step.op} failed on this row"
-            problems.append((start, Problem(CODE, "", "", message, "validate")))
+            errors.append((start, RowError(CODE, "", "", message, "validate")))
         else:
-            problems += [(start + fault.position, _problem(step, fault, size)) for fault in piece.faults]
+            errors += [(start + fault.position, _error(step, fault, size)) for fault in piece.faults]
         start += size
-    return Made(columns, problems)
+    return Made(columns, errors)
 
 
 def _run(
@@ -78,7 +77,7 @@ def _run(
 def _texts(step: PlugIn, piece: Transformed, label: str, size: int) -> Any:
     """A column that the plug-in made, as one array of strings."""
     if label not in piece.columns:
-        raise PlugInError(f"the transform {step.op} made the column {label!r} for a part of the rows only")
+        raise PlugInError(f"the transform {step.op} made the column {label!r} for only a part of the rows")
     column: Any = piece.columns[label]
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -89,10 +88,12 @@ def _texts(step: PlugIn, piece: Transformed, label: str, size: int) -> Any:
     try:
         return pc.cast(column, pa.string())
     except pa.ArrowException:
-        raise PlugInError(f"the transform {step.op} made the column {label!r} of no text") from None
+        raise PlugInError(
+            f"the transform {step.op} made the column {label!r} of values that cannot become text"
+        ) from None
 
 
-def _problem(step: PlugIn, fault: RowFault, size: int) -> Problem:
+def _error(step: PlugIn, fault: RowFault, size: int) -> RowError:
     if not 0 <= fault.position < size:
-        raise PlugInError(f"the transform {step.op} found fault with a row that is not there")
-    return Problem(CODE, fault.column, capped(fault.value), shortened(fault.message), "validate")
+        raise PlugInError(f"the transform {step.op} refused a row that does not exist")
+    return RowError(CODE, fault.column, capped(fault.value), shortened(fault.message), "validate")

@@ -1,4 +1,4 @@
-"""JSON inside cells: read exactly, within what PostgreSQL's jsonb holds, and compared by value."""
+"""JSON: cells read exactly, within what PostgreSQL's jsonb holds; values compared; one canonical text."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from ingestor.types.values import ValueFormatError, not_a, parse_number
+from ingestor.types.number import parse_number
+from ingestor.types.type import ValueFormatError, not_a
 
-# Python's reader and PostgreSQL's go deeper, but where they stop depends on the stack.
+# Python's reader and PostgreSQL's go deeper, but how deep depends on the stack.
 MAX_DEPTH = 200
 
 
 def read_cell(text: str, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
     """The JSON array or object of a cell; numbers are int (of up to 18 characters) or Decimal, exactly.
-    Raises ValueFormatError: no JSON of this kind, or such that jsonb cannot hold."""
+    Raises ValueFormatError if it is no JSON of this kind, or JSON that jsonb cannot hold."""
     what, begin = ("a JSON array", "[") if kind is list else ("a JSON object", "{")
     if not text.lstrip(" \t\r\n").startswith(begin):
         raise not_a(what, text)
@@ -34,13 +35,13 @@ def read_cell(text: str, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
             if "\0" in found:
                 raise ValueFormatError("holds the character U+0000, which PostgreSQL cannot store")
             if any("\ud800" <= character <= "\udfff" for character in found):
-                raise ValueFormatError("holds half of a surrogate pair, which is no Unicode text")
+                raise ValueFormatError("holds half of a surrogate pair, which is not valid Unicode")
     return value
 
 
 def comparable(value: Any) -> tuple[Any, ...]:
-    """Equal, and of the same hash, for values that are equal as JSON: numbers by value, objects whatever
-    the order of their keys."""
+    """A key that is equal, with an equal hash, for values that are equal as JSON: numbers by value, objects
+    in any order of their keys."""
     if isinstance(value, dict):
         return ("object", tuple(sorted((key, comparable(item)) for key, item in value.items())))
     if isinstance(value, list):
@@ -51,6 +52,23 @@ def comparable(value: Any) -> tuple[Any, ...]:
 def is_number(value: Any) -> bool:
     """Whether it is a number, which true and false are not."""
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def canonical_json(value: Any) -> str:
+    """One text for all documents that differ only in blanks, escapes and the order of keys. Numbers keep
+    their digits."""
+    if isinstance(value, dict):
+        items = (f"{_string(key)}:{canonical_json(value[key])}" for key in sorted(value))
+        return "{" + ",".join(items) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(canonical_json(item) for item in value) + "]"
+    if isinstance(value, Decimal):
+        return str(value)
+    return _string(value)
+
+
+def _string(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""JSON as pipelines need it: numbers stay exact, twice the same key is an error, one canonical form."""
+"""Reads the JSON of pipeline documents: numbers stay exact, and a repeated key is an error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ingestor.pipelines.errors import PipelineError, Violation, pointer
 
-# Far above a real document (1500 fields with long enums); bounds the work on a hostile one.
+# Far more than a real document has (1500 fields with long enums); bounds the work on a hostile one.
 MAX_CHARACTERS = 4 * 1024 * 1024
 MAX_DEPTH = 50
 
@@ -28,8 +28,7 @@ def _constant(name: str) -> Any:
 
 
 def _number(text: str) -> Decimal | int:
-    # Python refuses to read whole numbers of more than a few thousand digits; such numbers are out of
-    # range for every field anyway.
+    # Python refuses to read whole numbers of more than a few thousand digits. No field has room for them.
     if len(text) > 1000:
         raise PipelineError([Violation("", "a number has more than 1000 characters")])
     return int(text) if text.lstrip("-").isdigit() else Decimal(text)
@@ -42,11 +41,11 @@ def _unfit(value: Any, path: tuple[str | int, ...]) -> Iterator[Violation]:
         if "\0" in value:
             yield Violation(pointer(path), "holds the character U+0000, which PostgreSQL cannot store")
         if any("\ud800" <= character <= "\udfff" for character in value):
-            yield Violation(pointer(path), "holds half of a surrogate pair, which is no Unicode text")
+            yield Violation(pointer(path), "holds half of a surrogate pair, which is not valid Unicode")
     elif isinstance(value, dict):
         for key, item in value.items():
             if any(_unfit(key, ())):
-                yield Violation(pointer(path), f"the key {json.dumps(key)} is no text that can be stored")
+                yield Violation(pointer(path), f"the key {json.dumps(key)} cannot be stored as text")
             else:
                 yield from _unfit(item, (*path, key))
     elif isinstance(value, list):
@@ -57,7 +56,7 @@ def _unfit(value: Any, path: tuple[str | int, ...]) -> Iterator[Violation]:
 def read_json(text: str) -> Any:
     """Parse `text`; numbers with a fraction or exponent become Decimal.
 
-    Raises PipelineError: no JSON (with line and column), a key twice, text that PostgreSQL cannot hold.
+    Raises PipelineError: not JSON (with line and column), a repeated key, text that PostgreSQL cannot hold.
     """
     if len(text) > MAX_CHARACTERS:
         raise PipelineError([Violation("", f"the document is longer than {MAX_CHARACTERS} characters")])
@@ -73,20 +72,3 @@ def read_json(text: str) -> Any:
     if unfit := list(_unfit(document, ())):
         raise PipelineError(unfit)
     return document
-
-
-def canonical_json(value: Any) -> str:
-    """One text for documents that differ only in blanks, escapes and the order of keys. Numbers keep
-    their digits."""
-    if isinstance(value, dict):
-        items = (f"{_string(key)}:{canonical_json(value[key])}" for key in sorted(value))
-        return "{" + ",".join(items) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(canonical_json(item) for item in value) + "]"
-    if isinstance(value, Decimal):
-        return str(value)
-    return _string(value)
-
-
-def _string(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

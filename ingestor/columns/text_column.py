@@ -1,4 +1,4 @@
-"""A column of text with its bytes in view, so that whole columns can be checked without Python per value."""
+"""A column of text with its bytes in view, to check whole columns without running Python for each value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ingestor.checking.arrow import Bytes, Int32s, Mask, buffer_of, pc, to_mask, values_of
+from ingestor.columns.arrow import Bytes, Int32s, Mask, buffer_of, pc, to_mask, values_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class TextColumn:
     """`array` is null where the value is missing, and has no bytes there.
 
     `offsets` (int32[n + 1], from 0) and `data` (uint8) are its buffers; `valid` (bool[n]) says which
-    values are not missing, None when all are there.
+    values are present, None if all are.
     """
 
     array: pa.StringArray
@@ -36,14 +36,18 @@ class TextColumn:
         """The mask without the missing values."""
         return mask if self.valid is None else mask & self.valid
 
+    def only_below(self, byte: int) -> bool:
+        """Whether no byte of the column is above `byte`."""
+        return not self.data.size or int(self.data.max()) <= byte
+
     def without(self, bad: Mask) -> pa.StringArray:
         """The array with nulls also where `bad` is true."""
         return _with_validity(self.array, ~bad if self.valid is None else self.valid & ~bad)
 
 
 def text_column(array: pa.StringArray, missing: Set[str]) -> TextColumn:
-    """View a column; values in `missing` become null. Nulls that are there (of formats that know them, or
-    made by transforms) stay."""
+    """View a column; values in `missing` become null. Nulls (of formats that have them, or made by
+    transforms) stay null."""
     known: Mask | None = None
     if array.null_count:
         known = to_mask(pc.is_valid(array), null=False)
@@ -68,7 +72,7 @@ def text_column(array: pa.StringArray, missing: Set[str]) -> TextColumn:
 
 
 def string_array(offsets: Int32s, data: Bytes) -> pa.StringArray:
-    """A column without nulls made of raw buffers; the caller knows that the bytes are UTF-8."""
+    """A column without nulls made of raw buffers; the caller guarantees that the bytes are UTF-8."""
     return pa.StringArray.from_buffers(len(offsets) - 1, buffer_of(offsets), buffer_of(data))
 
 
