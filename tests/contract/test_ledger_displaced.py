@@ -24,6 +24,7 @@ from ingestor.services.status.ledger import Account, Batch, Outcome
 from ingestor.services.status.ports import Limits
 from ingestor.services.status.processes import Info, ProcessState, RowState, Undo
 from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -146,14 +147,14 @@ async def check(pool: PgPool, file: File, before: set[int]) -> None:
     assert states_told[-1] == found.state.name
 
 
-@pytest.mark.parametrize(("most", "examples"), [(1, 100), (4, 200)], ids=["one file", "files"])
-async def test_told_in_any_order_and_twice(pool_of: OpenPool, most: int, examples: int) -> None:
+@pytest.mark.parametrize(("most", "nightly"), [(1, 100), (4, 200)], ids=["one file", "files"])
+async def test_told_in_any_order_and_twice(pool_of: OpenPool, most: int, nightly: int) -> None:
     """Also when processes have completed before rows of them are displaced."""
     pool = await pool_of("status")
     pg = PgLedger(pool)
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples(nightly))
     @given(data=st.data())
     def run(data: st.DataObject) -> None:
         keys = data.draw(st.lists(FILE, min_size=min(most, 2), max_size=most), label="keys")

@@ -24,6 +24,7 @@ from ingestor.services.processor.adapters.postgres.undo import PgUndoer
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange
 from ingestor.services.processor.ports import TABLE_SINK, GoodRows, Loaded, Refused, Table
 from tests.contract.sink.batches import concluding, good, key, new_process, process_after_all_this
+from tests.examples import examples
 from tests.fakes.status import MemoryStatus
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ async def _deliver(sinks: Sequence[PgSink], deliveries: Sequence[Delivery]) -> l
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # fmt: skip
 @given(data=st.data())
 async def test_an_upsert_has_the_same_winner_always(pool: PgPool, data: st.DataObject) -> None:
@@ -177,7 +178,7 @@ APPENDED = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.DataObject) -> None:
     """A row of several files is in the table and SUCCEEDED if none before it has one of its keys; all others
