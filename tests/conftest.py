@@ -147,6 +147,25 @@ async def status_address(status_settings: StatusSettings) -> AsyncIterator[str]:
         yield f"127.0.0.1:{service.port}"
 
 
+# With the longest first two workers end at about the same time.
+_ORDER = ("tests/e2e/page", "tests/e2e", "tests/integration", "tests/contract")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers: a file's tests run on one of them, unless the file is in a group of several."""
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, folder in enumerate(_ORDER) if item.location[0].startswith(folder)), 99)
+
+    items.sort(key=place)
+
+
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The loop that production uses."""
     return {"uvloop": uvloop.new_event_loop}
