@@ -10,6 +10,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -17,6 +18,7 @@ import pytest
 import uvloop
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from xdist.scheduler import LoadScopeScheduling
 
 from ingestor.local.ministack import MiniStack
 from ingestor.local.services import SERVICES
@@ -147,23 +149,27 @@ async def status_address(status_settings: StatusSettings) -> AsyncIterator[str]:
         yield f"127.0.0.1:{service.port}"
 
 
-# With the longest first two workers end at about the same time.
-_ORDER = ("tests/e2e/page", "tests/e2e", "tests/integration", "tests/contract")
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
+    """Of several workers one runs all tests of a file, and of files that share a suite of their own."""
+
+    TOGETHER = ("tests/e2e/test_pipelines.py", "tests/e2e/test_winner.py")
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return self.TOGETHER[0] if file in self.TOGETHER else file
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """How tests are spread when there are several workers (`-n 2`)."""
+    config.option.loadscopereorder = False  # the order is that of the next hook
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers: a file's tests run on one of them, unless the file is in a group of several."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
-
-    def place(item: pytest.Item) -> int:
-        return next((at for at, folder in enumerate(_ORDER) if item.location[0].startswith(folder)), 99)
-
-    items.sort(key=place)
+    """The longest files go first to the workers, so that these end at about the same time."""
+    order = ("tests/e2e/page/test_page.py", "tests/e2e", "tests/integration", "tests/contract")
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: [not item.nodeid.startswith(start) for start in order])
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -18,8 +18,6 @@ import pytest
 from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import readings_pipeline, write_readings
 
-pytestmark = pytest.mark.xdist_group("two")
-
 
 def _write(path: Path, document: dict[str, Any]) -> str:
     path.write_text(json.dumps(document), "utf-8")

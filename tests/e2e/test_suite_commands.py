@@ -16,8 +16,6 @@ from ingestor.local.ports import free_port
 from tests.e2e.conftest import Suite, ingestor, running
 from tests.e2e.tables import write_pipeline, write_readings
 
-pytestmark = pytest.mark.xdist_group("elsewhere")
-
 
 async def test_data_survives_down_and_up(tmp_path: Path) -> None:
     data = tmp_path / "data"

@@ -13,7 +13,6 @@ from tests.e2e.conftest import Suite
 from tests.e2e.tables import write_pipeline, write_readings
 from tests.e2e.test_crashes import dispatched, rows_queue, sqs, start, stopped, take
 
-pytestmark = pytest.mark.xdist_group("two")
 ROWS = 300_000
 KEYS = 100_003  # a prime: a key comes again after so many rows, in another batch
 
