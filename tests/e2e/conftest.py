@@ -145,7 +145,12 @@ def two(tmp_path_factory: pytest.TempPathFactory, batch_files: Path) -> Iterator
     them."""
     site = tmp_path_factory.mktemp("site")
     install("plugin_sink", site)
-    env = {"PYTHONPATH": str(site), "BATCH_FILES_ROOT": str(batch_files), "INGESTOR_REDISPATCH_SECONDS": "60"}
+    env = {
+        "PYTHONPATH": str(site),
+        "BATCH_FILES_ROOT": str(batch_files),
+        "INGESTOR_REDISPATCH_SECONDS": "60",
+        "INGESTOR_SLICE_BYTES": "1250000",  # so that small files are several batches
+    }
     with running(tmp_path_factory.mktemp("two"), "--processors", "2", **env) as started:
         yield started
 

@@ -13,8 +13,8 @@ from tests.e2e.conftest import Suite
 from tests.e2e.tables import write_pipeline, write_readings
 from tests.e2e.test_crashes import dispatched, rows_queue, sqs, start, stopped, take
 
-ROWS = 300_000
-KEYS = 100_003  # a prime: a key comes again after so many rows, in another batch
+ROWS = 150_000
+KEYS = 50_021  # a prime: a key comes again after so many rows, in another batch
 
 
 @pytest.fixture
