@@ -17,17 +17,14 @@ from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.services.processor.adapters.grpc_outcomes import GrpcOutcomes
-from ingestor.services.processor.adapters.grpc_processes import GrpcProcesses
+from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.pg_pipelines import PgPipelines
-from ingestor.services.processor.adapters.postgres.closed import PgLeavings
-from ingestor.services.processor.adapters.postgres.trial import PgTrials
-from ingestor.services.processor.adapters.sinks import open_sinks
+from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
+from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
+from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
-from ingestor.services.processor.adapters.undoers import Undoers
 from ingestor.services.processor.api import PipelineApi, ProcessorApi
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.remover import MarkerRemover
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
@@ -54,29 +51,31 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         sqs = await stack.enter_async_context(open_sqs(settings))
         status = await stack.enter_async_context(open_channel(settings.status_address))
         pipelines = PipelineService(PgPipelines(pool), SystemClock())
+        metrics = Metrics(registry)
         batches = BatchService(
             open_sinks(pool),
             GrpcOutcomes(status),
             pipelines,
             await stack.enter_async_context(open_store(settings)),
-            Metrics(registry),
+            metrics,
         )
         rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
         dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
 
-        undos = UndoService(Undoers(pool), GrpcProcesses(status), pipelines)
-        trials = PgTrials(pool, settings.dry_runs)
+        undos = UndoService(Undos(pool), GrpcProcesses(status), pipelines)
+        tables = PgDryRunTables(pool, settings.dry_runs)
+        records = PgProcessRecords(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool),
-            MarkerRemover(PgLeavings(pool)),
+            lambda removal: records.remove(removal.process_id, removal.tenant, deleted=removal.deleted),
             SystemClock(),
             registry,
             poll_seconds=settings.removal_poll_seconds,
         )
 
         def register(server: grpc.aio.Server) -> None:
-            api = ProcessorApi(pipelines, undos, trials)
+            api = ProcessorApi(pipelines, undos, tables)
             processor_pb2_grpc.add_ProcessorServiceServicer_to_server(api, server)
             processor_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineApi(pipelines), server)
 
@@ -91,6 +90,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "rows",
                     rows,
                     RowsHandler(rows, batches),
+                    metrics.retries,
                     concurrency=settings.concurrency,
                     visibility_seconds=settings.visibility_seconds,
                 ),
@@ -98,6 +98,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "dead letters",
                     dead,
                     DeadHandler(batches, registry),
+                    metrics.retries,
                     concurrency=1,
                     visibility_seconds=settings.visibility_seconds,
                 ),

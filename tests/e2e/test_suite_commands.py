@@ -96,7 +96,7 @@ async def test_files_in_s3(elsewhere: Suite, tmp_path: Path) -> None:
     assert not any((elsewhere.data / "files").rglob("*-*"))
 
 
-def test_without_a_built_page_the_suite_works(elsewhere: Suite) -> None:
+def test_the_suite_works_without_a_built_page(elsewhere: Suite) -> None:
     assert "the page is not built" in elsewhere.said
     assert "the page:" not in elsewhere.said
     assert elsewhere.json("env")["page"] is None

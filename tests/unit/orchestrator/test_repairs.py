@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ingestor.outcomes import Problem
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
@@ -19,9 +19,9 @@ from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Chunk
 from ingestor.services.processor.batches import (
     BatchOutcome,
-    BroughtRows,
     Rejected,
     Repaired,
+    RepairedRows,
     RowBatch,
     failed_outcome,
 )
@@ -89,7 +89,7 @@ async def test_what_a_repair_would_be() -> None:
     for batch in suite.sent():
         await suite.conclude(batch, {7: "type-error"})
     found = await suite.repairs.prepare(suite.process)
-    assert (found.file, found.table) == (suite.file, RepairedTable(("id", "name"), ROWS, False))
+    assert (found.file, found.table) == (suite.file, OriginalTable(("id", "name"), ROWS, False))
     # A repair's own failed rows are those of what it repairs.
     repair = replace(suite.file, process_id=str(uuid.uuid4()), repairs=suite.process)
     await suite.service.begin(repair, None)
@@ -140,7 +140,7 @@ async def test_a_retry_has_the_rows_that_may_succeed_now() -> None:
     for batch in suite.brought(retry):
         parent = parents[batch.key.range.byte_start]  # the same bytes
         assert (batch.data, batch.columns) == (parent.data, parent.columns)
-        assert batch.repairs == BroughtRows(
+        assert batch.repairs == RepairedRows(
             suite.process, ("id", "name"), batch.repairs.numbers if batch.repairs else (),
             parent.key.range.first_row,
         )  # fmt: skip
@@ -299,7 +299,7 @@ async def test_a_corrected_report_is_cut_like_any_file() -> None:
     await suite.ended({7: "type-error"})
     process, batches = await bring_report(suite, ("_row", "id", ""))
     assert sum(batch.key.range.row_count for batch in batches) == 38
-    assert {batch.repairs for batch in batches} == {BroughtRows(suite.process, ("id", "name"), (), 0)}
+    assert {batch.repairs for batch in batches} == {RepairedRows(suite.process, ("id", "name"), (), 0)}
     assert {batch.columns for batch in batches} == {("_row", "id", "name")}
     assert suite.status.processes[process].columns == ("id", "name")
 

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from ingestor.outcomes import Problem
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -32,16 +33,16 @@ from ingestor.services.processor.batches import (
 )
 from ingestor.services.processor.dry_run import dry_run
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.ports import Delivery, Fate, GoodRows, Refused, SinkRefusedError
+from ingestor.services.processor.ports import Delivery, Disposition, GoodRows, Refused, SinkRefusedError
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import ReadOptions
 from tests.examples import examples
+from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryPipelines, MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
-from tests.fakes.trial import MemoryTrials
 
 PIPELINE = {
     "name": "people",
@@ -243,7 +244,7 @@ rejected = st.builds(
 )
 
 
-displaced_rows = st.builds(Displaced, st.uuids().map(str), st.integers(1), problems)
+displaced_rows = st.builds(Displaced, st.integers(1), problems)
 
 
 @given(
@@ -285,7 +286,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
             for at in range(0, len(data), cut):
                 yield data[at : at + cut]
 
-        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
+        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables())
         suite = Suite()
         await suite.pipelines.apply(document, validate_only=False)
         body = data[len("id,name\n") :]
@@ -309,7 +310,9 @@ async def working(
 ) -> AsyncIterator[asyncio.Event]:
     """A worker while the context lasts; it must end by itself when told to stop."""
     stopping = asyncio.Event()
-    worker = QueueWorker("rows", queue, handle, concurrency=concurrency, visibility_seconds=30)
+    worker = QueueWorker(
+        "rows", queue, handle, Retries(CollectorRegistry()), concurrency=concurrency, visibility_seconds=30
+    )
     running = asyncio.create_task(worker.run(stopping))
     try:
         yield stopping
@@ -406,7 +409,9 @@ async def test_cancelling_hands_back(suite: Suite) -> None:
         await asyncio.Event().wait()
 
     await queue.send(queued(queue, suite.batch()))
-    worker = QueueWorker("rows", queue, handle, concurrency=1, visibility_seconds=3600)
+    worker = QueueWorker(
+        "rows", queue, handle, Retries(CollectorRegistry()), concurrency=1, visibility_seconds=3600
+    )
     running = asyncio.create_task(worker.run(asyncio.Event()))
     await started.wait()
     running.cancel()
@@ -472,8 +477,8 @@ async def test_a_batch_that_was_loaded_just_before_its_process_was_deleted(suite
     """Its outcome cannot be told any more, and its message is not kept for that."""
 
     class Late(MemoryStatus):
-        async def fate(self, process_id: str) -> Fate:
-            return Fate.RUNNING  # the answer is two seconds old
+        async def disposition(self, process_id: str) -> Disposition:
+            return Disposition.RUNNING  # the answer is two seconds old
 
     status = Late()
     status.deleted.add(suite.process)

@@ -1,0 +1,340 @@
+"""Converts a repair file, which is a corrected report in any format, to the rows of a repair.
+
+    python -m ingestor.repair_file SOURCE RESULT --repair JSON_FILE --options JSON --name NAME > CONTENT
+
+CONTENT is normal form (see ingestor.tabular.normal_form): the column _row, with the row numbers in the
+repaired process, followed by that process's columns. So the format of the repair file, the order of its
+columns and additional columns do not matter afterwards. Records keep their numbers and lines. RESULT is that
+of ingestor.tabular.files.convert.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as compute
+
+from ingestor.reports import (
+    CUT,
+    JSON_CELLS,
+    JSON_ROW,
+    NUMBER_LABEL,
+    OriginalTable,
+    is_json_report,
+    repair_problem,
+    row_column,
+    unguard,
+)
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.containers import ExpansionLimits, expanded
+from ingestor.tabular.files.convert import open_plan
+from ingestor.tabular.files.encodings import transcode
+from ingestor.tabular.files.file_process import file_arguments, write_result
+from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers
+from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
+from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
+from ingestor.tabular.options import ReadOptions, parse_options
+from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.parsers.json_values import JsonObject, RepeatedNameError, as_cell, decoder
+from ingestor.tabular.records.header import HeaderError
+from ingestor.tabular.records.layout import TableHead, read_table_head
+from ingestor.tabular.records.slices import RecordDelimiter, Slice
+from ingestor.tabular.text_table import RejectedRecord, TextTable
+
+pc: Any = compute  # the stubs know too few of its overloads
+Mask = npt.NDArray[np.bool_]
+
+# Spreadsheets write whole numbers as 7, and some programs as 7.0.
+_NUMBER = r"^[0-9]{1,18}(\.0+)?$"
+_PIECE = 1024 * 1024
+_GUARDED = r"^'+[=+\-@\t\r]"
+
+
+def repair_content(
+    file: BinaryIO,
+    how: Plan,
+    table: OriginalTable,
+    limits: Limits = DEFAULT_LIMITS,
+    expansion: ExpansionLimits | None = None,
+) -> Iterator[bytes]:
+    """A repair file as CONTENT, see above. Raises UnreadableFileError, with the reason NOT_A_REPORT when the
+    file is not a report of that table."""
+    with _opened(file, how, limits, expansion or ExpansionLimits()) as (columns, blocks):
+        labels = list(columns)
+        from_json = is_json_report(labels, table.columns)
+        if not from_json:
+            labels = [unguard(label) for label in labels]
+        if problem := repair_problem(labels, table.columns):
+            raise UnreadableFileError(*problem)
+        reading = _json_cells if from_json else _table_cells
+        rows = _Rows(table)
+        yield header_line((NUMBER_LABEL, *table.columns))
+        for block in blocks:
+            yield block_lines(rows.take(text_only(block), labels, reading))
+
+
+@contextmanager
+def _opened(
+    file: BinaryIO, how: Plan, limits: Limits, expansion: ExpansionLimits
+) -> Iterator[tuple[Sequence[str], Iterator[TextTable]]]:
+    """The labels and the blocks of a file; line numbers are those of the file."""
+    stream = expanded(file, how.compression, expansion)
+    if how.form == "normal":
+        parser = next(found for found in parsers() if found.name == how.format)
+        with parser.open(stream, how.options, limits) as table:
+            yield table.columns, table.blocks()
+        return
+    assert how.encoding is not None, "delimited text has an encoding"
+    pieces = transcode(stream, how.encoding) if how.form == "text" else iter(lambda: stream.read(_PIECE), b"")
+    yield _delimited(pieces, how.options, limits)
+
+
+def _delimited(
+    pieces: Iterator[bytes], options: ReadOptions, limits: Limits
+) -> tuple[Sequence[str], Iterator[TextTable]]:
+    """Delimited text, read as in an ingestion."""
+    head = bytearray()
+    found: TableHead | None = None
+    try:
+        for piece in pieces:
+            head += piece
+            if len(head) >= HEAD_BYTES and (found := read_table_head(bytes(head), False, options, False)):
+                break
+        else:
+            found = read_table_head(bytes(head), True, options, False)
+    except HeaderError as error:
+        raise UnreadableFileError(error.reason.value, error.message) from error
+    assert found is not None, "a final header is read or refused"
+    return found.labels, _slices(found, chain([bytes(head[found.byte_end :])], pieces), limits)
+
+
+def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterator[TextTable]:
+    delimiter = RecordDelimiter(
+        head.dialect, start_offset=head.byte_end, first_line=head.line_count + 1, limits=limits
+    )
+
+    def tables(slices: Iterable[Slice]) -> Iterator[TextTable]:
+        for piece in slices:
+            table = read_csv_slice(piece.data, len(head.labels), head.dialect, limits)
+            before = piece.first_line - 1
+            yield replace(
+                table,
+                line_index=table.line_index + before,
+                rejected=[
+                    replace(record, line_index=record.line_index + before) for record in table.rejected
+                ],
+            )
+
+    for data in pieces:
+        yield from tables(delimiter.feed(data))
+    yield from tables(delimiter.finish())
+
+
+# Of a block: the row numbers as text, the columns of the table, and the problems of rows.
+_Cells = tuple[pa.StringArray, list[pa.StringArray], dict[int, tuple[str, str]]]
+
+
+def _table_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
+    """Cells of a report as a table, with the guards of formulas undone."""
+    columns = [
+        _unguarded(block.columns[labels.index(label)]) if label else _nulls(block) for label in table.columns
+    ]
+    return block.columns[labels.index(row_column(table.columns))], columns, {}
+
+
+def _unguarded(column: pa.StringArray) -> pa.StringArray:
+    guarded = pc.fill_null(pc.match_substring_regex(column, _GUARDED), False)
+    if not pc.any(guarded).as_py():
+        return column
+    bare: pa.StringArray = pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)
+    return bare
+
+
+def _nulls(block: TextTable) -> pa.StringArray:
+    return pa.nulls(len(block.row_index), pa.string())
+
+
+def _json_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
+    """Cells of a JSON Lines report: the members of "cells" of each object."""
+    positions = {label: position for position, label in enumerate(table.columns) if label}
+    problems: dict[int, tuple[str, str]] = {}
+    rows: list[list[str | None]] = []
+    for position, text in enumerate(block.columns[labels.index(JSON_CELLS)].to_pylist()):
+        row: list[str | None] = [None] * len(table.columns)
+        rows.append(row)
+        problem = _fill(row, text, positions)
+        if problem:
+            problems[position] = problem
+    columns = [text_column([row[column] for row in rows]) for column in range(len(table.columns))]
+    return block.columns[labels.index(JSON_ROW)], columns, problems
+
+
+def _fill(row: list[str | None], text: str | None, positions: dict[str, int]) -> tuple[str, str] | None:
+    """Set the cells of a row; code and message of a problem with them."""
+    try:
+        cells = decoder.decode(text) if text else None
+    except (ValueError, RecursionError):
+        cells = text
+    if cells is None:
+        return None
+    if not isinstance(cells, JsonObject):
+        return "type-error", f"{JSON_CELLS} is not a JSON object."
+    names = {name for name, _ in cells.members if name}  # "" is a column that is left out
+    if not names:
+        return None
+    if strange := names - positions.keys():
+        return "extra-cell", f"The table has no column {min(strange)!r}."
+    if missing := positions.keys() - names:
+        return "missing-cell", f"{JSON_CELLS} lacks the column {min(missing)!r}."
+    try:
+        if name := cells.repeated():
+            raise RepeatedNameError(name)
+        for name, value in cells.members:
+            if name:
+                row[positions[name]] = as_cell(value)
+    except RepeatedNameError as error:
+        return "json-error", f"The name {error} occurs twice in an object."
+    return None
+
+
+class _Rows:
+    """Decides which rows of a repair file are run. Remembers the row numbers that have occurred, in one byte
+    per row of the original table."""
+
+    def __init__(self, table: OriginalTable) -> None:
+        self._table = table
+        self._seen = np.zeros(table.row_count + 1, np.bool_)
+
+    def take(
+        self,
+        block: TextTable,
+        labels: Sequence[str],
+        cells_of: Callable[[TextTable, Sequence[str], OriginalTable], _Cells],
+    ) -> TextTable:
+        """A block of the content with the records of a block of the file."""
+        texts, columns, problems = cells_of(block, labels, self._table)
+        texts = pc.utf8_trim_whitespace(pc.fill_null(texts, ""))
+        columns = [self._plain(column) for column in columns]
+        numbers, is_number = _numbers(texts)
+        known = is_number & (numbers >= 1) & (numbers <= self._table.row_count)
+        blank = self._blank(columns, len(texts))
+        for position in problems:
+            blank[position] = False
+        cut = np.zeros(len(texts), np.bool_)
+        for column in columns:
+            cut |= _mask(pc.ends_with(column, CUT))
+        wrong = np.zeros(len(texts), np.bool_)
+        wrong[list(problems)] = True
+        good = known & ~blank & ~cut & ~wrong
+        repeated = good & self._repeated(numbers, good)
+        good &= ~repeated
+        rejected = [replace(record, cells=None) for record in block.rejected]
+        for position in np.flatnonzero(~good).tolist():
+            number = texts[position].as_py()
+            state = "failed"
+            if blank[position]:
+                state = "skipped"
+                problem = "blank-row", "The row has no cells, so the failed row stays as it is."
+            elif not number:
+                problem = "row-number", "The row has no row number in _row."
+            elif not known[position]:
+                what = "is not a row of the process" if is_number[position] else "is not a row number"
+                problem = "row-number", f"{number[:100]!r} in _row {what}."
+            elif wrong[position]:
+                problem = problems[position]
+            elif cut[position]:
+                problem = (
+                    "cell-cut",
+                    f"A cell ends with {CUT!r}, so it is only the beginning: enter the whole cell.",
+                )
+            else:
+                problem = "repeated-row", f"Row {number} occurs before; only the first is used."
+            cells = tuple(column[position].as_py() or "" for column in columns)
+            rejected.append(
+                RejectedRecord(
+                    int(block.row_index[position]), int(block.line_index[position]),
+                    "skipped" if state == "skipped" else "failed", *problem, cells, "",
+                )
+            )  # fmt: skip
+        keep = pa.array(good)
+        made: Any = pa.array(numbers[good]).cast(pa.string())
+        return TextTable(
+            [made, *(column.filter(keep) for column in columns)],
+            block.row_index[good],
+            block.line_index[good],
+            block.record_count,
+            sorted(rejected, key=lambda record: record.index),
+        )
+
+    def _plain(self, column: pa.StringArray) -> pa.StringArray:
+        """The column with nulls or empty texts, like the original table."""
+        if self._table.empty_is_null:
+            found: pa.StringArray = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+        else:
+            found = pc.fill_null(column, "")
+        return found
+
+    def _blank(self, columns: Sequence[pa.StringArray], count: int) -> Mask:
+        """Rows whose cells are all empty."""
+        blank = np.ones(count, np.bool_)
+        for column in columns:
+            blank &= _mask(pc.equal(pc.fill_null(column, ""), ""))
+        return blank
+
+    def _repeated(self, numbers: npt.NDArray[np.int64], good: Mask) -> Mask:
+        """Rows with the number of an earlier good row."""
+        positions = np.flatnonzero(good)
+        found = numbers[positions]
+        again = self._seen[found]
+        first = np.zeros(len(found), np.bool_)
+        first[np.unique(found, return_index=True)[1]] = True
+        self._seen[found] = True
+        made = np.zeros(len(numbers), np.bool_)
+        made[positions] = again | ~first
+        return made
+
+
+def _mask(array: Any) -> Mask:
+    found: Mask = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _numbers(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], Mask]:
+    """The texts as whole numbers (0 for others), and which texts are whole numbers."""
+    is_number = pc.match_substring_regex(texts, _NUMBER)
+    plain = pc.replace_substring_regex(pc.if_else(is_number, texts, "0"), r"\..*$", "")
+    return plain.cast(pa.int64()).to_numpy(zero_copy_only=False), _mask(is_number)
+
+
+def main() -> int:
+    """Convert; the exit status."""
+    arguments = file_arguments(__doc__)
+    arguments.add_argument("--repair", type=Path, required=True)
+    arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)
+    given = arguments.parse_args()
+
+    def convert() -> dict[str, Any]:
+        out = sys.stdout.buffer
+        table = OriginalTable.from_json(given.repair.read_text("utf-8"))
+        with given.source.open("rb") as file:
+            how = open_plan(file, given.source.stat().st_size, given.name, parse_options(given.options))
+            limits = ExpansionLimits(max_bytes=given.max_bytes)
+            for piece in repair_content(file, how, table, expansion=limits):
+                out.write(piece)
+            out.flush()
+        return {"form": "normal", "dialect": how.options.to_json()}
+
+    return write_result(given, convert)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
