@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 ROWS ?= 1000000
 RUNS ?= 3
 SETUP := $(VENV)/.setup
+STARTED := $(shell date +%s)
+# Several workers at once, each with servers of its own; the ten slowest tests are listed.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
 PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name dist -o -name gen \) -prune -o -type f -print 2>/dev/null)
 PAGE := $(if $(wildcard frontend/package.json),frontend/dist/index.html)
@@ -37,11 +41,13 @@ setup: $(SETUP) $(PAGE) ## install everything into .venv, build the page
 run: setup ## start the suite, ingest the sample, stay up (ONCE=1: stop after the summary)
 	@$(BIN)/python examples/first_run.py $(if $(ONCE),--once)
 
-test: setup lint types test-page ## every test
-	@$(BIN)/python -m pytest
+test: setup ## every check and every test (WORKERS=2)
+	@$(MAKE) --no-print-directory -j$(WORKERS) --output-sync lint types test-page
+	@$(PYTEST)
+	@echo "all of it took $$(($$(date +%s) - $(STARTED))) s"
 
 test-fast: setup ## the tests that need no running suite
-	@$(BIN)/python -m pytest tests/unit tests/architecture
+	@$(PYTEST) tests/unit tests/architecture
 
 test-page: setup ## the page's types, lint and unit tests
 ifneq ($(PAGE),)

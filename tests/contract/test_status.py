@@ -50,15 +50,25 @@ class Ends:
     outcomes: GrpcOutcomes | MemoryStatus
 
 
-@pytest.fixture(params=["grpc", "memory"])
-async def ends(request: pytest.FixtureRequest, status_address: str) -> AsyncIterator[Ends]:
+@pytest.fixture
+def memory() -> Ends:
+    """Both ends of the fake."""
+    status = MemoryStatus()
+    return Ends(status, status)
+
+
+@pytest.fixture
+async def grpc_service(status_address: str) -> AsyncIterator[Ends]:
     """Both ends of a service."""
-    if request.param == "memory":
-        memory = MemoryStatus()
-        yield Ends(memory, memory)
-        return
     async with open_channel(status_address) as channel:
         yield Ends(GrpcStatus(channel), GrpcOutcomes(channel))
+
+
+@pytest.fixture(params=["grpc_service", "memory"], ids=["grpc", "memory"])
+def ends(request: pytest.FixtureRequest) -> Ends:
+    """Both ends, of either."""
+    made: Ends = request.getfixturevalue(request.param)
+    return made
 
 
 def batch(number: int) -> Batch:

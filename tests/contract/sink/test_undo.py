@@ -85,9 +85,9 @@ async def pool(pool_of: OpenPool) -> PgPool:
 
 
 @pytest.fixture(params=["postgres", "memory"])
-def ends(request: pytest.FixtureRequest, pool: PgPool) -> Ends:
+def ends(request: pytest.FixtureRequest) -> Ends:
     """Both."""
-    return PgEnds(pool) if request.param == "postgres" else MemoryEnds()
+    return PgEnds(request.getfixturevalue("pool")) if request.param == "postgres" else MemoryEnds()
 
 
 async def load(ends: Ends, of: BatchKey, values: Values, table: Table = UPSERT) -> BatchOutcome | None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ingestor.checking.rows import JSON_COLUMN, check_rows
 from ingestor.outcomes import RejectedRow
 from ingestor.pipelines.document import parse_pipeline
+from tests.examples import examples
 from tests.unit.checking.check_tables import pipeline, table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
@@ -135,7 +136,7 @@ def test_all_rows_bad() -> None:
     assert {len(row.errors) for row in checked.rejected} == {4}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(data=st.data(), labels=LABELS)
 def test_rows_without_a_pipeline_are_json_objects(data: st.DataObject, labels: list[str]) -> None:
     count = data.draw(st.integers(0, 4))

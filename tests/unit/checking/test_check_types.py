@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ingestor.pipelines.document import Field
 from ingestor.types.type import ValueFormatError
+from tests.examples import examples
 from tests.unit.checking.check_tables import check_column
 
 Oracle = Callable[[str], Any]
@@ -201,7 +202,7 @@ def expected(oracle: Oracle, text: str) -> tuple[bool, Any]:
 
 
 @pytest.mark.parametrize("kind", ORACLES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(data=st.data(), missing=st.sampled_from([[], [""], ["", "NULL", "-", "1"]]))
 def test_a_column_has_the_values_of_the_oracle(kind: str, data: st.DataObject, missing: list[str]) -> None:
     values = data.draw(columns(kind))
@@ -237,7 +238,7 @@ def _compare(kind: str, values: list[str], missing: list[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", ORACLES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(text=st.one_of(ODD, NEARLY, INTEGERS, DECIMALS, DATES, DATETIMES, ANY))
 def test_the_rule_for_one_value_agrees(kind: str, text: str) -> None:
     field = Field.model_validate({"name": "f", "type": kind})
@@ -327,7 +328,7 @@ FORMATS = {
 
 
 @pytest.mark.parametrize(("kind", "pattern"), [(kind, text) for kind in FORMATS for text in FORMATS[kind]])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_formats(kind: str, pattern: str, data: st.DataObject) -> None:
     def write(moment: datetime) -> str:

@@ -22,6 +22,7 @@ from ingestor.checking.steps.evaluation import (
     evaluate,
 )
 from ingestor.pipelines.expressions import FUNCTIONS, ExpressionError, parse_expression
+from tests.examples import examples
 from tests.unit.checking.check_tables import table, with_steps
 from tests.unit.pipelines.test_expressions import PIECES
 
@@ -46,7 +47,7 @@ def integer(text: str | None) -> int | None:
     return value if -(2**63) <= value < 2**63 else None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(CELLS, min_size=1))
 def test_whole_numbers(cells: list[str | None]) -> None:
     numbers = [integer(cell) for cell in cells]
@@ -56,7 +57,7 @@ def test_whole_numbers(cells: list[str | None]) -> None:
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1))
 def test_texts_and_conditions(rows: list[tuple[str | None, str | None]]) -> None:
     a, b = zip(*rows, strict=True)
@@ -219,7 +220,7 @@ def test_violations_point_at_the_expression() -> None:
     ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(PIECES, min_size=1, max_size=8).map(" ".join))
 def test_what_is_let_in_runs_on_one_row_or_is_refused(sql: str) -> None:
     try:

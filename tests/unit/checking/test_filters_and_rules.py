@@ -18,6 +18,7 @@ from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, 
 from ingestor.services.processor.dry_run import dry_run
 from ingestor.services.processor.reading import check
 from ingestor.tabular.options import ReadOptions
+from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.unit.checking.check_tables import table, with_steps
 
@@ -35,7 +36,6 @@ MISSING = ("", "NULL")
         ({"op": "not_empty"}, lambda cell: cell not in MISSING),
     ],
 )
-@settings(deadline=None)
 @given(cells=CELLS)
 def test_filters_of_a_column(
     condition: dict[str, Any], wanted: Callable[[str], bool], cells: list[str]
@@ -52,7 +52,7 @@ def test_filters_of_a_column(
         assert (problem.message, problem.phase) == ("not wanted", "validate")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 @given(CELLS)
 def test_a_filter_by_expression_wants_what_is_true(cells: list[str]) -> None:
     filters = [{"expression": "c <> 'a'", "reason": "r"}]
@@ -163,7 +163,7 @@ NUMBERS = st.one_of(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=examples(100))
 @example([("-1.000000000000000", "9999999999999999999")])
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=6))
 def test_numbers_are_compared_exactly(rows: list[tuple[str, str]]) -> None:

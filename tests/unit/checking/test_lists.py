@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ingestor.pipelines.document import Field
 from ingestor.types.type import ValueFormatError
+from tests.examples import examples
 from tests.unit.checking.check_tables import check_column
 
 
@@ -109,7 +110,7 @@ ITEMS: dict[str, st.SearchStrategy[Any]] = {
 
 
 @pytest.mark.parametrize("item_type", ITEMS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_lists_round_trip(item_type: str, data: st.DataObject) -> None:
     lists = data.draw(st.lists(st.lists(ITEMS[item_type], min_size=1, max_size=5), max_size=5))

@@ -17,6 +17,7 @@ from ingestor.checking.rows import check_rows
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.services.processor.pipelines import PipelineService
 from ingestor.types.duration import points
+from tests.examples import examples
 from tests.unit.checking.check_tables import check_column, pipeline, table
 
 
@@ -124,7 +125,7 @@ PARTS = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(one=PARTS, other=PARTS)
 def test_durations_are_compared_as_from_four_moments(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     texts, instants = [], []

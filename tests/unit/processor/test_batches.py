@@ -37,6 +37,7 @@ from ingestor.services.processor.ports import Delivery, Disposition, GoodRows, R
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import ReadOptions
+from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryPipelines, MemorySink
@@ -167,7 +168,7 @@ async def test_the_wrong_number_of_records_is_no_batch(suite: Suite) -> None:
     assert suite.rows() == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     order=st.permutations([1, 2, 3, 1, 2, 3, 2]),
     crash=st.integers(0, 12),
@@ -268,7 +269,7 @@ def test_an_outcome_is_kept_as_it_is(
 cells = st.sampled_from(["1", "22", "x", "", "abcdef", '"q\n"', '"a""b"', "7,8", '"open'])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     lines=st.lists(st.tuples(cells, cells), max_size=8), cut=st.integers(1, 9), ending=st.sampled_from("\n ")
 )

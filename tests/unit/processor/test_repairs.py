@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.outcomes import RejectedRow, RowError
@@ -37,7 +37,6 @@ from tests.unit.processor.test_batches import PIPELINE, Suite
     chosen=st.sets(st.integers(0, 11), min_size=1),
     failed=st.sets(st.integers(0, 11)),
 )
-@settings(deadline=None)
 def test_chosen_records_are_those_of_the_whole_file(
     lines: list[bytes], chosen: set[int], failed: set[int]
 ) -> None:
