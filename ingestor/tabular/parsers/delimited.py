@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
-from ingestor.plugins import ParsedTable, TableParser
+from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import detect_encoding, text_pieces
 from ingestor.tabular.limits import Limits
@@ -243,7 +243,9 @@ def whole_records(text: str, options: ReadOptions, limits: Limits) -> str:
     return text[: reader.certain(options.skip_lines)]
 
 
-class DelimitedTable(ParsedTable):
+class DelimitedTable:
+    """Rows of a delimited file, read record by record."""
+
     def __init__(self, reader: _Reader, options: ReadOptions, limits: Limits) -> None:
         self._options = options
         self._reader = reader

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-from ingestor.plugins import ParsedTable, TableParser
+from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import detect_encoding, text_pieces
 from ingestor.tabular.limits import Limits
@@ -133,7 +133,7 @@ def _behind_blanks(text: str, at: int) -> int:
     return at
 
 
-class JsonArrayTable(ParsedTable):
+class JsonArrayTable:
     """The columns are the names of all objects; so the file is read twice, and a
     document that is not JSON to its end is refused before anything of it is loaded."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from ingestor.plugins import ParsedTable, TableParser
+from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, transcode
 from ingestor.tabular.limits import Limits
@@ -43,7 +43,7 @@ def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bo
         yield bytes(buffer[:most]), long
 
 
-class JsonLinesTable(ParsedTable):
+class JsonLinesTable:
     """The columns are the names of all objects, in the order in which they come; so
     the file is read twice."""
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
-from ingestor.plugins import ParsedTable, TableParser
+from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.options import ReadOptions
@@ -25,7 +25,7 @@ AnyArray = Any
 _ROWS = 10_000
 
 
-class ParquetTable(ParsedTable):
+class ParquetTable:
     """A record's line is its number."""
 
     def __init__(self, file: pq.ParquetFile, limits: Limits) -> None:

@@ -17,7 +17,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import BinaryIO, cast
 from xml.parsers import expat
 
-from ingestor.plugins import ParsedTable, TableParser
+from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import is_workbook
 from ingestor.tabular.limits import Limits
@@ -334,7 +334,7 @@ def _format_kind(code: str) -> str:
     return "time" if re.search(r"[hs]", plain) else ""
 
 
-class XlsxTable(ParsedTable):
+class XlsxTable:
     """A record's line is the row's number in the sheet; rows without a value are none."""
 
     def __init__(self, archive: zipfile.ZipFile, options: ReadOptions, limits: Limits) -> None:

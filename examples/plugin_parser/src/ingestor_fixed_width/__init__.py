@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import BinaryIO
 
-from ingestor.plugins import ParsedTable, TableParser
+from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
@@ -17,7 +17,9 @@ from ingestor.tabular.text_table import TextTable
 _MARK = b"#fixed "
 
 
-class FixedWidthTable(ParsedTable):
+class FixedWidthTable:
+    """A ParsedTable: the rows of one file, the columns cut at fixed places."""
+
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         ruler = file.readline().decode().split()[1:]
