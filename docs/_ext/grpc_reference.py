@@ -209,7 +209,7 @@ def _method(api: Api, service: ServiceDescriptorProto, method: MethodDescriptorP
             links = ", ".join(
                 f"[`{reason}`](#reason-{reason.lower().replace('_', '-')})" for reason in reasons
             )
-            lines.append(f"| `{status}` | {links} |")
+            lines.append(f"| `{status}` | {links or '—'} |")
     return lines
 
 
@@ -278,6 +278,7 @@ def _as_code(text: str) -> str:
             r"(?<![\w/.-])(?:[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+|_[a-z]+)(?![\w/-])", r"`\g<0>`", pieces[index]
         )
         pieces[index] = re.sub(r"[<>*\[\]]", r"\\\g<0>", pieces[index])
+        pieces[index] = re.sub(r"\bdocs/([\w/-]+\.md)\b", r"[](../../\1)", pieces[index])
     return "".join(pieces)
 
 

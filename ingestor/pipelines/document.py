@@ -1,6 +1,6 @@
 """The pipeline document: a Frictionless Table Schema, what happens to rows on the way, where they go.
 
-Rules of the schema: https://specs.frictionlessdata.io/table-schema/. docs/pipelines.md is the user's
+Rules of the schema: https://specs.frictionlessdata.io/table-schema/. docs/guides/pipelines is the user's
 guide. Patterns are RE2 and are compiled by the processor, the only part of the suite that runs them.
 """
 

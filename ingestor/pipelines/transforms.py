@@ -1,7 +1,7 @@
 """Steps that rewrite a file's columns before the schema sees them: the document's "transforms".
 
-Each step says which columns it reads and which it writes; docs/pipelines.md tells what it does, and
-ingestor/checking/steps does it.
+Each step says which columns it reads and which it writes; docs/guides/pipelines/transforms.md says what it
+does, and ingestor/checking/steps does it.
 """
 
 from __future__ import annotations

@@ -77,13 +77,13 @@ class Example:
 def _blocks(page: Path) -> Iterator[tuple[int, str, str]]:
     """The fenced blocks of a page: line, language, text."""
     text = page.read_text("utf-8")
-    for block in re.finditer(r"^```([^\s]*).*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    for block in re.finditer(r"^```([^\s]*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         yield text.count("\n", 0, block.start()) + 1, block[1], block[2]
 
 
 def _examples(page: Path) -> list[Example]:
-    """The blocks of a guide, those together that belong together: each document begins an example, and so does
-    a file behind a finished one. Commands whose output is not shown are not run."""
+    """The blocks of a guide, those together that belong together: each document begins an example, and so
+    does a file behind a finished one. Commands whose output is not shown are not run."""
     found: list[Example] = []
     for line, language, text in _blocks(page):
         if language == "json" or (language == "csv" and (not found or found[-1].command)):

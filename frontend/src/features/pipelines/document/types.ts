@@ -1,4 +1,4 @@
-/** A pipeline document as the editor sees it. The server has the last word; docs/pipelines.md describes it. */
+/** A pipeline document as the editor sees it. The server has the last word; docs/reference/pipeline-document.md describes it. */
 
 export const FIELD_TYPES = [
   "string",

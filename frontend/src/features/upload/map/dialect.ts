@@ -1,4 +1,4 @@
-/** How a file is read, in words. What is declared is a JSON object in the words of docs/reader.md. */
+/** How a file is read, in words. What is declared is a JSON object in the words of docs/guides/reading-files.md. */
 
 export type Dialect = Readonly<Record<string, unknown>>;
 
