@@ -69,6 +69,7 @@ format: setup ## format the code
 # A warning, a broken link or an anchor that does not exist ends the build, as does a page that loads something
 # from elsewhere.
 docs: setup ## the documentation as a site, in build/docs
+	@rm -rf build/docs
 	@$(BIN)/python -m sphinx -q -W --keep-going -j auto docs build/docs
 	@! grep -rnoE '<(script|link|img)[^>]*(src|href)="(https?:)?//[^"]*"' build/docs --include=*.html
 	@echo "the documentation: file://$(CURDIR)/build/docs/index.html"

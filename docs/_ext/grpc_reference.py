@@ -185,8 +185,10 @@ def _example(api: Api, service: ServiceDescriptorProto, gateway: str) -> list[st
     path = f"{api.package}.{service.name}/{method.name}"
     return [
         "```sh",
-        f"buf curl --http2-prior-knowledge --protocol grpc -d '{body}' http://{gateway}/{path}",
-        f"grpcurl -plaintext -d '{body}' {gateway} {path}",
+        f"buf curl --http2-prior-knowledge --protocol grpc -d '{body}' \\",
+        f"  http://{gateway}/{path}",
+        f"grpcurl -plaintext -d '{body}' \\",
+        f"  {gateway} {path}",
         "```",
     ]
 

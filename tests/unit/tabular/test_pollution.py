@@ -54,7 +54,8 @@ def test_a_flaw_is_told(delimiter: str, line_end: str) -> None:
     assert read_fast(clean_text(delimiter, line_end), delimiter) == Reading(CLEAN, 0)
     verdicts, wrong = judge(lambda text: read_fast(text, delimiter), delimiter, line_end)
     print(table_of(verdicts))  # noqa: T201 - pytest -s shows it
-    # What remains has a line break in it, or lost the quote of a cell that has one: docs/accuracy.md says why.
+    # What remains has a line break in it, or lost the quote of a cell that has one; docs/accuracy.md says
+    # why.
     kinds = {file.kind for file in wrong}
     assert kinds <= {
         "add line end", "add other line end", "replace quote by line end", "replace quote by other line end",
