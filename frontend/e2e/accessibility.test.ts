@@ -15,7 +15,7 @@ interface AxeResults {
   }[];
 }
 
-/** What axe finds serious or critical on a page, as lines to read. */
+/** The serious and critical findings of axe on a page, one per line. */
 async function findings(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
   const results = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as AxeResults;
@@ -34,12 +34,12 @@ let process: string;
 beforeAll(async () => {
   browser = await openBrowser();
   folder = makeFolder();
-  // A process with failed rows, and an upload that is being mapped.
+  // A process with failed rows, and an upload being mapped.
   const { context, page } = await openPage(browser, "/upload");
   await choose(page, writePeople(folder, "axe.csv"));
-  await page.getByRole("radio", { name: /A new pipeline/ }).check();
+  await page.getByRole("radio", { name: /New pipeline/ }).check();
   await page.getByLabel("Type of age").selectOption("integer");
-  await page.getByLabel("Name of the pipeline").fill("page-axe");
+  await page.getByLabel("Pipeline name").fill("page-axe");
   await page.getByRole("textbox", { name: "Table" }).fill("page_axe");
   await page.getByText(/2 would be rejected/).waitFor();
   await page.getByRole("button", { name: "Start" }).click();
@@ -49,7 +49,7 @@ beforeAll(async () => {
   await page.goto(`${PAGE}/upload`);
   await choose(page, writePeople(folder, "axe-map.csv"));
   await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
-  await page.getByText("The first rows").waitFor();
+  await page.getByRole("heading", { name: "First rows" }).waitFor();
   mapping = `${new URL(page.url()).pathname}?to=page-axe`;
   await context.close();
 }, 180_000);
@@ -59,7 +59,7 @@ afterAll(async () => {
   folder.remove();
 });
 
-/** Name, address, and what is there once the screen is. */
+/** Name, address, and an element that shows once the screen has loaded. */
 const SCREENS: readonly (readonly [string, () => string, string])[] = [
   ["overview", () => "/", "main h1"],
   ["upload", () => "/upload", "main h1"],
@@ -75,8 +75,8 @@ const SCREENS: readonly (readonly [string, () => string, string])[] = [
   ["pipeline, JSON", () => "/pipelines/page-axe?view=json", "main textarea"],
   ["pipeline, changes", () => "/pipelines/page-axe?view=compare", "main h2"],
   ["new pipeline", () => "/pipelines/_new", "main table tbody tr"],
-  ["no such page", () => "/nothing/here", "main h1"],
-  ["no such process", () => "/processes/00000000-0000-4000-8000-000000000000", "main [role=alert]"],
+  ["unknown page", () => "/nothing/here", "main h1"],
+  ["unknown process", () => "/processes/00000000-0000-4000-8000-000000000000", "main [role=alert]"],
 ];
 
 describe.each([
@@ -84,17 +84,15 @@ describe.each([
   ["dark", { dark: true }],
   ["light, phone", { dark: false, width: 390 }],
 ])("%s", (_, look) => {
-  test.each(SCREENS)("%s has nothing serious for axe", async (_name, path, there) => {
+  test.each(SCREENS)("%s: axe finds nothing serious", async (_name, path, there) => {
     const { context, page, complaints } = await openPage(browser, path(), look);
     await page.locator(there).first().waitFor();
-    // Streams never end, so that the network is never idle; skeletons do.
-    await expect
-      .poll(() => page.getByRole("status", { name: /^(Loading|Looking|Checking)/ }).count())
-      .toBe(0);
+    // Streams never end, so the network is never idle; wait for the skeletons instead.
+    await expect.poll(() => page.getByRole("status", { name: /^(Loading|Reading|Running)/ }).count()).toBe(0);
     const found = await findings(page);
     for (const finding of found) console.log(finding);
     expect(found).toEqual([]);
-    // Nothing sticks out at the side.
+    // Nothing overflows sideways.
     expect(
       await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth),
     ).toBeLessThanOrEqual(0);
@@ -103,14 +101,14 @@ describe.each([
   });
 });
 
-test("everything can be reached by keyboard, from the skip link on", async () => {
+test("everything can be reached by keyboard, starting with the skip link", async () => {
   const { context, page } = await openPage(browser, "/");
   await page.locator("main h1").waitFor();
   await page.keyboard.press("Tab");
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to content");
   await page.keyboard.press("Enter");
   expect(await page.evaluate(() => document.activeElement?.id)).toBe("main");
-  // After a navigation the new screen's heading has the focus.
+  // A navigation moves the focus to the new screen's heading.
   await page.getByRole("link", { name: "Pipelines" }).first().click();
   await page.getByRole("heading", { level: 1, name: "Pipelines" }).waitFor();
   await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe("Pipelines");

@@ -1,13 +1,13 @@
-/** Chromium as a person uses it, with what a test wants to know of it. */
+/** Chromium as a person uses it, with what a test observes. */
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { GATEWAY, launch } from "../scripts/browser.mjs";
 
 export const PAGE = GATEWAY;
 
-export interface Watched {
+interface Watched {
   readonly context: BrowserContext;
   readonly page: Page;
-  /** What the browser complained about: errors of scripts, and whatever the Content-Security-Policy stopped. */
+  /** Script errors and violations of the Content-Security-Policy. */
   readonly complaints: string[];
 }
 
@@ -15,7 +15,7 @@ export async function openBrowser(): Promise<Browser> {
   return launch();
 }
 
-/** A person: a browser profile of its own with one page open. */
+/** One person: a separate browser profile with one page open. */
 export async function openPage(
   browser: Browser,
   path = "/",
@@ -38,19 +38,19 @@ export async function openPage(
 export function watch(page: Page, complaints: string[]): void {
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("console", (message) => {
-    // A call that fails is told by the browser as an error of its own; the tests cut connections on purpose.
+    // The browser also logs failed calls as errors, and the tests cut connections on purpose.
     if (message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text())) {
       complaints.push(message.text());
     }
   });
 }
 
-/** Chooses files as with the picker; `input` is the accessible name of the place. */
+/** Chooses files as the picker does; `input` is the accessible name of the input. */
 export async function choose(page: Page, path: string | string[], input = "Files to upload"): Promise<void> {
   await page.getByLabel(input).setInputFiles(path);
 }
 
-/** The bytes of WriteChunk calls that a page makes, as they are sent. */
+/** Counts the bytes of a page's WriteChunk calls as they are sent. */
 export function countSentBytes(page: Page): { bytes: number; calls: number } {
   const sent = { bytes: 0, calls: 0 };
   page.on("requestfinished", (request) => {
@@ -61,7 +61,9 @@ export function countSentBytes(page: Page): { bytes: number; calls: number } {
   return sent;
 }
 
-/** Holds each WriteChunk call for so long, so that a test can look in between. Returns how to stop it. */
+/**
+ * Delays each WriteChunk call, so that a test can look in between. Returns a function that stops the delay.
+ */
 export async function slowDown(page: Page, milliseconds: number): Promise<() => Promise<void>> {
   const url = "**/ingestor.v1.UploadService/WriteChunk";
   await page.route(url, async (route) => {

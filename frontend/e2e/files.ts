@@ -1,4 +1,4 @@
-/** Tables to send. */
+/** Tables to upload. */
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ export function makeFolder(): Folder {
   return { path, remove: () => rmSync(path, { recursive: true }) };
 }
 
-/** 200 rows of people; rows 20 and 70 have an age that is no number. */
+/** 200 rows of people; rows 20 and 70 have an age that is not a number. */
 export function writePeople(
   folder: Folder,
   name: string,
@@ -29,7 +29,7 @@ export function writePeople(
   return path;
 }
 
-/** A table of about so many MiB, written piece by piece. */
+/** A table of about this many MiB, written piece by piece. */
 export function writeLarge(folder: Folder, name: string, mebibytes: number): string {
   const path = join(folder.path, name);
   const file = openSync(path, "w");

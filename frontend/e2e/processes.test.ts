@@ -8,7 +8,7 @@ import { applyPipeline, ended, ingest, pause, resume, statusOf } from "./suite";
 
 let browser: Browser;
 let folder: Folder;
-/** A process that has ended: 5000 rows, of which every 50th is wrong, and the note of row 1000 has two lines. */
+/** A process that has ended: 5000 rows, of which every 50th fails, and the note of row 1000 has two lines. */
 let done: string;
 
 const FIELDS = [
@@ -18,7 +18,7 @@ const FIELDS = [
   { name: "note", type: "string" },
 ];
 
-/** Every 50th amount is no number, and every 500th day is no date. */
+/** Every 50th amount is not a number, and every 500th day is not a date. */
 function writeTable(name: string, rows: number): string {
   const lines = ["id,amount,day,note"];
   for (let row = 1; row <= rows; row += 1) {
@@ -44,7 +44,7 @@ afterAll(async () => {
   folder.remove();
 });
 
-/** Calls of the page to a method, as they are made. */
+/** Counts the page's calls to a method. */
 function countCalls(page: Page, method: string): { calls: number } {
   const seen = { calls: 0 };
   page.on("request", (request) => {
@@ -57,12 +57,12 @@ function rows(page: Page) {
   return page.getByRole("grid", { name: "Rows" });
 }
 
-// So large that it is held before all of it is sent, however quick the machine.
+// Large enough to be paused before all of it is sent, however fast the machine.
 const LARGE = 1_200_000;
 const LONG = { timeout: 150_000 };
 
-describe("a process that runs", () => {
-  test("is seen live, goes on when it was held, and can be stopped; each is said first", async () => {
+describe("a running process", () => {
+  test("updates live, pauses, resumes and can be cancelled, with a confirmation for each action", async () => {
     const processId = await ingest(writeTable("live.csv", LARGE), "page-amounts");
     await pause(processId);
     const { context, page, complaints } = await openPage(browser, `/processes/${processId}?tab=events`);
@@ -75,26 +75,26 @@ describe("a process that runs", () => {
     await page.getByRole("button", { name: "Resume" }).click();
     await dialog.getByText(/Nothing is loaded twice/).waitFor();
     await dialog.getByRole("button", { name: "Resume" }).click();
-    // The event came by itself.
-    await page.getByRole("listitem").filter({ hasText: "The file is read on" }).waitFor();
+    // The event arrived without a request.
+    await page.getByRole("listitem").filter({ hasText: "Reading continues" }).waitFor();
     await page
       .getByRole("listitem")
       .filter({ hasText: /^Batch 1 sent/ })
       .waitFor();
 
     await page.getByRole("button", { name: "Cancel" }).click();
-    await dialog.getByText(/a cancelled process cannot go on/).waitFor();
-    await dialog.getByRole("button", { name: "Cancel the process" }).click();
+    await dialog.getByText(/a cancelled process cannot be resumed/).waitFor();
+    await dialog.getByRole("button", { name: "Cancel process" }).click();
     await page.getByRole("heading", { level: 1 }).getByText("Cancelled").waitFor();
     await page.getByRole("button", { name: "Delete" }).waitFor();
     expect(watched.calls).toBeGreaterThanOrEqual(1);
-    // Never on a timer: at the beginning, and after an action or an event.
+    // Never on a timer: only at the start, and after an action or an event.
     expect(asked.calls).toBeLessThan(8);
     expect(complaints).toEqual([]);
     await context.close();
   });
 
-  test("counts up to its end without being asked", async () => {
+  test("counts up to its end without polling", async () => {
     const processId = await ingest(writeTable("counts.csv", LARGE));
     await pause(processId);
     const { context, page, complaints } = await openPage(browser, `/processes/${processId}`);
@@ -120,7 +120,7 @@ describe("a process that runs", () => {
 });
 
 describe("a process that has ended", () => {
-  test("its errors lead to their rows, and a row to all that is known of it", async () => {
+  test("links its errors to their rows, and a row to its details", async () => {
     const { context, page, complaints } = await openPage(browser, `/processes/${done}`);
     const kinds = page.getByRole("list", { name: "Errors by kind" }).getByRole("listitem");
     await kinds.first().waitFor();
@@ -128,7 +128,7 @@ describe("a process that has ended", () => {
     await expect.poll(() => kinds.first().textContent()).toContain("100");
     await kinds.nth(1).getByRole("link").click();
     await page.waitForURL(/tab=rows.*code=type-error.*field=day/);
-    // Rows 500, 1000 ... 5000, with the wrong cell marked.
+    // Rows 500, 1000 ... 5000, with the invalid cell marked.
     const row = rows(page).getByRole("row").filter({ hasText: "2023-02-30" });
     await expect.poll(() => row.count()).toBe(10);
     expect(await row.first().getByRole("rowheader").textContent()).toBe("500");
@@ -151,22 +151,22 @@ describe("a process that has ended", () => {
     await context.close();
   });
 
-  test("any row is reached by its number, and by its line", async () => {
+  test("jumps to any row by its number, and by its line", async () => {
     const { context, page, complaints } = await openPage(browser, `/processes/${done}?tab=rows`);
-    await page.getByLabel("Number of the row").fill("4321");
+    await page.getByLabel("Row number").fill("4321");
     await page.getByRole("button", { name: "Go" }).click();
     await rows(page).getByRole("rowheader", { name: "4,321" }).waitFor();
     await page.waitForURL(/at=4321/);
-    // Row 1000 has two lines, so that row 1500 stands on line 1502.
-    await page.getByLabel("Go to a row or a line").selectOption("line");
-    await page.getByLabel("Number of the line").fill("1502");
+    // Row 1000 has two lines, so row 1500 is on line 1502.
+    await page.getByLabel("Go to row or line").selectOption("line");
+    await page.getByLabel("Line number").fill("1502");
     await page.getByRole("button", { name: "Go" }).click();
     await page.getByText("Line 1,502 is row 1,500.").waitFor();
     const row = rows(page)
       .getByRole("row")
       .filter({ has: page.getByRole("rowheader", { name: "1,500" }) });
     await row.getByRole("gridcell", { name: /^much.*error: /s }).waitFor();
-    // The link shows the same to somebody else.
+    // The link shows the same to another person.
     const other = await openPage(browser, new URL(page.url()).pathname + new URL(page.url()).search);
     await rows(other.page).getByRole("rowheader", { name: "1,500" }).waitFor();
     await other.context.close();
@@ -174,7 +174,7 @@ describe("a process that has ended", () => {
     await context.close();
   });
 
-  test("the keyboard reads a cell's error aloud", async () => {
+  test("exposes a cell's error to keyboards and screen readers", async () => {
     const { context, page } = await openPage(browser, `/processes/${done}?tab=rows&state=FAILED`);
     await rows(page).getByRole("rowheader", { name: "50", exact: true }).waitFor();
     await rows(page).focus();
@@ -188,7 +188,7 @@ describe("a process that has ended", () => {
   test.each([
     ["CSV", "amounts-rejected.csv"],
     ["JSON Lines", "amounts-rejected.jsonl"],
-  ])("its report comes as %s with every rejected row", async (format, name) => {
+  ])("downloads its report as %s with every rejected row", async (format, name) => {
     const { context, page, complaints } = await openPage(browser, `/processes/${done}`);
     await page.evaluate(() => Reflect.deleteProperty(globalThis, "showSaveFilePicker"));
     await page.getByRole("button", { name: "Report", exact: true }).click();
@@ -213,9 +213,9 @@ describe("a process that has ended", () => {
     await context.close();
   });
 
-  test("its report is written to the disk as it comes, where the browser can", async () => {
+  test("streams its report to disk where the browser can", async () => {
     const { context, page, complaints } = await openPage(browser, `/processes/${done}`);
-    // The dialog of the system is beyond a test; the file behind it is a real one.
+    // A test cannot operate the system's dialog; the file behind it is real.
     await page.evaluate(() => {
       const folder = navigator.storage.getDirectory();
       Object.assign(globalThis, {
@@ -236,12 +236,12 @@ describe("a process that has ended", () => {
     await context.close();
   });
 
-  test("deleting says what goes and what stays, and does nothing before it is confirmed", async () => {
+  test("says what deletion removes and what stays, and deletes nothing before confirmation", async () => {
     const { context, page } = await openPage(browser, `/processes/${done}`);
     await page.getByRole("button", { name: "Delete" }).click();
     const dialog = page.getByRole("dialog");
-    await dialog.getByText(/4,900 rows that it has loaded stay in the table/).waitFor();
-    await dialog.getByText(/none of this can be brought back/).waitFor();
+    await dialog.getByText(/4,900 loaded rows will stay in the table/).waitFor();
+    await dialog.getByText(/none of this can be restored/).waitFor();
     await dialog.getByRole("button", { name: "Not now" }).click();
     await dialog.waitFor({ state: "hidden" });
     expect((await statusOf.getProcess({ processId: done })).process?.counts?.read).toBe(5000n);
@@ -249,15 +249,15 @@ describe("a process that has ended", () => {
   });
 });
 
-test("the list is searched and filtered by the address, and hears of new processes by itself", async () => {
+test("the address searches and filters the list, and new processes appear by themselves", async () => {
   const { context, page, complaints } = await openPage(browser, "/processes?q=AMOUNTS");
   const table = page.getByRole("table", { name: "Processes" });
   await table.getByRole("link", { name: "amounts.csv" }).first().waitFor();
   expect(await table.getByRole("link", { name: "live.csv" }).count()).toBe(0);
   await page.getByRole("button", { name: "Cancelled" }).click();
   await page.waitForURL(/state=CANCELLED/);
-  await page.getByText("No process fits").waitFor();
-  await page.getByRole("button", { name: "Clear the filter" }).click();
+  await page.getByText("No matching processes").waitFor();
+  await page.getByRole("button", { name: "Clear filters" }).click();
   await table.getByRole("link", { name: "live.csv" }).first().waitFor();
 
   await ingest(writeTable("new-one.csv", 100));
@@ -268,7 +268,7 @@ test("the list is searched and filtered by the address, and hears of new process
   await context.close();
 });
 
-test("why a file failed is said in words, and what to do", async () => {
+test("a failed file says why it failed and what to do", async () => {
   const path = join(folder.path, "nothing.csv");
   writeFileSync(path, "");
   const processId = await ingest(path);
@@ -281,15 +281,15 @@ test("why a file failed is said in words, and what to do", async () => {
   await context.close();
 });
 
-test("the overview shows what happened in the interval of its address, as pictures and as tables", async () => {
+test("the overview shows the time range of its address, as charts and as tables", async () => {
   const { context, page, complaints } = await openPage(browser, "/");
   await page.getByText("1 hour").click();
   await page.waitForURL(/range=1h/);
   const picture = page.getByRole("img", { name: /^Rows over the last 1 hour: [\d,]+ succeeded/ });
   await picture.locator("canvas").waitFor();
-  await page.getByText("Show as a table").first().click();
+  await page.getByText("Show as table").first().click();
   await page.getByRole("columnheader", { name: "Succeeded" }).waitFor();
-  await page.getByText("Room left (disk)").waitFor();
+  await page.getByText("Space left (disk)").waitFor();
   await page.getByText("Batches waiting").waitFor();
   await page
     .getByRole("navigation", { name: "Processes by state" })
@@ -300,18 +300,18 @@ test("the overview shows what happened in the interval of its address, as pictur
   await context.close();
 });
 
-test("while a service is away the page says so, and then goes on by itself", async () => {
+test("while a service is down, the page says so, and then resumes by itself", async () => {
   const { context, page } = await openPage(browser, "/");
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
   await page.route("**/ingestor.v1.StatusService/**", (route) => route.abort("connectionrefused"));
   await page.getByRole("link", { name: "Processes", exact: true }).first().click();
-  await page.getByText("The service for processes does not answer.").waitFor();
+  await page.getByText("The service for processes is not responding.").waitFor();
   await page.unroute("**/ingestor.v1.StatusService/**");
   await page
     .getByRole("table", { name: "Processes" })
     .getByRole("link", { name: "amounts.csv" })
     .first()
     .waitFor();
-  await page.getByText("The service for processes does not answer.").waitFor({ state: "hidden" });
+  await page.getByText("The service for processes is not responding.").waitFor({ state: "hidden" });
   await context.close();
 });

@@ -18,7 +18,7 @@ afterAll(async () => {
   folder.remove();
 });
 
-test("a file with bad rows is dropped, mapped, looked at, corrected and dropped back until every row is in the table; then all of it is undone and deleted", async () => {
+test("a file with bad rows is uploaded, mapped, reviewed and repaired until every row is in the table, then undone and deleted", async () => {
   const lines = ["id,amount"];
   for (let row = 1; row <= 60; row += 1) lines.push(`${row},${row % 20 === 0 ? "much" : row}`);
   const path = join(folder.path, "repairs.csv");
@@ -27,16 +27,16 @@ test("a file with bad rows is dropped, mapped, looked at, corrected and dropped 
   const { context, page, complaints } = await openPage(browser, "/upload");
   await choose(page, path);
   await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
-  await page.getByRole("radio", { name: /A new pipeline/ }).check();
+  await page.getByRole("radio", { name: /New pipeline/ }).check();
   await page.getByLabel("Type of amount").selectOption("number");
-  await page.getByLabel("Name of the pipeline").fill("page-repairs");
+  await page.getByLabel("Pipeline name").fill("page-repairs");
   await page.getByRole("textbox", { name: "Table" }).fill("page_repairs");
-  await page.getByText(/60 rows: 57 good, 3 would be rejected/).waitFor();
+  await page.getByText(/60 rows: 57 would load, 3 would be rejected/).waitFor();
   await page.getByRole("button", { name: "Start" }).click();
   await page.waitForURL(/\/processes\/[0-9a-f-]{36}/);
   await page.getByText("Completed with errors").first().waitFor();
 
-  // Why rows failed is said where they are.
+  // The reason of a failure is at its cell.
   await page.getByRole("list", { name: "Errors by kind" }).getByRole("link").first().click();
   const bad = page.getByRole("grid", { name: "Rows" }).getByRole("row").filter({ hasText: "much" });
   await expect.poll(() => bad.count()).toBe(3);
@@ -51,11 +51,11 @@ test("a file with bad rows is dropped, mapped, looked at, corrected and dropped 
   await page.getByRole("button", { name: "Download" }).click();
   const report = readFileSync(await (await download).path(), "utf8");
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
-  const corrected = join(folder.path, "corrected.csv");
-  writeFileSync(corrected, report.replaceAll(/^(\d+),much,/gm, "$1,5.00,"));
-  await page.getByLabel("Corrected report").setInputFiles(corrected);
+  const repairFile = join(folder.path, "repaired.csv");
+  writeFileSync(repairFile, report.replaceAll(/^(\d+),much,/gm, "$1,5.00,"));
+  await page.getByLabel("Repair file", { exact: true }).setInputFiles(repairFile);
 
-  // The repair is listed, and the process itself hears of it.
+  // The repair is listed, and the process itself is updated.
   const repair = page.getByRole("list", { name: "Repairs of this process" }).getByRole("listitem");
   await repair.getByText(/3 repaired, 0 failed/).waitFor();
   await page.getByRole("heading", { level: 1 }).getByText("Completed", { exact: true }).waitFor();
@@ -65,8 +65,8 @@ test("a file with bad rows is dropped, mapped, looked at, corrected and dropped 
   const dialog = page.getByRole("dialog");
   const removed = dialog.locator("dl div").filter({ hasText: "Rows removed" }).locator("dd");
   await expect.poll(() => removed.textContent()).toBe("60");
-  await dialog.getByText(/an undone process cannot be done again/).waitFor();
-  await dialog.getByRole("button", { name: "Undo the process" }).click();
+  await dialog.getByText(/an undo cannot be reversed/).waitFor();
+  await dialog.getByRole("button", { name: "Undo process" }).click();
   await page.getByText("This process was undone.").waitFor();
 
   await page.getByRole("button", { name: "Delete" }).click();

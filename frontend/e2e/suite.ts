@@ -1,14 +1,17 @@
-/** The suite as another client sees it: what a test needs there before it looks at the page. */
+/** Another client of the suite: sets up what a test needs before it looks at the page. */
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { crc32c } from "../src/features/upload/engine/crc32c";
-import { ProcessState } from "../src/gen/ingestor/v1/common_pb";
-import { OrchestratorService } from "../src/gen/ingestor/v1/orchestrator_pb";
-import { PipelineService } from "../src/gen/ingestor/v1/processor_pb";
-import { type Process, StatusService } from "../src/gen/ingestor/v1/status_pb";
-import { UploadService } from "../src/gen/ingestor/v1/upload_pb";
+import {
+  OrchestratorService,
+  PipelineService,
+  type Process,
+  ProcessState,
+  StatusService,
+  UploadService,
+} from "../src/api/contract";
+import { crc32c } from "../src/features/upload/hashing/crc32c";
 import { PAGE } from "./chromium";
 
 const transport = createGrpcWebTransport({ baseUrl: PAGE });
@@ -17,13 +20,13 @@ const pipelines = createClient(PipelineService, transport);
 const orchestrator = createClient(OrchestratorService, transport);
 export const statusOf = createClient(StatusService, transport);
 
-/** Stores a pipeline of these fields into a table of its name. */
+/** Stores a pipeline with these fields and a table named after it. */
 export async function applyPipeline(name: string, fields: readonly object[]): Promise<void> {
   const document = { name, schema: { fields }, sink: { table: name.replaceAll("-", "_") } };
   await pipelines.applyPipeline({ documentJson: JSON.stringify(document) });
 }
 
-/** Sends a file; answers with its process as soon as it is accepted. */
+/** Uploads a file; returns its process as soon as it is accepted. */
 export async function ingest(path: string, pipeline = ""): Promise<string> {
   const bytes = readFileSync(path);
   const { upload } = await uploads.createUpload({
@@ -39,7 +42,7 @@ export async function ingest(path: string, pipeline = ""): Promise<string> {
   return (await uploads.completeUpload({ uploadId: upload.uploadId, pipeline })).processId;
 }
 
-/** Holds a process, as soon as it is known. */
+/** Pauses a process as soon as it exists. */
 export async function pause(processId: string): Promise<void> {
   for (;;) {
     try {
@@ -56,7 +59,7 @@ export async function resume(processId: string): Promise<void> {
   await orchestrator.resumeProcess({ processId });
 }
 
-/** Waits for the end of a process. */
+/** Waits for a process to end. */
 export async function ended(processId: string): Promise<Process> {
   for await (const { process } of statusOf.watchProcess({ processId })) {
     if (process !== undefined && process.state >= ProcessState.COMPLETED) return process;

@@ -19,19 +19,19 @@ afterAll(async () => {
 
 const MIB = 1024 * 1024;
 
-test("a file with bad rows is mapped, checked and started, and the process says what became of it", async () => {
+test("a file with bad rows is mapped, dry-run and started, and the process shows the result", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   await choose(page, writePeople(folder, "people.csv"));
   await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
   await page.getByText("Delimited text (CSV, TSV) · Comma · UTF-8").waitFor();
-  await page.getByRole("radio", { name: /A new pipeline/ }).check();
-  // The draft takes "age" for a text or a number; the person knows.
+  await page.getByRole("radio", { name: /New pipeline/ }).check();
+  // The draft may type "age" as text or number; the person decides.
   await page.getByLabel("Type of age").selectOption("integer");
-  await page.getByLabel("Name of the pipeline").fill("page-people");
+  await page.getByLabel("Pipeline name").fill("page-people");
   await page.getByRole("textbox", { name: "Table" }).fill("page_people");
-  await page.getByText(/200 rows: 198 good, 2 would be rejected/).waitFor();
+  await page.getByText(/200 rows: 198 would load, 2 would be rejected/).waitFor();
 
-  // The problem is marked in the grid and leads there from the list.
+  // The problem is marked in the grid, and the list links to it.
   await page.getByRole("button", { name: /Row 70, line 71/ }).click();
   const marked = page.getByRole("cell", { name: /Row 70, line 71, age: unknown\. / });
   await marked.waitFor();
@@ -46,19 +46,19 @@ test("a file with bad rows is mapped, checked and started, and the process says 
   await context.close();
 });
 
-test("a renamed column is found by its likeness, and the mapping becomes the pipeline's next version", async () => {
+test("a renamed column is matched by similarity, and the mapping becomes the pipeline's next version", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   await choose(
     page,
     writePeople(folder, "renamed.csv", { good: true, header: "ID,Full-Name,Age (years),Joined on" }),
   );
   await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
-  await page.getByRole("radio", { name: /A pipeline that is there/ }).check();
+  await page.getByRole("radio", { name: /Existing pipeline/ }).check();
   await page.getByRole("combobox", { name: "Pipeline" }).selectOption("page-people");
   await expect.poll(() => page.getByLabel("Column for full_name").inputValue()).toBe("Full-Name");
   await expect.poll(() => page.getByLabel("Column for joined").inputValue()).toBe("Joined on");
   await page.getByText(/Save as version \d+ of page-people/).waitFor();
-  await page.getByText(/200 rows: 200 good/).waitFor();
+  await page.getByText(/200 rows: 200 would load/).waitFor();
   await page.getByRole("button", { name: "Start" }).click();
   await page.waitForURL(/\/processes\//);
   await page
@@ -71,7 +71,7 @@ test("a renamed column is found by its likeness, and the mapping becomes the pip
   await context.close();
 });
 
-test("a file that can be no table is refused before anything is sent", async () => {
+test("a file that cannot be a table is refused before anything is sent", async () => {
   const { context, page } = await openPage(browser, "/upload");
   const sent = countSentBytes(page);
   await page
@@ -82,7 +82,7 @@ test("a file that can be no table is refused before anything is sent", async () 
   await context.close();
 });
 
-test("an upload whose connection is cut goes on by itself where it stopped", async () => {
+test("an upload resumes by itself where a lost connection stopped it", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   const path = writeLarge(folder, "cut.csv", 12);
   const sent = countSentBytes(page);
@@ -95,22 +95,22 @@ test("an upload whose connection is cut goes on by itself where it stopped", asy
   const before = sent.calls;
   await context.setOffline(false);
   await fast();
-  await page.getByRole("radio", { name: /Just load it/ }).check();
+  await page.getByRole("radio", { name: /JSON rows/ }).check();
   await page.getByRole("button", { name: "Start" }).click();
-  // Completing compares the whole file's SHA-256: what arrived is what was chosen.
+  // Completing compares the SHA-256 of the whole file, so what arrived is what was chosen.
   await page.waitForURL(/\/processes\//);
   await page
     .getByText(/^Completed$/)
     .first()
     .waitFor();
   expect(sent.calls).toBeGreaterThan(before);
-  // At most the pieces on their way were sent twice.
+  // At most the pieces in flight were sent twice.
   expect(sent.bytes).toBeLessThan(statSync(path).size + 3 * MIB);
   expect(complaints).toEqual([]);
   await context.close();
 });
 
-test("an upload that a reload has interrupted goes on where it stopped when the file is chosen again", async () => {
+test("an upload interrupted by a reload resumes where it stopped when the file is chosen again", async () => {
   const { context, page } = await openPage(browser, "/upload");
   const path = writeLarge(folder, "reload.csv", 12);
   const sent = countSentBytes(page);
@@ -121,24 +121,24 @@ test("an upload that a reload has interrupted goes on where it stopped when the 
   await page.reload();
   await fast();
   await page.goto(`${PAGE}/upload`);
-  await page.getByRole("heading", { name: "Not finished" }).waitFor();
+  await page.getByRole("heading", { name: "Unfinished uploads" }).waitFor();
   const before = sent.bytes;
   expect(before).toBeGreaterThan(3 * MIB);
-  await choose(page, path, "The file reload.csv, to go on");
+  await choose(page, path, "Choose reload.csv to resume");
   await page
     .getByText(/reload\.csv/)
     .first()
     .waitFor();
-  await page.getByText("sent. Map and check it, then start.").waitFor();
+  await page.getByText("sent. Map the columns, then start.").waitFor();
   expect(sent.bytes).toBeLessThan(statSync(path).size + 3 * MIB);
-  await page.getByRole("link", { name: "Map and check" }).click();
-  await page.getByRole("radio", { name: /Just load it/ }).check();
+  await page.getByRole("link", { name: "Map columns" }).click();
+  await page.getByRole("radio", { name: /JSON rows/ }).check();
   await page.getByRole("button", { name: "Start" }).click();
   await page.waitForURL(/\/processes\//);
   await context.close();
 });
 
-test("paused it sends nothing, cancelled it is gone", async () => {
+test("a paused upload sends nothing, and a cancelled one is discarded", async () => {
   const { context, page } = await openPage(browser, "/upload");
   const sent = countSentBytes(page);
   await slowDown(page, 100);
@@ -160,7 +160,7 @@ test("paused it sends nothing, cancelled it is gone", async () => {
   await context.close();
 });
 
-test("two tabs with the same file do not disturb each other", async () => {
+test("two tabs with the same file take turns", async () => {
   const { context, page, complaints } = await openPage(browser, "/upload");
   const path = writeLarge(folder, "tabs.csv", 8);
   const first = countSentBytes(page);
@@ -175,18 +175,18 @@ test("two tabs with the same file do not disturb each other", async () => {
   await choose(other, path);
   await other.getByText(/Another tab is sending this file/).waitFor();
   await fast();
-  await page.getByRole("radio", { name: /Just load it/ }).check();
+  await page.getByRole("radio", { name: /JSON rows/ }).check();
   await page.getByRole("button", { name: "Start" }).click();
   await page.waitForURL(/\/processes\//);
   // The second tab sent nothing and ends with the same process.
-  await other.getByRole("link", { name: "Open the process" }).click();
+  await other.getByRole("link", { name: "Open process" }).click();
   await expect.poll(() => new URL(other.url()).pathname).toBe(new URL(page.url()).pathname);
   expect(second.calls).toBe(0);
   expect(complaints).toEqual([]);
   await context.close();
 });
 
-test("300 MB go through in flat memory; how quick the page stays is printed", async () => {
+test("300 MB are sent in constant memory; prints how responsive the page stays", async () => {
   const path = writeLarge(folder, "large.csv", 300);
   const { context, page, complaints } = await openPage(browser, "/upload");
   const client = await context.newCDPSession(page);
@@ -207,9 +207,9 @@ test("300 MB go through in flat memory; how quick the page stays is printed", as
   const begun = Date.now();
   await choose(page, path);
   await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
-  await page.getByRole("radio", { name: /Just load it/ }).check();
+  await page.getByRole("radio", { name: /JSON rows/ }).check();
   const peaks: number[] = [];
-  const done = page.getByText(/Discard the file/);
+  const done = page.getByText(/Discard file/);
   await done.waitFor();
   while (await page.getByRole("progressbar").count()) {
     peaks.push(await heap());

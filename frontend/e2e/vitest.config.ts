@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
-// Chromium against a running suite: INGESTOR_PAGE is its address. One test at a time: they measure.
+// Chromium against the running suite at INGESTOR_PAGE. One test at a time, because they measure.
 export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
   cacheDir: fileURLToPath(new URL("../node_modules/.vite-e2e", import.meta.url)),

@@ -1,9 +1,9 @@
-// Chromium as the tests and the pictures use it: it asks nobody for anything.
+// Chromium for the tests and the screenshots; it contacts no other host.
 import { chromium } from "playwright-core";
 
 export const GATEWAY = process.env.INGESTOR_PAGE ?? "http://127.0.0.1:8080";
 
-/** Starts the machine's Chromium; INGESTOR_CHROMIUM names another one. */
+/** Starts the installed Chromium; INGESTOR_CHROMIUM names a different one. */
 export function launch() {
   return chromium.launch({
     executablePath: process.env.INGESTOR_CHROMIUM ?? "/usr/bin/chromium",

@@ -1,7 +1,7 @@
-// Frames and first paint, measured in Chromium on this machine: node scripts/perf.mjs [PROCESS_ID]
-// Without an id the process with the most rows is taken. Prints figures; fails when a frame of scrolling the
-// rows took over 50 ms. Frames are late on a busy machine too: the
-// first line of frames, of a page at rest, says how busy it is, and "work" is the main thread's own CPU time.
+// Measures frames and first paint in Chromium on this machine: node scripts/perf.mjs [PROCESS_ID]
+// Without an id it takes the process with the most rows. Prints figures; fails when a frame took over 50 ms
+// while the rows scrolled. A busy machine delays frames too: the first line of frames, of a page at rest,
+// shows how busy it is, and "work" is the CPU time of the main thread.
 import { GATEWAY, launch } from "./browser.mjs";
 
 const LONGEST_MS = 50;
@@ -21,20 +21,20 @@ async function largest() {
     })),
   );
   found.sort((a, b) => b.rows - a.rows);
-  if (found[0] === undefined) throw new Error("there is no process to measure");
+  if (found[0] === undefined) throw new Error("no process to measure");
   return found[0].id;
 }
 
 const devtools = await page.context().newCDPSession(page);
 await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
 
-/** CPU time that the page's main thread has taken so far, in milliseconds. */
+/** CPU time of the page's main thread so far, in milliseconds. */
 async function work() {
   const { metrics } = await devtools.send("Performance.getMetrics");
   return 1000 * (metrics.find(({ name }) => name === "TaskDuration")?.value ?? 0);
 }
 
-/** Watches frames while `act` scrolls; answers with their lengths in milliseconds, longest last. */
+/** Measures frames while `act` scrolls; returns their lengths in milliseconds, longest last. */
 async function frames(act) {
   await page.evaluate(() => {
     const lengths = [];
@@ -70,7 +70,7 @@ function tell(what, { lengths, spent }) {
   );
 }
 
-// First paint and readiness of the screens, cold.
+// First paint and readiness of the screens, with a cold cache.
 for (const path of ["/", "/upload", "/processes", `/processes/${processId}`, "/pipelines"]) {
   const fresh = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   const tab = await fresh.newPage();

@@ -1,5 +1,5 @@
-// Pictures of each screen, made with the sample: npm run screenshots [FOLDER], by default ../docs/images.
-// INGESTOR_PAGE names a running suite; without it one is started for this, and stopped again.
+// Screenshots of each screen with the sample: npm run screenshots [FOLDER], by default ../docs/images.
+// INGESTOR_PAGE names a running suite; without it, one is started and stopped again.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -22,7 +22,7 @@ function freePort() {
   });
 }
 
-/** The address of a suite, and how to stop it. */
+/** The address of a suite, and a function that stops it. */
 async function suite() {
   if (process.env.INGESTOR_PAGE) return { address: process.env.INGESTOR_PAGE, stop: () => undefined };
   const data = mkdtempSync(join(tmpdir(), "ingestor-pictures-"));
@@ -50,14 +50,14 @@ async function newPage(browser, { dark = false, width = 1280, height = 800 } = {
 
 async function shoot(page, name) {
   await page.evaluate(() => document.fonts.ready);
-  // Nothing of the pointer or the focus, and charts have been drawn.
+  // Keeps the pointer out of the picture and waits until charts are drawn.
   await page.mouse.move(2, 2);
   await page.waitForTimeout(900);
   await page.screenshot({ path: join(out, `${name}.png`) });
   console.log(`${name}.png`);
 }
 
-/** Drops the sample, goes as far as the mapping; answers with the page there. */
+/** Uploads the sample and leaves the page at the mapping. */
 async function drop(page, address) {
   await page.goto(`${address}/upload`);
   await page.getByLabel("Files to upload").setInputFiles(SAMPLE);
@@ -75,10 +75,10 @@ async function pictures(address) {
     await shoot(page, "upload");
 
     await drop(page, address);
-    await page.getByRole("radio", { name: /A new pipeline/ }).check();
+    await page.getByRole("radio", { name: /New pipeline/ }).check();
     await page.getByRole("button", { name: /Row 57/ }).waitFor();
     await shoot(page, "mapping");
-    await page.getByRole("heading", { name: "The first rows" }).scrollIntoViewIfNeeded();
+    await page.getByRole("heading", { name: "First rows" }).scrollIntoViewIfNeeded();
     await page.getByRole("button", { name: /Row 57/ }).click();
     await page.locator("[role=table]").evaluate((grid) => grid.scrollIntoView({ block: "center" }));
     await shoot(page, "first-rows");

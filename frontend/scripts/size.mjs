@@ -1,4 +1,4 @@
-// Prints the gzip size of what the first page load fetches, and fails over the limit.
+// Prints the gzip size of each screen's first load, and fails over the limit.
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
@@ -6,7 +6,7 @@ const LIMIT = 250 * 1024;
 const dist = new URL("../dist/", import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL(".vite/manifest.json", dist), "utf8"));
 
-/** The files of a chunk and of everything that it imports statically. */
+/** The files of a chunk and of all its static imports. */
 function closure(key, seen = new Set()) {
   if (seen.has(key)) return seen;
   seen.add(key);

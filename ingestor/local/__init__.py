@@ -1,1 +1,1 @@
-"""The suite on one machine: embedded PostgreSQL, MiniStack, Envoy, and what starts and watches them."""
+"""The suite on one machine: starts and supervises PostgreSQL, MiniStack, Envoy and the services."""

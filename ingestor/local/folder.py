@@ -1,4 +1,4 @@
-"""The suite's data folder: what is where, which suite runs in it, and its secrets."""
+"""The data folder of the suite: its layout, the suite that runs in it, and its secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ingestor.local.errors import SuiteError
 
 
 class Folder:
-    """A data folder. Files in it are readable by their owner only where they hold a secret."""
+    """A data folder. Only the owner can read files with secrets."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -53,7 +53,7 @@ class Folder:
             yield
 
     def password(self, name: str) -> str:
-        """The password of that name, made on first use."""
+        """The password with that name, made on first use."""
         file = self.path / "secrets.json"
         known: dict[str, str] = json.loads(file.read_text("utf-8")) if file.exists() else {}
         if name not in known:
@@ -62,7 +62,7 @@ class Folder:
         return known[name]
 
     def ports(self) -> dict[str, int]:
-        """The ports of the last suite, which the next one prefers."""
+        """The ports of the last run, which the next run prefers."""
         try:
             found: dict[str, int] = json.loads(self._ports.read_text("utf-8"))
         except (OSError, ValueError):
@@ -70,19 +70,19 @@ class Folder:
         return found
 
     def save_ports(self, ports: dict[str, int]) -> None:
-        """Keep the ports for next time."""
+        """Save the ports for the next run."""
         _write_private(self._ports, ports)
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Tell what runs; it holds a DSN, so it is private."""
+        """Save what runs; private, because it holds a DSN."""
         _write_private(self._state, state)
 
     def forget_state(self) -> None:
-        """Nothing runs any more."""
+        """Delete the saved state: nothing runs any more."""
         self._state.unlink(missing_ok=True)
 
     def state(self) -> dict[str, Any] | None:
-        """What runs in the folder now; None when nothing does."""
+        """What runs in the folder; None for nothing."""
         try:
             found: dict[str, Any] = json.loads(self._state.read_text("utf-8"))
             process = psutil.Process(found["pid"])
@@ -93,7 +93,7 @@ class Folder:
 
 
 def _write_private(path: Path, content: dict[str, Any]) -> None:
-    """Replace a file at once, readable by its owner only."""
+    """Replace a file atomically, readable by its owner only."""
     part = path.with_suffix(".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

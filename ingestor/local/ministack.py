@@ -13,8 +13,8 @@ from ingestor.local.ports import LOOPBACK, free_port
 
 
 class MiniStack:
-    """Starts and stops one server. Queues and their messages survive a stop; what a kill loses is
-    dispatched again by the orchestrator's reconciler."""
+    """Starts and stops one server. Queues and their messages survive a stop; messages lost by a kill are sent
+    again by the orchestrator's reconciler."""
 
     def __init__(self, state_dir: Path, port: int | None = None) -> None:
         self._state = state_dir.absolute()

@@ -30,8 +30,8 @@ _SETTINGS = MappingProxyType(
 
 
 class EmbeddedPostgres:
-    """Starts and stops one server. PostgreSQL refuses to run as root, so root runs it as the user
-    `postgres` or, where there is none, `nobody`; that user must be able to reach the folder.
+    """Starts and stops one server. PostgreSQL refuses to run as root, so root runs it as the user `postgres`
+    or else `nobody`, who must be able to reach the folder.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class EmbeddedPostgres:
         return self._data.parent / f"{self._data.name}.password"
 
     def start(self) -> None:
-        """Make the folder's database if it is new and start the server.
+        """Make the database if the folder is new, and start the server.
 
         Raises SuiteError when the wheel is missing or the server does not start.
         """
@@ -146,7 +146,7 @@ def _system_user() -> str | None:
 
 
 def _let_through(folder: Path) -> None:
-    """Let the other user walk through (not list) folders that we own on the way to `folder`."""
+    """Let the other user pass through (not list) our folders on the way to `folder`."""
     for place in (folder, *folder.parents):
         status = place.stat()
         if status.st_uid == os.geteuid() and not status.st_mode & 0o001:

@@ -1,4 +1,4 @@
-"""The four services as child processes: how each is told where the others are, and started again."""
+"""The four services as child processes: their settings, start and restart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK
 
-# In the order of their start: each needs only those before it.
+# In start order: each needs only those before it.
 SERVICES = ("status", "processor", "orchestrator", "upload")
 
 
@@ -32,12 +32,12 @@ class Endpoints:
 
 
 def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, str]:
-    """The settings of a service as environment variables; what the user has set for the suite
-    (such as INGESTOR_LOG_LEVEL) goes through."""
+    """The settings of a service as environment variables; those set by the user (such as
+    INGESTOR_LOG_LEVEL) are passed on."""
     first = instance == service
     made = {
         **os.environ,
-        # A second processor serves the queue only; nobody calls it.
+        # A second processor only serves the queue; nobody calls it.
         "INGESTOR_LISTEN": endpoints.addresses[service] if first else f"{LOOPBACK}:0",
         "INGESTOR_METRICS_LISTEN": endpoints.metrics[instance],
         "INGESTOR_DATABASE_URL": endpoints.databases[service],
@@ -64,7 +64,7 @@ class ServiceProcess:
     restarts: int = field(default=0)
 
     def start(self) -> None:
-        """Start it; `wait` waits for it."""
+        """Start it, without waiting until it serves."""
         self.process = spawn(
             [sys.executable, "-m", f"ingestor.services.{self.service}"],
             log=self.log,
@@ -72,7 +72,7 @@ class ServiceProcess:
         )
 
     def wait(self) -> None:
-        """Wait until it says that it serves; raises SuiteError when it does not."""
+        """Wait until it is SERVING. Raises SuiteError when it does not become so."""
         assert self.process is not None
         if self.instance != self.service:
             return
@@ -86,7 +86,7 @@ class ServiceProcess:
 
 
 def is_serving(address: str, timeout: float = 1.0) -> bool:
-    """Whether the gRPC server at host:port says of itself that it is SERVING."""
+    """Whether the gRPC server at host:port is SERVING."""
     with grpc.insecure_channel(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:

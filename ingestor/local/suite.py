@@ -1,4 +1,4 @@
-"""Starts the whole suite on this machine, keeps it running, stops it in order."""
+"""Starts the whole suite on this machine, supervises it, and stops it in order."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What `ingestor up` was asked for."""
+    """The options of `ingestor up`."""
 
     data: Path
     gateway_port: int
@@ -58,7 +58,7 @@ class RunningSuite:
 
     @property
     def supervised(self) -> Sequence[ServiceProcess | WebProcess]:
-        """What is started again when it ends."""
+        """The processes that are restarted when they end."""
         return [*self.services, *([self.web] if self.web else [])]
 
 
@@ -66,7 +66,7 @@ class RunningSuite:
 def running(options: Options, say: Say) -> Iterator[RunningSuite]:
     """Start everything; leaving the context stops it in reverse order.
 
-    Raises SuiteError with what is wrong; whatever was started is stopped then.
+    Raises SuiteError; everything that was started is stopped then.
     """
     folder = Folder(options.data)
     folder.prepare(options.least_free_bytes)
@@ -92,7 +92,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             ministack.start()
             ports["ministack"] = ministack.port
             endpoint = ministack.endpoint
-        if endpoint is not None:  # an emulator takes any credentials, but wants some
+        if endpoint is not None:  # an emulator takes any credentials, but needs some
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         databases = _provision(admin_dsn, folder, external=options.database_url is not None)
@@ -119,7 +119,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
 
 
 def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
-    """A DSN per service. A role that may not create roles serves all of them itself."""
+    """A DSN per service. When the role may not create roles, all services use it."""
     passwords = {service: folder.password(service) for service in SERVICES}
     try:
         return asyncio.run(provision(admin_dsn, passwords))
@@ -178,13 +178,11 @@ def _make_bucket(endpoint: str | None) -> None:
 def _start_web(
     options: Options, folder: Folder, ports: dict[str, int], stack: ExitStack, say: Say
 ) -> WebProcess | None:
-    """The page server, started but not waited for: it compresses the page while others start."""
+    """Start the page server without waiting: it compresses the page while others start."""
     page = find_page(options.page_dir)
     if page is None:
         where = f" in {options.page_dir}" if options.page_dir else ""
-        say(
-            f"the page is not built{where}, so there is none (make setup builds it, with Node.js 20 or later)"
-        )
+        say(f"the page is not built{where} and not served (make setup builds it, with Node.js 20 or later)")
         return None
     ports["web"] = free_port(ports.get("web"))
     web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log")
@@ -236,7 +234,7 @@ def _state(
     services: list[ServiceProcess],
     web: WebProcess | None,
 ) -> dict[str, Any]:
-    """What `ingestor env` tells."""
+    """What `ingestor env` prints."""
     page = None
     if web is not None:
         page = {
@@ -269,14 +267,14 @@ def _state(
 
 @dataclass
 class Backoff:
-    """How long to wait before a process that ended is started again: 0.2 s, doubled up to 10 s;
-    a process that ran for a minute starts afresh."""
+    """The wait before a process that ended is restarted: 0.2 s, doubled up to 10 s, and reset after a run of
+    a minute."""
 
     seconds: float = 0.2
     started: float = 0.0
 
     def next(self, now: float) -> float:
-        """The wait before the start that follows an end at `now`."""
+        """The wait after an end at `now`."""
         if now - self.started > 60:
             self.seconds = 0.2
         wait, self.seconds = self.seconds, min(self.seconds * 2, 10.0)
@@ -285,7 +283,7 @@ class Backoff:
 
 
 def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> None:
-    """Start again whatever ends by itself, until `stopping()`; raises SuiteError when Envoy ends."""
+    """Restart processes that end, until `stopping()`. Raises SuiteError when Envoy ends."""
     backoffs = {service.instance: Backoff() for service in suite.supervised}
     due: dict[str, float] = {}
     while not stopping():
@@ -312,7 +310,7 @@ def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> No
 def run(options: Options, say: Say, announce: Callable[[], None]) -> None:
     """Run the suite until SIGINT or SIGTERM; a second signal ends it at once.
 
-    Raises SuiteError when it cannot start or cannot go on.
+    Raises SuiteError when it cannot start or continue.
     """
     signals = 0
 

@@ -13,7 +13,7 @@ from ingestor.local.children import answers, spawn, stop, wait_ready
 
 @dataclass
 class WebProcess:
-    """The process that serves the built page, and its replacements."""
+    """The process that serves the built page, restarted when it ends."""
 
     page: Path
     address: str  # host:port
@@ -23,7 +23,7 @@ class WebProcess:
     instance: str = "web"
 
     def start(self) -> None:
-        """Start it; `wait` waits for it."""
+        """Start it, without waiting until it serves."""
         settings = {
             "INGESTOR_LISTEN": self.address,
             "INGESTOR_PAGE_DIR": str(self.page),
@@ -34,12 +34,12 @@ class WebProcess:
         )
 
     def wait(self) -> None:
-        """Wait until it serves; raises SuiteError when it does not."""
+        """Wait until it serves. Raises SuiteError when it does not."""
         assert self.process is not None
         url = f"http://{self.address}/healthz"
         wait_ready(self.process, lambda: answers(url, timeout=1), what="the page server", log=self.log)
 
     def stop(self) -> None:
-        """Let it finish its answers, then kill it."""
+        """Let it finish its responses, then kill it."""
         if self.process:
             stop(self.process, seconds=10)

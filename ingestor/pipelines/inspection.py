@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.pipelines.inference import draft_pipeline, infer_columns
-from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.sample import read_sample
 from ingestor.tabular.options import ReadOptions, parse_options
 
@@ -84,7 +84,7 @@ def main() -> int:
         options = parse_options(given.options)
         return inspect_file(given.source, given.name, options, rows=given.rows, whole=not given.partial)
 
-    return tell_verdict(given, inspect)
+    return write_result(given, inspect)
 
 
 if __name__ == "__main__":

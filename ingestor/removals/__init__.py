@@ -1,1 +1,1 @@
-"""How the services that keep parts of a process hear that it is deleted or has expired, and remove them."""
+"""How services learn that a process was deleted or has expired, and remove their parts of it."""

@@ -8,20 +8,22 @@ from datetime import timedelta
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from ingestor.removals.ports import Removal, RemovalInbox, RemovalLog, Remover
+from ingestor.removals.ports import Removal, RemovalInbox, RemovalLog, Remove
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.retry import backoff
+from ingestor.runtime.workers import repeat
 
 log = structlog.get_logger(__name__)
 
 _PAGE = 1000
-_HOLD = timedelta(seconds=60)  # after which a removal whose instance died is taken by another
-_LONGEST_WAIT = 300  # seconds until a removal that fails is tried again
+_HOLD = timedelta(seconds=60)  # after which another instance takes the removal of one that died
+_LONGEST_WAIT = 300  # seconds between attempts of a removal that fails
 
 
 class RemovalFollower:
-    """Accepts what is listed into the service's own inbox, then removes one by one. A removal that
-    fails waits, longer each time and without end, and holds up no other."""
+    """Copies listed removals into the service's inbox, then does them one by one. A removal that fails is
+    repeated later, without limit, and does not delay others."""
 
     name = "removals"
 
@@ -29,7 +31,7 @@ class RemovalFollower:
         self,
         source: RemovalLog,
         inbox: RemovalInbox,
-        remove: Remover,
+        remove: Remove,
         clock: Clock,
         registry: CollectorRegistry,
         *,
@@ -41,25 +43,25 @@ class RemovalFollower:
         self._clock = clock
         self._poll = poll_seconds
         self._waiting = Gauge(
-            "ingestor_removals_waiting", "Removed processes that have parts left here.", registry=registry
+            "ingestor_removals_waiting", "Removed processes with parts left here.", registry=registry
         )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Follow until told to stop."""
-        while not stopping.is_set():
-            for step in (self.accept, self.work):  # what is accepted is done while status is away
-                try:
-                    await step(stopping)
-                except (TransientError, ServiceError) as error:
-                    log.warning("removals not followed now", error=str(error))
-            try:
-                async with asyncio.timeout(self._poll):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+        await repeat(
+            lambda: self._look(stopping), stopping, every=self._poll, failure="cannot do removals",
+            expected=(TransientError, ServiceError),
+        )  # fmt: skip
+
+    async def _look(self, stopping: asyncio.Event) -> None:
+        try:
+            await self.accept(stopping)
+        except (TransientError, ServiceError) as error:  # accepted removals are done all the same
+            log.warning("cannot read the log of removals", error=str(error))
+        await self.work(stopping)
 
     async def accept(self, stopping: asyncio.Event | None = None) -> None:
-        """Accept everything that is listed now."""
+        """Copy everything that is listed now into the inbox."""
         while stopping is None or not stopping.is_set():
             after = await self._inbox.cursor()
             found = await self._source.read(after, _PAGE)
@@ -67,7 +69,7 @@ class RemovalFollower:
                 return
 
     async def work(self, stopping: asyncio.Event | None = None) -> None:
-        """Do everything that is due now."""
+        """Do every removal that is due now."""
         while stopping is None or not stopping.is_set():
             now = self._clock.now()
             taken = await self._inbox.take(now, now + _HOLD)
@@ -80,7 +82,7 @@ class RemovalFollower:
         try:
             await self._remove(removal)
         except Exception as error:
-            wait = min(2 ** min(attempts, 10), _LONGEST_WAIT)
+            wait = backoff(attempts, first=2, longest=_LONGEST_WAIT)
             expected = isinstance(error, TransientError | ServiceError | OSError)
             log.log(
                 30 if expected else 40,

@@ -1,4 +1,4 @@
-"""The inbox of removals in PostgreSQL: removal_cursor and removal_inbox in the service's own schema."""
+"""The inbox of removals in PostgreSQL: removal_cursor and removal_inbox in the service's schema."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the follower needs of the outside. Every call may raise TransientError."""
+"""Ports of the follower. Every call may raise TransientError."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,8 +10,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A process whose parts go: it was deleted, or else it has expired. `sequence` is its place in the
-    log of removals, which status keeps."""
+    """A process whose parts are removed: deleted or, if not `deleted`, expired. `sequence` is its position in
+    the log of removals at status."""
 
     sequence: int
     process_id: str
@@ -23,45 +23,40 @@ class RemovalLog(Protocol):
     """The log of removals."""
 
     async def read(self, after: int, limit: int) -> Sequence[Removal]:
-        """Removals behind `after`, oldest first."""
+        """Removals after `after`, oldest first."""
         ...
 
 
 class RemovalInbox(Protocol):
-    """What this service has heard of the log and has yet to do, durable."""
+    """The removals that this service has accepted and not done, durable."""
 
     async def cursor(self) -> int:
-        """The last removal that was accepted; 0: none."""
+        """Sequence of the last accepted removal; 0 for none."""
         ...
 
     async def accept(self, after: int, removals: Sequence[Removal]) -> bool:
-        """Keep the removals, due at once, and move the cursor from `after` to the last of them, in one
-        transaction. False, and nothing is kept, when the cursor is elsewhere: another instance was
-        faster."""
+        """Store the removals, due at once, and move the cursor from `after` to the last of them, in one
+        transaction. False, and nothing is stored, when another instance has moved the cursor."""
         ...
 
     async def take(self, now: datetime, until: datetime) -> tuple[Removal, int] | None:
-        """A removal that is due, and how often it was taken; it is due again at `until`, unless it is
-        done before."""
+        """Take a removal that is due, with the number of times that it was taken. Unless it is done, it is
+        due again at `until`."""
         ...
 
     async def put_back(self, sequence: int, due: datetime) -> None:
-        """It is due again at that time."""
+        """Make it due again at that time."""
         ...
 
     async def done(self, sequence: int) -> None:
-        """Its parts are gone. Idempotent."""
+        """Delete it: its parts are removed. Idempotent."""
         ...
 
     async def waiting(self) -> int:
-        """Removals that are not done."""
+        """Number of removals that are not done."""
         ...
 
 
-class Remover(Protocol):
-    """Removes a service's parts of a process."""
-
-    async def __call__(self, removal: Removal) -> None:
-        """Idempotent: it may have been done before, wholly or in part. Raises TransientError when
-        something is still in use; whatever it raises, it is called again later."""
-        ...
+# Removes a service's parts of a process. Idempotent, also after a part of it was done. Raises TransientError
+# while something is in use; after any error it is called again later.
+Remove = Callable[[Removal], Awaitable[None]]

@@ -1,1 +1,1 @@
-"""How a service runs: settings, logs, metrics, tracing, gRPC, PostgreSQL, AWS, errors. Knows no domain."""
+"""How a service runs: settings, logs, metrics, tracing, gRPC, PostgreSQL, AWS, errors. No domain code."""

@@ -1,4 +1,4 @@
-"""AWS clients (aiobotocore) and which of their errors may pass."""
+"""AWS clients (aiobotocore), and which of their errors are transient."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def open_sqs(settings: AwsSettings, *, connections: int = 32) -> AsyncIter
 @asynccontextmanager
 async def open_s3(settings: AwsSettings, *, connections: int = 32) -> AsyncIterator[S3Client]:
     """An S3 client, closed at the end of the context."""
-    # Other makers' S3 has no bucket as a host name.
+    # Other implementations of S3 do not serve buckets as host names.
     s3 = {"addressing_style": "path"} if settings.aws_endpoint_url else {}
     async with get_session().create_client(
         "s3",
@@ -58,7 +58,7 @@ async def open_s3(settings: AwsSettings, *, connections: int = 32) -> AsyncItera
 @asynccontextmanager
 async def aws_errors(what: str) -> AsyncIterator[None]:
     """Turn failed connections, throttling and 5xx answers into TransientError naming `what`;
-    other answers of AWS (a refusal) go through as botocore's ClientError."""
+    other errors of AWS stay botocore's ClientError."""
     try:
         yield
     except ClientError as error:

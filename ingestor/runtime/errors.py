@@ -44,7 +44,7 @@ class ServiceError(Exception):
 
 
 class InvalidArgumentError(ServiceError):
-    """The request is wrong whatever the system's state; do not repeat it."""
+    """The request is wrong in any state of the system; do not repeat it."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -56,13 +56,13 @@ class NotFoundError(ServiceError):
 
 
 class FailedPreconditionError(ServiceError):
-    """The system's state does not allow the request; repeating it without a change is useless."""
+    """The state of the system does not allow the request; a repetition fails too until it changes."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class AbortedError(ServiceError):
-    """Something else got in the way; the client may retry from a higher level."""
+    """The operation was interrupted; the client may start it again."""
 
     code = grpc.StatusCode.ABORTED
 
@@ -74,23 +74,23 @@ class ResourceExhaustedError(ServiceError):
 
 
 class DataLossError(ServiceError):
-    """Bytes are not what they were said to be."""
+    """Bytes differ from what was announced."""
 
     code = grpc.StatusCode.DATA_LOSS
 
 
 class UnavailableError(ServiceError):
-    """Something that the service depends on does not answer now; retry with backoff."""
+    """A dependency of the service does not answer; retry with backoff."""
 
     code = grpc.StatusCode.UNAVAILABLE
 
 
 class TransientError(Exception):
-    """An outside system failed in a way that may pass: the same call may be repeated."""
+    """An outside system failed temporarily: the same call may succeed later."""
 
 
 class TerminalError(Exception):
-    """An outside system refused for good: repeating the same call is useless."""
+    """An outside system refused the call: the same call fails again."""
 
 
 def to_rpc_status(error: ServiceError) -> status_pb2.Status:
@@ -127,7 +127,7 @@ _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
         UnavailableError,
     )
 }
-# Codes that say "the same call may work later".
+# Codes of calls that may succeed later.
 _TRANSIENT = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -138,7 +138,7 @@ _TRANSIENT = {
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError | TransientError:
-    """What a gRPC adapter raises for a failed call: the peer's own ServiceError, or TransientError."""
+    """The error of a failed call as a gRPC adapter raises it: the peer's ServiceError, or TransientError."""
     code = error.code()
     if code in _TRANSIENT:
         return TransientError(f"{code.name}: {error.details()}")

@@ -1,4 +1,4 @@
-"""How a service process lives: start, announce readiness last, drain at SIGTERM, stop in order."""
+"""The life of a service process: start, announce readiness last, drain at SIGTERM, stop in order."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
 from ingestor.runtime.logs import configure_logging
 from ingestor.runtime.metrics import RpcMetrics, serve_metrics
+from ingestor.runtime.retry import silence_stamina
 from ingestor.runtime.settings import ServiceSettings
 
 log = structlog.get_logger(__name__)
@@ -75,7 +76,7 @@ async def host(
             interceptors=[ServerInterceptor(RpcMetrics(registry))],
             options=[
                 *MESSAGE_OPTIONS,
-                ("grpc.so_reuseport", 0),  # a second server on the same port is a mistake to be told
+                ("grpc.so_reuseport", 0),  # a second server on the same port must fail
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
                 ("grpc.keepalive_permit_without_calls", 1),
             ],
@@ -111,7 +112,7 @@ async def host(
                 failed.cancel()
                 stopping.set()
                 await health_servicer.enter_graceful_shutdown()
-                # gRPC and workers stop together; what they call closes after them, with the bootstrap.
+                # gRPC and workers stop together; the bootstrap closes their dependencies afterwards.
                 await asyncio.gather(
                     server.stop(settings.drain_seconds), _finish(running, settings.drain_seconds)
                 )
@@ -148,7 +149,7 @@ async def _run_until_signal(
     asked = asyncio.Event()
 
     def on_signal() -> None:
-        if asked.is_set():  # a second signal: out at once
+        if asked.is_set():  # a second signal: exit at once
             os._exit(1)
         asked.set()
 
@@ -161,6 +162,7 @@ async def _run_until_signal(
 def run(service: str, settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
     """Run a service until SIGTERM or SIGINT; exits with status 1 when it cannot start or a worker fails."""
     configure_logging(service, settings.log_level, settings.log_format)
+    silence_stamina()
     try:
         uvloop.run(_run_until_signal(settings, bootstrap, registry))
     except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""PostgreSQL: pools, migrations, and which errors may pass."""
+"""PostgreSQL: pools, migrations, and which errors are transient."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ TRANSIENT_ERRORS = (
 async def transient_errors(
     what: str, others: Callable[[asyncpg.PostgresError], Exception] | None = None
 ) -> AsyncIterator[None]:
-    """Turn errors that may pass into TransientError naming `what`; others of PostgreSQL into what `others`
-    makes of them, which may be the same one. Without it they go through unchanged."""
+    """Turn transient errors into TransientError naming `what`. `others` maps other errors of PostgreSQL, to
+    themselves if need be; without it they are unchanged."""
     try:
         yield
     except TRANSIENT_ERRORS as error:
@@ -55,8 +55,8 @@ async def transient_errors(
 
 @asynccontextmanager
 async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
-    """A part of a transaction that is undone alone when it raises. (asyncpg keeps a savepoint to which it has
-    rolled back: after a thousand of them each further statement lies a thousand deep, with as many locks.)"""
+    """A part of a transaction that is rolled back alone when it raises. (asyncpg's own savepoints stay open
+    after a rollback: after a thousand of them statements are nested a thousand deep, with as many locks.)"""
     await connection.execute("SAVEPOINT ingestor")
     try:
         yield
@@ -91,8 +91,8 @@ async def open_pool(dsn: str, *, service: str, schema: str, size: int) -> AsyncI
 
 
 async def migrate(pool: PgPool, *, schema: str, package: str) -> list[str]:
-    """Apply the package's `NNNN_name.sql` files that `schema` has not seen, in order, in one
-    transaction each, under an advisory lock so that replicas may start together.
+    """Apply the package's `NNNN_name.sql` files that `schema` lacks, in order, each in a transaction, under
+    an advisory lock so that replicas may start together.
 
     Returns the names applied. Raises RuntimeError when an applied file has changed since.
     """

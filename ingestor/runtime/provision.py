@@ -1,4 +1,4 @@
-"""Roles and schemas: one of each per service, made by an administrator before the services start."""
+"""Makes a role and a schema for each service, as an administrator, before the services start."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def role_of(service: str) -> str:
 
 
 async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Make, for each service in `passwords`, its role with that password and a schema of its name
-    that it owns; the processor may also create tables in schema public. Repeatable.
+    """Make, for each service in `passwords`, a role with that password and a schema of its name that the role
+    owns; the processor may also create tables in schema public. Idempotent.
 
     Returns a DSN per service. Raises NotAllowedError when the administrator may not, OSError or
     asyncpg errors when the server cannot be reached.
@@ -39,7 +39,7 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, s
                 password,
             )
             await connection.execute(statement)
-            # The administrator must be a member to give the role a schema (not a superuser on RDS).
+            # The administrator must be a member of the role to give it a schema (RDS has no superuser).
             await connection.execute(f"GRANT {role} TO CURRENT_USER")
             await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}" AUTHORIZATION {role}')
             await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{database}" TO {role}')

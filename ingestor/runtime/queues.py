@@ -1,4 +1,4 @@
-"""The suite's SQS queues, made by whoever deploys it (`ingestor up`, tests), not by the services."""
+"""The SQS queues of the suite, made by its deployment (`ingestor up`, tests), not by the services."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAYS = 24 * 3600
 
 
 class QueueNames(BaseSettings):
-    """What the suite's queues are called; read from INGESTOR_ROWS_QUEUE and so on."""
+    """Names of the queues, read from INGESTOR_ROWS_QUEUE and so on."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
@@ -37,7 +37,7 @@ async def ensure_queues(
     visibility_seconds: int = 60,
     max_receive_count: int = 5,
 ) -> None:
-    """Make the rows queue, its dead-letter queue and the events queue, or bring them up to date.
+    """Make the rows queue, its dead-letter queue and the events queue, or update them.
 
     A message that was received `max_receive_count` times without being deleted goes to the
     dead-letter queue. Raises botocore's ClientError when AWS refuses. Idempotent.
@@ -61,7 +61,7 @@ async def ensure_queues(
 
 
 async def _ensure(client: SQSClient, name: str, attributes: Mapping[QueueAttributeNameType, str]) -> str:
-    """The URL of the queue, which has these attributes now."""
+    """Make or update a queue with these attributes; its URL."""
     try:
         url = (await client.get_queue_url(QueueName=name))["QueueUrl"]
     except client.exceptions.QueueDoesNotExist:

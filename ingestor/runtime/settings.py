@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. A field `x_y` is read from INGESTOR_X_Y."""
+    """Settings of every service. A field `x_y` is read from INGESTOR_X_Y."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
@@ -27,7 +27,7 @@ class ServiceSettings(BaseSettings):
 
 
 class AwsSettings(BaseSettings):
-    """Where AWS is. Credentials come from the usual AWS environment or role."""
+    """The AWS endpoint. Credentials come from the usual AWS environment or role."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
@@ -36,11 +36,11 @@ class AwsSettings(BaseSettings):
 
 
 class QueueSettings(AwsSettings):
-    """Where SQS is."""
+    """The SQS endpoint."""
 
 
 class FileStoreSettings(AwsSettings):
-    """Where uploaded files are kept."""
+    """Where uploaded files are stored."""
 
     file_store: Literal["disk", "s3"] = Field("disk", description="Kind of file store.")
     file_store_dir: str = Field("/var/lib/ingestor/files", description="Folder of the disk store.")
@@ -62,7 +62,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(cls: type[S]) -> S:
-    """Read settings from the environment; on a wrong one say which and exit with status 2."""
+    """Read settings from the environment; name wrong ones on stderr and exit with status 2."""
     try:
         return cls()
     except ValidationError as error:

@@ -22,7 +22,7 @@ def new_traceparent() -> str:
 
 
 def trace_id(traceparent: str) -> str:
-    """The 32 hex digits that all of a trace share."""
+    """The trace id: 32 hex digits."""
     return traceparent[3:35]
 
 

@@ -1,1 +1,1 @@
-"""Where uploaded files are kept: the port, and one file per kind of store."""
+"""Where uploaded files are stored: the port, and one module per kind of store."""

@@ -17,14 +17,13 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}/[A-Za-z0-9-]{1,64}")
 
 
 class DiskFileStore(FileStore, BoundedStore):
-    """One file per key below `root`. Calls run in threads, so the event
-    loop never waits for a disk."""
+    """One file per key below `root`. Calls run in threads, so the event loop never waits for a disk."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):  # keys are server-made; this keeps a mistake from leaving the folder
+        if not _KEY.fullmatch(key):  # keys are made by the server; this only guards against bugs
             raise ValueError(f"{key!r} is not a file key")
         return self._root / key
 
@@ -64,7 +63,7 @@ class DiskFileStore(FileStore, BoundedStore):
             os.close(descriptor)
 
     async def sync(self, key: str) -> None:
-        """Does nothing: what is written is in the system already."""
+        """Does nothing: written bytes survive the end of the process in the page cache."""
 
     async def seal(self, key: str, size: int) -> None:
         await asyncio.to_thread(self._seal, self._path(key), size)
@@ -76,10 +75,10 @@ class DiskFileStore(FileStore, BoundedStore):
         except FileNotFoundError as error:
             raise FileMissingError(path.name) from error
         try:
-            there = os.fstat(descriptor).st_size
-            if there < size:
-                raise ValueError(f"file has {there} bytes, not {size}")
-            if there > size:
+            actual = os.fstat(descriptor).st_size
+            if actual < size:
+                raise ValueError(f"file has {actual} bytes, not {size}")
+            if actual > size:
                 os.ftruncate(descriptor, size)
             os.fsync(descriptor)
         finally:
@@ -115,7 +114,7 @@ class DiskFileStore(FileStore, BoundedStore):
         return self._path(key)
 
     async def free_bytes(self) -> int:
-        """What the disk has left for this user."""
+        """Bytes that this user may still write to the disk."""
 
         def free() -> int:
             self._root.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The file store that the settings name; a new kind of store is one file and one line here."""
+"""Opens the file store of the settings; a new kind of store is one module and a line here."""
 
 from __future__ import annotations
 

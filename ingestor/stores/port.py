@@ -1,4 +1,4 @@
-"""What the services need of a file store."""
+"""The port of file stores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FileReader(Protocol):
         ...
 
     def local_path(self, key: str) -> Path | None:
-        """Where the file is on this machine's disk; None when it is elsewhere."""
+        """Path of the file on the local disk; None when it is remote."""
         ...
 
 
@@ -34,35 +34,35 @@ class FileWriter(Protocol):
     """Writes files from the front to the back."""
 
     async def create(self, key: str) -> None:
-        """Make an empty file; a file that is there already is left as it is."""
+        """Make an empty file; an existing file stays as it is."""
         ...
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
-        """Write `data` at `offset`; what was behind it is dropped. The caller appends from its
-        committed size on, so after a crash the same place may be written again.
+        """Write `data` at `offset` and drop everything after it. The caller appends from its committed
+        size on, so after a crash the same bytes may be written again.
 
         Raises FileMissingError, StoreFullError; ValueError when the file is shorter than `offset`.
         """
         ...
 
     async def sync(self, key: str) -> None:
-        """What was appended survives the end of this process. A file that is not there is fine."""
+        """Make appended bytes survive the end of this process. The file need not exist."""
         ...
 
     async def seal(self, key: str, size: int) -> None:
-        """Make the first `size` bytes durable and drop what is behind them. Idempotent.
+        """Make the first `size` bytes durable and drop the rest. Idempotent.
 
         Raises FileMissingError; ValueError when the file is shorter than `size`.
         """
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove the file; one that is not there is fine."""
+        """Remove the file, if it exists."""
         ...
 
 
 class FileStore(FileReader, FileWriter, Protocol):
-    """Reads and writes; `check` tells health."""
+    """Reads and writes files."""
 
     async def check(self) -> None:
         """Raises OSError or TransientError when the store cannot be used now."""
@@ -71,7 +71,7 @@ class FileStore(FileReader, FileWriter, Protocol):
 
 @runtime_checkable
 class BoundedStore(Protocol):
-    """An ability of stores whose room has an end; others lack it."""
+    """A store with limited room."""
 
     async def free_bytes(self) -> int:
         """Bytes that can still be written. Raises OSError or TransientError."""

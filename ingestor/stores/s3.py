@@ -1,9 +1,9 @@
 """Files in an S3 bucket.
 
-S3 cannot append, so a file that is being written lies in segments of 8 MiB, objects named by the offset
-of their first byte (`<key>/0000000000008388608`); the last one is kept in memory as well and written
-again by `sync`. `seal` makes one object of them by a multipart upload whose parts S3 copies itself. The
-segments' names and sizes are all the state there is, so that any instance can go on with a file.
+S3 cannot append, so an open file consists of segments of 8 MiB: objects named by the offset of their
+first byte (`<key>/0000000000008388608`). The last segment is also kept in memory and written again by
+`sync`. `seal` joins them into one object by a multipart upload whose parts S3 copies itself. The names
+and sizes of the segments are the only state, so any instance can continue a file.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _COPIES = 8  # parts copied at once
 
 @dataclass(slots=True)
 class _Open:
-    """A file that is being written: whole segments (offset, size), and the last one's bytes."""
+    """An open file: whole segments (offset, size), and the bytes of the last one."""
 
     segments: list[tuple[int, int]] = field(default_factory=list)
     tail: bytearray = field(default_factory=bytearray)
-    dirty: bool = False  # the tail is not in S3 as it is here
+    dirty: bool = False  # the tail in S3 is older
 
     @property
     def tail_start(self) -> int:
@@ -72,7 +72,7 @@ class S3FileStore(FileStore):
     async def append(self, key: str, offset: int, data: bytes) -> None:
         async with aws_errors("file store"):
             file = self._open.get(key)
-            if file is None or file.size != offset:  # another instance may have gone on meanwhile
+            if file is None or file.size != offset:  # another instance may have appended meanwhile
                 if file is not None:
                     await self._flush(key, file)
                 file = await self._load(key)
@@ -102,8 +102,8 @@ class S3FileStore(FileStore):
 
     async def seal(self, key: str, size: int) -> None:
         async with aws_errors("file store"):
-            there = await self._sealed_size(key)
-            if there is None:
+            sealed = await self._sealed_size(key)
+            if sealed is None:
                 file = self._open.get(key)
                 if file is not None:
                     await self._flush(key, file)
@@ -114,8 +114,8 @@ class S3FileStore(FileStore):
                     await self._truncate(key, file, size)
                     await self._flush(key, file)
                 await self._compose(key, size)
-            elif there != size:
-                raise ValueError(f"file has {there} bytes, not {size}")
+            elif sealed != size:
+                raise ValueError(f"file has {sealed} bytes, not {size}")
             self._open.pop(key, None)
             await self._remove(await self._list(key))
 
@@ -126,7 +126,7 @@ class S3FileStore(FileStore):
             await self._remove(await self._list(key))
 
     async def _make_room(self, key: str) -> None:
-        """Keep few files in memory; one that is let go is written first."""
+        """Limit the files in memory; a file that is dropped is written first."""
         while len(self._open) >= _MOST_OPEN and key not in self._open:
             oldest, file = next(iter(self._open.items()))
             await self._flush(oldest, file)
@@ -151,7 +151,7 @@ class S3FileStore(FileStore):
         return sorted(found)
 
     async def _load(self, key: str) -> _Open:
-        """The file as S3 has it. What does not follow without a gap is left of an earlier try."""
+        """The file as it is in S3. Segments after a gap are left over from an earlier attempt."""
         listed = await self._list(key)
         if not listed:
             raise FileMissingError(key)
@@ -167,7 +167,7 @@ class S3FileStore(FileStore):
         return file
 
     async def _truncate(self, key: str, file: _Open, size: int) -> None:
-        """Drop what is behind `size`; what S3 has of it first, so that nobody finds it again."""
+        """Drop everything after `size`, in S3 first, so that no instance loads it again."""
         last = size // SEGMENT_BYTES * SEGMENT_BYTES
         behind = [(name, n) for name, n in await self._list(key) if int(name.rpartition("/")[2]) > last]
         await self._remove(behind)
@@ -185,7 +185,7 @@ class S3FileStore(FileStore):
             )
 
     async def _compose(self, key: str, size: int) -> None:
-        """One object of the segments, durable when it returns."""
+        """Join the segments into one object, durable when it returns."""
         segments = [(name, n) for name, n in await self._list(key) if n][: -(-size // SEGMENT_BYTES)]
         if len(segments) < 2:
             await self._put(self._name(key), await self._get(segments[0][0]) if segments else b"")

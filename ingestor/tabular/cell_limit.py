@@ -1,4 +1,4 @@
-"""Rejects rows with a cell that is too long: the cap is on cells, whatever the format."""
+"""Rejects rows with a cell that is too long, in any format."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.text_table import RejectedRecord, TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
-_KEPT = 1024  # characters of the cell that its rejection shows
+_KEPT = 1024  # characters of the cell in its error
 
 
 def reject_long_cells(table: TextTable, data_size: int, limits: Limits = DEFAULT_LIMITS) -> TextTable:
-    """The table without the rows that have a cell of more than `max_cell_bytes` bytes of UTF-8; they are
-    rejected as `cell-too-long`, without their cells. A slice of at most so many bytes, `data_size`, has
-    none and is not looked at."""
+    """The table, with rows rejected as `cell-too-long`, without their cells, that have a cell of more than
+    `max_cell_bytes` bytes of UTF-8. A slice of fewer bytes (`data_size`) is not checked."""
     if data_size <= limits.max_cell_bytes:
         return table
     row_count = len(table.row_index)
     first_long = np.full(row_count, -1, np.int64)
-    for place in reversed(range(len(table.columns))):
-        lengths = pc.fill_null(pc.binary_length(table.columns[place]), 0).to_numpy(zero_copy_only=False)
-        first_long[lengths > limits.max_cell_bytes] = place
+    for position in reversed(range(len(table.columns))):
+        lengths = pc.fill_null(pc.binary_length(table.columns[position]), 0).to_numpy(zero_copy_only=False)
+        first_long[lengths > limits.max_cell_bytes] = position
     rows = np.flatnonzero(first_long >= 0)
     if not rows.size:
         return table
     rejected = list(table.rejected)
     for row in rows.tolist():
-        place = int(first_long[row])
-        text = table.columns[place][row].as_py()[:_KEPT]
-        message = f"The cell in column {place + 1} has more than {limits.max_cell_bytes} bytes."
+        position = int(first_long[row])
+        text = table.columns[position][row].as_py()[:_KEPT]
+        message = f"The cell in column {position + 1} has more than {limits.max_cell_bytes} bytes."
         rejected.append(
             RejectedRecord(
                 int(table.row_index[row]), int(table.line_index[row]), "failed", "cell-too-long", message,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-UNREADABLE = 3  # exit status of the programs that read a file and find that they cannot
+UNREADABLE = 3  # exit status of a program that cannot read its file
 
 
 class UnreadableFileError(Exception):

@@ -1,4 +1,4 @@
-"""Caps on what one file may make the suite hold in memory."""
+"""Caps on the memory that one file may take."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Limits:
     max_cell_bytes: int = 12 * 1024 * 1024
     """Longest cell in bytes of UTF-8."""
     max_header_bytes: int = 1024 * 1024
-    """The header must end within so many bytes of the file's start."""
+    """The header must end within so many bytes from the start of the file."""
     max_columns: int = 1600 - 8
-    """PostgreSQL's limit of columns per table, less those that the suite adds."""
+    """PostgreSQL's limit of columns per table, minus those that the suite adds."""
 
     def __post_init__(self) -> None:
         if min(self.max_record_bytes, self.max_cell_bytes, self.max_header_bytes, self.max_columns) < 1:

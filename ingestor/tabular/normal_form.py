@@ -1,9 +1,9 @@
-"""The form into which every table that is not plain CSV is brought before it is cut into batches.
+"""The form to which every table that is not plain CSV is converted before it is cut into batches.
 
-It is CSV in UTF-8 with two columns before the table's own: `_line`, the line of the original file on
-which the record starts, and `_reject`, empty for a row; for a record that was rejected it holds a JSON
-array [state, code, message, cells or null, text], and the table's columns are null. A null is an
-empty cell without quotes, the empty text is `""`.
+It is CSV in UTF-8 with two columns before those of the table: `_line`, the line of the original file on which
+the record starts, and `_reject`, empty for a row. For a rejected record `_reject` holds a JSON array [state,
+code, message, cells or null, text], and the columns of the table are null. A null is an empty cell without
+quotes, the empty text is `""`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def header_line(columns: Sequence[str]) -> bytes:
 
 
 def block_lines(block: TextTable) -> bytes:
-    """The lines of a block, in the order of its records. Rows whose text PostgreSQL cannot keep (bytes
-    that are no UTF-8, NUL) become rejected ones."""
+    """The lines of a block, in the order of its records. Rows with text that PostgreSQL cannot store (bytes
+    that are not UTF-8, NUL) are rejected."""
     if block.record_count == 0:
         return b""
     made = _lines(block)
@@ -44,13 +44,13 @@ def block_lines(block: TextTable) -> bytes:
 
 
 def text_only(block: TextTable) -> TextTable:
-    """The block with the rows rejected whose text PostgreSQL cannot keep; itself when there are none."""
+    """The block, with rows rejected whose text PostgreSQL cannot store."""
     bad = _bad_text(block)
     return _rejecting(block, bad) if bad.any() else block
 
 
 def _bad_text(block: TextTable) -> npt.NDArray[np.bool_]:
-    """Rows with text that is no text."""
+    """Rows with invalid text."""
     bad = np.zeros(len(block.row_index), np.bool_)
     for column in block.columns:
         bad |= pc.fill_null(pc.match_substring(column, "\0"), False).to_numpy(zero_copy_only=False)
@@ -138,9 +138,9 @@ def _write(arrays: Sequence[Any]) -> bytes:
 
 
 def from_normal_form(table: TextTable, first_line: int) -> TextTable:
-    """The table that a slice of the normal form stands for; `line_index` counts from `first_line`.
+    """The table in a slice of the normal form; `line_index` counts from `first_line`.
 
-    `table` is the slice as text, all its columns, with nulls. Raises ValueError when it is no normal form.
+    `table` is the slice as text, all its columns, with nulls. Raises ValueError when it is malformed.
     """
     if len(table.columns) <= len(EXTRA_COLUMNS) or table.rejected:
         raise ValueError("the data are not in normal form")
@@ -169,10 +169,10 @@ def from_normal_form(table: TextTable, first_line: int) -> TextTable:
 
 
 class BlockBuilder:
-    """Collects records one by one, for parsers that read them so, and hands over whole blocks."""
+    """Collects records into blocks, for parsers that read record by record."""
 
     def __init__(self, width: int, rows: int = 10_000, size: int = 8 * 2**20) -> None:
-        """A block is full with so many records or so many characters."""
+        """A block is full at this number of records or characters."""
         self._width = width
         self._most_rows = rows
         self._most_size = size
@@ -186,7 +186,7 @@ class BlockBuilder:
         self._count = self._size = 0
 
     def add(self, line_index: int, cells: Sequence[str | None], size: int) -> None:
-        """A row of the table's width; `size` is about how many characters it has."""
+        """Add a row as wide as the table; `size` is its approximate number of characters."""
         self._rows.append(cells)
         self._index.append(self._count)
         self._lines.append(line_index)
@@ -196,11 +196,11 @@ class BlockBuilder:
     def reject(
         self, line_index: int, code: str, message: str, text: str, cells: Iterable[str] | None = None
     ) -> None:
-        """A record that failed."""
+        """Add a failed record."""
         self._reject(line_index, "failed", code, message, text, cells)
 
     def skip(self, line_index: int, code: str, message: str, text: str) -> None:
-        """A record that is left out on purpose."""
+        """Add a skipped record."""
         self._reject(line_index, "skipped", code, message, text, None)
 
     def _reject(
@@ -217,7 +217,7 @@ class BlockBuilder:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to take the block."""
+        """Whether the block is full."""
         return self._count >= self._most_rows or self._size >= self._most_size
 
     @property
@@ -226,7 +226,7 @@ class BlockBuilder:
         return self._count == 0
 
     def take(self) -> TextTable:
-        """What was collected; the builder is empty afterwards."""
+        """The collected block; the builder is empty afterwards."""
         columns = list(zip(*self._rows, strict=True)) if self._rows else [()] * self._width
         made = TextTable(
             [text_column(column) for column in columns],
@@ -240,7 +240,7 @@ class BlockBuilder:
 
 
 def text_column(cells: Sequence[str | None]) -> pa.StringArray:
-    """A column of text; a lone surrogate, which is no text, becomes a byte that is no UTF-8."""
+    """A column of text; a lone surrogate becomes a byte that is not UTF-8."""
     try:
         return pa.array(cells, pa.string())
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""How a file is to be read, as far as somebody said so: the `dialect` of a pipeline or of an upload.
+"""How to read a file, as far as it is declared: the `dialect` of a pipeline or an upload.
 
-The words for delimited text are those of the Frictionless CSV Dialect
+The options of delimited text are those of the Frictionless CSV Dialect
 (https://specs.frictionlessdata.io/csv-dialect/) and of Frictionless's Python framework.
 """
 
@@ -45,7 +45,7 @@ Character = Annotated[str, AfterValidator(_character)]
 
 
 class ReadOptions(BaseModel):
-    """What was declared; what is None is found out."""
+    """Declared options; options that are None are detected."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True)
 
@@ -61,7 +61,7 @@ class ReadOptions(BaseModel):
     double_quote: bool = Field(True, alias="doubleQuote")
     escape_char: Character | None = Field(None, alias="escapeChar")
     comment_char: Character | None = Field(None, alias="commentChar")
-    """A record whose first character it is is skipped."""
+    """Records that begin with this character are skipped."""
     skip_lines: Annotated[int, Field(ge=0, le=10_000)] = Field(0, alias="skipLines")
     """Physical lines before the header (a preamble)."""
     skip_footer: Annotated[int, Field(ge=0, le=10_000)] = Field(0, alias="skipFooter")
@@ -72,8 +72,8 @@ class ReadOptions(BaseModel):
     """Records that make up the header; the labels of a column are joined."""
     header_join: str = Field(" ", alias="headerJoin")
     ragged: Literal["error", "pad"] = "error"
-    """Records of another width than the header's: rejected, or filled up with nulls; a longer one is
-    rejected all the same, for nothing is cut."""
+    """Records narrower than the header: rejected, or filled with nulls. Wider records are always
+    rejected."""
     sheet: str | Annotated[int, Field(ge=1)] | None = None
     """Name or number (from 1) of a spreadsheet's sheet; by default the first."""
     duplicate_columns: Policy = Field("rename", alias="duplicateColumns")
@@ -102,11 +102,11 @@ class ReadOptions(BaseModel):
         return self.quote_char or '"'
 
     def to_json(self) -> str:
-        """What was declared, as a dialect."""
+        """The declared options as a dialect."""
         return json.dumps(self.model_dump(by_alias=True, exclude_unset=True), ensure_ascii=False)
 
     def over(self, other: ReadOptions) -> ReadOptions:
-        """These options, and the other's where these say nothing."""
+        """These options, completed by the other's."""
         ours = self.model_dump(by_alias=True, exclude_unset=True)
         return ReadOptions.model_validate(other.model_dump(by_alias=True, exclude_unset=True) | ours)
 
@@ -130,8 +130,7 @@ def parse_options(document: Any) -> ReadOptions:
 
 
 def pipeline_options(document_json: str) -> ReadOptions:
-    """The dialect in the text of a pipeline document, which is a valid one; its user's own keys are left
-    out."""
+    """The dialect of a valid pipeline document, without the user's own keys."""
     dialect = json.loads(document_json).get("dialect", {})
     return parse_options({key: value for key, value in dialect.items() if not key.startswith("x-")})
 

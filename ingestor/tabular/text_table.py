@@ -1,4 +1,4 @@
-"""What every parser makes of a slice: columns of text, and the records that did not get there."""
+"""What parsers return for a slice: columns of text, and rejected records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecord:
-    """A record that could not be read, or is left out on purpose."""
+    """A record that could not be read, or is skipped."""
 
     index: int
     """Position in the slice, from 0."""
@@ -20,12 +20,12 @@ class RejectedRecord:
     """Physical line on which it starts, from 0 at the slice's first line."""
     state: Literal["failed", "skipped"]
     code: str
-    """In Frictionless's words where it has one: "blank-row" (skipped), "extra-cell", "missing-cell",
+    """A code of Frictionless where it has one: "blank-row" (skipped), "extra-cell", "missing-cell",
     "encoding-error"; else "quote-error", "record-too-long" or "cell-too-long"."""
     message: str
     """One sentence for a person."""
     cells: tuple[str, ...] | None
-    """Its cells, all of them, if it could be split ("extra-cell", "missing-cell")."""
+    """All of its cells, if it could be split ("extra-cell", "missing-cell")."""
     text: str
     """The record as it stands in the file, without its line end: the first 1024 characters; bytes
     that are not UTF-8, and NUL, as \\xNN."""
@@ -38,7 +38,7 @@ class TextTable:
     """A slice as text. Every record of it is either a row of the columns or in `rejected`."""
 
     columns: list[pa.StringArray]
-    """One for each column of the header; all of length n. Null only where the format knows a null."""
+    """One for each column of the header; all of length n. Null only in formats with nulls."""
     row_index: npt.NDArray[np.int64]
     """Position in the slice of each row's record, from 0, ascending; shape [n]."""
     line_index: npt.NDArray[np.int64]

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn would end the process by the signal that stopped it."""
+    """Leaves signals to us: uvicorn would raise the signal again after it has stopped."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
 
 
 def _listen(address: str) -> socket.socket:
-    """A listening socket; raises OSError saying which address cannot be used."""
+    """A listening socket. Raises OSError naming the address."""
     host, port = split_address(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -78,7 +78,7 @@ def main() -> int:
     page = find_page(settings.page_dir)
     if page is None:
         where = settings.page_dir or "the package"
-        log.error(f"there is no built page in {where}; INGESTOR_PAGE_DIR names its folder")
+        log.error(f"no built page in {where}; set INGESTOR_PAGE_DIR to its folder")
         return 1
     try:
         with prepared(page) as folder, _listen(settings.listen) as listening:

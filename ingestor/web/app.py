@@ -18,8 +18,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 HEALTH = "/healthz"
-_ASSETS = "/assets/"  # what the build names by its content
-# The page needs nothing but itself; it makes its own styles by files, never inline.
+_ASSETS = "/assets/"  # folder of files that the build names by a hash of their content
+# The page loads nothing from elsewhere and has no inline styles.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -49,8 +49,8 @@ _FILE = re.compile(r"\.[^/]*$")
 
 
 class PageApp:
-    """Serves the files of a folder by GET and HEAD; any other path that names no file is one of the
-    page's own and gets its index."""
+    """Serves the files of a folder by GET and HEAD. Paths of the page itself, which are no files, get its
+    index."""
 
     def __init__(self, folder: Path) -> None:
         self._files = ServeStaticASGI(
@@ -64,7 +64,7 @@ class PageApp:
         self._index = FileServerASGI(self._files.files[f"/{INDEX}"])
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Respond to a request."""
         if scope["type"] != "http":
             raise ValueError(f"{scope['type']} is not served")
 
@@ -93,7 +93,7 @@ def _never(path: str, url: str) -> bool:
 
 
 def _cache(headers: Headers, path: str, url: str) -> None:
-    """What is named by its content is kept for ever, everything else asked for again (by its ETag)."""
+    """Files named by their content are cached for ever, others revalidated by their ETag."""
     kept = url.startswith(_ASSETS)
     headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
 

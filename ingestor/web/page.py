@@ -1,8 +1,8 @@
-"""The built page: where it is, and a copy of it with every file compressed.
+"""The built page: its folder, and a copy of it with every file compressed.
 
     python -m ingestor.web.page FOLDER
 
-compresses the files of a page that was just built, so that its server starts quicker.
+compresses the files of a page after its build, so that its server starts faster.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _VARIANTS = (".br", ".gz")
 
 
 def find_page(configured: str = "") -> Path | None:
-    """The folder of the built page: the configured one, else that of a checkout, else the one that an
-    installed package carries; None when it was never built."""
+    """The folder of the built page: the configured one, else that of a checkout, else that of the installed
+    package; None when it was never built."""
     if configured:
         places = [Path(configured)]
     else:
@@ -33,8 +33,8 @@ def find_page(configured: str = "") -> Path | None:
 
 @contextmanager
 def prepared(page: Path) -> Iterator[Path]:
-    """A copy of the page for as long as the context lasts, so that what is served fits together even when
-    it is built anew meanwhile. Hidden files are left out."""
+    """A copy of the page while the context lasts, so that its files fit together even when the page is
+    rebuilt meanwhile. Hidden files are left out."""
     with tempfile.TemporaryDirectory(prefix="ingestor-page-") as folder:
         copy = Path(folder) / "page"
         shutil.copytree(page, copy, ignore=shutil.ignore_patterns(".*"))
@@ -43,14 +43,14 @@ def prepared(page: Path) -> Iterator[Path]:
 
 
 def compress(page: Path) -> None:
-    """Write each file's Brotli and gzip beside it, where that is worth it and not done yet."""
+    """Write Brotli and gzip versions beside each file, where they are smaller and missing."""
     compressor = Compressor(quiet=True)
     wanted = []
     for file in sorted(path for path in page.rglob("*") if path.is_file()):
         if file.suffix in _VARIANTS and file.with_suffix("").is_file():
             continue
         variants = [file.with_name(file.name + suffix) for suffix in _VARIANTS]
-        # The compressor gives what it writes the time of its source.
+        # The compressor gives its output the time of the source.
         fresh = [path for path in variants if path.is_file() and path.stat().st_mtime == file.stat().st_mtime]
         if not fresh and compressor.should_compress(file.name):
             wanted.append(file)

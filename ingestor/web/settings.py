@@ -1,4 +1,4 @@
-"""What the page server can be told."""
+"""Settings of the page server."""
 
 from __future__ import annotations
 

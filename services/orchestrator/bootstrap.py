@@ -82,5 +82,5 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             ),
             grpc_services=("ingestor.v1.OrchestratorService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": queue.check},
-            workers=(reconciler, retries, removals),
+            workers=(service, reconciler, retries, removals),
         )

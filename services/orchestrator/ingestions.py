@@ -1,4 +1,4 @@
-"""Ingestions and their batches: the domain's words."""
+"""Ingestions and their batches."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from enum import StrEnum
 
 
 class IngestionState(StrEnum):
-    """What is wanted next."""
+    """The state of an ingestion, by what is needed next."""
 
-    ANNOUNCED = "announced"  # nothing yet: what is to be read is not known
-    OPEN = "open"  # bytes
-    DISPATCHED = "dispatched"  # nothing, every batch is in the queue
-    STOPPED = "stopped"  # nothing, the file is unusable or the process was cancelled
+    ANNOUNCED = "announced"  # the content
+    OPEN = "open"  # the bytes of the content
+    DISPATCHED = "dispatched"  # nothing: every batch is in the queue
+    STOPPED = "stopped"  # nothing: the file is unusable, or the process was cancelled
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What is to be ingested."""
+    """A file to be ingested."""
 
     process_id: str
     tenant: str
@@ -26,13 +26,13 @@ class FileInfo:
     size_bytes: int
     pipeline: str
     pipeline_version: int
-    repairs: str = ""  # the process whose failed rows it brings again
-    retry: bool = False  # they are read from that process's own file, not from a corrected report
+    repairs: str = ""  # the repaired process
+    retry: bool = False  # the rows are read from that process's file, not from a repair file
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is read: the file itself, or what it was converted to."""
+    """What is read: the file itself, or its conversion."""
 
     file_key: str
     size_bytes: int
@@ -42,8 +42,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the header told: the columns' names (all different, but for those left out, which are ""),
-    the delimiter and the quote, and where the data begin (offset in bytes, physical line)."""
+    """What the header says: the labels of the columns (distinct; "" for columns that are left out), the
+    delimiter and the quote, and where the data begin (offset in bytes, physical line)."""
 
     columns: tuple[str, ...]
     delimiter: str
@@ -54,8 +54,8 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class RetriedRows:
-    """The rows of a retry's batch, by their numbers in the process that is repaired, ascending;
-    `first_row` is the number there of the first record of the batch's bytes."""
+    """The rows of a batch of a retry, by their numbers in the repaired process, ascending. `first_row` is
+    the number there of the first record in the batch's bytes."""
 
     rows: tuple[int, ...]
     first_row: int
@@ -69,10 +69,10 @@ class Batch:
     first_row: int
     row_count: int
     first_line: int
-    next_line: int  # on which the record behind the batch starts
+    next_line: int  # where the first record after the batch begins
     byte_start: int
     byte_end: int
-    retried: RetriedRows | None = None  # of its records only these are meant
+    retried: RetriedRows | None = None  # only these of its records are retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Ingestion:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where to go on: the next batch's number and first row, line and byte."""
+    """Where to resume: number, first row, first line and first byte of the next batch."""
 
     number: int
     row: int
@@ -97,8 +97,7 @@ class Position:
 
 
 def position_after(layout: Layout | None, last: Batch | None) -> Position:
-    """Where to go on after the last recorded batch: behind it, else behind the header, else at the
-    file's beginning."""
+    """Where to resume: after the last recorded batch, else after the header, else at the beginning."""
     if last is not None:
         return Position(last.number + 1, last.first_row + last.row_count, last.next_line, last.byte_end)
     if layout is not None:

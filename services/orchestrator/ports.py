@@ -1,4 +1,4 @@
-"""What the use cases need of the outside. Every call may raise TransientError."""
+"""Ports of the use cases. Every call may raise TransientError."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from ingestor.services.orchestrator.ingestions import (
 
 
 class BusyError(Exception):
-    """Somebody else holds the ingestion."""
+    """Another instance or stream holds the ingestion."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What was asked of an ingestion meanwhile."""
+    """Whether an ingestion was paused or stopped meanwhile."""
 
     state: IngestionState
     paused: bool
 
 
 class Ingestions(Protocol):
-    """Ingestions and the boundaries of their batches."""
+    """Stores ingestions and the boundaries of their batches."""
 
     async def add(self, file: FileInfo) -> Ingestion:
-        """Store an ingestion, ANNOUNCED, unless it is there; what is there."""
+        """Store an ingestion, ANNOUNCED, unless it exists. Returns the stored one."""
         ...
 
     async def set_content(self, process_id: str, content: Content) -> None:
-        """Keep what is to be read and open the ingestion, if it is ANNOUNCED."""
+        """Store the content of an ANNOUNCED ingestion and open it."""
         ...
 
     async def get(self, process_id: str) -> Ingestion | None:
-        """An ingestion."""
+        """An ingestion, None when it does not exist."""
         ...
 
     def hold(self, process_id: str) -> AbstractAsyncContextManager[None]:
-        """Hold the ingestion while the context lasts; a holder that dies lets go at once. Raises
-        BusyError when somebody else holds it."""
+        """Hold the ingestion while the context lasts; the hold of a holder that dies ends at once. Raises
+        BusyError when another holder has it."""
         ...
 
     async def set_layout(self, process_id: str, layout: Layout) -> None:
-        """Keep what the header told."""
+        """Store the layout."""
         ...
 
     async def last_batch(self, process_id: str) -> Batch | None:
@@ -63,12 +63,12 @@ class Ingestions(Protocol):
         ...
 
     async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
-        """Record a batch's boundaries, durable when it returns. Raises BusyError when there is a
-        batch of this number: somebody else goes on with the ingestion."""
+        """Record the boundaries of a batch, durable when it returns. Raises BusyError when a batch of
+        this number exists: another instance continues the ingestion."""
         ...
 
     async def flags(self, process_id: str) -> Flags:
-        """What was asked meanwhile."""
+        """The state now."""
         ...
 
     async def mark_sent(self, process_id: str, number: int) -> None:
@@ -76,19 +76,19 @@ class Ingestions(Protocol):
         ...
 
     async def finish(self, process_id: str, state: IngestionState) -> None:
-        """Nothing more is wanted. STOPPED stays STOPPED."""
+        """Set the final state. STOPPED stays STOPPED."""
         ...
 
     async def set_paused(self, process_id: str, paused: bool) -> None:
-        """Hold, or go on."""
+        """Pause or resume."""
         ...
 
     async def unsettled(self, limit: int) -> Sequence[Ingestion]:
-        """Ingestions whose process has not ended as far as is known, oldest first."""
+        """Ingestions whose process is not known to have ended, oldest first."""
         ...
 
     async def settle(self, process_id: str) -> None:
-        """The process has ended."""
+        """Record that the process has ended."""
         ...
 
     async def remove(self, process_id: str) -> None:
@@ -100,12 +100,12 @@ class Ingestions(Protocol):
         ...
 
     async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
-        """Store a retry, OPEN, with all of its batches, unless there is one of the same process that has
-        not settled; the process of the one that is there."""
+        """Store a retry, OPEN, with all of its batches, unless an unsettled retry of the same process
+        exists. Returns the id of the stored one."""
         ...
 
     async def retry_of(self, process_id: str) -> str | None:
-        """The retry of a process that has not settled."""
+        """The unsettled retry of a process, None when there is none."""
         ...
 
     async def retries(self, process_id: str) -> Collection[str]:
@@ -143,7 +143,7 @@ class Packed:
 
 
 class TooLargeError(Exception):
-    """The batch does not fit into one message."""
+    """A batch does not fit into one message."""
 
 
 class RowQueue(Protocol):
@@ -160,14 +160,14 @@ class RowQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """About how many messages of a queue wait, and how many a consumer has."""
+    """Approximate numbers of messages that wait and that consumers hold."""
 
     visible: int
     in_flight: int
 
 
 class Queues(Protocol):
-    """Tells how full the queues are."""
+    """How full the queues are."""
 
     async def rows(self) -> Depth:
         """The queue of batches."""
@@ -180,7 +180,7 @@ class Queues(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many rows may fail before the process is given up: a count, a share (0 to 1), or None."""
+    """How many rows may fail before the process fails: a count, a share (0 to 1), or None."""
 
     max_failed: int | None = None
     max_failed_share: float | None = None
@@ -188,26 +188,26 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What status knows of a process."""
+    """The progress of a process at status."""
 
-    state: str  # name of the contract's state without prefix
+    state: str  # name of ProcessState without its prefix
     terminal: bool
     batches_processed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What matters of a process that is to be repaired."""
+    """Whether a process can be repaired."""
 
     terminal: bool
-    undone: bool  # what it had loaded was taken out of the sink again
-    expired: bool  # its records of rows are gone
+    undone: bool  # its rows were taken out of the sink
+    expired: bool  # the records of its rows are gone
     failed: int  # rows
 
 
 @dataclass(frozen=True, slots=True)
 class FailedRow:
-    """A failed row: the codes of its errors, and the process that brought it again at last ("": none)."""
+    """A failed row: the codes of its errors, and the last process that repaired it ("": none)."""
 
     row_number: int
     codes: frozenset[str]
@@ -253,15 +253,15 @@ class Status(Protocol):
         ...
 
     async def progress(self, process_id: str) -> Progress | None:
-        """Where the process stands, DELETED when it is; None when status does not know it."""
+        """The progress of a process, DELETED for a deleted one; None when status does not know it."""
         ...
 
     def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
-        """Where the process stands, now and after every change."""
+        """The progress of a process, now and after every change."""
         ...
 
     async def standing(self, process_id: str) -> Standing | None:
-        """What matters for a repair; None when status does not know the process."""
+        """Whether a process can be repaired; None when status does not know it."""
         ...
 
     def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
@@ -269,13 +269,13 @@ class Status(Protocol):
         ...
 
     async def queued(self, process_id: str) -> Sequence[int]:
-        """Numbers of the batches without an outcome, at most some thousand."""
+        """Numbers of batches without an outcome, at most a thousand."""
         ...
 
 
 class Pipelines(Protocol):
-    """The pipelines that the processor keeps."""
+    """The pipelines stored by the processor."""
 
     async def document(self, name: str, version: int) -> str:
-        """A version's document. Raises NotFoundError."""
+        """The document of a version. Raises NotFoundError."""
         ...

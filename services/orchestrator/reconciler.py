@@ -1,4 +1,4 @@
-"""Sends again what the queue has lost: batches that are long without an outcome."""
+"""Sends again batches that the queue has lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import timedelta
 import structlog
 
 from ingestor.runtime.clock import Clock
-from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.errors import ServiceError
+from ingestor.runtime.workers import repeat
 from ingestor.services.orchestrator.ingestions import Ingestion
 from ingestor.services.orchestrator.ports import Ingestions, Status
 from ingestor.services.orchestrator.service import OrchestratorService
@@ -20,7 +21,7 @@ _AT_ONCE = 1000
 
 
 class Reconciler:
-    """Compares what was sent with what status has outcomes of. Sending a batch twice is harmless."""
+    """Finds sent batches without an outcome at status. Sending a batch twice is harmless."""
 
     name = "reconciler"
 
@@ -41,24 +42,17 @@ class Reconciler:
         self._interval = min(30.0, redispatch_seconds / 2)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Look again and again until told to stop; open streams are told as well."""
-        stopped = asyncio.ensure_future(stopping.wait())
-        stopped.add_done_callback(lambda _: self._service.stop())
-        while not stopping.is_set():
-            try:
-                await self.reconcile()
-            except TransientError as error:
-                log.warning("not reconciled", error=str(error))
-            await asyncio.wait([stopped], timeout=self._interval)
+        """Reconcile until told to stop."""
+        await repeat(self.reconcile, stopping, every=self._interval, failure="not reconciled")
 
     async def reconcile(self) -> int:
-        """Look once at every process that has not ended; the number of batches sent again."""
+        """Check every process that has not ended once; the number of batches sent again."""
         count = 0
         for ingestion in await self._ingestions.unsettled(_AT_ONCE):
             try:
                 count += await self._reconcile(ingestion)
             except (FileMissingError, ServiceError) as error:
-                log.error("cannot send again", process_id=ingestion.file.process_id, error=str(error))
+                log.error("cannot send a batch again", process_id=ingestion.file.process_id, error=str(error))
         return count
 
     async def _reconcile(self, ingestion: Ingestion) -> int:
@@ -66,7 +60,7 @@ class Reconciler:
         progress = await self._status.progress(process_id)
         if progress is None:
             return 0
-        if progress.state == "DELETED":  # what came late has made it again
+        if progress.state == "DELETED":  # a late call has added it again
             await self._ingestions.remove(process_id)
             return 0
         if progress.terminal:

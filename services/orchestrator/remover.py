@@ -1,13 +1,15 @@
-"""Removes the ingestion of a process and the boundaries of its batches."""
+"""What the orchestrator removes of a process."""
 
 from __future__ import annotations
 
-from ingestor.removals.ports import Removal, Remover
+from ingestor.removals.ports import Removal
 from ingestor.runtime.errors import TransientError
 from ingestor.services.orchestrator.ports import BusyError, Ingestions
 
 
-class IngestionRemover(Remover):
+class IngestionRemover:
+    """Removes the ingestion and the boundaries of its batches."""
+
     def __init__(self, ingestions: Ingestions) -> None:
         self._ingestions = ingestions
 
@@ -16,4 +18,4 @@ class IngestionRemover(Remover):
             async with self._ingestions.hold(removal.process_id):
                 await self._ingestions.remove(removal.process_id)
         except BusyError as error:
-            raise TransientError("its file is being read") from error
+            raise TransientError("the file is being read") from error

@@ -1,4 +1,4 @@
-"""The use cases of repairs: what a repair would be, and rows that are run again from the stored file."""
+"""The use cases of repairs: preparing a repair, and retrying failed rows from the stored file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import Ids
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.services.orchestrator.ingestions import (
@@ -21,20 +21,20 @@ from ingestor.services.orchestrator.ports import Ingestions, Status
 from ingestor.stores.port import FileMissingError, FileReader
 from ingestor.tabular.options import parse_options
 
-# Reasons that may have passed.
+# Codes of errors that may be gone at the next try.
 TRANSIENT_CODES = frozenset({"batch-error", "sink-error", "foreign-key"})
 
 
 @dataclass(frozen=True, slots=True)
-class Repairable:
-    """A process that can be repaired."""
+class RepairTarget:
+    """The process that a repair repairs, and its table."""
 
     file: FileInfo
-    table: RepairedTable
+    table: OriginalTable
 
 
 class RepairService:
-    """Says what a repair would be, and makes retries."""
+    """Prepares repairs and makes retries."""
 
     def __init__(
         self,
@@ -44,52 +44,55 @@ class RepairService:
         ids: Ids,
         new_retry: Callable[[], None],
     ) -> None:
-        """`new_retry` is called when there is a retry to dispatch."""
+        """`new_retry` is called after a retry was made."""
         self._ingestions = ingestions
         self._status = status
         self._files = files
         self._ids = ids
         self._new_retry = new_retry
 
-    async def prepare(self, process_id: str) -> Repairable:
-        """The process that a repair of this one repairs. Raises NotFoundError (PROCESS_NOT_FOUND) and
-        FailedPreconditionError (PROCESS_RUNNING, RECORDS_EXPIRED, NOTHING_TO_REPAIR)."""
+    async def prepare(self, process_id: str) -> RepairTarget:
+        """What a repair of this process repairs: the process itself or, if it is a repair, its parent.
+        Raises NotFoundError (PROCESS_NOT_FOUND) and FailedPreconditionError (PROCESS_RUNNING,
+        RECORDS_EXPIRED, NOTHING_TO_REPAIR)."""
         parent = await self._parent(process_id, "NOTHING_TO_REPAIR")
         assert parent.layout is not None and parent.content is not None, "rows were read"
         last = await self._ingestions.last_batch(parent.file.process_id)
         rows = last.first_row + last.row_count - 1 if last else 0
-        return Repairable(
-            parent.file, RepairedTable(parent.layout.columns, rows, _knows_nulls(parent.content))
+        return RepairTarget(
+            parent.file, OriginalTable(parent.layout.columns, rows, _knows_nulls(parent.content))
         )
 
     async def _parent(self, process_id: str, nothing: str) -> Ingestion:
-        """The process whose rows are those of this one, ended and with failed rows."""
+        """The process itself or, if it is a repair, its parent; has ended with failed rows."""
         found = await self._ingestions.get(process_id)
         if found is not None and found.file.repairs:
             found = await self._ingestions.get(found.file.repairs)
         standing = await self._status.standing(found.file.process_id) if found else None
         if found is None or standing is None:
-            raise NotFoundError("PROCESS_NOT_FOUND", f"There is no process {process_id}.")
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
         if not standing.terminal:
             raise FailedPreconditionError(
-                "PROCESS_RUNNING", "The process has not ended; its rows can be repaired afterwards."
+                "PROCESS_RUNNING", "The process has not ended; repair its rows afterwards."
             )
         if standing.expired:
-            raise FailedPreconditionError("RECORDS_EXPIRED", "The records of the process's rows are gone.")
+            raise FailedPreconditionError(
+                "RECORDS_EXPIRED", "The process has expired: the records of its rows are gone."
+            )
         if standing.undone:
-            raise FailedPreconditionError(nothing, "What the process had loaded was taken out again.")
+            raise FailedPreconditionError(nothing, "The process was undone.")
         if not standing.failed or found.layout is None:
-            raise FailedPreconditionError(nothing, "The process has no failed row.")
+            raise FailedPreconditionError(nothing, "The process has no failed rows.")
         return found
 
     async def retry(self, process_id: str) -> tuple[str, int]:
-        """Run rows again that failed for a reason that may have passed; the process that does, and their
-        number. While one does it is the answer.
+        """Retry the rows that failed for a reason that may be gone. Returns the id of the retry and the
+        number of its rows; while a retry runs, that one.
 
-        Rows that a corrected report has brought again since, and that failed again, are left alone: the
-        stored file has not the cells that they have now.
+        Rows that a repair file has corrected since, and that failed again, are left out: the stored file
+        does not have their new cells.
 
-        Raises what `prepare` does with NOTHING_TO_RETRY, and FailedPreconditionError (FILE_GONE).
+        Raises what `prepare` does, with NOTHING_TO_RETRY, and FailedPreconditionError (FILE_GONE).
         """
         parent = await self._parent(process_id, "NOTHING_TO_RETRY")
         parent_id = parent.file.process_id
@@ -101,14 +104,14 @@ class RepairService:
             batches = _batches(await self._ingestions.batches(parent_id), rows)
             running = await self._ingestions.add_retry(made, batches)
             self._new_retry()
-        # So that status knows the process when the client asks.
+        # Status should know the process when the client asks.
         retry = await self._ingestions.get(running)
-        assert retry is not None, "what was stored is there"
+        assert retry is not None, "it was just stored"
         await self._status.started(retry.file)
         return running, sum(batch.row_count for batch in await self._ingestions.batches(running))
 
     async def _running(self, parent_id: str) -> str | None:
-        """The retry that has not ended."""
+        """The retry that runs, None when there is none."""
         found = await self._ingestions.retry_of(parent_id)
         if found is None:
             return None
@@ -119,7 +122,7 @@ class RepairService:
         return None
 
     async def _rows(self, parent_id: str) -> list[int]:
-        """Numbers of the rows to run again, ascending."""
+        """Numbers of the rows to retry, ascending."""
         retries = await self._ingestions.retries(parent_id)
         rows: set[int] = set()
         corrected = 0
@@ -132,11 +135,11 @@ class RepairService:
                     continue
                 rows.add(row.row_number)
         if not rows:
-            message = "No row of the process failed for a reason that may have passed."
+            message = "No row of the process failed for a reason that may be gone."
             if corrected:
                 message = (
-                    f"{corrected} rows that may succeed now were corrected since they were read: "
-                    "bring the corrected report once more."
+                    f"{corrected} rows that may succeed now were corrected by a repair file: "
+                    "send that repair file again."
                 )
             raise FailedPreconditionError("NOTHING_TO_RETRY", message)
         return sorted(rows)
@@ -147,11 +150,11 @@ class RepairService:
             async for _ in self._files.read(parent.content.file_key, 0, 1):
                 pass
         except FileMissingError as error:
-            raise FailedPreconditionError("FILE_GONE", "The process's file is not kept any more.") from error
+            raise FailedPreconditionError("FILE_GONE", "The file of the process is gone.") from error
 
 
 def _knows_nulls(content: Content) -> bool:
-    """Whether the format of a file has nulls: all that are converted have, but for CSV of odd dialects."""
+    """Whether the format of a file has nulls: every converted format has, except CSV of odd dialects."""
     return content.normal_form and parse_options(content.dialect).format != "csv"
 
 
@@ -161,16 +164,16 @@ def _retry(parent: Ingestion, process_id: str) -> Ingestion:
 
 
 def _batches(parents: Sequence[Batch], rows: Iterable[int]) -> list[Batch]:
-    """The batches of a retry of these rows, ascending: for each batch of the process that has some, one
-    with its bytes. The retry's own rows are numbered from 1."""
+    """The batches of a retry of these rows (ascending): one for each batch of the process that has some of
+    them, with the same bytes. The rows of the retry are numbered from 1."""
     starts = [batch.first_row for batch in parents]
     chosen: dict[int, list[int]] = {}
     for row in rows:
         chosen.setdefault(bisect_right(starts, row) - 1, []).append(row)
     made: list[Batch] = []
     first = 1
-    for place, numbers in chosen.items():
-        batch = parents[place]
+    for index, numbers in chosen.items():
+        batch = parents[index]
         retried = RetriedRows(tuple(numbers), batch.first_row)
         made.append(
             replace(batch, number=len(made) + 1, first_row=first, row_count=len(numbers), retried=retried)

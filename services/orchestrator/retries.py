@@ -1,4 +1,4 @@
-"""The worker that dispatches retries, whose batches are recorded from their beginning."""
+"""The worker that dispatches retries. All batches of a retry are recorded when it is made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import structlog
 
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.tracing import continue_trace
+from ingestor.runtime.workers import repeat
 from ingestor.services.orchestrator.ingestions import Ingestion, IngestionState
 from ingestor.services.orchestrator.ports import BusyError, Ingestions, Limits, Status
 from ingestor.services.orchestrator.service import OrchestratorService, StoppedError
@@ -15,13 +16,13 @@ from ingestor.stores.port import FileMissingError
 
 log = structlog.get_logger(__name__)
 
-_LOOK_SECONDS = 2.0  # for retries whose dispatcher died
+_LOOK_SECONDS = 2.0  # for retries whose dispatcher has died
 _AT_ONCE = 100
 
 
 class RetryWorker:
-    """Sends the batches of open retries, one retry after the other; a crash costs nothing, since what was
-    sent is kept."""
+    """Sends the batches of open retries, one retry after the other. Sent batches are recorded, so a crash
+    loses nothing."""
 
     name = "retries"
 
@@ -32,29 +33,18 @@ class RetryWorker:
         self._news = asyncio.Event()
 
     def wake(self) -> None:
-        """There is a new retry."""
+        """Look for a new retry now."""
         self._news.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Dispatch until told to stop."""
-        stopped = asyncio.ensure_future(stopping.wait())
-        try:
-            while not stopping.is_set():
-                self._news.clear()
-                try:
-                    await self.dispatch_all()
-                except TransientError as error:
-                    log.warning("cannot look for retries", error=str(error))
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait(
-                    [stopped, news], timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
-                news.cancel()
-        finally:
-            stopped.cancel()
+        await repeat(
+            self.dispatch_all, stopping, every=_LOOK_SECONDS, failure="cannot dispatch retries",
+            wake=(self._news,),
+        )  # fmt: skip
 
     async def dispatch_all(self) -> None:
-        """Dispatch every retry that is open and that nobody else dispatches."""
+        """Dispatch every open retry that no other instance dispatches."""
         for retry in await self._ingestions.open_retries(_AT_ONCE):
             process_id = retry.file.process_id
             structlog.contextvars.clear_contextvars()
@@ -69,7 +59,7 @@ class RetryWorker:
                 log.warning("retry not dispatched", error=str(error))
 
     async def _dispatch(self, process_id: str) -> None:
-        retry = await self._ingestions.get(process_id)  # as it is now that we hold it
+        retry = await self._ingestions.get(process_id)  # again, now that we hold it
         if retry is None or retry.state is not IngestionState.OPEN:
             return
         try:
@@ -77,8 +67,10 @@ class RetryWorker:
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
         except FileMissingError:
             log.warning("file gone")
-            message = "The file that is to be read again is not kept any more."
-            await self._service.until_done(lambda: self._status.failed(process_id, "FILE_GONE", message))
+            message = "The file of the repaired process is gone."
+            await self._service.until_done(
+                "status", lambda: self._status.failed(process_id, "FILE_GONE", message)
+            )
             await self._ingestions.finish(process_id, IngestionState.STOPPED)
         except StoppedError:
             log.info("stopped")
@@ -86,20 +78,22 @@ class RetryWorker:
 
     async def _send(self, retry: Ingestion) -> None:
         service, process_id = self._service, retry.file.process_id
-        assert retry.layout is not None and retry.content is not None, "a retry has what it reads"
+        assert retry.layout is not None and retry.content is not None, "a retry has a layout and content"
         columns, content = retry.layout.columns, retry.content
-        await service.until_done(lambda: self._status.started(retry.file))
-        await service.until_done(lambda: self._status.header_read(process_id, columns, content, Limits()))
+        await service.until_done("status", lambda: self._status.started(retry.file))
+        await service.until_done(
+            "status", lambda: self._status.header_read(process_id, columns, content, Limits())
+        )
         processed = 0
         for batch in await self._ingestions.unsent(process_id):
             processed = await service.wait_for_room(process_id, batch.number - 1, processed)
             await service.obey(process_id, await self._ingestions.flags(process_id))
             progress = await service.announce(process_id, batch)
-            if progress.terminal:  # cancelled, or given up
+            if progress.terminal:  # cancelled, or failed
                 raise StoppedError
             processed = max(processed, progress.batches_processed)
             await service.send_again(retry, batch, "retry")
         batches = await self._ingestions.batches(process_id)
         rows = sum(batch.row_count for batch in batches)
-        await service.until_done(lambda: self._status.finished(process_id, rows, len(batches)))
+        await service.until_done("status", lambda: self._status.finished(process_id, rows, len(batches)))
         log.info("dispatched", rows=rows, batches=len(batches))

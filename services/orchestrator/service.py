@@ -20,6 +20,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -55,14 +56,14 @@ from ingestor.tabular.records.syntax import Dialect
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-_SAMPLE = 64 * 1024  # bytes from which the delimiter is detected
-_SENDS = 4  # messages on their way to the queue at once
+_SAMPLE = 64 * 1024  # bytes needed to detect the delimiter
+_SENDS = 4  # messages sent to the queue at once
 _PAUSE_LOOK = 0.5  # seconds between two looks at a paused ingestion
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a file; `last` says that nothing follows."""
+    """A piece of a file; `last` marks the end of the file."""
 
     offset: int
     data: bytes
@@ -84,15 +85,15 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.bytes = Counter("ingestor_bytes_read_total", "Bytes of files read.", registry=registry)
         self.batches = Counter("ingestor_batches_sent_total", "Batches sent.", ["why"], registry=registry)
-        self.retries = Counter("ingestor_retries_total", "Calls repeated.", registry=registry)
+        self.retries = Retries(registry)
 
 
 class StoppedError(Exception):
-    """The ingestion was cancelled meanwhile."""
+    """The process has ended meanwhile: cancelled, or too many rows failed."""
 
 
 class _UnusableError(Exception):
-    """The file is unusable."""
+    """The file cannot be ingested, for a reason that a client sees."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -101,7 +102,9 @@ class _UnusableError(Exception):
 
 
 class OrchestratorService:
-    """Announces, reads, dispatches, pauses, cancels."""
+    """Announces, reads, dispatches, pauses, cancels. Also the worker that ends open streams."""
+
+    name = "streams"
 
     def __init__(
         self,
@@ -127,12 +130,17 @@ class OrchestratorService:
         self._slice_bytes = slice_bytes
         self._stopping = False
 
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Wait until the service stops, then end the open streams."""
+        await stopping.wait()
+        self.stop()
+
     def stop(self) -> None:
-        """Let open streams end at their next piece, checkpointed."""
+        """End open streams at their next piece; recorded batches are kept."""
         self._stopping = True
 
     async def begin(self, file: FileInfo, content: Content | None) -> tuple[IngestionState, int]:
-        """Announce a file; what is wanted, and from which offset of the content on. Idempotent."""
+        """Announce a file. Returns the state and the offset from which to send the content. Idempotent."""
         ingestion = await self._ingestions.add(file)
         if ingestion.state in (IngestionState.ANNOUNCED, IngestionState.OPEN) and not await self._start(file):
             return IngestionState.STOPPED, 0
@@ -142,26 +150,26 @@ class OrchestratorService:
         return ingestion.state, await self._resume_offset(ingestion)
 
     async def _start(self, file: FileInfo) -> bool:
-        """Announce the process at status; False, and nothing of it is kept, when it was removed."""
+        """Announce the process to status. When it was removed, forget the ingestion and return False."""
         try:
             await self._status.started(file)
         except (NotFoundError, FailedPreconditionError) as error:
             if error.reason not in ("PROCESS_DELETED", "RECORDS_EXPIRED"):
                 raise
-            log.info("it was removed", process_id=file.process_id)
+            log.info("process was removed", process_id=file.process_id)
             await self._ingestions.remove(file.process_id)
             return False
         return True
 
     async def refuse(self, file: FileInfo, reason: str, message: str) -> IngestionState:
-        """End the process of a file that cannot be read. Idempotent."""
+        """Fail the process of a file that cannot be read. Idempotent."""
         await self._ingestions.add(file)
         if not await self._start(file):
             return IngestionState.STOPPED
         try:
             await self._status.failed(file.process_id, reason, message)
         except FailedPreconditionError:
-            log.info("it ended before", process_id=file.process_id)
+            log.info("process ended before", process_id=file.process_id)
         await self._ingestions.finish(file.process_id, IngestionState.STOPPED)
         return IngestionState.STOPPED
 
@@ -170,24 +178,27 @@ class OrchestratorService:
         return position_after(ingestion.layout, last).offset
 
     async def ingest(self, process_id: str, chunks: AsyncIterator[Chunk]) -> Result:
-        """Read a file from where it is wanted, record, compress and send its batches. Returns when
-        all of them are in the queue, or the file was found unusable, or the process was cancelled.
+        """Read a file from its resume offset; record, compress and send its batches. Returns when all of
+        them are in the queue, the file is unusable, or the process has ended.
 
         Raises NotFoundError; AbortedError (INGESTION_BUSY) when another stream is open;
-        FailedPreconditionError (WRONG_OFFSET) with `resume_offset`; UnavailableError when the
-        service stops. Whatever it raises, what is recorded is kept, and begin() says where to go on.
+        FailedPreconditionError (WRONG_OFFSET) with `resume_offset`; UnavailableError when the service
+        stops. Recorded batches are kept after any error, and begin() returns where to resume.
         """
         ingestion = await self._get(process_id)
         try:
             async with self._ingestions.hold(process_id):
-                ingestion = await self._get(process_id)  # as it is now that we hold it
+                ingestion = await self._get(process_id)  # again, now that we hold it
                 if ingestion.state is IngestionState.ANNOUNCED:
-                    raise FailedPreconditionError("CONTENT_UNKNOWN", "The file was only announced.")
+                    raise FailedPreconditionError(
+                        "CONTENT_UNKNOWN",
+                        "The content of the file is not announced yet.",
+                    )
                 if ingestion.state is not IngestionState.OPEN:
                     return await self._result(ingestion)
                 return await self._ingest(ingestion, chunks)
         except BusyError as error:
-            raise AbortedError("INGESTION_BUSY", "Another stream brings this file.") from error
+            raise AbortedError("INGESTION_BUSY", "Another stream sends this file.") from error
 
     async def _ingest(self, ingestion: Ingestion, chunks: AsyncIterator[Chunk]) -> Result:
         process_id = ingestion.file.process_id
@@ -196,14 +207,14 @@ class OrchestratorService:
             last = await self._ingestions.last_batch(process_id)
             stream = _Stream(self, ingestion, position_after(ingestion.layout, last))
             rows, batches = await stream.read(chunks)
-            await self.until_done(lambda: self._status.finished(process_id, rows, batches))
+            await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
             log.info("dispatched", rows=rows, batches=batches)
             return Result(IngestionState.DISPATCHED, rows, batches)
         except _UnusableError as error:
             log.info("file unusable", reason=error.reason)
             reason, message = error.reason, error.message
-            await self.until_done(lambda: self._status.failed(process_id, reason, message))
+            await self.until_done("status", lambda: self._status.failed(process_id, reason, message))
             await self._ingestions.finish(process_id, IngestionState.STOPPED)
         except StoppedError:
             log.info("stopped")
@@ -218,20 +229,21 @@ class OrchestratorService:
     async def _get(self, process_id: str) -> Ingestion:
         found = await self._ingestions.get(process_id)
         if found is None:
-            raise NotFoundError("PROCESS_NOT_FOUND", f"There is no process {process_id}.")
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
         return found
 
     async def _send_unsent(self, ingestion: Ingestion) -> None:
-        """A crash between record and send: the recorded batches are sent as they are recorded."""
+        """After a crash between record and send: send the recorded batches."""
         for batch in await self._ingestions.unsent(ingestion.file.process_id):
             await self.until_done(
-                lambda batch=batch: self._status.dispatched(ingestion.file.process_id, batch)  # type: ignore[misc]
+                "status",
+                lambda batch=batch: self._status.dispatched(ingestion.file.process_id, batch),  # type: ignore[misc]
             )
             await self.send_again(ingestion, batch, "after crash")
 
     async def send_again(self, ingestion: Ingestion, batch: Batch, why: str) -> None:
-        """Send a recorded batch, read from the stored file. Raises FileMissingError."""
-        assert ingestion.layout and ingestion.content, "batches are recorded behind the header"
+        """Send a recorded batch with its bytes from the stored file. Raises FileMissingError."""
+        assert ingestion.layout and ingestion.content, "batches are recorded after the header"
         key = ingestion.content.file_key
         size = bytes_to_read(batch.byte_start, batch.byte_end, batch.row_count)
         pieces = self._files.read(key, batch.byte_start, batch.byte_start + size)
@@ -244,41 +256,40 @@ class OrchestratorService:
         await self.send(ingestion.file.process_id, batch, packed, why)
 
     async def send(self, process_id: str, batch: Batch, packed: Packed, why: str) -> None:
-        """Send a batch and keep that it is sent."""
-        await self.until_done(lambda: self._queue.send(packed))
-        await self.until_done(lambda: self._ingestions.mark_sent(process_id, batch.number))
+        """Send a batch and record that it is sent."""
+        await self.until_done("rows queue", lambda: self._queue.send(packed))
+        await self.until_done("database", lambda: self._ingestions.mark_sent(process_id, batch.number))
         self._metrics.batches.labels(why).inc()
 
-    async def until_done(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call as long as it fails in a way that may pass, with growing patience; gives up
-        with UnavailableError only when the service stops."""
-        wait = 0.1
-        while True:
+    async def until_done(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a call for as long as it raises TransientError. Raises UnavailableError when the service
+        stops."""
+
+        async def unless_stopping() -> T:
             try:
                 return await call()
             except TransientError as error:
                 if self._stopping:
                     raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping.") from error
-                self._metrics.retries.inc()
-                log.warning("trying again", error=str(error), seconds=wait)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 5.0)
+                raise
+
+        return await self._metrics.retries.until_done(what, unless_stopping)
 
     # -- for _Stream -------------------------------------------------------------------------------
 
     def check_running(self) -> None:
         """Raises UnavailableError when the service stops."""
         if self._stopping:
-            raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping; go on with another.")
+            raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping; try again.")
 
     async def layout_of(self, ingestion: Ingestion, head: bytes, *, final: bool) -> Layout | None:
-        """Read the header and keep what it tells; None when more bytes are needed. Raises
+        """Read the header and store the layout; None when more bytes are needed. Raises
         _UnusableError."""
         if len(head) < _SAMPLE and not final:
             return None
         file, content = ingestion.file, ingestion.content
         assert content is not None, "an open ingestion has content"
-        # The header of a corrected report was checked when it was brought into its form.
+        # The header of a repair file was checked when it was converted.
         options = ReadOptions() if file.repairs else parse_options(content.dialect)
         try:
             found = read_table_head(head, final, options, content.normal_form)
@@ -289,31 +300,33 @@ class OrchestratorService:
         if file.repairs:
             limits, labels = Limits(), (NUMBER_LABEL, *await self._columns_of(file.repairs))
             if len(labels) != len(found.columns):
-                raise _UnusableError("NOT_A_REPORT", "The file has not the columns of what it repairs.")
+                raise _UnusableError("NOT_A_REPORT", "The file lacks columns of the repaired process.")
         else:
             limits, labels = await self._check_columns(file, found, options), found.columns
         layout = Layout(
             labels, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
         )
-        await self.until_done(lambda: self._ingestions.set_layout(file.process_id, layout))
+        await self.until_done("database", lambda: self._ingestions.set_layout(file.process_id, layout))
         columns = _repaired_columns(file, layout) or layout.columns
-        await self.until_done(lambda: self._status.header_read(file.process_id, columns, content, limits))
+        await self.until_done(
+            "status", lambda: self._status.header_read(file.process_id, columns, content, limits)
+        )
         return layout
 
     async def _columns_of(self, process_id: str) -> tuple[str, ...]:
-        """The columns of a process that is repaired. Raises _UnusableError."""
-        found = await self.until_done(lambda: self._ingestions.get(process_id))
+        """The columns of the repaired process. Raises _UnusableError."""
+        found = await self.until_done("database", lambda: self._ingestions.get(process_id))
         if found is None or found.layout is None:
-            raise _UnusableError("PROCESS_NOT_FOUND", f"The process {process_id} is gone.")
+            raise _UnusableError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist any more.")
         return found.layout.columns
 
     async def _check_columns(self, file: FileInfo, head: TableHead, options: ReadOptions) -> Limits:
-        """Whether the file has the columns that the pipeline reads; how many rows may fail. Raises
+        """Check that the file has the columns of the pipeline; how many rows may fail. Raises
         _UnusableError."""
         if not file.pipeline:
             return Limits()
         document = await self.until_done(
-            lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
+            "pipelines", lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
         )
         pipeline = parse_pipeline(document)
         if problem := pipeline.header_problem(head.labels, head.columns, options):
@@ -321,7 +334,7 @@ class OrchestratorService:
         return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)
 
     def delimiter(self, layout: Layout, position: Position) -> RecordDelimiter:
-        """A delimiter that goes on at a position."""
+        """A delimiter that continues at a position."""
         return RecordDelimiter(
             Dialect(layout.delimiter, layout.quote),
             target_slice_bytes=self._slice_bytes,
@@ -333,8 +346,8 @@ class OrchestratorService:
     async def pack(
         self, ingestion: Ingestion, layout: Layout, piece: Slice, number: int
     ) -> list[tuple[Batch, Packed]]:
-        """A slice as messages: one, or several where it compresses badly, or a claim check for a
-        record that fits into none."""
+        """A slice as messages: one, several when it compresses badly, or a claim check for a record that
+        does not fit into a message."""
         batch = Batch(
             number, piece.first_row, piece.row_count, piece.first_line, piece.next_line, piece.byte_start,
             piece.byte_end,
@@ -350,46 +363,47 @@ class OrchestratorService:
         return packed + await self.pack(ingestion, layout, second, number + len(packed))
 
     async def record(self, ingestion: Ingestion, batch: Batch) -> None:
-        """Record a batch; waits while the ingestion is paused. Raises StoppedError when it was
+        """Record a batch, then wait while the ingestion is paused. Raises StoppedError when it was
         cancelled."""
         process_id = ingestion.file.process_id
         flags = await self.until_done(
-            lambda: self._ingestions.record(process_id, ingestion.file.tenant, batch)
+            "database", lambda: self._ingestions.record(process_id, ingestion.file.tenant, batch)
         )
         await self.obey(process_id, flags)
 
     async def obey(self, process_id: str, flags: Flags) -> None:
-        """Wait while the ingestion is paused. Raises StoppedError when nothing more is wanted."""
+        """Wait while the ingestion is paused. Raises StoppedError when it is not open any more."""
         while flags.paused and flags.state is IngestionState.OPEN:
             self.check_running()
             await asyncio.sleep(_PAUSE_LOOK)
-            flags = await self.until_done(lambda: self._ingestions.flags(process_id))
+            flags = await self.until_done("database", lambda: self._ingestions.flags(process_id))
         if flags.state is not IngestionState.OPEN:
             raise StoppedError
 
     async def announce(self, process_id: str, batch: Batch) -> Progress:
-        """Tell status of a batch that is about to be sent."""
-        return await self.until_done(lambda: self._status.dispatched(process_id, batch))
+        """Report to status a batch that is about to be sent."""
+        return await self.until_done("status", lambda: self._status.dispatched(process_id, batch))
 
     async def wait_for_room(self, process_id: str, dispatched: int, processed: int) -> int:
-        """Wait until fewer than the cap of batches are in flight; batches processed by then.
+        """Wait until fewer batches are in flight than may be; the number of batches processed by then.
 
         Raises StoppedError when the process has ended meanwhile.
         """
+
+        async def watch() -> None:
+            nonlocal processed
+            async with aclosing(self._status.watch(process_id)) as watching:
+                async for progress in watching:
+                    processed = max(processed, progress.batches_processed)
+                    if progress.terminal:
+                        raise StoppedError
+                    self.check_running()
+                    if dispatched - processed < self._max_in_flight:
+                        return
+
         while dispatched - processed >= self._max_in_flight:
             self.check_running()
-            try:
-                async with aclosing(self._status.watch(process_id)) as watching:
-                    async for progress in watching:
-                        processed = max(processed, progress.batches_processed)
-                        if progress.terminal:
-                            raise StoppedError
-                        self.check_running()
-                        if dispatched - processed < self._max_in_flight:
-                            break
-            except TransientError as error:
-                log.warning("status does not answer", error=str(error))
-                await asyncio.sleep(0.5)
+            await self.until_done("status", watch)
         return processed
 
     def count_bytes(self, count: int) -> None:
@@ -403,21 +417,21 @@ class OrchestratorService:
         return await self._queues.rows(), await self._queues.dead_letters()
 
     async def pause(self, process_id: str) -> Progress:
-        """Hold dispatching."""
+        """Pause dispatching."""
         await self._get(process_id)
         progress = await self._status.paused(process_id)
         await self._ingestions.set_paused(process_id, True)
         return progress
 
     async def resume(self, process_id: str) -> Progress:
-        """Go on."""
+        """Resume dispatching."""
         await self._get(process_id)
         progress = await self._status.resumed(process_id)
         await self._ingestions.set_paused(process_id, False)
         return progress
 
     async def cancel(self, process_id: str) -> Progress:
-        """Stop for good. Idempotent."""
+        """Cancel the process. Idempotent."""
         await self._get(process_id)
         progress = await self._status.cancelled(process_id)
         await self._ingestions.finish(process_id, IngestionState.STOPPED)
@@ -425,7 +439,7 @@ class OrchestratorService:
 
 
 class _Stream:
-    """One stream of a file's bytes: batches are recorded in order, then sent a few at a time."""
+    """One stream of a file's bytes: records batches in order and sends a few at a time."""
 
     def __init__(self, service: OrchestratorService, ingestion: Ingestion, position: Position) -> None:
         self._service = service
@@ -438,7 +452,7 @@ class _Stream:
         self._room = asyncio.Semaphore(_SENDS)
 
     async def read(self, chunks: AsyncIterator[Chunk]) -> tuple[int, int]:
-        """Read to the file's end; its rows and batches."""
+        """Read to the end of the file; the number of its rows and batches."""
         offset = self._position.offset
         head = bytearray()
         delimiter = self._service.delimiter(self._layout, self._position) if self._layout else None
@@ -449,7 +463,7 @@ class _Stream:
                 if chunk.offset != offset:
                     raise FailedPreconditionError(
                         "WRONG_OFFSET",
-                        f"Bytes from {offset} on are wanted, not from {chunk.offset}.",
+                        f"The next chunk must begin at byte {offset}, not at {chunk.offset}.",
                         metadata={"resume_offset": str(self._position.offset)},
                     )
                 offset += len(chunk.data)
@@ -466,11 +480,11 @@ class _Stream:
                 if ended:
                     break
             if not ended:
-                raise AbortedError("STREAM_INCOMPLETE", "The stream ended before the file's last piece.")
+                raise AbortedError("STREAM_INCOMPLETE", "The stream ended before the last piece of the file.")
             assert delimiter is not None, "a final header is read or refused"
             await self._dispatch(delimiter.finish())
         finally:
-            # What is recorded is sent, or found unsent when the ingestion goes on.
+            # A recorded batch that fails to be sent is sent when the ingestion resumes.
             results = await asyncio.gather(*self._sending, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -504,7 +518,7 @@ class _Stream:
 
     async def _send(self, batch: Batch, packed: Packed) -> None:
         progress = await self._service.announce(self._process_id, batch)
-        if progress.terminal:  # cancelled, or given up
+        if progress.terminal:  # cancelled, or failed
             raise StoppedError
         self._processed = max(self._processed, progress.batches_processed)
         await self._service.send(self._process_id, batch, packed, "first")
@@ -528,8 +542,7 @@ def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes) ->
 
 
 def _repaired_columns(file: FileInfo, layout: Layout) -> tuple[str, ...]:
-    """The columns of the process that a file repairs; in a corrected report the rows' numbers there stand
-    before them."""
+    """The columns of the repaired process. A repair file has the row numbers in front of them."""
     if not file.repairs:
         return ()
     return layout.columns if file.retry else layout.columns[1:]

@@ -1,4 +1,4 @@
-"""What the orchestrator can be told."""
+"""Settings of the orchestrator."""
 
 from __future__ import annotations
 

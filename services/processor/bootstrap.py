@@ -27,7 +27,6 @@ from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.adapters.undoers import Undoers
 from ingestor.services.processor.api import PipelineApi, ProcessorApi
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.remover import MarkerRemover
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
@@ -54,22 +53,24 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         sqs = await stack.enter_async_context(open_sqs(settings))
         status = await stack.enter_async_context(open_channel(settings.status_address))
         pipelines = PipelineService(PgPipelines(pool), SystemClock())
+        metrics = Metrics(registry)
         batches = BatchService(
             open_sinks(pool),
             GrpcOutcomes(status),
             pipelines,
             await stack.enter_async_context(open_store(settings)),
-            Metrics(registry),
+            metrics,
         )
         rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
         dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
 
         undos = UndoService(Undoers(pool), GrpcProcesses(status), pipelines)
         trials = PgTrials(pool, settings.dry_runs)
+        records = PgLeavings(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool),
-            MarkerRemover(PgLeavings(pool)),
+            lambda removal: records.remove(removal.process_id, removal.tenant, deleted=removal.deleted),
             SystemClock(),
             registry,
             poll_seconds=settings.removal_poll_seconds,
@@ -91,6 +92,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "rows",
                     rows,
                     RowsHandler(rows, batches),
+                    metrics.retries,
                     concurrency=settings.concurrency,
                     visibility_seconds=settings.visibility_seconds,
                 ),
@@ -98,6 +100,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "dead letters",
                     dead,
                     DeadHandler(batches, registry),
+                    metrics.retries,
                     concurrency=1,
                     visibility_seconds=settings.visibility_seconds,
                 ),

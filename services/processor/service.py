@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import structlog
@@ -13,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.outcomes import Problem
 from ingestor.pipelines.document import Pipeline
-from ingestor.runtime.errors import TransientError
+from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
@@ -45,7 +44,6 @@ from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 from ingestor.tabular.text_table import TextTable, with_places
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 
 class Metrics:
@@ -57,8 +55,7 @@ class Metrics:
         self.seconds = Histogram(
             "ingestor_batch_seconds", "Seconds of a batch by step.", ["step"], registry=registry
         )
-        self.retries = Counter("ingestor_retries_total", "Calls repeated, by what failed.", ["what"],
-                               registry=registry)  # fmt: skip
+        self.retries = Retries(registry)
 
 
 class BatchService:
@@ -77,6 +74,7 @@ class BatchService:
         self._pipelines = pipelines
         self._files = files
         self._metrics = metrics
+        self._until_done = metrics.retries.until_done
 
     async def apply(self, batch: RowBatch) -> None:
         """Load a batch and tell status; everything is durable when it returns. Calls that may
@@ -204,18 +202,6 @@ class BatchService:
             return b"".join([piece async for piece in pieces])
 
         return await self._until_done("file store", read)
-
-    async def _until_done(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call as long as it fails in a way that may pass, with growing patience."""
-        wait = 0.2
-        while True:
-            try:
-                return await call()
-            except TransientError as error:
-                self._metrics.retries.labels(what).inc()
-                log.warning("trying again", what=what, error=str(error), seconds=wait)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 10.0)
 
 
 def refused_rows(

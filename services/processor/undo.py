@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
+from ingestor.runtime.workers import repeat
 from ingestor.services.processor.pipelines import PipelineService, sink_of, table_of
 from ingestor.services.processor.ports import (
     Loaded,
@@ -100,17 +101,8 @@ class UndoService:
             await self._undoer.told(process_id)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Tell until told to stop."""
-        while not stopping.is_set():
-            try:
-                await self.tell()
-            except TransientError as error:
-                log.warning("status not told of undos now", error=str(error))
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+        """Report undos until told to stop."""
+        await repeat(self.tell, stopping, every=_LOOK_SECONDS, failure="cannot report undos to status")
 
 
 def _impossible(message: str) -> FailedPreconditionError:

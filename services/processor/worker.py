@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from math import ceil
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.outcomes import Problem
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.retry import Retries, backoff
 from ingestor.runtime.tracing import continue_trace
+from ingestor.runtime.workers import unless_stopped
 from ingestor.services.processor.batches import failed_outcome
 from ingestor.services.processor.ports import Delivery, RowQueue
 from ingestor.services.processor.service import BatchService
 
 log = structlog.get_logger(__name__)
+
+_MOST_RECEIVED = 10  # messages; the limit of SQS
 
 Handle = Callable[[Delivery], Awaitable[None]]
 
@@ -27,9 +33,17 @@ class QueueWorker:
     it was received too often."""
 
     def __init__(
-        self, name: str, queue: RowQueue, handle: Handle, *, concurrency: int, visibility_seconds: int
+        self,
+        name: str,
+        queue: RowQueue,
+        handle: Handle,
+        retries: Retries,
+        *,
+        concurrency: int,
+        visibility_seconds: int,
     ) -> None:
         self.name = name
+        self._retries = retries
         self._queue = queue
         self._handle = handle
         self._free = asyncio.Semaphore(concurrency)
@@ -38,31 +52,18 @@ class QueueWorker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop, finish what is in work; cancelled, hand it back."""
-        stopped = asyncio.ensure_future(stopping.wait())
-        patience = 0.5
         try:
             while not stopping.is_set():
-                await self._free.acquire()  # one place for sure, more if there are
-                places = 1
-                while not self._free.locked() and places < 10:
+                await self._free.acquire()
+                slots = 1
+                while not self._free.locked() and slots < _MOST_RECEIVED:
                     await self._free.acquire()
-                    places += 1
-                receiving = asyncio.ensure_future(self._queue.receive(places))
-                await asyncio.wait([receiving, stopped], return_when=asyncio.FIRST_COMPLETED)
-                if not receiving.done():
-                    receiving.cancel()
-                found: list[Delivery] = []
-                try:
-                    found = await receiving
-                    patience = 0.5
-                except asyncio.CancelledError:
-                    if not stopping.is_set():
-                        raise
-                except TransientError as error:
-                    log.warning("queue does not answer", error=str(error), seconds=patience)
-                    await asyncio.wait([stopped], timeout=patience)
-                    patience = min(patience * 2, 20.0)
-                for _ in range(places - len(found)):
+                    slots += 1
+                receiving = self._retries.until_done(
+                    f"{self.name} queue", partial(self._queue.receive, slots)
+                )
+                found = await unless_stopped(stopping, receiving) or []
+                for _ in range(slots - len(found)):
                     self._free.release()
                 for delivery in found:
                     task = asyncio.create_task(self._work(delivery))
@@ -70,7 +71,6 @@ class QueueWorker:
                     task.add_done_callback(self._done)
             await asyncio.gather(*self._running)
         finally:
-            stopped.cancel()
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -99,7 +99,7 @@ class QueueWorker:
             await asyncio.shield(self._release(delivery, 0))
             raise
         except Exception as error:
-            release_after = min(2 ** (delivery.receive_count - 1), 60)
+            release_after = ceil(backoff(delivery.receive_count, first=1, longest=60))
             log.error(
                 "message failed", received=delivery.receive_count, again_in=release_after, exc_info=error
             )

@@ -12,6 +12,7 @@ from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.retry import Retries
 from ingestor.services.status.adapters.pg_changes import PgChanges
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_outbox import PgOutbox
@@ -38,11 +39,12 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         await migrate(pool, schema="status", package="ingestor.services.status.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
-        changes = PgChanges(dsn)
+        retries = Retries(registry)
+        changes = PgChanges(dsn, retries)
         keep = timedelta(days=settings.retention_days) if settings.retention_days else None
         reader = PgLedgerReader(pool, keep)
         removals = PgRemovals(pool)
-        feed = EventFeed(reader, changes)
+        feed = EventFeed(reader, changes, retries)
         clock = SystemClock()
         service = StatusService(
             PgLedger(pool), reader, reader, removals, changes, feed, clock, Metrics(registry)

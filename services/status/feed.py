@@ -1,4 +1,4 @@
-"""The log of events for those who watch it: read once for all of them."""
+"""The log of events for watchers: read once for all of them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 
-import structlog
-
-from ingestor.runtime.errors import TransientError, UnavailableError
+from ingestor.runtime.errors import UnavailableError
+from ingestor.runtime.retry import Retries
+from ingestor.runtime.workers import pause, unless_stopped
 from ingestor.services.status.ports import Changes, EventLog, LoggedEvent
 
-log = structlog.get_logger(__name__)
-
-_KEPT = 10_000  # newest events that are kept in memory while somebody watches
+_KEPT = 10_000  # newest events in memory while there are watchers
 _PAGE = 500
-_GATHER_SECONDS = 0.05  # changes that come faster are read together
-_AGAIN_SECONDS = 1.0  # after the database was away
+_GATHER_SECONDS = 0.05  # faster changes are read together
 KEEPALIVE_SECONDS = 20.0
 
 
 class EventFeed:
-    """Follows the log while somebody watches, and hands each watcher what is new to it. One query a
-    change, whatever the number of watchers; those who begin far back, or fall back, read for themselves
-    until they have caught up. Also the worker that reads."""
+    """Follows the log while there are watchers, and gives each watcher its new events. One query per change,
+    whatever the number of watchers; a watcher that starts far back, or falls back, queries for itself until
+    it has caught up. Also the worker that reads."""
 
     name = "event feed"
 
-    def __init__(self, event_log: EventLog, changes: Changes) -> None:
+    def __init__(self, event_log: EventLog, changes: Changes, retries: Retries) -> None:
+        self._retries = retries
         self._log = event_log
         self._changes = changes
         self._lock = asyncio.Lock()
-        # Every event behind `_start` and up to `_end`; -1: nothing is followed.
+        # Every event after `_start` and up to `_end`; -1 while nothing is followed.
         self._events: list[LoggedEvent] = []
         self._start = self._end = -1
         self._watchers: dict[str | None, set[asyncio.Event]] = defaultdict(set)
@@ -40,42 +38,36 @@ class EventFeed:
 
     @property
     def watchers(self) -> int:
-        """How many watch now."""
+        """Number of watchers."""
         return sum(map(len, self._watchers.values()))
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Read what is new after every change; ends when the changes do."""
+        """Read new events after every change; ends when the changes end."""
         async for _ in self._changes.watch(None):
-            while not stopping.is_set():
-                try:
-                    await self._follow()
-                    break
-                except TransientError as error:
-                    log.warning("events are not read", error=str(error))
-                    await _sleep_unless(stopping, _AGAIN_SECONDS)
-            await _sleep_unless(stopping, _GATHER_SECONDS)
+            await unless_stopped(stopping, self._retries.until_done("database", self._follow))
+            await pause(_GATHER_SECONDS, stopping)
         self._stopping = True
         for watching in self._watchers.values():
             for news in watching:
                 news.set()
 
     async def watch(self, process_id: str | None, after: int) -> AsyncGenerator[list[LoggedEvent], None]:
-        """The events behind `after` (-1: those to come), oldest first, none left out; an empty list
-        whenever there are no more, and every 20 s without one. Raises UnavailableError when the service
-        stops, TransientError."""
+        """The events after a position (-1: only new ones), oldest first, without gaps; an empty list when
+        there are no more, and every 20 s without one. Raises UnavailableError when the service stops,
+        TransientError."""
         news = asyncio.Event()
         self._watchers[process_id].add(news)
         try:
             await self._begin()
             position = self._end if after < 0 else after
-            if position > self._end:  # another instance was ahead, or the position is none of ours
+            if position > self._end:  # another instance was ahead, or the position never existed
                 position = min(position, await self._log.last_event())
             while not self._stopping:
                 if position < self._start:
                     start = self._start
                     page = await self._log.events(process_id, position, _PAGE)
                     position = page[-1].sequence if page else position
-                    # A page that is not full holds all there was, so everything up to `start`.
+                    # A page that is not full reaches to the end of the log, so at least to `start`.
                     position = position if len(page) == _PAGE else max(position, start)
                     if page:
                         yield page
@@ -87,11 +79,7 @@ class EventFeed:
                     yield found
                     continue
                 yield []
-                try:
-                    async with asyncio.timeout(KEEPALIVE_SECONDS):
-                        await news.wait()
-                except TimeoutError:
-                    continue
+                await pause(KEEPALIVE_SECONDS, news)
         finally:
             self._watchers[process_id].discard(news)
             if not self._watchers[process_id]:
@@ -104,13 +92,13 @@ class EventFeed:
         return found if process_id is None else [event for event in found if event.process_id == process_id]
 
     async def _begin(self) -> None:
-        """Follow the log from here on, unless that is done."""
+        """Start following the log at its end, unless it is followed."""
         async with self._lock:
             if self._end < 0:
                 self._start = self._end = await self._log.last_event()
 
     async def _follow(self) -> None:
-        """Read what is new, or stop following when nobody watches."""
+        """Read new events, or stop following when nobody watches."""
         async with self._lock:
             if not self._watchers:
                 self._events, self._start, self._end = [], -1, -1
@@ -131,11 +119,3 @@ class EventFeed:
         for process_id in {None, *(event.process_id for event in page)}:
             for news in self._watchers.get(process_id, ()):
                 news.set()
-
-
-async def _sleep_unless(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return

@@ -17,13 +17,13 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">=", ":"]
 
 
 class FilterError(ValueError):
-    """The filter cannot be used; says what is wrong and at which character (from 1)."""
+    """A wrong filter: what is wrong, and at which character (from 1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`name operator value`; a numeric field's value is an int, a time's a datetime. ":" means that the
-    text has this part, in any case."""
+    """`name operator value`; the value of a numeric field is an int, that of a time a datetime. ":" means
+    that the text contains the value, ignoring case."""
 
     name: str
     operator: Operator
@@ -32,8 +32,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What may be compared: texts by = and !=, those in `searched` by : too, numbers and times by all
-    others, enumerations by their names with = and !=."""
+    """The fields of a filter: texts allow = and !=, those in `searched` also :, numbers and times every
+    other operator, enumerations = and != with their names."""
 
     texts: frozenset[str] = frozenset()
     searched: frozenset[str] = frozenset()
@@ -89,7 +89,7 @@ def _comparison(match: re.Match[str], fields: Fields) -> Comparison:
 
 
 def _time(at: str, name: str, value: str) -> datetime:
-    """A time of RFC 3339; without an offset it is UTC's."""
+    """An RFC 3339 time; UTC without an offset."""
     try:
         found = datetime.fromisoformat(value)
     except ValueError:

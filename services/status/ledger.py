@@ -1,6 +1,6 @@
-"""The account of one process: how dispatches and outcomes add up, in any order and however often.
+"""The account of one process: dispatches and outcomes add up, in any order and however often reported.
 
-Pure: adapters keep the account and the batches, and call these functions under a lock.
+Pure: adapters store the account and the batches, and call these functions under a lock.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch as a whole; counts are rows."""
+    """The outcome of a batch; counts are rows."""
 
     batch: Batch
-    default_state: RowState  # of every row without a record of its own
+    default_state: RowState  # of the rows without records of their own
     succeeded: int
     failed: int
     skipped: int
 
     def __post_init__(self) -> None:
-        """Invariant 1 for a batch: every row has one outcome, or the batch was left undone."""
-        told = self.succeeded + self.failed + self.skipped
+        """Invariant 1 for a batch: every row has one outcome, unless the batch is UNPROCESSED."""
+        total = self.succeeded + self.failed + self.skipped
         undone = self.default_state is RowState.UNPROCESSED
         if min(self.succeeded, self.failed, self.skipped) < 0 or (
-            told > self.batch.row_count if undone else told != self.batch.row_count
+            total > self.batch.row_count if undone else total != self.batch.row_count
         ):
-            raise ValueError(f"batch {self.batch.number}: {told} outcomes for {self.batch.row_count} rows")
+            raise ValueError(f"batch {self.batch.number}: {total} outcomes for {self.batch.row_count} rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is known of a process. The state follows from the facts, so their order does not matter."""
+    """The account of a process. The state follows from the facts, so their order does not matter."""
 
     state: ProcessState = ProcessState.PENDING
     read: int = 0
@@ -74,7 +74,7 @@ class Account:
     header_read: bool = False
     paused: bool = False
     cancelled: bool = False
-    expected_rows: int | None = None  # known when dispatching has finished
+    expected_rows: int | None = None  # known once all batches are sent
     expected_batches: int | None = None
     failure: Failure | None = None
     max_failed: int | None = None  # rows; one more, and the process fails
@@ -86,7 +86,7 @@ ChangeFunction = Callable[[Account], Change]
 
 
 def dispatched(account: Account, batch: Batch) -> Change:
-    """A batch that the ledger did not have was dispatched."""
+    """A batch that is new to the ledger was dispatched."""
     counted = replace(
         account,
         read=account.read + batch.row_count,
@@ -137,7 +137,7 @@ def header_read(
 
 
 def finished(account: Account, rows: int, batches: int) -> Change:
-    """Every batch was sent. Raises ValueError when it was said before with other numbers."""
+    """All batches are sent. Raises ValueError when other numbers are recorded."""
     if account.expected_batches not in (None, batches) or account.expected_rows not in (None, rows):
         raise ValueError(
             f"dispatching finished with {rows} rows in {batches} batches, but before with "
@@ -156,14 +156,14 @@ def failed(account: Account, failure: Failure) -> Change:
 
 
 def paused(account: Account) -> Change:
-    """Dispatching is held. Raises IllegalTransitionError when the process has ended."""
+    """Dispatching is paused. Raises IllegalTransitionError when the process has ended."""
     if account.state in TERMINAL:
         raise IllegalTransitionError(account.state, ProcessState.PAUSED)
     return _settled(replace(account, paused=True), [] if account.paused else [Event("ingestion.paused", {})])
 
 
 def resumed(account: Account) -> Change:
-    """Dispatching goes on. Raises IllegalTransitionError when the process has ended."""
+    """Dispatching is resumed. Raises IllegalTransitionError when the process has ended."""
     if account.state in TERMINAL:
         raise IllegalTransitionError(account.state, ProcessState.DISPATCHING)
     return _settled(
@@ -172,7 +172,7 @@ def resumed(account: Account) -> Change:
 
 
 def cancelled(account: Account) -> Change:
-    """Stopped for good. Raises IllegalTransitionError when the process ended otherwise."""
+    """The process is cancelled. Raises IllegalTransitionError when the process ended otherwise."""
     if account.state is ProcessState.CANCELLED:
         return account, []
     check_transition(account.state, ProcessState.CANCELLED)
@@ -182,9 +182,9 @@ def cancelled(account: Account) -> Change:
 def repaired(
     account: Account, repair_process_id: str, succeeded: int, failed: int, skipped: int = 0
 ) -> Change:
-    """Rows that had failed were brought again: so many have succeeded since, so many failed again, and so
-    many are left out on purpose (negative: some that were have succeeded). An ended process takes this
-    change as well; when no failed row is left it is COMPLETED."""
+    """Failed rows were repaired: so many succeeded, so many failed again, and so many are skipped
+    (negative: skipped rows that succeeded). Also applies to a process that has ended; it becomes COMPLETED
+    when no failed row is left."""
     changed = replace(
         account,
         succeeded=account.succeeded + succeeded,
@@ -225,52 +225,51 @@ def displaced(account: Account, by_process_id: str, count: int) -> Change:
 
 
 def undone(account: Account, undo: Undo) -> Change:
-    """What the process had loaded was taken out of the sink again; its counts still say what it did.
-    Raises IllegalTransitionError when it has not ended."""
+    """The process was undone; its counts stay. Raises IllegalTransitionError when it has not ended."""
     if not check_transition(account.state, ProcessState.UNDONE):
         return account, []
     data: dict[str, object] = {"removed": undo.removed, "restored": undo.restored, "kept": undo.kept}
     return replace(account, state=ProcessState.UNDONE), [Event("ingestion.undone", data)]
 
 
-_SHARE_FROM = 1000  # rows with an outcome, before which a share says little
+_SHARE_FROM = 1000  # rows with an outcome; below that a share says little
 
 
 def _given_up(account: Account) -> Account:
-    """The account with a failure when more rows failed than may."""
+    """The account with a failure if too many rows failed."""
     if account.failure or account.state in TERMINAL:
         return account
-    told = account.succeeded + account.failed + account.skipped
+    total = account.succeeded + account.failed + account.skipped
     limit = share = None
     if account.max_failed is not None and account.failed > account.max_failed:
         limit = f"{account.max_failed} rows"
-    elif account.max_failed_share is not None and (told >= _SHARE_FROM or told == account.expected_rows):
+    elif account.max_failed_share is not None and (total >= _SHARE_FROM or total == account.expected_rows):
         share = account.max_failed_share
-        if account.failed > share * told:
+        if account.failed > share * total:
             limit = f"{share:.4%} of the rows".replace("0000%", "%").replace(".%", "%")
     if limit is None:
         return account
-    message = f"More than {limit} failed: {account.failed} of {told}."
+    message = f"More than {limit} failed: {account.failed} of {total}."
     return replace(account, failure=Failure("TOO_MANY_ERRORS", message))
 
 
 def _settled(account: Account, events: list[Event]) -> Change:
-    """The account with the state that its facts give, and the event of its end."""
-    told = account.succeeded + account.failed + account.skipped
-    assert told <= account.read, "more outcomes than rows"
+    """The account with the state that follows from its facts, and the event of its end."""
+    total = account.succeeded + account.failed + account.skipped
+    assert total <= account.read, "more outcomes than rows"
     assert account.batches_processed <= account.batches_dispatched, "more outcomes than batches"
     if account.state in TERMINAL:
         return account, events
     state = _state(account)
     if check_transition(account.state, state) and state in TERMINAL:
         if state in (ProcessState.COMPLETED, ProcessState.COMPLETED_WITH_ERRORS):
-            assert told == account.read == account.expected_rows, "a completed process has every row"
+            assert total == account.read == account.expected_rows, "a completed process has every row"
         counts: dict[str, object] = {
             "read": account.read,
             "succeeded": account.succeeded,
             "failed": account.failed,
             "skipped": account.skipped,
-            "unprocessed": account.read - told,
+            "unprocessed": account.read - total,
         }
         kind = {ProcessState.FAILED: "failed", ProcessState.CANCELLED: "cancelled"}.get(state, "completed")
         data: dict[str, object] = {"state": state.name, "counts": counts}

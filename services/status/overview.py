@@ -1,4 +1,4 @@
-"""What happened in an interval, cut into pieces of one length."""
+"""What happened in an interval, in pieces of equal length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_INTERVAL = timedelta(hours=24)
 
 
 class IntervalError(ValueError):
-    """The interval cannot be shown; says why, and which field of it is wrong."""
+    """A wrong interval: which field, and why."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -36,8 +36,7 @@ class Interval:
 
 
 def interval(start: datetime | None, end: datetime | None, seconds: int, now: datetime) -> Interval:
-    """The interval that was asked for: by default the last 24 hours, in 60 pieces. Raises
-    IntervalError."""
+    """The requested interval; by default the last 24 hours in 60 pieces. Raises IntervalError."""
     end = end or now
     start = start or end - DEFAULT_INTERVAL
     if start >= end:
@@ -80,8 +79,8 @@ def all_pieces(
     begun: Mapping[int, int],
     ended: Mapping[int, Mapping[ProcessState, int]],
 ) -> list[Piece]:
-    """The pieces in order, without gaps, from what is known by the piece's number from 0: rows
-    (succeeded, failed, skipped), begins, ends."""
+    """The pieces in order, without gaps, from maps by the number of the piece (from 0): rows (succeeded,
+    failed, skipped), begins, ends."""
     made = []
     for number in range(of.pieces):
         piece = Piece(of.start + number * timedelta(seconds=of.seconds))

@@ -1,8 +1,8 @@
-"""What the use cases need of the outside."""
+"""Ports of the use cases."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -25,7 +25,7 @@ from ingestor.services.status.rows import (
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """A batch as the ledger knows it; `processed` is None while it has no outcome."""
+    """A batch in the ledger; `processed` is None while it has no outcome."""
 
     batch: Batch
     succeeded: int
@@ -37,7 +37,7 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event of the log; `sequence` is its position there."""
+    """An event in the log; `sequence` is its position."""
 
     sequence: int
     event_id: str
@@ -60,27 +60,26 @@ class Limits:
 class Ledger(Protocol):
     """Writes. Each call is one transaction under a lock of its process, durable when it returns,
     with the events of the change in the outbox. Raises TransientError when the database is away, and
-    NotFoundError (PROCESS_DELETED): a deleted process takes nothing any more. What comes late for an
-    expired one is left out."""
+    NotFoundError (PROCESS_DELETED) for a deleted process. Late reports on an expired one are ignored."""
 
     async def start(self, info: Info) -> Account:
-        """Record what a process is about. Idempotent. Of the process that it repairs it raises
-        NotFoundError (PROCESS_DELETED) and FailedPreconditionError (RECORDS_EXPIRED)."""
+        """Record a process. Idempotent. Raises NotFoundError (PROCESS_DELETED) and FailedPreconditionError
+        (RECORDS_EXPIRED) also for the process that it repairs."""
         ...
 
     async def change(self, process_id: str, how: ChangeFunction) -> Account:
-        """Apply a change; a process that is not known yet is made. What `how` raises goes through."""
+        """Apply a change; a process that does not exist is made. Raises what `how` raises."""
         ...
 
     async def read_header(
         self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
     ) -> Account:
-        """Record the labels of the columns, how the file is read, how much there is, and how many rows
-        may fail. Idempotent."""
+        """Record the labels of the columns, the dialect, the size of the content, and how many rows may
+        fail. Idempotent."""
         ...
 
     async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:
-        """Record a batch. Idempotent; raises ValueError when the ledger has it with other bounds."""
+        """Record a batch. Idempotent. Raises ValueError when it is recorded with other bounds."""
         ...
 
     async def record(
@@ -101,14 +100,14 @@ class Ledger(Protocol):
         ...
 
     async def undo(self, process_id: str, undo: Undo) -> Account:
-        """Record what an undo did. Idempotent: the first one counts. Raises IllegalTransitionError when
+        """Record what an undo did. Idempotent: the first record stays. Raises IllegalTransitionError when
         the process has not ended."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A process whose files and records go: it was deleted, or else it has expired."""
+    """A process whose files and records are removed: deleted or, if not `deleted`, expired."""
 
     sequence: int
     process_id: str
@@ -117,26 +116,26 @@ class Removal:
 
 
 class Removals(Protocol):
-    """The end of processes' lives. Raises TransientError when the database is away."""
+    """Expires and deletes processes. Raises TransientError when the database is away."""
 
     async def delete(self, process_id: str) -> None:
-        """Delete a process that has ended and the processes that repair it, and list their removal. A
-        tombstone stays: process, tenant, time. Idempotent. Raises NotFoundError (PROCESS_NOT_FOUND),
-        FailedPreconditionError (PROCESS_RUNNING), which is also said of a repair that runs."""
+        """Delete a process that has ended, with its repairs, and list their removals. A tombstone stays:
+        process, tenant, time. Idempotent. Raises NotFoundError (PROCESS_NOT_FOUND), and
+        FailedPreconditionError (PROCESS_RUNNING) also for a running repair."""
         ...
 
     async def expire(self, before: datetime, now: datetime, limit: int) -> int:
-        """Expire up to `limit` processes that ended before that time and are not being repaired, and
-        list their removal; the number of them."""
+        """Expire up to `limit` processes that ended before that time and have no running repair, and list
+        their removals; their number."""
         ...
 
     async def clear(self, now: datetime, limit: int) -> int:
-        """Remove up to `limit` records of one expired or deleted process whose events are published; the
-        number of steps taken, 0 when nothing is left to do."""
+        """Remove up to `limit` records of one expired or deleted process whose events are published. Returns
+        the number of steps done, 0 when nothing is left."""
         ...
 
     async def list(self, after: int, limit: int) -> Sequence[Removal]:
-        """Removals behind `after`, oldest first; one that is listed later has a higher number."""
+        """Removals after `after`, oldest first; later removals have higher numbers."""
         ...
 
 
@@ -144,52 +143,52 @@ class LedgerReader(Protocol):
     """Reads. Raises TransientError when the database is away."""
 
     async def process(self, process_id: str) -> Process | None:
-        """A process, None when it is not known. Raises NotFoundError (PROCESS_DELETED)."""
+        """A process, None when it does not exist. Raises NotFoundError (PROCESS_DELETED)."""
         ...
 
     async def processes(
         self, comparisons: Sequence[Comparison], before: int | None, limit: int
     ) -> list[tuple[int, Process]]:
-        """Processes with their positions in the list, newest first, those below `before`."""
+        """Processes with their positions, newest first, from below `before`."""
         ...
 
     async def batches(
         self, process_id: str, processed: bool | None, after: int, limit: int
     ) -> list[BatchRecord]:
-        """Batches by number behind `after`; `processed` None: all."""
+        """Batches by number after `after`; `processed` None: all."""
         ...
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
-        """A row, None when no such row was read."""
+        """A row, None when it was not read."""
         ...
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
-        """Where rows stand, as far as their batches have an outcome."""
+        """States of rows whose batches have an outcome."""
         ...
 
     async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
-        """What a row was before its repairs, oldest first."""
+        """The versions of a row before its repairs, oldest first."""
         ...
 
     async def rows(
         self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
     ) -> list[Row]:
-        """Rows by number behind `after`; ranges are opened as far as the page needs them."""
+        """Rows by number after `after`; only as many ranges are expanded as the page needs."""
         ...
 
     async def ranges(
         self, process_id: str, states: Collection[RowState], after: int, limit: int
     ) -> list[RowRange]:
-        """Batches that begin behind row `after`, by first row, whose rows without a record of their
-        own are in one of the states."""
+        """Batches that begin after row `after`, by first row, whose rows without records of their own are in
+        one of the states."""
         ...
 
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
     ) -> list[Row]:
-        """Rows with a record of their own behind row `after` and not behind `upto`, by number: at
-        most `limit` and about 4 MiB of them, but at least one if there is one. Errors and cells of
-        rows in other states are left out."""
+        """Rows with records of their own after row `after` and up to `upto`, by number: at most `limit` and
+        about 4 MiB, but at least one if there is one. Errors and cells of rows in other states are left
+        out."""
         ...
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
@@ -202,11 +201,11 @@ class LedgerReader(Protocol):
 
 
 class EventLog(Protocol):
-    """The log of events. Whoever has read up to a position has read everything before it: an event that
-    becomes visible later has a higher one. Raises TransientError when the database is away."""
+    """The log of events. A reader that has read up to a position has read everything before it: events that
+    become visible later have higher positions. Raises TransientError when the database is away."""
 
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
-        """Events behind a position, oldest first."""
+        """Events after a position, oldest first."""
         ...
 
     async def last_event(self) -> int:
@@ -215,34 +214,26 @@ class EventLog(Protocol):
 
 
 class Changes(Protocol):
-    """Tells that a process has changed."""
+    """Notifies of changed processes."""
 
     def watch(self, process_id: str | None) -> AsyncIterator[None]:
-        """Yield at once, then after every change of the process (None: of any), several perhaps merged,
-        and at least every 20 s. Ends when the service stops."""
+        """Yield at once, then after changes of the process (None: of any), which may be merged, and at least
+        every 20 s. Ends when the service stops."""
         ...
+
+
+# Sends events to the queue: durable when it returns, at least once. Raises TransientError.
+Send = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
 
 
 class Outbox(Protocol):
-    """Events that are to be published."""
+    """Events to be published."""
 
-    async def publish(self, send: Sender, limit: int) -> int:
-        """Hand up to `limit` unpublished events, oldest first, to `send`, and mark them when it
-        returns; the number of them. Several instances never hand on the same event together."""
+    async def publish(self, send: Send, limit: int) -> int:
+        """Pass up to `limit` unpublished events, oldest first, to `send`, and mark them when it returns.
+        Returns their number. Several instances never send the same event at the same time."""
         ...
 
     async def remove_published(self, before: datetime) -> int:
-        """Remove events that were published before that time; the number of them."""
-        ...
-
-    async def backlog(self) -> int:
-        """Events that wait to be published."""
-        ...
-
-
-class Sender(Protocol):
-    """Takes events."""
-
-    async def __call__(self, events: Sequence[LoggedEvent]) -> None:
-        """Durable when it returns; at least once. Raises TransientError."""
+        """Remove events that were published before that time; their number."""
         ...

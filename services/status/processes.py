@@ -1,4 +1,4 @@
-"""Processes and their states: the domain's words, and the one table of legal transitions."""
+"""Processes, their states and the legal transitions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ProcessState(IntEnum):
-    """Where a process stands; the numbers are those of the contract and of the database."""
+    """The state of a process; the numbers are those of the contract and of the database."""
 
     PENDING = 1
     DISPATCHING = 2
@@ -25,9 +25,9 @@ S = ProcessState
 _ENDS = frozenset({S.COMPLETED, S.COMPLETED_WITH_ERRORS, S.FAILED, S.CANCELLED})
 TERMINAL = _ENDS | {S.UNDONE}
 
-# From each state, the states that may follow it. Records may come in any order, so a process may
-# skip states; from a terminal one there is no way but to be undone, a repair may leave no failed row, and a
-# row of an earlier process may displace one that had succeeded.
+# The states that may follow each state. Reports arrive in any order, so a process may skip states. A process
+# that has ended can still be undone, have its last failed row repaired, or have a row displaced by an earlier
+# process.
 TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
     S.PENDING: _ENDS | {S.DISPATCHING, S.PROCESSING, S.PAUSED},
     S.DISPATCHING: _ENDS | {S.PROCESSING, S.PAUSED},
@@ -41,7 +41,7 @@ TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
 
 
 class RowState(IntEnum):
-    """Where a row stands; the numbers are those of the contract and of the database."""
+    """The state of a row; the numbers are those of the contract and of the database."""
 
     QUEUED = 1
     SUCCEEDED = 2
@@ -51,7 +51,7 @@ class RowState(IntEnum):
 
 
 class IllegalTransitionError(Exception):
-    """The process's state does not allow the change."""
+    """The state of the process does not allow the change."""
 
     def __init__(self, state: ProcessState, wanted: ProcessState) -> None:
         super().__init__(f"a process that is {state.name} cannot become {wanted.name}")
@@ -59,7 +59,7 @@ class IllegalTransitionError(Exception):
 
 
 def check_transition(state: ProcessState, wanted: ProcessState) -> bool:
-    """Whether the state changes; raises IllegalTransitionError when it may not."""
+    """Whether the state changes. Raises IllegalTransitionError when it must not."""
     if state is wanted:
         return False
     if wanted not in TRANSITIONS[state]:
@@ -69,7 +69,7 @@ def check_transition(state: ProcessState, wanted: ProcessState) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What a process is about."""
+    """The file, pipeline and origin of a process."""
 
     process_id: str
     tenant: str
@@ -78,7 +78,7 @@ class Info:
     size_bytes: int
     pipeline: str
     pipeline_version: int
-    repairs: str = ""  # the process whose failed rows it brings again
+    repairs: str = ""  # the repaired process, "" for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process as the ledger knows it. Counts are rows; `unprocessed` is 0 until it is terminal."""
+    """A process in the ledger. Counts are rows; `unprocessed` is 0 until it is terminal."""
 
     info: Info
     state: ProcessState
@@ -124,7 +124,7 @@ class Process:
 
     @property
     def terminal(self) -> bool:
-        """Whether it has ended."""
+        """Whether the process has ended."""
         return self.state in TERMINAL
 
     @property

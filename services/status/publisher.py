@@ -1,4 +1,4 @@
-"""The worker that publishes the outbox, and removes what was published long ago."""
+"""The worker that publishes the outbox and removes old published events."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from datetime import timedelta
 import structlog
 
 from ingestor.runtime.clock import Clock
-from ingestor.runtime.errors import TransientError
-from ingestor.services.status.ports import Outbox, Sender
+from ingestor.runtime.workers import repeat
+from ingestor.services.status.ports import Outbox, Send
 
 log = structlog.get_logger(__name__)
 
 _LIMIT = 100
 _IDLE_SECONDS = 0.5
+_FAILED_SECONDS = 5.0
 _CLEAN_EVERY = timedelta(hours=1)
 
 
 class Publisher:
-    """Publishes events in their order, at least once; waits with growing patience while the queue
-    is away."""
+    """Publishes events in their order, at least once."""
 
     name = "publisher"
 
-    def __init__(self, outbox: Outbox, send: Sender, clock: Clock, retention: timedelta) -> None:
+    def __init__(self, outbox: Outbox, send: Send, clock: Clock, retention: timedelta) -> None:
         self._outbox = outbox
         self._send = send
         self._clock = clock
@@ -33,20 +33,16 @@ class Publisher:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Publish until told to stop."""
-        wait = _IDLE_SECONDS
-        while not stopping.is_set():
-            try:
-                count = await self._outbox.publish(self._send, _LIMIT)
-                await self._clean()
-                wait = 0.0 if count == _LIMIT else _IDLE_SECONDS
-            except TransientError as error:
-                wait = min(max(wait, _IDLE_SECONDS) * 2, 30.0)
-                log.warning("events are not published", error=str(error), again_in=wait)
-            try:
-                async with asyncio.timeout(wait):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+
+        async def publish() -> None:
+            while await self._outbox.publish(self._send, _LIMIT) == _LIMIT and not stopping.is_set():
+                pass
+            await self._clean()
+
+        await repeat(
+            publish, stopping, every=_IDLE_SECONDS, failure="events not published",
+            after_failure=_FAILED_SECONDS,
+        )  # fmt: skip
 
     async def _clean(self) -> None:
         now = self._clock.now()

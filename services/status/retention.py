@@ -1,4 +1,4 @@
-"""The worker that ends processes' lives: it expires those that are old, and removes what is to go."""
+"""The worker that expires old processes and removes the records of expired and deleted ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from ingestor.runtime.clock import Clock
-from ingestor.runtime.errors import TransientError
+from ingestor.runtime.workers import repeat
 from ingestor.services.status.ports import Removals
 
 log = structlog.get_logger(__name__)
@@ -19,31 +19,25 @@ _PIECE = 5_000  # records removed in one transaction
 
 
 class Retention:
-    """Looks every two seconds. Several instances may run: each takes what the others do not hold."""
+    """Runs every two seconds. Several instances may run: each skips what others hold."""
 
     name = "retention"
 
     def __init__(self, removals: Removals, clock: Clock, keep: timedelta | None) -> None:
-        """`keep`: how long after their end processes expire; None: never."""
+        """`keep` is the time from the end of a process to its expiry; None: never."""
         self._removals = removals
         self._clock = clock
         self._keep = keep
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop."""
-        while not stopping.is_set():
-            try:
-                await self.look(stopping)
-            except TransientError as error:
-                log.warning("nothing expired or removed now", error=str(error))
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+        await repeat(
+            lambda: self.look(stopping), stopping, every=_LOOK_SECONDS,
+            failure="cannot expire and remove processes",
+        )  # fmt: skip
 
     async def look(self, stopping: asyncio.Event | None = None) -> None:
-        """Expire and remove what there is now, or until told to stop."""
+        """Expire and remove everything that is due now, or until told to stop."""
 
         def go_on() -> bool:
             return stopping is None or not stopping.is_set()

@@ -1,4 +1,4 @@
-"""Rows that are not plain successes, and rows as a reader of the ledger sees them."""
+"""Rows that did not simply succeed, and rows as a reader of the ledger sees them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class DisplacedRow:
-    """A row that had been loaded and has FAILED now, since an earlier one has its key."""
+    """A loaded row that has FAILED now, because an earlier row has its key."""
 
     process_id: str
     row_number: int
@@ -56,8 +56,8 @@ def with_displaced(
 
 @dataclass(frozen=True, slots=True)
 class RepairedRows:
-    """What a batch of a repair says of the process that it repairs: the number there of each of its
-    rows, in order, 0 where a row named none; empty when the rows were not looked at."""
+    """The repaired process of a batch, and the number there of each row of the batch, in order; 0 where a
+    row has none. Empty when the rows were not read."""
 
     process_id: str
     rows: tuple[int, ...]
@@ -65,9 +65,9 @@ class RepairedRows:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as the ledger knows it; `line_number` is 0 where only its batch is known. `repairs_row` is
-    its number in the process that its own one repairs, 0 where that is not known. `repaired_by` is the
-    process that brought it again at last, "" when none did."""
+    """A row in the ledger; `line_number` is 0 where only its batch is known. `repairs_row` is its number in
+    the repaired process, 0 where that is unknown. `repaired_by` is the last process that repaired it, ""
+    for none."""
 
     row_number: int
     line_number: int
@@ -81,7 +81,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RowVersion:
-    """What a failed row was before a repair."""
+    """A failed row as it was before a repair."""
 
     repair_process_id: str
     errors: tuple[RowError, ...]
@@ -91,8 +91,8 @@ class RowVersion:
 
 @dataclass(frozen=True, slots=True)
 class RowRange:
-    """Rows of a batch as far as they have no records of their own: all in one state, and `error` is
-    their reason when that is FAILED."""
+    """The rows of a batch without records of their own: all in one state, with `error` as the reason when
+    it is FAILED."""
 
     first_row: int
     last_row: int

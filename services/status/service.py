@@ -84,7 +84,7 @@ class Metrics:
 
 
 class StatusService:
-    """Records what the other services tell, answers what anyone asks."""
+    """Records what the other services report, and answers queries."""
 
     def __init__(
         self,
@@ -109,12 +109,12 @@ class StatusService:
     # -- writes ------------------------------------------------------------------------------------
 
     async def start(self, info: Info) -> Account:
-        """The process began. InvalidArgumentError when it says that it repairs a repair: locks are taken
-        from a repair to what it repairs, and nowhere on from there."""
+        """Record that a process has started. Raises InvalidArgumentError when it repairs a repair: locks
+        are taken on a repair first and the repaired process second, and never in a longer chain."""
         if info.repairs:
             parent = await self._reader.process(info.repairs)
             if info.repairs == info.process_id or (parent is not None and parent.info.repairs):
-                problem = "is a process that stands for itself"
+                problem = "must name a process that is not a repair"
                 raise InvalidArgumentError(
                     "REPAIRS_A_REPAIR", f"repairs_process_id {problem}.",
                     violations=[FieldViolation("started.repairs_process_id", problem)],
@@ -124,37 +124,37 @@ class StatusService:
     async def read_header(
         self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
     ) -> Account:
-        """The header was read."""
+        """Record the header."""
         return await self._ledger.read_header(process_id, columns, dialect, content_bytes, limits)
 
     async def dispatch(self, process_id: str, batch: Batch) -> Account:
-        """A batch is about to be sent. InvalidArgumentError when it is known with other bounds."""
+        """Record a batch before it is sent. Raises InvalidArgumentError when it has other bounds here."""
         try:
             return await self._ledger.dispatch(process_id, "default", batch)
         except ValueError as error:
             raise InvalidArgumentError("BATCH_CONFLICT", str(error)) from error
 
     async def finish(self, process_id: str, rows: int, batches: int) -> Account:
-        """Every batch was sent. InvalidArgumentError when it was said before with other numbers."""
+        """Record that all batches are sent. Raises InvalidArgumentError when other numbers are recorded."""
         try:
             return await self._change(process_id, lambda account: ledger.finished(account, rows, batches))
         except ValueError as error:
             raise InvalidArgumentError("BATCH_CONFLICT", str(error)) from error
 
     async def fail(self, process_id: str, failure: Failure) -> Account:
-        """The file is unusable."""
+        """Record that the file is unusable."""
         return await self._change(process_id, lambda account: ledger.failed(account, failure))
 
     async def pause(self, process_id: str) -> Account:
-        """Dispatching is held."""
+        """Record that dispatching is paused."""
         return await self._change(process_id, ledger.paused)
 
     async def resume(self, process_id: str) -> Account:
-        """Dispatching goes on."""
+        """Record that dispatching is resumed."""
         return await self._change(process_id, ledger.resumed)
 
     async def cancel(self, process_id: str) -> Account:
-        """The process is stopped for good."""
+        """Record that the process is cancelled."""
         return await self._change(process_id, ledger.cancelled)
 
     async def _change(self, process_id: str, how: ledger.ChangeFunction) -> Account:
@@ -176,8 +176,8 @@ class StatusService:
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
-        """Record a batch's outcome; False when it was there. InvalidArgumentError when the rows do
-        not add up to the batch."""
+        """Record the outcome of a batch; False when it has one. Raises InvalidArgumentError when the rows
+        do not add up to the batch."""
         try:
             recorded = await self._ledger.record(
                 process_id, tenant, outcome, error, rows, repaired, displaced
@@ -190,8 +190,8 @@ class StatusService:
         return recorded
 
     async def undo(self, process_id: str, undo: Undo) -> None:
-        """What the process had loaded is out of the sink again. Raises NotFoundError;
-        FailedPreconditionError (PROCESS_RUNNING)."""
+        """Record that a process was undone. Raises NotFoundError; FailedPreconditionError
+        (PROCESS_RUNNING)."""
         await self.process(process_id)
         try:
             await self._ledger.undo(process_id, undo)
@@ -212,32 +212,32 @@ class StatusService:
     # -- reads -------------------------------------------------------------------------------------
 
     async def process(self, process_id: str) -> Process:
-        """A process; NotFoundError when there is none."""
+        """A process. Raises NotFoundError."""
         found = await self._reader.process(process_id)
         if found is None:
-            raise NotFoundError("PROCESS_NOT_FOUND", f"There is no process {process_id}.")
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
         return found
 
     async def _kept(self, process_id: str) -> Process:
-        """A process whose records of single rows are there. Raises NotFoundError,
-        FailedPreconditionError (RECORDS_EXPIRED)."""
+        """A process that has not expired. Raises NotFoundError, FailedPreconditionError
+        (RECORDS_EXPIRED)."""
         found = await self.process(process_id)
         if found.expired:
             raise FailedPreconditionError(
-                "RECORDS_EXPIRED", "The records of the process's rows were removed; its counts are left."
+                "RECORDS_EXPIRED", "The process has expired: only its counts are left."
             )
         return found
 
     async def processes(self, filter_: str, token: str, size: int) -> tuple[list[Process], str]:
         """A page of processes, newest first, and the next page's token."""
-        before = _place(f"processes {filter_}", token)
+        before = _position(f"processes {filter_}", token)
         found = await self._reader.processes(_filter(filter_, PROCESS_FIELDS), before, size + 1)
         more = make_token(f"processes {filter_}", found[size - 1][0]) if len(found) > size else ""
         return [process for _, process in found[:size]], more
 
     async def watch(self, process_id: str, min_interval: float) -> AsyncIterator[Process]:
         """The process now, after every change (those within `min_interval` seconds merged) and at
-        least every 20 s, until it is terminal. UnavailableError when the service stops before."""
+        least every 20 s, until it is terminal. Raises UnavailableError when the service stops."""
         async for _ in self._changes.watch(process_id):
             started = time.monotonic()
             found = await self.process(process_id)
@@ -253,12 +253,12 @@ class StatusService:
         """A page of batches by number, and the next page's token."""
         scope = f"batches {process_id} {processed}"
         await self.process(process_id)
-        found = await self._reader.batches(process_id, processed, _place(scope, token) or 0, size + 1)
+        found = await self._reader.batches(process_id, processed, _position(scope, token) or 0, size + 1)
         more = make_token(scope, found[size - 1].batch.number) if len(found) > size else ""
         return found[:size], more
 
     async def row(self, process_id: str, row_number: int) -> tuple[Row, list[RowVersion]]:
-        """A row and what it was before its repairs; NotFoundError when it was not read (yet)."""
+        """A row and its versions before repairs. Raises NotFoundError when it was not read (yet)."""
         await self._kept(process_id)
         found = await self._reader.row(process_id, row_number)
         if found is None:
@@ -266,7 +266,7 @@ class StatusService:
         return found, await self._reader.history(process_id, row_number) if found.repaired_by else []
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
-        """Where rows stand; those whose batches have no outcome are left out."""
+        """States of rows; rows of batches without an outcome are left out."""
         await self.process(process_id)
         return await self._reader.states(process_id, row_numbers)
 
@@ -275,7 +275,7 @@ class StatusService:
         scope = f"rows {process_id} {filter_}"
         comparisons = _filter(filter_, ROW_FIELDS)
         await self._kept(process_id)
-        found = await self._reader.rows(process_id, comparisons, _place(scope, token) or 0, size + 1)
+        found = await self._reader.rows(process_id, comparisons, _position(scope, token) or 0, size + 1)
         more = make_token(scope, found[size - 1].row_number) if len(found) > size else ""
         return found[:size], more
 
@@ -287,8 +287,8 @@ class StatusService:
     async def report(
         self, process_id: str, format_: ReportFormat, selection: ReportRows
     ) -> AsyncIterator[ReportPiece]:
-        """A report as pieces of a file; memory holds one piece. InvalidArgumentError when the format
-        cannot hold the file's columns."""
+        """A report as pieces of a file, one in memory at a time. Raises InvalidArgumentError when the
+        format cannot hold the columns."""
         process = await self._kept(process_id)
         try:
             async for piece in report_pieces(self._reader, process, selection, WRITERS[format_]()):
@@ -303,32 +303,32 @@ class StatusService:
     async def events(self, process_id: str | None, token: str, size: int) -> tuple[list[LoggedEvent], str]:
         """A page of events, oldest first, and the next page's token."""
         scope = f"events {process_id}"
-        found = await self._event_log.events(process_id, _place(scope, token) or 0, size + 1)
+        found = await self._event_log.events(process_id, _position(scope, token) or 0, size + 1)
         more = make_token(scope, found[size - 1].sequence) if len(found) > size else ""
         return found[:size], more
 
     async def watch_events(self, process_id: str | None, after: int) -> AsyncIterator[list[LoggedEvent]]:
-        """Events behind a position (-1: those to come) as they happen; an empty list every 20 s without
-        one. Of one process it ends when the process has, and all was said. NotFoundError when there is no
-        such process, UnavailableError when the service stops."""
+        """Events after a position (-1: only new ones) as they happen; an empty list every 20 s without
+        one. The events of one process end with its last one. Raises NotFoundError when the process does
+        not exist, UnavailableError when the service stops."""
         ended = False
         before: list[LoggedEvent] | None = None
         async with aclosing(self._feed.watch(process_id, after)) as feed:
             async for events in feed:
                 if process_id is not None:
-                    # First asked when it is certain from where on events are told: an end that is not
+                    # Ask only once the position is fixed: an end that is not
                     # seen here is among them.
                     ended = ended or any(event.type in _ENDS for event in events)
                     ended = ended or (before is None and (await self.process(process_id)).terminal)
                 if ended and not events:
                     return
-                if events or not before:  # the first empty list behind events says nothing new
+                if events or not before:  # an empty list right after events says nothing
                     yield events
                 before = events
 
     async def overview(self, start: datetime | None, end: datetime | None, seconds: int) -> Overview:
-        """What happened in an interval; by default the last 24 hours in 60 pieces.
-        InvalidArgumentError when it cannot be shown."""
+        """What happened in an interval; by default the last 24 hours in 60 pieces. Raises
+        InvalidArgumentError for a wrong interval."""
         try:
             of = interval(start, end, seconds, self._clock.now())
         except IntervalError as error:
@@ -350,7 +350,7 @@ def _filter(text: str, fields: Fields) -> list[Comparison]:
         ) from error
 
 
-def _place(scope: str, token: str) -> int | None:
+def _position(scope: str, token: str) -> int | None:
     try:
         return read_token(scope, token)
     except TokenError as error:

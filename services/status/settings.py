@@ -1,4 +1,4 @@
-"""What the status service can be told."""
+"""Settings of the status service."""
 
 from __future__ import annotations
 

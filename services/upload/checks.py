@@ -1,4 +1,4 @@
-"""What the first records of a file would become: the domain's words and rules."""
+"""Dry runs of the first records of a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Phase = Literal["parse", "validate", "load"]
 
 @dataclass(frozen=True, slots=True)
 class CheckError:
-    """One reason; `label` is the file's column that it is about, "" for none."""
+    """One error; `label` is the label of its column, "" for none."""
 
     code: str
     field: str
@@ -34,9 +34,9 @@ class ExcerptRow:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The first records of a file: for a person, and in normal form for the processor.
+    """The first records of a file, for display and in normal form for the processor.
 
-    `columns_known` False: columns that these records lack may come later.
+    `columns_known` False: later records may have more columns.
     """
 
     columns: tuple[str, ...]
@@ -48,8 +48,8 @@ class Excerpt:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """A row that would not be handed to the sink, and every reason."""
+class RowResult:
+    """A row that would fail or be skipped, and every reason."""
 
     row_number: int
     state: RowState
@@ -57,16 +57,16 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the processor says: the first rows that are no plain successes, and whether these are all."""
+class DryRunResult:
+    """The first rows that fail or are skipped; `complete` when these are all such rows."""
 
-    judgements: tuple[Judgement, ...]
-    all_told: bool
+    rows: tuple[RowResult, ...]
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedRow:
-    """A record and what would become of it."""
+    """A record and its result."""
 
     row: ExcerptRow
     state: RowState
@@ -75,7 +75,7 @@ class CheckedRow:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The records that were tried, in order; `complete` when they are all records of the file."""
+    """The records that were run, in order; `complete` when they are all records of the file."""
 
     columns: tuple[str, ...]
     rows: tuple[CheckedRow, ...]
@@ -87,15 +87,15 @@ class Check:
         return Counter(row.state for row in self.rows)[state]
 
 
-def checked(excerpt: Excerpt, verdict: Verdict) -> Check:
-    """Both together. Of what lies behind the last row that was told nothing is known unless all were."""
-    judged = {judgement.row_number: judgement for judgement in verdict.judgements}
+def checked(excerpt: Excerpt, result: DryRunResult) -> Check:
+    """The excerpt with its results. If the result is incomplete, only rows up to its last one are known."""
+    results = {row.row_number: row for row in result.rows}
     known: Sequence[ExcerptRow] = excerpt.rows
-    if not verdict.all_told:
-        last = max(judged, default=0)
+    if not result.complete:
+        last = max(results, default=0)
         known = [row for row in known if row.row_number <= last]
     rows = []
     for row in known:
-        found = judged.get(row.row_number)
+        found = results.get(row.row_number)
         rows.append(CheckedRow(row, found.state, found.errors) if found else CheckedRow(row, "succeeded", ()))
-    return Check(excerpt.columns, tuple(rows), excerpt.complete and verdict.all_told, excerpt.dialect)
+    return Check(excerpt.columns, tuple(rows), excerpt.complete and result.complete, excerpt.dialect)

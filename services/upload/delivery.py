@@ -1,4 +1,4 @@
-"""The workers: one brings complete files to the orchestrator, one removes abandoned uploads."""
+"""The workers: one streams complete files to the orchestrator, one removes abandoned uploads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import structlog
 
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.retry import backoff
 from ingestor.runtime.tracing import continue_trace
+from ingestor.runtime.workers import pause, repeat
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Deliveries, Ingestion, Uploads
 from ingestor.services.upload.uploads import Delivery
 from ingestor.stores.port import FileMissingError, FileStore
@@ -19,13 +21,14 @@ from ingestor.tabular.errors import UnreadableFileError
 
 log = structlog.get_logger(__name__)
 
-_CONVERSIONS = 5  # tries to convert a file whose converter crashes
-_LOOK_SECONDS = 2.0  # for deliveries of other instances and those that are due again
+_CONVERSIONS = 5  # attempts to convert a file whose converter crashes
+_CLEAN_SECONDS = 3600.0
+_LOOK_SECONDS = 2.0  # for deliveries added by other instances or due again
 
 
 class DeliveryWorker:
-    """Takes a lease on a delivery and streams the file from where the orchestrator wants it; what
-    fails comes again after a while, for ever, from there."""
+    """Leases deliveries and streams each file from the offset that the orchestrator asks for. A delivery
+    that fails is repeated later, without limit, from there."""
 
     name = "deliveries"
 
@@ -42,7 +45,7 @@ class DeliveryWorker:
         lease_seconds: float,
         new_delivery: asyncio.Event,
     ) -> None:
-        """`owner` names this instance, and no other."""
+        """`owner` identifies this instance."""
         self._deliveries = deliveries
         self._ingestion = ingestion
         self._converter = converter
@@ -55,21 +58,13 @@ class DeliveryWorker:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Deliver until told to stop; then hand every lease back."""
-        stopped = asyncio.ensure_future(stopping.wait())
+        """Deliver until told to stop, then release every lease."""
         try:
             while not stopping.is_set():
                 self._news.clear()
                 await self._start_due()
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait(
-                    [stopped, news, *self._running],
-                    timeout=_LOOK_SECONDS,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                news.cancel()
+                await pause(_LOOK_SECONDS, stopping, self._news, *self._running)
         finally:
-            stopped.cancel()
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
@@ -80,7 +75,7 @@ class DeliveryWorker:
             try:
                 delivery = await self._deliveries.take(self._owner, now, now + self._lease)
             except TransientError as error:
-                log.warning("cannot look for deliveries", error=str(error))
+                log.warning("cannot take deliveries", error=str(error))
                 return
             if delivery is None:
                 return
@@ -89,23 +84,23 @@ class DeliveryWorker:
             task.add_done_callback(self._running.discard)
 
     async def _deliver(self, delivery: Delivery) -> None:
-        """Bring one file; never raises but when cancelled."""
+        """Deliver one file. Raises only when cancelled."""
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(process_id=delivery.process_id)
         continue_trace(None)
         holding = asyncio.create_task(self._hold(delivery))
-        wait = timedelta(seconds=min(0.2 * 2 ** min(delivery.attempts, 8), 30))
+        wait = timedelta(seconds=backoff(delivery.attempts, first=0.5, longest=30))
         try:
-            bringing = asyncio.create_task(self._bring(delivery))
+            sending = asyncio.create_task(self._send(delivery))
             try:
-                await asyncio.wait([bringing, holding], return_when=asyncio.FIRST_COMPLETED)
-                if not bringing.done():
+                await asyncio.wait([sending, holding], return_when=asyncio.FIRST_COMPLETED)
+                if not sending.done():
                     log.warning("lease lost")
                     return
-                await bringing
+                await sending
             finally:
-                bringing.cancel()
-                await asyncio.gather(bringing, return_exceptions=True)
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
             await self._deliveries.done(delivery.process_id, self._owner, self._clock.now())
             log.info("delivered", attempts=delivery.attempts)
         except asyncio.CancelledError:
@@ -121,7 +116,7 @@ class DeliveryWorker:
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
 
-    async def _bring(self, delivery: Delivery) -> None:
+    async def _send(self, delivery: Delivery) -> None:
         if delivery.content is None:
             try:
                 repaired = delivery.repair.table if delivery.repair else None
@@ -134,7 +129,7 @@ class DeliveryWorker:
                 if delivery.attempts < _CONVERSIONS:
                     raise
                 log.error("file not converted", attempts=delivery.attempts)
-                message = f"Reading the file was given up after {delivery.attempts} tries."
+                message = f"The file could not be read in {delivery.attempts} attempts."
                 await self._ingestion.refuse(delivery, "FILE_UNREADABLE", message)
                 return
             await self._deliveries.keep_content(delivery.process_id, self._owner, content)
@@ -144,8 +139,7 @@ class DeliveryWorker:
             await self._ingestion.send(delivery.process_id, self._pieces(delivery, offset))
 
     async def _pieces(self, delivery: Delivery, offset: int) -> AsyncIterator[tuple[int, bytes, bool]]:
-        """The file from an offset on; the last piece, perhaps empty, says so. The next piece is read
-        while the one before is on its way."""
+        """The file from an offset on, as (offset, data, last); the last piece may be empty."""
         assert delivery.content is not None
         key, size = delivery.content.file_key, delivery.content.size
         if offset >= size:
@@ -159,7 +153,7 @@ class DeliveryWorker:
             raise FileMissingError(f"{key} ends at {offset} of {size} bytes")
 
     async def _hold(self, delivery: Delivery) -> None:
-        """Renew the lease until it is lost."""
+        """Renew the lease; returns when it is lost."""
         last = self._clock.now()
         while True:
             await asyncio.sleep(self._lease.total_seconds() / 3)
@@ -178,11 +172,11 @@ class DeliveryWorker:
             due = self._clock.now() + wait
             await self._deliveries.give_back(delivery.process_id, self._owner, due)
         except TransientError as error:
-            log.warning("lease not given back, it will run out", error=str(error))
+            log.warning("lease not released, it will expire", error=str(error))
 
 
 class Cleaner:
-    """Removes uploads that nobody goes on with."""
+    """Removes abandoned uploads."""
 
     name = "cleaner"
 
@@ -193,20 +187,14 @@ class Cleaner:
         self._age = age
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Look every hour until told to stop."""
-        while not stopping.is_set():
-            try:
-                await self.clean()
-            except (TransientError, OSError) as error:
-                log.warning("abandoned uploads not removed", error=str(error))
-            try:
-                async with asyncio.timeout(3600):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+        """Clean every hour until told to stop."""
+        await repeat(
+            self.clean, stopping, every=_CLEAN_SECONDS, failure="abandoned uploads not removed",
+            expected=(TransientError, OSError),
+        )  # fmt: skip
 
     async def clean(self) -> int:
-        """Remove what is abandoned now; how many."""
+        """Remove the uploads that are abandoned now; their number."""
         count = 0
         for upload in await self._uploads.abandoned(self._clock.now() - self._age, 1000):
             if await self._uploads.abort(upload.upload_id):

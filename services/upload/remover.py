@@ -1,25 +1,25 @@
-"""Removes the files of a process and what is known of its upload."""
+"""What the upload service removes of a process."""
 
 from __future__ import annotations
 
-from ingestor.removals.ports import Removal, Remover
+from ingestor.removals.ports import Removal
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import TransientError
-from ingestor.services.upload.ports import Leavings
+from ingestor.services.upload.ports import ProcessRecords
 from ingestor.stores.port import FileWriter
 
 
-class UploadRemover(Remover):
-    """The records go last: they say which files there are."""
+class UploadRemover:
+    """Removes the files, then the upload's records, which name the files."""
 
-    def __init__(self, leavings: Leavings, store: FileWriter, clock: Clock) -> None:
-        self._leavings = leavings
+    def __init__(self, records: ProcessRecords, store: FileWriter, clock: Clock) -> None:
+        self._records = records
         self._store = store
         self._clock = clock
 
     async def __call__(self, removal: Removal) -> None:
-        if not await self._leavings.close(removal.process_id, self._clock.now()):
+        if not await self._records.close(removal.process_id, self._clock.now()):
             raise TransientError("its file is being delivered")
-        for key in await self._leavings.files(removal.process_id):
+        for key in await self._records.files(removal.process_id):
             await self._store.delete(key)
-        await self._leavings.forget(removal.process_id)
+        await self._records.forget(removal.process_id)

@@ -44,10 +44,10 @@ from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 
 log = structlog.get_logger(__name__)
 
-_COMMIT_BYTES = 16 * 2**20  # a crash costs the client at most so much to send again
+_COMMIT_BYTES = 16 * 2**20  # at most so much is sent again after a crash
 _MOST_SAMPLE_ROWS = 100_000
 _MOST_CHECKED_ROWS = 1000
-_MOST_HASHES = 10_000  # running hashes kept in memory; others are made from the file at its end
+_MOST_HASHES = 10_000  # running hashes kept in memory; others are computed from the stored file
 TENANT = "default"
 
 
@@ -62,7 +62,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Files that are kept and their bytes; `free_bytes` None: the store has no end."""
+    """Stored files and their bytes; `free_bytes` is None for a store without a limit."""
 
     file_count: int
     file_bytes: int
@@ -75,14 +75,14 @@ class _Running:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     hash: Any = field(default_factory=hashlib.sha256)
-    hashed: int = 0  # bytes in the hash; it counts while this is the committed size
+    hashed: int = 0  # bytes in the hash, which is valid while this is the committed size
 
 
 class Metrics:
     """What the service counts for Prometheus."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.bytes = Counter("ingestor_bytes_received_total", "Bytes of files kept.", registry=registry)
+        self.bytes = Counter("ingestor_bytes_received_total", "Bytes of files received.", registry=registry)
         self.uploads = Counter("ingestor_uploads_total", "Uploads by end.", ["state"], registry=registry)
 
 
@@ -105,7 +105,7 @@ class UploadService:
         max_chunk_bytes: int,
         new_delivery: asyncio.Event,
     ) -> None:
-        """`new_delivery` is set when there is work for the delivery worker."""
+        """`new_delivery` wakes the delivery worker."""
         self._uploads = uploads
         self._store = store
         self._ingestion = ingestion
@@ -121,7 +121,7 @@ class UploadService:
         self._running: OrderedDict[str, _Running] = OrderedDict()
 
     async def create(self, file_name: str, size: int, request_id: str) -> Upload:
-        """Open an upload; with a known request id, the one that it opened."""
+        """Open an upload. A request id that was used before returns the upload that it opened."""
         if not 1 <= len(file_name) <= 255 or "\0" in file_name:
             raise _wrong("file_name", "has 1 to 255 characters")
         if size < 0:
@@ -155,12 +155,12 @@ class UploadService:
         """An upload. Raises NotFoundError."""
         found = await self._uploads.get(upload_id)
         if found is None:
-            raise NotFoundError("UPLOAD_NOT_FOUND", f"There is no upload {upload_id}.")
+            raise NotFoundError("UPLOAD_NOT_FOUND", f"Upload {upload_id} does not exist.")
         return found
 
     async def write(self, upload_id: str, chunks: AsyncIterator[Chunk]) -> int:
-        """Append chunks in order; the committed size. What came before an error, or before the client
-        went away, is kept. Raises what WriteUpload of the contract says."""
+        """Append chunks in order and return the committed size. Bytes that arrived before an error or a
+        disconnect are kept. Raises the errors of UploadService.WriteUpload."""
         async with self._writing(upload_id) as (upload, running):
             kept = written = upload.committed_size
             try:
@@ -171,14 +171,14 @@ class UploadService:
                     if written - kept >= _COMMIT_BYTES:
                         kept = await self._commit(upload, kept, written)
             finally:
-                # Shielded: a client that goes away cancels this task, but what is written counts.
+                # Shielded: a client that disconnects cancels this task, but what it wrote counts.
                 if written > kept:
                     kept = await asyncio.shield(self._commit(upload, kept, written))
             return kept
 
     @asynccontextmanager
     async def _writing(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
-        """The upload, open, and this instance's only writer of it."""
+        """The open upload, with this instance as its only writer here."""
         running = self._running.setdefault(upload_id, _Running())
         self._running.move_to_end(upload_id)
         async with running.lock:
@@ -212,7 +212,7 @@ class UploadService:
     async def _append(self, upload: Upload, running: _Running, chunk: Chunk) -> None:
         if google_crc32c.value(chunk.data) != chunk.crc32c:
             raise AbortedError(
-                "CHECKSUM_MISMATCH", "The piece's checksum is wrong; it was dropped, send it again.",
+                "CHECKSUM_MISMATCH", "The chunk does not match its checksum and was dropped; send it again.",
                 metadata={"committed_size": str(chunk.offset)},
             )  # fmt: skip
         if chunk.offset == 0:
@@ -225,10 +225,10 @@ class UploadService:
         except StoreFullError as error:
             running.hashed = -1
             raise ResourceExhaustedError(
-                "STORE_FULL", "The file store has no room left; what was sent is kept."
+                "STORE_FULL", "The file store is full; the bytes sent before are kept."
             ) from error
         except BaseException:
-            running.hashed = -1  # the hash may have the piece, the file may not
+            running.hashed = -1  # the hash may have the chunk although the file has not
             raise
         finally:
             if hashing is not None:
@@ -247,11 +247,11 @@ class UploadService:
     async def complete(
         self, upload_id: str, sha256: bytes, pipeline: str, dialect: str = "", repairs: str = ""
     ) -> str:
-        """Check and close an upload, and begin its ingestion, or with `repairs` the repair of that
-        process; the process. Idempotent."""
+        """Check and close an upload and start its ingestion, or, with `repairs`, the repair of that
+        process. Returns the new process's id. Idempotent."""
         declared = _options(dialect)
         if repairs and pipeline:
-            raise _wrong("pipeline", "must be empty: a repair runs with the pipeline of what it repairs")
+            raise _wrong("pipeline", "must be empty: a repair uses the pipeline of the repaired process")
         if len(sha256) not in (0, 32):
             raise _wrong("sha256", "has 32 bytes")
         upload = await self.get(upload_id)
@@ -261,15 +261,15 @@ class UploadService:
             size = upload.committed_size
             if upload.declared_size and size != upload.declared_size:
                 raise DataLossError(
-                    "SIZE_MISMATCH", f"The file has {size} bytes, not the {upload.declared_size} announced."
+                    "SIZE_MISMATCH", f"The file has {size} bytes, but {upload.declared_size} were announced."
                 )
             await self._store.seal(upload.file_key, size)
             if sha256 and await self._sha256(upload, running) != sha256:
-                raise DataLossError("HASH_MISMATCH", "The file's SHA-256 is not the one announced.")
+                raise DataLossError("HASH_MISMATCH", "The file's SHA-256 differs from the one announced.")
             repair = None
             if repairs:
                 repair = await self._ingestion.prepare_repair(repairs)
-                # The dialect is the report's: how the first file was read does not matter.
+                # The dialect is that of the repair file, not that of the original file.
                 name, version, options = repair.pipeline, repair.pipeline_version, declared.to_json()
             else:
                 name, version, options = await self._pipeline(pipeline, declared)
@@ -279,7 +279,7 @@ class UploadService:
         self._running.pop(upload_id, None)
         self._metrics.uploads.labels("completed").inc()
         log.info("upload complete", process_id=process_id, size=size)
-        # So that status knows the process when the client asks; if not now, the delivery worker does.
+        # Status should know the process when the client asks; on failure the delivery worker announces it.
         delivery = Delivery(process_id, upload, name, version, 0, options, repair=repair)
         try:
             await self._ingestion.begin(delivery)
@@ -298,8 +298,8 @@ class UploadService:
         return made.digest()
 
     async def _pipeline(self, reference: str, declared: ReadOptions) -> tuple[str, int, str]:
-        """The name and version that "name" or "name@version" means ("", 0 for none), and how the file is
-        to be read: as declared with it, else as the pipeline says."""
+        """The name and version of the pipeline "name" or "name@version" ("" and 0 without one), and the
+        dialect (JSON): the declared options first, then those of the pipeline."""
         if not reference:
             return "", 0, declared.to_json()
         name, at, version = reference.partition("@")
@@ -309,18 +309,18 @@ class UploadService:
         return name, found, declared.over(parse_options(dialect)).to_json()
 
     async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:
-        """What has been committed looks like; see ingestor.pipelines.inspection. Raises
+        """Describe the committed part of a file; see ingestor.pipelines.inspection. Raises
         FailedPreconditionError with the reason when it cannot be read."""
         if not 0 <= rows <= _MOST_SAMPLE_ROWS:
             raise _wrong("sample_rows", f"is at most {_MOST_SAMPLE_ROWS}")
         options = _options(dialect).to_json()
         upload = await self.get(upload_id)
-        async with _told(upload):
+        async with _file_errors(upload):
             return await self._inspector.inspect(upload, options, rows or 1000)
 
     async def check(self, upload_id: str, pipeline: str, document: str, dialect: str, rows: int) -> Check:
-        """What would become of the first records of what has been committed. Raises what `inspect` does,
-        and what the pipeline, or the header together with it, is refused for."""
+        """Run the first records of the committed part of a file dry. Raises the errors of `inspect`, and
+        those of a wrong pipeline or of a header that does not fit it."""
         if not 0 <= rows <= _MOST_CHECKED_ROWS:
             raise _wrong("sample_rows", f"is at most {_MOST_CHECKED_ROWS}")
         if pipeline and document:
@@ -332,22 +332,22 @@ class UploadService:
             name, version, found = await self._pipeline(pipeline, options)
             pipeline, options = f"{name}@{version}", parse_options(found)
         upload = await self.get(upload_id)
-        async with _told(upload):
+        async with _file_errors(upload):
             excerpt = await self._inspector.excerpt(upload, options.to_json(), rows or 200)
         options = parse_options(excerpt.dialect)
         if not excerpt.columns_known:
             options = options.model_copy(update={"missing_columns": "ignore"})
-        verdict = await self._checker.check(pipeline, document, options.to_json(), excerpt.content)
-        return checked(excerpt, verdict)
+        result = await self._checker.check(pipeline, document, options.to_json(), excerpt.content)
+        return checked(excerpt, result)
 
     async def storage(self) -> Storage:
-        """How much is kept, and how much room is left."""
+        """How much is stored, and how much room is left."""
         count, size = await self._uploads.kept()
         free = await self._store.free_bytes() if isinstance(self._store, BoundedStore) else None
         return Storage(count, size, free)
 
     async def abort(self, upload_id: str) -> None:
-        """Drop an upload and its bytes. Idempotent."""
+        """Abort an upload and delete its bytes. Idempotent."""
         upload = await self.get(upload_id)
         if not await self._uploads.abort(upload_id):
             raise FailedPreconditionError("UPLOAD_COMPLETED", "The upload is complete.")
@@ -357,14 +357,14 @@ class UploadService:
 
 
 @asynccontextmanager
-async def _told(upload: Upload) -> AsyncIterator[None]:
-    """Why a file cannot be looked at, as the contract has it."""
+async def _file_errors(upload: Upload) -> AsyncIterator[None]:
+    """Turn what an Inspector raises into the errors that a client sees."""
     try:
         yield
     except UnreadableFileError as error:
         raise FailedPreconditionError(error.reason, error.message) from None
     except FileMissingError:
-        raise NotFoundError("UPLOAD_NOT_FOUND", "The file is not kept any more.") from None
+        raise NotFoundError("UPLOAD_NOT_FOUND", "The file of this upload is gone.") from None
     except ConverterCrashedError as error:
         log.warning("inspection failed", upload_id=upload.upload_id, error=str(error))
         raise UnavailableError("INSPECTION_FAILED", "The file could not be inspected.") from error
@@ -379,7 +379,7 @@ def _wrong(field_: str, problem: str) -> InvalidArgumentError:
 def _wrong_offset(committed: int) -> FailedPreconditionError:
     return FailedPreconditionError(
         "WRONG_OFFSET",
-        f"The next piece begins at {committed}.",
+        f"The next chunk must begin at byte {committed}.",
         metadata={"committed_size": str(committed)},
     )
 

@@ -1,4 +1,4 @@
-"""What the upload service can be told."""
+"""Settings of the upload service."""
 
 from __future__ import annotations
 

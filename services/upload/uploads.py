@@ -1,4 +1,4 @@
-"""Uploads and deliveries: the domain's words and rules."""
+"""Uploads and deliveries."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 
 
 class UploadState(StrEnum):
-    """Where an upload stands."""
+    """The state of an upload."""
 
     OPEN = "open"
     COMPLETED = "completed"
@@ -19,7 +19,7 @@ class UploadState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file on its way in; `declared_size` is 0 when the client did not say."""
+    """A file that a client sends; `declared_size` is 0 when the client did not declare it."""
 
     upload_id: str
     tenant: str
@@ -34,13 +34,13 @@ class Upload:
 
     @property
     def whole(self) -> bool:
-        """Whether all of the file is there, as far as is known before it is complete."""
+        """Whether all bytes have arrived. False when the upload is open and its size unknown."""
         return self.state is not UploadState.OPEN or 0 < self.declared_size <= self.committed_size
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the orchestrator is brought: the file itself, or what it was converted to."""
+    """What the orchestrator reads: the file itself, or its conversion."""
 
     file_key: str
     size: int
@@ -50,17 +50,17 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a corrected report repairs: a process and its table, with the pipeline that it ran with."""
+    """What a repair file repairs: a process, its table and its pipeline."""
 
     process_id: str
     pipeline: str
     pipeline_version: int
-    table: RepairedTable
+    table: OriginalTable
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A complete file that is to be handed to the orchestrator."""
+    """A complete file to be streamed to the orchestrator."""
 
     process_id: str
     upload: Upload
@@ -68,10 +68,10 @@ class Delivery:
     pipeline_version: int
     attempts: int
     dialect: str = "{}"  # as declared
-    content: Content | None = None  # None until the file was looked at
-    repair: Repair | None = None  # the file is a report of this process, corrected
+    content: Content | None = None  # None until the file was examined
+    repair: Repair | None = None  # set when the file is a repair file
 
 
 def text_key(file_key: str) -> str:
-    """Key of what a file is converted to."""
+    """Key of a file's conversion."""
     return f"{file_key}-text"

@@ -401,7 +401,7 @@ EARLIER, OWN = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-
     [
         ([(OWN, 3)], False, "of its own"),
         ([(OWN, 0)], False, "below 1"),
-        ([(OWN, 11)] * 2, False, "told twice"),
+        ([(OWN, 11)] * 2, False, "reported twice"),
         ([(EARLIER, 11)], False, "comes before"),
         ([(OWN, 11)], True, "a repair displaces no row"),
     ],

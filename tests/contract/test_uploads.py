@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
 from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState
 from tests.fakes.uploads import MemoryUploads
@@ -95,7 +95,7 @@ async def test_completing_makes_one_delivery(uploads: AnyUploads) -> None:
 
 async def test_a_delivery_knows_what_it_repairs(uploads: AnyUploads) -> None:
     made = await uploads.add(upload())
-    table = RepairedTable(("id", "", "Größe"), 12, True)
+    table = OriginalTable(("id", "", "Größe"), 12, True)
     repair = Repair(str(uuid.uuid4()), "p", 3, table)
     await uploads.complete(made.upload_id, str(uuid.uuid4()), "p", 3, "{}", NOW, repair)
     found = await uploads.take("me", NOW, NOW + LEASE)

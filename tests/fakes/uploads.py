@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ingestor.services.upload.ports import Deliveries, Leavings, Uploads
+from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 
@@ -19,7 +19,7 @@ class _Work:
     done: bool = False
 
 
-class MemoryUploads(Uploads, Deliveries, Leavings):
+class MemoryUploads(Uploads, Deliveries, ProcessRecords):
     def __init__(self) -> None:
         self.uploads: dict[str, Upload] = {}
         self.touched: dict[str, datetime] = {}

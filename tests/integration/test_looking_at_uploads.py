@@ -130,7 +130,7 @@ def _looks(process: psutil.Process) -> bool:
         command = " ".join(process.cmdline())
     except psutil.Error:
         return False
-    return "tabular.excerpt" in command or "pipelines.inspection" in command
+    return "tabular.files.excerpt" in command or "pipelines.inspection" in command
 
 
 async def test_few_look_at_once(tmp_path: Path) -> None:

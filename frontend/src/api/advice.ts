@@ -1,7 +1,7 @@
-/** What a person can do about an error, by the server's reason, else by the gRPC code. */
+/** What a person can do about an error: looked up by the server's reason, else by the gRPC code. */
 import { Code } from "@connectrpc/connect";
 
-export interface Advice {
+interface Advice {
   readonly title: string;
   readonly advice: string;
 }
@@ -12,144 +12,160 @@ const DIALECT =
 
 const BY_REASON: Readonly<Record<string, Advice>> = {
   PROCESS_NOT_FOUND: {
-    title: "There is no such process",
-    advice: "The link may be old, or the process was deleted. Look for it in the list of processes.",
+    title: "Process not found",
+    advice: "The link may be out of date, or the process was deleted. Look for it in the list of processes.",
   },
   ROW_NOT_FOUND: {
-    title: "There is no such row",
-    advice: "Check the number. While the file is still being read, the row may not have been reached yet.",
+    title: "Row not found",
+    advice: "Check the row number. If the file is still being read, the row may not have been reached yet.",
   },
   UPLOAD_NOT_FOUND: {
-    title: "The upload is gone",
-    advice: "Uploads that nobody touches for a week are removed. Send the file again.",
+    title: "Upload not found",
+    advice: "Uploads left untouched for a week are removed. Upload the file again.",
   },
   PIPELINE_NOT_FOUND: {
-    title: "There is no such pipeline",
-    advice: "It may have been deleted. Choose another one, or apply it again: its versions are kept.",
+    title: "Pipeline not found",
+    advice: "It may have been deleted. Choose another one, or save it again: its versions are kept.",
   },
   INVALID_PIPELINE: {
     title: "The pipeline is not valid",
-    advice: "Correct the marked places and save again. Nothing was stored.",
+    advice: "Correct the marked entries and save again. Nothing was saved.",
   },
-  INVALID_FILTER: { title: "The filter is not valid", advice: "Correct the filter, or clear it." },
+  INVALID_FILTER: { title: "The filter is not valid", advice: "Correct or clear the filter." },
   INVALID_DIALECT: {
-    title: "The file cannot be read like this",
-    advice: "Correct the marked settings of how the file is read.",
+    title: "The file cannot be read with these settings",
+    advice: "Correct the marked settings under “How the file is read”.",
   },
-  INVALID_PAGE_TOKEN: { title: "The page has gone stale", advice: "Reload the list from its beginning." },
+  INVALID_PAGE_TOKEN: { title: "This list is out of date", advice: "Reload the list from the start." },
   FILE_TOO_LARGE: {
     title: "The file is too large",
-    advice: "Compress it (gzip, zstd, zip), split it, or ask whoever runs the suite for a higher limit.",
+    advice: "Compress it (gzip, zstd, zip), split it, or ask your administrator to raise the limit.",
   },
-  FILE_TOO_COMPLEX: { title: "The file is too complex to convert", advice: "Save it as CSV and send that." },
+  FILE_TOO_COMPLEX: {
+    title: "The file is too complex to convert",
+    advice: "Save it as CSV and upload that.",
+  },
   STORE_FULL: {
-    title: "The store is full",
-    advice: "Free some room (delete old processes) or ask whoever runs the suite, then resume.",
+    title: "Storage is full",
+    advice: "Delete old processes to free space, or ask your administrator, then resume.",
   },
   UNSUPPORTED_FILE_TYPE: {
-    title: "This kind of file cannot be read",
-    advice: "Send CSV, TSV, JSON, JSON Lines, an Excel workbook (.xlsx) or Parquet, plain or compressed.",
+    title: "This file type is not supported",
+    advice: "Upload CSV, TSV, JSON, JSON Lines, an Excel workbook (.xlsx) or Parquet, plain or compressed.",
   },
-  FORMAT_MISMATCH: { title: "The content is not what was declared", advice: DIALECT },
+  FORMAT_MISMATCH: { title: "The content does not match the declared format", advice: DIALECT },
   FORMAT_UNKNOWN: { title: "The format was not recognised", advice: DIALECT },
   FILE_EMPTY: { title: "The file is empty", advice: "Choose a file with a header and at least one row." },
   HEADER_UNREADABLE: { title: "The header cannot be read", advice: DIALECT },
   HEADER_MISMATCH: {
     title: "Columns are missing",
-    advice: "Match the columns of the file with the pipeline's fields, or correct the header of the file.",
+    advice: "Match the file's columns to the pipeline's fields, or correct the file's header.",
   },
   DUPLICATE_LABEL: { title: "Two columns have the same name", advice: "Rename one of them in the file." },
-  BLANK_LABEL: { title: "A column has no name", advice: "Name it in the file." },
+  BLANK_LABEL: { title: "A column has no name", advice: "Give it a name in the file." },
   EXTRA_LABEL: {
     title: "The file has unexpected columns",
-    advice: "Remove them, or let the pipeline ignore them.",
+    advice: "Remove them, or set the pipeline to ignore extra columns.",
   },
   SHEET_NOT_FOUND: { title: "The workbook has no such sheet", advice: "Choose another sheet." },
   JSON_INVALID: { title: "This is not valid JSON", advice: UNREADABLE },
   XLSX_INVALID: { title: "The workbook cannot be read", advice: UNREADABLE },
   PARQUET_INVALID: { title: "The Parquet file cannot be read", advice: UNREADABLE },
   COMPRESSION_DAMAGED: { title: "The compressed file is damaged", advice: UNREADABLE },
-  EXPANDS_TOO_FAR: { title: "The compressed file expands too far", advice: "Send it uncompressed or split." },
+  EXPANDS_TOO_FAR: {
+    title: "The compressed file is too large when unpacked",
+    advice: "Upload it uncompressed, or split it.",
+  },
   ARCHIVE_UNSUITABLE: {
-    title: "The archive holds not just one file",
-    advice: "Put one table into the archive.",
+    title: "The archive does not hold exactly one file",
+    advice: "Put a single table into the archive.",
   },
   SIZE_MISMATCH: {
     title: "The file has changed",
-    advice: "It is not the size that was announced. Upload it again.",
+    advice: "Its size is not the one announced at the start. Upload it again.",
   },
   HASH_MISMATCH: {
-    title: "The file did not arrive as it was sent",
+    title: "The file arrived damaged",
     advice:
-      "It was changed while it was being sent, or damaged on the way. Nothing was loaded; upload it again.",
+      "It changed while it was being sent, or was damaged on the way. Nothing was loaded; upload it again.",
   },
-  CHECKSUM_MISMATCH: { title: "A piece was damaged on the way", advice: "It is sent again by itself." },
+  CHECKSUM_MISMATCH: {
+    title: "A piece was damaged on the way",
+    advice: "The page sends it again automatically.",
+  },
   WRONG_OFFSET: {
-    title: "The upload is elsewhere",
-    advice: "Another tab may be sending the same file. Resume to go on.",
+    title: "The upload has moved on",
+    advice: "Another tab may be sending the same file. Resume to continue.",
   },
-  UPLOAD_COMPLETED: { title: "The upload is complete already", advice: "Open its process." },
+  UPLOAD_COMPLETED: { title: "The upload is already complete", advice: "Open its process." },
   REQUEST_ID_REUSED: {
-    title: "Another file has this upload",
-    advice: "Remove the upload and send the file again.",
+    title: "This upload belongs to another file",
+    advice: "Discard the upload and send the file again.",
   },
   ILLEGAL_TRANSITION: {
-    title: "This is not possible any more",
-    advice: "The process has moved on in the meantime. Look at its state.",
+    title: "This is no longer possible",
+    advice: "The process has changed state in the meantime. Check its current state.",
   },
   PROCESS_RUNNING: {
-    title: "The process has not ended yet",
-    advice: "Wait until it has ended, or cancel it first.",
+    title: "The process is still running",
+    advice: "Wait for it to end, or cancel it first.",
   },
-  NOTHING_TO_REPAIR: { title: "There is nothing to repair", advice: "The process has no failed rows." },
+  NOTHING_TO_REPAIR: { title: "Nothing to repair", advice: "The process has no failed rows." },
   NOTHING_TO_RETRY: {
-    title: "There is nothing to try again",
-    advice: "Its rows failed for what they hold. Correct the report and drop it here instead.",
+    title: "Nothing to retry",
+    advice:
+      "Its rows failed because of their values. Correct them in the report and upload it as a repair file.",
   },
-  FILE_GONE: { title: "The file is not kept any more", advice: "Upload the file again." },
+  FILE_GONE: { title: "The file is no longer stored", advice: "Upload the file again." },
   RECORDS_EXPIRED: {
     title: "The records were removed",
-    advice: "Only counts and the summary of errors are kept.",
+    advice: "Only the counts and the error summary are kept.",
   },
-  UNDO_IMPOSSIBLE: { title: "This cannot be undone", advice: "Correct the table itself." },
-  REPAIR: { title: "This process repairs another one", advice: "Undo the process that it repairs." },
-  TOO_MANY_COLUMNS: { title: "There are too many columns", advice: "Choose another format, such as CSV." },
+  UNDO_IMPOSSIBLE: { title: "This cannot be undone", advice: "Correct the table directly." },
+  REPAIR: { title: "This process is a repair", advice: "Undo the repaired process instead." },
+  TOO_MANY_COLUMNS: { title: "Too many columns", advice: "Choose another format, such as CSV." },
   DEPENDENCY_UNAVAILABLE: {
-    title: "A part of the suite is down",
+    title: "Part of the suite is down",
     advice: "Nothing is lost. Try again in a moment.",
   },
   SHUTTING_DOWN: {
     title: "The service is restarting",
-    advice: "Nothing is lost. It goes on by itself in a moment.",
+    advice: "Nothing is lost. It resumes by itself in a moment.",
   },
 };
 
 const BY_CODE: Partial<Record<Code, Advice>> = {
   [Code.Unavailable]: {
-    title: "The service does not answer",
-    advice: "Nothing is lost. The page keeps trying and goes on by itself.",
+    title: "The service is not responding",
+    advice: "Nothing is lost. The page keeps trying and resumes by itself.",
   },
   [Code.DeadlineExceeded]: { title: "This took too long", advice: "Try again in a moment." },
-  [Code.InvalidArgument]: { title: "This is not valid", advice: "Correct what is marked and try again." },
+  [Code.InvalidArgument]: {
+    title: "The request is not valid",
+    advice: "Correct what is marked and try again.",
+  },
   [Code.NotFound]: { title: "Not found", advice: "It may have been removed. Go back to the list." },
-  [Code.PermissionDenied]: { title: "This is not allowed", advice: "Ask whoever runs the suite." },
+  [Code.PermissionDenied]: { title: "Not allowed", advice: "Ask your administrator." },
   [Code.Unimplemented]: {
-    title: "The server does not know this",
+    title: "The server does not support this",
     advice: "The page is newer than the suite. Update the suite, then reload.",
   },
-  [Code.ResourceExhausted]: { title: "A limit is reached", advice: "Try again later, or with less." },
-  [Code.FailedPrecondition]: {
-    title: "This is not possible now",
-    advice: "Look at the current state and try again.",
+  [Code.ResourceExhausted]: {
+    title: "A limit was reached",
+    advice: "Try again later, or send less at once.",
   },
-  [Code.Aborted]: { title: "Something got in the way", advice: "Try again." },
-  [Code.Canceled]: { title: "Cancelled", advice: "Start it again when you want to." },
+  [Code.FailedPrecondition]: {
+    title: "Not possible right now",
+    advice: "Check the current state and try again.",
+  },
+  [Code.Aborted]: { title: "The operation was interrupted", advice: "Try again." },
+  [Code.Canceled]: { title: "Cancelled", advice: "Start it again if you still need it." },
   [Code.DataLoss]: { title: "Data was damaged", advice: "Upload the file again." },
 };
 
 const ELSE: Advice = {
   title: "Something went wrong",
-  advice: "Try again. If it stays, give the code below to whoever runs the suite.",
+  advice: "Try again. If the problem persists, send the code below to your administrator.",
 };
 
 export function adviceFor(reason: string, code: Code): Advice {

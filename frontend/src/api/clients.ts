@@ -1,13 +1,16 @@
 import { createClient } from "@connectrpc/connect";
-import { OrchestratorService } from "@/gen/ingestor/v1/orchestrator_pb";
-import { PipelineService, ProcessorService } from "@/gen/ingestor/v1/processor_pb";
-import { StatusService } from "@/gen/ingestor/v1/status_pb";
-import { UploadService } from "@/gen/ingestor/v1/upload_pb";
+import {
+  OrchestratorService,
+  PipelineService,
+  ProcessorService,
+  StatusService,
+  UploadService,
+} from "./contract";
 import { createPageTransport } from "./transport";
 
 const transport = createPageTransport();
 
-/** Files on their way in. */
+/** Uploads. */
 export const uploadClient = createClient(UploadService, transport);
 /** Processes, rows, errors, reports, events. */
 export const statusClient = createClient(StatusService, transport);
@@ -18,7 +21,7 @@ export const pipelineClient = createClient(PipelineService, transport);
 /** Undo. */
 export const processorClient = createClient(ProcessorService, transport);
 
-/** A cheap call for each service, to hear whether it answers again. */
+/** A cheap call to each service that finds out whether it answers again. */
 export const probes: Readonly<Record<string, (signal: AbortSignal) => Promise<unknown>>> = {
   [UploadService.typeName]: (signal) => uploadClient.getStorage({}, { signal }),
   [StatusService.typeName]: (signal) => statusClient.listProcesses({ pageSize: 1 }, { signal }),

@@ -1,16 +1,16 @@
 /**
- * Which services answer. Fed by every call (see transport.ts); the banner and the probes read it.
+ * Which services answer. Every call feeds it (see transport.ts); the banner and the probes read it.
  *
- * A store of its own rather than React state: calls are made outside of components too.
+ * A separate store rather than React state, because calls are also made outside components.
  */
-export interface Outage {
+interface Outage {
   /** When the first call failed, in milliseconds of the epoch. */
   readonly since: number;
   /** Failed calls in a row. */
   readonly failures: number;
 }
 
-export type Outages = ReadonlyMap<string, Outage>;
+type Outages = ReadonlyMap<string, Outage>;
 
 let outages: Outages = new Map();
 const listeners = new Set<() => void>();
@@ -21,7 +21,7 @@ function publish(next: Outages): void {
   for (const listener of listeners) listener();
 }
 
-/** A call to the service failed since nothing answered. */
+/** A call to the service failed because nothing answered. */
 export function reportOutage(service: string, now = Date.now()): void {
   const known = outages.get(service);
   const next = new Map(outages);
@@ -29,7 +29,7 @@ export function reportOutage(service: string, now = Date.now()): void {
   publish(next);
 }
 
-/** The service answered, be it with an error of its own. */
+/** The service answered, even if with an error. */
 export function reportAnswer(service: string): void {
   if (!outages.has(service)) return;
   const next = new Map(outages);
@@ -53,7 +53,7 @@ export function onRecovery(listener: (service: string) => void): () => void {
   return () => recoveryListeners.delete(listener);
 }
 
-/** Milliseconds to wait before try number `attempt` (from 0): 0.5 s, 1 s, 2 s ... at most 10 s, with jitter. */
+/** Milliseconds to wait before attempt `attempt` (from 0): 0.5 s, 1 s, 2 s ... at most 10 s, with jitter. */
 export function backoff(attempt: number, random: () => number = Math.random): number {
   return Math.min(10_000, 500 * 2 ** Math.min(attempt, 10)) * (0.8 + 0.4 * random());
 }

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { BadRequestSchema, ErrorInfoSchema } from "@/gen/google/rpc/error_details_pb";
+import { BadRequestSchema, ErrorInfoSchema } from "@/api/contract";
 import { codeName, describeError, isTransient, isUnreachable } from "./errors";
 
 function serverError(code: Code, reason: string, message: string): ConnectError {
@@ -22,7 +22,7 @@ describe("describeError", () => {
     expect(problem).toEqual({
       title: "The pipeline is not valid",
       happened: "It is wrong.",
-      advice: "Correct the marked places and save again. Nothing was stored.",
+      advice: "Correct the marked entries and save again. Nothing was saved.",
       code: "INVALID_ARGUMENT · INVALID_PIPELINE",
       reason: "INVALID_PIPELINE",
       metadata: { committed_size: "42" },
@@ -31,21 +31,21 @@ describe("describeError", () => {
     });
   });
 
-  it("falls back to the code for a reason that it does not know", () => {
+  it("falls back to the code for an unknown reason", () => {
     const problem = describeError(serverError(Code.NotFound, "SOMETHING_NEW", "No."));
     expect(problem.title).toBe("Not found");
     expect(problem.code).toBe("NOT_FOUND · SOMETHING_NEW");
   });
 
-  it("has something to say of anything that is thrown", () => {
+  it("describes anything that is thrown", () => {
     expect(describeError(new Error("boom")).title).toBe("Something went wrong");
     expect(describeError("odd").advice).not.toBe("");
   });
 
-  it("takes a lost network for a service that does not answer", () => {
+  it("treats a lost network as a service that is not responding", () => {
     const lost = new ConnectError("x", Code.Internal, undefined, undefined, new TypeError("Failed to fetch"));
     expect(isUnreachable(lost)).toBe(true);
-    expect(describeError(lost).title).toBe("The service does not answer");
+    expect(describeError(lost).title).toBe("The service is not responding");
   });
 });
 

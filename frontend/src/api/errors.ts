@@ -1,18 +1,18 @@
 /** What a failed call means for the person in front of the page. */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { BadRequestSchema, ErrorInfoSchema } from "@/gen/google/rpc/error_details_pb";
 import { adviceFor } from "./advice";
+import { BadRequestSchema, ErrorInfoSchema } from "./contract";
 
-/** One wrong part of what was sent: a JSON Pointer or a field's path, and what is wrong with it. */
+/** One invalid part of a request: its JSON Pointer or field path, and what is wrong with it. */
 export interface Violation {
   readonly field: string;
   readonly description: string;
 }
 
 export interface Problem {
-  /** A few words: what did not work. */
+  /** What did not work, in a few words. */
   readonly title: string;
-  /** What happened, in the server's words. */
+  /** The server's message. */
   readonly happened: string;
   /** What the person can do. */
   readonly advice: string;
@@ -22,7 +22,7 @@ export interface Problem {
   readonly reason: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly Violation[];
-  /** Whether the same call may work later without anybody doing anything. */
+  /** Whether the same call may succeed later without anyone acting. */
   readonly transient: boolean;
 }
 
@@ -31,19 +31,19 @@ export function codeName(code: Code): string {
   return (Code[code] ?? "Unknown").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
 }
 
-/** Whether nobody answered: no network, the gateway or the service behind it is down. */
+/** Whether nothing answered: there is no network, or the gateway or the service behind it is down. */
 export function isUnreachable(error: unknown): boolean {
   const connect = ConnectError.from(error);
   return connect.code === Code.Unavailable || connect.cause instanceof TypeError;
 }
 
-/** Whether the same call may work later by itself. */
+/** Whether the same call may succeed later. */
 export function isTransient(error: unknown): boolean {
   const { code } = ConnectError.from(error);
   return isUnreachable(error) || code === Code.DeadlineExceeded;
 }
 
-/** Whether the call was given up by the page itself. */
+/** Whether the page itself cancelled the call. */
 export function isCancelled(error: unknown): boolean {
   return (
     (error instanceof DOMException && error.name === "AbortError") ||
@@ -56,19 +56,19 @@ export function reasonOf(error: unknown): string {
   return ConnectError.from(error).findDetails(ErrorInfoSchema)[0]?.reason ?? "";
 }
 
-/** ErrorInfo's facts. */
+/** ErrorInfo's metadata. */
 export function factsOf(error: unknown): Readonly<Record<string, string>> {
   return ConnectError.from(error).findDetails(ErrorInfoSchema)[0]?.metadata ?? {};
 }
 
-/** Every wrong part of the request. */
+/** Every invalid part of the request. */
 export function violationsOf(error: unknown): readonly Violation[] {
   return ConnectError.from(error)
     .findDetails(BadRequestSchema)
     .flatMap((detail) => detail.fieldViolations.map(({ field, description }) => ({ field, description })));
 }
 
-/** The one mapping from anything thrown to what is shown. */
+/** Turns anything thrown into what the page shows. */
 export function describeError(error: unknown): Problem {
   const connect = ConnectError.from(error);
   const reason = reasonOf(error);

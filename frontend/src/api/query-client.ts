@@ -2,7 +2,7 @@ import { QueryClient } from "@tanstack/react-query";
 import { backoff, onRecovery } from "./connection";
 import { isTransient } from "./errors";
 
-/** Queries that wait for a service as long as it takes, and give up at once on an answer that will not change. */
+/** Queries keep waiting for a service that is down, and fail at once on an answer that will not change. */
 export function createQueryClient(): QueryClient {
   const client = new QueryClient({
     defaultOptions: {
@@ -10,7 +10,7 @@ export function createQueryClient(): QueryClient {
         retry: (_count, error) => isTransient(error),
         retryDelay: (attempt) => backoff(attempt),
         staleTime: 5_000,
-        // The suite may be on this very machine: a lost network says nothing.
+        // The suite may run on this machine, so a lost network means nothing.
         networkMode: "always",
         refetchOnWindowFocus: true,
       },

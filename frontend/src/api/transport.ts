@@ -3,7 +3,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { reportAnswer, reportOutage } from "./connection";
 import { isUnreachable } from "./errors";
 
-/** fetch whose failures to reach anybody are UNAVAILABLE, as a native gRPC client would say. */
+/** fetch that reports an unreachable server as UNAVAILABLE, as a native gRPC client does. */
 const reach: typeof globalThis.fetch = async (input, init) => {
   try {
     return await globalThis.fetch(input, init);
@@ -15,7 +15,7 @@ const reach: typeof globalThis.fetch = async (input, init) => {
   }
 };
 
-/** Notes which services answer. */
+/** Records which services answer. */
 const watchConnection: Interceptor = (next) => async (request) => {
   try {
     const response = await next(request);
@@ -28,7 +28,7 @@ const watchConnection: Interceptor = (next) => async (request) => {
   }
 };
 
-/** gRPC-web to the place that the page came from. */
+/** gRPC-web to the origin that served the page. */
 export function createPageTransport(baseUrl: string = globalThis.location.origin): Transport {
   return createGrpcWebTransport({ baseUrl, fetch: reach, interceptors: [watchConnection] });
 }

@@ -10,7 +10,7 @@ interface Attempt {
   readonly error?: unknown;
 }
 
-/** Follows a stream whose attempts go as they are told; returns what was heard. */
+/** Follows a stream whose attempts are scripted; returns what was received. */
 async function run(attempts: readonly Attempt[], isComplete = () => true) {
   const heard: number[] = [];
   const phases: StreamPhase[] = [];
@@ -33,7 +33,7 @@ async function run(attempts: readonly Attempt[], isComplete = () => true) {
 }
 
 describe("follow", () => {
-  it("goes on after a break", async () => {
+  it("reconnects after a break", async () => {
     const lost = new ConnectError("gone", Code.Unavailable);
     const { heard, phases, opened } = await run([{ messages: [1, 2], error: lost }, { messages: [3] }]);
     expect(heard).toEqual([1, 2, 3]);
@@ -47,13 +47,13 @@ describe("follow", () => {
     expect(phases).toEqual(["failed"]);
   });
 
-  it("opens again a stream that ended too early", async () => {
+  it("reopens a stream that ended too early", async () => {
     let left = 1;
     const { heard } = await run([{ messages: [1] }, { messages: [2] }], () => left-- === 0);
     expect(heard).toEqual([1, 2]);
   });
 
-  it("takes a silent stream for a broken one", async () => {
+  it("treats a silent stream as broken", async () => {
     let opened = 0;
     const phases: StreamPhase[] = [];
     await follow<number>({

@@ -2,33 +2,33 @@ import { useEffect, useRef, useState } from "react";
 import { backoff } from "./connection";
 import { describeError, isCancelled, isTransient, type Problem } from "./errors";
 
-/** connecting: no message yet; live; waiting: broken, tried again soon; ended: all was said; failed. */
+/** connecting: no message yet; live; waiting: broken, about to be retried; ended: complete; failed. */
 export type StreamPhase = "connecting" | "live" | "waiting" | "ended" | "failed";
 
-export interface ServerStreamOptions<Message> {
-  /** What the stream is about: when it changes, the stream is opened anew. */
+interface ServerStreamOptions<Message> {
+  /** Identifies the stream: when it changes, a new stream is opened. */
   readonly key: string;
-  /** Opens the stream. Called again after every break, so it may ask from where the last one stopped. */
+  /** Opens the stream. Called again after every break, so that it can continue where the last one stopped. */
   readonly open: (signal: AbortSignal) => AsyncIterable<Message>;
   readonly onMessage: (message: Message) => void;
-  /** Whether a stream that ended without an error has said all. By default it has. */
+  /** Whether a stream that ended without an error is complete. By default it is. */
   readonly isComplete?: () => boolean;
   readonly enabled?: boolean;
-  /** A stream that says nothing for so long is broken; the services say something every 20 s. */
+  /** A stream that is silent for this long is broken; the services send something every 20 s. */
   readonly silenceMs?: number;
 }
 
 export interface ServerStreamState {
   readonly phase: StreamPhase;
-  /** Why it failed, or what it waits for. */
+  /** Why it failed, or why it is waiting. */
   readonly problem: Problem | null;
 }
 
 /**
- * Follows a server stream, and opens it again with backoff when it breaks.
+ * Follows a server stream and reopens it with backoff when it breaks.
  *
- * A hidden page closes its streams: over HTTP/1.1 a browser has six connections to a host for all tabs
- * together, and forgotten tabs would take them all. They open again when the page is seen.
+ * A hidden page closes its streams and reopens them when it is visible again: over HTTP/1.1 a browser allows
+ * six connections to a host across all tabs, and background tabs would use them up.
  */
 export function useServerStream<Message>(options: ServerStreamOptions<Message>): ServerStreamState {
   const { key, enabled = true, silenceMs = 45_000 } = options;
@@ -66,7 +66,9 @@ interface Following<Message> {
   readonly signal: AbortSignal;
 }
 
-/** The loop behind useServerStream, without React. Resolves when the stream is complete, failed or stopped. */
+/**
+ * The loop behind useServerStream, without React. Resolves when the stream is complete, failed or stopped.
+ */
 export async function follow<Message>(following: Following<Message>): Promise<void> {
   const { signal, onState } = following;
   let attempt = 0;
@@ -133,7 +135,7 @@ function untilVisible(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Waits; sooner when the signal is aborted. */
+/** Waits; returns early when the signal is aborted. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) {

@@ -13,7 +13,7 @@ const NAMES: Readonly<Record<string, string>> = {
   "ingestor.v1.ProcessorService": "undoing",
 };
 
-/** Says which part of the suite does not answer, asks it again and again, and goes away when it answers. */
+/** Names the part of the suite that is not responding, probes it, and disappears once it answers. */
 export function ConnectionBanner() {
   const outages = useSyncExternalStore(subscribeToOutages, currentOutages);
   const down = [...outages.keys()].sort();
@@ -32,7 +32,7 @@ export function ConnectionBanner() {
         <div className={classes.banner}>
           <Loader size={16} color="var(--warning)" aria-hidden />
           <p>
-            <strong>{headline(down)}</strong> Nothing is lost: the page keeps asking and goes on by itself.
+            <strong>{headline(down)}</strong> Nothing is lost: the page keeps trying and resumes by itself.
           </p>
         </div>
       )}
@@ -41,12 +41,12 @@ export function ConnectionBanner() {
 }
 
 function headline(down: readonly string[]): string {
-  if (down.length >= 3) return "The suite does not answer.";
+  if (down.length >= 3) return "The suite is not responding.";
   const parts = down.map((service) => NAMES[service] ?? service);
-  return `The service for ${parts.join(" and for ")} does not answer.`;
+  return `The service for ${parts.join(" and for ")} is not responding.`;
 }
 
-/** The transport notes the answer, which takes the service off the list. */
+/** The transport records the answer, which takes the service off the list. */
 async function probeUntilAnswer(service: string, signal: AbortSignal): Promise<void> {
   for (let attempt = 1; !signal.aborted; attempt += 1) {
     await pause(backoff(attempt), signal);

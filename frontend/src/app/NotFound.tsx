@@ -6,11 +6,11 @@ export function NotFound() {
   return (
     <EmptyState
       icon={IconMapQuestion}
-      title="There is no such page"
+      title="Page not found"
       level={1}
       action={<LinkButton to="/">Go to the overview</LinkButton>}
     >
-      The address may be mistyped.
+      Check the address for typing errors.
     </EmptyState>
   );
 }

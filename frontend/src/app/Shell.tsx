@@ -20,7 +20,7 @@ const PLACES = [
   { to: "/pipelines", label: "Pipelines", icon: IconRoute },
 ] as const;
 
-/** The frame around every screen: navigation, colour scheme, and what is said when a service is down. */
+/** The frame around every screen: navigation, colour scheme, and the banner for outages. */
 export function Shell() {
   useFocusOnNavigation();
   return (
@@ -61,7 +61,7 @@ export function Shell() {
   );
 }
 
-/** After a navigation the new screen's heading has the focus, so that a screen reader starts there. */
+/** Moves the focus to the new screen's heading after a navigation, so that a screen reader starts there. */
 function useFocusOnNavigation(): void {
   const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
   const before = useRef<string | undefined>(undefined);
@@ -78,19 +78,19 @@ function useFocusOnNavigation(): void {
 }
 
 const SCHEMES = [
-  { value: "auto", label: "as the system", icon: IconDeviceDesktop },
+  { value: "auto", label: "system", icon: IconDeviceDesktop },
   { value: "light", label: "light", icon: IconSun },
   { value: "dark", label: "dark", icon: IconMoon },
 ] as const;
 
-/** Goes from one colour scheme to the next; the choice is remembered. */
+/** Switches to the next colour scheme and remembers it. */
 function ColorSchemeButton() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const at = SCHEMES.findIndex(({ value }) => value === colorScheme);
   const current = SCHEMES[at] ?? SCHEMES[0];
   const next = SCHEMES[(at + 1) % SCHEMES.length] ?? SCHEMES[0];
   const Icon = current.icon;
-  const label = `Colours: ${current.label}. Change to ${next.label}`;
+  const label = `Colours: ${current.label}. Switch to ${next.label}`;
   return (
     <Tooltip label={label}>
       <ActionIcon

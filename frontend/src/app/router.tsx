@@ -1,9 +1,7 @@
-/** Every address of the page. Screens are loaded when they are needed; what they show is in the address. */
+/** All routes. Screens are loaded on demand; what they show is in the address. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
-import { NotFound } from "./NotFound";
-import { Shell } from "./Shell";
 import {
   mapSearch,
   overviewSearch,
@@ -11,7 +9,9 @@ import {
   pipelinesSearch,
   processesSearch,
   processSearch,
-} from "./search";
+} from "@/lib/search";
+import { NotFound } from "./NotFound";
+import { Shell } from "./Shell";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 

@@ -9,7 +9,7 @@ export const theme = createTheme({
   cursorType: "pointer",
   components: {
     // The scroll lock of dialogs writes a <style>, which the Content-Security-Policy forbids; base.css locks
-    // instead. Named by text, for importing them here would make every first load carry them.
+    // instead. The components are named by string, because importing them would add them to every first load.
     Modal: { defaultProps: { lockScroll: false, centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
     Drawer: {
       defaultProps: { lockScroll: false, position: "right", overlayProps: { backgroundOpacity: 0.45 } },

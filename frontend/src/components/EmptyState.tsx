@@ -8,11 +8,11 @@ interface EmptyStateProps {
   readonly children?: ReactNode;
   /** What to do about it: a button or a link. */
   readonly action?: ReactNode;
-  /** 1 when it is the whole screen. */
+  /** 1 when it fills the whole screen. */
   readonly level?: 1 | 2;
 }
 
-/** There is nothing to show, and that is no error: says why, and what to do. */
+/** Nothing to show, but no error: says why, and what to do. */
 export function EmptyState({ icon: Icon, title, children, action, level = 2 }: EmptyStateProps) {
   const Heading = level === 1 ? "h1" : "h2";
   return (

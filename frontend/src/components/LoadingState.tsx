@@ -4,11 +4,11 @@ import classes from "./States.module.css";
 interface LoadingStateProps {
   /** Lines of the skeleton. */
   readonly lines?: number;
-  /** What is being loaded, for people who do not see the skeleton. */
+  /** What is being loaded, for screen readers. */
   readonly label?: string;
 }
 
-/** Something is on its way: a skeleton, shown after a moment so that quick answers do not flicker. */
+/** A skeleton, shown after a short delay so that quick answers do not flicker. */
 export function LoadingState({ lines = 5, label = "Loading" }: LoadingStateProps) {
   return (
     <div className={classes.loading} role="status" aria-label={label}>

@@ -5,13 +5,13 @@ interface PageHeaderProps {
   readonly title: ReactNode;
   /** One line under the title. */
   readonly children?: ReactNode;
-  /** Buttons at the right. */
+  /** Buttons on the right. */
   readonly actions?: ReactNode;
-  /** What stands in the browser's tab; by default the title, when it is text. */
+  /** The title of the browser tab; defaults to the title when that is text. */
   readonly documentTitle?: string;
 }
 
-/** The top of a screen: its one h1, which has the focus after a navigation. */
+/** The top of a screen with its only h1, which takes the focus after a navigation. */
 export function PageHeader({ title, children, actions, documentTitle }: PageHeaderProps) {
   const name = documentTitle ?? (typeof title === "string" ? title : undefined);
   return (

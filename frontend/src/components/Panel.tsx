@@ -3,14 +3,14 @@ import classes from "./Panel.module.css";
 
 interface PanelProps {
   readonly title?: ReactNode;
-  /** Beside the title, at the right. */
+  /** Next to the title, on the right. */
   readonly aside?: ReactNode;
   readonly children: ReactNode;
-  /** Without padding: for tables and lists that reach the border. */
+  /** No padding, for tables and lists that reach the border. */
   readonly flush?: boolean;
 }
 
-/** A surface with a border, with or without a heading. */
+/** A bordered surface, with or without a heading. */
 export function Panel({ title, aside, children, flush = false }: PanelProps) {
   return (
     <section className={classes.panel}>

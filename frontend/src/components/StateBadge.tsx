@@ -1,5 +1,5 @@
 import { Tooltip } from "@mantine/core";
-import type { ProcessState, RowState } from "@/gen/ingestor/v1/common_pb";
+import type { ProcessState, RowState } from "@/api/contract";
 import { processLook, rowLook, type StateLook } from "@/lib/states";
 import classes from "./StateBadge.module.css";
 
@@ -14,12 +14,12 @@ function Badge({ look }: { readonly look: StateLook }) {
   );
 }
 
-/** The state of a process, always by the same word and colour. */
+/** The state of a process, always with the same word and colour. */
 export function StateBadge({ state }: { readonly state: ProcessState }) {
   return <Badge look={processLook(state)} />;
 }
 
-/** The state of a row, always by the same word and colour. */
+/** The state of a row, always with the same word and colour. */
 export function RowStateBadge({ state }: { readonly state: RowState }) {
   return <Badge look={rowLook(state)} />;
 }

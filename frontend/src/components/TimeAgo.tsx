@@ -2,7 +2,7 @@ import { Tooltip } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { formatAgo, formatExactTime } from "@/lib/format";
 
-/** "5 minutes ago", with the exact time on hover and focus; stays right by itself. */
+/** "5 minutes ago", with the exact time on hover and focus; keeps itself up to date. */
 export function TimeAgo({ time }: { readonly time: Date }) {
   const [, setTick] = useState(0);
   useEffect(() => {

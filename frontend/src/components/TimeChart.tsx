@@ -3,7 +3,7 @@ import { lazy, Suspense } from "react";
 import classes from "./TimeChart.module.css";
 
 /** A column of the chart. */
-export interface ChartSeries {
+interface ChartSeries {
   readonly label: string;
   /** Name of a colour in tokens.css, such as "--good-fill". */
   readonly color: string;
@@ -11,22 +11,22 @@ export interface ChartSeries {
 }
 
 export interface TimeChartProps {
-  /** What the chart shows, for people who do not see it, such as "Rows per second, at most 12,000". */
+  /** What the chart shows, for screen readers, such as "Rows per second, at most 12,000". */
   readonly summary: string;
   /** Seconds of the epoch, ascending. */
   readonly times: readonly number[];
   readonly series: readonly ChartSeries[];
-  /** bars stand on each other; an area is for one series. */
+  /** Bars are stacked; an area shows a single series. */
   readonly kind: "bars" | "area";
   readonly format: (value: number) => string;
-  /** Of a moment, in the table and under the pointer. */
+  /** Formats a point in time, in the table and under the pointer. */
   readonly formatMoment: (time: Date) => string;
   readonly height?: number;
 }
 
 const Canvas = lazy(() => import("./TimeChartCanvas"));
 
-/** Values over time, as a picture and as a table. */
+/** Values over time, as a chart and as a table. */
 export function TimeChart(props: TimeChartProps) {
   const { summary, times, series, format, formatMoment, height = 200 } = props;
   const scheme = useComputedColorScheme("light");
@@ -48,7 +48,7 @@ export function TimeChart(props: TimeChartProps) {
         </Suspense>
       </div>
       <details className={classes.details}>
-        <summary>Show as a table</summary>
+        <summary>Show as table</summary>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
         <section className={classes.tableScroll} tabIndex={0} aria-label={`${summary}, as a table`}>
           <table className={classes.table}>

@@ -9,7 +9,7 @@ interface Pointed {
   readonly left: number;
 }
 
-/** The picture; loaded when the first chart is shown. Its colours are read when it is made. */
+/** The drawn chart; loaded with the first chart shown. It reads its colours when it is created. */
 export default function TimeChartCanvas(props: TimeChartProps & { readonly height: number }) {
   const { times, series, kind, height, format, formatMoment } = props;
   const box = useRef<HTMLDivElement>(null);
@@ -19,7 +19,7 @@ export default function TimeChartCanvas(props: TimeChartProps & { readonly heigh
   const [pointed, setPointed] = useState<Pointed | null>(null);
   const shape = `${kind} ${height} ${series.map(({ label }) => label).join(" ")}`;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` stands for what the picture is made of.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` stands for what the chart is made of.
   useLayoutEffect(() => {
     const element = box.current;
     if (element === null) return;
@@ -139,13 +139,13 @@ const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digi
 const second = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
-/** Distances between marks of the axis of time, in seconds. */
+/** Tick intervals of the time axis, in seconds. */
 const STEPS_OF_TIME = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800,
   604_800,
 ];
 
-/** Marks of the axis of time, as fine as their distance. */
+/** Tick labels of the time axis, as precise as their interval requires. */
 function clockValues(_plot: UPlot, splits: number[]): string[] {
   const step = (splits[1] ?? 0) - (splits[0] ?? 0);
   return splits.map((value) => {

@@ -32,11 +32,11 @@ describe("formatDuration", () => {
   });
 });
 
-it("counts beyond 2^53 stay exact", () => {
+it("keeps counts beyond 2^53 exact", () => {
   expect(formatCount(2n ** 53n + 1n)).toBe("9,007,199,254,740,993");
 });
 
-it("a share that is not all never looks like all", () => {
+it("never rounds a share to 100% or 0% unless it is", () => {
   expect(formatShare(999_999, 1_000_000)).toBe(">99.9%");
   expect(formatShare(1, 1_000_000)).toBe("<0.1%");
   expect(formatShare(0, 10)).toBe("0%");
@@ -44,14 +44,14 @@ it("a share that is not all never looks like all", () => {
   expect(formatShare(0, 0)).toBe("0%");
 });
 
-it("says how long ago", () => {
+it("formats how long ago", () => {
   const now = new Date("2026-01-31T12:00:00Z");
   expect(formatAgo(new Date("2026-01-31T11:59:55Z"), now)).toBe("just now");
   expect(formatAgo(new Date("2026-01-31T11:55:00Z"), now)).toBe("5 minutes ago");
   expect(formatAgo(new Date("2026-01-30T11:00:00Z"), now)).toBe("yesterday");
 });
 
-it("says one and many", () => {
+it("formats singular and plural", () => {
   expect(plural(1n, "row")).toBe("1 row");
   expect(plural(2000, "row")).toBe("2,000 rows");
   expect(plural(2, "entry", "entries")).toBe("2 entries");

@@ -4,7 +4,7 @@ const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
 
-/** 1234567 → "1,234,567"; exact also for a bigint beyond 2^53. */
+/** 1234567 → "1,234,567"; exact for a bigint beyond 2^53 too. */
 export function formatCount(value: number | bigint): string {
   return whole.format(value);
 }
@@ -14,7 +14,7 @@ export function formatCompact(value: number | bigint): string {
   return compact.format(value);
 }
 
-/** 0.1234 → "12.3%". A share that is not all, or not nothing, never looks so. */
+/** 0.1234 → "12.3%". Never rounds to 100% or 0% unless the share is exactly that. */
 export function formatShare(part: number, total: number): string {
   if (total <= 0) return "0%";
   const share = part / total;
@@ -86,7 +86,7 @@ export function formatTime(time: Date): string {
   return dayAndClock.format(time);
 }
 
-/** With weekday, seconds and zone, for a tooltip. */
+/** With weekday, seconds and time zone, for a tooltip. */
 export function formatExactTime(time: Date): string {
   return exact.format(time);
 }

@@ -1,7 +1,7 @@
-/** Values of the wire as the page computes with them. */
+/** Protobuf values as the page computes with them. */
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 
-/** A time of the wire, or null when it is not set. */
+/** A timestamp as a Date, or null when it is not set. */
 export function toDate(time: Timestamp | undefined): Date | null {
   return time === undefined ? null : timestampDate(time);
 }

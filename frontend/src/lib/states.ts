@@ -1,5 +1,5 @@
-/** What the states of processes and rows are called, and the tone in which they are shown. */
-import { ProcessState, RowState } from "@/gen/ingestor/v1/common_pb";
+/** Labels, meanings and tones of the states of processes and rows. */
+import { ProcessState, RowState } from "@/api/contract";
 
 export type Tone = "neutral" | "progress" | "good" | "warning" | "bad";
 
@@ -13,11 +13,15 @@ export interface StateLook {
 const UNKNOWN: StateLook = {
   label: "Unknown",
   tone: "neutral",
-  meaning: "This page does not know the state.",
+  meaning: "This page does not know this state.",
 };
 
 const PROCESS: Partial<Record<ProcessState, StateLook>> = {
-  [ProcessState.PENDING]: { label: "Pending", tone: "neutral", meaning: "Known; nothing has been read yet." },
+  [ProcessState.PENDING]: {
+    label: "Pending",
+    tone: "neutral",
+    meaning: "Accepted; nothing has been read yet.",
+  },
   [ProcessState.DISPATCHING]: {
     label: "Reading",
     tone: "progress",
@@ -26,33 +30,37 @@ const PROCESS: Partial<Record<ProcessState, StateLook>> = {
   [ProcessState.PROCESSING]: {
     label: "Loading",
     tone: "progress",
-    meaning: "The whole file is read; its last rows are being loaded.",
+    meaning: "The whole file has been read; its last rows are being loaded.",
   },
   [ProcessState.PAUSED]: {
     label: "Paused",
     tone: "warning",
-    meaning: "Reading is held until somebody resumes it.",
+    meaning: "Reading is paused until someone resumes it.",
   },
   [ProcessState.COMPLETED]: {
     label: "Completed",
     tone: "good",
-    meaning: "Every row was loaded, or skipped on purpose.",
+    meaning: "Every row was loaded or skipped on purpose.",
   },
   [ProcessState.COMPLETED_WITH_ERRORS]: {
     label: "Completed with errors",
     tone: "warning",
-    meaning: "Every row has its outcome; some were rejected.",
+    meaning: "Every row has an outcome; some failed.",
   },
   [ProcessState.FAILED]: {
     label: "Failed",
     tone: "bad",
     meaning: "The file as a whole could not be loaded.",
   },
-  [ProcessState.CANCELLED]: { label: "Cancelled", tone: "neutral", meaning: "Stopped by somebody for good." },
+  [ProcessState.CANCELLED]: {
+    label: "Cancelled",
+    tone: "neutral",
+    meaning: "Someone stopped it; it cannot be resumed.",
+  },
   [ProcessState.UNDONE]: {
     label: "Undone",
     tone: "neutral",
-    meaning: "What it had loaded was taken out again.",
+    meaning: "The rows it had loaded were taken out again.",
   },
 };
 
@@ -60,7 +68,7 @@ const ROW: Partial<Record<RowState, StateLook>> = {
   [RowState.QUEUED]: {
     label: "Queued",
     tone: "progress",
-    meaning: "Read and numbered, without an outcome yet.",
+    meaning: "Read and numbered; no outcome yet.",
   },
   [RowState.SUCCEEDED]: { label: "Succeeded", tone: "good", meaning: "Loaded." },
   [RowState.FAILED]: { label: "Failed", tone: "bad", meaning: "Rejected; its errors say why." },
@@ -68,7 +76,7 @@ const ROW: Partial<Record<RowState, StateLook>> = {
   [RowState.UNPROCESSED]: {
     label: "Unprocessed",
     tone: "neutral",
-    meaning: "The process ended before the row was tried.",
+    meaning: "The process ended before the row was processed.",
   },
 };
 
@@ -80,12 +88,12 @@ export function rowLook(state: RowState): StateLook {
   return ROW[state] ?? UNKNOWN;
 }
 
-/** Whether nothing changes any more. */
+/** Whether the state is final. */
 export function isTerminal(state: ProcessState): boolean {
   return state >= ProcessState.COMPLETED;
 }
 
-/** The states that a filter can ask for, with the words of the filter. */
+/** The states that a filter accepts, by the filter's own names. */
 export const PROCESS_STATES = (Object.keys(PROCESS).map(Number) as ProcessState[]).map((state) => ({
   state,
   word: ProcessState[state] ?? "",

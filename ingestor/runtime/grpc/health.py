@@ -1,4 +1,4 @@
-"""Health that tells the truth: SERVING only while every dependency answers."""
+"""Health: SERVING only while every dependency answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from grpc_health.v1 import health, health_pb2
 
+from ingestor.runtime.workers import pause
+
 log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[object]]
@@ -16,7 +18,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class HealthMonitor:
-    """Runs the checks again and again and sets the health of "" and of each gRPC service by them."""
+    """Runs the checks periodically and sets the health of "" and of each gRPC service."""
 
     name = "health"
 
@@ -65,8 +67,4 @@ class HealthMonitor:
         """Check until told to stop."""
         while not stopping.is_set():
             await self.check()
-            try:
-                async with asyncio.timeout(self._interval if self._last else 1.0):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+            await pause(self._interval if self._last else 1.0, stopping)

@@ -1,4 +1,4 @@
-"""Interceptors that every gRPC server and channel of the suite has."""
+"""Interceptors of every gRPC server and channel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
     """Continues the caller's trace, turns errors into rich statuses, counts and times every RPC.
 
     A ServiceError becomes its own status; a TransientError UNAVAILABLE; anything else INTERNAL with
-    the trace id and nothing more, its cause in the log.
+    the trace id only; its cause is logged.
     """
 
     def __init__(self, metrics: RpcMetrics) -> None:
@@ -105,7 +105,7 @@ class _Call:
         tracing.continue_trace(parent if isinstance(parent, str) else None)
 
     async def fail(self, error: BaseException, context: Context) -> None:
-        """Turn the error into a status; returns only for what must go on unchanged."""
+        """Abort the call with a status; returns only for errors that must propagate unchanged."""
         if isinstance(error, grpc.aio.AbortError):  # already turned into a status by the method itself
             self._code = _code_of(context)
             return
@@ -115,7 +115,7 @@ class _Call:
         if isinstance(error, TransientError):
             log.warning("dependency unavailable", error=str(error))
             error = UnavailableError(
-                "DEPENDENCY_UNAVAILABLE", "A part of the suite does not answer now; try again shortly."
+                "DEPENDENCY_UNAVAILABLE", "A part of the suite does not answer; try again shortly."
             )
         if isinstance(error, ServiceError):
             self._code = error.code

@@ -1,4 +1,4 @@
-"""What gRPC reflection tells of."""
+"""gRPC reflection."""
 
 from __future__ import annotations
 

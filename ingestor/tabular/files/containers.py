@@ -15,13 +15,13 @@ from ingestor.tabular.options import Compression
 
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _PIECE = 256 * 1024
-# What macOS and others put beside the one file that a person meant.
+# Files that macOS and others add to an archive.
 _JUNK = ("__MACOSX/", ".DS_Store", "Thumbs.db")
 
 
 @dataclass(frozen=True, slots=True)
 class ExpansionLimits:
-    """Caps on what a compressed file may become."""
+    """Caps on the expansion of a compressed file."""
 
     max_bytes: int = 64 * 2**30
     max_ratio: int = 1000
@@ -32,7 +32,7 @@ class ExpansionLimits:
 
 
 def detect_compression(head: bytes) -> Compression:
-    """By magic bytes. An XLSX workbook, a zip archive too, is told by its entries: see is_workbook."""
+    """By magic bytes. An XLSX workbook is a zip archive too, see is_workbook."""
     if head.startswith(_GZIP):
         return "gzip"
     if head.startswith(_ZSTD):
@@ -43,12 +43,12 @@ def detect_compression(head: bytes) -> Compression:
 
 
 def is_workbook(head: bytes) -> bool:
-    """Whether a zip archive that begins so is an Office Open XML package: its first entries say."""
+    """Whether a zip archive with this beginning is an Office Open XML package, by its first entries."""
     return head.startswith(_ZIP) and (b"[Content_Types].xml" in head or b"xl/" in head or b"_rels/" in head)
 
 
 class Expanded(io.RawIOBase):
-    """A decompressed stream, read from the front; `seek(0)` begins again."""
+    """A decompressed stream, read from the front; `seek(0)` rewinds it."""
 
     def __init__(
         self, file: BinaryIO, compression: Compression, limits: ExpansionLimits, *, partial: bool = False

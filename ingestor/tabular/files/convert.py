@@ -1,9 +1,9 @@
-"""Brings a file that is not plain CSV into a form that can be cut into batches.
+"""Converts a file that is not plain CSV to a form that can be cut into batches.
 
     python -m ingestor.tabular.files.convert SOURCE RESULT --options JSON --name NAME > CONTENT
 
-A process of its own, since parsers of large workbooks need memory that should go back, and a hostile
-file should find little to take with it. CONTENT is delimited text in UTF-8, or normal form. RESULT
+Runs as a process of its own: it frees the memory of parsers of large workbooks, and contains the damage of a
+hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT
 becomes a JSON object: {"form", "dialect"}, or {"reason", "message"} with exit status 3.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.encodings import transcode
-from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers, plan
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
@@ -23,7 +23,7 @@ from ingestor.tabular.options import ReadOptions, parse_options
 
 
 def open_plan(file: BinaryIO, size: int, name: str, options: ReadOptions) -> Plan:
-    """How to read an open file, which is at its start again afterwards. Raises UnreadableFileError."""
+    """How to read an open file, which is rewound afterwards. Raises UnreadableFileError."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
     return plan(head, size, name, options)
@@ -62,7 +62,7 @@ def main() -> int:
                 out.flush()
         return {"form": how.form, "dialect": how.options.to_json()}
 
-    return tell_verdict(given, convert)
+    return write_result(given, convert)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which encoding a text file has, and how it becomes UTF-8."""
+"""Detects the encoding of a text file and converts it to UTF-8."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _BOMS = (
 _LEAST_GUESS = 3
 _UNDEFINED_1252 = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 BAD_BYTE = b"\xff"
-"""Stands in the UTF-8 for a byte that is no text in the file's encoding: it is none in UTF-8 either, so
-that the reader rejects the record."""
+"""Replaces a byte that is invalid in the encoding of the file. It is invalid in UTF-8 too, so the reader
+rejects the record."""
 
 
 def bom_of(head: bytes) -> tuple[str, int] | None:
-    """Encoding and length of the byte order mark that a file begins with."""
+    """Encoding and length of the byte order mark at the beginning of a file."""
     return next(((name, len(bom)) for bom, name in _BOMS if head.startswith(bom)), None)
 
 
 def detect_encoding(head: bytes, *, whole: bool) -> str:
-    """The encoding of a text file that begins so.
+    """The encoding of a text file, by its beginning.
 
     Certain: a byte order mark; UTF-8 where it decodes; UTF-16 where every second byte of ASCII text
     is zero. Else a guess, made only where nothing speaks for UTF-8 with a few damaged bytes: no
@@ -75,7 +75,7 @@ codecs.register_error("ingestor-mark-bad", _mark_bad)
 
 
 def text_pieces(file: BinaryIO, encoding: str) -> Iterator[str]:
-    """The file as text without its byte order mark; what is no text is U+DCFF."""
+    """The file as text without its byte order mark; invalid bytes are U+DCFF."""
     head = file.read(4)
     found = bom_of(head)
     if found and codecs.lookup(found[0]).name == codecs.lookup(encoding).name.removesuffix("-sig"):
@@ -97,7 +97,7 @@ def text_pieces(file: BinaryIO, encoding: str) -> Iterator[str]:
 
 
 def to_utf8(text: str) -> bytes:
-    """UTF-8 of such text; what is no text, and lone surrogates, become bytes that are no UTF-8."""
+    """UTF-8 of such text; U+DCFF and lone surrogates become bytes that are not UTF-8."""
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""The first records of a file in normal form, and what a person is shown of them.
+"""The first records of a file, in normal form and for display.
 
     python -m ingestor.tabular.files.excerpt SOURCE RESULT --options JSON --name NAME > CONTENT
 
@@ -14,19 +14,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.sample import Sample, read_sample, sample_table
 from ingestor.tabular.normal_form import block_lines, header_line
 from ingestor.tabular.options import ReadOptions, parse_options
 
-_CELL = 1000  # characters that are shown of a cell
+_CELL = 1000  # characters shown of a cell
 _ROW_BYTES = 2**18
-_BYTES = 2 * 2**20  # that are shown of all cells together
+_BYTES = 2 * 2**20  # shown of all cells together
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A record as a person sees it: numbered from 1; no cells when it could not be split."""
+    """A record for display: numbered from 1, without cells when it could not be split."""
 
     row_number: int
     line_number: int
@@ -60,8 +60,8 @@ def _shown(cells: list[str] | tuple[str, ...]) -> list[str]:
 def make_excerpt(
     path: Path, name: str, options: ReadOptions, *, rows: int, whole: bool
 ) -> tuple[dict[str, object], bytes]:
-    """See the module: the verdict on at most `rows` records, and their normal form. `whole` False: more
-    of the file may follow. Raises UnreadableFileError."""
+    """The result for at most `rows` records (see the module), and their normal form. `whole` False: more of
+    the file may follow. Raises UnreadableFileError."""
     with path.open("rb") as file:
         sample = read_sample(
             file, path.stat().st_size, name, options, rows=rows, whole=whole, bounded=True
@@ -73,7 +73,7 @@ def make_excerpt(
         "columns": sample.labels,
         "rows": [[record.row_number, record.line_number, record.cells] for record in shown],
         "complete": sample.complete and len(shown) == sample.record_count,
-        # Of JSON a later object may bring a column.
+        # A later JSON object may have another column.
         "columns_known": sample.complete or sample.plan.format not in ("json", "jsonl"),
     }, content
 
@@ -94,7 +94,7 @@ def main() -> int:
         sys.stdout.buffer.flush()
         return answer
 
-    return tell_verdict(given, excerpt)
+    return write_result(given, excerpt)
 
 
 if __name__ == "__main__":

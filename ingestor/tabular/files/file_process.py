@@ -1,7 +1,6 @@
-"""What the processes that look at one file have in common: their arguments, their limit of memory, and
-how their verdict is told.
+"""Common parts of the processes that examine one file: arguments, memory limit and result.
 
-RESULT becomes a JSON object: the verdict, or {"reason", "message"} with exit status UNREADABLE.
+RESULT becomes a JSON object: what was found, or {"reason", "message"} with exit status UNREADABLE.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 
 
 def file_arguments(description: str | None) -> argparse.ArgumentParser:
-    """SOURCE, RESULT and the options that every one of them takes."""
+    """SOURCE, RESULT and the common options."""
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("source", type=Path)
     arguments.add_argument("result", type=Path)
@@ -27,8 +26,8 @@ def file_arguments(description: str | None) -> argparse.ArgumentParser:
     return arguments
 
 
-def tell_verdict(given: argparse.Namespace, look: Callable[[], dict[str, Any]]) -> int:
-    """Write what `look` finds, or why the file cannot be read; the exit status."""
+def write_result(given: argparse.Namespace, look: Callable[[], dict[str, Any]]) -> int:
+    """Write what `look` returns, or why the file cannot be read. Returns the exit status."""
     if given.memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
     status = 0

@@ -1,4 +1,4 @@
-"""The formats that can be read, and how a file is read that begins so."""
+"""The formats that can be read, and how to read a file by its beginning."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ _FOREIGN = (
 
 @cache
 def parsers() -> tuple[TableParser, ...]:
-    """Every parser, in the order in which they are asked; the in-tree ones stand here, others come by
-    entry point and are asked first."""
+    """Every parser, in the order in which they are asked: those of entry points, then those listed here."""
     from ingestor.tabular.parsers.delimited import DelimitedParser
     from ingestor.tabular.parsers.json_array import JsonArrayParser
     from ingestor.tabular.parsers.json_lines import JsonLinesParser
@@ -59,7 +58,7 @@ def parsers() -> tuple[TableParser, ...]:
 
 
 def foreign_type(head: bytes) -> str | None:
-    """What a file that begins so is when it is no table that can be read; None when it may be one."""
+    """The kind of a file with this beginning if it is no readable table; None if it may be one."""
     for magic, kind in _FOREIGN:
         if head.startswith(magic):
             return kind
@@ -73,14 +72,14 @@ class Plan:
     """How a file is read."""
 
     form: Form
-    """"as-is": its own bytes can be cut into slices of delimited text; "text": so can its content once
-    it is decompressed and in UTF-8; "normal": it is parsed and brought into normal form."""
+    """"as-is": its bytes can be cut into slices of delimited text; "text": so can its content, decompressed
+    and in UTF-8; "normal": it is parsed and converted to normal form."""
     format: str
     compression: Compression
     encoding: str | None
-    """None for formats that are no text."""
+    """None for formats that are not text."""
     options: ReadOptions
-    """What was declared, completed by what was detected."""
+    """The declared options, completed by the detected ones."""
 
 
 def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
@@ -112,8 +111,7 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
 
 
 def is_plainly_delimited(head: bytes, file_name: str, options: ReadOptions) -> bool:
-    """Whether it is certain, without asking the parsers, that the file is delimited text that is not
-    compressed."""
+    """Whether the file is uncompressed delimited text for sure, without asking the parsers."""
     if options.format not in (None, "csv") or detect_compression(head) != "none":
         return False
     if options.format is None and has_outside_parsers():
@@ -165,7 +163,7 @@ def _parser(head: bytes, file_name: str, options: ReadOptions) -> TableParser:
         if named is None:
             known = ", ".join(sorted(parser.name for parser in parsers()))
             raise UnreadableFileError(
-                "FORMAT_UNKNOWN", f"There is no format {options.format!r}; there are {known}."
+                "FORMAT_UNKNOWN", f"The format {options.format!r} is unknown; known are {known}."
             )
         binary = next(
             (p for p in parsers() if p.name in ("parquet", "xlsx") and p.recognises(head, file_name)), None
@@ -229,5 +227,5 @@ def _completed(options: ReadOptions, found: dict[str, object]) -> ReadOptions:
 
 
 def names() -> Sequence[str]:
-    """What `format` may say."""
+    """The values of `format`."""
     return [parser.name for parser in parsers()]

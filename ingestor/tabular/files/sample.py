@@ -1,4 +1,4 @@
-"""The beginning of a table: what an inspection looks at."""
+"""The beginning of a table, for inspections."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def read_sample(
         return _of_blocks(how, table, rows, whole)
 
 
-# What holds the whole records of a text that may go on, by format.
+# Functions that find the whole records of an incomplete text, by format.
 _WHOLE: dict[str, Callable[[str, ReadOptions], str]] = {
     "jsonl": lambda text, _: text[: text.rfind("\n") + 1],
     "json": lambda text, _: whole_elements(text),

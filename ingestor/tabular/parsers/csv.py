@@ -1,6 +1,6 @@
 """Reads slices of delimited text into columns: pyarrow splits what the scan found whole.
 
-The scan decides which bytes are a record; records that are broken, blank or no text are cut out by
+The scan decides which bytes are a record; records that are broken, blank or invalid text are cut out by
 their offsets before pyarrow sees the rest. pyarrow's own count is compared with the scan's, and
 where they differ the exact reader takes the slice: a row is never shifted into another.
 """

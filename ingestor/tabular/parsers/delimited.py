@@ -25,7 +25,7 @@ from ingestor.tabular.text_table import TextTable
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _SAMPLE = 64 * 1024
-_KEPT = 1024  # characters of a record that is rejected
+_KEPT = 1024  # characters kept of a rejected record
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Record:
 
 
 class _Reader:
-    """The records of a text that comes in pieces. Holds one record, at most `max_record_bytes`
-    characters, and a piece."""
+    """The records of a text in pieces. Holds one piece and one record of at most `max_record_bytes`
+    characters."""
 
     def __init__(self, pieces: Iterator[str], options: ReadOptions, limits: Limits) -> None:
         self._pieces = pieces
@@ -87,11 +87,11 @@ class _Reader:
         return True
 
     def _line_end(self) -> tuple[int, int]:
-        """Where the physical line ends, and where the next one begins."""
+        """The end of the physical line, and the start of the next one."""
         seen = 0
         while True:
             found = _LINE_END.search(self._text, self._at + max(seen - 1, 0))
-            # A CR at the very end of what is there may be followed by an LF.
+            # A CR at the very end may be followed by an LF.
             if found and (found.end() < len(self._text) or self._ended):
                 return found.span()
             seen = len(self._text) - self._at

@@ -41,7 +41,7 @@ class _Elements:
         return True
 
     def _next(self) -> str:
-        """The next character that is no blank; "" at the end."""
+        """The next character that is not blank; "" at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _BLANKS:
                 self._at += 1
@@ -57,7 +57,7 @@ class _Elements:
     def __iter__(self) -> Iterator[tuple[int, Any, str]]:
         """(line from 0, value, the element's text)."""
         if self._next() != "[":
-            raise self._fail("the document is no JSON array")
+            raise self._fail("the document is not a JSON array")
         self._at += 1
         if self._next() != "]":
             while True:
@@ -67,7 +67,7 @@ class _Elements:
                 if mark == "]":
                     break
                 if mark != ",":
-                    raise self._fail("a comma or the array's end is missing behind an element")
+                    raise self._fail("a comma or the end of the array is missing after an element")
         else:
             self._at += 1
         if self._next():
@@ -81,7 +81,7 @@ class _Elements:
             if len(self._text) - self._at >= wanted:
                 try:
                     value, end = raw_decode(self._text, self._at)
-                    # A number at the end of what is there may go on.
+                    # A number at the end of the text may continue.
                     if end < len(self._text):
                         break
                 except json.JSONDecodeError as error:
@@ -118,7 +118,7 @@ def whole_elements(text: str) -> str:
             _, after = raw_decode(text, at)
         except (ValueError, RecursionError):
             break
-        if after == len(text):  # a number may go on
+        if after == len(text):  # a number may continue
             break
         end = after
         at = _behind_blanks(text, after)
@@ -174,7 +174,7 @@ class JsonArrayParser(TableParser):
     name = "json"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """Begins with an array, and the name does not say that it is CSV."""
+        """Begins with an array, and the name is not that of a CSV file."""
         text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").removeprefix(b"\xff\xfe").lstrip()
         named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
         return text.startswith(b"[") and not named.endswith((".csv", ".tsv", ".txt"))

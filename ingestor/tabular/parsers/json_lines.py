@@ -75,7 +75,7 @@ class JsonLinesTable:
             try:
                 value = decoder.decode(data.decode())
             except (ValueError, RecursionError):
-                continue  # told with its record
+                continue  # reported with its record
             seen.update(found)
             if isinstance(value, JsonObject):
                 for name, _ in value.members:
@@ -121,7 +121,7 @@ class JsonLinesParser(TableParser):
     name = "jsonl"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """Begins with an object, and the name does not say that it is CSV."""
+        """Begins with an object, and the name is not that of a CSV file."""
         text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").removeprefix(b"\xff\xfe").lstrip()
         named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
         return text.startswith(b"{") and not named.endswith((".csv", ".tsv", ".txt"))

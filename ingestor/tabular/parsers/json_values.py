@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Number(str):
-    """A number as it stands in the text (RFC 8259)."""
+    """A number as written (RFC 8259)."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ decoder = json.JSONDecoder(
 
 
 def raw_decode(text: str, at: int) -> tuple[Any, int]:
-    """The value that begins at a place, and where it ends. Raises json.JSONDecodeError, ValueError."""
+    """The value at a position, and its end. Raises json.JSONDecodeError, ValueError."""
     found: tuple[Any, int] = decoder.raw_decode(text, at)
     return found
 
@@ -80,7 +80,7 @@ def _text(value: Any) -> str:
 
 
 class RowError(Exception):
-    """A record is no row: code and message."""
+    """A record is not a row: code and message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -89,9 +89,9 @@ class RowError(Exception):
 
 
 def row_of(value: Any, places: dict[str, int]) -> Sequence[str | None]:
-    """The cells of an object by the columns' places. Raises RowError."""
+    """The cells of an object, by the positions of the columns. Raises RowError."""
     if not isinstance(value, JsonObject):
-        raise RowError("type-error", "The record is no JSON object.")
+        raise RowError("type-error", "The record is not a JSON object.")
     cells: list[str | None] = [None] * len(places)
     filled: set[str] = set()
     try:

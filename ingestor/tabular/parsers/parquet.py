@@ -26,7 +26,7 @@ _ROWS = 10_000
 
 
 class ParquetTable:
-    """A record's line is its number."""
+    """The line of a record is its number."""
 
     def __init__(self, file: pq.ParquetFile, limits: Limits) -> None:
         self._file = file
@@ -49,7 +49,7 @@ class ParquetTable:
                 first += count
         except (pa.ArrowException, OSError) as error:
             raise UnreadableFileError(
-                "PARQUET_INVALID", f"The file is damaged behind record {first}."
+                "PARQUET_INVALID", f"The file is damaged after record {first}."
             ) from error
 
 
@@ -109,6 +109,6 @@ class ParquetParser(TableParser):
         try:
             opened = pq.ParquetFile(file, pre_buffer=False, thrift_string_size_limit=2**26)
         except (pa.ArrowException, OSError) as error:
-            raise UnreadableFileError("PARQUET_INVALID", "The file is no readable Parquet file.") from error
+            raise UnreadableFileError("PARQUET_INVALID", "The file cannot be read as Parquet.") from error
         with opened:
             yield ParquetTable(opened, limits)

@@ -159,7 +159,7 @@ class _Cell:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """Cells by column from 0; `error` is (column, sentence) of the first cell that cannot be read."""
+    """Cells by column (from 0); `error` is (column, sentence) of the first unreadable cell."""
 
     number: int  # from 1, as the spreadsheet shows it
     cells: dict[int, str]
@@ -168,7 +168,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """What a sheet's cells refer to."""
+    """What the cells of a sheet refer to."""
 
     strings: Sequence[str]
     kinds: Sequence[str]  # of styles: "", "date" or "time"
@@ -176,7 +176,7 @@ class _Book:
 
 
 class _Sheet(_Handler):
-    """The rows of a sheet, as far as they were read."""
+    """The rows of a sheet that were read so far."""
 
     def __init__(self, book: _Book) -> None:
         self.rows: list[_Row] = []
@@ -335,7 +335,7 @@ def _format_kind(code: str) -> str:
 
 
 class XlsxTable:
-    """A record's line is the row's number in the sheet; rows without a value are none."""
+    """The line of a record is its row number in the sheet; rows without values are not records."""
 
     def __init__(self, archive: zipfile.ZipFile, options: ReadOptions, limits: Limits) -> None:
         self._archive = archive
@@ -422,7 +422,7 @@ class XlsxTable:
             if name == "Relationship" and attributes.get("Id") == sheet.get("id"):
                 target = attributes.get("Target", "")
                 return target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-        raise _invalid("its sheet is not there")
+        raise _invalid("its sheet is missing")
 
     def _read(self, path: str, book: _Book) -> Iterator[_Row]:
         handler = _Sheet(book)
@@ -500,7 +500,7 @@ class XlsxParser(TableParser):
         try:
             archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, OSError) as error:
-            raise _invalid("it is no zip archive") from error
+            raise _invalid("it is not a zip archive") from error
         with archive:
             try:
                 table = XlsxTable(archive, options, limits)

@@ -1,13 +1,13 @@
-"""The record rule in its plainest form: a state machine, one byte at a time.
+"""The record rule in its simplest form: a state machine, one byte at a time.
 
-It is the oracle of the fast scanner's tests and the fallback of the parsers: slow, and exact.
+It is the oracle for tests of the fast scanner and the fallback of the parsers: slow and exact.
 
 The rule. A record begins at the start of a physical line (physical lines end at CR, LF or CR LF,
 inside quotes as well) and ends at the first line end outside quotes, or at the end of the data. It
 is broken when a quote stands inside an unquoted cell, when text follows a closing quote, when a
 quoted cell is still open at the end of the data, or when no end is found in its first
 `max_record_bytes` + 1 bytes. A broken record is exactly one physical line, and the next record
-begins with the next line. So a verdict needs nothing from before the record, and data that is cut
+begins with the next line. So the result for a record depends on nothing before it, and data cut
 between records gives the same records as the whole.
 """
 
@@ -113,7 +113,7 @@ def _split(
 
 
 def _terminator_end(data: bytes, at: int, final: bool) -> int | None:
-    """Where the line end that begins at `at` is over; None when the data ends before that is known."""
+    """End of the line end that begins at `at`; None when the data ends before that is known."""
     if data[at] == LF:
         return at + 1
     if at + 1 == len(data):
@@ -122,7 +122,7 @@ def _terminator_end(data: bytes, at: int, final: bool) -> int | None:
 
 
 def _line_end(data: bytes, start: int, final: bool) -> int | None:
-    """Where the physical line at `start` is over, line end included."""
+    """End of the physical line at `start`, line end included."""
     for at in range(start, len(data)):
         if data[at] in (CR, LF):
             return _terminator_end(data, at, final)

@@ -29,7 +29,7 @@ class HeaderReason(StrEnum):
     TOO_MANY_COLUMNS = "TOO_MANY_COLUMNS"
     """More than `max_columns`."""
     DUPLICATE_LABEL = "DUPLICATE_LABEL"
-    """A label is there twice, and the dialect forbids it."""
+    """Two labels are equal, and the dialect forbids it."""
     BLANK_LABEL = "BLANK_LABEL"
     """A label is blank, and the dialect forbids it."""
 
@@ -48,7 +48,7 @@ class Header:
     """The names of a file's columns, and where the data begin."""
 
     columns: tuple[str, ...]
-    """The labels as they stand in the file, quotes removed; may be blank or repeated."""
+    """The labels of the file without quotes; may be blank or repeated."""
     byte_end: int
     """Offset in the file of the first data record (BOM, blank lines and header are before it)."""
     line_count: int
@@ -57,7 +57,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class HeaderShape:
-    """Where the header is: behind `skip_lines` physical lines, in `rows` records whose labels are joined
+    """Where the header is: after `skip_lines` physical lines, in `rows` records whose labels are joined
     column by column; without a header (`present` False) the columns are numbered."""
 
     skip_lines: int = 0

@@ -12,8 +12,8 @@ from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 
 @dataclass(frozen=True, slots=True)
 class TableHead:
-    """`labels` as they stand in the header, `columns` as the columns are called by policy (all different,
-    "" for one that is not read); the records begin at `byte_end`, behind `line_count` lines."""
+    """`labels` are those of the header, `columns` the names of the columns by policy (distinct, "" for one
+    that is not read). The records begin at `byte_end`, after `line_count` lines."""
 
     labels: tuple[str, ...]
     columns: tuple[str, ...]

@@ -47,9 +47,9 @@ class Slice:
 
 
 def bytes_to_read(byte_start: int, byte_end: int, row_count: int, limits: Limits = DEFAULT_LIMITS) -> int:
-    """How many bytes of the file, from `byte_start` on, make up the `data` of the slice with these
-    bounds. For readers that fetch a slice from the stored file: memory stays bounded, however long
-    a line is."""
+    """How many bytes of the file, from `byte_start` on, to read for the `data` of the slice with these
+    bounds. For readers that fetch a slice from the stored file: memory stays bounded for lines of any
+    length."""
     size = byte_end - byte_start
     # With its line end (at most 2 bytes) a record within the limit is still read whole; a longer
     # one may keep a byte or two more than Slice.data does, and is rejected all the same.
@@ -108,7 +108,7 @@ class RecordDelimiter:
         self._finished = False
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> list[Slice]:
-        """Take the file's next bytes; return the slices that are certain by now, in order.
+        """Take the next bytes of the file; return the slices that are complete now, in order.
 
         Raises ValueError after `finish`.
         """
@@ -134,7 +134,7 @@ class RecordDelimiter:
         return slices
 
     def finish(self) -> list[Slice]:
-        """Say that the file ends here; return the remaining slices. Raises ValueError the second time."""
+        """End the file; return the remaining slices. Raises ValueError the second time."""
         if self._finished:
             raise ValueError("the delimiter is finished")
         self._finished = True

@@ -1,4 +1,4 @@
-"""The words of the record rule: the dialect's two characters, and the ways to break the rule."""
+"""Terms of the record rule: the two characters of a dialect, and the ways to break the rule."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Dialect:
 
 
 class BrokenKind(IntEnum):
-    """Why a record could not be split into cells. It depends on the record's own bytes only."""
+    """Why a record could not be split into cells. Depends on the bytes of the record only."""
 
     QUOTE = 1
-    """A quote inside an unquoted cell, or text behind a closing quote."""
+    """A quote inside an unquoted cell, or text after a closing quote."""
     UNCLOSED = 2
     """A quoted cell is open at the line's end and is never properly closed within the record limit."""
     TOO_LONG = 3

@@ -30,7 +30,7 @@ INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pi
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id) DO NOTHING
 """
 
-# Nothing is inserted when another retry of the same process has not settled.
+# Inserts nothing when an unsettled retry of the same process exists.
 _ADD_RETRY = """
 INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pipeline, pipeline_version,
                         repairs, retry, state, file_key, content_bytes, normal_form, dialect, columns,
@@ -44,7 +44,7 @@ UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, diale
 WHERE process_id = $1 AND state = 'announced'
 """
 
-# Records a batch and tells what was asked of its ingestion meanwhile, in one round trip.
+# Records a batch and reads the flags of its ingestion in one round trip.
 _RECORD = """
 WITH recorded AS (
     INSERT INTO batches (process_id, batch_number, tenant, first_row, row_count, first_line, next_line,
@@ -53,7 +53,7 @@ WITH recorded AS (
 SELECT state, paused FROM ingestions WHERE process_id = $1
 """
 
-# A session's lock: it goes with the connection, so a holder that dies lets go at once.
+# A session lock: it ends with the connection, so also with a holder that dies.
 _HOLD = "SELECT pg_try_advisory_lock(hashtextextended('ingestor:ingestion:' || $1, 0))"
 _LET_GO = "SELECT pg_advisory_unlock(hashtextextended('ingestor:ingestion:' || $1, 0))"
 
@@ -95,7 +95,7 @@ class PgIngestions(Ingestions):
             try:
                 yield
             finally:
-                # When the connection is lost the lock went with it.
+                # A lost connection has released the lock.
                 with suppress(*TRANSIENT_ERRORS):
                     await connection.execute(_LET_GO, process_id)
 
@@ -138,7 +138,7 @@ class PgIngestions(Ingestions):
 
     async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
         file, content, layout = retry.file, retry.content, retry.layout
-        assert content is not None and layout is not None, "a retry reads what was read before"
+        assert content is not None and layout is not None, "a retry has content and a layout"
         async with (
             transient_errors("ingestions"),
             self._pool.acquire() as connection,
@@ -166,10 +166,10 @@ class PgIngestions(Ingestions):
                     ],
                 )  # fmt: skip
                 return file.process_id
-        there = await self.retry_of(file.repairs)
-        if there is None:  # it has settled since
+        existing = await self.retry_of(file.repairs)
+        if existing is None:  # it has settled since
             return await self.add_retry(retry, batches)
-        return there
+        return existing
 
     async def retry_of(self, process_id: str) -> str | None:
         rows = await self._fetch(

@@ -16,9 +16,9 @@ from ingestor.v1 import common_pb2, queue_pb2
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-# Attributes count too: names, types and values of ours take less than 1 KiB.
+# Attributes count too; ours take less than 1 KiB.
 MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 4096
-# Level 1 is where a file's bytes take least time in total: faster ones make more for SQS to carry.
+# Level 1 takes the least time in total: faster levels leave more bytes for SQS to carry.
 _LEVEL = 1
 
 

@@ -1,4 +1,4 @@
-"""One process under its lock: its account, what changes it, and the events of that."""
+"""One process under its lock: its account, changes to it, and their events."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 CHANGES_CHANNEL = "status_changes"
 
-# A process that is heard of before it was started gets its row here.
+# Reports may arrive before the process is started; then its row is made here.
 _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLICT (process_id) DO NOTHING"
 
-# Everything that happens to a process goes through this lock.
+# Every change of a process takes this lock.
 _LOCK = """
 SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
        bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
@@ -44,14 +44,14 @@ _EVENT = "INSERT INTO events (tenant, process_id, type, data, traceparent) VALUE
 
 
 def deleted_error(process_id: str) -> NotFoundError:
-    """What every call hears that names a deleted process."""
-    return NotFoundError("PROCESS_DELETED", f"The process {process_id} was deleted.")
+    """The error of every call on a deleted process."""
+    return NotFoundError("PROCESS_DELETED", f"Process {process_id} was deleted.")
 
 
 @asynccontextmanager
 async def hold(connection: PgConnection, process_id: str, tenant: str) -> AsyncIterator[Work]:
-    """Hold the process, which is made when it is not known, until the end of the connection's
-    transaction; what changed is saved and announced with it. Raises NotFoundError (PROCESS_DELETED)."""
+    """Lock the process, made if it does not exist, until the end of the connection's transaction, and save
+    and announce what has changed. Raises NotFoundError (PROCESS_DELETED)."""
     await connection.execute(_ENSURE, process_id, tenant)
     row = await connection.fetchrow(_LOCK, process_id)
     assert row is not None
@@ -78,13 +78,13 @@ class Work:
         self.connection = connection
         self.process_id = process_id
         self.started = started
-        self.expired = expired  # its records of single rows are gone: there is nothing to add to
+        self.expired = expired  # the records of its rows are gone
         self.account = account
         self.changed = False
         self.tenant = tenant
 
     async def apply(self, change: Change) -> None:
-        """Take the new account and write its events."""
+        """Set the new account and write its events."""
         self.account, events = change
         self.changed = True
         if events:
@@ -95,7 +95,7 @@ class Work:
             )
 
     async def save(self) -> None:
-        """Write the account and tell watchers, who hear of it at the commit."""
+        """Write the account and notify watchers, who hear of it at the commit."""
         a = self.account
         await self.connection.execute(
             _SAVE, self.process_id, int(a.state), a.read, a.succeeded, a.failed, a.skipped,

@@ -1,4 +1,4 @@
-"""News of changed processes: PostgreSQL's NOTIFY, heard on one connection for all watchers."""
+"""Changes of processes through PostgreSQL's NOTIFY, on one connection for all watchers."""
 
 from __future__ import annotations
 
@@ -10,28 +10,32 @@ from typing import Any
 import asyncpg
 import structlog
 
+from ingestor.runtime.errors import TransientError
+from ingestor.runtime.retry import Retries
+from ingestor.runtime.workers import pause
 from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL
 from ingestor.services.status.ports import Changes
 
 log = structlog.get_logger(__name__)
 
-KEEPALIVE_SECONDS = 20.0  # proxies close streams that say nothing for minutes
+KEEPALIVE_SECONDS = 20.0  # proxies close streams that are silent for minutes
 
 
 class PgChanges(Changes):
-    """Also the worker that listens. A lost connection is opened again, and every
-    watcher then looks once, since news may have been missed."""
+    """Also the worker that listens. After a lost connection every watcher is woken once, since notifications
+    may be missed."""
 
     name = "changes"
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, retries: Retries) -> None:
         self._dsn = dsn
+        self._retries = retries
         self._watchers: dict[str | None, set[asyncio.Event]] = defaultdict(set)
         self._stopping = False
 
     @property
     def watchers(self) -> int:
-        """How many watch a process now."""
+        """Number of watchers of single processes."""
         return sum(len(events) for process_id, events in self._watchers.items() if process_id is not None)
 
     async def watch(self, process_id: str | None) -> AsyncIterator[None]:
@@ -40,11 +44,7 @@ class PgChanges(Changes):
         try:
             while not self._stopping:
                 yield
-                try:
-                    async with asyncio.timeout(KEEPALIVE_SECONDS):
-                        await news.wait()
-                except TimeoutError:
-                    pass
+                await pause(KEEPALIVE_SECONDS, news)
                 news.clear()
         finally:
             self._watchers[process_id].discard(news)
@@ -52,7 +52,7 @@ class PgChanges(Changes):
                 del self._watchers[process_id]
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Listen until told to stop; then let all watchers go."""
+        """Listen until told to stop, then end all watchers."""
         listening = asyncio.create_task(self._listen())
         try:
             await stopping.wait()
@@ -65,20 +65,21 @@ class PgChanges(Changes):
     async def _listen(self) -> None:
         while True:
             lost = asyncio.Event()
-            try:
-                connection = await asyncpg.connect(self._dsn, timeout=10)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("cannot listen for changes", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(1)
-                continue
+            connection = await self._retries.until_done("database", self._connect)
             try:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(CHANGES_CHANNEL, self._heard)
                 self._wake_all()
                 await lost.wait()
-                log.warning("lost the connection that listens for changes")
+                log.warning("lost the connection that listens for changes, connecting again")
             finally:
                 connection.terminate()
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        try:
+            return await asyncpg.connect(self._dsn, timeout=10)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise TransientError(f"listening for changes: {type(error).__name__}: {error}") from error
 
     def _heard(self, connection: Any, pid: int, channel: str, payload: object) -> None:
         for process_id in (str(payload), None):

@@ -30,7 +30,7 @@ UPDATE processes SET started = true, tenant = $2, upload_id = $3, file_name = $4
 WHERE process_id = $1
 """
 
-# Nothing is inserted when the batch is there.
+# Inserts nothing when the batch exists.
 _INSERT_BATCH = """
 INSERT INTO batches (process_id, batch_number, tenant, first_row, row_count, first_line, byte_start, byte_end)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (process_id, batch_number) DO NOTHING RETURNING 1
@@ -114,7 +114,7 @@ class PgLedger(Ledger):
             return work.account
 
     async def _dispatch(self, work: Work, tenant: str, batch: Batch) -> bool:
-        """Make sure that the batch is there; whether it has an outcome."""
+        """Insert the batch unless it exists; whether it has an outcome."""
         values = (
             batch.first_row, batch.row_count, batch.first_line, batch.byte_start, batch.byte_end
         )  # fmt: skip
@@ -210,8 +210,8 @@ class PgLedger(Ledger):
 
 
 async def _check_repairable(connection: PgConnection, process_id: str) -> None:
-    """Hold a process that is to be repaired, so that it is not removed before its repair is known.
-    Raises NotFoundError (PROCESS_DELETED), FailedPreconditionError (RECORDS_EXPIRED)."""
+    """Lock a process before its repair is recorded, so that it is not removed meanwhile. Raises NotFoundError
+    (PROCESS_DELETED), FailedPreconditionError (RECORDS_EXPIRED)."""
     row = await connection.fetchrow(_REPAIRED, process_id)
     if row and row["deleted"]:
         raise deleted_error(process_id)
@@ -224,7 +224,7 @@ def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:
     numbers = {row.row_number for row in rows}
     first, last = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count - 1
     if len(numbers) != len(rows) or any(not first <= number <= last for number in numbers):
-        raise ValueError(f"batch {outcome.batch.number}: rows outside of {first}..{last} or told twice")
+        raise ValueError(f"batch {outcome.batch.number}: rows outside of {first}..{last} or reported twice")
     skipped = sum(row.state is RowState.SKIPPED for row in rows)
     failed = len(rows) - skipped
     if outcome.default_state is RowState.FAILED:
@@ -246,7 +246,7 @@ def _check_displaced(
     if repaired is not None:
         raise ValueError(f"{name}: a repair displaces no row")
     if len({(row.process_id, row.row_number) for row in displaced}) != len(displaced):
-        raise ValueError(f"{name}: displaced rows told twice")
+        raise ValueError(f"{name}: displaced rows reported twice")
     first, last = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count - 1
     for row in displaced:
         if row.row_number < 1:
@@ -267,7 +267,7 @@ def _check_repaired(outcome: Outcome, repaired: RepairedRows | None) -> None:
 def _repaired_numbers(
     outcome: Outcome, rows: Sequence[RejectedRow], repaired: RepairedRows | None
 ) -> list[int | None]:
-    """The rows' numbers in the process that is repaired; 0 where they named none."""
+    """The numbers of the rows in the repaired process; 0 where they have none."""
     if repaired is None:
         return [None] * len(rows)
     if not repaired.rows:

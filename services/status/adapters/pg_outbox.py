@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status.adapters.pg_positions import give_positions
 from ingestor.services.status.adapters.pg_reader import logged_event
-from ingestor.services.status.ports import Outbox, Sender
+from ingestor.services.status.ports import Outbox, Send
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
-# One publisher at a time keeps the order; the lock goes with the transaction.
+# One publisher at a time keeps the order; the lock ends with the transaction.
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('ingestor:status:outbox', 0))"
 
 
@@ -21,7 +21,7 @@ class PgOutbox(Outbox):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def publish(self, send: Sender, limit: int) -> int:
+    async def publish(self, send: Send, limit: int) -> int:
         async with transient_errors("outbox"):
             await give_positions(self._pool)
         async with transient_errors("outbox"), self._pool.acquire() as connection, connection.transaction():
@@ -44,8 +44,3 @@ class PgOutbox(Outbox):
         async with transient_errors("outbox"):
             done = await self._pool.execute("DELETE FROM events WHERE published_at < $1", before)
         return int(done.rpartition(" ")[2])
-
-    async def backlog(self) -> int:
-        async with transient_errors("outbox"):
-            count = await self._pool.fetchval("SELECT count(*) FROM events WHERE published_at IS NULL")
-        return int(count)

@@ -19,11 +19,11 @@ WHERE events.sequence = numbered.sequence
 
 
 async def give_positions(pool: PgPool) -> None:
-    """Give every event that is visible a position behind all that were given; those of one process in the
-    order in which they happened.
+    """Give every visible event a position after all positions given before; events of one process keep
+    their order.
 
-    An event that is written by a transaction that has not ended is not visible: it gets its position at a
-    later call, a higher one than those that were read meanwhile. So no reader ever misses one.
+    An event of a transaction that has not ended is not visible. It gets its position in a later call, higher
+    than any that a reader has seen by then, so no reader misses it.
     """
     async with pool.acquire() as connection:
         if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM events WHERE position IS NULL)"):
@@ -34,12 +34,11 @@ async def give_positions(pool: PgPool) -> None:
 
 
 async def last_position(pool: PgPool) -> int:
-    """The last position that was given, after every visible event has one; 0 for none. Its event may have
-    been removed since."""
+    """The last position, after every visible event has one; 0 for none. Its event may be removed already."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(_LOCK)
         await connection.execute(_NUMBER)
-        # Under the lock nobody is giving any, so all that were given are visible.
+        # Nobody else gives positions under the lock, so all of them are visible.
         return int(
             await connection.fetchval("SELECT last_value - (NOT is_called)::integer FROM event_positions")
         )

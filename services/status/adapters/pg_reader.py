@@ -22,8 +22,8 @@ from ingestor.services.status.rows import ErrorGroup, Row, RowError, RowRange, R
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
-# State of a batch's rows without records of their own; without an outcome they are QUEUED, and
-# UNPROCESSED when the process has ended.
+# State of the rows of a batch without records of their own. Without an outcome they are QUEUED, or
+# UNPROCESSED once the process has ended.
 _RANGE_STATE = f"""
 CASE WHEN b.processed_at IS NOT NULL THEN b.default_state
      WHEN p.state IN ({", ".join(str(int(s)) for s in sorted(TERMINAL))})
@@ -34,13 +34,13 @@ _ROW_STATE = f"coalesce(e.state, {_RANGE_STATE})"
 # Errors of a row: its own, else its batch's.
 _ERRORS = "coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)"
 
-# The process that brought row `e` again at last.
+# The last process that repaired row `e`.
 _REPAIRED_BY = """
 (SELECT h.repair_process_id FROM row_history h
  WHERE h.process_id = e.process_id AND h.row_number = e.row_number ORDER BY h.replaced_at DESC LIMIT 1)
 """
 
-# Rows of the batches from the wanted place on; a batch is opened into its rows one at a time.
+# Rows of the batches from a position on; batches are expanded into rows one at a time.
 _ROWS = f"""
 SELECT r.row_number, coalesce(e.line_number, 0) AS line_number, b.batch_number, {_ROW_STATE} AS state,
        e.errors, e.cells, b.error, e.repairs_row, {_REPAIRED_BY} AS repaired_by
@@ -54,7 +54,7 @@ WHERE p.process_id = $1 {{where}}
 ORDER BY b.first_row, r.row_number LIMIT $3
 """  # noqa: S608
 
-# Rows with a record of their own only: what most filters ask for, found without opening ranges.
+# Only rows with records of their own: enough for most filters, without expanding ranges.
 _OWN_ROWS = f"""
 SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error, e.repairs_row,
        {_REPAIRED_BY} AS repaired_by
@@ -72,7 +72,7 @@ SELECT * FROM (
 
 _STATES = f"SELECT row_number, state FROM ({FIND_ROWS}) found"  # noqa: S608
 
-# A page ends where its texts exceed $6 bytes, since one row may have megabytes.
+# A page ends when its texts exceed $6 bytes: a single row may have megabytes.
 _OWN_ROWS_PAGE = """
 SELECT * FROM (
     SELECT *, sum(octet_length(errors::text) + coalesce(octet_length(array_to_string(cells, '')), 0)) OVER
@@ -86,7 +86,7 @@ SELECT * FROM (
 """
 _PAGE_BYTES = 4 * 2**20
 
-# The piece of the interval [$1, $2), cut into pieces of $3 seconds, in which a time lies; from 0.
+# Number (from 0) of the piece of $3 seconds within [$1, $2) that contains a time.
 _PIECE = "(extract(epoch FROM {0} - $1::timestamptz) / $3::integer)::numeric"
 _BY_TIME = """
 SELECT floor({piece})::integer AS piece, {what} FROM {table}
@@ -110,7 +110,7 @@ _ENDED_BY_TIME = _BY_TIME.format(
     group="1, state",
     what="state, count(*) AS count",
 )  # fmt: skip
-# Two looks, each by an index of its own.
+# Two queries, each with its own index.
 _PROCESSES_BY_STATE = """
 SELECT state, count(*) AS count FROM (
     SELECT state FROM processes WHERE created_at >= $1 AND created_at < $2 AND deleted_at IS NULL
@@ -119,13 +119,13 @@ SELECT state, count(*) AS count FROM (
 ) found GROUP BY state ORDER BY state
 """
 _ROW_STATES = {int(state): state for state in RowState}
-# Where a filter's word is not the column's name.
+# Fields of filters whose columns have other names.
 _COLUMNS = {"create_time": "created_at", "repairs": "coalesce(repairs::text, '')"}
 
 
 class PgLedgerReader(LedgerReader, EventLog):
     def __init__(self, pool: PgPool, retention: timedelta | None = None) -> None:
-        """`retention`: how long after their end processes expire; None: never."""
+        """`retention` is the time from the end of a process to its expiry; None: never."""
         self._pool = pool
         self._retention = retention
 
@@ -243,7 +243,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         return [_row(row) for row in await self._fetch(text, *arguments)]
 
     async def _has_range_errors(self, process_id: str) -> bool:
-        """Whether whole batches failed, whose rows have no records of their own."""
+        """Whether batches failed as a whole: their rows have no records of their own."""
         found = await self._fetch(
             "SELECT 1 FROM batches WHERE process_id = $1 AND error IS NOT NULL LIMIT 1", process_id
         )
@@ -267,7 +267,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         rows = await self._fetch(
             _OWN_ROWS_PAGE, process_id, after, upto, [int(state) for state in states], limit, _PAGE_BYTES
         )
-        # One call of the parser for all rows: a report has millions of them.
+        # One call of the parser for all rows: reports have millions.
         errors = json.loads(f"[{','.join(row['errors'] for row in rows)}]")
         return [
             Row(
@@ -331,7 +331,7 @@ def logged_event(row: Any) -> LoggedEvent:
 
 
 def _start(comparisons: Sequence[Comparison], after: int) -> int:
-    """The row behind which the first wanted one is, so that no batch before it is opened."""
+    """The row before the first possible match, so that no earlier batch is expanded."""
     for comparison in comparisons:
         if comparison.name == "row" and comparison.operator in ("=", ">=", ">"):
             wanted = comparison.value
@@ -348,7 +348,7 @@ def _operator(comparison: Comparison) -> str:
 
 
 def _like(text: str) -> str:
-    """The text as a pattern of LIKE that means itself."""
+    """The text escaped for LIKE."""
     return re.sub(r"([\\%_])", r"\\\1", text)
 
 

@@ -1,4 +1,4 @@
-"""The end of processes' lives in PostgreSQL: expiry, deletion, and the log that the other services follow."""
+"""Expiry and deletion of processes in PostgreSQL, and the log of both that other services follow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SELECT process_id, state FROM processes WHERE repairs = $1 AND deleted_at IS NUL
 ORDER BY process_id FOR UPDATE
 """
 
-# What a tombstone keeps: the identity, the tenant, the times, the state and the place in lists.
+# A tombstone keeps identity, tenant, times, state and position in lists.
 _BURY = """
 UPDATE processes SET deleted_at = clock_timestamp(), cleared_at = NULL, upload_id = '', file_name = '',
        size_bytes = 0, pipeline = '', pipeline_version = 0, columns = '{}', dialect = '', content_bytes = 0,
@@ -33,7 +33,7 @@ UPDATE processes SET deleted_at = clock_timestamp(), cleared_at = NULL, upload_i
 WHERE process_id = ANY($1)
 """
 
-# Those that are being repaired are looked at again when the repair has ended.
+# Processes with a running repair expire after it.
 _EXPIRING = """
 SELECT process_id FROM processes p
 WHERE ended_at IS NOT NULL AND ended_at < $1 AND expired_at IS NULL AND deleted_at IS NULL
@@ -46,7 +46,7 @@ UPDATE processes SET expired_at = $2, cleared_at = NULL, updated_at = clock_time
 WHERE process_id = ANY($1)
 """
 
-# One writer at a time, so that a follower that has seen a number has seen all below it.
+# One writer at a time, so a follower that has seen a number has seen all lower ones.
 _LOCK_LOG = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:status:removals', 0))"
 _LIST = """
 INSERT INTO removals (process_id, tenant, deleted)
@@ -57,7 +57,7 @@ INSERT INTO events (tenant, process_id, type, data, traceparent)
 SELECT tenant, process_id, $2, '{}', $3 FROM processes WHERE process_id = ANY($1) ORDER BY process_id
 """
 
-# Its events go out before they go.
+# Events are published before they are removed.
 _UNCLEARED = """
 SELECT process_id, deleted_at IS NOT NULL AS deleted FROM processes p
 WHERE cleared_at IS NULL AND (expired_at IS NOT NULL OR deleted_at IS NOT NULL)
@@ -80,7 +80,7 @@ class PgRemovals(Removals):
         async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
             row = await connection.fetchrow(_LOCK, process_id)
             if row is None:
-                raise NotFoundError("PROCESS_NOT_FOUND", f"There is no process {process_id}.")
+                raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
             if row["deleted_at"] is not None:
                 return
             _check_ended(process_id, row["state"])
@@ -117,7 +117,7 @@ class PgRemovals(Removals):
             for table in _ROWS_OF_PROCESS if deleted else _ROWS_OF_ROWS:
                 if count := await _remove(connection, table, "", process_id, limit):
                     return count
-            # The news of its deletion stays as long as other news.
+            # The event of its deletion stays as long as other events.
             other = "AND type <> 'process.deleted'"
             if deleted and (count := await _remove(connection, "events", other, process_id, limit)):
                 return count
@@ -145,6 +145,6 @@ def _check_ended(process_id: str, state: int) -> None:
     if ProcessState(state) not in TERMINAL:
         raise FailedPreconditionError(
             "PROCESS_RUNNING",
-            f"The process {process_id} has not ended; cancel it first.",
+            f"Process {process_id} has not ended; cancel it first.",
             metadata={"process_id": process_id},
         )

@@ -1,4 +1,4 @@
-"""What the outcome of a repair's batch changes in the process that it repairs."""
+"""The changes that the outcome of a batch of a repair makes in the repaired process."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
-# Of the repaired process and of the one that repairs it.
+# Of the repaired process and of the repair.
 _WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[])"
 
-# Of these rows, those that have FAILED go into their history, and of those that have succeeded now ($4) the
-# ones that another repair had SKIPPED; their numbers and states.
+# Adds to the history, of these rows, those that have FAILED and, of those that succeed now ($4), those that
+# another repair had SKIPPED; their numbers and states.
 _KEEP = f"""
 WITH found AS (
     SELECT * FROM ({FIND_ROWS}) f WHERE state = {int(RowState.FAILED)} OR (
@@ -37,8 +37,7 @@ kept AS (
 SELECT row_number, state FROM found
 """  # noqa: S608
 
-# These rows, which have FAILED, have succeeded now. A row of a batch that failed as a whole gets its own
-# record by it.
+# Sets rows that have FAILED to SUCCEEDED. A row of a batch that failed as a whole gets its own record.
 _SUCCEED = f"""
 WITH changed AS (
     INSERT INTO row_exceptions
@@ -53,28 +52,28 @@ UPDATE batches b SET succeeded = b.succeeded + c.count, failed = b.failed - c.co
 FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """  # noqa: S608
 
-# These rows have new states, reasons and cells. Arrays of arrays cannot be of different lengths, so the cells
-# of a row come as JSON.
+# Sets new states, reasons and cells of rows. Nested arrays must have equal lengths, so the cells of a row
+# come as JSON.
 _REPLACE = f"""
 INSERT INTO row_exceptions (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
-SELECT $1, found.row_number, 0, found.batch_number, $3, told.state, told.errors,
-       ARRAY(SELECT cell FROM json_array_elements_text(told.cells) WITH ORDINALITY AS c (cell, place)
-             ORDER BY place)
+SELECT $1, found.row_number, 0, found.batch_number, $3, reported.state, reported.errors,
+       ARRAY(SELECT cell FROM json_array_elements_text(reported.cells) WITH ORDINALITY AS c (cell, position)
+             ORDER BY position)
 FROM ({FIND_ROWS}) found
-JOIN unnest($2::bigint[], $4::smallint[], $5::jsonb[], $6::json[]) AS told (row_number, state, errors, cells)
-    ON told.row_number = found.row_number
+JOIN unnest($2::bigint[], $4::smallint[], $5::jsonb[], $6::json[])
+    AS reported (row_number, state, errors, cells) ON reported.row_number = found.row_number
 ON CONFLICT (process_id, row_number) DO UPDATE
     SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
 """  # noqa: S608
 
-# So many rows of each batch that had FAILED are SKIPPED ($3 is 1), or the other way round (-1).
+# Moves so many rows of each batch from FAILED to SKIPPED ($3 is 1), or back (-1).
 _SKIPPED = f"""
 WITH counts AS (SELECT batch_number, count(*) AS count FROM ({FIND_ROWS}) found GROUP BY batch_number)
 UPDATE batches b SET skipped = b.skipped + $3 * c.count, failed = b.failed - $3 * c.count
 FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """  # noqa: S608
 
-# The counts of errors of the batches that have these rows, made anew from their rows.
+# Counts the errors of the batches of these rows again.
 _BATCHES = f"SELECT DISTINCT batch_number FROM ({FIND_ROWS}) found"  # noqa: S608
 _FORGET_COUNTS = "DELETE FROM error_counts WHERE process_id = $1 AND batch_number = ANY($2)"
 _OWN_ROWS = f"""

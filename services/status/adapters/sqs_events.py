@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ingestor.runtime.aws import aws_errors
 from ingestor.runtime.errors import TransientError
-from ingestor.services.status.ports import LoggedEvent, Sender
+from ingestor.services.status.ports import LoggedEvent
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -34,7 +34,9 @@ def cloud_event(event: LoggedEvent) -> dict[str, object]:
     }
 
 
-class SqsEvents(Sender):
+class SqsEvents:
+    """Sends events; a call is a `Send` (ports)."""
+
     def __init__(self, client: SQSClient, queue: str) -> None:
         self._client = client
         self._queue = queue

@@ -1,6 +1,6 @@
-"""A row of the ledger as a line of a table: what CSV and XLSX have in common.
+"""A row of the ledger as a line of a table, for CSV and XLSX.
 
-Columns: the file's own in their order, then _row,_line,(_state,)_code,_field,_value,_message. Several
+Columns: those of the file in their order, then _row,_line,(_state,)_code,_field,_value,_message. Several
 errors of a row are joined by "; ". A row whose record could not be split leaves the file's columns empty
 and has the record's text in _value. Without a number _row is empty.
 """
@@ -11,7 +11,7 @@ from ingestor.services.status.rows import Row
 
 
 def cells(row: Row, width: int, *, with_state: bool) -> list[str]:
-    """The row's cells; `width` is the number of the file's columns."""
+    """The cells of a row; `width` is the number of columns of the file."""
     made = list(row.cells) if len(row.cells) == width else [""] * width
     made += (str(row.row_number) if row.row_number else "", str(row.line_number) if row.line_number else "")
     if with_state:

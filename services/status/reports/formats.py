@@ -1,4 +1,4 @@
-"""The kinds of report files: a new one is a ReportWriter and a line here."""
+"""The formats of reports: a new one is a ReportWriter and a line here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ingestor.services.status.reports.xlsx import XlsxReportWriter
 
 
 class ReportFormat(Enum):
-    """Kinds of report files; the numbers are those of the contract."""
+    """Formats of reports; the numbers are those of the contract."""
 
     CSV = 1
     JSONL = 2

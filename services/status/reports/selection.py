@@ -1,4 +1,4 @@
-"""Which rows a report has, and how they come out of ranges and rows with records of their own."""
+"""Which rows a report has, merged from ranges and rows with records of their own."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ REJECTED = frozenset({RowState.FAILED, RowState.SKIPPED})
 def opened(
     ranges: Sequence[RowRange], own: Sequence[Row], states: Collection[RowState], after: int, upto: int
 ) -> Iterator[Row]:
-    """The rows of `states` behind row `after` and not behind `upto`, by number, one at a time.
+    """The rows in `states` after row `after` and up to `upto`, by number, one at a time.
 
     `ranges` are in one of the states, `own` are all rows between the two numbers that have records of
-    their own; both are sorted. A row's own record goes before its range.
+    their own; both are sorted. A row's own record takes precedence over its range.
     """
     numbers = {row.row_number for row in own}
 

@@ -1,4 +1,4 @@
-"""A report from the ledger to the file's bytes, with memory for one page of rows."""
+"""A report from the ledger to the bytes of a file, with one page of rows in memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FIRST_PAGE_ROWS = 50
 
 
 class ReportMismatchError(RuntimeError):
-    """The report has not every row that was read."""
+    """The report lacks rows that were read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPiece:
-    """Bytes of the file; `row_count`, the rows of the whole file, comes with the last piece only."""
+    """Bytes of the file; only the last piece has `row_count`, the rows of the whole file."""
 
     data: bytes
     row_count: int | None = None
@@ -34,11 +34,11 @@ class ReportPiece:
 async def report_pieces(
     reader: LedgerReader, process: Process, selection: ReportRows, writer: ReportWriter
 ) -> AsyncIterator[ReportPiece]:
-    """The file in order. Raises TooManyColumnsError, ReportMismatchError when a report of ALL rows of
-    an ended process is not complete, and what the reader raises.
+    """The pieces of the file in order. Raises TooManyColumnsError, ReportMismatchError when a report of ALL
+    rows of an ended process is incomplete, and what the reader raises.
 
-    Rows of a repair are numbered as in the process that it repairs, where they are known there (rows with
-    records of their own), so that the report can be corrected and brought again like the first one."""
+    Rows of a repair have their numbers in the repaired process, where those are known (rows with records of
+    their own), so that this report can serve as a repair file like the first one."""
     with_state = not selection.states <= REJECTED
     yield ReportPiece(writer.header(process.columns, with_state=with_state))
     count = 0
@@ -46,11 +46,11 @@ async def report_pieces(
         count += len(rows)
         if process.info.repairs:
             rows = [replace(row, row_number=row.repairs_row) for row in rows]
-        # In a thread, since other calls shall not wait for a thousand rows to be compressed.
+        # In a thread: compressing a thousand rows would block other calls.
         yield ReportPiece(await asyncio.to_thread(writer.lines, rows))
     if selection is ReportRows.ALL and process.terminal:
         now = await reader.process(process.info.process_id)
-        # A batch that was sent while the process was being cancelled may still be added to it.
+        # A batch sent during the cancellation may still be added.
         if now is not None and now.read == process.read != count:
             raise ReportMismatchError(
                 f"process {process.info.process_id}: {count} rows in the report, {process.read} were read"
@@ -61,18 +61,18 @@ async def report_pieces(
 async def report_rows(
     reader: LedgerReader, process_id: str, selection: ReportRows
 ) -> AsyncIterator[list[Row]]:
-    """The rows by number in pages. No transaction lasts longer than a page, however slow the client
-    is; so rows of a process that runs are those of the moment in which their page was read."""
+    """The rows by number in pages. A transaction lasts for one page at most, however slow the client is, so
+    rows of a running process are those at the time when their page is read."""
     states = selection.states
     after, wanted = 0, _FIRST_PAGE_ROWS
     while True:
-        # Ranges first: the own rows of a range that was seen with its outcome are then there too.
+        # Ranges first: a range read with its outcome has all of its own rows by then.
         ranges = await reader.ranges(process_id, states, after, _PAGE_RANGES)
         complete = len(ranges) < _PAGE_RANGES
         end = _LAST_ROW if complete else ranges[-1].last_row
         while after < end:
             own = await reader.own_rows(process_id, states, after, end, wanted)
-            # A page of wide rows ends early; do not ask for many more than came.
+            # A page of wide rows ends early; ask for about as many next time.
             wanted = min(_PAGE_ROWS, max(_FIRST_PAGE_ROWS, 2 * len(own)))
             upto = own[-1].row_number if own else end
             rows = opened(ranges, own, states, after, upto)

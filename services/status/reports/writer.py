@@ -1,4 +1,4 @@
-"""What a kind of report file has to do."""
+"""The interface of a report format."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from ingestor.services.status.rows import Row
 
 
 class TooManyColumnsError(ValueError):
-    """The format cannot hold the table; says how many columns it can."""
+    """The format cannot hold that many columns; the message has its limit."""
 
 
 class ReportWriter(Protocol):
-    """Makes one file, piece by piece; keeps no rows. Holds nothing that has to be released, so that
-    it can be dropped at any time."""
+    """Writes one file, piece by piece, and keeps no rows. Holds nothing that must be released, so it can be
+    dropped at any time."""
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
-        """The file's beginning; called once, first. `columns` are the labels of the ingested file;
-        `with_state`: a row's state is not clear from the kind of report. Raises
-        TooManyColumnsError."""
+        """The beginning of the file; called once, first. `columns` are the labels of the ingested file;
+        `with_state` adds the state of each row. Raises TooManyColumnsError."""
         ...
 
     def lines(self, rows: Iterable[Row]) -> bytes:
-        """The next rows; may be empty when they are still being compressed."""
+        """The next rows; empty while they are being compressed."""
         ...
 
     def end(self) -> bytes:
-        """The file's end; called once, last."""
+        """The end of the file; called once, last."""
         ...

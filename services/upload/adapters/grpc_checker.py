@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import grpc
 
 from ingestor.runtime.errors import from_rpc_error
-from ingestor.services.upload.checks import CheckError, Judgement, Phase, RowState, Verdict
+from ingestor.services.upload.checks import CheckError, DryRunResult, Phase, RowResult, RowState
 from ingestor.services.upload.ports import Checker
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
 
@@ -28,7 +28,7 @@ class GrpcChecker(Checker):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = processor_pb2_grpc.ProcessorServiceStub(channel)
 
-    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> Verdict:
+    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
 
         async def requests() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
             yield processor_pb2.ValidateRowsRequest(
@@ -45,13 +45,13 @@ class GrpcChecker(Checker):
             answer = await self._stub.ValidateRows(requests(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
-        told = answer.counts.failed + answer.counts.skipped == len(answer.rows)
-        return Verdict(tuple(_judgement(row) for row in answer.rows), told)
+        complete = answer.counts.failed + answer.counts.skipped == len(answer.rows)
+        return DryRunResult(tuple(_row_result(row) for row in answer.rows), complete)
 
 
-def _judgement(row: processor_pb2.RejectedRow) -> Judgement:
+def _row_result(row: processor_pb2.RejectedRow) -> RowResult:
     errors = tuple(
         CheckError(error.code, error.field, error.value, error.message, _PHASES[error.phase], label)
         for error, label in zip(row.errors, row.error_labels, strict=True)
     )
-    return Judgement(row.row_number, _STATES[row.state], errors)
+    return RowResult(row.row_number, _STATES[row.state], errors)

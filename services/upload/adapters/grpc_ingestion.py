@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.upload.ports import Ingestion
 from ingestor.services.upload.uploads import Content, Delivery, Repair
@@ -25,7 +25,7 @@ class GrpcIngestion(Ingestion):
             found = await self._stub.PrepareRepair(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
-        table = RepairedTable(tuple(found.columns), found.row_count, found.empty_is_null)
+        table = OriginalTable(tuple(found.columns), found.row_count, found.empty_is_null)
         return Repair(found.process_id, found.pipeline, found.pipeline_version, table)
 
     async def begin(self, delivery: Delivery) -> int | None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.runtime.postgres import transient_errors
-from ingestor.services.upload.ports import Deliveries, Leavings, Uploads
+from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ INSERT INTO uploads (upload_id, tenant, request_id, file_name, declared_size, fi
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (tenant, request_id) DO NOTHING RETURNING *
 """
 
-# Compare and set: of two writers only one goes on.
+# Compare and set: of two writers only one succeeds.
 _COMMIT = """
 UPDATE uploads SET committed_size = $3, touched_at = $4
 WHERE upload_id = $1 AND committed_size = $2 AND state = 'open' RETURNING committed_size
@@ -58,7 +58,7 @@ WHERE u.process_id = $1
 """
 
 
-class PgUploads(Uploads, Deliveries, Leavings):
+class PgUploads(Uploads, Deliveries, ProcessRecords):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
@@ -145,7 +145,7 @@ class PgUploads(Uploads, Deliveries, Leavings):
             )
         repair = None
         if row["repairs"] is not None:
-            table = RepairedTable.from_json(row["repaired_table"])
+            table = OriginalTable.from_json(row["repaired_table"])
             repair = Repair(str(row["repairs"]), row["pipeline"], row["pipeline_version"], table)
         return Delivery(
             str(row["process_id"]), upload, row["pipeline"], row["pipeline_version"], row["attempts"],
@@ -195,7 +195,7 @@ class PgUploads(Uploads, Deliveries, Leavings):
         row = await self._row(_FILES, process_id)
         if row is None:
             return []
-        # What a conversion wrote is not kept in the delivery before it is complete.
+        # A conversion that has not finished is not recorded in the delivery.
         keys = {row["file_key"], text_key(row["file_key"]), row["content_key"]}
         return sorted(keys - {None})
 

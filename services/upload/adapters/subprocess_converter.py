@@ -1,4 +1,4 @@
-"""Converts files in processes of their own: see ingestor.tabular.files.convert and ingestor.corrected."""
+"""Converts files in processes of their own: see ingestor.tabular.files.convert and ingestor.repair_file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.services.upload.checks import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
 from ingestor.services.upload.uploads import Content, Upload, text_key
@@ -26,32 +26,32 @@ from ingestor.tabular.options import parse_options
 log = structlog.get_logger(__name__)
 
 _PIECE = 1024 * 1024
-_COPIED = 32 * 2**20  # bytes of a file's beginning that are copied to look at them
-_LOOKS = 4  # files looked at together; each takes a process
+_COPIED = 32 * 2**20  # bytes copied from the beginning of a file to examine it
+_LOOKS = 4  # files examined at once, each in a process
 
 
 class SubprocessConverter(Converter, Inspector):
-    """The converted file is stored beside the original."""
+    """Stores the converted file beside the original."""
 
     def __init__(
         self, store: FileStore, scratch: Path | None, *, max_expanded_bytes: int, memory_bytes: int
     ) -> None:
-        """`scratch` is a folder for copies of files whose store is elsewhere, and for verdicts."""
+        """`scratch` is a folder for results and for copies of files from a remote store."""
         self._store = store
         self._scratch = scratch
         self._max_expanded = max_expanded_bytes
         self._memory = memory_bytes
         self._looks = asyncio.Semaphore(_LOOKS)
 
-    async def convert(self, upload: Upload, dialect: str, repaired: RepairedTable | None = None) -> Content:
+    async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
         if repaired is not None:
             with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
                 table = Path(folder) / "repair.json"
                 await asyncio.to_thread(table.write_text, repaired.to_json(), "utf-8")
                 async with self._local(upload, Path(folder)) as source:
-                    verdict = Path(folder) / "verdict.json"
+                    result = Path(folder) / "result.json"
                     more = ("--repair", str(table))
-                    return await self._run("ingestor.corrected", upload, dialect, source, verdict, *more)
+                    return await self._run("ingestor.repair_file", upload, dialect, source, result, *more)
         options = parse_options(dialect)
         size = upload.committed_size
         head = b"".join([piece async for piece in self._store.read(upload.file_key, 0, HEAD_BYTES)])[:size]
@@ -61,12 +61,12 @@ class SubprocessConverter(Converter, Inspector):
                 return Content(upload.file_key, size, False, how.options.to_json())
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
             async with self._local(upload, Path(folder)) as source:
-                verdict = Path(folder) / "verdict.json"
-                return await self._run("ingestor.tabular.files.convert", upload, dialect, source, verdict)
+                result = Path(folder) / "result.json"
+                return await self._run("ingestor.tabular.files.convert", upload, dialect, source, result)
 
     @asynccontextmanager
     async def _local(self, upload: Upload, folder: Path) -> AsyncIterator[Path]:
-        """The file on this machine's disk."""
+        """The file on the local disk."""
         path = self._store.local_path(upload.file_key)
         if path is None:
             path = folder / "source"
@@ -76,11 +76,11 @@ class SubprocessConverter(Converter, Inspector):
         yield path
 
     async def _run(
-        self, module: str, upload: Upload, dialect: str, source: Path, verdict: Path, *more: str
+        self, module: str, upload: Upload, dialect: str, source: Path, result: Path, *more: str
     ) -> Content:
         key = text_key(upload.file_key)
         most = ("--max-bytes", str(self._max_expanded))
-        async with self._process(module, upload, dialect, source, verdict, *most, *more) as process:
+        async with self._process(module, upload, dialect, source, result, *most, *more) as process:
             assert process.stdout is not None
             await self._store.create(key)
             size = 0
@@ -89,7 +89,7 @@ class SubprocessConverter(Converter, Inspector):
                 size += len(piece)
             status = await process.wait()
         try:
-            found = await _verdict(status, verdict)
+            found = await _read_result(status, result)
         except UnreadableFileError:
             await self._store.delete(key)
             raise
@@ -121,24 +121,24 @@ class SubprocessConverter(Converter, Inspector):
     async def _look(
         self, module: str, upload: Upload, dialect: str, rows: int
     ) -> tuple[dict[str, Any], bytes]:
-        """What a module says of a file's beginning, and what it writes."""
+        """The result of a module for the beginning of a file, and its output."""
         async with self._looks:
             with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
                 async with self._beginning(upload, dialect, Path(folder)) as (source, whole):
-                    verdict = Path(folder) / "verdict.json"
+                    result = Path(folder) / "result.json"
                     partial = [] if whole else ["--partial"]
                     more = ("--rows", str(rows), *partial)
-                    async with self._process(module, upload, dialect, source, verdict, *more) as process:
+                    async with self._process(module, upload, dialect, source, result, *more) as process:
                         content, _ = await process.communicate()
                     assert process.returncode is not None
-                    return await _verdict(process.returncode, verdict), content
+                    return await _read_result(process.returncode, result), content
 
     @asynccontextmanager
     async def _beginning(
         self, upload: Upload, dialect: str, folder: Path
     ) -> AsyncIterator[tuple[Path, bool]]:
-        """The file on this machine's disk, and whether that is all of it. Of a file that is elsewhere and
-        can be read from the front only its beginning is copied."""
+        """The file on the local disk, and whether it is whole. Of a large remote file that can be read from
+        the front only the beginning is copied."""
         size = upload.committed_size
         if size <= _COPIED or self._store.local_path(upload.file_key) is not None:
             async with self._local(upload, folder) as path:
@@ -155,12 +155,12 @@ class SubprocessConverter(Converter, Inspector):
 
     @asynccontextmanager
     async def _process(
-        self, module: str, upload: Upload, dialect: str, source: Path, verdict: Path, *more: str
+        self, module: str, upload: Upload, dialect: str, source: Path, result: Path, *more: str
     ) -> AsyncIterator[asyncio.subprocess.Process]:
-        """A process that runs a module; it never outlives the context."""
+        """A process that runs a module and never outlives the context."""
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, str(source), str(verdict), "--options", dialect,
+                sys.executable, "-m", module, str(source), str(result), "--options", dialect,
                 "--name", upload.file_name, "--memory-bytes", str(self._memory), *more,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             )
@@ -168,7 +168,7 @@ class SubprocessConverter(Converter, Inspector):
         try:
             process = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await _end(await starting)  # it may be there already, though nobody has it yet
+            await _end(await starting)  # it may have started already
             raise
         try:
             yield process
@@ -182,11 +182,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-async def _verdict(status: int, verdict: Path) -> dict[str, Any]:
-    """What the process has found. Raises UnreadableFileError, ConverterCrashedError."""
+async def _read_result(status: int, result: Path) -> dict[str, Any]:
+    """The result of a process. Raises UnreadableFileError, ConverterCrashedError."""
     if status not in (0, UNREADABLE):
         raise ConverterCrashedError(f"the converter ended with status {status}")
-    found: dict[str, Any] = json.loads(await asyncio.to_thread(verdict.read_text, "utf-8"))
+    found: dict[str, Any] = json.loads(await asyncio.to_thread(result.read_text, "utf-8"))
     if status == UNREADABLE:
         raise UnreadableFileError(found["reason"], found["message"])
     return found

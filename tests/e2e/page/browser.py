@@ -1,4 +1,4 @@
-"""What a page does: gRPC-web over HTTP/1.1, one piece of a file after the other."""
+"""What a page does: gRPC-web over HTTP/1.1, and files sent piece by piece."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def chunk(data: bytes, offset: int, size: int) -> upload_pb2.FileChunk:
 
 
 class Browser:
-    """Speaks gRPC-web over HTTP/1.1, as a page does: unary requests and server streams."""
+    """A gRPC-web client over HTTP/1.1, like the page's: unary calls and server streams."""
 
     def __init__(self, connection: http.client.HTTPConnection) -> None:
         self._connection = connection
 
     def call(self, method: str, request: Message, answer: type[M]) -> tuple[list[M], dict[str, str]]:
-        """The messages and the trailers of a call."""
+        """Return the messages and the trailers of a call."""
         payload = request.SerializeToString()
         self._connection.request(
             "POST",
@@ -56,13 +56,13 @@ class Browser:
         return messages, trailers
 
     def unary(self, method: str, request: Message, answer: type[M]) -> M:
-        """The one message of a call that must succeed."""
+        """Return the message of a unary call, which must succeed."""
         messages, trailers = self.call(method, request, answer)
         assert trailers.get("grpc-status") == "0", trailers
         return messages[0]
 
     def upload(self, name: str, data: bytes, size: int | None = None) -> str:
-        """Send the first bytes of a file that will have `size` of them (None: these are all)."""
+        """Upload the first bytes of a file of `size` bytes (None: the whole file); return the upload's id."""
         request = upload_pb2.CreateUploadRequest(
             file_name=name, size_bytes=len(data) if size is None else size
         )

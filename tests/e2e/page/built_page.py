@@ -1,4 +1,4 @@
-"""A small built page, so that tests of its serving need no Node.js."""
+"""A small built page, so that tests that serve it need no Node.js."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CODE = b"console.log('the page');\n" * 1000
 
 
 def write_page(folder: Path) -> Path:
-    """Write it into an empty folder, and return that."""
+    """Write the page into an empty folder and return the folder."""
     (folder / "assets").mkdir()
     (folder / "index.html").write_bytes(INDEX)
     (folder / SCRIPT.lstrip("/")).write_bytes(CODE)

@@ -1,4 +1,4 @@
-"""The page in real Chromium against the real suite: `npm run e2e` in frontend/, which prints its figures."""
+"""The page in Chromium against a real suite: runs `npm run e2e` in frontend/, which prints its figures."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
 
 
 def missing() -> str | None:
-    """What this machine lacks for these tests."""
+    """Return what this machine lacks for these tests, if anything."""
     if not (FRONTEND / "dist" / "index.html").is_file() or shutil.which("npm") is None:
         return "the page is not built (make setup, with Node.js)"
     if not Path(CHROMIUM).is_file():
-        return f"there is no Chromium at {CHROMIUM} (INGESTOR_CHROMIUM names another one)"
+        return f"no Chromium at {CHROMIUM} (set INGESTOR_CHROMIUM to its path)"
     return None
 
 
 @pytest.fixture(scope="module")
 def page_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """A suite that serves the real page."""
+    """A suite that serves the built page."""
     if (reason := missing()) is not None:
-        # Where everything is tested nothing may be left out without a word.
+        # CI must not skip tests silently.
         assert not os.environ.get("CI"), reason
         pytest.skip(reason)
     data = tmp_path_factory.mktemp("page")
@@ -44,7 +44,7 @@ def page_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 @pytest.mark.parametrize("test_file", sorted(path.name for path in (FRONTEND / "e2e").glob("*.test.ts")))
 def test_the_page(page_suite: Suite, test_file: str) -> None:
-    # What it prints is this test's own output: shown when it fails, and with `pytest -s`.
+    # Its output is this test's output: shown on failure, and with `pytest -s`.
     done = subprocess.run(
         ["npm", "run", "--silent", "e2e", "--", test_file],
         cwd=FRONTEND,

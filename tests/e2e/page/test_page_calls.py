@@ -1,4 +1,4 @@
-"""The calls that the page is made of, as a browser makes them."""
+"""The calls that the page makes, as a browser makes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAILED, SKIPPED = common_pb2.ROW_STATE_FAILED, common_pb2.ROW_STATE_SKIPPED
 
 @pytest.fixture
 def browser(connection: http.client.HTTPConnection) -> Browser:
-    """A page."""
+    """A browser connected to the suite."""
     return Browser(connection)
 
 
@@ -41,7 +41,7 @@ def check(browser: Browser, upload_id: str, **more: object) -> upload_pb2.CheckU
         ("commented.csv", lambda data: b"\xef\xbb\xbf" + data, '{"commentChar": "#"}'),
     ],
 )
-def test_a_check_says_what_the_run_will_say(
+def test_a_dry_run_finds_what_the_run_finds(
     suite: Suite,
     browser: Browser,
     tmp_path: Path,
@@ -50,7 +50,7 @@ def test_a_check_says_what_the_run_will_say(
     dialect: str,
 ) -> None:
     document = json.loads((SAMPLE / "customers.pipeline.json").read_text("utf-8"))
-    table = "checked_" + name.replace(".", "_")
+    table = "dry_run_" + name.replace(".", "_")
     document |= {"name": table, "sink": {"table": table}}
     upload = browser.upload(name, pack((SAMPLE / "customers.csv").read_bytes()))
     found = check(browser, upload, document_json=json.dumps(document), dialect_json=dialect, sample_rows=1000)
@@ -66,14 +66,14 @@ def test_a_check_says_what_the_run_will_say(
         "UploadService/CompleteUpload", complete, upload_pb2.CompleteUploadResponse
     ).process_id
     suite.run("watch", process, status=3)
-    told = browser.unary(
+    listed = browser.unary(
         "StatusService/ListRows",
         status_pb2.ListRowsRequest(process_id=process, page_size=1000),
         status_pb2.ListRowsResponse,
     ).rows
     real = {
         row.row_number: (row.state, row.line_number, list(row.errors))
-        for row in told
+        for row in listed
         if row.state in (FAILED, SKIPPED)
     }
     dry = {
@@ -89,7 +89,7 @@ def test_a_check_says_what_the_run_will_say(
     assert any(label == "Credit limit" or label.lower().startswith("credit") for label in labels)
 
 
-def test_a_check_of_an_upload_that_goes_on(browser: Browser) -> None:
+def test_a_dry_run_of_an_unfinished_upload(browser: Browser) -> None:
     data = b"id,name\n1,a\n2,b\nx"
     fields = [{"name": "id", "type": "integer"}, {"name": "name", "type": "string"}]
     document = json.dumps({"name": "p", "schema": {"fields": fields}, "sink": {"table": "t"}})
@@ -102,7 +102,7 @@ def test_a_check_of_an_upload_that_goes_on(browser: Browser) -> None:
     assert (whole.rows[2].state, whole.complete) == (FAILED, True)
 
 
-def test_a_wrong_document_is_told_with_its_places(browser: Browser) -> None:
+def test_an_invalid_document_is_refused_with_its_violations(browser: Browser) -> None:
     upload = browser.upload("a.csv", b"id\n1\n")
     for document in ("{}", "no"):
         request = upload_pb2.CheckUploadRequest(upload_id=upload, document_json=document)
@@ -165,5 +165,5 @@ def test_internal_calls_are_refused(connection: http.client.HTTPConnection, meth
     )
     response = connection.getresponse()
     response.read()
-    # PERMISSION_DENIED, by Envoy and not by the service, which would say more.
+    # PERMISSION_DENIED from Envoy; the service's own answer would carry details.
     assert (response.status, response.getheader("grpc-status")) in ((403, None), (200, "7"))

@@ -1,4 +1,4 @@
-"""The page at the gateway's port: served, kept apart from calls, and back after a crash."""
+"""The page at the gateway's port: served, kept apart from calls, and restarted after a crash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 def get(gateway: str, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of an answer."""
+    """Return the status, headers and body of a response."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     with closing(http.client.HTTPConnection(gateway, timeout=30)) as connection:
         connection.request(method, path, headers=given)
@@ -44,7 +44,7 @@ def test_the_page_is_at_the_gateway(suite: Suite) -> None:
     assert get(suite.gateway, "/", "POST")[0] == 405
 
 
-def test_a_call_that_nobody_knows_is_no_page(suite: Suite) -> None:
+def test_an_unknown_call_does_not_return_the_page(suite: Suite) -> None:
     for path in ("/ingestor.v1.StatusService/Nothing", "/ingestor.v2.Other/Get", "/grpc.other.Service/Get"):
         for method in ("GET", "POST"):
             status, headers, body = get(
@@ -54,7 +54,7 @@ def test_a_call_that_nobody_knows_is_no_page(suite: Suite) -> None:
             assert INDEX not in body
 
 
-def test_the_page_server_is_started_again(suite: Suite) -> None:
+def test_the_page_server_is_restarted(suite: Suite) -> None:
     pid = suite.json("env")["page"]["pid"]
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: (suite.json("env")["page"] or {})["pid"] != pid, "another page server")
@@ -62,7 +62,7 @@ def test_the_page_server_is_started_again(suite: Suite) -> None:
     page = suite.json("env")["page"]
     assert page["restarts"] == 1
     assert psutil.pid_exists(page["pid"])
-    # Calls have not noticed.
+    # Calls are not affected.
     with closing(http.client.HTTPConnection(suite.gateway, timeout=30)) as connection:
         request = status_pb2.GetProcessRequest(process_id=UNKNOWN)
         _, trailers = Browser(connection).call(
@@ -71,7 +71,7 @@ def test_the_page_server_is_started_again(suite: Suite) -> None:
         assert trailers["grpc-status"] == "5"
 
 
-def test_without_a_built_page_the_suite_works(tmp_path: Path) -> None:
+def test_the_suite_works_without_a_built_page(tmp_path: Path) -> None:
     data = tmp_path / "data"
     done = ingestor(
         "up", "--detach", "--gateway-port", str(free_port()), data=data,

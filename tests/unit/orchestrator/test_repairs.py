@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ingestor.outcomes import Problem
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
@@ -89,7 +89,7 @@ async def test_what_a_repair_would_be() -> None:
     for batch in suite.sent():
         await suite.conclude(batch, {7: "type-error"})
     found = await suite.repairs.prepare(suite.process)
-    assert (found.file, found.table) == (suite.file, RepairedTable(("id", "name"), ROWS, False))
+    assert (found.file, found.table) == (suite.file, OriginalTable(("id", "name"), ROWS, False))
     # A repair's own failed rows are those of what it repairs.
     repair = replace(suite.file, process_id=str(uuid.uuid4()), repairs=suite.process)
     await suite.service.begin(repair, None)

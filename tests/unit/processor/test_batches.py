@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from ingestor.outcomes import Problem
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -308,7 +309,9 @@ async def working(
 ) -> AsyncIterator[asyncio.Event]:
     """A worker while the context lasts; it must end by itself when told to stop."""
     stopping = asyncio.Event()
-    worker = QueueWorker("rows", queue, handle, concurrency=concurrency, visibility_seconds=30)
+    worker = QueueWorker(
+        "rows", queue, handle, Retries(CollectorRegistry()), concurrency=concurrency, visibility_seconds=30
+    )
     running = asyncio.create_task(worker.run(stopping))
     try:
         yield stopping
@@ -405,7 +408,9 @@ async def test_cancelling_hands_back(suite: Suite) -> None:
         await asyncio.Event().wait()
 
     await queue.send(queued(queue, suite.batch()))
-    worker = QueueWorker("rows", queue, handle, concurrency=1, visibility_seconds=3600)
+    worker = QueueWorker(
+        "rows", queue, handle, Retries(CollectorRegistry()), concurrency=1, visibility_seconds=3600
+    )
     running = asyncio.create_task(worker.run(asyncio.Event()))
     await started.wait()
     running.cancel()

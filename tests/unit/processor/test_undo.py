@@ -12,12 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ingestor.removals.ports import Removal
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.services.processor.pipelines import JSON_TABLE, PipelineService, table_of
 from ingestor.services.processor.ports import GoodRows, ProcessFacts, UndoCounts
-from ingestor.services.processor.remover import MarkerRemover
 from ingestor.services.processor.undo import UndoService
 from tests.contract.sink.batches import concluding, key
 from tests.fakes.processes import MemoryProcesses
@@ -135,7 +133,7 @@ async def test_an_undo_stays_known_when_the_process_has_expired(suite: Suite) ->
     process = await suite.process()
     counts = await suite.service.undo(process, validate_only=False)
     suite.processes.processes[process] = replace(suite.processes.processes[process], expired=True)
-    await MarkerRemover(suite.sink)(Removal(1, process, "default", False))
+    await suite.sink.remove(process, "default", deleted=False)
     assert await suite.service.undo(process, validate_only=False) == counts
 
 

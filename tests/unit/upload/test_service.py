@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingestor.reports import RepairedTable
+from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import TimeOrderedIds
 from ingestor.runtime.errors import (
     AbortedError,
@@ -28,7 +28,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
-from ingestor.services.upload.checks import CheckError, Excerpt, ExcerptRow, Judgement, Verdict
+from ingestor.services.upload.checks import CheckError, DryRunResult, Excerpt, ExcerptRow, RowResult
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.ports import (
     Checker,
@@ -47,7 +47,7 @@ from tests.fakes.uploads import MemoryUploads
 
 DATA = b"id,name\n" + b"".join(b"%d,row\n" % number for number in range(200))
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-TABLE = RepairedTable(("id", "name"), 9, False)
+TABLE = OriginalTable(("id", "name"), 9, False)
 
 
 class At:
@@ -126,13 +126,13 @@ class OddRows(Checker):
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
-        self.all_told = True
+        self.complete = True
 
-    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> Verdict:
+    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
         self.asked.append((pipeline, document, dialect))
         error = CheckError("type-error", "f", "x", "f: bad", "validate", "F")
         rows = range(1, content.count(b"\n"), 2)
-        return Verdict(tuple(Judgement(row, "failed", (error,)) for row in rows), self.all_told)
+        return DryRunResult(tuple(RowResult(row, "failed", (error,)) for row in rows), self.complete)
 
 
 class Upper(Converter, Inspector):
@@ -142,7 +142,7 @@ class Upper(Converter, Inspector):
         self.store = store
         self.calls = 0
 
-    async def convert(self, upload: Upload, dialect: str, repaired: RepairedTable | None = None) -> Content:
+    async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
         self.calls += 1
         self.repaired = repaired
         if upload.file_name == "bad.csv":
@@ -353,7 +353,7 @@ async def test_limits() -> None:
     announced = (await suite.service.create("a.csv", 10, "")).upload_id
     with pytest.raises(ResourceExhaustedError):
         await suite.service.write(announced, given_chunks([chunk(0, b"12345678901")]))
-    with pytest.raises(DataLossError, match="0 bytes, not the 10"):
+    with pytest.raises(DataLossError, match="0 bytes, but 10"):
         await suite.service.complete(announced, b"", "")
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
     for data in (b"", b"x" * 1_001):
@@ -612,7 +612,7 @@ async def test_a_check_of_json_does_not_miss_columns() -> None:
 async def test_a_check_of_which_not_all_was_told() -> None:
     """What lies behind the last row that was told is not guessed."""
     suite = Suite()
-    suite.checker.all_told = False
+    suite.checker.complete = False
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
     found = await suite.service.check(upload_id, "", "", "", 4)
     assert ([row.row.row_number for row in found.rows], found.complete) == ([1, 2, 3], False)

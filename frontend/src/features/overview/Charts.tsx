@@ -1,6 +1,6 @@
-import { useMemo } from "react";
-import { TimeChart } from "@/components/TimeChart";
-import type { GetOverviewResponse, OverviewBucket } from "@/gen/ingestor/v1/status_pb";
+import { type ReactNode, useMemo } from "react";
+import type { GetOverviewResponse, OverviewBucket } from "@/api/contract";
+import { TimeChart, type TimeChartProps } from "@/components/TimeChart";
 import { formatClock, formatCompact, formatCount, formatShare, formatTime, plural } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import classes from "./OverviewPage.module.css";
@@ -21,7 +21,26 @@ function sum(values: readonly number[]): number {
 
 const moment = (range: Range) => (range === "1h" ? formatClock : formatTime);
 
-/** Rows with an outcome over time. */
+interface BarsProps extends Omit<TimeChartProps, "kind" | "height" | "formatMoment"> {
+  readonly total: number;
+  /** What the total counts. */
+  readonly detail: ReactNode;
+  readonly range: Range;
+}
+
+function Bars({ total, detail, range, ...chart }: BarsProps) {
+  return (
+    <>
+      <p className={classes.total}>
+        <strong>{formatCount(total)}</strong>
+        <span>{detail}</span>
+      </p>
+      <TimeChart {...chart} kind="bars" height={180} formatMoment={moment(range)} />
+    </>
+  );
+}
+
+/** Rows over time, by outcome. */
 export function RowsChart({ overview, range }: ChartProps) {
   const { times, series } = useMemo(() => {
     const { buckets } = overview;
@@ -38,32 +57,27 @@ export function RowsChart({ overview, range }: ChartProps) {
   }, [overview]);
   const [succeeded = 0, failed = 0, skipped = 0] = series.map(({ values }) => sum(values));
   const all = succeeded + failed + skipped;
-  if (all === 0) return <p className={classes.quiet}>No row was loaded in the last {RANGE_LABELS[range]}.</p>;
+  if (all === 0)
+    return <p className={classes.quiet}>No rows were loaded in the last {RANGE_LABELS[range]}.</p>;
   return (
-    <>
-      <p className={classes.total}>
-        <strong>{formatCount(all)}</strong>
-        <span>rows, {formatShare(failed, all)} of them failed</span>
-      </p>
-      <TimeChart
-        kind="bars"
-        height={180}
-        times={times}
-        series={series}
-        format={formatCompact}
-        formatMoment={moment(range)}
-        summary={`Rows over the last ${RANGE_LABELS[range]}: ${formatCount(succeeded)} succeeded, ${formatCount(failed)} failed, ${formatCount(skipped)} skipped`}
-      />
-    </>
+    <Bars
+      total={all}
+      detail={<>rows, {formatShare(failed, all)} failed</>}
+      range={range}
+      times={times}
+      series={series}
+      format={formatCompact}
+      summary={`Rows over the last ${RANGE_LABELS[range]}: ${formatCount(succeeded)} succeeded, ${formatCount(failed)} failed, ${formatCount(skipped)} skipped`}
+    />
   );
 }
 
-/** There is no half of a process: marks of the axis between whole numbers stay empty. */
+/** Processes come in whole numbers only: axis ticks in between stay blank. */
 function formatWhole(value: number): string {
   return Number.isInteger(value) ? formatCompact(value) : "";
 }
 
-/** Processes that ended over time, by how. */
+/** Processes that ended over time, by result. */
 export function ProcessesChart({ overview, range }: ChartProps) {
   const { times, series } = useMemo(() => {
     const { buckets } = overview;
@@ -90,22 +104,17 @@ export function ProcessesChart({ overview, range }: ChartProps) {
   }, [overview]);
   const [completed = 0, withErrors = 0, failed = 0] = series.map(({ values }) => sum(values));
   const all = completed + withErrors + failed;
-  if (all === 0) return <p className={classes.quiet}>No process ended in the last {RANGE_LABELS[range]}.</p>;
+  if (all === 0)
+    return <p className={classes.quiet}>No processes ended in the last {RANGE_LABELS[range]}.</p>;
   return (
-    <>
-      <p className={classes.total}>
-        <strong>{formatCount(all)}</strong>
-        <span>ended, {plural(failed, "failure")}</span>
-      </p>
-      <TimeChart
-        kind="bars"
-        height={180}
-        times={times}
-        series={series}
-        format={formatWhole}
-        formatMoment={moment(range)}
-        summary={`Processes that ended over the last ${RANGE_LABELS[range]}: ${completed} completed, ${withErrors} with errors, ${failed} failed or cancelled`}
-      />
-    </>
+    <Bars
+      total={all}
+      detail={<>ended, {plural(failed, "failure")}</>}
+      range={range}
+      times={times}
+      series={series}
+      format={formatWhole}
+      summary={`Processes that ended over the last ${RANGE_LABELS[range]}: ${completed} completed, ${withErrors} with errors, ${failed} failed or cancelled`}
+    />
   );
 }

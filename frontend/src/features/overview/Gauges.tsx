@@ -1,14 +1,13 @@
 import { Progress } from "@mantine/core";
-import type { GetQueuesResponse } from "@/gen/ingestor/v1/orchestrator_pb";
-import type { GetStorageResponse } from "@/gen/ingestor/v1/upload_pb";
+import type { GetQueuesResponse, GetStorageResponse } from "@/api/contract";
 import { formatBytes, formatCount, formatShare } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import classes from "./OverviewPage.module.css";
 
-/** Room that is worth a warning. */
+/** Free space below which the figure is highlighted. */
 const LITTLE_BYTES = 5 * 1024 ** 3;
 
-/** What is kept, and what room is left. */
+/** What is stored, and how much space is left. */
 export function StoragePanel({ storage }: { readonly storage: GetStorageResponse }) {
   const used = toNumber(storage.fileBytes);
   const free = storage.freeBytes === undefined ? null : toNumber(storage.freeBytes);
@@ -16,15 +15,15 @@ export function StoragePanel({ storage }: { readonly storage: GetStorageResponse
     <>
       <dl className={classes.facts}>
         <div>
-          <dt>Files kept</dt>
+          <dt>Files stored</dt>
           <dd>{formatCount(storage.fileCount)}</dd>
         </div>
         <div>
-          <dt>Their size</dt>
+          <dt>Total size</dt>
           <dd>{formatBytes(used)}</dd>
         </div>
         <div>
-          <dt>Room left ({storage.store === "s3" ? "S3" : storage.store})</dt>
+          <dt>Space left ({storage.store === "s3" ? "S3" : storage.store})</dt>
           <dd className={free !== null && free < LITTLE_BYTES ? classes.warn : undefined}>
             {free === null ? "no limit" : formatBytes(free)}
           </dd>
@@ -35,14 +34,14 @@ export function StoragePanel({ storage }: { readonly storage: GetStorageResponse
           mt="md"
           size="sm"
           value={(100 * used) / Math.max(used + free, 1)}
-          aria-label={`Files take ${formatShare(used, used + free)} of the room that they and what is free have`}
+          aria-label={`Files take up ${formatShare(used, used + free)} of the space available`}
         />
       )}
     </>
   );
 }
 
-/** Batches on their way. */
+/** Batches in the queues. */
 export function QueuesPanel({ queues }: { readonly queues: GetQueuesResponse }) {
   const dead = toNumber(queues.deadLetters?.visible) + toNumber(queues.deadLetters?.inFlight);
   return (
@@ -52,11 +51,11 @@ export function QueuesPanel({ queues }: { readonly queues: GetQueuesResponse }) 
         <dd>{formatCount(queues.rows?.visible ?? 0n)}</dd>
       </div>
       <div>
-        <dt>Being loaded</dt>
+        <dt>Batches loading</dt>
         <dd>{formatCount(queues.rows?.inFlight ?? 0n)}</dd>
       </div>
       <div>
-        <dt>Given up</dt>
+        <dt>Dead letters</dt>
         <dd className={dead > 0 ? classes.warn : undefined}>{formatCount(dead)}</dd>
       </div>
     </dl>

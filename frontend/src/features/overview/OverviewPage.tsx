@@ -3,6 +3,7 @@ import { IconCircleCheck, IconInbox, IconUpload } from "@tabler/icons-react";
 import { type UseQueryResult, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import type { Process } from "@/api/contract";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LinkButton } from "@/components/LinkButton";
@@ -10,10 +11,8 @@ import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
-import { useLiveProcesses } from "@/features/processes/live";
-import { ProcessTable } from "@/features/processes/ProcessTable";
+import { ProcessTable, useLiveProcesses } from "@/features/processes";
 import { processesQuery } from "@/features/processes/queries";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { toDate } from "@/lib/proto";
 import { ProcessesChart, RowsChart } from "./Charts";
 import { QueuesPanel, StoragePanel } from "./Gauges";
@@ -22,7 +21,7 @@ import { overviewKeys, overviewQuery, queuesQuery, storageQuery } from "./querie
 import { RANGE_LABELS, RANGES, type Range } from "./ranges";
 import { StateTiles } from "./StateTiles";
 
-/** What happens, what happened, and what room is left. */
+/** What is running, what has ended, and how much space is left. */
 export function OverviewPage() {
   const { range = "24h" } = useSearch({ from: "/" });
   const navigate = useNavigate();
@@ -46,7 +45,7 @@ export function OverviewPage() {
         actions={
           <>
             <SegmentedControl
-              aria-label="Interval of the numbers and charts"
+              aria-label="Time range"
               value={range}
               onChange={(next) => void navigate({ to: "/", search: { range: next as Range }, replace: true })}
               data={RANGES.map((value) => ({ value, label: RANGE_LABELS[value] }))}
@@ -55,7 +54,7 @@ export function OverviewPage() {
           </>
         }
       >
-        What is being loaded, and what became of it.
+        What is loading, and what has been loaded.
       </PageHeader>
       <Loaded query={overview} lines={2}>
         {(data) => <StateTiles states={data.states} />}
@@ -87,8 +86,8 @@ export function OverviewPage() {
           ) : latest.isPending ? (
             <LoadingState label="Loading processes" />
           ) : processes.length === 0 ? (
-            <EmptyState icon={IconInbox} title="Nothing was sent yet" action={upload}>
-              Drop a CSV file, an Excel workbook, JSON or Parquet, and see each of its rows checked and
+            <EmptyState icon={IconInbox} title="No files yet" action={upload}>
+              Upload a CSV file, an Excel workbook, JSON or Parquet, and watch every row being validated and
               loaded.
             </EmptyState>
           ) : (
@@ -99,7 +98,7 @@ export function OverviewPage() {
           title="Latest failures"
           aside={
             <Link to="/processes" search={{ state: "FAILED" }}>
-              All failed
+              All failures
             </Link>
           }
           flush
@@ -123,7 +122,7 @@ interface LoadedProps<Data> {
   readonly children: (data: Data) => ReactNode;
 }
 
-/** What a query brought; before that a skeleton, and its error in place of nothing. */
+/** The data of a query; until then a skeleton or the error. */
 function Loaded<Data>({ query, lines = 5, children }: LoadedProps<Data>) {
   if (query.data !== undefined) return children(query.data);
   if (query.isError) return <ErrorState error={query.error} inline onRetry={() => void query.refetch()} />;
@@ -133,8 +132,8 @@ function Loaded<Data>({ query, lines = 5, children }: LoadedProps<Data>) {
 function Failures({ processes }: { readonly processes: readonly Process[] }) {
   if (processes.length === 0) {
     return (
-      <EmptyState icon={IconCircleCheck} title="No file failed">
-        Files that could not be loaded as a whole are listed here.
+      <EmptyState icon={IconCircleCheck} title="No failures">
+        Files that could not be loaded appear here.
       </EmptyState>
     );
   }

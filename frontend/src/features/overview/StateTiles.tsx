@@ -1,16 +1,15 @@
 import { Link } from "@tanstack/react-router";
-import { STATE_GROUPS } from "@/features/processes/filters";
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import type { StateCount } from "@/gen/ingestor/v1/status_pb";
+import { ProcessState, type StateCount } from "@/api/contract";
+import { STATE_GROUPS } from "@/features/processes";
 import { formatCount } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { processLook } from "@/lib/states";
 import classes from "./OverviewPage.module.css";
 
-/** Groups that are shown even when nothing is in them. */
+/** Groups that are shown even when empty. */
 const ALWAYS: readonly string[] = ["Running", "Completed", "With errors", "Failed"];
 
-/** How many processes are in which state; each leads to them. */
+/** How many processes are in each state; each tile links to them. */
 export function StateTiles({ states }: { readonly states: readonly StateCount[] }) {
   const counts = new Map(states.map(({ state, count }) => [ProcessState[state] ?? "", toNumber(count)]));
   return (

@@ -1,4 +1,4 @@
-/** What the overview asks: processes and rows over time, what is stored, what waits. */
+/** Queries of the overview: processes and rows over time, storage, queues. */
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { orchestratorClient, statusClient, uploadClient } from "@/api/clients";
@@ -9,7 +9,7 @@ export const overviewKeys = {
   charts: ["overview", "charts"] as const,
 };
 
-/** Beside what events tell of: room on a disk and an approximate queue change without one. */
+/** Polling in addition to events: disk space and approximate queue lengths change without an event. */
 const SLOWLY_MS = 30_000;
 
 export function overviewQuery(range: Range) {
@@ -23,7 +23,7 @@ export function overviewQuery(range: Range) {
       );
     },
     placeholderData: keepPreviousData,
-    // Time goes on, also when nothing happens.
+    // The range moves with time, even when nothing happens.
     refetchInterval: 60_000,
   });
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { RANGES, windowOf } from "./ranges";
 
-it.each(RANGES)("%s ends behind now, in whole pieces of at most 60", (range) => {
+it.each(RANGES)("%s ends after now, in at most 60 whole buckets", (range) => {
   const now = Date.parse("2026-02-03T10:17:31Z");
   const { start, end, bucketSeconds } = windowOf(range, now);
   expect(end).toBeGreaterThanOrEqual(now);

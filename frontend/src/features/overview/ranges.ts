@@ -1,4 +1,4 @@
-/** Intervals of the charts. Pure. */
+/** Time ranges of the charts. */
 export const RANGES = ["1h", "24h", "7d", "30d"] as const;
 
 export type Range = (typeof RANGES)[number];
@@ -20,7 +20,7 @@ const SHAPES: Readonly<Record<Range, { readonly seconds: number; readonly bucket
   "30d": { seconds: 30 * 24 * HOUR, bucket: 12 * HOUR },
 };
 
-/** The interval up to now in milliseconds of the epoch, cut at round times so that its pieces stay the same. */
+/** The range up to now in milliseconds of the epoch, cut at round times so that its buckets stay the same. */
 export function windowOf(range: Range, now: number) {
   const { seconds, bucket } = SHAPES[range];
   const step = bucket * 1000;

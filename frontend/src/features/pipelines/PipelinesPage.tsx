@@ -2,6 +2,7 @@ import { TextInput } from "@mantine/core";
 import { IconPlus, IconRoute, IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import type { Pipeline } from "@/api/contract";
 import table from "@/components/DataTable.module.css";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
@@ -10,7 +11,6 @@ import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
 import { formatCount } from "@/lib/format";
 import { toDate } from "@/lib/proto";
 import { readDocument } from "./document/document";
@@ -35,7 +35,7 @@ export function PipelinesPage() {
   return (
     <>
       <PageHeader title="Pipelines" actions={create}>
-        How the columns of a file become those of a table.
+        How the columns of a file become the columns of a table.
       </PageHeader>
       <div className={classes.stack}>
         {(list.data?.length ?? 0) > 0 && (
@@ -62,10 +62,10 @@ export function PipelinesPage() {
               title="No pipelines yet"
               action={<LinkButton to="/upload">Upload a file</LinkButton>}
             >
-              Upload a file, and one is drafted from what it holds.
+              Upload a file, and a pipeline is drafted from its contents.
             </EmptyState>
           ) : found.length === 0 ? (
-            <EmptyState icon={IconSearch} title={`No pipeline is like “${q}”`} />
+            <EmptyState icon={IconSearch} title={`No pipeline matches “${q}”`} />
           ) : (
             <PipelineTable pipelines={found} />
           )}

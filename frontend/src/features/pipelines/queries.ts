@@ -1,9 +1,9 @@
-/** What is asked about pipelines. */
+/** Queries about pipelines. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { pipelineClient } from "@/api/clients";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
+import type { Pipeline } from "@/api/contract";
 
-/** In the address of a pipeline that is not stored yet; no pipeline can be called so. */
+/** Stands for a new pipeline in the address; no pipeline can have this name. */
 export const NEW_PIPELINE = "_new";
 
 export const pipelineKeys = {
@@ -12,7 +12,7 @@ export const pipelineKeys = {
   versions: (name: string) => ["pipelines", "versions", name] as const,
 };
 
-/** The latest version of every pipeline, by name. A team has tens of them, so all pages are fetched. */
+/** The latest version of every pipeline, by name. A team has dozens at most, so all pages are fetched. */
 export function pipelinesQuery() {
   return queryOptions({
     queryKey: [...pipelineKeys.all, "list"],
@@ -49,7 +49,7 @@ export function versionsQuery(name: string) {
   });
 }
 
-/** What the server says of a document; nothing is stored. The error's violations name what is wrong. */
+/** Validates a document with a dry run: nothing is stored. The error's violations say what is wrong. */
 export function validationQuery(documentJson: string) {
   return queryOptions({
     queryKey: ["pipeline-validation", documentJson],

@@ -2,15 +2,15 @@ import { Tabs } from "@mantine/core";
 import { IconClockX } from "@tabler/icons-react";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useRef } from "react";
-import type { ProcessSearch } from "@/app/search";
+import type { Process } from "@/api/contract";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { StateBadge } from "@/components/StateBadge";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatCompact } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
+import type { ProcessSearch } from "@/lib/search";
 import { ProcessActions } from "./actions/ProcessActions";
 import { ErrorsTab } from "./errors/ErrorsTab";
 import classes from "./ProcessPage.module.css";
@@ -23,7 +23,7 @@ import { SummaryPanel } from "./summary/SummaryPanel";
 import { useErrorGroups, useProcess, useSamples } from "./use-process";
 import { useScrollTo } from "./use-scroll-to";
 
-// What is not seen at once is not loaded at once.
+// Tabs that are not visible at first are loaded on demand.
 const RowsTab = lazy(() => import("./rows/RowsTab").then(({ RowsTab }) => ({ default: RowsTab })));
 const BatchesTab = lazy(() =>
   import("./batches/BatchesTab").then(({ BatchesTab }) => ({ default: BatchesTab })),
@@ -33,7 +33,7 @@ const RepairPanel = lazy(() =>
   import("./repair/RepairPanel").then(({ RepairPanel }) => ({ default: RepairPanel })),
 );
 
-/** One process, as it is now. */
+/** One process, kept up to date. */
 export function ProcessPage() {
   const { processId } = useParams({ from: "/processes/$processId" });
   const { query, process, stream, live } = useProcess(processId);
@@ -93,7 +93,7 @@ interface DetailsProps {
   readonly groups: ReturnType<typeof useErrorGroups>;
 }
 
-/** Errors, rows, batches, events; the address says which. */
+/** Errors, rows, batches or events, as the address says. */
 function Details({ process, groups }: DetailsProps) {
   const search = useSearch({ from: "/processes/$processId" });
   const navigate = useNavigate();
@@ -109,7 +109,7 @@ function Details({ process, groups }: DetailsProps) {
       resetScroll: false,
     });
   const box = useRef<HTMLDivElement>(null);
-  // A link that was shared leads to what it is about.
+  // A shared link scrolls to the tab that it opens.
   useScrollTo(box, search.tab !== undefined);
   const counts = `${process.counts?.succeeded} ${process.counts?.failed} ${process.state}`;
   return (
@@ -172,8 +172,8 @@ function Tab({
 function Kept({ process, children }: { readonly process: Process; readonly children: ReactNode }) {
   if (!process.expired) return children;
   return (
-    <EmptyState icon={IconClockX} title="Single rows are not kept any more">
-      Counts and the summary of errors are.
+    <EmptyState icon={IconClockX} title="Individual rows are no longer stored">
+      The counts and the error summary are kept.
     </EmptyState>
   );
 }

@@ -1,18 +1,18 @@
 import { Link } from "@tanstack/react-router";
 import type { CSSProperties } from "react";
+import type { Process } from "@/api/contract";
 import { StateBadge } from "@/components/StateBadge";
 import { TimeAgo } from "@/components/TimeAgo";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatBytes, formatCount } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import classes from "./ProcessTable.module.css";
 import { CountsBar } from "./summary/CountsBar";
 
-/** Heights of a line of ProcessTable.module.css, in pixels. */
+/** Row heights of ProcessTable.module.css, in pixels. */
 export const LINE_HEIGHT = 60;
 export const PHONE_LINE_HEIGHT = 84;
 
-/** Processes, one a line. */
+/** A table of processes. */
 export function ProcessTable({ processes }: { readonly processes: readonly Process[] }) {
   return (
     <div role="table" aria-label="Processes" className={classes.table}>
@@ -27,7 +27,7 @@ export function ProcessTable({ processes }: { readonly processes: readonly Proce
 export function ProcessTableHead() {
   return (
     <div role="row" className={classes.head}>
-      {["File", "State", "Outcome", "Rows", "Failed", "Begun"].map((label, index) => (
+      {["File", "State", "Outcome", "Rows", "Failed", "Started"].map((label, index) => (
         <div
           role="columnheader"
           key={label}
@@ -43,7 +43,7 @@ export function ProcessTableHead() {
 interface ProcessLineProps {
   readonly process: Process;
   readonly style?: CSSProperties;
-  /** Its place in a list that is not all here, from 1; the head is 1. */
+  /** Its position in a list that is only partly rendered, from 1; the header is 1. */
   readonly rowIndex?: number;
 }
 

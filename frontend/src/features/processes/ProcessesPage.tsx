@@ -14,7 +14,7 @@ import { ProcessFilters } from "./list/ProcessFilters";
 import { useLiveProcesses } from "./live";
 import { processesQuery } from "./queries";
 
-/** Every process, newest first; what is searched for stands in the address. */
+/** Every process, newest first; the address holds the filter. */
 export function ProcessesPage() {
   const search = useSearch({ from: "/processes" });
   const navigate = useNavigate();
@@ -32,7 +32,7 @@ export function ProcessesPage() {
           </LinkButton>
         }
       >
-        Every file that was sent, and where it stands.
+        Every uploaded file and its current state.
       </PageHeader>
       <ProcessFilters
         search={search}
@@ -57,19 +57,19 @@ export function ProcessesPage() {
             title="No processes yet"
             action={<LinkButton to="/upload">Upload a file</LinkButton>}
           >
-            A process begins when a file has been uploaded.
+            Upload a file to start a process.
           </EmptyState>
         ) : (
           <EmptyState
             icon={IconFilterOff}
-            title="No process fits"
+            title="No matching processes"
             action={
               <Button variant="default" onClick={() => void navigate({ to: "/processes", search: {} })}>
-                Clear the filter
+                Clear filters
               </Button>
             }
           >
-            None has such a name, state and pipeline.
+            No process matches this name, state and pipeline.
           </EmptyState>
         )}
       </Panel>

@@ -1,15 +1,15 @@
-/** From what stands in the address to the filters of ListProcesses and ListRows. Pure. */
+/** Turns the address into the filters of ListProcesses and ListRows. */
 import { PROCESS_STATES } from "@/lib/states";
 
-/** A text as a filter has it: in quotes, with quotes and backslashes escaped. */
+/** A filter's string literal: quoted, with quotes and backslashes escaped. */
 export function quoted(text: string): string {
   return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
 
-/** What the address says for "without a pipeline"; no pipeline can be called so. */
+/** Stands for "without a pipeline" in the address; no pipeline can have this name. */
 export const NO_PIPELINE = "-";
 
-/** States that people choose together. */
+/** States that people select together. */
 export const STATE_GROUPS: readonly {
   readonly label: string;
   readonly words: readonly string[];
@@ -23,19 +23,21 @@ export const STATE_GROUPS: readonly {
   { label: "Undone", words: ["UNDONE"] },
 ];
 
-/** The states of "FAILED,CANCELLED"; words that are none are left out. */
+/** Parses "FAILED,CANCELLED"; unknown states are left out. */
 export function chosenStates(text: string | undefined): ReadonlySet<string> {
   const known = new Set(PROCESS_STATES.map(({ word }) => word));
   return new Set((text ?? "").split(",").filter((word) => known.has(word)));
 }
 
-/** The address's text for the states; undefined when there is none, or all. */
+/** The states as the address holds them; undefined for none or all of them. */
 export function statesText(chosen: ReadonlySet<string>): string | undefined {
   const words = PROCESS_STATES.map(({ word }) => word).filter((word) => chosen.has(word));
   return words.length === 0 || words.length === PROCESS_STATES.length ? undefined : words.join(",");
 }
 
-/** The filter of ListProcesses. It knows AND only, so several states are all but the others. */
+/**
+ * The filter of ListProcesses. It supports only AND, so several states are selected by excluding the others.
+ */
 export function processesFilter(search: { q?: string; state?: string; pipeline?: string }): string {
   const parts: string[] = [];
   if (search.q !== undefined) parts.push(`file_name:${quoted(search.q)}`);
@@ -53,13 +55,13 @@ export function processesFilter(search: { q?: string; state?: string; pipeline?:
 /** The states that the rows can be filtered by. */
 export const ROW_STATES = ["FAILED", "SKIPPED", "SUCCEEDED", "UNPROCESSED", "QUEUED"] as const;
 
-export interface RowsChoice {
+interface RowsChoice {
   readonly state?: string;
   readonly code?: string;
   readonly field?: string;
 }
 
-/** The filter of ListRows; "" for all rows. An empty field means records that are at fault as a whole. */
+/** The filter of ListRows; "" for all rows. An empty field selects errors of whole records. */
 export function rowsFilter({ state, code, field }: RowsChoice): string {
   const parts: string[] = [];
   if (ROW_STATES.some((word) => word === state)) parts.push(`status=${state}`);
@@ -68,7 +70,7 @@ export function rowsFilter({ state, code, field }: RowsChoice): string {
   return parts.join(" AND ");
 }
 
-/** The filter of all processes that repair one. */
+/** The filter for all repairs of a process. */
 export function repairsFilter(processId: string): string {
   return `repairs=${quoted(processId)}`;
 }

@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { afterEach, expect, it, vi } from "vitest";
-import { ProcessEventSchema } from "@/gen/ingestor/v1/common_pb";
-import { ListProcessesResponseSchema, ProcessSchema } from "@/gen/ingestor/v1/status_pb";
+import { ListProcessesResponseSchema, ProcessEventSchema, ProcessSchema } from "@/api/contract";
 import { changesOf, gather, patched } from "./live";
 
 vi.mock("@/api/clients", () => ({ statusClient: {} }));
@@ -14,13 +13,13 @@ const event = (type: string, processId: string) => create(ProcessEventSchema, { 
 const process = (processId: string, read: bigint) =>
   create(ProcessSchema, { info: { processId }, counts: { read } });
 
-it("puts what is new in its place and leaves the rest", () => {
+it("replaces changed processes and leaves the rest", () => {
   const page = create(ListProcessesResponseSchema, { processes: [process("a", 1n), process("b", 2n)] });
   const now = patched({ pages: [page], pageParams: [""] }, new Map([["b", process("b", 9n)]]));
   expect(now?.pages[0]?.processes.map(({ counts }) => counts?.read)).toEqual([1n, 9n]);
 });
 
-it("asks for all when a process begins, ends or goes", () => {
+it("refetches everything when a process starts, ends or is deleted", () => {
   expect(changesOf([event("rows.processed", "a"), event("rows.processed", "a")])).toEqual({
     all: false,
     ids: ["a"],
@@ -32,7 +31,7 @@ it("asks for all when a process begins, ends or goes", () => {
   );
 });
 
-it("hands a burst of events on together, and the next one too", () => {
+it("passes on a burst of events together, and the next one too", () => {
   vi.useFakeTimers();
   const bursts: number[] = [];
   const gatherer = gather((events) => bursts.push(events.length), 1000);

@@ -1,19 +1,18 @@
-/** Lists of processes that stay right by themselves: told by the log of events, never by asking on a timer. */
+/** Lists of processes kept up to date by the event log, never by polling. */
 import { type InfiniteData, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef } from "react";
 import { statusClient } from "@/api/clients";
+import type { ListProcessesResponse, Process, ProcessEvent, WatchEventsResponse } from "@/api/contract";
 import { useServerStream } from "@/api/use-server-stream";
-import type { ProcessEvent } from "@/gen/ingestor/v1/common_pb";
-import type { ListProcessesResponse, Process, WatchEventsResponse } from "@/gen/ingestor/v1/status_pb";
 import { processKeys } from "./queries";
 
-/** Processes that are asked for one by one; with more, the lists are fetched anew. */
+/** Up to this many processes are fetched one by one; beyond that, the lists are refetched. */
 const FEW = 12;
 
-/** Events that change nothing in a list but a process's counts. */
+/** Events that change only a process's counts. */
 const COUNTS_ONLY: readonly string[] = ["rows.dispatched", "rows.processed"];
 
-/** Puts newer states of processes into the pages of a list. Pure. */
+/** Puts newer versions of processes into the pages of a list. */
 export function patched(
   pages: InfiniteData<ListProcessesResponse, string> | undefined,
   processes: ReadonlyMap<string, Process>,
@@ -28,7 +27,7 @@ export function patched(
   };
 }
 
-/** What a second of events asks for: everything anew, or only some processes. Pure. */
+/** What a second of events requires: refetching everything, or only some processes. */
 export function changesOf(events: readonly ProcessEvent[]): {
   readonly all: boolean;
   readonly ids: readonly string[];
@@ -38,7 +37,7 @@ export function changesOf(events: readonly ProcessEvent[]): {
   return { all, ids };
 }
 
-/** Follows the events of all processes; `onEvents` is called at most once in `everyMs` with all that came. */
+/** Follows the events of all processes; calls `onEvents` at most once per `everyMs` with all new events. */
 export function useAllEvents(
   onEvents: (events: readonly ProcessEvent[]) => void,
   { enabled = true, everyMs = 1_000 }: { readonly enabled?: boolean; readonly everyMs?: number } = {},
@@ -60,7 +59,7 @@ export function useAllEvents(
   });
 }
 
-/** Gathers events for a moment and hands them on together. */
+/** Collects events for a moment and passes them on together. */
 export function gather(hand: (events: readonly ProcessEvent[]) => void, everyMs: number) {
   let waiting: ProcessEvent[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -82,7 +81,7 @@ export function gather(hand: (events: readonly ProcessEvent[]) => void, everyMs:
   };
 }
 
-/** Keeps every list of processes on the screen right. */
+/** Keeps every list of processes on the screen up to date. */
 export function useLiveProcesses(onEvents?: (events: readonly ProcessEvent[]) => void): void {
   const queryClient = useQueryClient();
   useAllEvents((events) => {
@@ -94,7 +93,7 @@ export function useLiveProcesses(onEvents?: (events: readonly ProcessEvent[]) =>
 
   async function patch(ids: readonly string[]): Promise<void> {
     const found = new Map<string, Process>();
-    // One that is gone or cannot be asked for now is told of by the next event.
+    // The next event covers a process that is deleted or cannot be fetched now.
     const answers = await Promise.allSettled(ids.map((processId) => statusClient.getProcess({ processId })));
     for (const answer of answers) {
       const process = answer.status === "fulfilled" ? answer.value.process : undefined;

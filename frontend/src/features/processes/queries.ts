@@ -1,7 +1,7 @@
-/** What is asked of the status service about processes; the keys stand here so that mutations can find them. */
+/** Queries about processes; the keys are here so that mutations can invalidate them. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { statusClient } from "@/api/clients";
-import { type Batch, BatchState } from "@/gen/ingestor/v1/status_pb";
+import { type Batch, BatchState } from "@/api/contract";
 import { repairsFilter } from "./filters";
 
 export const processKeys = {
@@ -9,11 +9,11 @@ export const processKeys = {
   lists: ["processes", "list"] as const,
   list: (filter: string) => ["processes", "list", filter] as const,
   one: (processId: string) => ["processes", "one", processId] as const,
-  /** Everything about one process besides itself. */
+  /** Everything that belongs to one process. */
   parts: (processId: string) => ["processes", "parts", processId] as const,
 };
 
-/** Processes, newest first, page by page. `filter` is in the words of ListProcessesRequest.filter. */
+/** Processes, newest first, page by page. `filter` has the syntax of ListProcessesRequest.filter. */
 export function processesQuery(filter: string, pageSize = 50) {
   return infiniteQueryOptions({
     queryKey: [...processKeys.list(filter), pageSize],
@@ -69,7 +69,7 @@ export function batchesQuery(processId: string) {
   });
 }
 
-/** A file of a hundred million rows has some thousand batches. */
+/** A file of a hundred million rows has a few thousand batches. */
 const MOST_BATCHES = 20_000;
 
 async function allBatches(processId: string, state: BatchState, signal: AbortSignal): Promise<Batch[]> {
@@ -83,7 +83,7 @@ async function allBatches(processId: string, state: BatchState, signal: AbortSig
   return all;
 }
 
-/** What was loaded when, before the page was opened: asked once. */
+/** What was loaded when, before the page was opened: fetched once. */
 export function historyQuery(processId: string) {
   return queryOptions({
     queryKey: [...processKeys.parts(processId), "history"],
@@ -92,7 +92,7 @@ export function historyQuery(processId: string) {
   });
 }
 
-/** Where each batch begins: to find the row of a line. */
+/** Where each batch starts, to find the row on a line. */
 export function boundariesQuery(processId: string, batchesDispatched: number) {
   return queryOptions({
     queryKey: [...processKeys.parts(processId), "boundaries", batchesDispatched],

@@ -1,16 +1,17 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { statusClient } from "@/api/clients";
+import type { Process, WatchProcessResponse } from "@/api/contract";
 import { type ServerStreamState, useServerStream } from "@/api/use-server-stream";
-import type { Process, WatchProcessResponse } from "@/gen/ingestor/v1/status_pb";
 import { toDate } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
 import { useAllEvents } from "./live";
 import { errorsQuery, historyQuery, processKeys, processQuery, repairsQuery } from "./queries";
 import { joined, rowsDone, type Sample, samplesOf } from "./summary/progress";
+import { useRefetchOnChange } from "./use-refetch";
 
 /**
- * A process that stays right: by WatchProcess while it runs; once it has ended by the log of events, since
+ * A process kept up to date: by WatchProcess while it runs, and by the event log once it has ended, because
  * repairs and an undo still change it.
  */
 export function useProcess(processId: string) {
@@ -19,7 +20,7 @@ export function useProcess(processId: string) {
   const process = query.data ?? null;
   const running = process !== null && !isTerminal(process.state);
   const [live, setLive] = useState<readonly Sample[]>([]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another process begins anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another process starts over.
   useEffect(() => setLive([]), [processId]);
 
   const stream: ServerStreamState = useServerStream<WatchProcessResponse>({
@@ -33,7 +34,7 @@ export function useProcess(processId: string) {
       setLive((before) => joined(before, [{ time, done: rowsDone(next) }]).slice(-5000));
       if (isTerminal(next.state)) refreshParts();
     },
-    // A stream that ends before the process has broken.
+    // A stream that ends before the process does is broken.
     isComplete: () => {
       const known = queryClient.getQueryData<Process | null>(processKeys.one(processId));
       return known !== null && known !== undefined && isTerminal(known.state);
@@ -64,7 +65,7 @@ export function useProcess(processId: string) {
   return { query, process, running, stream, live };
 }
 
-/** Rows with an outcome over time: what the batches' records tell, then what was seen live. */
+/** Rows with an outcome over time: from the records of batches, then live. */
 export function useSamples(process: Process, live: readonly Sample[]): readonly Sample[] {
   const processId = process.info?.processId ?? "";
   const history = useQuery({ ...historyQuery(processId), enabled: !process.expired });
@@ -72,21 +73,9 @@ export function useSamples(process: Process, live: readonly Sample[]): readonly 
   return useMemo(() => joined(samplesOf(history.data ?? [], begun), live), [history.data, live, begun]);
 }
 
-/** The summary of errors, fetched anew when more rows have failed, but not at each of them. */
+/** The error summary, refetched when more rows have failed, but not after every single one. */
 export function useErrorGroups(process: Process) {
-  const queryClient = useQueryClient();
-  const processId = process.info?.processId ?? "";
-  const failed = `${process.counts?.failed} ${process.counts?.skipped}`;
-  const before = useRef(failed);
-  const waiting = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useEffect(() => {
-    if (before.current === failed) return;
-    before.current = failed;
-    waiting.current ??= setTimeout(() => {
-      waiting.current = undefined;
-      void queryClient.invalidateQueries({ queryKey: errorsQuery(processId).queryKey });
-    }, 1_000);
-  }, [failed, processId, queryClient]);
-  useEffect(() => () => clearTimeout(waiting.current), []);
-  return useQuery(errorsQuery(processId));
+  const query = errorsQuery(process.info?.processId ?? "");
+  useRefetchOnChange(query.queryKey, `${process.counts?.failed} ${process.counts?.skipped}`);
+  return useQuery(query);
 }

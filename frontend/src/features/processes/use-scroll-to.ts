@@ -1,9 +1,12 @@
 import { type RefObject, useEffect, useRef } from "react";
 
-/** So long what is above may still grow. */
+/** How long content above may still grow. */
 const SETTLING_MS = 2_000;
 
-/** Once, when the screen opens: brings an element to the top, and keeps it there while what is above it comes. */
+/**
+ * Scrolls an element to the top once, when the screen opens, and keeps it there while content above it
+ * loads.
+ */
 export function useScrollTo(element: RefObject<HTMLElement | null>, wanted: boolean): void {
   const first = useRef(wanted);
   useEffect(() => {
@@ -17,7 +20,7 @@ export function useScrollTo(element: RefObject<HTMLElement | null>, wanted: bool
       stopped.abort();
     };
     observer.observe(document.body);
-    // Whoever scrolls knows better.
+    // Scrolling by hand takes over.
     for (const event of ["wheel", "touchstart", "keydown", "pointerdown"]) {
       window.addEventListener(event, stop, { signal: stopped.signal, passive: true });
     }

@@ -7,19 +7,22 @@ import { droppedFiles, type GivenFile, hasPicker, pickFiles } from "./files";
 interface DropZoneProps {
   readonly onFiles: (files: readonly GivenFile[]) => void;
   readonly multiple?: boolean;
-  /** Above the button. */
+  /** Shown above the button. */
   readonly title?: string;
   readonly hint?: string;
   readonly compact?: boolean;
+  /** Accessible name of the file input. */
+  readonly label?: string;
 }
 
-/** Where files are dropped or picked. */
+/** An area to drop or choose files. */
 export function DropZone({
   onFiles,
   multiple = true,
   title = "Drop files here",
-  hint = "CSV, TSV, Excel (.xlsx), JSON, JSON Lines or Parquet; also as gzip, zstd or zip. Any size: nothing is read into memory.",
+  hint = "CSV, TSV, Excel (.xlsx), JSON, JSON Lines or Parquet, plain or compressed with gzip, zstd or zip. Any size: files are sent in pieces.",
   compact = false,
+  label = multiple ? "Files to upload" : "File to upload",
 }: DropZoneProps) {
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
@@ -33,7 +36,7 @@ export function DropZone({
   };
   const onPicked = (event: ChangeEvent<HTMLInputElement>) => {
     give([...(event.target.files ?? [])].map((file) => ({ file, handle: null })));
-    // The same file may be picked again.
+    // Lets the same file be picked again.
     event.target.value = "";
   };
   const onDrop = async (event: DragEvent) => {
@@ -75,7 +78,7 @@ export function DropZone({
         multiple={multiple}
         className="visually-hidden"
         tabIndex={-1}
-        aria-label={multiple ? "Files to upload" : "File to upload"}
+        aria-label={label}
         onChange={onPicked}
       />
     </section>

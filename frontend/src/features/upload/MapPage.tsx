@@ -3,41 +3,41 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { uploadClient } from "@/api/clients";
+import { type Upload, UploadState } from "@/api/contract";
 import { violationsOf } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
-import { type Upload, UploadState } from "@/gen/ingestor/v1/upload_pb";
 import { formatBytes, formatCount, plural } from "@/lib/format";
 import { DropZone } from "./DropZone";
 import type { UploadSnapshot } from "./engine/task";
-import { DialectPanel } from "./map/DialectPanel";
 import { DraftFields } from "./map/DraftFields";
-import { writeDialect } from "./map/dialect";
 import { FieldMatches } from "./map/FieldMatches";
 import classes from "./map/Map.module.css";
-import { PreviewGrid, type PreviewGridHandle } from "./map/PreviewGrid";
-import { ProblemList } from "./map/ProblemList";
 import { JSON_ROWS, NEW } from "./map/plan";
 import { uploadQuery } from "./map/queries";
 import { StartBar } from "./map/StartBar";
 import { TargetPanel } from "./map/TargetPanel";
 import { type Plan, usePlan } from "./map/use-plan";
+import { DialectPanel } from "./preview/DialectPanel";
+import { writeDialect } from "./preview/dialect";
+import { PreviewGrid, type PreviewGridHandle } from "./preview/PreviewGrid";
+import { ProblemList } from "./preview/ProblemList";
 import { UploadLine } from "./UploadLine";
 import line from "./UploadLine.module.css";
 import { uploadActions, useUpload, useUploadOf } from "./use-uploads";
 
-/** Bytes of which the first rows are looked at before the rest is sent. */
+/** Once this many bytes are sent, the first rows are inspected while the rest is being sent. */
 const WORTH_A_LOOK = 4 * 1024 * 1024;
 
-/** The line of the upload itself, which changes with every piece. */
+/** The upload's own line, which changes with every piece. */
 function LiveLine({ uploadKey }: { readonly uploadKey: string }) {
   const upload = useUpload(uploadKey);
   return upload && <UploadLine upload={upload} mapping />;
 }
 
-/** Map and check: how the file is read, where its rows go, and what would become of the first of them. */
+/** Mapping: how the file is read, where its rows go, and a dry run of the first rows. */
 export function MapPage() {
   const { uploadId } = useParams({ from: "/upload/$uploadId" });
   const query = useQuery(uploadQuery(uploadId));
@@ -63,7 +63,7 @@ export function MapPage() {
     return (
       <>
         <PageHeader title={upload.fileName} />
-        <p>This upload was cancelled, and what was sent of it is gone.</p>
+        <p>This upload was cancelled, and its data was removed.</p>
         <p>
           <Link to="/upload">Upload a file</Link>
         </p>
@@ -78,11 +78,12 @@ export function MapPage() {
         documentTitle={`Map ${upload.fileName}`}
         actions={
           <Button variant="default" onClick={() => void discard()}>
-            Discard the file
+            Discard file
           </Button>
         }
       >
-        {formatBytes(upload.declaredSize)} · Map its columns and check the first rows, then start.
+        {formatBytes(upload.declaredSize)} · Map the columns, review the dry run of the first rows, then
+        start.
       </PageHeader>
       <div className={classes.sent}>
         {local !== null
@@ -98,7 +99,7 @@ export function MapPage() {
                 compact
                 multiple={false}
                 title={`${formatBytes(upload.committedSize)} of ${formatBytes(upload.declaredSize)} sent`}
-                hint={`Drop or choose ${upload.fileName} again, and it goes on where it stopped.`}
+                hint={`Drop or choose ${upload.fileName} again to resume where it stopped.`}
                 onFiles={([given]) => given && uploadActions.start(given.file, { handle: given.handle })}
               />
             )}
@@ -119,7 +120,7 @@ function Mapping({ upload, local, whole }: MappingProps) {
   const search = useSearch({ from: "/upload/$uploadId" });
   const navigate = useNavigate({ from: "/upload/$uploadId" });
   const sent = whole || local?.phase === "sent" || local?.phase === "completing";
-  // A small file is there as a whole before its first pieces could be looked at.
+  // A small file is complete before its first pieces could be inspected.
   const begun = Math.max(Number(upload.committedSize), local?.committed ?? 0) >= WORTH_A_LOOK;
   const plan = usePlan({
     uploadId,
@@ -152,7 +153,7 @@ function Mapping({ upload, local, whole }: MappingProps) {
           <ErrorState inline error={plan.inspection.error} onRetry={() => void plan.inspection.refetch()} />
         ) : plan.inspection.data === undefined ? (
           <Panel title="Columns">
-            <LoadingState label="Looking at the file" />
+            <LoadingState label="Reading the file" />
           </Panel>
         ) : (
           <>
@@ -206,7 +207,7 @@ function Columns({ plan }: { readonly plan: Plan }) {
   return (
     <Panel
       title="Columns"
-      aside={unread.length > 0 ? `${plural(unread.length, "column")} of the file not read` : undefined}
+      aside={unread.length > 0 ? `${plural(unread.length, "column")} not used` : undefined}
       flush
     >
       <FieldMatches document={plan.chosen} columns={columns} matches={plan.matches} onMatch={plan.match} />
@@ -221,38 +222,38 @@ function Preview({
   readonly plan: Plan;
   readonly grid: React.RefObject<PreviewGridHandle | null>;
 }) {
-  const { check, checking } = plan;
+  const { dryRun, running } = plan;
   return (
     <Panel
-      title="The first rows"
-      aside={<span role="status">{checking ? "Checking …" : <Verdict plan={plan} />}</span>}
+      title="First rows"
+      aside={<span role="status">{running ? "Running dry run …" : <DryRunResult plan={plan} />}</span>}
       flush
     >
-      {check.isError ? (
+      {dryRun.isError ? (
         <div className={classes.pad}>
-          <ErrorState inline error={check.error} onRetry={() => void check.refetch()} />
+          <ErrorState inline error={dryRun.error} onRetry={() => void dryRun.refetch()} />
         </div>
-      ) : check.data === undefined ? (
-        <LoadingState label="Checking the first rows" />
+      ) : dryRun.data === undefined ? (
+        <LoadingState label="Running a dry run of the first rows" />
       ) : (
         <>
-          <PreviewGrid ref={grid} columns={check.data.columns} rows={check.data.rows} />
-          <ProblemList rows={check.data.rows} onShow={(row, label) => grid.current?.reveal(row, label)} />
+          <PreviewGrid ref={grid} columns={dryRun.data.columns} rows={dryRun.data.rows} />
+          <ProblemList rows={dryRun.data.rows} onShow={(row, label) => grid.current?.reveal(row, label)} />
         </>
       )}
     </Panel>
   );
 }
 
-function Verdict({ plan }: { readonly plan: Plan }) {
-  const counts = plan.check.data?.counts;
-  if (plan.check.isError || counts === undefined) return null;
-  const tried = plan.check.data?.complete
+function DryRunResult({ plan }: { readonly plan: Plan }) {
+  const counts = plan.dryRun.data?.counts;
+  if (plan.dryRun.isError || counts === undefined) return null;
+  const tried = plan.dryRun.data?.complete
     ? `all ${plural(counts.read, "row")}`
     : `the first ${plural(counts.read, "row")}`;
   return (
     <span className="tabular">
-      Of {tried}: {formatCount(counts.succeeded)} good
+      Dry run of {tried}: {formatCount(counts.succeeded)} would load
       {counts.failed > 0n && (
         <strong className={classes.failed}>, {formatCount(counts.failed)} would be rejected</strong>
       )}

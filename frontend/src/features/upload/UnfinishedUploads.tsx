@@ -5,14 +5,14 @@ import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
 import { formatBytes } from "@/lib/format";
 import { uploadCenter } from "./engine/center";
-import { fingerprintOf } from "./engine/fingerprint";
 import type { UploadRecord } from "./engine/ports";
 import { reopen } from "./files";
+import { fingerprintOf } from "./hashing/fingerprint";
 import { sentPercent } from "./phases";
 import classes from "./UploadLine.module.css";
 import { useUploads } from "./use-uploads";
 
-/** Uploads that a reload or a closed tab has interrupted; each goes on where it stopped. */
+/** Uploads that a reload or a closed tab interrupted; each resumes where it stopped. */
 export function UnfinishedUploads() {
   const { uploads } = useUploads();
   const query = useQuery({
@@ -22,7 +22,7 @@ export function UnfinishedUploads() {
   });
   if (!query.data || query.data.length === 0) return null;
   return (
-    <Panel title="Not finished" flush>
+    <Panel title="Unfinished uploads" flush>
       <ul className={classes.list}>
         {query.data.map((record) => (
           <Unfinished key={record.fingerprint} record={record} />
@@ -38,9 +38,11 @@ function Unfinished({ record }: { readonly record: UploadRecord }) {
   const input = useRef<HTMLInputElement>(null);
   const [wrong, setWrong] = useState("");
 
-  const goOn = async (file: File) => {
+  const resume = async (file: File) => {
     if ((await fingerprintOf(file)) !== record.fingerprint) {
-      setWrong(`This is another file, or ${record.fileName} has changed. Drop it above to send it anew.`);
+      setWrong(
+        `This is a different file, or ${record.fileName} has changed. To send it from the start, drop it above.`,
+      );
       return;
     }
     uploads.start(file, { handle: record.handle, repairs: record.repairs });
@@ -49,7 +51,7 @@ function Unfinished({ record }: { readonly record: UploadRecord }) {
     setWrong("");
     const file = record.handle === null ? null : await reopen(record.handle);
     if (file === null) input.current?.click();
-    else await goOn(file);
+    else await resume(file);
   };
   const onRemove = async () => {
     await uploadCenter.forget(record);
@@ -72,21 +74,21 @@ function Unfinished({ record }: { readonly record: UploadRecord }) {
       </div>
       <div className={classes.actions}>
         <Button size="xs" variant="default" onClick={() => void onContinue()}>
-          {record.handle === null ? "Choose the file to go on" : "Go on"}
+          {record.handle === null ? "Choose file to resume" : "Resume"}
         </Button>
         <Button size="xs" variant="subtle" color="gray" onClick={() => void onRemove()}>
-          Give up
+          Discard
         </Button>
         <input
           ref={input}
           type="file"
           className="visually-hidden"
           tabIndex={-1}
-          aria-label={`The file ${record.fileName}, to go on`}
+          aria-label={`Choose ${record.fileName} to resume`}
           onChange={(event) => {
             const file = event.target.files?.[0];
             event.target.value = "";
-            if (file !== undefined) void goOn(file);
+            if (file !== undefined) void resume(file);
           }}
         />
       </div>

@@ -17,7 +17,7 @@ interface UploadLineProps {
   readonly mapping?: boolean;
 }
 
-/** An upload of this page: how far it is, and what can be done with it. */
+/** An upload of this page: its progress and its actions. */
 export function UploadLine({ upload, mapping = false }: UploadLineProps) {
   const { key, phase } = upload;
   const bad = phase === "failed" || phase === "refused";
@@ -34,7 +34,7 @@ export function UploadLine({ upload, mapping = false }: UploadLineProps) {
             size={5}
             mt={6}
             color={phase === "reconnecting" || phase === "paused" ? "gray" : undefined}
-            aria-label={`${upload.fileName}: sent`}
+            aria-label={`Sending ${upload.fileName}`}
           />
         )}
         {upload.problem !== null && (
@@ -43,13 +43,13 @@ export function UploadLine({ upload, mapping = false }: UploadLineProps) {
             {upload.problem.code !== "" && <code>{upload.problem.code}</code>}
           </p>
         )}
-        {upload.earlierProcessId !== "" && phase !== "completed" && (
+        {upload.earlierProcessId !== "" && upload.repairs === "" && phase !== "completed" && (
           <p className={classes.problem}>
-            This file was sent before:{" "}
+            This file was uploaded before:{" "}
             <Link to="/processes/$processId" params={{ processId: upload.earlierProcessId }}>
               see its process
             </Link>
-            . Starting it loads it once more.
+            . If you start it, its rows are loaded again.
           </p>
         )}
       </div>
@@ -71,14 +71,14 @@ export function UploadLine({ upload, mapping = false }: UploadLineProps) {
         )}
         {ENDED.includes(phase) ? (
           <IconButton
-            label={`Take ${upload.fileName} off the list`}
+            label={`Remove ${upload.fileName} from the list`}
             icon={IconX}
             onClick={() => uploadActions.dismiss(key)}
           />
         ) : (
           phase !== "completing" && (
             <IconButton
-              label={`Cancel ${upload.fileName}: what was sent of it is dropped`}
+              label={`Cancel ${upload.fileName} and discard what was sent`}
               icon={IconX}
               onClick={() => void uploadActions.cancel(key)}
             />
@@ -98,7 +98,7 @@ function MainAction({ upload }: { readonly upload: UploadSnapshot }) {
         to="/processes/$processId"
         params={{ processId: upload.processId }}
       >
-        Open the process
+        Open process
       </LinkButton>
     );
   }
@@ -112,7 +112,7 @@ function MainAction({ upload }: { readonly upload: UploadSnapshot }) {
   }
   return (
     <LinkButton size="xs" to="/upload/$uploadId" params={{ uploadId: upload.uploadId }}>
-      Map and check
+      Map columns
     </LinkButton>
   );
 }

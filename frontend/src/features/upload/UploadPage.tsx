@@ -21,7 +21,7 @@ export function UploadPage() {
     setAlone(keys.length === 1 ? (keys[0] ?? null) : null);
   };
 
-  // One file alone: straight on to mapping it, while it is being sent.
+  // A single file goes straight to mapping while it is being sent.
   const uploadId = dropped?.phase === "sending" || dropped?.phase === "sent" ? dropped.uploadId : "";
   useEffect(() => {
     if (uploadId !== "") void navigate({ to: "/upload/$uploadId", params: { uploadId } });
@@ -29,13 +29,11 @@ export function UploadPage() {
 
   return (
     <>
-      <PageHeader title="Upload">
-        Drop a table, say where its rows go, and see what becomes of each.
-      </PageHeader>
+      <PageHeader title="Upload">Upload a file, choose where its rows go, and follow every row.</PageHeader>
       <div className={classes.stack}>
         <DropZone onFiles={onFiles} />
         {uploads.length > 0 && (
-          <Panel title="This tab" flush>
+          <Panel title="Uploads in this tab" flush>
             <ul className={line.list}>
               {uploads.map((upload) => (
                 <UploadLine key={upload.key} upload={upload} />

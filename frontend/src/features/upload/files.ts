@@ -1,8 +1,8 @@
-/** Files as people give them: dropped or picked, with the browser's handle where it gives one. */
+/** Files that people drop or pick, with the browser's handle where it has one. */
 
 export interface GivenFile {
   readonly file: File;
-  /** By which the same file can be opened again after a reload; Chromium only. */
+  /** Reopens the same file after a reload; Chromium only. */
   readonly handle: FileSystemFileHandle | null;
 }
 
@@ -19,12 +19,12 @@ interface AskableHandle {
   requestPermission?: (options: { mode: "read" }) => Promise<PermissionState>;
 }
 
-/** Whether the browser's own picker gives handles. */
+/** Whether the browser's picker returns handles. */
 export function hasPicker(): boolean {
   return (globalThis as PickerWindow).showOpenFilePicker !== undefined;
 }
 
-/** Asks with the picker that gives handles; empty when the person closes it. */
+/** Opens the picker that returns handles; empty when the person closes it. */
 export async function pickFiles(multiple = true): Promise<readonly GivenFile[]> {
   const picker = (globalThis as PickerWindow).showOpenFilePicker;
   if (picker === undefined) return [];
@@ -37,7 +37,7 @@ export async function pickFiles(multiple = true): Promise<readonly GivenFile[]> 
   }
 }
 
-/** Files of a drop. To be called while the event is handled: afterwards its items are gone. */
+/** The files of a drop. Call it while the event is handled: afterwards its items are gone. */
 export function droppedFiles(transfer: DataTransfer): Promise<readonly GivenFile[]> {
   const given = [...transfer.items]
     .filter(({ kind }) => kind === "file")
@@ -45,14 +45,17 @@ export function droppedFiles(transfer: DataTransfer): Promise<readonly GivenFile
       const file = item.getAsFile();
       const asked = (item as HandledItem).getAsFileSystemHandle?.();
       const handle = await asked?.catch(() => null);
-      // A folder has no bytes of its own.
+      // A folder has no content of its own.
       if (handle?.kind === "directory" || file === null) return null;
       return { file, handle: handle?.kind === "file" ? (handle as FileSystemFileHandle) : null };
     });
   return Promise.all(given).then((all) => all.filter((one) => one !== null));
 }
 
-/** Opens a file again by its handle; the browser may ask the person. Null when it may not or it is gone. */
+/**
+ * Reopens a file by its handle; the browser may ask for permission. Null when that is denied or the file is
+ * gone.
+ */
 export async function reopen(handle: FileSystemFileHandle): Promise<File | null> {
   const askable = handle as AskableHandle;
   try {

@@ -1,4 +1,5 @@
-/** What other features may use of uploads. */
+/** What other features may import. */
 
-export type { UploadSnapshot } from "./engine/task";
-export { useUpload, useUploads } from "./use-uploads";
+export { DropZone } from "./DropZone";
+export { UploadLine } from "./UploadLine";
+export { useUploads } from "./use-uploads";

@@ -2,7 +2,7 @@ import { useMemo, useSyncExternalStore } from "react";
 import { uploadCenter } from "./engine/center";
 import type { UploadSnapshot } from "./engine/task";
 
-/** What can be done with uploads; always the same object. */
+/** The actions on uploads; always the same object. */
 export const uploadActions = {
   start: uploadCenter.start.bind(uploadCenter),
   pause: uploadCenter.pause.bind(uploadCenter),
@@ -13,10 +13,10 @@ export const uploadActions = {
 } as const;
 
 /**
- * The uploads of this page and what can be done with them.
+ * The uploads of this page and the actions on them.
  *
- * `start(file, { repairs: processId })` sends a corrected report: it is completed by itself, and its
- * snapshot's `processId` is the process that runs the corrected rows.
+ * `start(file, { repairs: processId })` sends a repair file: the upload completes by itself, and its
+ * snapshot's `processId` is the repair.
  */
 export function useUploads() {
   const uploads = useSyncExternalStore(uploadCenter.subscribe, uploadCenter.list);
@@ -30,8 +30,8 @@ export function useUpload(key: string | null): UploadSnapshot | null {
 }
 
 /**
- * The upload of this page that sends a server's upload, as of its last change of phase or since `enough`
- * bytes were sent: a screen that is large does not render with every piece.
+ * The upload of this page with a server's upload id, as of its last change of phase or since `enough` bytes
+ * were sent, so that a large screen does not render with every piece.
  */
 export function useUploadOf(uploadId: string, enough: number): UploadSnapshot | null {
   const find = () =>

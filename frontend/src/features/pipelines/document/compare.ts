@@ -1,11 +1,11 @@
-/** What is different between two versions of a document, line by line. */
+/** A line-by-line diff of two versions of a document. */
 
-export interface DiffLine {
+interface DiffLine {
   readonly kind: "same" | "added" | "removed";
   readonly text: string;
 }
 
-/** The shortest way from one text to the other by whole lines: the longest common subsequence is kept. */
+/** The shortest line diff of two texts: it keeps the longest common subsequence. */
 export function diffLines(before: string, after: string): readonly DiffLine[] {
   const a = before.split("\n");
   const b = after.split("\n");
@@ -23,7 +23,7 @@ export function diffLines(before: string, after: string): readonly DiffLine[] {
 
 function diffMiddle(a: readonly string[], b: readonly string[]): readonly DiffLine[] {
   const width = b.length + 1;
-  // lengths[i * width + j]: length of the longest common subsequence of a from i on and b from j on.
+  // lengths[i * width + j]: length of the longest common subsequence of a[i...] and b[j...].
   const lengths = new Uint32Array((a.length + 1) * width);
   const length = (i: number, j: number) => lengths[i * width + j] ?? 0;
   for (let i = a.length - 1; i >= 0; i -= 1) {

@@ -39,7 +39,7 @@ describe("readDocument and writeDocument", () => {
     expect(writeDocument(read.document)).toContain('"maximum": 9007199254740993');
   });
 
-  it("keep keys that the page does not know", () => {
+  it("keep unknown keys", () => {
     const read = readDocument(
       '{"x-owner": "me", "name": "n", "schema": {"fields": []}, "sink": {"table": "t"}}',
     );
@@ -48,12 +48,12 @@ describe("readDocument and writeDocument", () => {
   });
 
   it.each([
-    ["{", "This is not JSON"],
-    ["[]", "A pipeline is a JSON object."],
+    ["{", "This is not valid JSON"],
+    ["[]", "A pipeline must be a JSON object."],
     ["{}", '"schema"'],
     ['{"schema": {"fields": [1]}}', '"name"'],
-    ['{"schema": {"fields": []}, "rules": {}}', '"rules" is a list'],
-    ['{"schema": {"fields": []}, "sink": "t"}', '"sink" is an object'],
+    ['{"schema": {"fields": []}, "rules": {}}', '"rules" must be a list'],
+    ['{"schema": {"fields": []}, "sink": "t"}', '"sink" must be an object'],
   ])("refuse %s", (text, message) => {
     const read = readDocument(text);
     expect(read.ok ? "" : read.message).toContain(message);
@@ -61,7 +61,7 @@ describe("readDocument and writeDocument", () => {
 });
 
 describe("changing a document", () => {
-  it("lets everything follow a field's new name", () => {
+  it("renames a field everywhere", () => {
     const changed = withField(DOCUMENT, 0, { name: "number", type: "integer" });
     expect(changed.schema.primaryKey).toEqual(["number", "name"]);
     expect(changed.sink.key).toBe("number");
@@ -69,19 +69,19 @@ describe("changing a document", () => {
     expect(labelOf(changed, "name")).toBe("Full name");
   });
 
-  it("needs no mapping when the new name is the label", () => {
+  it("drops the mapping when the new name is the label", () => {
     const changed = withField(DOCUMENT, 1, { name: "Full name", type: "string" });
     expect(changed.mapping).toBeUndefined();
   });
 
-  it("takes a field out with what names it", () => {
+  it("removes a field and every reference to it", () => {
     const changed = withoutField(DOCUMENT, 0);
     expect(changed.schema.fields.map(({ name }) => name)).toEqual(["name"]);
     expect(changed.schema.primaryKey).toEqual(["name"]);
     expect("key" in changed.sink).toBe(false);
   });
 
-  it("writes only labels that differ", () => {
+  it("writes only labels that differ from the name", () => {
     const changed = withLabels(
       DOCUMENT,
       new Map([
@@ -92,7 +92,7 @@ describe("changing a document", () => {
     expect(changed.mapping).toEqual({ id: "No." });
   });
 
-  it("leaves out what is not said", () => {
+  it("leaves out empty values", () => {
     expect(withKey({ a: 1, b: 2 }, "a", "")).toEqual({ b: 2 });
     expect(withKey({ a: 1 }, "b", [])).toEqual({ a: 1 });
     expect(withKey({ a: 1 }, "b", false)).toEqual({ a: 1, b: false });
@@ -100,7 +100,7 @@ describe("changing a document", () => {
   });
 });
 
-it("knows what transforms make", () => {
+it("lists the columns that transforms make", () => {
   const document = {
     ...DOCUMENT,
     transforms: [{ op: "split", into: ["a", "b"] }, { op: "expression", into: "c" }, { op: "trim" }],
@@ -120,7 +120,7 @@ it.each([
 });
 
 describe("diffLines", () => {
-  it("keeps what is the same", () => {
+  it("keeps equal lines", () => {
     expect(diffLines("a\nb\nc\nd", "a\nx\nc\nd\ne").map(({ kind, text }) => `${kind[0]} ${text}`)).toEqual([
       "s a",
       "r b",
@@ -131,11 +131,11 @@ describe("diffLines", () => {
     ]);
   });
 
-  it("says nothing of equal texts", () => {
+  it("marks nothing in equal texts", () => {
     expect(diffLines("a\nb", "a\nb").every(({ kind }) => kind === "same")).toBe(true);
   });
 
-  it("gives either text back", () => {
+  it("contains both texts", () => {
     const before = "1\n2\n3\n2\n1";
     const after = "2\n1\n3\n3\n1";
     const lines = diffLines(before, after);
@@ -149,8 +149,8 @@ describe("diffLines", () => {
   });
 });
 
-describe("another type of a field", () => {
-  it("takes out what does not fit it, and nothing else", () => {
+describe("changing a field's type", () => {
+  it("removes what does not fit the type, and nothing else", () => {
     const field = {
       name: "f",
       type: "number",

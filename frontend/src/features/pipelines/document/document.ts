@@ -1,4 +1,4 @@
-/** Reading, writing and changing pipeline documents; nothing here changes what it is given. */
+/** Reads, writes and edits pipeline documents; no function modifies its arguments. */
 import { parseExact, writeExact } from "./json";
 import {
   CONSTRAINTS_OF,
@@ -15,13 +15,13 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export type ReadResult =
+type ReadResult =
   | { readonly ok: true; readonly document: PipelineDocument }
   | { readonly ok: false; readonly message: string };
 
 /**
- * A document from its text, as far as the forms need it to be one: an object with a name, fields with names
- * and a sink. What is wrong otherwise is for the server to say.
+ * Parses a document as strictly as the forms need: an object with a name, named fields and a sink. The server
+ * reports everything else that is wrong.
  */
 export function readDocument(text: string): ReadResult {
   let value: unknown;
@@ -30,27 +30,27 @@ export function readDocument(text: string): ReadResult {
   } catch (error) {
     return {
       ok: false,
-      message: `This is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+      message: `This is not valid JSON: ${error instanceof Error ? error.message : String(error)}`,
     };
   }
-  if (!isObject(value)) return { ok: false, message: "A pipeline is a JSON object." };
+  if (!isObject(value)) return { ok: false, message: "A pipeline must be a JSON object." };
   const schema = value.schema;
   if (!isObject(schema) || !Array.isArray(schema.fields)) {
-    return { ok: false, message: 'A pipeline has "schema": {"fields": [...]}.' };
+    return { ok: false, message: 'A pipeline must have "schema": {"fields": [...]}.' };
   }
   const fields = schema.fields as unknown[];
   if (!fields.every((field) => isObject(field) && typeof field.name === "string")) {
-    return { ok: false, message: 'Each of "schema.fields" is an object with a "name".' };
+    return { ok: false, message: 'Each entry of "schema.fields" must be an object with a "name".' };
   }
   for (const list of ["transforms", "filters", "rules"]) {
     const steps = value[list];
     if (steps !== undefined && !(Array.isArray(steps) && steps.every(isObject))) {
-      return { ok: false, message: `"${list}" is a list of objects.` };
+      return { ok: false, message: `"${list}" must be a list of objects.` };
     }
   }
   for (const key of ["mapping", "sink", "policy", "dialect"]) {
     if (value[key] !== undefined && !isObject(value[key]))
-      return { ok: false, message: `"${key}" is an object.` };
+      return { ok: false, message: `"${key}" must be an object.` };
   }
   const document = {
     ...value,
@@ -60,12 +60,12 @@ export function readDocument(text: string): ReadResult {
   return { ok: true, document: document as unknown as PipelineDocument };
 }
 
-/** The document's text, as it is stored and shown. */
+/** The document as the text that is stored and shown. */
 export function writeDocument(document: PipelineDocument): string {
   return writeExact(document);
 }
 
-/** The same without a key when the value is undefined, "" or an empty list or object: those mean "not said". */
+/** Sets a key, or removes it when the value is undefined, "" or an empty list or object. */
 export function withKey<T extends object>(object: T, key: string, value: unknown): T {
   const { [key]: _before, ...rest } = object as JsonObject;
   const empty =
@@ -74,7 +74,7 @@ export function withKey<T extends object>(object: T, key: string, value: unknown
     (Array.isArray(value) && value.length === 0) ||
     (isObject(value) && Object.getPrototypeOf(value) === Object.prototype && Object.keys(value).length === 0);
   if (empty) return rest as T;
-  // A key that was there keeps its place.
+  // An existing key keeps its place.
   if (key in object) return { ...object, [key]: value };
   return { ...rest, [key]: value } as T;
 }
@@ -83,7 +83,7 @@ export function withFields(document: PipelineDocument, fields: readonly Pipeline
   return { ...document, schema: { ...document.schema, fields } };
 }
 
-/** Changes one field; its mapping, key and the sink's key follow its name. */
+/** Changes one field; its mapping, the primary key and the sink's key follow a new name. */
 export function withField(document: PipelineDocument, index: number, field: PipelineField): PipelineDocument {
   const before = document.schema.fields[index];
   const changed = withFields(
@@ -104,7 +104,7 @@ function renamed(document: PipelineDocument, before: string, after: string): Pip
     name === before ? after : name,
     label,
   ]);
-  // Without a mapping a field is read from the column of its own name; that stays so.
+  // Without a mapping a field is read from the column of its own name; keep it that way.
   const label = document.mapping?.[before] ?? before;
   const entries = new Map<string, string>(mapping as [string, string][]);
   if (label === after) entries.delete(after);
@@ -114,7 +114,7 @@ function renamed(document: PipelineDocument, before: string, after: string): Pip
   return { ...next, sink: withKey(next.sink, "key", rename(next.sink.key)) };
 }
 
-/** Takes a field out, and with it what names it. */
+/** Removes a field and every reference to it. */
 export function withoutField(document: PipelineDocument, index: number): PipelineDocument {
   const gone = document.schema.fields[index]?.name;
   const drop = (key: unknown): unknown => {
@@ -137,7 +137,7 @@ export function withoutField(document: PipelineDocument, index: number): Pipelin
   };
 }
 
-/** Puts a field into the primary key, or takes it out. */
+/** Adds a field to the primary key, or removes it. */
 export function withKeyField(document: PipelineDocument, field: string): PipelineDocument {
   const key = asList(document.schema.primaryKey);
   const next = key.includes(field) ? key.filter((name) => name !== field) : [...key, field];
@@ -149,7 +149,7 @@ export function labelOf(document: PipelineDocument, field: string): string {
   return document.mapping?.[field] ?? field;
 }
 
-/** Reads each field from the label given; fields that are not named are read from their own name. */
+/** Reads each field from the given label; fields without one are read from the column of their own name. */
 export function withLabels(
   document: PipelineDocument,
   labels: ReadonlyMap<string, string>,
@@ -162,20 +162,20 @@ export function withLabels(
   return withKey(document, "mapping", mapping);
 }
 
-/** Labels of columns that transforms make. */
+/** Labels of the columns that transforms make. */
 export function madeLabels(document: PipelineDocument): readonly string[] {
   return (document.transforms ?? []).flatMap(({ into }) =>
     Array.isArray(into) ? into.map(String) : typeof into === "string" ? [into] : [],
   );
 }
 
-/** A list of names that may also be written as one name. */
+/** A list of names, which the document may also write as a single name. */
 export function asList(key: unknown): readonly string[] {
   if (Array.isArray(key)) return key.map(String);
   return typeof key === "string" ? [key] : [];
 }
 
-/** A pipeline's name made of any text: "Kunden 2024.csv" → "kunden-2024". */
+/** Makes a pipeline name from any text: "Kunden 2024.csv" → "kunden-2024". */
 export function nameFrom(text: string): string {
   const plain = text
     .replace(/\.(csv|tsv|txt|jsonl?|ndjson|xlsx|parquet|gz|zst|zip)(?=\.|$)/gi, "")
@@ -187,13 +187,13 @@ export function nameFrom(text: string): string {
   return plain.slice(0, 63) || "pipeline";
 }
 
-/** As the editor writes it, so that nothing seems to be changed that is not. */
+/** Reformats a document as the editor writes it, so that only real changes show as changes. */
 export function pretty(text: string): string {
   const read = readDocument(text);
   return read.ok ? writeDocument(read.document) : text;
 }
 
-/** Another type; constraints, words and marks that do not fit it go. */
+/** Changes the type and removes constraints, words and separators that do not fit it. */
 export function withType(field: PipelineField, type: string): PipelineField {
   const allowed: readonly string[] = CONSTRAINTS_OF[type as FieldType] ?? [];
   const constraints = Object.fromEntries(
@@ -206,12 +206,12 @@ export function withType(field: PipelineField, type: string): PipelineField {
   return withKey(next, "format", undefined);
 }
 
-/** The texts of missing values. */
+/** The values that mean “missing”, without labels. */
 export function missingTexts(values: readonly MissingValue[] | undefined): readonly string[] {
   return (values ?? []).map((missing) => (typeof missing === "string" ? missing : missing.value));
 }
 
-/** Missing values with these texts; those that were there keep their labels. */
+/** Missing values with these texts; existing ones keep their labels. */
 export function withMissingTexts(
   values: readonly MissingValue[] | undefined,
   texts: readonly string[],

@@ -1,8 +1,8 @@
 /**
- * JSON that keeps its numbers. Pipelines are read exactly by the server, as decimals; a page that parsed
- * `0.10000000000000000001` into a double and wrote it back would change the document without a word.
+ * JSON that keeps its numbers. The server reads pipelines exactly, as decimals; a page that parsed
+ * `0.10000000000000000001` into a double and wrote it back would silently change the document.
  *
- * A number that a double cannot hold becomes an ExactNumber, which is written as it was.
+ * A number that a double cannot hold becomes an ExactNumber, which is written unchanged.
  */
 
 interface ReviverContext {
@@ -13,7 +13,7 @@ type ExactParse = (
   reviver: (key: string, value: unknown, context?: ReviverContext) => unknown,
 ) => unknown;
 
-/** A number by its text. */
+/** A number kept as its text. */
 export class ExactNumber {
   readonly source: string;
 
@@ -25,14 +25,14 @@ export class ExactNumber {
     return this.source;
   }
 
-  /** As JSON.rawJSON writes it. */
+  /** The form that JSON.rawJSON writes. */
   toJSON(): unknown {
     const raw = (JSON as unknown as { rawJSON?: (text: string) => unknown }).rawJSON;
     return raw === undefined ? Number(this.source) : raw(this.source);
   }
 }
 
-/** Digits without sign, point, exponent and superfluous zeros, and the exponent of the last one. */
+/** A number's sign, its digits without redundant zeros, and the exponent of the last digit. */
 function canonical(text: string): string | null {
   const match = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text);
   if (match === null) return null;
@@ -43,7 +43,7 @@ function canonical(text: string): string | null {
   return `${sign}${trimmed}e${Number(exponent) - fraction.length + (digits.length - trimmed.length)}`;
 }
 
-/** Parses; numbers that a double cannot hold become ExactNumber. Throws SyntaxError. */
+/** Parses JSON; numbers that a double cannot hold become ExactNumber. Throws SyntaxError. */
 export function parseExact(text: string): unknown {
   return (JSON.parse as ExactParse)(text, (_key, value, context) => {
     if (typeof value !== "number" || context?.source === undefined) return value;
@@ -51,7 +51,7 @@ export function parseExact(text: string): unknown {
   });
 }
 
-/** Writes as it was parsed. */
+/** Writes JSON with its numbers unchanged. */
 export function writeExact(value: unknown, indent = 2): string {
   return JSON.stringify(value, null, indent);
 }

@@ -1,13 +1,13 @@
 import { expect, it } from "vitest";
 import { parsePointer, Violations } from "./pointers";
 
-it("reads pointers", () => {
+it("parses pointers", () => {
   expect(parsePointer("/schema/fields/3/name")).toEqual(["schema", "fields", "3", "name"]);
   expect(parsePointer("/mapping/a~1b~0c")).toEqual(["mapping", "a/b~c"]);
   expect(parsePointer("")).toEqual([]);
 });
 
-it("finds what is wrong with a place, and within it", () => {
+it("finds the violations at a path and below it", () => {
   const violations = new Violations([
     { field: "/schema/fields/1/tpe", description: 'unknown key "tpe"' },
     { field: "/schema/fields/1", description: "type is missing" },

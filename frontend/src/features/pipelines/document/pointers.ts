@@ -1,4 +1,4 @@
-/** Which part of the editor a violation is about, from its JSON Pointer (RFC 6901). */
+/** Maps a violation's JSON Pointer (RFC 6901) to the part of the editor that it is about. */
 import type { Violation } from "@/api/errors";
 
 /** "/schema/fields/3/constraints/minimum" → ["schema", "fields", "3", "constraints", "minimum"]. */
@@ -11,7 +11,7 @@ export function parsePointer(pointer: string): readonly string[] {
     .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-/** Violations by the place that they are about. */
+/** Violations by the path that they are about. */
 export class Violations {
   private readonly all: readonly { readonly path: readonly string[]; readonly violation: Violation }[];
 
@@ -27,19 +27,19 @@ export class Violations {
     return this.all.map(({ violation }) => violation);
   }
 
-  /** What is wrong with just this place; undefined when nothing is. Several sentences are joined. */
+  /** What is wrong at exactly this path; undefined when nothing is. Several messages are joined. */
   at(...place: readonly (string | number)[]): string | undefined {
     const wanted = place.map(String);
     return join(this.all.filter(({ path }) => path.length === wanted.length && startsWith(path, wanted)));
   }
 
-  /** What is wrong with this place or within it. */
+  /** The violations at this path or below it. */
   within(...place: readonly (string | number)[]): readonly Violation[] {
     const wanted = place.map(String);
     return this.all.filter(({ path }) => startsWith(path, wanted)).map(({ violation }) => violation);
   }
 
-  /** The same as a text for an input that shows the whole of a place. */
+  /** The same as text, for an input that shows everything below a path. */
   textWithin(...place: readonly (string | number)[]): string | undefined {
     const wanted = place.map(String);
     return join(this.all.filter(({ path }) => startsWith(path, wanted)));

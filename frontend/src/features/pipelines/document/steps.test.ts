@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FILTERS, filterKind, newStep, RULES, readPairs, TRANSFORMS, writePairs } from "./steps";
 
 describe("newStep", () => {
-  it("starts each kind with what it needs", () => {
+  it("creates each kind with its required keys", () => {
     expect(newStep(TRANSFORMS, "trim")).toEqual({ column: "", op: "trim" });
     expect(newStep(TRANSFORMS, "parse")).toEqual({ column: "", op: "parse", as: "number" });
     expect(newStep(TRANSFORMS, "concatenate")).toEqual({ op: "concatenate", columns: [], into: "" });
@@ -11,12 +11,12 @@ describe("newStep", () => {
     expect(newStep(RULES, "rule")).toEqual({ name: "", expression: "" });
   });
 
-  it("makes filters that are told again for what they are", () => {
+  it("creates filters whose kind is recognised again", () => {
     for (const kind of Object.keys(FILTERS)) expect(filterKind(newStep(FILTERS, kind))).toBe(kind);
   });
 });
 
-it("reads pairs as they are written", () => {
+it("reads pairs back as they were written", () => {
   expect(readPairs("m = male\nf=female\n\nx")).toEqual({ m: "male", f: "female", x: "" });
   expect(readPairs(writePairs({ a: "b = c", d: "" }))).toEqual({ a: "b = c", d: "" });
   expect(writePairs(undefined)).toBe("");

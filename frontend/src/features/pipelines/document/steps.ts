@@ -1,6 +1,6 @@
-/** The forms of transforms, filters and rules: which keys each has, and what they hold. */
+/** The forms of transforms, filters and rules: the keys of each, and what they hold. */
 
-export type KeyKind =
+type KeyKind =
   | { readonly kind: "text"; readonly placeholder?: string }
   | { readonly kind: "long"; readonly placeholder?: string }
   | { readonly kind: "list"; readonly placeholder?: string }
@@ -20,7 +20,7 @@ export interface StepForm {
   /** What it does, in a few words. */
   readonly does: string;
   readonly keys: readonly StepKey[];
-  /** What a new one starts with. */
+  /** The keys of a new step. */
   readonly start: Readonly<Record<string, unknown>>;
 }
 
@@ -43,66 +43,66 @@ const column = text("column", "Column");
 const reason = text("reason", "Reason given for skipped rows");
 
 export const TRANSFORMS: Readonly<Record<string, StepForm>> = {
-  trim: { title: "Trim", does: "Blanks around the text go", keys: [column], start: {} },
+  trim: { title: "Trim", does: "Remove spaces around the text", keys: [column], start: {} },
   case: {
     title: "Letter case",
-    does: "Letters become large or small",
+    does: "Change to upper, lower or title case",
     keys: [column, choice("to", "To", "upper", "lower", "title")],
     start: { to: "upper" },
   },
   replace: {
     title: "Replace",
-    does: "Every occurrence of a text or an RE2 expression",
+    does: "Replace every match of a text or an RE2 expression",
     keys: [
       column,
       text("pattern", "Find"),
       text("with", "Replace with"),
-      { key: "regex", label: "An expression", value: { kind: "flag" } },
+      { key: "regex", label: "Regular expression", value: { kind: "flag" } },
     ],
     start: { pattern: "", with: "" },
   },
   default: {
     title: "Default",
-    does: "A value for empty cells",
+    does: "Set a value for empty cells",
     keys: [column, text("value", "Value")],
     start: { value: "" },
   },
   map: {
     title: "Map words",
-    does: "Words to words, such as m to male",
+    does: "Replace words, such as m with male",
     keys: [
       column,
-      { key: "values", label: "Words, one a line: from = to", value: { kind: "pairs" } },
+      { key: "values", label: "Words, one per line: from = to", value: { kind: "pairs" } },
       choice("otherwise", "Other words", "keep", "error", "missing"),
     ],
     start: { values: {} },
   },
   parse: {
     title: "Parse a number",
-    does: "1.234,50 becomes 1234.50",
-    keys: [column, text("decimal", "Decimal mark", "."), text("group", "Group mark", "none")],
+    does: "Turn 1.234,50 into 1234.50",
+    keys: [column, text("decimal", "Decimal separator", "."), text("group", "Thousands separator", "none")],
     start: { as: "number" },
   },
   split: {
     title: "Split",
-    does: "One column into several",
+    does: "Split one column into several",
     keys: [
       column,
       text("separator", "Separator"),
       list("into", "Into columns"),
-      { key: "max", label: "At most pieces", value: { kind: "count" } },
+      { key: "max", label: "Maximum pieces", value: { kind: "count" } },
     ],
     start: { separator: " ", into: [] },
   },
   concatenate: {
     title: "Join columns",
-    does: "Several columns into one",
+    does: "Join several columns into one",
     keys: [list("columns", "Columns"), text("separator", "Separator"), text("into", "Into column")],
     start: { columns: [], into: "" },
   },
   expression: {
     title: "Expression",
-    does: "A column computed by Polars SQL",
+    does: "Compute a column with Polars SQL",
     keys: [
       text("into", "Into column"),
       {
@@ -118,7 +118,7 @@ export const TRANSFORMS: Readonly<Record<string, StepForm>> = {
 export const FILTERS: Readonly<Record<string, StepForm>> = {
   expression: {
     title: "Expression",
-    does: "Rows for which it is true",
+    does: "Keep rows for which it is true",
     keys: [
       { key: "expression", label: "SQL condition", value: { kind: "long", placeholder: "country <> 'XX'" } },
       reason,
@@ -127,26 +127,26 @@ export const FILTERS: Readonly<Record<string, StepForm>> = {
   },
   in: {
     title: "One of",
-    does: "Rows whose cell is one of these",
+    does: "Keep rows whose cell is one of these",
     keys: [column, list("values", "Values"), reason],
     start: { values: [] },
   },
   not_in: {
     title: "None of",
-    does: "Rows whose cell is none of these",
+    does: "Keep rows whose cell is none of these",
     keys: [column, list("values", "Values"), reason],
     start: { values: [] },
   },
   matches: {
     title: "Matches",
-    does: "Rows whose whole cell matches an RE2 expression",
+    does: "Keep rows whose whole cell matches an RE2 expression",
     keys: [column, text("pattern", "Pattern"), reason],
     start: { pattern: "" },
   },
-  empty: { title: "Is empty", does: "Rows whose cell is empty", keys: [column, reason], start: {} },
+  empty: { title: "Is empty", does: "Keep rows whose cell is empty", keys: [column, reason], start: {} },
   not_empty: {
     title: "Is not empty",
-    does: "Rows whose cell is not empty",
+    does: "Keep rows whose cell is not empty",
     keys: [column, reason],
     start: {},
   },
@@ -155,23 +155,23 @@ export const FILTERS: Readonly<Record<string, StepForm>> = {
 export const RULES: Readonly<Record<string, StepForm>> = {
   rule: {
     title: "Rule",
-    does: "What must hold between the values of a row",
+    does: "A condition that the values of a row must meet",
     keys: [
       text("name", "Name"),
       { key: "expression", label: "SQL condition", value: { kind: "long", placeholder: "starts <= ends" } },
       text("message", "Message for rejected rows"),
-      list("fields", "Fields shown with it"),
+      list("fields", "Fields shown with the message"),
     ],
     start: { name: "", expression: "" },
   },
 };
 
-/** Which form a filter has: those with an expression have no op. */
+/** Which form a filter uses: filters with an expression have no op. */
 export function filterKind(step: Readonly<Record<string, unknown>>): string {
   return "expression" in step ? "expression" : String(step.op ?? "");
 }
 
-/** A new transform or filter of a kind. */
+/** Creates a transform, filter or rule of a kind. */
 export function newStep(
   forms: Readonly<Record<string, StepForm>>,
   kind: string,
@@ -183,7 +183,7 @@ export function newStep(
   return { ...withColumn, op: kind, ...start };
 }
 
-/** "m = male\nf = female" → {m: "male", f: "female"}; a line without a sign maps to nothing yet. */
+/** "m = male\nf = female" → {m: "male", f: "female"}; a line without an equals sign maps to "". */
 export function readPairs(written: string): Readonly<Record<string, string>> {
   const pairs: Record<string, string> = {};
   for (const line of written.split("\n")) {

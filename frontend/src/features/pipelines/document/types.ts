@@ -1,4 +1,4 @@
-/** A pipeline document as the editor sees it. The server has the last word; docs/reference/pipeline-document.md describes it. */
+/** The pipeline document as the editor sees it. The server validates it; docs/reference/pipeline-document.md describes it. */
 
 export const FIELD_TYPES = [
   "string",
@@ -21,7 +21,7 @@ export const FIELD_TYPES = [
 
 export type FieldType = (typeof FIELD_TYPES)[number];
 
-export const CONSTRAINTS = [
+const CONSTRAINTS = [
   "required",
   "unique",
   "enum",
@@ -73,14 +73,14 @@ export const CONSTRAINTS_OF: Readonly<Record<FieldType, readonly ConstraintName[
 /** The types of a list's items. */
 export const ITEM_TYPES = ["string", "integer", "number", "boolean", "date", "datetime", "time"] as const;
 
-/** The formats that are names; those of dates, datetimes and times are patterns. */
+/** Named formats; formats of dates, datetimes and times are patterns. */
 export const FORMATS_OF: Readonly<Partial<Record<FieldType, readonly string[]>>> = {
   string: ["email", "uri", "uuid", "binary"],
   geopoint: ["array", "object"],
   geojson: ["topojson"],
 };
 
-/** Keys of a field that only these types have. */
+/** Keys of a field that exist for these types only. */
 export const TYPES_OF: Readonly<Record<string, readonly FieldType[]>> = {
   trueValues: ["boolean"],
   falseValues: ["boolean"],
@@ -93,7 +93,7 @@ export const TYPES_OF: Readonly<Record<string, readonly FieldType[]>> = {
   categoriesOrdered: ["string", "integer"],
 };
 
-/** A text that means "missing", perhaps with a label for people. */
+/** A text that means "missing", optionally with a label for people. */
 export type MissingValue = string | { readonly value: string; readonly label?: string };
 
 export interface PipelineField {
@@ -111,7 +111,7 @@ export interface PipelineField {
   readonly [other: string]: unknown;
 }
 
-export interface PipelineSchema {
+interface PipelineSchema {
   readonly fields: readonly PipelineField[];
   readonly missingValues?: readonly MissingValue[];
   readonly fieldsMatch?: string;
@@ -119,7 +119,7 @@ export interface PipelineSchema {
   readonly [other: string]: unknown;
 }
 
-export interface PipelineSink {
+interface PipelineSink {
   readonly table?: string;
   readonly mode?: string;
   readonly key?: string | readonly string[];

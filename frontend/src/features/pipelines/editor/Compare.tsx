@@ -1,14 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
+import type { Pipeline } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { Panel } from "@/components/Panel";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
 import { diffLines } from "../document/compare";
 import { pretty } from "../document/document";
 import { pipelineQuery } from "../queries";
 import classes from "./Editor.module.css";
 
-/** What was changed: since the version that is edited, or what that version changed itself. */
+/** Unsaved changes since the edited version, or else what that version changed. */
 export function Compare({
   stored,
   text,
@@ -27,7 +27,9 @@ export function Compare({
   return (
     <Panel
       title={
-        dirty ? `Not saved, against version ${before}` : `Version ${stored.version} against version ${before}`
+        dirty
+          ? `Unsaved changes to version ${before}`
+          : `Version ${stored.version} compared with version ${before}`
       }
       flush
     >

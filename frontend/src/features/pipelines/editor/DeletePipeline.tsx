@@ -7,7 +7,7 @@ import { ErrorState } from "@/components/ErrorState";
 import { pipelineKeys } from "../queries";
 import classes from "./Editor.module.css";
 
-/** Says what deleting does and does not do, then does it. */
+/** Explains what deleting does before it deletes. */
 export function DeletePipeline({ name }: { readonly name: string }) {
   const [open, setOpen] = useState(false);
   const queryClient = useQueryClient();
@@ -26,8 +26,8 @@ export function DeletePipeline({ name }: { readonly name: string }) {
       </Button>
       <Modal opened={open} onClose={() => setOpen(false)} title={`Delete ${name}?`}>
         <p>
-          New files cannot use it any more. Tables and loaded rows stay, and so do its versions for the
-          processes that ran with them; a pipeline saved under this name later goes on with the next version.
+          New files can no longer use it. Tables and loaded rows stay, and so do its versions, for the
+          processes that used them. A pipeline saved under this name later continues with the next version.
         </p>
         {remove.isError && <ErrorState inline error={remove.error} />}
         <div className={classes.tabs}>
@@ -37,7 +37,7 @@ export function DeletePipeline({ name }: { readonly name: string }) {
               Keep it
             </Button>
             <Button color="red" loading={remove.isPending} onClick={() => remove.mutate()}>
-              Delete the pipeline
+              Delete pipeline
             </Button>
           </span>
         </div>

@@ -13,11 +13,11 @@ interface DocumentFormProps {
   readonly document: PipelineDocument;
   readonly onChange: (document: PipelineDocument) => void;
   readonly violations: Violations;
-  /** A stored pipeline keeps its name. */
+  /** Whether the name is fixed, as it is for a stored pipeline. */
   readonly nameFixed: boolean;
 }
 
-/** The document as forms; the JSON view edits the same one. */
+/** The document as forms; the JSON view edits the same text. */
 export function DocumentForm({ document, onChange, violations, nameFixed }: DocumentFormProps) {
   const { sink } = document;
   const setSink = (key: string, value: unknown) => onChange({ ...document, sink: withKey(sink, key, value) });
@@ -31,7 +31,7 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           <TextInput
             size="xs"
             label="Name"
-            description={nameFixed ? "A pipeline keeps its name" : "a-z, 0-9, - and _"}
+            description={nameFixed ? "The name cannot be changed" : "a-z, 0-9, - and _"}
             readOnly={nameFixed}
             value={document.name}
             error={violations.at("name")}
@@ -40,7 +40,7 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           <TextInput
             size="xs"
             label="Title"
-            description="For people"
+            description="Optional"
             value={document.title ?? ""}
             error={violations.at("title")}
             onChange={(event) => onChange(withKey(document, "title", event.currentTarget.value))}
@@ -48,7 +48,7 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           <TextInput
             size="xs"
             label="Description"
-            description="For people"
+            description="Optional"
             value={document.description ?? ""}
             error={violations.at("description")}
             onChange={(event) => onChange(withKey(document, "description", event.currentTarget.value))}
@@ -58,7 +58,7 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
       <Panel title="Fields" aside={violations.at("schema") ?? violations.at("schema", "fields")} flush>
         <FieldsEditor document={document} onChange={onChange} violations={violations} />
       </Panel>
-      <Panel title="Where the rows go">
+      <Panel title="Destination">
         <div className={classes.grid}>
           <TextInput
             size="xs"
@@ -72,8 +72,8 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           />
           <NativeSelect
             size="xs"
-            label="When a row is there already"
-            description={`Told by the key: ${(asList(sink.key).length > 0 ? asList(sink.key) : asList(document.schema.primaryKey)).join(", ") || "none"}`}
+            label="When a row already exists"
+            description={`Matched by the key: ${(asList(sink.key).length > 0 ? asList(sink.key) : asList(document.schema.primaryKey)).join(", ") || "none"}`}
             data={[
               { value: "append", label: "Reject the new row" },
               { value: "upsert", label: "Replace the row (upsert)" },
@@ -86,16 +86,16 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           />
           {sink.mode === "upsert" && (
             <DraftInput
-              label="Key of the upsert"
-              description="By default the primary key"
+              label="Upsert key"
+              description="Default: the primary key"
               text={asList(sink.key).join(", ")}
               error={violations.textWithin("sink", "key")}
               onText={(text) => setSink("key", readList(text))}
             />
           )}
           <DraftInput
-            label="Texts that mean “missing”"
-            description="By default the empty cell"
+            label="Values that mean “missing”"
+            description="Default: the empty cell"
             placeholder="(empty), NULL, n/a"
             text={missingTexts(document.schema.missingValues)
               .map((word) => (word === "" ? "(empty)" : word))
@@ -109,7 +109,7 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           />
         </div>
       </Panel>
-      <Panel title="Transforms" aside="before the schema sees a cell">
+      <Panel title="Transforms" aside="run before the schema is applied">
         <StepsEditor
           place="transforms"
           noun="transform"
@@ -120,7 +120,7 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           {...steps}
         />
       </Panel>
-      <Panel title="Filters" aside="rows that are not wanted are skipped">
+      <Panel title="Filters" aside="skip unwanted rows">
         <StepsEditor
           place="filters"
           noun="filter"
@@ -131,7 +131,7 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           {...steps}
         />
       </Panel>
-      <Panel title="Rules" aside="between the values of a row">
+      <Panel title="Rules" aside="conditions between the values of a row">
         <StepsEditor
           place="rules"
           noun="rule"
@@ -145,8 +145,8 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
       <Panel title="Policy">
         <div className={classes.grid}>
           <DraftInput
-            label="Stop after so many failed rows"
-            description="A count, or a share such as 5%; empty: never"
+            label="Maximum failed rows"
+            description="A number, or a share such as 5%. Empty: no limit"
             text={document.policy?.maxErrors === undefined ? "" : String(document.policy.maxErrors)}
             error={violations.textWithin("policy", "maxErrors")}
             onText={(text) =>
@@ -156,10 +156,10 @@ export function DocumentForm({ document, onChange, violations, nameFixed }: Docu
           <NativeSelect
             size="xs"
             label="When a row fails"
-            description="The others are loaded, or everything stops"
+            description="Whether one bad row stops the process"
             data={[
-              { value: "continue", label: "Go on with the others" },
-              { value: "abort", label: "Stop at the first" },
+              { value: "continue", label: "Continue with the others" },
+              { value: "abort", label: "Stop at the first failure" },
             ]}
             value={String(document.policy?.onError ?? "continue")}
             error={violations.textWithin("policy", "onError")}

@@ -3,9 +3,9 @@ import { useState } from "react";
 
 interface DraftInputProps {
   readonly label: string;
-  /** The text that the document's value is written as. */
+  /** The document's value as text. */
   readonly text: string;
-  /** Called with every change; what the document makes of it may be written otherwise. */
+  /** Called on every change; the document may write the value differently. */
   readonly onText: (text: string) => void;
   readonly error?: string;
   readonly placeholder?: string;
@@ -15,8 +15,8 @@ interface DraftInputProps {
 }
 
 /**
- * An input over a value that is not text: a list, pairs, a number. While it is edited it shows what was
- * typed ("a, "), not what the value reads like ("a"); afterwards the value's own text.
+ * An input for a value that is not text: a list, pairs, a number. While being edited it shows what was typed
+ * ("a, ") rather than the value's own text ("a").
  */
 export function DraftInput({ text, onText, rows, type = "text", ...input }: DraftInputProps) {
   const [typed, setTyped] = useState<string | null>(null);

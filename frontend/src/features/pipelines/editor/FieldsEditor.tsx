@@ -35,7 +35,7 @@ interface FieldsEditorProps {
   readonly violations: Violations;
 }
 
-/** The schema's fields: a line each, and behind it everything that can be said of one. */
+/** The schema's fields: one line each, which expands to all of its settings. */
 export function FieldsEditor({ document, onChange, violations }: FieldsEditorProps) {
   const [open, setOpen] = useState<number | null>(null);
   const { fields } = document.schema;
@@ -98,7 +98,7 @@ export function FieldsEditor({ document, onChange, violations }: FieldsEditorPro
       </section>
       <div className={classes.below}>
         <Button size="xs" variant="default" onClick={add}>
-          Add a field
+          Add field
         </Button>
       </div>
     </>
@@ -217,8 +217,8 @@ const LABELS: Readonly<Record<ConstraintName, string>> = {
   maximum: "At most",
   exclusiveMinimum: "More than",
   exclusiveMaximum: "Less than",
-  minLength: "Fewest characters",
-  maxLength: "Most characters",
+  minLength: "Minimum length",
+  maxLength: "Maximum length",
   pattern: "Pattern (RE2, whole cell)",
   jsonSchema: "JSON Schema",
 };
@@ -230,7 +230,7 @@ function labelFor(name: ConstraintName, type: string): string {
   return LABELS[name].replace("characters", counted);
 }
 
-/** Lists of values with commas in them are edited as JSON. */
+/** Lists whose values contain commas are edited as JSON. */
 function isInForm(name: ConstraintName, type: string): boolean {
   return name !== "required" && !(name === "enum" && JSON_TYPES.includes(type));
 }
@@ -259,7 +259,7 @@ function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps)
         (["trueValues", "falseValues"] as const).map((key) => (
           <DraftInput
             key={key}
-            label={key === "trueValues" ? "Words for true" : "Words for false"}
+            label={key === "trueValues" ? "Values for true" : "Values for false"}
             placeholder={key === "trueValues" ? "true, True, TRUE, 1" : "false, False, FALSE, 0"}
             text={(field[key] ?? []).join(", ")}
             error={at(key)}
@@ -270,7 +270,7 @@ function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps)
         <Checkbox
           size="xs"
           mt={24}
-          label="With signs around it (€95, 95 %)"
+          label="Allow symbols around it (€95, 95 %)"
           checked={field.bareNumber === false}
           error={at("bareNumber")}
           onChange={(event) =>
@@ -282,7 +282,7 @@ function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps)
         <>
           <NativeSelect
             size="xs"
-            label="Type of the items"
+            label="Item type"
             data={[...ITEM_TYPES]}
             value={field.itemType ?? "string"}
             error={at("itemType")}
@@ -290,7 +290,7 @@ function FieldDetails({ field, index, onChange, violations }: FieldDetailsProps)
           />
           <TextInput
             size="xs"
-            label="Between the items"
+            label="Item separator"
             placeholder=","
             value={field.delimiter ?? ""}
             error={at("delimiter")}
@@ -380,7 +380,7 @@ function ConstraintInput({ name, field, onChange, error }: ConstraintInputProps)
     return (
       <DraftInput
         label={labelFor(name, field.type)}
-        description="With commas between them"
+        description="Separated by commas"
         text={(Array.isArray(value) ? value : []).map(String).join(", ")}
         error={error}
         onText={(text) => set(readList(text))}
@@ -410,7 +410,7 @@ function ConstraintInput({ name, field, onChange, error }: ConstraintInputProps)
   );
 }
 
-/** JSON, or the text as it is, which the server says to be none. */
+/** JSON, or else the text itself, which the server then rejects. */
 function jsonOf(text: string): unknown {
   try {
     return text === "" ? undefined : parseExact(text);
@@ -419,7 +419,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** A bound of a number is written as a number, with all its digits; others as the text of a cell. */
+/** Writes a numeric bound as a number with all its digits, and any other bound as the text of a cell. */
 function boundOf(type: string, text: string): unknown {
   if (!["integer", "number", "year"].includes(type) || !/^-?(0|[1-9]\d*)(\.\d+)?$/.test(text)) return text;
   return String(Number(text)) === text ? Number(text) : new ExactNumber(text);

@@ -3,38 +3,38 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useBlocker, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { pipelineClient } from "@/api/clients";
+import type { Pipeline } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { PageHeader } from "@/components/PageHeader";
-import type { Pipeline } from "@/gen/ingestor/v1/processor_pb";
 import { readDocument, writeDocument } from "../document/document";
 import { pipelineKeys } from "../queries";
 import { Compare } from "./Compare";
 import { DeletePipeline } from "./DeletePipeline";
 import { DocumentForm } from "./DocumentForm";
+import { DraftStatus } from "./DraftStatus";
 import classes from "./Editor.module.css";
 import { useValidation } from "./use-validation";
-import { Verdict } from "./Verdict";
 import { Versions } from "./Versions";
 import { Views } from "./Views";
 
 interface PipelineEditorProps {
-  /** The version that is edited; null for a new pipeline. */
+  /** The version being edited; null for a new pipeline. */
   readonly stored: Pipeline | null;
   readonly start: string;
 }
 
-/** Forms and text over one document, checked by the server while it is edited. */
+/** Edits one document as forms or text; the server validates it while it is edited. */
 export function PipelineEditor({ stored, start }: PipelineEditorProps) {
   const { view = "form" } = useSearch({ from: "/pipelines/$name" });
   const queryClient = useQueryClient();
   const navigate = useNavigate();
-  // One text is the truth; the forms read it and write it.
+  // The text is the single source; the forms read and write it.
   const [text, setText] = useState(start);
   const read = readDocument(text);
   const dirty = text !== start;
 
-  const check = useValidation(text);
-  const { violations } = check;
+  const validation = useValidation(text);
+  const { violations } = validation;
 
   const save = useMutation({
     mutationFn: () => pipelineClient.applyPipeline({ documentJson: text }),
@@ -53,7 +53,7 @@ export function PipelineEditor({ stored, start }: PipelineEditorProps) {
     shouldBlockFn: ({ current, next }) =>
       dirty &&
       current.pathname !== next.pathname &&
-      !globalThis.confirm("Leave without saving the pipeline?"),
+      !globalThis.confirm("Leave without saving this pipeline?"),
     enableBeforeUnload: () => dirty,
   });
 
@@ -72,7 +72,7 @@ export function PipelineEditor({ stored, start }: PipelineEditorProps) {
       ) : view === "json" || !read.ok ? (
         <Textarea
           className={classes.json}
-          aria-label="The document as JSON"
+          aria-label="Document as JSON"
           autosize
           minRows={16}
           maxRows={40}
@@ -91,15 +91,15 @@ export function PipelineEditor({ stored, start }: PipelineEditorProps) {
       )}
       <div className={classes.bar}>
         <div role="status">
-          <Verdict readable={read.ok} dirty={dirty} check={check} />
+          <DraftStatus readable={read.ok} dirty={dirty} validation={validation} />
           {save.isError && <ErrorState inline error={save.error} />}
         </div>
         <Button
-          disabled={!dirty || !read.ok || check.state !== "valid"}
+          disabled={!dirty || !read.ok || validation.state !== "valid"}
           loading={save.isPending}
           onClick={() => save.mutate()}
         >
-          {stored === null ? "Save" : "Save as a new version"}
+          {stored === null ? "Save" : "Save as new version"}
         </Button>
       </div>
     </>

@@ -11,7 +11,7 @@ import classes from "./Editor.module.css";
 interface StepsEditorProps {
   /** "transforms", "filters" or "rules": the document's key. */
   readonly place: string;
-  /** What one is called. */
+  /** What one step is called. */
   readonly noun: string;
   readonly steps: readonly Step[];
   readonly forms: Readonly<Record<string, StepForm>>;
@@ -44,7 +44,7 @@ export function StepsEditor(props: StepsEditorProps) {
                 <strong>
                   {index + 1}. {form?.title ?? `Plug-in ${kind}`}
                 </strong>
-                <span className="muted">{form?.does ?? "Edited in the JSON view"}</span>
+                <span className="muted">{form?.does ?? "Edit it in the JSON view"}</span>
                 <span className={classes.stepTools}>
                   <Tool
                     label={`Move ${noun} ${index + 1} up`}
@@ -133,7 +133,7 @@ function StepInput({ input, step, onChange, error }: StepInputProps) {
   const { key, label, value: kind } = input;
   const id = useId();
   const value = step[key];
-  // An empty text may be meant (replace by nothing); lists and counts that are empty are not said.
+  // An empty text may be intentional (replace with nothing); empty lists and counts are left out.
   const set = (next: unknown) =>
     onChange(
       typeof next === "string" && next === "" && value !== undefined
@@ -166,7 +166,7 @@ function StepInput({ input, step, onChange, error }: StepInputProps) {
       return (
         <DraftInput
           label={label}
-          description="With commas between them"
+          description="Separated by commas"
           text={asList(value).join(", ")}
           error={error}
           onText={(text) => onChange({ ...step, [key]: readList(text) })}

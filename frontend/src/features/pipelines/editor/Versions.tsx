@@ -6,7 +6,7 @@ import { toDate } from "@/lib/proto";
 import { versionsQuery } from "../queries";
 import classes from "./Editor.module.css";
 
-/** Chooses the version that is looked at. */
+/** Selects the version to show. */
 export function Versions({ name, version }: { readonly name: string; readonly version: number }) {
   const versions = useInfiniteQuery(versionsQuery(name));
   const navigate = useNavigate({ from: "/pipelines/$name" });

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import type { PipelineSearch } from "@/app/search";
+import type { PipelineSearch } from "@/lib/search";
 import classes from "./Editor.module.css";
 
 const VIEWS = [
@@ -8,7 +8,7 @@ const VIEWS = [
   { view: "compare", label: "Changes" },
 ] as const;
 
-/** The same document as forms, as JSON, and compared with what was before. */
+/** Switches between forms, JSON, and changes since the version before. */
 export function Views({ view, compare }: { readonly view: string; readonly compare: boolean }) {
   return (
     <nav className={classes.views} aria-label="View">

@@ -6,23 +6,23 @@ import { Violations } from "../document/pointers";
 import { validationQuery } from "../queries";
 
 export interface Validation {
-  /** unknown: not asked, or nobody answers. */
-  readonly state: "checking" | "valid" | "invalid" | "unknown";
+  /** unknown: not validated yet, or the server does not answer. */
+  readonly state: "validating" | "valid" | "invalid" | "unknown";
   readonly violations: Violations;
   /** Why it is invalid. */
   readonly error: unknown;
-  /** The version that saving would make; 0 unless valid. */
+  /** The version that saving would create; 0 unless valid. */
   readonly version: number;
 }
 
-/** What the server says of a document's text, asked a moment after the last change. */
+/** Has the server validate a document a moment after the last change. */
 export function useValidation(text: string): Validation {
   const [asked] = useDebouncedValue(text, 350);
   const query = useQuery({ ...validationQuery(asked), enabled: readDocument(asked).ok });
   const invalid = query.error !== null && !isTransient(query.error);
   const violations = new Violations(invalid ? violationsOf(query.error) : []);
   const base = { violations, error: query.error, version: query.data?.pipeline?.version ?? 0 };
-  if (asked !== text || query.isFetching) return { ...base, state: "checking" };
+  if (asked !== text || query.isFetching) return { ...base, state: "validating" };
   if (invalid) return { ...base, state: "invalid" };
   return { ...base, state: query.data === undefined ? "unknown" : "valid" };
 }

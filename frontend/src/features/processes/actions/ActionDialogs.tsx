@@ -2,24 +2,24 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { orchestratorClient, processorClient, statusClient } from "@/api/clients";
+import type { ErrorGroup, Process } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
-import type { ErrorGroup, Process } from "@/gen/ingestor/v1/status_pb";
 import { formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { processKeys } from "../queries";
 import classes from "./Actions.module.css";
-import { type Action, PASSING_CODES } from "./actions";
+import { type Action, RETRYABLE_CODES } from "./actions";
 import { ConfirmDialog } from "./ConfirmDialog";
 import type { ProcessActionsProps } from "./ProcessActions";
 
 interface ActionDialogsProps extends ProcessActionsProps {
-  /** The action that was asked for; null: none. */
+  /** The requested action; null: none. */
   readonly asked: Action | null;
   readonly onClose: () => void;
 }
 
-/** Says what an action will do, and does it. */
+/** Explains an action, then runs it. */
 export function ActionDialogs(props: ActionDialogsProps) {
   return (
     <>
@@ -32,7 +32,7 @@ export function ActionDialogs(props: ActionDialogsProps) {
 interface Wording {
   readonly title: string;
   readonly what: ReactNode;
-  readonly lasting: ReactNode | null;
+  readonly permanent: ReactNode | null;
   readonly confirm: string;
   readonly dangerous?: boolean;
 }
@@ -43,8 +43,8 @@ function wordingOf(
   groups: readonly ErrorGroup[],
 ): Wording {
   const loaded = toNumber(process.counts?.succeeded);
-  const passing = groups
-    .filter(({ code }) => PASSING_CODES.includes(code))
+  const retryable = groups
+    .filter(({ code }) => RETRYABLE_CODES.includes(code))
     .reduce((sum, { count }) => sum + toNumber(count), 0);
   switch (action) {
     case "pause":
@@ -52,18 +52,17 @@ function wordingOf(
         title: "Pause this process?",
         what: (
           <p>
-            No more of the file is read until somebody resumes it. Batches that are in the queue already are
-            still loaded.
+            Reading stops until someone resumes the process. Batches already in the queue are still loaded.
           </p>
         ),
-        lasting: null,
+        permanent: null,
         confirm: "Pause",
       };
     case "resume":
       return {
         title: "Resume this process?",
-        what: <p>The file is read on from where it was held. Nothing is loaded twice.</p>,
-        lasting: null,
+        what: <p>Reading continues where it was paused. Nothing is loaded twice.</p>,
+        permanent: null,
         confirm: "Resume",
       };
     case "cancel":
@@ -72,60 +71,59 @@ function wordingOf(
         what: (
           <>
             <p>
-              Reading stops, and what waits in the queue is not loaded any more. Rows without an outcome
-              become “unprocessed”.
+              Reading stops, and batches waiting in the queue are not loaded. Rows without an outcome become
+              “unprocessed”.
             </p>
             <p>
-              {plural(loaded, "row")} that are loaded already stay in the table; undo the process afterwards
-              to take them out.
+              {plural(loaded, "loaded row")} will stay in the table; undo the process afterwards to take them
+              out.
             </p>
           </>
         ),
-        lasting: "a cancelled process cannot go on. To load the rest, upload the file again.",
-        confirm: "Cancel the process",
+        permanent: "a cancelled process cannot be resumed. To load the rest, upload the file again.",
+        confirm: "Cancel process",
         dangerous: true,
       };
     case "retry":
       return {
-        title: "Try failed rows again?",
+        title: "Retry failed rows?",
         what: (
           <p>
-            Rows that failed for a reason that may have passed ({formatCount(passing)} errors of the kinds{" "}
-            {PASSING_CODES.join(", ")}) are run again from the stored file, as a process of its own. Those
-            that succeed then count as succeeded here. Rows that failed for what they hold are left as they
-            are.
+            Rows whose failure may have been temporary ({formatCount(retryable)} errors with code{" "}
+            {RETRYABLE_CODES.join(", ")}) run again from the stored file, in a new process. Rows that then
+            succeed count as succeeded here. Rows that failed because of their values stay as they are.
           </p>
         ),
-        lasting: null,
-        confirm: "Try again",
+        permanent: null,
+        confirm: "Retry",
       };
     case "delete":
       return {
         title: "Delete this process?",
         what: (
           <>
-            <p>The file, the report, and what is known of its batches and rows are removed.</p>
+            <p>The file, the report, and the records of its batches and rows are removed.</p>
             <p>
               {loaded > 0
-                ? `${plural(loaded, "row")} that it has loaded stay in the table. To take them out, undo the process before you delete it.`
-                : "It has loaded nothing that would stay."}
+                ? `${plural(loaded, "loaded row")} will stay in the table. To take them out, undo the process before you delete it.`
+                : "It has loaded no rows."}
             </p>
           </>
         ),
-        lasting: "none of this can be brought back, and the process can be neither undone nor repaired then.",
-        confirm: "Delete",
+        permanent: "none of this can be restored, and the process can no longer be undone or repaired.",
+        confirm: "Delete process",
         dangerous: true,
       };
   }
 }
 
-/** Every action but undo, which asks the server first. */
+/** Every action except undo, which starts with a dry run. */
 function SimpleDialog({ asked, process, groups, onClose }: ActionDialogsProps) {
   const queryClient = useQueryClient();
   const navigate = useNavigate();
   const processId = process.info?.processId ?? "";
   const action = asked === "undo" ? null : asked;
-  // While the dialog fades out it still says what it said.
+  // Keeps the text while the dialog fades out.
   const [shown, setShown] = useState<Exclude<Action, "undo"> | null>(null);
   if (action !== null && action !== shown) setShown(action);
 
@@ -163,12 +161,12 @@ function SimpleDialog({ asked, process, groups, onClose }: ActionDialogsProps) {
     },
   });
   if (shown === null) return null;
-  const { title, what, lasting, confirm, dangerous = false } = wordingOf(shown, process, groups);
+  const { title, what, permanent, confirm, dangerous = false } = wordingOf(shown, process, groups);
   return (
     <ConfirmDialog
       opened={action !== null}
       title={title}
-      lasting={lasting}
+      permanent={permanent}
       confirm={confirm}
       dangerous={dangerous}
       busy={mutation.isPending}
@@ -190,11 +188,11 @@ interface UndoDialogProps {
   readonly onClose: () => void;
 }
 
-/** Asks the server what an undo would do, says it, and only then does it. */
+/** Shows what an undo would do, by a dry run, before it runs the undo. */
 function UndoDialog({ opened, process, onClose }: UndoDialogProps) {
   const queryClient = useQueryClient();
   const processId = process.info?.processId ?? "";
-  const check = useQuery({
+  const dryRun = useQuery({
     queryKey: [...processKeys.parts(processId), "undo"],
     queryFn: ({ signal }) => processorClient.undoProcess({ processId, validateOnly: true }, { signal }),
     enabled: opened,
@@ -213,15 +211,15 @@ function UndoDialog({ opened, process, onClose }: UndoDialogProps) {
     <ConfirmDialog
       opened={opened}
       title="Undo this process?"
-      lasting={
-        check.data === undefined
+      permanent={
+        dryRun.data === undefined
           ? null
-          : "an undone process cannot be done again. To load the rows again, upload the file again."
+          : "an undo cannot be reversed. To load the rows again, upload the file again."
       }
-      confirm="Undo the process"
+      confirm="Undo process"
       dangerous
       busy={undo.isPending}
-      disabled={check.data === undefined}
+      disabled={dryRun.data === undefined}
       error={undo.error}
       onConfirm={() => undo.mutate()}
       onClose={() => {
@@ -229,25 +227,25 @@ function UndoDialog({ opened, process, onClose }: UndoDialogProps) {
         onClose();
       }}
     >
-      {check.isError ? (
-        <ErrorState error={check.error} inline onRetry={() => void check.refetch()} />
-      ) : check.data === undefined ? (
-        <LoadingState lines={3} label="Asking what an undo would do" />
+      {dryRun.isError ? (
+        <ErrorState error={dryRun.error} inline onRetry={() => void dryRun.refetch()} />
+      ) : dryRun.data === undefined ? (
+        <LoadingState lines={3} label="Running a dry run of the undo" />
       ) : (
         <>
-          <p>What the process has loaded, with its repairs, is taken out of the table again:</p>
+          <p>The rows that the process and its repairs have loaded are taken out of the table:</p>
           <dl className={classes.counts}>
             <div>
               <dt>Rows removed</dt>
-              <dd>{formatCount(check.data.removed)}</dd>
+              <dd>{formatCount(dryRun.data.removed)}</dd>
             </div>
             <div>
-              <dt>Set back to before</dt>
-              <dd>{formatCount(check.data.restored)}</dd>
+              <dt>Rows restored</dt>
+              <dd>{formatCount(dryRun.data.restored)}</dd>
             </div>
             <div>
-              <dt>Left, changed since</dt>
-              <dd>{formatCount(check.data.kept)}</dd>
+              <dt>Rows left, changed since</dt>
+              <dd>{formatCount(dryRun.data.kept)}</dd>
             </div>
           </dl>
         </>

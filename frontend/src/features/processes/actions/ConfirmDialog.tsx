@@ -6,23 +6,23 @@ import classes from "./Actions.module.css";
 interface ConfirmDialogProps {
   readonly opened: boolean;
   readonly title: string;
-  /** What it will do. */
+  /** What the action will do. */
   readonly children: ReactNode;
-  /** What cannot be brought back; null when everything can. */
-  readonly lasting: ReactNode | null;
+  /** What cannot be reversed; null when everything can. */
+  readonly permanent: ReactNode | null;
   readonly confirm: string;
   readonly dangerous?: boolean;
   readonly busy: boolean;
-  /** Not yet, or not at all. */
+  /** Whether it cannot be confirmed yet, or at all. */
   readonly disabled?: boolean;
   readonly error: unknown;
   readonly onConfirm: () => void;
   readonly onClose: () => void;
 }
 
-/** Says what an action will do, and what of it is for good, before it is done. */
+/** Says what an action will do, and what of it is permanent, before it runs. */
 export function ConfirmDialog(props: ConfirmDialogProps) {
-  const { opened, title, children, lasting, confirm, dangerous = false, busy, disabled, error } = props;
+  const { opened, title, children, permanent, confirm, dangerous = false, busy, disabled, error } = props;
   return (
     <Modal
       opened={opened}
@@ -33,9 +33,9 @@ export function ConfirmDialog(props: ConfirmDialogProps) {
     >
       <div className={classes.dialog}>
         <div>{children}</div>
-        {lasting !== null && (
-          <div className={classes.lasting}>
-            <strong>For good:</strong> {lasting}
+        {permanent !== null && (
+          <div className={classes.permanent}>
+            <strong>Permanent:</strong> {permanent}
           </div>
         )}
         {error !== null && error !== undefined && <ErrorState error={error} inline />}

@@ -8,7 +8,7 @@ import {
   IconX,
 } from "@tabler/icons-react";
 import { lazy, Suspense, useState } from "react";
-import type { ErrorGroup, Process } from "@/gen/ingestor/v1/status_pb";
+import type { ErrorGroup, Process } from "@/api/contract";
 import { type Action, actionsFor } from "./actions";
 
 const ActionDialogs = lazy(() =>
@@ -29,7 +29,7 @@ export interface ProcessActionsProps {
   readonly groups: readonly ErrorGroup[];
 }
 
-/** What can be done with a process in its state; each says first what it will do. */
+/** The actions possible in a process's state; each explains itself before it runs. */
 export function ProcessActions({ process, groups }: ProcessActionsProps) {
   const [asked, setAsked] = useState<Action | null>(null);
   const [wanted, setWanted] = useState(false);

@@ -1,7 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import { ProcessSchema } from "@/gen/ingestor/v1/status_pb";
+import { ProcessSchema, ProcessState } from "@/api/contract";
 import { actionsFor, canRepair } from "./actions";
 
 function process(state: ProcessState, more: { failed?: bigint; repairs?: string; expired?: boolean } = {}) {
@@ -24,17 +23,17 @@ it.each([
   expect(actionsFor(process(state), [])).toEqual(actions);
 });
 
-it("tries again only what may have passed", () => {
+it("retries only failures that may have passed", () => {
   const failed = process(ProcessState.COMPLETED_WITH_ERRORS, { failed: 2n });
   expect(actionsFor(failed, ["type-error"])).not.toContain("retry");
   expect(actionsFor(failed, ["type-error", "sink-error"])).toContain("retry");
 });
 
-it("a repair is undone with the process that it repairs", () => {
+it("does not offer undo for a repair", () => {
   expect(actionsFor(process(ProcessState.COMPLETED, { repairs: "x" }), ["sink-error"])).toEqual(["delete"]);
 });
 
-it("repairs failed rows of ended processes whose records are kept", () => {
+it("repairs failed rows of ended processes whose records are stored", () => {
   expect(canRepair(process(ProcessState.COMPLETED_WITH_ERRORS, { failed: 1n }))).toBe(true);
   expect(canRepair(process(ProcessState.PROCESSING, { failed: 1n }))).toBe(false);
   expect(canRepair(process(ProcessState.COMPLETED, {}))).toBe(false);

@@ -1,26 +1,25 @@
-/** Which actions make sense for a process. Pure. */
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
+/** Which actions make sense for a process. */
+import { type Process, ProcessState } from "@/api/contract";
 import { toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
 
 export type Action = "pause" | "resume" | "cancel" | "retry" | "undo" | "delete";
 
-/** Codes of errors that may have passed by themselves: what RetryRows runs again. */
-export const PASSING_CODES: readonly string[] = ["batch-error", "sink-error", "foreign-key"];
+/** Codes of errors whose cause may have passed: RetryRows runs these rows again. */
+export const RETRYABLE_CODES: readonly string[] = ["batch-error", "sink-error", "foreign-key"];
 
-/** The actions in the order in which they are shown; `codes` are those of the process's errors. */
+/** The possible actions in display order; `codes` are the codes of the process's errors. */
 export function actionsFor(process: Process, codes: readonly string[]): readonly Action[] {
   const { state } = process;
   if (state === ProcessState.PAUSED) return ["resume", "cancel"];
   if (!isTerminal(state)) {
-    // Once the whole file is sent there is nothing left that could be held.
+    // Once the whole file has been read, nothing is left to pause.
     return state === ProcessState.PROCESSING ? ["cancel"] : ["pause", "cancel"];
   }
   const found: Action[] = [];
   const isRepair = (process.info?.repairsProcessId ?? "") !== "";
   const undone = state === ProcessState.UNDONE;
-  if (!undone && !process.expired && !isRepair && codes.some((code) => PASSING_CODES.includes(code))) {
+  if (!undone && !process.expired && !isRepair && codes.some((code) => RETRYABLE_CODES.includes(code))) {
     found.push("retry");
   }
   if (!undone && !isRepair && toNumber(process.counts?.succeeded) > 0) found.push("undo");
@@ -28,7 +27,7 @@ export function actionsFor(process: Process, codes: readonly string[]): readonly
   return found;
 }
 
-/** Whether a corrected report can be brought here. A repair's failed rows are those of what it repairs. */
+/** Whether the process takes a repair file. The failed rows of a repair belong to the repaired process. */
 export function canRepair(process: Process): boolean {
   return (
     (process.info?.repairsProcessId ?? "") === "" &&

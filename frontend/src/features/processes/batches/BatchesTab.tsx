@@ -1,29 +1,32 @@
 import { Button } from "@mantine/core";
 import { IconBoxOff } from "@tabler/icons-react";
-import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { type Batch, BatchState, type Process } from "@/api/contract";
 import table from "@/components/DataTable.module.css";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
-import { type Batch, BatchState, type Process } from "@/gen/ingestor/v1/status_pb";
 import { formatBytes, formatClock, formatCount, formatDuration } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import { batchesQuery } from "../queries";
+import { useRefetchOnChange } from "../use-refetch";
 import classes from "./Batches.module.css";
 
-/** The batches by number: which rows they hold and what became of them. */
+/** The batches by number: their rows and their outcome. */
 export function BatchesTab({ process }: { readonly process: Process }) {
   const processId = process.info?.processId ?? "";
   const batches = useInfiniteQuery(batchesQuery(processId));
-  useRefreshWhenDone(processId, `${process.batchesDispatched} ${process.batchesProcessed}`);
+  useRefetchOnChange(
+    batchesQuery(processId).queryKey,
+    `${process.batchesDispatched} ${process.batchesProcessed}`,
+  );
   if (batches.isError) return <ErrorState error={batches.error} onRetry={() => void batches.refetch()} />;
   if (batches.isPending) return <LoadingState label="Loading batches" />;
   const all = batches.data.pages.flatMap((page) => page.batches);
   if (all.length === 0) {
     return (
       <EmptyState icon={IconBoxOff} title="No batches">
-        Nothing of the file was sent to the queue.
+        No part of the file was sent to the queue.
       </EmptyState>
     );
   }
@@ -34,21 +37,13 @@ export function BatchesTab({ process }: { readonly process: Process }) {
         <table className={table.table}>
           <thead>
             <tr>
-              {[
-                "Batch",
-                "Rows",
-                "From line",
-                "Size",
-                "Loaded",
-                "Failed",
-                "Skipped",
-                "Sent",
-                "Done after",
-              ].map((label) => (
-                <th key={label} scope="col" className={table.number}>
-                  {label}
-                </th>
-              ))}
+              {["Batch", "Rows", "First line", "Size", "Loaded", "Failed", "Skipped", "Sent", "Duration"].map(
+                (label) => (
+                  <th key={label} scope="col" className={table.number}>
+                    {label}
+                  </th>
+                ),
+              )}
             </tr>
           </thead>
           <tbody>
@@ -98,20 +93,4 @@ function Line({ batch }: { readonly batch: Batch }) {
       </td>
     </tr>
   );
-}
-
-/** Fetches the batches anew when some were sent or done, at most once a second. */
-function useRefreshWhenDone(processId: string, state: string): void {
-  const queryClient = useQueryClient();
-  const before = useRef(state);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
-  useEffect(() => {
-    if (before.current === state) return;
-    before.current = state;
-    timer.current ??= setTimeout(() => {
-      timer.current = undefined;
-      void queryClient.invalidateQueries({ queryKey: batchesQuery(processId).queryKey });
-    }, 1_000);
-  }, [state, processId, queryClient]);
-  useEffect(() => () => clearTimeout(timer.current), []);
 }

@@ -1,9 +1,9 @@
 import { IconCircleCheck } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
+import type { ErrorGroup, Process } from "@/api/contract";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
-import type { ErrorGroup, Process } from "@/gen/ingestor/v1/status_pb";
 import { formatCount, formatShare } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import type { useErrorGroups } from "../use-process";
@@ -15,14 +15,14 @@ interface ErrorsTabProps {
   readonly groups: ReturnType<typeof useErrorGroups>;
 }
 
-/** Errors by what is wrong and where, most frequent first; each leads to its rows. */
+/** Errors by code and field, most frequent first; each links to its rows. */
 export function ErrorsTab({ process, groups }: ErrorsTabProps) {
   if (groups.isError) return <ErrorState error={groups.error} onRetry={() => void groups.refetch()} />;
   if (groups.isPending) return <LoadingState label="Loading errors" />;
   if (groups.data.length === 0) {
     return (
       <EmptyState icon={IconCircleCheck} title="No errors">
-        {toNumber(process.counts?.read) === 0 ? "No row was read." : "No row was rejected or skipped."}
+        {toNumber(process.counts?.read) === 0 ? "No rows were read." : "No rows were rejected or skipped."}
       </EmptyState>
     );
   }

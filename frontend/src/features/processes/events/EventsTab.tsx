@@ -2,21 +2,20 @@ import { Switch } from "@mantine/core";
 import { IconHistory } from "@tabler/icons-react";
 import { useMemo, useState } from "react";
 import { statusClient } from "@/api/clients";
+import type { ProcessEvent, WatchEventsResponse } from "@/api/contract";
 import { useServerStream } from "@/api/use-server-stream";
 import { EmptyState } from "@/components/EmptyState";
 import { LoadingState } from "@/components/LoadingState";
-import type { ProcessEvent } from "@/gen/ingestor/v1/common_pb";
-import type { WatchEventsResponse } from "@/gen/ingestor/v1/status_pb";
 import { formatClock, formatCount, formatExactTime } from "@/lib/format";
 import { toDate } from "@/lib/proto";
 import { describeEvent } from "./describe";
 import classes from "./Events.module.css";
 import { EventLog } from "./log";
 
-/** Lines that are shown; a process of a hundred million rows has thousands of batches. */
+/** Maximum lines shown; a process of a hundred million rows has thousands of batches. */
 const SHOWN = 400;
 
-/** What happened to the process, newest first, as it happens. `changes` grows when an ended one changes. */
+/** The events of a process, newest first, live. `changes` grows when an ended process changes. */
 export function EventsTab({ processId, changes }: { readonly processId: string; readonly changes: string }) {
   const [minor, setMinor] = useState(true);
   const log = useMemo(() => new EventLog(processId), [processId]);
@@ -46,16 +45,16 @@ export function EventsTab({ processId, changes }: { readonly processId: string; 
       <div className={classes.tools}>
         <Switch
           size="sm"
-          label="Show every batch"
+          label="Show all batches"
           checked={minor}
           onChange={(event) => setMinor(event.currentTarget.checked)}
         />
         <p className="muted" role="status">
-          {stream.phase === "live" ? "Live" : stream.phase === "waiting" ? "Connecting again" : ""}
+          {stream.phase === "live" ? "Live" : stream.phase === "waiting" ? "Reconnecting" : ""}
         </p>
       </div>
       {lines.length === 0 ? (
-        <EmptyState icon={IconHistory} title="Nothing happened yet" />
+        <EmptyState icon={IconHistory} title="No events yet" />
       ) : (
         <ol className={classes.events} aria-label="Events, newest first" reversed>
           {lines.slice(0, SHOWN).map(({ event, look: { icon: Icon, tone, title, detail } }) => {
@@ -80,7 +79,7 @@ export function EventsTab({ processId, changes }: { readonly processId: string; 
       )}
       {lines.length > SHOWN && (
         <p className={classes.rest}>
-          {formatCount(lines.length - SHOWN)} older events are not shown; the batches have a tab of their own.
+          {formatCount(lines.length - SHOWN)} older events are not shown. The Batches tab lists every batch.
         </p>
       )}
     </>

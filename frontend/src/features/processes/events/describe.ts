@@ -1,4 +1,4 @@
-/** Events of a process in words. Pure. */
+/** Describes the events of a process. */
 import type { TablerIcon } from "@tabler/icons-react";
 import {
   IconArrowBackUp,
@@ -16,19 +16,19 @@ import {
 import { formatCount, plural } from "@/lib/format";
 import type { Tone } from "@/lib/states";
 
-export interface EventLook {
+interface EventLook {
   readonly icon: TablerIcon;
   readonly tone: Tone;
   readonly title: string;
   readonly detail: string;
-  /** Whether it is one of the many of single batches. */
+  /** Whether it is about a single batch; there are many of these. */
   readonly minor: boolean;
 }
 
 type Data = Readonly<Record<string, unknown>>;
 
-/** CloudEvents' `data`; an empty object when it is not one. */
-export function eventData(json: string): Data {
+/** CloudEvents' `data`; an empty object when it is not an object. */
+function eventData(json: string): Data {
   try {
     const data: unknown = JSON.parse(json);
     return typeof data === "object" && data !== null ? (data as Data) : {};
@@ -57,17 +57,17 @@ function outcome(data: Data): string {
   const parts = [`${formatCount(count(data, "succeeded"))} loaded`];
   if (count(data, "failed") > 0) parts.push(`${formatCount(count(data, "failed"))} failed`);
   if (count(data, "skipped") > 0) parts.push(`${formatCount(count(data, "skipped"))} skipped`);
-  if (count(data, "unprocessed") > 0) parts.push(`${formatCount(count(data, "unprocessed"))} not tried`);
+  if (count(data, "unprocessed") > 0) parts.push(`${formatCount(count(data, "unprocessed"))} unprocessed`);
   return parts.join(", ");
 }
 
-/** What an event says; `type` is CloudEvents' type. */
+/** Describes an event by CloudEvents' `type` and `data`. */
 export function describeEvent(type: string, json: string): EventLook {
   const data = eventData(json);
   const batch = formatCount(count(data, "batch_number"));
   switch (type) {
     case "ingestion.started":
-      return look(IconPlayerPlay, "progress", "Started", "The file was taken over.");
+      return look(IconPlayerPlay, "progress", "Started", "The file was accepted.");
     case "rows.dispatched":
       return {
         ...look(IconSend, "neutral", `Batch ${batch} sent`, `${rowsOf(data)} are in the queue.`),
@@ -90,7 +90,7 @@ export function describeEvent(type: string, json: string): EventLook {
         IconArrowsExchange,
         "warning",
         "Rows displaced",
-        `${plural(count(data, "displaced"), "row")} failed afterwards: rows of an earlier file have their keys.`,
+        `${plural(count(data, "displaced"), "row")} failed afterwards: an earlier file holds the same keys.`,
       );
     case "ingestion.completed":
       return look(
@@ -104,22 +104,22 @@ export function describeEvent(type: string, json: string): EventLook {
       return look(IconCircleX, "bad", "Failed", typeof message === "string" ? message : "");
     }
     case "ingestion.paused":
-      return look(IconPlayerPause, "warning", "Paused", "No more rows are sent until it is resumed.");
+      return look(IconPlayerPause, "warning", "Paused", "No more rows are sent until someone resumes it.");
     case "ingestion.resumed":
-      return look(IconPlayerPlay, "progress", "Resumed", "The file is read on.");
+      return look(IconPlayerPlay, "progress", "Resumed", "Reading continues.");
     case "ingestion.cancelled":
       return look(IconCircleX, "neutral", "Cancelled", `${outcome(part(data, "counts"))}.`);
     case "ingestion.undone":
-      return look(IconArrowBackUp, "neutral", "Undone", "What it had loaded was taken out of the table.");
+      return look(IconArrowBackUp, "neutral", "Undone", "Its loaded rows were taken out of the table.");
     case "process.expired":
       return look(
         IconClockX,
         "neutral",
         "Records removed",
-        "File, report and single rows are kept no longer.",
+        "The file, the report and individual rows are no longer stored.",
       );
     case "process.deleted":
-      return look(IconTrash, "neutral", "Deleted", "File and records were removed.");
+      return look(IconTrash, "neutral", "Deleted", "The file and the records were removed.");
     default:
       return look(IconBox, "neutral", type, "");
   }
@@ -128,8 +128,8 @@ export function describeEvent(type: string, json: string): EventLook {
 function repaired(data: Data): string {
   const good = count(data, "succeeded");
   const bad = count(data, "failed");
-  if (good === 0 && bad === 0) return "A repair brought rows again.";
-  return `${formatCount(good)} of them are loaded now${bad > 0 ? `, ${formatCount(bad)} failed again` : ""}.`;
+  if (good === 0 && bad === 0) return "A repair loaded rows.";
+  return `${formatCount(good)} now loaded${bad > 0 ? `, ${formatCount(bad)} failed again` : ""}.`;
 }
 
 function look(icon: TablerIcon, tone: Tone, title: string, detail: string): EventLook {

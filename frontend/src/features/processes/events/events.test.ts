@@ -1,19 +1,19 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { ProcessEventSchema } from "@/gen/ingestor/v1/common_pb";
+import { ProcessEventSchema } from "@/api/contract";
 import { describeEvent } from "./describe";
 import { EventLog } from "./log";
 
 const event = (sequence: bigint) => create(ProcessEventSchema, { sequence });
 
-it("keeps events in order and each once", () => {
+it("keeps events in order without duplicates", () => {
   const log = new EventLog("p");
   log.add([event(1n), event(2n)]);
   expect(log.add([event(2n), event(5n)]).map(({ sequence }) => sequence)).toEqual([5n, 2n, 1n]);
   expect(log.last).toBe(5n);
 });
 
-it("says what became of a batch", () => {
+it("describes the outcome of a batch", () => {
   const json =
     '{"batch_number": 3, "first_row": 101, "row_count": 50, "succeeded": 48, "failed": 2, "skipped": 0}';
   const { title, detail, tone, minor } = describeEvent("rows.processed", json);
@@ -23,24 +23,24 @@ it("says what became of a batch", () => {
   expect(minor).toBe(true);
 });
 
-it("says how a process ended", () => {
+it("describes how a process ended", () => {
   const counts = '"counts": {"read": 10, "succeeded": 8, "failed": 1, "skipped": 0, "unprocessed": 1}';
   expect(describeEvent("ingestion.completed", `{${counts}}`).detail).toBe(
-    "10 rows: 8 loaded, 1 failed, 1 not tried.",
+    "10 rows: 8 loaded, 1 failed, 1 unprocessed.",
   );
   const failed = describeEvent("ingestion.failed", '{"failure": {"reason": "X", "message": "No header."}}');
   expect(failed.detail).toBe("No header.");
   expect(failed.tone).toBe("bad");
 });
 
-it("says that rows were displaced", () => {
+it("describes displaced rows", () => {
   const json = '{"by_process_id": "p", "displaced": 1, "state": "COMPLETED_WITH_ERRORS"}';
   const { title, detail, tone } = describeEvent("rows.displaced", json);
   expect(title).toBe("Rows displaced");
-  expect(detail).toBe("1 row failed afterwards: rows of an earlier file have their keys.");
+  expect(detail).toBe("1 row failed afterwards: an earlier file holds the same keys.");
   expect(tone).toBe("warning");
 });
 
-it("shows an event that it does not know", () => {
+it("shows an unknown event", () => {
   expect(describeEvent("something.new", "no json").title).toBe("something.new");
 });

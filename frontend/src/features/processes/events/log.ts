@@ -1,9 +1,9 @@
-import type { ProcessEvent } from "@/gen/ingestor/v1/common_pb";
+import type { ProcessEvent } from "@/api/contract";
 
-/** The events of a process in the order of the log, each once, however often they come. */
+/** The events of a process in log order, without duplicates. */
 export class EventLog {
   readonly processId: string;
-  /** The last event that is known; 0: none. */
+  /** The last known event; 0: none. */
   last = 0n;
   private newestFirst: readonly ProcessEvent[] = [];
 
@@ -11,7 +11,7 @@ export class EventLog {
     this.processId = processId;
   }
 
-  /** Takes events on and answers with all, newest first. */
+  /** Adds events and returns all, newest first. */
   add(events: readonly ProcessEvent[]): readonly ProcessEvent[] {
     const fresh = events.filter(({ sequence }) => sequence > this.last);
     this.last = fresh.at(-1)?.sequence ?? this.last;

@@ -1,7 +1,7 @@
 import { useMediaQuery } from "@mantine/hooks";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
+import type { Process } from "@/api/contract";
 import page from "../ProcessesPage.module.css";
 import { LINE_HEIGHT, PHONE_LINE_HEIGHT, ProcessLine, ProcessTableHead } from "../ProcessTable";
 import table from "../ProcessTable.module.css";
@@ -12,7 +12,7 @@ interface EndlessProcessesProps {
   readonly onMore: () => void;
 }
 
-/** A list that scrolls with the window; only what is seen is there, and more comes near its end. */
+/** A list that scrolls with the window; only visible rows are rendered, and more are fetched near its end. */
 export function EndlessProcesses({ processes, more, onMore }: EndlessProcessesProps) {
   const phone = useMediaQuery("(max-width: 760px)", undefined, { getInitialValueInEffect: false });
   const height = phone ? PHONE_LINE_HEIGHT : LINE_HEIGHT;
@@ -27,7 +27,7 @@ export function EndlessProcesses({ processes, more, onMore }: EndlessProcessesPr
     overscan: 8,
     scrollMargin,
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: lines of another height are measured anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height must be measured again.
   useEffect(() => virtual.measure(), [virtual, height]);
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;

@@ -3,8 +3,8 @@ import { useDebouncedCallback } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import type { ProcessesSearch } from "@/app/search";
 import { pipelinesQuery } from "@/features/pipelines/queries";
+import type { ProcessesSearch } from "@/lib/search";
 import { chosenStates, NO_PIPELINE, STATE_GROUPS, statesText } from "../filters";
 import classes from "../ProcessesPage.module.css";
 
@@ -13,7 +13,7 @@ interface ProcessFiltersProps {
   readonly onChange: (search: ProcessesSearch) => void;
 }
 
-/** What the list is narrowed by: name, states, pipeline. */
+/** Filters of the list: name, states, pipeline. */
 export function ProcessFilters({ search, onChange }: ProcessFiltersProps) {
   const pipelines = useQuery(pipelinesQuery());
   const [name, setName] = useState(search.q ?? "");
@@ -33,18 +33,18 @@ export function ProcessFilters({ search, onChange }: ProcessFiltersProps) {
   const gone =
     search.pipeline !== undefined && search.pipeline !== NO_PIPELINE && !names.includes(search.pipeline);
   return (
-    // biome-ignore lint/a11y/useSemanticElements: <search> is not known to every screen reader yet.
+    // biome-ignore lint/a11y/useSemanticElements: not every screen reader knows <search> yet.
     <div role="search" aria-label="Processes" className={classes.filters}>
       <TextInput
         className={classes.search}
-        aria-label="Part of the file's name"
+        aria-label="Part of the file name"
         placeholder="Search by file name"
         leftSection={<IconSearch size={16} aria-hidden />}
         rightSection={
           name !== "" && (
             <CloseButton
               size="sm"
-              aria-label="Clear the search"
+              aria-label="Clear search"
               onClick={() => {
                 setName("");
                 onChange({ ...search, q: undefined });
@@ -65,12 +65,12 @@ export function ProcessFilters({ search, onChange }: ProcessFiltersProps) {
         onChange={(event) => onChange({ ...search, pipeline: event.currentTarget.value || undefined })}
         data={[
           { value: "", label: "All pipelines" },
-          { value: NO_PIPELINE, label: "Without a pipeline" },
+          { value: NO_PIPELINE, label: "No pipeline" },
           ...(gone ? [search.pipeline as string] : []),
           ...names,
         ]}
       />
-      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset would bring its own look. */}
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset has its own look. */}
       <div role="group" aria-label="States" className={classes.chips}>
         {STATE_GROUPS.map(({ label, words }) => {
           const on = words.every((word) => chosen.has(word));

@@ -2,9 +2,9 @@ import { Button, Modal, Radio, SegmentedControl } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { statusClient } from "@/api/clients";
+import { type Process, ReportFormat, ReportRows } from "@/api/contract";
 import { isCancelled } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
-import { type Process, ReportFormat, ReportRows } from "@/gen/ingestor/v1/status_pb";
 import { formatBytes, formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
@@ -18,7 +18,7 @@ const FORMATS = [
     format: ReportFormat.CSV,
     type: "text/csv",
     extension: ".csv",
-    hint: "Opens in a spreadsheet; cells that one would run are guarded, and the guard goes when it comes back.",
+    hint: "Opens in a spreadsheet. Cells that it would run as formulas are escaped; a repair removes the escape.",
   },
   {
     value: "xlsx",
@@ -26,7 +26,7 @@ const FORMATS = [
     format: ReportFormat.XLSX,
     type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     extension: ".xlsx",
-    hint: "A workbook in which every cell is text, so that nothing is changed by opening it.",
+    hint: "A workbook with text cells only, so that opening it changes nothing.",
   },
   {
     value: "jsonl",
@@ -34,7 +34,7 @@ const FORMATS = [
     format: ReportFormat.JSONL,
     type: "application/jsonl",
     extension: ".jsonl",
-    hint: "One object a row, with all its errors: for programs.",
+    hint: "One object per row, with all its errors. For programs.",
   },
 ] as const;
 
@@ -66,13 +66,13 @@ const CHOICES: readonly Choice[] = [
   },
   {
     value: "succeeded",
-    label: "Succeeded (numbers only)",
+    label: "Succeeded (row numbers only)",
     rows: ReportRows.SUCCEEDED,
     count: ({ counts }) => toNumber(counts?.succeeded),
   },
   {
     value: "unprocessed",
-    label: "Unprocessed (numbers only)",
+    label: "Unprocessed (row numbers only)",
     rows: ReportRows.UNPROCESSED,
     count: ({ counts }) => toNumber(counts?.unprocessed),
   },
@@ -91,7 +91,7 @@ interface ReportDialogProps {
   readonly onClose: () => void;
 }
 
-/** Asks which rows and which kind of file, and writes it. */
+/** Asks for rows and file format, then writes the report. */
 export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
   const [format, setFormat] = useState<string>("csv");
   const [rows, setRows] = useState("rejected");
@@ -131,7 +131,7 @@ export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
     <Modal
       opened={opened}
       onClose={close}
-      title="Download rows as a file"
+      title="Download report"
       closeButtonProps={{ "aria-label": "Close" }}
       size="md"
     >
@@ -151,7 +151,7 @@ export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
         </Radio.Group>
         <div>
           <p className={classes.label} id="report-format">
-            Kind of file
+            File format
           </p>
           <SegmentedControl
             fullWidth
@@ -163,10 +163,12 @@ export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
           <p className={classes.hint}>{chosenFormat.hint}</p>
         </div>
         {!isTerminal(process.state) && (
-          <p className={classes.hint}>The process still runs: the file has what is known now.</p>
+          <p className={classes.hint}>
+            The process is still running: the file will hold the rows known so far.
+          </p>
         )}
         <div role="status">
-          {status.phase === "running" && <p>Writing: {formatBytes(status.progress.bytes)} so far</p>}
+          {status.phase === "running" && <p>Written: {formatBytes(status.progress.bytes)} so far</p>}
           {status.phase === "done" && (
             <p>
               Done: {formatCount(status.progress.rows ?? 0)} rows, {formatBytes(status.progress.bytes)}.

@@ -1,14 +1,14 @@
 import { Button } from "@mantine/core";
 import { IconDownload } from "@tabler/icons-react";
 import { lazy, Suspense, useState } from "react";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
+import type { Process } from "@/api/contract";
 import { toNumber } from "@/lib/proto";
 
 const ReportDialog = lazy(() =>
   import("./ReportDialog").then(({ ReportDialog }) => ({ default: ReportDialog })),
 );
 
-/** The report of a process as a file. */
+/** Downloads the report of a process. */
 export function ReportMenu({ process }: { readonly process: Process }) {
   const [opened, setOpened] = useState(false);
   const [wanted, setWanted] = useState(false);

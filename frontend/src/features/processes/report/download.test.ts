@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { DownloadReportResponseSchema } from "@/gen/ingestor/v1/status_pb";
+import { DownloadReportResponseSchema } from "@/api/contract";
 import { type ReportSink, receive, reportName } from "./download";
 
 function memory() {
@@ -27,7 +27,7 @@ async function* pieces(...messages: { data?: number[]; rows?: bigint }[]) {
 }
 
 describe("receive", () => {
-  it("writes the pieces in order and says how many rows there are", async () => {
+  it("writes the chunks in order and returns the row count", async () => {
     const { sink, written, ends } = memory();
     const done = await receive(pieces({ data: [1, 2] }, { data: [3] }, { rows: 7n }), sink, () => undefined);
     expect(written).toEqual([1, 2, 3]);
@@ -35,7 +35,7 @@ describe("receive", () => {
     expect(ends).toEqual(["closed"]);
   });
 
-  it("leaves no half of a file that looks whole", async () => {
+  it("leaves no partial file that looks complete", async () => {
     const { sink, ends } = memory();
     await expect(receive(pieces({ data: [1] }), sink, () => undefined)).rejects.toThrow("too early");
     expect(ends).toEqual(["aborted"]);

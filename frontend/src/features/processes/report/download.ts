@@ -1,12 +1,12 @@
-/** A report on its way to the disk: written as it comes where the browser allows, else kept until it is whole. */
-import type { DownloadReportResponse } from "@/gen/ingestor/v1/status_pb";
+/** Downloads a report: streamed to disk where the browser allows it, else kept in memory until complete. */
+import type { DownloadReportResponse } from "@/api/contract";
 
 /** Where the bytes go. */
 export interface ReportSink {
   write(data: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** The file is whole. */
+  /** The file is complete. */
   close(): Promise<void>;
-  /** It will never be whole. */
+  /** The file will never be complete. */
   abort(): Promise<void>;
 }
 
@@ -16,7 +16,7 @@ export interface ReportProgress {
   readonly rows: number | null;
 }
 
-/** Takes the pieces to the sink, one behind the other; resolves with what was written. */
+/** Writes the chunks to the sink in order; resolves with what was written. */
 export async function receive(
   pieces: AsyncIterable<DownloadReportResponse>,
   sink: ReportSink,
@@ -31,8 +31,8 @@ export async function receive(
       if (piece.rowCount !== undefined) rows = Number(piece.rowCount);
       onProgress({ bytes, rows });
     }
-    // Its last message says how many rows it has: without, it was cut off.
-    if (rows === null) throw new Error("The report ended too early.");
+    // The last message holds the row count: without it, the report was cut off.
+    if (rows === null) throw new Error("The report ended too early. Download it again.");
     await sink.close();
     return { bytes, rows };
   } catch (error) {
@@ -41,8 +41,8 @@ export async function receive(
   }
 }
 
-/** Keeps the pieces and hands them to the browser's downloads at the end. */
-export function blobSink(fileName: string, type: string): ReportSink {
+/** Keeps the chunks and passes them to the browser's downloads at the end. */
+function blobSink(fileName: string, type: string): ReportSink {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   return {
     async write(data) {
@@ -54,7 +54,7 @@ export function blobSink(fileName: string, type: string): ReportSink {
       link.href = url;
       link.download = fileName;
       link.click();
-      // The browser has begun to read it by then.
+      // By then the browser has started to read it.
       setTimeout(() => URL.revokeObjectURL(url), 60_000);
     },
     async abort() {
@@ -71,8 +71,8 @@ interface SavePicker {
 }
 
 /**
- * Asks where to save, and writes there piece by piece, so that memory stays flat. Browsers without such a
- * dialog get a blob. Null: the person has closed the dialog.
+ * Asks where to save and streams to that file, so that memory use stays flat. Browsers without such a dialog
+ * get a blob. Null: the person closed the dialog.
  */
 export async function openSink(
   fileName: string,
@@ -99,7 +99,7 @@ export async function openSink(
   };
 }
 
-/** "customers.csv" → "customers-rejected.xlsx". Pure. */
+/** "customers.csv" → "customers-rejected.xlsx". */
 export function reportName(fileName: string, rows: string, extension: string): string {
   const stem = fileName.replace(/(\.(gz|zst|zip))?$/i, "").replace(/\.[A-Za-z0-9]{1,8}$/, "");
   return `${stem === "" ? "report" : stem}-${rows}${extension}`;

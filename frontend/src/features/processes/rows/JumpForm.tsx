@@ -2,8 +2,8 @@ import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { statusClient } from "@/api/clients";
+import type { Process } from "@/api/contract";
 import { describeError } from "@/api/errors";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatCount } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { boundariesQuery } from "../queries";
@@ -15,7 +15,7 @@ interface JumpFormProps {
   readonly onJump: (rowNumber: number) => void;
 }
 
-/** Goes to a row by its number, or by the line of the file on which it stands. */
+/** Goes to a row by its number, or by its line in the file. */
 export function JumpForm({ process, onJump }: JumpFormProps) {
   const queryClient = useQueryClient();
   const [by, setBy] = useState<"row" | "line">("row");
@@ -28,19 +28,19 @@ export function JumpForm({ process, onJump }: JumpFormProps) {
     event.preventDefault();
     const number = Number(text.replaceAll(/[\s,.'’_]/g, ""));
     if (!Number.isSafeInteger(number) || number < 1) {
-      setSaid({ text: `Type the number of a ${by}.`, bad: true });
+      setSaid({ text: `Enter a ${by} number.`, bad: true });
       return;
     }
     setSaid(null);
     if (by === "row") {
-      if (number > read) setSaid({ text: `There are ${formatCount(read)} rows.`, bad: true });
+      if (number > read) setSaid({ text: `There are only ${formatCount(read)} rows.`, bad: true });
       else onJump(number);
       return;
     }
     setBusy(true);
     try {
       const found = await find(number);
-      if (found === null) setSaid({ text: "No row stands on that line.", bad: true });
+      if (found === null) setSaid({ text: "There is no row on that line.", bad: true });
       else {
         onJump(found.rowNumber);
         setSaid({
@@ -71,7 +71,7 @@ export function JumpForm({ process, onJump }: JumpFormProps) {
     <form className={classes.jump} onSubmit={(event) => void jump(event)} noValidate>
       <NativeSelect
         size="sm"
-        aria-label="Go to a row or a line"
+        aria-label="Go to row or line"
         value={by}
         onChange={(event) => setBy(event.currentTarget.value === "line" ? "line" : "row")}
         data={[
@@ -82,7 +82,7 @@ export function JumpForm({ process, onJump }: JumpFormProps) {
       <TextInput
         size="sm"
         className={classes.number}
-        aria-label={by === "row" ? "Number of the row" : "Number of the line"}
+        aria-label={by === "row" ? "Row number" : "Line number"}
         inputMode="numeric"
         placeholder={by === "row" ? `1 – ${formatCount(Math.max(1, read))}` : "Line"}
         value={text}

@@ -2,29 +2,28 @@ import { ActionIcon, Drawer } from "@mantine/core";
 import { IconChevronLeft, IconChevronRight } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { ErrorPhase, type Process, type Row, type RowError, RowState, type RowVersion } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { RowStateBadge } from "@/components/StateBadge";
-import { ErrorPhase, type RowError, RowState } from "@/gen/ingestor/v1/common_pb";
-import type { Process, Row, RowVersion } from "@/gen/ingestor/v1/status_pb";
 import { formatCount, formatTime } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import { codeWords } from "../errors/codes";
+import { errorsByCell } from "../grid/columns";
 import { rowQuery } from "../queries";
-import { errorsByCell } from "./columns";
 import classes from "./Rows.module.css";
 
 interface RowDrawerProps {
   readonly process: Process;
   readonly mapping: ReadonlyMap<string, string>;
-  /** The row that is open; null: none. */
+  /** The open row; null: none. */
   readonly rowNumber: number | null;
   readonly last: number;
   readonly onGo: (rowNumber: number) => void;
   readonly onClose: () => void;
 }
 
-/** One row in full: why it was rejected, what it holds, what it was before a repair. */
+/** One row in full: its errors, its values, and its history before repairs. */
 export function RowDrawer({ process, mapping, rowNumber, last, onGo, onClose }: RowDrawerProps) {
   const processId = process.info?.processId ?? "";
   const row = useQuery({ ...rowQuery(processId, rowNumber ?? 0), enabled: rowNumber !== null });
@@ -41,7 +40,7 @@ export function RowDrawer({ process, mapping, rowNumber, last, onGo, onClose }: 
           <div className={classes.steps}>
             <ActionIcon
               variant="default"
-              aria-label="The row before"
+              aria-label="Previous row"
               disabled={rowNumber <= 1}
               onClick={() => onGo(rowNumber - 1)}
             >
@@ -49,7 +48,7 @@ export function RowDrawer({ process, mapping, rowNumber, last, onGo, onClose }: 
             </ActionIcon>
             <ActionIcon
               variant="default"
-              aria-label="The next row"
+              aria-label="Next row"
               disabled={rowNumber >= last}
               onClick={() => onGo(rowNumber + 1)}
             >
@@ -92,31 +91,31 @@ function Detail({ row, process, mapping }: DetailProps) {
           <ErrorList errors={row.errors} />
         </section>
       )}
-      {row.state === RowState.SUCCEEDED && <p>It was loaded; its values are in the table.</p>}
-      {row.state === RowState.QUEUED && <p>It was read and waits to be loaded.</p>}
-      {row.state === RowState.UNPROCESSED && <p>The process ended before it was tried.</p>}
+      {row.state === RowState.SUCCEEDED && <p>This row was loaded; its values are in the table.</p>}
+      {row.state === RowState.QUEUED && <p>This row was read and is waiting to be loaded.</p>}
+      {row.state === RowState.UNPROCESSED && <p>The process ended before this row was processed.</p>}
       {repairs !== "" && toNumber(row.repairsRow) > 0 && (
         <p>
-          It brings row{" "}
+          Repairs row{" "}
           <Link
             to="/processes/$processId"
             params={{ processId: repairs }}
             search={{ tab: "rows", row: toNumber(row.repairsRow) }}
           >
-            {formatCount(row.repairsRow)} of the process that it repairs
-          </Link>{" "}
-          again.
+            {formatCount(row.repairsRow)} of the repaired process
+          </Link>
+          .
         </p>
       )}
       {row.cells.length > 0 && (
         <section aria-label="Values">
-          <h3>What the file says</h3>
+          <h3>Values in the file</h3>
           <Cells cells={row.cells} errors={row.errors} columns={process.columns} mapping={mapping} />
         </section>
       )}
       {row.history.length > 0 && (
         <section aria-label="History">
-          <h3>What it was before</h3>
+          <h3>Before repairs</h3>
           <ol className={classes.history}>
             {row.history.map((version) => (
               <Version
@@ -134,8 +133,8 @@ function Detail({ row, process, mapping }: DetailProps) {
 }
 
 const PHASES: Readonly<Partial<Record<ErrorPhase, string>>> = {
-  [ErrorPhase.PARSE]: "while the record was read",
-  [ErrorPhase.VALIDATE]: "while it was checked",
+  [ErrorPhase.PARSE]: "while reading the record",
+  [ErrorPhase.VALIDATE]: "by validation",
   [ErrorPhase.LOAD]: "by the table",
 };
 
@@ -209,12 +208,12 @@ function Version({ version, process, mapping }: VersionProps) {
         <Link to="/processes/$processId" params={{ processId: version.repairProcessId }}>
           a repair
         </Link>
-        . It had failed:
+        . Its errors were:
       </p>
       <ErrorList errors={version.errors} />
       {version.cells.length > 0 && (
         <details>
-          <summary>Its values then</summary>
+          <summary>Values at that time</summary>
           <Cells cells={version.cells} errors={version.errors} columns={process.columns} mapping={mapping} />
         </details>
       )}

@@ -4,23 +4,23 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { statusClient } from "@/api/clients";
 import { backoff } from "@/api/connection";
+import type { Process } from "@/api/contract";
 import { pause } from "@/api/use-server-stream";
-import type { ProcessSearch } from "@/app/search";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { pipelineQuery } from "@/features/pipelines/queries";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
+import type { ProcessSearch } from "@/lib/search";
 import { codeWords } from "../errors/codes";
 import { ROW_STATES, rowsFilter } from "../filters";
-import { mappingOf } from "./columns";
+import { mappingOf } from "../grid/columns";
+import { RowGrid } from "../grid/RowGrid";
+import { type FetchRows, FilteredRows, NumberedRows, patient, type RowSource } from "../grid/source";
 import { JumpForm } from "./JumpForm";
 import { RowDrawer } from "./RowDrawer";
-import { RowGrid } from "./RowGrid";
 import classes from "./Rows.module.css";
-import { type FetchRows, FilteredRows, NumberedRows, patient, type RowSource } from "./source";
 
 interface RowsTabProps {
   readonly process: Process;
@@ -36,7 +36,7 @@ const LABELS: Readonly<Record<(typeof ROW_STATES)[number], string>> = {
   QUEUED: "In the queue",
 };
 
-/** The rows of a process: all of them, or those that a filter wants. */
+/** The rows of a process: all of them, or those that match a filter. */
 export function RowsTab({ process, search, onSearch }: RowsTabProps) {
   const filter = rowsFilter(search);
   const at = search.at ?? null;
@@ -46,8 +46,8 @@ export function RowsTab({ process, search, onSearch }: RowsTabProps) {
   const source = useSource(process, filter, filter === "" ? null : at, refreshed);
   const { length, more, error } = useSourceState(source);
   const mapping = useMapping(process);
-  // What the filtered rows looked like when they were fetched; a filter shows no change by itself.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the counts of that moment are wanted.
+  // The counts when the filtered rows were fetched; a filtered list does not update by itself.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the counts at that moment are needed.
   const seen = useMemo(() => ({ source, counts }), [source]);
   const stale = filter !== "" && seen.counts !== counts;
   const start = at === null ? null : (source.placeOf(at) ?? null);
@@ -60,7 +60,7 @@ export function RowsTab({ process, search, onSearch }: RowsTabProps) {
         </p>
         {filter !== "" && at !== null && (
           <Button size="compact-sm" variant="subtle" onClick={() => onSearch({ ...search, at: undefined })}>
-            From the beginning
+            Back to start
           </Button>
         )}
         {stale && (
@@ -70,7 +70,7 @@ export function RowsTab({ process, search, onSearch }: RowsTabProps) {
             leftSection={<IconRefresh size={14} aria-hidden />}
             onClick={() => setRefreshed((count) => count + 1)}
           >
-            Rows have changed: refresh
+            Refresh changed rows
           </Button>
         )}
         <JumpForm
@@ -98,8 +98,8 @@ export function RowsTab({ process, search, onSearch }: RowsTabProps) {
             onOpen={(row) => onSearch({ ...search, row })}
           />
           <p className={classes.note}>
-            Values are kept of rejected rows only; those of loaded rows are in the table. Arrow keys move,
-            Enter opens a row.
+            Values are stored for rejected rows only; the values of loaded rows are in the table. Move with
+            the arrow keys; press Enter to open a row.
           </p>
         </>
       )}
@@ -117,7 +117,7 @@ export function RowsTab({ process, search, onSearch }: RowsTabProps) {
 
 function countWords(length: number, more: boolean, from: number | null): string {
   const words = more ? `${formatCount(length)}+ rows` : plural(length, "row");
-  return from === null ? words : `${words} from row ${formatCount(from)} on`;
+  return from === null ? words : `${words}, starting at row ${formatCount(from)}`;
 }
 
 interface FilterToolsProps {
@@ -129,7 +129,7 @@ function FilterTools({ search, onSearch }: FilterToolsProps) {
   return (
     <>
       <NativeSelect
-        aria-label="State of the rows"
+        aria-label="Row state"
         size="sm"
         value={ROW_STATES.find((word) => word === search.state) ?? ""}
         onChange={(event) =>
@@ -160,21 +160,21 @@ function NoRows({ filtered, onShowAll }: { readonly filtered: boolean; readonly 
   if (!filtered) {
     return (
       <EmptyState icon={IconFilterOff} title="No rows">
-        None has been read (yet).
+        No rows have been read yet.
       </EmptyState>
     );
   }
   return (
     <EmptyState
       icon={IconFilterOff}
-      title="No row fits"
+      title="No matching rows"
       action={
         <Button variant="default" onClick={onShowAll}>
           Show all rows
         </Button>
       }
     >
-      No row has this state and these errors.
+      No row matches this state and these errors.
     </EmptyState>
   );
 }
@@ -183,7 +183,7 @@ function Pill({ label, onRemove }: { readonly label: string; readonly onRemove: 
   return (
     <span className={classes.pill}>
       {label}
-      <button type="button" aria-label={`Remove the filter: ${label}`} onClick={onRemove}>
+      <button type="button" aria-label={`Remove filter: ${label}`} onClick={onRemove}>
         <IconX size={13} aria-hidden />
       </button>
     </span>
@@ -195,10 +195,10 @@ function countsOf(process: Process): string {
   return `${counts?.succeeded} ${counts?.failed} ${counts?.skipped} ${counts?.unprocessed} ${process.state}`;
 }
 
-/** The rows of a filter; all rows can be reached by number, others come one page behind the other. */
+/** The source for a filter: all rows can be reached by number; filtered ones are fetched page by page. */
 function useSource(process: Process, filter: string, from: number | null, refreshed: number): RowSource {
   const processId = process.info?.processId ?? "";
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `refreshed` asks for the rows anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `refreshed` requests the rows again.
   const source = useMemo(() => {
     const fetchRows: FetchRows = patient(
       (request, signal) => statusClient.listRows({ processId, ...request }, { signal }),
@@ -217,13 +217,13 @@ function useSource(process: Process, filter: string, from: number | null, refres
   return source;
 }
 
-/** What the screen around the list shows of it. */
+/** What the screen shows about the list. */
 function useSourceState(source: RowSource) {
   useSyncExternalStore(source.subscribe, () => source.version);
   return { length: source.length, more: source.more, error: source.error };
 }
 
-/** From the pipeline's fields to the file's columns. */
+/** Maps the pipeline's fields to the file's columns. */
 function useMapping(process: Process): ReadonlyMap<string, string> {
   const name = process.info?.pipeline ?? "";
   const pipeline = useQuery({

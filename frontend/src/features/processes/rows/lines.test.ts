@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { type Batch, BatchSchema } from "@/gen/ingestor/v1/status_pb";
+import { type Batch, BatchSchema } from "@/api/contract";
 import { rowOfLine } from "./lines";
 
 function batch(firstRow: number, rowCount: number, firstLine: number): Batch {
@@ -10,14 +10,14 @@ function batch(firstRow: number, rowCount: number, firstLine: number): Batch {
 }
 
 const BATCHES = [batch(1, 100, 2), batch(101, 100, 102), batch(201, 100, 302)];
-const never = () => Promise.reject(new Error("asked in vain"));
+const never = () => Promise.reject(new Error("unexpected request"));
 
-it("counts on from the beginning of a batch whose records have a line each", async () => {
+it("counts from the start of a batch whose records have one line each", async () => {
   expect(await rowOfLine(2, BATCHES, never)).toEqual({ rowNumber: 1, exact: true });
   expect(await rowOfLine(57, BATCHES, never)).toEqual({ rowNumber: 56, exact: true });
 });
 
-it("takes rejected rows as marks where records have several lines", async () => {
+it("uses rejected rows as marks where records have several lines", async () => {
   const marks = async () => [
     { row: 110, line: 111 },
     { row: 120, line: 121 },
@@ -33,7 +33,7 @@ it("never leaves the batch or passes the next mark", async () => {
   expect(await rowOfLine(9_999, BATCHES, async () => [])).toEqual({ rowNumber: 300, exact: false });
 });
 
-it("knows that no row stands before the first", async () => {
+it("finds no row before the first", async () => {
   expect(await rowOfLine(1, BATCHES, never)).toBeNull();
   expect(await rowOfLine(1, [], never)).toBeNull();
 });

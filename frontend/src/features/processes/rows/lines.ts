@@ -1,10 +1,10 @@
-/** Which row stands on a line of the file. Pure but for what it is given to ask. */
-import type { Batch } from "@/gen/ingestor/v1/status_pb";
+/** Finds the row on a line of the file. */
+import type { Batch } from "@/api/contract";
 import { toNumber } from "@/lib/proto";
 
-export interface RowOfLine {
+interface RowOfLine {
   readonly rowNumber: number;
-  /** False when records of several lines make it a guess. */
+  /** False when records with several lines make it an estimate. */
   readonly exact: boolean;
 }
 
@@ -13,7 +13,7 @@ interface Anchor {
   readonly line: number;
 }
 
-/** The last batch that begins on or before the line, and the one behind it. */
+/** The last batch that starts on or before the line, and the next one. */
 function around(batches: readonly Batch[], line: number): [Batch | undefined, Batch | undefined] {
   let low = 0;
   let high = batches.length;
@@ -26,10 +26,10 @@ function around(batches: readonly Batch[], line: number): [Batch | undefined, Ba
 }
 
 /**
- * The row of a line: the ledger knows the lines of batches' beginnings and of rejected rows; between two of
- * them with as many lines as rows every record has one line, and the row is certain.
+ * The row on a line. The server knows the lines at which batches start and the lines of rejected rows.
+ * Between two of these with as many lines as rows, every record has one line and the row is certain.
  *
- * `rejected` gives the rejected rows of a range of rows by number. Null when no row can be there.
+ * `rejected` returns the rejected rows of a range of row numbers. Null when no row can be on the line.
  */
 export async function rowOfLine(
   line: number,

@@ -2,13 +2,12 @@ import { Code } from "@connectrpc/connect";
 import { IconAlertTriangle, IconArrowBackUp, IconClockX, IconTool } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { adviceFor } from "@/api/advice";
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
+import { type Process, ProcessState } from "@/api/contract";
 import { formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import classes from "./Summary.module.css";
 
-/** What has to be said of a process before its numbers: why it failed, what it repairs, that it was undone. */
+/** Notices above the numbers of a process: why it failed, what it repairs, that it was undone. */
 export function Callouts({ process }: { readonly process: Process }) {
   const repairs = process.info?.repairsProcessId ?? "";
   return (
@@ -18,10 +17,9 @@ export function Callouts({ process }: { readonly process: Process }) {
         <div className={classes.callout} data-tone="neutral">
           <IconArrowBackUp size={18} stroke={1.75} aria-hidden />
           <p>
-            <strong>This process was undone.</strong> Taken out of the table:{" "}
-            {plural(process.undo.removed, "row")}. Set back to what they were before:{" "}
-            {formatCount(process.undo.restored)}. Left alone, since changed afterwards:{" "}
-            {formatCount(process.undo.kept)}. The numbers below say what the process had done.
+            <strong>This process was undone.</strong> Rows removed: {formatCount(process.undo.removed)},
+            restored: {formatCount(process.undo.restored)}, left because they changed later:{" "}
+            {formatCount(process.undo.kept)}. The numbers below are those before the undo.
           </p>
         </div>
       )}
@@ -29,8 +27,8 @@ export function Callouts({ process }: { readonly process: Process }) {
         <div className={classes.callout} data-tone="neutral">
           <IconClockX size={18} stroke={1.75} aria-hidden />
           <p>
-            <strong>Its file and its single rows are not kept any more.</strong> Counts and the summary of
-            errors are; what was loaded is still in the table.
+            <strong>The file and the individual rows are no longer stored.</strong> The counts and the error
+            summary are kept, and loaded rows are still in the table.
           </p>
         </div>
       )}
@@ -38,11 +36,11 @@ export function Callouts({ process }: { readonly process: Process }) {
         <div className={classes.callout} data-tone="neutral">
           <IconTool size={18} stroke={1.75} aria-hidden />
           <p>
-            <strong>This process repairs another one.</strong> Its rows take the place of the failed rows of{" "}
+            <strong>This process is a repair.</strong> Its rows replace failed rows of{" "}
             <Link to="/processes/$processId" params={{ processId: repairs }}>
-              that process
-            </Link>
-            , whose counts they change.
+              the repaired process
+            </Link>{" "}
+            and change its counts.
           </p>
         </div>
       )}
@@ -51,7 +49,7 @@ export function Callouts({ process }: { readonly process: Process }) {
 }
 
 const TOO_MANY =
-  "Look at the errors below. Correct the file, or allow more of them in the pipeline's policy.";
+  "Review the errors below. Correct the file, or allow more failed rows in the pipeline's policy.";
 
 function Failure({ process }: { readonly process: Process }) {
   const reason = process.failure?.reason ?? "";
@@ -68,7 +66,7 @@ function Failure({ process }: { readonly process: Process }) {
         <p>
           {tooMany ? TOO_MANY : advice}{" "}
           {loaded > 0
-            ? `${plural(loaded, "row")} had been loaded before and are in the table; undo the process to take them out.`
+            ? `${plural(loaded, "row")} had already been loaded; undo the process to take them out.`
             : "Nothing was loaded."}
         </p>
         {reason !== "" && <p className={classes.code}>{reason}</p>}

@@ -1,4 +1,4 @@
-import type { Process } from "@/gen/ingestor/v1/status_pb";
+import type { Process } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
@@ -11,7 +11,7 @@ export interface Part {
   readonly count: number;
 }
 
-/** What became of a process's rows. `queued` are read and have no outcome yet. */
+/** The rows of a process by outcome. `queued` rows have been read and have no outcome yet. */
 export function partsOf(process: Process): readonly Part[] {
   const { counts } = process;
   const succeeded = toNumber(counts?.succeeded);
@@ -28,7 +28,7 @@ export function partsOf(process: Process): readonly Part[] {
   ];
 }
 
-/** Rows by outcome as one bar; while the process runs its end is the rows that the file seems to have. */
+/** Rows by outcome as one bar; while the process runs, the full width is the estimated rows of the file. */
 export function CountsBar({
   process,
   large = false,

@@ -1,7 +1,7 @@
 import { useMemo } from "react";
+import type { Process } from "@/api/contract";
 import { Panel } from "@/components/Panel";
 import { TimeChart } from "@/components/TimeChart";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatClock, formatCompact, formatRowRate } from "@/lib/format";
 import { toDate } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
@@ -9,7 +9,7 @@ import { currentRate, durationOf, piecesFor, rateSeries, rowsDone, type Sample }
 import classes from "./Summary.module.css";
 import { useNow } from "./SummaryPanel";
 
-/** Rows per second since the process began. */
+/** Rows per second since the process started. */
 export function RatePanel({
   process,
   samples,
@@ -44,7 +44,7 @@ export function RatePanel({
         />
       ) : (
         <p className={classes.progress}>
-          {rowsDone(process) > 0 ? "All of it came in one batch." : "No row has an outcome yet."}
+          {rowsDone(process) > 0 ? "All rows were loaded in one batch." : "No rows have an outcome yet."}
         </p>
       )}
     </Panel>

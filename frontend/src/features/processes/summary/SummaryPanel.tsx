@@ -1,9 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import { type Process, ProcessState } from "@/api/contract";
 import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
-import { ProcessState } from "@/gen/ingestor/v1/common_pb";
-import type { Process } from "@/gen/ingestor/v1/status_pb";
 import { formatBytes, formatCount, formatDuration, formatShare } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
@@ -12,7 +11,7 @@ import { dialectWords } from "./dialect";
 import { currentRate, durationOf, expectedRows, rowsDone, type Sample, timeLeft } from "./progress";
 import classes from "./Summary.module.css";
 
-/** Rows by outcome, how far it is, and what the process is about. */
+/** Rows by outcome, progress, and facts about the process. */
 export function SummaryPanel({
   process,
   samples,
@@ -50,7 +49,7 @@ export function SummaryPanel({
   );
 }
 
-/** How far it is; said aloud to nobody, since it changes all the time. */
+/** Progress; not a live region, because it changes all the time. */
 function Progress({ process, samples }: { readonly process: Process; readonly samples: readonly Sample[] }) {
   const now = useNow(1_000);
   const paused = process.state === ProcessState.PAUSED;
@@ -63,7 +62,7 @@ function Progress({ process, samples }: { readonly process: Process; readonly sa
         ? "The first rows are being read."
         : `${formatShare(rowsDone(process), expected)} of ${known ? "" : "about "}${formatCount(expected)} rows`}
       {left !== null && ` · ${formatDuration(left)} left`}
-      {paused && " · held until it is resumed"}
+      {paused && " · paused until someone resumes it"}
     </p>
   );
 }
@@ -87,22 +86,24 @@ function Facts({ process }: { readonly process: Process }) {
             {info.pipeline} @{info.pipelineVersion}
           </Link>
         ) : (
-          "None: rows as JSON"
+          "None (JSON rows)"
         )}
       </Fact>
       <Fact label="File size">{formatBytes(info?.sizeBytes ?? 0n)}</Fact>
-      {dialect !== "" && <Fact label="Read as">{dialect}</Fact>}
+      {dialect !== "" && <Fact label="Format">{dialect}</Fact>}
       <Fact label="Batches done">
         {formatCount(process.batchesProcessed)} of {formatCount(process.batchesDispatched)} sent
       </Fact>
       {begun && (
-        <Fact label="Begun">
+        <Fact label="Started">
           <TimeAgo time={begun} />
         </Fact>
       )}
-      <Fact label={ended === null ? "Running for" : "Took"}>{formatDuration(durationOf(process, now))}</Fact>
+      <Fact label={ended === null ? "Running for" : "Duration"}>
+        {formatDuration(durationOf(process, now))}
+      </Fact>
       {expires && !process.expired && (
-        <Fact label="File and rows are kept until">
+        <Fact label="File and rows stored until">
           <time dateTime={expires.toISOString()}>
             {expires.toLocaleDateString("en-GB", { dateStyle: "medium" })}
           </time>
@@ -121,7 +122,7 @@ function Fact({ label, children }: { readonly label: string; readonly children: 
   );
 }
 
-/** The time, again and again; null: once. */
+/** The current time, updated every `everyMs`; null: never updated. */
 export function useNow(everyMs: number | null): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { dialectWords } from "./dialect";
 
-it("says how a file is read", () => {
+it("describes how a file is read", () => {
   expect(
     dialectWords('{"format": "csv", "delimiter": ";", "encoding": "utf-8", "compression": "gzip"}'),
   ).toBe("CSV · gzip · semicolon · UTF-8");
@@ -9,7 +9,7 @@ it("says how a file is read", () => {
   expect(dialectWords('{"format": "xlsx", "sheet": "Prices"}')).toBe("XLSX · sheet Prices");
 });
 
-it("says nothing of what it does not know", () => {
+it("leaves out unknown keys", () => {
   expect(dialectWords("")).toBe("");
   expect(dialectWords("[1]")).toBe("");
 });

@@ -1,4 +1,4 @@
-/** The dialect of a process in a few words: "CSV · comma · UTF-8". Pure. */
+/** The dialect of a process in a few words: "CSV · comma · UTF-8". */
 
 const DELIMITERS: Readonly<Record<string, string>> = {
   ",": "comma",

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { BatchSchema, BatchState, ProcessSchema } from "@/gen/ingestor/v1/status_pb";
+import { BatchSchema, BatchState, ProcessSchema } from "@/api/contract";
 import { currentRate, expectedRows, joined, rateSeries, samplesOf, timeLeft } from "./progress";
 
 function batch(time: number, rows: number) {
@@ -13,7 +13,7 @@ function batch(time: number, rows: number) {
 }
 
 describe("samplesOf", () => {
-  it("adds up outcomes in the order of time", () => {
+  it("adds up outcomes in time order", () => {
     const queued = create(BatchSchema, { state: BatchState.QUEUED, range: { rowCount: 9n } });
     expect(samplesOf([batch(3000, 10), batch(2000, 5), queued], 1000)).toEqual([
       { time: 1000, done: 0 },
@@ -23,7 +23,7 @@ describe("samplesOf", () => {
   });
 });
 
-it("live samples go on where the record ends", () => {
+it("live samples continue where recorded ones end", () => {
   const recorded = [{ time: 10, done: 5 }];
   const live = [
     { time: 9, done: 4 },
@@ -34,7 +34,7 @@ it("live samples go on where the record ends", () => {
 });
 
 describe("rateSeries", () => {
-  it("has pieces that add up to all rows", () => {
+  it("has buckets that add up to all rows", () => {
     const samples = [
       { time: 0, done: 0 },
       { time: 1000, done: 100 },
@@ -45,7 +45,7 @@ describe("rateSeries", () => {
     expect(rates).toEqual([100, 300, 300, 300]);
   });
 
-  it("never has more pieces than asked for", () => {
+  it("never has more buckets than requested", () => {
     const samples = [
       { time: 0, done: 0 },
       { time: 100_000_000, done: 1 },
@@ -61,17 +61,17 @@ describe("time left", () => {
     contentBytes: 1000n,
   });
 
-  it("guesses the rows of the file from its bytes", () => {
+  it("estimates the rows of the file from its bytes", () => {
     expect(expectedRows(process)).toBe(200);
     expect(timeLeft(process, 50)).toBe(3000);
   });
 
-  it("says nothing without a rate", () => {
+  it("is unknown without a rate", () => {
     expect(timeLeft(process, null)).toBeNull();
     expect(timeLeft(process, 0)).toBeNull();
   });
 
-  it("takes the rate of the last seconds", () => {
+  it("uses the rate of the last seconds", () => {
     const samples = [
       { time: 0, done: 0 },
       { time: 10_000, done: 0 },

@@ -1,20 +1,20 @@
-/** Rates, shares and time left of a process. Pure. */
-import { type Batch, BatchState, type Process } from "@/gen/ingestor/v1/status_pb";
+/** Rates, shares and remaining time of a process. */
+import { type Batch, BatchState, type Process } from "@/api/contract";
 import { toDate, toNumber } from "@/lib/proto";
 
-/** At `time` (milliseconds of the epoch) so many rows had an outcome. */
+/** The number of rows with an outcome at `time` (milliseconds of the epoch). */
 export interface Sample {
   readonly time: number;
   readonly done: number;
 }
 
-/** Rows that have an outcome. */
+/** Rows with an outcome. */
 export function rowsDone(process: Process): number {
   const { counts } = process;
   return toNumber(counts?.succeeded) + toNumber(counts?.failed) + toNumber(counts?.skipped);
 }
 
-/** Rows with an outcome over time, as the batches' records tell. */
+/** Rows with an outcome over time, from the records of batches. */
 export function samplesOf(batches: readonly Batch[], begun: number): Sample[] {
   const outcomes = batches
     .filter((batch) => batch.state === BatchState.PROCESSED)
@@ -32,7 +32,7 @@ export function samplesOf(batches: readonly Batch[], begun: number): Sample[] {
   return samples;
 }
 
-/** Puts what was seen live behind what was recorded: counts only grow, and so does time. */
+/** Appends live samples to recorded ones: counts and times only grow. */
 export function joined(recorded: readonly Sample[], live: readonly Sample[]): Sample[] {
   const all = [...recorded];
   for (const sample of live) {
@@ -42,7 +42,7 @@ export function joined(recorded: readonly Sample[], live: readonly Sample[]): Sa
   return all;
 }
 
-/** Rows done at a time, in between as if they had come evenly. */
+/** Rows done at a time, interpolated linearly between samples. */
 function doneAt(samples: readonly Sample[], time: number): number {
   let low = 0;
   let high = samples.length - 1;
@@ -63,19 +63,19 @@ const STEPS = [
   100, 200, 250, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 300_000, 900_000, 3_600_000,
 ];
 
-export interface RateSeries {
-  /** Middles of the pieces, in seconds of the epoch. */
+interface RateSeries {
+  /** Midpoints of the buckets, in seconds of the epoch. */
   readonly times: number[];
-  /** Rows per second in each piece. */
+  /** Rows per second in each bucket. */
   readonly rates: number[];
 }
 
-/** Pieces of the chart: no more than that most have a batch's outcome, else it is a saw. */
+/** Number of buckets: few enough that most contain a batch's outcome, or the chart turns into a saw. */
 export function piecesFor(samples: number): number {
   return Math.max(8, Math.min(60, Math.round(samples / 1.6)));
 }
 
-/** Rows per second over time in at most `most` pieces of even length. */
+/** Rows per second over time in at most `most` buckets of equal length. */
 export function rateSeries(samples: readonly Sample[], end: number, most = 60): RateSeries {
   const start = samples[0]?.time ?? end;
   const span = Math.max(end - start, 1);
@@ -84,7 +84,7 @@ export function rateSeries(samples: readonly Sample[], end: number, most = 60): 
   const rates: number[] = [];
   for (let from = start; from < end; from += step) {
     const to = Math.min(from + step, end);
-    // The rest at the end is too short to say anything when it is a sliver.
+    // A very short last bucket says nothing.
     if (to - from < step / 4 && times.length > 0) break;
     times.push((from + to) / 2000);
     rates.push(((doneAt(samples, to) - doneAt(samples, from)) * 1000) / (to - from));
@@ -92,7 +92,7 @@ export function rateSeries(samples: readonly Sample[], end: number, most = 60): 
   return { times, rates };
 }
 
-/** Rows per second in the last `window` milliseconds; null while it cannot be said. */
+/** Rows per second in the last `window` milliseconds; null while unknown. */
 export function currentRate(samples: readonly Sample[], now: number, window = 15_000): number | null {
   const first = samples[0];
   if (first === undefined) return null;
@@ -101,7 +101,10 @@ export function currentRate(samples: readonly Sample[], now: number, window = 15
   return ((doneAt(samples, now) - doneAt(samples, from)) * 1000) / (now - from);
 }
 
-/** Rows of the whole file: known when all is read, else guessed from the bytes; null before the first batch. */
+/**
+ * Rows of the whole file: known once all is read, else estimated from the bytes; null before the first
+ * batch.
+ */
 export function expectedRows(process: Process): number | null {
   const read = toNumber(process.counts?.read);
   const bytes = toNumber(process.bytesDispatched);
@@ -110,14 +113,14 @@ export function expectedRows(process: Process): number | null {
   return bytes >= all ? read : Math.round((read * all) / bytes);
 }
 
-/** Milliseconds until all rows have an outcome; null while it cannot be said. */
+/** Milliseconds until all rows have an outcome; null while unknown. */
 export function timeLeft(process: Process, rate: number | null): number | null {
   const expected = expectedRows(process);
   if (expected === null || rate === null || rate <= 0) return null;
   return (Math.max(0, expected - rowsDone(process)) / rate) * 1000;
 }
 
-/** From its beginning to its end, or to now, in milliseconds. */
+/** From its start to its end, or to now, in milliseconds. */
 export function durationOf(process: Process, now: number): number {
   const begun = toDate(process.createTime)?.getTime() ?? now;
   const ended = toDate(process.endTime)?.getTime() ?? now;

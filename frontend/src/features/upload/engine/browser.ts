@@ -1,14 +1,14 @@
-/** What an upload needs, as a browser gives it. */
+/** The browser's implementation of the ports of an upload. */
 import { uploadClient } from "@/api/clients";
 import { pause } from "@/api/use-server-stream";
-import type { HashAnswer } from "./hash.worker";
+import type { HashAnswer } from "../hashing/hash.worker";
+import type { PieceAnswer, PieceQuestion } from "../hashing/piece.worker";
 import { openMemory } from "./memory";
-import type { PieceAnswer, PieceQuestion } from "./piece.worker";
 import type { ReadPiece, UploadPorts } from "./ports";
 
-/** A file that changes or goes away while it is sent is refused by the browser with a word like this. */
+/** Errors that a browser raises for a file that changes or disappears while it is sent. */
 function unreadable(message: string): Error {
-  return new Error(`The file could not be read (${message}). If it was changed or moved, choose it again.`);
+  return new Error(`The file could not be read (${message}). If it changed or moved, choose it again.`);
 }
 
 class PieceReader {
@@ -31,7 +31,7 @@ class PieceReader {
   }
 
   private start(): Worker {
-    const worker = new Worker(new URL("./piece.worker.ts", import.meta.url), { type: "module" });
+    const worker = new Worker(new URL("../hashing/piece.worker.ts", import.meta.url), { type: "module" });
     worker.onmessage = ({ data: answer }: MessageEvent<PieceAnswer>) => {
       const asked = this.waiting.get(answer.id);
       this.waiting.delete(answer.id);
@@ -39,7 +39,8 @@ class PieceReader {
       else asked?.resolve({ data: new Uint8Array(answer.data), crc32c: answer.crc32c });
     };
     worker.onerror = () => {
-      for (const { reject } of this.waiting.values()) reject(unreadable("the reader did not start"));
+      for (const { reject } of this.waiting.values())
+        reject(unreadable("the worker that reads the file did not start"));
       this.waiting.clear();
       this.worker = null;
     };
@@ -52,10 +53,10 @@ function hash(
   signal: AbortSignal,
   onProgress: (bytes: number) => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const worker = new Worker(new URL("./hash.worker.ts", import.meta.url), { type: "module" });
+  const worker = new Worker(new URL("../hashing/hash.worker.ts", import.meta.url), { type: "module" });
   const done = new Promise<Uint8Array<ArrayBuffer>>((resolve, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    worker.onerror = () => reject(unreadable("the hasher did not start"));
+    worker.onerror = () => reject(unreadable("the worker that hashes the file did not start"));
     worker.onmessage = ({ data: answer }: MessageEvent<HashAnswer>) => {
       if (answer.kind === "progress") onProgress(answer.bytes);
       else if (answer.kind === "failed") reject(unreadable(answer.message));
@@ -69,7 +70,7 @@ function hash(
   return done.finally(() => worker.terminate());
 }
 
-/** Web Locks, where there are any (not on http:// pages of other machines): then tabs take turns. */
+/** Web Locks, where available (not on http:// pages of other machines): they make tabs take turns. */
 async function exclusively(
   name: string,
   signal: AbortSignal,

@@ -1,4 +1,4 @@
-/** All uploads of this page. They go on while the person looks at other screens. */
+/** All uploads of this page. They continue while the person is on other screens. */
 import { browserPorts } from "./browser";
 import type { UploadPorts, UploadRecord } from "./ports";
 import {
@@ -9,18 +9,18 @@ import {
   UploadTask,
 } from "./task";
 
-/** Files that are sent at the same time; the others wait their turn. */
+/** Files sent at the same time; the others wait. */
 const AT_ONCE = 3;
 
-/** The server drops open uploads that nobody touched for a week. */
+/** The server removes open uploads left untouched for a week. */
 const REMEMBERED_MS = 7 * 86_400_000;
-/** The list is told at most so often; progress comes a hundred times a second. */
-const TELL_EVERY_MS = 60;
+/** Listeners are notified at most this often; progress arrives a hundred times a second. */
+const NOTIFY_EVERY_MS = 60;
 
 const ENDED: readonly UploadPhase[] = ["refused", "completed", "cancelled"];
 const IN_FLIGHT: readonly UploadPhase[] = ["preparing", "sending", "reconnecting", "completing"];
 
-export class UploadCenter {
+class UploadCenter {
   private readonly ports: UploadPorts;
   private readonly tasks = new Map<string, UploadTask>();
   private readonly listeners = new Set<() => void>();
@@ -28,8 +28,8 @@ export class UploadCenter {
   private running = 0;
   private nextKey = 1;
   private snapshots: readonly UploadSnapshot[] = [];
-  private telling = false;
-  private told = 0;
+  private notifying = false;
+  private notified = 0;
 
   constructor(ports: UploadPorts) {
     this.ports = ports;
@@ -43,7 +43,7 @@ export class UploadCenter {
   /** Every upload of this page, oldest first; the same array until something changes. */
   readonly list = (): readonly UploadSnapshot[] => this.snapshots;
 
-  /** Begins to send a file, or goes on with it where it stopped; answers with the upload's key. */
+  /** Starts to send a file, or resumes where it stopped; returns the upload's key. */
   start(file: File, options: UploadOptions = {}): string {
     const key = String(this.nextKey++);
     const task = new UploadTask(key, file, options, this.ports, () => this.publish());
@@ -70,7 +70,7 @@ export class UploadCenter {
     this.tasks.get(key)?.complete(completion);
   }
 
-  /** Takes an upload that has ended off the list. */
+  /** Removes an upload that has ended from the list. */
   dismiss(key: string): void {
     const task = this.tasks.get(key);
     if (task === undefined || !ENDED.includes(task.state.phase)) return;
@@ -83,7 +83,7 @@ export class UploadCenter {
     return this.snapshots.some(({ phase }) => IN_FLIGHT.includes(phase));
   }
 
-  /** Uploads that were begun earlier, and that no task of this page is at. */
+  /** Uploads started earlier that no task of this page is working on. */
   async unfinished(): Promise<readonly UploadRecord[]> {
     const here = new Set([...this.tasks.values()].map(({ state }) => state.uploadId));
     const records = await this.ports.memory.list();
@@ -96,7 +96,7 @@ export class UploadCenter {
       .sort((a, b) => b.updated - a.updated);
   }
 
-  /** Gives an upload up that was begun earlier. */
+  /** Discards an upload started earlier. */
   async forget(record: UploadRecord): Promise<void> {
     await this.ports.memory.remove(record.fingerprint);
     await this.ports.calls.abortUpload({ uploadId: record.uploadId }).catch(() => undefined);
@@ -114,7 +114,7 @@ export class UploadCenter {
         this.running -= 1;
         this.pump();
       };
-      // A file that is sent, held or stuck takes no place from those that wait.
+      // A file that is sent, paused or failed takes no slot from those that wait.
       const watch = this.subscribe(() => {
         if (IN_FLIGHT.includes(task.state.phase)) return;
         watch();
@@ -128,17 +128,17 @@ export class UploadCenter {
   }
 
   private publish(): void {
-    if (this.telling) return;
-    this.telling = true;
-    const since = this.ports.now() - this.told;
-    const tell = () => {
-      this.telling = false;
-      this.told = this.ports.now();
+    if (this.notifying) return;
+    this.notifying = true;
+    const since = this.ports.now() - this.notified;
+    const notify = () => {
+      this.notifying = false;
+      this.notified = this.ports.now();
       this.snapshots = [...this.tasks.values()].map((task) => task.state);
       for (const listener of [...this.listeners]) listener();
     };
-    if (since >= TELL_EVERY_MS) queueMicrotask(tell);
-    else setTimeout(tell, TELL_EVERY_MS - since);
+    if (since >= NOTIFY_EVERY_MS) queueMicrotask(notify);
+    else setTimeout(notify, NOTIFY_EVERY_MS - since);
   }
 }
 

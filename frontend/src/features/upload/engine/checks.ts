@@ -1,6 +1,6 @@
-/** What can be said of a file before a byte of it is sent. */
+/** Checks a file before any of it is sent. */
 
-/** How many bytes `refuse` wants to see. */
+/** How many bytes `refuse` needs. */
 export const HEAD_BYTES = 512;
 
 interface Magic {
@@ -9,7 +9,10 @@ interface Magic {
   readonly kind: string;
 }
 
-/** Files that people drop by mistake, by their first bytes. Whether a text is a table is for the server to say. */
+/**
+ * Files that people drop by mistake, by their first bytes. Whether a text file holds a table is for the
+ * server to decide.
+ */
 const NO_TABLES: readonly Magic[] = [
   { bytes: [0x25, 0x50, 0x44, 0x46], kind: "a PDF document" },
   { bytes: [0x89, 0x50, 0x4e, 0x47], kind: "a PNG picture" },
@@ -26,12 +29,12 @@ const NO_TABLES: readonly Magic[] = [
   { bytes: [0x53, 0x51, 0x4c, 0x69, 0x74, 0x65, 0x20, 0x66], kind: "an SQLite database" },
 ];
 
-/** Why a file is not worth sending, as a sentence; null when nothing speaks against it. */
+/** Why a file is not worth sending, as a sentence; null when it may be sent. */
 export function refuse(size: number, head: Uint8Array): string | null {
   if (size === 0) return "The file is empty.";
   const magic = NO_TABLES.find(({ bytes, at = 0 }) =>
     bytes.every((byte, index) => head[at + index] === byte),
   );
   if (magic === undefined) return null;
-  return `This is ${magic.kind}. Send CSV, TSV, JSON, JSON Lines, .xlsx or Parquet, plain or as gzip, zstd or zip.`;
+  return `This is ${magic.kind}. Upload CSV, TSV, JSON, JSON Lines, .xlsx or Parquet, plain or compressed with gzip, zstd or zip.`;
 }

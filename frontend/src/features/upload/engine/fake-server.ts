@@ -1,9 +1,8 @@
-/** An upload service in memory, with the same rules as the real one, for the tests of the uploader. */
+/** An in-memory upload service with the rules of the real one, for tests. */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { ErrorInfoSchema } from "@/gen/google/rpc/error_details_pb";
-import { type Upload, UploadSchema, UploadState } from "@/gen/ingestor/v1/upload_pb";
-import { crc32c } from "./crc32c";
+import { ErrorInfoSchema, type Upload, UploadSchema, UploadState } from "@/api/contract";
+import { crc32c } from "../hashing/crc32c";
 import type { UploadCalls } from "./ports";
 
 export function refusal(code: Code, reason: string, metadata: Record<string, string> = {}): ConnectError {
@@ -23,9 +22,9 @@ export class FakeServer {
   readonly uploads: Kept[] = [];
   readonly completions: { pipeline: string; repairs: string; sha256: string }[] = [];
   chunkSize = 4;
-  /** Asked before each call; what it returns is thrown instead of an answer. */
+  /** Called before each call; what it returns is thrown instead of an answer. */
   trouble: (call: string, size: number) => unknown = () => undefined;
-  /** Asked after a chunk is kept; what it returns is thrown, as when an answer is lost on the way. */
+  /** Called after a chunk is stored; what it returns is thrown, as when the answer is lost. */
   lostAnswer: (size: number) => unknown = () => undefined;
 
   private kept(uploadId: string): Kept {
@@ -39,7 +38,7 @@ export class FakeServer {
     if (error !== undefined) throw error;
   }
 
-  /** What was received of the latest upload. */
+  /** What the latest upload has received. */
   get received(): string {
     return new TextDecoder().decode(new Uint8Array(this.uploads.at(-1)?.bytes ?? []));
   }

@@ -1,4 +1,4 @@
-/** Records of unfinished uploads in IndexedDB, which can also keep the browser's handle of a file. */
+/** Records of unfinished uploads in IndexedDB, which can also store the browser's handle of a file. */
 import type { UploadMemory, UploadRecord } from "./ports";
 
 const STORE = "uploads";
@@ -19,7 +19,7 @@ function openDatabase(): Promise<IDBDatabase> {
 export function openMemory(): UploadMemory {
   let database: Promise<IDBDatabase> | null = null;
 
-  /** In a private window there may be no database: then nothing is remembered, and all else works. */
+  /** A private window may have no database: then nothing is remembered, and everything else works. */
   async function use<T>(
     mode: IDBTransactionMode,
     work: (store: IDBObjectStore) => IDBRequest<T>,

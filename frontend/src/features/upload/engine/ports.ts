@@ -1,33 +1,33 @@
-/** What an upload needs from outside; the browser's ways are in browser.ts, the tests have their own. */
+/** What an upload needs from outside; browser.ts implements it, and tests have fakes. */
 import type { Client } from "@connectrpc/connect";
-import type { UploadService } from "@/gen/ingestor/v1/upload_pb";
+import type { UploadService } from "@/api/contract";
 
-/** The calls of the upload service that sending a file takes. */
+/** The calls of the upload service that send a file. */
 export type UploadCalls = Pick<
   Client<typeof UploadService>,
   "createUpload" | "writeChunk" | "getUpload" | "completeUpload" | "abortUpload"
 >;
 
-/** What is remembered of an upload, so that it can go on after a reload, and is known when it comes again. */
+/** What is remembered of an upload, so that it can resume after a reload and is recognised later. */
 export interface UploadRecord {
   readonly fingerprint: string;
   readonly requestId: string;
   readonly uploadId: string;
   readonly fileName: string;
   readonly size: number;
-  /** Bytes known to be kept by the server when this was written. */
+  /** Bytes that the server had stored when this was written. */
   readonly committed: number;
   /** Milliseconds of the epoch. */
   readonly updated: number;
-  /** The process whose failed rows the file brings again; "" for a file of its own. */
+  /** The repaired process; "" when the file is not a repair file. */
   readonly repairs: string;
-  /** The process that it became; "" while it has not ended. */
+  /** The process that the upload started; "" until it is complete. */
   readonly processId: string;
-  /** By which the browser can open the file again, where it gives such a thing. */
+  /** The handle that reopens the file, in browsers that have one. */
   readonly handle: FileSystemFileHandle | null;
 }
 
-/** Keeps records over reloads. Losing one costs a new upload, nothing else: no method throws. */
+/** Keeps records across reloads. A lost record only costs a new upload, so no method throws. */
 export interface UploadMemory {
   get(fingerprint: string): Promise<UploadRecord | null>;
   put(record: UploadRecord): Promise<void>;
@@ -44,22 +44,22 @@ export interface ReadPiece {
 export interface UploadPorts {
   readonly calls: UploadCalls;
   readonly memory: UploadMemory;
-  /** Reads bytes of a file, beside the page's own thread. Throws when the file has changed or gone. */
+  /** Reads bytes of a file off the main thread. Throws when the file has changed or disappeared. */
   readPiece(file: File, start: number, end: number): Promise<ReadPiece>;
-  /** SHA-256 of a whole file in flat memory. `onProgress` gets the bytes done so far. */
+  /** SHA-256 of a whole file in constant memory. `onProgress` gets the bytes hashed so far. */
   hash(
     file: File,
     signal: AbortSignal,
     onProgress: (bytes: number) => void,
   ): Promise<Uint8Array<ArrayBuffer>>;
-  /** Runs `task` while no other tab holds the name; `onWait` is called when one does. */
+  /** Runs `task` once no other tab holds the name; calls `onWait` if one does. */
   exclusively(
     name: string,
     signal: AbortSignal,
     onWait: () => void,
     task: () => Promise<void>,
   ): Promise<void>;
-  /** Waits; sooner when aborted. */
+  /** Waits; returns early when aborted. */
   pause(milliseconds: number, signal: AbortSignal): Promise<void>;
   now(): number;
   newId(): string;

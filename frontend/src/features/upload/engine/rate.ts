@@ -1,4 +1,4 @@
-/** How fast something goes, over the last seconds. */
+/** The rate of something over the last seconds. */
 export class RateMeter {
   private samples: { readonly time: number; readonly amount: number }[] = [];
   private readonly windowMs: number;
@@ -7,19 +7,19 @@ export class RateMeter {
     this.windowMs = windowMs;
   }
 
-  /** Notes how much there is at a time (milliseconds). Both never go down. */
+  /** Records the amount at a time (milliseconds). Neither ever decreases. */
   add(time: number, amount: number): void {
     this.samples.push({ time, amount });
     while (this.samples.length > 2 && (this.samples[1]?.time ?? 0) < time - this.windowMs)
       this.samples.shift();
   }
 
-  /** Forgets: after a pause the time in which nothing went is not to count. */
+  /** Resets, so that the time of a pause does not count. */
   reset(): void {
     this.samples = [];
   }
 
-  /** Amount per second; null until that can be said. */
+  /** Amount per second; null while unknown. */
   get perSecond(): number | null {
     const first = this.samples[0];
     const last = this.samples.at(-1);

@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { crc32c } from "./crc32c";
+import { crc32c } from "../hashing/crc32c";
 import { FakeServer, refusal, unavailable } from "./fake-server";
 import type { UploadPorts, UploadRecord } from "./ports";
 import { type UploadOptions, type UploadPhase, UploadTask } from "./task";
@@ -8,7 +8,7 @@ import { type UploadOptions, type UploadPhase, UploadTask } from "./task";
 const CONTENT = "id,name\n1,Anna\n2,Bert\n";
 const JSON_ROWS = { pipeline: "", dialectJson: "" };
 
-/** One browser: what it remembers and who holds its locks is shared by its tabs. */
+/** One browser: its tabs share memory and locks. */
 class Browser {
   readonly records = new Map<string, UploadRecord>();
   private readonly holders = new Map<string, Promise<void>>();
@@ -79,7 +79,7 @@ describe("an upload", () => {
     ]);
   });
 
-  it("completes by itself when that was asked for before all was sent", async () => {
+  it("completes by itself when requested before everything was sent", async () => {
     const { task, ended } = begin();
     task.complete(JSON_ROWS);
     await ended;
@@ -93,7 +93,7 @@ describe("an upload", () => {
     expect(server.completions[0]?.repairs).toBe("p-1");
   });
 
-  it("is refused before anything is sent when it can be no table", async () => {
+  it("is refused before anything is sent when it cannot be a table", async () => {
     const { task, ended } = begin(new File(["%PDF-1.7 ..."], "scan.pdf"));
     await ended;
     expect(task.state.phase).toBe("refused");
@@ -103,7 +103,7 @@ describe("an upload", () => {
 });
 
 describe("when the connection is lost", () => {
-  it("waits and goes on where the server stands", async () => {
+  it("waits and resumes at the server's offset", async () => {
     let failures = 3;
     server.trouble = (call, size) =>
       call !== "createUpload" && size >= 8 && failures-- > 0 ? unavailable() : undefined;
@@ -115,7 +115,7 @@ describe("when the connection is lost", () => {
     expect(task.state.problem).toBeNull();
   });
 
-  it("does not send twice what arrived although its answer was lost", async () => {
+  it("does not send a chunk twice when only the answer was lost", async () => {
     let lost = false;
     server.lostAnswer = (size) => {
       if (size !== 8 || lost) return undefined;
@@ -128,7 +128,7 @@ describe("when the connection is lost", () => {
     expect(server.received).toBe(CONTENT);
   });
 
-  it("sends a piece again that was damaged on the way, but not for ever", async () => {
+  it("resends a damaged piece, but not forever", async () => {
     let damaged = 2;
     server.trouble = (call) =>
       call === "writeChunk" && damaged-- > 0 ? refusal(Code.Aborted, "CHECKSUM_MISMATCH") : undefined;
@@ -142,12 +142,12 @@ describe("when the connection is lost", () => {
     expect(task.state.problem?.reason).toBe("CHECKSUM_MISMATCH");
   });
 
-  it("can be tried again after an error that a person has to look at", async () => {
+  it("can be resumed after an error that a person must resolve", async () => {
     server.trouble = (call, size) =>
       call === "writeChunk" && size >= 8 ? refusal(Code.ResourceExhausted, "STORE_FULL") : undefined;
     const { task, ended } = begin(table(), { completion: JSON_ROWS });
     await until(() => task.state.phase === "failed");
-    expect(task.state.problem?.title).toBe("The store is full");
+    expect(task.state.problem?.title).toBe("Storage is full");
     server.trouble = () => undefined;
     task.resume();
     await ended;
@@ -155,7 +155,7 @@ describe("when the connection is lost", () => {
     expect(server.received).toBe(CONTENT);
   });
 
-  it("lets a refused completion be corrected", async () => {
+  it("can be completed again after a refused completion", async () => {
     server.trouble = (call) =>
       call === "completeUpload" ? refusal(Code.NotFound, "PIPELINE_NOT_FOUND") : undefined;
     const { task, ended } = begin(table(), { completion: { pipeline: "gone", dialectJson: "" } });
@@ -168,7 +168,7 @@ describe("when the connection is lost", () => {
 });
 
 describe("pause, resume, cancel", () => {
-  it("sends nothing while it is held", async () => {
+  it("sends nothing while paused", async () => {
     const { task, ended } = begin(table(), { completion: JSON_ROWS });
     task.pause();
     await until(() => task.state.phase === "paused");
@@ -180,7 +180,7 @@ describe("pause, resume, cancel", () => {
     expect(server.received).toBe(CONTENT);
   });
 
-  it("drops a cancelled upload here and there", async () => {
+  it("discards a cancelled upload on both sides", async () => {
     const { task, ended } = begin();
     await until(() => task.state.phase === "sent");
     await task.cancel();
@@ -192,13 +192,13 @@ describe("pause, resume, cancel", () => {
 });
 
 describe("after a reload", () => {
-  it("the same file goes on where it stopped", async () => {
+  it("the same file resumes where it stopped", async () => {
     server.trouble = (call, size) =>
       call === "writeChunk" && size >= 8 ? refusal(Code.Internal, "") : undefined;
     const first = begin();
     await until(() => first.task.state.phase === "failed");
 
-    // The page is gone, and with it the lock; what it remembered is there.
+    // The page is gone, and its lock with it; its memory remains.
     const { records } = browser;
     browser = new Browser();
     for (const [key, record] of records) browser.records.set(key, record);
@@ -210,7 +210,7 @@ describe("after a reload", () => {
     expect(server.received).toBe(CONTENT);
   });
 
-  it("another file begins anew", async () => {
+  it("another file starts from the beginning", async () => {
     const first = begin();
     await until(() => first.task.state.phase === "sent");
     const other = begin(table("id\n1\n"), { completion: JSON_ROWS });
@@ -219,7 +219,7 @@ describe("after a reload", () => {
     expect(server.received).toBe("id\n1\n");
   });
 
-  it("a file that was sent before is sent again, and says so", async () => {
+  it("a file sent before is sent again, and points to its process", async () => {
     await begin(table(), { completion: JSON_ROWS }).ended;
     const again = begin(table(), { completion: JSON_ROWS });
     await again.ended;

@@ -1,16 +1,16 @@
-/** One file on its way to the server: the state machine behind a line of the upload screen. */
+/** The upload of one file: the state machine behind a line of the upload screen. */
 
 import { backoff } from "@/api/connection";
+import { type Upload, UploadState } from "@/api/contract";
 import { describeError, factsOf, isTransient, type Problem, reasonOf } from "@/api/errors";
-import { type Upload, UploadState } from "@/gen/ingestor/v1/upload_pb";
+import { fingerprintOf } from "../hashing/fingerprint";
 import { HEAD_BYTES, refuse } from "./checks";
-import { fingerprintOf } from "./fingerprint";
 import type { UploadPorts, UploadRecord } from "./ports";
 import { RateMeter } from "./rate";
 
 /**
  * preparing → (elsewhere: another tab sends the same file) → sending ⇄ paused | reconnecting → sent →
- * completing → completed; refused, failed (can be resumed) and cancelled end it on the way.
+ * completing → completed; refused, failed (can be resumed) and cancelled end it early.
  */
 export type UploadPhase =
   | "preparing"
@@ -31,25 +31,25 @@ export interface UploadSnapshot {
   readonly fileName: string;
   readonly size: number;
   readonly phase: UploadPhase;
-  /** Bytes that the server keeps. */
+  /** Bytes that the server has stored. */
   readonly committed: number;
-  /** Bytes that are hashed. */
+  /** Bytes hashed so far. */
   readonly hashed: number;
-  /** Bytes per second, while it can be said. */
+  /** Bytes per second; null while unknown. */
   readonly rate: number | null;
-  /** Milliseconds until all is sent, while it can be said. */
+  /** Milliseconds until everything is sent; null while unknown. */
   readonly timeLeft: number | null;
-  /** The server's upload, once there is one. */
+  /** The server's upload, once it exists. */
   readonly uploadId: string;
-  /** The offset at which it went on, when it had been begun earlier; else 0. */
+  /** The offset at which an earlier upload resumed; else 0. */
   readonly resumedAt: number;
-  /** The process, once it is completed. */
+  /** The process, once the upload is completed. */
   readonly processId: string;
-  /** The process whose failed rows the file brings again; "" for a file of its own. */
+  /** The repaired process; "" when the file is not a repair file. */
   readonly repairs: string;
-  /** A process that loads just this file already, when it was sent before from this browser; else "". */
+  /** The process of an earlier upload of the same file from this browser; else "". */
   readonly earlierProcessId: string;
-  /** Why it was refused or failed, or what it waits for. */
+  /** Why it was refused or failed, or why it is waiting. */
   readonly problem: Problem | null;
 }
 
@@ -57,14 +57,14 @@ export interface UploadSnapshot {
 export interface Completion {
   /** "name" or "name@version"; "" loads JSON rows. */
   readonly pipeline: string;
-  /** What is declared of how the file is read: a JSON object, or "". */
+  /** The declared dialect: a JSON object, or "". */
   readonly dialectJson: string;
 }
 
 export interface UploadOptions {
   readonly repairs?: string;
   readonly handle?: FileSystemFileHandle | null;
-  /** Completed by itself once it is sent. A repair always is. */
+  /** Whether it completes by itself once it is sent. Repair files always do. */
   readonly completion?: Completion;
 }
 
@@ -115,13 +115,13 @@ export class UploadTask {
     return this.snapshot;
   }
 
-  /** Runs to the end; never rejects. Called once. */
+  /** Runs to the end; never rejects. Call it once. */
   async run(): Promise<void> {
     try {
       const head = await this.file.slice(0, HEAD_BYTES).arrayBuffer();
       const refusal = refuse(this.file.size, new Uint8Array(head));
       if (refusal !== null) {
-        this.change({ phase: "refused", problem: ownProblem("This file is not sent", refusal) });
+        this.change({ phase: "refused", problem: ownProblem("This file cannot be uploaded", refusal) });
         return;
       }
       const fingerprint = await fingerprintOf(this.file);
@@ -144,13 +144,13 @@ export class UploadTask {
     this.pauseWanted = true;
   }
 
-  /** Goes on after a pause or a failure. */
+  /** Resumes after a pause or a failure. */
   resume(): void {
     this.pauseWanted = false;
     this.resumeWanted?.();
   }
 
-  /** Gives the file up, here and on the server. */
+  /** Discards the upload, here and on the server. */
   async cancel(): Promise<void> {
     const { uploadId } = this.snapshot;
     this.stopped.abort();
@@ -161,7 +161,7 @@ export class UploadTask {
     if (uploadId !== "") await this.ports.calls.abortUpload({ uploadId }).catch(() => undefined);
   }
 
-  /** Starts the ingestion: at once when all is sent, else as soon as it is. */
+  /** Starts the ingestion: now if everything is sent, else as soon as it is. */
   complete(completion: Completion): void {
     this.completion = completion;
     if (this.snapshot.phase === "failed") this.resume();
@@ -183,14 +183,14 @@ export class UploadTask {
         return;
       } catch (error) {
         if (this.stopped.signal.aborted) return;
-        // Whatever it was, a person may try again: the server knows how far it came.
+        // Whatever the error, a person may resume: the server knows the offset.
         this.change({ phase: "failed", problem: describeError(error), rate: null, timeLeft: null });
         await this.untilResumed();
       }
     }
   }
 
-  /** Finds the upload again or makes one; null when another tab has completed it in the meantime. */
+  /** Finds or creates the upload; null when another tab has completed it in the meantime. */
   private async open(fingerprint: string, waitedSince: number | null): Promise<Upload | null> {
     const known = this.record ?? (await this.ports.memory.get(fingerprint));
     const ended = known !== null && known.processId !== "";
@@ -236,13 +236,13 @@ export class UploadTask {
   private async create(requestId: string): Promise<Upload> {
     const request = { fileName: this.file.name, sizeBytes: BigInt(this.file.size), requestId };
     const { upload } = await this.persist(() => this.ports.calls.createUpload(request, this.callOptions()));
-    if (upload === undefined) throw new Error("The server answered without an upload.");
+    if (upload === undefined) throw new Error("The server returned no upload. Try again.");
     return upload;
   }
 
   private startHash(): Promise<Uint8Array<ArrayBuffer>> {
     const digest = this.ports.hash(this.file, this.stopped.signal, (hashed) => this.change({ hashed }));
-    // Somebody may never ask for it; then its failure is nobody's.
+    // It may never be awaited; its failure must then not be unhandled.
     digest.catch(() => undefined);
     return digest;
   }
@@ -272,7 +272,7 @@ export class UploadTask {
         if (reasonOf(error) === "WRONG_OFFSET") {
           this.change({ committed: Number(factsOf(error).committed_size ?? (await this.committedSize())) });
         } else if (reasonOf(error) === "CHECKSUM_MISMATCH" && ++badChecksums < CHECKSUM_TRIES) {
-          // Damaged on the way: the same piece again.
+          // Damaged on the way: send the same piece again.
         } else if (isTransient(error)) {
           await this.reconnect(error);
         } else {
@@ -322,7 +322,7 @@ export class UploadTask {
     this.resumeWanted = null;
   }
 
-  /** The connection is gone: asks where the upload stands until somebody answers. */
+  /** The connection is lost: asks for the upload's offset until the server answers. */
   private async reconnect(error: unknown): Promise<void> {
     this.change({ phase: "reconnecting", problem: describeError(error), rate: null, timeLeft: null });
     const committed = await this.committedSize();
@@ -364,13 +364,13 @@ export class UploadTask {
       }
       this.change({ phase: "completed", processId, problem: null });
     } catch (error) {
-      // What was asked for was refused: the next try is to bring its own.
+      // The request was refused: the next attempt brings its own.
       if (!this.snapshot.repairs) this.completion = null;
       throw error;
     }
   }
 
-  /** Repeats a call for as long as nobody answers it. */
+  /** Repeats a call until the server answers. */
   private async persist<T>(call: () => Promise<T>): Promise<T> {
     const { phase } = this.snapshot;
     for (let attempt = 0; ; attempt += 1) {

@@ -6,9 +6,9 @@ interface ConfidenceProps {
   readonly byHand?: boolean;
 }
 
-/** How sure a match or a type is, by a word and a colour. */
+/** The confidence of a match or a type, in text and colour. */
 export function Confidence({ value, byHand = false }: ConfidenceProps) {
-  if (byHand) return <span className={classes.confidence}>by hand</span>;
+  if (byHand) return <span className={classes.confidence}>manual</span>;
   const tone = value >= 0.9 ? "good" : value >= 0.7 ? "fair" : "poor";
   return (
     <span className={classes.confidence} data-tone={tone}>

@@ -1,31 +1,33 @@
 import { Checkbox, NativeSelect, TextInput } from "@mantine/core";
+import type { InspectedColumn } from "@/api/contract";
 import table from "@/components/DataTable.module.css";
 import {
   asList,
+  FIELD_TYPES,
   labelOf,
+  type PipelineDocument,
+  type PipelineField,
+  type Violations,
   withField,
   withFields,
   withKey,
   withKeyField,
   withLabels,
   withoutField,
-} from "@/features/pipelines/document/document";
-import type { Violations } from "@/features/pipelines/document/pointers";
-import { FIELD_TYPES, type PipelineDocument, type PipelineField } from "@/features/pipelines/document/types";
-import type { InspectedColumn } from "@/gen/ingestor/v1/upload_pb";
+} from "@/features/pipelines";
 import { Confidence } from "./Confidence";
 import classes from "./Map.module.css";
 
 interface DraftFieldsProps {
   readonly columns: readonly InspectedColumn[];
-  /** The draft as the server made it: what a column becomes when it is taken in again. */
+  /** The server's draft: where a column's field comes from when it is switched on again. */
   readonly original: PipelineDocument;
   readonly draft: PipelineDocument;
   readonly onChange: (draft: PipelineDocument) => void;
   readonly violations: Violations;
 }
 
-/** Each column of the file, and the field that it becomes in a new pipeline. */
+/** The columns of the file, and their fields in a new pipeline. */
 export function DraftFields({ columns, original, draft, onChange, violations }: DraftFieldsProps) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
@@ -34,10 +36,10 @@ export function DraftFields({ columns, original, draft, onChange, violations }: 
         <thead>
           <tr>
             <th scope="col">Load</th>
-            <th scope="col">Column of the file</th>
+            <th scope="col">File column</th>
             <th scope="col">Field</th>
             <th scope="col">Type</th>
-            <th scope="col">Sure</th>
+            <th scope="col">Confidence</th>
             <th scope="col">Required</th>
             <th scope="col">Key</th>
           </tr>
@@ -126,7 +128,7 @@ function DraftField({
               error={violations.at("schema", "fields", index, "type")}
               onChange={(event) => {
                 const type = event.currentTarget.value;
-                // A pattern of a date says nothing about another type.
+                // A date's pattern means nothing for another type.
                 change(
                   withKey(
                     { ...field, type },

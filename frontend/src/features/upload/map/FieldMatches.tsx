@@ -1,7 +1,7 @@
 import { NativeSelect } from "@mantine/core";
+import type { InspectedColumn } from "@/api/contract";
 import table from "@/components/DataTable.module.css";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
-import type { InspectedColumn } from "@/gen/ingestor/v1/upload_pb";
+import type { PipelineDocument } from "@/features/pipelines";
 import { Confidence } from "./Confidence";
 import classes from "./Map.module.css";
 import { type FieldMatch, mayLackColumns } from "./plan";
@@ -13,7 +13,7 @@ interface FieldMatchesProps {
   readonly onMatch: (field: string, label: string) => void;
 }
 
-/** Each field of a pipeline, and the column of the file that it is read from. */
+/** The fields of a pipeline, and the file columns that they are read from. */
 export function FieldMatches({ document, columns, matches, onMatch }: FieldMatchesProps) {
   const examples = new Map(columns.map((column) => [column.label, column.examples.slice(0, 3).join(", ")]));
   const labels = columns.map(({ label }) => label);
@@ -23,10 +23,10 @@ export function FieldMatches({ document, columns, matches, onMatch }: FieldMatch
       <table className={`${table.table} ${classes.fields}`}>
         <thead>
           <tr>
-            <th scope="col">Field of the pipeline</th>
-            <th scope="col">Column of the file</th>
-            <th scope="col">Sure</th>
-            <th scope="col">Holds</th>
+            <th scope="col">Pipeline field</th>
+            <th scope="col">File column</th>
+            <th scope="col">Confidence</th>
+            <th scope="col">Examples</th>
           </tr>
         </thead>
         <tbody>

@@ -3,11 +3,11 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { pipelineClient, uploadClient } from "@/api/clients";
+import type { Upload } from "@/api/contract";
 import { isTransient } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
-import { nameFrom, writeDocument } from "@/features/pipelines/document/document";
+import { nameFrom, writeDocument } from "@/features/pipelines";
 import { pipelineKeys } from "@/features/pipelines/queries";
-import type { Upload } from "@/gen/ingestor/v1/upload_pb";
 import { plural } from "@/lib/format";
 import type { UploadSnapshot } from "../engine/task";
 import { uploadActions } from "../use-uploads";
@@ -24,11 +24,11 @@ interface StartBarProps {
   readonly sent: boolean;
 }
 
-/** Says what Start will do, or what is in its way; saves the pipeline and starts the ingestion. */
+/** Says what Start will do, or what prevents it; saves the pipeline and starts the ingestion. */
 export function StartBar({ plan, upload, local, sent }: StartBarProps) {
   const queryClient = useQueryClient();
   const navigate = useNavigate();
-  // A name: save the changed mapping as another pipeline. Null: as the next version.
+  // A name: save the changed mapping as a new pipeline. Null: as the next version.
   const [otherName, setOtherName] = useState<string | null>(null);
 
   const begin = useMutation({
@@ -40,7 +40,7 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
         uploadActions.complete(local.key, completion);
         return "";
       }
-      // It was sent before a reload: without the file at hand there is nothing to hash.
+      // The file was sent before a reload: without it there is nothing to hash.
       return (await uploadClient.completeUpload({ uploadId: upload.uploadId, ...completion })).processId;
     },
     retry: (_count, error) => isTransient(error),
@@ -61,7 +61,7 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
       </div>
       {plan.changed && obstacle === null && (
         <fieldset className={classes.saving}>
-          <legend className="visually-hidden">The pipeline with these columns</legend>
+          <legend className="visually-hidden">Save the changed mapping</legend>
           <label>
             <input
               type="radio"
@@ -78,12 +78,12 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
               checked={otherName !== null}
               onChange={() => setOtherName(nameFrom(upload.fileName))}
             />
-            Save as another pipeline
+            Save as a new pipeline
           </label>
           {otherName !== null && (
             <TextInput
               size="xs"
-              aria-label="Name of the other pipeline"
+              aria-label="New pipeline name"
               value={otherName}
               onChange={(event) => setOtherName(event.currentTarget.value)}
             />
@@ -91,7 +91,7 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
         </fieldset>
       )}
       <Button
-        disabled={obstacle !== null || plan.checking}
+        disabled={obstacle !== null || plan.running}
         loading={begin.isPending || waiting}
         onClick={() => begin.mutate()}
       >
@@ -101,7 +101,7 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
   );
 }
 
-/** Saves what has to be saved and answers with what CompleteUpload is to be told. */
+/** Saves the pipeline if needed and returns its name and version for CompleteUpload. */
 async function savedPipeline(plan: Plan, otherName: string | null): Promise<string> {
   if (plan.target === JSON_ROWS || plan.document === null) return "";
   if (plan.target !== NEW && !plan.changed) return `${plan.target}@${plan.version}`;
@@ -112,23 +112,25 @@ async function savedPipeline(plan: Plan, otherName: string | null): Promise<stri
 }
 
 function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
-  if (plan.violations.count > 0) return `${plural(plan.violations.count, "place")} to correct first.`;
-  if (plan.check.isError) return "The first rows could not be checked.";
+  if (plan.violations.count > 0) return `Correct ${plural(plan.violations.count, "error")} first.`;
+  if (plan.dryRun.isError) return "The dry run of the first rows failed.";
   const missing = missingFields(plan.matches);
   const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
   if (missing.length > 0 && !allowed) {
-    return `No column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
+    return `Choose a column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
   }
-  return fileAtHand ? null : "The rest of the file is to be sent first.";
+  return fileAtHand ? null : "Send the rest of the file first.";
 }
 
 function whatStarts(plan: Plan, sent: boolean, waiting: boolean): string {
   if (waiting)
-    return sent ? "Starting …" : "Starts as soon as the whole file is sent. You may look at other screens.";
+    return sent
+      ? "Starting …"
+      : "Starts as soon as the whole file is sent. You can use other screens meanwhile.";
   const table = plan.document?.sink.table;
-  const where = plan.target === JSON_ROWS ? "Loads every row as JSON" : `Loads the good rows into ${table}`;
-  const failed = plan.check.data?.counts?.failed ?? 0n;
-  const bad = failed > 0n ? "; rejected rows come back as a report to correct" : "";
+  const where = plan.target === JSON_ROWS ? "Loads every row as JSON" : `Loads valid rows into ${table}`;
+  const failed = plan.dryRun.data?.counts?.failed ?? 0n;
+  const bad = failed > 0n ? "; rejected rows are listed in a report that you can correct" : "";
   const later = sent ? "" : " Starts as soon as the whole file is sent.";
   return `${where}${bad}.${later}`;
 }

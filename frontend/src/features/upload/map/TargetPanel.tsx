@@ -1,15 +1,13 @@
 import { NativeSelect, TextInput } from "@mantine/core";
 import { Panel } from "@/components/Panel";
-import { asList, withKey } from "@/features/pipelines/document/document";
-import type { Violations } from "@/features/pipelines/document/pointers";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
+import { asList, type PipelineDocument, type Violations, withKey } from "@/features/pipelines";
 import classes from "./Map.module.css";
 import { JSON_ROWS, NEW, type Target } from "./plan";
 
 export interface PipelineChoice {
   readonly name: string;
   readonly version: number;
-  /** How well it fits the file, 0 to 1; null while that is not known. */
+  /** How well it fits the file, 0 to 1; null while unknown. */
   readonly fit: number | null;
 }
 
@@ -22,7 +20,7 @@ interface TargetPanelProps {
   readonly violations: Violations;
 }
 
-/** Where the rows go: into a new pipeline's table, an existing one's, or as JSON rows. */
+/** Where the rows go: through a new pipeline, an existing one, or as JSON rows. */
 export function TargetPanel({ target, onTarget, pipelines, draft, onDraft, violations }: TargetPanelProps) {
   const existing = target !== NEW && target !== JSON_ROWS;
   const best = pipelines.reduce<PipelineChoice | null>(
@@ -30,31 +28,31 @@ export function TargetPanel({ target, onTarget, pipelines, draft, onDraft, viola
     null,
   );
   return (
-    <Panel title="Where the rows go">
-      <div className={classes.targets} role="radiogroup" aria-label="Where the rows go">
+    <Panel title="Destination">
+      <div className={classes.targets} role="radiogroup" aria-label="Destination">
         <TargetChoice
           checked={target === NEW}
-          title="A new pipeline"
-          text="Drafted from what the file holds: a table with typed columns. Can be used again."
+          title="New pipeline"
+          text="Drafted from the file: a table with typed columns. You can use it again."
           onChoose={() => onTarget(NEW)}
         />
         <TargetChoice
           checked={existing}
-          title="A pipeline that is there"
+          title="Existing pipeline"
           text={
             pipelines.length === 0
-              ? "There is none yet."
+              ? "None yet."
               : best === null
-                ? "None of them looks like this file."
-                : `${best.name} looks like this file.`
+                ? "None of them fits this file."
+                : `${best.name} fits this file.`
           }
           disabled={pipelines.length === 0}
           onChoose={() => onTarget(best?.name ?? pipelines[0]?.name ?? NEW)}
         />
         <TargetChoice
           checked={target === JSON_ROWS}
-          title="Just load it"
-          text="Every row becomes a JSON object of texts. Nothing is checked."
+          title="JSON rows"
+          text="Every row becomes a JSON object of strings, without validation."
           onChoose={() => onTarget(JSON_ROWS)}
         />
       </div>
@@ -115,9 +113,9 @@ function DraftSettings({ draft, onDraft, violations, taken }: DraftSettingsProps
   return (
     <div className={classes.settings}>
       <TextInput
-        label="Name of the pipeline"
+        label="Pipeline name"
         description={
-          taken ? `There is one: this becomes version ${taken.version + 1} of it` : "To choose it next time"
+          taken ? `This name exists: saves version ${taken.version + 1}` : "For use with other files"
         }
         value={draft.name}
         error={violations.at("name")}
@@ -125,14 +123,14 @@ function DraftSettings({ draft, onDraft, violations, taken }: DraftSettingsProps
       />
       <TextInput
         label="Table"
-        description="Made when it is not there; table or schema.table"
+        description="table or schema.table; created if it does not exist"
         value={draft.sink.table ?? ""}
         error={violations.at("sink", "table")}
         onChange={(event) => onDraft({ ...draft, sink: { ...draft.sink, table: event.currentTarget.value } })}
       />
       <NativeSelect
-        label="When a row is there already"
-        description={`Told by the key: ${key.join(", ") || "choose fields below"}`}
+        label="When a row already exists"
+        description={`Matched by the key: ${key.join(", ") || "choose fields below"}`}
         data={[
           { value: "append", label: "Reject the new row" },
           { value: "upsert", label: "Replace the row (upsert)" },

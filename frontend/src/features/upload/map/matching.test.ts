@@ -54,7 +54,7 @@ describe("likeness", () => {
 });
 
 describe("matchColumns", () => {
-  it("takes what the pipeline reads already, whatever else is like it", () => {
+  it("keeps the columns that the pipeline already reads, whatever else is similar", () => {
     const columns = [column("id"), column("Customer No.")];
     expect(pairs(columns, [field("id", "integer", "Customer No.")])).toEqual({ id: "Customer No." });
   });
@@ -80,12 +80,12 @@ describe("matchColumns", () => {
     });
   });
 
-  it("gives no column to two fields", () => {
+  it("assigns no column twice", () => {
     const matches = pairs([column("name")], [field("first_name"), field("name"), field("last_name")]);
     expect(matches).toEqual({ first_name: null, name: "name", last_name: null });
   });
 
-  it("lets types decide between like names", () => {
+  it("lets types decide between similar names", () => {
     const columns = [column("created by"), column("created on", "date")];
     expect(pairs(columns, [field("created", "date")])).toEqual({ created: "created on" });
   });
@@ -98,7 +98,7 @@ describe("matchColumns", () => {
     });
   });
 
-  it("is sure of equal names and less of others", () => {
+  it("is certain of equal names and less certain of others", () => {
     const [equal, like] = matchColumns(
       [column("a_name"), column("contry")],
       [field("a_name"), field("country")],
@@ -109,7 +109,7 @@ describe("matchColumns", () => {
   });
 });
 
-it("says how well a pipeline fits", () => {
+it("scores how well a pipeline fits", () => {
   expect(fitOf([])).toBe(0);
   expect(fitOf(matchColumns([column("a")], [field("a"), field("zzzz")]))).toBe(0.5);
 });

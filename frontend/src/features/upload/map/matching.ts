@@ -1,22 +1,22 @@
-/** Which column of a file is meant by which field of a pipeline: by likeness of names, and by types. */
+/** Matches the columns of a file to the fields of a pipeline, by similar names and by types. */
 
 export interface Column {
   readonly label: string;
-  /** The narrowest Table Schema type that fits what it holds. */
+  /** The narrowest Table Schema type that fits its values. */
   readonly type: string;
 }
 
-export interface Wanted {
+interface Wanted {
   readonly name: string;
   readonly title?: string;
   readonly type: string;
-  /** The label that the pipeline reads it from as it stands. */
+  /** The label that the pipeline currently reads it from. */
   readonly label: string;
 }
 
 export interface Match {
   readonly field: string;
-  /** The column's label; null when none is like it. */
+  /** The column's label; null when none is similar. */
   readonly label: string | null;
   /** 0 to 1. */
   readonly confidence: number;
@@ -25,7 +25,7 @@ export interface Match {
 /** Below this a match is more often wrong than right. */
 const LEAST = 0.55;
 
-/** Words that mean the same in the headers of tables, each by the one that it is compared as. */
+/** Synonyms in table headers, each mapped to the word it is compared as. */
 const SAME_WORDS: Readonly<Record<string, string>> = {
   number: "no",
   num: "no",
@@ -74,7 +74,7 @@ const SAME_WORDS: Readonly<Record<string, string>> = {
   town: "city",
 };
 
-/** Lower case without accents and signs: "Größe (cm)" → "grosse cm"; camelCase counts as two words. */
+/** Lower case without accents and punctuation: "Größe (cm)" → "grosse cm"; camelCase counts as two words. */
 export function normalise(text: string): string {
   return text
     .replace(/(?<=\p{Ll})(?=\p{Lu})/gu, " ")
@@ -118,7 +118,7 @@ export function editDistance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
-/** How alike two names are, 0 to 1. */
+/** How similar two names are, 0 to 1. */
 export function likeness(a: string, b: string): number {
   if (a === b) return 1;
   const plainA = normalise(a).replaceAll(" ", "");
@@ -130,12 +130,15 @@ export function likeness(a: string, b: string): number {
   if (wordsA.join("") === wordsB.join("")) return 0.94;
   const byWords = wordLikeness(wordsA, wordsB);
   const longest = Math.max(plainA.length, plainB.length);
-  // A short name is another name after one edit: "id" and "ip", "no" and "to".
+  // One edit turns a short name into a different one: "id" and "ip", "no" and "to".
   const byEdits = longest < 4 ? 0 : 0.95 * (1 - editDistance(plainA, plainB) / longest);
   return Math.max(byWords, byEdits);
 }
 
-/** The share of words that both have; a word may differ a little. All of the shorter one's words count half more. */
+/**
+ * The share of words in common; words may differ slightly. Containing all of the shorter name's words adds
+ * half.
+ */
 function wordLikeness(a: readonly string[], b: readonly string[]): number {
   const [short, long] = a.length <= b.length ? [a, b] : [b, a];
   const left = [...long];
@@ -157,13 +160,13 @@ function wordLikeness(a: readonly string[], b: readonly string[]): number {
 const NUMERIC = new Set(["integer", "number", "year"]);
 const TEMPORAL = new Set(["date", "datetime", "time", "yearmonth", "year"]);
 
-/** How well what a column holds goes with a field's type, as a factor. */
+/** How well a column's values suit a field's type, as a factor. */
 function typeFit(column: string, field: string): number {
   if (column === field || field === "string" || field === "any") return 1;
   if (column === "any") return 1;
   if (NUMERIC.has(column) && NUMERIC.has(field)) return 0.97;
   if (TEMPORAL.has(column) && TEMPORAL.has(field)) return 0.95;
-  // Text may only look like text because of its bad rows.
+  // A column may be typed as text only because of its bad rows.
   if (column === "string") return 0.85;
   return 0.7;
 }
@@ -176,8 +179,8 @@ function score(column: Column, field: Wanted): number {
 }
 
 /**
- * The best column for each field, in the fields' order; no column is taken twice. The surest pair is taken
- * first, and of equally sure ones the earlier, so that the result never depends on anything else.
+ * The best column for each field, in field order; no column is used twice. The most certain pair is taken
+ * first, and of equally certain ones the earlier, so that the result is deterministic.
  */
 export function matchColumns(columns: readonly Column[], fields: readonly Wanted[]): readonly Match[] {
   const pairs = fields

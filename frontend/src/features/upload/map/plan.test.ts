@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
-import { InspectedColumnSchema } from "@/gen/ingestor/v1/upload_pb";
-import { declare, describeDialect, parseDialect, writeDialect } from "./dialect";
+import { InspectedColumnSchema } from "@/api/contract";
+import type { PipelineDocument } from "@/features/pipelines";
+import { declare, describeDialect, parseDialect, writeDialect } from "../preview/dialect";
 import { draftFrom, matchPipeline, mayLackColumns, missingFields, redraft, withMatches } from "./plan";
 
 const PIPELINE: PipelineDocument = {
@@ -22,25 +22,25 @@ const columns = (...labels: string[]) =>
   labels.map((label) => create(InspectedColumnSchema, { label, name: label, type: "string" }));
 
 describe("matching a pipeline with a file", () => {
-  it("changes nothing when the file is as the pipeline wants it", () => {
+  it("changes nothing when the file matches the pipeline", () => {
     const matches = matchPipeline(PIPELINE, columns("id", "email", "Name"), new Map());
     expect(matches.every(({ confidence }) => confidence === 1)).toBe(true);
     expect(withMatches(PIPELINE, matches)).toBe(PIPELINE);
     expect(missingFields(matches)).toEqual([]);
   });
 
-  it("maps renamed columns and leaves made ones alone", () => {
+  it("maps renamed columns and leaves those that transforms make alone", () => {
     const matches = matchPipeline(PIPELINE, columns("ID", "E-Mail", "Name"), new Map());
     expect(withMatches(PIPELINE, matches).mapping).toEqual({ id: "ID", email: "E-Mail" });
   });
 
-  it("lets the person decide, and suggests the rest from what is left", () => {
+  it("keeps the person's choice, and suggests the rest from the remaining columns", () => {
     const matches = matchPipeline(PIPELINE, columns("ID", "E-Mail", "Mail 2"), new Map([["id", "E-Mail"]]));
     expect(matches[0]).toEqual({ field: "id", label: "E-Mail", confidence: 1, byHand: true });
     expect(matches[1]?.label).toBe("Mail 2");
   });
 
-  it("names fields without a column", () => {
+  it("lists fields without a column", () => {
     const matches = matchPipeline(PIPELINE, columns("id"), new Map([["email", ""]]));
     expect(missingFields(matches)).toEqual(["email"]);
   });
@@ -54,7 +54,7 @@ describe("drafts", () => {
     expect(draftFrom("", "a.csv")).toBeNull();
   });
 
-  it("keep what was decided when the file is read in another way", () => {
+  it("keep decisions when the file is read with another dialect", () => {
     const before: PipelineDocument = {
       ...PIPELINE,
       name: "mine",
@@ -69,7 +69,7 @@ describe("drafts", () => {
 });
 
 describe("dialects", () => {
-  it("say only what is declared", () => {
+  it("hold only what is declared", () => {
     const declared = declare(declare({}, "delimiter", ";"), "encoding", "cp1252");
     expect(parseDialect(writeDialect(declared))).toEqual({ delimiter: ";", encoding: "cp1252" });
     expect(writeDialect(declare(declare(declared, "delimiter", null), "encoding", null))).toBe("");

@@ -1,14 +1,15 @@
-/** Where the rows of a file are to go, and the pipeline document that says so. Pure. */
+/** Where the rows of a file go, and the pipeline document for it. */
+
+import type { InspectedColumn } from "@/api/contract";
 import {
   labelOf,
   madeLabels,
   nameFrom,
+  type PipelineDocument,
   readDocument,
   withLabels,
   writeDocument,
-} from "@/features/pipelines/document/document";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
-import type { InspectedColumn } from "@/gen/ingestor/v1/upload_pb";
+} from "@/features/pipelines";
 import { type Match, matchColumns } from "./matching";
 
 /** "new": a pipeline drafted from the file; "json": rows as JSON objects; else a pipeline's name. */
@@ -16,13 +17,13 @@ export type Target = string;
 export const NEW: Target = "new";
 export const JSON_ROWS: Target = "json";
 
-/** How a field of a pipeline came to its column. */
+/** How a field of a pipeline got its column. */
 export interface FieldMatch extends Match {
   /** Chosen by the person. */
   readonly byHand: boolean;
 }
 
-/** Columns that no transform makes are the file's; a field that reads a made one needs no column. */
+/** Columns that no transform makes come from the file; a field that reads a made one needs no file column. */
 export function matchPipeline(
   document: PipelineDocument,
   columns: readonly InspectedColumn[],
@@ -51,7 +52,7 @@ export function matchPipeline(
   });
 }
 
-/** The pipeline reading its fields from the columns that were matched. A field without one keeps its label. */
+/** The pipeline with its fields read from the matched columns. A field without a match keeps its label. */
 export function withMatches(document: PipelineDocument, matches: readonly FieldMatch[]): PipelineDocument {
   const labels = new Map(
     matches.map(({ field, label }): [string, string] => [field, label ?? labelOf(document, field)]),
@@ -60,17 +61,17 @@ export function withMatches(document: PipelineDocument, matches: readonly FieldM
   return writeDocument(next) === writeDocument(document) ? document : next;
 }
 
-/** Whether the file as a whole is fine without a column for each field: its cells are missing then. */
+/** Whether the file may lack columns for some fields: their cells are then missing. */
 export function mayLackColumns(document: PipelineDocument | null): boolean {
   return ["superset", "partial"].includes(document?.schema.fieldsMatch ?? "");
 }
 
-/** Fields that would have no column. */
+/** Fields without a column. */
 export function missingFields(matches: readonly FieldMatch[]): readonly string[] {
   return matches.filter(({ label }) => label === null).map(({ field }) => field);
 }
 
-/** A draft as the server made it, named after the file. Null when there is none (yet). */
+/** The server's draft, named after the file. Null while there is none. */
 export function draftFrom(pipelineJson: string, fileName: string): PipelineDocument | null {
   if (pipelineJson === "") return null;
   const read = readDocument(pipelineJson);
@@ -83,7 +84,7 @@ export function draftFrom(pipelineJson: string, fileName: string): PipelineDocum
   };
 }
 
-/** A draft of a file that is read in another way now, with what the person had decided already. */
+/** The draft for a new dialect, with the person's earlier decisions. */
 export function redraft(fresh: PipelineDocument, before: PipelineDocument): PipelineDocument {
   const { name, title, sink } = before;
   const names = new Set(fresh.schema.fields.map((field) => field.name));

@@ -1,4 +1,4 @@
-/** What is asked of the upload service about a file that is being mapped. */
+/** Queries about an upload that is being mapped. */
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { uploadClient } from "@/api/clients";
 
@@ -11,8 +11,8 @@ export function uploadQuery(uploadId: string) {
 }
 
 /**
- * What the file looks like. `stage` says how much of it was there when it was asked: an answer from the
- * first pieces is asked for again once all is sent.
+ * Inspects the file. `stage` says how much of it had been sent: a result from the first pieces is fetched
+ * again once everything is sent.
  */
 export function inspectionQuery(uploadId: string, dialectJson: string, stage: string) {
   return queryOptions({
@@ -24,15 +24,15 @@ export function inspectionQuery(uploadId: string, dialectJson: string, stage: st
   });
 }
 
-/** How many records are tried. */
-export const CHECKED_ROWS = 500;
+/** Records in a dry run. */
+const DRY_RUN_ROWS = 500;
 
-/** What would become of the file's first records. `documentJson` "" with `pipeline` "": JSON rows. */
-export function checkQuery(uploadId: string, documentJson: string, dialectJson: string, stage: string) {
+/** A dry run of the file's first records. An empty `documentJson` loads JSON rows. */
+export function dryRunQuery(uploadId: string, documentJson: string, dialectJson: string, stage: string) {
   return queryOptions({
-    queryKey: ["upload", uploadId, "check", documentJson, dialectJson, stage],
+    queryKey: ["upload", uploadId, "dry-run", documentJson, dialectJson, stage],
     queryFn: ({ signal }) =>
-      uploadClient.checkUpload({ uploadId, documentJson, dialectJson, sampleRows: CHECKED_ROWS }, { signal }),
+      uploadClient.checkUpload({ uploadId, documentJson, dialectJson, sampleRows: DRY_RUN_ROWS }, { signal }),
     staleTime: Number.POSITIVE_INFINITY,
     placeholderData: keepPreviousData,
   });

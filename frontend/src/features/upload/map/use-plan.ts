@@ -1,13 +1,11 @@
-/** The state behind the mapping screen: what was inspected, what was decided, and what would become of it. */
+/** The state behind the mapping screen: the inspection, the decisions, and their dry run. */
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { describeError } from "@/api/errors";
-import { readDocument, writeDocument } from "@/features/pipelines/document/document";
-import { Violations } from "@/features/pipelines/document/pointers";
-import type { PipelineDocument } from "@/features/pipelines/document/types";
+import { type PipelineDocument, readDocument, Violations, writeDocument } from "@/features/pipelines";
 import { pipelinesQuery } from "@/features/pipelines/queries";
-import { type Dialect, parseDialect, writeDialect } from "./dialect";
+import { type Dialect, parseDialect, writeDialect } from "../preview/dialect";
 import { fitOf } from "./matching";
 import {
   draftFrom,
@@ -19,28 +17,28 @@ import {
   type Target,
   withMatches,
 } from "./plan";
-import { checkQuery, inspectionQuery } from "./queries";
+import { dryRunQuery, inspectionQuery } from "./queries";
 import type { PipelineChoice } from "./TargetPanel";
 
 interface PlanInput {
   readonly uploadId: string;
   readonly fileName: string;
   readonly dialect: Dialect;
-  /** What the address says; undefined: the best guess. */
+  /** The target in the address; undefined: the best guess. */
   readonly target: Target | undefined;
-  /** How much of the file is there. */
+  /** How much of the file has been sent. */
   readonly stage: Stage;
 }
 
-/** "": not enough to look at; "begun": its first pieces. */
-export type Stage = "" | "begun" | "sent";
+/** "": too little to inspect; "begun": the first pieces; "sent": everything. */
+type Stage = "" | "begun" | "sent";
 
-/** A sample as large as this says what the whole file would say. */
+/** A sample this large stands for the whole file. */
 const ENOUGH_ROWS = 1000n;
 
 /**
- * Looks at the file's first pieces while the others are being sent, and again at the whole of it only when
- * they did not say enough: a workbook cannot be read before its end.
+ * Inspects the first pieces while the others are being sent, and the whole file only if that was not enough:
+ * a workbook cannot be read before its end.
  */
 function useInspection(uploadId: string, dialectJson: string, stage: Stage) {
   const [early, setEarly] = useState(stage === "begun");
@@ -59,7 +57,7 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: 
   const seen = inspection.data;
   const stored = useQuery(pipelinesQuery());
 
-  // The draft is made anew when the file is read in another way; what was decided by hand stays.
+  // A new dialect makes a new draft; decisions made by hand stay.
   const [draft, setDraft] = useState<{ readonly from: string; readonly document: PipelineDocument } | null>(
     null,
   );
@@ -94,7 +92,7 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: 
       }),
     [stored.data, documents, seen],
   );
-  // A pipeline that fits surely is what a person would choose.
+  // A pipeline that almost certainly fits is what a person would choose.
   const guess = pipelines
     .filter(({ fit }) => (fit ?? 0) >= 0.95)
     .sort((a, b) => (b.fit ?? 0) - (a.fit ?? 0))[0];
@@ -112,17 +110,17 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: 
   const documentJson = document === null ? "" : writeDocument(document);
   const [askedJson] = useDebouncedValue(documentJson, 350);
   const ready = seen !== undefined && (target === JSON_ROWS || askedJson !== "");
-  const check = useQuery({ ...checkQuery(uploadId, askedJson, dialectJson, asked), enabled: ready });
+  const dryRun = useQuery({ ...dryRunQuery(uploadId, askedJson, dialectJson, asked), enabled: ready });
 
-  const problem = check.error ? describeError(check.error) : null;
+  const problem = dryRun.error ? describeError(dryRun.error) : null;
   const violations = useMemo(() => new Violations(problem?.violations ?? []), [problem?.violations]);
 
   return {
     inspection,
-    check,
-    checking: check.isFetching || askedJson !== documentJson,
+    dryRun,
+    running: dryRun.isFetching || askedJson !== documentJson,
     violations,
-    used: parseDialect(check.data?.dialectJson || seen?.dialectJson || ""),
+    used: parseDialect(dryRun.data?.dialectJson || seen?.dialectJson || ""),
     dialectJson,
     target,
     pipelines,
@@ -135,7 +133,7 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: 
     match: (field: string, label: string) => setByHand(new Map(byHand).set(field, label)),
     forgetMatches: () => setByHand(new Map()),
     document,
-    /** Whether a chosen pipeline has to be saved with another mapping. */
+    /** Whether the chosen pipeline must be saved with a changed mapping. */
     changed: target !== NEW && target !== JSON_ROWS && mapped !== chosen,
   };
 }

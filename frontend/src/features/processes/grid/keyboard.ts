@@ -1,17 +1,17 @@
-/** Where the keys of a grid lead (WAI-ARIA's grid pattern). Pure. */
+/** Keyboard navigation of a grid (WAI-ARIA's grid pattern). */
 export interface Cell {
   readonly index: number;
   readonly column: number;
 }
 
-export interface GridSize {
+interface GridSize {
   readonly rows: number;
   readonly columns: number;
-  /** Rows that are seen at once. */
+  /** Rows visible at once. */
   readonly page: number;
 }
 
-/** The cell that a key leads to; null when it leads nowhere. */
+/** The cell that a key moves to; null for other keys. */
 export function cellAfter(key: string, ctrl: boolean, from: Cell, size: GridSize): Cell | null {
   const to = target(key, ctrl, from, size);
   if (to === null) return null;

@@ -1,11 +1,11 @@
-"""Brings a corrected report into the form in which its rows are brought again.
+"""Converts a repair file, which is a corrected report in any format, to the rows of a repair.
 
-    python -m ingestor.corrected SOURCE RESULT --repair JSON_FILE --options JSON --name NAME > CONTENT
+    python -m ingestor.repair_file SOURCE RESULT --repair JSON_FILE --options JSON --name NAME > CONTENT
 
-CONTENT is normal form (see ingestor.tabular.normal_form) with the column _row, which has the rows' numbers in
-the process that is repaired, before that process's own columns. So it is of no matter to what follows in
-which format the report comes back, in which order its columns are, and what else is in it. Records keep their
-numbers and lines. RESULT is that of ingestor.tabular.files.convert.
+CONTENT is normal form (see ingestor.tabular.normal_form): the column _row, with the row numbers in the
+repaired process, followed by that process's columns. So the format of the repair file, the order of its
+columns and additional columns do not matter afterwards. Records keep their numbers and lines. RESULT is that
+of ingestor.tabular.files.convert.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ingestor.reports import (
     JSON_CELLS,
     JSON_ROW,
     NUMBER_LABEL,
-    RepairedTable,
+    OriginalTable,
     is_json_report,
     repair_problem,
     row_column,
@@ -38,7 +38,7 @@ from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.files.encodings import transcode
-from ingestor.tabular.files.file_process import file_arguments, tell_verdict
+from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
@@ -59,15 +59,15 @@ _PIECE = 1024 * 1024
 _GUARDED = r"^'+[=+\-@\t\r]"
 
 
-def corrected_content(
+def repair_content(
     file: BinaryIO,
     how: Plan,
-    table: RepairedTable,
+    table: OriginalTable,
     limits: Limits = DEFAULT_LIMITS,
     expansion: ExpansionLimits | None = None,
 ) -> Iterator[bytes]:
-    """A report in the form that is described above. Raises UnreadableFileError, with the reason
-    NOT_A_REPORT when it is no report of that table."""
+    """A repair file as CONTENT, see above. Raises UnreadableFileError, with the reason NOT_A_REPORT when the
+    file is not a report of that table."""
     with _opened(file, how, limits, expansion or ExpansionLimits()) as (columns, blocks):
         labels = list(columns)
         from_json = is_json_report(labels, table.columns)
@@ -86,7 +86,7 @@ def corrected_content(
 def _opened(
     file: BinaryIO, how: Plan, limits: Limits, expansion: ExpansionLimits
 ) -> Iterator[tuple[Sequence[str], Iterator[TextTable]]]:
-    """The labels and the blocks of a file; lines are those of the file."""
+    """The labels and the blocks of a file; line numbers are those of the file."""
     stream = expanded(file, how.compression, expansion)
     if how.form == "normal":
         parser = next(found for found in parsers() if found.name == how.format)
@@ -101,7 +101,7 @@ def _opened(
 def _delimited(
     pieces: Iterator[bytes], options: ReadOptions, limits: Limits
 ) -> tuple[Sequence[str], Iterator[TextTable]]:
-    """Delimited text by the reader of ingestion."""
+    """Delimited text, read as in an ingestion."""
     head = bytearray()
     found: TableHead | None = None
     try:
@@ -139,12 +139,12 @@ def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterato
     yield from tables(delimiter.finish())
 
 
-# Of a block: the texts of the rows' numbers, the table's columns, and what is wrong with single rows.
+# Of a block: the row numbers as text, the columns of the table, and the problems of rows.
 _Cells = tuple[pa.StringArray, list[pa.StringArray], dict[int, tuple[str, str]]]
 
 
-def _table_cells(block: TextTable, labels: Sequence[str], table: RepairedTable) -> _Cells:
-    """Cells of a report as a table: the guard of those that begin like a formula is undone."""
+def _table_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
+    """Cells of a report as a table, with the guards of formulas undone."""
     columns = [
         _unguarded(block.columns[labels.index(label)]) if label else _nulls(block) for label in table.columns
     ]
@@ -163,23 +163,23 @@ def _nulls(block: TextTable) -> pa.StringArray:
     return pa.nulls(len(block.row_index), pa.string())
 
 
-def _json_cells(block: TextTable, labels: Sequence[str], table: RepairedTable) -> _Cells:
-    """Cells of a report that was JSON Lines: the members of each object's "cells"."""
-    places = {label: place for place, label in enumerate(table.columns) if label}
+def _json_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
+    """Cells of a JSON Lines report: the members of "cells" of each object."""
+    positions = {label: position for position, label in enumerate(table.columns) if label}
     problems: dict[int, tuple[str, str]] = {}
     rows: list[list[str | None]] = []
     for position, text in enumerate(block.columns[labels.index(JSON_CELLS)].to_pylist()):
         row: list[str | None] = [None] * len(table.columns)
         rows.append(row)
-        problem = _fill(row, text, places)
+        problem = _fill(row, text, positions)
         if problem:
             problems[position] = problem
-    columns = [text_column([row[place] for row in rows]) for place in range(len(table.columns))]
+    columns = [text_column([row[column] for row in rows]) for column in range(len(table.columns))]
     return block.columns[labels.index(JSON_ROW)], columns, problems
 
 
-def _fill(row: list[str | None], text: str | None, places: dict[str, int]) -> tuple[str, str] | None:
-    """Set a row's cells; code and message of what is wrong with them."""
+def _fill(row: list[str | None], text: str | None, positions: dict[str, int]) -> tuple[str, str] | None:
+    """Set the cells of a row; code and message of a problem with them."""
     try:
         cells = decoder.decode(text) if text else None
     except (ValueError, RecursionError):
@@ -187,30 +187,30 @@ def _fill(row: list[str | None], text: str | None, places: dict[str, int]) -> tu
     if cells is None:
         return None
     if not isinstance(cells, JsonObject):
-        return "type-error", f"{JSON_CELLS} is no JSON object."
-    names = {name for name, _ in cells.members if name}  # "" is a column that was left out
+        return "type-error", f"{JSON_CELLS} is not a JSON object."
+    names = {name for name, _ in cells.members if name}  # "" is a column that is left out
     if not names:
         return None
-    if strange := names - places.keys():
+    if strange := names - positions.keys():
         return "extra-cell", f"The table has no column {min(strange)!r}."
-    if missing := places.keys() - names:
+    if missing := positions.keys() - names:
         return "missing-cell", f"{JSON_CELLS} lacks the column {min(missing)!r}."
     try:
         if name := cells.repeated():
             raise RepeatedNameError(name)
         for name, value in cells.members:
             if name:
-                row[places[name]] = as_cell(value)
+                row[positions[name]] = as_cell(value)
     except RepeatedNameError as error:
         return "json-error", f"The name {error} occurs twice in an object."
     return None
 
 
 class _Rows:
-    """Which rows of the report can be brought again. Remembers the numbers that were there: one bit of a
-    row of the repaired table."""
+    """Decides which rows of a repair file are run. Remembers the row numbers that have occurred, in one byte
+    per row of the original table."""
 
-    def __init__(self, table: RepairedTable) -> None:
+    def __init__(self, table: OriginalTable) -> None:
         self._table = table
         self._seen = np.zeros(table.row_count + 1, np.bool_)
 
@@ -218,9 +218,9 @@ class _Rows:
         self,
         block: TextTable,
         labels: Sequence[str],
-        cells_of: Callable[[TextTable, Sequence[str], RepairedTable], _Cells],
+        cells_of: Callable[[TextTable, Sequence[str], OriginalTable], _Cells],
     ) -> TextTable:
-        """A block of the content; its records are those of the report's block."""
+        """A block of the content with the records of a block of the file."""
         texts, columns, problems = cells_of(block, labels, self._table)
         texts = pc.utf8_trim_whitespace(pc.fill_null(texts, ""))
         columns = [self._plain(column) for column in columns]
@@ -243,21 +243,21 @@ class _Rows:
             state = "failed"
             if blank[position]:
                 state = "skipped"
-                problem = "blank-row", "The row has no cells; the row that it stands for was left as it is."
+                problem = "blank-row", "The row has no cells, so the failed row stays as it is."
             elif not number:
-                problem = "row-number", "The row says in no _row which row it stands for."
+                problem = "row-number", "The row has no row number in _row."
             elif not known[position]:
-                what = "is no row of the process" if is_number[position] else "is no row number"
+                what = "is not a row of the process" if is_number[position] else "is not a row number"
                 problem = "row-number", f"{number[:100]!r} in _row {what}."
             elif wrong[position]:
                 problem = problems[position]
             elif cut[position]:
                 problem = (
                     "cell-cut",
-                    f"A cell ends with {CUT!r}: give the whole cell; the report has its beginning.",
+                    f"A cell ends with {CUT!r}, so it is only the beginning: enter the whole cell.",
                 )
             else:
-                problem = "repeated-row", f"Row {number} is there before; the first one counts."
+                problem = "repeated-row", f"Row {number} occurs before; only the first is used."
             cells = tuple(column[position].as_py() or "" for column in columns)
             rejected.append(
                 RejectedRecord(
@@ -276,7 +276,7 @@ class _Rows:
         )
 
     def _plain(self, column: pa.StringArray) -> pa.StringArray:
-        """The column with nulls or with empty texts, as the repaired table has them."""
+        """The column with nulls or empty texts, like the original table."""
         if self._table.empty_is_null:
             found: pa.StringArray = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
         else:
@@ -291,7 +291,7 @@ class _Rows:
         return blank
 
     def _repeated(self, numbers: npt.NDArray[np.int64], good: Mask) -> Mask:
-        """Rows whose number a good row before them has."""
+        """Rows with the number of an earlier good row."""
         positions = np.flatnonzero(good)
         found = numbers[positions]
         again = self._seen[found]
@@ -309,7 +309,7 @@ def _mask(array: Any) -> Mask:
 
 
 def _numbers(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], Mask]:
-    """The texts' whole numbers, 0 where a text is none, and which are."""
+    """The texts as whole numbers (0 for others), and which texts are whole numbers."""
     is_number = pc.match_substring_regex(texts, _NUMBER)
     plain = pc.replace_substring_regex(pc.if_else(is_number, texts, "0"), r"\..*$", "")
     return plain.cast(pa.int64()).to_numpy(zero_copy_only=False), _mask(is_number)
@@ -324,16 +324,16 @@ def main() -> int:
 
     def convert() -> dict[str, Any]:
         out = sys.stdout.buffer
-        table = RepairedTable.from_json(given.repair.read_text("utf-8"))
+        table = OriginalTable.from_json(given.repair.read_text("utf-8"))
         with given.source.open("rb") as file:
             how = open_plan(file, given.source.stat().st_size, given.name, parse_options(given.options))
             limits = ExpansionLimits(max_bytes=given.max_bytes)
-            for piece in corrected_content(file, how, table, expansion=limits):
+            for piece in repair_content(file, how, table, expansion=limits):
                 out.write(piece)
             out.flush()
         return {"form": "normal", "dialect": how.options.to_json()}
 
-    return tell_verdict(given, convert)
+    return write_result(given, convert)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
 /**
- * A list that is taller than a browser can lay out. Pure.
+ * Scrolls a list that is taller than a browser can lay out.
  *
- * Browsers cap an element's height (Chromium at some 33 million pixels, others lower), and a million rows are
- * taller. So the scrolled element has at most `MOST_PIXELS`, and its pixels stand for the list's: small
- * movements go pixel by pixel, large ones (the bar is dragged) in proportion.
+ * Browsers cap an element's height (Chromium at about 33 million pixels, others lower), and a million rows
+ * are taller. So the scrolled element has at most `MOST_PIXELS`, which stand for the pixels of the list:
+ * small movements scroll pixel by pixel, large ones (dragging the bar) in proportion.
  */
 export const MOST_PIXELS = 6_000_000;
 
-export interface ScrollMap {
+interface ScrollMap {
   /** Height of all rows, in the list's pixels. */
   readonly total: number;
   /** Height of the scrolled element. */
   readonly height: number;
-  /** Height of what is seen of it. */
+  /** Height of the visible part. */
   readonly view: number;
 }
 
 export interface ScrollPlace {
   /** scrollTop of the element. */
   readonly top: number;
-  /** The list's pixel that is seen at the top. */
+  /** The list's pixel at the top of the visible part. */
   readonly at: number;
 }
 
@@ -32,7 +32,7 @@ function clamp(value: number, most: number): number {
   return Math.max(0, Math.min(value, most));
 }
 
-/** Where the list is once the element was scrolled to `top`. */
+/** The list's position after the element was scrolled to `top`. */
 export function scrolled(map: ScrollMap, before: ScrollPlace, top: number): ScrollPlace {
   const reach = map.height - map.view;
   const whole = map.total - map.view;
@@ -45,13 +45,13 @@ export function scrolled(map: ScrollMap, before: ScrollPlace, top: number): Scro
   return { top, at: clamp((top / reach) * whole, whole) };
 }
 
-/** The element's proper scrollTop for a place of the list, so that its ends are the list's. */
+/** The scrollTop that matches a position of the list, so that both reach their ends together. */
 export function placed(map: ScrollMap, at: number): ScrollPlace {
   const whole = Math.max(0, map.total - map.view);
   const reach = Math.max(0, map.height - map.view);
   const where = clamp(at, whole);
   if (map.total === map.height || whole === 0) return { top: where, at: where };
-  // Only the list's ends may stand at the element's ends.
+  // Only the ends of the list may map to the ends of the element.
   const top = Math.round((where / whole) * reach);
   const inside = where > 0 && where < whole ? clamp(Math.max(1, top), reach - 1) : top;
   return { top: inside, at: where };

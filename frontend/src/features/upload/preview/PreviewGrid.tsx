@@ -1,8 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type Ref, useImperativeHandle, useMemo, useRef } from "react";
-import { RowState } from "@/gen/ingestor/v1/common_pb";
-import type { CheckedRow } from "@/gen/ingestor/v1/upload_pb";
+import { type CheckedRow, RowState } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import classes from "./PreviewGrid.module.css";
 
@@ -10,7 +9,7 @@ const ROW_HEIGHT = 33;
 const NUMBER_WIDTH = 72;
 
 export interface PreviewGridHandle {
-  /** Brings a row, and a column of it, into view and gives it the focus. */
+  /** Scrolls a row, and a column of it, into view and focuses it. */
   reveal(rowIndex: number, label: string): void;
 }
 
@@ -20,7 +19,7 @@ interface PreviewGridProps {
   readonly ref?: Ref<PreviewGridHandle>;
 }
 
-/** The first records of the file as a grid; cells that would be rejected are marked and say why. */
+/** The first records of the file as a grid; invalid cells are marked and say why. */
 export function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const widths = useMemo(() => columns.map((label, index) => widthOf(label, rows, index)), [columns, rows]);
@@ -38,7 +37,7 @@ export function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
     overscan: 3,
     scrollPaddingStart: NUMBER_WIDTH,
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the virtualizer keeps widths until it is told.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the virtualizer keeps widths until told otherwise.
   useMemo(() => horizontal.measure(), [widths]);
 
   useImperativeHandle(ref, () => ({
@@ -46,7 +45,7 @@ export function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
       const column = columns.indexOf(label);
       vertical.scrollToIndex(rowIndex, { align: "center" });
       if (column >= 0) horizontal.scrollToIndex(column, { align: "center" });
-      // The cell is there only after the grid has scrolled to it.
+      // The cell is rendered only after the grid has scrolled to it.
       setTimeout(() => {
         const place = `[data-row="${rowIndex}"]${column >= 0 ? `[data-column="${column}"]` : ""}`;
         scroller.current?.querySelector<HTMLElement>(place)?.focus({ preventScroll: true });
@@ -57,7 +56,7 @@ export function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
   const shown = horizontal.getVirtualItems();
   const width = NUMBER_WIDTH + horizontal.getTotalSize();
   return (
-    // biome-ignore lint/a11y/useSemanticElements: rows that come and go on scrolling cannot be a <table>.
+    // biome-ignore lint/a11y/useSemanticElements: rows that come and go while scrolling cannot be a <table>.
     <div
       ref={scroller}
       className={classes.scroller}
@@ -69,7 +68,7 @@ export function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
       tabIndex={0}
     >
       {/* biome-ignore lint/a11y/useSemanticElements: see above. */}
-      {/* biome-ignore lint/a11y/useFocusableInteractive: a row of headers is not operated. */}
+      {/* biome-ignore lint/a11y/useFocusableInteractive: a header row is not interactive. */}
       <div role="row" className={classes.header} style={{ width }}>
         {/* biome-ignore lint/a11y/useSemanticElements: see above. */}
         {/* biome-ignore lint/a11y/useFocusableInteractive: see above. */}
@@ -132,8 +131,8 @@ function GridRow({ row, index, top, width, columns, shown }: GridRowProps) {
   const whole = problems.get("");
   const place = `Row ${formatCount(row.rowNumber)}, line ${formatCount(row.lineNumber)}`;
   return (
-    // biome-ignore lint/a11y/useSemanticElements: rows that come and go on scrolling cannot be a <table>.
-    // biome-ignore lint/a11y/useFocusableInteractive: only cells with something to say are reached.
+    // biome-ignore lint/a11y/useSemanticElements: rows that come and go while scrolling cannot be a <table>.
+    // biome-ignore lint/a11y/useFocusableInteractive: only cells with a message take the focus.
     <div
       role="row"
       aria-rowindex={index + 2}
@@ -223,7 +222,7 @@ function Cell({ className, problem, row, column, style, label, header = false, c
   );
 }
 
-/** What is said of each column of a row; "" for the record as a whole. */
+/** Messages by column of a row; "" for the whole record. */
 function problemsByLabel(row: CheckedRow): ReadonlyMap<string, string> {
   const problems = new Map<string, string>();
   row.errors.forEach((error, index) => {
@@ -234,7 +233,7 @@ function problemsByLabel(row: CheckedRow): ReadonlyMap<string, string> {
   return problems;
 }
 
-/** Wide enough for most of what the column holds. */
+/** Wide enough for most of the column's values. */
 function widthOf(label: string, rows: readonly CheckedRow[], index: number): number {
   let longest = label.length + 1;
   for (const row of rows.slice(0, 60)) longest = Math.max(longest, (row.cells[index] ?? "").length);

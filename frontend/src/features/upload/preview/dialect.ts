@@ -1,4 +1,4 @@
-/** How a file is read, in words. What is declared is a JSON object in the words of docs/guides/reading-files.md. */
+/** Describes how a file is read. A declared dialect is a JSON object with the keys of docs/guides/reading-files.md. */
 
 export type Dialect = Readonly<Record<string, unknown>>;
 
@@ -13,7 +13,7 @@ export function writeDialect(dialect: Dialect): string {
   return Object.keys(dialect).length === 0 ? "" : JSON.stringify(dialect);
 }
 
-/** Declares a key, or leaves it to the server again when the value is null. */
+/** Declares a key, or removes it when the value is null, so that the server detects it. */
 export function declare(dialect: Dialect, key: string, value: unknown): Dialect {
   const { [key]: _before, ...rest } = dialect;
   return value === null || value === "" ? rest : { ...rest, [key]: value };
@@ -57,7 +57,7 @@ interface Choice {
   readonly label: string;
 }
 
-/** The label of a value; a value that is not among the choices is shown as it is. */
+/** The label of a value; a value that is not a choice is shown unchanged. */
 export function labelAmong(choices: readonly Choice[], value: unknown): string {
   if (typeof value !== "string" || value === "") return "";
   return choices.find((choice) => choice.value === value)?.label ?? value;

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { RowErrorSchema } from "@/gen/ingestor/v1/common_pb";
+import { RowErrorSchema } from "@/api/contract";
 import { errorsByCell, errorText, mappingOf } from "./columns";
 
 const COLUMNS = ["id", "name", "a, b", "born"];
@@ -15,17 +15,17 @@ it("finds the column of a field", () => {
   expect(cells("full_name", { full_name: "name" })).toEqual([1]);
 });
 
-it("finds the columns of a rule, and labels with a comma", () => {
+it("finds the columns of a rule, and labels that contain a comma", () => {
   expect(cells("id, born")).toEqual([0, 3]);
   expect(cells("a, b")).toEqual([2]);
 });
 
-it("puts what has no column to the whole record", () => {
+it("assigns errors without a column to the whole record", () => {
   expect(cells("")).toEqual([-1]);
   expect(cells("computed")).toEqual([-1]);
 });
 
-it("keeps several errors of a cell together", () => {
+it("groups the errors of a cell", () => {
   expect(errorsByCell([error("id"), error("id")], COLUMNS, new Map()).get(0)).toHaveLength(2);
 });
 
@@ -36,7 +36,7 @@ it("names the field of an error once", () => {
   expect(text("", "has 9 cells")).toBe("has 9 cells");
 });
 
-it("reads the mapping of a document, whatever it is", () => {
+it("reads the mapping of any document", () => {
   expect(mappingOf('{"mapping": {"full_name": "name", "x": 3}}')).toEqual(new Map([["full_name", "name"]]));
   expect(mappingOf("no json").size).toBe(0);
   expect(mappingOf("null").size).toBe(0);

@@ -16,23 +16,23 @@ import { type Cell, cellAfter } from "./keyboard";
 import { placed, type ScrollPlace, scrolled, scrollMap } from "./scroll-map";
 import type { RowSource } from "./source";
 
-/** Height of a row of Grid.module.css, in pixels. */
+/** Row height of Grid.module.css, in pixels. */
 export const ROW_HEIGHT = 36;
-/** Width of one of the file's columns. */
-export const COLUMN_WIDTH = 168;
-/** Rows that are there above and below what is seen. */
+/** Width of a column of the file. */
+const COLUMN_WIDTH = 168;
+/** Rows rendered above and below the visible ones. */
 const OVERSCAN = 6;
 
-/** While the bar is dragged, most of what passes is not worth a fetch. */
+/** While the scroll bar is dragged, most rows that pass are not worth fetching. */
 const WANT_EVERY_MS = 80;
 
 interface RowGridProps {
   readonly source: RowSource;
   readonly columns: readonly string[];
   readonly mapping: ReadonlyMap<string, string>;
-  /** Where to begin: a place from 0. */
+  /** Where to start: an index from 0. */
   readonly start: number | null;
-  /** Changes whenever the list is to go to `start`, be it the same place again. */
+  /** Changes whenever the list must go to `start`, even to the same row again. */
   readonly jump: number;
   readonly onOpen: (rowNumber: number) => void;
 }
@@ -43,7 +43,9 @@ interface Tip {
   readonly top: number;
 }
 
-/** Any number of rows, of which only those that are seen are there; a grid for the keyboard and for readers. */
+/**
+ * Any number of rows, of which only the visible ones are rendered; a grid for keyboards and screen readers.
+ */
 export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGridProps) {
   useSyncExternalStore(source.subscribe, () => source.version);
   const phone = useMediaQuery("(max-width: 760px)", undefined, { getInitialValueInEffect: false }) ?? false;
@@ -78,7 +80,7 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
   }, []);
 
   const want = useThrottled(source.want.bind(source), WANT_EVERY_MS);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another source is asked anew.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new source must be read again.
   useEffect(() => {
     if (last >= first) want(first, last);
   }, [want, source, first, last]);
@@ -94,14 +96,14 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
 
   const latestGoTo = useRef(goTo);
   latestGoTo.current = goTo;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another jump may lead to the same place.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another jump may lead to the same row.
   useEffect(() => {
     if (start === null) return;
     setActive((before) => ({ ...before, index: start }));
     latestGoTo.current(start * ROW_HEIGHT - ROW_HEIGHT * 2);
   }, [start, jump]);
 
-  // The list is another one: its beginning is shown.
+  // A different list starts at its beginning.
   useEffect(() => {
     if (source.length === 0) latestGoTo.current(0);
   }, [source]);
@@ -161,9 +163,9 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
     if (rowNumber !== undefined) onOpen(rowNumber);
   };
 
-  // The message of the cell that the keyboard is on.
+  // The message of the active cell.
   const activeId = `${id}-${active.index}-${active.column}`;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the cell may only just have come.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the cell may have only just been fetched.
   useEffect(() => {
     if (focused) setTip(tipOf(document.getElementById(activeId)));
   }, [activeId, focused, source.version]);
@@ -173,7 +175,7 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
     setTip((before) => (before?.text === next?.text && before?.top === next?.top ? before : next));
   };
 
-  // Rows that leave hand their elements on to those that come.
+  // Rows scrolled out of view pass their elements on to those scrolled in.
   const pool = Math.ceil(view.height / ROW_HEIGHT) + 2 * OVERSCAN + 2;
   const indexes: number[] = [];
   for (let index = first; index <= last; index += 1) indexes.push(index);
@@ -243,7 +245,7 @@ export function RowGrid({ source, columns, mapping, start, jump, onOpen }: RowGr
   );
 }
 
-/** Calls at once when it was not called for a while, else a moment later with the last arguments. */
+/** Calls at once after a quiet period, else a moment later with the latest arguments. */
 function useThrottled(call: (first: number, last: number) => void, everyMs: number) {
   const latest = useRef(call);
   latest.current = call;

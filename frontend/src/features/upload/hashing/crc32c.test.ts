@@ -15,7 +15,7 @@ it.each([
   expect(crc32c(input)).toBe(checksum);
 });
 
-it("sees where in its buffer the view begins", () => {
+it("respects the offset of a view in its buffer", () => {
   const whole = new TextEncoder().encode("xx123456789yy");
   expect(crc32c(whole.subarray(2, 11))).toBe(0xe3069283);
 });

@@ -1,4 +1,6 @@
-/** Hashes one file, slice by slice, so that memory stays flat. One worker a file: it is ended to stop it. */
+/**
+ * Hashes one file slice by slice, so that memory use stays flat. One worker per file; terminate it to stop.
+ */
 import { sha256 } from "@noble/hashes/sha2.js";
 
 export type HashAnswer =
@@ -13,11 +15,11 @@ const answer = (message: HashAnswer) => globalThis.postMessage(message);
 globalThis.onmessage = async ({ data: file }: MessageEvent<File>) => {
   try {
     const hash = sha256.create();
-    let told = performance.now();
+    let reported = performance.now();
     for (let start = 0; start < file.size; start += SLICE) {
       hash.update(new Uint8Array(await file.slice(start, start + SLICE).arrayBuffer()));
-      if (performance.now() - told > 200) {
-        told = performance.now();
+      if (performance.now() - reported > 200) {
+        reported = performance.now();
         answer({ kind: "progress", bytes: Math.min(start + SLICE, file.size) });
       }
     }

@@ -1,9 +1,10 @@
-/** Rows as the list needs them: any of them by its place, fetched in pages when it is seen. */
+/** Rows for the list: any row by its index, fetched in pages when it becomes visible. */
+
+import type { Row } from "@/api/contract";
 import { isCancelled, isTransient } from "@/api/errors";
-import type { Row } from "@/gen/ingestor/v1/status_pb";
 import { toNumber } from "@/lib/proto";
 
-export interface RowsPage {
+interface RowsPage {
   readonly rows: readonly Row[];
   readonly nextPageToken: string;
 }
@@ -15,23 +16,23 @@ export type FetchRows = (
 ) => Promise<RowsPage>;
 
 export interface RowSource {
-  /** Rows that there are to scroll over; grows. */
+  /** Rows to scroll over; grows. */
   readonly length: number;
-  /** Whether there are more behind them. */
+  /** Whether more rows follow. */
   readonly more: boolean;
-  /** The row at a place from 0, if it is here already. */
+  /** The row at an index from 0, if it has been fetched. */
   at(index: number): Row | undefined;
-  /** Sees to it that these places are fetched; called whenever others are seen. */
+  /** Fetches these rows if needed; called whenever the visible rows change. */
   want(first: number, last: number): void;
-  /** The number of the row at a place; undefined while it is not known. */
+  /** The number of the row at an index; undefined while unknown. */
   numberAt(index: number): number | undefined;
-  /** The place of a row, or of the one behind it; undefined when it is not here. */
+  /** The index of a row, or of the next one; undefined when it has not been fetched. */
   placeOf(rowNumber: number): number | undefined;
   /** Why the last fetch failed. */
   readonly error: unknown;
   retry(): void;
   subscribe(listener: () => void): () => void;
-  /** Changes with everything else. */
+  /** Changes whenever anything else does. */
   readonly version: number;
   close(): void;
 }
@@ -63,22 +64,22 @@ const AT_ONCE = 2;
 
 interface Page {
   readonly rows: ReadonlyMap<number, Row>;
-  /** Counts of the process when it was fetched: other counts may mean other rows. */
+  /** The counts of the process at the time of the fetch: different counts may mean different rows. */
   readonly seen: string;
 }
 
-/** All rows of a process: number n stands at place n - 1, so any page can be asked for at once. */
+/** All rows of a process: row n is at index n - 1, so any page can be fetched directly. */
 export class NumberedRows extends Source implements RowSource {
   length = 0;
   readonly more = false;
-  /** Pages by number, the least lately used first. */
+  /** Pages by number, least recently used first. */
   private readonly pages = new Map<number, Page>();
   private readonly running = new Map<number, AbortController>();
   private readonly failed = new Set<number>();
   private wanted: readonly [number, number] = [0, -1];
   private counts = "";
 
-  /** Tells how many rows there are, and what they look like as a whole. */
+  /** Updates the number of rows and the counts that their states depend on. */
   update(length: number, counts: string): void {
     if (length === this.length && counts === this.counts) return;
     this.length = length;
@@ -156,7 +157,7 @@ export class NumberedRows extends Source implements RowSource {
   }
 }
 
-/** Filtered rows: where they are is not known before they are found, so they come page by page. */
+/** Filtered rows: their positions are unknown until found, so they are fetched page by page. */
 export class FilteredRows extends Source implements RowSource {
   more = true;
   private readonly rows: Row[] = [];
@@ -165,7 +166,7 @@ export class FilteredRows extends Source implements RowSource {
   private wantedTo = 0;
   private running: AbortController | null = null;
 
-  /** `filter` in the words of ListRowsRequest.filter, with `row>=` when it begins later than at row 1. */
+  /** `filter` has the syntax of ListRowsRequest.filter, with `row>=` when it starts after row 1. */
   constructor(fetchRows: FetchRows, filter: string) {
     super(fetchRows);
     this.filter = filter;
@@ -233,7 +234,7 @@ export class FilteredRows extends Source implements RowSource {
   }
 }
 
-/** A fetch that waits for a service that does not answer, and gives up on an answer that will not change. */
+/** A fetch that waits for an unreachable service, and fails on an answer that will not change. */
 export function patient(
   fetchRows: FetchRows,
   wait: (attempt: number, signal: AbortSignal) => Promise<void>,

@@ -1,6 +1,6 @@
 /**
- * What the addresses of the screens say behind the "?". Each function takes whatever somebody typed and
- * keeps what makes sense, so that an old or mangled link still shows the screen.
+ * The query strings of the screens. Each function takes whatever was typed and keeps what makes sense, so
+ * that an old or mangled link still opens the screen.
  */
 type Raw = Record<string, unknown>;
 
@@ -18,7 +18,7 @@ function oneOf<Word extends string>(raw: unknown, words: readonly Word[]): Word 
   return words.find((word) => word === raw);
 }
 
-export interface OverviewSearch {
+interface OverviewSearch {
   /** Length of the interval that the charts show. */
   range?: "1h" | "24h" | "7d" | "30d";
 }
@@ -30,7 +30,7 @@ export function overviewSearch(raw: Raw): OverviewSearch {
 export interface ProcessesSearch {
   /** Part of a file's name. */
   q?: string;
-  /** ProcessState's word, such as "FAILED". */
+  /** Name of a ProcessState, such as "FAILED". */
   state?: string;
   pipeline?: string;
 }
@@ -41,14 +41,14 @@ export function processesSearch(raw: Raw): ProcessesSearch {
 
 export interface ProcessSearch {
   tab?: "rows" | "errors" | "batches" | "events";
-  /** RowState's word, such as "FAILED". */
+  /** Name of a RowState, such as "FAILED". */
   state?: string;
   code?: string;
-  /** "" means errors of whole records. */
+  /** "" selects errors of whole records. */
   field?: string;
-  /** The row that is open. */
+  /** The open row. */
   row?: number;
-  /** The row at which the list begins to be looked at. */
+  /** The row at which the list starts. */
   at?: number;
 }
 
@@ -63,7 +63,7 @@ export function processSearch(raw: Raw): ProcessSearch {
   };
 }
 
-export interface PipelinesSearch {
+interface PipelinesSearch {
   /** Part of a pipeline's name or title. */
   q?: string;
 }
@@ -73,7 +73,7 @@ export function pipelinesSearch(raw: Raw): PipelinesSearch {
 }
 
 export interface PipelineSearch {
-  /** By default the latest. */
+  /** Defaults to the latest. */
   version?: number;
   view?: "form" | "json" | "compare";
 }
@@ -82,10 +82,10 @@ export function pipelineSearch(raw: Raw): PipelineSearch {
   return { version: positive(raw.version), view: oneOf(raw.view, ["form", "json", "compare"]) };
 }
 
-export interface MapSearch {
-  /** Where the rows go: "new", "json" or a pipeline's name; by default what fits best. */
+interface MapSearch {
+  /** Where the rows go: "new", "json" or a pipeline's name; by default the best fit. */
   to?: string;
-  /** How the file is read, as far as the person says so. */
+  /** How the file is read, as far as the person has set it. */
   dialect?: Readonly<Record<string, unknown>>;
 }
 

@@ -1,7 +1,7 @@
-/** Which cell an error is about. Pure. */
-import type { RowError } from "@/gen/ingestor/v1/common_pb";
+/** Which cell an error is about. */
+import type { RowError } from "@/api/contract";
 
-/** The label of the file's column for each field of a pipeline, as far as it differs. */
+/** The label of the file's column for each field of a pipeline whose name differs from it. */
 export function mappingOf(documentJson: string): ReadonlyMap<string, string> {
   try {
     const document: unknown = JSON.parse(documentJson);
@@ -15,7 +15,7 @@ export function mappingOf(documentJson: string): ReadonlyMap<string, string> {
   }
 }
 
-/** Errors by the place of the cell that they are about; those of whole records are under -1. */
+/** Errors by the index of the cell that they are about; errors of whole records are under -1. */
 export function errorsByCell(
   errors: readonly RowError[],
   columns: readonly string[],
@@ -32,7 +32,7 @@ export function errorsByCell(
   return found;
 }
 
-/** A field is read from a column of another label, or is the label; a rule names several fields. */
+/** A field may be mapped from another label or be the label itself; a rule names several fields. */
 function cellsOf(field: string, columns: readonly string[], mapping: ReadonlyMap<string, string>): number[] {
   if (field === "") return [-1];
   const whole = columns.indexOf(mapping.get(field) ?? field);
@@ -44,7 +44,7 @@ function cellsOf(field: string, columns: readonly string[], mapping: ReadonlyMap
   return parts.length > 0 ? parts : [-1];
 }
 
-/** One error in a line: "credit_limit: “12,5” is not a number". */
+/** An error in one line: "credit_limit: “12,5” is not a number". */
 export function errorText(error: RowError): string {
   const { field, message } = error;
   return field === "" || message.startsWith(`${field}:`) ? message : `${field}: ${message}`;

@@ -19,11 +19,11 @@ it.each([
   expect(cellAfter(key, ctrl, FROM, SIZE)).toEqual(cell);
 });
 
-it("stays inside", () => {
+it("stays inside the grid", () => {
   expect(cellAfter("PageDown", false, { index: 95, column: 0 }, SIZE)?.index).toBe(99);
   expect(cellAfter("ArrowLeft", false, { index: 0, column: 0 }, SIZE)).toEqual({ index: 0, column: 0 });
 });
 
-it("leaves other keys alone", () => {
+it("ignores other keys", () => {
   expect(cellAfter("Tab", false, FROM, SIZE)).toBeNull();
 });

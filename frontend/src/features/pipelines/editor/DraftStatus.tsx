@@ -3,25 +3,25 @@ import { plural } from "@/lib/format";
 import classes from "./Editor.module.css";
 import type { Validation } from "./use-validation";
 
-interface VerdictProps {
-  /** Whether the text is a document at all. */
+interface DraftStatusProps {
+  /** Whether the text parses as a document. */
   readonly readable: boolean;
   readonly dirty: boolean;
-  readonly check: Validation;
+  readonly validation: Validation;
 }
 
-/** One line on the document: whether it is valid, and what saving would do. */
-export function Verdict({ readable, dirty, check }: VerdictProps) {
-  if (!readable) return "The text has to be JSON first.";
-  switch (check.state) {
-    case "checking":
-      return "Checking …";
+/** Whether the document is valid, and what saving would do. */
+export function DraftStatus({ readable, dirty, validation }: DraftStatusProps) {
+  if (!readable) return "Correct the JSON first.";
+  switch (validation.state) {
+    case "validating":
+      return "Validating …";
     case "invalid":
-      return <Invalid {...check} />;
+      return <Invalid {...validation} />;
     case "unknown":
-      return "Not checked yet.";
+      return "Not validated yet.";
     case "valid":
-      return dirty ? `Valid. Saving makes version ${check.version}.` : "Valid.";
+      return dirty ? `Valid. Saving creates version ${validation.version}.` : "Valid.";
   }
 }
 
@@ -29,7 +29,7 @@ function Invalid({ violations, error }: Pick<Validation, "violations" | "error">
   if (violations.count === 0) return <span className={classes.bad}>{describeError(error).happened}</span>;
   return (
     <>
-      {plural(violations.count, "place")} to correct:
+      {plural(violations.count, "error")} to correct:
       <ul className={classes.violations}>
         {violations.list.slice(0, 6).map(({ field, description }) => (
           <li key={`${field} ${description}`}>

@@ -4,7 +4,7 @@ import { bytesToHex } from "@noble/hashes/utils.js";
 const PROBE_BYTES = 1024 * 1024;
 
 /** The parts of a File that a fingerprint needs. */
-export interface FingerprintedFile {
+interface FingerprintedFile {
   readonly name: string;
   readonly size: number;
   readonly lastModified: number;
@@ -12,8 +12,8 @@ export interface FingerprintedFile {
 }
 
 /**
- * By what a file is known again when it is chosen a second time: its name, size, time, and the hash of its
- * first and last MiB. Hex, 64 characters. Never reads more than 2 MiB.
+ * Identifies a file when it is chosen again: a hash of its name, size, time, and first and last MiB. Hex, 64
+ * characters. Reads at most 2 MiB.
  */
 export async function fingerprintOf(file: FingerprintedFile): Promise<string> {
   const first = await file.slice(0, Math.min(PROBE_BYTES, file.size)).arrayBuffer();

@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli, RFC 3720) by eight tables: some 1 GB/s, which is faster than what it protects. */
+/** CRC-32C (Castagnoli, RFC 3720) with eight tables: about 1 GB/s, faster than the uploads it protects. */
 
 const POLYNOMIAL = 0x82f63b78;
 
@@ -23,7 +23,7 @@ function makeTables(): Uint32Array {
 
 /** The checksum of some bytes, as an unsigned 32-bit number. */
 export function crc32c(bytes: Uint8Array): number {
-  // Every index below is less than 2048, so that no answer is undefined.
+  // Every index below is less than 2048, so no lookup is undefined.
   const t = (index: number) => TABLES[index] as number;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let crc = 0xffffffff;

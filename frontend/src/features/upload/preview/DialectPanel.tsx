@@ -2,6 +2,7 @@ import { Button, Checkbox, Collapse, NativeSelect, TextInput } from "@mantine/co
 import { IconAdjustments } from "@tabler/icons-react";
 import { useState } from "react";
 import { Panel } from "@/components/Panel";
+import classes from "./DialectPanel.module.css";
 import {
   DELIMITERS,
   type Dialect,
@@ -12,19 +13,18 @@ import {
   labelAmong,
   QUOTES,
 } from "./dialect";
-import classes from "./Map.module.css";
 
 interface DialectPanelProps {
-  /** What the person says. */
+  /** What the person has set. */
   readonly declared: Dialect;
-  /** With what the file is read: declared and detected. */
+  /** The dialect in effect: declared and detected. */
   readonly used: Dialect;
   readonly onChange: (declared: Dialect) => void;
-  /** What is wrong with it, by key. */
+  /** Errors by key. */
   readonly problems: ReadonlyMap<string, string>;
 }
 
-/** How the file is read: what was detected, and how to change it by hand. */
+/** How the file is read: what was detected, and controls to change it. */
 export function DialectPanel({ declared, used, onChange, problems }: DialectPanelProps) {
   const [open, setOpen] = useState(problems.size > 0);
   return (
@@ -43,7 +43,7 @@ export function DialectPanel({ declared, used, onChange, problems }: DialectPane
       }
     >
       <p>
-        {describeDialect(used) || "Not known yet"}
+        {describeDialect(used) || "Not detected yet"}
         {Object.keys(declared).length === 0 ? <span className="muted"> · detected</span> : null}
         {typeof used.sheet === "string" && <span className="muted"> · sheet {used.sheet}</span>}
       </p>
@@ -65,7 +65,10 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
       <NativeSelect
         label={label}
         size="xs"
-        data={[{ value: "", label: detected === "" ? "Detect" : `Detected: ${detected}` }, ...choices]}
+        data={[
+          { value: "", label: detected === "" ? "Detect automatically" : `Detected: ${detected}` },
+          ...choices,
+        ]}
         value={value}
         error={problems.get(key)}
         onChange={(event) => set(key, event.currentTarget.value)}
@@ -91,13 +94,13 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
     <div className={classes.dialect}>
       {choice("format", "Format", FORMATS)}
       {delimited && choice("delimiter", "Delimiter", DELIMITERS)}
-      {delimited && choice("quoteChar", "Quote", QUOTES)}
+      {delimited && choice("quoteChar", "Quote character", QUOTES)}
       {format !== "parquet" && format !== "xlsx" && choice("encoding", "Encoding", ENCODINGS)}
       {format === "xlsx" && (
         <TextInput
           label="Sheet"
           size="xs"
-          placeholder="The first"
+          placeholder="First sheet"
           defaultValue={String(declared.sheet ?? "")}
           error={problems.get("sheet")}
           onBlur={(event) => set("sheet", event.currentTarget.value)}
@@ -106,11 +109,11 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
       {(delimited || format === "xlsx") && count("skipLines", "Lines before the header", 0, 0)}
       {(delimited || format === "xlsx") && count("headerRows", "Header rows", 1, 1)}
       {delimited && count("skipFooter", "Records to skip at the end", 0, 0)}
-      <div className={classes.checks}>
+      <div className={classes.flags}>
         {(delimited || format === "xlsx") && (
           <Checkbox
             size="xs"
-            label="The first row is a header"
+            label="First row is the header"
             checked={declared.header !== false}
             onChange={(event) => set("header", event.currentTarget.checked ? null : false)}
           />
@@ -118,7 +121,7 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
         {delimited && (
           <Checkbox
             size="xs"
-            label="Fill up records that are too short"
+            label="Fill short records with empty cells"
             checked={declared.ragged === "pad"}
             onChange={(event) => set("ragged", event.currentTarget.checked ? "pad" : null)}
           />

@@ -1,14 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
-import { type Row, RowSchema } from "@/gen/ingestor/v1/status_pb";
+import { type Row, RowSchema } from "@/api/contract";
 import { type FetchRows, FilteredRows, NumberedRows, patient } from "./source";
 
 function row(number: number): Row {
   return create(RowSchema, { rowNumber: BigInt(number) });
 }
 
-/** A server with rows 1 to `count`; remembers what it was asked. */
+/** A server with rows 1 to `count` that records its requests. */
 function server(count: number) {
   const asked: string[] = [];
   const fetchRows: FetchRows = async ({ filter, pageSize, pageToken }, signal) => {
@@ -25,7 +25,7 @@ function server(count: number) {
 }
 
 describe("NumberedRows", () => {
-  it("fetches any page at once, and no page twice", async () => {
+  it("fetches any page directly, and no page twice", async () => {
     const { fetchRows, asked } = server(1_000_000);
     const rows = new NumberedRows(fetchRows);
     rows.update(1_000_000, "a");
@@ -38,7 +38,7 @@ describe("NumberedRows", () => {
     expect(asked).toHaveLength(2);
   });
 
-  it("asks again for what is seen once the counts have changed, and shows the old rows until then", async () => {
+  it("refetches visible rows when the counts change, and shows the old rows until then", async () => {
     const { fetchRows, asked } = server(50);
     const rows = new NumberedRows(fetchRows);
     rows.update(40, "a");
@@ -50,7 +50,7 @@ describe("NumberedRows", () => {
     expect(asked).toHaveLength(2);
   });
 
-  it("says why it failed, and tries again when asked to", async () => {
+  it("reports why a fetch failed, and retries on request", async () => {
     let broken = true;
     const { fetchRows } = server(10);
     const rows = new NumberedRows((request, signal) => {
@@ -68,7 +68,7 @@ describe("NumberedRows", () => {
 });
 
 describe("FilteredRows", () => {
-  it("comes page by page as it is scrolled", async () => {
+  it("is fetched page by page while scrolling", async () => {
     const { fetchRows, asked } = server(1000);
     const rows = new FilteredRows(fetchRows, "status=FAILED");
     rows.want(0, 20);
@@ -79,7 +79,7 @@ describe("FilteredRows", () => {
     expect(asked).toEqual(["status=FAILED", "status=FAILED"]);
   });
 
-  it("finds the place of a row, or of the next one", async () => {
+  it("finds the index of a row, or of the next one", async () => {
     const { fetchRows } = server(1000);
     const rows = new FilteredRows(fetchRows, "row>=300");
     rows.want(0, 20);
@@ -89,7 +89,7 @@ describe("FilteredRows", () => {
     expect(rows.placeOf(999)).toBeUndefined();
   });
 
-  it("ends where the rows end", async () => {
+  it("ends after the last row", async () => {
     const { fetchRows } = server(3);
     const rows = new FilteredRows(fetchRows, "status=SKIPPED");
     rows.want(0, 20);
@@ -98,7 +98,7 @@ describe("FilteredRows", () => {
   });
 });
 
-it("a patient fetch waits for a service that is away, and for nothing else", async () => {
+it("a patient fetch waits for an unreachable service, and for nothing else", async () => {
   const answers = [new ConnectError("away", Code.Unavailable), new ConnectError("no", Code.NotFound)];
   const waits: number[] = [];
   const fetchRows = patient(

@@ -1,6 +1,5 @@
 import { memo } from "react";
-import { RowState } from "@/gen/ingestor/v1/common_pb";
-import type { Row } from "@/gen/ingestor/v1/status_pb";
+import { type Row, RowState } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import { rowLook } from "@/lib/states";
@@ -18,19 +17,19 @@ export const FIXED: readonly FixedColumn[] = [
   { key: "row", label: "Row", width: 96 },
   { key: "line", label: "Line", width: 88 },
   { key: "state", label: "State", width: 112 },
-  { key: "problem", label: "Why", width: 320 },
+  { key: "problem", label: "Reason", width: 320 },
 ];
 export const PHONE_FIXED: readonly FixedColumn[] = [
   { key: "row", label: "Row", width: 80 },
   { key: "state", label: "State", width: 100 },
-  { key: "problem", label: "Why", width: 240 },
+  { key: "problem", label: "Reason", width: 240 },
   { key: "line", label: "Line", width: 80 },
 ];
 
 export interface GridShape {
   readonly fixed: readonly FixedColumn[];
   readonly columns: readonly string[];
-  /** The file's columns that are there: from `firstColumn` up to but not with `lastColumn`. */
+  /** The rendered columns of the file: from `firstColumn` up to, but not including, `lastColumn`. */
   readonly firstColumn: number;
   readonly lastColumn: number;
   readonly width: number;
@@ -40,20 +39,20 @@ export interface GridShape {
 
 interface GridRowProps extends GridShape {
   readonly index: number;
-  /** Not there while it is on its way. */
+  /** Undefined while it is being fetched. */
   readonly row: Row | undefined;
   readonly rowNumber: number | undefined;
-  /** The column that the keyboard is on, when it is on this row. */
+  /** The active column, when the active cell is in this row. */
   readonly active: number | null;
 }
 
-/** One row; drawn anew only when something of it changes, not when the list is scrolled. */
+/** One row; rendered again only when it changes, not when the list scrolls. */
 export const GridRow = memo(function GridRow(props: GridRowProps) {
   const { index, row, rowNumber, active, fixed, columns, firstColumn, lastColumn, width, mapping, id } =
     props;
   const errors = row?.errors ?? [];
   const byCell = errors.length > 0 ? errorsByCell(errors, columns, mapping) : null;
-  // A row that is on its way passes by empty while the bar is dragged.
+  // A row still being fetched stays empty while the scroll bar is dragged.
   const shownColumns = row === undefined && active === null ? [] : columns.slice(firstColumn, lastColumn);
   const words = errors.map(errorText).join(" · ");
   return (

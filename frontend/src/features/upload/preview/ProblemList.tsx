@@ -1,9 +1,8 @@
-import { RowState } from "@/gen/ingestor/v1/common_pb";
-import type { CheckedRow } from "@/gen/ingestor/v1/upload_pb";
+import { type CheckedRow, RowState } from "@/api/contract";
 import { formatCount, plural } from "@/lib/format";
 import classes from "./ProblemList.module.css";
 
-/** Problems that are listed one by one; the others are in the grid. */
+/** Maximum problems listed; the grid shows all. */
 const LISTED = 100;
 
 interface ProblemListProps {
@@ -12,7 +11,7 @@ interface ProblemListProps {
   readonly onShow: (rowIndex: number, label: string) => void;
 }
 
-/** Every problem of the rows that were tried, in order; each leads to its cell. */
+/** The problems found by the dry run, in order; each links to its cell. */
 export function ProblemList({ rows, onShow }: ProblemListProps) {
   const problems = rows.flatMap((row, rowIndex) =>
     row.errors.map((error, at) => ({ row, rowIndex, error, label: row.errorLabels[at] ?? "", at })),

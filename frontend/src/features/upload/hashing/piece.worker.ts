@@ -1,4 +1,4 @@
-/** Reads pieces of files and checksums them, beside the page's own thread. */
+/** Reads pieces of files and computes their checksums off the main thread. */
 import { crc32c } from "./crc32c";
 
 export interface PieceQuestion {

@@ -1,4 +1,4 @@
-"""A corrected report becomes the rows that are brought again, however it was changed."""
+"""A repair file becomes the rows of a repair, however the report was changed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ingestor.corrected import corrected_content
-from ingestor.reports import CUT, RepairedTable, guard, headings, row_column, unguard
+from ingestor.repair_file import repair_content
+from ingestor.reports import CUT, OriginalTable, guard, headings, row_column, unguard
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.reports.formats import WRITERS, ReportFormat
 from ingestor.services.status.rows import Row, RowError
@@ -23,17 +23,17 @@ from ingestor.tabular.options import parse_options
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 
-TABLE = RepairedTable(("id", "name"), 100, False)
+TABLE = OriginalTable(("id", "name"), 100, False)
 Cells = list[str | None]
 
 
 def read(
-    data: bytes, table: RepairedTable = TABLE, name: str = "report.csv"
+    data: bytes, table: OriginalTable = TABLE, name: str = "report.csv"
 ) -> tuple[dict[int, Cells], list[tuple[int, str, str]]]:
     """Rows by their numbers, and (record from 1, state, code) of the others."""
     file = io.BytesIO(data)
     how = open_plan(file, len(data), name, parse_options("{}"))
-    content = b"".join(corrected_content(file, how, table))
+    content = b"".join(repair_content(file, how, table))
     header, _, body = content.partition(b"\n")
     assert header.decode().count(",") >= len(EXTRA_COLUMNS) + len(table.columns)
     width = len(EXTRA_COLUMNS) + 1 + len(table.columns)
@@ -90,7 +90,7 @@ def test_the_guard_is_undone_exactly(cell: str) -> None:
 
 def test_a_file_with_columns_called_like_the_reports_and_like_formulas() -> None:
     columns = ("_row", "-x", "__row", "_code", "=1+1")
-    table = RepairedTable(columns, 9, False)
+    table = OriginalTable(columns, 9, False)
     assert row_column(columns) == "___row"
     assert headings(columns, with_state=False)[5:] == [
         "___row", "_line", "__code", "_field", "_value", "_message",
@@ -124,7 +124,7 @@ def test_records_keep_their_lines_and_numbers_whatever_their_dialect() -> None:
         options = parse_options(json.dumps({"delimiter": data[2]}))
         how = open_plan(file, len(data), name, options)
         assert how.form == ("as-is" if name == "r.csv" else "normal")
-        lines = b"".join(corrected_content(file, how, TABLE)).decode().splitlines()
+        lines = b"".join(repair_content(file, how, TABLE)).decode().splitlines()
         assert lines[1] == '2,,"7","1","a"'
         assert (lines[2], lines[3]) == ('3,,"8","2","b', 'b"')
         assert [line.split(",")[0] for line in lines[4:]] == ["5", "6", "7"]
@@ -146,13 +146,13 @@ def test_rows_that_stand_for_none_or_for_one_that_was_there() -> None:
 
 def test_the_first_of_equal_rows_counts_however_far_the_other_is() -> None:
     lines = ["id,name,_row", *(f"{n},x,{n % 20_000 + 1}" for n in range(40_000))]
-    rows, rejected = read("\n".join(lines).encode(), RepairedTable(("id", "name"), 20_000, False))
+    rows, rejected = read("\n".join(lines).encode(), OriginalTable(("id", "name"), 20_000, False))
     assert {number: cells[0] for number, cells in rows.items()} == {n + 1: str(n) for n in range(20_000)}
     assert [record for record, _, _ in rejected] == list(range(20_001, 40_001))
 
 
 def test_empty_cells_are_what_they_are_in_the_table() -> None:
-    for null, table in ((None, RepairedTable(("id", "name"), 9, True)), ("", TABLE)):
+    for null, table in ((None, OriginalTable(("id", "name"), 9, True)), ("", TABLE)):
         assert read(b"id,name,_row\n1,,7\n", table)[0] == {7: ["1", null]}
         line = json.dumps({"row": 7, "cells": {"id": 1.10, "name": None}})
         assert read(line.encode(), table, "r.jsonl")[0] == {7: ["1.1", null]}
@@ -175,7 +175,7 @@ def test_objects_with_other_cells(cells: object, code: str) -> None:
 
 
 def test_columns_that_were_left_out_stay_so() -> None:
-    table = RepairedTable(("id", "", "name"), 9, False)
+    table = OriginalTable(("id", "", "name"), 9, False)
     for kind in ReportFormat:
         rows, rejected = read(
             report(kind, table.columns, [row(2, "1", "gone", "n")]), table, f"r.{kind.name}"

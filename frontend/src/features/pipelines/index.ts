@@ -1,0 +1,17 @@
+/** What other features may import, besides queries.ts: the pipeline document. */
+export {
+  asList,
+  labelOf,
+  madeLabels,
+  nameFrom,
+  readDocument,
+  withField,
+  withFields,
+  withKey,
+  withKeyField,
+  withLabels,
+  withoutField,
+  writeDocument,
+} from "./document/document";
+export { Violations } from "./document/pointers";
+export { FIELD_TYPES, type PipelineDocument, type PipelineField } from "./document/types";
