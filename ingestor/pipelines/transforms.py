@@ -1,7 +1,7 @@
 """Steps that rewrite a file's columns before the schema reads them: the document's "transforms".
 
-Each step names the columns that it reads and writes. docs/pipelines.md describes what it does;
-ingestor/checking/steps does it.
+Each step names the columns that it reads and writes. docs/guides/pipelines/transforms.md describes what it
+does; ingestor/checking/steps does it.
 """
 
 from __future__ import annotations
