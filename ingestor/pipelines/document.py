@@ -1,6 +1,6 @@
 """The pipeline document: a Frictionless Table Schema, what happens to rows, and where they go.
 
-Rules of the schema: https://datapackage.org/standard/table-schema/. The user's guide is docs/guides/pipelines.
+Rules of the schema: https://datapackage.org/standard/table-schema/. The guide is docs/guides/pipelines.
 """
 
 from __future__ import annotations
