@@ -16,7 +16,7 @@ _SHOWN = 20
 
 async def dry_run(
     client: Client, path: Path, pipeline: str | None, dialect: str, *, is_file: bool = False
-) -> processor_pb2.ValidateRowsResponse:
+) -> processor_pb2.DryRunResponse:
     """Check a file; `pipeline` is what `ingest` takes, or with `is_file` a document's file. Nothing is
     stored, the document neither."""
     if pipeline and (is_file or is_document(pipeline)):
@@ -25,7 +25,7 @@ async def dry_run(
     return await client.validate_file(path, pipeline=pipeline or "", dialect=dialect)
 
 
-def print_dry_run(found: processor_pb2.ValidateRowsResponse, path: Path, as_json: bool) -> int:
+def print_dry_run(found: processor_pb2.DryRunResponse, path: Path, as_json: bool) -> int:
     """Print it; the exit status."""
     if as_json:
         print_json({"file_name": path.name, **to_dict(found)})
@@ -34,7 +34,7 @@ def print_dry_run(found: processor_pb2.ValidateRowsResponse, path: Path, as_json
     return WITH_ERRORS if found.counts.failed else OK
 
 
-def _print(found: processor_pb2.ValidateRowsResponse) -> None:
+def _print(found: processor_pb2.DryRunResponse) -> None:
     counts = to_dict(found.counts)
     print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
     for row in found.rows[:_SHOWN]:

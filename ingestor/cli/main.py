@@ -19,7 +19,7 @@ from ingestor.cli.suite_commands import down, env, up
 
 if TYPE_CHECKING:
     from ingestor.client.client import Client
-    from ingestor.v1 import processor_pb2, status_pb2
+    from ingestor.v1 import pipelines_pb2, status_pb2
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -592,7 +592,7 @@ def list_(settings: Settings, as_json: bool) -> None:
         _print_pipelines(page.pipelines)
 
 
-def _print_pipelines(found: Iterable[processor_pb2.Pipeline]) -> None:
+def _print_pipelines(found: Iterable[pipelines_pb2.Pipeline]) -> None:
     from ingestor.cli.output import print_table
 
     print_table(
@@ -609,7 +609,7 @@ def versions(settings: Settings, name: str, as_json: bool) -> None:
     """All versions of a pipeline, newest first, also of a deleted one."""
     from ingestor.cli.output import print_json, to_dict
 
-    async def collect(client: Client) -> list[processor_pb2.Pipeline]:
+    async def collect(client: Client) -> list[pipelines_pb2.Pipeline]:
         page = await client.list_pipeline_versions(name)
         found = list(page.pipelines)
         while page.next_page_token:
@@ -674,7 +674,7 @@ def validate(settings: Settings, file: Path, data: Path | None, dialect: str, as
         sys.exit(print_dry_run(found, data, as_json))
 
     async def work(client: Client) -> Any:
-        return await client.apply_pipeline(file.read_text("utf-8"), validate_only=True)
+        return await client.apply_pipeline(file.read_text("utf-8"), dry_run=True)
 
     answer = settings.run(work)
     if as_json:
