@@ -15,7 +15,7 @@ from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 from ingestor.services.processor.batches import Rejected
 from ingestor.services.processor.dry_run import DryRun, dry_run
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.ports import StoredPipeline, Trials
+from ingestor.services.processor.ports import DryRunTables, StoredPipeline
 from ingestor.services.processor.undo import UndoService
 from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
@@ -34,10 +34,10 @@ _PHASES = {
 class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
     """See ProcessorService in protos/ingestor/v1/processor.proto."""
 
-    def __init__(self, pipelines: PipelineService, undos: UndoService, trials: Trials) -> None:
+    def __init__(self, pipelines: PipelineService, undos: UndoService, tables: DryRunTables) -> None:
         self._pipelines = pipelines
         self._undos = undos
-        self._trials = trials
+        self._tables = tables
 
     async def UndoProcess(
         self, request: processor_pb2.UndoProcessRequest, context: Context
@@ -79,7 +79,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         if pipeline:
             options = options.over(pipeline_options(pipeline.canonical_json()))
         normal_form = first.form == common_pb2.CONTENT_FORM_NORMAL
-        result = await dry_run(chunks(), pipeline, options, normal_form, self._trials)
+        result = await dry_run(chunks(), pipeline, options, normal_form, self._tables)
         return processor_pb2.ValidateRowsResponse(
             counts=common_pb2.RowCounts(
                 read=result.read, succeeded=result.succeeded, failed=result.failed, skipped=result.skipped

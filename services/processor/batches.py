@@ -41,10 +41,10 @@ class StoredSlice:
 
 
 @dataclass(frozen=True, slots=True)
-class BroughtRows:
-    """Failed rows of another process, which has these columns, are brought again. With `numbers`, their
-    numbers there, the bytes are records of its file from row `first_row` on; else they are a corrected
-    report, whose first column has the numbers."""
+class RepairedRows:
+    """Failed rows of a repaired process, which has these columns. With `numbers`, their row numbers there,
+    the bytes are records of its file from row `first_row` on; else they are a repair file, whose first column
+    has the numbers."""
 
     process_id: str
     columns: tuple[str, ...]
@@ -65,7 +65,7 @@ class RowBatch:
     stored: StoredSlice | None
     quote: str = '"'
     normal_form: bool = False  # see ingestor.tabular.normal_form
-    repairs: BroughtRows | None = None
+    repairs: RepairedRows | None = None
 
 
 DefaultState = Literal["succeeded", "failed", "unprocessed"]
@@ -84,17 +84,16 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Displaced:
-    """A row that had been loaded and has FAILED now, numbered in the file of its process."""
+    """A row of the batch's process that had been loaded with another batch and has FAILED now."""
 
-    process_id: str
     row_number: int
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """The process that a batch repairs, and the number there of each of the batch's rows, in order; 0
-    where a row said none."""
+    """The process that a batch repairs, and the row number there of each of the batch's rows, in order; 0
+    where a row gives none."""
 
     process_id: str
     rows: tuple[int, ...]
@@ -103,8 +102,8 @@ class Repaired:
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
     """What became of a batch; counts are rows. `error` holds for every failed row that is not in
-    `rows`. `displaced` are rows of other batches of the process, and of later processes, which had been
-    loaded and have FAILED now, since rows of this batch come before them and have their keys."""
+    `rows`. `displaced` are rows of other batches of the process, which had been loaded and have FAILED now,
+    since rows of this batch come before them and have their keys."""
 
     key: BatchKey
     default_state: DefaultState
@@ -123,7 +122,7 @@ class BatchOutcome:
     @staticmethod
     def from_bytes(data: bytes) -> BatchOutcome:
         """Undo `to_bytes`."""
-        # Older markers have no more than these.
+        # Older markers have no more than these, and the process of each displaced row.
         key, state, succeeded, failed, skipped, rows, error, *more = json.loads(data)
         process_id, tenant, bounds = key
         repaired = more[0] if more else None
@@ -137,7 +136,7 @@ class BatchOutcome:
             _rejected(rows),
             Problem(*error) if error else None,
             Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
-            tuple(Displaced(process, row, Problem(*problem)) for process, row, problem in displaced),
+            tuple(Displaced(row, Problem(*problem)) for *_, row, problem in displaced),
         )
 
 

@@ -17,14 +17,12 @@ from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.services.processor.adapters.grpc_outcomes import GrpcOutcomes
-from ingestor.services.processor.adapters.grpc_processes import GrpcProcesses
+from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.pg_pipelines import PgPipelines
-from ingestor.services.processor.adapters.postgres.closed import PgLeavings
-from ingestor.services.processor.adapters.postgres.trial import PgTrials
-from ingestor.services.processor.adapters.sinks import open_sinks
+from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
+from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
+from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
-from ingestor.services.processor.adapters.undoers import Undoers
 from ingestor.services.processor.api import PipelineApi, ProcessorApi
 from ingestor.services.processor.pipelines import PipelineService
 from ingestor.services.processor.service import BatchService, Metrics
@@ -64,9 +62,9 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
         dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
 
-        undos = UndoService(Undoers(pool), GrpcProcesses(status), pipelines)
-        trials = PgTrials(pool, settings.dry_runs)
-        records = PgLeavings(pool)
+        undos = UndoService(Undos(pool), GrpcProcesses(status), pipelines)
+        tables = PgDryRunTables(pool, settings.dry_runs)
+        records = PgProcessRecords(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool),
@@ -77,7 +75,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         )
 
         def register(server: grpc.aio.Server) -> None:
-            api = ProcessorApi(pipelines, undos, trials)
+            api = ProcessorApi(pipelines, undos, tables)
             processor_pb2_grpc.add_ProcessorServiceServicer_to_server(api, server)
             processor_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineApi(pipelines), server)
 

@@ -394,7 +394,7 @@ def _rejected(row: processor_pb2.RejectedRow) -> RejectedRow:
 def _displaced(row: status_pb2.DisplacedRow) -> DisplacedRow:
     if not row.HasField("error"):
         raise _wrong("displaced.error", "is needed")
-    return DisplacedRow(_uuid("displaced.process_id", row.process_id), row.row_number, _error(row.error))
+    return DisplacedRow(row.row_number, _error(row.error))
 
 
 def _row(row: Row) -> status_pb2.Row:

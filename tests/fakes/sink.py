@@ -12,20 +12,20 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displace
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
-    Leavings,
     Loaded,
     PipelineStore,
+    ProcessRecords,
     Refused,
+    RowUndo,
     Sink,
     StoredPipeline,
     UndoCounts,
-    Undoer,
     UndoImpossibleError,
 )
-from ingestor.services.processor.repairs import repaired_meanwhile
+from ingestor.services.processor.reading import repaired_meanwhile
 
 
-class MemorySink(Sink, Undoer, Leavings):
+class MemorySink(Sink, RowUndo, ProcessRecords):
     """Tables of rows with their lineage, unique by the primary key."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class MemorySink(Sink, Undoer, Leavings):
         self.behind: dict[str, list[dict[str, Any]]] = {}  # rows that are not there because of others
         self.gone: dict[str, bool] = {}  # of closed processes
         self.undos: dict[str, UndoCounts] = {}
-        self.told_of: set[str] = set()
+        self.reported: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
         self.repaired: set[tuple[str, int]] = set()
 
@@ -71,14 +71,13 @@ class MemorySink(Sink, Undoer, Leavings):
                     continue
                 if unique in taken:
                     fields, value = ", ".join(names), ", ".join(map(str, unique))
-                    message = f"A row with the same {fields} is there already."
+                    message = f"The table already has a row with the same {fields}."
                     problem = Problem("primary-key", fields, value, message, "load")
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
-                    lineage = (str(there["_process_id"]), int(there["_row_number"]))
-                    later = lineage > (made["_process_id"], number)
-                    stays = lineage in self.repaired or lineage[0] in self.gone
-                    if later and not rows.repairs and not stays:
-                        displaced.append(Displaced(*lineage, problem))
+                    process, later = str(there["_process_id"]), int(there["_row_number"])
+                    own = process == key.process_id and (process, later) not in self.repaired
+                    if own and later > number:
+                        displaced.append(Displaced(later, problem))
                         there.clear()
                         there.update(made)
                     else:
@@ -93,7 +92,7 @@ class MemorySink(Sink, Undoer, Leavings):
                 for position, number in enumerate(rows.row_numbers)
                 if position not in left_out
             }
-        displaced.sort(key=lambda row: (row.process_id, row.row_number))
+        displaced.sort(key=lambda row: row.row_number)
         outcome = self.markers[mark] = replace(conclude(refused), displaced=tuple(displaced))
         return Applied(outcome)
 
@@ -119,7 +118,7 @@ class MemorySink(Sink, Undoer, Leavings):
         if process_id in self.undos:
             return self.undos[process_id]
         if self.gone.get(process_id):
-            raise UndoImpossibleError("What was there before the process is not kept any more.")
+            raise UndoImpossibleError("The rows that the process replaced are no longer kept.")
 
         def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
             return tuple(row[name] for name in table.primary_key)
@@ -149,11 +148,11 @@ class MemorySink(Sink, Undoer, Leavings):
             self.gone |= dict.fromkeys([process_id, *of.repairs], False)
         return counts
 
-    async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        return [found for found in self.undos.items() if found[0] not in self.told_of][:limit]
+    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+        return [found for found in self.undos.items() if found[0] not in self.reported][:limit]
 
-    async def told(self, process_id: str) -> None:
-        self.told_of.add(process_id)
+    async def mark_reported(self, process_id: str) -> None:
+        self.reported.add(process_id)
 
     async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
         self.gone[process_id] = True

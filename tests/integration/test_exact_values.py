@@ -24,7 +24,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import GoodRows
-from ingestor.services.processor.service import check
+from ingestor.services.processor.reading import check
 from tests.unit.checking.check_tables import pipeline, table
 
 FIELDS: list[dict[str, Any]] = [

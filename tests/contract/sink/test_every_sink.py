@@ -28,9 +28,8 @@ from ingestor.plugins import (
     WrongOptionError,
 )
 from ingestor.runtime.errors import TransientError
-from ingestor.services.processor.adapters import plugin_sink, plugin_undo
-from ingestor.services.processor.adapters.sinks import Sinks, open_sinks
-from ingestor.services.processor.adapters.undoers import Undoers
+from ingestor.services.processor.adapters import plugin_sink
+from ingestor.services.processor.adapters.sinks import Sinks, Undos, open_sinks
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
 from ingestor.services.processor.pipelines import JSON_TABLE
 from ingestor.services.processor.plugin_sinks import sink_maker
@@ -281,19 +280,19 @@ async def test_what_is_undone_is_there_no_more(case: Case) -> None:
     await case.load(other, VALUES)
     left = [(id_, name, number + 3) for id_, name, number in LOADED]
     before = await case.content()
-    undoers = Undoers(case.pool)
+    undos = Undos(case.pool)
     of = Loaded(process.process_id, "default", (repairing.process_id,), rows.table, rows.sink)
 
     async def undo(*, validate_only: bool) -> UndoCounts:
-        return await undoers.undo(of, validate_only=validate_only)
+        return await undos.undo(of, validate_only=validate_only)
 
     assert await undo(validate_only=True) == UndoCounts(4, 0, 0)
     assert await case.content() == before
-    assert await undoers.undone(process.process_id) is None
+    assert await undos.undone(process.process_id) is None
     assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
     assert await case.content() == left
     assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
-    assert await undoers.undone(process.process_id) == UndoCounts(4, 0, 0)
+    assert await undos.undone(process.process_id) == UndoCounts(4, 0, 0)
     late = replace(process, range=replace(process.range, number=7))
     assert await case.load(late, VALUES) == unprocessed_outcome(late)
     assert await case.content() == left
@@ -402,12 +401,12 @@ async def test_a_plug_in_that_does_not_undo(
             raise what
         return Undoing() if what else Odd()
 
-    monkeypatch.setattr(plugin_undo, "make_sink", make)
+    monkeypatch.setattr(plugin_sink, "make_sink", make)
     process = new_process()
     of = Loaded(process, "default", (), Table("", "p", COLUMNS, ("id",)), SinkChoice("odd", {}))
     with pytest.raises(raised, match=message):
-        await Undoers(pool).undo(of, validate_only=False)
-    assert await Undoers(pool).undone(process) is None
+        await Undos(pool).undo(of, validate_only=False)
+    assert await Undos(pool).undone(process) is None
 
 
 async def test_a_plug_in_that_is_not_installed(pool: PgPool) -> None:

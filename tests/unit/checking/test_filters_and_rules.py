@@ -15,9 +15,9 @@ from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.checking.steps.document import check_steps
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.service import check
+from ingestor.services.processor.reading import check
 from ingestor.tabular.options import ReadOptions
-from tests.fakes.trial import MemoryTrials
+from tests.fakes.dry_run import MemoryDryRunTables
 from tests.unit.checking.check_tables import Rejected, table, with_steps
 
 CELLS = st.lists(st.sampled_from(["", "NULL", "a", "b", "ab", " a", "B"]), max_size=8)
@@ -204,7 +204,7 @@ async def test_the_dry_run_says_what_the_real_run_says() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"n,a,b\n" + rows
 
-    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
+    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables())
     bounds = BatchRange(1, 1, 7, 2, 6, 6 + len(rows))
     batch = RowBatch(BatchKey("", "", bounds), ("n", "a", "b"), "", 0, ",", rows, None)
     real = outcome_of(batch.key, check(batch, rows, pipeline).rejected, [])

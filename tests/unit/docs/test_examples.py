@@ -20,7 +20,6 @@ import pytest
 from ingestor.checking.document import check_document
 from ingestor.checking.steps.plug_in import plug_in
 from ingestor.plugin_sinks import sink_maker
-from tests.fakes.dry_run import MemoryDryRunTables
 
 import ingestor
 from ingestor.cli.dry_run import print_dry_run
@@ -33,6 +32,7 @@ from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.dry_run import dry_run
 from ingestor.tabular.options import parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2
+from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.sink import MemorySink
 from tests.plugins import install
 

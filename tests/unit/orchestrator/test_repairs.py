@@ -19,9 +19,9 @@ from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Chunk
 from ingestor.services.processor.batches import (
     BatchOutcome,
-    BroughtRows,
     Rejected,
     Repaired,
+    RepairedRows,
     RowBatch,
     failed_outcome,
 )
@@ -140,7 +140,7 @@ async def test_a_retry_has_the_rows_that_may_succeed_now() -> None:
     for batch in suite.brought(retry):
         parent = parents[batch.key.range.byte_start]  # the same bytes
         assert (batch.data, batch.columns) == (parent.data, parent.columns)
-        assert batch.repairs == BroughtRows(
+        assert batch.repairs == RepairedRows(
             suite.process, ("id", "name"), batch.repairs.numbers if batch.repairs else (),
             parent.key.range.first_row,
         )  # fmt: skip
@@ -299,7 +299,7 @@ async def test_a_corrected_report_is_cut_like_any_file() -> None:
     await suite.ended({7: "type-error"})
     process, batches = await bring_report(suite, ("_row", "id", ""))
     assert sum(batch.key.range.row_count for batch in batches) == 38
-    assert {batch.repairs for batch in batches} == {BroughtRows(suite.process, ("id", "name"), (), 0)}
+    assert {batch.repairs for batch in batches} == {RepairedRows(suite.process, ("id", "name"), (), 0)}
     assert {batch.columns for batch in batches} == {("_row", "id", "name")}
     assert suite.status.processes[process].columns == ("id", "name")
 

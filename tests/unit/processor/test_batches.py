@@ -33,15 +33,15 @@ from ingestor.services.processor.batches import (
 )
 from ingestor.services.processor.dry_run import dry_run
 from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.ports import Delivery, Fate, GoodRows, Refused, SinkRefusedError
+from ingestor.services.processor.ports import Delivery, Disposition, GoodRows, Refused, SinkRefusedError
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import ReadOptions
+from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryPipelines, MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
-from tests.fakes.trial import MemoryTrials
 
 PIPELINE = {
     "name": "people",
@@ -243,7 +243,7 @@ rejected = st.builds(
 )
 
 
-displaced_rows = st.builds(Displaced, st.uuids().map(str), st.integers(1), problems)
+displaced_rows = st.builds(Displaced, st.integers(1), problems)
 
 
 @given(
@@ -285,7 +285,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
             for at in range(0, len(data), cut):
                 yield data[at : at + cut]
 
-        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
+        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables())
         suite = Suite()
         await suite.pipelines.apply(document, validate_only=False)
         body = data[len("id,name\n") :]
@@ -476,8 +476,8 @@ async def test_a_batch_that_was_loaded_just_before_its_process_was_deleted(suite
     """Its outcome cannot be told any more, and its message is not kept for that."""
 
     class Late(MemoryStatus):
-        async def fate(self, process_id: str) -> Fate:
-            return Fate.RUNNING  # the answer is two seconds old
+        async def disposition(self, process_id: str) -> Disposition:
+            return Disposition.RUNNING  # the answer is two seconds old
 
     status = Late()
     status.deleted.add(suite.process)

@@ -16,13 +16,13 @@ from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
-    BroughtRows,
     Rejected,
     Repaired,
+    RepairedRows,
     RowBatch,
 )
 from ingestor.services.processor.ports import SinkRefusedError
-from ingestor.services.processor.repairs import brought, without_others
+from ingestor.services.processor.reading import repair_table, without_others
 from ingestor.tabular.normal_form import block_lines
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
@@ -48,7 +48,7 @@ def test_chosen_records_are_those_of_the_whole_file(
         return
     first = 41
     numbers = tuple(first + index for index in rows)
-    found = brought(BroughtRows("p", ("id", "name"), numbers, first), table)
+    found = repair_table(RepairedRows("p", ("id", "name"), numbers, first), table)
     assert found.numbers.tolist() == list(numbers)
     assert found.table.record_count == len(rows)
     states = {first + index: "failed" if index in failed else "succeeded" for index in rows}
@@ -71,7 +71,7 @@ def test_chosen_records_are_those_of_the_whole_file(
 def test_rows_that_the_bytes_do_not_have_are_an_error(numbers: tuple[int, ...]) -> None:
     table = read_csv_slice(b"1,a\n2,b\n3,c\n", 2, Dialect())
     with pytest.raises(ValueError, match="have not all the rows"):
-        brought(BroughtRows("p", ("id", "name"), numbers, 5), table)
+        repair_table(RepairedRows("p", ("id", "name"), numbers, 5), table)
 
 
 class Repair(Suite):
@@ -104,7 +104,7 @@ class Repair(Suite):
         key = replace(self.key(number, len(rows)), range=BatchRange(number, 1, len(rows), 1, 0, len(data)))
         return RowBatch(
             key, ("_row", "id", "name"), "people", 1, ",", data, None, normal_form=True,
-            repairs=BroughtRows(self.parent, ("id", "name"), (), 0),
+            repairs=RepairedRows(self.parent, ("id", "name"), (), 0),
         )  # fmt: skip
 
 

@@ -148,7 +148,7 @@ async def test_status_hears_of_it_in_the_end(suite: Suite) -> None:
     stopping = asyncio.Event()
     running = asyncio.create_task(suite.service.run(stopping))
     async with asyncio.timeout(30):
-        while await suite.sink.untold(10):
+        while await suite.sink.unreported(10):
             await asyncio.sleep(0)
         stopping.set()
         await running
@@ -163,6 +163,6 @@ async def test_one_that_status_refuses_holds_up_no_other(suite: Suite) -> None:
     suite.processes.away = False
     known = suite.processes.processes[process]
     suite.processes.processes[process] = replace(known, ended=False)
-    await suite.service.tell()
+    await suite.service.report()
     assert set(suite.processes.undone) == {other}
-    assert [found[0] for found in await suite.sink.untold(10)] == [process]
+    assert [found[0] for found in await suite.sink.unreported(10)] == [process]

@@ -10,7 +10,7 @@ from ingestor.runtime.grpc.channel import MAX_MESSAGE_BYTES
 from ingestor.services.processor.api import ProcessorApi
 from ingestor.services.processor.pipelines import PipelineService
 from ingestor.v1 import common_pb2, processor_pb2
-from tests.fakes.trial import MemoryTrials
+from tests.fakes.dry_run import MemoryDryRunTables
 
 
 def document(*names: str, **more: Any) -> str:
@@ -27,7 +27,7 @@ async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.Validat
         yield processor_pb2.ValidateRowsRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
         yield processor_pb2.ValidateRowsRequest(data=data)
 
-    api = ProcessorApi(service, None, MemoryTrials())  # type: ignore[arg-type]
+    api = ProcessorApi(service, None, MemoryDryRunTables())  # type: ignore[arg-type]
     return await api.ValidateRows(requests(), None)
 
 

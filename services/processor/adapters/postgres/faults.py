@@ -14,8 +14,7 @@ import asyncpg
 from ingestor.outcomes import Problem
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.names import listed, not_null, quoted
-from ingestor.services.processor.adapters.postgres.references import references
+from ingestor.services.processor.adapters.postgres.table import listed, not_null, quoted, references
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection

@@ -1,8 +1,7 @@
-"""Dry runs by PostgreSQL: rows go into temporary tables, slice by slice, and into no other.
+"""Dry runs of files into a table: their rows go into temporary tables only, slice by slice.
 
-Temporary tables of a session, not of a transaction: between two slices, for as long as a client likes,
-nothing is locked and no transaction is open. Within a slice the tables that it looks at are locked as by a
-SELECT, for the moment that it takes.
+The temporary tables belong to the session, not to a transaction: between two slices, for as long as a client
+likes, nothing is locked and no transaction is open. During a slice, tables are locked as by a SELECT.
 """
 
 from __future__ import annotations
@@ -24,13 +23,17 @@ from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.faults import foreign_problem, too_long_problem
 from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_problem
-from ingestor.services.processor.adapters.postgres.fit import why_none
-from ingestor.services.processor.adapters.postgres.keys import Key
 from ingestor.services.processor.adapters.postgres.loading import load_alone
-from ingestor.services.processor.adapters.postgres.names import listed, not_null
-from ingestor.services.processor.adapters.postgres.references import Reference
 from ingestor.services.processor.adapters.postgres.stage import STAGE, Staged, make_stage
-from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table, Trial, Trials
+from ingestor.services.processor.adapters.postgres.table import Key, Reference, listed, not_null, why_none
+from ingestor.services.processor.ports import (
+    DryRunTables,
+    GoodRows,
+    Refused,
+    SinkRefusedError,
+    Table,
+    TableDryRun,
+)
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -54,11 +57,13 @@ CREATE TEMPORARY TABLE ingestor_lost (row bigint, key integer, value text, PRIMA
     ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE ingestor_unlinked (row bigint PRIMARY KEY, link integer) ON COMMIT DELETE ROWS
 """
-# For each key: the first row of the file that has it. With an upsert also that row's primary key.
+# Rows of the file that have keys: of an append those that would be in the table, of an upsert for each key
+# the first row that has it, with its primary key.
+_ACCEPTED = "pg_temp.ingestor_accepted"
 _SEEN = """
-CREATE TEMPORARY TABLE {seen} AS SELECT {key}, {row} AS _ingestor_row{more} FROM {stage} WITH NO DATA;
-CREATE UNIQUE INDEX ON {seen} ({key}){nulls}
+CREATE TEMPORARY TABLE {seen} AS SELECT {columns}, {row} AS _ingestor_row{more} FROM {stage} WITH NO DATA
 """
+_UNIQUE = "CREATE UNIQUE INDEX ON {seen} ({key}){nulls}"
 _NULLS = "SELECT DISTINCT ARRAY[{nulls}] FROM {stage} s"
 
 _LOST_TO_TABLE = """
@@ -73,6 +78,12 @@ _CLAIM = """
 INSERT INTO {seen} SELECT DISTINCT ON ({key}) {key}, {row}{more} FROM {stage} s WHERE {claims}
 ORDER BY {key}, {row} ON CONFLICT DO NOTHING
 """
+_ACCEPT = f"""
+INSERT INTO {_ACCEPTED} SELECT {{columns}}, {ROW_COLUMN} FROM {STAGE} s
+WHERE NOT EXISTS (SELECT 1 FROM ingestor_lost l WHERE l.row = s.{ROW_COLUMN})
+AND NOT EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = s.{ROW_COLUMN})
+ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING
+"""  # noqa: S608
 _CLAIMANTS = "SELECT count(*) FROM {stage} s WHERE {claims}"
 _IS_UNLINKED = "EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = s.{row})"
 _IS_LOST_BY = "EXISTS (SELECT 1 FROM ingestor_lost l WHERE (l.row, l.key) = (s.{row}, {number}))"
@@ -87,26 +98,26 @@ _OF_SLICE = (
 
 _ALL_UNLINKED = "SELECT row, link FROM ingestor_unlinked"
 _ALL_LOST = "SELECT DISTINCT ON (row) row, key, value FROM ingestor_lost ORDER BY row, key"
-# Whose the tried rows are.
+# Whose rows they are.
 _NOBODY = str(uuid.UUID(int=0))
-# Seconds that a trial waits for its place, and that the end of one may take.
+# Seconds that a dry run waits for its slot, and that the end of one may take.
 _PATIENCE = 10.0
 
 
-class PgTrials(Trials):
+class PgDryRunTables(DryRunTables):
     """At most `most` are open at once, each with a connection of the pool."""
 
     def __init__(self, pool: PgPool, most: int, *, patience: float = _PATIENCE) -> None:
         self._pool = pool
         self._most = most
-        self._places = asyncio.Semaphore(most)
+        self._slots = asyncio.Semaphore(most)
         self._patience = patience
 
     @asynccontextmanager
-    async def open(self, table: Table) -> AsyncIterator[PgTrial]:
+    async def open(self, table: Table) -> AsyncIterator[PgTableDryRun]:
         try:
             async with asyncio.timeout(self._patience):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             message = (
                 f"{self._most} dry runs are under way, which is as many as there may be; try again later."
@@ -116,11 +127,11 @@ class PgTrials(Trials):
             async with transient_errors("sink"):
                 connection = await self._pool.acquire()
             try:
-                yield await PgTrial.begin(connection, table)
+                yield await PgTableDryRun.begin(connection, table)
             finally:
                 await self._leave(connection)
         finally:
-            self._places.release()
+            self._slots.release()
 
     async def _leave(self, connection: PoolConnection) -> None:
         """Nothing is left behind: if the tables cannot be dropped they go with the session."""
@@ -138,7 +149,7 @@ class PgTrials(Trials):
 
 
 @dataclass(frozen=True, slots=True)
-class _KeyTrial:
+class _KeyCheck:
     """A key, and what the statements say of it. A row `loses` by it to another row; only in an upsert not by
     the key that tells rows apart."""
 
@@ -149,27 +160,27 @@ class _KeyTrial:
     parts: dict[str, object]
 
 
-class PgTrial(Trial):
+class PgTableDryRun(TableDryRun):
     def __init__(self, connection: PgConnection, table: Table) -> None:
         self._connection = connection
         self._table = table
         self._stage_table = Table("pg_temp", STAGE.removeprefix("pg_temp."), table.columns, ())
         self._fault = ""
         self._target: str | None = None
-        self._keys: list[_KeyTrial] = []
+        self._keys: list[_KeyCheck] = []
         self._references: tuple[Reference, ...] = ()
 
     @classmethod
-    async def begin(cls, connection: PgConnection, table: Table) -> PgTrial:
-        """A trial in a session, whose temporary tables the caller drops. Raises TransientError."""
-        trial = cls(connection, table)
+    async def begin(cls, connection: PgConnection, table: Table) -> PgTableDryRun:
+        """A dry run in a session, whose temporary tables the caller drops. Raises TransientError."""
+        run = cls(connection, table)
         try:
-            async with trial._transaction():
+            async with run._transaction():
                 await connection.execute(_SESSION)
-                await trial._prepare(await make_stage(connection, table))
+                await run._prepare(await make_stage(connection, table))
         except SinkRefusedError as error:
-            trial._fault = str(error)
-        return trial
+            run._fault = str(error)
+        return run
 
     async def refused(self, rows: GoodRows) -> Sequence[Refused]:
         if self._fault:
@@ -199,8 +210,8 @@ class PgTrial(Trial):
             if len(refused) < len(rows.row_numbers):
                 problems = await self._meet()
                 numbers = np.fromiter(problems, np.int64, len(problems))
-                places = np.searchsorted(rows.row_numbers, numbers).tolist()
-                refused += map(Refused, places, problems.values())
+                positions = np.searchsorted(rows.row_numbers, numbers).tolist()
+                refused += map(Refused, positions, problems.values())
         return sorted(refused, key=lambda row: row.position)
 
     @asynccontextmanager
@@ -226,24 +237,38 @@ class PgTrial(Trial):
             own = table.upsert and frozenset(key.columns) == frozenset(table.primary_key)
             if own and frozenset(key.columns) not in referred:
                 continue
-            trial = _key_trial(key, number, table.primary_key if table.upsert and not own else (), not own)
-            await connection.execute(_SEEN.format(**trial.parts))
-            self._keys.append(trial)
+            check = _key_check(
+                key,
+                number,
+                table.primary_key if table.upsert and not own else (),
+                not own,
+                upsert=table.upsert,
+            )
+            if table.upsert:
+                await connection.execute(_SEEN.format(**check.parts, columns=listed(key.columns)))
+                await connection.execute(_UNIQUE.format(**check.parts))
+            self._keys.append(check)
+        if self._keys and not table.upsert:
+            parts = {"seen": _ACCEPTED, "row": ROW_COLUMN, "stage": STAGE, "more": ""}
+            await connection.execute(_SEEN.format(**parts, columns=self._key_columns()))
+            for check in self._keys:
+                await connection.execute(_UNIQUE.format(**check.parts))
+
+    def _key_columns(self) -> str:
+        return listed(dict.fromkeys(name for check in self._keys for name in check.key.columns))
 
     async def _meet(self) -> dict[int, Problem]:
         """Rows of the stage that lose a key to another row, or refer to none, by number."""
         unlinked = await self._unlink()
-        for key in self._keys:
-            await self._claim(key, unlinked=unlinked)
+        if self._table.upsert:
+            for key in self._keys:
+                await self._claim(key, unlinked=unlinked)
+        elif self._keys:
+            await self._accept()
         connection = self._connection
-        keys = {trial.number: trial for trial in self._keys}
+        keys = {check.number: check for check in self._keys}
         problems = {
-            row["row"]: taken_problem(
-                keys[row["key"]].key.columns,
-                "" if self._table.upsert else row["value"],
-                primary=keys[row["key"]].key.primary,
-                several=len(keys) > 1 and not self._table.upsert,
-            )
+            row["row"]: taken_problem(keys[row["key"]].key, "" if self._table.upsert else row["value"])
             for row in await connection.fetch(_ALL_LOST)
         }
         if unlinked:
@@ -255,31 +280,46 @@ class PgTrial(Trial):
 
     # -- keys ----------------------------------------------------------------------------------------
 
-    async def _claim(self, trial: _KeyTrial, *, unlinked: bool) -> None:
-        """Note what keys the rows of the stage have, and which rows lose by them. A row that the table
-        refuses for what it refers to has none."""
-        connection, patterns = self._connection, await self._patterns(trial.key)
-        if self._target and trial.loses:
-            for nulls in patterns:
-                meets = _meets(trial.key.columns, trial.key.columns, nulls)
-                await connection.execute(
-                    _LOST_TO_TABLE.format(**trial.parts, target=self._target, meets=meets)
-                )
-        claims = [] if trial.key.nulls_are_equal else [not_null(trial.key.columns, "s.")]
-        if unlinked:
-            claims.append("NOT " + _IS_UNLINKED.format(**trial.parts))
-        if self._table.upsert:
-            claims.append("NOT " + _IS_LOST_BY.format(**trial.parts))
-        condition = " AND ".join(claims) or "true"
-        count = await connection.fetchval(_CLAIMANTS.format(**trial.parts, claims=condition))
-        done = await connection.execute(_CLAIM.format(**trial.parts, claims=condition))
-        if trial.loses and (unlinked or done != f"INSERT 0 {count}"):
-            await self._lose(trial, patterns)
+    async def _accept(self) -> None:
+        """Note which rows of an append's stage would be loaded, in the file's order those whose keys are
+        free, and which rows lose by which keys to them or to the table."""
+        for check in self._keys:
+            await self._lose_to_table(check)
+        staged = await self._connection.fetchval(f"SELECT count(*) FROM {STAGE}")  # noqa: S608
+        accepted = await self._connection.execute(_ACCEPT.format(columns=self._key_columns()))
+        if accepted == f"INSERT 0 {staged}":
+            return
+        for check in self._keys:
+            await self._lose(check, await self._patterns(check.key))
 
-    async def _lose(self, trial: _KeyTrial, patterns: Sequence[frozenset[str]]) -> None:
+    async def _lose_to_table(self, check: _KeyCheck) -> None:
+        if not self._target or not check.loses:
+            return
+        for nulls in await self._patterns(check.key):
+            meets = _meets(check.key.columns, check.key.columns, nulls)
+            await self._connection.execute(
+                _LOST_TO_TABLE.format(**check.parts, target=self._target, meets=meets)
+            )
+
+    async def _claim(self, check: _KeyCheck, *, unlinked: bool) -> None:
+        """Note what keys the rows of an upsert's stage have, and which rows lose by them. A row that the
+        table refuses for what it refers to has none."""
+        connection = self._connection
+        await self._lose_to_table(check)
+        claims = [] if check.key.nulls_are_equal else [not_null(check.key.columns, "s.")]
+        if unlinked:
+            claims.append("NOT " + _IS_UNLINKED.format(**check.parts))
+        claims.append("NOT " + _IS_LOST_BY.format(**check.parts))
+        condition = " AND ".join(claims) or "true"
+        count = await connection.fetchval(_CLAIMANTS.format(**check.parts, claims=condition))
+        done = await connection.execute(_CLAIM.format(**check.parts, claims=condition))
+        if check.loses and (unlinked or done != f"INSERT 0 {count}"):
+            await self._lose(check, await self._patterns(check.key))
+
+    async def _lose(self, check: _KeyCheck, patterns: Sequence[frozenset[str]]) -> None:
         for nulls in patterns:
-            meets = _meets(trial.key.columns, trial.key.columns, nulls)
-            parts = {**trial.parts, "other": trial.parts["other_seen"], "meets": meets}
+            meets = _meets(check.key.columns, check.key.columns, nulls)
+            parts = {**check.parts, "other": check.parts["other_seen"], "meets": meets}
             await self._connection.execute(_LOST_TO_FILE.format(**parts))
 
     async def _patterns(self, key: Key) -> list[frozenset[str]]:
@@ -314,9 +354,9 @@ class PgTrial(Trial):
             there.append(_OF_SLICE.format(stage=STAGE, meets=meets, row=ROW_COLUMN))
             columns = frozenset(reference.other_columns)
             there += [
-                _OTHER.format(other=trial.seen, meets=meets)
-                for trial in self._keys
-                if frozenset(trial.key.columns) == columns
+                _OTHER.format(other=check.seen, meets=meets)
+                for check in self._keys
+                if frozenset(check.key.columns) == columns
             ]
         asks = f"{not_null(reference.columns, 's.')} AND NOT ({' OR '.join(there) or 'false'})"
         if reference.whole:
@@ -328,9 +368,9 @@ class PgTrial(Trial):
         return done != "INSERT 0 0"
 
 
-def _key_trial(key: Key, number: int, owner: Sequence[str], loses: bool) -> _KeyTrial:
+def _key_check(key: Key, number: int, owner: Sequence[str], loses: bool, *, upsert: bool) -> _KeyCheck:
     """`owner` are the columns that tell the rows of an upsert apart: a row loses to those of others only."""
-    seen = f"pg_temp.ingestor_seen_{number}"
+    seen = f"pg_temp.ingestor_seen_{number}" if upsert else _ACCEPTED
     other = other_seen = more = ""
     if owner:
         names = [f"_ingestor_owner_{place}" for place in range(len(owner))]
@@ -351,7 +391,7 @@ def _key_trial(key: Key, number: int, owner: Sequence[str], loses: bool) -> _Key
         "other_seen": other_seen,
         "nulls": " NULLS NOT DISTINCT" if key.nulls_are_equal else "",
     }
-    return _KeyTrial(key, number, seen, loses, parts)
+    return _KeyCheck(key, number, seen, loses, parts)
 
 
 def _meets(theirs: Sequence[str], mine: Sequence[str], nulls: frozenset[str] = frozenset()) -> str:

@@ -1,4 +1,4 @@
-"""Trials in memory."""
+"""Dry runs in memory."""
 
 from __future__ import annotations
 
@@ -7,24 +7,31 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ingestor.outcomes import Problem
-from ingestor.services.processor.ports import GoodRows, Refused, SinkRefusedError, Table, Trial, Trials
+from ingestor.services.processor.ports import (
+    DryRunTables,
+    GoodRows,
+    Refused,
+    SinkRefusedError,
+    Table,
+    TableDryRun,
+)
 from tests.fakes.sink import MemorySink
 
 Values = tuple[Any, ...]
 
 
-class MemoryTrials(Trials):
-    """Tries rows against the tables of a sink in memory, which have the keys of the pipeline."""
+class MemoryDryRunTables(DryRunTables):
+    """Dry runs into the tables of a sink in memory, which have the keys of the pipeline."""
 
     def __init__(self, sink: MemorySink | None = None) -> None:
         self._sink = sink or MemorySink()
 
     @asynccontextmanager
-    async def open(self, table: Table) -> AsyncIterator[MemoryTrial]:
-        yield MemoryTrial(self._sink, table)
+    async def open(self, table: Table) -> AsyncIterator[MemoryTableDryRun]:
+        yield MemoryTableDryRun(self._sink, table)
 
 
-class MemoryTrial(Trial):
+class MemoryTableDryRun(TableDryRun):
     def __init__(self, sink: MemorySink, table: Table) -> None:
         self._sink = sink
         self._table = table
@@ -46,7 +53,7 @@ class MemoryTrial(Trial):
             problem = self._problem(row, slice_)
             if problem:
                 found.append(Refused(position, problem))
-            if problem is None or problem.code != "foreign-key":
+            if problem is None or (table.upsert and problem.code != "foreign-key"):
                 self._of_file.append(row)
                 for key in self._keys:
                     self._seen.setdefault((key, _values(row, key)), self._owner(row))
@@ -81,7 +88,7 @@ class MemoryTrial(Trial):
             if any(owner != self._owner(row) for owner in owners):
                 code = "primary-key" if key == table.primary_key else "unique-error"
                 fields, value = ", ".join(key), "" if table.upsert else ", ".join(map(str, values))
-                message = f"A row with the same {fields} is there already."
+                message = f"The table already has a row with the same {fields}."
                 return Problem(code, fields, value, message, "load")
         return None
 

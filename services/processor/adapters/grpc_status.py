@@ -1,9 +1,9 @@
-"""The status service over gRPC."""
+"""The status service over gRPC: outcomes of batches, and what it knows of processes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import grpc
@@ -12,7 +12,8 @@ from ingestor.outcomes import Problem
 from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected
-from ingestor.services.processor.ports import Fate, Outcomes
+from ingestor.services.processor.ports import Disposition, Outcomes, Processes, ProcessFacts, UndoCounts
+from ingestor.states import TERMINAL
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 
 M = TypeVar("M", processor_pb2.RejectedRow, status_pb2.DisplacedRow)
@@ -43,7 +44,7 @@ _PHASES = {
 class GrpcOutcomes(Outcomes):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = status_pb2_grpc.StatusServiceStub(channel)
-        self._fates: dict[str, tuple[float, Fate]] = {}
+        self._dispositions: dict[str, tuple[float, Disposition]] = {}
 
     async def record(self, outcome: BatchOutcome) -> None:
 
@@ -77,18 +78,18 @@ class GrpcOutcomes(Outcomes):
             )
         return found
 
-    async def fate(self, process_id: str) -> Fate:
+    async def disposition(self, process_id: str) -> Disposition:
         now = time.monotonic()
-        asked, known = self._fates.get(process_id, (None, Fate.RUNNING))
-        if known is Fate.GONE or (asked is not None and now - asked < _ANSWER_SECONDS):
+        asked, known = self._dispositions.get(process_id, (None, Disposition.RUNNING))
+        if known is Disposition.GONE or (asked is not None and now - asked < _ANSWER_SECONDS):
             return known
-        found = await self._fate(process_id)
-        if len(self._fates) > 1_000:
-            self._fates.clear()
-        self._fates[process_id] = (now, found)
+        found = await self._disposition(process_id)
+        if len(self._dispositions) > 1_000:
+            self._dispositions.clear()
+        self._dispositions[process_id] = (now, found)
         return found
 
-    async def _fate(self, process_id: str) -> Fate:
+    async def _disposition(self, process_id: str) -> Disposition:
         request = status_pb2.GetProcessRequest(process_id=process_id)
         try:
             process = (await self._stub.GetProcess(request, timeout=10)).process
@@ -97,10 +98,10 @@ class GrpcOutcomes(Outcomes):
             if not isinstance(known, NotFoundError):
                 raise known from error
             # Status may not have heard of it yet; a deleted one it knows for ever.
-            return Fate.GONE if known.reason == _DELETED else Fate.RUNNING
+            return Disposition.GONE if known.reason == _DELETED else Disposition.RUNNING
         if process.expired:
-            return Fate.GONE
-        return Fate.STOPPED if process.state in _STOPPED else Fate.RUNNING
+            return Disposition.GONE
+        return Disposition.STOPPED if process.state in _STOPPED else Disposition.RUNNING
 
 
 def _header(outcome: BatchOutcome) -> status_pb2.OutcomeHeader:
@@ -142,9 +143,7 @@ def row_message(row: Rejected) -> processor_pb2.RejectedRow:
 
 
 def _displaced(row: Displaced) -> status_pb2.DisplacedRow:
-    return status_pb2.DisplacedRow(
-        process_id=row.process_id, row_number=row.row_number, error=error_message(row.problem)
-    )
+    return status_pb2.DisplacedRow(row_number=row.row_number, error=error_message(row.problem))
 
 
 def _fitting(row: Rejected) -> processor_pb2.RejectedRow:
@@ -173,3 +172,55 @@ def _shortened(row: Rejected) -> Rejected:
     most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
     cells = tuple(cell if len(cell) <= most else cell[:most] + CUT for cell in row.cells)
     return Rejected(row.row_number, row.line_number, row.state, row.errors, cells)
+
+
+T = TypeVar("T")
+_FACTS_DEADLINE = 30.0
+_PAGE = 1000
+
+
+class GrpcProcesses(Processes):
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+
+    @staticmethod
+    async def _call(call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def get(self, process_id: str) -> ProcessFacts:
+        request = status_pb2.GetProcessRequest(process_id=process_id)
+        answer = await self._call(lambda: self._stub.GetProcess(request, timeout=_FACTS_DEADLINE))
+        return _facts(answer.process)
+
+    async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
+        found: list[ProcessFacts] = []
+        token = ""
+        while True:
+            request = status_pb2.ListProcessesRequest(
+                filter=f'repairs="{process_id}"', page_size=_PAGE, page_token=token
+            )
+            answer = await self._call(
+                lambda request=request: self._stub.ListProcesses(request, timeout=_FACTS_DEADLINE)  # type: ignore[misc]
+            )
+            found += [_facts(process) for process in answer.processes]
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
+        request = status_pb2.RecordUndoRequest(
+            process_id=process_id,
+            counts=status_pb2.UndoCounts(removed=counts.removed, restored=counts.restored, kept=counts.kept),
+        )
+        await self._call(lambda: self._stub.RecordUndo(request, timeout=_FACTS_DEADLINE))
+
+
+def _facts(process: status_pb2.Process) -> ProcessFacts:
+    info = process.info
+    return ProcessFacts(
+        info.process_id, info.tenant, info.pipeline, info.pipeline_version, process.state in TERMINAL,
+        process.expired, info.repairs_process_id,
+    )  # fmt: skip
