@@ -8,7 +8,7 @@ from typing import Any
 from ingestor.checking.document import read_document
 from ingestor.checking.labels import file_label
 from ingestor.pipelines.document import Pipeline
-from ingestor.runtime.requests import read_uuid, wrong
+from ingestor.runtime.grpc.requests import read_uuid, wrong
 from ingestor.services.processor.batches import Rejected
 from ingestor.services.processor.dry_run import DryRun, dry_run
 from ingestor.services.processor.pipelines import reference
