@@ -3,7 +3,7 @@ expressions, Polars its SQL, jsonschema-rs its JSON Schemas, and whether its plu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -11,14 +11,12 @@ from ingestor.checking.json_schemas import schema_problems
 from ingestor.checking.steps.evaluation import Answer, UnfitExpressionError, check_evaluation
 from ingestor.checking.steps.plug_in import plug_in
 from ingestor.columns.arrow import full_match, pc
-from ingestor.pipelines.document import Pipeline, parse_pipeline
-from ingestor.pipelines.errors import PipelineError, Violation, pointer
+from ingestor.pipelines.document import Pipeline
+from ingestor.pipelines.errors import Violation, pointer
 from ingestor.pipelines.expressions import Expression
 from ingestor.pipelines.row_rules import ExpressionFilter, PatternFilter
 from ingestor.pipelines.transforms import Compute, PlugIn, Replace
-from ingestor.plugin_sinks import check_sink
 from ingestor.plugins import ChecksOptions, PlugInError
-from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 
 Path = tuple[str | int, ...]
 
@@ -27,23 +25,6 @@ def check_document(pipeline: Pipeline) -> list[Violation]:
     """Everything that keeps a parsed document from being run, each problem at its key; empty if it can be
     run. The sink is checked by the service that has it."""
     return [Violation(pointer(path), message) for path, message in _problems(pipeline)]
-
-
-def read_document(document: str) -> Pipeline:
-    """Parse and check a document. Raises InvalidArgumentError (INVALID_PIPELINE), which names every
-    wrong key as a JSON Pointer."""
-    try:
-        pipeline = parse_pipeline(document)
-        violations: Sequence[Violation] = [*check_document(pipeline), *check_sink(pipeline)]
-    except PipelineError as error:
-        violations = error.violations
-    if violations:
-        raise InvalidArgumentError(
-            "INVALID_PIPELINE",
-            f"The pipeline document has {len(violations)} problem(s).",
-            violations=[FieldViolation(v.pointer or "/", v.message) for v in violations],
-        )
-    return pipeline
 
 
 def _problems(pipeline: Pipeline) -> Iterator[tuple[Path, str]]:

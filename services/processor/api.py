@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from ingestor.checking.document import read_document
 from ingestor.checking.labels import file_label
+from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.grpc.requests import read_uuid, wrong
 from ingestor.services.processor.batches import Rejected

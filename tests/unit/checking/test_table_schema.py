@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestor.checking.document import read_document
 from ingestor.checking.rows import check_rows
+from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.types.duration import points
 from tests.examples import examples

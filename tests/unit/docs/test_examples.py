@@ -19,11 +19,11 @@ import mypy.api
 import pytest
 
 import ingestor
-from ingestor.checking.document import read_document
 from ingestor.checking.steps.plug_in import plug_in
 from ingestor.cli.dry_run import print_dry_run
 from ingestor.cli.main import main
 from ingestor.cli.output import errors_in_one_line
+from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.expressions import FUNCTIONS
 from ingestor.pipelines.transforms import BUILT_IN

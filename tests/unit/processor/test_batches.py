@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingestor.checking.document import read_document
 from ingestor.outcomes import RowError
+from ingestor.pipeline_documents import read_document
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ports import Packed

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ingestor.checking.document import read_document
+from ingestor.pipeline_documents import read_document
 from ingestor.services.processor.dry_run import MAX_ROWS, DryRun, dry_run
 from ingestor.tabular.options import ReadOptions
 from tests.fakes.dry_run import MemoryDryRunTables
