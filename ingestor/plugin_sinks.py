@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ingestor.entry_points import PlugInError, find_plug_in
 from ingestor.pipelines.document import Pipeline, PlugInSink
 from ingestor.pipelines.errors import Violation, pointer
-from ingestor.plugins import SINKS, RowSink, SinkMaker, WrongOptionError
+from ingestor.plugins import SINKS, PlugInError, RowSink, SinkMaker, WrongOptionError, find_plug_in
 
 
 @lru_cache

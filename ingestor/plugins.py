@@ -5,7 +5,7 @@ examples/plugin_parser, examples/plugin_transform and examples/plugin_sink are w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -21,6 +21,27 @@ if TYPE_CHECKING:  # not every service has pyarrow
 PARSERS = "ingestor.parsers"
 TRANSFORMS = "ingestor.transforms"
 SINKS = "ingestor.sinks"
+
+
+class PlugInError(Exception):
+    """A plug-in is not installed, is installed twice, cannot be imported or breaks its contract."""
+
+
+def find_plug_in(group: str, kind: str, name: str) -> Callable[..., Any]:
+    """Load the entry point of this name in a group; `kind` is what messages call it. Raises PlugInError."""
+    found = entry_points(group=group, name=name)
+    if not found:
+        raise PlugInError(f"no {kind} is named {name}, neither built in nor installed")
+    if len({point.value for point in found}) > 1:
+        raise PlugInError(f"several installed packages have a {kind} {name}")
+    try:
+        loaded = next(iter(found)).load()
+    except Exception as error:
+        raise PlugInError(f"the {kind} {name} cannot be loaded") from error
+    if not callable(loaded):
+        raise PlugInError(f"the {kind} {name} is not callable")
+    made: Callable[..., Any] = loaded
+    return made
 
 
 class ParsedTable(Protocol):

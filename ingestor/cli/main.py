@@ -89,7 +89,9 @@ process_argument = click.argument("process")
 def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how a file is read; the command gets them as one, `dialect` (JSON)."""
 
-    @click.option("--dialect", "document", metavar="JSON|FILE", help="How to read it: see docs/reader.md.")
+    @click.option(
+        "--dialect", "document", metavar="JSON|FILE", help="How to read it: see docs/guides/reading-files.md."
+    )
     @click.option("--format", "format_", help="csv, jsonl, json, xlsx, parquet or a plug-in's name.")
     @click.option("--encoding", help="Of a text file, as Python calls it: utf-16, cp1252, ...")
     @click.option("--delimiter", help="Of a CSV file: one character, or tab.")
@@ -541,7 +543,7 @@ def delete_process(settings: Settings, process: str, yes: bool, as_json: bool) -
 
 @main.group()
 def pipelines() -> None:
-    """Say how a file's columns become a table's (docs/pipelines.md)."""
+    """Say how a file's columns become a table's (docs/guides/pipelines)."""
 
 
 @pipelines.command("apply")

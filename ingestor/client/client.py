@@ -130,8 +130,9 @@ class Client:
     async def complete_upload(
         self, upload_id: str, sha256: bytes = b"", pipeline: str = "", dialect: str = "", repairs: str = ""
     ) -> str:
-        """Close an upload and begin its ingestion; the process. `dialect` is JSON, see docs/reader.md.
-        With `repairs` the file is a report of that process, corrected: see docs/reports.md."""
+        """Close an upload and begin its ingestion; the process. `dialect` is JSON, see
+        docs/guides/reading-files.md. With `repairs` the file is a corrected report of that process: see
+        docs/guides/reports-and-repair.md."""
         request = upload_pb2.CompleteUploadRequest(
             upload_id=upload_id, sha256=sha256, pipeline=pipeline, dialect_json=dialect,
             repairs_process_id=repairs,

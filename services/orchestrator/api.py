@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.internal.v1 import ingestion_pb2, ingestion_pb2_grpc
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
-from ingestor.runtime.requests import make_token, read_page_size, read_token, read_uuid, wrong
+from ingestor.runtime.grpc.requests import make_token, read_page_size, read_token, read_uuid, wrong
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Depth, StoredPipeline

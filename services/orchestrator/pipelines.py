@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingestor.checking.document import check_document
+from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import parse_pipeline
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import NotFoundError
@@ -21,7 +21,7 @@ class PipelineService:
     async def apply(self, document: str, *, dry_run: bool) -> tuple[StoredPipeline, bool]:
         """Store a document; the latest version and whether it is new. With `dry_run` say what that would
         be. Raises InvalidArgumentError, which names every wrong key as a JSON Pointer."""
-        pipeline = check_document(document)
+        pipeline = read_document(document)
         if dry_run:
             latest = await self._store.get(pipeline.name, None)
             if latest and parse_pipeline(latest.document).canonical_json() == pipeline.canonical_json():

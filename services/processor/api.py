@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
-from ingestor.checking.document import check_document
 from ingestor.checking.labels import file_label
+from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
-from ingestor.runtime.requests import read_uuid, wrong
+from ingestor.runtime.grpc.requests import read_uuid, wrong
 from ingestor.services.processor.batches import Rejected
 from ingestor.services.processor.dry_run import DryRun, dry_run
 from ingestor.services.processor.pipelines import reference
@@ -53,7 +53,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         if first.pipeline:
             pipeline = await self._pipelines.get(*reference(first.pipeline))
         elif first.document_json:
-            pipeline = check_document(first.document_json)
+            pipeline = read_document(first.document_json)
 
         async def chunks() -> AsyncIterator[bytes]:
             yield first.data

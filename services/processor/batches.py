@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ingestor.outcomes import Problem, RowProblem
+from ingestor.outcomes import RejectedRow, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Rejected:
     row_number: int
     line_number: int
     state: Literal["failed", "skipped"]
-    errors: tuple[Problem, ...]
+    errors: tuple[RowError, ...]
     cells: tuple[str, ...]  # empty when the record could not be split
 
 
@@ -87,7 +87,7 @@ class Displaced:
     """A row of the batch's process that had been loaded with another batch and has FAILED now."""
 
     row_number: int
-    problem: Problem
+    problem: RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class BatchOutcome:
     failed: int
     skipped: int
     rows: tuple[Rejected, ...]
-    error: Problem | None = None
+    error: RowError | None = None
     repaired: Repaired | None = None
     displaced: tuple[Displaced, ...] = ()
 
@@ -134,9 +134,9 @@ class BatchOutcome:
             failed,
             skipped,
             _rejected(rows),
-            Problem(*error) if error else None,
+            RowError(*error) if error else None,
             Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
-            tuple(Displaced(row, Problem(*problem)) for *_, row, problem in displaced),
+            tuple(Displaced(row, RowError(*problem)) for *_, row, problem in displaced),
         )
 
 
@@ -147,13 +147,13 @@ def _values(made: Any) -> list[Any]:
 
 def _rejected(rows: Iterable[Any]) -> tuple[Rejected, ...]:
     return tuple(
-        Rejected(row, line, state, tuple(Problem(*error) for error in errors), tuple(cells))
+        Rejected(row, line, state, tuple(RowError(*error) for error in errors), tuple(cells))
         for row, line, state, errors, cells in rows
     )
 
 
 def outcome_of(
-    key: BatchKey, problems: list[RowProblem], refused: list[Rejected], repaired: Repaired | None = None
+    key: BatchKey, problems: list[RejectedRow], refused: list[Rejected], repaired: Repaired | None = None
 ) -> BatchOutcome:
     """The outcome of a batch that was loaded: what was rejected before and what the sink refused."""
     first, line = key.range.first_row, key.range.first_line
@@ -174,7 +174,7 @@ def outcome_of(
     )
 
 
-def failed_outcome(key: BatchKey, error: Problem) -> BatchOutcome:
+def failed_outcome(key: BatchKey, error: RowError) -> BatchOutcome:
     """The outcome of a batch none of whose rows could be loaded, for one reason."""
     return BatchOutcome(key, "failed", 0, key.range.row_count, 0, (), error)
 

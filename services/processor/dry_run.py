@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from ingestor.checking.rows import CheckedRows
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.batches import BatchKey, BatchRange, Rejected, RowBatch, outcome_of
@@ -151,7 +151,7 @@ class _Rows:
                     GoodRows(table_of(self._pipeline), checked.good, numbers, sink_of(self._pipeline))
                 )
             except SinkRefusedError as error:
-                self._fail(piece, Problem("sink-error", "", "", str(error), "load"))
+                self._fail(piece, RowError("sink-error", "", "", str(error), "load"))
                 return
         left = MAX_ROWS - len(result.rows)
         named = await asyncio.to_thread(_named, batch, checked, refused[:left])
@@ -162,7 +162,7 @@ class _Rows:
         result.skipped += outcome.skipped
         result.rows += outcome.rows[:left]
 
-    def _fail(self, piece: Slice, problem: Problem) -> None:
+    def _fail(self, piece: Slice, problem: RowError) -> None:
         """None of the rows can be loaded, for one reason; as in a batch, without lines and cells."""
         result = self._result
         result.failed += piece.row_count

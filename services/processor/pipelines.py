@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ingestor.checking.conversion import postgres_type
 from ingestor.checking.rows import JSON_COLUMN
 from ingestor.pipelines.document import Pipeline, TableSink
 from ingestor.runtime.errors import InvalidArgumentError
@@ -16,7 +15,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
     if pipeline is None:
         return JSON_TABLE
     schema, name = pipeline.target()
-    columns = tuple((field.name, postgres_type(field)) for field in pipeline.fields)
+    columns = tuple((field.name, field.kind.postgres_type) for field in pipeline.fields)
     upsert = isinstance(pipeline.sink, TableSink) and pipeline.sink.mode == "upsert"
     unique: list[tuple[str, ...]] = [(field.name,) for field in pipeline.fields if field.constraints.unique]
     unique += [tuple(fields) for fields in pipeline.table_schema.unique_keys]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ingestor.entry_points import PlugInError
 from ingestor.outcomes import shortened
-from ingestor.plugins import RefusedBatchError, TransientSinkError
+from ingestor.plugins import PlugInError, RefusedBatchError, TransientSinkError
 from ingestor.runtime.errors import TransientError
 
 

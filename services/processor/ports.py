@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from ingestor.checking.arrow import Int64s
-from ingestor.outcomes import Problem, RejectedState
+from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RejectedState, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 
@@ -123,7 +123,7 @@ class Refused:
     another process that was repaired before."""
 
     position: int
-    problem: Problem
+    problem: RowError
     state: RejectedState = "failed"
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
-from ingestor.checking.arrow import Int64s
 from ingestor.checking.rows import CheckedRows, check_rows
-from ingestor.outcomes import Problem, RowProblem
+from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.reports import NOT_FAILED
 from ingestor.services.processor.batches import BatchKey, Rejected, RepairedRows, RowBatch
@@ -112,7 +112,7 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
     return RepairTable(made, numbers)
 
 
-def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextTable, list[RowProblem]]:
+def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextTable, list[RejectedRow]]:
     """The rows that have failed in the repaired process, by the `states` of its rows, and the others, which
     are skipped."""
     numbers = found.numbers
@@ -123,7 +123,7 @@ def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextT
         return table, []
     leave = other[table.row_index]
     skipped = [
-        RowProblem(
+        RejectedRow(
             index, line, "skipped", (_not_failed(int(numbers[index]), states),),
             tuple(column[position].as_py() or "" for column in table.columns),
         )
@@ -133,7 +133,7 @@ def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextT
         )
     ]  # fmt: skip
     skipped += [
-        RowProblem(r.index, r.line_index, "skipped", (_not_failed(int(numbers[r.index]), states),), r.cells)
+        RejectedRow(r.index, r.line_index, "skipped", (_not_failed(int(numbers[r.index]), states),), r.cells)
         for r in table.rejected
         if other[r.index]
     ]
@@ -148,14 +148,14 @@ def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextT
     return kept, skipped
 
 
-def _not_failed(number: int, states: Mapping[int, str]) -> Problem:
+def _not_failed(number: int, states: Mapping[int, str]) -> RowError:
     state = states.get(number)
     what = f"has {state}" if state in ("succeeded", "failed") else f"is {state or 'unknown'}"
     message = f"Row {number} of the repaired process {what}: only failed rows can be repaired."
-    return Problem(NOT_FAILED, "", str(number), message, "validate")
+    return RowError(NOT_FAILED, "", str(number), message, "validate")
 
 
-def repaired_meanwhile(number: int) -> Problem:
+def repaired_meanwhile(number: int) -> RowError:
     """Why a row is skipped that another repair has loaded since this batch looked."""
     message = f"Row {number} of the repaired process has been repaired by another process in the meantime."
-    return Problem(NOT_FAILED, "", str(number), message, "load")
+    return RowError(NOT_FAILED, "", str(number), message, "load")

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from ingestor.checking.rows import CheckedRows, check_rows
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import (
@@ -99,7 +99,7 @@ class BatchService:
             found = refused_rows(key, read_batch(batch, data), checked, refused) if refused else []
             return outcome_of(key, checked.rejected, found)
 
-        def give_up(problem: Problem) -> BatchOutcome:
+        def give_up(problem: RowError) -> BatchOutcome:
             return failed_outcome(key, problem)
 
         await self._load(key, rows, conclude, give_up)
@@ -136,7 +136,7 @@ class BatchService:
                 key, checked.rejected, refused_rows(key, found.table, checked, refused), repaired
             )
 
-        def give_up(problem: Problem) -> BatchOutcome:
+        def give_up(problem: RowError) -> BatchOutcome:
             # Row by row, so that the repaired process gets the corrected cells.
             return conclude([Refused(place, problem) for place in range(checked.good.num_rows)])
 
@@ -147,13 +147,13 @@ class BatchService:
         key: BatchKey,
         rows: GoodRows,
         conclude: Callable[[Sequence[Refused]], BatchOutcome],
-        give_up: Callable[[Problem], BatchOutcome],
+        give_up: Callable[[RowError], BatchOutcome],
     ) -> None:
         with self._metrics.seconds.labels("load").time():
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
-                outcome = give_up(Problem("sink-error", "", "", str(error), "load"))
+                outcome = give_up(RowError("sink-error", "", "", str(error), "load"))
                 applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
         if applied.outcome:
             self._metrics.rows.inc(applied.outcome.succeeded)

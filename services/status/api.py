@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
-from ingestor.runtime.requests import read_page_size, read_uuid, wrong
+from ingestor.runtime.grpc.requests import read_page_size, read_uuid, wrong
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.overview import Piece
 from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent

@@ -18,7 +18,7 @@ from ingestor.runtime.errors import (
     NotFoundError,
     UnavailableError,
 )
-from ingestor.runtime.requests import make_token, read_token
+from ingestor.runtime.grpc.requests import make_token, read_token
 from ingestor.services.status import ledger
 from ingestor.services.status.feed import EventFeed
 from ingestor.services.status.filters import Comparison, Fields, FilterError, parse_filter

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ingestor.runtime.requests import read_uuid, wrong
+from ingestor.runtime.grpc.requests import read_uuid, wrong
 from ingestor.services.upload.checks import Check
 from ingestor.services.upload.service import Chunk, UploadService
 from ingestor.services.upload.uploads import Upload, UploadState

@@ -27,7 +27,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
-from ingestor.runtime.requests import wrong
+from ingestor.runtime.grpc.requests import wrong
 from ingestor.services.upload.checks import Check, checked
 from ingestor.services.upload.ports import (
     Checker,

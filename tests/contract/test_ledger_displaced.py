@@ -23,6 +23,7 @@ from ingestor.services.status.adapters.pg_removals import PgRemovals
 from ingestor.services.status.ledger import Account, Batch, Outcome
 from ingestor.services.status.processes import ProcessState, RowState
 from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -144,7 +145,7 @@ async def test_reported_in_any_order_and_twice(pool_of: OpenPool) -> None:
     pg = PgLedger(pool)
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200))
     @given(data=st.data())
     def run(data: st.DataObject) -> None:
         keys = data.draw(FILE, label="keys")

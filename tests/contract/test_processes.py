@@ -73,14 +73,24 @@ class MemoryEnds:
 Ends = GrpcEnds | MemoryEnds
 
 
-@pytest.fixture(params=["grpc", "memory"])
-async def ends(request: pytest.FixtureRequest, status_address: str) -> AsyncIterator[Ends]:
-    """Both."""
-    if request.param == "memory":
-        yield MemoryEnds()
-        return
+@pytest.fixture
+async def grpc_service(status_address: str) -> AsyncIterator[GrpcEnds]:
+    """A running service."""
     async with open_channel(status_address) as channel:
         yield GrpcEnds(channel)
+
+
+@pytest.fixture
+def memory() -> MemoryEnds:
+    """The fakes."""
+    return MemoryEnds()
+
+
+@pytest.fixture(params=["grpc_service", "memory"], ids=["grpc", "memory"])
+def ends(request: pytest.FixtureRequest) -> Ends:
+    """Both."""
+    made: Ends = request.getfixturevalue(request.param)
+    return made
 
 
 def facts(repairs: str = "") -> ProcessFacts:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from ingestor.internal.v1 import ledger_pb2
-from ingestor.outcomes import Problem, RejectedState
+from ingestor.outcomes import RejectedState, RowError
 from ingestor.runtime.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -41,7 +41,7 @@ from tests.status_stub import status_stub
 
 CONTENT = Content("default/u", 123, False, "{}")
 NO_LIMITS = Limits()
-PROBLEM = Problem("type-error", "name", "=x", 'name: "=x" is no name', "validate")
+PROBLEM = RowError("type-error", "name", "=x", 'name: "=x" is no name', "validate")
 
 
 @dataclass
@@ -52,15 +52,25 @@ class Ends:
     outcomes: GrpcOutcomes | MemoryStatus
 
 
-@pytest.fixture(params=["grpc", "memory"])
-async def ends(request: pytest.FixtureRequest, status_address: str) -> AsyncIterator[Ends]:
+@pytest.fixture
+def memory() -> Ends:
+    """Both ends of the fake."""
+    status = MemoryStatus()
+    return Ends(status, status)
+
+
+@pytest.fixture
+async def grpc_service(status_address: str) -> AsyncIterator[Ends]:
     """Both ends of a service."""
-    if request.param == "memory":
-        memory = MemoryStatus()
-        yield Ends(memory, memory)
-        return
     async with open_channel(status_address) as channel:
         yield Ends(GrpcStatus(channel), GrpcOutcomes(channel))
+
+
+@pytest.fixture(params=["grpc_service", "memory"], ids=["grpc", "memory"])
+def ends(request: pytest.FixtureRequest) -> Ends:
+    """Both ends, of either."""
+    made: Ends = request.getfixturevalue(request.param)
+    return made
 
 
 def batch(number: int) -> Batch:
@@ -182,7 +192,7 @@ async def test_a_share_is_looked_at_in_the_end(ends: Ends) -> None:
 
 def taken(*numbers: int) -> tuple[Displaced, ...]:
     """Rows that were displaced."""
-    problem = Problem("primary-key", "id", "7", "The table already has a row with the same id.", "load")
+    problem = RowError("primary-key", "id", "7", "The table already has a row with the same id.", "load")
     return tuple(Displaced(number, problem) for number in numbers)
 
 
@@ -225,7 +235,7 @@ async def test_displaced_rows_count_against_the_limit(ends: Ends) -> None:
 async def test_many_displaced_rows(ends: Ends) -> None:
     """More than fit into one message."""
     process = await start(ends)
-    problem = Problem("primary-key", "id", "7" * 1000, "m" * 1000, "load")
+    problem = RowError("primary-key", "id", "7" * 1000, "m" * 1000, "load")
     displaced = tuple(Displaced(row, problem) for row in range(11, 1011))
     await ends.outcomes.record(replace(good(process, 1), displaced=displaced))
     for number in range(2, 102):
@@ -276,7 +286,7 @@ async def test_a_batch_with_many_wide_rows(ends: Ends) -> None:
 
 def fails(number: int, code: str, state: RejectedState = "failed") -> Rejected:
     """A row that is no success."""
-    problem = Problem(code, "", "", "no", "load")
+    problem = RowError(code, "", "", "no", "load")
     return Rejected(number, number + 1, state, (problem,), (str(number), "x"))
 
 
@@ -285,7 +295,7 @@ async def ended(ends: Ends) -> str:
     process = await start(ends)
     rows = (fails(4, "type-error"), fails(5, "foreign-key"), fails(6, "blank-row", "skipped"))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 7, 2, 1, rows))
-    dead = Problem("batch-error", "", "", "dead", "load")
+    dead = RowError("batch-error", "", "", "dead", "load")
     await ends.outcomes.record(failed_outcome(key(process, 2), dead))
     await ends.status.finished(process, 20, 2)
     return process

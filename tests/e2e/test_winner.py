@@ -5,33 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ingestor.client.client import Client
-from ingestor.local.ports import free_port
-from tests.e2e.conftest import Suite, ingestor
+from tests.e2e.conftest import Suite
 from tests.e2e.tables import write_pipeline, write_readings
 from tests.e2e.test_crashes import dispatched, rows_queue, sqs, start, stopped, take
 
-ROWS = 300_000
-KEYS = 100_003  # a prime: a key comes again after so many rows, in another batch
+ROWS = 150_000
+KEYS = 50_021  # a prime: a key comes again after so many rows, in another batch
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """A suite of two processors, whose batches are not sent again while a test has them."""
-    data = tmp_path_factory.mktemp("pair")
-    patient = {"INGESTOR_REDISPATCH_SECONDS": "60"}
-    ingestor(
-        "up", "--detach", "--processors", "2", "--gateway-port", str(free_port()), data=data, env=patient
-    )
-    try:
-        yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
-    finally:
-        ingestor("down", data=data)
+@pytest.fixture
+def pair(two: Suite) -> Suite:
+    """A suite of two processors."""
+    return two
 
 
 async def test_the_first_row_of_each_key_is_loaded(pair: Suite, tmp_path: Path) -> None:

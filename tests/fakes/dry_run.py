@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.services.processor.ports import (
     DryRunTables,
     GoodRows,
@@ -63,7 +63,7 @@ class MemoryTableDryRun(TableDryRun):
         """Rows with the same owner do not lose a key to each other."""
         return _values(row, self._table.primary_key) if self._table.upsert else (object(),)
 
-    def _problem(self, row: dict[str, Any], slice_: Sequence[dict[str, Any]]) -> Problem | None:
+    def _problem(self, row: dict[str, Any], slice_: Sequence[dict[str, Any]]) -> RowError | None:
         table = self._table
         for foreign in table.foreign:
             values = _values(row, foreign.columns)
@@ -73,7 +73,7 @@ class MemoryTableDryRun(TableDryRun):
             if None not in values and values not in [_values(there, foreign.table_columns) for there in rows]:
                 fields = ", ".join(foreign.columns)
                 message = f"The table that {fields} refers to has no such row."
-                return Problem("foreign-key", fields, "", message, "load")
+                return RowError("foreign-key", fields, "", message, "load")
         for key in self._keys:
             values = _values(row, key)
             if None in values:
@@ -89,7 +89,7 @@ class MemoryTableDryRun(TableDryRun):
                 code = "primary-key" if key == table.primary_key else "unique-error"
                 fields, value = ", ".join(key), "" if table.upsert else ", ".join(map(str, values))
                 message = f"The table already has a row with the same {fields}."
-                return Problem(code, fields, value, message, "load")
+                return RowError(code, fields, value, message, "load")
         return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced, unprocessed_outcome
 from ingestor.services.processor.ports import (
     Applied,
@@ -69,7 +69,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
                 if unique in taken:
                     fields, value = ", ".join(names), ", ".join(map(str, unique))
                     message = f"The table already has a row with the same {fields}."
-                    problem = Problem("primary-key", fields, value, message, "load")
+                    problem = RowError("primary-key", fields, value, message, "load")
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
                     process, later = str(there["_process_id"]), int(there["_row_number"])
                     own = process == key.process_id and (process, later) not in self.repaired

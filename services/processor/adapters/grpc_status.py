@@ -9,7 +9,7 @@ from typing import TypeVar
 import grpc
 
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected
@@ -113,7 +113,7 @@ def _header(outcome: BatchOutcome) -> ledger_pb2.OutcomeHeader:
     )  # fmt: skip
 
 
-def error_message(problem: Problem) -> common_pb2.RowError:
+def error_message(problem: RowError) -> common_pb2.RowError:
     """A reason as the contract has it."""
     return common_pb2.RowError(
         code=problem.code, field=problem.field, value=problem.value, message=problem.message,

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ingestor.entry_points import PlugInError
-from ingestor.outcomes import Problem, capped, shortened
+from ingestor.outcomes import RowError, capped, shortened
 from ingestor.plugin_sinks import make_sink
-from ingestor.plugins import RowFault, RowSink, SinkBatch, SinkUndo, UndoesProcesses
+from ingestor.plugins import PlugInError, RowFault, RowSink, SinkBatch, SinkUndo, UndoesProcesses
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.markers import load_unrepaired, undo_once
@@ -28,7 +27,7 @@ from ingestor.services.processor.ports import (
     UndoCounts,
     UndoImpossibleError,
 )
-from ingestor.types.json_text import canonical_json
+from ingestor.types.notation.json_text import canonical_json
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -99,7 +98,7 @@ class PlugInSinks(RowLoader):
 def _refused(name: str, fault: RowFault, count: int) -> Refused:
     if not 0 <= fault.position < count:
         raise PlugInError(f"the sink {name} refused a row that is not there")
-    problem = Problem("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
+    problem = RowError("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
     return Refused(fault.position, problem)
 
 

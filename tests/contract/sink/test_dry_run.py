@@ -24,6 +24,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import ForeignKey, GoodRows, SinkRefusedError, Table, TableDryRun
 from tests.contract.sink.batches import concluding, new_process, process_after_all_this
+from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.sink import MemorySink
 
@@ -90,10 +91,11 @@ def postgres(pool: PgPool) -> Side:
 
 
 @pytest.fixture(params=["postgres", "memory"])
-def side(request: pytest.FixtureRequest, postgres: Side) -> Side:
+def side(request: pytest.FixtureRequest) -> Side:
     """Both."""
     if request.param == "postgres":
-        return postgres
+        made: Side = request.getfixturevalue("postgres")
+        return made
     sink = MemorySink()
     return Side(sink, MemoryDryRunTables(sink))
 
@@ -418,7 +420,7 @@ def made(rows: Sequence[tuple[Any, ...]]) -> list[Row]:
     return [dict(zip(("id", "name", "shop"), row, strict=True)) for row in rows]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_a_dry_run_says_what_loading_in_order_says(pool: PgPool, data: st.DataObject) -> None:
     """In every word."""
@@ -441,7 +443,7 @@ async def test_a_dry_run_says_what_loading_in_order_says(pool: PgPool, data: st.
     assert tried == loaded
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_a_dry_run_holds_the_rule_for_several_keys(pool: PgPool, data: st.DataObject) -> None:
     there, file = data.draw(FILE, label="there"), data.draw(FILE, label="file")

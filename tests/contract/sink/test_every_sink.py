@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestor.entry_points import PlugInError
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.plugin_sinks import sink_maker
 from ingestor.plugins import (
+    PlugInError,
     RefusedBatchError,
     RowFault,
     SinkBatch,
@@ -230,7 +230,7 @@ async def test_a_lost_connection_between_the_effect_and_its_marker(case: Case) -
 
 async def test_a_settled_batch_is_never_loaded(case: Case) -> None:
     batch = key()
-    settled = failed_outcome(batch, Problem("batch-error", "", "", "Dead.", "load"))
+    settled = failed_outcome(batch, RowError("batch-error", "", "", "Dead.", "load"))
     assert (await case.sinks.settle(settled)).outcome == settled
     assert await case.load(batch, VALUES) == settled
     assert await case.content() == []
@@ -314,8 +314,8 @@ async def test_rows_that_a_plug_in_refuses(files: Case) -> None:
     assert outcome is not None
     assert (outcome.succeeded, outcome.failed) == (1, 2)
     assert [(row.row_number, row.errors[0]) for row in outcome.rows] == [
-        (1, Problem("sink-error", "name", "x" * 101, "name: has more than 100 bytes", "load")),
-        (3, Problem("sink-error", "name", "z" * 200, "name: has more than 100 bytes", "load")),
+        (1, RowError("sink-error", "name", "x" * 101, "name: has more than 100 bytes", "load")),
+        (3, RowError("sink-error", "name", "z" * 200, "name: has more than 100 bytes", "load")),
     ]
     assert await files.content() == [(2, "y", 2)]
     assert await files.load(batch, []) == outcome

@@ -13,7 +13,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import (
@@ -44,9 +44,9 @@ async def pool(pool_of: OpenPool) -> PgPool:
 
 
 @pytest.fixture(params=["postgres", "memory"])
-def sink(request: pytest.FixtureRequest, pool: PgPool) -> AnySink:
+def sink(request: pytest.FixtureRequest) -> AnySink:
     """A sink."""
-    return PgSink(pool) if request.param == "postgres" else MemorySink()
+    return PgSink(request.getfixturevalue("pool")) if request.param == "postgres" else MemorySink()
 
 
 async def content(sink: AnySink, table: str = "people") -> list[tuple[Any, ...]]:
@@ -131,7 +131,7 @@ async def test_the_first_row_of_a_file_wins(sink: AnySink) -> None:
     message = "The table already has a row with the same id."
 
     def displaced(number: int, value: str) -> Displaced:
-        return Displaced(number, Problem("primary-key", "id", value, message, "load"))
+        return Displaced(number, RowError("primary-key", "id", value, message, "load"))
 
     assert middle is not None
     assert [(row.row_number, row.errors[0].value) for row in middle.rows] == [(6, "2")]
@@ -180,7 +180,7 @@ async def test_what_stays_in_the_table(sink: AnySink) -> None:
 
 async def test_a_settled_batch_is_never_loaded(sink: AnySink) -> None:
     batch = key()
-    problem = Problem("batch-error", "", "", "Dead.", "load")
+    problem = RowError("batch-error", "", "", "Dead.", "load")
     settled = (await sink.settle(failed_outcome(batch, problem))).outcome
     assert settled == failed_outcome(batch, problem)
     assert await load(sink, batch, [(1, "a"), (2, "b"), (3, "c")]) == settled

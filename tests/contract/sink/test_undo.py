@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.postgres.undo import PgUndo
@@ -85,9 +85,9 @@ async def pool(pool_of: OpenPool) -> PgPool:
 
 
 @pytest.fixture(params=["postgres", "memory"])
-def ends(request: pytest.FixtureRequest, pool: PgPool) -> Ends:
+def ends(request: pytest.FixtureRequest) -> Ends:
     """Both."""
-    return PgEnds(pool) if request.param == "postgres" else MemoryEnds()
+    return PgEnds(request.getfixturevalue("pool")) if request.param == "postgres" else MemoryEnds()
 
 
 async def load(ends: Ends, of: BatchKey, values: Values, table: Table = UPSERT) -> BatchOutcome | None:
@@ -254,7 +254,7 @@ async def test_what_is_removed_is_dropped(ends: Ends) -> None:
     late = key(1, rows=100, process=process(2))
     assert await load(ends, late, [(1, "again")]) is None
     assert await load(ends, key(2, process=process(2)), [(5, "late")]) is None
-    dead = failed_outcome(late, Problem("batch-error", "", "", "Given up.", "load"))
+    dead = failed_outcome(late, RowError("batch-error", "", "", "Given up.", "load"))
     assert (await ends.sink.settle(dead)).outcome is None
     assert await names(ends) == {1: "b"}
     if isinstance(ends, PgEnds):

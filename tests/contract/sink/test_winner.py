@@ -22,6 +22,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused, Table
 from tests.contract.sink.batches import concluding, good, key, new_process
+from tests.examples import examples
 from tests.fakes.status import MemoryStatus
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ async def _deliver(sinks: Sequence[PgSink], deliveries: Sequence[Delivery]) -> l
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # fmt: skip
 @given(data=st.data())
 async def test_an_upsert_has_the_same_winner_always(pool: PgPool, data: st.DataObject) -> None:
@@ -175,7 +176,7 @@ APPENDED = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.DataObject) -> None:
     """Of a file in a table with one key, the first row that has it is in the table and SUCCEEDED; all others

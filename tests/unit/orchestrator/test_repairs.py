@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
@@ -62,7 +62,7 @@ class Repairs(Suite):
             repaired = Repaired(batch.repairs.process_id, batch.repairs.numbers)
         there = batch.repairs.numbers if batch.repairs else numbers
         rows = [
-            Rejected(number, number + 1, "failed", (Problem(codes[other], "", "", "no", "load"),), ("x",))
+            Rejected(number, number + 1, "failed", (RowError(codes[other], "", "", "no", "load"),), ("x",))
             for number, other in zip(numbers, there, strict=True)
             if other in codes
         ]
@@ -171,7 +171,7 @@ async def test_a_batch_that_died_is_run_again_as_a_whole() -> None:
     suite = Repairs()
     await suite.deliver()
     (dead, *others) = suite.sent()
-    await suite.status.record(failed_outcome(dead.key, Problem("batch-error", "", "", "dead", "load")))
+    await suite.status.record(failed_outcome(dead.key, RowError("batch-error", "", "", "dead", "load")))
     for batch in others:
         await suite.conclude(batch, {})
     retry, count = await suite.repairs.retry(suite.process)
@@ -190,7 +190,7 @@ async def test_corrected_rows_are_not_run_again_with_their_old_cells() -> None:
     key = replace(suite.sent()[0].key, process_id=repair.process_id)
     key = replace(key, range=replace(key.range, row_count=4))
     rows = tuple(
-        Rejected(n, n, "failed", (Problem("foreign-key", "", "", "no", "load"),), ("x",)) for n in (1, 2, 3)
+        Rejected(n, n, "failed", (RowError("foreign-key", "", "", "no", "load"),), ("x",)) for n in (1, 2, 3)
     )
     told = Repaired(suite.process, (3, 4, 30, 59))
     await suite.status.record(BatchOutcome(key, "succeeded", 1, 3, 0, rows, repaired=told))

@@ -31,6 +31,7 @@ from ingestor.services.orchestrator.service import Chunk, Metrics, OrchestratorS
 from ingestor.services.processor.batches import BatchOutcome, RowBatch
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
+from tests.examples import examples
 from tests.fakes.ingestions import MemoryIngestions
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.queue import MemoryQueue
@@ -147,7 +148,7 @@ async def test_a_file_in_one_piece() -> None:
     assert await suite.service.begin(suite.file, suite.content) == (IngestionState.DISPATCHED, len(DATA))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.integers(1, len(DATA) - 1), max_size=12))
 def test_any_chunks_give_the_same_batches(cuts: list[int]) -> None:
     async def run(at: Sequence[int]) -> list[RowBatch]:
@@ -158,7 +159,7 @@ def test_any_chunks_give_the_same_batches(cuts: list[int]) -> None:
     assert asyncio.run(run(cuts)) == asyncio.run(run(()))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(crash=st.integers(0, 30), where=st.sampled_from(["send", "mark_sent", "record", "dispatched"]))
 def test_a_crash_anywhere_loses_and_doubles_nothing(crash: int, where: str) -> None:
     """The n-th call of a kind is the last thing that the first instance does; its effect may or may

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingestor.checking.document import check_document
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
+from ingestor.pipeline_documents import read_document
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ports import Packed
@@ -36,6 +36,7 @@ from ingestor.services.processor.ports import Delivery, Disposition, GoodRows, R
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import ReadOptions
+from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.pipelines import MemoryCatalogue
 from tests.fakes.queue import MemoryQueue
@@ -156,7 +157,7 @@ async def test_a_sink_that_refuses_everything_fails_the_rows(suite: Suite) -> No
 
     suite.sink.load = refuse  # type: ignore[assignment]
     await suite.service.apply(suite.batch())
-    problem = Problem("sink-error", "", "", "The table people has no column name.", "load")
+    problem = RowError("sink-error", "", "", "The table people has no column name.", "load")
     assert suite.outcome() == failed_outcome(suite.key(), problem)
 
 
@@ -166,7 +167,7 @@ async def test_the_wrong_number_of_records_is_no_batch(suite: Suite) -> None:
     assert suite.rows() == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     order=st.permutations([1, 2, 3, 1, 2, 3, 2]),
     crash=st.integers(0, 12),
@@ -230,7 +231,7 @@ async def test_outside_systems_may_be_away_for_a_while(suite: Suite) -> None:
 
 texts = st.text(max_size=5)
 problems = st.builds(
-    Problem, texts, texts, texts, texts, st.sampled_from(["parse", "validate", "load"])
+    RowError, texts, texts, texts, texts, st.sampled_from(["parse", "validate", "load"])
 )  # fmt: skip
 rejected = st.builds(
     Rejected,
@@ -251,7 +252,7 @@ displaced_rows = st.builds(Displaced, st.integers(1), problems)
     displaced=st.lists(displaced_rows, max_size=3),
 )
 def test_an_outcome_is_kept_as_it_is(
-    rows: list[Rejected], error: Problem | None, displaced: list[Displaced]
+    rows: list[Rejected], error: RowError | None, displaced: list[Displaced]
 ) -> None:
     key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 2, 3, 4, 5, 6))
     outcome = BatchOutcome(key, "succeeded", 1, 2, 0, tuple(rows), error)
@@ -267,7 +268,7 @@ def test_an_outcome_is_kept_as_it_is(
 cells = st.sampled_from(["1", "22", "x", "", "abcdef", '"q\n"', '"a""b"', "7,8", '"open'])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     lines=st.lists(st.tuples(cells, cells), max_size=8), cut=st.integers(1, 9), ending=st.sampled_from("\n ")
 )
@@ -278,7 +279,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
     document = json.dumps({**PIPELINE, "schema": {"fields": PIPELINE["schema"]["fields"]}})  # type: ignore[index]
 
     async def run() -> None:
-        pipeline = check_document(document)
+        pipeline = read_document(document)
 
         async def chunks() -> AsyncIterator[bytes]:
             for at in range(0, len(data), cut):
@@ -448,7 +449,7 @@ async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -
         key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> object:
         last = rows.data.num_rows - 1
-        problem = Problem("sink-error", "", "", "No.", "load")
+        problem = RowError("sink-error", "", "", "No.", "load")
         return await MemorySink().settle(conclude([Refused(last, problem)]))
 
     suite.sink.load = load  # type: ignore[assignment]

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
@@ -26,7 +26,7 @@ from ingestor.services.processor.reading import repair_table, without_others
 from ingestor.tabular.normal_form import block_lines
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
-from ingestor.tabular.text_table import RejectedRecord, TextTable
+from ingestor.tabular.text_table import TextTable
 from tests.unit.processor.test_batches import PIPELINE, Suite
 
 
@@ -37,7 +37,6 @@ from tests.unit.processor.test_batches import PIPELINE, Suite
     chosen=st.sets(st.integers(0, 11), min_size=1),
     failed=st.sets(st.integers(0, 11)),
 )
-@settings(deadline=None)
 def test_chosen_records_are_those_of_the_whole_file(
     lines: list[bytes], chosen: set[int], failed: set[int]
 ) -> None:
@@ -60,8 +59,8 @@ def test_chosen_records_are_those_of_the_whole_file(
         rows[int(index)]: tuple(c[place].as_py() for c in kept.columns)
         for place, index in enumerate(kept.row_index.tolist())
     } == {index: whole[index] for index in rows if index in whole and index in failed}
-    assert {rows[record.index]: record.code for record in kept.rejected} == {
-        index: broken[index].code for index in rows if index in broken and index in failed
+    assert {rows[record.index]: record.errors[0].code for record in kept.rejected} == {
+        index: broken[index].errors[0].code for index in rows if index in broken and index in failed
     }
     assert sorted(rows[problem.index] for problem in skipped) == [i for i in rows if i not in failed]
     assert {problem.errors[0].code for problem in skipped} <= {"not-failed"}
@@ -85,7 +84,7 @@ class Repair(Suite):
         """The parent is there."""
         self.pipelines.add(json.dumps(PIPELINE))
         key = BatchKey(self.parent, "default", BatchRange(1, 1, 8, 2, 0, 9))
-        problem = Problem("type-error", "id", "x", "no", "validate")
+        problem = RowError("type-error", "id", "x", "no", "validate")
         rows = [Rejected(n, n + 1, "failed", (problem,), ("x", "y")) for n in (2, 3, 4, 5, 7, 8)]
         rows.append(Rejected(6, 7, "skipped", (problem,), ()))
         await self.status.record(BatchOutcome(key, "succeeded", 1, 6, 1, tuple(rows)))
@@ -94,7 +93,7 @@ class Repair(Suite):
         """A batch of a corrected report; a number 0 is a record that was rejected before."""
         good = [row for row in rows if row[0]]
         rejected = [
-            RejectedRecord(index, index, "failed", "row-number", "no", row[1:], "")
+            RejectedRow.by_reader(index, index, "failed", "row-number", "no", row[1:], "")
             for index, row in enumerate(rows)
             if not row[0]
         ]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.runtime.errors import InvalidArgumentError
-from ingestor.runtime.requests import make_token, read_token
+from ingestor.runtime.grpc.requests import make_token, read_token
 from ingestor.services.status.filters import Comparison, FilterError, parse_filter
 from ingestor.services.status.service import PROCESS_FIELDS, ROW_FIELDS
 

@@ -17,7 +17,7 @@ import asyncpg
 import numpy as np
 import structlog
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
@@ -257,7 +257,7 @@ class PgTableDryRun(TableDryRun):
     def _key_columns(self) -> str:
         return listed(dict.fromkeys(name for check in self._keys for name in check.key.columns))
 
-    async def _meet(self) -> dict[int, Problem]:
+    async def _meet(self) -> dict[int, RowError]:
         """Rows of the stage that lose a key to another row, or refer to none, by number."""
         unlinked = await self._unlink()
         if self._table.upsert:

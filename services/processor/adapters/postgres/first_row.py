@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from ingestor.outcomes import MAX_VALUE_CHARACTERS, Problem
+from ingestor.outcomes import MAX_VALUE_CHARACTERS, RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.table import Key, keys_of, listed, not_null, quoted
@@ -140,12 +140,12 @@ async def _take(connection: PgConnection, statement: str, process_id: str, pairs
 
 async def lost_keys(
     connection: PgConnection, process_id: str, target: str, keys: AppendKeys
-) -> dict[int, Problem]:
+) -> dict[int, RowError]:
     """Why rows of the temporary table ingestor_stage, where those are that could not be inserted, are not in
     the table: the first of the keys that a row before them has or, if there is none, a row after them."""
-    before: dict[int, Problem] = {}
-    after: dict[int, Problem] = {}
-    by_deciding: dict[int, Problem] = {}  # it would have been displaced, if that were all
+    before: dict[int, RowError] = {}
+    after: dict[int, RowError] = {}
+    by_deciding: dict[int, RowError] = {}  # it would have been displaced, if that were all
     for key in keys.met:
         later = by_deciding if key == keys.deciding else after
         for row in await connection.fetch(_LOST.format(**_parts(target, key)), process_id):
@@ -167,11 +167,11 @@ def _parts(target: str, key: Key) -> dict[str, str]:
     }
 
 
-def taken_problem(key: Key, value: str) -> Problem:
+def taken_problem(key: Key, value: str) -> RowError:
     """Why a row is not in the table whose key another one has."""
     fields = ", ".join(key.columns)
     message = f"The table already has a row with the same {fields}."
-    return Problem("primary-key" if key.primary else "unique-error", fields, value, message, "load")
+    return RowError("primary-key" if key.primary else "unique-error", fields, value, message, "load")
 
 
 def key_value(columns: Sequence[str], prefix: str = "") -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import numpy as np
 
-from ingestor.checking.arrow import Int64s
-from ingestor.outcomes import Problem
+from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
     PROCESS_COLUMN,
@@ -111,7 +111,7 @@ class Loading:
                 fault = error
         taken = isinstance(fault, asyncpg.UniqueViolationError) and not self._rows.table.upsert
         if fault is None or taken or not tidy:
-            faults: dict[int, Problem] = {}
+            faults: dict[int, RowError] = {}
             fault = await self._sort_out(positions, text, faults, tidy=tidy)
             if fault is None:
                 return
@@ -135,7 +135,7 @@ class Loading:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
         return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
 
-    def _refuse(self, positions: Int64s, problems: Mapping[int, Problem]) -> Int64s:
+    def _refuse(self, positions: Int64s, problems: Mapping[int, RowError]) -> Int64s:
         """Note those of the rows that have a problem, by number; the positions of the others."""
         numbers = self._rows.row_numbers[positions]
         found = np.isin(numbers, np.fromiter(problems, np.int64, len(problems)))
@@ -171,13 +171,13 @@ class Loading:
         await self._connection.execute("DROP TABLE ingestor_stage")
 
     async def _sort_out(
-        self, positions: Int64s, text: memoryview, faults: dict[int, Problem], *, tidy: bool
+        self, positions: Int64s, text: memoryview, faults: dict[int, RowError], *, tidy: bool
     ) -> asyncpg.PostgresError | None:
         """Load these rows without those that the table refuses, by way of a temporary table: without those
         that it would refuse alone, and those whose key is taken (see first_row). When the database finds
         fault with yet other rows that error is returned, `faults` has what was found, and nothing has
         changed."""
-        losers: dict[int, Problem] = {}
+        losers: dict[int, RowError] = {}
         displaced: list[Displaced] = []
         try:
             async with savepoint(self._connection):
@@ -196,7 +196,7 @@ class Loading:
         self.displaced += displaced
         return None
 
-    async def _append_free(self) -> tuple[dict[int, Problem], list[Displaced]]:
+    async def _append_free(self) -> tuple[dict[int, RowError], list[Displaced]]:
         """Load those rows of the stage whose keys are free or a later row's of the same file; why the others
         are not loaded, by number, and the rows that were displaced."""
         connection, target = self._connection, self._target
@@ -226,7 +226,7 @@ class Loading:
             self._keys = await append_keys(self._connection, self._target, columns)
         return self._keys
 
-    async def _why_left(self, number: int) -> Problem:
+    async def _why_left(self, number: int) -> RowError:
         """What the database says of a row that it has left in the stage."""
         names = listed(self._columns)
         try:
@@ -240,7 +240,7 @@ class Loading:
         except asyncpg.IntegrityConstraintViolationError as error:
             return await self._problem(error)
         except _LeftForNoReasonError:
-            return Problem("sink-error", "", "", "The table has left the row out.", "load")
+            return RowError("sink-error", "", "", "The table has left the row out.", "load")
 
     async def _stage(self, text: memoryview) -> None:
         """Put the rows into the temporary table ingestor_stage, which takes all that have the right types."""
@@ -263,7 +263,7 @@ class Loading:
             table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
         )
 
-    async def _problem(self, error: asyncpg.PostgresError) -> Problem:
+    async def _problem(self, error: asyncpg.PostgresError) -> RowError:
         """A reason that a client may see: made of names, never of SQL."""
         constraint = getattr(error, "constraint_name", None)
         column = getattr(error, "column_name", None)
@@ -279,7 +279,7 @@ class Loading:
             return check_problem(constraint)
         if column:
             return null_problem(column)
-        return Problem(
+        return RowError(
             "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
         )
 
