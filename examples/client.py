@@ -15,7 +15,7 @@ with Client(ADDRESS) as client:
     for row in process.rows("status=FAILED", limit=3):
         print(row.number, row.errors[0].message)
     process.report("rejected.csv")
-    corrected = Path("rejected.csv").read_text("utf-8").replace('"12,5"', "12.5")
+    corrected = Path("rejected.csv").read_text("utf-8").replace('"12,5",true', "12.5,true")
     Path("corrected.csv").write_text(corrected, "utf-8")
     process.repair("corrected.csv").wait()
     print(process.refresh().counts)
