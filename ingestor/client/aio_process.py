@@ -56,8 +56,9 @@ class AsyncProcess(ProcessFields):
         pauses = Pauses(gateway.patience)
         while True:
             left = None if end is None else max(0.0, end - loop.time())
+            call = gateway.status.WatchProcess(request, timeout=left)
             try:
-                async for answer in gateway.status.WatchProcess(request, timeout=left):
+                async for answer in call:
                     pauses.progress()
                     self._raw = answer.process
                     yield self
@@ -78,6 +79,8 @@ class AsyncProcess(ProcessFields):
                     gateway.on_lost(known.message)
                 if not await pauses.pause():
                     raise known from error
+            finally:
+                call.cancel()  # the caller may have left early
 
     async def wait(
         self, progress: Callable[[AsyncProcess], None] | None = None, timeout: float | None = None

@@ -72,6 +72,7 @@ class Runner:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
         if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(_end_tasks(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -89,6 +90,15 @@ class Runner:
             if threading.current_thread() is self._thread:
                 raise RuntimeError("on_upload and on_lost must not call the client: it would wait for itself")
             return self._loop
+
+
+async def _end_tasks() -> None:
+    """Cancel what else runs on this loop, and wait for its end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 def documented_by(original: type) -> Callable[[type[T]], type[T]]:

@@ -112,6 +112,7 @@ class Status(status_pb2_grpc.StatusServiceServicer):
     silent: bool = False
     not_yet: int = 0  # so many watches before it knows the process
     deleted: bool = False
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # a watch was left
 
     async def GetProcess(
         self, request: status_pb2.GetProcessRequest, context: Context
@@ -139,7 +140,10 @@ class Status(status_pb2_grpc.StatusServiceServicer):
                 self.break_watch = False
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the line is cut")
         if self.silent:
-            await say_nothing()
+            try:
+                await say_nothing()
+            finally:
+                self.left.set()
 
     async def ListProcesses(
         self, request: status_pb2.ListProcessesRequest, context: Context

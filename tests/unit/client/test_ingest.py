@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import sys
@@ -22,6 +23,7 @@ from ingestor.client import (
     UploadProgress,
 )
 from ingestor.runtime import errors
+from ingestor.v1 import common_pb2
 from tests.fakes.gateway import Suite, a_process
 
 CONTENT = b"id,name\n1,Ann\n2,Bob\n3,Cleo\n"
@@ -186,6 +188,13 @@ async def test_a_dry_run_without_its_packages_names_what_to_install(
 async def test_the_process_may_become_known_late(client: AsyncClient, suite: Suite, table: Path) -> None:
     suite.status.not_yet = 1
     assert (await client.ingest(table)).id == "p1"
+
+
+async def test_the_first_look_leaves_no_watch_behind(client: AsyncClient, suite: Suite, table: Path) -> None:
+    suite.status.course = [a_process(state=common_pb2.PROCESS_STATE_PENDING)]
+    suite.status.silent = True
+    assert (await client.ingest(table)).state == "PENDING"
+    await asyncio.wait_for(suite.status.left.wait(), 20)
 
 
 async def test_a_deleted_process_is_not_waited_for(client: AsyncClient, suite: Suite) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import subprocess
 import sys
@@ -133,6 +134,17 @@ def test_a_closed_client_refuses_calls(served: Suite) -> None:
     client.close()
     with pytest.raises(RuntimeError, match="closed"):
         client.process("p1")
+
+
+def test_no_task_outlives_the_client(served: Suite, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id\n1\n")
+    with Client(served.address) as client:
+        for _ in range(5):
+            served.uploads.content.clear()
+            client.ingest(path).wait()
+    gc.collect()
+    assert not [record.getMessage() for record in caplog.records if record.name == "asyncio"]
 
 
 def test_threads_share_a_client(served: Suite) -> None:
