@@ -94,14 +94,14 @@ def test_a_file_name_may_begin_with_a_dash(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_excludes_what_is_a_usage_error() -> None:
-    for options in (
-        ["--dry-run", "--no-wait"],
-        ["--dry-run", "--repair", "p"],
-        ["--repair", "p", "--pipeline", "q"],
+    for options, named in (
+        (["--dry-run", "--no-wait"], "--no-wait"),
+        (["--dry-run", "--repair", "p"], "--repair"),
+        (["--repair", "p", "--pipeline", "q"], "--pipeline"),
     ):
         done = CliRunner().invoke(main, ["ingest", "a.csv", *options])
         assert done.exit_code == 2
-        assert options[0] in done.stderr
+        assert named in done.stderr.splitlines()[-1]
 
 
 def test_commands_of_the_suite_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
