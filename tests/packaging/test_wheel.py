@@ -12,7 +12,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
+import zstandard
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
@@ -165,6 +169,20 @@ def test_without_an_extra_it_is_the_client(tmp_path: Path, wheel: Path) -> None:
     assert "data-ingestor[cli]" in environment.ingestor("--help", status=1).stderr
 
 
+def _small_files(folder: Path) -> list[Path]:
+    """A table of one integer in several formats."""
+    table = pa.table({"id": [1]})
+    pyarrow.parquet.write_table(table, folder / "t.parquet")
+    (folder / "t.jsonl").write_text('{"id": 1}\n')
+    (folder / "t.csv.zst").write_bytes(zstandard.compress(b"id\n1\n"))
+    workbook = openpyxl.Workbook(write_only=True)
+    sheet = workbook.create_sheet()
+    for row in (["id"], [1]):
+        sheet.append(row)
+    workbook.save(folder / "t.xlsx")
+    return [folder / name for name in ("t.parquet", "t.jsonl", "t.csv.zst", "t.xlsx")]
+
+
 def test_the_command_line(tmp_path: Path, wheel: Path) -> None:
     environment = Environment(tmp_path / "venv", wheel, "cli")
     assert environment.ingestor("--version").stdout.startswith("ingestor ")
@@ -182,12 +200,15 @@ def test_the_command_line(tmp_path: Path, wheel: Path) -> None:
     assert int(environment.python(code)) >= 26
     columns = json.loads(environment.ingestor("inspect", SAMPLE, "--json").stdout)["columns"]
     assert columns
-    assert environment.ingestor("inspect", SAMPLE).stdout
+    for path in _small_files(tmp_path):
+        assert "integer" in environment.ingestor("inspect", path).stdout
     draft = json.loads(environment.ingestor("pipelines", "infer", SAMPLE).stdout)
     assert len(draft["schema"]["fields"]) == len(columns)
     # A dry run gets as far as the suite, which does not run.
-    refused = environment.ingestor("--address", "127.0.0.1:1", "ingest", SAMPLE, "--dry-run", status=1)
-    assert "the suite at 127.0.0.1:1 does not answer" in refused.stderr
+    (tmp_path / "draft.json").write_text(json.dumps(draft))
+    for options in ((), ("--pipeline", tmp_path / "draft.json")):
+        command = ("--address", "127.0.0.1:1", "ingest", SAMPLE, "--dry-run", *options)
+        assert "the suite at 127.0.0.1:1 does not answer" in environment.ingestor(*command, status=1).stderr
     for command in (("up",), ("up", "--detach"), ("down",), ("env",)):
         refused = environment.ingestor(*command, status=1)
         assert "pip install 'data-ingestor[local]'" in refused.stderr
