@@ -6,19 +6,23 @@ BIN := $(VENV)/bin
 ROWS ?= 1000000
 RUNS ?= 3
 SETUP := $(VENV)/.setup
+STARTED := $(shell date +%s)
+# Several workers at once, each with servers of its own; the ten slowest tests are listed.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
 PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name dist -o -name gen \) -prune -o -type f -print 2>/dev/null)
 PAGE := $(if $(wildcard frontend/package.json),frontend/dist/index.html)
 NODE_NEEDED := the page needs Node.js 20.19 or later, and npm (https://nodejs.org)
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast test-page screenshots lint format types bench lock clean
+.PHONY: help setup run test test-fast test-page screenshots lint format types docs bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 # Installs again only when what it depends on has changed.
-$(SETUP): requirements/dev.txt pyproject.toml hatch_build.py $(wildcard protos/ingestor/v1/*.proto)
+$(SETUP): requirements/dev.txt pyproject.toml hatch_build.py $(shell find protos -name "*.proto")
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -37,11 +41,13 @@ setup: $(SETUP) $(PAGE) ## install everything into .venv, build the page
 run: setup ## start the suite, ingest the sample, stay up (ONCE=1: stop after the summary)
 	@$(BIN)/python examples/first_run.py $(if $(ONCE),--once)
 
-test: setup lint types test-page ## every test
-	@$(BIN)/python -m pytest
+test: setup ## every check and every test (WORKERS=2)
+	@$(MAKE) --no-print-directory -j$(WORKERS) --output-sync lint types test-page
+	@$(PYTEST)
+	@echo "all of it took $$(($$(date +%s) - $(STARTED))) s"
 
 test-fast: setup ## the tests that need no running suite
-	@$(BIN)/python -m pytest tests/unit tests/architecture
+	@$(PYTEST) tests/unit tests/architecture
 
 test-page: setup ## the page's types, lint and unit tests
 ifneq ($(PAGE),)
@@ -66,6 +72,14 @@ format: setup ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/buf format -w
 
+# A warning, a broken link or an anchor that does not exist ends the build, as does a page that loads something
+# from elsewhere.
+docs: setup ## the documentation as a site, in build/docs
+	@rm -rf build/docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -j auto docs build/docs
+	@! grep -rnoE '<(script|link|img)[^>]*(src|href)="(https?:)?//[^"]*"' build/docs --include=*.html
+	@echo "the documentation: file://$(CURDIR)/build/docs/index.html"
+
 bench: setup ## the whole suite against bare COPY (ROWS=1000000 RUNS=3)
 	@$(BIN)/python -m bench.suite --rows $(ROWS) --runs $(RUNS)
 
@@ -76,4 +90,4 @@ lock: ## refresh the hashed lock from pyproject.toml
 	@rm -rf .venv-lock
 
 clean: ## remove what setup, run and bench made
-	rm -rf $(VENV) .ingestor .bench ingestor/v1 build dist frontend/dist frontend/node_modules frontend/src/gen
+	rm -rf $(VENV) .ingestor .bench ingestor/v1 ingestor/internal build dist docs/reference/grpc frontend/dist frontend/node_modules frontend/src/gen

@@ -1,4 +1,4 @@
-"""What was wrong with a row, in the words of the status service."""
+"""What is wrong with a row, in the words of the contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 Phase = Literal["parse", "validate", "load"]
 RejectedState = Literal["failed", "skipped"]
 
-# Longest `Problem.value`, in characters; part of the contract (RowError.value).
+# Longest `RowError.value`, in characters; part of the contract.
 MAX_VALUE_CHARACTERS = 1024
 # Longest quotation inside a message.
 MAX_QUOTED_CHARACTERS = 100
@@ -18,9 +18,12 @@ _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One reason why a row was rejected or skipped. `field` is empty when the whole record is at fault;
-    `value` has at most 1024 characters."""
+class RowError:
+    """One reason why a row failed or was skipped. `field` is empty if the whole record is at fault; `value`
+    has at most 1024 characters; `message` is one sentence for a person.
+
+    Codes are Frictionless's where it has one.
+    """
 
     code: str
     field: str
@@ -30,16 +33,37 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class RowProblem:
-    """A row that is no plain success: `index` is the 0-based number of its record in the slice,
-    `line_index` the 0-based line on which the record starts, `cells` the file's columns in their order,
-    None when the record could not be split."""
+class RejectedRow:
+    """A row that the reader or a check rejected, with at least one error."""
 
     index: int
+    """Position of its record in the slice, from 0."""
     line_index: int
+    """Line on which the record starts, from 0 at the slice's first line."""
     state: RejectedState
-    errors: tuple[Problem, ...]
+    errors: tuple[RowError, ...]
     cells: tuple[str, ...] | None
+    """The file's columns in their order, None if the record could not be split."""
+    byte_index: int | None = None
+    """Offset in the slice of the record's first byte, if the reader rejected it and the slice is the file's
+    own text."""
+
+    @classmethod
+    def by_reader(
+        cls,
+        index: int,
+        line_index: int,
+        state: RejectedState,
+        code: str,
+        message: str,
+        cells: tuple[str, ...] | None,
+        text: str,
+        byte_index: int | None = None,
+    ) -> RejectedRow:
+        """A record that could not be read or is left out on purpose. `text` is the record as it stands in
+        the file, without its line end; bytes that are not UTF-8, and NUL, as \\xNN."""
+        error = RowError(code, "", capped(text), message, "parse")
+        return cls(index, line_index, state, (error,), cells, byte_index)
 
 
 def shortened(text: str) -> str:

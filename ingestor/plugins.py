@@ -5,7 +5,7 @@ examples/plugin_parser, examples/plugin_transform and examples/plugin_sink are w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -21,6 +21,27 @@ if TYPE_CHECKING:  # not every service has pyarrow
 PARSERS = "ingestor.parsers"
 TRANSFORMS = "ingestor.transforms"
 SINKS = "ingestor.sinks"
+
+
+class PlugInError(Exception):
+    """A plug-in is not installed, is installed twice, cannot be imported or breaks its contract."""
+
+
+def find_plug_in(group: str, kind: str, name: str) -> Callable[..., Any]:
+    """Load the entry point of this name in a group; `kind` is what messages call it. Raises PlugInError."""
+    found = entry_points(group=group, name=name)
+    if not found:
+        raise PlugInError(f"no {kind} is named {name}, neither built in nor installed")
+    if len({point.value for point in found}) > 1:
+        raise PlugInError(f"several installed packages have a {kind} {name}")
+    try:
+        loaded = next(iter(found)).load()
+    except Exception as error:
+        raise PlugInError(f"the {kind} {name} cannot be loaded") from error
+    if not callable(loaded):
+        raise PlugInError(f"the {kind} {name} is not callable")
+    made: Callable[..., Any] = loaded
+    return made
 
 
 class ParsedTable(Protocol):
@@ -202,8 +223,8 @@ class Undone:
 class UndoesProcesses(Protocol):
     """What a RowSink also has when it can take rows out again."""
 
-    def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
-        """Take out what the process has loaded; with `validate_only` change nothing and say what would be
+    def undo(self, undo: SinkUndo, *, dry_run: bool) -> Undone:
+        """Take out what the process has loaded; with `dry_run` change nothing and say what would be
         done. No batch of the process is written meanwhile or afterwards. It must be idempotent: after a crash
         the same undo comes again, and only what it finds then has to be counted. Raises TransientSinkError,
         and RefusedBatchError when it cannot, with nothing changed."""

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from ingestor.outcomes import RejectedRow
 from ingestor.reports import (
     CUT,
     JSON_CELLS,
@@ -48,7 +49,7 @@ from ingestor.tabular.parsers.json_values import JsonObject, RepeatedNameError, 
 from ingestor.tabular.records.header import HeaderError
 from ingestor.tabular.records.layout import TableHead, read_table_head
 from ingestor.tabular.records.slices import RecordDelimiter, Slice
-from ingestor.tabular.text_table import RejectedRecord, TextTable
+from ingestor.tabular.text_table import TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
 Mask = npt.NDArray[np.bool_]
@@ -260,7 +261,7 @@ class _Rows:
                 problem = "repeated-row", f"Row {number} occurs before; only the first is used."
             cells = tuple(column[position].as_py() or "" for column in columns)
             rejected.append(
-                RejectedRecord(
+                RejectedRow.by_reader(
                     int(block.row_index[position]), int(block.line_index[position]),
                     "skipped" if state == "skipped" else "failed", *problem, cells, "",
                 )

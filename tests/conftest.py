@@ -9,29 +9,33 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 import uvloop
-from hypothesis import settings
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from xdist.scheduler import LoadScopeScheduling
 
 from ingestor.local.ministack import MiniStack
+from ingestor.local.services import SERVICES
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.host import host
-from ingestor.runtime.provision import provision
+from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.provision import provision, role_of
 from ingestor.runtime.queues import ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.services.status.bootstrap import bootstrap as bootstrap_status
 from ingestor.services.status.settings import StatusSettings
-from tests.postgres_server import postgres_server
+from tests.examples import load_profile
+from tests.postgres_server import FAST, postgres_server
 
-# How long an example takes says nothing on a busy machine.
-settings.register_profile("suite", deadline=None)
-settings.load_profile("suite")
+load_profile()
+PASSWORD = "secret"  # of each service's role
+OpenDatabase = Callable[[], Awaitable[str]]
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +44,7 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if dsn := os.environ.get("INGESTOR_TEST_DATABASE_URL"):
         yield dsn
         return
-    with postgres_server(tmp_path_factory.mktemp("postgres"), {"fsync": "off"}) as dsn:
+    with postgres_server(tmp_path_factory.mktemp("postgres"), FAST) as dsn:
         yield dsn
 
 
@@ -57,13 +61,54 @@ async def _execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
+def service_dsn(dsn: str, service: str) -> str:
+    """The same database as the role of a service sees it."""
+    host_and_port = urlsplit(dsn).netloc.rpartition("@")[2]
+    return urlunsplit(urlsplit(dsn)._replace(netloc=f"{role_of(service)}:{PASSWORD}@{host_and_port}"))
+
+
+async def _make_template(dsn: str) -> None:
+    """Give a database what the services find when they start again: roles, schemas, tables."""
+    await provision(dsn, dict.fromkeys(SERVICES, PASSWORD))
+    for service in SERVICES:
+        async with open_pool(service_dsn(dsn, service), service=service, schema=service, size=1) as pool:
+            await migrate(pool, schema=service, package=f"ingestor.services.{service}.migrations")
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_dsn: str) -> Iterator[str]:
+    """Name of a database of which each test that needs one gets a copy."""
+    name = f"template_{uuid.uuid4().hex}"
+    asyncio.run(_execute(postgres_dsn, f'CREATE DATABASE "{name}"'))
+    asyncio.run(_make_template(with_database(postgres_dsn, name)))
+    yield name
+    asyncio.run(_execute(postgres_dsn, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
 @pytest.fixture
-async def database_url(postgres_dsn: str) -> AsyncIterator[str]:
-    """A superuser's DSN of a database of the test's own."""
+async def open_database(postgres_dsn: str, database_template: str) -> AsyncIterator[OpenDatabase]:
+    """A superuser's DSN of a database of the test's own, made when it is first asked for."""
     name = f"test_{uuid.uuid4().hex}"
-    await _execute(postgres_dsn, f'CREATE DATABASE "{name}"')
-    yield with_database(postgres_dsn, name)
-    await _execute(postgres_dsn, f'DROP DATABASE "{name}" WITH (FORCE)')
+    made = False
+
+    async def dsn() -> str:
+        nonlocal made
+        if not made:
+            made = True
+            await _execute(postgres_dsn, f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
+            # What `provision` grants on the database itself is not copied.
+            await _execute(postgres_dsn, f'GRANT CREATE ON DATABASE "{name}" TO {role_of("processor")}')
+        return with_database(postgres_dsn, name)
+
+    yield dsn
+    if made:
+        await _execute(postgres_dsn, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database_url(open_database: OpenDatabase) -> str:
+    """A superuser's DSN of a database of the test's own."""
+    return await open_database()
 
 
 @pytest.fixture(scope="session")
@@ -85,11 +130,10 @@ async def status_settings(database_url: str, aws_endpoint: str) -> StatusSetting
     suffix = uuid.uuid4().hex
     async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
         await ensure_queues(client, rows=f"r{suffix}", dead_letter=f"d{suffix}", events=f"e{suffix}")
-    dsns = await provision(database_url, {"status": "secret"})
     return StatusSettings(
         listen="127.0.0.1:0",
         metrics_listen="",
-        database_url=SecretStr(dsns["status"]),
+        database_url=SecretStr(service_dsn(database_url, "status")),
         aws_endpoint_url=aws_endpoint,
         events_queue=f"e{suffix}",
     )
@@ -103,6 +147,29 @@ async def status_address(status_settings: StatusSettings) -> AsyncIterator[str]:
         status_settings, lambda made: bootstrap_status(status_settings, made), registry
     ) as service:
         yield f"127.0.0.1:{service.port}"
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist is not typed
+    """Of several workers one runs all tests of a file, and of files that share a suite of their own."""
+
+    TOGETHER = ("tests/e2e/test_pipelines.py", "tests/e2e/test_winner.py")
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return self.TOGETHER[0] if file in self.TOGETHER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """How tests are spread when there are several workers (`-n 2`)."""
+    config.option.loadscopereorder = False  # the order is that of the next hook
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest files go first to the workers, so that these end at about the same time."""
+    order = ("tests/e2e/page/test_page.py", "tests/e2e", "tests/integration", "tests/contract")
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: [not item.nodeid.startswith(start) for start in order])
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

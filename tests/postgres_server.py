@@ -11,6 +11,15 @@ from typing import Any
 from ingestor.local.postgres import EmbeddedPostgres
 
 IMAGE = "postgres:18"
+# For databases that live as long as one test: nothing has to survive a crash of the machine, and many of them
+# fit into memory at once.
+FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "256MB",
+    "jit": "off",
+}
 
 
 @contextmanager

@@ -186,8 +186,8 @@ test("two tabs with the same file take turns", async () => {
   await context.close();
 });
 
-test("300 MB are sent in constant memory; prints how responsive the page stays", async () => {
-  const path = writeLarge(folder, "large.csv", 300);
+test("100 MB are sent in constant memory; prints how responsive the page stays", async () => {
+  const path = writeLarge(folder, "large.csv", 100);
   const { context, page, complaints } = await openPage(browser, "/upload");
   const client = await context.newCDPSession(page);
   await client.send("Performance.enable");
@@ -225,7 +225,7 @@ test("300 MB are sent in constant memory; prints how responsive the page stays",
       `long tasks: ${tasks.length}, longest ${Math.max(0, ...tasks).toFixed(0)} ms`,
   );
   expect(peaks.length).toBeGreaterThan(5);
-  expect(peak).toBeLessThan(before + 64);
+  expect(peak).toBeLessThan(before + 32);
   await page.getByRole("button", { name: "Start" }).click();
   await page.waitForURL(/\/processes\//);
   expect(complaints).toEqual([]);

@@ -1,31 +1,24 @@
 """Constraints of a field on a whole column.
 
-Bounds and enums compare values, not texts: "1.0" equals 1. Numbers are compared exactly: rounding to
-float64 keeps the order, so that only values whose float64 equals the bound's are compared as decimals,
-each distinct text once.
+Bounds and enums compare values, not texts: "1.0" equals 1. How values compare is up to their type.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from ingestor.checking.arrow import AnyArray, Mask, pc, to_mask
-from ingestor.checking.conversion import Converted
-from ingestor.checking.duration_order import duration_breaks
-from ingestor.checking.json_constraints import broken_json, list_lengths
-from ingestor.checking.text_column import TextColumn
+from ingestor.checking.json_schemas import schema_check
+from ingestor.columns.arrow import Int32s, Mask, full_match, mask_if_any, pc
+from ingestor.columns.text_column import TextColumn
 from ingestor.outcomes import quoted, shortened
-from ingestor.pipelines.document import Field, Pipeline
-from ingestor.pipelines.errors import Violation, pointer
-from ingestor.types.json_text import canonical_json
-from ingestor.types.values import Value
+from ingestor.pipelines.field import Field
+from ingestor.types.json import JsonType
+from ingestor.types.notation.json_text import canonical_json, comparable
+from ingestor.types.type import Bound, Converted, Value
 
 # Most values of an enum that a message names.
 _NAMED_VALUES = 5
@@ -34,7 +27,7 @@ _NAMED_VALUES = 5
 @dataclass(frozen=True, slots=True)
 class Broken:
     """A constraint and the rows that break it (bool[n], at least one true). `message` is a sentence
-    without its subject, the quoted value, or gives it for the value's text."""
+    without its subject, the quoted value; or a function that makes it from the value's text."""
 
     constraint: str
     rows: Mask
@@ -42,64 +35,28 @@ class Broken:
 
 
 def broken_constraints(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:
-    """Every constraint that a value breaks. Missing values break `required` only, type errors none."""
+    """Every constraint that a value breaks. Missing values break only `required`, type errors none."""
     constraints = field.constraints
     if constraints.required and text.valid is not None:
         yield Broken("required", ~text.valid, "a value is required")
-    if field.is_json:
-        yield from _json(field, text, converted)
+    if isinstance(field.kind, JsonType):
+        yield from _json(field, field.kind, text, converted)
         return
     if field.enum is not None:
-        outside = _outside(field.enum, constraints.enum or [], field, text, converted)
-        yield from _found("enum", outside, f"is not in the enum {_listed(constraints.enum or [])}")
+        outside = field.kind.outside(text, converted, field.enum, constraints.enum or [])
+        yield from _found("enum", outside, _not_in_enum(field))
     if field.category_values is not None:
         spellings = [category.value for category in field.categories or ()]
-        outside = _outside(field.category_values, spellings, field, text, converted)
+        outside = field.kind.outside(text, converted, field.category_values, spellings)
         yield from _found("categories", outside, f"is not among the categories {_listed(spellings)}")
     if constraints.pattern is not None:
         matches = pc.match_substring_regex(text.array, pattern=full_match(constraints.pattern))
         message = f"does not match the pattern {quoted(constraints.pattern)}"
-        yield from _found("pattern", _mask(pc.invert(matches)), message)
-    yield from _lengths(field, text)
+        yield from _found("pattern", mask_if_any(pc.invert(matches)), message)
+    if (constraints.min_length is not None or constraints.max_length is not None) and len(text):
+        lengths = field.kind.lengths(text)
+        yield from _lengths(field, lengths, text.present, "is shorter than", "is longer than")
     yield from _bounds(field, text, converted)
-
-
-def _json(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:
-    listed = f"is not in the enum {_listed(field.constraints.enum or [])}"
-    for constraint, rows, message in broken_json(field, text, converted.bad, listed):
-        yield Broken(constraint, rows, message)
-    if field.type == "list":
-        for constraint, rows, sentence in list_lengths(field, text, converted.bad):
-            yield from _found(constraint, rows, sentence)
-
-
-def full_match(pattern: str) -> str:
-    """The RE2 expression that matches a whole text where `pattern` does."""
-    return rf"\A(?:{pattern})\z"
-
-
-def check_patterns(pipeline: Pipeline) -> list[Violation]:
-    """The patterns of a pipeline that RE2 cannot run; part of checking a document before it is stored."""
-    violations = []
-    for index, field in enumerate(pipeline.fields):
-        pattern = field.constraints.pattern
-        # Alone first: "a)(b" is wrong, yet would fit into the parentheses of full_match.
-        for expression in () if pattern is None else (pattern, full_match(pattern)):
-            try:
-                pc.match_substring_regex(pa.array([""]), pattern=expression)
-            except pa.ArrowInvalid as error:
-                reason = str(error).removeprefix("Invalid regular expression: ")
-                at = pointer(("schema", "fields", index, "constraints", "pattern"))
-                violations.append(Violation(at, f"is not a regular expression of RE2: {reason}"))
-                break
-    return violations
-
-
-def _mask(values: AnyArray) -> Mask | None:
-    """True where true; None when nowhere."""
-    if not pc.any(values).as_py():
-        return None
-    return to_mask(values, null=False)
 
 
 def _found(constraint: str, rows: Mask | None, message: str) -> Iterator[Broken]:
@@ -107,149 +64,81 @@ def _found(constraint: str, rows: Mask | None, message: str) -> Iterator[Broken]
         yield Broken(constraint, rows, message)
 
 
-def _outside(
-    allowed_values: Sequence[Value],
-    spellings: list[Any],
-    field: Field,
-    text: TextColumn,
-    converted: Converted,
-) -> Mask | None:
-    """Which values are none of these, which the document spells so."""
-    values = converted.comparable
-    if field.type == "number":
-        # The document's spellings are those of the file, the column's no more when it had marks of its own.
-        own = field.marks is not None or field.bare_pattern is not None
-        return _numbers_outside(text, converted, frozenset(allowed_values), [] if own else spellings)
-    allowed = pa.array(list(allowed_values), values.type)
-    inside = pc.is_in(values, value_set=allowed)
-    if pc.all(inside).as_py():
-        return None
-    outside = ~to_mask(inside, null=False)
-    if converted.bad is not None:
-        outside &= ~converted.bad
-    return text.present(outside)
-
-
-def _numbers_outside(
-    text: TextColumn, converted: Converted, allowed: Set[Value], spellings: list[Any]
-) -> Mask | None:
-    known = pa.array([str(spelling) for spelling in spellings], pa.string())
-    candidates = ~to_mask(pc.is_in(text.array, value_set=known), null=False)
-    if converted.bad is not None:
-        candidates &= ~converted.bad
-    return _decimals(text, text.present(candidates), lambda number: number not in allowed)
-
-
-def _decimals(text: TextColumn, candidates: Mask, breaks: Callable[[Decimal], bool]) -> Mask | None:
-    """Which of the candidates break a rule of exact decimals; each distinct text is asked about once."""
-    if not candidates.any():
-        return None
-    rows = np.flatnonzero(candidates)
-    encoded = text.array.take(rows).dictionary_encode()
-    distinct = encoded.dictionary.to_pylist()
-    verdicts = np.array([breaks(Decimal(str(value))) for value in distinct], np.bool_)
-    result = np.zeros(len(text), np.bool_)
-    result[rows] = verdicts[encoded.indices.to_numpy()]
-    return result
-
-
-def _lengths(field: Field, text: TextColumn) -> Iterator[Broken]:
-    """minLength and maxLength, in characters (Unicode code points)."""
-    shortest, longest = field.constraints.min_length, field.constraints.max_length
-    if (shortest is None and longest is None) or not len(text):
-        return
-    in_bytes = text.lengths
-    one_byte_each = not text.data.size or int(text.data.max()) < 0x80
-    if one_byte_each:
-        characters = in_bytes
-    else:
-        characters = pc.fill_null(pc.utf8_length(text.array), 0).to_numpy(zero_copy_only=False)
-    if shortest is not None:
-        yield from _found(
-            "minLength", text.present(characters < shortest), f"is shorter than the minLength {shortest}"
-        )
-    if longest is not None:
-        yield from _found(
-            "maxLength", text.present(characters > longest), f"is longer than the maxLength {longest}"
-        )
+def _lengths(
+    field: Field, lengths: Int32s, among: Callable[[Mask], Mask], shorter: str, longer: str
+) -> Iterator[Broken]:
+    """minLength and maxLength; `among` drops the rows that they do not concern."""
+    least, most = field.constraints.min_length, field.constraints.max_length
+    if least is not None:
+        yield from _found("minLength", among(lengths < least), f"{shorter} the minLength {least}")
+    if most is not None:
+        yield from _found("maxLength", among(lengths > most), f"{longer} the maxLength {most}")
 
 
 def _bounds(field: Field, text: TextColumn, converted: Converted) -> Iterator[Broken]:
     raw = field.constraints
-    below, above = pc.less, pc.greater
-    yield from _bound("minimum", field, text, converted, field.minimum, raw.minimum, below)
-    yield from _bound("maximum", field, text, converted, field.maximum, raw.maximum, above)
-    low, high = field.exclusive_minimum, field.exclusive_maximum
-    below, above = pc.less_equal, pc.greater_equal
-    yield from _bound("exclusiveMinimum", field, text, converted, low, raw.exclusive_minimum, below)
-    yield from _bound("exclusiveMaximum", field, text, converted, high, raw.exclusive_maximum, above)
+    bounds: tuple[tuple[Bound, Value | None, Any], ...] = (
+        ("minimum", field.minimum, raw.minimum),
+        ("maximum", field.maximum, raw.maximum),
+        ("exclusiveMinimum", field.exclusive_minimum, raw.exclusive_minimum),
+        ("exclusiveMaximum", field.exclusive_maximum, raw.exclusive_maximum),
+    )
+    for name, limit, spelling in bounds:
+        if limit is not None:
+            rows = field.kind.beyond(name, limit, text, converted)
+            yield from _found(name, rows, f"{field.kind.bound_messages[name]} {_shown(spelling)}")
 
 
-_EXACTLY: dict[str, Callable[[Decimal, Decimal], bool]] = {
-    "minimum": operator.lt,
-    "maximum": operator.gt,
-    "exclusiveMinimum": operator.le,
-    "exclusiveMaximum": operator.ge,
-}
-_BROKEN = {
-    "minimum": "is less than the minimum",
-    "maximum": "is more than the maximum",
-    "exclusiveMinimum": "is not more than the exclusiveMinimum",
-    "exclusiveMaximum": "is not less than the exclusiveMaximum",
-}
+def _json(field: Field, kind: JsonType, text: TextColumn, converted: Converted) -> Iterator[Broken]:
+    """Reads each distinct text once, and only if a constraint needs its value."""
+    good = text.present(converted.good(np.ones(len(text), np.bool_)))
+    if checks := dict(_json_checks(field, kind)):
+        yield from _checked(checks, kind, text, np.flatnonzero(good))
+    sized = field.constraints.min_length is not None or field.constraints.max_length is not None
+    if sized and (counts := kind.item_counts(text)) is not None:
+        yield from _lengths(
+            field, counts, lambda rows: good & rows, "has fewer items than", "has more items than"
+        )
 
 
-# Of durations, for P30D is neither less nor more than P1M, nor the same.
-_NOT_SURELY = {
-    "minimum": "is not at least the minimum",
-    "maximum": "is not at most the maximum",
-    "exclusiveMinimum": "is not more than the exclusiveMinimum",
-    "exclusiveMaximum": "is not less than the exclusiveMaximum",
-}
+def _json_checks(field: Field, kind: JsonType) -> Iterator[tuple[str, Callable[[Any], str | None]]]:
+    """Each constraint with what says of a JSON value how it breaks the constraint, None if it does not."""
+    constraints = field.constraints
+    if field.enum is not None:
+        allowed, not_in_enum = frozenset(field.enum), _not_in_enum(field)
+        yield "enum", lambda value: None if comparable(value) in allowed else not_in_enum
+    if not kind.counts_items:
+        if (least := constraints.min_length) is not None:
+            few = f"has fewer items than the minLength {least}"
+            yield "minLength", lambda value: few if len(value) < least else None
+        if (most := constraints.max_length) is not None:
+            many = f"has more items than the maxLength {most}"
+            yield "maxLength", lambda value: many if len(value) > most else None
+    if constraints.json_schema is not None:
+        yield "jsonSchema", schema_check(constraints.json_schema)
 
 
-def _bound(
-    name: str,
-    field: Field,
-    text: TextColumn,
-    converted: Converted,
-    bound: Value | None,
-    raw: Any,
-    breaks: Any,
+def _checked(
+    checks: dict[str, Callable[[Any], str | None]], kind: JsonType, text: TextColumn, rows: Any
 ) -> Iterator[Broken]:
-    if bound is None:
-        return
-    values = converted.comparable
-    if field.type == "duration":
-        broken = duration_breaks(text.array, str(bound), name)
-        good = text.present(broken if converted.bad is None else broken & ~converted.bad)
-        yield from _found(name, good, f"{_NOT_SURELY[name]} {_shown(raw)}")
-        return
-    if field.type == "number":
-        assert isinstance(bound, Decimal)
-        exactly = _EXACTLY[name]
-        # Values whose float64 equals the bound's are looked at exactly, so `clearly` leaves them out.
-        clearly = pc.less if name in ("minimum", "exclusiveMinimum") else pc.greater
-        rows = _number_breaks(text, values, bound, clearly, lambda number: exactly(number, bound))
-    else:
-        rows = _mask(breaks(values, pa.scalar(bound, values.type)))
-    yield from _found(name, rows, f"{_BROKEN[name]} {_shown(raw)}")
+    encoded = text.array.take(rows).dictionary_encode()
+    distinct = [str(value) for value in encoded.dictionary.to_pylist()]
+    reasons: dict[str, dict[str, str]] = {name: {} for name in checks}
+    for value in distinct:
+        read = kind.json_value(value)
+        for name, check in checks.items():
+            if (reason := check(read)) is not None:
+                reasons[name][value] = reason
+    places = encoded.indices.to_numpy()
+    for name, found in reasons.items():
+        if found:
+            broken = np.zeros(len(text), np.bool_)
+            broken[rows] = np.array([value in found for value in distinct], np.bool_)[places]
+            yield Broken(name, broken, found.__getitem__)
 
 
-def _number_breaks(
-    text: TextColumn,
-    values: AnyArray,
-    bound: Decimal,
-    clearly: Callable[..., AnyArray],
-    exactly: Callable[[Decimal], bool],
-) -> Mask | None:
-    rounded = pa.scalar(float(bound), pa.float64())
-    clear = _mask(clearly(values, rounded))
-    equal = _mask(pc.equal(values, rounded))
-    near = None if equal is None else _decimals(text, equal, exactly)
-    if clear is None or near is None:
-        return near if clear is None else clear
-    return clear | near
+def _not_in_enum(field: Field) -> str:
+    return f"is not in the enum {_listed(field.constraints.enum or [])}"
 
 
 def _shown(raw: Any) -> str:

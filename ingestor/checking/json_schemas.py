@@ -1,11 +1,11 @@
 """The constraint jsonSchema: JSON Schema (draft 2020-12, or what "$schema" names) for JSON in cells.
 
-Whatever a document says, checking a cell must end soon, touch no network and no file, and see exact numbers:
+Whatever a document says, checking a cell must end soon, touch no network or file, and see exact numbers:
 
-- References stay inside the schema, and do not lead back to where they came from, so that a schema has a
-  size with everything unfolded; a value is looked at so many times at most.
-- Regular expressions are those of Rust's regex crate, which takes time in proportion to the text and knows
-  no look-around and no back-references; what they are compiled to is limited.
+- References stay inside the schema and do not lead back to where they came from. So the schema has a finite
+  size with everything unfolded, which bounds how often a value is looked at.
+- Regular expressions are those of Rust's regex crate, which takes time in proportion to the text and has
+  no look-around or back-references. The size of what they are compiled to is limited.
 """
 
 from __future__ import annotations
@@ -19,34 +19,24 @@ from typing import Any
 import jsonschema_rs
 
 from ingestor.outcomes import shortened
-from ingestor.pipelines.document import Pipeline
-from ingestor.pipelines.errors import Violation, pointer
-from ingestor.types.json_text import canonical_json
+from ingestor.pipelines.errors import pointer
+from ingestor.types.notation.json_text import canonical_json
 
 MAX_UNFOLDED = 10_000
 _REGEX_BYTES = 1_000_000
-# Values of the user's, in which nothing is a schema.
+# Keywords with values of the user's own, in which nothing is a schema.
 _DATA = ("const", "enum", "default", "examples", "example")
 _DEFINITIONS = ("$defs", "definitions")
-# What has schemas by names of the user's.
+# Keywords with schemas under names of the user's own.
 _NAMED = (*_DEFINITIONS, "properties", "patternProperties", "dependentSchemas", "dependencies")
 _DYNAMIC = ("$dynamicRef", "$recursiveRef")
 
 Path = tuple[str | int, ...]
 
 
-def check_json_schemas(pipeline: Pipeline) -> Iterator[Violation]:
-    """What is wrong with the schemas of a pipeline; part of checking a document before it is stored."""
-    for index, field in enumerate(pipeline.fields):
-        schema = field.constraints.json_schema
-        if schema is not None:
-            at: Path = ("schema", "fields", index, "constraints", "jsonSchema")
-            yield from (Violation(pointer((*at, *path)), message) for path, message in _problems(schema))
-
-
 def schema_check(schema: Mapping[str, Any]) -> Callable[[Any], str | None]:
-    """What says of a value (of json_cells.read_cell) why it is not valid, a sentence without its subject, or
-    None when it is. The schema is one that check_json_schemas has found nothing wrong with."""
+    """A function that says why a value (of json_text.read_cell) is not valid, a sentence without its subject;
+    None if it is valid. schema_problems has found nothing wrong with the schema."""
     validator = _validator(canonical_json(schema))
 
     def check(value: Any) -> str | None:
@@ -76,7 +66,8 @@ def _compiled(schema: Any) -> Any:
     )
 
 
-def _problems(schema: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+def schema_problems(schema: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What is wrong with a schema: path in the schema and sentence without its subject."""
     found = list(_References(schema).problems())
     yield from found
     if found:
@@ -87,9 +78,9 @@ def _problems(schema: dict[str, Any]) -> Iterator[tuple[Path, str]]:
         reason = shortened(" ".join(error.message.split()))
         path: Path = tuple(error.instance_path)
         if reason.endswith('is not a "regex"'):
-            reason += " that Rust's regex crate knows (without look-around and back-references), or too large"
+            reason += " of Rust's regex crate (which has no look-around or back-references), or is too large"
         elif reason.startswith("Unknown meta-schema"):
-            path, reason = ("$schema",), "names no draft of JSON Schema"
+            path, reason = ("$schema",), "is not a known draft of JSON Schema"
         elif reason.startswith("Unknown format"):
             reason = f"the format {canonical_json(_at(schema, path))} is not known"
         yield path, reason
@@ -122,7 +113,7 @@ class _References:
             if isinstance(anchor := part.get("$anchor"), str):
                 self._anchors[anchor] = path
             if isinstance(inner := part.get("$id"), str) and (path or inner.startswith("#")):
-                self._found[(*path, "$id")] = 'schemas within schemas have no "$id" here: use "$defs"'
+                self._found[(*path, "$id")] = 'an inner schema cannot have "$id" here: use "$defs" and "$ref"'
             for key in _DYNAMIC:
                 if isinstance(part.get(key), str):
                     self._found[(*path, key)] = "is not supported: what it leads to depends on the data"
@@ -134,9 +125,9 @@ class _References:
         yield from self._found.items()
 
     def _resolved(self, reference: str, at: Path) -> Path | None:
-        """The path of what a reference leads to."""
+        """The path of the schema that a reference leads to; None if there is none."""
         if not reference.startswith("#"):
-            self._found[at] = "leads out of the schema: only references that begin with # are followed"
+            self._found[at] = "leads out of the schema: a reference must begin with #"
             return None
         place = reference[1:]
         if place and not place.startswith("/"):
@@ -160,8 +151,8 @@ class _References:
         return path
 
     def _size(self, path: Path, part: Any, by_name: bool = False) -> int:
-        """How many schemas and values there are from here on, at most MAX_UNFOLDED + 1; `by_name` means a
-        part that is no schema but has some."""
+        """The number of schemas and values from here on, at most MAX_UNFOLDED + 1; `by_name`: the part is
+        not a schema but has some under names."""
         if (path, by_name) in self._sizes:
             return self._sizes[path, by_name]
         self._open.add(path)
@@ -172,7 +163,7 @@ class _References:
                 if target is None:
                     continue
                 if target in self._open:
-                    self._found[(*path, key)] = "leads back to where it came from, which has no end"
+                    self._found[(*path, key)] = "leads back to where it came from, without end"
                     continue
                 size += self._size(target, _at(self._schema, target))
             elif by_name or key not in _DEFINITIONS:
@@ -183,8 +174,8 @@ class _References:
 
 
 def _inside(part: Any, by_name: bool) -> Iterator[tuple[str | int, Any, bool]]:
-    """What is in a part of a schema, the user's own values aside: key, value, and whether that one has
-    schemas by name."""
+    """The contents of a part of a schema without the user's own values: key, value, and whether that value
+    has schemas by name."""
     if isinstance(part, dict):
         for key, inner in part.items():
             if by_name or key not in _DATA:

@@ -1,105 +1,51 @@
-"""Checks the rows of a slice by column: good rows typed for the sink, the others with every reason."""
+"""Checks the rows of a slice by column: good rows typed for the sink, the others with every error."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ingestor.checking.arrow import AnyArray, Int64s, Mask, texts_at
 from ingestor.checking.constraints import broken_constraints
-from ingestor.checking.conversion import convert, explain, plain_numbers, with_bad
-from ingestor.checking.json_rows import json_rows
 from ingestor.checking.steps.apply import Cells, filter_rows, transform
 from ingestor.checking.steps.rules import broken_rules
-from ingestor.checking.text_column import TextColumn, text_column
-from ingestor.outcomes import Problem, RejectedState, RowProblem, capped, quoted
+from ingestor.columns.arrow import AnyArray, Int64s, Mask, pc, texts_at
+from ingestor.columns.json_strings import escaped, json_strings
+from ingestor.columns.text_column import TextColumn, text_column
+from ingestor.outcomes import RejectedRow, RejectedState, RowError, capped, quoted
 from ingestor.pipelines.document import Field, Pipeline
+from ingestor.tabular.text_table import TextTable
 
 # Name of the only column of rows without a pipeline.
 JSON_COLUMN = "data"
 
 
-class RejectedRecord(Protocol):
-    """A record that the reader could not split into the header's cells, or left out."""
-
-    @property
-    def index(self) -> int:
-        """0-based number of the record in the slice."""
-
-    @property
-    def line_index(self) -> int:
-        """0-based line of the slice on which it starts."""
-
-    @property
-    def state(self) -> Literal["failed", "skipped"]:
-        """Whether it failed or was left out on purpose."""
-
-    @property
-    def code(self) -> str:
-        """Frictionless error code."""
-
-    @property
-    def message(self) -> str:
-        """One sentence."""
-
-    @property
-    def cells(self) -> tuple[str, ...] | None:
-        """Its cells, None when it could not be split."""
-
-    @property
-    def text(self) -> str:
-        """Its own text, perhaps shortened."""
-
-
-class TextTable(Protocol):
-    """The records of a slice as columns of text; n records could be split."""
-
-    @property
-    def columns(self) -> Sequence[pa.StringArray]:
-        """One array of n values for each column of the file; null only where its format knows a null."""
-
-    @property
-    def row_index(self) -> Int64s:
-        """int64[n]: 0-based number of each record in the slice, ascending."""
-
-    @property
-    def line_index(self) -> Int64s:
-        """int64[n]: 0-based line of the slice on which each record starts."""
-
-    @property
-    def rejected(self) -> Sequence[RejectedRecord]:
-        """The records that are not among the n."""
-
-
 @dataclass(frozen=True, slots=True)
 class CheckedRows:
-    """What became of a slice.
-
-    `good` has one column per field of the pipeline, in its order and under its name (without a
-    pipeline: the column "data" with JSON text). pyarrow.csv.write_csv with quoting_style="needed"
-    makes of it what COPY (FORMAT csv) reads exactly: NULL is empty and not quoted, text is quoted.
-    `good_index` (int64) has the record number of each of its rows, ascending. `rejected` has every
-    other record, by ascending index, with the file's own cells.
-    """
+    """A slice after the checks."""
 
     good: pa.Table
+    """The good rows: one column per field of the pipeline, in its order and under its name (without a
+    pipeline: the column "data" with JSON text). pyarrow.csv.write_csv with quoting_style="needed" writes
+    it as COPY (FORMAT csv) reads it exactly: NULL is empty and not quoted, text is quoted."""
     good_index: Int64s
-    rejected: list[RowProblem]
+    """The record number of each good row, ascending."""
+    rejected: list[RejectedRow]
+    """Every other record, by ascending index, with the file's own cells."""
 
 
 def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> CheckedRows:
     """Check every record of a slice: the pipeline's transforms, filters, schema and rules. `columns` are
     the labels of the file's columns, in order; a column called "" is left out. The cells of a column
-    that the file lacks are missing: whether that is allowed is checked with the header
-    (Pipeline.header_problem)."""
-    rejected = [_of_reader(record) for record in text.rejected]
+    that the file lacks are missing; Pipeline.header_problem says whether that is allowed."""
+    rejected = list(text.rejected)
     good: list[AnyArray]
     if pipeline is None:
-        good, good_index = [json_rows(text.columns, columns)], text.row_index
+        good, good_index = [_json_rows(text.columns, columns)], text.row_index
         names = [JSON_COLUMN]
     else:
         good, good_index = _check_pipeline(text, columns, pipeline, rejected)
@@ -108,8 +54,28 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
     return CheckedRows(pa.table(good, names=names), good_index, rejected)
 
 
+def _json_rows(columns: Sequence[pa.StringArray], labels: Sequence[str]) -> pa.StringArray:
+    """One JSON object per row, in the columns' order; every value is a string, or null where the cell is.
+
+    `labels` are unique but for "", which leaves a column out. There is at least one column.
+    """
+    parts: list[Any] = []
+    for column, label in zip(columns, labels, strict=True):
+        if not label:
+            continue
+        parts.append((", " if parts else "{") + json.dumps(label, ensure_ascii=False) + ": ")
+        if column.null_count:
+            parts.append(pc.fill_null(json_strings(column), "null"))
+        else:  # without a copy in between
+            parts += ['"', escaped(column), '"']
+    if not parts:
+        return pa.array(["{}"] * len(columns[0]), pa.string())
+    rows: pa.StringArray = pc.binary_join_element_wise(*parts, "}", "")
+    return rows
+
+
 def _check_pipeline(
-    text: TextTable, columns: Sequence[str], pipeline: Pipeline, rejected: list[RowProblem]
+    text: TextTable, columns: Sequence[str], pipeline: Pipeline, rejected: list[RejectedRow]
 ) -> tuple[list[AnyArray], Int64s]:
     """Transforms, filters, the schema and the rules, in this order: the fields' columns of the good rows
     and their record numbers; the other rows go to `rejected`."""
@@ -123,48 +89,48 @@ def _check_pipeline(
     cells = transform(pipeline, file, len(text.row_index))
     cells, rows, unwanted = filter_rows(pipeline, cells)
     for condition in unwanted:
-        skipped = {position: [problem] for position, problem in condition.problems()}
+        skipped = {position: [error] for position, error in condition.errors()}
         rejected += _rejected(text, "skipped", skipped)
-    problems = cells.problems
-    arrays = _check_fields(cells, pipeline, problems)
-    good, arrays = _without(arrays, np.arange(cells.count), problems)
+    errors = cells.errors
+    arrays = _check_fields(cells, pipeline, errors)
+    good, arrays = _without(arrays, np.arange(cells.count), errors)
     if pipeline.rules and len(good):
-        _check_rules(cells, pipeline, good, arrays, problems)
-        good, arrays = _without(arrays, good, problems)
+        _check_rules(cells, pipeline, good, arrays, errors)
+        good, arrays = _without(arrays, good, errors)
     if rows is not None:
-        problems = {int(rows[position]): found for position, found in problems.items()}
+        errors = {int(rows[position]): found for position, found in errors.items()}
         good = rows[good]
-    rejected += _rejected(text, "failed", problems)
+    rejected += _rejected(text, "failed", errors)
     return arrays, text.row_index[good]
 
 
 def _without(
-    arrays: list[AnyArray], rows: Int64s, problems: Mapping[int, object]
+    arrays: list[AnyArray], rows: Int64s, errors: Mapping[int, object]
 ) -> tuple[Int64s, list[AnyArray]]:
-    """The rows, and their values, that have no problem; `rows` are the positions of the arrays' values."""
-    if not problems:
+    """The rows, and their values, that have no error; `rows` are the positions of the arrays' values."""
+    if not errors:
         return rows, arrays
-    keep = ~np.isin(rows, np.fromiter(problems, np.int64, len(problems)))
+    keep = ~np.isin(rows, np.fromiter(errors, np.int64, len(errors)))
     if keep.all():
         return rows, arrays
     mask = pa.array(keep)
     return rows[keep], [array.filter(mask) for array in arrays]
 
 
-def _check_fields(cells: Cells, pipeline: Pipeline, problems: dict[int, list[Problem]]) -> list[AnyArray]:
-    """The fields' columns; every error goes to `problems`, by position."""
+def _check_fields(cells: Cells, pipeline: Pipeline, errors: dict[int, list[RowError]]) -> list[AnyArray]:
+    """The fields' columns; every error goes to `errors`, by position."""
     key = frozenset(pipeline.key)
     arrays: list[AnyArray] = []
     for field in pipeline.fields:
         source = pipeline.source(field)
         column = text_column(cells.texts[source], pipeline.missing_values_of(field))
-        found: dict[int, list[Problem]] = {}
+        found: dict[int, list[RowError]] = {}
         arrays.append(_check_field(field, column, field.name in key, found))
         refused = cells.refused.get(source)
-        for position, errors in found.items():
-            # What a transform refused has been said.
+        for position, more in found.items():
+            # What a transform refused has been reported.
             if refused is None or not refused[position]:
-                problems.setdefault(position, []).extend(errors)
+                errors.setdefault(position, []).extend(more)
     return arrays
 
 
@@ -173,9 +139,9 @@ def _check_rules(
     pipeline: Pipeline,
     rows: Int64s,
     arrays: list[AnyArray],
-    problems: dict[int, list[Problem]],
+    errors: dict[int, list[RowError]],
 ) -> None:
-    """Every broken rule goes to `problems`; `rows` are the positions of the arrays' values."""
+    """Every broken rule goes to `errors`; `rows` are the positions of the arrays' values."""
     columns = {field.name: array for field, array in zip(pipeline.fields, arrays, strict=True)}
     for broken in broken_rules(pipeline, columns, len(rows)):
         texts = {}
@@ -183,29 +149,28 @@ def _check_rules(
             if field.name in broken.rule.names:
                 column = cells.texts[pipeline.source(field)].take(rows)
                 texts[field.name] = text_column(column, pipeline.missing_values_of(field)).array
-        for position, problem in broken.problems(texts):
-            problems.setdefault(int(rows[position]), []).append(problem)
+        for position, error in broken.errors(texts):
+            errors.setdefault(int(rows[position]), []).append(error)
 
 
 def _check_field(
-    field: Field, column: TextColumn, in_key: bool, problems: dict[int, list[Problem]]
+    field: Field, column: TextColumn, in_key: bool, errors: dict[int, list[RowError]]
 ) -> AnyArray:
-    plain, unmarked = plain_numbers(field, column)
-    converted = with_bad(convert(field, plain), unmarked)
+    converted = field.kind.convert(column)
     if converted.bad is not None:
         for position, value in _values(column, converted.bad):
-            message = f"{field.name}: {quoted(value)} {explain(field, value)}"
-            _add(problems, position, "type-error", field, value, message)
-    for broken in broken_constraints(field, plain, converted):
+            message = f"{field.name}: {quoted(value)} {field.kind.explain(value)}"
+            _add(errors, position, "type-error", field, value, message)
+    for broken in broken_constraints(field, column, converted):
         for position, value in _values(column, broken.rows):
             subject = "" if broken.constraint == "required" else quoted(value) + " "
             why = broken.message if isinstance(broken.message, str) else broken.message(value)
             message = f"{field.name}: {subject}{why}"
-            _add(problems, position, "constraint-error", field, value, message)
+            _add(errors, position, "constraint-error", field, value, message)
     if in_key and column.valid is not None and not field.constraints.required:
         for position, value in _values(column, ~column.valid):
             message = f"{field.name}: a part of the primary key needs a value"
-            _add(problems, position, "primary-key", field, value, message)
+            _add(errors, position, "primary-key", field, value, message)
     return converted.column
 
 
@@ -217,29 +182,24 @@ def _values(column: TextColumn, rows: Mask) -> list[tuple[int, str]]:
 
 
 def _add(
-    problems: dict[int, list[Problem]], position: int, code: str, field: Field, value: str, message: str
+    errors: dict[int, list[RowError]], position: int, code: str, field: Field, value: str, message: str
 ) -> None:
-    problem = Problem(code, field.name, capped(value), message, "validate")
-    problems.setdefault(position, []).append(problem)
+    error = RowError(code, field.name, capped(value), message, "validate")
+    errors.setdefault(position, []).append(error)
 
 
 def _rejected(
-    text: TextTable, state: RejectedState, problems: Mapping[int, Sequence[Problem]]
-) -> list[RowProblem]:
-    """Rows with problems, by position, with the file's own cells."""
-    if not problems:
+    text: TextTable, state: RejectedState, errors: Mapping[int, Sequence[RowError]]
+) -> list[RejectedRow]:
+    """Rows with errors, by position, with the file's own cells."""
+    if not errors:
         return []
-    positions = np.array(sorted(problems), np.int64)
+    positions = np.array(sorted(errors), np.int64)
     cells = zip(
         *([cell or "" for cell in column.take(positions).to_pylist()] for column in text.columns), strict=True
     )
     indices, lines = text.row_index[positions].tolist(), text.line_index[positions].tolist()
     return [
-        RowProblem(index, line, state, tuple(problems[position]), row)
+        RejectedRow(index, line, state, tuple(errors[position]), row)
         for position, index, line, row in zip(positions.tolist(), indices, lines, cells, strict=True)
     ]
-
-
-def _of_reader(record: RejectedRecord) -> RowProblem:
-    problem = Problem(record.code, "", capped(record.text), record.message, "parse")
-    return RowProblem(record.index, record.line_index, record.state, (problem,), record.cells)

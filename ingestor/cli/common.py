@@ -71,14 +71,23 @@ def file_argument(metavar: str = "FILE") -> Callable[[F], F]:
 def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say how to read a file; the command gets them as one, `dialect` (JSON)."""
 
-    @click.option("--dialect", "document", metavar="JSON|FILE", help="Read the file so: see docs/reader.md.")
+    @click.option(
+        "--dialect",
+        "document",
+        metavar="JSON|FILE",
+        help="Read the file by this dialect: see docs/guides/reading-files.md.",
+    )
     @click.option(
         "--format",
         "format_",
         metavar="NAME",
         help="Read csv, jsonl, json, xlsx, parquet or a plug-in's format.",
     )
-    @click.option("--encoding", metavar="NAME", help="Decode text so, by Python's names: utf-16, cp1252, ...")
+    @click.option(
+        "--encoding",
+        metavar="NAME",
+        help="Decode text by this encoding, as Python names it: utf-16, cp1252, ...",
+    )
     @click.option("--delimiter", metavar="CHARACTER", help="Split CSV at this: one character, tab or space.")
     @click.option("--sheet", metavar="NAME|NUMBER", help="Read this sheet of a workbook.")
     @functools.wraps(command)

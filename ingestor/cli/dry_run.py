@@ -16,7 +16,7 @@ _SHOWN = 20
 
 async def run_dry(
     client: Client, path: Path, pipeline: str | None, dialect: str
-) -> processor_pb2.ValidateRowsResponse:
+) -> processor_pb2.DryRunResponse:
     """Run a file's rows dry; `pipeline` is what `ingest` takes. Nothing is stored, not even a document."""
     if pipeline and is_document(pipeline):
         document = Path(pipeline).read_text("utf-8")
@@ -24,7 +24,7 @@ async def run_dry(
     return await client.validate_file(path, pipeline=pipeline or "", dialect=dialect)
 
 
-def print_dry_run(found: processor_pb2.ValidateRowsResponse, path: Path, as_json: bool) -> int:
+def print_dry_run(found: processor_pb2.DryRunResponse, path: Path, as_json: bool) -> int:
     """Print the result; the exit status."""
     if as_json:
         print_json({"file_name": path.name, **to_dict(found)})
@@ -33,7 +33,7 @@ def print_dry_run(found: processor_pb2.ValidateRowsResponse, path: Path, as_json
     return WITH_ERRORS if found.counts.failed else OK
 
 
-def _print(found: processor_pb2.ValidateRowsResponse) -> None:
+def _print(found: processor_pb2.DryRunResponse) -> None:
     counts = to_dict(found.counts)
     print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
     for row in found.rows[:_SHOWN]:

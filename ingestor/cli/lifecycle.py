@@ -125,7 +125,7 @@ def deletion_sentences(process: status_pb2.Process) -> str:
 async def undo(client: Client, process: str, dry_run: bool, yes: bool) -> processor_pb2.UndoProcessResponse:
     """Undo a process, or only say what that would do."""
     if dry_run or asks(yes):
-        planned = await client.undo_process(process, validate_only=True)
+        planned = await client.undo_process(process, dry_run=True)
         if dry_run:
             return planned
         confirm(f"Undoes {process}: {undo_sentence(planned, done=False)}.")

@@ -11,12 +11,12 @@ from ingestor.cli.common import Settings, dialect_options, file_argument, json_o
 from ingestor.cli.inspect import inspection, rows_option
 from ingestor.cli.output import print_json, print_table, to_dict
 from ingestor.client.client import Client
-from ingestor.v1 import processor_pb2
+from ingestor.v1 import pipelines_pb2
 
 
 @click.group()
 def pipelines() -> None:
-    """Manage pipelines. A pipeline maps a file's columns to a table's: see docs/pipelines.md."""
+    """Manage pipelines. A pipeline maps a file's columns to a table's: see docs/guides/pipelines."""
 
 
 @pipelines.command()
@@ -27,8 +27,8 @@ def pipelines() -> None:
 def apply(settings: Settings, file: Path, dry_run: bool, as_json: bool) -> None:
     """Store DOCUMENT as the next version of its pipeline."""
 
-    async def work(client: Client) -> processor_pb2.ApplyPipelineResponse:
-        return await client.apply_pipeline(file.read_text("utf-8"), validate_only=dry_run)
+    async def work(client: Client) -> pipelines_pb2.ApplyPipelineResponse:
+        return await client.apply_pipeline(file.read_text("utf-8"), dry_run=dry_run)
 
     answer = settings.run(work)
     if as_json:
@@ -62,7 +62,7 @@ def list_(settings: Settings, as_json: bool) -> None:
         _print_pipelines(page.pipelines)
 
 
-def _print_pipelines(found: Iterable[processor_pb2.Pipeline]) -> None:
+def _print_pipelines(found: Iterable[pipelines_pb2.Pipeline]) -> None:
     print_table(
         ["name", "version", "stored"],
         [[p.name, str(p.version), p.create_time.ToDatetime().isoformat(" ", "seconds")] for p in found],
@@ -76,7 +76,7 @@ def _print_pipelines(found: Iterable[processor_pb2.Pipeline]) -> None:
 def versions(settings: Settings, name: str, as_json: bool) -> None:
     """List the versions of a pipeline, newest first, even of a deleted one."""
 
-    async def collect(client: Client) -> list[processor_pb2.Pipeline]:
+    async def collect(client: Client) -> list[pipelines_pb2.Pipeline]:
         page = await client.list_pipeline_versions(name)
         found = list(page.pipelines)
         while page.next_page_token:

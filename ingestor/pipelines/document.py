@@ -1,51 +1,34 @@
-"""The pipeline document: a Frictionless Table Schema, what happens to rows on the way, where they go.
+"""The pipeline document: a Frictionless Table Schema, what happens to rows, and where they go.
 
-Rules of the schema: https://specs.frictionlessdata.io/table-schema/. docs/pipelines.md is the user's
-guide. Patterns are RE2 and are compiled by the processor, the only part of the suite that runs them.
+Rules of the schema: https://datapackage.org/standard/table-schema/. The guide is docs/guides/pipelines.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    PrivateAttr,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import AfterValidator, BeforeValidator, PrivateAttr, ValidationError
 from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
 
-from ingestor.pipelines.errors import PipelineError, Violation, pointer
-from ingestor.pipelines.field import (
-    Constraints,
-    Field,
-    FieldType,
-    MissingValue,
-    MissingValues,
-    field_problems,
-)
+from ingestor.pipelines.document_checks import cross_checks, shape_violation
+from ingestor.pipelines.errors import PipelineError, Violation
+from ingestor.pipelines.field import Field, MissingValue, MissingValues
+from ingestor.pipelines.json_document import read_json
 from ingestor.pipelines.names import column_for, listed, table
 from ingestor.pipelines.part import Part
 from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
 from ingestor.pipelines.sinks import MAX_KEY_FIELDS, PlugInSink, Sink, TableSink
-from ingestor.pipelines.sinks import PLUG_IN as PLUG_IN_SINK
-from ingestor.pipelines.sinks import TABLE as TABLE_SINK
-from ingestor.pipelines.transforms import MAX_STEPS, PLUG_IN, Step, Transform, read_before_made
-from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
-from ingestor.types.json_text import canonical_json, read_json
+from ingestor.pipelines.transforms import MAX_STEPS, Transform
+from ingestor.tabular.options import ReadOptions
+from ingestor.types.notation.json_text import canonical_json
 
 __all__ = [
-    "Constraints",
     "Field",
-    "FieldType",
     "Pipeline",
     "PipelineError",
     "PlugInSink",
@@ -79,7 +62,7 @@ class Reference(Part):
 
 
 class ForeignKey(Part):
-    """Values that must be in another table."""
+    """Values that must exist in another table."""
 
     fields_: Annotated[
         list[str], BeforeValidator(listed), Key(alias="fields", min_length=1, max_length=MAX_KEY_FIELDS)
@@ -108,8 +91,8 @@ class TableSchema(Part):
 
 
 class Policy(Part):
-    """When a process is given up: with more failed rows than `maxErrors`, a count, or a share such as
-    "5%" of the rows that have an outcome (from the thousandth on, and at the end)."""
+    """When a process is given up: after more failed rows than `maxErrors`, a count, or a share such as "5%"
+    of the rows that have an outcome (from the thousandth row on, and at the end)."""
 
     max_errors: Annotated[Any, AfterValidator(_error_limit)] = Key(None, alias="maxErrors")
     on_error: Literal["continue", "abort"] = Key("continue", alias="onError")
@@ -129,7 +112,7 @@ class Policy(Part):
 
 
 class Pipeline(Part):
-    """A whole document. Make it with parse_pipeline, which also checks what one key alone cannot show."""
+    """A whole document. Make it with parse_pipeline, which also checks what a single key cannot show."""
 
     name: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
     title: str | None = None
@@ -167,14 +150,13 @@ class Pipeline(Part):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Names of the fields by which the sink tells rows apart: the upsert's key, else the primary key;
-        empty when there is none."""
+        """Names of the fields that identify a row in the sink: the upsert's key, otherwise the primary key;
+        empty if there is none."""
         own = self.sink.key if isinstance(self.sink, TableSink) else None
         return tuple(own or self.primary_key)
 
     def source(self, field: Field) -> str:
-        """Label of the column that the field is read from: one of the file or one that a transform
-        made."""
+        """Label of the column that the field is read from, of the file or made by a transform."""
         return self.mapping.get(field.name, field.name)
 
     @cached_property
@@ -209,8 +191,8 @@ class Pipeline(Part):
 
     def check_header(self, columns: Sequence[str]) -> list[str]:
         """Labels that the pipeline reads and the header does not have exactly once, in the order of
-        labels_of_file; empty when the header fits. An ambiguous label is followed by
-        " (occurs N times)". Columns that nothing reads are allowed.
+        labels_of_file; empty if the header fits. " (occurs N times)" follows an ambiguous label. Columns that
+        nothing reads are allowed.
         """
         found = Counter(columns)
         problems = {}
@@ -222,8 +204,8 @@ class Pipeline(Part):
     def header_problem(
         self, labels: Sequence[str], columns: Sequence[str], options: ReadOptions
     ) -> tuple[str, str] | None:
-        """Why a file with these labels in its header, whose columns are called so (see TableHead), cannot be
-        loaded, as (reason, sentence); None when it can."""
+        """Why a file with these labels in its header cannot be loaded, as (reason, sentence); None if it can.
+        `columns` are the names of its columns (see TableHead)."""
         match = self.table_schema.fields_match
         lacking = self.check_header(labels)
         if options.missing_columns == "ignore":
@@ -281,8 +263,8 @@ class Pipeline(Part):
         return {label: column_for(label, names) for label in columns if label and label not in read}
 
     def evolved(self, columns: Sequence[str]) -> Pipeline:
-        """The pipeline for a file whose columns are called so: with schemaDrift "evolve" it has a field of
-        text more for each column that nothing reads. header_problem has found nothing."""
+        """The pipeline for a file with columns of these names. With schemaDrift "evolve" it has one more
+        field of text for each column that nothing reads. header_problem has found nothing."""
         if self.sink.schema_drift != "evolve" or not (added := self._added_columns(columns)):
             return self
         fields = [Field.model_validate({"name": name, "type": "string"}) for name in added.values()]
@@ -293,15 +275,15 @@ class Pipeline(Part):
         return made
 
     def target(self) -> tuple[str, str]:
-        """Schema (by default "public") and name of the table, not quoted; of a plug-in the schema is empty,
-        and the name is the pipeline's."""
+        """Schema (by default "public") and name of the table, not quoted; for a plug-in an empty schema and
+        the pipeline's name."""
         if not isinstance(self.sink, TableSink):
             return "", self.name
         schema, dot, name = self.sink.table.partition(".")
         return (schema, name) if dot else ("public", schema)
 
     def canonical_json(self) -> str:
-        """The document as one text, the same for documents that differ only in blanks, escapes and the
+        """The document as one text, the same for all documents that differ only in blanks, escapes and the
         order of keys; parse_pipeline reads it."""
         return self._canonical
 
@@ -314,195 +296,10 @@ def parse_pipeline(text: str) -> Pipeline:
     try:
         pipeline = Pipeline.model_validate(document)
     except ValidationError as error:
-        violations = [_violation(detail["type"], detail["loc"], detail["msg"], detail.get("ctx", {}))
+        violations = [shape_violation(detail["type"], detail["loc"], detail["msg"], detail.get("ctx", {}))
                       for detail in error.errors(include_url=False, include_input=False)]  # fmt: skip
-    violations.extend(_cross_checks(document))
+    violations.extend(cross_checks(document))
     if pipeline is None or violations:
         raise PipelineError(violations)
     pipeline._canonical = canonical_json(document)
     return pipeline
-
-
-def _violation(kind: str, path: tuple[str | int, ...], message: str, context: dict[str, Any]) -> Violation:
-    if len(path) > 2 and path[0] in ("transforms", "filters"):
-        if kind == "extra_forbidden" and path[2] == PLUG_IN:
-            message = 'is no key of a plug-in\'s step: its own settings go into "options"'
-            return Violation(pointer((*path[:2], *path[3:])), message)
-        path = (*path[:2], *path[3:])  # without the tag by which the kind of step was told
-    if len(path) > 1 and path[0] == "sink" and path[1] in (TABLE_SINK, PLUG_IN_SINK):
-        if kind == "extra_forbidden" and path[1] == PLUG_IN_SINK:
-            message = 'is no key of a plug-in\'s sink: its own settings go into "options"'
-            return Violation(pointer(("sink", *path[2:])), message)
-        path = ("sink", *path[2:])
-    key = json.dumps(path[-1], ensure_ascii=False) if path else "the document"
-    if kind == "missing":
-        message = f"{key} is required"
-    elif kind == "extra_forbidden":
-        message = f"unknown key {key}"
-    elif kind == "literal_error":
-        message = f"must be {context['expected']}"
-    elif kind in ("model_type", "dict_type", "model_attributes_type"):
-        message = "must be an object"
-    elif kind == "string_pattern_mismatch":
-        message = 'must be a lower-case letter, then up to 62 of a-z, 0-9, "-" and "_"'
-    else:
-        message = message.replace("Input should", "must").replace("must be a valid", "must be a")
-        message = re.sub("(List|Dictionary|Value) should have", "must have", message).replace(
-            "String should have", "must have"
-        )
-        message = message.replace("must be a integer", "must be an integer")
-        message = message.replace(" after validation, not 0", "")
-    return Violation(pointer(path), message)
-
-
-def _cross_checks(document: Any) -> Iterator[Violation]:
-    """What one key alone cannot show; looks at whatever parts of the document have the right shape."""
-    if not isinstance(document, dict):
-        return
-    schema = document.get("schema")
-    names: list[str] = []
-    if isinstance(schema, dict) and isinstance(schema.get("fields"), list):
-        for index, raw in enumerate(schema["fields"]):
-            name = raw.get("name") if isinstance(raw, dict) else None
-            if isinstance(name, str):
-                if name in names:
-                    yield Violation(
-                        pointer(("schema", "fields", index, "name")),
-                        f"a second field named {json.dumps(name)}",
-                    )
-                names.append(name)
-            try:
-                field = Field.model_validate(raw)
-            except ValidationError:
-                continue
-            for path, message in field_problems(field):
-                yield Violation(pointer(("schema", "fields", index, *path)), message)
-        yield from _key_checks(("schema", "primaryKey"), schema.get("primaryKey"), names)
-        for index, fields in enumerate(_lists(schema.get("uniqueKeys"))):
-            yield from _key_checks(("schema", "uniqueKeys", index), fields, names)
-        for index, foreign in enumerate(_lists(schema.get("foreignKeys"))):
-            if isinstance(foreign, dict):
-                yield from _key_checks(
-                    ("schema", "foreignKeys", index, "fields"), foreign.get("fields"), names
-                )
-                yield from _reference_checks(("schema", "foreignKeys", index, "reference"), foreign)
-        yield from _sink_checks(document.get("sink"), schema, names)
-    if isinstance(dialect := document.get("dialect"), dict):
-        try:
-            parse_options({key: value for key, value in dialect.items() if not key.startswith("x-")})
-        except OptionsError as error:
-            for path, message in error.problems:
-                yield Violation(pointer(("dialect", *path)), message)
-        sink = document.get("sink")
-        drift = sink.get("schemaDrift") if isinstance(sink, dict) else None
-        if dialect.get("unexpectedColumns") == "error" and drift == "evolve":
-            message = 'contradicts the sink\'s schemaDrift "evolve"'
-            yield Violation(pointer(("dialect", "unexpectedColumns")), message)
-    yield from _fields_match_checks(document)
-    if isinstance(mapping := document.get("mapping"), dict) and names:
-        for name in mapping:
-            if name not in names and not name.startswith("x-"):
-                yield Violation(pointer(("mapping", name)), f"no field is named {json.dumps(name)}")
-
-    yield from _transform_checks(document.get("transforms"))
-    yield from _rule_checks(document.get("rules"), names)
-
-
-_STEP: TypeAdapter[Step] = TypeAdapter(Transform)
-
-
-def _transform_checks(transforms: Any) -> Iterator[Violation]:
-    """Columns that are read before they are made; asked only when every step has the right shape."""
-    try:
-        steps = [_STEP.validate_python(raw) for raw in transforms if isinstance(transforms, list)]
-    except (TypeError, ValidationError):
-        return
-    for number, label, later in read_before_made(steps):
-        yield Violation(
-            pointer(("transforms", number)),
-            f"reads the column {json.dumps(label, ensure_ascii=False)}, which only the later step "
-            f"{pointer(('transforms', later))} makes",
-        )
-
-
-def _rule_checks(rules: Any, names: list[str]) -> Iterator[Violation]:
-    seen: set[str] = set()
-    for index, raw in enumerate(rules if isinstance(rules, list) else ()):
-        try:
-            rule = Rule.model_validate(raw)
-        except ValidationError:
-            continue
-        if rule.name in seen:
-            message = f"a second rule named {json.dumps(rule.name, ensure_ascii=False)}"
-            yield Violation(pointer(("rules", index, "name")), message)
-        seen.add(rule.name)
-        if unknown := [name for name in rule.parsed.columns if name not in names]:
-            message = f"no field is named {json.dumps(unknown[0], ensure_ascii=False)}"
-            yield Violation(pointer(("rules", index, "expression")), message)
-        for place, name in enumerate(rule.fields_ or ()):
-            if name not in names:
-                message = f"no field is named {json.dumps(name, ensure_ascii=False)}"
-                yield Violation(pointer(("rules", index, "fields", place)), message)
-
-
-def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterator[Violation]:
-    if not isinstance(sink, dict):
-        return
-    if sink.get("type", TABLE_SINK) != TABLE_SINK:
-        yield from _plug_in_sink_checks(schema)
-        return
-    yield from _key_checks(("sink", "key"), sink.get("key"), names)
-    if sink.get("mode") == "upsert":
-        if not sink.get("key") and not schema.get("primaryKey"):
-            yield Violation(pointer(("sink", "mode")), "needs a key, here or as the schema's primaryKey")
-    elif "key" in sink:
-        yield Violation(pointer(("sink", "key")), 'is for the mode "upsert"')
-
-
-def _fields_match_checks(document: dict[str, Any]) -> Iterator[Violation]:
-    """What else a document says of columns that come and go."""
-    schema, dialect, sink = (document.get(key) for key in ("schema", "dialect", "sink"))
-    match = schema.get("fieldsMatch") if isinstance(schema, dict) else None
-    if not isinstance(match, str):
-        return
-    message = f'contradicts the schema\'s fieldsMatch "{match}"'
-    drift = sink.get("schemaDrift") if isinstance(sink, dict) else None
-    if drift == "evolve" and match in ("exact", "equal", "superset"):
-        yield Violation(pointer(("sink", "schemaDrift")), message)
-    lacking = dialect.get("missingColumns") if isinstance(dialect, dict) else None
-    if lacking == "ignore" and match in ("exact", "equal", "subset"):
-        yield Violation(pointer(("dialect", "missingColumns")), message)
-
-
-def _plug_in_sink_checks(schema: dict[str, Any]) -> Iterator[Violation]:
-    """What only a table can keep."""
-    message = "is kept by tables in PostgreSQL only, not by a plug-in's sink"
-    for index, field in enumerate(_lists(schema.get("fields"))):
-        constraints = field.get("constraints") if isinstance(field, dict) else None
-        if isinstance(constraints, dict) and constraints.get("unique"):
-            yield Violation(pointer(("schema", "fields", index, "constraints", "unique")), message)
-    for key in ("uniqueKeys", "foreignKeys"):
-        if schema.get(key):
-            yield Violation(pointer(("schema", key)), message)
-
-
-def _lists(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _reference_checks(path: tuple[str | int, ...], foreign: dict[str, Any]) -> Iterator[Violation]:
-    reference = foreign.get("reference")
-    if isinstance(reference, dict):
-        ours, theirs = listed(foreign.get("fields")), listed(reference.get("fields"))
-        if isinstance(ours, list) and isinstance(theirs, list) and len(ours) != len(theirs):
-            yield Violation(pointer((*path, "fields")), f"must name as many fields as the key, {len(ours)}")
-
-
-def _key_checks(path: tuple[str | int, ...], key: Any, names: list[str]) -> Iterator[Violation]:
-    listed = [key] if isinstance(key, str) else key if isinstance(key, list) else []
-    for index, name in enumerate(listed):
-        at = pointer(path if isinstance(key, str) else (*path, index))
-        if isinstance(name, str) and name not in names:
-            yield Violation(at, f"no field is named {json.dumps(name)}")
-        elif name in listed[:index]:
-            yield Violation(at, f"{json.dumps(name)} is named twice")

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One problem: `pointer` is a JSON Pointer (RFC 6901) into the document, "" for the whole of it."""
+    """One problem: `pointer` is a JSON Pointer (RFC 6901) into the document, "" for all of it."""
 
     pointer: str
     message: str
 
 
 class PipelineError(ValueError):
-    """The document is no pipeline; `violations` lists every problem that was found, at least one."""
+    """The document is not a valid pipeline; `violations` lists every problem, at least one."""
 
     def __init__(self, violations: Sequence[Violation]) -> None:
         self.violations = list(violations)

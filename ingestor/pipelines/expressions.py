@@ -1,9 +1,9 @@
 """SQL expressions of a pipeline document: one row's columns in, one value out.
 
-An expression is split into tokens and each is held against a list of what is allowed, so that no
-query, table function, aggregate or clock can get in: a row's value depends on that row alone. The
-columns it reads are known without running it, which the header check needs. Whether the tokens are in
-an order that means something is found out by the processor, the only part of the suite that runs them.
+An expression is split into tokens, and each must be on a list of allowed ones. So no query, table function,
+aggregate or clock gets in: a row's value depends only on that row. The columns that it reads are known
+without running it, which the header check needs. Whether the tokens stand in a valid order shows only when
+Polars runs them (ingestor.checking.document).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TYPES: dict[str, CastType] = {
     "BOOLEAN": "boolean", "BOOL": "boolean",
     "DATE": "date", "TIMESTAMP": "timestamp", "DATETIME": "timestamp",
 }  # fmt: skip
-# Functions of one row's values, the same whenever they are asked.
+# Functions of one row's values, with the same result whenever they are called.
 FUNCTIONS = frozenset(
     (
         "ABS", "CEIL", "FLOOR", "ROUND", "SIGN", "SQRT", "MOD", "GREATEST", "LEAST",
@@ -37,17 +37,17 @@ FUNCTIONS = frozenset(
         "STRFTIME",
     )
 )  # fmt: skip
-# Their results are small integers in Polars, which would overflow unnoticed.
+# Polars returns small integers from these, which would overflow unnoticed.
 _COUNTING = frozenset(("LENGTH", "CHAR_LENGTH", "OCTET_LENGTH", "STRPOS", "EXTRACT"))
-# Words between values, behind which a value follows.
+# Words between values; a value follows them.
 _BETWEEN = frozenset(("AND", "OR", "NOT", "IN", "IS", "BETWEEN", "LIKE", "ILIKE", "WHEN", "THEN", "ELSE"))
 _VALUES = frozenset(("TRUE", "FALSE", "NULL"))
-# Words that write a value together with the text behind them.
+# Words that form a value with the text behind them.
 _TYPED_LITERALS = frozenset(("DATE", "TIMESTAMP", "INTERVAL"))
 _DATE_PARTS = frozenset(
     ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DOW", "DOY", "ISODOW", "HOUR", "MINUTE", "SECOND")
 )
-# Words of SQL that stand for no column unless quoted.
+# Words of SQL that name a column only if quoted.
 _QUERY = frozenset(
     (
         "SELECT", "FROM", "WHERE", "JOIN", "UNION", "EXCEPT", "INTERSECT", "WITH", "OVER", "GROUP", "ORDER",
@@ -72,13 +72,13 @@ _TOKEN = re.compile(
 
 
 class ExpressionError(ValueError):
-    """The text is no expression that is allowed; the message is one sentence without its subject."""
+    """The text is not an allowed expression; the message is one sentence without its subject."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """A CAST inside an expression (or a function whose result is cast): the SQL of what is cast, and to
-    what. `precision` and `scale` are those of a decimal."""
+    """A CAST inside an expression (or a function whose result is cast): the SQL of what is cast, and the
+    target type. `precision` and `scale` are those of a decimal."""
 
     sql: str
     to: CastType
@@ -88,8 +88,8 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression, taken apart. In `sql` (and in the casts' own) the column `columns[i]` is called
-    "c<i>", the result of `casts[i]` "k<i>"; a cast refers to earlier casts only."""
+    """A parsed expression. In `sql` (and in the casts' own) the column `columns[i]` is called "c<i>", the
+    result of `casts[i]` "k<i>"; a cast refers only to earlier casts."""
 
     text: str
     columns: tuple[str, ...]
@@ -99,7 +99,7 @@ class Expression:
 
 @dataclass(slots=True)
 class _Open:
-    """A parenthesis that is open, and what has been read since."""
+    """An open parenthesis, and what has been read since."""
 
     kind: Literal["whole", "group", "cast", "extract"]
     parts: list[str] = field(default_factory=list)
@@ -108,7 +108,7 @@ class _Open:
 
 
 def parse_expression(text: str) -> Expression:
-    """Take an expression apart. Raises ExpressionError."""
+    """Parse an expression. Raises ExpressionError."""
     if len(text) > MAX_CHARACTERS:
         raise ExpressionError(f"is longer than {MAX_CHARACTERS} characters")
     return _Parser(text).whole()
@@ -172,7 +172,7 @@ class _Parser:
         self._value(token, token, start)
 
     def _number(self, token: str, start: int) -> None:
-        """Whole numbers are computed with 128 bits; only ROUND wants its digits as they stand."""
+        """Whole numbers are computed with 128 bits; only ROUND needs its digits as they are."""
         group = self._open[-1]
         digits = group.function == "ROUND" and group.parts[-1:] == [","] and self._peek()[0] == "close"
         wide = token.isdigit() and not digits
@@ -259,7 +259,7 @@ class _Parser:
             self._value(f"{word} {self._tokens[self._at - 1][1]}", token, start)
         elif following == "open":
             if word not in FUNCTIONS:
-                raise ExpressionError(f"{token} is no function that is allowed (character {start + 1})")
+                raise ExpressionError(f"{token} is not an allowed function (character {start + 1})")
             self._begin(token, start)
             self._at += 1
             self._push(_Open("group", function=word))
@@ -272,8 +272,8 @@ class _Parser:
             self._column(token, token, start)
 
     def _keyword(self, word: str, start: int) -> None:
-        """NOT stands before a value or between two (NOT IN); WHEN may follow CASE at once; the others
-        follow a value, and IN, IS and LIKE perhaps a NOT."""
+        """NOT stands before a value or between two (NOT IN); WHEN may follow CASE directly; the others
+        follow a value, and IN, IS and LIKE may follow NOT."""
         last = self._open[-1].parts[-1] if self._open[-1].parts else ""
         fitting = self._after_value or word == "NOT" or last == "NOT" or (word == "WHEN" and last == "CASE")
         if not fitting:
@@ -285,7 +285,7 @@ class _Parser:
         word = self._take("word", "a type")
         to = _TYPES.get(word)
         if to is None:
-            raise ExpressionError(f"{word} is no type that is known; there are {', '.join(_TYPES)}")
+            raise ExpressionError(f"{word} is not a known type; known are {', '.join(_TYPES)}")
         if word == "DOUBLE" and self._peek() == ("word", "PRECISION"):
             self._at += 1
         sizes: list[int] = []
@@ -302,7 +302,7 @@ class _Parser:
         if to == "decimal" and sizes:
             precision, scale = sizes[0], sizes[1] if len(sizes) > 1 else 0
             if not (1 <= precision <= 38 and scale <= precision):
-                raise ExpressionError(f"{word} has at most 38 digits, of which the scale is a part")
+                raise ExpressionError(f"{word} has at most 38 digits, including its scale")
             self._open[-1].to = Cast(sql, to, precision, scale)
         else:
             self._open[-1].to = Cast(sql, to)
@@ -312,7 +312,7 @@ class _Parser:
     def _size(self, word: str) -> int:
         token = self._take("number", "a number of digits")
         if not token.isdigit() or len(token) > 4:
-            raise ExpressionError(f"{word}({token}) has no whole number of digits")
+            raise ExpressionError(f"{word}({token}) needs whole numbers of digits")
         return int(token)
 
 

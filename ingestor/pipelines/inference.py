@@ -1,4 +1,4 @@
-"""What a sample says of a table's columns, and the pipeline that would load it."""
+"""Infers the columns of a table from a sample, and drafts the pipeline that would load it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from ingestor.pipelines.document import Field
 from ingestor.pipelines.names import is_reserved
 from ingestor.tabular.files.sample import Sample
-from ingestor.types.values import ValueFormatError
+from ingestor.types.type import ValueFormatError
 
 # Least share of a column's values that a type must fit; the others would be rejected.
 _LEAST = 0.9
-# Words that people write for a value that is not there.
+# Words that people write for a missing value.
 _MISSING = frozenset(("NULL", "null", "N/A", "n/a", "NA", "#N/A", "\\N", "-", "nil", "None", "none"))
 _DATE_FORMATS = ("default", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d")
 _DATETIME_FORMATS = (
@@ -73,7 +73,7 @@ def _infer(label: str, name: str, cells: Sequence[str | None]) -> Column:
 
 
 def _candidates(values: Sequence[str]) -> Iterator[tuple[str, str, float]]:
-    """Types with the share of values that fit, those first that are to win when they fit alike."""
+    """Types with the share of values that fit; of types that fit equally, the preferred one comes first."""
     distinct = Counter(values)
     total = len(values)
 
@@ -98,7 +98,7 @@ def _parser(kind: str, format_: str) -> Callable[[str], bool]:
 
     def fits(value: str) -> bool:
         try:
-            field.parse(value)
+            field.kind.parse(value)
         except ValueFormatError:
             return False
         return True
@@ -107,7 +107,7 @@ def _parser(kind: str, format_: str) -> Callable[[str], bool]:
 
 
 def draft_pipeline(name: str, sample: Sample, columns: Sequence[Column]) -> dict[str, Any]:
-    """A pipeline document that loads the table as it was inferred; for people to go on with."""
+    """A pipeline document that loads the table as it was inferred, for people to complete."""
     names = _field_names([column.name for column in columns])
     fields: list[dict[str, Any]] = []
     mapping: dict[str, str] = {}
@@ -146,7 +146,7 @@ def _field_names(labels: Sequence[str]) -> list[str]:
 
 
 def _identifier(text: str, otherwise: str) -> str:
-    """A text as a name in PostgreSQL that needs no quotes."""
+    """A text turned into a name of PostgreSQL that needs no quotes."""
     made = re.sub(r"[^a-z0-9]+", "_", text.lower().encode("ascii", "ignore").decode()).strip("_")
     if not made:
         return otherwise

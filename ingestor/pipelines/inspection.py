@@ -57,10 +57,11 @@ def inspect_file(
         ],
         "rejected": [
             {
-                "row": row, "line": record.line_index + 1, "state": record.state, "code": record.code,
-                "message": record.message, "text": record.text,
+                "row": row, "line": record.line_index + 1, "state": record.state, "code": error.code,
+                "message": error.message, "text": error.value,
             }
             for row, record in sample.rejected[:_MOST_REJECTED]
+            for error in record.errors
         ],
         "rejected_count": len(sample.rejected),
         "sampled_rows": sample.record_count,

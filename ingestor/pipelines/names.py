@@ -1,4 +1,4 @@
-"""Names of a document that become PostgreSQL's, and what they may be."""
+"""Names in a document that become names in PostgreSQL, and which ones are allowed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-# PostgreSQL's longest identifier.
+# The longest identifier of PostgreSQL.
 MAX_NAME_BYTES = 63
 # Columns that the suite adds to a table, and those that PostgreSQL has in every table.
 RESERVED_COLUMNS = frozenset(
@@ -18,7 +18,7 @@ RESERVED_PREFIX = "_ingestor"
 # Schemas that belong to the suite or to PostgreSQL itself.
 RESERVED_SCHEMAS = frozenset(("upload", "orchestrator", "processor", "status", "information_schema"))
 
-# Hexadecimal digits that tell labels apart which cannot be names themselves.
+# Hexadecimal digits that keep apart labels which cannot be names themselves.
 _DIGEST = 8
 
 
@@ -59,9 +59,9 @@ def listed(value: Any) -> Any:
 
 
 def column_for(label: str, taken: Container[str]) -> str:
-    """The name of the column that takes a file's column of this label: the label itself, or where it
-    cannot be a name or is `taken`, as much of it as fits and 8 hexadecimal digits of its SHA-256. It
-    depends on nothing else, so that every file's column of that label gets into the same."""
+    """The name of the column that takes a file's column with this label: the label itself. If that cannot
+    be a name or is `taken`, as much of it as fits and 8 hexadecimal digits of its SHA-256. It depends on
+    nothing else, so the columns with one label in several files go to the same column."""
     size = len(label.encode())
     if 1 <= size <= MAX_NAME_BYTES and not is_reserved(label) and label not in taken:
         return label

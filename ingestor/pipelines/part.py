@@ -1,4 +1,4 @@
-"""What every object of a pipeline document has in common."""
+"""The base of every object of a pipeline document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Part(BaseModel):
-    """Unknown keys are errors, save those that start with "x-", which are the user's own."""
+    """Unknown keys are errors, except those that start with "x-", which are the user's own."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

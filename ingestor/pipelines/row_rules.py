@@ -1,4 +1,4 @@
-"""Conditions on whole rows: the document's "filters" (which are wanted) and "rules" (which are right)."""
+"""Conditions on whole rows: the document's "filters" (which to load) and "rules" (which are right)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ExpressionFilter(Part):
 
     @cached_property
     def parsed(self) -> Expression:
-        """The expression, taken apart."""
+        """The parsed expression."""
         return parse_expression(self.expression)
 
     @property
@@ -45,7 +45,7 @@ class _OfColumn(Part):
 
 
 class WordFilter(_OfColumn):
-    """Wants rows whose cell is, or is not, one of some words."""
+    """Wants rows whose cell is, or is not, one of the words."""
 
     op: Literal["in", "not_in"]
     values: Annotated[list[str], Key(min_length=1, max_length=10_000)]
@@ -68,7 +68,7 @@ RowFilter = ExpressionFilter | WordFilter | PatternFilter | EmptyFilter
 
 
 class UnknownFilter(Part):
-    """What has none of these forms: its error says which operations there are."""
+    """A filter of none of these forms; its error lists the operations."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -101,7 +101,7 @@ Filter = Annotated[
 
 
 class Rule(Part):
-    """What must not be false of a row's typed values."""
+    """An expression that must not be false for a row's typed values."""
 
     name: Reason
     expression: Sql
@@ -110,10 +110,10 @@ class Rule(Part):
 
     @cached_property
     def parsed(self) -> Expression:
-        """The expression, taken apart; its columns are names of fields."""
+        """The parsed expression; its columns are names of fields."""
         return parse_expression(self.expression)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the fields that a broken rule is reported of."""
+        """Names of the fields for which a broken rule is reported."""
         return self.parsed.columns if self.fields_ is None else tuple(self.fields_)

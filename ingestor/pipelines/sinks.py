@@ -10,7 +10,7 @@ from pydantic import Field as Key
 from ingestor.pipelines.names import listed, table
 from ingestor.pipelines.part import Part
 
-# PostgreSQL's widest index.
+# The most columns of an index in PostgreSQL.
 MAX_KEY_FIELDS = 32
 TABLE = "table"
 PLUG_IN = "plug-in"
@@ -20,8 +20,8 @@ Drift = Literal["discard", "freeze", "evolve"]
 
 class _Sink(Part):
     schema_drift: Drift = Key("discard", alias="schemaDrift")
-    """What becomes of columns of the file that nothing reads: they are left out, fail the file, or become
-    columns of text. Only "evolve" adds columns to a table that lacks them."""
+    """What happens to columns of the file that nothing reads: "discard" leaves them out, "freeze" fails
+    the file, "evolve" makes them columns of text. Only "evolve" adds columns to a table that lacks them."""
 
 
 class TableSink(_Sink):
@@ -33,7 +33,7 @@ class TableSink(_Sink):
     key: Annotated[
         list[str], BeforeValidator(listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
     ] | None = None  # fmt: skip
-    """Of an upsert; by default the schema's primaryKey."""
+    """The key of an upsert; by default the schema's primaryKey."""
     undo: bool = True
     """Whether an upsert keeps the rows that it replaces, so that its process can be undone."""
 

@@ -1,7 +1,7 @@
-"""Steps that rewrite a file's columns before the schema sees them: the document's "transforms".
+"""Steps that rewrite a file's columns before the schema reads them: the document's "transforms".
 
-Each step says which columns it reads and which it writes; docs/pipelines.md tells what it does, and
-ingestor/checking/steps does it.
+Each step names the columns that it reads and writes. docs/guides/pipelines/transforms.md describes what it
+does; ingestor/checking/steps does it.
 """
 
 from __future__ import annotations
@@ -63,20 +63,20 @@ class _OfColumn(Part):
 
 
 class Trim(_OfColumn):
-    """Blanks around the text go."""
+    """Removes blanks around the text."""
 
     op: Literal["trim"]
 
 
 class Case(_OfColumn):
-    """Letters become large or small."""
+    """Changes the case of letters."""
 
     op: Literal["case"]
     to: Literal["upper", "lower", "title"]
 
 
 class Replace(_OfColumn):
-    """Every occurrence of a text, or of an RE2 expression, is replaced."""
+    """Replaces every occurrence of a text, or of an RE2 expression."""
 
     op: Literal["replace"]
     pattern: Pattern
@@ -85,14 +85,14 @@ class Replace(_OfColumn):
 
 
 class Default(_OfColumn):
-    """A cell that is empty or missing gets a value."""
+    """Gives a value to a cell that is empty or missing."""
 
     op: Literal["default"]
     value: Short
 
 
 class Map(_OfColumn):
-    """Words are replaced by words."""
+    """Replaces words by words."""
 
     op: Literal["map"]
     values: Annotated[dict[str, Short], Key(min_length=1, max_length=10_000)]
@@ -101,7 +101,7 @@ class Map(_OfColumn):
 
 def _mark(character: str) -> str:
     if character in "+-eE" or character.isdigit():
-        raise PydanticCustomError("mark", "is a part of numbers itself")
+        raise PydanticCustomError("mark", "is itself a character of numbers")
     return character
 
 
@@ -109,7 +109,7 @@ Mark = Annotated[str, Key(min_length=1, max_length=1), AfterValidator(_mark)]
 
 
 class Parse(_OfColumn):
-    """A number as people write it becomes one as the type `number` has it."""
+    """Rewrites a number with marks of its own as the type `number` reads it."""
 
     op: Literal["parse"]
     as_: Literal["number"] = Key(alias="as")
@@ -124,7 +124,7 @@ class Parse(_OfColumn):
 
 
 class Split(Part):
-    """A text is cut at a separator into several columns."""
+    """Splits a text at a separator into several columns."""
 
     op: Literal["split"]
     column: Label
@@ -144,12 +144,12 @@ class Split(Part):
 
     @property
     def most(self) -> int:
-        """Most pieces that a text is cut into."""
+        """The most pieces that a text is split into."""
         return len(self.into) if self.max is None else self.max
 
 
 class Concatenate(Part):
-    """Several columns become one text."""
+    """Joins several columns into one text."""
 
     op: Literal["concatenate"]
     columns: Annotated[list[Label], Key(min_length=1, max_length=MAX_INTO)]
@@ -168,7 +168,7 @@ class Concatenate(Part):
 
 
 class Compute(Part):
-    """A column is computed from others by an expression."""
+    """Computes a column from others by an expression."""
 
     op: Literal["expression"]
     into: Label
@@ -176,7 +176,7 @@ class Compute(Part):
 
     @cached_property
     def expression(self) -> Expression:
-        """The expression, taken apart."""
+        """The parsed expression."""
         return parse_expression(self.sql)
 
     @property
@@ -191,8 +191,8 @@ class Compute(Part):
 
 
 class PlugIn(Part):
-    """A step of an outside package (ingestor.plugins). Without `columns` it gets every column that
-    there is at that point; without `into` it rewrites columns that it got."""
+    """A step of an outside package (ingestor.plugins). Without `columns` it gets every column that exists
+    at that point; without `into` it rewrites columns that it got."""
 
     op: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
     column: Label | None = None

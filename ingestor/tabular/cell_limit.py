@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from ingestor.outcomes import RejectedRow
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
-from ingestor.tabular.text_table import RejectedRecord, TextTable
+from ingestor.tabular.text_table import TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
-_KEPT = 1024  # characters of the cell in its error
 
 
 def reject_long_cells(table: TextTable, data_size: int, limits: Limits = DEFAULT_LIMITS) -> TextTable:
@@ -31,10 +31,10 @@ def reject_long_cells(table: TextTable, data_size: int, limits: Limits = DEFAULT
     rejected = list(table.rejected)
     for row in rows.tolist():
         position = int(first_long[row])
-        text = table.columns[position][row].as_py()[:_KEPT]
+        text = table.columns[position][row].as_py()
         message = f"The cell in column {position + 1} has more than {limits.max_cell_bytes} bytes."
         rejected.append(
-            RejectedRecord(
+            RejectedRow.by_reader(
                 int(table.row_index[row]), int(table.line_index[row]), "failed", "cell-too-long", message,
                 None, text,
             )

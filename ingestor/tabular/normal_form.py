@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
+from ingestor.outcomes import RejectedRow
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
-from ingestor.tabular.text_table import RejectedRecord, TextTable
+from ingestor.tabular.text_table import TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
 _OPTIONS = pacsv.WriteOptions(include_header=False, quoting_style="needed")
@@ -84,11 +85,11 @@ def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
             place for place, cell in enumerate(found)
             if cell is not None and (b"\0" in cell or not _is_text(cell))
         )  # fmt: skip
-        message = f"The cell in column {column + 1} holds bytes that are no text."
+        message = f"The cell in column {column + 1} holds bytes that are not text."
         rejected.append(
-            RejectedRecord(
+            RejectedRow.by_reader(
                 int(block.row_index[row]), int(block.line_index[row]), "failed", "encoding-error", message,
-                cells, cells[column][:1024],
+                cells, cells[column],
             )
         )  # fmt: skip
     keep = pa.array(~bad)
@@ -115,9 +116,10 @@ def _lines(block: TextTable) -> bytes:
     lines[block.row_index] = block.line_index + 1
     rejects: list[str | None] = [None] * count
     for record in block.rejected:
+        (error,) = record.errors
         lines[record.index] = record.line_index + 1
         rejects[record.index] = json.dumps(
-            [record.state, record.code, record.message, record.cells, record.text],
+            [record.state, error.code, error.message, record.cells, error.value],
             ensure_ascii=False,
             separators=(",", ":"),
         )
@@ -154,7 +156,7 @@ def from_normal_form(table: TextTable, first_line: int) -> TextTable:
     for position in np.flatnonzero(~keep).tolist():
         state, code, message, cells, text = json.loads(reject[position].as_py())
         rejected.append(
-            RejectedRecord(
+            RejectedRow.by_reader(
                 int(table.row_index[position]), int(lines[position]), state, code, message,
                 None if cells is None else tuple(cells), text,
             )
@@ -182,7 +184,7 @@ class BlockBuilder:
         self._rows: list[Sequence[str | None]] = []
         self._index: list[int] = []
         self._lines: list[int] = []
-        self._rejected: list[RejectedRecord] = []
+        self._rejected: list[RejectedRow] = []
         self._count = self._size = 0
 
     def add(self, line_index: int, cells: Sequence[str | None], size: int) -> None:
@@ -207,9 +209,9 @@ class BlockBuilder:
         self, line_index: int, state: str, code: str, message: str, text: str, cells: Iterable[str] | None
     ) -> None:
         whole = None if cells is None else tuple(cells)
-        record = RejectedRecord(
+        record = RejectedRow.by_reader(
             self._count, line_index, "failed" if state == "failed" else "skipped", code, message, whole,
-            text[:1024],
+            text,
         )  # fmt: skip
         self._rejected.append(record)
         self._count += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ingestor.outcomes import Problem, RowProblem
+from ingestor.outcomes import RejectedRow, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ class StoredSlice:
 
 
 @dataclass(frozen=True, slots=True)
-class BroughtRows:
-    """Failed rows of another process, which has these columns, are brought again. With `numbers`, their
-    numbers there, the bytes are records of its file from row `first_row` on; else they are a corrected
-    report, whose first column has the numbers."""
+class RepairedRows:
+    """Failed rows of a repaired process, which has these columns. With `numbers`, their row numbers there,
+    the bytes are records of its file from row `first_row` on; else they are a repair file, whose first column
+    has the numbers."""
 
     process_id: str
     columns: tuple[str, ...]
@@ -65,7 +65,7 @@ class RowBatch:
     stored: StoredSlice | None
     quote: str = '"'
     normal_form: bool = False  # see ingestor.tabular.normal_form
-    repairs: BroughtRows | None = None
+    repairs: RepairedRows | None = None
 
 
 DefaultState = Literal["succeeded", "failed", "unprocessed"]
@@ -78,23 +78,22 @@ class Rejected:
     row_number: int
     line_number: int
     state: Literal["failed", "skipped"]
-    errors: tuple[Problem, ...]
+    errors: tuple[RowError, ...]
     cells: tuple[str, ...]  # empty when the record could not be split
 
 
 @dataclass(frozen=True, slots=True)
 class Displaced:
-    """A row that had been loaded and has FAILED now, numbered in the file of its process."""
+    """A row of the batch's process that had been loaded with another batch and has FAILED now."""
 
-    process_id: str
     row_number: int
-    problem: Problem
+    problem: RowError
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """The process that a batch repairs, and the number there of each of the batch's rows, in order; 0
-    where a row said none."""
+    """The process that a batch repairs, and the row number there of each of the batch's rows, in order; 0
+    where a row gives none."""
 
     process_id: str
     rows: tuple[int, ...]
@@ -103,8 +102,8 @@ class Repaired:
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
     """What became of a batch; counts are rows. `error` holds for every failed row that is not in
-    `rows`. `displaced` are rows of other batches of the process, and of later processes, which had been
-    loaded and have FAILED now, since rows of this batch come before them and have their keys."""
+    `rows`. `displaced` are rows of other batches of the process, which had been loaded and have FAILED now,
+    since rows of this batch come before them and have their keys."""
 
     key: BatchKey
     default_state: DefaultState
@@ -112,7 +111,7 @@ class BatchOutcome:
     failed: int
     skipped: int
     rows: tuple[Rejected, ...]
-    error: Problem | None = None
+    error: RowError | None = None
     repaired: Repaired | None = None
     displaced: tuple[Displaced, ...] = ()
 
@@ -123,7 +122,7 @@ class BatchOutcome:
     @staticmethod
     def from_bytes(data: bytes) -> BatchOutcome:
         """Undo `to_bytes`."""
-        # Older markers have no more than these.
+        # Older markers have no more than these, and the process of each displaced row.
         key, state, succeeded, failed, skipped, rows, error, *more = json.loads(data)
         process_id, tenant, bounds = key
         repaired = more[0] if more else None
@@ -135,9 +134,9 @@ class BatchOutcome:
             failed,
             skipped,
             _rejected(rows),
-            Problem(*error) if error else None,
+            RowError(*error) if error else None,
             Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
-            tuple(Displaced(process, row, Problem(*problem)) for process, row, problem in displaced),
+            tuple(Displaced(row, RowError(*problem)) for *_, row, problem in displaced),
         )
 
 
@@ -148,13 +147,13 @@ def _values(made: Any) -> list[Any]:
 
 def _rejected(rows: Iterable[Any]) -> tuple[Rejected, ...]:
     return tuple(
-        Rejected(row, line, state, tuple(Problem(*error) for error in errors), tuple(cells))
+        Rejected(row, line, state, tuple(RowError(*error) for error in errors), tuple(cells))
         for row, line, state, errors, cells in rows
     )
 
 
 def outcome_of(
-    key: BatchKey, problems: list[RowProblem], refused: list[Rejected], repaired: Repaired | None = None
+    key: BatchKey, problems: list[RejectedRow], refused: list[Rejected], repaired: Repaired | None = None
 ) -> BatchOutcome:
     """The outcome of a batch that was loaded: what was rejected before and what the sink refused."""
     first, line = key.range.first_row, key.range.first_line
@@ -175,7 +174,7 @@ def outcome_of(
     )
 
 
-def failed_outcome(key: BatchKey, error: Problem) -> BatchOutcome:
+def failed_outcome(key: BatchKey, error: RowError) -> BatchOutcome:
     """The outcome of a batch none of whose rows could be loaded, for one reason."""
     return BatchOutcome(key, "failed", 0, key.range.row_count, 0, (), error)
 

@@ -8,13 +8,20 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from ingestor.checking.rows import CheckedRows
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.batches import BatchKey, BatchRange, Rejected, RowBatch, outcome_of
 from ingestor.services.processor.pipelines import sink_of, table_of
-from ingestor.services.processor.ports import TABLE_SINK, GoodRows, Refused, SinkRefusedError, Trial, Trials
-from ingestor.services.processor.service import check, read_batch, refused_rows
+from ingestor.services.processor.ports import (
+    TABLE_SINK,
+    DryRunTables,
+    GoodRows,
+    Refused,
+    SinkRefusedError,
+    TableDryRun,
+)
+from ingestor.services.processor.reading import check, read_batch, refused_rows
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.formats import HEAD_BYTES, plan
 from ingestor.tabular.options import ReadOptions
@@ -43,13 +50,13 @@ async def dry_run(
     pipeline: Pipeline | None,
     options: ReadOptions,
     normal_form: bool,
-    trials: Trials,
+    tables: DryRunTables,
 ) -> DryRun:
-    """Check a file, and try its rows where they go into a table by a pipeline; memory holds a few megabytes
+    """Check a file, and dry-run its rows in the table of its pipeline; memory holds a few megabytes
     of it. What `options` do not say is detected.
 
     Raises InvalidArgumentError (the header's reason, HEADER_MISMATCH, ..., CONVERSION_NEEDED) when the
-    file as a whole is unusable, and what `Trials` raises.
+    file as a whole is unusable, and what `tables` raises.
     """
     result = DryRun()
     head = bytearray()
@@ -82,11 +89,11 @@ async def dry_run(
         async def take(slices: list[Slice]) -> None:
             nonlocal rows
             if slices and rows is None:
-                trial: Trial | None = None
+                table: TableDryRun | None = None
                 if pipeline and sink_of(pipeline) == TABLE_SINK:
-                    trial = await stack.enter_async_context(trials.open(table_of(pipeline)))
+                    table = await stack.enter_async_context(tables.open(table_of(pipeline)))
                 assert found is not None
-                rows = _Rows(result, found, normal_form, pipeline, trial)
+                rows = _Rows(result, found, normal_form, pipeline, table)
             for piece in slices:
                 assert rows is not None
                 await rows.take(piece)
@@ -116,16 +123,16 @@ class _Rows:
         head: TableHead,
         normal_form: bool,
         pipeline: Pipeline | None,
-        trial: Trial | None,
+        table: TableDryRun | None,
     ) -> None:
         self._result = result
         self._head = head
         self._normal_form = normal_form
         self._pipeline = pipeline
-        self._trial = trial
+        self._table = table
 
     async def take(self, piece: Slice) -> None:
-        """Check the rows of a slice, try the good ones, and add them all to the result."""
+        """Check the rows of a slice, dry-run the good ones in the table, and add them all to the result."""
         head, result = self._head, self._result
         bounds = BatchRange(
             1, piece.first_row, piece.row_count, piece.first_line, piece.byte_start, piece.byte_end
@@ -137,33 +144,33 @@ class _Rows:
         checked = await asyncio.to_thread(check, batch, piece.data, self._pipeline)
         result.read += piece.row_count
         refused: Sequence[Refused] = ()
-        if self._trial and self._pipeline:
+        if self._table and self._pipeline:
             numbers = checked.good_index + piece.first_row
             try:
-                refused = await self._trial.refused(
+                refused = await self._table.refused(
                     GoodRows(table_of(self._pipeline), checked.good, numbers, sink_of(self._pipeline))
                 )
             except SinkRefusedError as error:
-                self._fail(piece, Problem("sink-error", "", "", str(error), "load"))
+                self._fail(piece, RowError("sink-error", "", "", str(error), "load"))
                 return
         left = MAX_ROWS - len(result.rows)
-        told = await asyncio.to_thread(_told, batch, checked, refused[:left])
-        outcome = outcome_of(batch.key, checked.rejected, told)
-        more = len(refused) - len(told)
+        named = await asyncio.to_thread(_named, batch, checked, refused[:left])
+        outcome = outcome_of(batch.key, checked.rejected, named)
+        more = len(refused) - len(named)
         result.succeeded += outcome.succeeded - more
         result.failed += outcome.failed + more
         result.skipped += outcome.skipped
         result.rows += outcome.rows[:left]
 
-    def _fail(self, piece: Slice, problem: Problem) -> None:
-        """None of the rows can be loaded, for one reason; as of a batch, neither line nor cells are told."""
+    def _fail(self, piece: Slice, problem: RowError) -> None:
+        """None of the rows can be loaded, for one reason; as in a batch, without lines and cells."""
         result = self._result
         result.failed += piece.row_count
-        told = range(piece.first_row, piece.first_row + min(piece.row_count, MAX_ROWS - len(result.rows)))
-        result.rows += [Rejected(number, 0, "failed", (problem,), ()) for number in told]
+        numbers = range(piece.first_row, piece.first_row + min(piece.row_count, MAX_ROWS - len(result.rows)))
+        result.rows += [Rejected(number, 0, "failed", (problem,), ()) for number in numbers]
 
 
-def _told(batch: RowBatch, checked: CheckedRows, refused: Sequence[Refused]) -> list[Rejected]:
+def _named(batch: RowBatch, checked: CheckedRows, refused: Sequence[Refused]) -> list[Rejected]:
     if not refused:
         return []
     return refused_rows(batch.key, read_batch(batch, batch.data), checked, refused)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from ingestor.checking.arrow import Int64s
-from ingestor.outcomes import Problem, RejectedState
+from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RejectedState, RowError
+from ingestor.pipelines.document import Pipeline
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 
 
@@ -67,17 +67,18 @@ class ForeignKey:
 class Table:
     """Where rows go: columns as (name, PostgreSQL type); `primary_key` may be empty.
 
-    Rows are in the order of their processes (their UUIDs are in order of time), and within one of their
-    numbers. Without `upsert` a row is loaded if none before it has its primary key or a `unique` one, else
-    refused; one that was loaded before those before it is displaced by them, and FAILED then. So the first
-    one wins, whatever the order of delivery, where the table's keys decide. The rows of a repair displace
-    none, those that a repair has loaded stay, and those of processes that were removed. With `upsert` a row
-    takes the place of the one that is there, if it comes after it. So whoever comes last wins.
+    Without `upsert` a row whose primary key or `unique` key is taken is refused: what is in the table stays.
+    Only within a process the first row wins, whatever the order of its batches: by the primary key or,
+    without one, by the only unique key, it displaces a later row that was loaded before it, which has FAILED
+    then. The rows of a repair displace none, and are not displaced.
 
-    With `evolve` columns that the table lacks are added to it. A row takes another's place as a whole: in
-    columns that were made for an evolving table and that its own batch does not have, it is empty.
+    With `upsert` the last row of the latest process wins: a row replaces the one with its primary key if it
+    comes after it, in the order of processes (their UUIDs are in order of time) and of row numbers.
 
-    With `undo` an upsert keeps the rows that are not there because of others, so that it can be undone.
+    With `evolve` columns that the table lacks are added to it. A row replaces another as a whole: in columns
+    that were made for an evolving table and that its own batch does not have, it is empty.
+
+    With `undo` an upsert keeps the rows that others have replaced, so that it can be undone.
     """
 
     schema: str
@@ -106,8 +107,8 @@ JSON_SINK = SinkChoice("json-rows")
 @dataclass(frozen=True, slots=True)
 class GoodRows:
     """Rows to load: one column per column of the table, and their row numbers (int64). For a sink of an
-    outside package the table has no schema, and the pipeline's name. Those of a repair are rows of the
-    process `repairs`, with their numbers there, and different."""
+    outside package the table has no schema, and the pipeline's name. Rows of a repair belong to the repaired
+    process `repairs` and have their numbers there, each once."""
 
     table: Table
     data: pa.Table
@@ -122,13 +123,13 @@ class Refused:
     another process that was repaired before."""
 
     position: int
-    problem: Problem
+    problem: RowError
     state: RejectedState = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A batch whose marker is there; `outcome` is None when status knows it already."""
+    """A batch whose marker is set; `outcome` is None when status knows it already."""
 
     outcome: BatchOutcome | None
 
@@ -145,27 +146,25 @@ class RowLoader(Protocol):
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         """Load the rows and set the batch's marker, in one transaction where the sink can take part in
-        it, else in a way that a second call for the same batch changes nothing. Rows that the sink
-        refuses are left out and handed to `conclude`, whose outcome goes into the marker, with the rows of
-        other batches that were displaced. When the
-        marker is there already nothing is loaded and its outcome is returned. Of a process that was
-        undone nothing is loaded either, its batch becomes UNPROCESSED; of one that was removed nothing
-        is kept and nothing is to be told.
+        it, else so that a second call for the same batch changes nothing. Rows that the sink refuses are
+        left out and passed to `conclude`, whose outcome goes into the marker, with the rows of other
+        batches that were displaced. If the marker exists already nothing is loaded and its outcome is
+        returned. Nothing is loaded for an undone process: its batch becomes UNPROCESSED. Nothing is kept or
+        reported for a removed one.
 
-        Rows of a repair are loaded as rows of the process that is repaired, each at most once, however
-        many repairs bring it at the same time.
+        Rows of a repair are loaded as rows of the repaired process, each at most once, however many repairs
+        have it at the same time.
 
         Raises SinkRefusedError, and TransientError when the same call may succeed later.
         """
         ...
 
 
-class Markers(Protocol):
-    """What keeps which batches are applied. Raises TransientError."""
+class Sink(RowLoader, Protocol):
+    """Takes rows, each batch once, and keeps the markers of applied batches. Raises TransientError."""
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
-        """Set the marker of a batch that will never be loaded, unless it is there, or its process was
-        removed."""
+        """Set the marker of a batch that will never be loaded, unless it is set or its process removed."""
         ...
 
     async def forget_outcome(self, key: BatchKey) -> None:
@@ -173,41 +172,35 @@ class Markers(Protocol):
         ...
 
 
-class Sink(RowLoader, Markers, Protocol):
-    """Takes rows, each batch once."""
-
-
-class Trial(Protocol):
-    """What a table would say of a file's rows, if they were loaded alone and in the file's order."""
+class TableDryRun(Protocol):
+    """A dry run of a file's rows: what the table would refuse if they were loaded alone and in order."""
 
     async def refused(self, rows: GoodRows) -> Sequence[Refused]:
-        """Those of the next rows that the table would refuse, by position and for the reasons that RowLoader
-        gives. With an append a row loses each of its keys to what is in the table, and to a row before it
-        that had the key, in this call or an earlier one, whether or not that row was refused for another of
-        its keys; a row that the table refuses for anything else has no key. With an upsert rows with one
-        primary key are one, and another key is the first one's that had it. Nothing is loaded.
+        """The next rows that the table would refuse, by position and for the reasons that RowLoader gives. A
+        refused row takes no key. With an upsert rows with one primary key are one, and another key belongs to
+        the first of them that has it. Nothing is loaded.
 
-        Raises SinkRefusedError when the table can take none of the rows, and TransientError; then the trial
+        Raises SinkRefusedError when the table can take none of the rows, and TransientError; then the dry run
         is over.
         """
         ...
 
 
-class Trials(Protocol):
-    """Tries files without loading them."""
+class DryRunTables(Protocol):
+    """Dry runs of files into tables."""
 
-    def open(self, table: Table) -> AbstractAsyncContextManager[Trial]:
-        """A trial of one file, which leaves nothing behind. No table is locked between two of its calls.
+    def open(self, table: Table) -> AbstractAsyncContextManager[TableDryRun]:
+        """A dry run of one file, which leaves nothing behind. No table is locked between two of its calls.
         Waits a while when many are open. Raises ResourceExhaustedError (TOO_MANY_DRY_RUNS),
         TransientError."""
         ...
 
 
-class Fate(Enum):
+class Disposition(Enum):
     """What a process's state means for a batch of it."""
 
-    RUNNING = "running"  # or not heard of yet: load it
-    STOPPED = "stopped"  # cancelled, failed or undone: do not load it, and say so
+    RUNNING = "running"  # or not known yet: load it
+    STOPPED = "stopped"  # cancelled, failed or undone: do not load it, and report that
     GONE = "gone"  # deleted or expired: drop it
 
 
@@ -224,7 +217,7 @@ class Outcomes(Protocol):
         Raises TransientError, NotFoundError."""
         ...
 
-    async def fate(self, process_id: str) -> Fate:
+    async def disposition(self, process_id: str) -> Disposition:
         """Whether batches of the process are to be loaded; the answer may be two seconds old, but GONE is
         for ever. Raises TransientError."""
         ...
@@ -242,7 +235,7 @@ class UndoCounts:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Where the rows of a process are, that of its repairs too, which have loaded them in its name."""
+    """Where the rows of a process are, and those that its repairs have loaded in its name."""
 
     process_id: str
     tenant: str
@@ -255,30 +248,30 @@ class UndoImpossibleError(Exception):
     """The sink cannot take the rows out again; the message is for people."""
 
 
-class Undoer(Protocol):
-    """Takes out of a sink what a process has loaded. Raises TransientError."""
+class RowUndo(Protocol):
+    """Takes the rows of a process out of a sink. Raises TransientError."""
 
     async def undone(self, process_id: str) -> UndoCounts | None:
         """What the undo of the process did; None when it was not undone."""
         ...
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         """Undo the process, which has ended, in one transaction where the sink can take part in it. From then
         on no batch of it or of its repairs has an effect. Idempotent. Raises UndoImpossibleError, and then
-        nothing has changed. With `validate_only` nothing changes either."""
+        nothing has changed. With `dry_run` nothing changes either."""
         ...
 
-    async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        """Undone processes, repairs too, of which status does not know it yet."""
+    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+        """Undone processes, repairs too, that status does not know to be undone."""
         ...
 
-    async def told(self, process_id: str) -> None:
-        """Status knows. Idempotent."""
+    async def mark_reported(self, process_id: str) -> None:
+        """Status knows of the undo. Idempotent."""
         ...
 
 
-class Leavings(Protocol):
-    """What is kept of a process here, beside the rows that it has loaded. Raises TransientError."""
+class ProcessRecords(Protocol):
+    """What the processor keeps of a process, beside the rows that it has loaded. Raises TransientError."""
 
     async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
         """From now on no batch of the process has an effect or an outcome; then its markers go, and the
@@ -316,38 +309,9 @@ class Processes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPipeline:
-    """One version of a pipeline: the document's text."""
+class Pipelines(Protocol):
+    """The orchestrator's catalogue of pipelines."""
 
-    name: str
-    version: int
-    document: str
-    created: datetime
-
-
-class PipelineStore(Protocol):
-    """Versioned documents. Raises TransientError when the database is away."""
-
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        """Store the next version, unless the latest has the same canonical text; the latest, and
-        whether it is new. A deleted pipeline is in use again, with a new version in any case. Safe to
-        call at the same time."""
-        ...
-
-    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        """A version, also of a deleted pipeline; with None the latest of one that is in use. None when
-        there is none."""
-        ...
-
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """The latest versions of the pipelines in use, by name behind `after`."""
-        ...
-
-    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        """Versions below `before` (None: all), newest first, also of a deleted pipeline."""
-        ...
-
-    async def delete(self, name: str) -> None:
-        """Take a pipeline out of use; its versions stay. Idempotent."""
+    async def get(self, name: str, version: int) -> Pipeline:
+        """A version (0: the latest). Raises NotFoundError, TransientError."""
         ...

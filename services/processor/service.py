@@ -1,4 +1,4 @@
-"""The use case of a batch: read, check, load, tell status."""
+"""The use case of a batch: read and check it, load it, report its outcome to status."""
 
 from __future__ import annotations
 
@@ -10,38 +10,33 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from ingestor.checking.rows import CheckedRows, check_rows
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
-    BroughtRows,
-    Rejected,
     Repaired,
+    RepairedRows,
     RowBatch,
     failed_outcome,
     outcome_of,
     unprocessed_outcome,
 )
-from ingestor.services.processor.pipelines import PipelineService, sink_of, table_of
+from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
     Applied,
-    Fate,
+    Disposition,
     GoodRows,
     Outcomes,
+    Pipelines,
     Refused,
     Sink,
     SinkRefusedError,
 )
-from ingestor.services.processor.repairs import Brought, brought, without_others
+from ingestor.services.processor.reading import check, read_batch, read_repair, refused_rows, without_others
 from ingestor.stores.port import FileReader
-from ingestor.tabular.cell_limit import reject_long_cells
-from ingestor.tabular.normal_form import from_normal_form
-from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.slices import bytes_to_read
-from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
-from ingestor.tabular.text_table import TextTable, with_places
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +60,7 @@ class BatchService:
         self,
         sink: Sink,
         outcomes: Outcomes,
-        pipelines: PipelineService,
+        pipelines: Pipelines,
         files: FileReader,
         metrics: Metrics,
     ) -> None:
@@ -77,17 +72,17 @@ class BatchService:
         self._until_done = metrics.retries.until_done
 
     async def apply(self, batch: RowBatch) -> None:
-        """Load a batch and tell status; everything is durable when it returns. Calls that may
+        """Load a batch and report its outcome to status; all of it is durable when it returns. Calls that may
         succeed later are repeated until they do, so cancel it to stop it; it can then be called
         again. Raises what is wrong with the batch or the code.
         """
         key = batch.key
-        fate = await self._until_done("status", lambda: self._outcomes.fate(key.process_id))
-        if fate is Fate.GONE:
+        disposition = await self._until_done("status", lambda: self._outcomes.disposition(key.process_id))
+        if disposition is Disposition.GONE:
             self._metrics.batches.labels("dropped").inc()
             log.info("batch dropped, its process was removed")
             return
-        if fate is Fate.STOPPED:
+        if disposition is Disposition.STOPPED:
             await self.settle(unprocessed_outcome(key))
             return
         pipeline = await self._pipeline(batch)
@@ -104,33 +99,33 @@ class BatchService:
             found = refused_rows(key, read_batch(batch, data), checked, refused) if refused else []
             return outcome_of(key, checked.rejected, found)
 
-        def give_up(problem: Problem) -> BatchOutcome:
+        def give_up(problem: RowError) -> BatchOutcome:
             return failed_outcome(key, problem)
 
         await self._load(key, rows, conclude, give_up)
 
     async def _repair(
-        self, batch: RowBatch, rows: BroughtRows, data: bytes, pipeline: Pipeline | None
+        self, batch: RowBatch, rows: RepairedRows, data: bytes, pipeline: Pipeline | None
     ) -> None:
-        """Load failed rows of another process as rows of that one, with its numbers. Those that have not
-        failed there, or that another repair loads first, are skipped."""
+        """Load failed rows of the repaired process as its own rows, with its row numbers. Skip rows that have
+        not failed there and rows that another repair loads first."""
         key = batch.key
-        found = await asyncio.to_thread(read_brought, batch, rows, data)
+        found = await asyncio.to_thread(read_repair, batch, rows, data)
         numbers = found.numbers
         asked = np.unique(numbers[numbers > 0]).tolist()
         states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
 
-        def check_brought() -> CheckedRows:
+        def check_repair() -> CheckedRows:
             table, skipped = without_others(found, states)
             checked = check_rows(table, rows.columns, pipeline)
-            # The order of the repaired process, by which of equal rows the first one is found.
+            # In the order of the repaired process, so that of rows with one key the first one wins.
             order = np.argsort(numbers[checked.good_index])
             return CheckedRows(
                 checked.good.take(order), checked.good_index[order], checked.rejected + skipped
             )
 
         with self._metrics.seconds.labels("check").time():
-            checked = await asyncio.to_thread(check_brought)
+            checked = await asyncio.to_thread(check_repair)
         good = GoodRows(
             table_of(pipeline), checked.good, numbers[checked.good_index], sink_of(pipeline), rows.process_id
         )
@@ -141,8 +136,8 @@ class BatchService:
                 key, checked.rejected, refused_rows(key, found.table, checked, refused), repaired
             )
 
-        def give_up(problem: Problem) -> BatchOutcome:
-            # Row by row, so that the repaired process is told of the cells with which they came.
+        def give_up(problem: RowError) -> BatchOutcome:
+            # Row by row, so that the repaired process gets the corrected cells.
             return conclude([Refused(place, problem) for place in range(checked.good.num_rows)])
 
         await self._load(key, good, conclude, give_up)
@@ -152,25 +147,25 @@ class BatchService:
         key: BatchKey,
         rows: GoodRows,
         conclude: Callable[[Sequence[Refused]], BatchOutcome],
-        give_up: Callable[[Problem], BatchOutcome],
+        give_up: Callable[[RowError], BatchOutcome],
     ) -> None:
         with self._metrics.seconds.labels("load").time():
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
-                outcome = give_up(Problem("sink-error", "", "", str(error), "load"))
+                outcome = give_up(RowError("sink-error", "", "", str(error), "load"))
                 applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
         if applied.outcome:
             self._metrics.rows.inc(applied.outcome.succeeded)
-        await self._tell(key, applied)
+        await self._report(key, applied)
 
     async def settle(self, outcome: BatchOutcome) -> None:
-        """Conclude a batch that will not be loaded (unless it was) and tell status."""
+        """Conclude a batch that will not be loaded (unless it was) and report it to status."""
         applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
-        await self._tell(outcome.key, applied)
+        await self._report(outcome.key, applied)
 
-    async def _tell(self, key: BatchKey, applied: Applied) -> None:
-        """Make the outcome durable at status; only then the marker may forget it."""
+    async def _report(self, key: BatchKey, applied: Applied) -> None:
+        """Make the outcome durable at status; only then may the marker forget it."""
         outcome = applied.outcome
         if outcome is None:
             self._metrics.batches.labels("known").inc()
@@ -186,7 +181,7 @@ class BatchService:
         if not batch.pipeline:
             return None
         pipeline = await self._until_done(
-            "pipelines", lambda: self._pipelines.version(batch.pipeline, batch.pipeline_version)
+            "pipelines", lambda: self._pipelines.get(batch.pipeline, batch.pipeline_version)
         )
         return pipeline.evolved(batch.repairs.columns if batch.repairs else batch.columns)
 
@@ -202,50 +197,3 @@ class BatchService:
             return b"".join([piece async for piece in pieces])
 
         return await self._until_done("file store", read)
-
-
-def refused_rows(
-    key: BatchKey, table: TextTable, checked: CheckedRows, refused: Sequence[Refused]
-) -> list[Rejected]:
-    """Rows that the sink refused, with their lines and cells, which are in the table of the records."""
-    bounds = key.range
-    found = []
-    at = {int(index): place for place, index in enumerate(table.row_index.tolist())} if refused else {}
-    for row in refused:
-        index = int(checked.good_index[row.position])
-        place = at[index]
-        cells = tuple(column[place].as_py() or "" for column in table.columns)
-        line = bounds.first_line + int(table.line_index[place])
-        found.append(Rejected(bounds.first_row + index, line, row.state, (row.problem,), cells))
-    return found
-
-
-def read_batch(batch: RowBatch, data: bytes) -> TextTable:
-    """The batch's records as columns of text. Raises ValueError when the data are not what they are
-    said to be."""
-    width = len(batch.columns)
-    if batch.normal_form:
-        table = read_csv_slice(data, width + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True)
-        table = from_normal_form(table, batch.key.range.first_line)
-    else:
-        table = read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
-        table = with_places(table, batch.key.range.byte_start)
-    return reject_long_cells(table, len(data))
-
-
-def read_brought(batch: RowBatch, rows: BroughtRows, data: bytes) -> Brought:
-    """The rows of a batch of a repair. Raises ValueError when the data are not the rows that the batch
-    says."""
-    found = brought(rows, read_batch(batch, data))
-    if found.table.record_count != batch.key.range.row_count:
-        raise ValueError(f"{found.table.record_count} records instead of {batch.key.range.row_count}")
-    return found
-
-
-def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:
-    """Parse and check a batch (CPU-bound). Raises ValueError when the data are not the rows that the
-    batch says."""
-    table = read_batch(batch, data)
-    if table.record_count != batch.key.range.row_count:
-        raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
-    return check_rows(table, batch.columns, pipeline)

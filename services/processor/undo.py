@@ -1,4 +1,4 @@
-"""The use case of an undo, and the worker that tells status of undos until it knows."""
+"""The use case of an undo, and the worker that reports undos to status."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import structlog
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
 from ingestor.runtime.workers import repeat
-from ingestor.services.processor.pipelines import PipelineService, sink_of, table_of
+from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
     Loaded,
+    Pipelines,
     Processes,
     ProcessFacts,
+    RowUndo,
     UndoCounts,
-    Undoer,
     UndoImpossibleError,
 )
 
@@ -26,17 +27,17 @@ _LOOK_SECONDS = 5.0
 
 
 class UndoService:
-    """Undoes processes, and tells status. As a worker it tells what could not be told before."""
+    """Undoes processes and reports it to status; as a worker it reports again what could not be reported."""
 
     name = "undos"
 
-    def __init__(self, undoer: Undoer, processes: Processes, pipelines: PipelineService) -> None:
-        self._undoer = undoer
+    def __init__(self, undo: RowUndo, processes: Processes, pipelines: Pipelines) -> None:
+        self._undo = undo
         self._processes = processes
         self._pipelines = pipelines
 
-    async def undo(self, process_id: str, *, validate_only: bool) -> UndoCounts:
-        """Undo a process that has ended, with its repairs; idempotent. With `validate_only` say what that
+    async def undo(self, process_id: str, *, dry_run: bool) -> UndoCounts:
+        """Undo a process that has ended, with its repairs; idempotent. With `dry_run` say what that
         would do. Raises NotFoundError; FailedPreconditionError (PROCESS_RUNNING, UNDO_IMPOSSIBLE,
         REPAIR); TransientError."""
         process = await self._processes.get(process_id)
@@ -55,28 +56,28 @@ class UndoService:
                     metadata={"process_id": one.process_id},
                 )
         # What an undo did is kept longer than what it needs.
-        counts = await self._undoer.undone(process_id)
+        counts = await self._undo.undone(process_id)
         if counts is None:
             of = await self._loaded(process, repairs)
             try:
-                counts = await self._undoer.undo(of, validate_only=validate_only)
+                counts = await self._undo.undo(of, dry_run=dry_run)
             except UndoImpossibleError as error:
                 raise _impossible(str(error)) from error
-        if not validate_only:
+        if not dry_run:
             log.info("undone", process_id=process_id, removed=counts.removed, restored=counts.restored)
             try:
-                await self.tell()
+                await self.report()
             except TransientError as error:
-                log.warning("status not told of an undo yet", process_id=process_id, error=str(error))
+                log.warning("undo not reported yet", process_id=process_id, error=str(error))
         return counts
 
     async def _loaded(self, process: ProcessFacts, repairs: Sequence[ProcessFacts]) -> Loaded:
         """Where the process has loaded its rows."""
         if process.expired:
-            raise _impossible("The process has expired: what was there before it is not kept any more.")
+            raise _impossible("The process has expired: the rows that it replaced are no longer kept.")
         pipeline = None
         if process.pipeline:
-            pipeline = await self._pipelines.version(process.pipeline, process.pipeline_version)
+            pipeline = await self._pipelines.get(process.pipeline, process.pipeline_version)
         table = table_of(pipeline)
         if table.upsert and not table.undo:
             raise _impossible("The pipeline does not keep the rows that it replaces (sink.undo is false).")
@@ -88,21 +89,21 @@ class UndoService:
             sink_of(pipeline),
         )
 
-    async def tell(self) -> None:
-        """Tell status of every undo that it does not know of. Raises TransientError."""
-        for process_id, counts in await self._undoer.untold(_AT_ONCE):
+    async def report(self) -> None:
+        """Report every undo that status does not know of. Raises TransientError."""
+        for process_id, counts in await self._undo.unreported(_AT_ONCE):
             try:
                 await self._processes.record_undo(process_id, counts)
             except NotFoundError:
-                log.info("a process was deleted before its undo was told", process_id=process_id)
+                log.info("a process was deleted before its undo was reported", process_id=process_id)
             except ServiceError as error:
                 log.error("status refuses an undo", process_id=process_id, error=str(error))
                 continue
-            await self._undoer.told(process_id)
+            await self._undo.mark_reported(process_id)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Report undos until told to stop."""
-        await repeat(self.tell, stopping, every=_LOOK_SECONDS, failure="cannot report undos to status")
+        await repeat(self.report, stopping, every=_LOOK_SECONDS, failure="cannot report undos to status")
 
 
 def _impossible(message: str) -> FailedPreconditionError:

@@ -11,7 +11,7 @@ from math import ceil
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.retry import Retries, backoff
 from ingestor.runtime.tracing import continue_trace
@@ -170,5 +170,5 @@ class DeadHandler:
         log.error("batch is dead", row_count=delivery.key.range.row_count)
         message = "The batch of this row could not be processed, and was given up after several tries."
         await self._service.settle(
-            failed_outcome(delivery.key, Problem("batch-error", "", "", message, "load"))
+            failed_outcome(delivery.key, RowError("batch-error", "", "", message, "load"))
         )

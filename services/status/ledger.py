@@ -205,25 +205,6 @@ def repaired(
     return changed, [Event("rows.repaired", data)]
 
 
-def displaced(account: Account, by_process_id: str, count: int) -> Change:
-    """So many rows that had succeeded have FAILED now, since rows of an earlier process have their keys. An
-    ended process takes this change as well: COMPLETED becomes COMPLETED_WITH_ERRORS, other ends stay."""
-    if not count:
-        return account, []
-    changed = replace(account, succeeded=account.succeeded - count, failed=account.failed + count)
-    assert changed.succeeded >= 0, "more rows displaced than loaded"
-    if account.state is ProcessState.COMPLETED:
-        check_transition(account.state, ProcessState.COMPLETED_WITH_ERRORS)
-        changed = replace(changed, state=ProcessState.COMPLETED_WITH_ERRORS)
-    changed, end = _settled(_given_up(changed), [])
-    data: dict[str, object] = {
-        "by_process_id": by_process_id,
-        "displaced": count,
-        "state": changed.state.name,
-    }
-    return changed, [Event("rows.displaced", data), *end]
-
-
 def undone(account: Account, undo: Undo) -> Change:
     """The process was undone; its counts stay. Raises IllegalTransitionError when it has not ended."""
     if not check_transition(account.state, ProcessState.UNDONE):

@@ -93,9 +93,8 @@ class Ledger(Protocol):
         displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
         """Record an outcome and the rows that are not plain successes, and what it changes in the
-        process that it repairs. `displaced` rows of other batches and of later processes have FAILED
-        now, or will have when the outcome comes that says that they have SUCCEEDED; what is said of
-        deleted and expired processes is ignored. False, and nothing is changed, when the batch has an
+        process that it repairs. `displaced` rows of other batches have FAILED now, or will have when the
+        outcome of their batch comes. False, and nothing is changed, when the batch has an
         outcome already. Raises ValueError when the rows do not fit the outcome."""
         ...
 

@@ -25,16 +25,14 @@ S = ProcessState
 _ENDS = frozenset({S.COMPLETED, S.COMPLETED_WITH_ERRORS, S.FAILED, S.CANCELLED})
 TERMINAL = _ENDS | {S.UNDONE}
 
-# The states that may follow each state. Reports arrive in any order, so a process may skip states. A process
-# that has ended can still be undone, have its last failed row repaired, or have a row displaced by an earlier
-# process.
+# From each state, the states that may follow it. Records may come in any order, so a process may
+# skip states. From a terminal one there is no way but to be undone, or a repair that leaves no failed row.
 TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
     S.PENDING: _ENDS | {S.DISPATCHING, S.PROCESSING, S.PAUSED},
     S.DISPATCHING: _ENDS | {S.PROCESSING, S.PAUSED},
     S.PROCESSING: _ENDS | {S.PAUSED},
     S.PAUSED: _ENDS | {S.PENDING, S.DISPATCHING, S.PROCESSING},
     **dict.fromkeys(_ENDS, frozenset({S.UNDONE})),
-    S.COMPLETED: frozenset({S.COMPLETED_WITH_ERRORS, S.UNDONE}),
     S.COMPLETED_WITH_ERRORS: frozenset({S.COMPLETED, S.UNDONE}),
     S.UNDONE: frozenset(),
 }

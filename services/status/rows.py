@@ -34,9 +34,9 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class DisplacedRow:
-    """A loaded row that has FAILED now, because an earlier row has its key."""
+    """A row of another batch that had been loaded and has FAILED now, since an earlier row of the process
+    has its key."""
 
-    process_id: str
     row_number: int
     error: RowError
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.runtime.provision import provision
+from ingestor.runtime.postgres import open_pool
+from tests.conftest import OpenDatabase, service_dsn
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -18,16 +18,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def pool_of(database_url: str) -> AsyncIterator[OpenPool]:
-    """Opens a pool of a service, its schema migrated, in a database of the test's own."""
+async def pool_of(open_database: OpenDatabase) -> AsyncIterator[OpenPool]:
+    """Opens a pool of a service in a database of the test's own, which is made for the first of them: a test
+    of a fake needs none."""
     async with AsyncExitStack() as stack:
 
         async def open_(service: str) -> PgPool:
-            dsns = await provision(database_url, {service: "secret"})
-            pool = await stack.enter_async_context(
-                open_pool(dsns[service], service=service, schema=service, size=8)
-            )
-            await migrate(pool, schema=service, package=f"ingestor.services.{service}.migrations")
-            return pool
+            dsn = service_dsn(await open_database(), service)
+            return await stack.enter_async_context(open_pool(dsn, service=service, schema=service, size=8))
 
         yield open_

@@ -17,6 +17,7 @@ from ingestor.runtime.settings import AwsSettings
 from ingestor.stores.disk import DiskFileStore
 from ingestor.stores.port import BoundedStore, FileMissingError, FileStore
 from ingestor.stores.s3 import S3FileStore
+from tests.examples import examples
 from tests.fakes.store import MemoryFileStore
 
 KEY = "default/0193-a"
@@ -136,7 +137,7 @@ async def test_pieces_are_at_most_a_mebibyte(store: FileStore) -> None:
 MIB = 2**20
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=examples(12))
 @given(
     steps=st.lists(
         st.tuples(st.floats(0, 1), st.integers(1, 9 * MIB), st.booleans(), st.booleans()),
@@ -174,7 +175,7 @@ def test_a_file_in_s3_survives_its_writer(
     asyncio.run(run())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     steps=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=40)), max_size=8),
     bounds=st.tuples(st.integers(0, 200), st.integers(0, 200)),

@@ -19,6 +19,7 @@ from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.processes import Info, ProcessState, RowState
 from ingestor.services.status.rows import RejectedRow, RepairedRows, RowError
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from tests.contract.conftest import OpenPool
@@ -164,12 +165,12 @@ async def test_any_sequence_of_repairs_keeps_every_row_right(pool_of: OpenPool) 
     def wait(work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, loop).result()
 
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=examples(40))
     @given(BATCHES, REPAIRS)
-    def examples(batches: list[int | list[RowState]], repairs: list[list[tuple[int, RowState]]]) -> None:
+    def run(batches: list[int | list[RowState]], repairs: list[list[tuple[int, RowState]]]) -> None:
         wait(example(batches, repairs))
 
-    await asyncio.to_thread(examples)
+    await asyncio.to_thread(run)
 
 
 async def test_repairs_of_one_process_at_once_lose_nothing(pool_of: OpenPool) -> None:

@@ -211,7 +211,7 @@ def test_blocks_with_rejects_keep_their_places() -> None:
     assert back.columns[0].to_pylist() == ["1", None, ""]
     assert back.row_index.tolist() == [0, 4, 6]
     assert (back.line_index + 1).tolist() == [1, 5, 7]
-    assert [(r.index, r.line_index + 1, r.state, r.code) for r in back.rejected] == [
+    assert [(r.index, r.line_index + 1, r.state, r.errors[0].code) for r in back.rejected] == [
         (1, 2, "failed", "json-error"),
         (2, 3, "skipped", "blank-row"),
         (3, 4, "failed", "encoding-error"),

@@ -13,10 +13,9 @@ from ingestor.runtime.grpc.channel import open_channel
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.ingestions import FileInfo
 from ingestor.services.orchestrator.ports import Progress
-from ingestor.services.processor.adapters.grpc_outcomes import GrpcOutcomes
-from ingestor.services.processor.adapters.grpc_processes import GrpcProcesses
+from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.batches import BatchKey, BatchRange, unprocessed_outcome
-from ingestor.services.processor.ports import Fate, ProcessFacts, UndoCounts
+from ingestor.services.processor.ports import Disposition, ProcessFacts, UndoCounts
 from ingestor.v1 import status_pb2, status_pb2_grpc
 from tests.fakes.processes import MemoryProcesses
 from tests.fakes.status import MemoryStatus
@@ -74,14 +73,24 @@ class MemoryEnds:
 Ends = GrpcEnds | MemoryEnds
 
 
-@pytest.fixture(params=["grpc", "memory"])
-async def ends(request: pytest.FixtureRequest, status_address: str) -> AsyncIterator[Ends]:
-    """Both."""
-    if request.param == "memory":
-        yield MemoryEnds()
-        return
+@pytest.fixture
+async def grpc_service(status_address: str) -> AsyncIterator[GrpcEnds]:
+    """A running service."""
     async with open_channel(status_address) as channel:
         yield GrpcEnds(channel)
+
+
+@pytest.fixture
+def memory() -> MemoryEnds:
+    """The fakes."""
+    return MemoryEnds()
+
+
+@pytest.fixture(params=["grpc_service", "memory"], ids=["grpc", "memory"])
+def ends(request: pytest.FixtureRequest) -> Ends:
+    """Both."""
+    made: Ends = request.getfixturevalue(request.param)
+    return made
 
 
 def facts(repairs: str = "") -> ProcessFacts:
@@ -122,12 +131,12 @@ async def test_an_undo_is_recorded(ends: Ends) -> None:
 
 async def test_a_deleted_process_is_gone_for_everyone(ends: Ends) -> None:
     made = facts()
-    assert await ends.outcomes.fate(made.process_id) is Fate.RUNNING  # it may be heard of yet
+    assert await ends.outcomes.disposition(made.process_id) is Disposition.RUNNING  # it may be heard of yet
     other = facts()
     await ends.add(other)
     await ends.end(other.process_id)
     await ends.delete(other.process_id)
-    assert await ends.outcomes.fate(other.process_id) is Fate.GONE
+    assert await ends.outcomes.disposition(other.process_id) is Disposition.GONE
     assert await ends.status.progress(other.process_id) == Progress("DELETED", True, 0)
     with pytest.raises(NotFoundError) as caught:
         await ends.processes.get(other.process_id)

@@ -19,7 +19,7 @@ from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout, RetriedRows
 from ingestor.services.orchestrator.ports import Depth, Message, Packed, TooLargeError
 from ingestor.services.processor.adapters.sqs_rows import SqsRows as SqsIn
-from ingestor.services.processor.batches import BatchKey, BatchRange, BroughtRows, StoredSlice
+from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, StoredSlice
 from ingestor.services.processor.ports import UnreadableBatchError
 from tests.fakes.queue import MemoryQueue
 
@@ -107,13 +107,14 @@ async def test_batches_of_repairs(ends: Ends, data: bytes | None) -> None:
         ends.out.pack(Message(replace(FILE, repairs=parent), CONTENT, LAYOUT, BATCH, data, columns))
     )
     await ends.out.send(ends.out.pack(message(data)))
-    found: list[BroughtRows | None] = []
+    found: list[RepairedRows | None] = []
     while len(found) < 3:
         for delivery in await ends.into.receive(10):
             found.append(ends.into.decode(delivery).repairs)
             await ends.into.delete(delivery)
     assert sorted(found, key=repr) == sorted(
-        [BroughtRows(parent, columns, (41, 43, 47), 40), BroughtRows(parent, columns, (), 0), None], key=repr
+        [RepairedRows(parent, columns, (41, 43, 47), 40), RepairedRows(parent, columns, (), 0), None],
+        key=repr,
     )
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import grpc
 import pytest
 
-from ingestor.outcomes import Problem, RejectedState
+from ingestor.internal.v1 import ledger_pb2
+from ingestor.outcomes import RejectedState, RowError
 from ingestor.runtime.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -22,7 +23,7 @@ from ingestor.runtime.grpc.channel import open_channel
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
-from ingestor.services.processor.adapters.grpc_outcomes import GrpcOutcomes
+from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes
 from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
@@ -33,13 +34,14 @@ from ingestor.services.processor.batches import (
     failed_outcome,
     unprocessed_outcome,
 )
-from ingestor.services.processor.ports import Fate
-from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.services.processor.ports import Disposition
+from ingestor.v1 import common_pb2
 from tests.fakes.status import MemoryStatus
+from tests.status_stub import status_stub
 
 CONTENT = Content("default/u", 123, False, "{}")
 NO_LIMITS = Limits()
-PROBLEM = Problem("type-error", "name", "=x", 'name: "=x" is no name', "validate")
+PROBLEM = RowError("type-error", "name", "=x", 'name: "=x" is no name', "validate")
 
 
 @dataclass
@@ -50,15 +52,25 @@ class Ends:
     outcomes: GrpcOutcomes | MemoryStatus
 
 
-@pytest.fixture(params=["grpc", "memory"])
-async def ends(request: pytest.FixtureRequest, status_address: str) -> AsyncIterator[Ends]:
+@pytest.fixture
+def memory() -> Ends:
+    """Both ends of the fake."""
+    status = MemoryStatus()
+    return Ends(status, status)
+
+
+@pytest.fixture
+async def grpc_service(status_address: str) -> AsyncIterator[Ends]:
     """Both ends of a service."""
-    if request.param == "memory":
-        memory = MemoryStatus()
-        yield Ends(memory, memory)
-        return
     async with open_channel(status_address) as channel:
         yield Ends(GrpcStatus(channel), GrpcOutcomes(channel))
+
+
+@pytest.fixture(params=["grpc_service", "memory"], ids=["grpc", "memory"])
+def ends(request: pytest.FixtureRequest) -> Ends:
+    """Both ends, of either."""
+    made: Ends = request.getfixturevalue(request.param)
+    return made
 
 
 def batch(number: int) -> Batch:
@@ -133,9 +145,9 @@ async def test_paused_resumed_cancelled(ends: Ends) -> None:
     assert (await ends.status.paused(process)).state == "PAUSED"
     assert (await ends.status.dispatched(process, batch(1))).state == "PAUSED"
     assert (await ends.status.resumed(process)).state == "DISPATCHING"
-    assert await ends.outcomes.fate(str(uuid.uuid4())) is Fate.RUNNING
+    assert await ends.outcomes.disposition(str(uuid.uuid4())) is Disposition.RUNNING
     assert (await ends.status.cancelled(process)).terminal
-    assert await ends.outcomes.fate(process) is Fate.STOPPED
+    assert await ends.outcomes.disposition(process) is Disposition.STOPPED
     for change in (ends.status.paused, ends.status.resumed):
         with pytest.raises(FailedPreconditionError) as caught:
             await change(process)
@@ -161,7 +173,7 @@ async def test_too_many_failed_rows(ends: Ends, limits: Limits, failed: int, giv
     found = await ends.status.progress(process)
     assert found is not None
     assert (found.state == "FAILED") is given_up
-    assert (await ends.outcomes.fate(process) is Fate.STOPPED) is given_up
+    assert (await ends.outcomes.disposition(process) is Disposition.STOPPED) is given_up
     assert (await ends.status.dispatched(process, batch(2))).terminal is given_up
 
 
@@ -178,10 +190,10 @@ async def test_a_share_is_looked_at_in_the_end(ends: Ends) -> None:
     assert (await ends.status.finished(process, 10, 1)).state == "COMPLETED_WITH_ERRORS"  # just 10 %
 
 
-def taken(process: str, *numbers: int) -> tuple[Displaced, ...]:
-    """Rows of a process that were displaced."""
-    problem = Problem("primary-key", "id", "7", "A row with the same id is there already.", "load")
-    return tuple(Displaced(process, number, problem) for number in numbers)
+def taken(*numbers: int) -> tuple[Displaced, ...]:
+    """Rows that were displaced."""
+    problem = RowError("primary-key", "id", "7", "The table already has a row with the same id.", "load")
+    return tuple(Displaced(number, problem) for number in numbers)
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 1, 3), (2, 3, 1), (3, 1, 2), (1, 3, 2)])
@@ -190,10 +202,10 @@ async def test_displaced_rows_have_failed(ends: Ends, order: tuple[int, ...]) ->
     process = await start(ends)
     await ends.status.finished(process, 30, 3)
     outcomes = {
-        1: replace(good(process, 1), displaced=taken(process, 11, 12, 22, 30)),
+        1: replace(good(process, 1), displaced=taken(11, 12, 22, 30)),
         2: replace(
             BatchOutcome(key(process, 2), "succeeded", 9, 1, 0, (fails(15, "type-error"),)),
-            displaced=taken(process, 21),
+            displaced=taken(21),
         ),
         3: BatchOutcome(key(process, 3), "succeeded", 9, 1, 0, (fails(23, "primary-key"),)),
     }
@@ -214,95 +226,41 @@ async def test_displaced_rows_have_failed(ends: Ends, order: tuple[int, ...]) ->
 async def test_displaced_rows_count_against_the_limit(ends: Ends) -> None:
     process = await start(ends, Limits(max_failed=1))
     await ends.outcomes.record(good(process, 2))
-    await ends.outcomes.record(replace(good(process, 1), displaced=taken(process, 11, 12)))
+    await ends.outcomes.record(replace(good(process, 1), displaced=taken(11, 12)))
     found = await ends.status.progress(process)
     assert found is not None
     assert found.state == "FAILED"
 
 
-async def in_order(ends: Ends, count: int) -> list[str]:
-    """Processes, the earliest first."""
-    return sorted([await start(ends) for _ in range(count)])
-
-
-async def test_rows_of_later_processes_are_displaced(ends: Ends) -> None:
-    """Of one that has completed, of one whose outcome comes afterwards, and of one that runs."""
-    earlier, completed, silent, running = await in_order(ends, 4)
-    await ends.outcomes.record(good(completed, 1))
-    assert (await ends.status.finished(completed, 10, 1)).state == "COMPLETED"
-    await ends.outcomes.record(good(running, 1))
-    displaced = (*taken(silent, 2), *taken(completed, 3, 4), *taken(running, 5), *taken(earlier, 11))
-    for _ in range(2):
-        await ends.outcomes.record(replace(good(earlier, 1), displaced=displaced))
-    await ends.outcomes.record(good(silent, 1))
-    assert await ends.status.progress(completed) == Progress("COMPLETED_WITH_ERRORS", True, 1)
-    assert await ends.status.progress(running) == Progress("DISPATCHING", False, 1)
-    for process, rows in ((completed, {3, 4}), (silent, {2}), (running, {5})):
-        found = await failed_rows(ends, process, "primary-key")
-        assert {row.row_number for row in found} == rows
-        standing = await ends.status.standing(process)
-        assert standing is not None
-        assert standing.failed == len(rows)
-    await ends.outcomes.record(good(earlier, 2))
-    assert await ends.status.finished(earlier, 20, 2) == Progress("COMPLETED_WITH_ERRORS", True, 2)
-
-
-async def test_a_repaired_row_is_displaced_before_its_repair_is_told(ends: Ends) -> None:
-    earlier = await start(ends)
-    parent = await ended(ends)
-    while parent < earlier:
-        parent = await ended(ends)
-    repair = await repairing(ends, parent)
-    await ends.outcomes.record(replace(good(earlier, 1), displaced=taken(parent, 11)))
-    numbers = tuple(range(11, 21))
-    await ends.outcomes.record(replace(good(repair, 1), repaired=Repaired(parent, numbers)))
-    assert await ends.status.standing(parent) == Standing(True, False, False, 3)
-    assert await failed_rows(ends, parent, "primary-key") == [
-        FailedRow(11, frozenset({"primary-key"}), repair)
-    ]
-
-
 async def test_many_displaced_rows(ends: Ends) -> None:
-    """More than fit into one message, of more than one process."""
-    earlier, *others = await in_order(ends, 3)
-    problem = Problem("primary-key", "id", "7" * 1000, "m" * 1000, "load")
-    displaced = tuple(Displaced(other, row, problem) for other in others for row in range(1, 1001))
-    await ends.outcomes.record(replace(good(earlier, 1), displaced=displaced))
-    for other in others:
-        for number in range(1, 101):
-            await ends.outcomes.record(good(other, number))
-        assert (await ends.status.finished(other, 1000, 100)).state == "COMPLETED_WITH_ERRORS"
-        assert await ends.status.standing(other) == Standing(True, False, False, 1000)
+    """More than fit into one message."""
+    process = await start(ends)
+    problem = RowError("primary-key", "id", "7" * 1000, "m" * 1000, "load")
+    displaced = tuple(Displaced(row, problem) for row in range(11, 1011))
+    await ends.outcomes.record(replace(good(process, 1), displaced=displaced))
+    for number in range(2, 102):
+        await ends.outcomes.record(good(process, number))
+    assert (await ends.status.finished(process, 1010, 101)).state == "COMPLETED_WITH_ERRORS"
+    assert await ends.status.standing(process) == Standing(True, False, False, 1000)
 
 
-@pytest.mark.parametrize(
-    ("displaced", "field"),
-    [
-        (
-            status_pb2.DisplacedRow(process_id="7", row_number=1, error=common_pb2.RowError(code="c")),
-            "displaced.process_id",
-        ),
-        (status_pb2.DisplacedRow(process_id=str(uuid.uuid4()), row_number=1), "displaced.error"),
-    ],
-)
-async def test_what_is_no_displaced_row_on_the_wire(
-    status_address: str, displaced: status_pb2.DisplacedRow, field: str
-) -> None:
-    header = status_pb2.OutcomeHeader(
+async def test_a_displaced_row_needs_an_error(status_address: str) -> None:
+    header = ledger_pb2.OutcomeHeader(
         process_id=str(uuid.uuid4()),
         batch=common_pb2.BatchRange(batch_number=1, first_row=1, row_count=1),
         default_state=common_pb2.ROW_STATE_SUCCEEDED,
         succeeded=1,
     )
-    request = status_pb2.RecordOutcomesRequest(header=header, displaced=[displaced])
+    displaced = [ledger_pb2.DisplacedRow(row_number=2)]
+    request = ledger_pb2.RecordOutcomesRequest(header=header, displaced=displaced)
     async with open_channel(status_address) as channel:
-        stub = status_pb2_grpc.StatusServiceStub(channel)
+        stub = status_stub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.RecordOutcomes(iter([request]))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     error = from_rpc_error(caught.value)
     assert isinstance(error, InvalidArgumentError)
-    assert [violation.field for violation in error.violations] == [field]
+    assert [violation.field for violation in error.violations] == ["displaced.error"]
 
 
 async def test_a_watcher_sees_changes_and_the_end(ends: Ends) -> None:
@@ -328,7 +286,7 @@ async def test_a_batch_with_many_wide_rows(ends: Ends) -> None:
 
 def fails(number: int, code: str, state: RejectedState = "failed") -> Rejected:
     """A row that is no success."""
-    problem = Problem(code, "", "", "no", "load")
+    problem = RowError(code, "", "", "no", "load")
     return Rejected(number, number + 1, state, (problem,), (str(number), "x"))
 
 
@@ -337,7 +295,7 @@ async def ended(ends: Ends) -> str:
     process = await start(ends)
     rows = (fails(4, "type-error"), fails(5, "foreign-key"), fails(6, "blank-row", "skipped"))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 7, 2, 1, rows))
-    dead = Problem("batch-error", "", "", "dead", "load")
+    dead = RowError("batch-error", "", "", "dead", "load")
     await ends.outcomes.record(failed_outcome(key(process, 2), dead))
     await ends.status.finished(process, 20, 2)
     return process

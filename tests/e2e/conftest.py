@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,21 @@ import asyncpg
 import pytest
 
 from ingestor.client import Client
+from ingestor.local.folder import Folder
 from ingestor.local.ports import free_port
+from tests.commands import Commands, command_server
 from tests.e2e.page.built_page import write_page
+from tests.plugins import install
+from tests.postgres_server import postgres_server
 
 INGESTOR = Path(sys.executable).with_name("ingestor")
-# Redelivery after a killed processor comes within seconds instead of a minute.
+# Redelivery after a killed processor comes within seconds instead of a minute, and nobody waits at the end.
 QUICK = {
-    "INGESTOR_VISIBILITY_SECONDS": "6",
-    "INGESTOR_REDISPATCH_SECONDS": "20",
-    "INGESTOR_LEASE_SECONDS": "6",
+    "INGESTOR_VISIBILITY_SECONDS": "4",
+    "INGESTOR_REDISPATCH_SECONDS": "12",
+    "INGESTOR_LEASE_SECONDS": "4",
+    "INGESTOR_REMOVAL_POLL_SECONDS": "0.5",
+    "INGESTOR_DRAIN_SECONDS": "1",
 }
 
 
@@ -36,6 +44,7 @@ class Suite:
 
     data: Path
     facts: Mapping[str, Any]  # what `ingestor env --json` says
+    said: str  # what `ingestor up` said when it started
 
     @property
     def gateway(self) -> str:
@@ -61,7 +70,9 @@ class Suite:
 
     def pid(self, service: str) -> int:
         """The process of a service, as of now (it changes when the supervisor starts it again)."""
-        return int(self.json("env")["services"][service]["pid"])
+        state = Folder(self.data).state()
+        assert state is not None
+        return int(state["services"][service]["pid"])
 
     async def fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Rows of a query on the suite's database."""
@@ -76,31 +87,83 @@ def ingestor(
     *arguments: str, data: Path, status: int | None = 0, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line on the suite in `data`."""
-    done = subprocess.run(
-        [INGESTOR, *arguments],
-        env={**os.environ, **QUICK, "INGESTOR_DATA": str(data), **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {**os.environ, **QUICK, "INGESTOR_DATA": str(data), **(env or {})}
+    if arguments[0] in ("up", "down"):
+        done = subprocess.run(
+            [INGESTOR, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+    else:
+        done = _commands().run(*arguments, env=environment)
     if status is not None:
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
 
+_OPEN = ExitStack()
+
+
+@cache
+def _commands() -> Commands:
+    folder = Path(_OPEN.enter_context(tempfile.TemporaryDirectory(prefix="ingestor-")))
+    return _OPEN.enter_context(command_server(folder))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _close() -> Iterator[None]:
+    yield
+    _OPEN.close()
+
+
+@contextmanager
+def running(data: Path, *options: str, **env: str) -> Iterator[Suite]:
+    """A suite in `data`, with these options of `ingestor up`, for as long as the context lasts."""
+    done = ingestor("up", "--detach", "--gateway-port", str(free_port()), *options, data=data, env=env)
+    try:
+        facts = json.loads(ingestor("env", "--json", data=data).stdout)
+        yield Suite(data, facts, done.stdout + done.stderr)
+    finally:
+        ingestor("down", data=data)
+
+
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     """One suite for all end-to-end tests; each uses tables and processes of its own."""
-    data = tmp_path_factory.mktemp("suite")
     page = write_page(tmp_path_factory.mktemp("built"))
-    ingestor(
-        "up", "--detach", "--gateway-port", str(free_port()), data=data, env={"INGESTOR_PAGE_DIR": str(page)}
-    )
-    try:
-        yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
-    finally:
-        ingestor("down", data=data)
+    with running(tmp_path_factory.mktemp("suite"), INGESTOR_PAGE_DIR=str(page)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def batch_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the sink of the example writes in the suite `two`."""
+    return tmp_path_factory.mktemp("batch_files")
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory: pytest.TempPathFactory, batch_files: Path) -> Iterator[Suite]:
+    """A suite of two processors that know the example of a sink. Batches are not sent again while a test has
+    them."""
+    site = tmp_path_factory.mktemp("site")
+    install("plugin_sink", site)
+    env = {
+        "PYTHONPATH": str(site),
+        "BATCH_FILES_ROOT": str(batch_files),
+        "INGESTOR_REDISPATCH_SECONDS": "60",
+        "INGESTOR_SLICE_BYTES": "1250000",  # so that small files are several batches
+    }
+    with running(tmp_path_factory.mktemp("two"), "--processors", "2", **env) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+    """A suite with somebody's PostgreSQL, with its files in S3, and without a page."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    with postgres_server(folder / "external") as dsn:
+        env = {"INGESTOR_DATABASE_URL": dsn, "INGESTOR_FILE_STORE": "s3"}
+        with running(folder / "data", INGESTOR_PAGE_DIR=str(folder / "nothing"), **env) as started:
+            assert started.dsn == dsn
+            yield started
 
 
 @pytest.fixture

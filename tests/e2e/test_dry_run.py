@@ -123,7 +123,7 @@ FILES: dict[str, tuple[Callable[[], bytes], dict[str, Any]]] = {
 _TRACES = (
     "SELECT (SELECT count(*) FROM upload.uploads), (SELECT count(*) FROM status.processes), "
     "(SELECT count(*) FROM orchestrator.ingestions), (SELECT count(*) FROM processor.applied_batches), "
-    "(SELECT count(*) FROM processor.pipelines), (SELECT count(*) FROM pg_class WHERE relkind = 'r'), "
+    "(SELECT count(*) FROM orchestrator.pipelines), (SELECT count(*) FROM pg_class WHERE relkind = 'r'), "
     "(SELECT count(*) FROM status.events)"
 )
 

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,32 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from ingestor.local.ports import free_port
-from tests.e2e.conftest import Suite, ingestor, wait_until
+from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import readings_pipeline, write_readings
-from tests.plugins import install
-
-
-@pytest.fixture(scope="module")
-def batch_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the example's sink writes."""
-    return tmp_path_factory.mktemp("batch_files")
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, batch_files: Path) -> Iterator[Suite]:
-    """A suite of two processors in which the example is installed."""
-    site = tmp_path_factory.mktemp("site")
-    install("plugin_sink", site)
-    data = tmp_path_factory.mktemp("suite")
-    env = {"PYTHONPATH": str(site), "BATCH_FILES_ROOT": str(batch_files)}
-    ingestor(
-        "up", "--detach", "--processors", "2", "--gateway-port", str(free_port()), data=data, env=env
-    )  # fmt: skip
-    try:
-        yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
-    finally:
-        ingestor("down", data=data)
 
 
 def _write(path: Path, document: dict[str, Any]) -> str:

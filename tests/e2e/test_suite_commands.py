@@ -4,55 +4,37 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
+import http.client
 import random
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ingestor.local.ports import free_port
-from tests.e2e.conftest import Suite, ingestor
+from tests.e2e.conftest import Suite, ingestor, running
 from tests.e2e.tables import write_pipeline, write_readings
-from tests.postgres_server import postgres_server
-
-
-def up(data: Path, **env: str) -> Suite:
-    """Start a suite of the test's own."""
-    ingestor("up", "--detach", "--gateway-port", str(free_port()), data=data, env=env)
-    return Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
 
 
 async def test_data_survives_down_and_up(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    suite = up(data)
-    try:
+    with running(data) as suite:
         pipeline = write_pipeline(tmp_path, "kept")
         answer = suite.ingest(write_readings(tmp_path / "r.csv", 500), "--pipeline", str(pipeline))
-    finally:
-        ingestor("down", data=data)
     ingestor("env", data=data, status=1)  # nothing runs any more
-    suite = up(data)
-    try:
+    with running(data) as suite:
         again = suite.json("status", answer["process_id"])
         assert (again["state"], again["counts"]) == ("COMPLETED", answer["counts"])
         assert await suite.fetch("SELECT count(*) FROM kept") == [(500,)]
         assert [found["name"] for found in suite.json("pipelines", "list")["pipelines"]] == ["kept"]
-    finally:
-        ingestor("down", data=data)
 
 
-async def test_an_external_postgres_is_used_instead(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with postgres_server(tmp_path / "external") as dsn:
-        suite = up(data, INGESTOR_DATABASE_URL=dsn)
-        try:
-            assert suite.dsn == dsn
-            pipeline = write_pipeline(tmp_path, "elsewhere")
-            suite.ingest(write_readings(tmp_path / "r.csv", 500), "--pipeline", str(pipeline))
-            assert await suite.fetch("SELECT count(*) FROM elsewhere") == [(500,)]
-        finally:
-            ingestor("down", data=data)
+async def test_an_external_postgres_is_used_instead(elsewhere: Suite, tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, "elsewhere")
+    elsewhere.ingest(write_readings(tmp_path / "r.csv", 500), "--pipeline", str(pipeline))
+    assert await elsewhere.fetch("SELECT count(*) FROM elsewhere") == [(500,)]
+    assert not (elsewhere.data / "postgres").exists()
 
 
 def test_a_second_suite_in_the_same_folder_is_refused(suite: Suite) -> None:
@@ -93,28 +75,33 @@ def test_commands_without_a_suite_say_so(tmp_path: Path) -> None:
     ingestor("down", data=tmp_path / "nothing")  # nothing to stop is no error
 
 
-async def test_files_in_s3(tmp_path: Path) -> None:
-    """Nothing is on the disk of a service, a record too large for a message stays in the bucket, and it
-    all is there after a restart."""
-    data = tmp_path / "data"
-    suite = up(data, INGESTOR_FILE_STORE="s3")
-    try:
-        pipeline = write_pipeline(tmp_path, "in_s3")
-        source = write_readings(tmp_path / "r.csv", 400_000)
-        assert source.stat().st_size > 16 * 2**20  # several segments
-        suite.ingest(source, "--pipeline", str(pipeline))
-        assert await suite.fetch("SELECT count(*) FROM in_s3") == [(400_000,)]
-        wide = tmp_path / "wide.csv"
-        noise = base64.b64encode(random.Random(1).randbytes(9 * 2**20)).decode()
-        wide.write_text(f"id,name\n1,{noise}\n2,x\n")
-        process = suite.ingest(wide)["process_id"]
-        found = await suite.fetch(
-            "SELECT length(data->>'name') FROM ingested_rows WHERE _process_id = $1::uuid ORDER BY 1", process
-        )
-        assert found == [(1,), (len(noise),)]
-        packed = tmp_path / "r.csv.gz"
-        packed.write_bytes(gzip.compress(source.read_bytes()[: 2 * 2**20].rpartition(b"\n")[0]))
-        assert suite.ingest(packed)["state"] == "COMPLETED"
-        assert not any((data / "files").rglob("*-*"))
-    finally:
-        ingestor("down", data=data)
+async def test_files_in_s3(elsewhere: Suite, tmp_path: Path) -> None:
+    """Nothing is on the disk of a service, and a record too large for a message stays in the bucket."""
+    pipeline = write_pipeline(tmp_path, "in_s3")
+    source = write_readings(tmp_path / "r.csv", 400_000)
+    assert source.stat().st_size > 16 * 2**20  # several segments
+    elsewhere.ingest(source, "--pipeline", str(pipeline))
+    assert await elsewhere.fetch("SELECT count(*) FROM in_s3") == [(400_000,)]
+    wide = tmp_path / "wide.csv"
+    noise = base64.b64encode(random.Random(1).randbytes(9 * 2**20)).decode()
+    wide.write_text(f"id,name\n1,{noise}\n2,x\n")
+    process = elsewhere.ingest(wide)["process_id"]
+    found = await elsewhere.fetch(
+        "SELECT length(data->>'name') FROM ingested_rows WHERE _process_id = $1::uuid ORDER BY 1", process
+    )
+    assert found == [(1,), (len(noise),)]
+    packed = tmp_path / "r.csv.gz"
+    packed.write_bytes(gzip.compress(source.read_bytes()[: 2 * 2**20].rpartition(b"\n")[0]))
+    assert elsewhere.ingest(packed)["state"] == "COMPLETED"
+    assert not any((elsewhere.data / "files").rglob("*-*"))
+
+
+def test_the_suite_works_without_a_built_page(elsewhere: Suite) -> None:
+    assert "the page is not built" in elsewhere.said
+    assert "the page:" not in elsewhere.said
+    assert elsewhere.json("env")["page"] is None
+    with closing(http.client.HTTPConnection(elsewhere.gateway, timeout=30)) as connection:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (404, b"The page is not built.\n")
+    assert "processes" in elsewhere.json("processes")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ingestor.services.orchestrator.ports import Depth, Message, Packed, Queues, TooLargeError
 from ingestor.services.orchestrator.ports import RowQueue as DispatchQueue
-from ingestor.services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
+from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, RowBatch, StoredSlice
 from ingestor.services.processor.ports import Delivery, RowQueue, UnreadableBatchError
 
 _NAMES = ("batch_number", "first_row", "row_count", "first_line", "byte_start", "byte_end")
@@ -48,7 +48,7 @@ class MemoryQueue(DispatchQueue, RowQueue, Queues):
         repairs = None
         if file.repairs:
             rows, first = (batch.retried.rows, batch.retried.first_row) if batch.retried else ((), 0)
-            repairs = BroughtRows(file.repairs, message.repaired, rows, first)
+            repairs = RepairedRows(file.repairs, message.repaired, rows, first)
         body = f"body-{len(self.bodies)}"
         self.bodies[body] = RowBatch(
             BatchKey(file.process_id, file.tenant, BatchRange(*values)), message.layout.columns,

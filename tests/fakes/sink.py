@@ -1,31 +1,28 @@
-"""A sink and pipelines in memory."""
+"""A sink in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced, unprocessed_outcome
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
-    Leavings,
     Loaded,
-    PipelineStore,
+    ProcessRecords,
     Refused,
+    RowUndo,
     Sink,
-    StoredPipeline,
     UndoCounts,
-    Undoer,
     UndoImpossibleError,
 )
-from ingestor.services.processor.repairs import repaired_meanwhile
+from ingestor.services.processor.reading import repaired_meanwhile
 
 
-class MemorySink(Sink, Undoer, Leavings):
+class MemorySink(Sink, RowUndo, ProcessRecords):
     """Tables of rows with their lineage, unique by the primary key."""
 
     def __init__(self) -> None:
@@ -33,7 +30,7 @@ class MemorySink(Sink, Undoer, Leavings):
         self.behind: dict[str, list[dict[str, Any]]] = {}  # rows that are not there because of others
         self.gone: dict[str, bool] = {}  # of closed processes
         self.undos: dict[str, UndoCounts] = {}
-        self.told_of: set[str] = set()
+        self.reported: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
         self.repaired: set[tuple[str, int]] = set()
 
@@ -71,14 +68,13 @@ class MemorySink(Sink, Undoer, Leavings):
                     continue
                 if unique in taken:
                     fields, value = ", ".join(names), ", ".join(map(str, unique))
-                    message = f"A row with the same {fields} is there already."
-                    problem = Problem("primary-key", fields, value, message, "load")
+                    message = f"The table already has a row with the same {fields}."
+                    problem = RowError("primary-key", fields, value, message, "load")
                     (there,) = [old for old in table if tuple(old[name] for name in names) == unique]
-                    lineage = (str(there["_process_id"]), int(there["_row_number"]))
-                    later = lineage > (made["_process_id"], number)
-                    stays = lineage in self.repaired or lineage[0] in self.gone
-                    if later and not rows.repairs and not stays:
-                        displaced.append(Displaced(*lineage, problem))
+                    process, later = str(there["_process_id"]), int(there["_row_number"])
+                    own = process == key.process_id and (process, later) not in self.repaired
+                    if own and later > number:
+                        displaced.append(Displaced(later, problem))
                         there.clear()
                         there.update(made)
                     else:
@@ -93,7 +89,7 @@ class MemorySink(Sink, Undoer, Leavings):
                 for position, number in enumerate(rows.row_numbers)
                 if position not in left_out
             }
-        displaced.sort(key=lambda row: (row.process_id, row.row_number))
+        displaced.sort(key=lambda row: row.row_number)
         outcome = self.markers[mark] = replace(conclude(refused), displaced=tuple(displaced))
         return Applied(outcome)
 
@@ -114,12 +110,12 @@ class MemorySink(Sink, Undoer, Leavings):
     async def undone(self, process_id: str) -> UndoCounts | None:
         return self.undos.get(process_id)
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         process_id, table = of.process_id, of.table
         if process_id in self.undos:
             return self.undos[process_id]
         if self.gone.get(process_id):
-            raise UndoImpossibleError("What was there before the process is not kept any more.")
+            raise UndoImpossibleError("The rows that the process replaced are no longer kept.")
 
         def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
             return tuple(row[name] for name in table.primary_key)
@@ -142,55 +138,21 @@ class MemorySink(Sink, Undoer, Leavings):
             else:
                 removed += 1
         counts = UndoCounts(removed, restored, len(kept))
-        if not validate_only:
+        if not dry_run:
             self.tables[table.name], self.behind[table.name] = there, behind
             self.undos[process_id] = counts
             self.undos |= dict.fromkeys(of.repairs, UndoCounts(0, 0, 0))
             self.gone |= dict.fromkeys([process_id, *of.repairs], False)
         return counts
 
-    async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        return [found for found in self.undos.items() if found[0] not in self.told_of][:limit]
+    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+        return [found for found in self.undos.items() if found[0] not in self.reported][:limit]
 
-    async def told(self, process_id: str) -> None:
-        self.told_of.add(process_id)
+    async def mark_reported(self, process_id: str) -> None:
+        self.reported.add(process_id)
 
     async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
         self.gone[process_id] = True
         self.markers = {mark: known for mark, known in self.markers.items() if mark[0] != process_id}
         if deleted:
             self.undos.pop(process_id, None)
-
-
-class MemoryPipelines(PipelineStore):
-    def __init__(self) -> None:
-        self.stored: dict[str, list[tuple[str, StoredPipeline]]] = {}
-        self.deleted: set[str] = set()
-
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        known = self.stored.setdefault(name, [])
-        if known and known[-1][0] == canonical and name not in self.deleted:
-            return known[-1][1], False
-        self.deleted.discard(name)
-        made = StoredPipeline(name, len(known) + 1, document, datetime.now(UTC))
-        known.append((canonical, made))
-        return made, True
-
-    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        if version is None and name in self.deleted:
-            return None
-        known = self.stored.get(name, [])
-        number = len(known) if version is None else version
-        return known[number - 1][1] if 1 <= number <= len(known) else None
-
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        names = [name for name in sorted(self.stored) if name > after and name not in self.deleted]
-        return [self.stored[name][-1][1] for name in names][:limit]
-
-    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        found = [stored for _, stored in reversed(self.stored.get(name, []))]
-        return [stored for stored in found if before is None or stored.version < before][:limit]
-
-    async def delete(self, name: str) -> None:
-        if name in self.stored:
-            self.deleted.add(name)

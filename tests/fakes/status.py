@@ -12,7 +12,7 @@ from ingestor.services.orchestrator.ingestions import Batch as SentBatch
 from ingestor.services.orchestrator.ingestions import Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
 from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected, Repaired
-from ingestor.services.processor.ports import Fate, Outcomes
+from ingestor.services.processor.ports import Disposition, Outcomes
 from ingestor.services.status import ledger
 from ingestor.services.status.ledger import Account, Batch, Change, Outcome
 from ingestor.services.status.processes import TERMINAL, Failure, IllegalTransitionError, RowState, S
@@ -156,20 +156,11 @@ class MemoryStatus(Status, Outcomes):
             if bounds.first_row <= number < bounds.first_row + bounds.row_count
         ]
         outcome = process.outcomes[bounds.number] = _with_displaced(outcome, early)
-        others = self._displace(
-            process, [row for row in outcome.displaced if row.process_id == key.process_id]
-        )
+        others = self._displace(process, outcome.displaced)
         made = Outcome(
             batch, RowState[outcome.default_state.upper()], outcome.succeeded, outcome.failed, outcome.skipped
         )
         await self._apply(key.process_id, lambda account: ledger.processed(account, made, others))
-        for later in sorted({row.process_id for row in outcome.displaced} - {key.process_id} - self.deleted):
-            rows = [row for row in outcome.displaced if row.process_id == later]
-            count = self._displace(self._process(later), rows)
-            await self._apply(
-                later,
-                lambda account, count=count: ledger.displaced(account, key.process_id, count),  # type: ignore[misc]
-            )
         if outcome.repaired:
             await self._repair(process, outcome, outcome.repaired)
 
@@ -182,7 +173,6 @@ class MemoryStatus(Status, Outcomes):
                 process.displaced.setdefault(row.row_number, row)
             else:
                 others += 1
-                process.repaired.pop(row.row_number, None)
                 (number,) = [
                     number
                     for number, batch in process.batches.items()
@@ -205,8 +195,6 @@ class MemoryStatus(Status, Outcomes):
             if there and (there[0] is RowState.FAILED or revived) and brought:
                 skipped -= revived
                 state, codes, _ = here
-                if state is RowState.SUCCEEDED and number in parent.displaced:
-                    state, codes = RowState.FAILED, frozenset({parent.displaced.pop(number).problem.code})
                 parent.repaired[number] = (state, codes, outcome.key.process_id)
                 news.append(state)
         skipped += news.count(RowState.SKIPPED)
@@ -238,12 +226,12 @@ class MemoryStatus(Status, Outcomes):
             if row and row[0] is RowState.FAILED and code in row[1]:
                 yield FailedRow(number, row[1], row[2])
 
-    async def fate(self, process_id: str) -> Fate:
+    async def disposition(self, process_id: str) -> Disposition:
         if process_id in self.deleted:
-            return Fate.GONE
+            return Disposition.GONE
         process = self.processes.get(process_id)
         stopped = process is not None and process.account.state in (S.CANCELLED, S.FAILED, S.UNDONE)
-        return Fate.STOPPED if stopped else Fate.RUNNING
+        return Disposition.STOPPED if stopped else Disposition.RUNNING
 
     def delete(self, process_id: str) -> None:
         """As DeleteProcess does."""

@@ -15,7 +15,6 @@ import asyncpg
 import pyarrow as pa
 import pyarrow.csv
 
-from ingestor.checking.conversion import postgres_type
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.runtime.postgres import migrate, open_pool
@@ -24,7 +23,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import GoodRows
-from ingestor.services.processor.service import check
+from ingestor.services.processor.reading import check
 from tests.unit.checking.check_tables import pipeline, table
 
 FIELDS: list[dict[str, Any]] = [
@@ -60,7 +59,7 @@ async def load(database_url: str, checked: CheckedRows, columns: Sequence[str]) 
 
 
 def definitions(schema: Pipeline) -> list[str]:
-    return [f'"{field.name}" {postgres_type(field)}' for field in schema.fields]
+    return [f'"{field.name}" {field.kind.postgres_type}' for field in schema.fields]
 
 
 async def column_through(database_url: str, position: int, values: list[str], **schema: Any) -> list[Any]:

@@ -1,7 +1,7 @@
 """Expressions on whole columns, by Polars SQL.
 
-Polars is imported by the first pipeline that has an expression: it takes some 60 MB. Casts are made
-here and not by SQL, so that a value that cannot be cast is NULL and whole numbers have 128 bits.
+Polars takes some 60 MB, so it is imported by the first pipeline that has an expression. Casts are made here
+and not by SQL: a value that cannot be cast becomes NULL, and whole numbers have 128 bits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from ingestor.checking.arrow import AnyArray, Mask, pc
+from ingestor.columns.arrow import AnyArray, Mask, pc
 from ingestor.pipelines.expressions import Cast, Expression
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _series(name: str, array: AnyArray) -> pl.Series:
 def _evaluate(
     expression: Expression, frame: pl.DataFrame, answer: Answer, pieces: list[tuple[AnyArray, bool]]
 ) -> None:
-    """Append the values of the rows, piece by piece; rows that cannot be computed are found by halves, so
+    """Append the values of the rows, piece by piece. Rows that cannot be computed are found by halving, so
     that they do not fail the others."""
     import polars as pl
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ingestor.checking.arrow import AnyArray, Mask, pc, texts_at, to_mask
-from ingestor.checking.constraints import full_match
 from ingestor.checking.steps.evaluation import evaluate
-from ingestor.checking.steps.expression_step import present
 from ingestor.checking.steps.step import Inputs, Texts
-from ingestor.outcomes import Problem, capped
+from ingestor.columns.arrow import AnyArray, Mask, full_match, pc, texts_at, to_mask
+from ingestor.outcomes import RowError, capped
 from ingestor.pipelines.row_rules import EmptyFilter, ExpressionFilter, PatternFilter, RowFilter, WordFilter
 
 CODE = "filtered"
@@ -21,8 +19,8 @@ CODE = "filtered"
 
 @dataclass(slots=True)
 class Unwanted:
-    """The rows (bool[n]) that a filter does not want, its reason, and the column that it looks at, None
-    when it is an expression. `unknown` (bool[n]) are rows for which the expression cannot be computed."""
+    """The rows (bool[n]) that a filter does not want, its reason, and the column that it looks at; None for
+    an expression. `unknown` (bool[n]) are the rows for which the expression cannot be computed."""
 
     rows: Mask
     unknown: Mask
@@ -30,15 +28,15 @@ class Unwanted:
     label: str | None
     column: Texts | None
 
-    def problems(self) -> Iterator[tuple[int, Problem]]:
-        """The position and problem of each row."""
+    def errors(self) -> Iterator[tuple[int, RowError]]:
+        """The position and error of each row."""
         positions = np.flatnonzero(self.rows)
         if self.column is None:
             values: list[str | None] = [""] * len(positions)
         else:
             values = texts_at(self.column, positions)
         for position, value in zip(positions.tolist(), values, strict=True):
-            yield position, Problem(CODE, self.label or "", capped(value or ""), self.reason, "validate")
+            yield position, RowError(CODE, self.label or "", capped(value or ""), self.reason, "validate")
 
 
 def unwanted(condition: RowFilter, inputs: Inputs) -> Unwanted:
@@ -54,7 +52,7 @@ def unwanted(condition: RowFilter, inputs: Inputs) -> Unwanted:
 def _true(condition: ExpressionFilter, inputs: Inputs) -> tuple[Mask, Mask]:
     """Rows for which the expression is true (neither false nor NULL, as in SQL's WHERE), and those for
     which it cannot be computed."""
-    columns: dict[str, AnyArray] = {label: present(inputs, label) for label in condition.reads}
+    columns: dict[str, AnyArray] = {label: inputs.present(label) for label in condition.reads}
     values, unknown = evaluate(condition.parsed, columns, inputs.count, "truth")
     return to_mask(values, null=False), unknown
 

@@ -1,7 +1,7 @@
-"""A pipeline's row rules, checked on rows whose every value is of its type.
+"""A pipeline's row rules, checked on rows whose values are all of their types.
 
-Numbers are compared as decimals: with 9 digits behind the point where a row's numbers fit, else with
-19, else as double precision. The kind depends on the row's own numbers, never on its neighbours.
+Numbers are compared as decimals: with 9 to 19 digits behind the point if a row's numbers fit, otherwise in
+double precision. Which one depends only on the row's own numbers, never on its neighbours.
 """
 
 from __future__ import annotations
@@ -14,27 +14,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingestor.checking.arrow import AnyArray, Int64s, Mask, pc, texts_at, to_mask
 from ingestor.checking.steps.evaluation import evaluate
-from ingestor.outcomes import Problem, capped, quoted
-from ingestor.pipelines.document import FieldType, Pipeline
+from ingestor.columns.arrow import AnyArray, Int64s, Mask, pc, texts_at, to_mask
+from ingestor.outcomes import RowError, capped, quoted
+from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.row_rules import Rule
-from ingestor.types.values import parse_number
+from ingestor.types.number import parse_number
 
 CODE = "row-constraint"
 
-# What a rule sees of a field, text where nothing is said; numbers differ by row, this is what most are.
-ARROW_TYPES: dict[FieldType, pa.DataType] = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "number": pa.decimal128(38, 9),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-    "datetime": pa.timestamp("us"),
-    "year": pa.int64(),
-}
-# Digits behind the point with which numbers are computed, and digits before it that are left free for what
-# comes out; the first for which all of a row's numbers fit.
+# Digits behind the point with which numbers are computed, and digits before it that stay free for the result.
+# The first pair that all of a row's numbers fit is used.
 _SCALES = ((9, 1), (15, 1), (19, 1), (9, 0), (19, 0))
 _PLAIN = r"\A[+-]?[0-9]*\.?[0-9]*\z"
 
@@ -47,8 +37,8 @@ class BrokenRule:
     rows: Mask
     failed: Mask
 
-    def problems(self, texts: Mapping[str, pa.StringArray]) -> Iterator[tuple[int, Problem]]:
-        """The position and problem of each row; `texts` has the fields' texts."""
+    def errors(self, texts: Mapping[str, pa.StringArray]) -> Iterator[tuple[int, RowError]]:
+        """The position and error of each row; `texts` has the fields' texts."""
         positions = np.flatnonzero(self.rows)
         names = self.rule.names
         columns = [texts_at(texts[name], positions) for name in names]
@@ -63,23 +53,18 @@ class BrokenRule:
                 message = f"the rule {self.rule.name} cannot be computed"
             message = f"{message} ({shown})" if shown else message
             value = capped(values[0] or "") if len(values) == 1 else ""
-            yield position, Problem(CODE, ", ".join(names), value, message, "validate")
+            yield position, RowError(CODE, ", ".join(names), value, message, "validate")
 
 
 def broken_rules(pipeline: Pipeline, columns: Mapping[str, AnyArray], count: int) -> Iterator[BrokenRule]:
     """Every rule that some of the rows break. `columns` are the sink's, by field, of `count` rows."""
-    kinds = {field.name: field.type for field in pipeline.fields}
+    kinds = {field.name: field.kind for field in pipeline.fields}
     for rule in pipeline.rules:
-        values = {name: _comparable(kinds[name], columns[name]) for name in rule.parsed.columns}
-        numbers = [name for name in rule.parsed.columns if kinds[name] == "number"]
+        values = {name: kinds[name].for_rules(columns[name]) for name in rule.parsed.columns}
+        numbers = [name for name in rule.parsed.columns if pa.types.is_decimal(kinds[name].rule_type)]
         false, failed = _false(rule, values, numbers, count)
         if false.any():
             yield BrokenRule(rule, false, failed)
-
-
-def _comparable(kind: FieldType, column: AnyArray) -> AnyArray:
-    """Timestamps in UTC, without their zone."""
-    return column.cast(pa.timestamp("us")) if kind == "datetime" else column
 
 
 def _false(rule: Rule, values: dict[str, AnyArray], numbers: list[str], count: int) -> tuple[Mask, Mask]:

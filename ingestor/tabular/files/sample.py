@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ingestor.outcomes import RejectedRow
 from ingestor.plugins import ParsedTable
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
@@ -24,7 +25,7 @@ from ingestor.tabular.parsers.json_array import whole_elements
 from ingestor.tabular.records.header import HeaderError, HeaderShape, column_names, read_header
 from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.slices import RecordDelimiter
-from ingestor.tabular.text_table import RejectedRecord, TextTable, with_places
+from ingestor.tabular.text_table import TextTable, with_places
 
 _BYTES = 4 * 2**20
 
@@ -39,7 +40,7 @@ class Sample:
     cells: list[list[str | None]]  # by column
     row_numbers: list[int]
     line_numbers: list[int]
-    rejected: list[tuple[int, RejectedRecord]]  # with their row numbers; indices count from the table's start
+    rejected: list[tuple[int, RejectedRow]]  # with their row numbers; indices count from the table's start
     record_count: int
     complete: bool  # the sample is the whole table
 

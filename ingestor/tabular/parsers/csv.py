@@ -17,11 +17,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from ingestor.outcomes import RejectedRow
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.records.exact import read_exact
 from ingestor.tabular.records.scan import Int64Array, RecordScan, scan_records
 from ingestor.tabular.records.syntax import BrokenKind, Dialect, line_end_size
-from ingestor.tabular.text_table import RejectedRecord, TextTable
+from ingestor.tabular.text_table import TextTable
 
 MAX_TEXT_CHARACTERS = 1024
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -101,14 +102,16 @@ class _Records:
         assert cells is not None, "the scan found the record whole"
         return cells
 
-    def blank(self) -> Iterator[RejectedRecord]:
+    def blank(self) -> Iterator[RejectedRow]:
         """The blank records."""
         for index in self._scan.blank.tolist():
             line = int(self._scan.lines[index])
             start = int(self._scan.starts[index])
-            yield RejectedRecord(index, line, "skipped", "blank-row", "The record is blank.", None, "", start)
+            yield RejectedRow.by_reader(
+                index, line, "skipped", "blank-row", "The record is blank.", None, "", start
+            )
 
-    def broken(self) -> Iterator[RejectedRecord]:
+    def broken(self) -> Iterator[RejectedRow]:
         """The records that cannot be split."""
         what = {
             BrokenKind.QUOTE: (
@@ -127,7 +130,7 @@ class _Records:
         for index, kind in zip(self._scan.broken.tolist(), self._scan.broken_kind.tolist(), strict=True):
             yield self._failed(index, *what[BrokenKind(kind)])
 
-    def undecodable(self) -> Iterator[RejectedRecord]:
+    def undecodable(self) -> Iterator[RejectedRow]:
         """The records, neither broken nor blank, that are not UTF-8 or hold NUL."""
         suspects: list[npt.NDArray[np.int64]] = []
         values = np.frombuffer(self._data, np.uint8)
@@ -142,7 +145,7 @@ class _Records:
             if message := _undecodable(self._content(index)):
                 yield self._failed(index, "encoding-error", message)
 
-    def wrong_width(self, index: int, expected: int) -> RejectedRecord:
+    def wrong_width(self, index: int, expected: int) -> RejectedRow:
         """A record whose number of cells is not the header's."""
         cells = tuple(cell.decode() for cell in self.cells(index))
         if len(cells) < expected:
@@ -155,10 +158,10 @@ class _Records:
 
     def _failed(
         self, index: int, code: str, message: str, cells: tuple[str, ...] | None = None
-    ) -> RejectedRecord:
+    ) -> RejectedRow:
         line = int(self._scan.lines[index])
         start = int(self._scan.starts[index])
-        return RejectedRecord(index, line, "failed", code, message, cells, self._text(index), start)
+        return RejectedRow.by_reader(index, line, "failed", code, message, cells, self._text(index), start)
 
     def _content(self, index: int) -> bytes:
         record = self._data[self._scan.starts[index] : self._scan.ends[index]]

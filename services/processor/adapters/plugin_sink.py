@@ -1,4 +1,4 @@
-"""Sinks of outside packages, with the markers of their batches in PostgreSQL."""
+"""Sinks of outside packages, with the markers of their batches in PostgreSQL, and undo in those that can."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ingestor.entry_points import PlugInError
-from ingestor.outcomes import Problem, capped, shortened
-from ingestor.plugins import RowFault, RowSink, SinkBatch
+from ingestor.outcomes import RowError, capped, shortened
+from ingestor.plugin_sinks import make_sink
+from ingestor.plugins import PlugInError, RowFault, RowSink, SinkBatch, SinkUndo, UndoesProcesses
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
-from ingestor.services.processor.adapters.postgres.repaired_rows import load_unrepaired
+from ingestor.services.processor.adapters.postgres.markers import load_unrepaired, undo_once
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
-from ingestor.services.processor.plugin_sinks import make_sink, plug_in_errors
+from ingestor.services.processor.plugin_sinks import plug_in_errors
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
+    Loaded,
     Refused,
     RowLoader,
     SinkChoice,
     SinkRefusedError,
+    UndoCounts,
+    UndoImpossibleError,
 )
-from ingestor.types.json_text import canonical_json
+from ingestor.types.notation.json_text import canonical_json
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -95,5 +98,38 @@ class PlugInSinks(RowLoader):
 def _refused(name: str, fault: RowFault, count: int) -> Refused:
     if not 0 <= fault.position < count:
         raise PlugInError(f"the sink {name} refused a row that is not there")
-    problem = Problem("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
+    problem = RowError("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
     return Refused(fault.position, problem)
+
+
+class PlugInUndo:
+    """The sink is called before the close is committed; a crash in between undoes the close, and
+    the sink is called again, which its contract makes harmless."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
+        name = of.sink.type
+        try:
+            made = make_sink(name, of.sink.options)
+        except (PlugInError, ValueError) as error:
+            raise UndoImpossibleError(shortened(f"The sink cannot be opened: {error}")) from error
+        if not isinstance(made, UndoesProcesses):
+            raise UndoImpossibleError(f"The sink {name} cannot take rows out again.")
+        undoes: UndoesProcesses = made
+        asked = SinkUndo(
+            of.tenant, of.process_id, (of.process_id, *of.repairs), of.table.name, of.table.primary_key
+        )
+
+        async def undo() -> UndoCounts:
+            with plug_in_errors(name, UndoImpossibleError):
+                found = await asyncio.to_thread(undoes.undo, asked, dry_run=dry_run)
+            return UndoCounts(found.removed, found.restored, found.kept)
+
+        async with (
+            transient_errors("markers"),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            return await undo_once(connection, of, undo, dry_run=dry_run)

@@ -1,22 +1,26 @@
-"""Every sink: those in tree, a line each, and the door to those of outside packages."""
+"""The choice between sinks: those of this package, a line each, and those of outside packages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ingestor.services.processor.adapters.plugin_sink import PlugInSinks
+from ingestor.services.processor.adapters.plugin_sink import PlugInSinks, PlugInUndo
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers
 from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.postgres.undo import PgUndo
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,
     Applied,
     GoodRows,
-    Markers,
+    Loaded,
     Refused,
     RowLoader,
+    RowUndo,
+    Sink,
+    UndoCounts,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def open_sinks(pool: PgPool) -> Sinks:
-    """All of them, with markers in the pool's database."""
+    """Every sink, with markers in the pool's database."""
     tables = PgSink(pool)
     in_tree: dict[str, RowLoader] = {
         TABLE_SINK.type: tables,
@@ -34,10 +38,10 @@ def open_sinks(pool: PgPool) -> Sinks:
     return Sinks(in_tree, PlugInSinks(pool), PgMarkers(pool))
 
 
-class Sinks(RowLoader, Markers):
+class Sinks(Sink):
     """Hands the rows to the sink that their pipeline names."""
 
-    def __init__(self, in_tree: Mapping[str, RowLoader], outside: RowLoader, markers: Markers) -> None:
+    def __init__(self, in_tree: Mapping[str, RowLoader], outside: RowLoader, markers: PgMarkers) -> None:
         self._in_tree = in_tree
         self._outside = outside
         self._markers = markers
@@ -53,3 +57,24 @@ class Sinks(RowLoader, Markers):
 
     async def forget_outcome(self, key: BatchKey) -> None:
         await self._markers.forget_outcome(key)
+
+
+class Undos(RowUndo):
+    """Hands the undo to the sink that the process's pipeline names."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._tables = PgUndo(pool)
+        self._outside = PlugInUndo(pool)
+
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
+        undo = self._tables if of.sink in (TABLE_SINK, JSON_SINK) else self._outside
+        return await undo.undo(of, dry_run=dry_run)
+
+    async def undone(self, process_id: str) -> UndoCounts | None:
+        return await self._tables.undone(process_id)
+
+    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+        return await self._tables.unreported(limit)
+
+    async def mark_reported(self, process_id: str) -> None:
+        await self._tables.mark_reported(process_id)

@@ -10,10 +10,11 @@ import zstandard
 from botocore.exceptions import ClientError
 from google.protobuf.message import DecodeError
 
+from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws import aws_errors
-from ingestor.services.processor.batches import BatchKey, BatchRange, BroughtRows, RowBatch, StoredSlice
+from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, RowBatch, StoredSlice
 from ingestor.services.processor.ports import Delivery, RowQueue, UnreadableBatchError
-from ingestor.v1 import common_pb2, queue_pb2
+from ingestor.v1 import common_pb2
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -69,7 +70,7 @@ class SqsRows(RowQueue):
             StoredSlice(stored.file_key, stored.byte_start, stored.byte_end) if stored else None,
             message.quote or '"',
             message.normal_form,
-            _brought(message.repairs) if message.HasField("repairs") else None,
+            _repaired(message.repairs) if message.HasField("repairs") else None,
         )
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
@@ -108,8 +109,8 @@ def _receipt_is_old(error: ClientError) -> bool:
     return any(word in code for word in ("ReceiptHandle", "MessageNotInflight", "InvalidParameterValue"))
 
 
-def _brought(rows: queue_pb2.RepairedRows) -> BroughtRows:
-    return BroughtRows(rows.process_id, tuple(rows.columns), tuple(rows.rows), rows.first_row)
+def _repaired(rows: queue_pb2.RepairedRows) -> RepairedRows:
+    return RepairedRows(rows.process_id, tuple(rows.columns), tuple(rows.rows), rows.first_row)
 
 
 def _range(bounds: common_pb2.BatchRange) -> BatchRange:

@@ -1,15 +1,12 @@
-"""Rows that had been loaded and were displaced by earlier rows, whose batch came later."""
+"""Rows that had been loaded and were displaced by earlier rows of their file, whose batch came later."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
-from ingestor.runtime.errors import NotFoundError
-from ingestor.services.status import ledger
-from ingestor.services.status.adapters.pg_account import Work, hold
+from ingestor.services.status.adapters.pg_account import Work
 from ingestor.services.status.adapters.pg_find import FIND_ROWS
 from ingestor.services.status.adapters.pg_values import error_values
 from ingestor.services.status.ledger import Batch
@@ -49,8 +46,7 @@ summed AS (
 SELECT count(*) FROM found
 """  # noqa: S608
 
-# The others wait for the outcomes of their batches, which may not even be known yet; those that have FAILED
-# for that of the repair that has loaded them since, without which they could not have been displaced.
+# The others wait for the outcomes of their batches, which may not even be known yet.
 _KEEP = f"""
 INSERT INTO displaced_rows (process_id, row_number, tenant, errors)
 SELECT $1, told.row_number, $4, told.errors
@@ -59,20 +55,15 @@ WHERE f.state IS DISTINCT FROM {int(RowState.SUCCEEDED)}
 ON CONFLICT (process_id, row_number) DO NOTHING
 """  # noqa: S608
 
-_TAKE_BATCH = """
+_TAKE = """
 DELETE FROM displaced_rows WHERE process_id = $1 AND row_number >= $2 AND row_number < $3
-RETURNING row_number, errors
-"""
-
-_TAKE_ROWS = """
-DELETE FROM displaced_rows WHERE process_id = $1 AND row_number = ANY($2::bigint[])
 RETURNING row_number, errors
 """
 
 
 async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
     """Record rows of other batches of the held process as displaced; how many were counted as SUCCEEDED
-    so far."""
+    until now."""
     if not rows:
         return 0
     numbers = [row.row_number for row in rows]
@@ -82,45 +73,13 @@ async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
     return int(await work.connection.fetchval(_FAIL, *arguments))
 
 
-async def displace_later(work: Work, rows: Sequence[DisplacedRow]) -> None:
-    """Record rows of later processes than the held one as displaced by it, and what that makes of these
-    processes, which may have ended. What is said of a deleted process is ignored, and of an expired one
-    too: its records of rows are gone, its counts stay as they are.
-
-    Its processes are locked one after the other in the order of their ids, while the lock of the held one,
-    which comes before all of them, is kept. So every transaction takes such locks from earlier to later
-    processes. The outcome of a repair takes those of the repairing process and of the repaired one, but
-    rows in a sink are never owned by a repairing process and a repair displaces nothing: nobody who has the
-    lock of a repaired process waits for that of a repairing one here, and so there is no cycle.
-    """
-    by_process: dict[str, list[DisplacedRow]] = {}
-    for row in rows:
-        by_process.setdefault(row.process_id, []).append(row)
-    for process_id in sorted(by_process, key=UUID):
-        try:
-            async with hold(work.connection, process_id, work.tenant) as later:
-                if later.expired:
-                    continue
-                count = await displace(later, by_process[process_id])
-                if count:
-                    await later.apply(ledger.displaced(later.account, work.process_id, count))
-        except NotFoundError:  # it was deleted
-            continue
-
-
 async def displaced_before(work: Work, batch: Batch) -> list[RejectedRow]:
     """The rows of a batch that were displaced before its outcome came, by number; they are forgotten, since
     they go into the outcome."""
     found = await work.connection.fetch(
-        _TAKE_BATCH, work.process_id, batch.first_row, batch.first_row + batch.row_count
+        _TAKE, work.process_id, batch.first_row, batch.first_row + batch.row_count
     )  # fmt: skip
     return _failed(found)
-
-
-async def displaced_since(work: Work, numbers: Sequence[int]) -> list[RejectedRow]:
-    """Of rows that a repair has loaded, those that were displaced before its outcome came, by number; they
-    are forgotten."""
-    return _failed(await work.connection.fetch(_TAKE_ROWS, work.process_id, numbers))
 
 
 def _failed(found: Sequence[Any]) -> list[RejectedRow]:

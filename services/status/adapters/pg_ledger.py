@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, deleted_error, hold
-from ingestor.services.status.adapters.pg_displaced import displace, displace_later, displaced_before
+from ingestor.services.status.adapters.pg_displaced import displace, displaced_before
 from ingestor.services.status.adapters.pg_repair import repair
 from ingestor.services.status.adapters.pg_values import error_values, text
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
@@ -138,7 +137,7 @@ class PgLedger(Ledger):
         displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
         _check_rows(outcome, rows)
-        _check_displaced(process_id, outcome, repaired, displaced)
+        _check_displaced(outcome, repaired, displaced)
         _check_repaired(outcome, repaired)
         async with self._process(process_id, tenant) as work:
             if work.expired or await self._dispatch(work, tenant, outcome.batch):
@@ -183,9 +182,8 @@ class PgLedger(Ledger):
                         "first_row",
                     ],
                 )  # fmt: skip
-            others = await displace(work, [row for row in displaced if row.process_id == process_id])
+            others = await displace(work, displaced)
             await work.apply(ledger.processed(work.account, outcome, others))
-            await displace_later(work, [row for row in displaced if row.process_id != process_id])
             if repaired is not None:
                 await repair(work.connection, work, outcome, rows, repaired)
             return True
@@ -237,7 +235,7 @@ def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:
 
 
 def _check_displaced(
-    process_id: str, outcome: Outcome, repaired: RepairedRows | None, displaced: Sequence[DisplacedRow]
+    outcome: Outcome, repaired: RepairedRows | None, displaced: Sequence[DisplacedRow]
 ) -> None:
     """Raises ValueError when the rows cannot have been displaced by the batch."""
     if not displaced:
@@ -245,17 +243,14 @@ def _check_displaced(
     name = f"batch {outcome.batch.number}"
     if repaired is not None:
         raise ValueError(f"{name}: a repair displaces no row")
-    if len({(row.process_id, row.row_number) for row in displaced}) != len(displaced):
+    if len({row.row_number for row in displaced}) != len(displaced):
         raise ValueError(f"{name}: displaced rows reported twice")
     first, last = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count - 1
     for row in displaced:
         if row.row_number < 1:
             raise ValueError(f"{name}: a displaced row below 1")
-        if row.process_id == process_id and first <= row.row_number <= last:
+        if first <= row.row_number <= last:
             raise ValueError(f"{name}: a displaced row of its own")
-    for other in {row.process_id for row in displaced} - {process_id}:
-        if UUID(other) < UUID(process_id):
-            raise ValueError(f"{name}: a displaced row of {other}, which comes before {process_id}")
 
 
 def _check_repaired(outcome: Outcome, repaired: RepairedRows | None) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from ingestor.reports import NOT_FAILED
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, hold
-from ingestor.services.status.adapters.pg_displaced import displaced_since
 from ingestor.services.status.adapters.pg_find import FIND_ROWS
 from ingestor.services.status.adapters.pg_values import error_values, text
 from ingestor.services.status.ledger import Outcome
@@ -116,7 +115,7 @@ async def repair(
     """Rows that have FAILED there and SUCCEEDED here succeed there; those that FAILED here too, or that
     the pipeline leaves out, get their new reasons and cells there. Other rows are left alone. Since a row
     that a repair loads is loaded by no other, it has succeeded whatever another repair has made of it, in
-    whichever order their outcomes come; but it has FAILED if it was displaced since and that came before.
+    whichever order their outcomes come.
 
     It takes the lock of the repaired process while that of the repairing one is held. Since nothing
     repairs a repair, no transaction takes them the other way round. Raises ValueError when the process is
@@ -144,7 +143,6 @@ async def repair(
         kept = await connection.fetch(
             _KEEP, repaired.process_id, sorted({*succeeded, *rejected}), repairing.process_id, succeeded
         )
-        rejected.update({row.row_number: row for row in await displaced_since(work, succeeded)})
         changed = {row["row_number"] for row in kept}
         if not changed:
             return

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestor.entry_points import PlugInError
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
+from ingestor.plugin_sinks import sink_maker
 from ingestor.plugins import (
+    PlugInError,
     RefusedBatchError,
     RowFault,
     SinkBatch,
@@ -28,12 +29,10 @@ from ingestor.plugins import (
     WrongOptionError,
 )
 from ingestor.runtime.errors import TransientError
-from ingestor.services.processor.adapters import plugin_sink, plugin_undo
-from ingestor.services.processor.adapters.sinks import Sinks, open_sinks
-from ingestor.services.processor.adapters.undoers import Undoers
+from ingestor.services.processor.adapters import plugin_sink
+from ingestor.services.processor.adapters.sinks import Sinks, Undos, open_sinks
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
 from ingestor.services.processor.pipelines import JSON_TABLE
-from ingestor.services.processor.plugin_sinks import sink_maker
 from ingestor.services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,
@@ -231,7 +230,7 @@ async def test_a_lost_connection_between_the_effect_and_its_marker(case: Case) -
 
 async def test_a_settled_batch_is_never_loaded(case: Case) -> None:
     batch = key()
-    settled = failed_outcome(batch, Problem("batch-error", "", "", "Dead.", "load"))
+    settled = failed_outcome(batch, RowError("batch-error", "", "", "Dead.", "load"))
     assert (await case.sinks.settle(settled)).outcome == settled
     assert await case.load(batch, VALUES) == settled
     assert await case.content() == []
@@ -281,19 +280,19 @@ async def test_what_is_undone_is_there_no_more(case: Case) -> None:
     await case.load(other, VALUES)
     left = [(id_, name, number + 3) for id_, name, number in LOADED]
     before = await case.content()
-    undoers = Undoers(case.pool)
+    undos = Undos(case.pool)
     of = Loaded(process.process_id, "default", (repairing.process_id,), rows.table, rows.sink)
 
-    async def undo(*, validate_only: bool) -> UndoCounts:
-        return await undoers.undo(of, validate_only=validate_only)
+    async def undo(*, dry_run: bool) -> UndoCounts:
+        return await undos.undo(of, dry_run=dry_run)
 
-    assert await undo(validate_only=True) == UndoCounts(4, 0, 0)
+    assert await undo(dry_run=True) == UndoCounts(4, 0, 0)
     assert await case.content() == before
-    assert await undoers.undone(process.process_id) is None
-    assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
+    assert await undos.undone(process.process_id) is None
+    assert await undo(dry_run=False) == UndoCounts(4, 0, 0)
     assert await case.content() == left
-    assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
-    assert await undoers.undone(process.process_id) == UndoCounts(4, 0, 0)
+    assert await undo(dry_run=False) == UndoCounts(4, 0, 0)
+    assert await undos.undone(process.process_id) == UndoCounts(4, 0, 0)
     late = replace(process, range=replace(process.range, number=7))
     assert await case.load(late, VALUES) == unprocessed_outcome(late)
     assert await case.content() == left
@@ -315,8 +314,8 @@ async def test_rows_that_a_plug_in_refuses(files: Case) -> None:
     assert outcome is not None
     assert (outcome.succeeded, outcome.failed) == (1, 2)
     assert [(row.row_number, row.errors[0]) for row in outcome.rows] == [
-        (1, Problem("sink-error", "name", "x" * 101, "name: has more than 100 bytes", "load")),
-        (3, Problem("sink-error", "name", "z" * 200, "name: has more than 100 bytes", "load")),
+        (1, RowError("sink-error", "name", "x" * 101, "name: has more than 100 bytes", "load")),
+        (3, RowError("sink-error", "name", "z" * 200, "name: has more than 100 bytes", "load")),
     ]
     assert await files.content() == [(2, "y", 2)]
     assert await files.load(batch, []) == outcome
@@ -393,7 +392,7 @@ async def test_a_plug_in_that_does_not_undo(
             raise AssertionError
 
     class Undoing(Odd):
-        def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
+        def undo(self, undo: SinkUndo, *, dry_run: bool) -> Undone:
             assert what
             raise what
 
@@ -402,12 +401,12 @@ async def test_a_plug_in_that_does_not_undo(
             raise what
         return Undoing() if what else Odd()
 
-    monkeypatch.setattr(plugin_undo, "make_sink", make)
+    monkeypatch.setattr(plugin_sink, "make_sink", make)
     process = new_process()
     of = Loaded(process, "default", (), Table("", "p", COLUMNS, ("id",)), SinkChoice("odd", {}))
     with pytest.raises(raised, match=message):
-        await Undoers(pool).undo(of, validate_only=False)
-    assert await Undoers(pool).undone(process) is None
+        await Undos(pool).undo(of, dry_run=False)
+    assert await Undos(pool).undone(process) is None
 
 
 async def test_a_plug_in_that_is_not_installed(pool: PgPool) -> None:

@@ -13,9 +13,8 @@ import asyncpg
 import numpy as np
 import pytest
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.runtime.postgres import savepoint
-from ingestor.services.processor.adapters.postgres.closed import PgLeavings
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -45,9 +44,9 @@ async def pool(pool_of: OpenPool) -> PgPool:
 
 
 @pytest.fixture(params=["postgres", "memory"])
-def sink(request: pytest.FixtureRequest, pool: PgPool) -> AnySink:
+def sink(request: pytest.FixtureRequest) -> AnySink:
     """A sink."""
-    return PgSink(pool) if request.param == "postgres" else MemorySink()
+    return PgSink(request.getfixturevalue("pool")) if request.param == "postgres" else MemorySink()
 
 
 async def content(sink: AnySink, table: str = "people") -> list[tuple[Any, ...]]:
@@ -129,10 +128,10 @@ async def test_the_first_row_of_a_file_wins(sink: AnySink) -> None:
     middle = await load(sink, second, [(4, "4"), (2, "5"), (2, "6")])
     outcome = await load(sink, first, [(2, "1"), (5, "2"), (1, "3")])
     assert last == BatchOutcome(third, "succeeded", 3, 0, 0, ())
-    message = "A row with the same id is there already."
+    message = "The table already has a row with the same id."
 
     def displaced(number: int, value: str) -> Displaced:
-        return Displaced(process, number, Problem("primary-key", "id", value, message, "load"))
+        return Displaced(number, RowError("primary-key", "id", value, message, "load"))
 
     assert middle is not None
     assert [(row.row_number, row.errors[0].value) for row in middle.rows] == [(6, "2")]
@@ -146,31 +145,26 @@ async def test_the_first_row_of_a_file_wins(sink: AnySink) -> None:
     assert await content(sink) == found
 
 
-async def test_the_earlier_of_two_files_wins(sink: AnySink) -> None:
-    """Also when it is loaded last, and the other one, which is complete, loses rows."""
-    early, late, latest = new_process(), new_process(), new_process()
-    await load(sink, key(2, process=late), [(1, "l4"), (2, "l5"), (3, "l6")])
-    await load(sink, key(1, process=latest), [(3, "x1"), (4, "x2"), (5, "x3")])
-    first = await load(sink, key(1, process=late), [(7, "l1"), (4, "l2"), (1, "l3")])
-    outcome = await load(sink, key(1, process=early), [(5, "e1"), (1, "e2"), (2, "e3")])
-    assert first is not None
-    assert [(row.process_id, row.row_number, row.problem.value) for row in first.displaced] == [
-        (late, 4, "1"), (latest, 2, "4")
-    ]  # fmt: skip
+@pytest.mark.parametrize("earlier", [True, False], ids=["of an earlier process", "of a later process"])
+async def test_the_row_of_another_process_stays(sink: AnySink, earlier: bool) -> None:
+    """Whichever was sent first; beside a row that displaces one of its own file."""
+    processes = [new_process(), new_process()]
+    there, process = processes if earlier else reversed(processes)
+    await load(sink, key(2, process=there), [(1, "t4"), (2, "t5"), (3, "t6")])
+    await load(sink, key(2, process=process), [(4, "4"), (5, "5"), (6, "6")])
+    outcome = await load(sink, key(1, process=process), [(1, "1"), (4, "2"), (7, "3")])
     assert outcome is not None
-    assert outcome.rows == ()
-    assert [(row.process_id, row.row_number, row.problem.value) for row in outcome.displaced] == [
-        (late, 3, "1"), (late, 5, "2"), (latest, 3, "5")
+    assert [(row.row_number, row.errors[0].code, row.errors[0].value) for row in outcome.rows] == [
+        (1, "primary-key", "1")
     ]  # fmt: skip
-    assert sorted(row[1] for row in await content(sink)) == ["e1", "e2", "e3", "l1", "l2", "l6"]
-    again = await load(sink, key(2, process=latest), [(1, "x4"), (9, "x5"), (9, "x6")])
-    assert again is not None
-    assert ([row.row_number for row in again.rows], again.displaced) == ([4, 6], ())
+    assert [(row.row_number, row.problem.value) for row in outcome.displaced] == [(4, "4")]
+    found = sorted(row[1] or "" for row in await content(sink))
+    assert found == ["2", "3", "5", "6", "t4", "t5", "t6"]
 
 
 async def test_what_stays_in_the_table(sink: AnySink) -> None:
-    """Rows that a repair meets, rows that a repair has loaded, and rows of which nothing is kept."""
-    early, process = new_process(), new_process()
+    """Rows that a repair meets, and rows that a repair has loaded."""
+    process = new_process()
     await load(sink, key(3, process=process), [(4, "7"), (5, "8"), (6, "9")])
     await load(sink, key(2, process=process), [(1, "4"), (4, "5"), (7, "6")])
     repair = key()
@@ -178,22 +172,15 @@ async def test_what_stays_in_the_table(sink: AnySink) -> None:
     repaired = (await sink.load(repair, rows, concluding(repair))).outcome
     assert repaired is not None
     assert ([row.row_number for row in repaired.rows], repaired.displaced) == ([1], ())
-    for of in (process, early):
-        late = await load(sink, key(1, process=of), [(8, "1"), (9, "2"), (10, "3")])
-        assert late is not None
-        assert 1 in [row.row_number for row in late.rows]
+    late = await load(sink, key(1, process=process), [(8, "1"), (9, "2"), (10, "3")])
+    assert late is not None
+    assert ([row.row_number for row in late.rows], late.displaced) == ([1], ())
     assert (8, "11", 11) in await content(sink)
-    leavings = PgLeavings(sink._pool) if isinstance(sink, PgSink) else sink
-    await leavings.remove(process, "default", deleted=False)
-    outcome = await load(sink, key(2, process=early), [(12, "e4"), (6, "e5"), (11, "e6")])
-    assert outcome is not None
-    assert [row.row_number for row in outcome.rows] == [5]
-    assert [row.row_number for row in outcome.displaced] == []
 
 
 async def test_a_settled_batch_is_never_loaded(sink: AnySink) -> None:
     batch = key()
-    problem = Problem("batch-error", "", "", "Dead.", "load")
+    problem = RowError("batch-error", "", "", "Dead.", "load")
     settled = (await sink.settle(failed_outcome(batch, problem))).outcome
     assert settled == failed_outcome(batch, problem)
     assert await load(sink, batch, [(1, "a"), (2, "b"), (3, "c")]) == settled
@@ -278,18 +265,18 @@ MADE = "CREATE TABLE public.people ({}, _row_number bigint, _process_id uuid)"
         ("place serial PRIMARY KEY, id bigint UNIQUE, name text", "", True),
         ("id bigint PRIMARY KEY, name text UNIQUE", "", True),
         ("id bigint PRIMARY KEY, name text UNIQUE",
-         "CREATE TABLE public.pets (owner bigint REFERENCES public.people ON DELETE CASCADE)", False),
-        ("id bigint PRIMARY KEY, name text", "CREATE UNIQUE INDEX ON public.people (lower(name))", False),
-        ("id bigint PRIMARY KEY, name text", "CREATE UNIQUE INDEX ON public.people (name) WHERE id > 5",
-         False),
+         "CREATE TABLE public.pets (owner bigint REFERENCES public.people ON DELETE CASCADE)", True),
+        ("id bigint PRIMARY KEY, name text", "CREATE UNIQUE INDEX ON public.people (lower(name))", True),
+        ("id bigint UNIQUE, name text", "CREATE UNIQUE INDEX ON public.people (lower(name))", False),
+        ("id bigint UNIQUE, name text UNIQUE", "", False),
         ("id bigint PRIMARY KEY, name text", "RIGHTS", False),
     ],
 )  # fmt: skip
 async def test_where_the_first_row_wins(
     pool: PgPool, database_url: str, columns: str, then: str, first_wins: bool
 ) -> None:
-    """With plain keys, of which several need rows that can go, and the right to change the table; else what
-    is there stays."""
+    """By the primary key or the only unique one, with the right to change the table; else what was loaded
+    first stays."""
     if then == "RIGHTS":  # somebody else's table, to which rows may only be added
         owner = await asyncpg.connect(database_url)
         await owner.execute(MADE.format(columns))
@@ -327,7 +314,7 @@ async def test_rows_that_a_constraint_refuses_are_found(pool: PgPool) -> None:
     assert [(row.row_number, row.errors[0].code, row.errors[0].message) for row in outcome.rows] == [
         (18, "sink-error", "The table's constraint polite refuses the row."),
         (19, "sink-error", "The table refuses the value of the column name."),
-        (1000, "primary-key", "A row with the same id is there already."),
+        (1000, "primary-key", "The table already has a row with the same id."),
     ]
     assert await pool.fetchval("SELECT count(*) FROM public.people") == 997
 
@@ -355,7 +342,7 @@ async def test_thousands_of_rows_that_a_table_refuses(pool: PgPool) -> None:
         for row in outcome.rows
     }
     reference = ("foreign-key", "name", "The table that name refers to has no such row.")
-    taken = ("unique-error", "id", "A row with the same id is there already.")
+    taken = ("unique-error", "id", "The table already has a row with the same id.")
     null = ("sink-error", "name", "The table refuses the value of the column name.")
     expected = [
         reference, taken, None, taken, null, null,
@@ -425,7 +412,7 @@ async def test_a_key_that_no_index_takes(pool: PgPool) -> None:
     assert outcome is not None
     assert [(row.row_number, row.errors[0].message) for row in outcome.rows] == [
         (2, "A value is too long for an index of the table."),
-        (3, "A row before it has the same name."),
+        (3, "The table already has a row with the same name."),
     ]
 
 

@@ -37,9 +37,9 @@ async def pool(pool_of: OpenPool) -> PgPool:
 
 
 @pytest.fixture(params=["postgres", "memory"])
-def sink(request: pytest.FixtureRequest, pool: PgPool) -> AnySink:
+def sink(request: pytest.FixtureRequest) -> AnySink:
     """A sink."""
-    return PgSink(pool) if request.param == "postgres" else MemorySink()
+    return PgSink(request.getfixturevalue("pool")) if request.param == "postgres" else MemorySink()
 
 
 def table(*extra: str, mode: str = "append", evolve: bool = True) -> Table:

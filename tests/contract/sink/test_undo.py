@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestor.outcomes import Problem
-from ingestor.services.processor.adapters.postgres.closed import PgLeavings
+from ingestor.outcomes import RowError
+from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.postgres.sink import PgSink
-from ingestor.services.processor.adapters.postgres.undo import PgUndoer
+from ingestor.services.processor.adapters.postgres.undo import PgUndo
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
 from ingestor.services.processor.ports import (
     TABLE_SINK,
@@ -49,7 +49,7 @@ class PgEnds:
 
     def __init__(self, pool: PgPool) -> None:
         self.pool = pool
-        self.sink, self.undoer, self.leavings = PgSink(pool), PgUndoer(pool), PgLeavings(pool)
+        self.sink, self.undo, self.records = PgSink(pool), PgUndo(pool), PgProcessRecords(pool)
 
     async def rows(self, table: Table) -> list[dict[str, Any]]:
         """The table."""
@@ -68,7 +68,7 @@ class MemoryEnds:
     """The same in memory."""
 
     def __init__(self) -> None:
-        self.sink = self.undoer = self.leavings = MemorySink()
+        self.sink = self.undo = self.records = MemorySink()
 
     async def rows(self, table: Table) -> list[dict[str, Any]]:
         """The table."""
@@ -85,9 +85,9 @@ async def pool(pool_of: OpenPool) -> PgPool:
 
 
 @pytest.fixture(params=["postgres", "memory"])
-def ends(request: pytest.FixtureRequest, pool: PgPool) -> Ends:
+def ends(request: pytest.FixtureRequest) -> Ends:
     """Both."""
-    return PgEnds(pool) if request.param == "postgres" else MemoryEnds()
+    return PgEnds(request.getfixturevalue("pool")) if request.param == "postgres" else MemoryEnds()
 
 
 async def load(ends: Ends, of: BatchKey, values: Values, table: Table = UPSERT) -> BatchOutcome | None:
@@ -102,9 +102,7 @@ async def put(ends: Ends, number: int, values: Values, table: Table = UPSERT, ba
 
 async def undo(ends: Ends, number: int, table: Table = UPSERT, *, dry: bool = False) -> tuple[int, int, int]:
     """Undo a process: removed, restored, kept."""
-    made = await ends.undoer.undo(
-        Loaded(process(number), "default", (), table, TABLE_SINK), validate_only=dry
-    )
+    made = await ends.undo.undo(Loaded(process(number), "default", (), table, TABLE_SINK), dry_run=dry)
     return made.removed, made.restored, made.kept
 
 
@@ -120,7 +118,7 @@ async def test_rows_that_were_added_go(ends: Ends, table: Table) -> None:
     await put(ends, 2, [(4, "d")], table, batch=2)
     assert await undo(ends, 2, table, dry=True) == (2, 0, 0)
     assert await names(ends, table) == {1: "a", 2: "b", 3: "c", 4: "d"}
-    assert await ends.undoer.undone(process(2)) is None
+    assert await ends.undo.undone(process(2)) is None
     assert await undo(ends, 2, table) == (2, 0, 0)
     assert await names(ends, table) == {1: "a", 2: "b"}
     await put(ends, 3, [(3, "e")], table)
@@ -230,7 +228,7 @@ async def test_what_is_undone_has_no_effect_any_more(ends: Ends) -> None:
     repair = process(7)
     await put(ends, 1, [(1, "a")])
     of = Loaded(process(1), "default", (repair,), UPSERT, TABLE_SINK)
-    await ends.undoer.undo(of, validate_only=False)
+    await ends.undo.undo(of, dry_run=False)
     for owner in (process(1), repair):
         late = key(2, rows=1, process=owner)
         outcome = unprocessed_outcome(late)
@@ -240,23 +238,23 @@ async def test_what_is_undone_has_no_effect_any_more(ends: Ends) -> None:
         assert await load(ends, late, [(2, "late")]) is None
     assert await names(ends) == {}
     nothing = UndoCounts(0, 0, 0)
-    untold = [(process(1), UndoCounts(1, 0, 0)), (repair, nothing)]
-    assert sorted(await ends.undoer.untold(10)) == sorted(untold, key=lambda item: item[0])
-    assert len(await ends.undoer.untold(1)) == 1
-    await ends.undoer.told(process(1))
-    await ends.undoer.told(process(1))
-    assert await ends.undoer.untold(10) == [(repair, nothing)]
+    unreported = [(process(1), UndoCounts(1, 0, 0)), (repair, nothing)]
+    assert sorted(await ends.undo.unreported(10)) == sorted(unreported, key=lambda item: item[0])
+    assert len(await ends.undo.unreported(1)) == 1
+    await ends.undo.mark_reported(process(1))
+    await ends.undo.mark_reported(process(1))
+    assert await ends.undo.unreported(10) == [(repair, nothing)]
 
 
 async def test_what_is_removed_is_dropped(ends: Ends) -> None:
     await put(ends, 1, [(1, "a")])
     await put(ends, 2, [(1, "b")])
     for deleted in (False, True, True):
-        await ends.leavings.remove(process(2), "default", deleted=deleted)
+        await ends.records.remove(process(2), "default", deleted=deleted)
     late = key(1, rows=100, process=process(2))
     assert await load(ends, late, [(1, "again")]) is None
     assert await load(ends, key(2, process=process(2)), [(5, "late")]) is None
-    dead = failed_outcome(late, Problem("batch-error", "", "", "Given up.", "load"))
+    dead = failed_outcome(late, RowError("batch-error", "", "", "Given up.", "load"))
     assert (await ends.sink.settle(dead)).outcome is None
     assert await names(ends) == {1: "b"}
     if isinstance(ends, PgEnds):
@@ -269,12 +267,12 @@ async def test_what_is_removed_is_dropped(ends: Ends) -> None:
 async def test_an_undo_stays_known_until_the_process_is_deleted(ends: Ends) -> None:
     await put(ends, 1, [(1, "a")])
     await undo(ends, 1)
-    await ends.leavings.remove(process(1), "default", deleted=False)
+    await ends.records.remove(process(1), "default", deleted=False)
     assert await undo(ends, 1) == (1, 0, 0)
     assert await load(ends, key(3, process=process(1)), [(5, "late")]) is None
-    await ends.leavings.remove(process(1), "default", deleted=True)
-    assert await ends.undoer.undone(process(1)) is None
-    assert await ends.undoer.untold(10) == []
+    await ends.records.remove(process(1), "default", deleted=True)
+    assert await ends.undo.undone(process(1)) is None
+    assert await ends.undo.unreported(10) == []
 
 
 async def test_a_batch_and_an_undo_at_the_same_time(pool: PgPool) -> None:

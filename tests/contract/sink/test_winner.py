@@ -1,12 +1,12 @@
-"""Of rows with the same key one wins, and it is always the same: whatever the number of processors, the order
-of delivery, the batches, deliveries that come twice and processors that die."""
+"""Of the rows of a file with the same key one wins, and it is always the same: whatever the number of
+processors, the order of delivery, the batches, deliveries that come twice and processors that die."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -18,12 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestor.runtime.errors import TransientError
-from ingestor.services.processor.adapters.postgres.first_row import lock_places
 from ingestor.services.processor.adapters.postgres.sink import PgSink
-from ingestor.services.processor.adapters.postgres.undo import PgUndoer
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange
-from ingestor.services.processor.ports import TABLE_SINK, GoodRows, Loaded, Refused, Table
-from tests.contract.sink.batches import concluding, good, key, new_process, process_after_all_this
+from ingestor.services.processor.ports import GoodRows, Refused, Table
+from tests.contract.sink.batches import concluding, good, key, new_process
+from tests.examples import examples
 from tests.fakes.status import MemoryStatus
 
 if TYPE_CHECKING:
@@ -85,11 +84,11 @@ def _batches(
 
 
 def _drawn(
-    data: st.DataObject, run: int, table: Table, files: Sequence[Sequence[Row]]
+    data: st.DataObject, run: int, table: Table, files: Mapping[int, Sequence[Row]]
 ) -> list[Delivery]:  # fmt: skip
     """Deliveries of every batch of the files, in any order; some come twice, of some the processor dies."""
     size = data.draw(st.integers(1, 5), label="rows of a batch")
-    batches = [batch for file, rows in enumerate(files) for batch in _batches(run, table, file, rows, size)]
+    batches = [batch for file, rows in files.items() for batch in _batches(run, table, file, rows, size)]
     again = data.draw(st.lists(st.integers(0, len(batches) - 1)), label="delivered twice")
     order = data.draw(st.permutations([*range(len(batches)), *again]), label="order")
     dying = data.draw(st.lists(st.booleans(), min_size=len(order), max_size=len(order)), label="dies")
@@ -130,7 +129,7 @@ async def _deliver(sinks: Sequence[PgSink], deliveries: Sequence[Delivery]) -> l
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # fmt: skip
 @given(data=st.data())
 async def test_an_upsert_has_the_same_winner_always(pool: PgPool, data: st.DataObject) -> None:
@@ -141,7 +140,7 @@ async def test_an_upsert_has_the_same_winner_always(pool: PgPool, data: st.DataO
         "public", f"t_{run:x}", (("number", "numeric"), ("part", "text"), ("origin", "text")),
         ("number", "part"), upsert=True,
     )  # fmt: skip
-    deliveries = _drawn(data, run, table, files)
+    deliveries = _drawn(data, run, table, dict(enumerate(files)))
 
     outcomes = await _deliver([PgSink(pool) for _ in range(processors)], deliveries)
 
@@ -177,59 +176,72 @@ APPENDED = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.DataObject) -> None:
-    """A row of several files is in the table and SUCCEEDED if none before it has one of its keys; all others
-    have FAILED. Where a part of a key is NULL there is none."""
+    """Of a file in a table with one key, the first row that has it is in the table and SUCCEEDED; all others
+    have FAILED. Where a part of a key is NULL there is none. What another process has put into the table
+    before stays there. In a table with more keys no two rows have one in common, and all that lose
+    say by which key."""
     primary, unique = data.draw(APPENDED, label="keys")
     parts = PARTS if "part" in primary else st.none() | PARTS
-    files = data.draw(files_of(parts), label="files")
-    processors = data.draw(st.integers(1, 4), label="processors")
+    before, *files = data.draw(files_of(parts), label="files")
+    processors = data.draw(st.integers(1, 3), label="processors")
     run = uuid.uuid4().int >> 32
     table = Table(
         "public", f"t_{run:x}", (("number", "numeric"), ("part", "text"), ("origin", "text")),
         primary, unique=unique,
     )  # fmt: skip
-    deliveries = _drawn(data, run, table, files)
+    # Its process comes before or after the file's: that makes no difference.
+    early = data.draw(st.booleans(), label="the process of what is in the table is the earlier one")
+    there, file = (0, 1) if early else (1, 0)
+    rows = files[0] if files else before
+    others = before if files else []
+    sinks = [PgSink(pool) for _ in range(processors)]
+    for batch in _batches(run, table, there, others, 5):
+        await sinks[0].load(*batch, concluding(batch[0]))
+    deliveries = _drawn(data, run, table, {file: rows})
     # How many outcomes there are depends on who is quicker, so their order is not drawn itself.
-    told = data.draw(st.integers(0, 2**32 - 1), label="order in which status is told")
+    reported = data.draw(st.integers(0, 2**32 - 1), label="order in which status hears of them")
 
-    outcomes = await _deliver([PgSink(pool) for _ in range(processors)], deliveries)
+    outcomes = await _deliver(sinks, deliveries)
 
     name = f'public."{table.name}"'
-    found = {row[0] for row in await pool.fetch(f"SELECT origin FROM {name}")}
+    found = [tuple(row) for row in await pool.fetch(f"SELECT number, part, origin FROM {name}")]
     await pool.execute(f"DROP TABLE {name}")
     keys = [columns for columns in (primary, *unique) if columns]
-    expected: set[str] = set()
     seen: set[object] = set()
-    for file, rows in enumerate(files):
-        for number, (value, part) in enumerate(rows, 1):
-            values: dict[str, object] = {"number": Decimal(value), "part": part}
-            own = {(columns, tuple(values[column] for column in columns)) for columns in keys
-                   if all(values[column] is not None for column in columns)}  # fmt: skip
-            if seen.isdisjoint(own):
-                expected.add(f"{file}:{number}")
+    expected: set[str] = set()
+    for number, part, origin in _in_order({there: others}) + _in_order({file: rows}):
+        own = _keys_of(keys, number, part)
+        if seen.isdisjoint(own):
+            expected.add(origin)
             seen |= own
-    assert found == expected
+    origins = {origin for _, _, origin in found}
+    if len(keys) == 1:
+        assert origins == expected
+    else:
+        taken = [key for number, part, _ in found for key in _keys_of(keys, number, part)]
+        assert len(set(taken)) == len(taken)
+    stays = {origin for origin in expected if origin.startswith(f"{there}:")}
+    assert {origin for origin in origins if origin.startswith(f"{there}:")} == stays
     # The ledger says the same, in whatever order it is told, and of a batch always the same.
     by_batch: dict[BatchKey, BatchOutcome] = {}
     for outcome in outcomes:
         assert by_batch.setdefault(outcome.key, outcome) == outcome
-    random.Random(told).shuffle(outcomes)
+    random.Random(reported).shuffle(outcomes)
     status = await _ledger(outcomes)
-    for file, rows in enumerate(files):
-        process = _process(run, file)
-        states = await status.row_states(process, range(1, len(rows) + 1))
-        assert states == {
-            number: "succeeded" if f"{file}:{number}" in expected else "failed"
-            for number in range(1, len(rows) + 1)
-        }
-        account = status.processes[process].account
-        assert (account.succeeded, account.failed) == (
-            sum(state == "succeeded" for state in states.values()),
-            sum(state == "failed" for state in states.values()),
-        )
+    process = _process(run, file)
+    states = await status.row_states(process, range(1, len(rows) + 1))
+    assert states == {
+        number: "succeeded" if f"{file}:{number}" in origins else "failed"
+        for number in range(1, len(rows) + 1)
+    }
+    account = status.processes[process].account
+    assert (account.succeeded, account.failed) == (
+        sum(state == "succeeded" for state in states.values()),
+        sum(state == "failed" for state in states.values()),
+    )
     problems = {error for o in outcomes for row in o.rows for error in row.errors}
     problems |= {row.problem for o in outcomes for row in o.displaced}
     assert all(problem.value for problem in problems)
@@ -238,47 +250,78 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
     }
 
 
-async def test_what_has_failed_can_be_sent_again(pool: PgPool) -> None:
-    """In a table with several keys a row that has lost keeps its keys from those that are there with it, but
-    not from a file that came later; nor when its process was undone."""
-    two = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",), unique=(("name",),))
-    sink, earlier, later, undone = PgSink(pool), new_process(), new_process(), new_process()
+def _in_order(files: Mapping[int, Sequence[Row]]) -> list[tuple[Decimal, str | None, str]]:
+    """The rows of files as the table has them."""
+    return [
+        (Decimal(value), part, f"{file}:{number}")
+        for file, rows in files.items()
+        for number, (value, part) in enumerate(rows, 1)
+    ]
 
-    async def load(process: str, number: int, *rows: tuple[int | None, str | None]) -> list[int]:
-        of = key(number, rows=len(rows), process=process)
-        outcome = (await sink.load(of, good(of, rows, two), concluding(of))).outcome
+
+def _keys_of(
+    keys: Sequence[Sequence[str]], number: Decimal, part: str | None
+) -> set[tuple[Sequence[str], tuple[object, ...]]]:
+    """What a row has of these keys."""
+    values: dict[str, object] = {"number": number, "part": part}
+    return {
+        (columns, tuple(values[column] for column in columns))
+        for columns in keys
+        if all(values[column] is not None for column in columns)
+    }
+
+
+TWO_KEYS = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",), unique=(("name",),))
+
+
+async def test_the_first_row_wins_by_the_primary_key_unless_another_key_of_it_is_taken(pool: PgPool) -> None:
+    """Then the next one has its turn; of several rows that displace at once the others do so all the same."""
+    sink, other, process = PgSink(pool), new_process(), new_process()
+
+    async def load(process: str, number: int, *rows: tuple[int | None, str | None]) -> BatchOutcome:
+        of = key(number, rows=5, process=process)
+        outcome = (await sink.load(of, good(of, rows, TWO_KEYS), concluding(of))).outcome
         assert outcome is not None
-        return [row.row_number for row in outcome.rows]
+        return outcome
 
-    assert await load(earlier, 1, (1, "a"), (1, "b")) == [2]
-    assert await load(later, 1, (2, "b"), (3, "c")) == [1]  # "b" had lost when it was there already
-    again = process_after_all_this()
-    assert await load(again, 1, (4, "b"), (5, "b")) == [2]
-    assert await load(undone, 1, (6, "f"), (6, "g")) == [2]
-    between = new_process()
-    assert await load(undone, 2, (7, "f"), (7, "h")) == [3, 4]
-    await PgUndoer(pool).undo(Loaded(undone, "default", (), two, TABLE_SINK), validate_only=False)
-    assert await load(between, 1, (8, "h"), (9, "g")) == []
+    await load(other, 1, (100, "x"))
+    await load(process, 2, (1, "late 1"), (2, "late 2"), (3, "late 3"), (4, "late 4"), (5, "late 5"))
+    outcome = await load(process, 1, (1, "x"), (1, "early 1"), (2, "early 2"), (3, "late 4"), (4, "x"))
+    assert [(row.row_number, row.errors[0].field, row.errors[0].value) for row in outcome.rows] == [
+        (1, "name", "x"), (4, "name", "late 4"), (5, "name", "x")
+    ]  # fmt: skip
+    assert [(row.row_number, row.problem.field, row.problem.value) for row in outcome.displaced] == [
+        (6, "id", "1"), (7, "id", "2")
+    ]  # fmt: skip
+    found = await pool.fetch("SELECT id, name FROM public.people ORDER BY id")
+    assert [tuple(row) for row in found] == [
+        (1, "early 1"), (2, "early 2"), (3, "late 3"), (4, "late 4"), (5, "late 5"), (100, "x")
+    ]  # fmt: skip
 
 
-_WAITING_FOR_PLACES = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+async def test_a_row_displaces_none_of_its_own_batch(pool: PgPool) -> None:
+    """Though the key by which it lost is free again, since the row that had it was displaced."""
+    sink, process = PgSink(pool), new_process()
+    first, second = (key(number, rows=3, process=process) for number in (1, 2))
+    await sink.load(second, good(second, [(5, "x")], TWO_KEYS), concluding(second))
+    rows = good(first, [(1, "x"), (1, "y"), (5, "z")], TWO_KEYS)
+    outcome = (await sink.load(first, rows, concluding(first))).outcome
+    assert outcome is not None
+    assert [row.row_number for row in outcome.rows] == [1]
+    assert [row.row_number for row in outcome.displaced] == [4]
+    found = await pool.fetch("SELECT id, name FROM public.people ORDER BY id")
+    assert [tuple(row) for row in found] == [(1, "y"), (5, "z")]
 
 
-async def test_a_batch_waits_for_one_that_tells_rows_apart_by_several_keys(pool: PgPool) -> None:
-    """What is being loaded would not be seen."""
-    two = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",), unique=(("name",),))
-    sink, first, second = PgSink(pool), key(1), key(1)
-    await sink.load(first, good(first, [(1, "a")], two), concluding(first))
-    async with pool.acquire() as other, other.transaction():
-        await lock_places(other, '"public"."people"')
-        loading = asyncio.create_task(
-            sink.load(second, good(second, [(2, "b")], two), concluding(second))
-        )  # fmt: skip
-        async with asyncio.timeout(60):
-            while not await other.fetchval(_WAITING_FOR_PLACES):
-                await asyncio.sleep(0.01)  # between two looks
-        assert not loading.done()
-    assert (await loading).outcome is not None
+async def test_a_row_that_has_lost_holds_none_of_its_keys(pool: PgPool) -> None:
+    sink, process = PgSink(pool), new_process()
+    of = key(1, rows=4, process=process)
+    rows = good(of, [(1, "a"), (1, "b"), (2, "b"), (3, "a")], TWO_KEYS)
+    outcome = (await sink.load(of, rows, concluding(of))).outcome
+    assert outcome is not None
+    assert [(row.row_number, row.errors[0].code, row.errors[0].value) for row in outcome.rows] == [
+        (2, "primary-key", "1"), (4, "unique-error", "a")
+    ]  # fmt: skip
 
 
 _WAITING = "SELECT count(*) FROM pg_locks WHERE relation = to_regclass($1) AND NOT granted"

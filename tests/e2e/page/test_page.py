@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.local.ports import free_port
-from tests.e2e.conftest import Suite, ingestor
+from tests.e2e.conftest import Suite, running
 
 FRONTEND = Path(__file__).parents[3] / "frontend"
 CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
@@ -34,12 +32,8 @@ def page_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
         # CI must not skip tests silently.
         assert not os.environ.get("CI"), reason
         pytest.skip(reason)
-    data = tmp_path_factory.mktemp("page")
-    ingestor("up", "--detach", "--gateway-port", str(free_port()), data=data)
-    try:
-        yield Suite(data, json.loads(ingestor("env", "--json", data=data).stdout))
-    finally:
-        ingestor("down", data=data)
+    with running(tmp_path_factory.mktemp("page")) as started:
+        yield started
 
 
 @pytest.mark.parametrize("test_file", sorted(path.name for path in (FRONTEND / "e2e").glob("*.test.ts")))

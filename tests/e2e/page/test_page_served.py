@@ -7,13 +7,11 @@ import http.client
 import os
 import signal
 from contextlib import closing
-from pathlib import Path
 
 import psutil
 
-from ingestor.local.ports import free_port
 from ingestor.v1 import status_pb2
-from tests.e2e.conftest import Suite, ingestor, wait_until
+from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.page.browser import Browser
 from tests.e2e.page.built_page import CODE, INDEX, SCRIPT
 
@@ -69,22 +67,3 @@ def test_the_page_server_is_restarted(suite: Suite) -> None:
             "StatusService/GetProcess", request, status_pb2.GetProcessResponse
         )
         assert trailers["grpc-status"] == "5"
-
-
-def test_the_suite_works_without_a_built_page(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    done = ingestor(
-        "up", "--detach", "--gateway-port", str(free_port()), data=data,
-        env={"INGESTOR_PAGE_DIR": str(tmp_path / "nothing")},
-    )  # fmt: skip
-    try:
-        assert "the page is not built" in done.stderr
-        assert "the page:" not in done.stdout
-        suite = Suite(data, {})
-        facts = suite.json("env")
-        assert facts["page"] is None
-        status, _, body = get(facts["gateway"], "/")
-        assert (status, body) == (404, b"The page is not built.\n")
-        assert suite.json("processes")["processes"] == []
-    finally:
-        ingestor("down", data=data)

@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ingestor.checking.arrow import Int64s
 from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.outcomes import RejectedRow
 from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.tabular.text_table import TextTable
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A record as the reader rejects it."""
-
-    index: int
-    line_index: int
-    state: Literal["failed", "skipped"]
-    code: str
-    message: str
-    cells: tuple[str, ...] | None
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A slice as the reader hands it over."""
-
-    columns: Sequence[pa.StringArray]
-    row_index: Int64s
-    line_index: Int64s
-    rejected: Sequence[Rejected] = field(default=())
-
-
-def table(*columns: Sequence[str], rejected: Sequence[Rejected] = ()) -> Table:
+def table(*columns: Sequence[str], rejected: Sequence[RejectedRow] = ()) -> TextTable:
     """Columns of equal length; the arrays start inside their buffers, as slices of larger ones do. The
     rejected records lie between the others by their index, and every record has two lines."""
     count = len(columns[0])
@@ -46,7 +23,7 @@ def table(*columns: Sequence[str], rejected: Sequence[Rejected] = ()) -> Table:
     taken = {record.index for record in rejected}
     free = [index for index in range(count + len(taken)) if index not in taken]
     rows = np.array(free, np.int64)
-    return Table(arrays, rows, rows * 2, rejected)
+    return TextTable(arrays, rows, rows * 2, len(free) + len(taken), list(rejected))
 
 
 def pipeline(*fields: dict[str, Any], **schema: Any) -> Pipeline:

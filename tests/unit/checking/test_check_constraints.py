@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestor.checking.constraints import check_patterns
+from ingestor.checking.document import check_document
 from ingestor.pipelines.document import parse_pipeline
+from tests.examples import examples
 from tests.unit.checking.check_tables import check_column, pipeline
 
 BOUNDS = [
@@ -144,7 +145,7 @@ def test_a_type_error_ends_the_checks_of_its_field() -> None:
     assert [problem.code for problem in row.errors] == ["type-error"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     values=st.lists(st.one_of(st.sampled_from(NEAR), st.decimals(-200, 200, places=2).map(str)), max_size=8),
     low=st.sampled_from(BOUNDS),
@@ -163,7 +164,7 @@ def test_bounds_of_numbers_are_exact(values: list[str], low: str, high: str) -> 
         assert broken.get(index, []) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(values=st.lists(st.sampled_from(NEAR), max_size=8), allowed=st.sets(st.sampled_from(NEAR), min_size=1))
 def test_enums_of_numbers_compare_values(values: list[str], allowed: set[str]) -> None:
     broken = failing(values, {"type": "number", "constraints": {"enum": sorted(allowed)}})
@@ -171,7 +172,7 @@ def test_enums_of_numbers_compare_values(values: list[str], allowed: set[str]) -
     assert sorted(broken) == [index for index, text in enumerate(values) if Decimal(text) not in legal]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(values=st.lists(st.text("aé漢\U0001f600", max_size=6), max_size=6), low=st.integers(0, 4))
 def test_lengths_count_characters(values: list[str], low: int) -> None:
     field = {"type": "string", "constraints": {"minLength": low, "maxLength": low + 1}}
@@ -186,14 +187,14 @@ def test_patterns_that_re2_cannot_run(pattern: str) -> None:
         {"name": "a", "type": "string"},
         {"name": "b", "type": "string", "constraints": {"pattern": pattern}},
     ]
-    (violation,) = check_patterns(pipeline(*fields))
+    (violation,) = check_document(pipeline(*fields))
     assert violation.pointer == "/schema/fields/1/constraints/pattern"
     assert violation.message.startswith("is not a regular expression of RE2: ")
 
 
 @pytest.mark.parametrize("pattern", ["a|b", "\\p{L}+", "(?i)abc", "^a$", "[^@]+@[^@]+"])
 def test_patterns_that_re2_runs(pattern: str) -> None:
-    assert not check_patterns(pipeline({"name": "a", "type": "string", "constraints": {"pattern": pattern}}))
+    assert not check_document(pipeline({"name": "a", "type": "string", "constraints": {"pattern": pattern}}))
 
 
 def test_numbers_of_the_document_stay_exact() -> None:

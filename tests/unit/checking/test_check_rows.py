@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestor.checking.rows import JSON_COLUMN, check_rows
+from ingestor.outcomes import RejectedRow
 from ingestor.pipelines.document import parse_pipeline
-from tests.unit.checking.check_tables import Rejected, pipeline, table
+from tests.examples import examples
+from tests.unit.checking.check_tables import pipeline, table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 LABELS = st.lists(TEXT, min_size=1, max_size=4, unique=True)
@@ -26,8 +28,8 @@ FIELDS = (
 
 def test_every_error_of_every_row_is_listed_in_the_order_of_rows_and_fields() -> None:
     read = [
-        Rejected(0, 0, "skipped", "blank-row", "the record is blank", None, ""),
-        Rejected(3, 6, "failed", "missing-cell", "2 of 4 cells", ("x", "y"), "x,y" * 1000),
+        RejectedRow.by_reader(0, 0, "skipped", "blank-row", "the record is blank", None, ""),
+        RejectedRow.by_reader(3, 6, "failed", "missing-cell", "2 of 4 cells", ("x", "y"), "x,y" * 1000),
     ]
     text = table(
         ["1.5", "9", "x", "x", "", "-1"],
@@ -134,7 +136,7 @@ def test_all_rows_bad() -> None:
     assert {len(row.errors) for row in checked.rejected} == {4}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(data=st.data(), labels=LABELS)
 def test_rows_without_a_pipeline_are_json_objects(data: st.DataObject, labels: list[str]) -> None:
     count = data.draw(st.integers(0, 4))

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestor.checking.document import check_document
 from ingestor.checking.rows import check_rows
-from ingestor.checking.steps.document import check_steps
 from ingestor.checking.steps.evaluation import (
     Answer,
     UnfitExpressionError,
@@ -22,6 +22,7 @@ from ingestor.checking.steps.evaluation import (
     evaluate,
 )
 from ingestor.pipelines.expressions import FUNCTIONS, ExpressionError, parse_expression
+from tests.examples import examples
 from tests.unit.checking.check_tables import table, with_steps
 from tests.unit.pipelines.test_expressions import PIECES
 
@@ -46,7 +47,7 @@ def integer(text: str | None) -> int | None:
     return value if -(2**63) <= value < 2**63 else None
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(CELLS, min_size=1))
 def test_whole_numbers(cells: list[str | None]) -> None:
     numbers = [integer(cell) for cell in cells]
@@ -56,7 +57,7 @@ def test_whole_numbers(cells: list[str | None]) -> None:
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1))
 def test_texts_and_conditions(rows: list[tuple[str | None, str | None]]) -> None:
     a, b = zip(*rows, strict=True)
@@ -214,12 +215,12 @@ def test_violations_point_at_the_expression() -> None:
             {"name": "wrong", "expression": "d < a"},
         ],
     )  # fmt: skip
-    assert [violation.pointer for violation in check_steps(pipeline)] == [
+    assert [violation.pointer for violation in check_document(pipeline)] == [
         "/transforms/0/sql", "/filters/0/expression", "/rules/1/expression"
     ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(PIECES, min_size=1, max_size=8).map(" ".join))
 def test_what_is_let_in_runs_on_one_row_or_is_refused(sql: str) -> None:
     try:
@@ -248,11 +249,11 @@ def test_polars_is_imported_for_expressions_only() -> None:
 import sys
 from tests.unit.checking.check_tables import table, with_steps
 from ingestor.checking.rows import check_rows
-from ingestor.checking.steps.document import check_steps
+from ingestor.checking.document import check_document
 from ingestor.services.processor import bootstrap
 steps = [{"column": "a", "op": "trim"}]
 plain = with_steps("a", transforms=steps, filters=[{"column": "a", "op": "not_empty", "reason": "r"}])
-assert not list(check_steps(plain)) and check_rows(table(["x"]), ["a"], plain).good.num_rows == 1
+assert not check_document(plain) and check_rows(table(["x"]), ["a"], plain).good.num_rows == 1
 assert "polars" not in sys.modules
 check_rows(table(["x"]), ["a"], with_steps("a", rules=[{"name": "r", "expression": "a = 'x'"}]))
 assert "polars" in sys.modules

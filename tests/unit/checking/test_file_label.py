@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingestor.checking.labels import file_label
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from tests.unit.checking.check_tables import with_steps
 
 PIPELINE = with_steps(
@@ -36,8 +36,8 @@ COLUMNS = {"Kunden-Nr", "Name", "City"}
     ],
 )
 def test_the_label(code: str, field: str, label: str) -> None:
-    assert file_label(Problem(code, field, "x", "m", "validate"), PIPELINE, COLUMNS) == label
+    assert file_label(RowError(code, field, "x", "m", "validate"), PIPELINE, COLUMNS) == label
 
 
 def test_without_a_pipeline() -> None:
-    assert file_label(Problem("x", "City", "", "", "load"), None, COLUMNS) == "City"
+    assert file_label(RowError("x", "City", "", "", "load"), None, COLUMNS) == "City"

@@ -11,14 +11,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ingestor.checking.document import check_document
 from ingestor.checking.rows import CheckedRows, check_rows
-from ingestor.checking.steps.document import check_steps
+from ingestor.outcomes import RejectedRow
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.service import check
+from ingestor.services.processor.reading import check
 from ingestor.tabular.options import ReadOptions
-from tests.fakes.trial import MemoryTrials
-from tests.unit.checking.check_tables import Rejected, table, with_steps
+from tests.examples import examples
+from tests.fakes.dry_run import MemoryDryRunTables
+from tests.unit.checking.check_tables import table, with_steps
 
 CELLS = st.lists(st.sampled_from(["", "NULL", "a", "b", "ab", " a", "B"]), max_size=8)
 MISSING = ("", "NULL")
@@ -34,7 +36,6 @@ MISSING = ("", "NULL")
         ({"op": "not_empty"}, lambda cell: cell not in MISSING),
     ],
 )
-@settings(deadline=None)
 @given(cells=CELLS)
 def test_filters_of_a_column(
     condition: dict[str, Any], wanted: Callable[[str], bool], cells: list[str]
@@ -51,7 +52,7 @@ def test_filters_of_a_column(
         assert (problem.message, problem.phase) == ("not wanted", "validate")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=examples(50))
 @given(CELLS)
 def test_a_filter_by_expression_wants_what_is_true(cells: list[str]) -> None:
     filters = [{"expression": "c <> 'a'", "reason": "r"}]
@@ -84,7 +85,7 @@ def test_transforms_then_filters_then_the_schema_then_rules() -> None:
         ],
         rules=[{"name": "few", "expression": "n < 10", "message": "too many"}],
     )  # fmt: skip
-    read = [Rejected(0, 0, "skipped", "blank-row", "the record is blank", None, "")]
+    read = [RejectedRow.by_reader(0, 0, "skipped", "blank-row", "the record is blank", None, "")]
     n = ["1", "x", "x", "2,5", "0", "10", ""]
     country = ["DE", "XX ", "DE", "DE", "XX", "DE", " DE"]
     checked = check_rows(table(n, country, rejected=read), ["n", "country"], pipeline)
@@ -104,7 +105,7 @@ def test_transforms_then_filters_then_the_schema_then_rules() -> None:
 
 def rule(expression: str, *fields: str, **more: Any) -> Callable[..., CheckedRows]:
     pipeline = with_steps(*fields, rules=[{"name": "r", "expression": expression, **more}])
-    assert list(check_steps(pipeline)) == []
+    assert check_document(pipeline) == []
     names = [field.partition(":")[0] for field in fields]
     return lambda *columns: check_rows(table(*columns), names, pipeline)
 
@@ -162,7 +163,7 @@ NUMBERS = st.one_of(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=examples(100))
 @example([("-1.000000000000000", "9999999999999999999")])
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=6))
 def test_numbers_are_compared_exactly(rows: list[tuple[str, str]]) -> None:
@@ -204,7 +205,7 @@ async def test_the_dry_run_says_what_the_real_run_says() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"n,a,b\n" + rows
 
-    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
+    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables())
     bounds = BatchRange(1, 1, 7, 2, 6, 6 + len(rows))
     batch = RowBatch(BatchKey("", "", bounds), ("n", "a", "b"), "", 0, ",", rows, None)
     real = outcome_of(batch.key, check(batch, rows, pipeline).rejected, [])

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from ingestor.checking.conversion import postgres_type
 from ingestor.pipelines.document import Field
-from ingestor.types.values import ValueFormatError
+from ingestor.types.type import ValueFormatError
 from tests.unit.checking.check_tables import check_column
 
 RING = [[0, 0], [1, 0], [1, 1], [0, 0]]
@@ -80,10 +79,10 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("8.54,47.37", "is not a JSON array"),
         ("[1]", "is not a point [longitude, latitude]"),
         ("[1,2,3]", "is not a point [longitude, latitude]"),
-        ("[180.1,0]", "is not a point: its longitude is no number from -180 to 180"),
-        ("[0,90.0000000000000000000001]", "is not a point: its latitude is no number from -90 to 90"),
-        ('["1",2]', "is not a point: its longitude is no number from -180 to 180"),
-        ("[true,2]", "is not a point: its longitude is no number from -180 to 180"),
+        ("[180.1,0]", "is not a point: its longitude is not a number from -180 to 180"),
+        ("[0,90.0000000000000000000001]", "is not a point: its latitude is not a number from -90 to 90"),
+        ('["1",2]', "is not a point: its longitude is not a number from -180 to 180"),
+        ("[true,2]", "is not a point: its longitude is not a number from -180 to 180"),
         ('{"lon":1,"lat":2}', "is not a JSON array"),
         ("[NaN,1]", "is not a JSON array"),
     ],
@@ -91,76 +90,121 @@ BAD: dict[str, list[tuple[Any, str]]] = {
         ("[1,2]", "is not a JSON object"),
         ('{"lon":1}', 'is not a point {"lon": longitude, "lat": latitude}'),
         ('{"lon":1,"lat":2,"x":3}', 'is not a point {"lon": longitude, "lat": latitude}'),
-        ('{"lon":1,"lat":91}', "is not a point: its latitude is no number from -90 to 90"),
+        ('{"lon":1,"lat":91}', "is not a point: its latitude is not a number from -90 to 90"),
     ],
     "geojson": [
         ("x", "is not a JSON object"),
         ("null", "is not a JSON object"),
         ("[]", "is not a JSON object"),
-        ({}, "is not GeoJSON: at /type, there is none of its types"),
-        ({"type": "point", "coordinates": [1, 2]}, "is not GeoJSON: at /type, there is none of its types"),
-        ({"type": "Circle"}, "is not GeoJSON: at /type, there is none of its types"),
-        ({"type": ["Point"]}, "is not GeoJSON: at /type, there is none of its types"),
-        ({"type": "Point"}, "at /coordinates, it is no position"),
-        (geometry("Point", []), "at /coordinates, it is no"),
-        (geometry("Point", [1]), "at /coordinates, it is no position"),
-        (geometry("Point", [1, "2"]), "at /coordinates, it is no position"),
-        (geometry("Point", [1, True]), "at /coordinates, it is no position"),
-        (geometry("Point", [[1, 2]]), "at /coordinates, it is no position"),
-        (geometry("Point", None), "at /coordinates, it is no position"),
-        (geometry("MultiPoint", [1, 2]), "at /coordinates/0, it is no position"),
-        (geometry("LineString", [[1, 2]]), "at /coordinates, a line has two or more positions"),
-        (geometry("LineString", []), "at /coordinates, a line has two or more positions"),
+        ({}, "is not GeoJSON: /type is missing"),
+        ({"type": "point", "coordinates": [1, 2]}, "is not GeoJSON: /type must be Point, MultiPoint, "),
+        ({"type": "Circle"}, "is not GeoJSON: /type must be Point, MultiPoint, "),
+        ({"type": ["Point"]}, "is not GeoJSON: /type must be Point, MultiPoint, "),
+        ({"type": "Point"}, "/coordinates is missing"),
+        (geometry("Point", []), "/coordinates must be a position, an array of two or more numbers"),
+        (geometry("Point", [1]), "/coordinates must be a position, an array of two or more numbers"),
+        (geometry("Point", [1, "2"]), "/coordinates/1 must be a number"),
+        (geometry("Point", [1, True]), "/coordinates/1 must be a number"),
+        (geometry("Point", [[1, 2]]), "/coordinates must be a position, an array of two or more numbers"),
+        (geometry("Point", None), "/coordinates must be a position, an array of two or more numbers"),
+        (
+            geometry("MultiPoint", [1, 2]),
+            "/coordinates/0 must be a position, an array of two or more numbers",
+        ),
+        (geometry("LineString", [[1, 2]]), "/coordinates must be a line, an array of two or more positions"),
+        (geometry("LineString", []), "/coordinates must be a line, an array of two or more positions"),
         (
             geometry("MultiLineString", [[[1, 2], [3, 4]], [[1, 2]]]),
-            "at /coordinates/1, a line has two or more",
+            "/coordinates/1 must be a line, an array of two or more positions",
         ),
-        (geometry("Polygon", [RING[:3]]), "at /coordinates/0, a ring has four or more positions"),
-        (geometry("Polygon", [RING, [*RING[:3], [0, 0.1]]]), "at /coordinates/1, the ring is not closed"),
-        (geometry("Polygon", RING), "at /coordinates/0, a ring has four or more positions"),
-        (geometry("Polygon", [[1, 2, 3, 1]]), "at /coordinates/0/0, it is no position"),
-        (geometry("MultiPolygon", [RING]), "at /coordinates/0/0"),
-        (geometry("MultiPolygon", 5), "at /coordinates, it"),
-        (geometry("Point", [1, 2], bbox=[1, 2]), "at /bbox"),
-        (geometry("Point", [1, 2], bbox=[1, 2, 3, 4, 5]), "at /bbox"),
-        (geometry("Point", [1, 2], properties={}), "at /properties, a Point must not have it"),
-        (geometry("Point", [1, 2], features=[]), "at /features, a Point must not have it"),
-        ({"type": "Feature", "properties": {}}, "at /geometry, a geometry or null is needed"),
-        ({"type": "Feature", "geometry": POINT}, "at /properties, an object or null is needed"),
-        (feature(properties=[]), "at /properties"),
-        (feature(id=True), "at /id"),
-        (feature(id=None), "at /id"),
-        (feature(geometry={}), "at /geometry/type, it is no type of geometry"),
-        (feature(geometry=FEATURE), "at /geometry/type, it is no type of geometry"),
-        (feature(coordinates=[1, 2]), "at /coordinates, a Feature must not have it"),
-        ({"type": "FeatureCollection"}, "at /features, it is no array"),
-        ({"type": "FeatureCollection", "features": [POINT]}, "at /features/0, it is no Feature"),
-        ({"type": "FeatureCollection", "features": [], "geometry": None}, "at /geometry"),
+        (
+            geometry("Polygon", [RING[:3]]),
+            "/coordinates/0 must be a closed ring, ",
+        ),
+        (
+            geometry("Polygon", [RING, [*RING[:3], [0, 0.1]]]),
+            "/coordinates/1 must be a closed ring, ",
+        ),
+        (
+            geometry("Polygon", RING),
+            "/coordinates/0 must be a closed ring, ",
+        ),
+        (
+            geometry("Polygon", [[1, 2, 3, 1]]),
+            "/coordinates/0/0 must be a position, an array of two or more numbers",
+        ),
+        (
+            geometry("MultiPolygon", [RING]),
+            "/coordinates/0/0 must be a closed ring, ",
+        ),
+        (geometry("MultiPolygon", 5), "/coordinates must be an array of polygons, which are arrays of rings"),
+        (
+            geometry("Point", [1, 2], bbox=[1, 2]),
+            "/bbox must be an array of 4, 6 or more numbers, an even count",
+        ),
+        (
+            geometry("Point", [1, 2], bbox=[1, 2, 3, 4, 5]),
+            "/bbox must be an array of 4, 6 or more numbers, an even count",
+        ),
+        (geometry("Point", [1, 2], properties={}), "/properties must not be in a geometry"),
+        (geometry("Point", [1, 2], features=[]), "/features must not be in a geometry"),
+        ({"type": "Feature", "properties": {}}, "/geometry is missing"),
+        ({"type": "Feature", "geometry": POINT}, "/properties is missing"),
+        (feature(properties=[]), "/properties must be an object or null"),
+        (feature(id=True), "/id must be a text or a number"),
+        (feature(id=None), "/id must be a text or a number"),
+        (feature(geometry={}), "/geometry/type is missing"),
+        (feature(geometry=FEATURE), "/geometry/type must be a type of geometry: Point, "),
+        (feature(coordinates=[1, 2]), "/coordinates must not be in a Feature"),
+        ({"type": "FeatureCollection"}, "/features is missing"),
+        ({"type": "FeatureCollection", "features": [POINT]}, "/features/0/type must be Feature"),
+        (
+            {"type": "FeatureCollection", "features": [], "geometry": None},
+            "/geometry must not be in a FeatureCollection",
+        ),
         (
             {"type": "FeatureCollection", "features": [FEATURE, feature(geometry=geometry("Point", [1]))]},
-            "at /features/1/geometry/coordinates",
+            "/features/1/geometry/coordinates must be a position, an array of two or more numbers",
         ),
-        ({"type": "GeometryCollection"}, "at /geometries, it is no array"),
-        ({"type": "GeometryCollection", "geometries": [None]}, "at /geometries/0, there is no object"),
+        ({"type": "GeometryCollection"}, "/geometries is missing"),
+        ({"type": "GeometryCollection", "geometries": [None]}, "/geometries/0 must be a geometry, an object"),
         (
             {"type": "GeometryCollection", "geometries": [FEATURE]},
-            "at /geometries/0/type, it is no type of geometry",
+            "/geometries/0/type must be a type of geometry: Point, ",
         ),
-        (TOPOLOGY, "is not GeoJSON: at /type"),
+        (TOPOLOGY, "is not GeoJSON: /type must be Point, MultiPoint, "),
     ],
     "topojson": [
-        (POINT, 'is not TopoJSON: it is no object of the type "Topology"'),
-        ({"type": "Topology", "arcs": []}, "at /objects"),
-        ({"type": "Topology", "objects": {}}, "at /arcs"),
-        ({**TOPOLOGY, "arcs": [[[0, 0]]]}, "at /arcs/0"),
-        ({**TOPOLOGY, "arcs": TOPOLOGY["arcs"][:1]}, "at /objects/a/arcs"),  # type: ignore[index]
-        ({**TOPOLOGY, "objects": {"a": {"type": "Polygon", "arcs": [0]}}}, "at /objects/a/arcs"),
-        ({**TOPOLOGY, "objects": {"a": {"type": "LineString", "arcs": [0.5]}}}, "at /objects/a/arcs"),
-        ({**TOPOLOGY, "objects": {"a": {"type": "LineString", "arcs": [2]}}}, "at /objects/a/arcs"),
-        ({**TOPOLOGY, "objects": {"a": {}}}, "at /objects/a/type"),
-        ({**TOPOLOGY, "objects": {"a": 1}}, "at /objects/a"),
-        ({**TOPOLOGY, "objects": {"a": {"type": "Point", "coordinates": []}}}, "at /objects/a/coordinates"),
-        ({**TOPOLOGY, "transform": {"scale": [1]}}, "at /transform/scale"),
+        (POINT, "is not TopoJSON: /type must be Topology"),
+        ({"type": "Topology", "arcs": []}, "is not TopoJSON: /objects is missing"),
+        ({"type": "Topology", "objects": {}}, "is not TopoJSON: /arcs is missing"),
+        (
+            {**TOPOLOGY, "arcs": [[[0, 0]]]},
+            "is not TopoJSON: /arcs/0 must be an arc, an array of two or more positions",
+        ),
+        (
+            {**TOPOLOGY, "arcs": TOPOLOGY["arcs"][:1]},  # type: ignore[index]
+            "is not TopoJSON: /objects/a/arcs/0/1 is not the number of an arc: there are 1",
+        ),
+        (
+            {**TOPOLOGY, "objects": {"a": {"type": "Polygon", "arcs": [0]}}},
+            "is not TopoJSON: /objects/a/arcs/0 must be an array of numbers of arcs",
+        ),
+        (
+            {**TOPOLOGY, "objects": {"a": {"type": "LineString", "arcs": [0.5]}}},
+            "is not TopoJSON: /objects/a/arcs/0 must be the number of an arc",
+        ),
+        (
+            {**TOPOLOGY, "objects": {"a": {"type": "LineString", "arcs": [2]}}},
+            "is not TopoJSON: /objects/a/arcs/0 is not the number of an arc: there are 2",
+        ),
+        ({**TOPOLOGY, "objects": {"a": {}}}, "is not TopoJSON: /objects/a/type is missing"),
+        ({**TOPOLOGY, "objects": {"a": 1}}, "is not TopoJSON: /objects/a must be a geometry, an object"),
+        (
+            {**TOPOLOGY, "objects": {"a": {"type": "Point", "coordinates": []}}},
+            "is not TopoJSON: /objects/a/coordinates must be a position, an array of two or more numbers",
+        ),
+        ({**TOPOLOGY, "transform": {"scale": [1]}}, "is not TopoJSON: /transform/translate is missing"),
     ],
 }
 FIELDS = {
@@ -181,7 +225,7 @@ def test_what_is_well_formed(kind: str) -> None:
     checked = check_column([*texts, ""], FIELDS[kind])
     assert not [row.errors for row in checked.rejected]
     assert checked.good.column("f").to_pylist() == [*texts, None]
-    assert postgres_type(Field.model_validate({"name": "f", **FIELDS[kind]})) == "jsonb"
+    assert Field.model_validate({"name": "f", **FIELDS[kind]}).kind.postgres_type == "jsonb"
 
 
 @pytest.mark.parametrize(("kind", "value", "why"), [(kind, *pair) for kind in FIELDS for pair in BAD[kind]])
@@ -193,7 +237,7 @@ def test_what_is_not(kind: str, value: Any, why: str) -> None:
     assert (row.index, problem.code) == (1, "type-error")
     assert why in problem.message
     with pytest.raises(ValueFormatError):
-        Field.model_validate({"name": "f", **FIELDS[kind]}).parse(text)
+        Field.model_validate({"name": "f", **FIELDS[kind]}).kind.parse(text)
 
 
 def test_points_in_an_enum_are_compared_by_value() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingestor.checking.conversion import postgres_type
 from ingestor.pipelines.document import Field
-from ingestor.types.values import ValueFormatError
+from ingestor.types.type import ValueFormatError
+from tests.examples import examples
 from tests.unit.checking.check_tables import check_column
 
 
@@ -51,8 +51,8 @@ def test_lists_become_json(field: dict[str, Any], text: str, made: str) -> None:
     assert checked.good.column("f").to_pylist() == [None, made, None, made]
     json.loads(made)
     one = Field.model_validate({"name": "f", **field})
-    assert one.parse(text) == text
-    assert postgres_type(one) == "jsonb"
+    assert one.kind.parse(text) == text
+    assert one.kind.postgres_type == "jsonb"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_error_names_the_item(field: dict[str, Any], text: str, why: str) ->
         ("type-error", f"f: {json.dumps(text)} {why}")
     ]
     with pytest.raises(ValueFormatError):
-        Field.model_validate({"name": "f", **field}).parse(text)
+        Field.model_validate({"name": "f", **field}).kind.parse(text)
 
 
 ITEMS: dict[str, st.SearchStrategy[Any]] = {
@@ -110,7 +110,7 @@ ITEMS: dict[str, st.SearchStrategy[Any]] = {
 
 
 @pytest.mark.parametrize("item_type", ITEMS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_lists_round_trip(item_type: str, data: st.DataObject) -> None:
     lists = data.draw(st.lists(st.lists(ITEMS[item_type], min_size=1, max_size=5), max_size=5))

@@ -11,12 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ingestor.checking.document import check_document
 from ingestor.checking.rows import check_rows
-from ingestor.checking.steps import plugin_step
-from ingestor.checking.steps.document import check_steps
-from ingestor.checking.steps.plugin_step import plug_in
-from ingestor.entry_points import PlugInError
-from ingestor.plugins import RowFault, Transformed
+from ingestor.checking.steps import plug_in as plug_in_step
+from ingestor.checking.steps.plug_in import plug_in
+from ingestor.plugins import PlugInError, RowFault, Transformed
 from tests.unit.checking.check_tables import table, with_steps
 
 PACKAGE = Path(__file__).parents[3] / "examples" / "plugin_transform"
@@ -47,7 +46,7 @@ STEP = {"op": "phone-number", "columns": ["phone"], "options": {"country": "49"}
 @pytest.mark.usefixtures("installed")
 def test_an_installed_package_takes_part() -> None:
     pipeline = with_steps("phone", transforms=[STEP])
-    assert list(check_steps(pipeline)) == []
+    assert check_document(pipeline) == []
     checked = check_rows(table(["(030) 12 34-56", "0044 20 7946 0000", "", "call me"]), ["phone"], pipeline)
     assert checked.good.to_pylist() == [
         {"phone": "+4930123456"}, {"phone": "+442079460000"}, {"phone": None}
@@ -62,14 +61,14 @@ def test_an_installed_package_takes_part() -> None:
 @pytest.mark.usefixtures("installed")
 def test_wrong_options_are_told_when_the_pipeline_is_applied() -> None:
     pipeline = with_steps("phone", transforms=[{**STEP, "options": {"country": "x"}}])
-    (violation,) = check_steps(pipeline)
+    (violation,) = check_document(pipeline)
     assert violation.pointer == "/transforms/0/options"
     assert violation.message == 'needs "country", a calling code of up to three digits'
 
 
 def test_a_transform_that_is_not_installed() -> None:
     pipeline = with_steps("a", transforms=[{"op": "trimm", "column": "a"}])
-    (violation,) = check_steps(pipeline)
+    (violation,) = check_document(pipeline)
     assert violation.pointer == "/transforms/0/op"
     assert violation.message == "no transform is named trimm, neither built in nor installed"
     with pytest.raises(PlugInError):
@@ -77,7 +76,7 @@ def test_a_transform_that_is_not_installed() -> None:
 
 
 def _use(monkeypatch: pytest.MonkeyPatch, transform: Any) -> None:
-    monkeypatch.setattr(plugin_step, "plug_in", lambda name: transform)
+    monkeypatch.setattr(plug_in_step, "plug_in", lambda name: transform)
 
 
 def test_a_row_that_makes_a_transform_raise_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,11 +113,11 @@ def test_without_columns_a_transform_gets_them_all(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Transformed({"c": pa.array(["x"])}), "made columns that the step does not name"),
+        (Transformed({"c": pa.array(["x"])}), "made columns that the step does not declare"),
         (Transformed({}), "did not make the columns"),
         (Transformed({"b": pa.array(["x", "y"])}), "of another length than the batch"),
-        (Transformed({"b": pa.array([["x"]])}), "of no text"),
-        (Transformed({"b": pa.array(["x"])}, [RowFault(1, "", "", "m")]), "a row that is not there"),
+        (Transformed({"b": pa.array([["x"]])}), "of values that cannot become text"),
+        (Transformed({"b": pa.array(["x"])}, [RowFault(1, "", "", "m")]), "a row that does not exist"),
     ],
 )
 def test_a_broken_contract_is_no_fault_of_rows(

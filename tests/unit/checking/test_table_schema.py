@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestor.checking.rows import check_rows
+from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Field, Pipeline
-from ingestor.services.processor.pipelines import PipelineService
-from ingestor.types.durations import points
+from ingestor.types.duration import points
+from tests.examples import examples
 from tests.unit.checking.check_tables import check_column, pipeline, table
 
 
@@ -124,7 +125,7 @@ PARTS = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(one=PARTS, other=PARTS)
 def test_durations_are_compared_as_from_four_moments(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
     texts, instants = [], []
@@ -163,14 +164,14 @@ def test_formats_of_times(pattern: str, good: dict[str, str], bad: list[str]) ->
     assert [row.cells for row in checked.rejected] == [(value,) for value in bad]
     one = Field.model_validate({"name": "f", **field})
     for text, value in good.items():
-        assert one.parse(text) == clock.fromisoformat(value)
+        assert one.kind.parse(text) == clock.fromisoformat(value)
 
 
 def with_rule(types: dict[str, str], expression: str) -> Pipeline:
     """Checked as `pipelines apply` does."""
     fields = [{"name": name, "type": kind} for name, kind in types.items()]
     rules = [{"name": "r", "expression": expression}]
-    return PipelineService.parse(json.dumps(
+    return read_document(json.dumps(
         {"name": "p", "schema": {"fields": fields}, "rules": rules, "sink": {"table": "t"}}
     ))  # fmt: skip
 

@@ -17,12 +17,10 @@ class Suite:
     def __init__(self) -> None:
         self.calls: list[tuple[str, bool]] = []
 
-    async def undo_process(
-        self, process_id: str, validate_only: bool = False
-    ) -> processor_pb2.UndoProcessResponse:
+    async def undo_process(self, process_id: str, dry_run: bool = False) -> processor_pb2.UndoProcessResponse:
         """Three rows go."""
-        self.calls.append(("undo", validate_only))
-        return processor_pb2.UndoProcessResponse(removed=3, restored=1200, kept=0 if validate_only else 2)
+        self.calls.append(("undo", dry_run))
+        return processor_pb2.UndoProcessResponse(removed=3, restored=1200, kept=0 if dry_run else 2)
 
     async def get_process(self, process_id: str) -> status_pb2.Process:
         """A process."""

@@ -1,4 +1,4 @@
-"""The READMEs name every setting, and only settings that there are."""
+"""The READMEs name every setting and no other, links lead somewhere, and one thing has one name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,36 @@ import pytest
 from ingestor.web.settings import WebSettings
 
 ROOT = Path(__file__).parents[3]
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *(page for page in ROOT.glob("docs/**/*.md") if "grpc" not in page.parts),
+    *ROOT.glob("services/*/README.md"),
+    *ROOT.glob("examples/*/README.md"),
+    ROOT / "gateway" / "README.md",
+    ROOT / "frontend" / "README.md",
+    ROOT / "ingestor" / "web" / "README.md",
+]
+
+
+def test_pages_that_the_source_names_exist() -> None:
+    kinds = (
+        "ingestor/**/*.py",
+        "services/**/*.py",
+        "protos/**/*.proto",
+        "frontend/src/**/*.ts*",
+        "tests/**/*.py",
+    )
+    named = 0
+    for path in (
+        path
+        for kind in kinds
+        for path in ROOT.glob(kind)
+        if "/v1/" not in str(path) or path.suffix == ".proto"
+    ):
+        for page in re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text("utf-8")):
+            named += 1
+            assert (ROOT / page).exists(), f"{path.relative_to(ROOT)}: {page}"
+    assert named > 10
 
 
 @pytest.mark.parametrize("service", ["upload", "orchestrator", "processor", "status"])
@@ -28,9 +58,48 @@ def test_the_page_servers_readme_names_every_setting() -> None:
     assert set(re.findall(r"^\| `(INGESTOR_[A-Z0-9_]+)`", text, re.MULTILINE)) == wanted
 
 
+def _anchors(page: Path) -> set[str]:
+    """Of the headings, as GitHub and MyST make them, and those that are set."""
+    text = page.read_text("utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    made = {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    return made | set(re.findall(r"\{#([a-z0-9-]+)\}", text))
+
+
 def test_links_of_the_documents_lead_somewhere() -> None:
-    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("services/*/README.md")]
-    assert len(documents) > 6
-    for document in documents:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text("utf-8")):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+    assert len(DOCUMENTS) > 30
+    for document in DOCUMENTS:
+        for target, anchor in re.findall(r"\]\(([^)#:]+)(?:#([^)]+))?\)", document.read_text("utf-8")):
+            path = document.parent / target
+            assert path.exists(), f"{document.relative_to(ROOT)}: {target}"
+            if anchor and path.suffix == ".md":
+                assert anchor in _anchors(path), f"{document.relative_to(ROOT)}: {target}#{anchor}"
+
+
+def test_paths_in_code_exist() -> None:
+    made = {"frontend/dist", "docs/reference/grpc"}
+    for document in DOCUMENTS:
+        if document.name == "CHANGELOG.md":
+            continue
+        for path in re.findall(
+            r"`((?:docs|examples|tests|protos|services|gateway|ingestor|frontend)/[\w./-]+)`",
+            document.read_text(),
+        ):
+            assert path in made or (ROOT / path).exists(), f"{document.relative_to(ROOT)}: {path}"
+
+
+@pytest.mark.parametrize(
+    "old", ["validate-only", "validate_only", "ValidateRows", "CheckUpload", "verdict", "RepairedTable"]
+)
+def test_old_names_are_gone(old: str) -> None:
+    for document in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/README.md")):
+        if document.name != "CHANGELOG.md" and "grpc" not in document.parts:
+            assert old not in document.read_text("utf-8"), document.relative_to(ROOT)
+
+
+def test_the_glossary_has_each_term_once_and_in_order() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    entries = text[text.index(":::{glossary}") :].splitlines()[1:]
+    terms = [line for line in entries if line and not line.startswith((" ", ":"))]
+    assert len(terms) >= 45
+    assert terms == sorted(set(terms))

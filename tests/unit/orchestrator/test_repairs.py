@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
@@ -19,9 +19,9 @@ from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Chunk
 from ingestor.services.processor.batches import (
     BatchOutcome,
-    BroughtRows,
     Rejected,
     Repaired,
+    RepairedRows,
     RowBatch,
     failed_outcome,
 )
@@ -62,7 +62,7 @@ class Repairs(Suite):
             repaired = Repaired(batch.repairs.process_id, batch.repairs.numbers)
         there = batch.repairs.numbers if batch.repairs else numbers
         rows = [
-            Rejected(number, number + 1, "failed", (Problem(codes[other], "", "", "no", "load"),), ("x",))
+            Rejected(number, number + 1, "failed", (RowError(codes[other], "", "", "no", "load"),), ("x",))
             for number, other in zip(numbers, there, strict=True)
             if other in codes
         ]
@@ -140,7 +140,7 @@ async def test_a_retry_has_the_rows_that_may_succeed_now() -> None:
     for batch in suite.brought(retry):
         parent = parents[batch.key.range.byte_start]  # the same bytes
         assert (batch.data, batch.columns) == (parent.data, parent.columns)
-        assert batch.repairs == BroughtRows(
+        assert batch.repairs == RepairedRows(
             suite.process, ("id", "name"), batch.repairs.numbers if batch.repairs else (),
             parent.key.range.first_row,
         )  # fmt: skip
@@ -171,7 +171,7 @@ async def test_a_batch_that_died_is_run_again_as_a_whole() -> None:
     suite = Repairs()
     await suite.deliver()
     (dead, *others) = suite.sent()
-    await suite.status.record(failed_outcome(dead.key, Problem("batch-error", "", "", "dead", "load")))
+    await suite.status.record(failed_outcome(dead.key, RowError("batch-error", "", "", "dead", "load")))
     for batch in others:
         await suite.conclude(batch, {})
     retry, count = await suite.repairs.retry(suite.process)
@@ -190,7 +190,7 @@ async def test_corrected_rows_are_not_run_again_with_their_old_cells() -> None:
     key = replace(suite.sent()[0].key, process_id=repair.process_id)
     key = replace(key, range=replace(key.range, row_count=4))
     rows = tuple(
-        Rejected(n, n, "failed", (Problem("foreign-key", "", "", "no", "load"),), ("x",)) for n in (1, 2, 3)
+        Rejected(n, n, "failed", (RowError("foreign-key", "", "", "no", "load"),), ("x",)) for n in (1, 2, 3)
     )
     told = Repaired(suite.process, (3, 4, 30, 59))
     await suite.status.record(BatchOutcome(key, "succeeded", 1, 3, 0, rows, repaired=told))
@@ -299,7 +299,7 @@ async def test_a_corrected_report_is_cut_like_any_file() -> None:
     await suite.ended({7: "type-error"})
     process, batches = await bring_report(suite, ("_row", "id", ""))
     assert sum(batch.key.range.row_count for batch in batches) == 38
-    assert {batch.repairs for batch in batches} == {BroughtRows(suite.process, ("id", "name"), (), 0)}
+    assert {batch.repairs for batch in batches} == {RepairedRows(suite.process, ("id", "name"), (), 0)}
     assert {batch.columns for batch in batches} == {("_row", "id", "name")}
     assert suite.status.processes[process].columns == ("id", "name")
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import (
     AbortedError,
     FailedPreconditionError,
@@ -23,13 +24,16 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
-from ingestor.services.orchestrator.ports import Packed, Progress
+from ingestor.services.orchestrator.pipelines import PipelineService
+from ingestor.services.orchestrator.ports import Packed, Progress, StoredPipeline
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
 from ingestor.services.processor.batches import BatchOutcome, RowBatch
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
+from tests.examples import examples
 from tests.fakes.ingestions import MemoryIngestions
+from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
@@ -41,13 +45,16 @@ DATA = b'id,name\r\n1,a\n"2","two\nlines"\r\n3,"quo""ted"\n4,\n' + b"".join(
 ROWS = 59
 
 
-class OnePipeline:
+class OnePipeline(PipelineService):
     """Knows one pipeline, which reads the column `id`."""
 
-    async def document(self, name: str, version: int) -> str:
-        """Its document."""
+    def __init__(self) -> None:
+        super().__init__(MemoryPipelines(), SystemClock())
+
+    async def get(self, name: str, version: int) -> StoredPipeline:
         fields = [{"name": "id", "type": "integer"}]
-        return json.dumps({"name": name, "schema": {"fields": fields}, "sink": {"table": "t"}})
+        document = json.dumps({"name": name, "schema": {"fields": fields}, "sink": {"table": "t"}})
+        return StoredPipeline(name, version, document, datetime.now(UTC))
 
 
 class Suite:
@@ -141,7 +148,7 @@ async def test_a_file_in_one_piece() -> None:
     assert await suite.service.begin(suite.file, suite.content) == (IngestionState.DISPATCHED, len(DATA))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.integers(1, len(DATA) - 1), max_size=12))
 def test_any_chunks_give_the_same_batches(cuts: list[int]) -> None:
     async def run(at: Sequence[int]) -> list[RowBatch]:
@@ -152,7 +159,7 @@ def test_any_chunks_give_the_same_batches(cuts: list[int]) -> None:
     assert asyncio.run(run(cuts)) == asyncio.run(run(()))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(crash=st.integers(0, 30), where=st.sampled_from(["send", "mark_sent", "record", "dispatched"]))
 def test_a_crash_anywhere_loses_and_doubles_nothing(crash: int, where: str) -> None:
     """The n-th call of a kind is the last thing that the first instance does; its effect may or may

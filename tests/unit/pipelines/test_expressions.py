@@ -80,7 +80,7 @@ def test_limits() -> None:
     ("text", "message"),
     [
         ("a b", "an operator is missing before b (character 3)"),
-        ("sum(a)", "sum is no function that is allowed (character 1)"),
+        ("sum(a)", "sum is not an allowed function (character 1)"),
         ("a + ", "ends where a value should follow"),
         ("a ; b", "; is not understood (character 3)"),
         (

@@ -33,7 +33,7 @@ def violations(field: dict[str, Any], schema: dict[str, Any] | None = None, **ke
         ({"type": "number", "bareNumber": "no"}, {"/bareNumber": "must be a boolean"}),
         (
             {"type": "list", "itemType": "year"},
-            {"/itemType": "must be 'string', 'integer', 'boolean', 'number', 'datetime', 'date' or 'time'"},
+            {"/itemType": "must be 'string', 'integer', 'number', 'boolean', 'date', 'datetime' or 'time'"},
         ),
         ({"type": "list", "delimiter": ""}, {"/delimiter": "must have at least 1 character"}),
         (
@@ -125,8 +125,8 @@ def violations(field: dict[str, Any], schema: dict[str, Any] | None = None, **ke
                 "/categories/1": '"x" is not an integer',
                 "/categories/2": "1.5 is not a value of the type integer",
                 "/categories/3": "true is not a value of the type integer",
-                "/categories/4": '"01" is there twice',
-                "/categories/6/label": '"b" is there twice',
+                "/categories/4": '"01" occurs twice',
+                "/categories/6/label": '"b" occurs twice',
             },
         ),
         (
@@ -139,7 +139,7 @@ def violations(field: dict[str, Any], schema: dict[str, Any] | None = None, **ke
         ),
         (
             {"type": "string", "categoriesOrdered": True},
-            {"/categoriesOrdered": "is for a field with categories"},
+            {"/categoriesOrdered": "needs categories"},
         ),
         (
             {"type": "string", "categories": ["a"], "categoriesOrdered": 1},

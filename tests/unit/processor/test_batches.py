@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingestor.outcomes import Problem
-from ingestor.runtime.clock import SystemClock
+from ingestor.outcomes import RowError
+from ingestor.pipeline_documents import read_document
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ports import Packed
@@ -32,16 +32,17 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.ports import Delivery, Fate, GoodRows, Refused, SinkRefusedError
+from ingestor.services.processor.ports import Delivery, Disposition, GoodRows, Refused, SinkRefusedError
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import ReadOptions
+from tests.examples import examples
+from tests.fakes.dry_run import MemoryDryRunTables
+from tests.fakes.pipelines import MemoryCatalogue
 from tests.fakes.queue import MemoryQueue
-from tests.fakes.sink import MemoryPipelines, MemorySink
+from tests.fakes.sink import MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
-from tests.fakes.trial import MemoryTrials
 
 PIPELINE = {
     "name": "people",
@@ -64,7 +65,7 @@ class Suite:
         self.sink = MemorySink()
         self.status = MemoryStatus()
         self.store = MemoryFileStore()
-        self.pipelines = PipelineService(MemoryPipelines(), SystemClock())
+        self.pipelines = MemoryCatalogue()
         self.process = str(uuid.uuid4())
         self.service = BatchService(
             self.sink, self.status, self.pipelines, self.store, Metrics(CollectorRegistry())
@@ -93,7 +94,7 @@ class Suite:
 async def suite() -> Suite:
     """A service that knows the pipeline."""
     made = Suite()
-    await made.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+    made.pipelines.add(json.dumps(PIPELINE))
     return made
 
 
@@ -125,11 +126,10 @@ async def test_rows_without_a_pipeline_are_kept_as_text(suite: Suite) -> None:
 
 
 async def test_a_process_keeps_its_version(suite: Suite) -> None:
-    """Whatever becomes of the pipeline after it."""
+    """Whatever later versions say."""
     fields = [{"name": "id", "type": "string"}]
     other = {"name": "people", "schema": {"fields": fields}, "sink": {"table": "others"}}
-    await suite.pipelines.apply(json.dumps(other), validate_only=False)
-    await suite.pipelines.delete("people")
+    suite.pipelines.add(json.dumps(other))
     await suite.service.apply(suite.batch())
     assert [row["id"] for row in suite.rows()] == [1, 6]
     assert suite.rows("others") == []
@@ -157,7 +157,7 @@ async def test_a_sink_that_refuses_everything_fails_the_rows(suite: Suite) -> No
 
     suite.sink.load = refuse  # type: ignore[assignment]
     await suite.service.apply(suite.batch())
-    problem = Problem("sink-error", "", "", "The table people has no column name.", "load")
+    problem = RowError("sink-error", "", "", "The table people has no column name.", "load")
     assert suite.outcome() == failed_outcome(suite.key(), problem)
 
 
@@ -167,7 +167,7 @@ async def test_the_wrong_number_of_records_is_no_batch(suite: Suite) -> None:
     assert suite.rows() == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     order=st.permutations([1, 2, 3, 1, 2, 3, 2]),
     crash=st.integers(0, 12),
@@ -182,7 +182,7 @@ def test_any_order_doubling_and_crash_loads_each_row_once(
 
     async def run() -> None:
         suite = Suite()
-        await suite.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+        suite.pipelines.add(json.dumps(PIPELINE))
         owner: Any = suite.status if where == "record" else suite.sink
         real, calls = getattr(owner, where), 0
 
@@ -231,7 +231,7 @@ async def test_outside_systems_may_be_away_for_a_while(suite: Suite) -> None:
 
 texts = st.text(max_size=5)
 problems = st.builds(
-    Problem, texts, texts, texts, texts, st.sampled_from(["parse", "validate", "load"])
+    RowError, texts, texts, texts, texts, st.sampled_from(["parse", "validate", "load"])
 )  # fmt: skip
 rejected = st.builds(
     Rejected,
@@ -243,7 +243,7 @@ rejected = st.builds(
 )
 
 
-displaced_rows = st.builds(Displaced, st.uuids().map(str), st.integers(1), problems)
+displaced_rows = st.builds(Displaced, st.integers(1), problems)
 
 
 @given(
@@ -252,7 +252,7 @@ displaced_rows = st.builds(Displaced, st.uuids().map(str), st.integers(1), probl
     displaced=st.lists(displaced_rows, max_size=3),
 )
 def test_an_outcome_is_kept_as_it_is(
-    rows: list[Rejected], error: Problem | None, displaced: list[Displaced]
+    rows: list[Rejected], error: RowError | None, displaced: list[Displaced]
 ) -> None:
     key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 2, 3, 4, 5, 6))
     outcome = BatchOutcome(key, "succeeded", 1, 2, 0, tuple(rows), error)
@@ -268,7 +268,7 @@ def test_an_outcome_is_kept_as_it_is(
 cells = st.sampled_from(["1", "22", "x", "", "abcdef", '"q\n"', '"a""b"', "7,8", '"open'])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     lines=st.lists(st.tuples(cells, cells), max_size=8), cut=st.integers(1, 9), ending=st.sampled_from("\n ")
 )
@@ -279,15 +279,15 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
     document = json.dumps({**PIPELINE, "schema": {"fields": PIPELINE["schema"]["fields"]}})  # type: ignore[index]
 
     async def run() -> None:
-        pipeline = PipelineService.parse(document)
+        pipeline = read_document(document)
 
         async def chunks() -> AsyncIterator[bytes]:
             for at in range(0, len(data), cut):
                 yield data[at : at + cut]
 
-        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials())
+        dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables())
         suite = Suite()
-        await suite.pipelines.apply(document, validate_only=False)
+        suite.pipelines.add(document)
         body = data[len("id,name\n") :]
         if dry.read:
             await suite.service.apply(suite.batch(1, body, rows=dry.read))
@@ -449,7 +449,7 @@ async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -
         key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> object:
         last = rows.data.num_rows - 1
-        problem = Problem("sink-error", "", "", "No.", "load")
+        problem = RowError("sink-error", "", "", "No.", "load")
         return await MemorySink().settle(conclude([Refused(last, problem)]))
 
     suite.sink.load = load  # type: ignore[assignment]
@@ -476,8 +476,8 @@ async def test_a_batch_that_was_loaded_just_before_its_process_was_deleted(suite
     """Its outcome cannot be told any more, and its message is not kept for that."""
 
     class Late(MemoryStatus):
-        async def fate(self, process_id: str) -> Fate:
-            return Fate.RUNNING  # the answer is two seconds old
+        async def disposition(self, process_id: str) -> Disposition:
+            return Disposition.RUNNING  # the answer is two seconds old
 
     status = Late()
     status.deleted.add(suite.process)

@@ -1,4 +1,4 @@
-"""The dry run with a trial: counts of every row, the first rows by name, and a table that takes none."""
+"""The dry run into a table: counts of every row, the first rows by name, and a table that takes none."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ingestor.pipeline_documents import read_document
 from ingestor.services.processor.dry_run import MAX_ROWS, DryRun, dry_run
-from ingestor.services.processor.pipelines import PipelineService
 from ingestor.tabular.options import ReadOptions
+from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.sink import MemorySink
-from tests.fakes.trial import MemoryTrials
 
 
 def document(**schema: Any) -> str:
@@ -27,8 +27,8 @@ async def run(text: str, data: str, sink: MemorySink) -> DryRun:
     async def chunks() -> AsyncIterator[bytes]:
         yield data.encode()
 
-    pipeline = PipelineService.parse(text) if text else None
-    return await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryTrials(sink))
+    pipeline = read_document(text) if text else None
+    return await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables(sink))
 
 
 async def test_refused_rows_stand_among_the_others_with_line_and_cells() -> None:

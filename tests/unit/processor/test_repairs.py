@@ -8,25 +8,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
-    BroughtRows,
     Rejected,
     Repaired,
+    RepairedRows,
     RowBatch,
 )
 from ingestor.services.processor.ports import SinkRefusedError
-from ingestor.services.processor.repairs import brought, without_others
+from ingestor.services.processor.reading import repair_table, without_others
 from ingestor.tabular.normal_form import block_lines
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
-from ingestor.tabular.text_table import RejectedRecord, TextTable
+from ingestor.tabular.text_table import TextTable
 from tests.unit.processor.test_batches import PIPELINE, Suite
 
 
@@ -37,7 +37,6 @@ from tests.unit.processor.test_batches import PIPELINE, Suite
     chosen=st.sets(st.integers(0, 11), min_size=1),
     failed=st.sets(st.integers(0, 11)),
 )
-@settings(deadline=None)
 def test_chosen_records_are_those_of_the_whole_file(
     lines: list[bytes], chosen: set[int], failed: set[int]
 ) -> None:
@@ -48,7 +47,7 @@ def test_chosen_records_are_those_of_the_whole_file(
         return
     first = 41
     numbers = tuple(first + index for index in rows)
-    found = brought(BroughtRows("p", ("id", "name"), numbers, first), table)
+    found = repair_table(RepairedRows("p", ("id", "name"), numbers, first), table)
     assert found.numbers.tolist() == list(numbers)
     assert found.table.record_count == len(rows)
     states = {first + index: "failed" if index in failed else "succeeded" for index in rows}
@@ -60,8 +59,8 @@ def test_chosen_records_are_those_of_the_whole_file(
         rows[int(index)]: tuple(c[place].as_py() for c in kept.columns)
         for place, index in enumerate(kept.row_index.tolist())
     } == {index: whole[index] for index in rows if index in whole and index in failed}
-    assert {rows[record.index]: record.code for record in kept.rejected} == {
-        index: broken[index].code for index in rows if index in broken and index in failed
+    assert {rows[record.index]: record.errors[0].code for record in kept.rejected} == {
+        index: broken[index].errors[0].code for index in rows if index in broken and index in failed
     }
     assert sorted(rows[problem.index] for problem in skipped) == [i for i in rows if i not in failed]
     assert {problem.errors[0].code for problem in skipped} <= {"not-failed"}
@@ -71,7 +70,7 @@ def test_chosen_records_are_those_of_the_whole_file(
 def test_rows_that_the_bytes_do_not_have_are_an_error(numbers: tuple[int, ...]) -> None:
     table = read_csv_slice(b"1,a\n2,b\n3,c\n", 2, Dialect())
     with pytest.raises(ValueError, match="have not all the rows"):
-        brought(BroughtRows("p", ("id", "name"), numbers, 5), table)
+        repair_table(RepairedRows("p", ("id", "name"), numbers, 5), table)
 
 
 class Repair(Suite):
@@ -83,9 +82,9 @@ class Repair(Suite):
 
     async def begin(self) -> None:
         """The parent is there."""
-        await self.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+        self.pipelines.add(json.dumps(PIPELINE))
         key = BatchKey(self.parent, "default", BatchRange(1, 1, 8, 2, 0, 9))
-        problem = Problem("type-error", "id", "x", "no", "validate")
+        problem = RowError("type-error", "id", "x", "no", "validate")
         rows = [Rejected(n, n + 1, "failed", (problem,), ("x", "y")) for n in (2, 3, 4, 5, 7, 8)]
         rows.append(Rejected(6, 7, "skipped", (problem,), ()))
         await self.status.record(BatchOutcome(key, "succeeded", 1, 6, 1, tuple(rows)))
@@ -94,7 +93,7 @@ class Repair(Suite):
         """A batch of a corrected report; a number 0 is a record that was rejected before."""
         good = [row for row in rows if row[0]]
         rejected = [
-            RejectedRecord(index, index, "failed", "row-number", "no", row[1:], "")
+            RejectedRow.by_reader(index, index, "failed", "row-number", "no", row[1:], "")
             for index, row in enumerate(rows)
             if not row[0]
         ]
@@ -104,7 +103,7 @@ class Repair(Suite):
         key = replace(self.key(number, len(rows)), range=BatchRange(number, 1, len(rows), 1, 0, len(data)))
         return RowBatch(
             key, ("_row", "id", "name"), "people", 1, ",", data, None, normal_form=True,
-            repairs=BroughtRows(self.parent, ("id", "name"), (), 0),
+            repairs=RepairedRows(self.parent, ("id", "name"), (), 0),
         )  # fmt: skip
 
 

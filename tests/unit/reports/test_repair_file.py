@@ -22,6 +22,7 @@ from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.options import parse_options
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
+from tests.examples import examples
 
 TABLE = OriginalTable(("id", "name"), 100, False)
 Cells = list[str | None]
@@ -41,7 +42,7 @@ def read(
     numbers, *columns = (column.to_pylist() for column in found.columns)
     rows = {int(number): list(cells) for number, *cells in zip(numbers, *columns, strict=True)}
     assert len(rows) == len(numbers), "a number twice"
-    return rows, [(record.index + 1, record.state, record.code) for record in found.rejected]
+    return rows, [(record.index + 1, record.state, record.errors[0].code) for record in found.rejected]
 
 
 def row(number: int, *cells: str, code: str = "type-error") -> Row:
@@ -66,7 +67,7 @@ CELLS = st.text(
 
 @pytest.mark.parametrize("with_state", [False, True])
 @pytest.mark.parametrize("kind", ReportFormat)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=examples(30))
 @given(cells=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5))
 def test_a_report_of_each_kind_comes_back_cell_for_cell(
     kind: ReportFormat, with_state: bool, cells: list[tuple[str, str]]

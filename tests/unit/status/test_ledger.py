@@ -169,14 +169,12 @@ def test_finishing_with_other_numbers_is_refused() -> None:
 
 
 def test_the_table_of_transitions_has_every_state_and_few_ways_out_of_an_end() -> None:
-    """A repair may leave no failed row, an earlier process may displace one, and an undo is possible."""
+    """A repair may leave no failed row, and an undo is possible."""
     assert set(TRANSITIONS) == set(ProcessState)
     for state in TERMINAL:
         ways = {ProcessState.UNDONE} - {state}
         if state is ProcessState.COMPLETED_WITH_ERRORS:
             ways.add(ProcessState.COMPLETED)
-        if state is ProcessState.COMPLETED:
-            ways.add(ProcessState.COMPLETED_WITH_ERRORS)
         assert TRANSITIONS[state] == ways
         assert not check_transition(state, state)
         for other in set(ProcessState) - {state} - ways:
@@ -224,40 +222,20 @@ def test_repairs_end_in_completed_when_no_row_is_left(
         ledger.repaired(account, "r", 1, 0)
 
 
-def test_displaced_rows_make_a_process_end_with_errors() -> None:
-    account, _ = ledger.processed(
-        ledger.dispatched(Account(), BATCH)[0], Outcome(BATCH, RowState.SUCCEEDED, 10, 0, 0)
-    )
-    done, _ = ledger.finished(account, 10, 1)
-    assert ledger.displaced(done, "p", 0) == (done, [])
-    changed, events = ledger.displaced(done, "p", 3)
-    assert changed == replace(done, state=ProcessState.COMPLETED_WITH_ERRORS, succeeded=7, failed=3)
-    data = {"by_process_id": "p", "displaced": 3, "state": "COMPLETED_WITH_ERRORS"}
-    assert events == [Event("rows.displaced", data)]
-    again, _ = ledger.displaced(changed, "p", 7)
-    assert (again.state, again.succeeded, again.failed) == (ProcessState.COMPLETED_WITH_ERRORS, 0, 10)
-    with pytest.raises(AssertionError):
-        ledger.displaced(again, "p", 1)
-
-
-@pytest.mark.parametrize("state", [ProcessState.FAILED, ProcessState.CANCELLED, ProcessState.UNDONE])
-def test_displaced_rows_leave_other_ends_as_they_are(state: ProcessState) -> None:
-    account = Account(state=state, read=10, succeeded=10, max_failed=0)
-    changed, (event,) = ledger.displaced(account, "p", 1)
-    assert changed == replace(account, succeeded=9, failed=1)
-    assert event.data["state"] == state.name
-
-
-def test_displaced_rows_count_against_the_limit_of_a_running_process() -> None:
+def test_displaced_rows_have_failed() -> None:
     account = Account(state=ProcessState.PROCESSING, read=20, succeeded=10, max_failed=1, expected_batches=2)
     account = replace(account, batches_dispatched=2, batches_processed=1, expected_rows=20)
-    changed, events = ledger.displaced(account, "p", 1)
-    assert (changed.state, changed.failure) == (ProcessState.PROCESSING, None)
-    assert [event.data["state"] for event in events] == ["PROCESSING"]
-    changed, events = ledger.displaced(changed, "p", 1)
+    outcome = Outcome(BATCH, RowState.SUCCEEDED, 10, 0, 0)
+    changed, events = ledger.processed(account, outcome, 1)
+    assert (changed.state, changed.succeeded, changed.failed) == (
+        ProcessState.COMPLETED_WITH_ERRORS, 19, 1
+    )  # fmt: skip
+    assert (events[0].type, events[0].data["displaced"]) == ("rows.processed", 1)
+    changed, _ = ledger.processed(account, outcome, 2)
     assert changed.failure is not None
     assert (changed.state, changed.failure.reason) == (ProcessState.FAILED, "TOO_MANY_ERRORS")
-    assert [event.type for event in events] == ["rows.displaced", "ingestion.failed"]
+    with pytest.raises(AssertionError):
+        ledger.processed(Account(state=ProcessState.PROCESSING, read=10), outcome, 11)
 
 
 def test_a_repair_of_a_process_that_was_given_up_leaves_it_so() -> None:

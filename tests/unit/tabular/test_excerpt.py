@@ -47,7 +47,7 @@ def excerpt(
     for place, (index, line) in enumerate(zip(read.row_index, read.line_index, strict=True)):
         cells = [column[place].as_py() or "" for column in read.columns]
         found.append((int(index), int(line) + 1, cells))
-    found += [(record.index, record.line_index + 1, record.code) for record in read.rejected]
+    found += [(record.index, record.line_index + 1, record.errors[0].code) for record in read.rejected]
     found.sort(key=lambda record: record[0])
     assert [index for index, _, _ in found] == list(range(len(found)))
     return verdict, [(line, what) for _, line, what in found]

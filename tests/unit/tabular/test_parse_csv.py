@@ -26,7 +26,9 @@ def rows_of(table: TextTable) -> list[tuple[str, ...]]:
 
 
 def rejections_of(table: TextTable) -> list[tuple[object, ...]]:
-    return [(record.index, record.line_index, record.code, record.cells) for record in table.rejected]
+    return [
+        (record.index, record.line_index, record.errors[0].code, record.cells) for record in table.rejected
+    ]
 
 
 def is_text(record: bytes) -> bool:
@@ -102,9 +104,9 @@ def test_agrees_with_the_exact_reader(
     assert read.record_count == len(rows) + len(rejected)
     assert not read.used_exact_reader
     for record in read.rejected:
-        assert record.state == ("skipped" if record.code == "blank-row" else "failed")
-        assert "\0" not in record.text
-        record.text.encode()
+        assert record.state == ("skipped" if record.errors[0].code == "blank-row" else "failed")
+        assert "\0" not in record.errors[0].value
+        record.errors[0].value.encode()
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
@@ -140,7 +142,10 @@ def test_every_reason_is_told() -> None:
     assert rows_of(read) == [("1", "ok"), ("7", "two\nlines"), ("11", "last")]
     assert read.row_index.tolist() == [0, 7, 11]
     assert read.line_index.tolist() == [0, 7, 12]
-    assert [(record.index, record.line_index, record.code, record.message) for record in read.rejected] == [
+    assert [
+        (record.index, record.line_index, record.errors[0].code, record.errors[0].message)
+        for record in read.rejected
+    ] == [
         (1, 1, "quote-error", "A quote stands inside an unquoted cell, or text follows a closing quote."),
         (2, 2, "blank-row", "The record is blank."),
         (3, 3, "missing-cell", "The record has 1 of 2 cells."),
@@ -152,14 +157,14 @@ def test_every_reason_is_told() -> None:
         (10, 11, "extra-cell", "The record has 3 cells, the header has 2."),
     ]
     assert [record.byte_index for record in read.rejected[:3]] == [5, 18, 19]
-    assert [record.text for record in read.rejected[4:6]] == ["5,caf\\xe9", "6,nul\\x00"]
+    assert [record.errors[0].value for record in read.rejected[4:6]] == ["5,caf\\xe9", "6,nul\\x00"]
     assert read.rejected[-1].cells == ("10", '"q"', "x")
 
 
 def test_text_is_capped() -> None:
     data = b"1," + "é".encode() * 5000 + b',"x\n'
     (record,) = read_csv_slice(data, 2, COMMA).rejected
-    assert record.text == "1," + "é" * (MAX_TEXT_CHARACTERS - 2)
+    assert record.errors[0].value == "1," + "é" * (MAX_TEXT_CHARACTERS - 2)
 
 
 def test_a_ten_mebibyte_cell() -> None:

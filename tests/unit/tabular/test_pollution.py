@@ -1,4 +1,4 @@
-"""How often a flawed file is silently read as something else: see docs/reader.md, which shows the table."""
+"""How often a flawed file is silently read as something else: see docs/accuracy.md, which shows the table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ingestor.tabular.records.slices import RecordDelimiter
 from ingestor.tabular.records.syntax import Dialect
 from tests.unit.tabular.pollution import CLEAN, Reading, Row, clean_text, judge, polluted, shown, table_of
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "reader.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "accuracy.md"
 
 
 def read_fast(text: str, delimiter: str) -> Reading:
@@ -54,7 +54,8 @@ def test_a_flaw_is_told(delimiter: str, line_end: str) -> None:
     assert read_fast(clean_text(delimiter, line_end), delimiter) == Reading(CLEAN, 0)
     verdicts, wrong = judge(lambda text: read_fast(text, delimiter), delimiter, line_end)
     print(table_of(verdicts))  # noqa: T201 - pytest -s shows it
-    # What remains has a line break in it, or lost the quote of a cell that has one: docs/reader.md says why.
+    # What remains has a line break in it, or lost the quote of a cell that has one; docs/accuracy.md says
+    # why.
     kinds = {file.kind for file in wrong}
     assert kinds <= {
         "add line end", "add other line end", "replace quote by line end", "replace quote by other line end",

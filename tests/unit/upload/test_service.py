@@ -42,6 +42,7 @@ from ingestor.services.upload.service import Chunk, Metrics, UploadService
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
+from tests.examples import examples
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 
@@ -259,7 +260,7 @@ async def test_a_file_is_kept_and_checked() -> None:
         await suite.service.write(upload.upload_id, chunks(b"more"))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     steps=st.lists(
         st.tuples(st.integers(1, 1000), st.booleans(), st.booleans()), min_size=1, max_size=40

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ingestor.outcomes import Problem
+from ingestor.outcomes import RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.names import listed, not_null, quoted
-from ingestor.services.processor.adapters.postgres.references import references
+from ingestor.services.processor.adapters.postgres.table import listed, not_null, quoted, references
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
@@ -37,12 +36,12 @@ _TAKE_OUT = f"DELETE FROM ingestor_stage come WHERE {{condition}} RETURNING {ROW
 
 async def take_out_faults(
     connection: PgConnection, target: str, columns: Sequence[str]
-) -> dict[int, Problem]:
+) -> dict[int, RowError]:
     """Take out of the temporary table ingestor_stage the rows that the table (an SQL name) would refuse when
     they are inserted with these columns; why, by number."""
-    found: dict[int, Problem] = {}
+    found: dict[int, RowError] = {}
 
-    async def take(condition: str, problem: Problem) -> None:
+    async def take(condition: str, problem: RowError) -> None:
         rows = await connection.fetch(_TAKE_OUT.format(condition=condition))
         found.update((row[0], problem) for row in rows)
 
@@ -67,21 +66,21 @@ async def take_out_faults(
     return found
 
 
-def null_problem(column: str) -> Problem:
+def null_problem(column: str) -> RowError:
     """Why a row is refused whose value of a column is NULL, or is none for that column."""
-    return Problem("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
+    return RowError("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
 
 
-def check_problem(constraint: str) -> Problem:
+def check_problem(constraint: str) -> RowError:
     """Why a row is refused by a constraint of the table."""
-    return Problem("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
+    return RowError("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
 
 
-def too_long_problem() -> Problem:
+def too_long_problem() -> RowError:
     """Why a row is refused of which a key has more bytes than an index takes (about 2,700)."""
-    return Problem("sink-error", "", "", "A value is too long for an index of the table.", "load")
+    return RowError("sink-error", "", "", "A value is too long for an index of the table.", "load")
 
 
-def foreign_problem(fields: str) -> Problem:
+def foreign_problem(fields: str) -> RowError:
     """Why a row is refused that refers to none."""
-    return Problem("foreign-key", fields, "", f"The table that {fields} refers to has no such row.", "load")
+    return RowError("foreign-key", fields, "", f"The table that {fields} refers to has no such row.", "load")

@@ -1,150 +1,177 @@
-"""Of appended rows with the same key the first is in the table, whatever the order of batches and files.
+"""Of a file's appended rows with the same key the first is in the table, in whatever order its batches come.
 
-Rows are in the order of their processes (UUIDs of version 7, RFC 9562: in order of time), and within one of
-their numbers. A row whose key a later one has, whose batch was loaded before, takes that one's place, in
-the transaction that loads its batch. This is for tables with one key, `pg_first_of_keys` for others.
+A row whose key a later row of its own process has, whose batch was loaded before, takes that row's place in
+the transaction that loads its batch; the later row is displaced. Rows of other processes stay. One key of a
+table decides so: the primary key or, without one, the only unique key. By the others, what was loaded first
+stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ingestor.outcomes import MAX_VALUE_CHARACTERS, Problem
+import asyncpg
+
+from ingestor.outcomes import MAX_VALUE_CHARACTERS, RowError
+from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.keys import Key, keys_of
-from ingestor.services.processor.adapters.postgres.names import listed, quoted
+from ingestor.services.processor.adapters.postgres.table import Key, keys_of, listed, not_null, quoted
+from ingestor.services.processor.batches import Displaced
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
-# Batches never take places of each other at the same time, neither crosswise nor in turn: who has the lock
-# sees what all before it have done. It goes with the transaction, or with the savepoint that is rolled back.
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:first:' || $1, 0))"
-_LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('ingestor:first:' || $1, 0))"
+# Batches with taken keys go into a table one after the other, or two of them would wait for each other's new
+# rows. It goes with the transaction, or with the savepoint that is rolled back.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:taken:' || $1, 0))"
 
-# Whether the row `there` of the table gives its place to the row `come` of the process $1: it is later, and
-# neither brought by a repair nor of a process of which nothing is kept any more.
-GIVES_WAY = f"""
-coalesce((there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) > ($1::uuid, come.{ROW_COLUMN}), false)
-AND NOT EXISTS (SELECT 1 FROM repaired_rows r
-                WHERE r.process_id = there.{PROCESS_COLUMN} AND r.row_number = there.{ROW_COLUMN})
-AND NOT EXISTS (SELECT 1 FROM closed_processes c WHERE c.process_id = there.{PROCESS_COLUMN})
+# The first rows of the stage whose key a row of a later batch of the process $1 has, and that row. Rows that
+# a repair has loaded stay.
+_FIND = f"""
+SELECT come.{ROW_COLUMN} AS earlier, there.{ROW_COLUMN} AS later, {{there_value}} AS value
+FROM (SELECT DISTINCT ON ({{key}}) * FROM ingestor_stage WHERE {ROW_COLUMN} <> ALL($2::bigint[])
+      ORDER BY {{key}}, {ROW_COLUMN}) come
+JOIN {{target}} there ON ({{there_key}}) = ({{come_key}})
+WHERE there.{PROCESS_COLUMN} = $1 AND there.{ROW_COLUMN} > $3
+AND NOT EXISTS (SELECT 1 FROM repaired_rows r WHERE r.process_id = $1 AND r.row_number = there.{ROW_COLUMN})
+ORDER BY earlier FOR UPDATE OF there
+"""  # noqa: S608
+_TAKE = f"""
+WITH taken AS (
+    UPDATE {{target}} there SET {{changes}}
+    FROM unnest($2::bigint[], $3::bigint[]) AS pair (earlier, later)
+    JOIN ingestor_stage come ON come.{ROW_COLUMN} = pair.earlier
+    WHERE ({{there_key}}) = ({{come_key}}) AND there.{PROCESS_COLUMN} = $1
+    AND there.{ROW_COLUMN} = pair.later
+    RETURNING pair.earlier)
+DELETE FROM ingestor_stage come USING taken WHERE come.{ROW_COLUMN} = taken.earlier RETURNING taken.earlier
 """  # noqa: S608
 
-# Rows of the stage whose key a later row holds: the first of each key, and the row that is there.
-_FIND = """
-SELECT come.{row} AS earlier, there.{process} AS process_id, there.{row} AS later, {there_value} AS value
-FROM (SELECT DISTINCT ON ({key}) * FROM ingestor_stage ORDER BY {key}, {row}) come
-JOIN {target} there ON ({there_key}) = ({come_key})
-WHERE {gives_way}
-FOR UPDATE OF there
-"""
-_TAKE = """
-UPDATE {target} there SET {changes}
-FROM unnest($1::bigint[], $2::uuid[], $3::bigint[]) AS pair (earlier, process_id, later)
-JOIN ingestor_stage come ON come.{row} = pair.earlier
-WHERE ({there_key}) = ({come_key}) AND there.{process} = pair.process_id AND there.{row} = pair.later
-RETURNING pair.earlier
-"""
-_FORGET = "DELETE FROM ingestor_stage WHERE {row} = ANY($1::bigint[])"
+# Rows of the stage of which a row of the table has the key; `after` says that it comes after it in its file.
+_LOST = f"""
+SELECT come.{ROW_COLUMN} AS number, {{come_value}} AS value,
+       coalesce(there.{PROCESS_COLUMN} = $1 AND there.{ROW_COLUMN} > come.{ROW_COLUMN}, false) AS after
+FROM ingestor_stage come JOIN {{target}} there ON ({{there_key}}) = ({{come_key}}) WHERE {{come_whole}}
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A key, and its values as a person sees them."""
+class AppendKeys:
+    """The unique keys that rows of an append can meet in a table, the primary one first, and the one among
+    them by which the first row of a file wins; None when what was loaded first stays in any case."""
 
-    key: Key
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A row that is not in the table any more, since one before it has its key."""
-
-    process_id: str
-    row_number: int
-    taken: Taken
+    met: tuple[Key, ...]
+    deciding: Key | None
 
 
-async def deciding_keys(connection: PgConnection, target: str, columns: Sequence[str]) -> tuple[Key, ...]:
-    """The unique keys of a table (an SQL name) that rows with these columns can meet, the primary one first.
-    Empty when there is none, or when they do not decide which row is to be there: one is no plain key or has
-    other columns too, or rows of the table may not be changed."""
+async def append_keys(connection: PgConnection, target: str, columns: Sequence[str]) -> AppendKeys:
+    """Those of a table (an SQL name) for rows with these columns."""
     keys = await keys_of(connection, target)
     met = keys.met_by(columns)
-    decide = (
-        not keys.others
-        and keys.may_change
-        and (len(met) <= 1 or keys.may_delete)
-        and not any(key.nulls_are_equal for key in keys.by_columns)
-        and all(frozenset(columns).issuperset(key.columns) for key in met)
-    )
-    return met if decide else ()
+    primary = [key for key in met if key.primary]
+    only = met if len(met) == 1 and not keys.others else ()
+    deciding = next((key for key in (*primary, *only) if not key.nulls_are_equal), None)
+    decides = deciding and keys.may_change and frozenset(columns).issuperset(deciding.columns)
+    return AppendKeys(met, deciding if decides else None)
 
 
-async def lock_places(connection: PgConnection, target: str) -> None:
-    """Needed before rows are inserted of which some shall take others' places."""
+async def lock_taken(connection: PgConnection, target: str) -> None:
+    """Needed before rows are inserted of which some may take others' places."""
     await connection.execute(_LOCK, target)
 
 
-async def share_places(connection: PgConnection, target: str) -> None:
-    """While it is held nobody has `lock_places`."""
-    await connection.execute(_LOCK_SHARED, target)
-
-
-async def insert_free(
-    connection: PgConnection, target: str, columns: Sequence[str], condition: str = "true"
-) -> None:
-    """Load those rows `come` of the temporary table ingestor_stage, in their order, whose keys are free and
-    of which the condition holds, and take them out of the stage."""
+async def insert_free(connection: PgConnection, target: str, columns: Sequence[str]) -> None:
+    """Load those rows of the temporary table ingestor_stage, in their order, whose keys are free, and take
+    them out of the stage."""
     names = listed(columns)
     await connection.execute(
-        f"WITH loaded AS (INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage come "  # noqa: S608
-        f"WHERE {condition} ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
+        f"WITH loaded AS (INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
+        f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
         f"DELETE FROM ingestor_stage come USING loaded WHERE come.{ROW_COLUMN} = loaded.{ROW_COLUMN}"
     )
 
 
 async def take_places(
-    connection: PgConnection, process_id: str, target: str, key: Key, columns: Sequence[str]
-) -> list[Gone]:
+    connection: PgConnection,
+    process_id: str,
+    last_row: int,
+    target: str,
+    key: Key,
+    columns: Sequence[str],
+) -> list[Displaced]:
     """Put rows of the temporary table ingestor_stage, where those are that could not be inserted, into the
-    places of later rows, and take them out of the stage. In the caller's transaction; needs `lock_places`."""
-    parts = {
+    places of rows of their process after their batch, whose last row is `last_row`, and take them out of the
+    stage; the rows that were displaced. In the caller's transaction; needs `lock_taken`."""
+    changes = ", ".join(f"{quoted(name)} = come.{quoted(name)}" for name in columns)
+    parts = {**_parts(target, key), "changes": changes}
+    displaced: list[Displaced] = []
+    failed: list[int] = []
+    while pairs := await connection.fetch(_FIND.format(**parts), process_id, failed, last_row):
+        taken = await _take(connection, _TAKE.format(**parts), process_id, pairs)
+        displaced += [
+            Displaced(pair["later"], taken_problem(key, pair["value"]))
+            for pair in pairs
+            if pair["earlier"] in taken
+        ]
+        # Another of the table's keys is taken, or a trigger has kept the row: the next row has its turn.
+        left = [pair["earlier"] for pair in pairs if pair["earlier"] not in taken]
+        if not left:
+            break
+        failed += left
+    return displaced
+
+
+async def _take(connection: PgConnection, statement: str, process_id: str, pairs: Sequence[Any]) -> set[int]:
+    """Put the earlier row of each pair into the place of the later one, unless another key of it is taken;
+    the earlier rows that are in the table now."""
+    earlier, later = [pair["earlier"] for pair in pairs], [pair["later"] for pair in pairs]
+    try:
+        async with savepoint(connection):
+            return {row[0] for row in await connection.fetch(statement, process_id, earlier, later)}
+    except (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError):
+        if len(pairs) == 1:
+            return set()
+    half = len(pairs) // 2
+    first = await _take(connection, statement, process_id, pairs[:half])
+    return first | await _take(connection, statement, process_id, pairs[half:])
+
+
+async def lost_keys(
+    connection: PgConnection, process_id: str, target: str, keys: AppendKeys
+) -> dict[int, RowError]:
+    """Why rows of the temporary table ingestor_stage, where those are that could not be inserted, are not in
+    the table: the first of the keys that a row before them has or, if there is none, a row after them."""
+    before: dict[int, RowError] = {}
+    after: dict[int, RowError] = {}
+    by_deciding: dict[int, RowError] = {}  # it would have been displaced, if that were all
+    for key in keys.met:
+        later = by_deciding if key == keys.deciding else after
+        for row in await connection.fetch(_LOST.format(**_parts(target, key)), process_id):
+            found = later if row["after"] else before
+            found.setdefault(row["number"], taken_problem(key, row["value"]))
+    return by_deciding | after | before
+
+
+def _parts(target: str, key: Key) -> dict[str, str]:
+    """What the statements say of a key."""
+    return {
         "target": target,
         "key": listed(key.columns),
         "there_key": listed(key.columns, "there."),
         "come_key": listed(key.columns, "come."),
         "there_value": key_value(key.columns, "there."),
-        "process": PROCESS_COLUMN,
-        "row": ROW_COLUMN,
-        "gives_way": GIVES_WAY,
-        "changes": ", ".join(f"{quoted(name)} = come.{quoted(name)}" for name in columns),
+        "come_value": key_value(key.columns, "come."),
+        "come_whole": not_null(key.columns, "come."),
     }
-    pairs = await connection.fetch(_FIND.format(**parts), process_id)
-    if not pairs:
-        return []
-    arrays = ([pair[name] for pair in pairs] for name in ("earlier", "process_id", "later"))
-    # A trigger of the table's may have kept some: those have not been displaced.
-    taken = {row[0] for row in await connection.fetch(_TAKE.format(**parts), *arrays)}
-    await connection.execute(_FORGET.format(**parts), list(taken))
-    return [
-        Gone(str(pair["process_id"]), pair["later"], Taken(key, pair["value"]))
-        for pair in pairs
-        if pair["earlier"] in taken
-    ]
 
 
-def taken_problem(columns: Sequence[str], value: str, *, primary: bool, several: bool) -> Problem:
-    """Why a row is not in the table whose key another one has. In a table with `several` keys that one may
-    not be there either."""
-    fields = ", ".join(columns)
-    message = f"A row with the same {fields} is there already."
-    if several:
-        message = f"A row before it has the same {fields}."
-    return Problem("primary-key" if primary else "unique-error", fields, value, message, "load")
+def taken_problem(key: Key, value: str) -> RowError:
+    """Why a row is not in the table whose key another one has."""
+    fields = ", ".join(key.columns)
+    message = f"The table already has a row with the same {fields}."
+    return RowError("primary-key" if key.primary else "unique-error", fields, value, message, "load")
 
 
 def key_value(columns: Sequence[str], prefix: str = "") -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import numpy as np
 
-from ingestor.checking.arrow import Int64s
-from ingestor.outcomes import Problem
+from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
     PROCESS_COLUMN,
@@ -26,22 +26,17 @@ from ingestor.services.processor.adapters.postgres.faults import (
     take_out_faults,
     too_long_problem,
 )
-from ingestor.services.processor.adapters.postgres.first_of_keys import any_lost, load_first, meets_lost
 from ingestor.services.processor.adapters.postgres.first_row import (
-    Gone,
-    Taken,
-    deciding_keys,
+    AppendKeys,
+    append_keys,
     insert_free,
-    key_value,
-    lock_places,
-    share_places,
+    lock_taken,
+    lost_keys,
     take_places,
     taken_problem,
 )
-from ingestor.services.processor.adapters.postgres.fit import sql_name
-from ingestor.services.processor.adapters.postgres.keys import Key
-from ingestor.services.processor.adapters.postgres.names import listed, quoted
-from ingestor.services.processor.adapters.postgres.upsert import upsert_with_undo
+from ingestor.services.processor.adapters.postgres.table import Key, listed, quoted, sql_name
+from ingestor.services.processor.adapters.postgres.undo import upsert_with_undo
 from ingestor.services.processor.batches import BatchKey, BatchRange, Displaced
 from ingestor.services.processor.ports import GoodRows, Refused
 
@@ -75,10 +70,6 @@ FROM pg_constraint c WHERE c.conname = $1 AND c.conrelid = to_regclass($2)
 """
 
 
-class _MayBeTakenError(Exception):
-    """Rows cannot be loaded at one go, since some may have no right to be in the table."""
-
-
 class _LeftForNoReasonError(Exception):
     """A row that was left out gets in after all: a trigger's doing."""
 
@@ -94,17 +85,14 @@ class Loading:
         self._rows = rows
         self._columns = column_names(rows)
         self._target = sql_name(rows.table)
-        self._keys: tuple[Key, ...] = ()  # of an append: those by which rows can be told apart
+        self._keys: AppendKeys | None = None
         self._refused: list[Refused] = []
-        self.displaced: list[Displaced] = []  # rows of other batches that are not in the table any more
+        self.displaced: list[Displaced] = []  # rows of the process that were loaded with other batches
 
     async def all(self, text: memoryview) -> list[Refused]:
         """Load every row; the refused ones by position."""
         count = self._rows.data.num_rows
         if count:
-            if not self._rows.table.upsert:
-                columns = [name for name, _ in self._rows.table.columns]
-                self._keys = await deciding_keys(self._connection, self._target, columns)
             await self._some(np.arange(count), text, tidy=False)
         return sorted(self._refused, key=lambda row: row.position)
 
@@ -117,15 +105,13 @@ class Loading:
             try:
                 await self._at_one_go(text)
                 return
-            except _MayBeTakenError:
-                pass
             except asyncpg.PostgresError as error:
                 if not _of_rows(error):
                     raise
                 fault = error
         taken = isinstance(fault, asyncpg.UniqueViolationError) and not self._rows.table.upsert
         if fault is None or taken or not tidy:
-            faults: dict[int, Problem] = {}
+            faults: dict[int, RowError] = {}
             fault = await self._sort_out(positions, text, faults, tidy=tidy)
             if fault is None:
                 return
@@ -143,30 +129,19 @@ class Loading:
                 await self._stage(text)
                 await self._upsert()
             else:
-                await self._append(text)
+                await self._copy(text, self._rows.table.name, self._rows.table.schema)
 
     def _text(self, positions: Int64s) -> memoryview:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
         return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
 
-    def _refuse(self, positions: Int64s, problems: Mapping[int, Problem]) -> Int64s:
+    def _refuse(self, positions: Int64s, problems: Mapping[int, RowError]) -> Int64s:
         """Note those of the rows that have a problem, by number; the positions of the others."""
         numbers = self._rows.row_numbers[positions]
         found = np.isin(numbers, np.fromiter(problems, np.int64, len(problems)))
         for position in positions[found].tolist():
             self._refused.append(Refused(position, problems[int(self._rows.row_numbers[position])]))
         return positions[~found]
-
-    async def _append(self, text: memoryview) -> None:
-        """Raises _MayBeTakenError when rows that are not in the table may have the keys of these."""
-        if len(self._keys) > 1:
-            await share_places(self._connection, self._target)
-            if not self._rows.repairs and await any_lost(self._connection, self._process_id, self._target):
-                await self._stage(text)
-                if await meets_lost(self._connection, self._process_id, self._target, self._keys):
-                    raise _MayBeTakenError
-                await self._connection.execute("DROP TABLE ingestor_stage")
-        await self._copy(text, self._rows.table.name, self._rows.table.schema)
 
     async def _upsert(self) -> None:
         """Of the stage the last row of each key, in the key's order, so that two batches never wait for each
@@ -196,82 +171,76 @@ class Loading:
         await self._connection.execute("DROP TABLE ingestor_stage")
 
     async def _sort_out(
-        self, positions: Int64s, text: memoryview, faults: dict[int, Problem], *, tidy: bool
+        self, positions: Int64s, text: memoryview, faults: dict[int, RowError], *, tidy: bool
     ) -> asyncpg.PostgresError | None:
         """Load these rows without those that the table refuses, by way of a temporary table: without those
-        that it would refuse alone, which have no right to a key, and those whose key is taken. Of rows with
-        the same key the first one wins, also over one that is in the table (see pg_first_row,
-        pg_first_of_keys); the rows of a repair take nobody's place. When the database finds fault with yet
-        other rows that error is returned, `faults` has what was found, and nothing has changed."""
-        losers: dict[int, Problem] = {}
-        gone: list[Gone] = []
+        that it would refuse alone, and those whose key is taken (see first_row). When the database finds
+        fault with yet other rows that error is returned, `faults` has what was found, and nothing has
+        changed."""
+        losers: dict[int, RowError] = {}
+        displaced: list[Displaced] = []
         try:
             async with savepoint(self._connection):
-                await self._lock()
                 await self._stage(text)
                 if not tidy:
                     faults |= await take_out_faults(self._connection, self._target, self._columns)
                 if self._rows.table.upsert:
                     await self._upsert()
                 else:
-                    losers, gone = await self._load_first()
+                    losers, displaced = await self._append_free()
         except asyncpg.PostgresError as error:
             if not _of_rows(error):
                 raise
             return error
         self._refuse(positions, faults | losers)
-        self.displaced += [Displaced(row.process_id, row.row_number, self._taken(row.taken)) for row in gone]
+        self.displaced += displaced
         return None
 
-    async def _lock(self) -> None:
-        if self._keys and not self._rows.repairs:
-            await lock_places(self._connection, self._target)
-        elif len(self._keys) > 1:
-            await share_places(self._connection, self._target)
-
-    async def _load_first(self) -> tuple[dict[int, Problem], list[Gone]]:
-        """Load those rows of the stage that may be in the table; why the others may not, by number, and what
-        had to go from the table."""
-        connection, keys = self._connection, self._keys
-        gone: list[Gone] = []
-        losers: dict[int, Problem] = {}
-        if len(keys) > 1 and not self._rows.repairs:
-            left, gone = await load_first(
-                connection, self._process_id, self._tenant, self._target, keys, self._columns
+    async def _append_free(self) -> tuple[dict[int, RowError], list[Displaced]]:
+        """Load those rows of the stage whose keys are free or a later row's of the same file; why the others
+        are not loaded, by number, and the rows that were displaced."""
+        connection, target = self._connection, self._target
+        keys = await self._append_keys()
+        await lock_taken(connection, target)
+        await insert_free(connection, target, self._columns)
+        displaced: list[Displaced] = []
+        if keys.deciding and not self._rows.repairs:
+            displaced = await take_places(
+                connection,
+                self._process_id,
+                int(self._rows.row_numbers.max()),
+                target,
+                keys.deciding,
+                self._columns,
             )
-            losers = {number: self._taken(taken) for number, taken in left.items()}
-        else:
-            await insert_free(connection, self._target, self._columns)
-            if len(keys) == 1:
-                if not self._rows.repairs:
-                    gone = await take_places(
-                        connection, self._process_id, self._target, keys[0], self._columns
-                    )
-                value = key_value(keys[0].columns)
-                found = await connection.fetch(f"SELECT {ROW_COLUMN}, {value} FROM ingestor_stage")  # noqa: S608
-                losers = {row[0]: self._taken(Taken(keys[0], row[1])) for row in found}
-            elif found := await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage"):  # noqa: S608
-                losers = dict.fromkeys((row[0] for row in found), await self._why_left())
+        left = [row[0] for row in await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage")]  # noqa: S608
+        losers = await lost_keys(connection, self._process_id, target, keys) if left else {}
+        if unknown := [number for number in left if number not in losers]:
+            losers |= dict.fromkeys(unknown, await self._why_left(unknown[0]))
         await connection.execute("DROP TABLE ingestor_stage")
-        return losers, gone
+        return losers, displaced
 
-    async def _why_left(self) -> Problem:
-        """What the database says of one of the rows that it has left in the stage."""
+    async def _append_keys(self) -> AppendKeys:
+        if self._keys is None:
+            columns = [name for name, _ in self._rows.table.columns]
+            self._keys = await append_keys(self._connection, self._target, columns)
+        return self._keys
+
+    async def _why_left(self, number: int) -> RowError:
+        """What the database says of a row that it has left in the stage."""
         names = listed(self._columns)
         try:
             async with savepoint(self._connection):
                 await self._connection.execute(
-                    f"INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage LIMIT 1"  # noqa: S608
+                    f"INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
+                    f"WHERE {ROW_COLUMN} = $1",
+                    number,
                 )
                 raise _LeftForNoReasonError
         except asyncpg.IntegrityConstraintViolationError as error:
             return await self._problem(error)
         except _LeftForNoReasonError:
-            return Problem("sink-error", "", "", "The table has left the row out.", "load")
-
-    def _taken(self, taken: Taken) -> Problem:
-        several = len(self._keys) > 1 and not self._rows.repairs
-        return taken_problem(taken.key.columns, taken.value, primary=taken.key.primary, several=several)
+            return RowError("sink-error", "", "", "The table has left the row out.", "load")
 
     async def _stage(self, text: memoryview) -> None:
         """Put the rows into the temporary table ingestor_stage, which takes all that have the right types."""
@@ -294,14 +263,14 @@ class Loading:
             table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
         )
 
-    async def _problem(self, error: asyncpg.PostgresError) -> Problem:
+    async def _problem(self, error: asyncpg.PostgresError) -> RowError:
         """A reason that a client may see: made of names, never of SQL."""
         constraint = getattr(error, "constraint_name", None)
         column = getattr(error, "column_name", None)
         if isinstance(error, asyncpg.UniqueViolationError):
             kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, self._target)
             fields = self._rows.table.primary_key if kind == "p" else await self._fields(constraint)
-            return taken_problem(fields or [str(constraint)], "", primary=kind == "p", several=False)
+            return taken_problem(Key(tuple(fields) or (str(constraint),), kind == "p"), "")
         if isinstance(error, asyncpg.ForeignKeyViolationError):
             return foreign_problem(", ".join(await self._fields(constraint)) or str(constraint))
         if isinstance(error, asyncpg.ProgramLimitExceededError):
@@ -310,7 +279,7 @@ class Loading:
             return check_problem(constraint)
         if column:
             return null_problem(column)
-        return Problem(
+        return RowError(
             "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
         )
 

@@ -1,15 +1,34 @@
-"""The markers of applied batches in PostgreSQL."""
+"""What is kept of batches and processes beside the rows, in the transactions that load them: the markers of
+applied batches, which failed rows a repair has loaded, and which processes are closed.
+
+The batches of a closed process, which was undone or removed, have no effect any more. A batch takes its
+process's lock shared and then looks; who closes the process takes it alone. So a batch either is in the sink,
+whole and with its marker, before the process is closed, or finds it closed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
 from ingestor.runtime.postgres import transient_errors
-from ingestor.services.processor.adapters.postgres.closed import is_gone
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
-from ingestor.services.processor.ports import Applied, Markers
+from ingestor.services.processor.ports import (
+    Applied,
+    GoodRows,
+    Loaded,
+    ProcessRecords,
+    Refused,
+    UndoCounts,
+    UndoImpossibleError,
+)
+from ingestor.services.processor.reading import repaired_meanwhile
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -56,7 +75,9 @@ async def _known(connection: PgConnection, key: BatchKey) -> Applied:
     return Applied(BatchOutcome.from_bytes(zlib.decompress(payload)) if payload else None)
 
 
-class PgMarkers(Markers):
+class PgMarkers:
+    """The markers of batches."""
+
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
@@ -73,3 +94,135 @@ class PgMarkers(Markers):
 
 def _pack(outcome: BatchOutcome) -> bytes:
     return zlib.compress(outcome.to_bytes(), 1)
+
+
+# The locks go with the transaction.
+_LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('ingestor:process:' || $1, 0))"
+_LOCK_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:process:' || $1, 0))"
+# A statement of its own, behind the lock: it sees what was committed while that was waited for.
+_GONE = "SELECT gone FROM closed_processes WHERE process_id = $1"
+
+_CLOSE_UNDONE = """
+INSERT INTO closed_processes (process_id, tenant, gone, removed, restored, kept, told)
+VALUES ($1, $2, false, $3, $4, $5, false)
+ON CONFLICT (process_id) DO UPDATE SET removed = $3, restored = $4, kept = $5, told = false
+"""
+_UNDONE = "SELECT removed, restored, kept FROM closed_processes WHERE process_id = $1 AND removed IS NOT NULL"
+
+_CLOSE_GONE = """
+INSERT INTO closed_processes (process_id, tenant, gone) VALUES ($1, $2, true)
+ON CONFLICT (process_id) DO UPDATE SET gone = true
+"""
+_FORGET_UNDO = """
+UPDATE closed_processes SET removed = NULL, restored = NULL, kept = NULL, told = true WHERE process_id = $1
+"""
+_PIECE = 5_000
+# What is kept of a process: tables, and which of their columns says whose it is.
+_KEPT = {
+    "applied_batches": "process_id",
+    "replaced_rows": "replaced_by",
+    "repaired_rows": "process_id",
+}
+_REMOVE = """
+DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} = $1 LIMIT $2))
+"""
+
+
+async def is_gone(connection: PgConnection, process_id: str) -> bool | None:
+    """Whether a process was removed; False when it was only undone, None when it is open, and then until
+    the transaction ends."""
+    await connection.execute(_LOCK_SHARED, process_id)
+    gone: bool | None = await connection.fetchval(_GONE, process_id)
+    return gone
+
+
+async def _lock_alone(connection: PgConnection, process_ids: Sequence[str]) -> None:
+    """Wait for the batches of processes that are being loaded, and let no other begin before the
+    transaction ends."""
+    for process_id in sorted(process_ids):
+        await connection.execute(_LOCK_ALONE, process_id)
+
+
+async def _close_undone(connection: PgConnection, process_id: str, tenant: str, counts: UndoCounts) -> None:
+    await connection.execute(_CLOSE_UNDONE, process_id, tenant, counts.removed, counts.restored, counts.kept)
+
+
+async def undo_once(
+    connection: PgConnection,
+    of: Loaded,
+    undo: Callable[[], Awaitable[UndoCounts]],
+    *,
+    dry_run: bool,
+) -> UndoCounts:
+    """Undo a process and close it and its repairs, in the connection's transaction, unless it is undone; the
+    counts of that one then. With `dry_run` only call `undo`. Waits for its batches. Raises
+    UndoImpossibleError when the process was removed."""
+    await _lock_alone(connection, [of.process_id, *of.repairs])
+    if known := await undo_of(connection, of.process_id):
+        return known
+    if await is_gone(connection, of.process_id):
+        raise UndoImpossibleError("The rows that the process replaced are no longer kept.")
+    counts = await undo()
+    if not dry_run:
+        await _close_undone(connection, of.process_id, of.tenant, counts)
+        for repair in of.repairs:
+            await _close_undone(connection, repair, of.tenant, UndoCounts(0, 0, 0))
+    return counts
+
+
+async def undo_of(connection: PgConnection | PgPool, process_id: str) -> UndoCounts | None:
+    """What the undo of a process did, if it is undone."""
+    row = await connection.fetchrow(_UNDONE, process_id)
+    return UndoCounts(*row) if row else None
+
+
+class PgProcessRecords(ProcessRecords):
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
+        async with transient_errors("markers"):
+            async with self._pool.acquire() as connection, connection.transaction():
+                await _lock_alone(connection, [process_id])
+                await connection.execute(_CLOSE_GONE, process_id, tenant)
+                if deleted:
+                    await connection.execute(_FORGET_UNDO, process_id)
+            for table, column in _KEPT.items():
+                statement = _REMOVE.format(table=table, column=column)
+                while await self._pool.execute(statement, process_id, _PIECE) != "DELETE 0":
+                    continue
+
+
+# Of the rows of another process those that no repair has loaded yet, in order, so that two repairs never
+# wait for each other crosswise. It waits for repairs that bring the same rows at this moment.
+_TAKE = """
+INSERT INTO repaired_rows (process_id, row_number, tenant, repair_process_id)
+SELECT $1, number, $3, $4 FROM unnest($2::bigint[]) AS n (number) ORDER BY number
+ON CONFLICT (process_id, row_number) DO NOTHING RETURNING row_number
+"""
+_GIVE_BACK = "DELETE FROM repaired_rows WHERE process_id = $1 AND row_number = ANY($2)"
+
+
+async def load_unrepaired(
+    connection: PgConnection,
+    key: BatchKey,
+    rows: GoodRows,
+    load: Callable[[GoodRows], Awaitable[Sequence[Refused]]],
+) -> Sequence[Refused]:
+    """Load those rows of a repair that no other repair has loaded, in the connection's transaction; the
+    rows that were refused, or skipped for that reason. `load` gets the rows as they are when all are."""
+    owner, numbers = rows.repairs, rows.row_numbers
+    taken = await connection.fetch(_TAKE, owner, numbers.tolist(), key.tenant, key.process_id)
+    mine = np.isin(numbers, np.fromiter((row[0] for row in taken), np.int64, len(taken)))
+    positions = np.flatnonzero(mine)
+    if len(positions) < len(numbers):
+        rows = replace(rows, data=rows.data.filter(pa.array(mine)), row_numbers=numbers[mine])
+    refused = await load(rows)
+    if refused:
+        given_back = [int(rows.row_numbers[row.position]) for row in refused]
+        await connection.execute(_GIVE_BACK, owner, given_back)
+    others = [
+        Refused(int(place), repaired_meanwhile(int(numbers[place])), "skipped")
+        for place in np.flatnonzero(~mine)
+    ]
+    return [*(replace(row, position=int(positions[row.position])) for row in refused), *others]

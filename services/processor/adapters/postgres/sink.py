@@ -12,17 +12,17 @@ import asyncpg
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.copy import copy_text
-from ingestor.services.processor.adapters.postgres.fit import (
+from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
+from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
+from ingestor.services.processor.adapters.postgres.table import (
     check_constraints,
     definition,
     lacking_columns,
+    qualified,
+    quoted,
     sql_name,
     why_none,
 )
-from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
-from ingestor.services.processor.adapters.postgres.markers import PgMarkers
-from ingestor.services.processor.adapters.postgres.names import qualified, quoted
-from ingestor.services.processor.adapters.postgres.repaired_rows import load_unrepaired
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
@@ -68,7 +68,7 @@ class PgSink(PgMarkers, Sink):
                 refused = await load(rows)
             outcome = conclude(refused)
             if displaced:
-                displaced.sort(key=lambda row: (row.process_id, row.row_number))
+                displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
             await markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header

@@ -1,7 +1,7 @@
 """A temporary table that takes and refuses rows as another table does, or would if it were made.
 
-It has that table's types, checks and defaults and none of its keys; keys and references, which only
-other rows decide, are told beside it.
+It has that table's types, checks and defaults and none of its keys; its keys and references, which depend on
+other rows, are returned beside it.
 """
 
 from __future__ import annotations
@@ -13,27 +13,30 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.fit import (
+from ingestor.services.processor.adapters.postgres.table import (
+    Key,
+    Reference,
     check_constraints,
     definition,
+    keys_of,
     lacking_columns,
+    qualified,
+    quoted,
+    references,
     sql_name,
     why_none,
 )
-from ingestor.services.processor.adapters.postgres.keys import Key, keys_of
-from ingestor.services.processor.adapters.postgres.names import qualified, quoted
-from ingestor.services.processor.adapters.postgres.references import Reference, references
 from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
-STAGE = "pg_temp.ingestor_trial"
+STAGE = "pg_temp.ingestor_dry_run"
 _MODEL = "pg_temp.ingestor_model"
 
 _COMPUTED = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> ''"
 
-# Columns that rows do not bring and whose value must not be computed in a trial: the next one of a
+# Columns that rows do not have and whose value must not be computed in a dry run: the next one of a
 # sequence, or what a function makes that may do anything.
 _NOT_TO_COMPUTE = """
 SELECT a.attname FROM pg_attribute a
@@ -71,8 +74,8 @@ FROM pg_class r WHERE r.oid = to_regclass($1)
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What is tried with the stage: `target` is the table as SQL has it, None when nothing can be looked up
-    there."""
+    """What a dry run needs beside the stage: `target` is the table as SQL has it, None when nothing can be
+    looked up there."""
 
     target: str | None
     keys: tuple[Key, ...]
@@ -154,8 +157,8 @@ async def _make(
         "INCLUDING GENERATED) ON COMMIT DELETE ROWS"
     )
     changes = [f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in lacking]
-    brought = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
-    for row in await connection.fetch(_NOT_TO_COMPUTE, model, brought):
+    loaded = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
+    for row in await connection.fetch(_NOT_TO_COMPUTE, model, loaded):
         column = quoted(row["attname"])
         changes += [f"ALTER COLUMN {column} DROP DEFAULT", f"ALTER COLUMN {column} DROP NOT NULL"]
     if changes:

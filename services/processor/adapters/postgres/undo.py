@@ -1,4 +1,10 @@
-"""Undo in PostgreSQL tables: rows of the process go, or become what they were before it."""
+"""Undo in PostgreSQL tables: rows of the process go, or become what they were before it.
+
+For that an upsert keeps the rows that others have replaced. Of the rows with one key that processes have
+loaded, the last one of the latest process is in the table and the others, one for each process, are in
+replaced_rows, each with the process that has put it there. So it does not matter in which order they came,
+nor in which order processes are undone.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +15,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.runtime.postgres import transient_errors
-from ingestor.services.processor.adapters.postgres.closed import undo_of, undo_once
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.fit import sql_name
-from ingestor.services.processor.adapters.postgres.names import listed, quoted
-from ingestor.services.processor.ports import Loaded, Table, UndoCounts, Undoer, UndoImpossibleError
+from ingestor.services.processor.adapters.postgres.markers import undo_of, undo_once
+from ingestor.services.processor.adapters.postgres.table import listed, quoted, sql_name
+from ingestor.services.processor.ports import Loaded, RowUndo, Table, UndoCounts, UndoImpossibleError
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -82,7 +87,7 @@ class _NotMeantError(Exception):
         self.counts = counts
 
 
-class PgUndoer(Undoer):
+class PgUndo(RowUndo):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
@@ -90,7 +95,7 @@ class PgUndoer(Undoer):
         async with transient_errors("sink"):
             return await undo_of(self._pool, process_id)
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         try:
             async with (
                 transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, of.table))),
@@ -101,15 +106,15 @@ class PgUndoer(Undoer):
                     connection,
                     of,
                     lambda: _undo(connection, of.process_id, of.table),
-                    validate_only=validate_only,
+                    dry_run=dry_run,
                 )
-                if validate_only:
+                if dry_run:
                     raise _NotMeantError(counts)
                 return counts
         except _NotMeantError as result:
             return result.counts
 
-    async def untold(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
         async with transient_errors("sink"):
             rows = await self._pool.fetch(
                 "SELECT process_id, removed, restored, kept FROM closed_processes WHERE NOT told "
@@ -118,7 +123,7 @@ class PgUndoer(Undoer):
             )
         return [(str(row[0]), UndoCounts(*row[1:])) for row in rows]
 
-    async def told(self, process_id: str) -> None:
+    async def mark_reported(self, process_id: str) -> None:
         async with transient_errors("sink"):
             await self._pool.execute(
                 "UPDATE closed_processes SET told = true WHERE process_id = $1", process_id
@@ -133,7 +138,7 @@ async def _undo(connection: PgConnection, process_id: str, table: Table) -> Undo
     await connection.execute(f"LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")
     columns = [row[0] for row in await connection.fetch(_COLUMNS, target)]
     if PROCESS_COLUMN not in columns:
-        raise UndoImpossibleError(f"The table {table.name} has no column {PROCESS_COLUMN} any more.")
+        raise UndoImpossibleError(f"The table {table.name} no longer has a column {PROCESS_COLUMN}.")
     if not table.primary_key:
         removed = await connection.execute(f"DELETE FROM {target} WHERE {PROCESS_COLUMN} = $1", process_id)  # noqa: S608
         kept = await connection.execute(_FORGET, process_id)
@@ -176,3 +181,62 @@ def _reason(error: asyncpg.PostgresError, table: Table) -> str:
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return f"The suite may not take rows out of the table {table.name}."
     return f"The rows cannot be taken out of the table {table.name} (SQLSTATE {error.sqlstate})."
+
+
+# In the key's order, so that two batches never wait for each other crosswise.
+_LAST_OF_KEY = "(SELECT DISTINCT ON ({key}) * FROM ingestor_stage ORDER BY {key}, {row} DESC)"
+
+# Waits for another transaction that brings the same new key; afterwards every key of the stage is there.
+_INSERT = """
+INSERT INTO {target} ({names}) SELECT {names} FROM {last} come ORDER BY {key}
+ON CONFLICT ({key}) DO NOTHING
+"""
+
+# Locks the rows of known keys, so that they stay as they are until the update, and keeps the loser of each
+# pair of rows of different processes. OFFSET 0: the outer condition must not decide what is locked.
+_KEEP = """
+INSERT INTO replaced_rows (tenant, process_id, replaced_by, row)
+SELECT $1, older, newer, loser FROM (
+    SELECT least(there.{process}, come.{process}) AS older,
+           greatest(there.{process}, come.{process}) AS newer,
+           CASE WHEN there.{process} < come.{process} THEN row_to_json(there)
+                WHEN there.{process} > come.{process} THEN row_to_json(come) END AS loser
+    FROM {last} come JOIN {target} there ON ({there_key}) = ({come_key})
+    WHERE (there.{process}, there.{row}) <> (come.{process}, come.{row})
+    ORDER BY {come_key} OFFSET 0 FOR UPDATE OF there) pairs
+WHERE older <> newer
+"""
+
+_UPDATE = """
+UPDATE {target} there SET {changes} FROM {last} come
+WHERE ({there_key}) = ({come_key}) AND (there.{process}, there.{row}) < (come.{process}, come.{row})
+"""
+
+
+async def upsert_with_undo(
+    connection: PgConnection,
+    tenant: str,
+    target: str,
+    key: Sequence[str],
+    columns: Sequence[str],
+    changing: Sequence[str],
+) -> None:
+    """Take the rows of the temporary table ingestor_stage, which has all columns of `target` (an SQL name):
+    new keys get `columns`, known ones whose row is older get `changing`. In the caller's transaction."""
+    parts = {
+        "target": target,
+        "key": listed(key),
+        "names": listed(columns),
+        "there_key": listed(key, "there."),
+        "come_key": listed(key, "come."),
+        "process": PROCESS_COLUMN,
+        "row": ROW_COLUMN,
+        "changes": ", ".join(f"{quoted(name)} = come.{quoted(name)}" for name in dict.fromkeys(changing)),
+    }
+    parts["last"] = _LAST_OF_KEY.format(**parts)
+    staged = await connection.fetchval("SELECT count(*) FROM ingestor_stage")
+    inserted = await connection.execute(_INSERT.format(**parts))
+    if inserted == f"INSERT 0 {staged}":
+        return
+    await connection.execute(_KEEP.format(**parts), tenant)
+    await connection.execute(_UPDATE.format(**parts))

@@ -1,4 +1,4 @@
-/** The pipeline document as the editor sees it. The server validates it; docs/pipelines.md describes it. */
+/** The pipeline document as the editor sees it. The server validates it; docs/reference/pipeline-document.md describes it. */
 
 export const FIELD_TYPES = [
   "string",

@@ -2,7 +2,6 @@
 import type { TablerIcon } from "@tabler/icons-react";
 import {
   IconArrowBackUp,
-  IconArrowsExchange,
   IconBox,
   IconCircleCheck,
   IconCircleX,
@@ -85,13 +84,6 @@ export function describeEvent(type: string, json: string): EventLook {
       };
     case "rows.repaired":
       return look(IconTool, "good", "Rows repaired", repaired(data));
-    case "rows.displaced":
-      return look(
-        IconArrowsExchange,
-        "warning",
-        "Rows displaced",
-        `${plural(count(data, "displaced"), "row")} failed afterwards: an earlier file holds the same keys.`,
-      );
     case "ingestion.completed":
       return look(
         IconCircleCheck,

@@ -33,14 +33,6 @@ it("describes how a process ended", () => {
   expect(failed.tone).toBe("bad");
 });
 
-it("describes displaced rows", () => {
-  const json = '{"by_process_id": "p", "displaced": 1, "state": "COMPLETED_WITH_ERRORS"}';
-  const { title, detail, tone } = describeEvent("rows.displaced", json);
-  expect(title).toBe("Rows displaced");
-  expect(detail).toBe("1 row failed afterwards: an earlier file holds the same keys.");
-  expect(tone).toBe("warning");
-});
-
-it("shows an unknown event", () => {
+it("shows an event that it does not know", () => {
   expect(describeEvent("something.new", "no json").title).toBe("something.new");
 });

@@ -1,4 +1,4 @@
-/** Describes how a file is read. A declared dialect is a JSON object with the keys of docs/reader.md. */
+/** Describes how a file is read. A declared dialect is a JSON object with the keys of docs/guides/reading-files.md. */
 
 export type Dialect = Readonly<Record<string, unknown>>;
 

@@ -1,0 +1,1 @@
+"""Columns in memory: Arrow arrays, and text with its bytes in view."""

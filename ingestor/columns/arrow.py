@@ -1,0 +1,77 @@
+"""Typed helpers between Arrow and NumPy.
+
+pyarrow has no types of its own, and the published stubs refuse many legal calls of pyarrow.compute. All
+code therefore uses it as `pc: Any` from here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute
+
+pc: Any = pyarrow.compute
+
+AnyArray: TypeAlias = "pa.Array[Any]"
+Mask = npt.NDArray[np.bool_]
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+
+def to_mask(values: AnyArray, *, null: bool) -> Mask:
+    """A boolean array as bool[n]; `null` stands for its nulls."""
+    filled: Mask = pc.fill_null(values, null).to_numpy(zero_copy_only=False)
+    return filled
+
+
+def mask_if_any(values: AnyArray) -> Mask | None:
+    """Where a boolean array is true (bool[n]); None if it is true nowhere."""
+    if not pc.any(values).as_py():
+        return None
+    return to_mask(values, null=False)
+
+
+def full_match(pattern: str) -> str:
+    """The RE2 expression that matches a text only as a whole."""
+    return rf"\A(?:{pattern})\z"
+
+
+def fully(array: AnyArray, pattern: str) -> Mask:
+    """Which values match the RE2 expression as a whole; missing ones do."""
+    return to_mask(pc.match_substring_regex(array, pattern=full_match(pattern)), null=True)
+
+
+def cast(array: AnyArray, to: pa.DataType) -> AnyArray | None:
+    """The array in another type, None if Arrow refuses one of its values."""
+    try:
+        values: AnyArray = pc.cast(array, to)
+    except pa.ArrowInvalid:
+        return None
+    return values
+
+
+def cast_all(array: AnyArray, to: pa.DataType) -> AnyArray:
+    """The array in another type; its values are known to fit."""
+    result = cast(array, to)
+    assert result is not None, f"values that follow the rules cannot be cast to {to}"
+    return result
+
+
+def texts_at(array: pa.StringArray, positions: npt.NDArray[np.integer[Any]]) -> list[str | None]:
+    """The values at these positions."""
+    texts: list[str | None] = array.take(positions).to_pylist()
+    return texts
+
+
+def buffer_of(values: npt.NDArray[Any]) -> pa.Buffer:
+    """The memory of a contiguous NumPy array, not copied."""
+    return pa.py_buffer(memoryview(values))  # type: ignore[arg-type]
+
+
+def values_of(buffer: pa.Buffer, dtype: type[Any]) -> npt.NDArray[Any]:
+    """An Arrow buffer's memory as a NumPy array, not copied."""
+    return np.frombuffer(memoryview(buffer), dtype)

@@ -1,0 +1,74 @@
+"""Reads the JSON of pipeline documents: numbers stay exact, and a repeated key is an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from ingestor.pipelines.errors import PipelineError, Violation, pointer
+
+# Far more than a real document has (1500 fields with long enums); bounds the work on a hostile one.
+MAX_CHARACTERS = 4 * 1024 * 1024
+MAX_DEPTH = 50
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise PipelineError([Violation("", f"the key {json.dumps(key)} occurs twice in one object")])
+        result[key] = value
+    return result
+
+
+def _constant(name: str) -> Any:
+    raise PipelineError([Violation("", f"{name} is not JSON")])
+
+
+def _number(text: str) -> Decimal | int:
+    # Python refuses to read whole numbers of more than a few thousand digits. No field has room for them.
+    if len(text) > 1000:
+        raise PipelineError([Violation("", "a number has more than 1000 characters")])
+    return int(text) if text.lstrip("-").isdigit() else Decimal(text)
+
+
+def _unfit(value: Any, path: tuple[str | int, ...]) -> Iterator[Violation]:
+    if len(path) > MAX_DEPTH:
+        yield Violation(pointer(path), f"is nested deeper than {MAX_DEPTH} levels")
+    elif isinstance(value, str):
+        if "\0" in value:
+            yield Violation(pointer(path), "holds the character U+0000, which PostgreSQL cannot store")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            yield Violation(pointer(path), "holds half of a surrogate pair, which is not valid Unicode")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if any(_unfit(key, ())):
+                yield Violation(pointer(path), f"the key {json.dumps(key)} cannot be stored as text")
+            else:
+                yield from _unfit(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unfit(item, (*path, index))
+
+
+def read_json(text: str) -> Any:
+    """Parse `text`; numbers with a fraction or exponent become Decimal.
+
+    Raises PipelineError: not JSON (with line and column), a repeated key, text that PostgreSQL cannot hold.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise PipelineError([Violation("", f"the document is longer than {MAX_CHARACTERS} characters")])
+    try:
+        document = json.loads(
+            text, parse_float=_number, parse_int=_number, parse_constant=_constant, object_pairs_hook=_object
+        )
+    except json.JSONDecodeError as error:
+        message = f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        raise PipelineError([Violation("", message)]) from None
+    except RecursionError:
+        raise PipelineError([Violation("", f"is nested deeper than {MAX_DEPTH} levels")]) from None
+    if unfit := list(_unfit(document, ())):
+        raise PipelineError(unfit)
+    return document

@@ -1,0 +1,128 @@
+"""Durations of ISO 8601, compared as XML Schema does.
+
+A duration is so many months and so much time. It is less than another one only if that holds from each of
+four moments on, since months differ in length: https://www.w3.org/TR/xmlschema-2/#duration-order
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ingestor.columns.arrow import Mask, full_match, fully, pc, to_mask
+from ingestor.columns.text_column import TextColumn
+from ingestor.types.type import ORDERED, Bound, Converted, FieldType, Value, not_a
+
+# With at most 9 digits a part, so that PostgreSQL's interval can hold it.
+_DURATION = (
+    r"-?P(?:[0-9]{1,9}W|(?:[0-9]{1,6}Y)?(?:[0-9]{1,6}M)?(?:[0-9]{1,9}D)?"
+    r"(?:T(?:[0-9]{1,9}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}(?:\.[0-9]{1,6})?S)?)?)"
+)
+# Named parts, for RE2 and Python; matches every duration as a whole.
+_PARTS = (
+    r"(?P<minus>-?)P(?:(?P<weeks>[0-9]+)W)?(?:(?P<years>[0-9]+)Y)?(?:(?P<months>[0-9]+)M)?"
+    r"(?:(?P<days>[0-9]+)D)?(?:T(?:(?P<hours>[0-9]+)H)?(?:(?P<minutes>[0-9]+)M)?"
+    r"(?:(?P<seconds>[0-9]+)(?:\.(?P<fraction>[0-9]+))?S)?)?"
+)
+_NAMES = ("minus", "years", "months", "weeks", "days", "hours", "minutes", "seconds", "fraction")
+_DAY = 86_400_000_000
+# The four moments, each the first of a month: years and months.
+_MOMENTS = ((1696, 9), (1697, 2), (1903, 3), (1903, 7))
+
+
+class DurationType(FieldType):
+    """A duration such as P1Y2M10DT2H30M, of at least one part; stays text."""
+
+    name = "duration"
+    examples = ("P1M", "P30D", "-P1Y2M10DT2H30M", "PT0.5S", "P3W")
+    postgres_type = "interval"
+    constraints = ORDERED
+    # P30D is neither less nor more than P1M, nor the same.
+    bound_messages: ClassVar[Mapping[Bound, str]] = {
+        "minimum": "is not at least the minimum",
+        "maximum": "is not at most the maximum",
+        "exclusiveMinimum": "is not more than the exclusiveMinimum",
+        "exclusiveMaximum": "is not less than the exclusiveMaximum",
+    }
+
+    def parse(self, text: str) -> str:
+        if not re.fullmatch(_DURATION, text) or text.endswith(("P", "T")):
+            raise not_a("a duration of ISO 8601 such as P1DT12H", text)
+        return text
+
+    def convert(self, text: TextColumn) -> Converted:
+        empty = to_mask(pc.or_(pc.ends_with(text.array, "P"), pc.ends_with(text.array, "T")), null=False)
+        return Converted.of(text.array, text.present(~fully(text.array, _DURATION)) | empty)
+
+    def beyond(self, bound: Bound, limit: Value, text: TextColumn, converted: Converted) -> Mask | None:
+        months, days, micros = _column_parts(text)
+        broken = np.zeros(len(text), np.bool_)
+        instants = _instants(months, micros)
+        for (day, rest), (limit_day, limit_rest) in zip(instants, points(str(limit)), strict=True):
+            day = day + days
+            less = (day < limit_day) | ((day == limit_day) & (rest < limit_rest))
+            same = (day == limit_day) & (rest == limit_rest)
+            wrong = less if bound in ("minimum", "exclusiveMinimum") else ~(less | same)
+            broken |= wrong | same if bound.startswith("exclusive") else wrong
+        return text.present(converted.good(broken))
+
+    def exceeds(self, one: Any, other: Any) -> bool:
+        return all(mine > its for mine, its in zip(points(one), points(other), strict=True))
+
+
+def points(text: str) -> tuple[tuple[int, int], ...]:
+    """Days, and microseconds of the day, from each of the four moments to the end of a duration."""
+    match = re.fullmatch(_PARTS, text)
+    assert match is not None, "a duration's text has these parts"
+    part = {name: int(value or 0) for name, value in match.groupdict().items() if name not in _TEXTS}
+    fraction = int((match["fraction"] or "").ljust(6, "0"))
+    sign = -1 if match["minus"] else 1
+    micros = ((part["hours"] * 60 + part["minutes"]) * 60 + part["seconds"]) * 1_000_000 + fraction
+    days = part["weeks"] * 7 + part["days"]
+    found = _instants(sign * (part["years"] * 12 + part["months"]), sign * micros)
+    return tuple((day + sign * days, rest) for day, rest in found)
+
+
+_TEXTS = ("minus", "fraction")
+
+
+def _column_parts(text: TextColumn) -> tuple[Any, Any, Any]:
+    """Months, days and microseconds of each duration (int64[n]); meaningless for missing values."""
+    parts = pc.extract_regex(text.array, pattern=full_match(_PARTS))
+    named: Any = {name: pc.fill_null(pc.struct_field(parts, name), "") for name in _NAMES}
+    minus = pc.equal(named.pop("minus"), "-").to_numpy(zero_copy_only=False)
+    named["fraction"] = pc.ascii_rpad(named["fraction"], width=6, padding="0")
+    number = {
+        name: pc.cast(pc.if_else(pc.equal(texts, ""), "0", texts), "int64").to_numpy(zero_copy_only=False)
+        for name, texts in named.items()
+    }
+    sign = np.where(minus, -1, 1)
+    # At most 3.7e18, as no part has more than 9 digits.
+    micros = ((number["hours"] * 60 + number["minutes"]) * 60 + number["seconds"]) * 1_000_000
+    micros = sign * (micros + number["fraction"])
+    return (
+        sign * (number["years"] * 12 + number["months"]),
+        sign * (number["weeks"] * 7 + number["days"]),
+        micros,
+    )
+
+
+def _instants(months: Any, micros: Any) -> list[tuple[Any, Any]]:
+    """Days, and microseconds of the day, from each of the four moments on. Takes whole numbers or arrays of
+    them. A duration's own days are to be added to the days."""
+    found = []
+    more, rest = micros // _DAY, micros % _DAY
+    for year, month in _MOMENTS:
+        first = year * 12 + month - 1
+        found.append((_day(first + months) - _day(first) + more, rest))
+    return found
+
+
+def _day(month: Any) -> Any:
+    """The number of the first day of a month, which is counted from the year 0 on."""
+    shifted = month - 2  # years that begin in March
+    year, place = shifted // 12, shifted % 12
+    return year * 365 + year // 4 - year // 100 + year // 400 + (153 * place + 2) // 5

@@ -1,0 +1,1 @@
+"""How values are written: marks of numbers, patterns of dates, JSON."""

@@ -1,0 +1,96 @@
+"""Pipelines in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ingestor.runtime.postgres import transient_errors
+from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection, PgPool
+
+_TENANT = "default"
+_LATEST = """
+SELECT DISTINCT ON (name) name, version, document, canonical, created_at FROM pipelines p
+WHERE tenant = $1 AND name > $2
+AND NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
+ORDER BY name, version DESC LIMIT $3
+"""
+# A deleted pipeline has its versions, but no latest one.
+_GET = """
+SELECT * FROM pipelines p WHERE tenant = $1 AND name = $2 AND CASE WHEN $3::integer IS NULL
+THEN NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
+ELSE version = $3 END ORDER BY version DESC LIMIT 1
+"""
+_VERSIONS = """
+SELECT * FROM pipelines WHERE tenant = $1 AND name = $2 AND ($3::integer IS NULL OR version < $3)
+ORDER BY version DESC LIMIT $4
+"""
+_DELETE = """
+INSERT INTO deleted_pipelines (tenant, name)
+SELECT DISTINCT tenant, name FROM pipelines WHERE tenant = $1 AND name = $2
+ON CONFLICT (tenant, name) DO NOTHING
+"""
+
+
+class PgPipelines(PipelineStore):
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
+        async with (
+            transient_errors("pipelines"),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            await _lock(connection, name)
+            restored = await connection.fetchval(
+                "DELETE FROM deleted_pipelines WHERE tenant = $1 AND name = $2 RETURNING 1", _TENANT, name
+            )
+            latest = await connection.fetchrow(
+                "SELECT * FROM pipelines WHERE tenant = $1 AND name = $2 ORDER BY version DESC LIMIT 1",
+                _TENANT, name,
+            )  # fmt: skip
+            if latest and latest["canonical"] == canonical and not restored:
+                return _stored(latest), False
+            made = await connection.fetchrow(
+                "INSERT INTO pipelines (tenant, name, version, document, canonical) "
+                "VALUES ($1, $2, $3, $4, $5) RETURNING *",
+                _TENANT, name, (latest["version"] if latest else 0) + 1, document, canonical,
+            )  # fmt: skip
+            return _stored(made), True
+
+    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
+        async with transient_errors("pipelines"):
+            found = await self._pool.fetchrow(_GET, _TENANT, name, version)
+        return _stored(found) if found else None
+
+    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+        async with transient_errors("pipelines"):
+            return [_stored(row) for row in await self._pool.fetch(_LATEST, _TENANT, after, limit)]
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        async with transient_errors("pipelines"):
+            found = await self._pool.fetch(_VERSIONS, _TENANT, name, before, limit)
+        return [_stored(row) for row in found]
+
+    async def delete(self, name: str) -> None:
+        async with (
+            transient_errors("pipelines"),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            await _lock(connection, name)
+            await connection.execute(_DELETE, _TENANT, name)
+
+
+async def _lock(connection: PgConnection, name: str) -> None:
+    """Only one changes the pipeline; the lock goes with the transaction."""
+    lock = f"ingestor:pipeline:{_TENANT}:{name}"
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
+
+
+def _stored(row: Any) -> StoredPipeline:
+    return StoredPipeline(row["name"], row["version"], row["document"], row["created_at"])

@@ -1,0 +1,217 @@
+"""The status service over gRPC: outcomes of batches, and what it knows of processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import grpc
+
+from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
+from ingestor.outcomes import RowError
+from ingestor.reports import CUT
+from ingestor.runtime.errors import NotFoundError, from_rpc_error
+from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected
+from ingestor.services.processor.ports import Disposition, Outcomes, Processes, ProcessFacts, UndoCounts
+from ingestor.states import PHASES, ROW_STATE_WORDS, ROW_STATES, TERMINAL
+from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
+
+M = TypeVar("M", processor_pb2.RejectedRow, ledger_pb2.DisplacedRow)
+_MESSAGE_BYTES = 1024 * 1024
+_ANSWER_SECONDS = 2.0
+_DEADLINE = 120.0
+_STOPPED = (
+    common_pb2.PROCESS_STATE_CANCELLED,
+    common_pb2.PROCESS_STATE_FAILED,
+    common_pb2.PROCESS_STATE_UNDONE,
+)
+_DELETED = "PROCESS_DELETED"
+_LOOK_UP = 100_000  # rows of a call; part of the contract
+
+
+class GrpcOutcomes(Outcomes):
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._status = status_pb2_grpc.StatusServiceStub(channel)
+        self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
+        self._dispositions: dict[str, tuple[float, Disposition]] = {}
+
+    async def record(self, outcome: BatchOutcome) -> None:
+
+        async def messages() -> AsyncIterator[ledger_pb2.RecordOutcomesRequest]:
+            yield ledger_pb2.RecordOutcomesRequest(header=_header(outcome))
+            for rows in _pieces(map(_fitting, outcome.rows)):
+                yield ledger_pb2.RecordOutcomesRequest(rows=rows)
+            for displaced in _pieces(map(_displaced, outcome.displaced)):
+                yield ledger_pb2.RecordOutcomesRequest(displaced=displaced)
+
+        try:
+            await self._ledger.RecordOutcomes(messages(), timeout=_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            known = from_rpc_error(error)
+            if not (isinstance(known, NotFoundError) and known.reason == _DELETED):
+                raise known from error
+
+    async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for start in range(0, len(numbers), _LOOK_UP):
+            some = numbers[start : start + _LOOK_UP]
+            request = ledger_pb2.LookUpRowsRequest(process_id=process_id, row_numbers=some)
+            try:
+                answer = await self._ledger.LookUpRows(request, timeout=_DEADLINE)
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+            found.update(
+                (number, ROW_STATE_WORDS[state])
+                for number, state in zip(some, answer.states, strict=True)
+                if state != common_pb2.ROW_STATE_UNSPECIFIED
+            )
+        return found
+
+    async def disposition(self, process_id: str) -> Disposition:
+        now = time.monotonic()
+        asked, known = self._dispositions.get(process_id, (None, Disposition.RUNNING))
+        if known is Disposition.GONE or (asked is not None and now - asked < _ANSWER_SECONDS):
+            return known
+        found = await self._disposition(process_id)
+        if len(self._dispositions) > 1_000:
+            self._dispositions.clear()
+        self._dispositions[process_id] = (now, found)
+        return found
+
+    async def _disposition(self, process_id: str) -> Disposition:
+        request = status_pb2.GetProcessRequest(process_id=process_id)
+        try:
+            process = (await self._status.GetProcess(request, timeout=10)).process
+        except grpc.aio.AioRpcError as error:
+            known = from_rpc_error(error)
+            if not isinstance(known, NotFoundError):
+                raise known from error
+            # Status may not have heard of it yet; a deleted one it knows for ever.
+            return Disposition.GONE if known.reason == _DELETED else Disposition.RUNNING
+        if process.expired:
+            return Disposition.GONE
+        return Disposition.STOPPED if process.state in _STOPPED else Disposition.RUNNING
+
+
+def _header(outcome: BatchOutcome) -> ledger_pb2.OutcomeHeader:
+    bounds = outcome.key.range
+    return ledger_pb2.OutcomeHeader(
+        process_id=outcome.key.process_id,
+        tenant=outcome.key.tenant,
+        batch=common_pb2.BatchRange(
+            batch_number=bounds.number, first_row=bounds.first_row, row_count=bounds.row_count,
+            first_line=bounds.first_line, byte_start=bounds.byte_start, byte_end=bounds.byte_end,
+        ),
+        default_state=ROW_STATES[outcome.default_state],
+        succeeded=outcome.succeeded,
+        failed=outcome.failed,
+        skipped=outcome.skipped,
+        error=error_message(outcome.error) if outcome.error else None,
+        repairs_process_id=outcome.repaired.process_id if outcome.repaired else "",
+        repaired_rows=outcome.repaired.rows if outcome.repaired else (),
+    )  # fmt: skip
+
+
+def error_message(problem: RowError) -> common_pb2.RowError:
+    """A reason as the contract has it."""
+    return common_pb2.RowError(
+        code=problem.code, field=problem.field, value=problem.value, message=problem.message,
+        phase=PHASES[problem.phase],
+    )  # fmt: skip
+
+
+def row_message(row: Rejected) -> processor_pb2.RejectedRow:
+    """A row as the contract has it."""
+    return processor_pb2.RejectedRow(
+        row_number=row.row_number,
+        line_number=row.line_number,
+        state=ROW_STATES[row.state],
+        errors=[error_message(problem) for problem in row.errors],
+        cells=row.cells,
+    )
+
+
+def _displaced(row: Displaced) -> ledger_pb2.DisplacedRow:
+    return ledger_pb2.DisplacedRow(row_number=row.row_number, error=error_message(row.problem))
+
+
+def _fitting(row: Rejected) -> processor_pb2.RejectedRow:
+    """A row as the contract has it; that of a larger one than a piece has its cells shortened to fit."""
+    message = row_message(row)
+    return message if message.ByteSize() <= _MESSAGE_BYTES else row_message(_shortened(row))
+
+
+def _pieces(messages: Iterable[M]) -> Iterator[list[M]]:
+    """The rows in pieces of about 1 MiB; a larger row goes alone."""
+    found: list[M] = []
+    size = 0
+    for message in messages:
+        size += message.ByteSize()
+        if found and size > _MESSAGE_BYTES:
+            yield found
+            found, size = [], message.ByteSize()
+        found.append(message)
+    if found:
+        yield found
+
+
+def _shortened(row: Rejected) -> Rejected:
+    """The row with each cell cut so that all of them fit into one message; whole, it stays in the
+    stored file."""
+    most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
+    cells = tuple(cell if len(cell) <= most else cell[:most] + CUT for cell in row.cells)
+    return Rejected(row.row_number, row.line_number, row.state, row.errors, cells)
+
+
+T = TypeVar("T")
+_FACTS_DEADLINE = 30.0
+_PAGE = 1000
+
+
+class GrpcProcesses(Processes):
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._status = status_pb2_grpc.StatusServiceStub(channel)
+        self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
+
+    @staticmethod
+    async def _call(call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def get(self, process_id: str) -> ProcessFacts:
+        request = status_pb2.GetProcessRequest(process_id=process_id)
+        answer = await self._call(lambda: self._status.GetProcess(request, timeout=_FACTS_DEADLINE))
+        return _facts(answer.process)
+
+    async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
+        found: list[ProcessFacts] = []
+        token = ""
+        while True:
+            request = status_pb2.ListProcessesRequest(
+                filter=f'repairs="{process_id}"', page_size=_PAGE, page_token=token
+            )
+            answer = await self._call(
+                lambda request=request: self._status.ListProcesses(request, timeout=_FACTS_DEADLINE)  # type: ignore[misc]
+            )
+            found += [_facts(process) for process in answer.processes]
+            token = answer.next_page_token
+            if not token:
+                return found
+
+    async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
+        request = ledger_pb2.RecordUndoRequest(
+            process_id=process_id,
+            counts=status_pb2.UndoCounts(removed=counts.removed, restored=counts.restored, kept=counts.kept),
+        )
+        await self._call(lambda: self._ledger.RecordUndo(request, timeout=_FACTS_DEADLINE))
+
+
+def _facts(process: status_pb2.Process) -> ProcessFacts:
+    info = process.info
+    return ProcessFacts(
+        info.process_id, info.tenant, info.pipeline, info.pipeline_version, process.state in TERMINAL,
+        process.expired, info.repairs_process_id,
+    )  # fmt: skip

@@ -1,0 +1,404 @@
+"""Dry runs of files into a table: their rows go into temporary tables only, slice by slice.
+
+The temporary tables belong to the session, not to a transaction: between two slices, for as long as a client
+likes, nothing is locked and no transaction is open. During a slice, tables are locked as by a SELECT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+import numpy as np
+import structlog
+
+from ingestor.outcomes import RowError
+from ingestor.runtime.errors import ResourceExhaustedError
+from ingestor.runtime.postgres import transient_errors
+from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.faults import foreign_problem, too_long_problem
+from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_problem
+from ingestor.services.processor.adapters.postgres.loading import load_alone
+from ingestor.services.processor.adapters.postgres.stage import STAGE, Staged, make_stage
+from ingestor.services.processor.adapters.postgres.table import Key, Reference, listed, not_null, why_none
+from ingestor.services.processor.ports import (
+    DryRunTables,
+    GoodRows,
+    Refused,
+    SinkRefusedError,
+    Table,
+    TableDryRun,
+)
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+    from asyncpg.pool import PoolConnectionProxy
+
+    from ingestor.runtime.postgres import PgConnection, PgPool
+
+    PoolConnection = PoolConnectionProxy[Record]
+
+log = structlog.get_logger(__name__)
+
+# Every lookup goes by an index: temporary tables have no statistics, and without them a plan may read a
+# whole table for each slice. The pool resets it all.
+_SESSION = """
+SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off;
+SET lock_timeout = '10s'
+"""
+# Rows of the slice that lose a key to another row, and those without the row that they refer to.
+_TABLES = """
+CREATE TEMPORARY TABLE ingestor_lost (row bigint, key integer, value text, PRIMARY KEY (row, key))
+    ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE ingestor_unlinked (row bigint PRIMARY KEY, link integer) ON COMMIT DELETE ROWS
+"""
+# Rows of the file that have keys: of an append those that would be in the table, of an upsert for each key
+# the first row that has it, with its primary key.
+_ACCEPTED = "pg_temp.ingestor_accepted"
+_SEEN = """
+CREATE TEMPORARY TABLE {seen} AS SELECT {columns}, {row} AS _ingestor_row{more} FROM {stage} WITH NO DATA
+"""
+_UNIQUE = "CREATE UNIQUE INDEX ON {seen} ({key}){nulls}"
+_NULLS = "SELECT DISTINCT ARRAY[{nulls}] FROM {stage} s"
+
+_LOST_TO_TABLE = """
+INSERT INTO ingestor_lost SELECT s.{row}, {number}, {value} FROM {stage} s
+WHERE EXISTS (SELECT 1 FROM {target} t WHERE {meets}{other}) ON CONFLICT DO NOTHING
+"""
+_LOST_TO_FILE = """
+INSERT INTO ingestor_lost SELECT s.{row}, {number}, {value} FROM {stage} s JOIN {seen} t ON {meets}
+WHERE t._ingestor_row < s.{row}{other} ON CONFLICT DO NOTHING
+"""
+_CLAIM = """
+INSERT INTO {seen} SELECT DISTINCT ON ({key}) {key}, {row}{more} FROM {stage} s WHERE {claims}
+ORDER BY {key}, {row} ON CONFLICT DO NOTHING
+"""
+_ACCEPT = f"""
+INSERT INTO {_ACCEPTED} SELECT {{columns}}, {ROW_COLUMN} FROM {STAGE} s
+WHERE NOT EXISTS (SELECT 1 FROM ingestor_lost l WHERE l.row = s.{ROW_COLUMN})
+AND NOT EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = s.{ROW_COLUMN})
+ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING
+"""  # noqa: S608
+_CLAIMANTS = "SELECT count(*) FROM {stage} s WHERE {claims}"
+_IS_UNLINKED = "EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = s.{row})"
+_IS_LOST_BY = "EXISTS (SELECT 1 FROM ingestor_lost l WHERE (l.row, l.key) = (s.{row}, {number}))"
+_UNLINK = """
+INSERT INTO ingestor_unlinked SELECT s.{row}, {number} FROM {stage} s WHERE {asks} ON CONFLICT DO NOTHING
+"""
+_OTHER = "EXISTS (SELECT 1 FROM {other} t WHERE {meets})"
+_OF_SLICE = (
+    "EXISTS (SELECT 1 FROM {stage} t WHERE {meets} "
+    "AND NOT EXISTS (SELECT 1 FROM ingestor_unlinked u WHERE u.row = t.{row}))"
+)
+
+_ALL_UNLINKED = "SELECT row, link FROM ingestor_unlinked"
+_ALL_LOST = "SELECT DISTINCT ON (row) row, key, value FROM ingestor_lost ORDER BY row, key"
+# Whose rows they are.
+_NOBODY = str(uuid.UUID(int=0))
+# Seconds that a dry run waits for its slot, and that the end of one may take.
+_PATIENCE = 10.0
+
+
+class PgDryRunTables(DryRunTables):
+    """At most `most` are open at once, each with a connection of the pool."""
+
+    def __init__(self, pool: PgPool, most: int, *, patience: float = _PATIENCE) -> None:
+        self._pool = pool
+        self._most = most
+        self._slots = asyncio.Semaphore(most)
+        self._patience = patience
+
+    @asynccontextmanager
+    async def open(self, table: Table) -> AsyncIterator[PgTableDryRun]:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._slots.acquire()
+        except TimeoutError:
+            message = (
+                f"{self._most} dry runs are under way, which is as many as there may be; try again later."
+            )
+            raise ResourceExhaustedError("TOO_MANY_DRY_RUNS", message) from None
+        try:
+            async with transient_errors("sink"):
+                connection = await self._pool.acquire()
+            try:
+                yield await PgTableDryRun.begin(connection, table)
+            finally:
+                await self._leave(connection)
+        finally:
+            self._slots.release()
+
+    async def _leave(self, connection: PoolConnection) -> None:
+        """Nothing is left behind: if the tables cannot be dropped they go with the session."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await connection.execute("DISCARD TEMP")
+        except BaseException as error:
+            with suppress(asyncpg.InterfaceError):  # it is gone already
+                connection.terminate()
+            if not isinstance(error, Exception):
+                raise
+            log.warning("a dry run's session was ended", error=type(error).__name__)
+        finally:
+            await self._pool.release(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyCheck:
+    """A key, and what the statements say of it. A row `loses` by it to another row; only in an upsert not by
+    the key that tells rows apart."""
+
+    key: Key
+    number: int
+    seen: str
+    loses: bool
+    parts: dict[str, object]
+
+
+class PgTableDryRun(TableDryRun):
+    def __init__(self, connection: PgConnection, table: Table) -> None:
+        self._connection = connection
+        self._table = table
+        self._stage_table = Table("pg_temp", STAGE.removeprefix("pg_temp."), table.columns, ())
+        self._fault = ""
+        self._target: str | None = None
+        self._keys: list[_KeyCheck] = []
+        self._references: tuple[Reference, ...] = ()
+
+    @classmethod
+    async def begin(cls, connection: PgConnection, table: Table) -> PgTableDryRun:
+        """A dry run in a session, whose temporary tables the caller drops. Raises TransientError."""
+        run = cls(connection, table)
+        try:
+            async with run._transaction():
+                await connection.execute(_SESSION)
+                await run._prepare(await make_stage(connection, table))
+        except SinkRefusedError as error:
+            run._fault = str(error)
+        return run
+
+    async def refused(self, rows: GoodRows) -> Sequence[Refused]:
+        if self._fault:
+            raise SinkRefusedError(self._fault)
+        try:
+            return await self._try(rows)
+        except asyncpg.ProgramLimitExceededError:
+            return await self._by_halves(rows)
+
+    async def _by_halves(self, rows: GoodRows) -> Sequence[Refused]:
+        """Of rows of which a key is too long for an index."""
+        count = len(rows.row_numbers)
+        if count == 1:
+            return [Refused(0, too_long_problem())]
+        refused: list[Refused] = []
+        for start, stop in ((0, count // 2), (count // 2, count)):
+            part = replace(
+                rows, data=rows.data.slice(start, stop - start), row_numbers=rows.row_numbers[start:stop]
+            )
+            refused += (replace(row, position=row.position + start) for row in await self.refused(part))
+        return refused
+
+    async def _try(self, rows: GoodRows) -> Sequence[Refused]:
+        async with self._transaction():
+            staged = replace(rows, table=self._stage_table)
+            refused = await load_alone(self._connection, staged, _NOBODY)
+            if len(refused) < len(rows.row_numbers):
+                problems = await self._meet()
+                numbers = np.fromiter(problems, np.int64, len(problems))
+                positions = np.searchsorted(rows.row_numbers, numbers).tolist()
+                refused += map(Refused, positions, problems.values())
+        return sorted(refused, key=lambda row: row.position)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        """A transaction whose errors are the port's."""
+        async with transient_errors("sink", self._refusal), self._connection.transaction():
+            yield
+
+    def _refusal(self, error: asyncpg.PostgresError) -> Exception:
+        if isinstance(error, asyncpg.ProgramLimitExceededError):
+            return error  # of some rows: see _by_halves
+        return SinkRefusedError(why_none(error, self._table))
+
+    async def _prepare(self, staged: Staged) -> None:
+        connection, table = self._connection, self._table
+        self._target, self._references = staged.target, staged.references
+        await connection.execute(_TABLES)
+        referred = {frozenset(reference.other_columns) for reference in staged.references if reference.itself}
+        for reference in staged.references:
+            if reference.itself:
+                await connection.execute(f"CREATE INDEX ON {STAGE} ({listed(reference.other_columns)})")
+        for number, key in enumerate(staged.keys):
+            own = table.upsert and frozenset(key.columns) == frozenset(table.primary_key)
+            if own and frozenset(key.columns) not in referred:
+                continue
+            check = _key_check(
+                key,
+                number,
+                table.primary_key if table.upsert and not own else (),
+                not own,
+                upsert=table.upsert,
+            )
+            if table.upsert:
+                await connection.execute(_SEEN.format(**check.parts, columns=listed(key.columns)))
+                await connection.execute(_UNIQUE.format(**check.parts))
+            self._keys.append(check)
+        if self._keys and not table.upsert:
+            parts = {"seen": _ACCEPTED, "row": ROW_COLUMN, "stage": STAGE, "more": ""}
+            await connection.execute(_SEEN.format(**parts, columns=self._key_columns()))
+            for check in self._keys:
+                await connection.execute(_UNIQUE.format(**check.parts))
+
+    def _key_columns(self) -> str:
+        return listed(dict.fromkeys(name for check in self._keys for name in check.key.columns))
+
+    async def _meet(self) -> dict[int, RowError]:
+        """Rows of the stage that lose a key to another row, or refer to none, by number."""
+        unlinked = await self._unlink()
+        if self._table.upsert:
+            for key in self._keys:
+                await self._claim(key, unlinked=unlinked)
+        elif self._keys:
+            await self._accept()
+        connection = self._connection
+        keys = {check.number: check for check in self._keys}
+        problems = {
+            row["row"]: taken_problem(keys[row["key"]].key, "" if self._table.upsert else row["value"])
+            for row in await connection.fetch(_ALL_LOST)
+        }
+        if unlinked:
+            problems |= {
+                row["row"]: foreign_problem(", ".join(self._references[row["link"]].columns))
+                for row in await connection.fetch(_ALL_UNLINKED)
+            }
+        return problems
+
+    # -- keys ----------------------------------------------------------------------------------------
+
+    async def _accept(self) -> None:
+        """Note which rows of an append's stage would be loaded, in the file's order those whose keys are
+        free, and which rows lose by which keys to them or to the table."""
+        for check in self._keys:
+            await self._lose_to_table(check)
+        staged = await self._connection.fetchval(f"SELECT count(*) FROM {STAGE}")  # noqa: S608
+        accepted = await self._connection.execute(_ACCEPT.format(columns=self._key_columns()))
+        if accepted == f"INSERT 0 {staged}":
+            return
+        for check in self._keys:
+            await self._lose(check, await self._patterns(check.key))
+
+    async def _lose_to_table(self, check: _KeyCheck) -> None:
+        if not self._target or not check.loses:
+            return
+        for nulls in await self._patterns(check.key):
+            meets = _meets(check.key.columns, check.key.columns, nulls)
+            await self._connection.execute(
+                _LOST_TO_TABLE.format(**check.parts, target=self._target, meets=meets)
+            )
+
+    async def _claim(self, check: _KeyCheck, *, unlinked: bool) -> None:
+        """Note what keys the rows of an upsert's stage have, and which rows lose by them. A row that the
+        table refuses for what it refers to has none."""
+        connection = self._connection
+        await self._lose_to_table(check)
+        claims = [] if check.key.nulls_are_equal else [not_null(check.key.columns, "s.")]
+        if unlinked:
+            claims.append("NOT " + _IS_UNLINKED.format(**check.parts))
+        claims.append("NOT " + _IS_LOST_BY.format(**check.parts))
+        condition = " AND ".join(claims) or "true"
+        count = await connection.fetchval(_CLAIMANTS.format(**check.parts, claims=condition))
+        done = await connection.execute(_CLAIM.format(**check.parts, claims=condition))
+        if check.loses and (unlinked or done != f"INSERT 0 {count}"):
+            await self._lose(check, await self._patterns(check.key))
+
+    async def _lose(self, check: _KeyCheck, patterns: Sequence[frozenset[str]]) -> None:
+        for nulls in patterns:
+            meets = _meets(check.key.columns, check.key.columns, nulls)
+            parts = {**check.parts, "other": check.parts["other_seen"], "meets": meets}
+            await self._connection.execute(_LOST_TO_FILE.format(**parts))
+
+    async def _patterns(self, key: Key) -> list[frozenset[str]]:
+        """Which of the key's columns are NULL in rows of the stage that can lose by it; each is a lookup of
+        its own, since an index finds a value or NULL, not either."""
+        if not key.nulls_are_equal:
+            return [frozenset()]
+        nulls = ", ".join(f"{listed([name], 's.')} IS NULL" for name in key.columns)
+        found = await self._connection.fetch(_NULLS.format(nulls=nulls, stage=STAGE))
+        return [
+            frozenset(name for name, null in zip(key.columns, row[0], strict=True) if null) for row in found
+        ]
+
+    # -- references ----------------------------------------------------------------------------------
+
+    async def _unlink(self) -> bool:
+        """Note the rows of the stage that refer to no row; whether there are any."""
+        found = False
+        known = self._references
+        while any([await self._unlink_by(number, reference) for number, reference in enumerate(known)]):
+            found = True
+            if not any(reference.itself for reference in known):
+                break  # none of them loses by it a row that it refers to
+        return found
+
+    async def _unlink_by(self, number: int, reference: Reference) -> bool:
+        meets = _meets(reference.other_columns, reference.columns)
+        there = []
+        if reference.other:
+            there.append(_OTHER.format(other=reference.other, meets=meets))
+        if reference.itself:
+            there.append(_OF_SLICE.format(stage=STAGE, meets=meets, row=ROW_COLUMN))
+            columns = frozenset(reference.other_columns)
+            there += [
+                _OTHER.format(other=check.seen, meets=meets)
+                for check in self._keys
+                if frozenset(check.key.columns) == columns
+            ]
+        asks = f"{not_null(reference.columns, 's.')} AND NOT ({' OR '.join(there) or 'false'})"
+        if reference.whole:
+            some = " OR ".join(f"{listed([name], 's.')} IS NOT NULL" for name in reference.columns)
+            asks = f"({asks}) OR (({some}) AND NOT ({not_null(reference.columns, 's.')}))"
+        done = await self._connection.execute(
+            _UNLINK.format(row=ROW_COLUMN, number=number, stage=STAGE, asks=asks)
+        )
+        return done != "INSERT 0 0"
+
+
+def _key_check(key: Key, number: int, owner: Sequence[str], loses: bool, *, upsert: bool) -> _KeyCheck:
+    """`owner` are the columns that tell the rows of an upsert apart: a row loses to those of others only."""
+    seen = f"pg_temp.ingestor_seen_{number}" if upsert else _ACCEPTED
+    other = other_seen = more = ""
+    if owner:
+        names = [f"_ingestor_owner_{place}" for place in range(len(owner))]
+        more = "".join(f", {listed([o])} AS {name}" for o, name in zip(owner, names, strict=True))
+        theirs = ", ".join(f"t.{name}" for name in names)
+        mine = listed(owner, "s.")
+        other = f" AND ROW({listed(owner, 't.')}) IS DISTINCT FROM ROW({mine})"
+        other_seen = f" AND ROW({theirs}) IS DISTINCT FROM ROW({mine})"
+    parts: dict[str, object] = {
+        "stage": STAGE,
+        "row": ROW_COLUMN,
+        "number": number,
+        "seen": seen,
+        "key": listed(key.columns),
+        "value": key_value(key.columns, "s."),
+        "more": more,
+        "other": other,
+        "other_seen": other_seen,
+        "nulls": " NULLS NOT DISTINCT" if key.nulls_are_equal else "",
+    }
+    return _KeyCheck(key, number, seen, loses, parts)
+
+
+def _meets(theirs: Sequence[str], mine: Sequence[str], nulls: frozenset[str] = frozenset()) -> str:
+    """An SQL condition: the columns of the row `t` have the values of those of the row `s`."""
+    return " AND ".join(
+        f"{listed([there], 't.')} IS NULL AND {listed([here], 's.')} IS NULL"
+        if here in nulls
+        else f"{listed([there], 't.')} = {listed([here], 's.')}"
+        for there, here in zip(theirs, mine, strict=True)
+    )

@@ -1,0 +1,241 @@
+"""A table in PostgreSQL: its name in SQL, its unique and foreign keys, whether it fits a pipeline, how a
+missing one is made, and why it takes no rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection
+
+_COLUMNS = """
+SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
+FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+_UNIQUE_SETS = """
+SELECT (SELECT array_agg(a.attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid
+        AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])) AS columns
+FROM pg_index i WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid
+AND i.indpred IS NULL AND i.indexprs IS NULL
+"""
+
+_FOREIGN_SETS = """
+SELECT (SELECT array_agg(a.attname) FROM pg_attribute a
+        WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)) AS columns
+FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
+"""
+
+_PG_NAMES = {
+    "text": "text", "bigint": "bigint", "numeric": "numeric", "boolean": "boolean", "date": "date",
+    "timestamptz": "timestamp with time zone", "jsonb": "jsonb", "uuid": "uuid",
+    "time": "time without time zone", "integer": "integer", "interval": "interval",
+}  # fmt: skip
+
+
+def sql_name(table: Table) -> str:
+    """The table as SQL has it."""
+    return qualified(table.schema, table.name)
+
+
+async def lacking_columns(connection: PgConnection, table: Table) -> list[tuple[str, str]] | None:
+    """Columns with their types that an evolving table is to get; None when there is no table at all. Raises
+    SinkRefusedError for one whose columns do not fit."""
+    wanted = {**dict(table.columns), ROW_COLUMN: "bigint", PROCESS_COLUMN: "uuid"}
+    found = {row["name"]: row["type"] for row in await connection.fetch(_COLUMNS, sql_name(table))}
+    if not found:
+        return None
+    for column, type_ in wanted.items():
+        if column not in found:
+            if table.evolve and column not in (ROW_COLUMN, PROCESS_COLUMN):
+                continue
+            raise SinkRefusedError(f"The table {table.name} has no column {column}.")
+        if found[column] != _PG_NAMES[type_]:
+            raise SinkRefusedError(
+                f"The column {column} of the table {table.name} is {found[column]}, "
+                f"not {_PG_NAMES[type_]}; types are never changed."
+            )
+    return [column for column in table.columns if column[0] not in found]
+
+
+async def check_constraints(connection: PgConnection, table: Table) -> None:
+    """A table that somebody made must hold by itself what the pipeline says of keys. Raises
+    SinkRefusedError."""
+    name = sql_name(table)
+    unique = {frozenset(row[0]) for row in await connection.fetch(_UNIQUE_SETS, name)}
+    for fields in (*table.unique, *((table.primary_key,) if table.primary_key else ())):
+        if frozenset(fields) not in unique:
+            raise SinkRefusedError(f"The table {table.name} has no unique index of just {', '.join(fields)}.")
+    foreign = {frozenset(row[0]) for row in await connection.fetch(_FOREIGN_SETS, name)}
+    for key in table.foreign:
+        if frozenset(key.columns) not in foreign:
+            raise SinkRefusedError(
+                f"The table {table.name} has no foreign key of just {', '.join(key.columns)}."
+            )
+
+
+def definition(table: Table, referenced: Callable[[ForeignKey], str]) -> str:
+    """The columns and keys of a table that is made, as CREATE TABLE has them in brackets; `referenced` gives
+    the SQL name of the table of a foreign key."""
+    key = table.primary_key or (PROCESS_COLUMN, ROW_COLUMN)
+    parts = [f"{quoted(column)} {type_}" for column, type_ in table.columns]
+    parts += [f"{ROW_COLUMN} bigint NOT NULL", f"{PROCESS_COLUMN} uuid NOT NULL"]
+    parts.append(f"PRIMARY KEY ({listed(key)})")
+    parts += [f"UNIQUE ({listed(fields)})" for fields in table.unique]
+    parts += [
+        f"FOREIGN KEY ({listed(foreign.columns)}) REFERENCES "
+        f"{referenced(foreign)} ({listed(foreign.table_columns)})"
+        for foreign in table.foreign
+    ]
+    return ", ".join(parts)
+
+
+def why_none(error: asyncpg.PostgresError, table: Table) -> str:
+    """Why no row can be loaded, without SQL."""
+    if error.sqlstate == "42P10":
+        fields = ", ".join(table.primary_key)
+        return f"The table {table.schema}.{table.name} has no unique index of just {fields}."
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"The suite may not write to the table {table.schema}.{table.name}, or change it."
+    if error.sqlstate == "54011":
+        return f"The table {table.schema}.{table.name} cannot have as many columns."
+    return f"The table {table.schema}.{table.name} cannot take the rows (SQLSTATE {error.sqlstate})."
+
+
+def quoted(name: str) -> str:
+    """A name as an identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def qualified(schema: str, name: str) -> str:
+    """The name of a table."""
+    return f"{quoted(schema)}.{quoted(name)}"
+
+
+def listed(names: Iterable[str], prefix: str = "") -> str:
+    """Names as a list of identifiers; `prefix` such as "t." goes before each."""
+    return ", ".join(f"{prefix}{quoted(name)}" for name in names)
+
+
+def not_null(names: Iterable[str], prefix: str = "") -> str:
+    """A condition: none of the columns is NULL."""
+    return " AND ".join(f"{prefix}{quoted(name)} IS NOT NULL" for name in names)
+
+
+# What forbids two rows to stand side by side, the primary key first: columns in order, and whether they
+# decide it, for all rows and at once.
+_KEYS = """
+SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1])
+                 WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+             ORDER BY k.place) AS columns,
+       i.indisprimary AS is_primary,
+       coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS nulls_are_equal,
+       i.indisunique AND i.indisvalid AND i.indimmediate AND NOT i.indisexclusion AND i.indpred IS NULL
+       AND i.indexprs IS NULL AS by_columns,
+       has_table_privilege(i.indrelid, 'SELECT') AND has_table_privilege(i.indrelid, 'UPDATE') AS may_change
+FROM pg_index i WHERE i.indrelid = to_regclass($1) AND (i.indisunique OR i.indisexclusion)
+ORDER BY i.indisprimary DESC, i.indexrelid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Columns whose values together are in a table once."""
+
+    columns: tuple[str, ...]
+    primary: bool
+    nulls_are_equal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What is unique in a table: `by_columns` the keys, the primary one first; `others` says that there is
+    more, such as an index of an expression. Whether rows `may_change`."""
+
+    by_columns: tuple[Key, ...] = ()
+    others: bool = False
+    may_change: bool = False
+
+    def met_by(self, columns: Iterable[str]) -> tuple[Key, ...]:
+        """Those that rows with these columns can have in common; others are the table's own number of the
+        row, or its lineage."""
+        known, lineage = frozenset(columns), {PROCESS_COLUMN, ROW_COLUMN}
+        return tuple(
+            key
+            for key in self.by_columns
+            if not known.isdisjoint(key.columns) and not lineage.issubset(key.columns)
+        )
+
+
+async def keys_of(connection: PgConnection, target: str) -> Keys:
+    """Those of a table (an SQL name)."""
+    found = await connection.fetch(_KEYS, target)
+    if not found:
+        return Keys()
+    return Keys(
+        tuple(
+            Key(tuple(row["columns"]), row["is_primary"], row["nulls_are_equal"])
+            for row in found
+            if row["by_columns"]
+        ),
+        not all(row["by_columns"] for row in found),
+        found[0]["may_change"],
+    )
+
+
+# In the order in which PostgreSQL looks at them. (One that refers to a partitioned table is there once more
+# for each partition.)
+_REFERENCES = """
+SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
+             ORDER BY k.place) AS columns,
+       array(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
+             ORDER BY k.place) AS other_columns,
+       n.nspname AS schema, r.relname AS name,
+       c.confmatchtype = 'f' AS whole, c.confrelid = c.conrelid AS itself, c.condeferred AS deferred
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
+AND NOT EXISTS (SELECT 1 FROM pg_constraint p WHERE p.oid = c.conparentid AND p.conrelid = c.conrelid)
+AND coalesce((to_jsonb(c)->>'conenforced')::boolean, true)
+AND NOT coalesce((to_jsonb(c)->>'conperiod')::boolean, false)
+AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT')
+ORDER BY c.oid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Columns whose values must be in a row of another table, if none of them is NULL; with `whole` either
+    none or all of them may be NULL. `other` is an SQL name, None for the table itself when it is missing.
+    A `deferred` one is checked when the transaction ends."""
+
+    columns: tuple[str, ...]
+    other: str | None
+    other_columns: tuple[str, ...]
+    whole: bool = False
+    itself: bool = False
+    deferred: bool = False
+
+
+async def references(connection: PgConnection, target: str) -> list[Reference]:
+    """Those of a table (an SQL name) to tables that may be read."""
+    return [
+        Reference(
+            tuple(row["columns"]),
+            qualified(row["schema"], row["name"]),
+            tuple(row["other_columns"]),
+            row["whole"],
+            row["itself"],
+            row["deferred"],
+        )
+        for row in await connection.fetch(_REFERENCES, target)
+    ]

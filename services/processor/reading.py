@@ -1,0 +1,161 @@
+"""Reads and checks the rows of a batch: of a file, or of a repair of another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
+
+from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.columns.arrow import Int64s
+from ingestor.outcomes import RejectedRow, RowError
+from ingestor.pipelines.document import Pipeline
+from ingestor.reports import NOT_FAILED
+from ingestor.services.processor.batches import BatchKey, Rejected, RepairedRows, RowBatch
+from ingestor.services.processor.ports import Refused
+from ingestor.tabular.cell_limit import reject_long_cells
+from ingestor.tabular.normal_form import from_normal_form
+from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
+from ingestor.tabular.text_table import TextTable, with_places
+
+pc: Any = compute  # the stubs know too few of its overloads
+
+
+def read_batch(batch: RowBatch, data: bytes) -> TextTable:
+    """The batch's records as columns of text. Raises ValueError when the data are not in the form that the
+    batch says."""
+    width = len(batch.columns)
+    if batch.normal_form:
+        table = read_csv_slice(data, width + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True)
+        table = from_normal_form(table, batch.key.range.first_line)
+    else:
+        table = read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
+        table = with_places(table, batch.key.range.byte_start)
+    return reject_long_cells(table, len(data))
+
+
+def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:
+    """Parse and check a batch (CPU-bound). Raises ValueError when the data are not the rows that the
+    batch says."""
+    table = read_batch(batch, data)
+    if table.record_count != batch.key.range.row_count:
+        raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
+    return check_rows(table, batch.columns, pipeline)
+
+
+def refused_rows(
+    key: BatchKey, table: TextTable, checked: CheckedRows, refused: Sequence[Refused]
+) -> list[Rejected]:
+    """Rows that the sink refused, with their lines and cells, which are in the table of the records."""
+    bounds = key.range
+    found = []
+    at = {int(index): place for place, index in enumerate(table.row_index.tolist())} if refused else {}
+    for row in refused:
+        index = int(checked.good_index[row.position])
+        place = at[index]
+        cells = tuple(column[place].as_py() or "" for column in table.columns)
+        line = bounds.first_line + int(table.line_index[place])
+        found.append(Rejected(bounds.first_row + index, line, row.state, (row.problem,), cells))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class RepairTable:
+    """The rows of a batch as rows of the repaired process: `table` has its columns, and `numbers`
+    (int64[records of the batch]) each record's row number there, 0 where a record gives none."""
+
+    table: TextTable
+    numbers: Int64s
+
+
+def read_repair(batch: RowBatch, rows: RepairedRows, data: bytes) -> RepairTable:
+    """The rows of a repair's batch. Raises ValueError when the data are not the rows that the batch says."""
+    found = repair_table(rows, read_batch(batch, data))
+    if found.table.record_count != batch.key.range.row_count:
+        raise ValueError(f"{found.table.record_count} records instead of {batch.key.range.row_count}")
+    return found
+
+
+def repair_table(rows: RepairedRows, table: TextTable) -> RepairTable:
+    """The rows to repair among the records of a batch. Raises ValueError when the records are not what the
+    batch says."""
+    if rows.numbers:
+        return _chosen(rows, table)
+    if len(table.columns) != len(rows.columns) + 1:
+        raise ValueError(f"{len(table.columns)} columns instead of {len(rows.columns) + 1}")
+    numbers = np.zeros(table.record_count, np.int64)
+    numbers[table.row_index] = pc.cast(table.columns[0], pa.int64()).to_numpy(zero_copy_only=False)
+    return RepairTable(replace(table, columns=table.columns[1:]), numbers)
+
+
+def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
+    """The records of the repaired process's own file that have these numbers."""
+    numbers = np.array(rows.numbers, np.int64)
+    wanted = numbers - rows.first_row
+    if (np.diff(wanted) <= 0).any() or wanted[0] < 0 or wanted[-1] >= table.record_count:
+        raise ValueError(f"{table.record_count} records from row {rows.first_row} on have not all the rows")
+    keep = np.isin(table.row_index, wanted)
+    mask = pa.array(keep)
+    places = {int(index): place for place, index in enumerate(wanted.tolist())}
+    made = TextTable(
+        [column.filter(mask) for column in table.columns],
+        np.searchsorted(wanted, table.row_index[keep]),
+        table.line_index[keep],
+        len(numbers),
+        [replace(r, index=places[r.index]) for r in table.rejected if r.index in places],
+    )
+    return RepairTable(made, numbers)
+
+
+def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextTable, list[RejectedRow]]:
+    """The rows that have failed in the repaired process, by the `states` of its rows, and the others, which
+    are skipped."""
+    numbers = found.numbers
+    failed = np.array([number for number, state in states.items() if state == "failed"], np.int64)
+    other = (numbers > 0) & ~np.isin(numbers, failed)
+    table = found.table
+    if not other.any():
+        return table, []
+    leave = other[table.row_index]
+    skipped = [
+        RejectedRow(
+            index, line, "skipped", (_not_failed(int(numbers[index]), states),),
+            tuple(column[position].as_py() or "" for column in table.columns),
+        )
+        for position, index, line in zip(
+            np.flatnonzero(leave).tolist(), table.row_index[leave].tolist(), table.line_index[leave].tolist(),
+            strict=True,
+        )
+    ]  # fmt: skip
+    skipped += [
+        RejectedRow(r.index, r.line_index, "skipped", (_not_failed(int(numbers[r.index]), states),), r.cells)
+        for r in table.rejected
+        if other[r.index]
+    ]
+    mask = pa.array(~leave)
+    kept = replace(
+        table,
+        columns=[column.filter(mask) for column in table.columns],
+        row_index=table.row_index[~leave],
+        line_index=table.line_index[~leave],
+        rejected=[r for r in table.rejected if not other[r.index]],
+    )
+    return kept, skipped
+
+
+def _not_failed(number: int, states: Mapping[int, str]) -> RowError:
+    state = states.get(number)
+    what = f"has {state}" if state in ("succeeded", "failed") else f"is {state or 'unknown'}"
+    message = f"Row {number} of the repaired process {what}: only failed rows can be repaired."
+    return RowError(NOT_FAILED, "", str(number), message, "validate")
+
+
+def repaired_meanwhile(number: int) -> RowError:
+    """Why a row is skipped that another repair has loaded since this batch looked."""
+    message = f"Row {number} of the repaired process has been repaired by another process in the meantime."
+    return RowError(NOT_FAILED, "", str(number), message, "load")

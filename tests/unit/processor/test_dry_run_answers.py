@@ -1,0 +1,63 @@
+"""What DryRun answers: labels of columns, and never more than a message holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ingestor.runtime.grpc.channel import MAX_MESSAGE_BYTES
+from ingestor.services.processor.api import ProcessorApi
+from ingestor.v1 import common_pb2, processor_pb2
+from tests.fakes.dry_run import MemoryDryRunTables
+from tests.fakes.pipelines import MemoryCatalogue
+
+
+def document(*names: str, **more: Any) -> str:
+    """A pipeline whose fields are whole numbers."""
+    fields = [{"name": name, "type": "integer"} for name in names]
+    return json.dumps({"name": "p", "schema": {"fields": fields}, "sink": {"table": "t"}, **more})
+
+
+async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.DryRunResponse:
+    """A dry run with a document, which needs no store."""
+
+    async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
+        yield processor_pb2.DryRunRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
+        yield processor_pb2.DryRunRequest(data=data)
+
+    api = ProcessorApi(MemoryCatalogue(), None, MemoryDryRunTables())  # type: ignore[arg-type]
+    return await api.DryRun(requests(), None)
+
+
+async def test_errors_have_the_labels_of_their_columns() -> None:
+    text = document("id", "size", mapping={"id": "Nr."})
+    found = await validate(b"Nr.,size\n1,2\nx,y\n3\n", text)
+    assert [(row.row_number, list(row.error_labels), list(row.cells)) for row in found.rows] == [
+        (2, ["Nr.", "size"], ["x", "y"]),
+        (3, [""], ["3"]),
+    ]
+    bare = await validate(b"Nr.,size\n1,2\nx,y\n3\n", text, without_cells=True)
+    assert [list(row.cells) for row in bare.rows] == [[], []]
+    assert [row.errors for row in bare.rows] == [row.errors for row in found.rows]
+
+
+async def test_an_answer_fits_into_a_message() -> None:
+    wide = "x" * 4000
+    text = document(*(f"c{number}" for number in range(5)))
+    line = ",".join([wide] * 5)
+    found = await validate(f"c0,c1,c2,c3,c4\n{(line + chr(10)) * 900}".encode(), text, without_cells=True)
+    assert found.counts.failed == 900
+    assert 100 < len(found.rows) < 900
+    assert [row.row_number for row in found.rows] == list(range(1, len(found.rows) + 1))
+    assert found.ByteSize() < MAX_MESSAGE_BYTES / 2
+
+
+async def test_one_row_too_large_for_a_message() -> None:
+    names = [f"c{number}" for number in range(1500)]
+    line = ",".join(["ä" * 2000] * 1500)
+    found = await validate(f"{','.join(names)}\n{line}\n".encode(), document(*names))
+    (row,) = found.rows
+    assert (row.state, list(row.cells)) == (common_pb2.ROW_STATE_FAILED, [])
+    assert len(row.errors) == len(row.error_labels) >= 500
+    assert row.ByteSize() <= MAX_MESSAGE_BYTES / 2
