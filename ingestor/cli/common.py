@@ -63,9 +63,10 @@ def is_document(reference: str) -> bool:
 process_argument = click.argument("process")
 
 
-def file_argument(metavar: str = "FILE") -> Callable[[F], F]:
-    """A file to read; its absence is an error of the command, not of its usage."""
-    return click.argument("file", metavar=metavar, type=click.Path(path_type=Path, dir_okay=False))
+def file_argument(metavar: str = "FILE", *, exists: bool = False) -> Callable[[F], F]:
+    """A file to read; with `exists` its absence is an error of usage."""
+    path = click.Path(path_type=Path, dir_okay=False, exists=exists)
+    return click.argument("file", metavar=metavar, type=path)
 
 
 def dialect_options(command: Callable[..., None]) -> Callable[..., None]:

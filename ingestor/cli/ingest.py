@@ -29,7 +29,7 @@ from ingestor.v1 import status_pb2
 @click.option(
     "--pipeline",
     metavar="NAME[@VERSION]|DOCUMENT",
-    help="Load by this pipeline. A document's file is stored first.",
+    help="Load by this pipeline. DOCUMENT is a file; it is stored first, except in a dry run.",
 )
 @dialect_options
 @click.option("--resume", metavar="UPLOAD", help="Continue an interrupted upload.")
@@ -37,7 +37,7 @@ from ingestor.v1 import status_pb2
     "--repair",
     "repairs",
     metavar="PROCESS",
-    help="Load FILE, a corrected report, in place of this process's failed rows.",
+    help="Repair this process; FILE is its corrected report.",
 )
 @no_wait_option
 @click.option("--dry-run", is_flag=True, help="Check the rows as a real run would; store nothing.")

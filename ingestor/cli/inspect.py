@@ -11,12 +11,12 @@ from ingestor.cli.common import dialect_options, file_argument, json_option
 from ingestor.cli.output import errors_in_one_line, print_json, print_table
 
 rows_option = click.option(
-    "--rows", type=click.IntRange(1), default=1000, show_default=True, help="Look at so many records."
+    "--rows", type=click.IntRange(1), default=1000, show_default=True, help="Look at this many records."
 )
 
 
 @click.command()
-@file_argument()
+@file_argument(exists=True)
 @dialect_options
 @rows_option
 @json_option

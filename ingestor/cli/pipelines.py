@@ -41,7 +41,7 @@ def apply(settings: Settings, file: Path, dry_run: bool, as_json: bool) -> None:
 
 
 @pipelines.command()
-@file_argument()
+@file_argument(exists=True)
 @dialect_options
 @rows_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as it does without this option.")

@@ -57,7 +57,7 @@ def watch(settings: Settings, process: str, as_json: bool) -> None:
     "--filter", "filter_", default="", help='Select, for example state=FAILED or pipeline="customers".'
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="List at most so many."
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="List at most this many."
 )
 @json_option
 @click.pass_obj
@@ -119,7 +119,9 @@ def events(settings: Settings, process: str, as_json: bool) -> None:
     "--filter", "filter_", default="",
     help='Select, for example status=FAILED AND code="type-error"; fields: status, code, field, row, line.',
 )  # fmt: skip
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="List at most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="List at most this many."
+)
 @json_option
 @click.pass_obj
 def rows(settings: Settings, process: str, filter_: str, limit: int, as_json: bool) -> None:

@@ -63,7 +63,7 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Run so many processor services.",
+    help="Run this many processors.",
 )
 @click.option("--detach", is_flag=True, help="Return when the suite is up.")
 @click.option("--json", "as_json", is_flag=True, help="Print what `env --json` prints.")
