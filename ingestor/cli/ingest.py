@@ -18,7 +18,7 @@ from ingestor.cli.common import (
 )
 from ingestor.cli.dry_run import print_dry_run, run_dry
 from ingestor.cli.output import say
-from ingestor.cli.progress import Report, first_look, follow, megabytes_left, progress_report
+from ingestor.cli.progress import ShowProgress, first_look, follow, megabytes_left, showing_progress
 from ingestor.cli.summary import print_result
 from ingestor.client.client import Client
 from ingestor.v1 import status_pb2
@@ -65,11 +65,9 @@ def ingest_command(
             raise click.UsageError("--dry-run excludes --resume, --no-wait and --repair")
         found = settings.run(lambda client: run_dry(client, file, pipeline, dialect))
         sys.exit(print_dry_run(found, file, as_json))
-    with progress_report(quiet=as_json) as report:
+    with showing_progress(quiet=as_json) as show:
         process, seconds = settings.run(
-            lambda client: ingest(
-                client, file, pipeline, dialect, resume, not no_wait, report, repairs or ""
-            ),
+            lambda client: ingest(client, file, pipeline, dialect, resume, not no_wait, show, repairs or ""),
             patience=120,
         )
     sys.exit(print_result(settings, process, seconds, started=no_wait, as_json=as_json))
@@ -82,7 +80,7 @@ async def ingest(
     dialect: str,
     resume: str | None,
     wait: bool,
-    report: Report,
+    show: ShowProgress,
     repairs: str = "",
 ) -> tuple[status_pb2.Process, float]:
     """Send a file and follow its process; the process, and seconds from the upload's first byte. With
@@ -96,7 +94,7 @@ async def ingest(
     started = time.perf_counter()
     try:
         sha256 = await client.send_file(
-            upload, path, lambda p: report("uploading", p.sent, p.size, megabytes_left(p))
+            upload, path, lambda p: show("uploading", p.sent, p.size, megabytes_left(p))
         )
         process_id = await client.complete_upload(upload.upload_id, sha256, reference, dialect, repairs)
     except BaseException:
@@ -107,7 +105,7 @@ async def ingest(
             f"ingestor ingest {repair}--resume {upload.upload_id} {separator}{path}"
         )
         raise
-    look = follow(client, process_id, report) if wait else first_look(client, process_id)
+    look = follow(client, process_id, show) if wait else first_look(client, process_id)
     return await look, time.perf_counter() - started
 
 

@@ -10,7 +10,7 @@ import click
 
 from ingestor.cli.common import Settings, json_option, no_wait_option, process_argument
 from ingestor.cli.output import FAILED, print_json, short
-from ingestor.cli.progress import Report, first_look, follow, progress_report
+from ingestor.cli.progress import ShowProgress, first_look, follow, showing_progress
 from ingestor.cli.summary import print_result, undo_sentence
 from ingestor.client.client import Client
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2
@@ -52,20 +52,18 @@ def retry_command(settings: Settings, process: str, no_wait: bool, as_json: bool
 
     Exit status: as that of ingest.
     """
-    with progress_report(quiet=as_json) as report:
-        found, seconds = settings.run(
-            lambda client: retry(client, process, not no_wait, report), patience=120
-        )
+    with showing_progress(quiet=as_json) as show:
+        found, seconds = settings.run(lambda client: retry(client, process, not no_wait, show), patience=120)
     sys.exit(print_result(settings, found, seconds, started=no_wait, as_json=as_json))
 
 
 async def retry(
-    client: Client, process_id: str, wait: bool, report: Report
+    client: Client, process_id: str, wait: bool, show: ShowProgress
 ) -> tuple[status_pb2.Process, float]:
     """Retry failed rows of a process and follow the process that runs them; that one, and seconds."""
     started = time.perf_counter()
     retried = await client.retry_rows(process_id)
-    look = follow(client, retried.process_id, report) if wait else first_look(client, retried.process_id)
+    look = follow(client, retried.process_id, show) if wait else first_look(client, retried.process_id)
     return await look, time.perf_counter() - started
 
 

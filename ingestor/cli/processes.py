@@ -10,7 +10,7 @@ import click
 
 from ingestor.cli.common import Settings, json_option, process_argument
 from ingestor.cli.output import print_json, print_table, short, to_dict
-from ingestor.cli.progress import follow, progress_report
+from ingestor.cli.progress import follow, showing_progress
 from ingestor.cli.summary import exit_status, print_process, repaired_process, summary, with_repaired
 from ingestor.client.client import Client
 from ingestor.v1 import common_pb2, status_pb2
@@ -43,8 +43,8 @@ def watch(settings: Settings, process: str, as_json: bool) -> None:
 
     Exit status: as that of ingest.
     """
-    with progress_report(quiet=as_json) as report:
-        found = settings.run(lambda client: follow(client, process, report), patience=120)
+    with showing_progress(quiet=as_json) as show:
+        found = settings.run(lambda client: follow(client, process, show), patience=120)
     if as_json:
         print_json(summary(found))
     else:

@@ -13,10 +13,10 @@ from ingestor.client.client import Client
 from ingestor.client.upload import UploadProgress
 from ingestor.v1 import status_pb2
 
-Report = Callable[[str, float, float, str], None]  # phase, done, total, remarks
+ShowProgress = Callable[[str, float, float, str], None]  # phase, done, total, remarks
 
 
-async def follow(client: Client, process_id: str, report: Report) -> status_pb2.Process:
+async def follow(client: Client, process_id: str, show: ShowProgress) -> status_pb2.Process:
     """Watch a process to its end."""
     process = status_pb2.Process()
     async for process in client.watch_process(process_id):
@@ -26,7 +26,7 @@ async def follow(client: Client, process_id: str, report: Report) -> status_pb2.
         share = process.bytes_dispatched / size if size else 0.0
         total = counts.read / share if share else 0
         failed = f"{counts.failed:,} failed" if counts.failed else ""
-        report("ingesting", done, max(total, done), failed)
+        show("ingesting", done, max(total, done), failed)
     return process
 
 
@@ -43,34 +43,34 @@ def megabytes_left(progress: UploadProgress) -> str:
     return f"{left:,.0f} MiB left" if left >= 1 else ""
 
 
-def progress_report(quiet: bool) -> AbstractContextManager[Report]:
-    """Where to report progress; nothing is shown when quiet."""
+def showing_progress(quiet: bool) -> AbstractContextManager[ShowProgress]:
+    """How to show progress; nothing is shown when quiet."""
     if quiet:
         return _silence()
     return _bar() if sys.stderr.isatty() else _lines()
 
 
 @contextmanager
-def _silence() -> Iterator[Report]:
+def _silence() -> Iterator[ShowProgress]:
     yield lambda phase, done, total, remarks: None
 
 
 @contextmanager
-def _lines() -> Iterator[Report]:
+def _lines() -> Iterator[ShowProgress]:
     last = [0.0]
 
-    def report(phase: str, done: float, total: float, remarks: str) -> None:
+    def show(phase: str, done: float, total: float, remarks: str) -> None:
         now = time.monotonic()
         if now - last[0] >= 5:
             last[0] = now
             percent = f"{100 * done / total:.0f} %" if total else ""
             say(f"{phase} {percent} {done:,.0f} {remarks}".rstrip())
 
-    yield report
+    yield show
 
 
 @contextmanager
-def _bar() -> Iterator[Report]:
+def _bar() -> Iterator[ShowProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -86,7 +86,7 @@ def _bar() -> Iterator[Report]:
         tasks: dict[str, Any] = {}
         begun: dict[str, float] = {}
 
-        def report(phase: str, done: float, total: float, remarks: str) -> None:
+        def show(phase: str, done: float, total: float, remarks: str) -> None:
             if phase not in tasks:
                 tasks[phase] = progress.add_task(phase, total=total or None, rate="", remarks="")
                 begun[phase] = time.monotonic()
@@ -97,4 +97,4 @@ def _bar() -> Iterator[Report]:
                 rate = f"{speed / 2**20:,.0f} MiB/s" if phase == "uploading" else f"{speed:,.0f} rows/s"
             progress.update(tasks[phase], completed=done, total=total or None, rate=rate, remarks=remarks)
 
-        yield report
+        yield show
