@@ -147,7 +147,7 @@ async def test_an_expired_process_keeps_its_counts_only(suite: Suite, tmp_path: 
     for command in (("row", process, "10"), ("rows", process), ("report", process, "-o", "-")):
         assert "RECORDS_EXPIRED" in suite.run(*command, status=1).stderr
     assert "UNDO_IMPOSSIBLE" in suite.run("undo", process, status=1).stderr
-    assert "counts are left" in suite.run("status", process, status=3).stdout
+    assert "counts remain" in suite.run("status", process, status=3).stdout
 
 
 async def test_undo_of_an_append_and_of_json_rows(suite: Suite, tmp_path: Path) -> None:

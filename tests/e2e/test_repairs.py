@@ -234,7 +234,7 @@ async def test_rows_that_are_still_wrong_have_new_reasons_and_can_come_once_more
     text = suite.run("status", first, status=3).stdout
     assert f"repairs {process}" in text
     assert re.search(r"9\s+3\s+5\s+1\s+0", text)
-    assert f"when {first} brought it again" in suite.run("row", process, "3").stdout
+    assert f"when {first} repaired it" in suite.run("row", process, "3").stdout
 
     # The report of the repair has the first process's numbers, and repairs that one too.
     report = report_of(suite, tmp_path, first)
