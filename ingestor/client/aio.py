@@ -135,11 +135,13 @@ class AsyncClient:
             )  # fmt: skip
         return DryRun.of(answer)
 
-    async def process(self, process_id: str, timeout: float | None = None) -> AsyncProcess:
-        """A process. Raises NotFoundError (PROCESS_NOT_FOUND, PROCESS_DELETED)."""
+    async def process(self, process_id: str, look: bool = True, timeout: float | None = None) -> AsyncProcess:
+        """A process. Without `look` the suite is not asked: that saves a call where the fields, empty then,
+        are not needed. Raises NotFoundError (PROCESS_NOT_FOUND, PROCESS_DELETED)."""
         raw = status_pb2.Process()
         raw.info.process_id = process_id
-        return await AsyncProcess(self._gateway, raw).refresh(timeout)
+        process = AsyncProcess(self._gateway, raw)
+        return await process.refresh(timeout) if look else process
 
     def processes(
         self,

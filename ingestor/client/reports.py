@@ -18,7 +18,7 @@ Target = File
 ReportFormat = Literal["csv", "jsonl", "xlsx"]
 ReportRows = Literal["rejected", "failed", "skipped", "succeeded", "unprocessed", "all"]
 
-_EXTENSIONS: dict[str, ReportFormat] = {
+EXTENSIONS: dict[str, ReportFormat] = {
     ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"
 }  # fmt: skip
 _FORMATS = {
@@ -46,7 +46,7 @@ async def save_report(
 ) -> Report:
     """See AsyncProcess.report."""
     path = Path(target) if isinstance(target, str | os.PathLike) else None
-    kind = format_ or _EXTENSIONS.get(path.suffix.lower() if path else "", "csv")
+    kind = format_ or EXTENSIONS.get(path.suffix.lower() if path else "", "csv")
     for name, value, known in (("format", kind, _FORMATS), ("rows", rows, _ROWS)):
         if value not in known:
             raise InvalidArgumentError(f"{name} is {value!r}, not one of {', '.join(known)}")

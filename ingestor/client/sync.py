@@ -81,9 +81,9 @@ class Client:
         """See AsyncClient.dry_run."""
         return self._runner.run(self._async.dry_run(source, pipeline, dialect, file_name, timeout))
 
-    def process(self, process_id: str, timeout: float | None = None) -> Process:
+    def process(self, process_id: str, look: bool = True, timeout: float | None = None) -> Process:
         """See AsyncClient.process."""
-        return Process(self._runner, self._runner.run(self._async.process(process_id, timeout)))
+        return Process(self._runner, self._runner.run(self._async.process(process_id, look, timeout)))
 
     def processes(
         self, filter: str = "", limit: int | None = None, timeout: float | None = None
