@@ -85,7 +85,7 @@ class AsyncClient:
 
         `pipeline`: a stored one's name ("customers": its latest version, "customers@3"); or a document, a
         mapping or the path of a JSON file, which is applied first. None: every row is stored as JSON.
-        `dialect`: how to read the file, see docs/reader.md; what it leaves out is detected.
+        `dialect`: how to read the file, see docs/guides/reading-files.md; what it leaves out is detected.
         `file_name`: what people see; default: the path's. `resume`: the upload_id of an interrupted upload
         of the same file. `on_upload` is called with an UploadProgress (bytes) before the first piece and
         after each one. `timeout`: seconds for each answer; the transfer takes as long as it takes.

@@ -48,7 +48,7 @@ OnProgress = Callable[[UploadProgress], None]
 Document = Mapping[str, Any] | StrPath
 """A pipeline document: parsed, or the path of its JSON file."""
 Dialect = Mapping[str, Any] | str
-"""How to read a file (docs/reader.md): a mapping, or its JSON text."""
+"""How to read a file (docs/guides/reading-files.md): a mapping, or its JSON text."""
 
 
 def document_text(document: Document) -> str:
@@ -172,7 +172,7 @@ class _Source:
     def __init__(self, file: BinaryIO, chunk_size: int) -> None:
         self._file = file
         self.size = file.seek(0, os.SEEK_END)
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None  # why no more pieces can be made
         self._chunk_size = chunk_size
         self._hash = hashlib.sha256()
         self._hashed = 0
@@ -220,7 +220,6 @@ async def _requests(
                 await ready.put(chunk)
             await ready.put(None)
         except OSError as error:
-            source.failure = error
             await ready.put(error)
 
     reading = asyncio.create_task(read())
@@ -231,6 +230,9 @@ async def _requests(
             yield upload_pb2.WriteUploadRequest(upload_id=upload_id, chunk=chunk)
             if on_progress:
                 on_progress(UploadProgress(chunk.offset + len(chunk.data), source.size, upload_id))
+    except Exception as error:
+        source.failure = error
+        raise
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)

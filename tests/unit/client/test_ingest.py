@@ -146,6 +146,26 @@ async def test_a_data_frame_without_pyarrow_names_what_to_install(
         await client.ingest(FRAME)
 
 
+async def test_an_error_of_on_upload_ends_the_upload(client: AsyncClient, table: Path) -> None:
+    def stop(progress: UploadProgress) -> None:
+        if progress.sent:
+            raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        await client.ingest(table, on_upload=stop)
+
+
+async def test_a_file_that_becomes_shorter_is_an_os_error(client: AsyncClient) -> None:
+    file = io.BytesIO(CONTENT * 100)  # far more than is read ahead
+
+    def cut(progress: UploadProgress) -> None:
+        if progress.sent:
+            file.truncate(3)
+
+    with pytest.raises(OSError, match="shorter"):
+        await client.ingest(file, on_upload=cut)
+
+
 async def test_a_missing_file_is_an_os_error(client: AsyncClient, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await client.ingest(tmp_path / "missing.csv")

@@ -19,6 +19,7 @@ import mypy.api
 import pytest
 
 import ingestor
+from ingestor import client
 from ingestor.checking.steps.plug_in import plug_in
 from ingestor.cli.dry_run import print_dry_run
 from ingestor.cli.main import main
@@ -156,12 +157,21 @@ def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.DryRunRespon
     )
 
 
+def _apply(document: str) -> None:
+    """Raises what the client raises of a document that is wrong."""
+    try:
+        read_document(document)
+    except InvalidArgumentError as error:
+        fields = {violation.field: violation.description for violation in error.violations}
+        raise client.InvalidArgumentError(error.message, reason=error.reason, fields=fields) from error
+
+
 def run(example: Example, capsys: pytest.CaptureFixture[str]) -> str:
     """What the example's command prints."""
     document = _whole(example.document) if example.document else ""
     if example.command.startswith("ingestor pipelines apply "):
         with pytest.raises(SystemExit), errors_in_one_line(""):
-            read_document(document)
+            _apply(document)
     else:
         pipeline = read_document(document) if document else None
         print_dry_run(_dry_run(pipeline, example.data), Path("data.csv"), as_json=False)
