@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import grpc
 
 from ingestor.client.errors import DeadlineExceededError, from_rpc, is_transient
+from ingestor.runtime.grpc.trace_calls import client_interceptors
 from ingestor.v1 import (
     orchestrator_pb2_grpc,
     pipelines_pb2_grpc,
@@ -79,7 +80,7 @@ class Gateway:
         # Made at the first call, since it belongs to the event loop that runs then.
         if self._closed:
             raise RuntimeError("the client is closed")
-        return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        return grpc.aio.insecure_channel(self._address, options=_OPTIONS, interceptors=client_interceptors())
 
     @property
     def uploads(self) -> upload_pb2_grpc.UploadServiceAsyncStub:
