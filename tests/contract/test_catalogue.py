@@ -16,6 +16,7 @@ from ingestor.runtime.errors import NotFoundError, TransientError
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.metrics import RpcMetrics
+from ingestor.runtime.postgres import migrate
 from ingestor.runtime.provision import provision
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
 from ingestor.services.orchestrator.api import PipelineApi
@@ -23,6 +24,7 @@ from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.processor.adapters import grpc_pipelines
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.v1 import pipelines_pb2_grpc
+from tests.conftest import PASSWORD
 from tests.fakes.pipelines import MemoryPipelines
 
 if TYPE_CHECKING:
@@ -115,10 +117,11 @@ async def test_the_versions_used_last_are_remembered(
 
 async def test_pipelines_of_an_earlier_version_move(database_url: str, pool_of: OpenPool) -> None:
     """The processor kept them before; its tables were made by its first migrations."""
-    await provision(database_url, {"processor": "secret", "orchestrator": "secret"})
     admin = await asyncpg.connect(database_url)
     try:
         await admin.execute(
+            "DROP TABLE orchestrator.pipelines, orchestrator.deleted_pipelines;"
+            "DELETE FROM orchestrator.schema_migrations WHERE name = '0005_pipelines.sql';"
             "SET ROLE ingestor_processor;"
             "CREATE TABLE processor.pipelines (tenant text NOT NULL, name text NOT NULL, version integer "
             "NOT NULL, document text NOT NULL, canonical text NOT NULL, created_at timestamptz NOT NULL "
@@ -130,13 +133,16 @@ async def test_pipelines_of_an_earlier_version_move(database_url: str, pool_of: 
             "INSERT INTO processor.deleted_pipelines VALUES ('default', 'q');"
             "RESET ROLE"
         )
-        store = PgPipelines(await pool_of("orchestrator"))
+        await provision(database_url, {"processor": PASSWORD, "orchestrator": PASSWORD})
+        pool = await pool_of("orchestrator")
+        await migrate(pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations")
+        store = PgPipelines(pool)
         assert [stored.name for stored in await store.list("", 10)] == ["p"]
         assert (await store.add("q", "z", "z"))[0].version == 2
         assert await admin.fetchval("SELECT to_regclass('processor.pipelines')") is None
         # Provisioning again, with tables of the processor's once more, leaves what the orchestrator has.
         await admin.execute("CREATE TABLE processor.pipelines (name text)")
-        await provision(database_url, {"orchestrator": "secret"})
+        await provision(database_url, {"orchestrator": PASSWORD})
         assert [stored.name for stored in await store.list("", 10)] == ["p", "q"]
     finally:
         await admin.close()

@@ -336,7 +336,7 @@ async def test_the_command_line_saves_reports(status: Any, status_address: str, 
     _, out, _ = await run("-o", "-", "--rows", "skipped")
     assert [line[:3] for line in out.splitlines()] == ["id,", "7,'"]
     status_, _, err = await run("-o", str(tmp_path / "r.txt"))
-    assert (status_, "--format is needed" in err) == (2, True)
+    assert (status_, "give --format" in err) == (2, True), err
     status_, _, err = await run("-o", str(tmp_path / "none.csv"), of=str(uuid.uuid4()))
     assert (status_, "PROCESS_NOT_FOUND" in err) == (1, True)
     assert {path.name for path in tmp_path.iterdir()} == {"r.csv", "r.jsonl", "r.XLSX", "all"}  # noqa: ASYNC240
