@@ -22,7 +22,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 # Installs again only when what it depends on has changed.
-$(SETUP): requirements/dev.txt pyproject.toml hatch_build.py $(wildcard protos/ingestor/v1/*.proto)
+$(SETUP): requirements/dev.txt pyproject.toml hatch_build.py $(shell find protos -name "*.proto")
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -90,4 +90,4 @@ lock: ## refresh the hashed lock from pyproject.toml
 	@rm -rf .venv-lock
 
 clean: ## remove what setup, run and bench made
-	rm -rf $(VENV) .ingestor .bench ingestor/v1 build dist docs/reference/grpc frontend/dist frontend/node_modules frontend/src/gen
+	rm -rf $(VENV) .ingestor .bench ingestor/v1 ingestor/internal build dist docs/reference/grpc frontend/dist frontend/node_modules frontend/src/gen

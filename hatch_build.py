@@ -1,5 +1,5 @@
-"""Build hook: generates `ingestor.v1` (messages, gRPC stubs, and types for both) from `protos/`, and takes
-the page into a wheel when it is built.
+"""Build hook: generates `ingestor.v1` and `ingestor.internal.v1` (messages, gRPC stubs, and types for
+both) from `protos/`, and takes the page into a wheel when it is built.
 
 Runs at every install, editable ones too, so generated code is never committed.
 """
@@ -15,6 +15,9 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+# The public contract, and what only the services say to each other.
+PACKAGES = ("ingestor/v1", "ingestor/internal/v1")
+
 
 class ProtobufBuildHook(BuildHookInterface[Any]):
     """Generates the package before hatchling collects files."""
@@ -22,7 +25,7 @@ class ProtobufBuildHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Write `ingestor/v1`; raises RuntimeError when protoc refuses a file."""
+        """Write the packages; raises RuntimeError when protoc refuses a file."""
         generate(Path(self.root))
         if self.target_name == "wheel" and version == "standard":
             build_data["force_include"].update(page_files(Path(self.root)))
@@ -43,13 +46,13 @@ def page_files(root: Path) -> dict[str, str]:
 
 
 def generate(root: Path) -> None:
-    """Generate `root/ingestor/v1` from `root/protos`; raises RuntimeError when protoc fails."""
+    """Generate the packages of `root/protos` below `root`; raises RuntimeError when protoc fails."""
     from grpc_tools import protoc
 
     protos = root / "protos"
-    target = root / "ingestor" / "v1"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    for package in PACKAGES:
+        shutil.rmtree(root / package, ignore_errors=True)
+        (root / package).mkdir(parents=True)
     # protoc finds its plug-ins (mypy-protobuf) beside the interpreter.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     arguments = [
@@ -60,12 +63,13 @@ def generate(root: Path) -> None:
         f"--grpc_python_out={root}",
         f"--mypy_out={root}",
         f"--mypy_grpc_out={root}",
-        *sorted(str(path) for path in (protos / "ingestor" / "v1").glob("*.proto")),
+        *(str(path) for package in PACKAGES for path in sorted((protos / package).glob("*.proto"))),
     ]
     if protoc.main(arguments) != 0:
         raise RuntimeError("protoc failed; its messages are above")
-    (target / "__init__.py").write_text('"""Generated from protos/ingestor/v1; do not edit."""\n')
-    (target / "py.typed").write_text("")
+    for package in PACKAGES:
+        (root / package / "__init__.py").write_text(f'"""Generated from protos/{package}; do not edit."""\n')
+        (root / package / "py.typed").write_text("")
 
 
 if __name__ == "__main__":

@@ -223,8 +223,8 @@ class Undone:
 class UndoesProcesses(Protocol):
     """What a RowSink also has when it can take rows out again."""
 
-    def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
-        """Take out what the process has loaded; with `validate_only` change nothing and say what would be
+    def undo(self, undo: SinkUndo, *, dry_run: bool) -> Undone:
+        """Take out what the process has loaded; with `dry_run` change nothing and say what would be
         done. No batch of the process is written meanwhile or afterwards. It must be idempotent: after a crash
         the same undo comes again, and only what it finds then has to be counted. Raises TransientSinkError,
         and RefusedBatchError when it cannot, with nothing changed."""

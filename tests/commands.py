@@ -84,6 +84,7 @@ def _serve(address: str) -> None:
     # Commands import what they need when they run: here it is done for all of them.
     for module in pkgutil.walk_packages(ingestor.cli.__path__, "ingestor.cli."):
         importlib.import_module(module.name)
+    importlib.import_module("ingestor.pipelines.inspection")  # slow to import, as what reads files is
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)

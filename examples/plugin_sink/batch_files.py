@@ -66,7 +66,7 @@ class BatchFiles:
             raise TransientSinkError(f"{folder}: {error.strerror}") from error
         return faults
 
-    def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
+    def undo(self, undo: SinkUndo, *, dry_run: bool) -> Undone:
         """The files of the process and of its repairs go."""
         root = os.environ.get(ROOT, "")
         if not root or not Path(root).is_dir():
@@ -76,7 +76,7 @@ class BatchFiles:
         try:
             for path in sorted(path for folder in folders for path in folder.glob("*.parquet")):
                 removed += pq.read_metadata(path).num_rows
-                if not validate_only:
+                if not dry_run:
                     path.unlink()
         except OSError as error:
             raise TransientSinkError(f"{root}: {error.strerror}") from error

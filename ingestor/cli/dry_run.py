@@ -1,4 +1,4 @@
-"""What would become of a file's rows: `ingest --validate-only` and `pipelines validate`."""
+"""`ingestor ingest --dry-run`: what a run would do with a file's rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ingestor.cli.ingest import is_document
+from ingestor.cli.common import is_document
 from ingestor.cli.output import OK, WITH_ERRORS, print_json, print_table, to_dict
 from ingestor.client.client import Client
 from ingestor.v1 import processor_pb2
@@ -14,19 +14,18 @@ from ingestor.v1 import processor_pb2
 _SHOWN = 20
 
 
-async def dry_run(
-    client: Client, path: Path, pipeline: str | None, dialect: str, *, is_file: bool = False
-) -> processor_pb2.ValidateRowsResponse:
-    """Check a file; `pipeline` is what `ingest` takes, or with `is_file` a document's file. Nothing is
-    stored, the document neither."""
-    if pipeline and (is_file or is_document(pipeline)):
+async def run_dry(
+    client: Client, path: Path, pipeline: str | None, dialect: str
+) -> processor_pb2.DryRunResponse:
+    """Run a file's rows dry; `pipeline` is what `ingest` takes. Nothing is stored, not even a document."""
+    if pipeline and is_document(pipeline):
         document = Path(pipeline).read_text("utf-8")
         return await client.validate_file(path, document_json=document, dialect=dialect)
     return await client.validate_file(path, pipeline=pipeline or "", dialect=dialect)
 
 
-def print_dry_run(found: processor_pb2.ValidateRowsResponse, path: Path, as_json: bool) -> int:
-    """Print it; the exit status."""
+def print_dry_run(found: processor_pb2.DryRunResponse, path: Path, as_json: bool) -> int:
+    """Print the result; the exit status."""
     if as_json:
         print_json({"file_name": path.name, **to_dict(found)})
     else:
@@ -34,7 +33,7 @@ def print_dry_run(found: processor_pb2.ValidateRowsResponse, path: Path, as_json
     return WITH_ERRORS if found.counts.failed else OK
 
 
-def _print(found: processor_pb2.ValidateRowsResponse) -> None:
+def _print(found: processor_pb2.DryRunResponse) -> None:
     counts = to_dict(found.counts)
     print_table(list(counts), [[f"{count:,}" for count in counts.values()]])
     for row in found.rows[:_SHOWN]:

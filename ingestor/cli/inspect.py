@@ -1,4 +1,4 @@
-"""`ingestor inspect` and `ingestor pipelines infer`: look at a file before it is sent."""
+"""`ingestor inspect` and `ingestor pipelines infer`: look at a file before it is sent. Needs no suite."""
 
 from __future__ import annotations
 
@@ -7,31 +7,45 @@ from typing import Any
 
 import click
 
-from ingestor.cli.output import print_json, print_table
-from ingestor.pipelines.inspection import inspect_file
-from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.options import OptionsError, parse_options
+from ingestor.cli.common import dialect_options, file_argument, json_option
+from ingestor.cli.output import errors_in_one_line, print_json, print_table
+
+rows_option = click.option(
+    "--rows", type=click.IntRange(1), default=1000, show_default=True, help="Look at this many records."
+)
+
+
+@click.command()
+@file_argument(exists=True)
+@dialect_options
+@rows_option
+@json_option
+def inspect(file: Path, dialect: str, rows: int, as_json: bool) -> None:
+    """Show how FILE is read. Prints what its columns hold and which records would be rejected. Needs no
+    suite."""
+    print_inspection(file, dialect, rows, as_json)
 
 
 def inspection(path: Path, dialect: str, rows: int) -> dict[str, Any]:
-    """See inspect_file; what is wrong ends the command."""
-    try:
+    """See inspect_file; an error ends the command with exit status 1."""
+    # These take NumPy and Arrow, which no other command needs.
+    from ingestor.pipelines.inspection import inspect_file
+    from ingestor.tabular.options import parse_options
+
+    with errors_in_one_line():
         return inspect_file(path, path.name, parse_options(dialect), rows=rows)
-    except UnreadableFileError as error:
-        raise click.ClickException(f"{error.message} [{error.reason}]") from None
-    except OptionsError as error:
-        raise click.ClickException(f"dialect: {error}") from None
+    raise AssertionError("unreachable: errors_in_one_line exits")
 
 
 def print_inspection(path: Path, dialect: str, rows: int, as_json: bool) -> None:
-    """What a file looks like."""
+    """Print what a file looks like."""
     found = inspection(path, dialect, rows)
     if as_json:
         print_json(found)
         return
-    told = ", ".join(f"{key} {value!r}" for key, value in found["dialect"].items())
+    dialect_found = ", ".join(f"{key} {value!r}" for key, value in found["dialect"].items())
     scope = "all of" if found["complete"] else "the first"
-    click.echo(f"{path.name}: {told}\n{scope} {found['sampled_rows']:,} records\n")
+    click.echo(f"{path.name}: {dialect_found}\n{scope} {found['sampled_rows']:,} records\n")
     print_table(
         ["column", "type", "format", "fits", "missing", "examples"],
         [
@@ -44,8 +58,11 @@ def print_inspection(path: Path, dialect: str, rows: int, as_json: bool) -> None
         ],
     )  # fmt: skip
     if found["rejected"]:
-        click.echo(f"\n{found['rejected_count']:,} of them would not be rows:")
+        click.echo(f"\n{found['rejected_count']:,} of them would be rejected:")
         for record in found["rejected"][:10]:
             click.echo(
                 f"  row {record['row']}, line {record['line']}: {record['message']} [{record['code']}]"
             )
+
+
+COMMANDS = [inspect]

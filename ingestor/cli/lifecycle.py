@@ -1,67 +1,139 @@
-"""`ingestor undo` and `ingestor delete`: say what will happen, ask on a terminal, do it."""
+"""Change processes: pause, resume, cancel, retry, undo, delete."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import Any
 
 import click
 
-from ingestor.cli.output import FAILED, short
+from ingestor.cli.common import Settings, json_option, no_wait_option, process_argument
+from ingestor.cli.output import FAILED, print_json, short
+from ingestor.cli.progress import ShowProgress, first_look, follow, showing_progress
+from ingestor.cli.summary import print_result, undo_sentence
+from ingestor.client.client import Client
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2
 
-if TYPE_CHECKING:
-    from ingestor.client.client import Client
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+
+
+def _control(name: str, help_: str) -> click.Command:
+    """A command that asks for a change of a process and prints the state after it."""
+
+    @click.command(name, help=help_)
+    @process_argument
+    @json_option
+    @click.pass_obj
+    def command(settings: Settings, process: str, as_json: bool) -> None:
+        state = settings.run(lambda client: getattr(client, f"{name}_process")(process))
+        text = short(common_pb2.ProcessState.Name(state))
+        if as_json:
+            print_json({"process_id": process, "state": text})
+        else:
+            click.echo(text)
+
+    return command
+
+
+pause = _control("pause", "Hold PROCESS; batches already in the queue are still loaded.")
+resume = _control("resume", "Continue a paused PROCESS.")
+cancel = _control("cancel", "Stop PROCESS for good; loaded rows stay.")
+
+
+@click.command("retry")
+@process_argument
+@no_wait_option
+@json_option
+@click.pass_obj
+def retry_command(settings: Settings, process: str, no_wait: bool, as_json: bool) -> None:
+    """Run failed rows of PROCESS again. Takes those whose cause may have passed (foreign-key, sink-error,
+    batch-error) from the stored file.
+
+    Exit status: as that of ingest.
+    """
+    with showing_progress(quiet=as_json) as show:
+        found, seconds = settings.run(lambda client: retry(client, process, not no_wait, show), patience=120)
+    sys.exit(print_result(settings, found, seconds, started=no_wait, as_json=as_json))
+
+
+async def retry(
+    client: Client, process_id: str, wait: bool, show: ShowProgress
+) -> tuple[status_pb2.Process, float]:
+    """Retry failed rows of a process and follow the process that runs them; that one, and seconds."""
+    started = time.perf_counter()
+    retried = await client.retry_rows(process_id)
+    look = follow(client, retried.process_id, show) if wait else first_look(client, retried.process_id)
+    return await look, time.perf_counter() - started
+
+
+@click.command("undo")
+@process_argument
+@click.option("--dry-run", is_flag=True, help="Count the rows that would change; change nothing.")
+@yes_option
+@json_option
+@click.pass_obj
+def undo_command(settings: Settings, process: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Undo what PROCESS loaded. Takes its rows out of the table again and restores those that it replaced.
+    On a terminal, says how many and asks first."""
+    answer = settings.run(lambda client: undo(client, process, dry_run, yes))
+    if as_json:
+        print_json(undo_json(process, answer, dry_run))
+    else:
+        click.echo(undo_sentence(answer, done=not dry_run))
+
+
+@click.command("delete")
+@process_argument
+@yes_option
+@json_option
+@click.pass_obj
+def delete_command(settings: Settings, process: str, yes: bool, as_json: bool) -> None:
+    """Delete PROCESS and its file. Its records and events go too; loaded rows stay in the table. PROCESS
+    must have ended. On a terminal, says what goes and asks first."""
+    settings.run(lambda client: delete(client, process, yes))
+    if as_json:
+        print_json({"process_id": process, "deleted": True})
+    else:
+        click.echo("deleted")
 
 
 def asks(yes: bool) -> bool:
-    """Whether a person is to be asked first."""
+    """Whether to ask a person first."""
     return not yes and sys.stdin.isatty()
 
 
-def confirmed(what: str) -> None:
+def confirm(what: str) -> None:
     """Say what will happen and ask; "no" ends the program with exit status 1."""
     click.echo(what, err=True)
-    if not click.confirm("Go on?", err=True):
+    if not click.confirm("Continue?", err=True):
         sys.exit(FAILED)
 
 
-def of_undo(answer: processor_pb2.UndoProcessResponse | status_pb2.UndoCounts, *, done: bool) -> str:
-    """What an undo did or would do, in a sentence."""
-    to_be = "" if done else "to be "
-    parts = [
-        f"{answer.removed:,} rows {to_be}taken out",
-        f"{answer.restored:,} {to_be}set back to what they were",
-    ]
-    if answer.kept:
-        parts.append(f"{answer.kept:,} {to_be}left alone, since a later process has changed them")
-    return ", ".join(parts)
-
-
-def of_deletion(process: status_pb2.Process) -> str:
-    """What a deletion will do, in two sentences."""
+def deletion_sentences(process: status_pb2.Process) -> str:
+    """What a deletion will do."""
     state = short(common_pb2.ProcessState.Name(process.state))
     what = f"{process.info.file_name or process.info.process_id} ({state}, {process.counts.read:,} rows read)"
     return (
         f"Deletes {what}: its file, its records of batches and rows, its events, and the processes that "
-        "repair it. What it has loaded stays in the table; `ingestor undo` takes that out, before."
+        "repair it. Loaded rows stay in the table; to take them out, run `ingestor undo` first."
     )
 
 
 async def undo(client: Client, process: str, dry_run: bool, yes: bool) -> processor_pb2.UndoProcessResponse:
     """Undo a process, or only say what that would do."""
     if dry_run or asks(yes):
-        planned = await client.undo_process(process, validate_only=True)
+        planned = await client.undo_process(process, dry_run=True)
         if dry_run:
             return planned
-        confirmed(f"Undoes {process}: {of_undo(planned, done=False)}.")
+        confirm(f"Undoes {process}: {undo_sentence(planned, done=False)}.")
     return await client.undo_process(process)
 
 
 async def delete(client: Client, process: str, yes: bool) -> None:
     """Delete a process."""
     if asks(yes):
-        confirmed(of_deletion(await client.get_process(process)))
+        confirm(deletion_sentences(await client.get_process(process)))
     await client.delete_process(process)
 
 
@@ -69,3 +141,6 @@ def undo_json(process: str, answer: processor_pb2.UndoProcessResponse, dry_run: 
     """What `undo --json` prints."""
     counts = {"removed": answer.removed, "restored": answer.restored, "kept": answer.kept}
     return {"process_id": process, "dry_run": dry_run, **counts}
+
+
+COMMANDS = [pause, resume, cancel, retry_command, undo_command, delete_command]

@@ -13,8 +13,6 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from ingestor.runtime.errors import ServiceError, TransientError
-from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.options import OptionsError
 
 # Exit statuses.
 OK, FAILED, WITH_ERRORS = 0, 1, 3
@@ -84,35 +82,39 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def errors_in_one_line(address: str, debug: bool = False) -> Iterator[None]:
-    """Turn expected errors into one line on stderr and exit status 1."""
+def errors_in_one_line(address: str = "", debug: bool = False) -> Iterator[None]:
+    """Turn expected errors into a line on stderr and exit status 1; with `debug` let them pass."""
     try:
         yield
-    except ServiceError as error:
-        if debug:
+    except Exception as error:
+        lines = [] if debug else _lines(error, address)
+        if not lines:
             raise
-        say(f"error: {error.message} ({error.reason})")
-        for violation in error.violations:
-            say(f"  {violation.field}: {violation.description}")
-    except TransientError as error:
-        if debug:
-            raise
-        say(
-            f"error: the suite at {address} does not answer ({error}); "
-            "is it up? `ingestor up` starts one here"
-        )
-    except UnreadableFileError as error:
-        if debug:
-            raise
-        say(f"error: {error.message} ({error.reason})")
-    except OptionsError as error:
-        if debug:
-            raise
-        say(f"error: the dialect is wrong: {error}")
-    except OSError as error:
-        if debug:
-            raise
-        say(f"error: {error.filename or ''}: {error.strerror or error}".replace("error: :", "error:"))
-    else:
-        return
-    sys.exit(FAILED)
+        for line in lines:
+            say(line)
+        sys.exit(FAILED)
+
+
+def _lines(error: Exception, address: str) -> list[str]:
+    """What to say of an error; nothing of one that is not expected."""
+    from ingestor.tabular.errors import UnreadableFileError
+    from ingestor.tabular.options import OptionsError
+
+    match error:
+        case ServiceError():
+            violations = [f"  {violation.field}: {violation.description}" for violation in error.violations]
+            return [f"error: {error.message} ({error.reason})", *violations]
+        case TransientError():
+            return [
+                f"error: the suite at {address} does not answer ({error}); "
+                "start one here with `ingestor up`, or name another with --address"
+            ]
+        case UnreadableFileError():
+            return [f"error: {error.message} ({error.reason})"]
+        case OptionsError():
+            return [f"error: the dialect is wrong: {error}"]
+        case OSError():
+            place = f"{error.filename}: " if error.filename else ""
+            return [f"error: {place}{error.strerror or error}"]
+        case _:
+            return []

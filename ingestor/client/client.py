@@ -24,6 +24,8 @@ from ingestor.v1 import (
     common_pb2,
     orchestrator_pb2,
     orchestrator_pb2_grpc,
+    pipelines_pb2,
+    pipelines_pb2_grpc,
     processor_pb2,
     processor_pb2_grpc,
     status_pb2,
@@ -57,7 +59,7 @@ class Client:
         self._uploads = upload_pb2_grpc.UploadServiceStub(channel)
         self._orchestrator = orchestrator_pb2_grpc.OrchestratorServiceStub(channel)
         self._processor = processor_pb2_grpc.ProcessorServiceStub(channel)
-        self._pipelines = processor_pb2_grpc.PipelineServiceStub(channel)
+        self._pipelines = pipelines_pb2_grpc.PipelineServiceStub(channel)
         self._status = status_pb2_grpc.StatusServiceStub(channel)
         return self
 
@@ -233,51 +235,49 @@ class Client:
         request = status_pb2.DeleteProcessRequest(process_id=process_id)
         await self._with_patience(lambda: self._status.DeleteProcess(request, timeout=_DEADLINE))
 
-    async def undo_process(
-        self, process_id: str, validate_only: bool = False
-    ) -> processor_pb2.UndoProcessResponse:
+    async def undo_process(self, process_id: str, dry_run: bool = False) -> processor_pb2.UndoProcessResponse:
         """Take out of the sink again what a process has loaded, or only say what that would do."""
-        request = processor_pb2.UndoProcessRequest(process_id=process_id, validate_only=validate_only)
+        request = processor_pb2.UndoProcessRequest(process_id=process_id, dry_run=dry_run)
         return await self._with_patience(lambda: self._processor.UndoProcess(request, timeout=900))
 
     # -- pipelines ---------------------------------------------------------------------------------
 
     async def apply_pipeline(
-        self, document_json: str, validate_only: bool = False
-    ) -> processor_pb2.ApplyPipelineResponse:
+        self, document_json: str, dry_run: bool = False
+    ) -> pipelines_pb2.ApplyPipelineResponse:
         """Store (or only check) a pipeline document."""
-        request = processor_pb2.ApplyPipelineRequest(document_json=document_json, validate_only=validate_only)
+        request = pipelines_pb2.ApplyPipelineRequest(document_json=document_json, dry_run=dry_run)
         return await self._call(lambda: self._pipelines.ApplyPipeline(request, timeout=_DEADLINE))
 
-    async def get_pipeline(self, name: str, version: int = 0) -> processor_pb2.Pipeline:
+    async def get_pipeline(self, name: str, version: int = 0) -> pipelines_pb2.Pipeline:
         """A version of a pipeline, by default the latest."""
-        request = processor_pb2.GetPipelineRequest(name=name, version=version)
+        request = pipelines_pb2.GetPipelineRequest(name=name, version=version)
         return (await self._call(lambda: self._pipelines.GetPipeline(request, timeout=_DEADLINE))).pipeline
 
     async def list_pipelines(
         self, page_size: int = 1000, page_token: str = ""
-    ) -> processor_pb2.ListPipelinesResponse:
+    ) -> pipelines_pb2.ListPipelinesResponse:
         """A page of pipelines by name, the latest version of each."""
-        request = processor_pb2.ListPipelinesRequest(page_size=page_size, page_token=page_token)
+        request = pipelines_pb2.ListPipelinesRequest(page_size=page_size, page_token=page_token)
         return await self._call(lambda: self._pipelines.ListPipelines(request, timeout=_DEADLINE))
 
     async def list_pipeline_versions(
         self, name: str, page_size: int = 1000, page_token: str = ""
-    ) -> processor_pb2.ListPipelineVersionsResponse:
+    ) -> pipelines_pb2.ListPipelineVersionsResponse:
         """A page of a pipeline's versions, newest first, also of a deleted one."""
-        request = processor_pb2.ListPipelineVersionsRequest(
+        request = pipelines_pb2.ListPipelineVersionsRequest(
             name=name, page_size=page_size, page_token=page_token
         )
         return await self._call(lambda: self._pipelines.ListPipelineVersions(request, timeout=_DEADLINE))
 
     async def delete_pipeline(self, name: str) -> None:
         """Take a pipeline out of use; its versions stay."""
-        request = processor_pb2.DeletePipelineRequest(name=name)
+        request = pipelines_pb2.DeletePipelineRequest(name=name)
         await self._call(lambda: self._pipelines.DeletePipeline(request, timeout=_DEADLINE))
 
     async def validate_file(
         self, path: Path, *, pipeline: str = "", document_json: str = "", dialect: str = ""
-    ) -> processor_pb2.ValidateRowsResponse:
+    ) -> processor_pb2.DryRunResponse:
         """A dry run of a file of any format, which is converted here if need be; nothing is stored.
 
         Raises OSError when it cannot be read, UnreadableFileError when it is no table, OptionsError
@@ -297,7 +297,7 @@ class Client:
 
         failed: list[Exception] = []
 
-        async def requests() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
+        async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
             try:
                 async for request in pieces_of_file():
                     yield request
@@ -305,11 +305,11 @@ class Client:
                 failed.append(error)
                 raise
 
-        async def pieces_of_file() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
+        async def pieces_of_file() -> AsyncIterator[processor_pb2.DryRunRequest]:
             with path.open("rb") as file:
                 how = open_plan(file, path.stat().st_size, path.name, options)
                 normal = how.form == "normal"
-                yield processor_pb2.ValidateRowsRequest(
+                yield processor_pb2.DryRunRequest(
                     pipeline=pipeline,
                     document_json=document_json,
                     dialect_json=_for_text(how.options),
@@ -318,10 +318,10 @@ class Client:
                 pieces = iter(lambda: file.read(2**20), b"") if how.form == "as-is" else content(file, how)
                 while data := await asyncio.to_thread(next, pieces, b""):
                     for at in range(0, len(data), 2**20):
-                        yield processor_pb2.ValidateRowsRequest(data=data[at : at + 2**20])
+                        yield processor_pb2.DryRunRequest(data=data[at : at + 2**20])
 
         try:
-            return await self._call(lambda: self._processor.ValidateRows(requests()))
+            return await self._call(lambda: self._processor.DryRun(requests()))
         except asyncio.CancelledError:
             if failed:  # gRPC cancels a call whose requests cannot be made
                 raise failed[0] from None

@@ -24,7 +24,7 @@ WEB = "web"  # name of the page server's cluster
 def template() -> Path:
     """gateway/envoy.yaml of a checkout, else the copy that an installed package carries."""
     checkout = Path(__file__).parents[2] / "gateway" / "envoy.yaml"
-    return checkout if checkout.exists() else Path(__file__).parents[1] / "cli" / "envoy.yaml"
+    return checkout if checkout.exists() else Path(__file__).with_name("envoy.yaml")
 
 
 def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:

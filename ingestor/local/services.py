@@ -16,8 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK
 
-# In start order: each needs only those before it.
-SERVICES = ("status", "processor", "orchestrator", "upload")
+# In the order of their start. None waits for another to become ready.
+SERVICES = ("status", "orchestrator", "upload", "processor")
 
 
 @dataclass(frozen=True)

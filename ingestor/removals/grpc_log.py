@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 import grpc
 
+from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.removals.ports import Removal, RemovalLog
 from ingestor.runtime.errors import from_rpc_error
-from ingestor.v1 import status_pb2, status_pb2_grpc
 
 _DEADLINE = 30.0
 
 
 class GrpcRemovalLog(RemovalLog):
     def __init__(self, status: grpc.aio.Channel) -> None:
-        self._stub = status_pb2_grpc.StatusServiceStub(status)
+        self._stub = ledger_pb2_grpc.LedgerServiceStub(status)
 
     async def read(self, after: int, limit: int) -> Sequence[Removal]:
-        request = status_pb2.ListRemovalsRequest(after_sequence=after, page_size=limit)
+        request = ledger_pb2.ListRemovalsRequest(after_sequence=after, page_size=limit)
         try:
             answer = await self._stub.ListRemovals(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:

@@ -6,7 +6,9 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from ingestor.runtime.tracing import current_trace_id
 
 
 def configure_logging(service: str, level: str = "INFO", log_format: str = "auto") -> None:
@@ -17,6 +19,7 @@ def configure_logging(service: str, level: str = "INFO", log_format: str = "auto
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -44,3 +47,9 @@ def configure_logging(service: str, level: str = "INFO", log_format: str = "auto
     )
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _add_trace_id(logger: object, method: str, event: EventDict) -> EventDict:
+    if trace := current_trace_id():
+        event.setdefault("trace_id", trace)
+    return event

@@ -7,6 +7,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
+# Earlier versions kept pipelines in the processor's schema. Who owns the orchestrator's, quoted, when they
+# are to move there.
+_PIPELINES_MOVE_TO = """
+SELECT quote_ident(pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 'orchestrator'
+AND to_regclass('processor.pipelines') IS NOT NULL AND to_regclass('orchestrator.pipelines') IS NULL
+"""
+
 
 class NotAllowedError(Exception):
     """The administrator's role may not create roles or schemas."""
@@ -19,7 +26,8 @@ def role_of(service: str) -> str:
 
 async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, str]:
     """Make, for each service in `passwords`, a role with that password and a schema of its name that the role
-    owns; the processor may also create tables in schema public. Idempotent.
+    owns; the processor may also create tables in schema public. Move pipelines from where an earlier
+    version kept them. Idempotent.
 
     Returns a DSN per service. Raises NotAllowedError when the administrator may not, OSError or
     asyncpg errors when the server cannot be reached.
@@ -29,6 +37,7 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, s
         database = await connection.fetchval("SELECT current_database()")
         # Two suites that start together on one server must not both create a role.
         await connection.execute("SELECT pg_advisory_lock(hashtextextended('ingestor:provision', 0))")
+        await _move_pipelines(connection)
         for service, password in passwords.items():
             role = role_of(service)
             exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
@@ -53,6 +62,17 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, s
     return {
         service: _with_login(admin_dsn, role_of(service), password) for service, password in passwords.items()
     }
+
+
+async def _move_pipelines(connection: asyncpg.Connection) -> None:
+    """Give pipelines that the processor's schema still holds to the orchestrator, unless that has some."""
+    async with connection.transaction():
+        owner = await connection.fetchval(_PIPELINES_MOVE_TO)
+        if owner is None:
+            return
+        for table in ("pipelines", "deleted_pipelines"):
+            await connection.execute(f"ALTER TABLE IF EXISTS processor.{table} SET SCHEMA orchestrator")
+            await connection.execute(f"ALTER TABLE IF EXISTS orchestrator.{table} OWNER TO {owner}")
 
 
 def _with_login(dsn: str, role: str, password: str) -> str:

@@ -9,8 +9,6 @@ import re
 import secrets
 from contextvars import ContextVar
 
-import structlog
-
 TRACEPARENT = "traceparent"
 _FORMAT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -28,14 +26,19 @@ def trace_id(traceparent: str) -> str:
 
 def continue_trace(traceparent: str | None) -> str:
     """Make a child of the given parent (or a fresh root if it is missing or malformed) the current
-    one, put its trace id on every log line of this task, and return it."""
+    one, and return it; every log line of this task has its trace id."""
     match = _FORMAT.fullmatch(traceparent or "")
     current = f"00-{match[1]}-{secrets.token_hex(8)}-{match[3]}" if match else new_traceparent()
     _current.set(current)
-    structlog.contextvars.bind_contextvars(trace_id=trace_id(current))
     return current
 
 
 def current_traceparent() -> str:
     """The current traceparent, a fresh root if there is none."""
     return _current.get() or continue_trace(None)
+
+
+def current_trace_id() -> str | None:
+    """The trace id of the current traceparent; None outside a trace."""
+    current = _current.get()
+    return trace_id(current) if current else None

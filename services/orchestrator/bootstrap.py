@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import grpc
 from prometheus_client import CollectorRegistry
 
+from ingestor.internal.v1 import ingestion_pb2_grpc
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
@@ -15,12 +17,13 @@ from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.services.orchestrator.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
+from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
 from ingestor.services.orchestrator.adapters.sqs_depths import SqsDepths
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
-from ingestor.services.orchestrator.api import OrchestratorApi
+from ingestor.services.orchestrator.api import IngestionApi, OrchestratorApi, PipelineApi
+from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.remover import IngestionRemover
 from ingestor.services.orchestrator.repairs import RepairService
@@ -28,7 +31,7 @@ from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Metrics, OrchestratorService
 from ingestor.services.orchestrator.settings import OrchestratorSettings
 from ingestor.stores.open import open_store
-from ingestor.v1 import orchestrator_pb2_grpc
+from ingestor.v1 import orchestrator_pb2_grpc, pipelines_pb2_grpc
 
 
 @asynccontextmanager
@@ -42,17 +45,17 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         await migrate(pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
         status_channel = await stack.enter_async_context(open_channel(settings.status_address))
-        processor_channel = await stack.enter_async_context(open_channel(settings.processor_address))
         ingestions = PgIngestions(pool)
         queue = SqsRows(sqs, settings.rows_queue)
         status = GrpcStatus(status_channel)
         store = await stack.enter_async_context(open_store(settings))
         clock = SystemClock()
+        pipelines = PipelineService(PgPipelines(pool), clock)
         service = OrchestratorService(
             ingestions,
             queue,
             status,
-            GrpcPipelines(processor_channel),
+            pipelines,
             store,
             Metrics(registry),
             max_in_flight=settings.max_batches_in_flight,
@@ -76,11 +79,21 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         )
         retries = RetryWorker(ingestions, status, service)
         repairs = RepairService(ingestions, status, store, TimeOrderedIds(clock), retries.wake)
+
+        def register(server: grpc.aio.Server) -> None:
+            public = OrchestratorApi(service, repairs)
+            orchestrator_pb2_grpc.add_OrchestratorServiceServicer_to_server(public, server)
+            pipelines_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineApi(pipelines), server)
+            internal = IngestionApi(service, repairs)
+            ingestion_pb2_grpc.add_IngestionServiceServicer_to_server(internal, server)
+
         yield Service(
-            register=lambda server: orchestrator_pb2_grpc.add_OrchestratorServiceServicer_to_server(
-                OrchestratorApi(service, repairs), server
+            register=register,
+            grpc_services=(
+                "ingestor.v1.OrchestratorService",
+                "ingestor.v1.PipelineService",
+                "ingestor.internal.v1.IngestionService",
             ),
-            grpc_services=("ingestor.v1.OrchestratorService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": queue.check},
             workers=(service, reconciler, retries, removals),
         )

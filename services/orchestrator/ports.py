@@ -273,9 +273,38 @@ class Status(Protocol):
         ...
 
 
-class Pipelines(Protocol):
-    """The pipelines stored by the processor."""
+@dataclass(frozen=True, slots=True)
+class StoredPipeline:
+    """One version of a pipeline: the document's text."""
 
-    async def document(self, name: str, version: int) -> str:
-        """The document of a version. Raises NotFoundError."""
+    name: str
+    version: int
+    document: str
+    created: datetime
+
+
+class PipelineStore(Protocol):
+    """Versioned documents. Raises TransientError when the database is away."""
+
+    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
+        """Store the next version, unless the latest has the same canonical text; the latest, and
+        whether it is new. A deleted pipeline is in use again, with a new version in any case. Safe to
+        call at the same time."""
+        ...
+
+    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
+        """A version, also of a deleted pipeline; with None the latest of one that is in use. None when
+        there is none."""
+        ...
+
+    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+        """The latest versions of the pipelines in use, by name behind `after`."""
+        ...
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        """Versions below `before` (None: all), newest first, also of a deleted pipeline."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Take a pipeline out of use; its versions stay. Idempotent."""
         ...

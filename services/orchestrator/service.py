@@ -31,6 +31,7 @@ from ingestor.services.orchestrator.ingestions import (
     Position,
     position_after,
 )
+from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import (
     BusyError,
     Depth,
@@ -39,7 +40,6 @@ from ingestor.services.orchestrator.ports import (
     Limits,
     Message,
     Packed,
-    Pipelines,
     Progress,
     Queues,
     RowQueue,
@@ -111,7 +111,7 @@ class OrchestratorService:
         ingestions: Ingestions,
         queue: RowQueue,
         status: Status,
-        pipelines: Pipelines,
+        pipelines: PipelineService,
         files: FileReader,
         metrics: Metrics,
         *,
@@ -325,10 +325,10 @@ class OrchestratorService:
         _UnusableError."""
         if not file.pipeline:
             return Limits()
-        document = await self.until_done(
-            "pipelines", lambda: self._pipelines.document(file.pipeline, file.pipeline_version)
+        stored = await self.until_done(
+            "pipelines", lambda: self._pipelines.get(file.pipeline, file.pipeline_version)
         )
-        pipeline = parse_pipeline(document)
+        pipeline = parse_pipeline(stored.document)
         if problem := pipeline.header_problem(head.labels, head.columns, options):
             raise _UnusableError(*problem)
         return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)

@@ -15,7 +15,6 @@ class OrchestratorSettings(ServiceSettings, QueueSettings, QueueNames, FileStore
         20, ge=4, le=500, description="Most connections to PostgreSQL; a file being read holds one."
     )
     status_address: str = Field("status:50051", description="host:port of the status service.")
-    processor_address: str = Field("processor:50051", description="host:port of the processor (pipelines).")
     max_batches_in_flight: int = Field(64, ge=1, description="Batches of a process without an outcome.")
     slice_bytes: int = Field(
         2_500_000, ge=1_000, le=16_000_000, description="Most bytes of the file in one batch."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import grpc
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
@@ -17,14 +16,13 @@ from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
-from ingestor.services.processor.adapters.pg_pipelines import PgPipelines
 from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
-from ingestor.services.processor.api import PipelineApi, ProcessorApi
-from ingestor.services.processor.pipelines import PipelineService
+from ingestor.services.processor.api import ProcessorApi
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
@@ -50,7 +48,8 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
         status = await stack.enter_async_context(open_channel(settings.status_address))
-        pipelines = PipelineService(PgPipelines(pool), SystemClock())
+        orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address))
+        pipelines = GrpcPipelines(orchestrator)
         metrics = Metrics(registry)
         batches = BatchService(
             open_sinks(pool),
@@ -74,14 +73,11 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             poll_seconds=settings.removal_poll_seconds,
         )
 
-        def register(server: grpc.aio.Server) -> None:
-            api = ProcessorApi(pipelines, undos, tables)
-            processor_pb2_grpc.add_ProcessorServiceServicer_to_server(api, server)
-            processor_pb2_grpc.add_PipelineServiceServicer_to_server(PipelineApi(pipelines), server)
-
         yield Service(
-            register=register,
-            grpc_services=("ingestor.v1.ProcessorService", "ingestor.v1.PipelineService"),
+            register=lambda server: processor_pb2_grpc.add_ProcessorServiceServicer_to_server(
+                ProcessorApi(pipelines, undos, tables), server
+            ),
+            grpc_services=("ingestor.v1.ProcessorService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": rows.check},
             workers=(
                 undos,

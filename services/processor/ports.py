@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import RejectedState, RowError
+from ingestor.pipelines.document import Pipeline
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 
 
@@ -255,10 +255,10 @@ class RowUndo(Protocol):
         """What the undo of the process did; None when it was not undone."""
         ...
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         """Undo the process, which has ended, in one transaction where the sink can take part in it. From then
         on no batch of it or of its repairs has an effect. Idempotent. Raises UndoImpossibleError, and then
-        nothing has changed. With `validate_only` nothing changes either."""
+        nothing has changed. With `dry_run` nothing changes either."""
         ...
 
     async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
@@ -309,38 +309,9 @@ class Processes(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPipeline:
-    """One version of a pipeline: the document's text."""
+class Pipelines(Protocol):
+    """The orchestrator's catalogue of pipelines."""
 
-    name: str
-    version: int
-    document: str
-    created: datetime
-
-
-class PipelineStore(Protocol):
-    """Versioned documents. Raises TransientError when the database is away."""
-
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        """Store the next version, unless the latest has the same canonical text; the latest, and
-        whether it is new. A deleted pipeline is in use again, with a new version in any case. Safe to
-        call at the same time."""
-        ...
-
-    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        """A version, also of a deleted pipeline; with None the latest of one that is in use. None when
-        there is none."""
-        ...
-
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """The latest versions of the pipelines in use, by name behind `after`."""
-        ...
-
-    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        """Versions below `before` (None: all), newest first, also of a deleted pipeline."""
-        ...
-
-    async def delete(self, name: str) -> None:
-        """Take a pipeline out of use; its versions stay. Idempotent."""
+    async def get(self, name: str, version: int) -> Pipeline:
+        """A version (0: the latest). Raises NotFoundError, TransientError."""
         ...

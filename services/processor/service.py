@@ -23,12 +23,13 @@ from ingestor.services.processor.batches import (
     outcome_of,
     unprocessed_outcome,
 )
-from ingestor.services.processor.pipelines import PipelineService, sink_of, table_of
+from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
     Applied,
     Disposition,
     GoodRows,
     Outcomes,
+    Pipelines,
     Refused,
     Sink,
     SinkRefusedError,
@@ -59,7 +60,7 @@ class BatchService:
         self,
         sink: Sink,
         outcomes: Outcomes,
-        pipelines: PipelineService,
+        pipelines: Pipelines,
         files: FileReader,
         metrics: Metrics,
     ) -> None:
@@ -180,7 +181,7 @@ class BatchService:
         if not batch.pipeline:
             return None
         pipeline = await self._until_done(
-            "pipelines", lambda: self._pipelines.version(batch.pipeline, batch.pipeline_version)
+            "pipelines", lambda: self._pipelines.get(batch.pipeline, batch.pipeline_version)
         )
         return pipeline.evolved(batch.repairs.columns if batch.repairs else batch.columns)
 

@@ -12,6 +12,9 @@ class ProcessorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSet
     """Environment variables INGESTOR_<FIELD>."""
 
     status_address: str = Field("status:50051", description="host:port of the status service.")
+    orchestrator_address: str = Field(
+        "orchestrator:50051", description="host:port of the orchestrator (pipelines)."
+    )
     concurrency: int = Field(2, ge=1, le=32, description="Batches in work at once.")
     visibility_seconds: int = Field(
         60, ge=3, le=43_200, description="How long a received message stays hidden; extended while in work."

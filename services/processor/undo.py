@@ -9,9 +9,10 @@ import structlog
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
 from ingestor.runtime.workers import repeat
-from ingestor.services.processor.pipelines import PipelineService, sink_of, table_of
+from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
     Loaded,
+    Pipelines,
     Processes,
     ProcessFacts,
     RowUndo,
@@ -30,13 +31,13 @@ class UndoService:
 
     name = "undos"
 
-    def __init__(self, undo: RowUndo, processes: Processes, pipelines: PipelineService) -> None:
+    def __init__(self, undo: RowUndo, processes: Processes, pipelines: Pipelines) -> None:
         self._undo = undo
         self._processes = processes
         self._pipelines = pipelines
 
-    async def undo(self, process_id: str, *, validate_only: bool) -> UndoCounts:
-        """Undo a process that has ended, with its repairs; idempotent. With `validate_only` say what that
+    async def undo(self, process_id: str, *, dry_run: bool) -> UndoCounts:
+        """Undo a process that has ended, with its repairs; idempotent. With `dry_run` say what that
         would do. Raises NotFoundError; FailedPreconditionError (PROCESS_RUNNING, UNDO_IMPOSSIBLE,
         REPAIR); TransientError."""
         process = await self._processes.get(process_id)
@@ -59,10 +60,10 @@ class UndoService:
         if counts is None:
             of = await self._loaded(process, repairs)
             try:
-                counts = await self._undo.undo(of, validate_only=validate_only)
+                counts = await self._undo.undo(of, dry_run=dry_run)
             except UndoImpossibleError as error:
                 raise _impossible(str(error)) from error
-        if not validate_only:
+        if not dry_run:
             log.info("undone", process_id=process_id, removed=counts.removed, restored=counts.restored)
             try:
                 await self.report()
@@ -76,7 +77,7 @@ class UndoService:
             raise _impossible("The process has expired: the rows that it replaced are no longer kept.")
         pipeline = None
         if process.pipeline:
-            pipeline = await self._pipelines.version(process.pipeline, process.pipeline_version)
+            pipeline = await self._pipelines.get(process.pipeline, process.pipeline_version)
         table = table_of(pipeline)
         if table.upsert and not table.undo:
             raise _impossible("The pipeline does not keep the rows that it replaces (sink.undo is false).")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from enum import Enum
@@ -10,7 +9,8 @@ from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
+from ingestor.runtime.grpc.requests import read_page_size, read_uuid, wrong
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.overview import Piece
 from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
@@ -24,7 +24,6 @@ from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 Context = Any
 E = TypeVar("E", bound=Enum)
 _REPORT_PIECE = 256 * 1024
-_MAX_PAGE = 1000
 _MAX_LOOK_UP = 100_000
 
 
@@ -34,43 +33,182 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     def __init__(self, service: StatusService) -> None:
         self._service = service
 
+    async def GetProcess(
+        self, request: status_pb2.GetProcessRequest, context: Context
+    ) -> status_pb2.GetProcessResponse:
+        found = await self._service.process(read_uuid("process_id", request.process_id))
+        return status_pb2.GetProcessResponse(process=_process(found))
+
+    async def ListProcesses(
+        self, request: status_pb2.ListProcessesRequest, context: Context
+    ) -> status_pb2.ListProcessesResponse:
+        found, token = await self._service.processes(
+            request.filter, request.page_token, read_page_size(request.page_size)
+        )
+        return status_pb2.ListProcessesResponse(
+            processes=[_process(process) for process in found], next_page_token=token
+        )
+
+    async def WatchProcess(
+        self, request: status_pb2.WatchProcessRequest, context: Context
+    ) -> AsyncIterator[status_pb2.WatchProcessResponse]:
+        process_id = read_uuid("process_id", request.process_id)
+        if request.min_interval_ms < 0:
+            raise wrong("min_interval_ms", "must not be negative")
+        interval = (request.min_interval_ms or 100) / 1000
+        async for process in self._service.watch(process_id, min(interval, 60.0)):
+            yield status_pb2.WatchProcessResponse(process=_process(process))
+
+    async def ListBatches(
+        self, request: status_pb2.ListBatchesRequest, context: Context
+    ) -> status_pb2.ListBatchesResponse:
+        processed = {
+            status_pb2.BATCH_STATE_UNSPECIFIED: None,
+            status_pb2.BATCH_STATE_QUEUED: False,
+            status_pb2.BATCH_STATE_PROCESSED: True,
+        }[request.state]
+        found, token = await self._service.batches(
+            read_uuid("process_id", request.process_id), processed, request.page_token,
+            read_page_size(request.page_size),
+        )  # fmt: skip
+        return status_pb2.ListBatchesResponse(
+            batches=[_batch_record(record) for record in found], next_page_token=token
+        )
+
+    async def GetRow(self, request: status_pb2.GetRowRequest, context: Context) -> status_pb2.GetRowResponse:
+        if request.row_number < 1:
+            raise wrong("row_number", "is at least 1")
+        found, history = await self._service.row(
+            read_uuid("process_id", request.process_id), request.row_number
+        )
+        row = _row(found)
+        row.history.extend(_version(version) for version in history)
+        return status_pb2.GetRowResponse(row=row)
+
+    async def ListRows(
+        self, request: status_pb2.ListRowsRequest, context: Context
+    ) -> status_pb2.ListRowsResponse:
+        found, token = await self._service.rows(
+            read_uuid("process_id", request.process_id), request.filter, request.page_token,
+            read_page_size(request.page_size),
+        )  # fmt: skip
+        return status_pb2.ListRowsResponse(rows=[_row(row) for row in found], next_page_token=token)
+
+    async def SummarizeErrors(
+        self, request: status_pb2.SummarizeErrorsRequest, context: Context
+    ) -> status_pb2.SummarizeErrorsResponse:
+        found = await self._service.error_groups(read_uuid("process_id", request.process_id))
+        return status_pb2.SummarizeErrorsResponse(
+            groups=[
+                status_pb2.ErrorGroup(
+                    code=group.code, field=group.field, count=group.count,
+                    example_message=group.example_message, first_row=group.first_row,
+                )
+                for group in found
+            ]
+        )  # fmt: skip
+
+    async def DownloadReport(
+        self, request: status_pb2.DownloadReportRequest, context: Context
+    ) -> AsyncIterator[status_pb2.DownloadReportResponse]:
+        report = self._service.report(
+            read_uuid("process_id", request.process_id),
+            _choice("format", ReportFormat, request.format, ReportFormat.CSV),
+            _choice("rows", ReportRows, request.rows, ReportRows.REJECTED),
+        )
+        # Messages of one size, whatever the pieces are.
+        held = bytearray()
+        row_count: int | None = None
+        async for piece in report:
+            held += piece.data
+            row_count = piece.row_count
+            while len(held) > _REPORT_PIECE:
+                yield status_pb2.DownloadReportResponse(data=bytes(held[:_REPORT_PIECE]))
+                del held[:_REPORT_PIECE]
+        yield status_pb2.DownloadReportResponse(data=bytes(held), row_count=row_count)
+
+    async def ListEvents(
+        self, request: status_pb2.ListEventsRequest, context: Context
+    ) -> status_pb2.ListEventsResponse:
+        process_id = read_uuid("process_id", request.process_id) if request.process_id else None
+        found, token = await self._service.events(
+            process_id, request.page_token, read_page_size(request.page_size)
+        )
+        return status_pb2.ListEventsResponse(events=map(_event, found), next_page_token=token)
+
+    async def WatchEvents(
+        self, request: status_pb2.WatchEventsRequest, context: Context
+    ) -> AsyncIterator[status_pb2.WatchEventsResponse]:
+        if request.after_sequence < -1:
+            raise wrong("after_sequence", "is -1 or more")
+        process_id = read_uuid("process_id", request.process_id) if request.process_id else None
+        async for events in self._service.watch_events(process_id, request.after_sequence):
+            yield status_pb2.WatchEventsResponse(events=map(_event, events))
+
+    async def GetOverview(
+        self, request: status_pb2.GetOverviewRequest, context: Context
+    ) -> status_pb2.GetOverviewResponse:
+        start = _datetime("start_time", request.start_time) if request.HasField("start_time") else None
+        end = _datetime("end_time", request.end_time) if request.HasField("end_time") else None
+        found = await self._service.overview(start, end, request.bucket_seconds)
+        return status_pb2.GetOverviewResponse(
+            states=[
+                status_pb2.StateCount(state=_state(state), count=count)
+                for state, count in found.states.items()
+            ],
+            buckets=map(_bucket, found.pieces),
+        )
+
+    async def DeleteProcess(
+        self, request: status_pb2.DeleteProcessRequest, context: Context
+    ) -> status_pb2.DeleteProcessResponse:
+        await self._service.delete(read_uuid("process_id", request.process_id))
+        return status_pb2.DeleteProcessResponse()
+
+
+class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
+    """See LedgerService in protos/ingestor/internal/v1/ledger.proto."""
+
+    def __init__(self, service: StatusService) -> None:
+        self._service = service
+
     async def RecordOutcomes(
-        self, request_iterator: AsyncIterator[status_pb2.RecordOutcomesRequest], context: Context
-    ) -> status_pb2.RecordOutcomesResponse:
-        header: status_pb2.OutcomeHeader | None = None
+        self, request_iterator: AsyncIterator[ledger_pb2.RecordOutcomesRequest], context: Context
+    ) -> ledger_pb2.RecordOutcomesResponse:
+        header: ledger_pb2.OutcomeHeader | None = None
         rows: list[RejectedRow] = []
         displaced: list[DisplacedRow] = []
         async for request in request_iterator:
             if header is None:
                 if not request.HasField("header"):
-                    raise _wrong("header", "is needed in the first message")
+                    raise wrong("header", "is needed in the first message")
                 header = request.header
             rows.extend(_rejected(row) for row in request.rows)
             displaced.extend(_displaced(row) for row in request.displaced)
         if header is None:
-            raise _wrong("header", "is needed")
+            raise wrong("header", "is needed")
         try:
             outcome = Outcome(
                 _batch(header.batch), RowState(header.default_state), header.succeeded, header.failed,
                 header.skipped,
             )  # fmt: skip
         except ValueError as problem:
-            raise _wrong("header", str(problem)) from problem
+            raise wrong("header", str(problem)) from problem
         error = _error(header.error) if header.HasField("error") else None
         repaired = None
         if header.repairs_process_id:
-            parent = _uuid("header.repairs_process_id", header.repairs_process_id)
+            parent = read_uuid("header.repairs_process_id", header.repairs_process_id)
             repaired = RepairedRows(parent, tuple(header.repaired_rows))
         recorded = await self._service.record(
-            _uuid("header.process_id", header.process_id), header.tenant or "default", outcome, error, rows,
-            repaired, displaced,
+            read_uuid("header.process_id", header.process_id), header.tenant or "default", outcome, error,
+            rows, repaired, displaced,
         )  # fmt: skip
-        return status_pb2.RecordOutcomesResponse(recorded=recorded)
+        return ledger_pb2.RecordOutcomesResponse(recorded=recorded)
 
     async def RecordDispatch(
-        self, request: status_pb2.RecordDispatchRequest, context: Context
-    ) -> status_pb2.RecordDispatchResponse:
-        process_id = _uuid("process_id", request.process_id)
+        self, request: ledger_pb2.RecordDispatchRequest, context: Context
+    ) -> ledger_pb2.RecordDispatchResponse:
+        process_id = read_uuid("process_id", request.process_id)
         service = self._service
         match request.WhichOneof("change"):
             case "started":
@@ -101,173 +239,43 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
             case "cancelled":
                 account = await service.cancel(process_id)
             case _:
-                raise _wrong("change", "is needed")
-        return status_pb2.RecordDispatchResponse(
+                raise wrong("change", "is needed")
+        return ledger_pb2.RecordDispatchResponse(
             state=_state(account.state), batches_processed=account.batches_processed
         )
 
-    async def GetProcess(
-        self, request: status_pb2.GetProcessRequest, context: Context
-    ) -> status_pb2.GetProcessResponse:
-        found = await self._service.process(_uuid("process_id", request.process_id))
-        return status_pb2.GetProcessResponse(process=_process(found))
-
-    async def ListProcesses(
-        self, request: status_pb2.ListProcessesRequest, context: Context
-    ) -> status_pb2.ListProcessesResponse:
-        found, token = await self._service.processes(
-            request.filter, request.page_token, _page_size(request.page_size)
-        )
-        return status_pb2.ListProcessesResponse(
-            processes=[_process(process) for process in found], next_page_token=token
-        )
-
-    async def WatchProcess(
-        self, request: status_pb2.WatchProcessRequest, context: Context
-    ) -> AsyncIterator[status_pb2.WatchProcessResponse]:
-        process_id = _uuid("process_id", request.process_id)
-        if request.min_interval_ms < 0:
-            raise _wrong("min_interval_ms", "must not be negative")
-        interval = (request.min_interval_ms or 100) / 1000
-        async for process in self._service.watch(process_id, min(interval, 60.0)):
-            yield status_pb2.WatchProcessResponse(process=_process(process))
-
-    async def ListBatches(
-        self, request: status_pb2.ListBatchesRequest, context: Context
-    ) -> status_pb2.ListBatchesResponse:
-        processed = {
-            status_pb2.BATCH_STATE_UNSPECIFIED: None,
-            status_pb2.BATCH_STATE_QUEUED: False,
-            status_pb2.BATCH_STATE_PROCESSED: True,
-        }[request.state]
-        found, token = await self._service.batches(
-            _uuid("process_id", request.process_id), processed, request.page_token,
-            _page_size(request.page_size),
-        )  # fmt: skip
-        return status_pb2.ListBatchesResponse(
-            batches=[_batch_record(record) for record in found], next_page_token=token
-        )
-
-    async def GetRow(self, request: status_pb2.GetRowRequest, context: Context) -> status_pb2.GetRowResponse:
-        if request.row_number < 1:
-            raise _wrong("row_number", "is at least 1")
-        found, history = await self._service.row(_uuid("process_id", request.process_id), request.row_number)
-        row = _row(found)
-        row.history.extend(_version(version) for version in history)
-        return status_pb2.GetRowResponse(row=row)
-
     async def LookUpRows(
-        self, request: status_pb2.LookUpRowsRequest, context: Context
-    ) -> status_pb2.LookUpRowsResponse:
-        process_id = _uuid("process_id", request.process_id)
+        self, request: ledger_pb2.LookUpRowsRequest, context: Context
+    ) -> ledger_pb2.LookUpRowsResponse:
+        process_id = read_uuid("process_id", request.process_id)
         numbers = request.row_numbers
         if len(numbers) > _MAX_LOOK_UP:
-            raise _wrong("row_numbers", f"has at most {_MAX_LOOK_UP} numbers")
+            raise wrong("row_numbers", f"has at most {_MAX_LOOK_UP} numbers")
         states = await self._service.states(process_id, numbers)
-        return status_pb2.LookUpRowsResponse(
+        return ledger_pb2.LookUpRowsResponse(
             states=[int(states.get(number, 0)) for number in numbers]  # type: ignore[misc]
         )
 
-    async def ListRows(
-        self, request: status_pb2.ListRowsRequest, context: Context
-    ) -> status_pb2.ListRowsResponse:
-        found, token = await self._service.rows(
-            _uuid("process_id", request.process_id), request.filter, request.page_token,
-            _page_size(request.page_size),
-        )  # fmt: skip
-        return status_pb2.ListRowsResponse(rows=[_row(row) for row in found], next_page_token=token)
-
-    async def SummarizeErrors(
-        self, request: status_pb2.SummarizeErrorsRequest, context: Context
-    ) -> status_pb2.SummarizeErrorsResponse:
-        found = await self._service.error_groups(_uuid("process_id", request.process_id))
-        return status_pb2.SummarizeErrorsResponse(
-            groups=[
-                status_pb2.ErrorGroup(
-                    code=group.code, field=group.field, count=group.count,
-                    example_message=group.example_message, first_row=group.first_row,
-                )
-                for group in found
-            ]
-        )  # fmt: skip
-
-    async def DownloadReport(
-        self, request: status_pb2.DownloadReportRequest, context: Context
-    ) -> AsyncIterator[status_pb2.DownloadReportResponse]:
-        report = self._service.report(
-            _uuid("process_id", request.process_id),
-            _choice("format", ReportFormat, request.format, ReportFormat.CSV),
-            _choice("rows", ReportRows, request.rows, ReportRows.REJECTED),
-        )
-        # Messages of one size, whatever the pieces are.
-        held = bytearray()
-        row_count: int | None = None
-        async for piece in report:
-            held += piece.data
-            row_count = piece.row_count
-            while len(held) > _REPORT_PIECE:
-                yield status_pb2.DownloadReportResponse(data=bytes(held[:_REPORT_PIECE]))
-                del held[:_REPORT_PIECE]
-        yield status_pb2.DownloadReportResponse(data=bytes(held), row_count=row_count)
-
-    async def ListEvents(
-        self, request: status_pb2.ListEventsRequest, context: Context
-    ) -> status_pb2.ListEventsResponse:
-        process_id = _uuid("process_id", request.process_id) if request.process_id else None
-        found, token = await self._service.events(
-            process_id, request.page_token, _page_size(request.page_size)
-        )
-        return status_pb2.ListEventsResponse(events=map(_event, found), next_page_token=token)
-
-    async def WatchEvents(
-        self, request: status_pb2.WatchEventsRequest, context: Context
-    ) -> AsyncIterator[status_pb2.WatchEventsResponse]:
-        if request.after_sequence < -1:
-            raise _wrong("after_sequence", "is -1 or more")
-        process_id = _uuid("process_id", request.process_id) if request.process_id else None
-        async for events in self._service.watch_events(process_id, request.after_sequence):
-            yield status_pb2.WatchEventsResponse(events=map(_event, events))
-
-    async def GetOverview(
-        self, request: status_pb2.GetOverviewRequest, context: Context
-    ) -> status_pb2.GetOverviewResponse:
-        start = _datetime("start_time", request.start_time) if request.HasField("start_time") else None
-        end = _datetime("end_time", request.end_time) if request.HasField("end_time") else None
-        found = await self._service.overview(start, end, request.bucket_seconds)
-        return status_pb2.GetOverviewResponse(
-            states=[
-                status_pb2.StateCount(state=_state(state), count=count)
-                for state, count in found.states.items()
-            ],
-            buckets=map(_bucket, found.pieces),
-        )
-
     async def RecordUndo(
-        self, request: status_pb2.RecordUndoRequest, context: Context
-    ) -> status_pb2.RecordUndoResponse:
+        self, request: ledger_pb2.RecordUndoRequest, context: Context
+    ) -> ledger_pb2.RecordUndoResponse:
         counts = request.counts
         if min(counts.removed, counts.restored, counts.kept) < 0:
-            raise _wrong("counts", "must not be negative")
+            raise wrong("counts", "must not be negative")
         await self._service.undo(
-            _uuid("process_id", request.process_id), Undo(counts.removed, counts.restored, counts.kept)
+            read_uuid("process_id", request.process_id), Undo(counts.removed, counts.restored, counts.kept)
         )
-        return status_pb2.RecordUndoResponse()
-
-    async def DeleteProcess(
-        self, request: status_pb2.DeleteProcessRequest, context: Context
-    ) -> status_pb2.DeleteProcessResponse:
-        await self._service.delete(_uuid("process_id", request.process_id))
-        return status_pb2.DeleteProcessResponse()
+        return ledger_pb2.RecordUndoResponse()
 
     async def ListRemovals(
-        self, request: status_pb2.ListRemovalsRequest, context: Context
-    ) -> status_pb2.ListRemovalsResponse:
+        self, request: ledger_pb2.ListRemovalsRequest, context: Context
+    ) -> ledger_pb2.ListRemovalsResponse:
         if request.after_sequence < 0:
-            raise _wrong("after_sequence", "must not be negative")
-        found = await self._service.removals(request.after_sequence, _page_size(request.page_size))
-        return status_pb2.ListRemovalsResponse(
+            raise wrong("after_sequence", "must not be negative")
+        found = await self._service.removals(request.after_sequence, read_page_size(request.page_size))
+        return ledger_pb2.ListRemovalsResponse(
             removals=[
-                status_pb2.Removal(
+                ledger_pb2.Removal(
                     sequence=removal.sequence, process_id=removal.process_id, deleted=removal.deleted,
                     tenant=removal.tenant,
                 )
@@ -276,31 +284,12 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         )  # fmt: skip
 
 
-def _wrong(field: str, problem: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
-    )
-
-
 def _choice(field: str, kind: type[E], number: int, default: E) -> E:
     """The domain's value of an enumeration of the contract; 0 is the default."""
     try:
         return kind(number) if number else default
     except ValueError:
-        raise _wrong(field, f"is not one of {', '.join(value.name for value in kind)}") from None
-
-
-def _uuid(field: str, text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise _wrong(field, "is not a UUID") from None
-
-
-def _page_size(size: int) -> int:
-    if size < 0:
-        raise _wrong("page_size", "must not be negative")
-    return min(size or 50, _MAX_PAGE)
+        raise wrong(field, f"is not one of {', '.join(value.name for value in kind)}") from None
 
 
 def _time(time: datetime | None) -> Timestamp | None:
@@ -315,7 +304,7 @@ def _datetime(field: str, time: Timestamp) -> datetime:
     try:
         return time.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise _wrong(field, "is no time") from None
+        raise wrong(field, "is no time") from None
 
 
 def _event(event: LoggedEvent) -> common_pb2.ProcessEvent:
@@ -347,13 +336,13 @@ def _info(process_id: str, info: common_pb2.ProcessInfo) -> Info:
     return Info(
         process_id, info.tenant or "default", info.upload_id, info.file_name, info.size_bytes,
         info.pipeline, info.pipeline_version,
-        _uuid("started.repairs_process_id", info.repairs_process_id) if info.repairs_process_id else "",
+        read_uuid("started.repairs_process_id", info.repairs_process_id) if info.repairs_process_id else "",
     )  # fmt: skip
 
 
 def _batch(batch: common_pb2.BatchRange) -> Batch:
     if batch.batch_number < 1 or batch.first_row < 1 or batch.row_count < 1:
-        raise _wrong("batch", "needs a number, a first row and at least one row")
+        raise wrong("batch", "needs a number, a first row and at least one row")
     return Batch(
         batch.batch_number, batch.first_row, batch.row_count, batch.first_line, batch.byte_start,
         batch.byte_end,
@@ -385,15 +374,15 @@ def _rejected(row: processor_pb2.RejectedRow) -> RejectedRow:
     try:
         state = RowState(row.state)
     except ValueError as error:
-        raise _wrong("rows.state", "is FAILED or SKIPPED") from error
+        raise wrong("rows.state", "is FAILED or SKIPPED") from error
     return RejectedRow(
         row.row_number, row.line_number, state, tuple(_error(e) for e in row.errors), tuple(row.cells)
     )
 
 
-def _displaced(row: status_pb2.DisplacedRow) -> DisplacedRow:
+def _displaced(row: ledger_pb2.DisplacedRow) -> DisplacedRow:
     if not row.HasField("error"):
-        raise _wrong("displaced.error", "is needed")
+        raise wrong("displaced.error", "is needed")
     return DisplacedRow(row.row_number, _error(row.error))
 
 

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
+import grpc
 from prometheus_client import CollectorRegistry, Gauge
 
+from ingestor.internal.v1 import ledger_pb2_grpc
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
@@ -19,7 +21,7 @@ from ingestor.services.status.adapters.pg_outbox import PgOutbox
 from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.adapters.pg_removals import PgRemovals
 from ingestor.services.status.adapters.sqs_events import SqsEvents
-from ingestor.services.status.api import StatusApi
+from ingestor.services.status.api import LedgerApi, StatusApi
 from ingestor.services.status.feed import EventFeed
 from ingestor.services.status.publisher import Publisher
 from ingestor.services.status.retention import Retention
@@ -54,11 +56,14 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         watchers.set_function(lambda: changes.watchers)
         event_watchers = Gauge("ingestor_event_watchers", "Open WatchEvents streams.", registry=registry)
         event_watchers.set_function(lambda: feed.watchers)
+
+        def register(server: grpc.aio.Server) -> None:
+            status_pb2_grpc.add_StatusServiceServicer_to_server(StatusApi(service), server)
+            ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerApi(service), server)
+
         yield Service(
-            register=lambda server: status_pb2_grpc.add_StatusServiceServicer_to_server(
-                StatusApi(service), server
-            ),
-            grpc_services=("ingestor.v1.StatusService",),
+            register=register,
+            grpc_services=("ingestor.v1.StatusService", "ingestor.internal.v1.LedgerService"),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "events queue": events.check},
             workers=(changes, feed, publisher, Retention(removals, clock, keep)),
         )

@@ -18,6 +18,7 @@ from ingestor.runtime.errors import (
     NotFoundError,
     UnavailableError,
 )
+from ingestor.runtime.grpc.requests import make_token, read_token
 from ingestor.services.status import ledger
 from ingestor.services.status.feed import EventFeed
 from ingestor.services.status.filters import Comparison, Fields, FilterError, parse_filter
@@ -56,7 +57,6 @@ from ingestor.services.status.rows import (
     RowError,
     RowVersion,
 )
-from ingestor.services.status.tokens import TokenError, make_token, read_token
 
 PROCESS_FIELDS = Fields(
     texts=frozenset({"pipeline", "file_name", "repairs"}),
@@ -230,7 +230,7 @@ class StatusService:
 
     async def processes(self, filter_: str, token: str, size: int) -> tuple[list[Process], str]:
         """A page of processes, newest first, and the next page's token."""
-        before = _position(f"processes {filter_}", token)
+        before = read_token(f"processes {filter_}", token, int)
         found = await self._reader.processes(_filter(filter_, PROCESS_FIELDS), before, size + 1)
         more = make_token(f"processes {filter_}", found[size - 1][0]) if len(found) > size else ""
         return [process for _, process in found[:size]], more
@@ -253,7 +253,9 @@ class StatusService:
         """A page of batches by number, and the next page's token."""
         scope = f"batches {process_id} {processed}"
         await self.process(process_id)
-        found = await self._reader.batches(process_id, processed, _position(scope, token) or 0, size + 1)
+        found = await self._reader.batches(
+            process_id, processed, read_token(scope, token, int) or 0, size + 1
+        )
         more = make_token(scope, found[size - 1].batch.number) if len(found) > size else ""
         return found[:size], more
 
@@ -275,7 +277,7 @@ class StatusService:
         scope = f"rows {process_id} {filter_}"
         comparisons = _filter(filter_, ROW_FIELDS)
         await self._kept(process_id)
-        found = await self._reader.rows(process_id, comparisons, _position(scope, token) or 0, size + 1)
+        found = await self._reader.rows(process_id, comparisons, read_token(scope, token, int) or 0, size + 1)
         more = make_token(scope, found[size - 1].row_number) if len(found) > size else ""
         return found[:size], more
 
@@ -303,7 +305,7 @@ class StatusService:
     async def events(self, process_id: str | None, token: str, size: int) -> tuple[list[LoggedEvent], str]:
         """A page of events, oldest first, and the next page's token."""
         scope = f"events {process_id}"
-        found = await self._event_log.events(process_id, _position(scope, token) or 0, size + 1)
+        found = await self._event_log.events(process_id, read_token(scope, token, int) or 0, size + 1)
         more = make_token(scope, found[size - 1].sequence) if len(found) > size else ""
         return found[:size], more
 
@@ -347,13 +349,4 @@ def _filter(text: str, fields: Fields) -> list[Comparison]:
             "INVALID_FILTER",
             f"The filter is wrong at {error}.",
             violations=[FieldViolation("filter", str(error))],
-        ) from error
-
-
-def _position(scope: str, token: str) -> int | None:
-    try:
-        return read_token(scope, token)
-    except TokenError as error:
-        raise InvalidArgumentError(
-            "INVALID_PAGE_TOKEN", f"{error}.", violations=[FieldViolation("page_token", str(error))]
         ) from error

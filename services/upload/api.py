@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+from ingestor.runtime.grpc.requests import read_uuid, wrong
 from ingestor.services.upload.checks import Check
 from ingestor.services.upload.service import Chunk, UploadService
 from ingestor.services.upload.uploads import Upload, UploadState
+from ingestor.states import PHASES, ROW_STATES
 from ingestor.v1 import common_pb2, upload_pb2, upload_pb2_grpc
 
 Context = Any
-_ROW_STATES = {
-    "succeeded": common_pb2.ROW_STATE_SUCCEEDED,
-    "failed": common_pb2.ROW_STATE_FAILED,
-    "skipped": common_pb2.ROW_STATE_SKIPPED,
-}
-_PHASES = {
-    "parse": common_pb2.ERROR_PHASE_PARSE,
-    "validate": common_pb2.ERROR_PHASE_VALIDATE,
-    "load": common_pb2.ERROR_PHASE_LOAD,
-}
 _STATES = {
     UploadState.OPEN: upload_pb2.UPLOAD_STATE_OPEN,
     UploadState.COMPLETED: upload_pb2.UPLOAD_STATE_COMPLETED,
@@ -55,7 +45,7 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         try:
             first = await anext(requests)
         except StopAsyncIteration:
-            raise _wrong("upload_id", "is needed in the first message") from None
+            raise wrong("upload_id", "is needed in the first message") from None
 
         async def chunks() -> AsyncIterator[Chunk]:
             yield _chunk(first.chunk)
@@ -87,7 +77,7 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         repairs = request.repairs_process_id
         process_id = await self._service.complete(
             _id(request.upload_id), request.sha256, request.pipeline, request.dialect_json,
-            _uuid("repairs_process_id", repairs) if repairs else "",
+            read_uuid("repairs_process_id", repairs) if repairs else "",
         )  # fmt: skip
         return upload_pb2.CompleteUploadResponse(process_id=process_id)
 
@@ -97,14 +87,14 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         found = await self._service.inspect(_id(request.upload_id), request.dialect_json, request.sample_rows)
         return inspection_message(found)
 
-    async def CheckUpload(
-        self, request: upload_pb2.CheckUploadRequest, context: Context
-    ) -> upload_pb2.CheckUploadResponse:
+    async def DryRunUpload(
+        self, request: upload_pb2.DryRunUploadRequest, context: Context
+    ) -> upload_pb2.DryRunUploadResponse:
         found = await self._service.check(
             _id(request.upload_id), request.pipeline, request.document_json, request.dialect_json,
             request.sample_rows,
         )  # fmt: skip
-        return check_message(found)
+        return dry_run_message(found)
 
     async def GetStorage(
         self, request: upload_pb2.GetStorageRequest, context: Context
@@ -151,7 +141,7 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
             upload_pb2.InspectedReject(
                 row_number=record["row"],
                 line_number=record["line"],
-                state=_ROW_STATES[record["state"]],
+                state=ROW_STATES[record["state"]],
                 error=common_pb2.RowError(
                     code=record["code"],
                     value=record["text"],
@@ -168,20 +158,20 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
     )
 
 
-def check_message(found: Check) -> upload_pb2.CheckUploadResponse:
-    """What a check found, as the contract has it."""
-    return upload_pb2.CheckUploadResponse(
+def dry_run_message(found: Check) -> upload_pb2.DryRunUploadResponse:
+    """What a dry run found, as the contract has it."""
+    return upload_pb2.DryRunUploadResponse(
         columns=found.columns,
         rows=[
-            upload_pb2.CheckedRow(
+            upload_pb2.DryRunRow(
                 row_number=checked.row.row_number,
                 line_number=checked.row.line_number,
-                state=_ROW_STATES[checked.state],
+                state=ROW_STATES[checked.state],
                 cells=checked.row.cells or (),
                 errors=[
                     common_pb2.RowError(
                         code=error.code, field=error.field, value=error.value, message=error.message,
-                        phase=_PHASES[error.phase],
+                        phase=PHASES[error.phase],
                     )
                     for error in checked.errors
                 ],
@@ -198,21 +188,8 @@ def check_message(found: Check) -> upload_pb2.CheckUploadResponse:
     )  # fmt: skip
 
 
-def _wrong(field: str, problem: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
-    )
-
-
-def _uuid(field: str, text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise _wrong(field, "is not a UUID") from None
-
-
 def _id(text: str) -> str:
-    upload_id = _uuid("upload_id", text)
+    upload_id = read_uuid("upload_id", text)
     structlog.contextvars.bind_contextvars(upload_id=upload_id)
     return upload_id
 

@@ -58,7 +58,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             uploads,
             store,
             ingestion,
-            GrpcPipelines(processor),
+            GrpcPipelines(orchestrator),
             converter,
             GrpcChecker(processor),
             clock,

@@ -122,7 +122,7 @@ class Ingestion(Protocol):
 
 
 class Pipelines(Protocol):
-    """The pipelines stored by the processor."""
+    """The orchestrator's catalogue of pipelines."""
 
     async def find(self, name: str, version: int | None) -> tuple[int, str]:
         """The version (the newest for None) and its dialect (JSON). Raises NotFoundError."""
@@ -139,7 +139,8 @@ class Checker(Protocol):
 
     async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
         """What would become of a table in normal form: with a stored pipeline, or a document, or (both
-        empty) as JSON rows. Raises the ServiceErrors of ProcessorService.ValidateRows."""
+        empty) as JSON rows. Raises the ServiceErrors of ProcessorService.DryRun,
+        and UnavailableError (PROCESSOR_UNAVAILABLE) when no processor runs."""
         ...
 
 

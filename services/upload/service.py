@@ -27,6 +27,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.runtime.grpc.requests import wrong
 from ingestor.services.upload.checks import Check, checked
 from ingestor.services.upload.ports import (
     Checker,
@@ -123,11 +124,11 @@ class UploadService:
     async def create(self, file_name: str, size: int, request_id: str) -> Upload:
         """Open an upload. A request id that was used before returns the upload that it opened."""
         if not 1 <= len(file_name) <= 255 or "\0" in file_name:
-            raise _wrong("file_name", "has 1 to 255 characters")
+            raise wrong("file_name", "has 1 to 255 characters")
         if size < 0:
-            raise _wrong("size_bytes", "must not be negative")
+            raise wrong("size_bytes", "must not be negative")
         if len(request_id) > 128 or "\0" in request_id:
-            raise _wrong("request_id", "has at most 128 characters")
+            raise wrong("request_id", "has at most 128 characters")
         self._check_size(size)
         upload_id = self._ids.new()
         upload = Upload(
@@ -198,7 +199,7 @@ class UploadService:
         if chunk.offset != committed:
             raise _wrong_offset(committed)
         if not 1 <= len(chunk.data) <= self.max_chunk_bytes:
-            raise _wrong("chunk.data", f"has 1 to {self.max_chunk_bytes} bytes")
+            raise wrong("chunk.data", f"has 1 to {self.max_chunk_bytes} bytes")
         end = chunk.offset + len(chunk.data)
         self._check_size(end)
         if upload.declared_size and end > upload.declared_size:
@@ -251,9 +252,9 @@ class UploadService:
         process. Returns the new process's id. Idempotent."""
         declared = _options(dialect)
         if repairs and pipeline:
-            raise _wrong("pipeline", "must be empty: a repair uses the pipeline of the repaired process")
+            raise wrong("pipeline", "must be empty: a repair uses the pipeline of the repaired process")
         if len(sha256) not in (0, 32):
-            raise _wrong("sha256", "has 32 bytes")
+            raise wrong("sha256", "has 32 bytes")
         upload = await self.get(upload_id)
         if upload.state is UploadState.COMPLETED and upload.process_id:
             return upload.process_id
@@ -304,7 +305,7 @@ class UploadService:
             return "", 0, declared.to_json()
         name, at, version = reference.partition("@")
         if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
-            raise _wrong("pipeline", "is a name, or name@version")
+            raise wrong("pipeline", "is a name, or name@version")
         found, dialect = await self._pipelines.find(name, int(version) if at else None)
         return name, found, declared.over(parse_options(dialect)).to_json()
 
@@ -312,7 +313,7 @@ class UploadService:
         """Describe the committed part of a file; see ingestor.pipelines.inspection. Raises
         FailedPreconditionError with the reason when it cannot be read."""
         if not 0 <= rows <= _MOST_SAMPLE_ROWS:
-            raise _wrong("sample_rows", f"is at most {_MOST_SAMPLE_ROWS}")
+            raise wrong("sample_rows", f"is at most {_MOST_SAMPLE_ROWS}")
         options = _options(dialect).to_json()
         upload = await self.get(upload_id)
         async with _file_errors(upload):
@@ -322,9 +323,9 @@ class UploadService:
         """Run the first records of the committed part of a file dry. Raises the errors of `inspect`, and
         those of a wrong pipeline or of a header that does not fit it."""
         if not 0 <= rows <= _MOST_CHECKED_ROWS:
-            raise _wrong("sample_rows", f"is at most {_MOST_CHECKED_ROWS}")
+            raise wrong("sample_rows", f"is at most {_MOST_CHECKED_ROWS}")
         if pipeline and document:
-            raise _wrong("pipeline", "and document_json exclude each other")
+            raise wrong("pipeline", "and document_json exclude each other")
         options = _options(dialect)
         if document:
             options = options.over(parse_options(await self._pipelines.dialect_of(document)))
@@ -368,12 +369,6 @@ async def _file_errors(upload: Upload) -> AsyncIterator[None]:
     except ConverterCrashedError as error:
         log.warning("inspection failed", upload_id=upload.upload_id, error=str(error))
         raise UnavailableError("INSPECTION_FAILED", "The file could not be inspected.") from error
-
-
-def _wrong(field_: str, problem: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        "INVALID_ARGUMENT", f"{field_} {problem}.", violations=[FieldViolation(field_, problem)]
-    )
 
 
 def _wrong_offset(committed: int) -> FailedPreconditionError:

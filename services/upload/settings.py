@@ -11,7 +11,7 @@ class UploadSettings(ServiceSettings, FileStoreSettings, RemovalSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")
-    processor_address: str = Field("processor:50051", description="host:port of the processor (pipelines).")
+    processor_address: str = Field("processor:50051", description="host:port of the processor (dry runs).")
     status_address: str = Field("status:50051", description="host:port of the status service (removals).")
     max_upload_bytes: int = Field(100 * 2**30, ge=1, description="Largest file.")
     max_chunk_bytes: int = Field(

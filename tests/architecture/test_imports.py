@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+GENERATED = (ROOT / "ingestor" / "v1", ROOT / "ingestor" / "internal" / "v1")
 SERVICES = ("upload", "orchestrator", "processor", "status")
 
 
@@ -16,7 +17,7 @@ def modules(*folders: str) -> Iterator[Path]:
     """Every Python file of the folders, generated code apart."""
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if path.parent != ROOT / "ingestor" / "v1":
+            if path.parent not in GENERATED:
                 yield path
 
 
@@ -93,7 +94,11 @@ def test_protobuf_stays_at_the_edge(service: str) -> None:
         relative = path.relative_to(ROOT / "services" / service)
         if relative.parts[0] == "adapters" or relative.name in {"api.py", "bootstrap.py"}:
             continue
-        wrong = {n for n in imports(path) if n.startswith(("ingestor.v1", "google.protobuf", "grpc"))}
+        wrong = {
+            n
+            for n in imports(path)
+            if n.startswith(("ingestor.v1", "ingestor.internal", "google.protobuf", "grpc"))
+        }
         assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
@@ -113,3 +118,22 @@ def test_nothing_reads_the_environment_in_a_service() -> None:
     for path in modules("services"):
         text = path.read_text("utf-8")
         assert "os.environ" not in text and "getenv" not in text, path.relative_to(ROOT)
+
+
+def test_the_public_contract_does_not_know_the_internal_one() -> None:
+    public = sorted((ROOT / "protos" / "ingestor" / "v1").glob("*.proto"))
+    assert len(public) >= 6
+    for path in public:
+        imported = [line for line in path.read_text("utf-8").splitlines() if line.startswith("import ")]
+        assert not [line for line in imported if "internal" in line], path.relative_to(ROOT)
+
+
+def test_only_services_speak_the_internal_contract() -> None:
+    page = ROOT / "frontend" / "src"
+    sources = [path for path in page.rglob("*.ts*") if not path.is_relative_to(page / "gen")]
+    sources.append(ROOT / "frontend" / "buf.gen.yaml")
+    clients = [*modules("ingestor/client", "ingestor/cli"), *sources]
+    assert len(clients) > 20
+    for path in clients:
+        text = path.read_text("utf-8")
+        assert "ingestor.internal" not in text and "ingestor/internal" not in text, path.relative_to(ROOT)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ingestor.services.processor.adapters.pg_pipelines import PgPipelines
-from tests.fakes.sink import MemoryPipelines
+from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
+from tests.fakes.pipelines import MemoryPipelines
 
 if TYPE_CHECKING:
     from tests.contract.conftest import OpenPool
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture(params=["postgres", "memory"])
 async def store(request: pytest.FixtureRequest, pool_of: OpenPool) -> AnyStore:
     """A store."""
-    return PgPipelines(await pool_of("processor")) if request.param == "postgres" else MemoryPipelines()
+    return PgPipelines(await pool_of("orchestrator")) if request.param == "postgres" else MemoryPipelines()
 
 
 async def test_versions_count_up_and_stay(store: AnyStore) -> None:

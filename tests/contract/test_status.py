@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import grpc
 import pytest
 
+from ingestor.internal.v1 import ledger_pb2
 from ingestor.outcomes import RejectedState, RowError
 from ingestor.runtime.errors import (
     FailedPreconditionError,
@@ -34,8 +35,9 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.ports import Disposition
-from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.v1 import common_pb2
 from tests.fakes.status import MemoryStatus
+from tests.status_stub import status_stub
 
 CONTENT = Content("default/u", 123, False, "{}")
 NO_LIMITS = Limits()
@@ -243,16 +245,16 @@ async def test_many_displaced_rows(ends: Ends) -> None:
 
 
 async def test_a_displaced_row_needs_an_error(status_address: str) -> None:
-    header = status_pb2.OutcomeHeader(
+    header = ledger_pb2.OutcomeHeader(
         process_id=str(uuid.uuid4()),
         batch=common_pb2.BatchRange(batch_number=1, first_row=1, row_count=1),
         default_state=common_pb2.ROW_STATE_SUCCEEDED,
         succeeded=1,
     )
-    displaced = [status_pb2.DisplacedRow(row_number=2)]
-    request = status_pb2.RecordOutcomesRequest(header=header, displaced=displaced)
+    displaced = [ledger_pb2.DisplacedRow(row_number=2)]
+    request = ledger_pb2.RecordOutcomesRequest(header=header, displaced=displaced)
     async with open_channel(status_address) as channel:
-        stub = status_pb2_grpc.StatusServiceStub(channel)
+        stub = status_stub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.RecordOutcomes(iter([request]))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT

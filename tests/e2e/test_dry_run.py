@@ -123,7 +123,7 @@ FILES: dict[str, tuple[Callable[[], bytes], dict[str, Any]]] = {
 _TRACES = (
     "SELECT (SELECT count(*) FROM upload.uploads), (SELECT count(*) FROM status.processes), "
     "(SELECT count(*) FROM orchestrator.ingestions), (SELECT count(*) FROM processor.applied_batches), "
-    "(SELECT count(*) FROM processor.pipelines), (SELECT count(*) FROM pg_class WHERE relkind = 'r'), "
+    "(SELECT count(*) FROM orchestrator.pipelines), (SELECT count(*) FROM pg_class WHERE relkind = 'r'), "
     "(SELECT count(*) FROM status.events)"
 )
 
@@ -259,11 +259,11 @@ async def test_what_only_the_table_can_find(suite: Suite, client: Client, tmp_pa
 
     relations = await suite.fetch(_RELATIONS)
     arguments = (str(path), "--pipeline", str(pipeline))
-    missing = suite.json("ingest", *arguments, "--validate-only", status=3)
+    missing = suite.json("ingest", *arguments, "--dry-run", status=3)
     assert await suite.fetch(_RELATIONS) == relations
     suite.ingest(old, "--pipeline", str(pipeline))
     before, relations = await _counts(suite), await suite.fetch(_RELATIONS)
-    dry = suite.json("ingest", *arguments, "--validate-only", status=3)
+    dry = suite.json("ingest", *arguments, "--dry-run", status=3)
     assert (await _counts(suite), await suite.fetch(_RELATIONS)) == (before, relations)
     answer = suite.ingest(path, "--pipeline", str(pipeline), status=3)
     assert {**dry["counts"], "unprocessed": 0} == answer["counts"]
@@ -305,15 +305,16 @@ async def test_on_the_command_line(suite: Suite, tmp_path: Path) -> None:
     path.write_text(_csv())
     pipeline.write_text(json.dumps({**PIPELINE, "name": "dry-cli", "sink": {"table": "dry_cli"}}))
     before = await _counts(suite)
-    arguments = ("ingest", str(path), "--pipeline", str(pipeline), "--validate-only")
+    arguments = ("ingest", str(path), "--pipeline", str(pipeline), "--dry-run")
     dry = suite.json(*arguments, status=3)
     text = suite.run(*arguments, status=3).stdout
+    assert "valid" in suite.run("pipelines", "apply", str(pipeline), "--dry-run").stdout
     assert await _counts(suite) == before
     assert 'row 5, line 6: price: "1.234,5" is not a number' in text
     answer = suite.ingest(path, "--pipeline", str(pipeline), status=3)
     assert {**dry["counts"], "unprocessed": 0} == answer["counts"]
     # A stored pipeline by its name, a file without one, a good file.
     assert suite.json(*arguments[:3], "dry-cli", arguments[4], status=3)["counts"] == dry["counts"]
-    assert suite.json("ingest", str(path), "--validate-only")["counts"]["succeeded"] == len(ROWS)
+    assert suite.json("ingest", str(path), "--dry-run")["counts"]["succeeded"] == len(ROWS)
     assert "PIPELINE_NOT_FOUND" in suite.run(*arguments[:3], "nowhere", arguments[4], status=1).stderr
     assert suite.run(*arguments, "--no-wait", status=2).stderr

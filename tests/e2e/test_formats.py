@@ -87,7 +87,7 @@ async def test_every_format_gives_the_same_rows(suite: Suite, tmp_path: Path, na
         "sink": {"table": table},
     }  # fmt: skip
     pipeline.write_text(json.dumps(document))
-    dry = suite.json("pipelines", "validate", str(pipeline), str(path))
+    dry = suite.json("ingest", str(path), "--pipeline", str(pipeline), "--dry-run")
     assert (dry["counts"]["read"], dry["counts"]["succeeded"]) == (2000, 2000)
     answer = suite.ingest(path, "--pipeline", str(pipeline))
     assert answer["counts"] == {

@@ -163,7 +163,7 @@ async def test_transforms_filters_and_rules(suite: Suite, tmp_path: Path) -> Non
         "Cy;1,2.3;1;DE;2024-01-01;\n"
         "Di D;2;3;FR;2024-01-02;2024-01-01\n"
     )
-    dry = suite.json("pipelines", "validate", str(pipeline), str(source), status=3)
+    dry = suite.json("ingest", str(source), "--pipeline", str(pipeline), "--dry-run", status=3)
     answer = suite.ingest(source, "--pipeline", str(pipeline), status=3)
     assert (answer["counts"]["succeeded"], answer["counts"]["failed"], answer["counts"]["skipped"]) == (
         1,

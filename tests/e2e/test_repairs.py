@@ -13,11 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import grpc
 import openpyxl
 import pytest
 
-from ingestor.v1 import orchestrator_pb2, orchestrator_pb2_grpc, status_pb2, status_pb2_grpc
 from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import readings_pipeline, write_pipeline, write_readings
 
@@ -236,7 +234,7 @@ async def test_rows_that_are_still_wrong_have_new_reasons_and_can_come_once_more
     text = suite.run("status", first, status=3).stdout
     assert f"repairs {process}" in text
     assert re.search(r"9\s+3\s+5\s+1\s+0", text)
-    assert f"when {first} brought it again" in suite.run("row", process, "3").stdout
+    assert f"when {first} repaired it" in suite.run("row", process, "3").stdout
 
     # The report of the repair has the first process's numbers, and repairs that one too.
     report = report_of(suite, tmp_path, first)
@@ -437,16 +435,3 @@ def test_what_cannot_be_repaired_is_refused(suite: Suite, tmp_path: Path) -> Non
     assert '"_row", "id", "name", "amount"' in answer["failure"]["message"]
     assert answer["repaired"]["counts"]["failed"] == 6
     assert suite.run("ingest", str(path), "--repair", process, "--pipeline", "p", status=2)
-
-
-async def test_internal_calls_of_repairs_are_refused_at_the_gateway(suite: Suite) -> None:
-    async with grpc.aio.insecure_channel(suite.gateway) as channel:
-        orchestrator = orchestrator_pb2_grpc.OrchestratorServiceStub(channel)
-        status = status_pb2_grpc.StatusServiceStub(channel)
-        for call in (
-            orchestrator.PrepareRepair(orchestrator_pb2.PrepareRepairRequest(process_id="x")),
-            status.LookUpRows(status_pb2.LookUpRowsRequest(process_id="x")),
-        ):
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call
-            assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED

@@ -1,10 +1,9 @@
-"""A sink and pipelines in memory."""
+"""A sink in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from ingestor.outcomes import RowError
@@ -13,12 +12,10 @@ from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
     Loaded,
-    PipelineStore,
     ProcessRecords,
     Refused,
     RowUndo,
     Sink,
-    StoredPipeline,
     UndoCounts,
     UndoImpossibleError,
 )
@@ -113,7 +110,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
     async def undone(self, process_id: str) -> UndoCounts | None:
         return self.undos.get(process_id)
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         process_id, table = of.process_id, of.table
         if process_id in self.undos:
             return self.undos[process_id]
@@ -141,7 +138,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
             else:
                 removed += 1
         counts = UndoCounts(removed, restored, len(kept))
-        if not validate_only:
+        if not dry_run:
             self.tables[table.name], self.behind[table.name] = there, behind
             self.undos[process_id] = counts
             self.undos |= dict.fromkeys(of.repairs, UndoCounts(0, 0, 0))
@@ -159,37 +156,3 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         self.markers = {mark: known for mark, known in self.markers.items() if mark[0] != process_id}
         if deleted:
             self.undos.pop(process_id, None)
-
-
-class MemoryPipelines(PipelineStore):
-    def __init__(self) -> None:
-        self.stored: dict[str, list[tuple[str, StoredPipeline]]] = {}
-        self.deleted: set[str] = set()
-
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        known = self.stored.setdefault(name, [])
-        if known and known[-1][0] == canonical and name not in self.deleted:
-            return known[-1][1], False
-        self.deleted.discard(name)
-        made = StoredPipeline(name, len(known) + 1, document, datetime.now(UTC))
-        known.append((canonical, made))
-        return made, True
-
-    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        if version is None and name in self.deleted:
-            return None
-        known = self.stored.get(name, [])
-        number = len(known) if version is None else version
-        return known[number - 1][1] if 1 <= number <= len(known) else None
-
-    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        names = [name for name in sorted(self.stored) if name > after and name not in self.deleted]
-        return [self.stored[name][-1][1] for name in names][:limit]
-
-    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        found = [stored for _, stored in reversed(self.stored.get(name, []))]
-        return [stored for stored in found if before is None or stored.version < before][:limit]
-
-    async def delete(self, name: str) -> None:
-        if name in self.stored:
-            self.deleted.add(name)

@@ -13,6 +13,7 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ingestor.internal.v1 import ledger_pb2
 from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
@@ -20,7 +21,7 @@ from ingestor.services.status.adapters.pg_removals import PgRemovals
 from ingestor.services.status.bootstrap import bootstrap
 from ingestor.services.status.retention import Retention
 from ingestor.services.status.settings import StatusSettings
-from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.v1 import common_pb2, status_pb2
 from tests.integration.test_status_service import (
     FAILED,
     SKIPPED,
@@ -31,6 +32,7 @@ from tests.integration.test_status_service import (
     outcome,
     rejected,
 )
+from tests.status_stub import status_stub
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -57,7 +59,7 @@ async def status(status_settings: StatusSettings) -> AsyncIterator[Any]:
         host(settings, lambda made: bootstrap(settings, made), CollectorRegistry()) as service,
         open_channel(f"127.0.0.1:{service.port}") as channel,
     ):
-        yield status_pb2_grpc.StatusServiceStub(channel)
+        yield status_stub(channel)
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ async def ended(status: Any, repairs: str = "") -> str:
     process = str(uuid.uuid4())
     if repairs:
         info = common_pb2.ProcessInfo(process_id=process, repairs_process_id=repairs)
-        await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, started=info))
+        await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, started=info))
     await begin(status, process)
     await outcome(status, process, 1, [rejected(3, FAILED, ("type-error", "name")), rejected(7, SKIPPED)])
     await finish(status, process, 1)
@@ -108,7 +110,7 @@ def delete(status: Any, process: str) -> Any:
 
 async def removals(status: Any, after: int = 0) -> list[tuple[str, bool]]:
     """The log behind a number."""
-    answer = await status.ListRemovals(status_pb2.ListRemovalsRequest(after_sequence=after))
+    answer = await status.ListRemovals(ledger_pb2.ListRemovalsRequest(after_sequence=after))
     numbers = [removal.sequence for removal in answer.removals]
     assert numbers == sorted(set(numbers))
     assert {removal.tenant for removal in answer.removals} <= {"default"}
@@ -148,7 +150,7 @@ async def test_a_deleted_process_is_gone_for_good(status: Any, pool: PgPool) -> 
         status.ListBatches(status_pb2.ListBatchesRequest(process_id=process)),
         status.SummarizeErrors(status_pb2.SummarizeErrorsRequest(process_id=process)),
         status.DownloadReport(status_pb2.DownloadReportRequest(process_id=process)),
-        status.RecordUndo(status_pb2.RecordUndoRequest(process_id=process)),
+        status.RecordUndo(ledger_pb2.RecordUndoRequest(process_id=process)),
     ):
         assert await refusal(call) == GONE
     listed = await status.ListProcesses(status_pb2.ListProcessesRequest())
@@ -280,7 +282,7 @@ async def test_the_log_is_read_in_pages(status: Any) -> None:
     processes = [await ended(status) for _ in range(3)]
     for process in processes:
         await delete(status, process)
-    first = await status.ListRemovals(status_pb2.ListRemovalsRequest(page_size=2))
+    first = await status.ListRemovals(ledger_pb2.ListRemovalsRequest(page_size=2))
     assert [removal.process_id for removal in first.removals] == processes[:2]
     assert await removals(status, first.removals[-1].sequence) == [(processes[2], True)]
 
@@ -291,7 +293,7 @@ async def test_a_service_expires_by_its_setting(status_settings: StatusSettings)
         host(settings, lambda made: bootstrap(settings, made), CollectorRegistry()) as service,
         open_channel(f"127.0.0.1:{service.port}") as channel,
     ):
-        status = status_pb2_grpc.StatusServiceStub(channel)
+        status = status_stub(channel)
         process = await ended(status)
         before = await get(status, process)
         assert before.expire_time.ToDatetime() >= before.end_time.ToDatetime() + timedelta(seconds=1)
@@ -305,7 +307,7 @@ async def test_an_undo_is_recorded_once(status: Any) -> None:
 
     def undo(removed: int) -> Any:
         counts = status_pb2.UndoCounts(removed=removed, restored=2, kept=1)
-        return status.RecordUndo(status_pb2.RecordUndoRequest(process_id=process, counts=counts))
+        return status.RecordUndo(ledger_pb2.RecordUndoRequest(process_id=process, counts=counts))
 
     assert not (await get(status, process)).HasField("undo")
     await undo(95)
@@ -318,7 +320,7 @@ async def test_an_undo_is_recorded_once(status: Any) -> None:
     events = await status.ListEvents(status_pb2.ListEventsRequest(process_id=process))
     assert [event.type for event in events.events][-1] == "ingestion.undone"
     running = str(uuid.uuid4())
-    asked = status_pb2.RecordUndoRequest(process_id=running)
+    asked = ledger_pb2.RecordUndoRequest(process_id=running)
     assert (await refusal(status.RecordUndo(asked)))[1] == "PROCESS_NOT_FOUND"
     await begin(status, running)
     assert (await refusal(status.RecordUndo(asked)))[1] == "PROCESS_RUNNING"

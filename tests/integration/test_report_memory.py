@@ -25,7 +25,8 @@ from ingestor.services.status.ports import Limits
 from ingestor.services.status.processes import Info, RowState
 from ingestor.services.status.rows import RejectedRow, RowError
 from ingestor.services.status.settings import StatusSettings
-from ingestor.v1 import status_pb2, status_pb2_grpc
+from ingestor.v1 import status_pb2
+from tests.status_stub import status_stub
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -106,7 +107,7 @@ async def test_a_report_takes_the_memory_of_a_page(
     watched = psutil.Process(pid)
     async with open_channel(address) as channel:
         await asyncio.wait_for(channel.channel_ready(), 60)
-        status = status_pb2_grpc.StatusServiceStub(channel)
+        status = status_stub(channel)
 
         async def peak(process: str, format_: str, rows: str, count: int) -> int:
             """The most memory of the service, in bytes, at a message of a report."""

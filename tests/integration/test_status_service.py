@@ -18,11 +18,13 @@ import grpc
 import pytest
 from python_calamine import CalamineWorkbook
 
+from ingestor.internal.v1 import ledger_pb2
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.services.status.settings import StatusSettings
-from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
+from ingestor.v1 import common_pb2, processor_pb2, status_pb2
+from tests.status_stub import status_stub
 
 ROWS = 100  # of a batch
 
@@ -31,7 +33,7 @@ ROWS = 100  # of a batch
 async def status(status_address: str) -> AsyncIterator[Any]:
     """A client of a running service."""
     async with open_channel(status_address) as channel:
-        yield status_pb2_grpc.StatusServiceStub(channel)
+        yield status_stub(channel)
 
 
 def bounds(number: int) -> common_pb2.BatchRange:
@@ -60,22 +62,22 @@ def rejected(row: int, state: common_pb2.RowState.ValueType, *errors: tuple[str,
 async def begin(status: Any, process: str) -> None:
     """Start a process with two columns."""
     info = common_pb2.ProcessInfo(process_id=process, file_name="a.csv", size_bytes=9_999, pipeline="p")
-    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, started=info))
-    header = status_pb2.HeaderRead(columns=["id", "name"])
-    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, header=header))
+    await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, started=info))
+    header = ledger_pb2.HeaderRead(columns=["id", "name"])
+    await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, header=header))
 
 
 async def dispatch(status: Any, process: str, number: int) -> Any:
     """Record that a batch was sent."""
     return await status.RecordDispatch(
-        status_pb2.RecordDispatchRequest(process_id=process, dispatched=bounds(number))
+        ledger_pb2.RecordDispatchRequest(process_id=process, dispatched=bounds(number))
     )
 
 
 async def finish(status: Any, process: str, batches: int) -> Any:
     """Record that all is sent."""
-    done = status_pb2.DispatchFinished(row_count=batches * ROWS, batch_count=batches)
-    return await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, finished=done))
+    done = ledger_pb2.DispatchFinished(row_count=batches * ROWS, batch_count=batches)
+    return await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, finished=done))
 
 
 async def outcome(status: Any, process: str, number: int, rows: list[Any] = [], **header: Any) -> bool:  # noqa: B006
@@ -87,10 +89,10 @@ async def outcome(status: Any, process: str, number: int, rows: list[Any] = [], 
         "failed": len(rows) - skipped, "skipped": skipped, **header,
     }  # fmt: skip
 
-    async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
-        yield status_pb2.RecordOutcomesRequest(header=status_pb2.OutcomeHeader(**made), rows=rows[:1])
+    async def messages() -> AsyncIterator[ledger_pb2.RecordOutcomesRequest]:
+        yield ledger_pb2.RecordOutcomesRequest(header=ledger_pb2.OutcomeHeader(**made), rows=rows[:1])
         if rows[1:]:
-            yield status_pb2.RecordOutcomesRequest(rows=rows[1:])
+            yield ledger_pb2.RecordOutcomesRequest(rows=rows[1:])
 
     answer = await status.RecordOutcomes(messages())
     return bool(answer.recorded)
@@ -198,8 +200,8 @@ async def mixed_process(status: Any) -> str:
         error=common_pb2.RowError(code="batch-error", message="No."),
     )  # fmt: skip
     await dispatch(status, process, 3)
-    cancelled = status_pb2.DispatchCancelled()
-    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, cancelled=cancelled))
+    cancelled = ledger_pb2.DispatchCancelled()
+    await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, cancelled=cancelled))
     return process
 
 
@@ -272,12 +274,12 @@ async def test_a_report_of_wide_rows(status: Any) -> None:
     ]
     made = {"default_state": common_pb2.ROW_STATE_SUCCEEDED, "succeeded": ROWS - 25, "failed": 25}
 
-    async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
-        yield status_pb2.RecordOutcomesRequest(
-            header=status_pb2.OutcomeHeader(process_id=process, tenant="default", batch=bounds(1), **made)  # type: ignore[arg-type]
+    async def messages() -> AsyncIterator[ledger_pb2.RecordOutcomesRequest]:
+        yield ledger_pb2.RecordOutcomesRequest(
+            header=ledger_pb2.OutcomeHeader(process_id=process, tenant="default", batch=bounds(1), **made)  # type: ignore[arg-type]
         )
         for row in rows:
-            yield status_pb2.RecordOutcomesRequest(rows=[row])
+            yield ledger_pb2.RecordOutcomesRequest(rows=[row])
 
     await status.RecordOutcomes(messages())
     await finish(status, process, 1)
@@ -385,16 +387,16 @@ async def test_pause_resume_cancel(status: Any) -> None:
 
     async def tell(**change: Any) -> Any:
         return (
-            await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, **change))
+            await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, **change))
         ).state
 
-    assert await tell(paused=status_pb2.DispatchPaused()) == common_pb2.PROCESS_STATE_PAUSED
-    assert await tell(resumed=status_pb2.DispatchResumed()) == common_pb2.PROCESS_STATE_DISPATCHING
+    assert await tell(paused=ledger_pb2.DispatchPaused()) == common_pb2.PROCESS_STATE_PAUSED
+    assert await tell(resumed=ledger_pb2.DispatchResumed()) == common_pb2.PROCESS_STATE_DISPATCHING
     for _ in range(2):
-        assert await tell(cancelled=status_pb2.DispatchCancelled()) == common_pb2.PROCESS_STATE_CANCELLED
+        assert await tell(cancelled=ledger_pb2.DispatchCancelled()) == common_pb2.PROCESS_STATE_CANCELLED
     assert (await get(status, process)).counts.unprocessed == ROWS
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await tell(resumed=status_pb2.DispatchResumed())
+        await tell(resumed=ledger_pb2.DispatchResumed())
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     # What was being loaded when it was cancelled still counts.
     assert await outcome(status, process, 1)
@@ -424,7 +426,7 @@ async def test_processes_are_found_by_a_part_of_their_names(status: Any) -> None
     for name in ("Kunden_2026.csv", "kunden-2026.CSV", "100% \\ sure.csv", "ÄRGER.csv"):
         process = str(uuid.uuid4())
         info = common_pb2.ProcessInfo(process_id=process, file_name=name, pipeline="p")
-        await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, started=info))
+        await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, started=info))
 
     async def found(filter_: str) -> list[str]:
         answer = await status.ListProcesses(status_pb2.ListProcessesRequest(filter=filter_))
@@ -444,9 +446,9 @@ async def begin_repair(status: Any, parent: str) -> str:
     """Start a process that repairs another one."""
     process = str(uuid.uuid4())
     info = common_pb2.ProcessInfo(process_id=process, file_name="r.csv", repairs_process_id=parent)
-    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, started=info))
-    header = status_pb2.HeaderRead(columns=["id", "name"])
-    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=process, header=header))
+    await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, started=info))
+    header = ledger_pb2.HeaderRead(columns=["id", "name"])
+    await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=process, header=header))
     return process
 
 
@@ -487,7 +489,7 @@ async def test_a_repair_and_what_it_repairs(status: Any) -> None:
     assert before.replace_time.seconds
     here = (await status.GetRow(status_pb2.GetRowRequest(process_id=repair, row_number=2))).row
     assert here.repairs_row == 3
-    look_up = status_pb2.LookUpRowsRequest(process_id=parent, row_numbers=[9, 101, 5, 9])
+    look_up = ledger_pb2.LookUpRowsRequest(process_id=parent, row_numbers=[9, 101, 5, 9])
     assert list((await status.LookUpRows(look_up)).states) == [
         common_pb2.ROW_STATE_SUCCEEDED, common_pb2.ROW_STATE_UNSPECIFIED, FAILED,
         common_pb2.ROW_STATE_SUCCEEDED,
@@ -513,7 +515,7 @@ async def test_what_cannot_be_a_repair(status: Any) -> None:
     assert await reason_of(told) == "OUTCOME_MISMATCH"
     told = outcome(status, repair, 1, repairs_process_id=parent, repaired_rows=[1])
     assert await reason_of(told) == "OUTCOME_MISMATCH"
-    many = status_pb2.LookUpRowsRequest(process_id=parent, row_numbers=range(1, 100_002))
+    many = ledger_pb2.LookUpRowsRequest(process_id=parent, row_numbers=range(1, 100_002))
     assert await reason_of(status.LookUpRows(many)) == "INVALID_ARGUMENT"
-    unknown = status_pb2.LookUpRowsRequest(process_id=str(uuid.uuid4()), row_numbers=[1])
+    unknown = ledger_pb2.LookUpRowsRequest(process_id=str(uuid.uuid4()), row_numbers=[1])
     assert await reason_of(status.LookUpRows(unknown)) == "PROCESS_NOT_FOUND"

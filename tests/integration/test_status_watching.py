@@ -12,17 +12,19 @@ import asyncpg
 import grpc
 import pytest
 
+from ingestor.internal.v1 import ledger_pb2
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.services.status.settings import StatusSettings
-from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.v1 import common_pb2, status_pb2
 from tests.integration.test_status_service import FAILED, ROWS, begin, dispatch, finish, outcome, rejected
+from tests.status_stub import status_stub
 
 
 @pytest.fixture
 async def status(status_address: str) -> AsyncIterator[Any]:
     """A client of a running service."""
     async with open_channel(status_address) as channel:
-        yield status_pb2_grpc.StatusServiceStub(channel)
+        yield status_stub(channel)
 
 
 @pytest.fixture
@@ -173,7 +175,7 @@ async def test_the_overview(status: Any) -> None:
     await outcome(status, bad, 1, [rejected(3, FAILED, ("type-error", "name"))])
     await finish(status, bad, 1)
     failure = common_pb2.ProcessFailure(reason="FILE_EMPTY", message="It is empty.")
-    await status.RecordDispatch(status_pb2.RecordDispatchRequest(process_id=gone, failed=failure))
+    await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=gone, failed=failure))
     await dispatch(status, open_, 1)
 
     def request(**more: Any) -> status_pb2.GetOverviewRequest:

@@ -9,7 +9,7 @@ export interface Violation {
   readonly description: string;
 }
 
-export interface Problem {
+export interface RowError {
   /** What did not work, in a few words. */
   readonly title: string;
   /** The server's message. */
@@ -69,7 +69,7 @@ export function violationsOf(error: unknown): readonly Violation[] {
 }
 
 /** Turns anything thrown into what the page shows. */
-export function describeError(error: unknown): Problem {
+export function describeError(error: unknown): RowError {
   const connect = ConnectError.from(error);
   const reason = reasonOf(error);
   const code = codeName(connect.code);

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { backoff } from "./connection";
-import { describeError, isCancelled, isTransient, type Problem } from "./errors";
+import { describeError, isCancelled, isTransient, type RowError } from "./errors";
 
 /** connecting: no message yet; live; waiting: broken, about to be retried; ended: complete; failed. */
 export type StreamPhase = "connecting" | "live" | "waiting" | "ended" | "failed";
@@ -21,7 +21,7 @@ interface ServerStreamOptions<Message> {
 export interface ServerStreamState {
   readonly phase: StreamPhase;
   /** Why it failed, or why it is waiting. */
-  readonly problem: Problem | null;
+  readonly problem: RowError | null;
 }
 
 /**

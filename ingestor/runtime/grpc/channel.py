@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 
-from ingestor.runtime.grpc.interceptors import client_interceptors
+from ingestor.runtime.grpc.trace_calls import client_interceptors
 
 # One message carries at most a 4 MiB piece of a file and its envelope.
 MAX_MESSAGE_BYTES = 5 * 1024 * 1024

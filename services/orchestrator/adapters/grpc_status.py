@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Sequence
 
 import grpc
 
+from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
-from ingestor.states import TERMINAL
+from ingestor.states import TERMINAL, process_state_name
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
 
 _DEADLINE = 30.0
@@ -18,11 +19,12 @@ _PAGE = 1000
 
 class GrpcStatus(Status):
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+        self._status = status_pb2_grpc.StatusServiceStub(channel)
+        self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
 
-    async def _record(self, request: status_pb2.RecordDispatchRequest) -> Progress:
+    async def _record(self, request: ledger_pb2.RecordDispatchRequest) -> Progress:
         try:
-            answer = await self._stub.RecordDispatch(request, timeout=_DEADLINE)
+            answer = await self._ledger.RecordDispatch(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
         return _progress(answer.state, answer.batches_processed)
@@ -33,45 +35,45 @@ class GrpcStatus(Status):
             file_name=file.file_name, size_bytes=file.size_bytes, pipeline=file.pipeline,
             pipeline_version=file.pipeline_version, repairs_process_id=file.repairs,
         )  # fmt: skip
-        return await self._record(status_pb2.RecordDispatchRequest(process_id=file.process_id, started=info))
+        return await self._record(ledger_pb2.RecordDispatchRequest(process_id=file.process_id, started=info))
 
     async def header_read(
         self, process_id: str, columns: Sequence[str], content: Content, limits: Limits
     ) -> Progress:
-        header = status_pb2.HeaderRead(
+        header = ledger_pb2.HeaderRead(
             columns=columns, dialect_json=content.dialect, content_bytes=content.size_bytes,
             max_failed=limits.max_failed, max_failed_share=limits.max_failed_share,
         )  # fmt: skip
-        return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, header=header))
+        return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, header=header))
 
     async def dispatched(self, process_id: str, batch: Batch) -> Progress:
         bounds = common_pb2.BatchRange(
             batch_number=batch.number, first_row=batch.first_row, row_count=batch.row_count,
             first_line=batch.first_line, byte_start=batch.byte_start, byte_end=batch.byte_end,
         )  # fmt: skip
-        return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, dispatched=bounds))
+        return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, dispatched=bounds))
 
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
-        done = status_pb2.DispatchFinished(row_count=rows, batch_count=batches)
-        return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, finished=done))
+        done = ledger_pb2.DispatchFinished(row_count=rows, batch_count=batches)
+        return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, finished=done))
 
     async def failed(self, process_id: str, reason: str, message: str) -> Progress:
         failure = common_pb2.ProcessFailure(reason=reason, message=message)
-        return await self._record(status_pb2.RecordDispatchRequest(process_id=process_id, failed=failure))
+        return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, failed=failure))
 
     async def paused(self, process_id: str) -> Progress:
         return await self._record(
-            status_pb2.RecordDispatchRequest(process_id=process_id, paused=status_pb2.DispatchPaused())
+            ledger_pb2.RecordDispatchRequest(process_id=process_id, paused=ledger_pb2.DispatchPaused())
         )
 
     async def resumed(self, process_id: str) -> Progress:
         return await self._record(
-            status_pb2.RecordDispatchRequest(process_id=process_id, resumed=status_pb2.DispatchResumed())
+            ledger_pb2.RecordDispatchRequest(process_id=process_id, resumed=ledger_pb2.DispatchResumed())
         )
 
     async def cancelled(self, process_id: str) -> Progress:
         return await self._record(
-            status_pb2.RecordDispatchRequest(process_id=process_id, cancelled=status_pb2.DispatchCancelled())
+            ledger_pb2.RecordDispatchRequest(process_id=process_id, cancelled=ledger_pb2.DispatchCancelled())
         )
 
     async def progress(self, process_id: str) -> Progress | None:
@@ -84,7 +86,7 @@ class GrpcStatus(Status):
     async def _process(self, process_id: str) -> status_pb2.Process | None:
         request = status_pb2.GetProcessRequest(process_id=process_id)
         try:
-            return (await self._stub.GetProcess(request, timeout=_DEADLINE)).process
+            return (await self._status.GetProcess(request, timeout=_DEADLINE)).process
         except grpc.aio.AioRpcError as error:
             known = from_rpc_error(error)
             if isinstance(known, NotFoundError) and known.reason != "PROCESS_DELETED":
@@ -106,7 +108,7 @@ class GrpcStatus(Status):
                 page_token=token,
             )  # fmt: skip
             try:
-                answer = await self._stub.ListRows(request, timeout=_DEADLINE)
+                answer = await self._status.ListRows(request, timeout=_DEADLINE)
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error) from error
             for row in answer.rows:
@@ -117,7 +119,7 @@ class GrpcStatus(Status):
                 return
 
     async def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
-        call = self._stub.WatchProcess(
+        call = self._status.WatchProcess(
             status_pb2.WatchProcessRequest(process_id=process_id, min_interval_ms=20)
         )
         try:
@@ -133,12 +135,11 @@ class GrpcStatus(Status):
             process_id=process_id, state=status_pb2.BATCH_STATE_QUEUED, page_size=_PAGE
         )
         try:
-            answer = await self._stub.ListBatches(request, timeout=_DEADLINE)
+            answer = await self._status.ListBatches(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
         return [batch.range.batch_number for batch in answer.batches]
 
 
 def _progress(state: common_pb2.ProcessState.ValueType, processed: int) -> Progress:
-    name = common_pb2.ProcessState.Name(state).removeprefix("PROCESS_STATE_")
-    return Progress(name, state in TERMINAL, processed)
+    return Progress(process_state_name(state), state in TERMINAL, processed)

@@ -1,4 +1,4 @@
-"""The SQS queue of batches: base64(zstd(RowBatch)), see protos/ingestor/v1/queue.proto."""
+"""The SQS queue of batches: base64(zstd(RowBatch)), see protos/ingestor/internal/v1/queue.proto."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
+from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws import aws_errors
 from ingestor.runtime.queues import MAX_MESSAGE_BYTES
 from ingestor.runtime.tracing import TRACEPARENT, current_traceparent
 from ingestor.services.orchestrator.ports import Message, Packed, RowQueue, TooLargeError
-from ingestor.v1 import common_pb2, queue_pb2
+from ingestor.v1 import common_pb2
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

@@ -8,15 +8,16 @@ from typing import TypeVar
 
 import grpc
 
+from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import RowError
 from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
 from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected
 from ingestor.services.processor.ports import Disposition, Outcomes, Processes, ProcessFacts, UndoCounts
-from ingestor.states import TERMINAL
+from ingestor.states import PHASES, ROW_STATE_WORDS, ROW_STATES, TERMINAL
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
 
-M = TypeVar("M", processor_pb2.RejectedRow, status_pb2.DisplacedRow)
+M = TypeVar("M", processor_pb2.RejectedRow, ledger_pb2.DisplacedRow)
 _MESSAGE_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 2.0
 _DEADLINE = 120.0
@@ -26,37 +27,26 @@ _STOPPED = (
     common_pb2.PROCESS_STATE_UNDONE,
 )
 _DELETED = "PROCESS_DELETED"
-STATES = {
-    "succeeded": common_pb2.ROW_STATE_SUCCEEDED,
-    "failed": common_pb2.ROW_STATE_FAILED,
-    "skipped": common_pb2.ROW_STATE_SKIPPED,
-    "unprocessed": common_pb2.ROW_STATE_UNPROCESSED,
-}
-_NAMES = {state: name for name, state in STATES.items()} | {common_pb2.ROW_STATE_QUEUED: "queued"}
 _LOOK_UP = 100_000  # rows of a call; part of the contract
-_PHASES = {
-    "parse": common_pb2.ERROR_PHASE_PARSE,
-    "validate": common_pb2.ERROR_PHASE_VALIDATE,
-    "load": common_pb2.ERROR_PHASE_LOAD,
-}
 
 
 class GrpcOutcomes(Outcomes):
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+        self._status = status_pb2_grpc.StatusServiceStub(channel)
+        self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
         self._dispositions: dict[str, tuple[float, Disposition]] = {}
 
     async def record(self, outcome: BatchOutcome) -> None:
 
-        async def messages() -> AsyncIterator[status_pb2.RecordOutcomesRequest]:
-            yield status_pb2.RecordOutcomesRequest(header=_header(outcome))
+        async def messages() -> AsyncIterator[ledger_pb2.RecordOutcomesRequest]:
+            yield ledger_pb2.RecordOutcomesRequest(header=_header(outcome))
             for rows in _pieces(map(_fitting, outcome.rows)):
-                yield status_pb2.RecordOutcomesRequest(rows=rows)
+                yield ledger_pb2.RecordOutcomesRequest(rows=rows)
             for displaced in _pieces(map(_displaced, outcome.displaced)):
-                yield status_pb2.RecordOutcomesRequest(displaced=displaced)
+                yield ledger_pb2.RecordOutcomesRequest(displaced=displaced)
 
         try:
-            await self._stub.RecordOutcomes(messages(), timeout=_DEADLINE)
+            await self._ledger.RecordOutcomes(messages(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
             known = from_rpc_error(error)
             if not (isinstance(known, NotFoundError) and known.reason == _DELETED):
@@ -66,13 +56,13 @@ class GrpcOutcomes(Outcomes):
         found: dict[int, str] = {}
         for start in range(0, len(numbers), _LOOK_UP):
             some = numbers[start : start + _LOOK_UP]
-            request = status_pb2.LookUpRowsRequest(process_id=process_id, row_numbers=some)
+            request = ledger_pb2.LookUpRowsRequest(process_id=process_id, row_numbers=some)
             try:
-                answer = await self._stub.LookUpRows(request, timeout=_DEADLINE)
+                answer = await self._ledger.LookUpRows(request, timeout=_DEADLINE)
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error) from error
             found.update(
-                (number, _NAMES[state])
+                (number, ROW_STATE_WORDS[state])
                 for number, state in zip(some, answer.states, strict=True)
                 if state != common_pb2.ROW_STATE_UNSPECIFIED
             )
@@ -92,7 +82,7 @@ class GrpcOutcomes(Outcomes):
     async def _disposition(self, process_id: str) -> Disposition:
         request = status_pb2.GetProcessRequest(process_id=process_id)
         try:
-            process = (await self._stub.GetProcess(request, timeout=10)).process
+            process = (await self._status.GetProcess(request, timeout=10)).process
         except grpc.aio.AioRpcError as error:
             known = from_rpc_error(error)
             if not isinstance(known, NotFoundError):
@@ -104,16 +94,16 @@ class GrpcOutcomes(Outcomes):
         return Disposition.STOPPED if process.state in _STOPPED else Disposition.RUNNING
 
 
-def _header(outcome: BatchOutcome) -> status_pb2.OutcomeHeader:
+def _header(outcome: BatchOutcome) -> ledger_pb2.OutcomeHeader:
     bounds = outcome.key.range
-    return status_pb2.OutcomeHeader(
+    return ledger_pb2.OutcomeHeader(
         process_id=outcome.key.process_id,
         tenant=outcome.key.tenant,
         batch=common_pb2.BatchRange(
             batch_number=bounds.number, first_row=bounds.first_row, row_count=bounds.row_count,
             first_line=bounds.first_line, byte_start=bounds.byte_start, byte_end=bounds.byte_end,
         ),
-        default_state=STATES[outcome.default_state],
+        default_state=ROW_STATES[outcome.default_state],
         succeeded=outcome.succeeded,
         failed=outcome.failed,
         skipped=outcome.skipped,
@@ -127,7 +117,7 @@ def error_message(problem: RowError) -> common_pb2.RowError:
     """A reason as the contract has it."""
     return common_pb2.RowError(
         code=problem.code, field=problem.field, value=problem.value, message=problem.message,
-        phase=_PHASES[problem.phase],
+        phase=PHASES[problem.phase],
     )  # fmt: skip
 
 
@@ -136,14 +126,14 @@ def row_message(row: Rejected) -> processor_pb2.RejectedRow:
     return processor_pb2.RejectedRow(
         row_number=row.row_number,
         line_number=row.line_number,
-        state=STATES[row.state],
+        state=ROW_STATES[row.state],
         errors=[error_message(problem) for problem in row.errors],
         cells=row.cells,
     )
 
 
-def _displaced(row: Displaced) -> status_pb2.DisplacedRow:
-    return status_pb2.DisplacedRow(row_number=row.row_number, error=error_message(row.problem))
+def _displaced(row: Displaced) -> ledger_pb2.DisplacedRow:
+    return ledger_pb2.DisplacedRow(row_number=row.row_number, error=error_message(row.problem))
 
 
 def _fitting(row: Rejected) -> processor_pb2.RejectedRow:
@@ -181,7 +171,8 @@ _PAGE = 1000
 
 class GrpcProcesses(Processes):
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+        self._status = status_pb2_grpc.StatusServiceStub(channel)
+        self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
 
     @staticmethod
     async def _call(call: Callable[[], Awaitable[T]]) -> T:
@@ -192,7 +183,7 @@ class GrpcProcesses(Processes):
 
     async def get(self, process_id: str) -> ProcessFacts:
         request = status_pb2.GetProcessRequest(process_id=process_id)
-        answer = await self._call(lambda: self._stub.GetProcess(request, timeout=_FACTS_DEADLINE))
+        answer = await self._call(lambda: self._status.GetProcess(request, timeout=_FACTS_DEADLINE))
         return _facts(answer.process)
 
     async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
@@ -203,7 +194,7 @@ class GrpcProcesses(Processes):
                 filter=f'repairs="{process_id}"', page_size=_PAGE, page_token=token
             )
             answer = await self._call(
-                lambda request=request: self._stub.ListProcesses(request, timeout=_FACTS_DEADLINE)  # type: ignore[misc]
+                lambda request=request: self._status.ListProcesses(request, timeout=_FACTS_DEADLINE)  # type: ignore[misc]
             )
             found += [_facts(process) for process in answer.processes]
             token = answer.next_page_token
@@ -211,11 +202,11 @@ class GrpcProcesses(Processes):
                 return found
 
     async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
-        request = status_pb2.RecordUndoRequest(
+        request = ledger_pb2.RecordUndoRequest(
             process_id=process_id,
             counts=status_pb2.UndoCounts(removed=counts.removed, restored=counts.restored, kept=counts.kept),
         )
-        await self._call(lambda: self._stub.RecordUndo(request, timeout=_FACTS_DEADLINE))
+        await self._call(lambda: self._ledger.RecordUndo(request, timeout=_FACTS_DEADLINE))
 
 
 def _facts(process: status_pb2.Process) -> ProcessFacts:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ingestor.outcomes import RowError, capped, shortened
+from ingestor.plugin_sinks import make_sink
 from ingestor.plugins import PlugInError, RowFault, RowSink, SinkBatch, SinkUndo, UndoesProcesses
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.markers import load_unrepaired, undo_once
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
-from ingestor.services.processor.plugin_sinks import make_sink, plug_in_errors
+from ingestor.services.processor.plugin_sinks import plug_in_errors
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
@@ -108,7 +109,7 @@ class PlugInUndo:
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         name = of.sink.type
         try:
             made = make_sink(name, of.sink.options)
@@ -123,7 +124,7 @@ class PlugInUndo:
 
         async def undo() -> UndoCounts:
             with plug_in_errors(name, UndoImpossibleError):
-                found = await asyncio.to_thread(undoes.undo, asked, validate_only=validate_only)
+                found = await asyncio.to_thread(undoes.undo, asked, dry_run=dry_run)
             return UndoCounts(found.removed, found.restored, found.kept)
 
         async with (
@@ -131,4 +132,4 @@ class PlugInUndo:
             self._pool.acquire() as connection,
             connection.transaction(),
         ):
-            return await undo_once(connection, of, undo, validate_only=validate_only)
+            return await undo_once(connection, of, undo, dry_run=dry_run)

@@ -66,9 +66,9 @@ class Undos(RowUndo):
         self._tables = PgUndo(pool)
         self._outside = PlugInUndo(pool)
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         undo = self._tables if of.sink in (TABLE_SINK, JSON_SINK) else self._outside
-        return await undo.undo(of, validate_only=validate_only)
+        return await undo.undo(of, dry_run=dry_run)
 
     async def undone(self, process_id: str) -> UndoCounts | None:
         return await self._tables.undone(process_id)

@@ -10,10 +10,11 @@ import zstandard
 from botocore.exceptions import ClientError
 from google.protobuf.message import DecodeError
 
+from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws import aws_errors
 from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, RowBatch, StoredSlice
 from ingestor.services.processor.ports import Delivery, RowQueue, UnreadableBatchError
-from ingestor.v1 import common_pb2, queue_pb2
+from ingestor.v1 import common_pb2
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

@@ -6,21 +6,22 @@ from collections.abc import AsyncIterator
 
 import grpc
 
+from ingestor.internal.v1 import ingestion_pb2, ingestion_pb2_grpc
 from ingestor.reports import OriginalTable
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.upload.ports import Ingestion
 from ingestor.services.upload.uploads import Content, Delivery, Repair
-from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc
+from ingestor.v1 import common_pb2
 
 _DEADLINE = 30.0
 
 
 class GrpcIngestion(Ingestion):
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = orchestrator_pb2_grpc.OrchestratorServiceStub(channel)
+        self._stub = ingestion_pb2_grpc.IngestionServiceStub(channel)
 
     async def prepare_repair(self, process_id: str) -> Repair:
-        request = orchestrator_pb2.PrepareRepairRequest(process_id=process_id)
+        request = ingestion_pb2.PrepareRepairRequest(process_id=process_id)
         try:
             found = await self._stub.PrepareRepair(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
@@ -30,20 +31,20 @@ class GrpcIngestion(Ingestion):
 
     async def begin(self, delivery: Delivery) -> int | None:
         answer = await self._begin(
-            orchestrator_pb2.BeginIngestionRequest(
+            ingestion_pb2.BeginIngestionRequest(
                 process=_info(delivery), content=_content(delivery.content) if delivery.content else None
             )
         )
-        wanted = answer.state == orchestrator_pb2.INGESTION_STATE_OPEN
+        wanted = answer.state == ingestion_pb2.INGESTION_STATE_OPEN
         return answer.resume_offset if wanted else None
 
     async def refuse(self, delivery: Delivery, reason: str, message: str) -> None:
         failure = common_pb2.ProcessFailure(reason=reason, message=message)
-        await self._begin(orchestrator_pb2.BeginIngestionRequest(process=_info(delivery), failure=failure))
+        await self._begin(ingestion_pb2.BeginIngestionRequest(process=_info(delivery), failure=failure))
 
     async def _begin(
-        self, request: orchestrator_pb2.BeginIngestionRequest
-    ) -> orchestrator_pb2.BeginIngestionResponse:
+        self, request: ingestion_pb2.BeginIngestionRequest
+    ) -> ingestion_pb2.BeginIngestionResponse:
         try:
             return await self._stub.BeginIngestion(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
@@ -51,9 +52,9 @@ class GrpcIngestion(Ingestion):
 
     async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
 
-        async def requests() -> AsyncIterator[orchestrator_pb2.IngestFileRequest]:
+        async def requests() -> AsyncIterator[ingestion_pb2.IngestFileRequest]:
             async for offset, data, last in pieces:
-                yield orchestrator_pb2.IngestFileRequest(
+                yield ingestion_pb2.IngestFileRequest(
                     process_id=process_id, offset=offset, data=data, last=last
                 )
 
@@ -68,16 +69,16 @@ def _info(delivery: Delivery) -> common_pb2.ProcessInfo:
     return common_pb2.ProcessInfo(
         process_id=delivery.process_id, tenant=upload.tenant, upload_id=upload.upload_id,
         file_name=upload.file_name, size_bytes=upload.committed_size, pipeline=delivery.pipeline,
-        pipeline_version=delivery.pipeline_version, file_key=upload.file_key,
+        pipeline_version=delivery.pipeline_version,
         repairs_process_id=delivery.repair.process_id if delivery.repair else "",
     )  # fmt: skip
 
 
-def _content(content: Content) -> orchestrator_pb2.FileContent:
+def _content(content: Content) -> ingestion_pb2.FileContent:
     form = (
         common_pb2.CONTENT_FORM_NORMAL if content.normal_form
         else common_pb2.CONTENT_FORM_DELIMITED
     )  # fmt: skip
-    return orchestrator_pb2.FileContent(
+    return ingestion_pb2.FileContent(
         file_key=content.file_key, size_bytes=content.size, form=form, dialect_json=content.dialect
     )

@@ -1,4 +1,4 @@
-"""The processor's pipelines over gRPC."""
+"""The orchestrator's catalogue of pipelines over gRPC."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import grpc
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.upload.ports import Pipelines
 from ingestor.tabular.options import pipeline_options
-from ingestor.v1 import processor_pb2, processor_pb2_grpc
+from ingestor.v1 import pipelines_pb2, pipelines_pb2_grpc
 
 _DEADLINE = 30.0
 
 
 class GrpcPipelines(Pipelines):
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = processor_pb2_grpc.PipelineServiceStub(channel)
+        self._stub = pipelines_pb2_grpc.PipelineServiceStub(channel)
 
     async def find(self, name: str, version: int | None) -> tuple[int, str]:
-        request = processor_pb2.GetPipelineRequest(name=name, version=version or 0)
+        request = pipelines_pb2.GetPipelineRequest(name=name, version=version or 0)
         try:
             answer = await self._stub.GetPipeline(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
@@ -25,7 +25,7 @@ class GrpcPipelines(Pipelines):
         return answer.pipeline.version, pipeline_options(answer.pipeline.document_json).to_json()
 
     async def dialect_of(self, document: str) -> str:
-        request = processor_pb2.ApplyPipelineRequest(document_json=document, validate_only=True)
+        request = pipelines_pb2.ApplyPipelineRequest(document_json=document, dry_run=True)
         try:
             await self._stub.ApplyPipeline(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestor.outcomes import RowError
+from ingestor.plugin_sinks import sink_maker
 from ingestor.plugins import (
     PlugInError,
     RefusedBatchError,
@@ -32,7 +33,6 @@ from ingestor.services.processor.adapters import plugin_sink
 from ingestor.services.processor.adapters.sinks import Sinks, Undos, open_sinks
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
 from ingestor.services.processor.pipelines import JSON_TABLE
-from ingestor.services.processor.plugin_sinks import sink_maker
 from ingestor.services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,
@@ -283,15 +283,15 @@ async def test_what_is_undone_is_there_no_more(case: Case) -> None:
     undos = Undos(case.pool)
     of = Loaded(process.process_id, "default", (repairing.process_id,), rows.table, rows.sink)
 
-    async def undo(*, validate_only: bool) -> UndoCounts:
-        return await undos.undo(of, validate_only=validate_only)
+    async def undo(*, dry_run: bool) -> UndoCounts:
+        return await undos.undo(of, dry_run=dry_run)
 
-    assert await undo(validate_only=True) == UndoCounts(4, 0, 0)
+    assert await undo(dry_run=True) == UndoCounts(4, 0, 0)
     assert await case.content() == before
     assert await undos.undone(process.process_id) is None
-    assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
+    assert await undo(dry_run=False) == UndoCounts(4, 0, 0)
     assert await case.content() == left
-    assert await undo(validate_only=False) == UndoCounts(4, 0, 0)
+    assert await undo(dry_run=False) == UndoCounts(4, 0, 0)
     assert await undos.undone(process.process_id) == UndoCounts(4, 0, 0)
     late = replace(process, range=replace(process.range, number=7))
     assert await case.load(late, VALUES) == unprocessed_outcome(late)
@@ -392,7 +392,7 @@ async def test_a_plug_in_that_does_not_undo(
             raise AssertionError
 
     class Undoing(Odd):
-        def undo(self, undo: SinkUndo, *, validate_only: bool) -> Undone:
+        def undo(self, undo: SinkUndo, *, dry_run: bool) -> Undone:
             assert what
             raise what
 
@@ -405,7 +405,7 @@ async def test_a_plug_in_that_does_not_undo(
     process = new_process()
     of = Loaded(process, "default", (), Table("", "p", COLUMNS, ("id",)), SinkChoice("odd", {}))
     with pytest.raises(raised, match=message):
-        await Undos(pool).undo(of, validate_only=False)
+        await Undos(pool).undo(of, dry_run=False)
     assert await Undos(pool).undone(process) is None
 
 

@@ -102,7 +102,7 @@ async def put(ends: Ends, number: int, values: Values, table: Table = UPSERT, ba
 
 async def undo(ends: Ends, number: int, table: Table = UPSERT, *, dry: bool = False) -> tuple[int, int, int]:
     """Undo a process: removed, restored, kept."""
-    made = await ends.undo.undo(Loaded(process(number), "default", (), table, TABLE_SINK), validate_only=dry)
+    made = await ends.undo.undo(Loaded(process(number), "default", (), table, TABLE_SINK), dry_run=dry)
     return made.removed, made.restored, made.kept
 
 
@@ -228,7 +228,7 @@ async def test_what_is_undone_has_no_effect_any_more(ends: Ends) -> None:
     repair = process(7)
     await put(ends, 1, [(1, "a")])
     of = Loaded(process(1), "default", (repair,), UPSERT, TABLE_SINK)
-    await ends.undo.undo(of, validate_only=False)
+    await ends.undo.undo(of, dry_run=False)
     for owner in (process(1), repair):
         late = key(2, rows=1, process=owner)
         outcome = unprocessed_outcome(late)

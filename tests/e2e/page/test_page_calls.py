@@ -26,10 +26,10 @@ def browser(connection: http.client.HTTPConnection) -> Browser:
     return Browser(connection)
 
 
-def check(browser: Browser, upload_id: str, **more: object) -> upload_pb2.CheckUploadResponse:
+def check(browser: Browser, upload_id: str, **more: object) -> upload_pb2.DryRunUploadResponse:
     """Check an upload."""
-    request = upload_pb2.CheckUploadRequest(upload_id=upload_id, **more)  # type: ignore[arg-type]
-    return browser.unary("UploadService/CheckUpload", request, upload_pb2.CheckUploadResponse)
+    request = upload_pb2.DryRunUploadRequest(upload_id=upload_id, **more)  # type: ignore[arg-type]
+    return browser.unary("UploadService/DryRunUpload", request, upload_pb2.DryRunUploadResponse)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_a_dry_run_of_an_unfinished_upload(browser: Browser) -> None:
 def test_an_invalid_document_is_refused_with_its_violations(browser: Browser) -> None:
     upload = browser.upload("a.csv", b"id\n1\n")
     for document in ("{}", "no"):
-        request = upload_pb2.CheckUploadRequest(upload_id=upload, document_json=document)
-        _, trailers = browser.call("UploadService/CheckUpload", request, upload_pb2.CheckUploadResponse)
+        request = upload_pb2.DryRunUploadRequest(upload_id=upload, document_json=document)
+        _, trailers = browser.call("UploadService/DryRunUpload", request, upload_pb2.DryRunUploadResponse)
         assert trailers["grpc-status"] == "3"
         assert "problem" in trailers["grpc-message"]
         padded = trailers["grpc-status-details-bin"] + "=="
@@ -149,21 +149,24 @@ def test_events_and_overview(suite: Suite, browser: Browser, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "method",
     [
-        "OrchestratorService/BeginIngestion",
-        "OrchestratorService/IngestFile",
-        "StatusService/RecordOutcomes",
-        "StatusService/RecordDispatch",
-        "StatusService/RecordUndo",
-        "StatusService/ListRemovals",
-        "StatusService/LookUpRows",
-        "OrchestratorService/PrepareRepair",
+        "IngestionService/BeginIngestion",
+        "IngestionService/IngestFile",
+        "LedgerService/RecordOutcomes",
+        "LedgerService/RecordDispatch",
+        "LedgerService/RecordUndo",
+        "LedgerService/ListRemovals",
+        "LedgerService/LookUpRows",
+        "IngestionService/PrepareRepair",
     ],
 )
 def test_internal_calls_are_refused(connection: http.client.HTTPConnection, method: str) -> None:
     connection.request(
-        "POST", f"/ingestor.v1.{method}", b"\0\0\0\0\0", {"content-type": "application/grpc-web+proto"}
+        "POST",
+        f"/ingestor.internal.v1.{method}",
+        b"\0\0\0\0\0",
+        {"content-type": "application/grpc-web+proto"},
     )
     response = connection.getresponse()
     response.read()
-    # PERMISSION_DENIED from Envoy; the service's own answer would carry details.
-    assert (response.status, response.getheader("grpc-status")) in ((403, None), (200, "7"))
+    # UNIMPLEMENTED from Envoy, which routes no such call.
+    assert (response.status, response.getheader("grpc-status")) in ((404, None), (200, "12"))

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestor.checking.rows import check_rows
+from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Field, Pipeline
-from ingestor.services.processor.pipelines import PipelineService
 from ingestor.types.duration import points
 from tests.examples import examples
 from tests.unit.checking.check_tables import check_column, pipeline, table
@@ -171,7 +171,7 @@ def with_rule(types: dict[str, str], expression: str) -> Pipeline:
     """Checked as `pipelines apply` does."""
     fields = [{"name": name, "type": kind} for name, kind in types.items()]
     rules = [{"name": "r", "expression": expression}]
-    return PipelineService.parse(json.dumps(
+    return read_document(json.dumps(
         {"name": "p", "schema": {"fields": fields}, "rules": rules, "sink": {"table": "t"}}
     ))  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ingestor.cli import lifecycle
+from ingestor.cli.summary import undo_sentence
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2
 
 
@@ -16,12 +17,10 @@ class Suite:
     def __init__(self) -> None:
         self.calls: list[tuple[str, bool]] = []
 
-    async def undo_process(
-        self, process_id: str, validate_only: bool = False
-    ) -> processor_pb2.UndoProcessResponse:
+    async def undo_process(self, process_id: str, dry_run: bool = False) -> processor_pb2.UndoProcessResponse:
         """Three rows go."""
-        self.calls.append(("undo", validate_only))
-        return processor_pb2.UndoProcessResponse(removed=3, restored=1200, kept=0 if validate_only else 2)
+        self.calls.append(("undo", dry_run))
+        return processor_pb2.UndoProcessResponse(removed=3, restored=1200, kept=0 if dry_run else 2)
 
     async def get_process(self, process_id: str) -> status_pb2.Process:
         """A process."""
@@ -59,7 +58,7 @@ async def test_a_person_is_asked_first(monkeypatch: pytest.MonkeyPatch, said: li
             await work
         assert ended.value.code == 1
     assert suite.calls == [("undo", True), ("get", False)]
-    assert said[0] == "Undoes p: 3 rows to be taken out, 1,200 to be set back to what they were."
+    assert said[0] == "Undoes p: 3 rows to be taken out, 1,200 to be restored."
     assert said[1].startswith("Deletes a.csv (COMPLETED, 1,000 rows read): its file,")
     answer(monkeypatch, yes=True)
     suite.calls.clear()
@@ -76,9 +75,8 @@ async def test_yes_and_dry_run_do_not_ask(said: list[str]) -> None:
     await lifecycle.delete(suite, "p", True)
     assert suite.calls[1:] == [("undo", False), ("delete", False)]
     assert said == []
-    assert lifecycle.of_undo(done, done=True) == (
-        "3 rows taken out, 1,200 set back to what they were, "
-        "2 left alone, since a later process has changed them"
+    assert undo_sentence(done, done=True) == (
+        "3 rows taken out, 1,200 restored, 2 left alone, since a later process changed them"
     )
     assert lifecycle.undo_json("p", planned, True) == {
         "process_id": "p", "dry_run": True, "removed": 3, "restored": 1200, "kept": 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from ingestor.cli.ingest import exit_status, summary
 from ingestor.cli.main import main
 from ingestor.cli.output import errors_in_one_line, to_dict
+from ingestor.cli.summary import exit_status, summary
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, TransientError
 from ingestor.v1 import common_pb2, status_pb2
 
@@ -76,17 +78,55 @@ def test_errors_are_one_line_and_their_violations(capsys: pytest.CaptureFixture[
     assert "somewhere:1" in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing.csv"
     done = CliRunner().invoke(main, ["--address", "127.0.0.1:1", "ingest", str(missing)])
     assert done.exit_code == 1
     assert str(missing) in done.stderr
 
 
+def test_a_file_name_may_begin_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-a.csv").write_text("id\n1\n")
+    done = CliRunner().invoke(main, ["inspect", "--json", "--", "-a.csv"])
+    assert [column["label"] for column in json.loads(done.stdout)["columns"]] == ["id"]
+    assert CliRunner().invoke(main, ["inspect", "-a.csv"]).exit_code == 2
+
+
+def test_what_excludes_what_is_a_usage_error() -> None:
+    for options, named in (
+        (["--dry-run", "--no-wait"], "--no-wait"),
+        (["--dry-run", "--repair", "p"], "--repair"),
+        (["--repair", "p", "--pipeline", "q"], "--pipeline"),
+    ):
+        done = CliRunner().invoke(main, ["ingest", "a.csv", *options])
+        assert done.exit_code == 2
+        assert named in done.stderr.splitlines()[-1]
+
+
+def test_commands_of_the_suite_name_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("ingestor.local.suite", "ingestor.local.folder", "psutil"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "psutil", None)  # as if it were not installed
+    for command in (["up"], ["up", "--detach"], ["down"], ["env"]):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 1
+        assert (
+            done.stderr == "error: the suite is not installed here: run pip install 'data-ingestor[local]'\n"
+        )
+
+
+def test_help_starts_quickly() -> None:
+    """It imports nothing that only some commands need."""
+    heavy = "{'numpy', 'pyarrow', 'pydantic', 'structlog', 'rich', 'asyncpg'}"
+    code = f"import sys, ingestor.cli.main; print({heavy} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
 def test_every_command_has_help_and_json() -> None:
     runner = CliRunner()
     names = [[name] for name in main.commands if name != "pipelines"]
-    names += [["pipelines", name] for name in ("apply", "list", "get", "validate")]
+    names += [["pipelines", name] for name in ("apply", "infer", "list", "versions", "get", "delete")]
     assert len(names) > 15
     for name in names:
         shown = runner.invoke(main, [*name, "--help"])

@@ -22,7 +22,7 @@ FOLDERS = (
     "ingestor/tabular",
     "ingestor/types",
 )
-MODULES = ("ingestor/*.py", "ingestor/runtime/grpc/interceptors.py")
+MODULES = ("ingestor/*.py", "ingestor/runtime/grpc/*.py")
 
 # Strings that look like a code and are something else.
 NO_CODES = {"as-is", "json-rows", "plug-in", "ingestor-mark-bad", "grpc-status-details-bin"}

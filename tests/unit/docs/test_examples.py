@@ -23,13 +23,13 @@ from ingestor.checking.steps.plug_in import plug_in
 from ingestor.cli.dry_run import print_dry_run
 from ingestor.cli.main import main
 from ingestor.cli.output import errors_in_one_line
+from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.expressions import FUNCTIONS
 from ingestor.pipelines.transforms import BUILT_IN
+from ingestor.plugin_sinks import sink_maker
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.pipelines import PipelineService
-from ingestor.services.processor.plugin_sinks import sink_maker
 from ingestor.tabular.options import parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2
 from tests.fakes.dry_run import MemoryDryRunTables
@@ -132,7 +132,7 @@ def _whole(text: str) -> str:
     return json.dumps(document)
 
 
-def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.ValidateRowsResponse:
+def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.DryRunResponse:
     async def chunks() -> AsyncIterator[bytes]:
         yield data.encode()
 
@@ -141,7 +141,7 @@ def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.ValidateRows
     if pipeline and pipeline.table_schema.foreign_keys:
         sink.tables["customers"] = [{"id": 1}]  # to which the example refers
     found = asyncio.run(dry_run(chunks(), pipeline, options, False, MemoryDryRunTables(sink)))
-    return processor_pb2.ValidateRowsResponse(
+    return processor_pb2.DryRunResponse(
         counts=common_pb2.RowCounts(
             read=found.read, succeeded=found.succeeded, failed=found.failed, skipped=found.skipped
         ),
@@ -161,9 +161,9 @@ def run(example: Example, capsys: pytest.CaptureFixture[str]) -> str:
     document = _whole(example.document) if example.document else ""
     if example.command.startswith("ingestor pipelines apply "):
         with pytest.raises(SystemExit), errors_in_one_line(""):
-            PipelineService.parse(document)
+            read_document(document)
     else:
-        pipeline = PipelineService.parse(document) if document else None
+        pipeline = read_document(document) if document else None
         print_dry_run(_dry_run(pipeline, example.data), Path("data.csv"), as_json=False)
     printed = capsys.readouterr()
     lines = (printed.out + printed.err).splitlines()
@@ -180,7 +180,7 @@ def test_an_example_does_what_the_guide_says(example: Example, capsys: pytest.Ca
     if example.command:
         assert run(example, capsys) == example.output
         return
-    pipeline = PipelineService.parse(_whole(example.document))
+    pipeline = read_document(_whole(example.document))
     if example.data:
         counts = _dry_run(pipeline, example.data).counts
         assert counts.read == counts.succeeded > 0
@@ -265,7 +265,7 @@ def test_every_step_is_explained() -> None:
 
 def test_what_an_evolving_table_gets() -> None:
     example = next(example for example in EXAMPLES if '"evolve"' in example.document)
-    pipeline = PipelineService.parse(example.document)
+    pipeline = read_document(example.document)
     header = example.data.partition("\n")[0].split(",")
     added = [field.name for field in pipeline.evolved(header).fields[len(pipeline.fields) :]]
     assert f"the table `{pipeline.sink.table}` gets `{'` and `'.join(added)}`" in (  # type: ignore[union-attr]

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import (
     AbortedError,
     FailedPreconditionError,
@@ -23,7 +24,8 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
-from ingestor.services.orchestrator.ports import Packed, Progress
+from ingestor.services.orchestrator.pipelines import PipelineService
+from ingestor.services.orchestrator.ports import Packed, Progress, StoredPipeline
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
 from ingestor.services.processor.batches import BatchOutcome, RowBatch
@@ -31,6 +33,7 @@ from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
 from tests.examples import examples
 from tests.fakes.ingestions import MemoryIngestions
+from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
@@ -42,13 +45,16 @@ DATA = b'id,name\r\n1,a\n"2","two\nlines"\r\n3,"quo""ted"\n4,\n' + b"".join(
 ROWS = 59
 
 
-class OnePipeline:
+class OnePipeline(PipelineService):
     """Knows one pipeline, which reads the column `id`."""
 
-    async def document(self, name: str, version: int) -> str:
-        """Its document."""
+    def __init__(self) -> None:
+        super().__init__(MemoryPipelines(), SystemClock())
+
+    async def get(self, name: str, version: int) -> StoredPipeline:
         fields = [{"name": "id", "type": "integer"}]
-        return json.dumps({"name": name, "schema": {"fields": fields}, "sink": {"table": "t"}})
+        document = json.dumps({"name": name, "schema": {"fields": fields}, "sink": {"table": "t"}})
+        return StoredPipeline(name, version, document, datetime.now(UTC))
 
 
 class Suite:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from ingestor.outcomes import RowError
-from ingestor.runtime.clock import SystemClock
+from ingestor.pipeline_documents import read_document
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ports import Packed
@@ -32,15 +32,15 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.pipelines import PipelineService
 from ingestor.services.processor.ports import Delivery, Disposition, GoodRows, Refused, SinkRefusedError
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import ReadOptions
 from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
+from tests.fakes.pipelines import MemoryCatalogue
 from tests.fakes.queue import MemoryQueue
-from tests.fakes.sink import MemoryPipelines, MemorySink
+from tests.fakes.sink import MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
 
@@ -65,7 +65,7 @@ class Suite:
         self.sink = MemorySink()
         self.status = MemoryStatus()
         self.store = MemoryFileStore()
-        self.pipelines = PipelineService(MemoryPipelines(), SystemClock())
+        self.pipelines = MemoryCatalogue()
         self.process = str(uuid.uuid4())
         self.service = BatchService(
             self.sink, self.status, self.pipelines, self.store, Metrics(CollectorRegistry())
@@ -94,7 +94,7 @@ class Suite:
 async def suite() -> Suite:
     """A service that knows the pipeline."""
     made = Suite()
-    await made.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+    made.pipelines.add(json.dumps(PIPELINE))
     return made
 
 
@@ -126,11 +126,10 @@ async def test_rows_without_a_pipeline_are_kept_as_text(suite: Suite) -> None:
 
 
 async def test_a_process_keeps_its_version(suite: Suite) -> None:
-    """Whatever becomes of the pipeline after it."""
+    """Whatever later versions say."""
     fields = [{"name": "id", "type": "string"}]
     other = {"name": "people", "schema": {"fields": fields}, "sink": {"table": "others"}}
-    await suite.pipelines.apply(json.dumps(other), validate_only=False)
-    await suite.pipelines.delete("people")
+    suite.pipelines.add(json.dumps(other))
     await suite.service.apply(suite.batch())
     assert [row["id"] for row in suite.rows()] == [1, 6]
     assert suite.rows("others") == []
@@ -183,7 +182,7 @@ def test_any_order_doubling_and_crash_loads_each_row_once(
 
     async def run() -> None:
         suite = Suite()
-        await suite.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+        suite.pipelines.add(json.dumps(PIPELINE))
         owner: Any = suite.status if where == "record" else suite.sink
         real, calls = getattr(owner, where), 0
 
@@ -280,7 +279,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
     document = json.dumps({**PIPELINE, "schema": {"fields": PIPELINE["schema"]["fields"]}})  # type: ignore[index]
 
     async def run() -> None:
-        pipeline = PipelineService.parse(document)
+        pipeline = read_document(document)
 
         async def chunks() -> AsyncIterator[bytes]:
             for at in range(0, len(data), cut):
@@ -288,7 +287,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
 
         dry = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables())
         suite = Suite()
-        await suite.pipelines.apply(document, validate_only=False)
+        suite.pipelines.add(document)
         body = data[len("id,name\n") :]
         if dry.read:
             await suite.service.apply(suite.batch(1, body, rows=dry.read))

@@ -6,8 +6,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from ingestor.pipeline_documents import read_document
 from ingestor.services.processor.dry_run import MAX_ROWS, DryRun, dry_run
-from ingestor.services.processor.pipelines import PipelineService
 from ingestor.tabular.options import ReadOptions
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.sink import MemorySink
@@ -27,7 +27,7 @@ async def run(text: str, data: str, sink: MemorySink) -> DryRun:
     async def chunks() -> AsyncIterator[bytes]:
         yield data.encode()
 
-    pipeline = PipelineService.parse(text) if text else None
+    pipeline = read_document(text) if text else None
     return await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables(sink))
 
 

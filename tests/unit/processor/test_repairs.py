@@ -82,7 +82,7 @@ class Repair(Suite):
 
     async def begin(self) -> None:
         """The parent is there."""
-        await self.pipelines.apply(json.dumps(PIPELINE), validate_only=False)
+        self.pipelines.add(json.dumps(PIPELINE))
         key = BatchKey(self.parent, "default", BatchRange(1, 1, 8, 2, 0, 9))
         problem = RowError("type-error", "id", "x", "no", "validate")
         rows = [Rejected(n, n + 1, "failed", (problem,), ("x", "y")) for n in (2, 3, 4, 5, 7, 8)]

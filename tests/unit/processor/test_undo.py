@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
-from ingestor.services.processor.pipelines import JSON_TABLE, PipelineService, table_of
+from ingestor.services.processor.pipelines import JSON_TABLE, table_of
 from ingestor.services.processor.ports import GoodRows, ProcessFacts, UndoCounts
 from ingestor.services.processor.undo import UndoService
 from tests.contract.sink.batches import concluding, key
+from tests.fakes.pipelines import MemoryCatalogue
 from tests.fakes.processes import MemoryProcesses
-from tests.fakes.sink import MemoryPipelines, MemorySink
+from tests.fakes.sink import MemorySink
 
 
 def document(name: str, **sink: Any) -> str:
@@ -35,7 +35,7 @@ class Suite:
     def __init__(self) -> None:
         self.sink = MemorySink()
         self.processes = MemoryProcesses()
-        self.pipelines = PipelineService(MemoryPipelines(), SystemClock())
+        self.pipelines = MemoryCatalogue()
         self.service = UndoService(self.sink, self.processes, self.pipelines)
 
     async def process(self, pipeline: str = "added", *, ended: bool = True, **facts: Any) -> str:
@@ -45,7 +45,7 @@ class Suite:
         self.processes.processes[process] = replace(known, **facts)
         table = JSON_TABLE
         if pipeline:
-            table = table_of(await self.pipelines.version(pipeline, 1))
+            table = table_of(await self.pipelines.get(pipeline, 1))
         name = table.columns[0][0]
         of = key(rows=2, process=facts.get("repairs") or process)
         first = len(self.sink.tables.get(table.name, []))
@@ -60,9 +60,9 @@ class Suite:
     async def refused(self, process: str) -> FailedPreconditionError:
         """Why an undo is refused; nothing happens then."""
         before = {name: len(rows) for name, rows in self.sink.tables.items()}
-        for validate_only in (True, False):
+        for dry_run in (True, False):
             with pytest.raises(FailedPreconditionError) as caught:
-                await self.service.undo(process, validate_only=validate_only)
+                await self.service.undo(process, dry_run=dry_run)
         assert {name: len(rows) for name, rows in self.sink.tables.items()} == before
         assert self.processes.undone == {}
         return caught.value
@@ -77,7 +77,7 @@ async def suite() -> Suite:
         document("kept", mode="upsert"),
         document("bare", mode="upsert", undo=False),
     ):
-        await made.pipelines.apply(text, validate_only=False)
+        made.pipelines.add(text)
     return made
 
 
@@ -86,13 +86,13 @@ async def test_an_undo_happens_once_and_is_told(suite: Suite, pipeline: str) -> 
     process = await suite.process(pipeline)
     other = await suite.process(pipeline)
     counts = UndoCounts(2, 0, 0)
-    assert await suite.service.undo(process, validate_only=True) == counts
+    assert await suite.service.undo(process, dry_run=True) == counts
     assert suite.processes.undone == {}
     assert suite.count(pipeline or "ingested_rows") == 4
     for _ in range(2):
-        assert await suite.service.undo(process, validate_only=False) == counts
+        assert await suite.service.undo(process, dry_run=False) == counts
         assert suite.processes.undone == {process: counts}
-    assert await suite.service.undo(process, validate_only=True) == counts
+    assert await suite.service.undo(process, dry_run=True) == counts
     assert {str(row["_process_id"]) for row in suite.sink.tables[pipeline or "ingested_rows"]} == {other}
 
 
@@ -113,7 +113,7 @@ async def test_a_repair_goes_with_what_it_repairs(suite: Suite) -> None:
     repair = await suite.process(repairs=process)
     error = await suite.refused(repair)
     assert (error.reason, error.metadata) == ("REPAIR", {"process_id": process})
-    await suite.service.undo(process, validate_only=False)
+    await suite.service.undo(process, dry_run=False)
     assert set(suite.processes.undone) == {process, repair}
 
 
@@ -126,22 +126,22 @@ async def test_what_cannot_be_undone_says_why(suite: Suite) -> None:
         assert why in error.message
     unknown = str(uuid.uuid4())
     with pytest.raises(NotFoundError):
-        await suite.service.undo(unknown, validate_only=False)
+        await suite.service.undo(unknown, dry_run=False)
 
 
 async def test_an_undo_stays_known_when_the_process_has_expired(suite: Suite) -> None:
     process = await suite.process()
-    counts = await suite.service.undo(process, validate_only=False)
+    counts = await suite.service.undo(process, dry_run=False)
     suite.processes.processes[process] = replace(suite.processes.processes[process], expired=True)
     await suite.sink.remove(process, "default", deleted=False)
-    assert await suite.service.undo(process, validate_only=False) == counts
+    assert await suite.service.undo(process, dry_run=False) == counts
 
 
 async def test_status_hears_of_it_in_the_end(suite: Suite) -> None:
     process, deleted = await suite.process(), await suite.process()
     suite.processes.away = True
     for each in (process, deleted):
-        assert await suite.service.undo(each, validate_only=False) == UndoCounts(2, 0, 0)
+        assert await suite.service.undo(each, dry_run=False) == UndoCounts(2, 0, 0)
     assert suite.processes.undone == {}
     suite.processes.delete(deleted)
     suite.processes.away = False
@@ -159,7 +159,7 @@ async def test_one_that_status_refuses_holds_up_no_other(suite: Suite) -> None:
     process, other = await suite.process(), await suite.process()
     suite.processes.away = True
     for each in (process, other):
-        await suite.service.undo(each, validate_only=False)
+        await suite.service.undo(each, dry_run=False)
     suite.processes.away = False
     known = suite.processes.processes[process]
     suite.processes.processes[process] = replace(known, ended=False)

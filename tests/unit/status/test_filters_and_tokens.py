@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestor.runtime.errors import InvalidArgumentError
+from ingestor.runtime.grpc.requests import make_token, read_token
 from ingestor.services.status.filters import Comparison, FilterError, parse_filter
 from ingestor.services.status.service import PROCESS_FIELDS, ROW_FIELDS
-from ingestor.services.status.tokens import TokenError, make_token, read_token
 
 
 def test_comparisons_are_joined_by_and() -> None:
@@ -74,16 +75,16 @@ def test_what_is_wrong_is_said_with_its_place(text: str, place: int) -> None:
 @given(st.text(), st.integers(0, 2**62))
 def test_a_token_belongs_to_its_call(scope: str, place: int) -> None:
     token = make_token(scope, place)
-    assert read_token(scope, token) == place
-    with pytest.raises(TokenError):
-        read_token(scope + "x", token)
+    assert read_token(scope, token, int) == place
+    with pytest.raises(InvalidArgumentError):
+        read_token(scope + "x", token, int)
 
 
 @pytest.mark.parametrize("token", ["x", "%%%", "e30", "W10", "bnVsbA"])
 def test_a_foreign_token_is_refused(token: str) -> None:
-    with pytest.raises(TokenError):
-        read_token("scope", token)
+    with pytest.raises(InvalidArgumentError):
+        read_token("scope", token, int)
 
 
 def test_no_token_is_the_first_page() -> None:
-    assert read_token("scope", "") is None
+    assert read_token("scope", "", int) is None

@@ -53,7 +53,7 @@ export function versionsQuery(name: string) {
 export function validationQuery(documentJson: string) {
   return queryOptions({
     queryKey: ["pipeline-validation", documentJson],
-    queryFn: ({ signal }) => pipelineClient.applyPipeline({ documentJson, validateOnly: true }, { signal }),
+    queryFn: ({ signal }) => pipelineClient.applyPipeline({ documentJson, dryRun: true }, { signal }),
     staleTime: 60_000,
     gcTime: 60_000,
   });

@@ -152,10 +152,10 @@ async def undo_once(
     of: Loaded,
     undo: Callable[[], Awaitable[UndoCounts]],
     *,
-    validate_only: bool,
+    dry_run: bool,
 ) -> UndoCounts:
     """Undo a process and close it and its repairs, in the connection's transaction, unless it is undone; the
-    counts of that one then. With `validate_only` only call `undo`. Waits for its batches. Raises
+    counts of that one then. With `dry_run` only call `undo`. Waits for its batches. Raises
     UndoImpossibleError when the process was removed."""
     await _lock_alone(connection, [of.process_id, *of.repairs])
     if known := await undo_of(connection, of.process_id):
@@ -163,7 +163,7 @@ async def undo_once(
     if await is_gone(connection, of.process_id):
         raise UndoImpossibleError("The rows that the process replaced are no longer kept.")
     counts = await undo()
-    if not validate_only:
+    if not dry_run:
         await _close_undone(connection, of.process_id, of.tenant, counts)
         for repair in of.repairs:
             await _close_undone(connection, repair, of.tenant, UndoCounts(0, 0, 0))

@@ -95,7 +95,7 @@ class PgUndo(RowUndo):
         async with transient_errors("sink"):
             return await undo_of(self._pool, process_id)
 
-    async def undo(self, of: Loaded, *, validate_only: bool) -> UndoCounts:
+    async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         try:
             async with (
                 transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, of.table))),
@@ -106,9 +106,9 @@ class PgUndo(RowUndo):
                     connection,
                     of,
                     lambda: _undo(connection, of.process_id, of.table),
-                    validate_only=validate_only,
+                    dry_run=dry_run,
                 )
-                if validate_only:
+                if dry_run:
                     raise _NotMeantError(counts)
                 return counts
         except _NotMeantError as result:

@@ -194,7 +194,7 @@ function UndoDialog({ opened, process, onClose }: UndoDialogProps) {
   const processId = process.info?.processId ?? "";
   const dryRun = useQuery({
     queryKey: [...processKeys.parts(processId), "undo"],
-    queryFn: ({ signal }) => processorClient.undoProcess({ processId, validateOnly: true }, { signal }),
+    queryFn: ({ signal }) => processorClient.undoProcess({ processId, dryRun: true }, { signal }),
     enabled: opened,
     staleTime: 0,
     gcTime: 0,

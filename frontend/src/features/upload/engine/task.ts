@@ -2,7 +2,7 @@
 
 import { backoff } from "@/api/connection";
 import { type Upload, UploadState } from "@/api/contract";
-import { describeError, factsOf, isTransient, type Problem, reasonOf } from "@/api/errors";
+import { describeError, factsOf, isTransient, type RowError, reasonOf } from "@/api/errors";
 import { fingerprintOf } from "../hashing/fingerprint";
 import { HEAD_BYTES, refuse } from "./checks";
 import type { UploadPorts, UploadRecord } from "./ports";
@@ -50,7 +50,7 @@ export interface UploadSnapshot {
   /** The process of an earlier upload of the same file from this browser; else "". */
   readonly earlierProcessId: string;
   /** Why it was refused or failed, or why it is waiting. */
-  readonly problem: Problem | null;
+  readonly problem: RowError | null;
 }
 
 /** How an upload is completed. */
@@ -391,7 +391,7 @@ export class UploadTask {
   }
 }
 
-function ownProblem(title: string, happened: string): Problem {
+function ownProblem(title: string, happened: string): RowError {
   return {
     title,
     happened,

@@ -32,7 +32,10 @@ export function dryRunQuery(uploadId: string, documentJson: string, dialectJson:
   return queryOptions({
     queryKey: ["upload", uploadId, "dry-run", documentJson, dialectJson, stage],
     queryFn: ({ signal }) =>
-      uploadClient.checkUpload({ uploadId, documentJson, dialectJson, sampleRows: DRY_RUN_ROWS }, { signal }),
+      uploadClient.dryRunUpload(
+        { uploadId, documentJson, dialectJson, sampleRows: DRY_RUN_ROWS },
+        { signal },
+      ),
     staleTime: Number.POSITIVE_INFINITY,
     placeholderData: keepPreviousData,
   });

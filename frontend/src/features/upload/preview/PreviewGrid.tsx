@@ -1,7 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type Ref, useImperativeHandle, useMemo, useRef } from "react";
-import { type CheckedRow, RowState } from "@/api/contract";
+import { type DryRunRow, RowState } from "@/api/contract";
 import { formatCount } from "@/lib/format";
 import classes from "./PreviewGrid.module.css";
 
@@ -15,7 +15,7 @@ export interface PreviewGridHandle {
 
 interface PreviewGridProps {
   readonly columns: readonly string[];
-  readonly rows: readonly CheckedRow[];
+  readonly rows: readonly DryRunRow[];
   readonly ref?: Ref<PreviewGridHandle>;
 }
 
@@ -113,7 +113,7 @@ export function PreviewGrid({ columns, rows, ref }: PreviewGridProps) {
 }
 
 interface GridRowProps {
-  readonly row: CheckedRow;
+  readonly row: DryRunRow;
   readonly index: number;
   readonly top: number;
   readonly width: number;
@@ -223,7 +223,7 @@ function Cell({ className, problem, row, column, style, label, header = false, c
 }
 
 /** Messages by column of a row; "" for the whole record. */
-function problemsByLabel(row: CheckedRow): ReadonlyMap<string, string> {
+function problemsByLabel(row: DryRunRow): ReadonlyMap<string, string> {
   const problems = new Map<string, string>();
   row.errors.forEach((error, index) => {
     const label = row.errorLabels[index] ?? "";
@@ -234,7 +234,7 @@ function problemsByLabel(row: CheckedRow): ReadonlyMap<string, string> {
 }
 
 /** Wide enough for most of the column's values. */
-function widthOf(label: string, rows: readonly CheckedRow[], index: number): number {
+function widthOf(label: string, rows: readonly DryRunRow[], index: number): number {
   let longest = label.length + 1;
   for (const row of rows.slice(0, 60)) longest = Math.max(longest, (row.cells[index] ?? "").length);
   return Math.min(280, Math.max(84, 30 + longest * 7.9));

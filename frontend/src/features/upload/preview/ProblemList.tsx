@@ -1,4 +1,4 @@
-import { type CheckedRow, RowState } from "@/api/contract";
+import { type DryRunRow, RowState } from "@/api/contract";
 import { formatCount, plural } from "@/lib/format";
 import classes from "./ProblemList.module.css";
 
@@ -6,7 +6,7 @@ import classes from "./ProblemList.module.css";
 const LISTED = 100;
 
 interface ProblemListProps {
-  readonly rows: readonly CheckedRow[];
+  readonly rows: readonly DryRunRow[];
   /** Shows a cell in the grid. */
   readonly onShow: (rowIndex: number, label: string) => void;
 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ingestor.runtime.postgres import transient_errors
-from ingestor.services.processor.ports import PipelineStore, StoredPipeline
+from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shlex
@@ -9,10 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+
+from ingestor.cli.common import json_option
 
 DATA = click.option(
     "--data",
@@ -20,13 +24,28 @@ DATA = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(".ingestor"),
     show_default=True,
-    help="Folder of the suite's data. [env: INGESTOR_DATA]",
+    help="Keep the suite's data in this folder. [env: INGESTOR_DATA]",
 )
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     click.echo(f"error: {message}", err=True)
     sys.exit(1)
+
+
+def needs_local(command: Callable[..., None]) -> Callable[..., None]:
+    """Says what to install when the extra `local` is missing, with exit status 1."""
+
+    @functools.wraps(command)
+    def checked(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("ingestor"):
+                raise
+            _fail("the suite is not installed here: run pip install 'data-ingestor[local]'")
+
+    return checked
 
 
 @click.command()
@@ -37,19 +56,34 @@ def _fail(message: str) -> None:
     type=click.IntRange(1, 65535),
     default=8080,
     show_default=True,
-    help="Port of the gateway. [env: INGESTOR_GATEWAY_PORT]",
+    help="Listen on this port. [env: INGESTOR_GATEWAY_PORT]",
 )
-@click.option("--processors", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--processors",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Run this many processors.",
+)
 @click.option("--detach", is_flag=True, help="Return when the suite is up.")
 @click.option("--json", "as_json", is_flag=True, help="Print what `env --json` prints.")
-@click.option("--least-free-mib", type=int, default=1024, show_default=True, help="Refuse a fuller disk.")
+@click.option(
+    "--least-free-mib",
+    type=int,
+    default=1024,
+    show_default=True,
+    help="Refuse to start with less free disk space, in MiB.",
+)
+@needs_local
 def up(
     data: Path, gateway_port: int, processors: int, detach: bool, as_json: bool, least_free_mib: int
 ) -> None:
-    """Start the whole suite on this machine: PostgreSQL, SQS, the four services, the page and the gateway.
+    """Start the whole suite on this machine.
 
-    With INGESTOR_DATABASE_URL that PostgreSQL is used, with INGESTOR_AWS_ENDPOINT_URL that SQS, with
-    INGESTOR_AWS=1 AWS itself.
+    It has PostgreSQL, SQS, the four services, the page and the gateway.
+
+    Set INGESTOR_DATABASE_URL to use another PostgreSQL, INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
+    INGESTOR_AWS=1 to use AWS itself.
     """
     if detach:
         _detach(data, gateway_port, processors, least_free_mib)
@@ -75,7 +109,7 @@ def up(
 
 
 def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int) -> None:
-    """Start `up` as a process of its own and wait until it is up or has said why not."""
+    """Run `up` in a process of its own and wait until it is up or has failed."""
     from ingestor.local.folder import Folder
 
     folder = Folder(data)
@@ -88,7 +122,7 @@ def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                sys.executable, "-m", "ingestor.cli.main", "up", "--data", str(data),
+                sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),
                 "--gateway-port", str(gateway_port), "--processors", str(processors),
                 "--least-free-mib", str(least_free_mib),
             ],
@@ -108,7 +142,7 @@ def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int)
 
 
 def _show_new_lines(log: Path, shown: int, *, last: bool = True) -> int:
-    """Echo what `up` has said since; the address block is printed by this process itself."""
+    """Echo what `up` has written since; this process prints the addresses itself."""
     lines = log.read_text("utf-8", "replace").splitlines()
     for line in lines[shown:]:
         if last or line.startswith(("starting", "the page is not")):
@@ -132,15 +166,15 @@ def _state(data: Path) -> dict[str, Any]:
     state = Folder(data).state()
     if state is None:
         _fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
-    assert state is not None
     return state
 
 
 @click.command()
 @DATA
-@click.option("--json", "as_json", is_flag=True)
+@json_option
+@needs_local
 def down(data: Path, as_json: bool) -> None:
-    """Stop the suite; its data stays. Nothing to stop is no error."""
+    """Stop the suite; keep its data. Succeeds when no suite runs."""
     import psutil
 
     from ingestor.local.folder import Folder
@@ -161,9 +195,10 @@ def down(data: Path, as_json: bool) -> None:
 
 @click.command()
 @DATA
-@click.option("--json", "as_json", is_flag=True)
+@json_option
+@needs_local
 def env(data: Path, as_json: bool) -> None:
-    """Print the addresses, DSN and endpoints of the running suite: `eval "$(ingestor env)"`."""
+    """Print the suite's addresses and DSN. Use: eval "$(ingestor env)"."""
     state = _state(data)
     if as_json:
         click.echo(json.dumps(state, indent=2))
@@ -178,3 +213,6 @@ def env(data: Path, as_json: bool) -> None:
     for name, value in variables.items():
         if value:
             click.echo(f"export {name}={shlex.quote(value)}")
+
+
+COMMANDS = [up, down, env]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingestor.cli.report import format_of
+from ingestor.cli.reports import format_of
 
 
 @pytest.mark.parametrize(
@@ -12,5 +12,5 @@ from ingestor.cli.report import format_of
     [("a.csv", "csv"), ("a.b.XLSX", "xlsx"), ("x.csv/a.jsonl", "jsonl"), ("a.ndjson", "jsonl"), ("-", "csv"),
      ("a.txt", None), ("a", None)],
 )  # fmt: skip
-def test_the_extension_tells_the_format(output: str, format_: str | None) -> None:
+def test_the_extension_names_the_format(output: str, format_: str | None) -> None:
     assert format_of(output) == format_

@@ -9,10 +9,10 @@ import pytest
 
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import InvalidArgumentError, NotFoundError
-from ingestor.services.processor.api import PipelineApi
-from ingestor.services.processor.pipelines import PipelineService
-from ingestor.v1 import processor_pb2
-from tests.fakes.sink import MemoryPipelines
+from ingestor.services.orchestrator.api import PipelineApi
+from ingestor.services.orchestrator.pipelines import PipelineService
+from ingestor.v1 import pipelines_pb2
+from tests.fakes.pipelines import MemoryPipelines
 
 
 def _document(name: str, title: str = "") -> str:
@@ -32,16 +32,16 @@ def api(service: PipelineService) -> PipelineApi:
     return PipelineApi(service)
 
 
-async def _apply(api: PipelineApi, document: str, **keys: Any) -> processor_pb2.ApplyPipelineResponse:
-    return await api.ApplyPipeline(processor_pb2.ApplyPipelineRequest(document_json=document, **keys), None)
+async def _apply(api: PipelineApi, document: str, **keys: Any) -> pipelines_pb2.ApplyPipelineResponse:
+    return await api.ApplyPipeline(pipelines_pb2.ApplyPipelineRequest(document_json=document, **keys), None)
 
 
 async def _delete(api: PipelineApi, name: str) -> None:
-    await api.DeletePipeline(processor_pb2.DeletePipelineRequest(name=name), None)
+    await api.DeletePipeline(pipelines_pb2.DeletePipelineRequest(name=name), None)
 
 
 async def _versions(api: PipelineApi, name: str, **keys: Any) -> tuple[list[int], str]:
-    request = processor_pb2.ListPipelineVersionsRequest(name=name, **keys)
+    request = pipelines_pb2.ListPipelineVersionsRequest(name=name, **keys)
     answer = await api.ListPipelineVersions(request, None)
     return [pipeline.version for pipeline in answer.pipelines], answer.next_page_token
 
@@ -71,19 +71,20 @@ async def test_a_deleted_pipeline(api: PipelineApi, service: PipelineService) ->
     await _delete(api, "p")
     await _delete(api, "p")
     with pytest.raises(NotFoundError) as caught:
-        await service.named("p")
+        await service.get("p", 0)
     assert caught.value.reason == "PIPELINE_NOT_FOUND"
     # By number it is there, for the processes that ran with it.
-    assert (await service.named("p@2")).title == "2"
-    assert (await service.version("p", 1)).title == "1"
+    assert [(await service.get("p", number)).document for number in (1, 2)] == [
+        _document("p", "1"), _document("p", "2"),
+    ]  # fmt: skip
     assert await _versions(api, "p") == ([2, 1], "")
-    listed = await api.ListPipelines(processor_pb2.ListPipelinesRequest(), None)
+    listed = await api.ListPipelines(pipelines_pb2.ListPipelinesRequest(), None)
     assert not listed.pipelines
     # A dry run of applying says what applying then does.
-    would = await _apply(api, _document("p", "2"), validate_only=True)
+    would = await _apply(api, _document("p", "2"), dry_run=True)
     done = await _apply(api, _document("p", "2"))
     assert (would.pipeline.version, would.created) == (done.pipeline.version, done.created) == (3, True)
-    assert (await service.named("p")).title == "2"
+    assert (await service.get("p", 0)).version == 3
 
 
 async def test_a_pipeline_that_never_was(api: PipelineApi) -> None:
@@ -133,4 +134,4 @@ async def test_violations_point_into_the_depth(api: PipelineApi) -> None:
     ]
     assert found["/sink/type"] == "no sink is named nowhere, neither built in nor installed"
     assert found["/schema/fields/3/constraints/pattern"].startswith("is not a regular expression of RE2")
-    assert not (await api.ListPipelines(processor_pb2.ListPipelinesRequest(), None)).pipelines
+    assert not (await api.ListPipelines(pipelines_pb2.ListPipelinesRequest(), None)).pipelines

@@ -1,4 +1,4 @@
-"""What ValidateRows answers: labels of columns, and never more than a message holds."""
+"""What DryRun answers: labels of columns, and never more than a message holds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from ingestor.runtime.grpc.channel import MAX_MESSAGE_BYTES
 from ingestor.services.processor.api import ProcessorApi
-from ingestor.services.processor.pipelines import PipelineService
 from ingestor.v1 import common_pb2, processor_pb2
 from tests.fakes.dry_run import MemoryDryRunTables
+from tests.fakes.pipelines import MemoryCatalogue
 
 
 def document(*names: str, **more: Any) -> str:
@@ -19,16 +19,15 @@ def document(*names: str, **more: Any) -> str:
     return json.dumps({"name": "p", "schema": {"fields": fields}, "sink": {"table": "t"}, **more})
 
 
-async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.ValidateRowsResponse:
+async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.DryRunResponse:
     """A dry run with a document, which needs no store."""
-    service = PipelineService(None, None)  # type: ignore[arg-type]
 
-    async def requests() -> AsyncIterator[processor_pb2.ValidateRowsRequest]:
-        yield processor_pb2.ValidateRowsRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
-        yield processor_pb2.ValidateRowsRequest(data=data)
+    async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
+        yield processor_pb2.DryRunRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
+        yield processor_pb2.DryRunRequest(data=data)
 
-    api = ProcessorApi(service, None, MemoryDryRunTables())  # type: ignore[arg-type]
-    return await api.ValidateRows(requests(), None)
+    api = ProcessorApi(MemoryCatalogue(), None, MemoryDryRunTables())  # type: ignore[arg-type]
+    return await api.DryRun(requests(), None)
 
 
 async def test_errors_have_the_labels_of_their_columns() -> None:

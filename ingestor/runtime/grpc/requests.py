@@ -1,0 +1,69 @@
+"""Checks of requests, and their pages (AIP-158); for every service's gRPC side."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import uuid
+from typing import TypeVar
+
+from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+
+T = TypeVar("T", int, str)
+_DEFAULT_PAGE = 50
+_MAX_PAGE = 1000
+
+
+def wrong(field: str, problem: str) -> InvalidArgumentError:
+    """The error that says what is wrong with one field, such as `wrong("row", "is at least 1")`."""
+    return InvalidArgumentError(
+        "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
+    )
+
+
+def read_uuid(field: str, text: str) -> str:
+    """A UUID in canonical form. Raises InvalidArgumentError."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise wrong(field, "is not a UUID") from None
+
+
+def read_page_size(size: int) -> int:
+    """The number of items to return: 50 for 0, at most 1000. Raises InvalidArgumentError."""
+    if size < 0:
+        raise wrong("page_size", "must not be negative")
+    return min(size or _DEFAULT_PAGE, _MAX_PAGE)
+
+
+def make_token(scope: str, place: int | str) -> str:
+    """An opaque token of the page after `place`; `scope` names the call and its filter."""
+    raw = json.dumps([_digest(scope), place]).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def read_token(scope: str, token: str, kind: type[T]) -> T | None:
+    """The place of a token, None for the first page. Raises InvalidArgumentError when the token is not
+    one that `make_token` made for this scope."""
+    if not token:
+        return None
+    try:
+        digest, place = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except (ValueError, TypeError):
+        raise _wrong_token("is not one that this service gave") from None
+    if digest != _digest(scope) or type(place) is not kind:
+        raise _wrong_token("belongs to another call or filter")
+    return place
+
+
+def _wrong_token(problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "INVALID_PAGE_TOKEN",
+        f"The page token {problem}; leave it out to get the first page.",
+        violations=[FieldViolation("page_token", problem)],
+    )
+
+
+def _digest(scope: str) -> str:
+    return hashlib.sha256(scope.encode()).hexdigest()[:16]

@@ -1,0 +1,57 @@
+"""The catalogue of pipelines: store, get, list, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ingestor.pipeline_documents import read_document
+from ingestor.pipelines.document import parse_pipeline
+from ingestor.runtime.clock import Clock
+from ingestor.runtime.errors import NotFoundError
+from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
+
+
+class PipelineService:
+    """Keeps documents; a document that is stored is a valid one."""
+
+    def __init__(self, store: PipelineStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def apply(self, document: str, *, dry_run: bool) -> tuple[StoredPipeline, bool]:
+        """Store a document; the latest version and whether it is new. With `dry_run` say what that would
+        be. Raises InvalidArgumentError, which names every wrong key as a JSON Pointer."""
+        pipeline = read_document(document)
+        if dry_run:
+            latest = await self._store.get(pipeline.name, None)
+            if latest and parse_pipeline(latest.document).canonical_json() == pipeline.canonical_json():
+                return latest, False
+            known = await self._store.versions(pipeline.name, None, 1)
+            version = known[0].version + 1 if known else 1
+            return StoredPipeline(pipeline.name, version, document, self._clock.now()), True
+        return await self._store.add(pipeline.name, document, pipeline.canonical_json())
+
+    async def get(self, name: str, version: int) -> StoredPipeline:
+        """A version (0: the latest). Raises NotFoundError."""
+        found = await self._store.get(name, version or None)
+        if found is None:
+            wanted = f"{name}@{version}" if version else name
+            raise NotFoundError("PIPELINE_NOT_FOUND", f"There is no pipeline {wanted}.")
+        return found
+
+    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+        """The latest versions of the pipelines in use whose names come after `after`, by name."""
+        return await self._store.list(after, limit)
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        """Versions below `before` (None: all), newest first, also of a deleted pipeline. Raises
+        NotFoundError when it never existed."""
+        found = await self._store.versions(name, before, limit)
+        if not found and not await self._store.versions(name, None, 1):
+            raise NotFoundError("PIPELINE_NOT_FOUND", f"There is no pipeline {name}.")
+        return found
+
+    async def delete(self, name: str) -> None:
+        """Take a pipeline out of use. Idempotent; raises NotFoundError when it never existed."""
+        await self.versions(name, None, 1)
+        await self._store.delete(name)

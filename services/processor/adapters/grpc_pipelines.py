@@ -1,0 +1,45 @@
+"""The orchestrator's catalogue of pipelines over gRPC."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import grpc
+
+from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.runtime.errors import from_rpc_error
+from ingestor.services.processor.ports import Pipelines
+from ingestor.v1 import pipelines_pb2, pipelines_pb2_grpc
+
+_DEADLINE = 30.0
+_MOST_KNOWN = 64
+
+
+class GrpcPipelines(Pipelines):
+    """Remembers the versions used last: a version never changes."""
+
+    def __init__(self, orchestrator: grpc.aio.Channel) -> None:
+        self._stub = pipelines_pb2_grpc.PipelineServiceStub(orchestrator)
+        self._known: OrderedDict[tuple[str, int], Pipeline] = OrderedDict()
+
+    async def get(self, name: str, version: int) -> Pipeline:
+        if known := self._recall(name, version):
+            return known
+        request = pipelines_pb2.GetPipelineRequest(name=name, version=version)
+        try:
+            found = (await self._stub.GetPipeline(request, timeout=_DEADLINE)).pipeline
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        if known := self._recall(name, found.version):
+            return known
+        parsed = parse_pipeline(found.document_json)
+        self._known[name, found.version] = parsed
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+        return parsed
+
+    def _recall(self, name: str, version: int) -> Pipeline | None:
+        known = self._known.get((name, version))
+        if known:
+            self._known.move_to_end((name, version))
+        return known

@@ -1,0 +1,61 @@
+"""Pipelines in memory: the orchestrator's store, and the catalogue as the processor asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.runtime.errors import NotFoundError
+from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
+from ingestor.services.processor.ports import Pipelines
+
+
+class MemoryCatalogue(Pipelines):
+    def __init__(self) -> None:
+        self.known: dict[str, list[Pipeline]] = {}
+
+    def add(self, document: str) -> None:
+        """Store the next version."""
+        pipeline = parse_pipeline(document)
+        self.known.setdefault(pipeline.name, []).append(pipeline)
+
+    async def get(self, name: str, version: int) -> Pipeline:
+        known = self.known.get(name, [])
+        if not known or version > len(known):
+            raise NotFoundError("PIPELINE_NOT_FOUND", f"There is no pipeline {name}.")
+        return known[version - 1]
+
+
+class MemoryPipelines(PipelineStore):
+    def __init__(self) -> None:
+        self.stored: dict[str, list[tuple[str, StoredPipeline]]] = {}
+        self.deleted: set[str] = set()
+
+    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
+        known = self.stored.setdefault(name, [])
+        if known and known[-1][0] == canonical and name not in self.deleted:
+            return known[-1][1], False
+        self.deleted.discard(name)
+        made = StoredPipeline(name, len(known) + 1, document, datetime.now(UTC))
+        known.append((canonical, made))
+        return made, True
+
+    async def get(self, name: str, version: int | None) -> StoredPipeline | None:
+        if version is None and name in self.deleted:
+            return None
+        known = self.stored.get(name, [])
+        number = len(known) if version is None else version
+        return known[number - 1][1] if 1 <= number <= len(known) else None
+
+    async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+        names = [name for name in sorted(self.stored) if name > after and name not in self.deleted]
+        return [self.stored[name][-1][1] for name in names][:limit]
+
+    async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
+        found = [stored for _, stored in reversed(self.stored.get(name, []))]
+        return [stored for stored in found if before is None or stored.version < before][:limit]
+
+    async def delete(self, name: str) -> None:
+        if name in self.stored:
+            self.deleted.add(name)
