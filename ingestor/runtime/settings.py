@@ -1,4 +1,4 @@
-"""Settings that every service has; each is an environment variable with the prefix INGESTOR_."""
+"""Settings that services share. Each is an environment variable with the prefix INGESTOR_."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class FileStoreSettings(AwsSettings):
 
 
 class RemovalSettings(BaseSettings):
-    """How parts of deleted and expired processes are removed."""
+    """How the records of deleted and expired processes are removed."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
@@ -62,7 +62,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(cls: type[S]) -> S:
-    """Read settings from the environment; name wrong ones on stderr and exit with status 2."""
+    """Read settings from the environment; on invalid ones name them on stderr and exit with status 2."""
     try:
         return cls()
     except ValidationError as error:

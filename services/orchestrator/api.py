@@ -182,7 +182,7 @@ def _content(content: ingestion_pb2.FileContent) -> Content:
         dialect = parse_options(content.dialect_json).to_json()
     except OptionsError as error:
         raise InvalidArgumentError(
-            "INVALID_DIALECT", f"The dialect is wrong: {error}.",
+            "INVALID_DIALECT", f"The dialect is invalid: {error}.",
             violations=[FieldViolation("content.dialect_json", str(error))],
         ) from None  # fmt: skip
     normal = content.form == common_pb2.CONTENT_FORM_NORMAL
