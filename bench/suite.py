@@ -28,6 +28,7 @@ import asyncpg
 import psutil
 
 from bench.data import COLUMNS_SQL, write_csv, write_jsonl, write_pipeline, write_xlsx
+from ingestor import Client, Process
 
 SERVICES = ("upload", "orchestrator", "processor", "status")
 INGESTOR = Path(sys.executable).with_name("ingestor")
@@ -47,17 +48,34 @@ class Usage:
     peak_services: int = 0
 
 
-def command(*arguments: str, data: Path) -> Any:
-    """Run `ingestor ARGUMENTS --json` and return its object; exits when it fails."""
+@dataclass(frozen=True)
+class Ingested:
+    """A process that has ended, and the seconds from the upload's beginning on."""
+
+    process: Process
+    seconds: float
+
+
+def facts(data: Path) -> dict[str, Any]:
+    """What `ingestor env --json` says of the running suite; exits when it fails."""
     done = subprocess.run(
-        [INGESTOR, *arguments, "--json"],
+        [INGESTOR, "env", "--json"],
         env={**os.environ, "INGESTOR_DATA": str(data)},
         stdout=subprocess.PIPE,
         check=False,
     )
-    if done.returncode not in (0, 3):
-        sys.exit(f"ingestor {' '.join(arguments)} failed with status {done.returncode}")
-    return json.loads(done.stdout)
+    if done.returncode != 0:
+        sys.exit(f"ingestor env failed with status {done.returncode}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def ingest(client: Client, path: Path, document: Path | None) -> Ingested:
+    """Ingest a file and wait for its end."""
+    pipeline = client.pipelines.apply(document).reference if document else None
+    started = time.perf_counter()
+    process = client.ingest(path, pipeline).wait()
+    return Ingested(process, time.perf_counter() - started)
 
 
 def processes_by_name(root: psutil.Process) -> dict[str, list[psutil.Process]]:
@@ -172,12 +190,13 @@ async def empty_suite_table(dsn: str) -> None:
         await connection.close()
 
 
-async def check(dsn: str, rows: int, answer: dict[str, Any]) -> list[str]:
+async def check(dsn: str, rows: int, process: Process) -> list[str]:
     """Where ledger or table differ from the file; empty when they agree."""
     wrong = []
     expected = {"read": rows, "succeeded": rows, "failed": 0, "skipped": 0, "unprocessed": 0}
-    if answer["state"] != "COMPLETED" or answer["counts"] != expected:
-        wrong.append(f"ledger says {answer['state']} {answer['counts']}, not COMPLETED {expected}")
+    counts = {name: getattr(process.counts, name) for name in expected}
+    if process.state != "COMPLETED" or counts != expected:
+        wrong.append(f"ledger says {process.state} {counts}, not COMPLETED {expected}")
     connection = await asyncpg.connect(dsn)
     try:
         bare = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_copy")) or ())
@@ -228,16 +247,18 @@ def main() -> None:
     )
     failed = False
     try:
-        failed = run(data, table, document, options.rows, options.runs)
-        failed |= other_ways(data, options.data, min(options.rows, options.other_rows))
+        suite = facts(data)
+        with Client(suite["gateway"]) as client:
+            failed = run(client, suite, table, document, options.rows, options.runs)
+            rows = min(options.rows, options.other_rows)
+            failed |= other_ways(client, suite["database_url"], options.data, rows)
     finally:
         subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
     sys.exit(1 if failed else 0)
 
 
-def run(data: Path, table: Path, document: Path, rows: int, runs: int) -> bool:
+def run(client: Client, suite: dict[str, Any], table: Path, document: Path, rows: int, runs: int) -> bool:
     """Alternate between both and print the figures; return True when a check failed."""
-    suite = command("env", data=data)
     dsn, pid = suite["database_url"], int(suite["pid"])
     asyncio.run(prepare(dsn))
     copies, ours, usages, wrong = [], [], [], []
@@ -246,10 +267,10 @@ def run(data: Path, table: Path, document: Path, rows: int, runs: int) -> bool:
         asyncio.run(empty_suite_table(dsn))
         sampler = Sampler(pid)
         with sampler.watching():
-            answer = command("ingest", str(table), "--pipeline", str(document), data=data)
-        ours.append(float(answer["seconds"]))
+            done = ingest(client, table, document)
+        ours.append(done.seconds)
         usages.append(sampler.usage)
-        wrong += asyncio.run(check(dsn, rows, answer))
+        wrong += asyncio.run(check(dsn, rows, done.process))
         print(
             f"run {number}: COPY {rows / copies[-1]:>10,.0f} rows/s   suite {rows / ours[-1]:>10,.0f} rows/s"
             f"   ratio {copies[-1] / ours[-1]:.2f}",
@@ -273,7 +294,7 @@ def run(data: Path, table: Path, document: Path, rows: int, runs: int) -> bool:
     return bool(wrong)
 
 
-def other_ways(data: Path, folder: Path, rows: int) -> bool:
+def other_ways(client: Client, dsn: str, folder: Path, rows: int) -> bool:
     """Compare upsert, JSON rows and other formats, once each, with COPY of as many rows of CSV; return True
     when a check failed."""
     document = folder / "other.json"
@@ -284,7 +305,6 @@ def other_ways(data: Path, folder: Path, rows: int) -> bool:
             part = path.with_suffix(".part")
             write(part, rows)
             part.rename(path)
-    dsn = command("env", data=data)["database_url"]
     seconds = asyncio.run(bare_copy(dsn, table))
     print(f"\n{rows:,} rows              rows/s   ratio to COPY ({rows / seconds:,.0f} rows/s)")
     failed = False
@@ -301,10 +321,9 @@ def other_ways(data: Path, folder: Path, rows: int) -> bool:
             write_pipeline(document, "bench_suite", mode)
         if mode is not None:
             asyncio.run(empty_suite_table(dsn))
-        pipeline = ["--pipeline", str(document)] if mode != "" else []
-        answer = command("ingest", str(path), *pipeline, data=data)
-        failed |= answer["counts"]["succeeded"] != rows
-        taken = float(answer["seconds"])
+        done = ingest(client, path, document if mode != "" else None)
+        failed |= done.process.counts.succeeded != rows
+        taken = done.seconds
         print(f"{name:<26} {rows / taken:>10,.0f}   {seconds / taken:.2f}", flush=True)
     return failed
 

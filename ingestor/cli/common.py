@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from ingestor.cli.output import errors_in_one_line, say
-from ingestor.client.client import Client
+from ingestor.client import AsyncClient
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,7 +26,7 @@ class Settings:
     address: str
     debug: bool
 
-    def run(self, work: Callable[[Client], Awaitable[T]], *, patience: float = 10.0) -> T:
+    def run(self, work: Callable[[AsyncClient], Awaitable[T]], *, patience: float = 10.0) -> T:
         """Do some work with a client; an error ends the program with a line on stderr. A lost connection
         is tried again for `patience` seconds."""
         reported: list[str] = []
@@ -37,12 +37,20 @@ class Settings:
                 reported.append(reason)
 
         async def with_client() -> T:
-            async with Client(self.address, patience=patience, on_lost=on_lost) as client:
+            async with AsyncClient(self.address, patience=patience, on_lost=on_lost) as client:
                 return await work(client)
 
         with errors_in_one_line(self.address, self.debug):
             return asyncio.run(with_client())
         raise AssertionError("unreachable: errors_in_one_line exits")
+
+    def collect(self, listing: Callable[[AsyncClient], AsyncIterator[T]]) -> list[T]:
+        """All that a listing has; errors as of `run`."""
+
+        async def work(client: AsyncClient) -> list[T]:
+            return [item async for item in listing(client)]
+
+        return self.run(work)
 
 
 def json_option(command: F) -> F:
@@ -53,11 +61,6 @@ def json_option(command: F) -> F:
 def no_wait_option(command: F) -> F:
     """--no-wait, of the commands that begin a process."""
     return click.option("--no-wait", is_flag=True, help="Return when the process has begun.")(command)
-
-
-def is_document(reference: str) -> bool:
-    """Whether a reference to a pipeline is a document's file, not a name."""
-    return reference.endswith(".json") or Path(reference).is_file()
 
 
 process_argument = click.argument("process")

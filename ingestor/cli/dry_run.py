@@ -6,22 +6,18 @@ from pathlib import Path
 
 import click
 
-from ingestor.cli.common import is_document
 from ingestor.cli.output import OK, WITH_ERRORS, print_json, print_table, to_dict
-from ingestor.client.client import Client
+from ingestor.client import AsyncClient
 from ingestor.v1 import processor_pb2
 
 _SHOWN = 20
 
 
 async def run_dry(
-    client: Client, path: Path, pipeline: str | None, dialect: str
+    client: AsyncClient, path: Path, pipeline: str | None, dialect: str
 ) -> processor_pb2.DryRunResponse:
     """Run a file's rows dry; `pipeline` is what `ingest` takes. Nothing is stored, not even a document."""
-    if pipeline and is_document(pipeline):
-        document = Path(pipeline).read_text("utf-8")
-        return await client.validate_file(path, document_json=document, dialect=dialect)
-    return await client.validate_file(path, pipeline=pipeline or "", dialect=dialect)
+    return (await client.dry_run(path, pipeline, dialect)).raw
 
 
 def print_dry_run(found: processor_pb2.DryRunResponse, path: Path, as_json: bool) -> int:

@@ -12,15 +12,14 @@ from ingestor.cli.common import (
     Settings,
     dialect_options,
     file_argument,
-    is_document,
     json_option,
     no_wait_option,
 )
 from ingestor.cli.dry_run import print_dry_run, run_dry
 from ingestor.cli.output import say
-from ingestor.cli.progress import ShowProgress, first_look, follow, megabytes_left, showing_progress
+from ingestor.cli.progress import ShowProgress, follow, megabytes_left, showing_progress
 from ingestor.cli.summary import print_result
-from ingestor.client.client import Client
+from ingestor.client import AsyncClient, UploadProgress
 from ingestor.v1 import status_pb2
 
 
@@ -67,56 +66,50 @@ def ingest_command(
         sys.exit(print_dry_run(found, file, as_json))
     with showing_progress(quiet=as_json) as show:
         process, seconds = settings.run(
-            lambda client: ingest(client, file, pipeline, dialect, resume, not no_wait, show, repairs or ""),
+            lambda client: ingest(client, file, pipeline, dialect, resume, not no_wait, show, repairs),
             patience=120,
         )
     sys.exit(print_result(settings, process, seconds, started=no_wait, as_json=as_json))
 
 
 async def ingest(
-    client: Client,
+    client: AsyncClient,
     path: Path,
     pipeline: str | None,
     dialect: str,
     resume: str | None,
     wait: bool,
     show: ShowProgress,
-    repairs: str = "",
+    repairs: str | None = None,
 ) -> tuple[status_pb2.Process, float]:
     """Send a file and follow its process; the process, and seconds from the upload's first byte. With
     `repairs` it is a repair file of that process."""
-    size = path.stat().st_size
-    reference = await resolve_pipeline(client, pipeline)
-    if resume:
-        upload = await client.get_upload(resume)
-    else:
-        upload = await client.create_upload(path.name, size)
-    started = time.perf_counter()
+    upload_id, started = "", time.perf_counter()
+
+    def on_upload(progress: UploadProgress) -> None:
+        nonlocal upload_id, started
+        if not upload_id:
+            upload_id, started = progress.upload_id, time.perf_counter()
+        show("uploading", progress.sent, progress.size, megabytes_left(progress))
+
     try:
-        sha256 = await client.send_file(
-            upload, path, lambda p: show("uploading", p.sent, p.size, megabytes_left(p))
-        )
-        process_id = await client.complete_upload(upload.upload_id, sha256, reference, dialect, repairs)
+        if repairs:
+            repaired = await client.process(repairs, look=False)
+            process = await repaired.repair(path, resume=resume, on_upload=on_upload, dialect=dialect)
+        else:
+            process = await client.ingest(path, pipeline, dialect, resume=resume, on_upload=on_upload)
     except BaseException:
-        repair = f"--repair {repairs} " if repairs else ""
-        separator = "-- " if str(path).startswith("-") else ""
-        say(
-            "the upload is kept; continue with: "
-            f"ingestor ingest {repair}--resume {upload.upload_id} {separator}{path}"
-        )
+        if upload_id:
+            repair = f"--repair {repairs} " if repairs else ""
+            separator = "-- " if str(path).startswith("-") else ""
+            say(
+                "the upload is kept; continue with: "
+                f"ingestor ingest {repair}--resume {upload_id} {separator}{path}"
+            )
         raise
-    look = follow(client, process_id, show) if wait else first_look(client, process_id)
-    return await look, time.perf_counter() - started
-
-
-async def resolve_pipeline(client: Client, reference: str | None) -> str:
-    """The name@version of a reference; a file is applied first."""
-    if not reference:
-        return ""
-    if not is_document(reference):
-        return reference
-    applied = (await client.apply_pipeline(Path(reference).read_text("utf-8"))).pipeline
-    return f"{applied.name}@{applied.version}"
+    if wait:
+        await follow(process, show)
+    return process.raw, time.perf_counter() - started
 
 
 COMMANDS = [ingest_command]

@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from ingestor.cli.common import Settings, json_option, no_wait_option, process_argument
-from ingestor.cli.output import FAILED, print_json, short
-from ingestor.cli.progress import ShowProgress, first_look, follow, showing_progress
+from ingestor.cli.output import FAILED, print_json
+from ingestor.cli.progress import ShowProgress, follow, showing_progress
 from ingestor.cli.summary import print_result, undo_sentence
-from ingestor.client.client import Client
-from ingestor.v1 import common_pb2, processor_pb2, status_pb2
+from ingestor.client import AsyncClient, AsyncProcess, ProcessState, UndoCounts
+from ingestor.v1 import status_pb2
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
@@ -26,8 +26,12 @@ def _control(name: str, help_: str) -> click.Command:
     @json_option
     @click.pass_obj
     def command(settings: Settings, process: str, as_json: bool) -> None:
-        state = settings.run(lambda client: getattr(client, f"{name}_process")(process))
-        text = short(common_pb2.ProcessState.Name(state))
+        async def change(client: AsyncClient) -> ProcessState:
+            handle = await client.process(process, look=False)
+            await getattr(handle, name)()
+            return handle.state
+
+        text = settings.run(change)
         if as_json:
             print_json({"process_id": process, "state": text})
         else:
@@ -58,13 +62,14 @@ def retry_command(settings: Settings, process: str, no_wait: bool, as_json: bool
 
 
 async def retry(
-    client: Client, process_id: str, wait: bool, show: ShowProgress
+    client: AsyncClient, process_id: str, wait: bool, show: ShowProgress
 ) -> tuple[status_pb2.Process, float]:
     """Retry failed rows of a process and follow the process that runs them; that one, and seconds."""
     started = time.perf_counter()
-    retried = await client.retry_rows(process_id)
-    look = follow(client, retried.process_id, show) if wait else first_look(client, retried.process_id)
-    return await look, time.perf_counter() - started
+    retry = await (await client.process(process_id, look=False)).retry()
+    if wait:
+        await follow(retry, show)
+    return retry.raw, time.perf_counter() - started
 
 
 @click.command("undo")
@@ -110,34 +115,35 @@ def confirm(what: str) -> None:
         sys.exit(FAILED)
 
 
-def deletion_sentences(process: status_pb2.Process) -> str:
+def deletion_sentences(process: AsyncProcess) -> str:
     """What a deletion will do."""
-    state = short(common_pb2.ProcessState.Name(process.state))
-    what = f"{process.info.file_name or process.info.process_id} ({state}, {process.counts.read:,} rows read)"
+    what = f"{process.file_name or process.id} ({process.state}, {process.counts.read:,} rows read)"
     return (
         f"Deletes {what}: its file, its records of batches and rows, its events, and the processes that "
         "repair it. Loaded rows stay in the table; to take them out, run `ingestor undo` first."
     )
 
 
-async def undo(client: Client, process: str, dry_run: bool, yes: bool) -> processor_pb2.UndoProcessResponse:
+async def undo(client: AsyncClient, process_id: str, dry_run: bool, yes: bool) -> UndoCounts:
     """Undo a process, or only say what that would do."""
+    process = await client.process(process_id, look=False)
     if dry_run or asks(yes):
-        planned = await client.undo_process(process, dry_run=True)
+        planned = await process.undo(dry_run=True)
         if dry_run:
             return planned
-        confirm(f"Undoes {process}: {undo_sentence(planned, done=False)}.")
-    return await client.undo_process(process)
+        confirm(f"Undoes {process_id}: {undo_sentence(planned, done=False)}.")
+    return await process.undo()
 
 
-async def delete(client: Client, process: str, yes: bool) -> None:
+async def delete(client: AsyncClient, process_id: str, yes: bool) -> None:
     """Delete a process."""
+    process = await client.process(process_id, look=asks(yes))
     if asks(yes):
-        confirm(deletion_sentences(await client.get_process(process)))
-    await client.delete_process(process)
+        confirm(deletion_sentences(process))
+    await process.delete()
 
 
-def undo_json(process: str, answer: processor_pb2.UndoProcessResponse, dry_run: bool) -> dict[str, Any]:
+def undo_json(process: str, answer: UndoCounts, dry_run: bool) -> dict[str, Any]:
     """What `undo --json` prints."""
     counts = {"removed": answer.removed, "restored": answer.restored, "kept": answer.kept}
     return {"process_id": process, "dry_run": dry_run, **counts}

@@ -12,7 +12,7 @@ import click
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.client.errors import IngestorError, is_transient
 
 # Exit statuses.
 OK, FAILED, WITH_ERRORS = 0, 1, 3
@@ -101,14 +101,14 @@ def _lines(error: Exception, address: str) -> list[str]:
     from ingestor.tabular.options import OptionsError
 
     match error:
-        case ServiceError():
-            violations = [f"  {violation.field}: {violation.description}" for violation in error.violations]
-            return [f"error: {error.message} ({error.reason})", *violations]
-        case TransientError():
+        case IngestorError() if is_transient(error) or error.code == "DEADLINE_EXCEEDED":
             return [
-                f"error: the suite at {address} does not answer ({error}); "
+                f"error: the suite at {address} does not answer ({error.message}); "
                 "start one here with `ingestor up`, or name another with --address"
             ]
+        case IngestorError():
+            fields = [f"  {path}: {wrong}" for path, wrong in error.fields.items()]
+            return [f"error: {error.message} ({error.reason or error.code})", *fields]
         case UnreadableFileError():
             return [f"error: {error.message} ({error.reason})"]
         case OptionsError():

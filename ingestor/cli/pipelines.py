@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -10,8 +9,7 @@ import click
 from ingestor.cli.common import Settings, dialect_options, file_argument, json_option
 from ingestor.cli.inspect import inspection, rows_option
 from ingestor.cli.output import print_json, print_table, to_dict
-from ingestor.client.client import Client
-from ingestor.v1 import pipelines_pb2
+from ingestor.client import PipelineVersion
 
 
 @click.group()
@@ -27,17 +25,14 @@ def pipelines() -> None:
 def apply(settings: Settings, file: Path, dry_run: bool, as_json: bool) -> None:
     """Store DOCUMENT as the next version of its pipeline."""
 
-    async def work(client: Client) -> pipelines_pb2.ApplyPipelineResponse:
-        return await client.apply_pipeline(file.read_text("utf-8"), dry_run=dry_run)
-
-    answer = settings.run(work)
+    answer = settings.run(lambda client: client.pipelines.apply(file, dry_run))
     if as_json:
-        print_json(to_dict(answer))
+        print_json({"pipeline": to_dict(answer.raw), "created": answer.created})
     elif dry_run:
         click.echo("the document is valid")
     else:
         unchanged = "" if answer.created else " (unchanged)"
-        click.echo(f"{answer.pipeline.name}@{answer.pipeline.version}{unchanged}")
+        click.echo(f"{answer.reference}{unchanged}")
 
 
 @pipelines.command()
@@ -55,17 +50,16 @@ def infer(file: Path, dialect: str, rows: int, as_json: bool) -> None:
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:
     """List pipelines with their latest versions."""
-    page = settings.run(lambda client: client.list_pipelines())
+    _print_pipelines(settings.collect(lambda client: client.pipelines.list()), as_json)
+
+
+def _print_pipelines(found: list[PipelineVersion], as_json: bool) -> None:
     if as_json:
-        print_json(to_dict(page))
-    else:
-        _print_pipelines(page.pipelines)
-
-
-def _print_pipelines(found: Iterable[pipelines_pb2.Pipeline]) -> None:
+        print_json({"pipelines": [to_dict(pipeline.raw) for pipeline in found]})
+        return
     print_table(
         ["name", "version", "stored"],
-        [[p.name, str(p.version), p.create_time.ToDatetime().isoformat(" ", "seconds")] for p in found],
+        [[p.name, str(p.version), p.raw.create_time.ToDatetime().isoformat(" ", "seconds")] for p in found],
     )
 
 
@@ -75,20 +69,7 @@ def _print_pipelines(found: Iterable[pipelines_pb2.Pipeline]) -> None:
 @click.pass_obj
 def versions(settings: Settings, name: str, as_json: bool) -> None:
     """List the versions of a pipeline, newest first, even of a deleted one."""
-
-    async def collect(client: Client) -> list[pipelines_pb2.Pipeline]:
-        page = await client.list_pipeline_versions(name)
-        found = list(page.pipelines)
-        while page.next_page_token:
-            page = await client.list_pipeline_versions(name, page_token=page.next_page_token)
-            found += page.pipelines
-        return found
-
-    found = settings.run(collect)
-    if as_json:
-        print_json({"pipelines": [to_dict(pipeline) for pipeline in found]})
-    else:
-        _print_pipelines(found)
+    _print_pipelines(settings.collect(lambda client: client.pipelines.versions(name)), as_json)
 
 
 @pipelines.command()
@@ -97,14 +78,14 @@ def versions(settings: Settings, name: str, as_json: bool) -> None:
 @click.pass_obj
 def get(settings: Settings, reference: str, as_json: bool) -> None:
     """Print the document of a pipeline, by default of its latest version."""
-    name, _, version = reference.partition("@")
+    _, _, version = reference.partition("@")
     if version and not version.isdigit():
         raise click.BadParameter(f"{reference!r} is not NAME or NAME@VERSION")
-    found = settings.run(lambda client: client.get_pipeline(name, int(version or 0)))
+    found = settings.run(lambda client: client.pipelines.get(reference))
     if as_json:
-        print_json(to_dict(found))
+        print_json(to_dict(found.raw))
     else:
-        click.echo(found.document_json)
+        click.echo(found.raw.document_json)
 
 
 @pipelines.command()
@@ -113,7 +94,7 @@ def get(settings: Settings, reference: str, as_json: bool) -> None:
 @click.pass_obj
 def delete(settings: Settings, name: str, as_json: bool) -> None:
     """Take a pipeline out of use. Its versions stay for the processes that ran with them."""
-    settings.run(lambda client: client.delete_pipeline(name))
+    settings.run(lambda client: client.pipelines.delete(name))
     if as_json:
         print_json({"name": name, "deleted": True})
     else:

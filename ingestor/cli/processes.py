@@ -12,7 +12,7 @@ from ingestor.cli.common import Settings, json_option, process_argument
 from ingestor.cli.output import print_json, print_table, short, to_dict
 from ingestor.cli.progress import follow, showing_progress
 from ingestor.cli.summary import exit_status, print_process, repaired_process, summary, with_repaired
-from ingestor.client.client import Client
+from ingestor.client import AsyncClient, ErrorGroup, Row
 from ingestor.v1 import common_pb2, status_pb2
 
 
@@ -25,7 +25,7 @@ def status(settings: Settings, process: str, as_json: bool) -> None:
 
     Exit status: as that of ingest; 0 while it runs.
     """
-    found = settings.run(lambda client: client.get_process(process))
+    found = settings.run(lambda client: client.process(process)).raw
     if as_json:
         repaired = settings.run(lambda client: repaired_process(client, found))
         print_json(with_repaired({**to_dict(found), **summary(found)}, repaired))
@@ -43,8 +43,14 @@ def watch(settings: Settings, process: str, as_json: bool) -> None:
 
     Exit status: as that of ingest.
     """
+
+    async def work(client: AsyncClient) -> status_pb2.Process:
+        watched = await client.process(process)
+        await follow(watched, show)
+        return watched.raw
+
     with showing_progress(quiet=as_json) as show:
-        found = settings.run(lambda client: follow(client, process, show), patience=120)
+        found = settings.run(work, patience=120)
     if as_json:
         print_json(summary(found))
     else:
@@ -63,9 +69,9 @@ def watch(settings: Settings, process: str, as_json: bool) -> None:
 @click.pass_obj
 def processes(settings: Settings, filter_: str, limit: int, as_json: bool) -> None:
     """List processes, newest first."""
-    page = settings.run(lambda client: client.list_processes(filter_, limit))
+    found = [process.raw for process in settings.collect(lambda client: client.processes(filter_, limit))]
     if as_json:
-        print_json(to_dict(page))
+        print_json({"processes": [to_dict(process) for process in found]})
         return
     print_table(
         ["process", "file", "pipeline", "state", "read", "failed", "started"],
@@ -75,7 +81,7 @@ def processes(settings: Settings, filter_: str, limit: int, as_json: bool) -> No
                 short(common_pb2.ProcessState.Name(p.state)), f"{p.counts.read:,}", f"{p.counts.failed:,}",
                 p.create_time.ToDatetime().isoformat(" ", "seconds"),
             ]
-            for p in page.processes
+            for p in found
         ],
     )  # fmt: skip
 
@@ -87,24 +93,18 @@ def processes(settings: Settings, filter_: str, limit: int, as_json: bool) -> No
 def events(settings: Settings, process: str, as_json: bool) -> None:
     """List the events of PROCESS, oldest first."""
 
-    async def collect(client: Client) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        token = ""
-        while True:
-            page = await client.list_events(process, page_token=token)
-            found += [
-                {
-                    "sequence": event.sequence,
-                    "id": event.event_id,
-                    "type": event.type,
-                    "time": event.time.ToJsonString(),
-                    "data": json.loads(event.data_json),
-                }
-                for event in page.events
-            ]
-            token = page.next_page_token
-            if not token:
-                return found
+    async def collect(client: AsyncClient) -> list[dict[str, Any]]:
+        handle = await client.process(process, look=False)
+        return [
+            {
+                "sequence": event.sequence,
+                "id": event.id,
+                "type": event.type,
+                "time": event.raw.time.ToJsonString(),
+                "data": event.data,
+            }
+            async for event in handle.events()
+        ]
 
     found = settings.run(collect)
     if as_json:
@@ -127,26 +127,22 @@ def events(settings: Settings, process: str, as_json: bool) -> None:
 def rows(settings: Settings, process: str, filter_: str, limit: int, as_json: bool) -> None:
     """List rows of PROCESS by number, with their errors."""
 
-    async def collect(client: Client) -> tuple[list[status_pb2.Row], str]:
-        found: list[status_pb2.Row] = []
-        token = ""
-        while True:
-            page = await client.list_rows(process, filter_, min(1000, limit - len(found)), token)
-            found += page.rows
-            token = page.next_page_token
-            if not token or len(found) >= limit:
-                return found, token
+    async def collect(client: AsyncClient) -> list[Row]:
+        handle = await client.process(process, look=False)
+        return [row async for row in handle.rows(filter_, limit + 1)]
 
-    found, more = settings.run(collect)
+    found = settings.run(collect)
+    more = len(found) > limit
+    del found[limit:]
     if as_json:
-        print_json({"rows": [to_dict(row) for row in found], "more": bool(more)})
+        print_json({"rows": [to_dict(row.raw) for row in found], "more": more})
         return
     lines = []
     for found_row in found:
         place = [
-            str(found_row.row_number),
-            str(found_row.line_number or ""),
-            short(common_pb2.RowState.Name(found_row.state)),
+            str(found_row.number),
+            str(found_row.line or ""),
+            found_row.state,
         ]
         reasons = [[e.code, e.field, e.value[:80], e.message] for e in found_row.errors]
         lines += [[*place, *reason] for reason in reasons or [["", "", "", ""]]]
@@ -162,19 +158,23 @@ def rows(settings: Settings, process: str, filter_: str, limit: int, as_json: bo
 @click.pass_obj
 def row(settings: Settings, process: str, number: int, as_json: bool) -> None:
     """Show row NUMBER of PROCESS, its errors and its earlier repairs."""
-    found = settings.run(lambda client: client.get_row(process, number))
+
+    async def look(client: AsyncClient) -> Row:
+        return await (await client.process(process, look=False)).row(number)
+
+    found = settings.run(look)
     if as_json:
-        print_json(to_dict(found))
+        print_json(to_dict(found.raw))
         return
-    line = f", line {found.line_number}" if found.line_number else ""
-    click.echo(f"row {number}{line}: {short(common_pb2.RowState.Name(found.state))}")
+    line = f", line {found.line}" if found.line else ""
+    click.echo(f"row {number}{line}: {found.state}")
     for error in found.errors:
         click.echo(f"  {error.message} [{error.code}]")
     if found.repairs_row:
         click.echo(f"repairs row {found.repairs_row} of the repaired process")
     for before in found.history:
-        when = before.replace_time.ToDatetime().isoformat(" ", "seconds")
-        click.echo(f"FAILED until {when}, when {before.repair_process_id} repaired it:")
+        when = before.raw.replace_time.ToDatetime().isoformat(" ", "seconds")
+        click.echo(f"FAILED until {when}, when {before.repaired_by} repaired it:")
         for error in before.errors:
             click.echo(f"  {error.message} [{error.code}]")
 
@@ -185,13 +185,17 @@ def row(settings: Settings, process: str, number: int, as_json: bool) -> None:
 @click.pass_obj
 def errors(settings: Settings, process: str, as_json: bool) -> None:
     """Count the errors of PROCESS by code and field."""
-    groups = settings.run(lambda client: client.summarize_errors(process))
+
+    async def count(client: AsyncClient) -> list[ErrorGroup]:
+        return await (await client.process(process, look=False)).errors()
+
+    groups = settings.run(count)
     if as_json:
-        print_json({"groups": [to_dict(group) for group in groups]})
+        print_json({"groups": [to_dict(group.raw) for group in groups]})
         return
     print_table(
         ["code", "field", "errors", "first row", "example"],
-        [[g.code, g.field, f"{g.count:,}", str(g.first_row), g.example_message] for g in groups],
+        [[g.code, g.field, f"{g.count:,}", str(g.first_row), g.example] for g in groups],
     )
 
 

@@ -9,32 +9,24 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ingestor.cli.output import say
-from ingestor.client.client import Client
-from ingestor.client.upload import UploadProgress
-from ingestor.v1 import status_pb2
+from ingestor.client import AsyncProcess, UploadProgress
 
 ShowProgress = Callable[[str, float, float, str], None]  # phase, done, total, remarks
 
 
-async def follow(client: Client, process_id: str, show: ShowProgress) -> status_pb2.Process:
+async def follow(process: AsyncProcess, show: ShowProgress) -> None:
     """Watch a process to its end."""
-    process = status_pb2.Process()
-    async for process in client.watch_process(process_id):
-        counts, size = process.counts, process.content_bytes
+
+    def show_rows(now: AsyncProcess) -> None:
+        counts = now.counts
         done = counts.succeeded + counts.failed + counts.skipped
         # Rows of the whole file, estimated from the part that is dispatched.
-        share = process.bytes_dispatched / size if size else 0.0
+        share = now.raw.bytes_dispatched / now.raw.content_bytes if now.raw.content_bytes else 0.0
         total = counts.read / share if share else 0
         failed = f"{counts.failed:,} failed" if counts.failed else ""
         show("ingesting", done, max(total, done), failed)
-    return process
 
-
-async def first_look(client: Client, process_id: str) -> status_pb2.Process:
-    """The process as soon as the status service knows it."""
-    async for process in client.watch_process(process_id):
-        return process
-    raise AssertionError("a watch reports a process before it ends")
+    await process.wait(show_rows)
 
 
 def megabytes_left(progress: UploadProgress) -> str:

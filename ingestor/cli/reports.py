@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import IO
 
 import click
 
 from ingestor.cli.common import Settings, json_option, process_argument
 from ingestor.cli.output import print_json
-from ingestor.client.client import Client
-from ingestor.v1 import status_pb2
-
-EXTENSIONS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"}
+from ingestor.client import AsyncClient, Report
+from ingestor.client.reports import EXTENSIONS, ReportFormat, ReportRows
 
 
 @click.command()
@@ -30,7 +27,12 @@ EXTENSIONS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xl
 @json_option
 @click.pass_obj
 def report(
-    settings: Settings, process: str, output: str, format_: str | None, selection: str, as_json: bool
+    settings: Settings,
+    process: str,
+    output: str,
+    format_: ReportFormat | None,
+    selection: ReportRows,
+    as_json: bool,
 ) -> None:
     """Save the rejected rows of PROCESS. The file has the original columns and the errors.
 
@@ -39,46 +41,29 @@ def report(
     kind = format_ or format_of(output)
     if kind is None:
         raise click.UsageError(f"give --format: {output!r} ends in none of {', '.join(EXTENSIONS)}")
-    count, size = settings.run(lambda client: save(client, process, output, kind, selection))
+    saved = settings.run(lambda client: save(client, process, output, kind, selection))
     if output == "-":
         return
     if as_json:
-        print_json({"file": output, "format": kind, "rows": count, "bytes": size})
+        print_json({"file": output, "format": kind, "rows": saved.rows, "bytes": saved.size})
     else:
-        click.echo(f"{output}: {count:,} rows, {size:,} bytes")
+        click.echo(f"{output}: {saved.rows:,} rows, {saved.size:,} bytes")
 
 
-def format_of(output: str) -> str | None:
+def format_of(output: str) -> ReportFormat | None:
     """The format that the file's extension names; CSV for stdout, None when it names none."""
     return "csv" if output == "-" else EXTENSIONS.get(Path(output).suffix.lower())
 
 
-async def save(client: Client, process: str, output: str, format_: str, rows: str) -> tuple[int, int]:
-    """Write the report to the file (- for stdout); its rows and its bytes. Raises OSError."""
-    if output == "-":
-        return await _write(client, process, format_, rows, sys.stdout.buffer)
-    # Complete or absent: half a report looks like a whole one.
-    part = Path(f"{output}.part")
-    try:
-        with part.open("wb") as file:
-            written = await _write(client, process, format_, rows, file)
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
-    return written
-
-
-async def _write(client: Client, process: str, format_: str, rows: str, file: IO[bytes]) -> tuple[int, int]:
-    size, count = 0, 0
-    async for answer in client.download_report(
-        process,
-        status_pb2.ReportFormat.Value(f"REPORT_FORMAT_{format_.upper()}"),
-        status_pb2.ReportRows.Value(f"REPORT_ROWS_{rows.upper()}"),
-    ):
-        size += file.write(answer.data)
-        count = answer.row_count
-    file.flush()
-    return count, size
+async def save(
+    client: AsyncClient, process_id: str, output: str, format_: ReportFormat, rows: ReportRows
+) -> Report:
+    """Write the report to the file (- for stdout). Raises OSError."""
+    process = await client.process(process_id, look=False)
+    target = sys.stdout.buffer if output == "-" else output
+    report = await process.report(target, format_, rows)
+    sys.stdout.buffer.flush()
+    return report
 
 
 COMMANDS = [report]

@@ -8,9 +8,9 @@ import click
 
 from ingestor.cli.common import Settings
 from ingestor.cli.output import FAILED, OK, WITH_ERRORS, print_json, print_table, short, to_dict
-from ingestor.client.client import Client
+from ingestor.client import AsyncClient, Row, UndoCounts
 from ingestor.states import TERMINAL
-from ingestor.v1 import common_pb2, processor_pb2, status_pb2
+from ingestor.v1 import common_pb2, status_pb2
 
 
 def exit_status(state: common_pb2.ProcessState.ValueType, running: int = FAILED) -> int:
@@ -42,10 +42,10 @@ def summary(process: status_pb2.Process, seconds: float | None = None) -> dict[s
     return made
 
 
-async def repaired_process(client: Client, process: status_pb2.Process) -> status_pb2.Process | None:
+async def repaired_process(client: AsyncClient, process: status_pb2.Process) -> status_pb2.Process | None:
     """The process that a process repairs."""
     repaired = process.info.repairs_process_id
-    return await client.get_process(repaired) if repaired else None
+    return (await client.process(repaired)).raw if repaired else None
 
 
 def with_repaired(summary_: dict[str, Any], repaired: status_pb2.Process | None) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def print_process(
         _print_errors(settings, process_id)
 
 
-def undo_sentence(counts: processor_pb2.UndoProcessResponse | status_pb2.UndoCounts, *, done: bool) -> str:
+def undo_sentence(counts: UndoCounts | status_pb2.UndoCounts, *, done: bool) -> str:
     """What an undo did or, unless `done`, would do."""
     to_be = "" if done else "to be "
     parts = [f"{counts.removed:,} rows {to_be}taken out", f"{counts.restored:,} {to_be}restored"]
@@ -111,11 +111,15 @@ def _print_counts(counts: dict[str, int]) -> None:
 
 
 def _print_errors(settings: Settings, process_id: str) -> None:
-    page = settings.run(lambda client: client.list_rows(process_id, "status=FAILED", 3))
+    async def first(client: AsyncClient) -> list[Row]:
+        process = await client.process(process_id, look=False)
+        return [row async for row in process.rows("status=FAILED", 3)]
+
+    rows = settings.run(first)
     click.echo("\nfirst errors:")
-    for row in page.rows:
+    for row in rows:
         for error in row.errors[:1]:
-            click.echo(f"  row {row.row_number}, line {row.line_number}: {error.message} [{error.code}]")
+            click.echo(f"  row {row.number}, line {row.line}: {error.message} [{error.code}]")
     click.echo(
         f"\nlist them:     ingestor rows {process_id} --filter status=FAILED\n"
         f"count them:    ingestor errors {process_id}\n"

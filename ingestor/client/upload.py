@@ -1,19 +1,31 @@
-"""Sends a file by the client stream, resuming where the connection was lost."""
+"""Sends a file by the client stream, resuming where the connection was lost, and begins its ingestion."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+import json
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import google_crc32c
 import grpc
 
-from ingestor.runtime.errors import AbortedError, FailedPreconditionError, TransientError, from_rpc_error
-from ingestor.v1 import upload_pb2
+from ingestor.client.errors import (
+    AbortedError,
+    DeadlineExceededError,
+    UnavailableError,
+    from_rpc,
+    is_transient,
+)
+from ingestor.client.gateway import LONG_SECONDS, Gateway, Pauses
+from ingestor.client.models import PipelineVersion
+from ingestor.client.sources import Source, StrPath, opened
+from ingestor.v1 import pipelines_pb2, upload_pb2
 
 if TYPE_CHECKING:
     from ingestor.v1.upload_pb2_grpc import UploadServiceAsyncStub
@@ -23,71 +35,144 @@ _READ_AHEAD = 4  # pieces
 
 @dataclass(frozen=True, slots=True)
 class UploadProgress:
-    """How far a file is: bytes handed to the connection, of how many."""
+    """How far a file is: bytes handed to the connection, of how many. `upload_id` is what `resume=`
+    takes when the upload is interrupted for good."""
 
     sent: int
     size: int
+    upload_id: str = ""
 
 
 OnProgress = Callable[[UploadProgress], None]
+
+Document = Mapping[str, Any] | StrPath
+"""A pipeline document: parsed, or the path of its JSON file."""
+Dialect = Mapping[str, Any] | str
+"""How to read a file (docs/guides/reading-files.md): a mapping, or its JSON text."""
+
+
+def document_text(document: Document) -> str:
+    """The JSON text of a pipeline document. Raises OSError."""
+    if isinstance(document, Mapping):
+        return json.dumps(document)
+    return Path(document).read_text("utf-8")
+
+
+def dialect_text(dialect: Dialect | None) -> str:
+    """The JSON text of a dialect; empty for none."""
+    return dialect if isinstance(dialect, str) else json.dumps(dialect) if dialect else ""
+
+
+def is_document(pipeline: Document) -> bool:
+    """Whether this is a document, not the name of a stored pipeline."""
+    if isinstance(pipeline, Mapping | os.PathLike):
+        return True
+    return pipeline.endswith(".json") or Path(pipeline).is_file()
+
+
+async def apply_document(
+    gateway: Gateway, document: Document, dry_run: bool, timeout: float | None
+) -> PipelineVersion:
+    """See AsyncPipelines.apply."""
+    request = pipelines_pb2.ApplyPipelineRequest(document_json=document_text(document), dry_run=dry_run)
+    answer = await gateway.call(gateway.pipelines.ApplyPipeline, request, timeout)
+    return PipelineVersion.of(answer.pipeline, answer.created)
+
+
+async def send(
+    gateway: Gateway,
+    source: Source,
+    *,
+    pipeline: str = "",
+    dialect: Dialect | None,
+    file_name: str | None,
+    resume: str | None,
+    on_upload: OnProgress | None,
+    repairs: str = "",
+    timeout: float | None,
+) -> str:
+    """Send a file, or the rest of it, and begin its ingestion; the process."""
+    async with opened(source, file_name) as (file, name):
+        size = file.seek(0, os.SEEK_END)
+        if resume:
+            known = upload_pb2.GetUploadRequest(upload_id=resume)
+            upload = (await gateway.call(gateway.uploads.GetUpload, known, timeout)).upload
+        else:
+            new = upload_pb2.CreateUploadRequest(
+                file_name=name, size_bytes=size, request_id=str(uuid.uuid4())
+            )
+            upload = (await gateway.call(gateway.uploads.CreateUpload, new, timeout)).upload
+        if on_upload:
+            on_upload(UploadProgress(upload.committed_size, size, upload.upload_id))
+        try:
+            sha256 = await send_file(
+                gateway.uploads, upload, file, on_upload, gateway.patience, gateway.on_lost
+            )
+            request = upload_pb2.CompleteUploadRequest(
+                upload_id=upload.upload_id, sha256=sha256, pipeline=pipeline,
+                dialect_json=dialect_text(dialect), repairs_process_id=repairs,
+            )  # fmt: skip
+            answer = await gateway.call(gateway.uploads.CompleteUpload, request, timeout, LONG_SECONDS)
+        except Exception as error:
+            error.add_note(f"the upload is kept: go on with resume={upload.upload_id!r}")
+            raise
+        return answer.process_id
 
 
 async def send_file(
     stub: UploadServiceAsyncStub,
     upload: upload_pb2.Upload,
-    path: Path,
+    file: BinaryIO,
     on_progress: OnProgress | None,
     patience: float,
     on_lost: Callable[[str], None],
 ) -> bytes:
-    """See Client.send_file."""
-    loop = asyncio.get_running_loop()
-    with path.open("rb") as file:
-        source = _Source(file, path.stat().st_size, upload.max_chunk_size)
-        offset = upload.committed_size
-        deadline, wait = loop.time() + patience, 0.2
-        while offset < source.size:
+    """Send a seekable file from the upload's committed size on, again and again where the connection is
+    lost; its SHA-256. Raises OSError when it cannot be read."""
+    source = _Source(file, upload.max_chunk_size)
+    offset = upload.committed_size
+    pauses = Pauses(patience)
+    while offset < source.size:
+        try:
+            answer = await stub.WriteUpload(_requests(upload.upload_id, source, offset, on_progress))
+            offset = answer.committed_size
+            continue
+        except grpc.aio.AioRpcError as error:
+            known = from_rpc(error)
+            # What the server dropped, or has already: its committed size says where to go on.
+            wrong_place = isinstance(known, AbortedError) or known.reason == "WRONG_OFFSET"
+            if not (wrong_place or is_transient(known)):
+                raise known from error
+        except asyncio.CancelledError:
+            if source.failure:  # gRPC cancels a call whose requests cannot be made
+                raise source.failure from None
+            raise
+        while True:
+            on_lost(known.message)
+            if not await pauses.pause():
+                raise UnavailableError(f"the connection was lost and did not come back: {known.message}")
             try:
-                answer = await stub.WriteUpload(_requests(upload.upload_id, source, offset, on_progress))
-                offset = answer.committed_size
-                continue
+                request = upload_pb2.GetUploadRequest(upload_id=upload.upload_id)
+                committed = (await stub.GetUpload(request, timeout=10)).upload.committed_size
             except grpc.aio.AioRpcError as error:
-                known = from_rpc_error(error)
-                # What the server dropped, or has already: its committed size says where to go on.
-                wrong_place = isinstance(known, AbortedError | FailedPreconditionError)
-                if isinstance(known, FailedPreconditionError) and known.reason != "WRONG_OFFSET":
+                known = from_rpc(error)
+                if not (is_transient(known) or isinstance(known, DeadlineExceededError)):
                     raise known from error
-                if not (wrong_place or isinstance(known, TransientError)):
-                    raise known from error
-                reason = str(known)
-            while True:
-                if loop.time() + wait > deadline:
-                    raise TransientError(f"the connection was lost and did not come back: {reason}")
-                on_lost(reason)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 5.0)
-                try:
-                    request = upload_pb2.GetUploadRequest(upload_id=upload.upload_id)
-                    committed = (await stub.GetUpload(request, timeout=10)).upload.committed_size
-                except grpc.aio.AioRpcError as error:
-                    known = from_rpc_error(error)
-                    if not isinstance(known, TransientError):
-                        raise known from error
-                    reason = str(known)
-                    continue
-                if committed > offset:
-                    deadline, wait = loop.time() + patience, 0.2
-                offset = committed
-                break
-        return await source.sha256()
+                continue
+            if committed > offset:
+                pauses.progress()
+            offset = committed
+            break
+    return await source.sha256()
 
 
 class _Source:
     """The file's pieces with their checksums, made in a thread; hashes every byte once."""
 
-    def __init__(self, file: BinaryIO, size: int, chunk_size: int) -> None:
+    def __init__(self, file: BinaryIO, chunk_size: int) -> None:
         self._file = file
-        self.size = size
+        self.size = file.seek(0, os.SEEK_END)
+        self.failure: Exception | None = None  # why no more pieces can be made
         self._chunk_size = chunk_size
         self._hash = hashlib.sha256()
         self._hashed = 0
@@ -144,7 +229,10 @@ async def _requests(
                 raise chunk
             yield upload_pb2.WriteUploadRequest(upload_id=upload_id, chunk=chunk)
             if on_progress:
-                on_progress(UploadProgress(chunk.offset + len(chunk.data), source.size))
+                on_progress(UploadProgress(chunk.offset + len(chunk.data), source.size, upload_id))
+    except Exception as error:
+        source.failure = error
+        raise
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)

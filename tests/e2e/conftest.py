@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from ingestor.client import Client
+from ingestor import AsyncClient
 from ingestor.local.folder import Folder
 from ingestor.local.ports import free_port
 from tests.commands import Commands, command_server
@@ -167,9 +167,9 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 
 @pytest.fixture
-async def client(suite: Suite) -> AsyncIterator[Client]:
+async def client(suite: Suite) -> AsyncIterator[AsyncClient]:
     """A native gRPC client at the gateway."""
-    async with Client(suite.gateway) as made:
+    async with AsyncClient(suite.gateway) as made:
         yield made
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ingestor.client import Client
+from ingestor import AsyncClient
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.settings import QueueSettings
 from tests.e2e.conftest import Suite, wait_until
@@ -120,17 +120,17 @@ async def take(client: SQSClient, url: str, batches: int) -> list[Any]:
     return taken
 
 
-async def dispatched(client: Client, process: str) -> int:
+async def dispatched(client: AsyncClient, process: str) -> int:
     """Wait until the whole file is in the queue; its number of batches."""
     for _ in range(600):
-        found = await client.get_process(process)
+        found = (await client.process(process)).raw
         if found.content_bytes and found.bytes_dispatched == found.content_bytes:
             return found.batches_dispatched
         await asyncio.sleep(0.05)  # between two looks
     raise AssertionError("the file was not dispatched")
 
 
-async def test_doubled_and_reordered_deliveries(suite: Suite, client: Client, tmp_path: Path) -> None:
+async def test_doubled_and_reordered_deliveries(suite: Suite, client: AsyncClient, tmp_path: Path) -> None:
     source = write_readings(tmp_path / "r.csv", ROWS)
     with stopped(suite.pid("processor")):
         process = start(suite, source)
@@ -151,7 +151,7 @@ async def test_doubled_and_reordered_deliveries(suite: Suite, client: Client, tm
     await check_exactly_once(suite, process, ROWS)
 
 
-async def test_a_queue_that_loses_everything(suite: Suite, client: Client, tmp_path: Path) -> None:
+async def test_a_queue_that_loses_everything(suite: Suite, client: AsyncClient, tmp_path: Path) -> None:
     """What is missing is dispatched again from the stored file."""
     source = write_readings(tmp_path / "r.csv", ROWS)
     with stopped(suite.pid("processor")):
@@ -164,7 +164,9 @@ async def test_a_queue_that_loses_everything(suite: Suite, client: Client, tmp_p
     await check_exactly_once(suite, process, ROWS)
 
 
-async def test_poison_ends_in_the_dead_letter_queue(suite: Suite, client: Client, tmp_path: Path) -> None:
+async def test_poison_ends_in_the_dead_letter_queue(
+    suite: Suite, client: AsyncClient, tmp_path: Path
+) -> None:
     """One batch's body is destroyed: its rows fail with a reason, all others are loaded."""
     source = write_readings(tmp_path / "r.csv", ROWS)
     async with sqs(suite) as queue, dead_after(queue, 2):

@@ -16,12 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from ingestor import AsyncClient, IngestorError
 from ingestor.cli import ingest as use
 from ingestor.cli.output import to_dict
-from ingestor.client import Client
-from ingestor.runtime.errors import ServiceError
-from ingestor.tabular.errors import UnreadableFileError
-from ingestor.v1 import common_pb2
 from tests.e2e.conftest import Suite
 
 PIPELINE: dict[str, Any] = {
@@ -139,24 +136,18 @@ def _rows(rows: Any) -> list[dict[str, Any]]:
     return [{key: value for key, value in to_dict(row).items() if key in kept} for row in rows]
 
 
-async def _real_run(client: Client, path: Path, pipeline: Path, dialect: str) -> tuple[Any, list[Any]]:
+async def _real_run(client: AsyncClient, path: Path, pipeline: Path, dialect: str) -> tuple[Any, list[Any]]:
     process, _ = await use.ingest(
         client, path, str(pipeline), dialect, None, True, lambda *arguments: None
     )  # fmt: skip
-    found: list[Any] = []
-    token = ""
-    while len(found) < 1000:
-        page = await client.list_rows(process.info.process_id, "", 1000, token)
-        found += [row for row in page.rows if row.state != common_pb2.ROW_STATE_SUCCEEDED]
-        token = page.next_page_token
-        if not token:
-            break
+    handle = await client.process(process.info.process_id, look=False)
+    found = [row.raw async for row in handle.rows() if row.state != "SUCCEEDED"]
     return process, found[:1000]
 
 
 @pytest.mark.parametrize("name", FILES)
 async def test_a_dry_run_says_what_the_real_run_does(
-    suite: Suite, client: Client, tmp_path: Path, name: str
+    suite: Suite, client: AsyncClient, tmp_path: Path, name: str
 ) -> None:
     make, options = FILES[name]
     path = tmp_path / name
@@ -168,7 +159,7 @@ async def test_a_dry_run_says_what_the_real_run_does(
     dialect = json.dumps(options) if options else ""
 
     before = await _counts(suite)
-    dry = await client.validate_file(path, document_json=pipeline.read_text(), dialect=dialect)
+    dry = (await client.dry_run(path, pipeline, dialect)).raw
     assert await _counts(suite) == before
 
     process, rows = await _real_run(client, path, pipeline, dialect)
@@ -197,13 +188,19 @@ async def test_a_dry_run_says_what_the_real_run_does(
     ],
 )
 async def test_a_file_that_cannot_be_read_is_refused_for_the_same_reason(
-    suite: Suite, client: Client, tmp_path: Path, name: str, data: bytes, sink: dict[str, str], reason: str
+    suite: Suite,
+    client: AsyncClient,
+    tmp_path: Path,
+    name: str,
+    data: bytes,
+    sink: dict[str, str],
+    reason: str,
 ) -> None:
     path, pipeline = tmp_path / name, tmp_path / "pipeline.json"
     path.write_bytes(data)
     pipeline.write_text(json.dumps({**PIPELINE, "sink": {"table": "dry_refused", **sink}}))
-    with pytest.raises((ServiceError, UnreadableFileError)) as caught:
-        await client.validate_file(path, document_json=pipeline.read_text())
+    with pytest.raises(IngestorError) as caught:
+        await client.dry_run(path, pipeline)
     process, _ = await _real_run(client, path, pipeline, "")
     said: Any = caught.value
     assert said.reason == process.failure.reason == reason
@@ -236,7 +233,9 @@ _RELATIONS = (
 
 
 @pytest.mark.parametrize("mode", ["append", "upsert"])
-async def test_what_only_the_table_can_find(suite: Suite, client: Client, tmp_path: Path, mode: str) -> None:
+async def test_what_only_the_table_can_find(
+    suite: Suite, client: AsyncClient, tmp_path: Path, mode: str
+) -> None:
     """A hundred thousand rows, of which some have keys of others in several spellings, or keys that are
     taken, or refer to no row."""
     # The sink finds a row that an upsert must leave out by halves of the batch, each with tables of its own.
@@ -268,8 +267,9 @@ async def test_what_only_the_table_can_find(suite: Suite, client: Client, tmp_pa
     answer = suite.ingest(path, "--pipeline", str(pipeline), status=3)
     assert {**dry["counts"], "unprocessed": 0} == answer["counts"]
     process = answer["process_id"]
-    found = await client.list_rows(process, "status=FAILED", 1000, "")
-    assert [_of(row) for row in dry["rows"]] == [_of(row) for row in _rows(found.rows)]
+    handle = await client.process(process, look=False)
+    found = [row.raw async for row in handle.rows("status=FAILED", limit=1000)]
+    assert [_of(row) for row in dry["rows"]] == [_of(row) for row in _rows(found)]
     codes = {error["code"] for row in dry["rows"] for error in row["errors"]}
     assert codes == {"foreign-key"} if mode == "upsert" else {"foreign-key", "primary-key"}
     # What was said before anything was there: only the keys of the old file make the difference.
@@ -282,7 +282,9 @@ def _of(row: Any) -> Any:
 
 
 @pytest.mark.parametrize("made", ["id numeric, shop bigint, name text", "id text, shop bigint, name text"])
-async def test_a_table_that_does_not_fit(suite: Suite, client: Client, tmp_path: Path, made: str) -> None:
+async def test_a_table_that_does_not_fit(
+    suite: Suite, client: AsyncClient, tmp_path: Path, made: str
+) -> None:
     table = f"dry_unfit_{made[3]}"
     connection = await asyncpg.connect(suite.dsn)
     await connection.execute(f"CREATE TABLE {table} ({made}, _row_number bigint, _process_id uuid)")
@@ -292,7 +294,7 @@ async def test_a_table_that_does_not_fit(suite: Suite, client: Client, tmp_path:
     path, pipeline = tmp_path / "t.csv", tmp_path / "pipeline.json"
     path.write_text("id,shop,name\n1,1,a\nx,1,b\n3,1,c\n")
     pipeline.write_text(json.dumps(document))
-    dry = await client.validate_file(path, document_json=pipeline.read_text(), dialect="")
+    dry = (await client.dry_run(path, pipeline)).raw
     process, rows = await _real_run(client, path, pipeline, "")
     assert to_dict(dry.counts) == to_dict(process.counts)
     assert dry.counts.failed == 3

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingestor.client import Client
+from ingestor import AsyncClient
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
 from ingestor.services.orchestrator.ports import Message
@@ -190,7 +190,7 @@ async def test_undo_of_a_chain_of_upserts(suite: Suite, tmp_path: Path, order: t
     assert await names(suite, table) == {1: "first", 2: "first"}
 
 
-async def test_what_cannot_be_undone_says_why(suite: Suite, client: Client, tmp_path: Path) -> None:
+async def test_what_cannot_be_undone_says_why(suite: Suite, client: AsyncClient, tmp_path: Path) -> None:
     document = readings_pipeline("undo_is_off", "upsert")
     document["sink"]["undo"] = False
     path = tmp_path / "off.pipeline.json"

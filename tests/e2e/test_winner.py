@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestor.client import Client
+from ingestor import AsyncClient
 from tests.e2e.conftest import Suite
 from tests.e2e.tables import write_pipeline, write_readings
 from tests.e2e.test_crashes import dispatched, rows_queue, sqs, start, stopped, take
@@ -37,10 +37,10 @@ async def test_the_first_row_of_each_key_is_loaded(pair: Suite, tmp_path: Path) 
             for number, key in enumerate(keys, 1)
         )
     process = start(pair, source, write_pipeline(tmp_path, "first_rows"))
-    async with Client(pair.gateway) as client, sqs(pair) as queue:
+    async with AsyncClient(pair.gateway) as client, sqs(pair) as queue:
 
         async def header_read() -> bool:
-            return bool((await client.get_process(process)).content_bytes)
+            return bool((await client.process(process)).raw.content_bytes)
 
         while not await header_read():  # the file's begin needs a processor, which has the pipeline
             await asyncio.sleep(0.01)  # between two looks
@@ -90,9 +90,9 @@ async def test_what_another_file_has_loaded_stays(pair: Suite, tmp_path: Path) -
     every = ROWS // 1000
     rows = [f"{number},second,1\n" for number in range(every, ROWS + 1, every)]
     second.write_text("".join(["id,name,amount\n", *rows]), "utf-8")
-    async with Client(pair.gateway) as client, sqs(pair) as queue:
+    async with AsyncClient(pair.gateway) as client, sqs(pair) as queue:
         process = start(pair, first, pipeline)
-        while not (await client.get_process(process)).content_bytes:
+        while not (await client.process(process)).raw.content_bytes:
             await asyncio.sleep(0.01)  # between two looks
         with stopped(pair.pid("processor")), stopped(pair.pid("processor-2")):
             await dispatched(client, process)

@@ -8,6 +8,8 @@ import pytest
 
 from ingestor.cli import lifecycle
 from ingestor.cli.summary import undo_sentence
+from ingestor.client import UndoCounts
+from ingestor.client.fields import ProcessFields
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2
 
 
@@ -17,23 +19,38 @@ class Suite:
     def __init__(self) -> None:
         self.calls: list[tuple[str, bool]] = []
 
-    async def undo_process(self, process_id: str, dry_run: bool = False) -> processor_pb2.UndoProcessResponse:
-        """Three rows go."""
-        self.calls.append(("undo", dry_run))
-        return processor_pb2.UndoProcessResponse(removed=3, restored=1200, kept=0 if dry_run else 2)
-
-    async def get_process(self, process_id: str) -> status_pb2.Process:
+    async def process(self, process_id: str, look: bool = True) -> Process:
         """A process."""
-        self.calls.append(("get", False))
+        if look:
+            self.calls.append(("get", False))
+        return Process(self.calls, process_id)
+
+
+class Process(ProcessFields):
+    """A process of that client."""
+
+    def __init__(self, calls: list[tuple[str, bool]], process_id: str) -> None:
+        self._calls = calls
+        self._process_id = process_id
+
+    @property
+    def raw(self) -> status_pb2.Process:
+        """What is known of it."""
         return status_pb2.Process(
-            info=common_pb2.ProcessInfo(process_id=process_id, file_name="a.csv"),
+            info=common_pb2.ProcessInfo(process_id=self._process_id, file_name="a.csv"),
             state=common_pb2.PROCESS_STATE_COMPLETED,
             counts=common_pb2.RowCounts(read=1000),
         )
 
-    async def delete_process(self, process_id: str) -> None:
+    async def undo(self, dry_run: bool = False) -> UndoCounts:
+        """Three rows go."""
+        self._calls.append(("undo", dry_run))
+        counts = processor_pb2.UndoProcessResponse(removed=3, restored=1200, kept=0 if dry_run else 2)
+        return UndoCounts.of(counts)
+
+    async def delete(self) -> None:
         """It goes."""
-        self.calls.append(("delete", False))
+        self._calls.append(("delete", False))
 
 
 @pytest.fixture

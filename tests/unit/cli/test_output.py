@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ingestor.cli.main import main
 from ingestor.cli.output import errors_in_one_line, to_dict
 from ingestor.cli.summary import exit_status, summary
-from ingestor.runtime.errors import FieldViolation, InvalidArgumentError, TransientError
+from ingestor.client import InvalidArgumentError, UnavailableError
 from ingestor.v1 import common_pb2, status_pb2
 
 
@@ -68,13 +68,11 @@ def test_the_summary_names_the_failure() -> None:
 
 def test_errors_are_one_line_and_their_violations(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left, errors_in_one_line("somewhere:1"):
-        raise InvalidArgumentError(
-            "BAD", "It is wrong.", violations=[FieldViolation("/schema", "is missing")]
-        )
+        raise InvalidArgumentError("It is wrong.", reason="BAD", fields={"/schema": "is missing"})
     assert left.value.code == 1
     assert capsys.readouterr().err == "error: It is wrong. (BAD)\n  /schema: is missing\n"
     with pytest.raises(SystemExit), errors_in_one_line("somewhere:1"):
-        raise TransientError("refused")
+        raise UnavailableError("refused")
     assert "somewhere:1" in capsys.readouterr().err
 
 

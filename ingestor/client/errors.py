@@ -1,0 +1,153 @@
+"""What a call of the client may raise; no exception of gRPC leaves the client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+
+class IngestorError(Exception):
+    """A call failed.
+
+    `code` is the gRPC status ("NOT_FOUND"), `reason` says more to a program ("PROCESS_NOT_FOUND"; empty
+    when the server gave none), `message` is one sentence for a person, `fields` maps the path of each
+    wrong field of a request (a JSON Pointer in pipeline documents) to what is wrong with it, and
+    `metadata` holds further facts.
+    """
+
+    code = "UNKNOWN"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        code: str = "",
+        fields: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code or type(self).code
+        self.reason = reason
+        self.message = message
+        self.fields = dict(fields or {})
+        self.metadata = dict(metadata or {})
+
+    def __str__(self) -> str:
+        """The message, then a line for each wrong field."""
+        return "\n".join([self.message, *(f"{path}: {wrong}" for path, wrong in self.fields.items())])
+
+
+class InvalidArgumentError(IngestorError):
+    """The request is wrong whatever the state of the suite; `fields` says where."""
+
+    code = "INVALID_ARGUMENT"
+
+
+class NotFoundError(IngestorError):
+    """What the request names does not exist."""
+
+    code = "NOT_FOUND"
+
+
+class FailedPreconditionError(IngestorError):
+    """The state of the suite does not allow the request; `reason` says why."""
+
+    code = "FAILED_PRECONDITION"
+
+
+class AbortedError(IngestorError):
+    """The operation was interrupted and may be started again."""
+
+    code = "ABORTED"
+
+
+class ResourceExhaustedError(IngestorError):
+    """A limit is reached: a file is too large, too many dry runs are running, ..."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+
+class PermissionDeniedError(IngestorError):
+    """The caller may not do this."""
+
+    code = "PERMISSION_DENIED"
+
+
+class UnauthenticatedError(IngestorError):
+    """The suite, or a proxy before it, wants to know who calls."""
+
+    code = "UNAUTHENTICATED"
+
+
+class UnimplementedError(IngestorError):
+    """The suite does not know the call: it is older than the client, or the address is another's."""
+
+    code = "UNIMPLEMENTED"
+
+
+class DataLossError(IngestorError):
+    """The bytes that arrived are not those that were announced."""
+
+    code = "DATA_LOSS"
+
+
+class UnavailableError(IngestorError):
+    """The suite could not be reached, or the connection was lost and did not come back in time."""
+
+    code = "UNAVAILABLE"
+
+
+class DeadlineExceededError(IngestorError):
+    """There was no answer within `timeout`; what was asked for may happen nevertheless."""
+
+    code = "DEADLINE_EXCEEDED"
+
+
+class InternalError(IngestorError):
+    """The suite failed; its log says why."""
+
+    code = "INTERNAL"
+
+
+_BY_CODE = {cls.code: cls for cls in IngestorError.__subclasses__()}
+# The connection's fault, unless the server gives a reason of its own.
+_OF_CONNECTION = {"CANCELLED", "UNKNOWN", "INTERNAL"}
+
+
+def from_rpc(error: grpc.aio.AioRpcError) -> IngestorError:
+    """The IngestorError of a failed call."""
+    code = error.code().name
+    reason, metadata, fields = "", dict[str, str](), dict[str, str]()
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            for detail in status_pb2.Status.FromString(value).details:
+                info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+                if detail.Unpack(info):
+                    reason, metadata = info.reason, dict(info.metadata)
+                elif detail.Unpack(bad_request):
+                    for wrong in bad_request.field_violations:
+                        before = fields.get(wrong.field)
+                        fields[wrong.field] = (
+                            f"{before}; {wrong.description}" if before else wrong.description
+                        )
+    message = error.details() or code
+    return _BY_CODE.get(code, IngestorError)(
+        message, code=code, reason=reason, fields=fields, metadata=metadata
+    )
+
+
+def is_transient(error: IngestorError) -> bool:
+    """Whether the same call may succeed once the connection is back."""
+    return error.code == "UNAVAILABLE" or (error.code in _OF_CONNECTION and not error.reason)
+
+
+def raise_missing_package(what: str, error: ImportError) -> NoReturn:
+    """Raise ImportError: `what` needs packages that the command line's extra brings."""
+    raise ImportError(
+        f"{what} needs {error.name}, which is not installed: pip install 'data-ingestor[cli]'",
+        name=error.name,
+    ) from error

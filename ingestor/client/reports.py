@@ -1,0 +1,81 @@
+"""Saving a report of rows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import grpc
+
+from ingestor.client.errors import DeadlineExceededError, InvalidArgumentError, from_rpc
+from ingestor.client.gateway import Gateway
+from ingestor.client.models import Report
+from ingestor.client.sources import File
+from ingestor.v1 import status_pb2
+
+Target = File
+ReportFormat = Literal["csv", "jsonl", "xlsx"]
+ReportRows = Literal["rejected", "failed", "skipped", "succeeded", "unprocessed", "all"]
+
+EXTENSIONS: dict[str, ReportFormat] = {
+    ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"
+}  # fmt: skip
+_FORMATS = {
+    "csv": status_pb2.REPORT_FORMAT_CSV,
+    "jsonl": status_pb2.REPORT_FORMAT_JSONL,
+    "xlsx": status_pb2.REPORT_FORMAT_XLSX,
+}
+_ROWS = {
+    "rejected": status_pb2.REPORT_ROWS_REJECTED,
+    "failed": status_pb2.REPORT_ROWS_FAILED,
+    "skipped": status_pb2.REPORT_ROWS_SKIPPED,
+    "succeeded": status_pb2.REPORT_ROWS_SUCCEEDED,
+    "unprocessed": status_pb2.REPORT_ROWS_UNPROCESSED,
+    "all": status_pb2.REPORT_ROWS_ALL,
+}
+
+
+async def save_report(
+    gateway: Gateway,
+    process_id: str,
+    target: Target,
+    format_: ReportFormat | None,
+    rows: ReportRows,
+    timeout: float | None,
+) -> Report:
+    """See AsyncProcess.report."""
+    path = Path(target) if isinstance(target, str | os.PathLike) else None
+    kind = format_ or EXTENSIONS.get(path.suffix.lower() if path else "", "csv")
+    for name, value, known in (("format", kind, _FORMATS), ("rows", rows, _ROWS)):
+        if value not in known:
+            raise InvalidArgumentError(f"{name} is {value!r}, not one of {', '.join(known)}")
+    request = status_pb2.DownloadReportRequest(process_id=process_id, format=_FORMATS[kind], rows=_ROWS[rows])
+    if path is None:
+        return await _write(gateway, request, target, timeout)  # type: ignore[arg-type]
+    # Complete or absent: half a report looks like a whole one.
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            report = await _write(gateway, request, file, timeout)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return report
+
+
+async def _write(
+    gateway: Gateway, request: status_pb2.DownloadReportRequest, file: BinaryIO, timeout: float | None
+) -> Report:
+    size, count = 0, 0
+    try:
+        async for answer in gateway.status.DownloadReport(request, timeout=timeout):
+            file.write(answer.data)
+            size += len(answer.data)
+            count = answer.row_count
+    except grpc.aio.AioRpcError as error:
+        known = from_rpc(error)
+        if known.code == DeadlineExceededError.code:
+            raise DeadlineExceededError(f"the report was not complete within {timeout:g} s") from error
+        raise known from error
+    return Report(count, size)
