@@ -151,7 +151,7 @@ class S3FileStore(FileStore):
         return sorted(found)
 
     async def _load(self, key: str) -> _Open:
-        """The file as it is in S3. Segments after a gap are left over from an earlier attempt."""
+        """The file as stored in S3. Segments after a gap are left from an earlier attempt."""
         listed = await self._list(key)
         if not listed:
             raise FileMissingError(key)

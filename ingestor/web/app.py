@@ -93,7 +93,7 @@ def _never(path: str, url: str) -> bool:
 
 
 def _cache(headers: Headers, path: str, url: str) -> None:
-    """Let files named by their content be cached for good, others be revalidated by their ETag."""
+    """Let files named by their content be cached for a year, and others be revalidated by their ETag."""
     kept = url.startswith(_ASSETS)
     headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
 

@@ -1,4 +1,4 @@
-"""gRPC in: translates, calls one use case, translates back."""
+"""The gRPC API: translates each request, calls one use case and translates its result."""
 
 from __future__ import annotations
 

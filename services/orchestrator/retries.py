@@ -66,7 +66,7 @@ class RetryWorker:
             await self._send(retry)
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
         except FileMissingError:
-            log.warning("file gone")
+            log.warning("stored file missing")
             message = "The stored file of the repaired process does not exist any more."
             await self._service.until_done(
                 "status", lambda: self._status.failed(process_id, "FILE_GONE", message)

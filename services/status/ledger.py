@@ -36,7 +36,7 @@ class Outcome:
     """The outcome of a batch; the counts are rows."""
 
     batch: Batch
-    default_state: RowState  # of the rows without records of their own
+    default_state: RowState  # of the rows without own records
     succeeded: int
     failed: int
     skipped: int

@@ -233,7 +233,7 @@ def _find_marks(data: npt.NDArray[np.uint8], decided: int, quote: int) -> tuple[
         np.equal(piece, LF, out=hit)
         np.equal(piece, CR, out=cr)
         if cr.any():
-            # A CR is a line end of its own unless an LF follows.
+            # A CR without an LF is a line end, too.
             after = offset + len(piece)
             if cr[-1] and (data[after] == LF if after < len(data) else decided < len(data)):
                 cr[-1] = False
