@@ -90,10 +90,6 @@ class TransientError(Exception):
     """An external system failed temporarily: the same call may succeed later."""
 
 
-class TerminalError(Exception):
-    """An external system refused the call: the same call would fail again."""
-
-
 def to_rpc_status(error: ServiceError) -> status_pb2.Status:
     """The google.rpc.Status of an error, with ErrorInfo and, if it has violations, BadRequest."""
     details = []

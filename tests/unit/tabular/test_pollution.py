@@ -63,7 +63,7 @@ def test_a_flaw_is_told(delimiter: str, line_end: str) -> None:
     }, shown(wrong)  # fmt: skip
     for file in wrong:
         reading = read_fast(file.text, delimiter)
-        assert reading.rejected, f"not even told: {file}"
+        assert reading.rejected, f"not reported: {file}"
         if file.kind in ("add quote", "delete quote"):
             assert "two" in file.text[file.place - 8 : file.place + 8]  # the cell of two lines
 
@@ -79,7 +79,7 @@ def test_a_flaw_is_told_where_quotes_are_escaped(line_end: str) -> None:
     if line_end == "\n":
         assert table_of(results) in DOCUMENT.read_text("utf-8"), table_of(results)
     for file in wrong:
-        assert read(file.text).rejected, f"not even told: {file}"
+        assert read(file.text).rejected, f"not reported: {file}"
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])

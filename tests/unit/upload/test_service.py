@@ -310,7 +310,7 @@ async def test_a_client_that_goes_away_loses_nothing_that_was_written() -> None:
 
 
 async def test_of_two_instances_one_goes_on() -> None:
-    """Both write at the same place; the slower one is told where the file stands."""
+    """Both write at the same offset; the slower one gets the committed size."""
     suite = Suite()
     first = suite.service
     upload_id = (await first.create("a.csv", 0, "")).upload_id
@@ -611,7 +611,7 @@ async def test_a_check_of_json_does_not_miss_columns() -> None:
 
 
 async def test_a_check_of_which_not_all_was_told() -> None:
-    """What lies behind the last row that was told is not guessed."""
+    """Rows after the last reported one are unknown, not guessed."""
     suite = Suite()
     suite.checker.complete = False
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
