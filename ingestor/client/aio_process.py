@@ -70,15 +70,15 @@ class AsyncProcess(ProcessFields):
                 if timeout is not None and known.code == DeadlineExceededError.code:
                     raise DeadlineExceededError(
                         f"the process {self.id} is {self.state} after {timeout:g} s and goes on"
-                    ) from error
+                    ) from None
                 # Right after its upload the status service may not have heard of it yet.
                 early = known.reason == "PROCESS_NOT_FOUND"
                 if not (early or is_transient(known)):
-                    raise known from error
+                    raise known from None
                 if not early:
                     gateway.on_lost(known.message)
                 if not await pauses.pause():
-                    raise known from error
+                    raise known from None
             finally:
                 call.cancel()  # the caller may have left early
 

@@ -89,8 +89,8 @@ async def dry_run(
     except grpc.aio.AioRpcError as error:
         known = from_rpc(error)
         if known.code == DeadlineExceededError.code:
-            raise DeadlineExceededError(f"no result within {limit:g} s") from error
-        raise known from error
+            raise DeadlineExceededError(f"no result within {limit:g} s") from None
+        raise known from None
 
 
 def _for_text(options: ReadOptions) -> str:

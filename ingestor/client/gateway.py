@@ -131,12 +131,12 @@ class Gateway:
             except grpc.aio.AioRpcError as error:
                 known = from_rpc(error)
                 if known.code == DeadlineExceededError.code:
-                    raise DeadlineExceededError(f"no answer within {limit:g} s") from error
+                    raise DeadlineExceededError(f"no answer within {limit:g} s") from None
                 if not is_transient(known):
-                    raise known from error
+                    raise known from None
                 self.on_lost(known.message)
                 if not await pauses.pause():
-                    raise known from error
+                    raise known from None
 
     async def pages(
         self,
