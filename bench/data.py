@@ -1,4 +1,4 @@
-"""The benchmark's table: ten columns of the usual kinds, made the same on every run."""
+"""Makes the benchmark's table: ten columns of common types, the same on every run."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The whole suite against a bare COPY of the same file, on this machine, in this run.
+"""Compares the whole suite with a bare COPY of the same file, on the same machine, in the same run.
 
     python -m bench.suite --rows 1000000
 
-Alternates the two, `--runs` times each, and prints rows/s of both, the ratio of the medians, each
+Alternates between them, `--runs` times each, and prints rows/s of both, the ratio of the medians, each
 service's peak resident memory and CPU seconds, and whether ledger and table agree with the file.
-Exit status 1 when a run lost, doubled or changed a row.
+The exit status is 1 when a run lost, duplicated or changed a row.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ingestor import Client, Process
 
 SERVICES = ("upload", "orchestrator", "processor", "status")
 INGESTOR = Path(sys.executable).with_name("ingestor")
-# One number for a table's whole content, whatever the order of its rows.
+# One number for the whole content of a table, independent of the order of its rows.
 CHECKSUM = (
     "SELECT count(*), sum(hashtextextended(concat_ws('|', id, name, email, city, amount, rate, born, "
     "extract(epoch FROM seen), active, visits), 0)::numeric) FROM {table}"
@@ -79,7 +79,7 @@ def ingest(client: Client, path: Path, document: Path | None) -> Ingested:
 
 
 def processes_by_name(root: psutil.Process) -> dict[str, list[psutil.Process]]:
-    """The suite's processes by what they are: the four services, envoy, postgres, ministack."""
+    """The suite's processes by name: the four services, envoy, postgres, ministack."""
     found: dict[str, list[psutil.Process]] = {}
     for process in root.children(recursive=True):
         try:
@@ -105,7 +105,7 @@ class Sampler:
         self._cpu: dict[int, tuple[str, float, float]] = {}  # pid -> name, first, last
 
     def _refresh(self) -> None:
-        """Look for processes; done seldom, since it costs more than what is measured."""
+        """Find the processes; rarely, because that costs more than what is measured."""
         self._found = processes_by_name(self._root)
 
     def _sample(self) -> None:
@@ -116,7 +116,7 @@ class Sampler:
                 try:
                     with process.oneshot():
                         times = process.cpu_times()
-                        if name != "postgres":  # its processes share most of their memory
+                        if name != "postgres":  # whose processes share most of their memory
                             rss += process.memory_info().rss
                 except psutil.Error:
                     continue
@@ -170,7 +170,7 @@ async def bare_copy(dsn: str, path: Path) -> float:
 
 
 async def prepare(dsn: str) -> None:
-    """Make the bare table; the suite makes its own."""
+    """Make the table of the bare COPY; the suite makes its own."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("DROP TABLE IF EXISTS bench_copy, bench_suite")
@@ -180,7 +180,7 @@ async def prepare(dsn: str) -> None:
 
 
 async def empty_suite_table(dsn: str) -> None:
-    """Empty the suite's table so that every run starts alike."""
+    """Empty the suite's table, so that all runs start alike."""
     connection = await asyncpg.connect(dsn)
     try:
         if await connection.fetchval("SELECT to_regclass('bench_suite')"):
@@ -191,7 +191,7 @@ async def empty_suite_table(dsn: str) -> None:
 
 
 async def check(dsn: str, rows: int, process: Process) -> list[str]:
-    """What is wrong with ledger and table; empty when nothing is."""
+    """Where ledger or table differ from the file; empty when they agree."""
     wrong = []
     expected = {"read": rows, "succeeded": rows, "failed": 0, "skipped": 0, "unprocessed": 0}
     counts = {name: getattr(process.counts, name) for name in expected}
@@ -202,7 +202,7 @@ async def check(dsn: str, rows: int, process: Process) -> list[str]:
         bare = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_copy")) or ())
         suite = tuple(await connection.fetchrow(CHECKSUM.format(table="bench_suite")) or ())
         if bare != suite or bare[0] != rows:
-            wrong.append(f"tables differ: COPY has {bare}, the suite {suite}, the file {rows} rows")
+            wrong.append(f"the tables differ: COPY has {bare}, the suite {suite}, the file {rows} rows")
         numbers = await connection.fetchrow(
             "SELECT count(DISTINCT _row_number), min(_row_number), max(_row_number), "
             "bool_and(_row_number = id) FROM bench_suite"
@@ -258,7 +258,7 @@ def main() -> None:
 
 
 def run(client: Client, suite: dict[str, Any], table: Path, document: Path, rows: int, runs: int) -> bool:
-    """Alternate both, print the figures; True when a check failed."""
+    """Alternate between both and print the figures; return True when a check failed."""
     dsn, pid = suite["database_url"], int(suite["pid"])
     asyncio.run(prepare(dsn))
     copies, ours, usages, wrong = [], [], [], []
@@ -295,7 +295,8 @@ def run(client: Client, suite: dict[str, Any], table: Path, document: Path, rows
 
 
 def other_ways(client: Client, dsn: str, folder: Path, rows: int) -> bool:
-    """Upsert, JSON rows, and other formats, once each, against COPY of as many rows of CSV."""
+    """Compare upsert, JSON rows and other formats, once each, with COPY of as many rows of CSV; return True
+    when a check failed."""
     document = folder / "other.json"
     table = folder / f"table-{rows}.csv"
     lines, book = folder / f"table-{rows}.jsonl", folder / f"table-{rows}.xlsx"

@@ -1,6 +1,6 @@
-"""What `make run` does: start the suite, ingest the sample, say where to look next.
+"""Starts the suite, ingests the sample, and says where to look next; `make run` runs it.
 
-python examples/first_run.py          stays up until Ctrl-C
+python examples/first_run.py          runs until Ctrl-C
 python examples/first_run.py --once   stops after the summary; exit status 0 when the counts are right
 """
 
@@ -27,7 +27,7 @@ EXPECTED = {"read": 1000, "succeeded": 979, "failed": 20, "skipped": 1, "unproce
 
 
 async def empty_table(dsn: str, table: str) -> None:
-    """Empty the sample's table, so that every run gives the same counts (the key is unique)."""
+    """Empty the sample's table, so that every run gives the same counts in spite of the unique key."""
     connection = await asyncpg.connect(dsn)
     try:
         if await connection.fetchval("SELECT to_regclass($1)", table):
@@ -37,7 +37,7 @@ async def empty_table(dsn: str, table: str) -> None:
 
 
 def facts() -> dict[str, Any]:
-    """What `ingestor env --json` says of the running suite."""
+    """The output of `ingestor env --json` for the running suite."""
     done = subprocess.run([INGESTOR, "env", "--json"], stdout=subprocess.PIPE, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -67,7 +67,7 @@ def ingest_sample(gateway: str) -> bool:
 
 
 def wait_for_signal() -> None:
-    """Wait for Ctrl-C or SIGTERM; blocked meanwhile, so that sigwait gets them."""
+    """Wait for Ctrl-C or SIGTERM, which are blocked so that sigwait gets them."""
     wanted = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
     signal.sigwait(wanted)
@@ -75,7 +75,7 @@ def wait_for_signal() -> None:
 
 
 def main() -> int:
-    """Run; the exit status is 0 when the sample's counts are the expected ones."""
+    """Run the example; return 0 when the sample's counts are as expected."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

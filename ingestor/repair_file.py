@@ -1,11 +1,11 @@
-"""Converts a repair file, which is a corrected report in any format, to the rows of a repair.
+"""Converts a repair file, a corrected report in any format, to the rows of a repair.
 
     python -m ingestor.repair_file SOURCE RESULT --repair JSON_FILE --options JSON --name NAME > CONTENT
 
-CONTENT is normal form (see ingestor.tabular.normal_form): the column _row, with the row numbers in the
-repaired process, followed by that process's columns. So the format of the repair file, the order of its
-columns and additional columns do not matter afterwards. Records keep their numbers and lines. RESULT is that
-of ingestor.tabular.files.convert.
+CONTENT is normal form (see ingestor.tabular.normal_form): the column _row, with row numbers of the repaired
+process, then that process's columns. So the format of the repair file, the order of its columns and extra
+columns do not matter afterwards. Records keep their numbers and lines. RESULT is as in
+ingestor.tabular.files.convert.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from ingestor.tabular.text_table import TextTable
 pc: Any = compute  # the stubs know too few of its overloads
 Mask = npt.NDArray[np.bool_]
 
-# Spreadsheets write whole numbers as 7, and some programs as 7.0.
+# Spreadsheets write whole numbers as 7, some programs as 7.0.
 _NUMBER = r"^[0-9]{1,18}(\.0+)?$"
 _PIECE = 1024 * 1024
 _GUARDED = r"^'+[=+\-@\t\r]"
@@ -67,8 +67,8 @@ def repair_content(
     limits: Limits = DEFAULT_LIMITS,
     expansion: ExpansionLimits | None = None,
 ) -> Iterator[bytes]:
-    """A repair file as CONTENT, see above. Raises UnreadableFileError, with the reason NOT_A_REPORT when the
-    file is not a report of that table."""
+    """Convert a repair file to CONTENT, see above. Raises UnreadableFileError, with the reason NOT_A_REPORT
+    when the file is not a report of `table`."""
     with _opened(file, how, limits, expansion or ExpansionLimits()) as (columns, blocks):
         labels = list(columns)
         from_json = is_json_report(labels, table.columns)
@@ -87,7 +87,7 @@ def repair_content(
 def _opened(
     file: BinaryIO, how: Plan, limits: Limits, expansion: ExpansionLimits
 ) -> Iterator[tuple[Sequence[str], Iterator[TextTable]]]:
-    """The labels and the blocks of a file; line numbers are those of the file."""
+    """The labels and the blocks of a file; `line_index` counts from the start of the file."""
     stream = expanded(file, how.compression, expansion)
     if how.form == "normal":
         parser = next(found for found in parsers() if found.name == how.format)
@@ -102,7 +102,7 @@ def _opened(
 def _delimited(
     pieces: Iterator[bytes], options: ReadOptions, limits: Limits
 ) -> tuple[Sequence[str], Iterator[TextTable]]:
-    """Delimited text, read as in an ingestion."""
+    """The labels and the blocks of delimited text, read as in an ingestion."""
     head = bytearray()
     found: TableHead | None = None
     try:
@@ -114,7 +114,7 @@ def _delimited(
             found = read_table_head(bytes(head), True, options, False)
     except HeaderError as error:
         raise UnreadableFileError(error.reason.value, error.message) from error
-    assert found is not None, "a final header is read or refused"
+    assert found is not None, "the end of the file decides about its header"
     return found.labels, _slices(found, chain([bytes(head[found.byte_end :])], pieces), limits)
 
 
@@ -140,12 +140,13 @@ def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterato
     yield from tables(delimiter.finish())
 
 
-# Of a block: the row numbers as text, the columns of the table, and the problems of rows.
+# From a block: the row numbers as text, the columns of the table, and (code, message) by position of a bad
+# row.
 _Cells = tuple[pa.StringArray, list[pa.StringArray], dict[int, tuple[str, str]]]
 
 
 def _table_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
-    """Cells of a report as a table, with the guards of formulas undone."""
+    """Cells of a CSV or XLSX report, without the guards of formulas."""
     columns = [
         _unguarded(block.columns[labels.index(label)]) if label else _nulls(block) for label in table.columns
     ]
@@ -165,7 +166,7 @@ def _nulls(block: TextTable) -> pa.StringArray:
 
 
 def _json_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -> _Cells:
-    """Cells of a JSON Lines report: the members of "cells" of each object."""
+    """Cells of a JSON Lines report: the members of each object's "cells"."""
     positions = {label: position for position, label in enumerate(table.columns) if label}
     problems: dict[int, tuple[str, str]] = {}
     rows: list[list[str | None]] = []
@@ -180,7 +181,7 @@ def _json_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) -
 
 
 def _fill(row: list[str | None], text: str | None, positions: dict[str, int]) -> tuple[str, str] | None:
-    """Set the cells of a row; code and message of a problem with them."""
+    """Set the cells of a row; return code and message when they cannot be."""
     try:
         cells = decoder.decode(text) if text else None
     except (ValueError, RecursionError):
@@ -189,11 +190,11 @@ def _fill(row: list[str | None], text: str | None, positions: dict[str, int]) ->
         return None
     if not isinstance(cells, JsonObject):
         return "type-error", f"{JSON_CELLS} is not a JSON object."
-    names = {name for name, _ in cells.members if name}  # "" is a column that is left out
+    names = {name for name, _ in cells.members if name}  # "" is a column that is not read
     if not names:
         return None
-    if strange := names - positions.keys():
-        return "extra-cell", f"The table has no column {min(strange)!r}."
+    if unknown := names - positions.keys():
+        return "extra-cell", f"The table has no column {min(unknown)!r}."
     if missing := positions.keys() - names:
         return "missing-cell", f"{JSON_CELLS} lacks the column {min(missing)!r}."
     try:
@@ -203,13 +204,13 @@ def _fill(row: list[str | None], text: str | None, positions: dict[str, int]) ->
             if name:
                 row[positions[name]] = as_cell(value)
     except RepeatedNameError as error:
-        return "json-error", f"The name {error} occurs twice in an object."
+        return "json-error", f"The name {error} occurs more than once in an object."
     return None
 
 
 class _Rows:
-    """Decides which rows of a repair file are run. Remembers the row numbers that have occurred, in one byte
-    per row of the original table."""
+    """Decides which rows of a repair file are run. Remembers the row numbers seen, one byte per row of the
+    original table."""
 
     def __init__(self, table: OriginalTable) -> None:
         self._table = table
@@ -221,7 +222,7 @@ class _Rows:
         labels: Sequence[str],
         cells_of: Callable[[TextTable, Sequence[str], OriginalTable], _Cells],
     ) -> TextTable:
-        """A block of the content with the records of a block of the file."""
+        """The block of CONTENT for a block of the file; `cells_of` reads its cells."""
         texts, columns, problems = cells_of(block, labels, self._table)
         texts = pc.utf8_trim_whitespace(pc.fill_null(texts, ""))
         columns = [self._plain(column) for column in columns]
@@ -244,21 +245,27 @@ class _Rows:
             state = "failed"
             if blank[position]:
                 state = "skipped"
-                problem = "blank-row", "The row has no cells, so the failed row stays as it is."
+                problem = "blank-row", "All cells of the row are empty, so the failed row stays unchanged."
             elif not number:
-                problem = "row-number", "The row has no row number in _row."
+                problem = (
+                    "row-number",
+                    "The row has no row number; copy it from the column _row of the report.",
+                )
             elif not known[position]:
-                what = "is not a row of the process" if is_number[position] else "is not a row number"
-                problem = "row-number", f"{number[:100]!r} in _row {what}."
+                what = "a row of the repaired process" if is_number[position] else "a row number"
+                problem = "row-number", f"The value {number[:100]!r} in _row is not {what}."
             elif wrong[position]:
                 problem = problems[position]
             elif cut[position]:
                 problem = (
                     "cell-cut",
-                    f"A cell ends with {CUT!r}, so it is only the beginning: enter the whole cell.",
+                    f"A cell ends with {CUT!r}: it is only the beginning; enter the whole cell.",
                 )
             else:
-                problem = "repeated-row", f"Row {number} occurs before; only the first is used."
+                problem = (
+                    "repeated-row",
+                    f"Row {number} occurs earlier in the file; only the first one is used.",
+                )
             cells = tuple(column[position].as_py() or "" for column in columns)
             rejected.append(
                 RejectedRow.by_reader(
@@ -267,9 +274,9 @@ class _Rows:
                 )
             )  # fmt: skip
         keep = pa.array(good)
-        made: Any = pa.array(numbers[good]).cast(pa.string())
+        good_numbers: Any = pa.array(numbers[good]).cast(pa.string())
         return TextTable(
-            [made, *(column.filter(keep) for column in columns)],
+            [good_numbers, *(column.filter(keep) for column in columns)],
             block.row_index[good],
             block.line_index[good],
             block.record_count,
@@ -277,7 +284,7 @@ class _Rows:
         )
 
     def _plain(self, column: pa.StringArray) -> pa.StringArray:
-        """The column with nulls or empty texts, like the original table."""
+        """The column with nulls or empty texts, whichever the original table has."""
         if self._table.empty_is_null:
             found: pa.StringArray = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
         else:
@@ -285,23 +292,23 @@ class _Rows:
         return found
 
     def _blank(self, columns: Sequence[pa.StringArray], count: int) -> Mask:
-        """Rows whose cells are all empty."""
+        """True for each row whose cells are all empty."""
         blank = np.ones(count, np.bool_)
         for column in columns:
             blank &= _mask(pc.equal(pc.fill_null(column, ""), ""))
         return blank
 
     def _repeated(self, numbers: npt.NDArray[np.int64], good: Mask) -> Mask:
-        """Rows with the number of an earlier good row."""
+        """True for each good row with the number of an earlier good row."""
         positions = np.flatnonzero(good)
         found = numbers[positions]
         again = self._seen[found]
         first = np.zeros(len(found), np.bool_)
         first[np.unique(found, return_index=True)[1]] = True
         self._seen[found] = True
-        made = np.zeros(len(numbers), np.bool_)
-        made[positions] = again | ~first
-        return made
+        repeated = np.zeros(len(numbers), np.bool_)
+        repeated[positions] = again | ~first
+        return repeated
 
 
 def _mask(array: Any) -> Mask:
@@ -310,14 +317,14 @@ def _mask(array: Any) -> Mask:
 
 
 def _numbers(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], Mask]:
-    """The texts as whole numbers (0 for others), and which texts are whole numbers."""
+    """The texts as whole numbers (0 if they are not), and which of them are whole numbers."""
     is_number = pc.match_substring_regex(texts, _NUMBER)
     plain = pc.replace_substring_regex(pc.if_else(is_number, texts, "0"), r"\..*$", "")
     return plain.cast(pa.int64()).to_numpy(zero_copy_only=False), _mask(is_number)
 
 
 def main() -> int:
-    """Convert; the exit status."""
+    """Convert the file that the arguments name; return the exit status."""
     arguments = file_arguments(__doc__)
     arguments.add_argument("--repair", type=Path, required=True)
     arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)

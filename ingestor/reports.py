@@ -1,4 +1,4 @@
-"""The layout of reports of rows, for the service that writes them and the one that reads repair files."""
+"""The layout of reports, shared by the service that writes them and the one that reads repair files."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _POSITION = ("_row", "_line")
 _STATE = "_state"
 _REASONS = ("_code", "_field", "_value", "_message")
 
-# Ends a shortened cell, so that a repair file with it is not taken as whole.
+# Ends a shortened cell, so that a repair does not take it for the whole cell.
 CUT = "…[cut]"
 
 # The column with row numbers in a converted repair file (see ingestor.repair_file).
 NUMBER_LABEL = "_row"
 
-# Code of a skipped row of a repair: the row that it repairs has not failed, or does not fail any more.
+# Code of a skipped row of a repair: the row that it repairs has not failed, or is no longer failed.
 NOT_FAILED = "not-failed"
 
-# The keys that a repair reads of the objects of a JSON Lines report.
+# The members of the objects in a JSON Lines report that a repair reads.
 JSON_ROW = "row"
 JSON_CELLS = "cells"
 
-# What a spreadsheet runs as a formula when a cell begins with it (OWASP, "CSV Injection").
+# A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection").
 _TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
 _FIRST = frozenset({"'", *_TRIGGERS})
 _NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -32,8 +32,8 @@ _NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class OriginalTable:
-    """The table of the repaired process: the labels of its columns ("" for one that is left out), the number
-    of its rows, and whether an empty cell of a report stands for a null."""
+    """The table of the repaired process: the labels of its columns ("" for one that is not read), its number
+    of rows, and whether an empty cell of a report stands for null."""
 
     columns: tuple[str, ...]
     row_count: int
@@ -51,14 +51,14 @@ class OriginalTable:
 
 
 def headings(columns: Sequence[str], *, with_state: bool) -> list[str]:
-    """The columns of a report as CSV or XLSX: those of the file, then those of the report. A column of the
-    report whose name the file uses gets another underscore."""
+    """The columns of a CSV or XLSX report: those of the file, then those of the report. A report column whose
+    name the file uses gets another leading underscore."""
     names = [*_POSITION, *([_STATE] if with_state else []), *_REASONS]
     return [*columns, *(_free(name, columns) for name in names)]
 
 
 def row_column(columns: Sequence[str]) -> str:
-    """The name of the column of a report that has the row numbers."""
+    """The name of the column that holds the row numbers in a report of a file with these columns."""
     return _free(_POSITION[0], columns)
 
 
@@ -69,8 +69,9 @@ def _free(name: str, columns: Sequence[str]) -> str:
 
 
 def guard(cell: str) -> str:
-    """The cell, with a leading apostrophe if a spreadsheet would run it as a formula; plain numbers such as
-    -5 stay as they are. A cell that looks guarded gets another apostrophe, so that `unguard` is exact."""
+    """Put an apostrophe before a cell that a spreadsheet would run as a formula, but not before a plain
+    number such as -5. A cell that already looks guarded gets another apostrophe, so that `unguard` is
+    exact."""
     if cell[:1] not in _FIRST:
         return cell
     bare = cell.lstrip("'")
@@ -92,8 +93,8 @@ def is_json_report(labels: Sequence[str], columns: Sequence[str]) -> bool:
 
 
 def repair_problem(labels: Sequence[str], columns: Sequence[str]) -> tuple[str, str] | None:
-    """Why a table with these labels is not a repair file for those columns: reason and sentence; None when it
-    is one. Columns named "" are left out of the file and not needed."""
+    """Reason and message when a table with these labels is not a repair file for a file with those columns,
+    else None. Columns named "" are not needed."""
     if is_json_report(labels, columns):
         return None
     wanted = [row_column(columns), *(column for column in columns if column)]

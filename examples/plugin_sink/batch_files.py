@@ -1,4 +1,4 @@
-"""Good rows as Parquet files, one for each batch: ROOT/<folder>/<process>/<batch>.parquet."""
+"""Writes good rows to Parquet files, one for each batch: ROOT/<folder>/<process>/<batch>.parquet."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ROOT = "BATCH_FILES_ROOT"
 
 
 class BatchFiles:
-    """Options: `folder` below the folder that the environment variable BATCH_FILES_ROOT names, and if
-    wanted `max_bytes`, the longest text that a cell may have."""
+    """Options: `folder`, a name below the folder in the environment variable BATCH_FILES_ROOT, and optionally
+    `max_bytes`, the longest text that a cell may have."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         folder, longest = options.get("folder"), options.get("max_bytes")
@@ -38,15 +38,15 @@ class BatchFiles:
             raise WrongOptionError(["max_bytes"], "must be a positive number")
         for name in options:
             if name not in ("folder", "max_bytes"):
-                raise WrongOptionError([name], "is no option of this sink")
+                raise WrongOptionError([name], "is not an option of this sink")
         self._folder = folder
         self._longest = longest
 
     def write(self, batch: SinkBatch) -> Sequence[RowFault]:
-        """One file, there as a whole or not at all; a second time it only takes its own place."""
+        """Write one file, whole or not at all; writing it again replaces it by the same rows."""
         root = os.environ.get(ROOT, "")
         if not root or not Path(root).is_dir():
-            raise RefusedBatchError(f"{ROOT} names no folder where the processor runs.")
+            raise RefusedBatchError(f"{ROOT} must name an existing folder on the machine of the processor.")
         faults, keep = self._too_long(batch.rows)
         table = batch.rows.append_column("_row_number", batch.row_numbers).filter(keep)
         folder = Path(root, self._folder, batch.process_id)
@@ -62,15 +62,15 @@ class BatchFiles:
                 _sync(folder)
             finally:
                 unfinished.unlink(missing_ok=True)
-        except OSError as error:  # no space, a server that is away: it may pass
+        except OSError as error:  # such as a full disk, which may pass
             raise TransientSinkError(f"{folder}: {error.strerror}") from error
         return faults
 
     def undo(self, undo: SinkUndo, *, dry_run: bool) -> Undone:
-        """The files of the process and of its repairs go."""
+        """Remove the files of the process and of its repairs."""
         root = os.environ.get(ROOT, "")
         if not root or not Path(root).is_dir():
-            raise RefusedBatchError(f"{ROOT} names no folder where the processor runs.")
+            raise RefusedBatchError(f"{ROOT} must name an existing folder on the machine of the processor.")
         removed = 0
         folders = [Path(root, self._folder, process_id) for process_id in undo.batches_of]
         try:
@@ -83,7 +83,7 @@ class BatchFiles:
         return Undone(removed)
 
     def _too_long(self, rows: pa.Table) -> tuple[list[RowFault], Any]:
-        """The rows with too long a text, and which ones are not (bool[n])."""
+        """The rows with a text that is too long, and a mask of the others (bool[n])."""
         keep = pa.array([True] * rows.num_rows)
         faults = []
         for name in rows.column_names if self._longest else ():
@@ -92,7 +92,7 @@ class BatchFiles:
             column = rows[name].combine_chunks()
             long = pc.fill_null(pc.greater(pc.binary_length(column), self._longest), False)
             for position in pc.indices_nonzero(pc.and_(long, keep)).to_pylist():
-                message = f"{name}: has more than {self._longest} bytes"
+                message = f"{name}: is longer than {self._longest} bytes"
                 faults.append(RowFault(position, name, column[position].as_py(), message))
             keep = pc.and_(keep, pc.invert(long))
         return faults, keep

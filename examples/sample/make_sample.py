@@ -56,14 +56,14 @@ def good(number: int, rng: random.Random) -> list[str]:
 
 
 def text(record: list[str]) -> str:
-    """A record as RFC 4180 has it."""
+    """A record in the form of RFC 4180."""
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerow(record)
     return buffer.getvalue()
 
 
 def main() -> None:
-    """Write customers.csv beside this file."""
+    """Write customers.csv next to this file."""
     rng = random.Random(7)  # noqa: S311 - the same sample every time
     records = {number: text(good(number, rng)) for number in range(1, RECORDS + 1)}
 
@@ -72,10 +72,10 @@ def main() -> None:
         record = dict(zip(HEADER, good(number, rng), strict=True)) | cells
         records[number] = text(list(record.values()))
 
-    spoil(57, credit_limit="12,5")  # a comma is no decimal point
+    spoil(57, credit_limit="12,5")  # a decimal comma
     spoil(101, credit_limit="unlimited")
     spoil(144, credit_limit="-20.00")  # below the minimum
-    spoil(180, signed_up="2021-02-30")  # there is no such day
+    spoil(180, signed_up="2021-02-30")  # no such day
     spoil(233, signed_up="03/04/2021")
     spoil(290, email="not an address")
     spoil(310, email="")  # required

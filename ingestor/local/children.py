@@ -27,9 +27,8 @@ def spawn(
     user: str | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
-    """Start a process whose output is appended to `log` and which gets `death_signal` when the
-    thread that called this dies, even by SIGKILL (Linux). It has a session of its own, so Ctrl-C at
-    the terminal reaches the parent alone.
+    """Start a process that appends its output to `log` and gets `death_signal` when the calling thread dies,
+    even by SIGKILL (on Linux). It runs in a new session, so Ctrl-C at the terminal reaches only the parent.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > _LOG_LIMIT:
@@ -40,7 +39,7 @@ def spawn(
     def die_with_parent() -> None:
         if libc is not None:
             libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
-            if os.getppid() != parent:  # it died before prctl
+            if os.getppid() != parent:  # the parent died before prctl
                 os._exit(1)
 
     with log.open("ab") as output:
@@ -61,7 +60,7 @@ def spawn(
 def wait_ready(
     process: subprocess.Popen[bytes], ready: Callable[[], bool], *, what: str, log: Path, seconds: float = 60
 ) -> None:
-    """Poll until `ready()`. Raises SuiteError when the process ends or time is up."""
+    """Poll until `ready()`. Raises SuiteError when the process ends or `seconds` pass."""
     deadline = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None:
@@ -81,7 +80,7 @@ def answers(url: str, timeout: float = 2) -> bool:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that is not blank."""
+    """The last line of a log that is not blank, cut to 500 characters."""
     lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
     return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "it wrote no log")
 

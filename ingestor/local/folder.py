@@ -1,4 +1,4 @@
-"""The data folder of the suite: its layout, the suite that runs in it, and its secrets."""
+"""The data folder of a suite: its layout, its secrets, and what runs in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Folder:
         self._ports = self.path / "ports.json"
 
     def prepare(self, least_free_bytes: int) -> None:
-        """Make the folder; raises SuiteError when it cannot be used or its disk is nearly full."""
+        """Make the folder. Raises SuiteError when it cannot be used or its disk is nearly full."""
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.path).free
@@ -36,13 +36,13 @@ class Folder:
             raise SuiteError(f"the data folder {self.path} cannot be used: {error.strerror}") from error
         if free < least_free_bytes:
             raise SuiteError(
-                f"only {free / 2**30:.1f} GiB are free for the data folder {self.path}, "
-                f"{least_free_bytes / 2**30:.1f} GiB are needed; choose another with --data"
+                f"the data folder {self.path} has only {free / 2**30:.1f} GiB free and needs "
+                f"{least_free_bytes / 2**30:.1f} GiB; choose another with --data"
             )
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder; raises SuiteError when a suite already runs in it."""
+        """Lock the folder. Raises SuiteError when a suite already runs in it."""
         with (self.path / "lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,7 +53,7 @@ class Folder:
             yield
 
     def password(self, name: str) -> str:
-        """The password with that name, made on first use."""
+        """The password of this name, made on first use."""
         file = self.path / "secrets.json"
         known: dict[str, str] = json.loads(file.read_text("utf-8")) if file.exists() else {}
         if name not in known:
@@ -62,7 +62,7 @@ class Folder:
         return known[name]
 
     def ports(self) -> dict[str, int]:
-        """The ports of the last run, which the next run prefers."""
+        """The ports of the last run, which this one prefers."""
         try:
             found: dict[str, int] = json.loads(self._ports.read_text("utf-8"))
         except (OSError, ValueError):
@@ -74,11 +74,11 @@ class Folder:
         _write_private(self._ports, ports)
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Save what runs; private, because it holds a DSN."""
+        """Save what runs; only the owner can read it, because it holds a DSN."""
         _write_private(self._state, state)
 
     def forget_state(self) -> None:
-        """Delete the saved state: nothing runs any more."""
+        """Delete the saved state when nothing runs any more."""
         self._state.unlink(missing_ok=True)
 
     def state(self) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""SQS (and S3) over HTTP from a wheel: MiniStack, with its state in a folder."""
+"""Runs MiniStack, an SQS and S3 server from a wheel, with its state in a folder."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ingestor.local.ports import LOOPBACK, free_port
 
 
 class MiniStack:
-    """Starts and stops one server. Queues and their messages survive a stop; messages lost by a kill are sent
-    again by the orchestrator's reconciler."""
+    """Starts and stops one server. Queues and messages survive a stop; when a kill loses messages, the
+    orchestrator's reconciler sends them again."""
 
     def __init__(self, state_dir: Path, port: int | None = None) -> None:
         self._state = state_dir.absolute()
@@ -31,7 +31,7 @@ class MiniStack:
 
     @property
     def pid(self) -> int | None:
-        """The server's process."""
+        """Process id while it runs."""
         return self._process.pid if self._process else None
 
     @property
@@ -61,7 +61,7 @@ class MiniStack:
         wait_ready(self._process, lambda: answers(health), what="MiniStack", log=self._log)
 
     def stop(self) -> None:
-        """Stop the server; it saves its state."""
+        """Stop the server, which saves its state."""
         if self._process:
             stop(self._process, signal.SIGTERM, 30)
             self._process = None

@@ -1,4 +1,4 @@
-"""A PostgreSQL server from a wheel, in a folder of its own."""
+"""Runs PostgreSQL from a wheel, with its data in a folder."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _SETTINGS = MappingProxyType(
 
 
 class EmbeddedPostgres:
-    """Starts and stops one server. PostgreSQL refuses to run as root, so root runs it as the user `postgres`
-    or else `nobody`, who must be able to reach the folder.
+    """Starts and stops one server. PostgreSQL refuses to run as root; started by root, it runs as `postgres`
+    or `nobody`, who must be able to reach the folder.
     """
 
     def __init__(
         self, data_dir: Path, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
-        """`settings` are added to postgresql.conf's; `port` None picks a free one at start."""
+        """`settings` override the defaults here; without a `port`, `start` picks a free one."""
         self._data = data_dir.absolute()
         self._port = port
         self._settings = {**_SETTINGS, **(settings or {})}
@@ -54,7 +54,7 @@ class EmbeddedPostgres:
 
     @property
     def pid(self) -> int | None:
-        """The server's process."""
+        """Process id while it runs."""
         return self._process.pid if self._process else None
 
     @property
@@ -120,7 +120,7 @@ class EmbeddedPostgres:
             raise SuiteError(f"initdb failed: {last_line(self._log)} (see {self._log})")
 
     def stop(self) -> None:
-        """Stop the server at once but cleanly ("fast": open sessions are ended)."""
+        """Stop the server cleanly without waiting for open sessions ("fast")."""
         if self._process:
             stop(self._process, signal.SIGINT, 60)
             self._process = None
@@ -134,7 +134,7 @@ def _binaries() -> Path:
 
 
 def _system_user() -> str | None:
-    """The user to run as: ourselves (None) unless we are root."""
+    """The user to run PostgreSQL as; None for the current one, unless that is root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -142,12 +142,14 @@ def _system_user() -> str | None:
             return pwd.getpwnam(name).pw_name
         except KeyError:
             continue
-    raise SuiteError("PostgreSQL does not run as root, and there is no user 'postgres' or 'nobody'")
+    raise SuiteError(
+        "PostgreSQL does not run as root, and no user 'postgres' or 'nobody' exists; run as another user"
+    )
 
 
 def _let_through(folder: Path) -> None:
-    """Let the other user pass through (not list) our folders on the way to `folder`."""
-    for place in (folder, *folder.parents):
-        status = place.stat()
+    """Let other users pass through (not list) our folders on the path to `folder`."""
+    for step in (folder, *folder.parents):
+        status = step.stat()
         if status.st_uid == os.geteuid() and not status.st_mode & 0o001:
-            place.chmod(status.st_mode | 0o011)
+            step.chmod(status.st_mode | 0o011)

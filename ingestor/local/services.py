@@ -1,4 +1,4 @@
-"""The four services as child processes: their settings, start and restart."""
+"""Runs the four services as child processes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK
 
-# In the order of their start. None waits for another to become ready.
+# In the order in which they start; none waits for another to become ready.
 SERVICES = ("status", "orchestrator", "upload", "processor")
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the parts of a suite are."""
+    """The addresses of the parts of a suite, and the folder of its files."""
 
     databases: Mapping[str, str]  # service -> DSN
     aws_endpoint_url: str | None
@@ -32,10 +32,10 @@ class Endpoints:
 
 
 def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, str]:
-    """The settings of a service as environment variables; those set by the user (such as
-    INGESTOR_LOG_LEVEL) are passed on."""
+    """The settings of a service as environment variables, with those that the user has set (such as
+    INGESTOR_LOG_LEVEL)."""
     first = instance == service
-    made = {
+    variables = {
         **os.environ,
         # A second processor only serves the queue; nobody calls it.
         "INGESTOR_LISTEN": endpoints.addresses[service] if first else f"{LOOPBACK}:0",
@@ -44,12 +44,12 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         "INGESTOR_FILE_STORE_DIR": str(endpoints.files),
         "INGESTOR_LOG_FORMAT": "json",
     }
-    made.setdefault("INGESTOR_REFLECTION", "suite")
+    variables.setdefault("INGESTOR_REFLECTION", "suite")
     for other, address in endpoints.addresses.items():
-        made[f"INGESTOR_{other.upper()}_ADDRESS"] = address
+        variables[f"INGESTOR_{other.upper()}_ADDRESS"] = address
     if endpoints.aws_endpoint_url:
-        made["INGESTOR_AWS_ENDPOINT_URL"] = endpoints.aws_endpoint_url
-    return made
+        variables["INGESTOR_AWS_ENDPOINT_URL"] = endpoints.aws_endpoint_url
+    return variables
 
 
 @dataclass
@@ -72,7 +72,8 @@ class ServiceProcess:
         )
 
     def wait(self) -> None:
-        """Wait until it is SERVING. Raises SuiteError when it does not become so."""
+        """Wait until it is SERVING; only the first instance of a service. Raises SuiteError when it is not in
+        time."""
         assert self.process is not None
         if self.instance != self.service:
             return

@@ -49,7 +49,7 @@ class Options:
 
 @dataclass(frozen=True)
 class RunningSuite:
-    """A suite that answers."""
+    """A suite that serves calls."""
 
     envoy: Envoy
     services: list[ServiceProcess]
@@ -66,7 +66,7 @@ class RunningSuite:
 def running(options: Options, say: Say) -> Iterator[RunningSuite]:
     """Start everything; leaving the context stops it in reverse order.
 
-    Raises SuiteError; everything that was started is stopped then.
+    Raises SuiteError after stopping what was started.
     """
     folder = Folder(options.data)
     folder.prepare(options.least_free_bytes)
@@ -92,7 +92,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             ministack.start()
             ports["ministack"] = ministack.port
             endpoint = ministack.endpoint
-        if endpoint is not None:  # an emulator takes any credentials, but needs some
+        if endpoint is not None:  # an emulator accepts any credentials, but the client needs some
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         databases = _provision(admin_dsn, folder, external=options.database_url is not None)
@@ -119,7 +119,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
 
 
 def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
-    """A DSN per service. When the role may not create roles, all services use it."""
+    """A DSN per service: the administrator's for all of them when it may not create roles."""
     passwords = {service: folder.password(service) for service in SERVICES}
     try:
         return asyncio.run(provision(admin_dsn, passwords))
@@ -152,7 +152,7 @@ def _make_queues(endpoint: str | None) -> None:
 
 
 def _make_bucket(endpoint: str | None) -> None:
-    """The file store's bucket, if that is S3."""
+    """Make the file store's bucket if the store is S3 and the bucket is missing."""
     from ingestor.runtime.aws import aws_errors, open_s3
     from ingestor.runtime.settings import FileStoreSettings
 
@@ -178,11 +178,11 @@ def _make_bucket(endpoint: str | None) -> None:
 def _start_web(
     options: Options, folder: Folder, ports: dict[str, int], stack: ExitStack, say: Say
 ) -> WebProcess | None:
-    """Start the page server without waiting: it compresses the page while others start."""
+    """Start the page server, which compresses the page while the services start. None without a page."""
     page = find_page(options.page_dir)
     if page is None:
         where = f" in {options.page_dir}" if options.page_dir else ""
-        say(f"the page is not built{where} and not served (make setup builds it, with Node.js 20 or later)")
+        say(f"the page is not built{where}; make setup builds it (with Node.js 20 or later)")
         return None
     ports["web"] = free_port(ports.get("web"))
     web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log")
@@ -267,14 +267,14 @@ def _state(
 
 @dataclass
 class Backoff:
-    """The wait before a process that ended is restarted: 0.2 s, doubled up to 10 s, and reset after a run of
-    a minute."""
+    """The wait before a process that has ended is restarted: 0.2 s, doubled up to 10 s, and 0.2 s again after
+    the process has run for a minute."""
 
     seconds: float = 0.2
     started: float = 0.0
 
     def next(self, now: float) -> float:
-        """The wait after an end at `now`."""
+        """Seconds to wait after the process has ended at `now`."""
         if now - self.started > 60:
             self.seconds = 0.2
         wait, self.seconds = self.seconds, min(self.seconds * 2, 10.0)
@@ -295,7 +295,7 @@ def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> No
             if service.instance not in due:
                 due[service.instance] = now + backoffs[service.instance].next(now)
                 reason = last_line(service.log)
-                say(f"{service.instance} ended with status {process.returncode}, starting again: {reason}")
+                say(f"{service.instance} ended with status {process.returncode}, restarting: {reason}")
             elif now >= due[service.instance]:
                 del due[service.instance]
                 service.start()
@@ -318,9 +318,9 @@ def run(options: Options, say: Say, announce: Callable[[], None]) -> None:
         nonlocal signals
         signals += 1
         if signals == 1 and not started:
-            raise SuiteError("stopped before it was up")
+            raise SuiteError("stopped before the suite was ready")
         if signals > 1:
-            os._exit(1)  # children follow their parent
+            os._exit(1)  # the children get their death signal
 
     started = False
     for number in (signal.SIGINT, signal.SIGTERM):

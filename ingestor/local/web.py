@@ -1,4 +1,4 @@
-"""The page server as a child process."""
+"""Runs the page server as a child process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingestor.local.children import answers, spawn, stop, wait_ready
 
 @dataclass
 class WebProcess:
-    """The process that serves the built page, restarted when it ends."""
+    """The process that serves the built page, and its replacements."""
 
     page: Path
     address: str  # host:port
@@ -34,7 +34,7 @@ class WebProcess:
         )
 
     def wait(self) -> None:
-        """Wait until it serves. Raises SuiteError when it does not."""
+        """Wait until it serves. Raises SuiteError when it does not in time."""
         assert self.process is not None
         url = f"http://{self.address}/healthz"
         wait_ready(self.process, lambda: answers(url, timeout=1), what="the page server", log=self.log)

@@ -1,1 +1,1 @@
-"""How services learn that a process was deleted or has expired, and remove their parts of it."""
+"""How services learn that a process was deleted or has expired, and remove their records of it."""

@@ -17,12 +17,12 @@ from ingestor.runtime.workers import repeat
 log = structlog.get_logger(__name__)
 
 _PAGE = 1000
-_HOLD = timedelta(seconds=60)  # after which another instance takes the removal of one that died
+_HOLD = timedelta(seconds=60)  # then another instance takes over a removal from one that died
 _LONGEST_WAIT = 300  # seconds between attempts of a removal that fails
 
 
 class RemovalFollower:
-    """Copies listed removals into the service's inbox, then does them one by one. A removal that fails is
+    """Copies listed removals into the service's inbox, then does them one by one. A failed removal is
     repeated later, without limit, and does not delay others."""
 
     name = "removals"
@@ -43,25 +43,25 @@ class RemovalFollower:
         self._clock = clock
         self._poll = poll_seconds
         self._waiting = Gauge(
-            "ingestor_removals_waiting", "Removed processes with parts left here.", registry=registry
+            "ingestor_removals_waiting", "Removals that are not done yet.", registry=registry
         )
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Follow until told to stop."""
+        """Follow the log until `stopping` is set."""
         await repeat(
-            lambda: self._look(stopping), stopping, every=self._poll, failure="cannot do removals",
+            lambda: self._follow(stopping), stopping, every=self._poll, failure="cannot do removals",
             expected=(TransientError, ServiceError),
         )  # fmt: skip
 
-    async def _look(self, stopping: asyncio.Event) -> None:
+    async def _follow(self, stopping: asyncio.Event) -> None:
         try:
             await self.accept(stopping)
-        except (TransientError, ServiceError) as error:  # accepted removals are done all the same
+        except (TransientError, ServiceError) as error:  # does not keep accepted removals waiting
             log.warning("cannot read the log of removals", error=str(error))
         await self.work(stopping)
 
     async def accept(self, stopping: asyncio.Event | None = None) -> None:
-        """Copy everything that is listed now into the inbox."""
+        """Copy every listed removal into the inbox."""
         while stopping is None or not stopping.is_set():
             after = await self._inbox.cursor()
             found = await self._source.read(after, _PAGE)
@@ -86,7 +86,7 @@ class RemovalFollower:
             expected = isinstance(error, TransientError | ServiceError | OSError)
             log.log(
                 30 if expected else 40,
-                "process not removed yet",
+                "cannot remove the process yet",
                 process_id=removal.process_id,
                 attempts=attempts,
                 again_in=wait,

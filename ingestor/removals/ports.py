@@ -10,8 +10,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A process whose parts are removed: deleted or, if not `deleted`, expired. `sequence` is its position in
-    the log of removals at status."""
+    """A process whose records are to be removed because it was deleted or, unless `deleted`, has expired.
+    `sequence` is its position in status's log of removals."""
 
     sequence: int
     process_id: str
@@ -23,33 +23,33 @@ class RemovalLog(Protocol):
     """The log of removals."""
 
     async def read(self, after: int, limit: int) -> Sequence[Removal]:
-        """Removals after `after`, oldest first."""
+        """At most `limit` removals after sequence `after`, oldest first."""
         ...
 
 
 class RemovalInbox(Protocol):
-    """The removals that this service has accepted and not done, durable."""
+    """The removals that this service has accepted but not done; durable."""
 
     async def cursor(self) -> int:
-        """Sequence of the last accepted removal; 0 for none."""
+        """Sequence of the last accepted removal; 0 before the first."""
         ...
 
     async def accept(self, after: int, removals: Sequence[Removal]) -> bool:
         """Store the removals, due at once, and move the cursor from `after` to the last of them, in one
-        transaction. False, and nothing is stored, when another instance has moved the cursor."""
+        transaction. Returns False and stores nothing when another instance has moved the cursor."""
         ...
 
     async def take(self, now: datetime, until: datetime) -> tuple[Removal, int] | None:
-        """Take a removal that is due, with the number of times that it was taken. Unless it is done, it is
-        due again at `until`."""
+        """Take a removal that is due; returns it and how often it has been taken. It is due again at `until`
+        unless it is done. None when nothing is due."""
         ...
 
     async def put_back(self, sequence: int, due: datetime) -> None:
-        """Make it due again at that time."""
+        """Make a removal due again at `due`."""
         ...
 
     async def done(self, sequence: int) -> None:
-        """Delete it: its parts are removed. Idempotent."""
+        """Delete a removal that is done. Idempotent."""
         ...
 
     async def waiting(self) -> int:
@@ -57,6 +57,6 @@ class RemovalInbox(Protocol):
         ...
 
 
-# Removes a service's parts of a process. Idempotent, also after a part of it was done. Raises TransientError
-# while something is in use; after any error it is called again later.
+# Removes a service's records of a process. Idempotent, even when it has done only a part. Raises
+# TransientError while something is in use; it is called again after any error.
 Remove = Callable[[Removal], Awaitable[None]]

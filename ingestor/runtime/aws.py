@@ -44,7 +44,7 @@ async def open_sqs(settings: AwsSettings, *, connections: int = 32) -> AsyncIter
 @asynccontextmanager
 async def open_s3(settings: AwsSettings, *, connections: int = 32) -> AsyncIterator[S3Client]:
     """An S3 client, closed at the end of the context."""
-    # Other implementations of S3 do not serve buckets as host names.
+    # Other implementations of S3 do not have a host name for each bucket.
     s3 = {"addressing_style": "path"} if settings.aws_endpoint_url else {}
     async with get_session().create_client(
         "s3",
@@ -58,7 +58,7 @@ async def open_s3(settings: AwsSettings, *, connections: int = 32) -> AsyncItera
 @asynccontextmanager
 async def aws_errors(what: str) -> AsyncIterator[None]:
     """Turn failed connections, throttling and 5xx answers into TransientError naming `what`;
-    other errors of AWS stay botocore's ClientError."""
+    AWS's other errors stay ClientError."""
     try:
         yield
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Time and identifiers as ports, so that tests can decide both."""
+"""Time and identifiers as ports, so that tests can choose both."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SystemClock:
 
 
 class TimeOrderedIds:
-    """UUIDs of version 7 (RFC 9562): they sort by the time at which they were made, to a millisecond."""
+    """UUIDs of version 7 (RFC 9562), which sort by their time to the millisecond."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -14,16 +14,17 @@ ERROR_DOMAIN = "ingestor"
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """One wrong field of a request: its path (`chunk.offset`, a JSON Pointer, ...) and what is wrong."""
+    """One invalid field of a request: its path (`chunk.offset`, a JSON Pointer, ...) and why it is
+    invalid."""
 
     field: str
     description: str
 
 
 class ServiceError(Exception):
-    """An error that a client may see: status code, UPPER_SNAKE reason, one sentence, and facts.
+    """An error that a client may see: status code, UPPER_SNAKE reason, one sentence, and metadata.
 
-    `message` goes to the client as it is: it must hold no SQL, secret or stack trace.
+    `message` goes to the client unchanged, so it must not contain SQL, secrets or stack traces.
     """
 
     code: grpc.StatusCode = grpc.StatusCode.INTERNAL
@@ -44,7 +45,7 @@ class ServiceError(Exception):
 
 
 class InvalidArgumentError(ServiceError):
-    """The request is wrong in any state of the system; do not repeat it."""
+    """The request is invalid whatever the state of the system; do not repeat it."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
 
@@ -56,13 +57,13 @@ class NotFoundError(ServiceError):
 
 
 class FailedPreconditionError(ServiceError):
-    """The state of the system does not allow the request; a repetition fails too until it changes."""
+    """The state of the system does not allow the request; repeating it fails until that state changes."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class AbortedError(ServiceError):
-    """The operation was interrupted; the client may start it again."""
+    """The operation was interrupted; the client may repeat it."""
 
     code = grpc.StatusCode.ABORTED
 
@@ -86,15 +87,11 @@ class UnavailableError(ServiceError):
 
 
 class TransientError(Exception):
-    """An outside system failed temporarily: the same call may succeed later."""
-
-
-class TerminalError(Exception):
-    """An outside system refused the call: the same call fails again."""
+    """An external system failed temporarily: the same call may succeed later."""
 
 
 def to_rpc_status(error: ServiceError) -> status_pb2.Status:
-    """The google.rpc.Status of an error, with ErrorInfo and, where there are violations, BadRequest."""
+    """The google.rpc.Status of an error, with ErrorInfo and, if it has violations, BadRequest."""
     details = []
     info = any_pb2.Any()
     info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata))
@@ -138,7 +135,7 @@ _TRANSIENT = {
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError | TransientError:
-    """The error of a failed call as a gRPC adapter raises it: the peer's ServiceError, or TransientError."""
+    """The error that a gRPC adapter raises for a failed call: the peer's ServiceError, or TransientError."""
     code = error.code()
     if code in _TRANSIENT:
         return TransientError(f"{code.name}: {error.details()}")
@@ -155,7 +152,9 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError | TransientError
                     ]
     cls = _BY_CODE.get(code)
     if cls is None:
-        made = ServiceError(reason, error.details() or code.name, metadata=metadata, violations=violations)
-        made.code = code
-        return made
+        unmapped = ServiceError(
+            reason, error.details() or code.name, metadata=metadata, violations=violations
+        )
+        unmapped.code = code
+        return unmapped
     return cls(reason, error.details() or code.name, metadata=metadata, violations=violations)

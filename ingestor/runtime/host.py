@@ -1,4 +1,4 @@
-"""The life of a service process: start, announce readiness last, drain at SIGTERM, stop in order."""
+"""Runs a service process: starts it, announces readiness last, drains at SIGTERM, stops in order."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Worker(Protocol):
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set, then finish or hand back what is in flight and return.
 
-        An exception ends the process (its supervisor starts it again), so expected failures of
-        outside systems are handled inside.
+        An exception ends the process, which its supervisor restarts; so handle expected failures of external
+        systems inside.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a bootstrap hands to the host."""
+    """What a bootstrap gives the host to run."""
 
     register: Callable[[grpc.aio.Server], None]  # adds the servicers
     grpc_services: tuple[str, ...]  # full names, for health and reflection
@@ -57,7 +57,7 @@ Bootstrap = Callable[[CollectorRegistry], AbstractAsyncContextManager[Service]]
 
 @dataclass(frozen=True)
 class RunningService:
-    """A service that answers."""
+    """A service that serves calls."""
 
     port: int  # of the gRPC server
     metrics_port: int | None
@@ -67,7 +67,7 @@ class RunningService:
 async def host(
     settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> AsyncIterator[RunningService]:
-    """Run a service while the context lasts; leaving it drains.
+    """Run a service while the context lasts; drain it at the end.
 
     Raises OSError when an address is in use, and whatever bootstrap raises.
     """
@@ -112,7 +112,7 @@ async def host(
                 failed.cancel()
                 stopping.set()
                 await health_servicer.enter_graceful_shutdown()
-                # gRPC and workers stop together; the bootstrap closes their dependencies afterwards.
+                # gRPC and the workers stop together; the bootstrap then closes their dependencies.
                 await asyncio.gather(
                     server.stop(settings.drain_seconds), _finish(running, settings.drain_seconds)
                 )
@@ -122,7 +122,7 @@ async def host(
 
 
 async def _first_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Return when a worker has raised; its error is in the log."""
+    """Log the error of the first worker that raises, and return."""
     pending = set(tasks)
     while pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Prometheus metrics: one registry per process, injected, and its HTTP endpoint."""
+"""Prometheus metrics: a registry per process, which is injected, and its HTTP endpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ingestor.runtime.addresses import split_address
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry with the process's own figures (CPU, memory, open files, garbage collection)."""
+    """A registry with metrics of the process (CPU, memory, open files, garbage collection)."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Errors after which the same statement may succeed: lost connections, a server that stops or
-# starts, deadlocks, too many connections, a full disk.
+# After these the same statement may succeed: lost connections, a server that stops or starts, deadlocks, too
+# many connections, a full disk.
 TRANSIENT_ERRORS = (
     OSError,
     TimeoutError,
@@ -40,23 +40,24 @@ TRANSIENT_ERRORS = (
 async def transient_errors(
     what: str, others: Callable[[asyncpg.PostgresError], Exception] | None = None
 ) -> AsyncIterator[None]:
-    """Turn transient errors into TransientError naming `what`. `others` maps other errors of PostgreSQL, to
-    themselves if need be; without it they are unchanged."""
+    """Turn transient errors into TransientError naming `what`. `others` maps PostgreSQL's other errors, and
+    may return them unchanged; without it they pass through."""
     try:
         yield
     except TRANSIENT_ERRORS as error:
         raise TransientError(f"{what}: {type(error).__name__}: {error}") from error
     except asyncpg.PostgresError as error:
-        made = others(error) if others else error
-        if made is error:
+        mapped = others(error) if others else error
+        if mapped is error:
             raise
-        raise made from error
+        raise mapped from error
 
 
 @asynccontextmanager
 async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
-    """A part of a transaction that is rolled back alone when it raises. (asyncpg's own savepoints stay open
-    after a rollback: after a thousand of them statements are nested a thousand deep, with as many locks.)"""
+    """A part of a transaction that is rolled back alone when it raises. asyncpg's own savepoints are not
+    enough: they stay open after a rollback, so a thousand of them nest a thousand deep, with as many
+    locks."""
     await connection.execute("SAVEPOINT ingestor")
     try:
         yield
@@ -69,7 +70,7 @@ async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def open_pool(dsn: str, *, service: str, schema: str, size: int) -> AsyncIterator[PgPool]:
-    """A pool whose connections see `schema` first; closed at the end of the context.
+    """A pool whose connections use `schema` as search path; closed at the end of the context.
 
     Raises OSError or asyncpg errors when the server cannot be reached or refuses the role.
     """
@@ -91,10 +92,10 @@ async def open_pool(dsn: str, *, service: str, schema: str, size: int) -> AsyncI
 
 
 async def migrate(pool: PgPool, *, schema: str, package: str) -> list[str]:
-    """Apply the package's `NNNN_name.sql` files that `schema` lacks, in order, each in a transaction, under
-    an advisory lock so that replicas may start together.
+    """Apply the package's `NNNN_name.sql` files that `schema` lacks, in order, each in a transaction. An
+    advisory lock lets replicas start at the same time.
 
-    Returns the names applied. Raises RuntimeError when an applied file has changed since.
+    Returns the names of the files applied. Raises RuntimeError when an applied file has changed since.
     """
     scripts = sorted(
         (entry for entry in files(package).iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name

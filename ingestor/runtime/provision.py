@@ -1,4 +1,4 @@
-"""Makes a role and a schema for each service, as an administrator, before the services start."""
+"""Makes a role and a schema for each service before the services start."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-# Earlier versions kept pipelines in the processor's schema. Who owns the orchestrator's, quoted, when they
-# are to move there.
+# The quoted owner of the orchestrator's schema, when pipelines must move there from the processor's, where
+# earlier versions kept them.
 _PIPELINES_MOVE_TO = """
 SELECT quote_ident(pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 'orchestrator'
 AND to_regclass('processor.pipelines') IS NOT NULL AND to_regclass('orchestrator.pipelines') IS NULL
@@ -25,17 +25,17 @@ def role_of(service: str) -> str:
 
 
 async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Make, for each service in `passwords`, a role with that password and a schema of its name that the role
-    owns; the processor may also create tables in schema public. Move pipelines from where an earlier
-    version kept them. Idempotent.
+    """Make, for each service in `passwords`, a role with that password and a schema named like the service
+    that the role owns. The processor may also create tables in the schema public. Moves pipelines from where
+    an earlier version kept them. Idempotent.
 
-    Returns a DSN per service. Raises NotAllowedError when the administrator may not, OSError or
+    Returns a DSN per service. Raises NotAllowedError when the administrator lacks the rights, OSError or
     asyncpg errors when the server cannot be reached.
     """
     connection = await asyncpg.connect(admin_dsn)
     try:
         database = await connection.fetchval("SELECT current_database()")
-        # Two suites that start together on one server must not both create a role.
+        # Two suites that start at the same time on one server must not both create a role.
         await connection.execute("SELECT pg_advisory_lock(hashtextextended('ingestor:provision', 0))")
         await _move_pipelines(connection)
         for service, password in passwords.items():
@@ -48,7 +48,7 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, s
                 password,
             )
             await connection.execute(statement)
-            # The administrator must be a member of the role to give it a schema (RDS has no superuser).
+            # Without a superuser (RDS), the administrator must be a member of the role to give it a schema.
             await connection.execute(f"GRANT {role} TO CURRENT_USER")
             await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{service}" AUTHORIZATION {role}')
             await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{database}" TO {role}')
@@ -65,7 +65,7 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, s
 
 
 async def _move_pipelines(connection: asyncpg.Connection) -> None:
-    """Give pipelines that the processor's schema still holds to the orchestrator, unless that has some."""
+    """Move pipelines from the processor's schema to the orchestrator's, unless that has pipelines."""
     async with connection.transaction():
         owner = await connection.fetchval(_PIPELINES_MOVE_TO)
         if owner is None:

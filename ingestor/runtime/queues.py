@@ -1,4 +1,4 @@
-"""The SQS queues of the suite, made by its deployment (`ingestor up`, tests), not by the services."""
+"""The SQS queues of the suite. Its deployment (`ingestor up`, tests) makes them, not the services."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
     from types_aiobotocore_sqs.literals import QueueAttributeNameType
 
-MAX_MESSAGE_BYTES = 1_048_576  # SQS's limit, counting the body and the attributes
+MAX_MESSAGE_BYTES = 1_048_576  # SQS's limit for body and attributes together
 _DAYS = 24 * 3600
 
 
 class QueueNames(BaseSettings):
-    """Names of the queues, read from INGESTOR_ROWS_QUEUE and so on."""
+    """Names of the queues, from INGESTOR_ROWS_QUEUE and so on."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
@@ -37,10 +37,10 @@ async def ensure_queues(
     visibility_seconds: int = 60,
     max_receive_count: int = 5,
 ) -> None:
-    """Make the rows queue, its dead-letter queue and the events queue, or update them.
+    """Make or update the rows queue, its dead-letter queue and the events queue.
 
-    A message that was received `max_receive_count` times without being deleted goes to the
-    dead-letter queue. Raises botocore's ClientError when AWS refuses. Idempotent.
+    A message received `max_receive_count` times without being deleted goes to the dead-letter queue. Raises
+    botocore's ClientError when AWS refuses. Idempotent.
     """
     common: Mapping[QueueAttributeNameType, str] = {
         "MaximumMessageSize": str(MAX_MESSAGE_BYTES),
@@ -61,7 +61,7 @@ async def ensure_queues(
 
 
 async def _ensure(client: SQSClient, name: str, attributes: Mapping[QueueAttributeNameType, str]) -> str:
-    """Make or update a queue with these attributes; its URL."""
+    """Make or update a queue with these attributes; return its URL."""
     try:
         url = (await client.get_queue_url(QueueName=name))["QueueUrl"]
     except client.exceptions.QueueDoesNotExist:

@@ -1,4 +1,4 @@
-"""The retry policy for calls to outside systems."""
+"""The retry policy for calls to external systems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ingestor.runtime.errors import TransientError
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-# Seconds. The jitter spreads instances that an outage has hit at the same time.
+# Seconds. The jitter spreads instances that one outage has hit.
 _FIRST, _LONGEST, _JITTER = 0.1, 5.0, 0.5
 
 
@@ -28,8 +28,8 @@ class Retries:
         )
 
     async def until_done(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call for as long as it raises TransientError, without limit: cancel the task to stop.
-        `what` names the outside system in the log and the metric. Raises whatever else the call raises."""
+        """Repeat a call as long as it raises TransientError, without limit: cancel the task to stop. `what`
+        names the external system in the log and the metric. Raises whatever else the call raises."""
         async for attempt in stamina.retry_context(
             TransientError, attempts=None, timeout=None,
             wait_initial=_FIRST, wait_max=_LONGEST, wait_jitter=_JITTER,
@@ -45,12 +45,12 @@ class Retries:
 
 
 def backoff(attempts: int, *, first: float, longest: float) -> float:
-    """Seconds until work that has failed `attempts` times (at least 1) is due again, for work whose due time
-    is stored: doubled with every attempt, capped, and up to a quarter shorter at random."""
+    """Seconds to wait after work has failed `attempts` times (at least 1): `first`, doubled with every
+    attempt up to `longest`, and up to a quarter shorter at random."""
     wait: float = min(first * 2 ** min(attempts - 1, 32), longest)
     return wait * random.uniform(0.75, 1)  # noqa: S311
 
 
 def silence_stamina() -> None:
-    """`Retries` logs and counts; without this stamina would do both once more."""
+    """Keep stamina from logging and counting retries, which `Retries` does."""
     stamina.instrumentation.set_on_retry_hooks(())

@@ -1,4 +1,4 @@
-"""Settings that every service has; each is an environment variable with the prefix INGESTOR_."""
+"""Settings that services share. Each is an environment variable with the prefix INGESTOR_."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ class ServiceSettings(BaseSettings):
     metrics_listen: str = Field("0.0.0.0:9090", description="Address of Prometheus /metrics; empty: none.")
     database_url: SecretStr = Field(description="DSN of PostgreSQL, postgresql://role:password@host:port/db.")
     database_pool_size: int = Field(10, ge=2, le=500, description="Most connections to PostgreSQL.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Lowest level to log."
+    )
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal.")
     reflection: Literal["off", "service", "suite"] = Field(
         "off", description="gRPC reflection: own services only, or every service of the suite."
     )
-    drain_seconds: float = Field(15, ge=0, le=300, description="Longest wait for work in flight at SIGTERM.")
+    drain_seconds: float = Field(
+        15, ge=0, le=300, description="Most seconds to wait for work in flight at SIGTERM."
+    )
 
 
 class AwsSettings(BaseSettings):
@@ -45,16 +49,16 @@ class FileStoreSettings(AwsSettings):
     file_store: Literal["disk", "s3"] = Field("disk", description="Kind of file store.")
     file_store_dir: str = Field("/var/lib/ingestor/files", description="Folder of the disk store.")
     s3_bucket: str = Field("ingestor-files", description="Bucket of the S3 store.")
-    s3_prefix: str = Field("", description="What the names of its objects begin with.")
+    s3_prefix: str = Field("", description="Prefix of the names of its objects.")
 
 
 class RemovalSettings(BaseSettings):
-    """How parts of deleted and expired processes are removed."""
+    """How the records of deleted and expired processes are removed."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
     removal_poll_seconds: float = Field(
-        3, gt=0, description="How often status is asked which processes are to be removed."
+        3, gt=0, description="Seconds between two looks at the log of removals."
     )
 
 
@@ -62,7 +66,7 @@ S = TypeVar("S", bound=BaseSettings)
 
 
 def load_settings(cls: type[S]) -> S:
-    """Read settings from the environment; name wrong ones on stderr and exit with status 2."""
+    """Read settings from the environment; on invalid ones name them on stderr and exit with status 2."""
     try:
         return cls()
     except ValidationError as error:

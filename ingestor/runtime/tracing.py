@@ -15,7 +15,7 @@ _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 def new_traceparent() -> str:
-    """A fresh root."""
+    """The root of a new trace."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
@@ -25,8 +25,8 @@ def trace_id(traceparent: str) -> str:
 
 
 def continue_trace(traceparent: str | None) -> str:
-    """Make a child of the given parent (or a fresh root if it is missing or malformed) the current
-    one, and return it; every log line of this task has its trace id."""
+    """Make a child of `traceparent`, or a new root if that is missing or malformed, and return it. It becomes
+    current: every log line of this task has its trace id."""
     match = _FORMAT.fullmatch(traceparent or "")
     current = f"00-{match[1]}-{secrets.token_hex(8)}-{match[3]}" if match else new_traceparent()
     _current.set(current)
@@ -34,7 +34,7 @@ def continue_trace(traceparent: str | None) -> str:
 
 
 def current_traceparent() -> str:
-    """The current traceparent, a fresh root if there is none."""
+    """The current traceparent; a new root if there is none."""
     return _current.get() or continue_trace(None)
 
 

@@ -1,4 +1,4 @@
-"""How workers wait and repeat their work until their service stops."""
+"""Lets workers wait and repeat their work until their service stops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def pause(seconds: float, *until: asyncio.Event | asyncio.Future[Any]) -> None:
-    """Wait for a time, or until one of the events is set or one of the tasks is done."""
+    """Wait `seconds`, or until one of the events is set or one of the tasks is done."""
     events = [asyncio.ensure_future(one.wait()) for one in until if isinstance(one, asyncio.Event)]
     tasks = [one for one in until if not isinstance(one, asyncio.Event)]
     try:
@@ -26,7 +26,7 @@ async def pause(seconds: float, *until: asyncio.Event | asyncio.Future[Any]) -> 
 
 
 async def unless_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of the work; None when `stopping` is set first: then the work is cancelled."""
+    """The result of `work`; None when `stopping` is set first, which cancels the work."""
     working = asyncio.ensure_future(work)
     stopped = asyncio.ensure_future(stopping.wait())
     try:
@@ -48,9 +48,11 @@ async def repeat(
     wake: tuple[asyncio.Event, ...] = (),
     after_failure: float | None = None,
 ) -> None:
-    """Run a step, then again every so many seconds, and whenever `wake` is set, until `stopping` is. An
-    expected error is logged as `failure` and the step runs again after `after_failure` seconds (default:
-    `every`); others are raised. A step that is running when `stopping` is set is waited for."""
+    """Run a step at once, then again after `every` seconds or when one of `wake` is set, until `stopping` is
+    set.
+
+    An expected error is logged as `failure`, and the step runs again after `after_failure` seconds (default:
+    `every`); other errors are raised. Waits for a step that is running when `stopping` is set."""
     while not stopping.is_set():
         for event in wake:
             event.clear()

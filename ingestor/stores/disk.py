@@ -1,4 +1,4 @@
-"""Files in a folder of the local disk (or of a shared file system)."""
+"""Keeps files in a folder of the local disk or of a shared file system."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DiskFileStore(FileStore, BoundedStore):
         self._root = root
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):  # keys are made by the server; this only guards against bugs
+        if not _KEY.fullmatch(key):  # the server makes keys; this only guards against bugs
             raise ValueError(f"{key!r} is not a file key")
         return self._root / key
 
@@ -48,7 +48,7 @@ class DiskFileStore(FileStore, BoundedStore):
         try:
             size = os.fstat(descriptor).st_size
             if size < offset:
-                raise ValueError(f"file has {size} bytes, cannot append at {offset}")
+                raise ValueError(f"the file has only {size} bytes, cannot append at {offset}")
             if size > offset:
                 os.ftruncate(descriptor, offset)
             view, position = memoryview(data), offset
@@ -63,7 +63,7 @@ class DiskFileStore(FileStore, BoundedStore):
             os.close(descriptor)
 
     async def sync(self, key: str) -> None:
-        """Does nothing: written bytes survive the end of the process in the page cache."""
+        """Nothing to do: the page cache keeps written bytes when the process ends."""
 
     async def seal(self, key: str, size: int) -> None:
         await asyncio.to_thread(self._seal, self._path(key), size)
@@ -77,7 +77,7 @@ class DiskFileStore(FileStore, BoundedStore):
         try:
             actual = os.fstat(descriptor).st_size
             if actual < size:
-                raise ValueError(f"file has {actual} bytes, not {size}")
+                raise ValueError(f"the file has only {actual} bytes, not {size}")
             if actual > size:
                 os.ftruncate(descriptor, size)
             os.fsync(descriptor)
@@ -114,7 +114,7 @@ class DiskFileStore(FileStore, BoundedStore):
         return self._path(key)
 
     async def free_bytes(self) -> int:
-        """Bytes that this user may still write to the disk."""
+        """Bytes that this user can still write to the disk."""
 
         def free() -> int:
             self._root.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,6 @@ class DiskFileStore(FileStore, BoundedStore):
         return await asyncio.to_thread(free)
 
     async def check(self) -> None:
-
         def look() -> None:
             self._root.mkdir(parents=True, exist_ok=True)
             if not os.access(self._root, os.W_OK):

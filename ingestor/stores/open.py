@@ -1,4 +1,4 @@
-"""Opens the file store of the settings; a new kind of store is one module and a line here."""
+"""Opens the file store that the settings name; a new kind of store takes a module and a line here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingestor.stores.port import FileStore
 
 @asynccontextmanager
 async def open_store(settings: FileStoreSettings) -> AsyncIterator[FileStore]:
-    """A file store, closed at the end of the context."""
+    """The file store; its connections close at the end of the context."""
     if settings.file_store == "disk":
         yield DiskFileStore(Path(settings.file_store_dir))
         return

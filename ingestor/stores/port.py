@@ -12,34 +12,34 @@ class FileMissingError(Exception):
 
 
 class StoreFullError(Exception):
-    """The store has no room left."""
+    """The store has no space left."""
 
 
 class FileReader(Protocol):
-    """Reads stored files. Keys are made by the upload service: `tenant/uuid`."""
+    """Reads stored files. The upload service makes their keys: `tenant/uuid`."""
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """Yield the bytes [start, end) in pieces of at most 1 MiB; `end` None: to the end.
+        """Yield the bytes [start, end) in pieces of at most 1 MiB; None stands for the end of the file.
 
         Raises FileMissingError; TransientError when the store does not answer.
         """
         ...
 
     def local_path(self, key: str) -> Path | None:
-        """Path of the file on the local disk; None when it is remote."""
+        """Path of the file on the local disk; None when the store is remote."""
         ...
 
 
 class FileWriter(Protocol):
-    """Writes files from the front to the back."""
+    """Writes files from start to end."""
 
     async def create(self, key: str) -> None:
-        """Make an empty file; an existing file stays as it is."""
+        """Make an empty file; leaves an existing one unchanged."""
         ...
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
-        """Write `data` at `offset` and drop everything after it. The caller appends from its committed
-        size on, so after a crash the same bytes may be written again.
+        """Write `data` at `offset` and drop everything after it. Callers append from their committed size, so
+        the same bytes may be written again after a crash.
 
         Raises FileMissingError, StoreFullError; ValueError when the file is shorter than `offset`.
         """
@@ -57,7 +57,7 @@ class FileWriter(Protocol):
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove the file, if it exists."""
+        """Delete the file if it exists."""
         ...
 
 
@@ -65,13 +65,13 @@ class FileStore(FileReader, FileWriter, Protocol):
     """Reads and writes files."""
 
     async def check(self) -> None:
-        """Raises OSError or TransientError when the store cannot be used now."""
+        """Raise OSError or TransientError when the store cannot be used now."""
         ...
 
 
 @runtime_checkable
 class BoundedStore(Protocol):
-    """A store with limited room."""
+    """A store with limited space."""
 
     async def free_bytes(self) -> int:
         """Bytes that can still be written. Raises OSError or TransientError."""

@@ -1,9 +1,9 @@
-"""Files in an S3 bucket.
+"""Keeps files in an S3 bucket.
 
 S3 cannot append, so an open file consists of segments of 8 MiB: objects named by the offset of their
-first byte (`<key>/0000000000008388608`). The last segment is also kept in memory and written again by
-`sync`. `seal` joins them into one object by a multipart upload whose parts S3 copies itself. The names
-and sizes of the segments are the only state, so any instance can continue a file.
+first byte (`<key>/0000000000008388608`). The last segment is also kept in memory; `sync` writes it again.
+`seal` joins the segments into one object by a multipart upload whose parts S3 copies itself. The names and
+sizes of the segments are the only state, so any instance can continue a file.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
 
-SEGMENT_BYTES = 8 * 2**20  # parts of a multipart upload have at least 5 MiB
+SEGMENT_BYTES = 8 * 2**20  # a part of a multipart upload has at least 5 MiB
 _PIECE = 2**20
 _MOST_OPEN = 64  # files whose last segment is kept in memory
-_COPIES = 8  # parts copied at once
+_COPIES = 8  # parts copied at the same time
 
 
 @dataclass(slots=True)
@@ -36,16 +36,16 @@ class _Open:
 
     segments: list[tuple[int, int]] = field(default_factory=list)
     tail: bytearray = field(default_factory=bytearray)
-    dirty: bool = False  # the tail in S3 is older
+    dirty: bool = False  # the tail in S3 is out of date
 
     @property
     def tail_start(self) -> int:
-        """Offset of the last segment."""
+        """Offset of the tail."""
         return self.segments[-1][0] + self.segments[-1][1] if self.segments else 0
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
+        """Size of the file so far."""
         return self.tail_start + len(self.tail)
 
 
@@ -72,12 +72,12 @@ class S3FileStore(FileStore):
     async def append(self, key: str, offset: int, data: bytes) -> None:
         async with aws_errors("file store"):
             file = self._open.get(key)
-            if file is None or file.size != offset:  # another instance may have appended meanwhile
+            if file is None or file.size != offset:  # another instance may have appended
                 if file is not None:
                     await self._flush(key, file)
                 file = await self._load(key)
             if file.size < offset:
-                raise ValueError(f"file has {file.size} bytes, cannot append at {offset}")
+                raise ValueError(f"the file has only {file.size} bytes, cannot append at {offset}")
             if file.size > offset:
                 await self._truncate(key, file, offset)
             await self._make_room(key)
@@ -109,13 +109,13 @@ class S3FileStore(FileStore):
                     await self._flush(key, file)
                 file = await self._load(key)
                 if file.size < size:
-                    raise ValueError(f"file has {file.size} bytes, not {size}")
+                    raise ValueError(f"the file has only {file.size} bytes, not {size}")
                 if file.size > size:
                     await self._truncate(key, file, size)
                     await self._flush(key, file)
                 await self._compose(key, size)
             elif sealed != size:
-                raise ValueError(f"file has {sealed} bytes, not {size}")
+                raise ValueError(f"the file has {sealed} bytes, not {size}")
             self._open.pop(key, None)
             await self._remove(await self._list(key))
 
@@ -126,7 +126,7 @@ class S3FileStore(FileStore):
             await self._remove(await self._list(key))
 
     async def _make_room(self, key: str) -> None:
-        """Limit the files in memory; a file that is dropped is written first."""
+        """Keep the number of tails in memory below the limit, writing one before dropping it."""
         while len(self._open) >= _MOST_OPEN and key not in self._open:
             oldest, file = next(iter(self._open.items()))
             await self._flush(oldest, file)
@@ -151,7 +151,7 @@ class S3FileStore(FileStore):
         return sorted(found)
 
     async def _load(self, key: str) -> _Open:
-        """The file as it is in S3. Segments after a gap are left over from an earlier attempt."""
+        """The file as stored in S3. Segments after a gap are left from an earlier attempt."""
         listed = await self._list(key)
         if not listed:
             raise FileMissingError(key)
@@ -167,10 +167,10 @@ class S3FileStore(FileStore):
         return file
 
     async def _truncate(self, key: str, file: _Open, size: int) -> None:
-        """Drop everything after `size`, in S3 first, so that no instance loads it again."""
+        """Drop everything after `size`, first in S3, so that no instance loads it again."""
         last = size // SEGMENT_BYTES * SEGMENT_BYTES
-        behind = [(name, n) for name, n in await self._list(key) if int(name.rpartition("/")[2]) > last]
-        await self._remove(behind)
+        after = [(name, n) for name, n in await self._list(key) if int(name.rpartition("/")[2]) > last]
+        await self._remove(after)
         if last < file.tail_start:
             file.tail = bytearray(await self._get(self._segment(key, last)))
             file.segments = [segment for segment in file.segments if segment[0] < last]
@@ -185,17 +185,17 @@ class S3FileStore(FileStore):
             )
 
     async def _compose(self, key: str, size: int) -> None:
-        """Join the segments into one object, durable when it returns."""
+        """Join the segments into one object; it is durable on return."""
         segments = [(name, n) for name, n in await self._list(key) if n][: -(-size // SEGMENT_BYTES)]
         if len(segments) < 2:
             await self._put(self._name(key), await self._get(segments[0][0]) if segments else b"")
             return
-        made = await self._client.create_multipart_upload(Bucket=self._bucket, Key=self._name(key))
-        upload = made["UploadId"]
-        room = asyncio.Semaphore(_COPIES)
+        started = await self._client.create_multipart_upload(Bucket=self._bucket, Key=self._name(key))
+        upload = started["UploadId"]
+        slots = asyncio.Semaphore(_COPIES)
 
         async def copy(number: int, name: str) -> CompletedPartTypeDef:
-            async with room:
+            async with slots:
                 answer = await self._client.upload_part_copy(
                     Bucket=self._bucket, Key=self._name(key), UploadId=upload, PartNumber=number,
                     CopySource={"Bucket": self._bucket, "Key": name},
@@ -218,7 +218,7 @@ class S3FileStore(FileStore):
     # -- reading -----------------------------------------------------------------------------------
 
     async def _sealed_size(self, key: str) -> int | None:
-        """Size of the file if it is sealed."""
+        """Size of the file when it is sealed, else None."""
         try:
             answer = await self._client.head_object(Bucket=self._bucket, Key=self._name(key))
         except ClientError as error:

@@ -1,4 +1,5 @@
-"""How a table is read: record structure, dialects, headers; `parsers/` turn slices into columns.
+"""Reads tables: `records/` finds records and headers, `files/` opens and converts files, `parsers/` read
+slices.
 
-The rule is strict RFC 4180 for each record on its own; `records/exact.py` states it in its simplest form.
+Each record is held to strict RFC 4180, whatever came before it; `records/exact.py` is the reference.
 """

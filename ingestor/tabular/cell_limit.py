@@ -1,4 +1,4 @@
-"""Rejects rows with a cell that is too long, in any format."""
+"""Rejects rows with an oversized cell, in any format."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ pc: Any = compute  # the stubs know too few of its overloads
 
 
 def reject_long_cells(table: TextTable, data_size: int, limits: Limits = DEFAULT_LIMITS) -> TextTable:
-    """The table, with rows rejected as `cell-too-long`, without their cells, that have a cell of more than
-    `max_cell_bytes` bytes of UTF-8. A slice of fewer bytes (`data_size`) is not checked."""
+    """Reject rows that have a cell of more than `max_cell_bytes` bytes of UTF-8, as `cell-too-long` and
+    without their cells. Returns `table` itself when none has, or when the whole slice (`data_size` bytes) is
+    smaller."""
     if data_size <= limits.max_cell_bytes:
         return table
     row_count = len(table.row_index)
@@ -32,7 +33,7 @@ def reject_long_cells(table: TextTable, data_size: int, limits: Limits = DEFAULT
     for row in rows.tolist():
         position = int(first_long[row])
         text = table.columns[position][row].as_py()
-        message = f"The cell in column {position + 1} has more than {limits.max_cell_bytes} bytes."
+        message = f"The cell in column {position + 1} is longer than {limits.max_cell_bytes} bytes."
         rejected.append(
             RejectedRow.by_reader(
                 int(table.row_index[row]), int(table.line_index[row]), "failed", "cell-too-long", message,

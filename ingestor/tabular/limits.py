@@ -1,4 +1,4 @@
-"""Caps on the memory that one file may take."""
+"""Limits that bound the memory one file can take."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps on records and columns; ValueError when one is less than 1."""
+    """Limits on records and columns; ValueError when one is less than 1."""
 
     max_record_bytes: int = 16 * 1024 * 1024
     """Longest record in bytes, without its line end."""
     max_cell_bytes: int = 12 * 1024 * 1024
     """Longest cell in bytes of UTF-8."""
     max_header_bytes: int = 1024 * 1024
-    """The header must end within so many bytes from the start of the file."""
+    """The header must end within this many bytes from the start of the file."""
     max_columns: int = 1600 - 8
-    """PostgreSQL's limit of columns per table, minus those that the suite adds."""
+    """PostgreSQL's limit per table, minus the columns that the suite adds."""
 
     def __post_init__(self) -> None:
         if min(self.max_record_bytes, self.max_cell_bytes, self.max_header_bytes, self.max_columns) < 1:
-            raise ValueError("every limit is at least 1")
+            raise ValueError("every limit must be at least 1")
 
 
 DEFAULT_LIMITS = Limits()

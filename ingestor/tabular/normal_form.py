@@ -1,16 +1,16 @@
-"""The form to which every table that is not plain CSV is converted before it is cut into batches.
+"""Writes and reads the normal form: what a table that is not plain CSV becomes before it is cut into batches.
 
-It is CSV in UTF-8 with two columns before those of the table: `_line`, the line of the original file on which
-the record starts, and `_reject`, empty for a row. For a rejected record `_reject` holds a JSON array [state,
-code, message, cells or null, text], and the columns of the table are null. A null is an empty cell without
-quotes, the empty text is `""`.
+It is CSV in UTF-8 with two extra columns in front: `_line`, the line of the original file on which the record
+starts, and `_reject`, empty for a row. For a rejected record `_reject` holds a JSON array [state, code,
+message, cells or null, text], and the columns of the table are null. Null is an empty cell without quotes;
+empty text is `""`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,31 +27,31 @@ _OPTIONS = pacsv.WriteOptions(include_header=False, quoting_style="needed")
 
 
 def header_line(columns: Sequence[str]) -> bytes:
-    """The first line."""
+    """The first line: the labels, those of the extra columns included."""
     return _write([pa.array([label], pa.string()) for label in (*EXTRA_COLUMNS, *columns)])
 
 
 def block_lines(block: TextTable) -> bytes:
-    """The lines of a block, in the order of its records. Rows with text that PostgreSQL cannot store (bytes
-    that are not UTF-8, NUL) are rejected."""
+    """The lines of a block, in the order of its records. Rejects rows whose text PostgreSQL cannot store
+    (bytes that are not UTF-8, NUL)."""
     if block.record_count == 0:
         return b""
-    made = _lines(block)
-    if not made.isascii() or b"\0" in made:
-        kept = text_only(block)
-        if kept is not block:
-            return _lines(kept)
-    return made
+    lines = _lines(block)
+    if not lines.isascii() or b"\0" in lines:
+        checked = text_only(block)
+        if checked is not block:
+            return _lines(checked)
+    return lines
 
 
 def text_only(block: TextTable) -> TextTable:
-    """The block, with rows rejected whose text PostgreSQL cannot store."""
+    """Reject the rows whose text PostgreSQL cannot store."""
     bad = _bad_text(block)
     return _rejecting(block, bad) if bad.any() else block
 
 
 def _bad_text(block: TextTable) -> npt.NDArray[np.bool_]:
-    """Rows with invalid text."""
+    """True for each row with text that PostgreSQL cannot store; shape [rows of the block]."""
     bad = np.zeros(len(block.row_index), np.bool_)
     for column in block.columns:
         bad |= pc.fill_null(pc.match_substring(column, "\0"), False).to_numpy(zero_copy_only=False)
@@ -72,7 +72,6 @@ def _is_text(cell: bytes) -> bool:
 
 
 def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
-    """The block with these rows rejected."""
     rejected = list(block.rejected)
     binary = [column.cast(pa.binary()) for column in block.columns]
     for row in np.flatnonzero(bad).tolist():
@@ -82,10 +81,10 @@ def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
             for cell in found
         )
         column = next(
-            place for place, cell in enumerate(found)
+            position for position, cell in enumerate(found)
             if cell is not None and (b"\0" in cell or not _is_text(cell))
         )  # fmt: skip
-        message = f"The cell in column {column + 1} holds bytes that are not text."
+        message = f"The cell in column {column + 1} holds a NUL byte or bytes that are not UTF-8."
         rejected.append(
             RejectedRow.by_reader(
                 int(block.row_index[row]), int(block.line_index[row]), "failed", "encoding-error", message,
@@ -123,10 +122,10 @@ def _lines(block: TextTable) -> bytes:
             ensure_ascii=False,
             separators=(",", ":"),
         )
-    # Where each record's row is among the block's rows; null for a rejected one.
-    place = np.full(count, -1, np.int64)
-    place[block.row_index] = np.arange(len(block.row_index))
-    indices: Any = pa.array(place, mask=place < 0)
+    # For each record its position among the block's rows; null for a rejected one.
+    positions = np.full(count, -1, np.int64)
+    positions[block.row_index] = np.arange(len(block.row_index))
+    indices: Any = pa.array(positions, mask=positions < 0)
     return _write(
         [pa.array(lines), pa.array(rejects, pa.string()), *(column.take(indices) for column in block.columns)]
     )
@@ -140,9 +139,9 @@ def _write(arrays: Sequence[Any]) -> bytes:
 
 
 def from_normal_form(table: TextTable, first_line: int) -> TextTable:
-    """The table in a slice of the normal form; `line_index` counts from `first_line`.
+    """The table that a slice of the normal form holds; its `line_index` counts from `first_line`.
 
-    `table` is the slice as text, all its columns, with nulls. Raises ValueError when it is malformed.
+    `table` is the slice as text: all columns, with nulls. Raises ValueError when it is malformed.
     """
     if len(table.columns) <= len(EXTRA_COLUMNS) or table.rejected:
         raise ValueError("the data are not in normal form")
@@ -171,10 +170,10 @@ def from_normal_form(table: TextTable, first_line: int) -> TextTable:
 
 
 class BlockBuilder:
-    """Collects records into blocks, for parsers that read record by record."""
+    """Collects records into blocks, for parsers that read one record at a time."""
 
     def __init__(self, width: int, rows: int = 10_000, size: int = 8 * 2**20) -> None:
-        """A block is full at this number of records or characters."""
+        """A block is full at `rows` records or `size` characters."""
         self._width = width
         self._most_rows = rows
         self._most_size = size
@@ -206,20 +205,24 @@ class BlockBuilder:
         self._reject(line_index, "skipped", code, message, text, None)
 
     def _reject(
-        self, line_index: int, state: str, code: str, message: str, text: str, cells: Iterable[str] | None
+        self,
+        line_index: int,
+        state: Literal["failed", "skipped"],
+        code: str,
+        message: str,
+        text: str,
+        cells: Iterable[str] | None,
     ) -> None:
-        whole = None if cells is None else tuple(cells)
         record = RejectedRow.by_reader(
-            self._count, line_index, "failed" if state == "failed" else "skipped", code, message, whole,
-            text,
-        )  # fmt: skip
+            self._count, line_index, state, code, message, None if cells is None else tuple(cells), text
+        )
         self._rejected.append(record)
         self._count += 1
         self._size += len(text)
 
     @property
     def full(self) -> bool:
-        """Whether the block is full."""
+        """Whether `take` is due."""
         return self._count >= self._most_rows or self._size >= self._most_size
 
     @property
@@ -228,9 +231,9 @@ class BlockBuilder:
         return self._count == 0
 
     def take(self) -> TextTable:
-        """The collected block; the builder is empty afterwards."""
+        """Return the collected block and start the next."""
         columns = list(zip(*self._rows, strict=True)) if self._rows else [()] * self._width
-        made = TextTable(
+        block = TextTable(
             [text_column(column) for column in columns],
             np.array(self._index, np.int64),
             np.array(self._lines, np.int64),
@@ -238,7 +241,7 @@ class BlockBuilder:
             self._rejected,
         )
         self._clear()
-        return made
+        return block
 
 
 def text_column(cells: Sequence[str | None]) -> pa.StringArray:

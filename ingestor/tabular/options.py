@@ -1,7 +1,7 @@
-"""How to read a file, as far as it is declared: the `dialect` of a pipeline or an upload.
+"""The `dialect` of a pipeline or an upload: what is declared about how to read a file.
 
-The options of delimited text are those of the Frictionless CSV Dialect
-(https://specs.frictionlessdata.io/csv-dialect/) and of Frictionless's Python framework.
+The options for delimited text come from the Frictionless CSV Dialect
+(https://specs.frictionlessdata.io/csv-dialect/) and Frictionless's Python framework.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Compression = Literal["none", "gzip", "zstd", "zip"]
 
 
 class OptionsError(Exception):
-    """A dialect is wrong; `problems` are (path below the dialect, sentence)."""
+    """A dialect is invalid; `problems` are (path within the dialect, sentence)."""
 
     def __init__(self, problems: list[tuple[tuple[str | int, ...], str]]) -> None:
         super().__init__("; ".join(f"{'/'.join(map(str, path))}: {message}" for path, message in problems))
@@ -27,7 +27,7 @@ class OptionsError(Exception):
 
 def _character(value: str) -> str:
     if len(value) != 1 or value in "\r\n\0":
-        raise PydanticCustomError("character", "must be a single character, and no line end")
+        raise PydanticCustomError("character", "must be a single character and not a line end")
     return value
 
 
@@ -37,7 +37,7 @@ def _encoding(value: str) -> str:
     except LookupError:
         found = None
     if found is None or not getattr(found, "_is_text_encoding", True):
-        raise PydanticCustomError("encoding", "is not a text encoding that Python knows")
+        raise PydanticCustomError("encoding", "is not the name of a known text encoding")
     return found.name
 
 
@@ -45,7 +45,7 @@ Character = Annotated[str, AfterValidator(_character)]
 
 
 class ReadOptions(BaseModel):
-    """Declared options; options that are None are detected."""
+    """Declared options; those that are None are detected."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True)
 
@@ -55,7 +55,7 @@ class ReadOptions(BaseModel):
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
     delimiter: Character | None = None
     quote_char: Character | None = Field(None, alias="quoteChar")
-    """By default `"`."""
+    """None stands for `"`."""
     quoting: bool = True
     """False: a quote character is text like any other."""
     double_quote: bool = Field(True, alias="doubleQuote")
@@ -63,23 +63,23 @@ class ReadOptions(BaseModel):
     comment_char: Character | None = Field(None, alias="commentChar")
     """Records that begin with this character are skipped."""
     skip_lines: Annotated[int, Field(ge=0, le=10_000)] = Field(0, alias="skipLines")
-    """Physical lines before the header (a preamble)."""
+    """Physical lines before the header to skip (a preamble)."""
     skip_footer: Annotated[int, Field(ge=0, le=10_000)] = Field(0, alias="skipFooter")
-    """Records at the end that are skipped."""
+    """Records at the end of the file to skip."""
     header: bool = True
-    """False: the file has no header; its columns are called column_1, column_2, ..."""
+    """False: the file has no header; its columns are named column_1, column_2, ..."""
     header_rows: Annotated[int, Field(ge=1, le=100)] = Field(1, alias="headerRows")
-    """Records that make up the header; the labels of a column are joined."""
+    """Records that make up the header; the labels of one column are joined."""
     header_join: str = Field(" ", alias="headerJoin")
     ragged: Literal["error", "pad"] = "error"
-    """Records narrower than the header: rejected, or filled with nulls. Wider records are always
+    """Records narrower than the header: reject them, or fill them with nulls. Wider records are always
     rejected."""
     sheet: str | Annotated[int, Field(ge=1)] | None = None
     """Name or number (from 1) of a spreadsheet's sheet; by default the first."""
     duplicate_columns: Policy = Field("rename", alias="duplicateColumns")
     blank_columns: Policy = Field("rename", alias="blankColumns")
     missing_columns: Literal["error", "ignore"] = Field("error", alias="missingColumns")
-    """Columns that the pipeline reads and the file lacks: the file fails, or the cells are missing."""
+    """Columns that the pipeline reads and the file lacks: fail the file, or read them as missing values."""
     unexpected_columns: Literal["error", "ignore"] = Field("ignore", alias="unexpectedColumns")
     """Columns of the file that the pipeline does not read."""
 
@@ -102,17 +102,17 @@ class ReadOptions(BaseModel):
         return self.quote_char or '"'
 
     def to_json(self) -> str:
-        """The declared options as a dialect."""
+        """The declared options as a dialect document."""
         return json.dumps(self.model_dump(by_alias=True, exclude_unset=True), ensure_ascii=False)
 
     def over(self, other: ReadOptions) -> ReadOptions:
-        """These options, completed by the other's."""
+        """These options; where one is not declared, the other's."""
         ours = self.model_dump(by_alias=True, exclude_unset=True)
         return ReadOptions.model_validate(other.model_dump(by_alias=True, exclude_unset=True) | ours)
 
 
 def parse_options(document: Any) -> ReadOptions:
-    """A dialect (a JSON object, as text or parsed). Raises OptionsError with every problem."""
+    """Parse a dialect: a JSON object, as text or already decoded. Raises OptionsError with every problem."""
     if isinstance(document, str):
         try:
             document = json.loads(document or "{}")
@@ -130,7 +130,7 @@ def parse_options(document: Any) -> ReadOptions:
 
 
 def pipeline_options(document_json: str) -> ReadOptions:
-    """The dialect of a valid pipeline document, without the user's own keys."""
+    """The dialect of a valid pipeline document, without its `x-` keys."""
     dialect = json.loads(document_json).get("dialect", {})
     return parse_options({key: value for key, value in dialect.items() if not key.startswith("x-")})
 

@@ -13,10 +13,10 @@ from ingestor.outcomes import RejectedRow
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """A slice as text. Every record of it is either a row of the columns or in `rejected`."""
+    """A slice as text. Every record is either a row of the columns or in `rejected`."""
 
     columns: list[pa.StringArray]
-    """One for each column of the header; all of length n. Null only in formats with nulls."""
+    """One for each column of the header, all of length n. Only formats that have nulls give nulls."""
     row_index: npt.NDArray[np.int64]
     """Position in the slice of each row's record, from 0, ascending; shape [n]."""
     line_index: npt.NDArray[np.int64]
@@ -26,18 +26,18 @@ class TextTable:
     rejected: list[RejectedRow]
     """By `index`, ascending."""
     used_exact_reader: bool = False
-    """True when the fast parser disagreed with the scan, and the slow one read the slice instead."""
+    """True when the fast parser disagreed with the scan, so the slow one read the slice."""
 
 
 def with_places(table: TextTable, byte_start: int) -> TextTable:
-    """The table of a slice of a file's own text, with the byte at which each failed record begins in its
-    message. The slice begins at byte `byte_start` (from 0)."""
+    """Add to the message of each failed record the byte at which it begins. `table` is a slice of the file's
+    own text that begins at byte `byte_start` (from 0)."""
     if not table.rejected:
         return table
     rejected = list(table.rejected)
-    for place, record in enumerate(rejected):
+    for position, record in enumerate(rejected):
         if record.state == "failed" and record.byte_index is not None:
             at = f" It begins at byte {byte_start + record.byte_index} of the file's text."
             (error,) = record.errors
-            rejected[place] = replace(record, errors=(replace(error, message=error.message + at),))
+            rejected[position] = replace(record, errors=(replace(error, message=error.message + at),))
     return replace(table, rejected=rejected)

@@ -23,11 +23,11 @@ log = structlog.get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn would raise the signal again after it has stopped."""
+    """Leaves signals to `_serve`: uvicorn would raise the signal again after stopping."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
 
@@ -72,7 +72,7 @@ async def _serve(app: PageApp, listening: socket.socket, drain_seconds: float) -
 
 
 def main() -> int:
-    """Serve the page; the exit status."""
+    """Serve the page; return the exit status."""
     settings = load_settings(WebSettings)
     configure_logging("web", settings.log_level, settings.log_format)
     page = find_page(settings.page_dir)

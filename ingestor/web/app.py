@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 HEALTH = "/healthz"
-_ASSETS = "/assets/"  # folder of files that the build names by a hash of their content
+_ASSETS = "/assets/"  # the build names these files by a hash of their content
 # The page loads nothing from elsewhere and has no inline styles.
 POLICY = "; ".join(
     (
@@ -49,12 +49,12 @@ _FILE = re.compile(r"\.[^/]*$")
 
 
 class PageApp:
-    """Serves the files of a folder by GET and HEAD. Paths of the page itself, which are no files, get its
+    """Serves the files of a folder by GET and HEAD. The page's own paths, which name no file, get the
     index."""
 
     def __init__(self, folder: Path) -> None:
         self._files = ServeStaticASGI(
-            self._elsewhere,
+            self._no_file,
             root=folder,
             allow_all_origins=False,
             max_age=None,
@@ -80,7 +80,7 @@ class PageApp:
         else:
             await self._files(scope, receive, send_safely)
 
-    async def _elsewhere(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _no_file(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path.startswith(_ASSETS) or _FILE.search(path):
             await _answer(send, 404, "Not found")
@@ -93,7 +93,7 @@ def _never(path: str, url: str) -> bool:
 
 
 def _cache(headers: Headers, path: str, url: str) -> None:
-    """Files named by their content are cached for ever, others revalidated by their ETag."""
+    """Let files named by their content be cached for a year, and others be revalidated by their ETag."""
     kept = url.startswith(_ASSETS)
     headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
 

@@ -1,8 +1,8 @@
-"""The built page: its folder, and a copy of it with every file compressed.
+"""Finds the built page, and makes a copy of it with every file compressed.
 
     python -m ingestor.web.page FOLDER
 
-compresses the files of a page after its build, so that its server starts faster.
+compresses the files of a built page, so that its server starts faster.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _VARIANTS = (".br", ".gz")
 
 
 def find_page(configured: str = "") -> Path | None:
-    """The folder of the built page: the configured one, else that of a checkout, else that of the installed
-    package; None when it was never built."""
+    """The folder of the built page: `configured` if not empty, else a checkout's or the installed package's.
+    None when it is not built."""
     if configured:
-        places = [Path(configured)]
+        folders = [Path(configured)]
     else:
-        places = [Path(__file__).parents[2] / "frontend" / "dist", Path(__file__).parent / "built"]
-    return next((place.absolute() for place in places if (place / INDEX).is_file()), None)
+        folders = [Path(__file__).parents[2] / "frontend" / "dist", Path(__file__).parent / "built"]
+    return next((folder.absolute() for folder in folders if (folder / INDEX).is_file()), None)
 
 
 @contextmanager
 def prepared(page: Path) -> Iterator[Path]:
-    """A copy of the page while the context lasts, so that its files fit together even when the page is
-    rebuilt meanwhile. Hidden files are left out."""
+    """A compressed copy of the page while the context lasts, so that its files fit together even if the page
+    is rebuilt meanwhile. Leaves out hidden files."""
     with tempfile.TemporaryDirectory(prefix="ingestor-page-") as folder:
         copy = Path(folder) / "page"
         shutil.copytree(page, copy, ignore=shutil.ignore_patterns(".*"))
@@ -43,7 +43,7 @@ def prepared(page: Path) -> Iterator[Path]:
 
 
 def compress(page: Path) -> None:
-    """Write Brotli and gzip versions beside each file, where they are smaller and missing."""
+    """Write Brotli and gzip versions next to each file, unless they exist or are not smaller."""
     compressor = Compressor(quiet=True)
     wanted = []
     for file in sorted(path for path in page.rglob("*") if path.is_file()):

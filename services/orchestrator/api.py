@@ -1,4 +1,4 @@
-"""gRPC in: translates, calls one use case, translates back."""
+"""The gRPC API: translates each request, calls one use case and translates its result."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def _content(content: ingestion_pb2.FileContent) -> Content:
         dialect = parse_options(content.dialect_json).to_json()
     except OptionsError as error:
         raise InvalidArgumentError(
-            "INVALID_DIALECT", f"The dialect is wrong: {error}.",
+            "INVALID_DIALECT", f"The dialect is invalid: {error}.",
             violations=[FieldViolation("content.dialect_json", str(error))],
         ) from None  # fmt: skip
     normal = content.form == common_pb2.CONTENT_FORM_NORMAL

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class IngestionState(StrEnum):
-    """The state of an ingestion, by what is needed next."""
+    """The state of an ingestion; the comments say what it waits for."""
 
     ANNOUNCED = "announced"  # the content
     OPEN = "open"  # the bytes of the content
@@ -42,8 +42,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the header says: the labels of the columns (distinct; "" for columns that are left out), the
-    delimiter and the quote, and where the data begin (offset in bytes, physical line)."""
+    """What the header tells: the names of the columns (distinct; "" for one that is not read), the delimiter
+    and the quote, and where the data begin (offset in bytes, physical line)."""
 
     columns: tuple[str, ...]
     delimiter: str
@@ -54,8 +54,8 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class RetriedRows:
-    """The rows of a batch of a retry, by their numbers in the repaired process, ascending. `first_row` is
-    the number there of the first record in the batch's bytes."""
+    """The rows of a retry's batch, by their numbers in the repaired process, ascending. `first_row` is the
+    number there of the first record in the batch's bytes."""
 
     rows: tuple[int, ...]
     first_row: int
@@ -63,7 +63,7 @@ class RetriedRows:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Boundaries of a batch; rows, lines and batches are numbered from 1, offsets are bytes."""
+    """Boundaries of a batch; rows, lines and batches count from 1, offsets are in bytes."""
 
     number: int
     first_row: int
@@ -72,12 +72,12 @@ class Batch:
     next_line: int  # where the first record after the batch begins
     byte_start: int
     byte_end: int
-    retried: RetriedRows | None = None  # only these of its records are retried
+    retried: RetriedRows | None = None  # of a retry: only these records are run
 
 
 @dataclass(frozen=True, slots=True)
 class Ingestion:
-    """An ingestion as it is stored."""
+    """An ingestion as stored."""
 
     file: FileInfo
     content: Content | None  # None while ANNOUNCED
@@ -97,7 +97,7 @@ class Position:
 
 
 def position_after(layout: Layout | None, last: Batch | None) -> Position:
-    """Where to resume: after the last recorded batch, else after the header, else at the beginning."""
+    """Where to resume: after the last recorded batch, else after the header, else at the start."""
     if last is not None:
         return Position(last.number + 1, last.first_row + last.row_count, last.next_line, last.byte_end)
     if layout is not None:

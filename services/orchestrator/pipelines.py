@@ -1,4 +1,4 @@
-"""The catalogue of pipelines: store, get, list, delete."""
+"""The use cases of the catalogue of pipelines."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
 
 
 class PipelineService:
-    """Keeps documents; a document that is stored is a valid one."""
+    """Stores, finds and deletes pipelines; stored documents are valid."""
 
     def __init__(self, store: PipelineStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     async def apply(self, document: str, *, dry_run: bool) -> tuple[StoredPipeline, bool]:
-        """Store a document; the latest version and whether it is new. With `dry_run` say what that would
-        be. Raises InvalidArgumentError, which names every wrong key as a JSON Pointer."""
+        """Store a document; return the latest version, and whether it is new. With `dry_run` only return what
+        that would be. Raises InvalidArgumentError, which names every invalid key as a JSON Pointer."""
         pipeline = read_document(document)
         if dry_run:
             latest = await self._store.get(pipeline.name, None)
@@ -32,26 +32,27 @@ class PipelineService:
         return await self._store.add(pipeline.name, document, pipeline.canonical_json())
 
     async def get(self, name: str, version: int) -> StoredPipeline:
-        """A version (0: the latest). Raises NotFoundError."""
+        """A version (0 for the latest). Raises NotFoundError."""
         found = await self._store.get(name, version or None)
         if found is None:
             wanted = f"{name}@{version}" if version else name
-            raise NotFoundError("PIPELINE_NOT_FOUND", f"There is no pipeline {wanted}.")
+            raise NotFoundError("PIPELINE_NOT_FOUND", f"Pipeline {wanted} does not exist.")
         return found
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """The latest versions of the pipelines in use whose names come after `after`, by name."""
+        """The latest version of each pipeline that is not deleted and whose name is after `after`, by
+        name."""
         return await self._store.list(after, limit)
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        """Versions below `before` (None: all), newest first, also of a deleted pipeline. Raises
+        """Versions below `before` (None for all), newest first, even of a deleted pipeline. Raises
         NotFoundError when it never existed."""
         found = await self._store.versions(name, before, limit)
         if not found and not await self._store.versions(name, None, 1):
-            raise NotFoundError("PIPELINE_NOT_FOUND", f"There is no pipeline {name}.")
+            raise NotFoundError("PIPELINE_NOT_FOUND", f"Pipeline {name} does not exist.")
         return found
 
     async def delete(self, name: str) -> None:
-        """Take a pipeline out of use. Idempotent; raises NotFoundError when it never existed."""
+        """Delete a pipeline; its versions stay. Idempotent. Raises NotFoundError when it never existed."""
         await self.versions(name, None, 1)
         await self._store.delete(name)

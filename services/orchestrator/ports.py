@@ -24,7 +24,7 @@ class BusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """Whether an ingestion was paused or stopped meanwhile."""
+    """The state of an ingestion, and whether it is paused."""
 
     state: IngestionState
     paused: bool
@@ -46,8 +46,8 @@ class Ingestions(Protocol):
         ...
 
     def hold(self, process_id: str) -> AbstractAsyncContextManager[None]:
-        """Hold the ingestion while the context lasts; the hold of a holder that dies ends at once. Raises
-        BusyError when another holder has it."""
+        """Hold the ingestion while the context lasts; the hold ends when its holder dies. Raises BusyError
+        when another holder has it."""
         ...
 
     async def set_layout(self, process_id: str, layout: Layout) -> None:
@@ -59,20 +59,20 @@ class Ingestions(Protocol):
         ...
 
     async def unsent(self, process_id: str) -> Sequence[Batch]:
-        """Recorded batches that the queue has not acknowledged, by number."""
+        """Recorded batches that are not marked as sent, by number."""
         ...
 
     async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
-        """Record the boundaries of a batch, durable when it returns. Raises BusyError when a batch of
-        this number exists: another instance continues the ingestion."""
+        """Record the boundaries of a batch; they are durable on return. Raises BusyError when a batch of this
+        number exists, because another instance continues the ingestion."""
         ...
 
     async def flags(self, process_id: str) -> Flags:
-        """The state now."""
+        """The current flags."""
         ...
 
     async def mark_sent(self, process_id: str, number: int) -> None:
-        """The queue has acknowledged the batch."""
+        """Record that the queue has acknowledged the batch."""
         ...
 
     async def finish(self, process_id: str, state: IngestionState) -> None:
@@ -84,7 +84,7 @@ class Ingestions(Protocol):
         ...
 
     async def unsettled(self, limit: int) -> Sequence[Ingestion]:
-        """Ingestions whose process is not known to have ended, oldest first."""
+        """At most `limit` ingestions whose process is not known to have ended, oldest first."""
         ...
 
     async def settle(self, process_id: str) -> None:
@@ -105,7 +105,7 @@ class Ingestions(Protocol):
         ...
 
     async def retry_of(self, process_id: str) -> str | None:
-        """The unsettled retry of a process, None when there is none."""
+        """The unsettled retry of a process, if any."""
         ...
 
     async def retries(self, process_id: str) -> Collection[str]:
@@ -113,18 +113,18 @@ class Ingestions(Protocol):
         ...
 
     async def open_retries(self, limit: int) -> Sequence[Ingestion]:
-        """Retries that are OPEN, oldest first."""
+        """At most `limit` OPEN retries, oldest first."""
         ...
 
     async def sent_before(self, process_id: str, numbers: Sequence[int], before: datetime) -> Sequence[Batch]:
-        """Those of the batches that were sent before that time."""
+        """Those of the batches that were sent before `before`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A batch for the queue: its bytes, or (`data` None) a claim check on the stored file. With
-    `repaired`, the columns of the process that the file repairs."""
+    """A batch for the queue: its bytes or, when `data` is None, a claim check on the stored file. `repaired`
+    are the columns of the repaired process, for a repair."""
 
     file: FileInfo
     content: Content
@@ -150,17 +150,17 @@ class RowQueue(Protocol):
     """The queue of batches."""
 
     def pack(self, message: Message) -> Packed:
-        """Compress (CPU-bound, call it in a thread). Raises TooLargeError."""
+        """Compress a batch; CPU-bound, so call it in a thread. Raises TooLargeError."""
         ...
 
     async def send(self, packed: Packed) -> None:
-        """Durable when it returns; at least once."""
+        """Send a batch at least once; it is durable on return."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Approximate numbers of messages that wait and that consumers hold."""
+    """Approximate number of messages that wait, and of those that consumers hold."""
 
     visible: int
     in_flight: int
@@ -197,17 +197,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether a process can be repaired."""
+    """What decides whether a process can be repaired."""
 
     terminal: bool
-    undone: bool  # its rows were taken out of the sink
-    expired: bool  # the records of its rows are gone
+    undone: bool  # its rows have been taken out of the sink
+    expired: bool  # the records of its rows have been removed
     failed: int  # rows
 
 
 @dataclass(frozen=True, slots=True)
 class FailedRow:
-    """A failed row: the codes of its errors, and the last process that repaired it ("": none)."""
+    """A failed row: the codes of its errors, and the last process that repaired it ("" if none did)."""
 
     row_number: int
     codes: frozenset[str]
@@ -215,41 +215,42 @@ class FailedRow:
 
 
 class Status(Protocol):
-    """The status service. Calls are idempotent. FailedPreconditionError (ILLEGAL_TRANSITION) when a
-    process's state does not allow the change; NotFoundError (PROCESS_DELETED) when it is deleted."""
+    """The status service. Calls are idempotent. They raise FailedPreconditionError (ILLEGAL_TRANSITION) when
+    the state of a process does not allow the change, and NotFoundError (PROCESS_DELETED) when it is
+    deleted."""
 
     async def started(self, file: FileInfo) -> Progress:
-        """The process began."""
+        """Report that the process has begun."""
         ...
 
     async def header_read(
         self, process_id: str, columns: Sequence[str], content: Content, limits: Limits
     ) -> Progress:
-        """The header was read."""
+        """Report the header."""
         ...
 
     async def dispatched(self, process_id: str, batch: Batch) -> Progress:
-        """A batch is about to be sent."""
+        """Report that a batch is about to be sent."""
         ...
 
     async def finished(self, process_id: str, rows: int, batches: int) -> Progress:
-        """Every batch was sent."""
+        """Report that every batch has been sent."""
         ...
 
     async def failed(self, process_id: str, reason: str, message: str) -> Progress:
-        """The file is unusable."""
+        """Report that the file is unusable."""
         ...
 
     async def paused(self, process_id: str) -> Progress:
-        """Dispatching is held."""
+        """Report that dispatching is paused."""
         ...
 
     async def resumed(self, process_id: str) -> Progress:
-        """Dispatching goes on."""
+        """Report that dispatching has resumed."""
         ...
 
     async def cancelled(self, process_id: str) -> Progress:
-        """The process is stopped for good."""
+        """Report that the process is cancelled."""
         ...
 
     async def progress(self, process_id: str) -> Progress | None:
@@ -257,11 +258,11 @@ class Status(Protocol):
         ...
 
     def watch(self, process_id: str) -> AsyncGenerator[Progress, None]:
-        """The progress of a process, now and after every change."""
+        """The progress of a process, at once and after every change."""
         ...
 
     async def standing(self, process_id: str) -> Standing | None:
-        """Whether a process can be repaired; None when status does not know it."""
+        """What decides whether a process can be repaired; None when status does not know it."""
         ...
 
     def failed_rows(self, process_id: str, code: str) -> AsyncGenerator[FailedRow, None]:
@@ -284,27 +285,28 @@ class StoredPipeline:
 
 
 class PipelineStore(Protocol):
-    """Versioned documents. Raises TransientError when the database is away."""
+    """Stores versioned documents."""
 
     async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        """Store the next version, unless the latest has the same canonical text; the latest, and
-        whether it is new. A deleted pipeline is in use again, with a new version in any case. Safe to
-        call at the same time."""
+        """Store the next version unless the latest has the same canonical text. Returns the latest, and
+        whether it is new. A deleted pipeline is restored, always with a new version. Safe to call
+        concurrently."""
         ...
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
-        """A version, also of a deleted pipeline; with None the latest of one that is in use. None when
-        there is none."""
+        """A version, even of a deleted pipeline; without `version` the latest, unless the pipeline is
+        deleted. None when it does not exist."""
         ...
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
-        """The latest versions of the pipelines in use, by name behind `after`."""
+        """The latest version of each pipeline that is not deleted and whose name is after `after`, by
+        name."""
         ...
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
-        """Versions below `before` (None: all), newest first, also of a deleted pipeline."""
+        """Versions below `before` (None for all), newest first, even of a deleted pipeline."""
         ...
 
     async def delete(self, name: str) -> None:
-        """Take a pipeline out of use; its versions stay. Idempotent."""
+        """Delete a pipeline; its versions stay. Idempotent."""
         ...

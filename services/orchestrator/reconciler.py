@@ -1,4 +1,4 @@
-"""Sends again batches that the queue has lost."""
+"""Sends batches again that the queue has lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AT_ONCE = 1000
 
 
 class Reconciler:
-    """Finds sent batches without an outcome at status. Sending a batch twice is harmless."""
+    """Finds sent batches that have no outcome at status. Sending a batch twice is harmless."""
 
     name = "reconciler"
 
@@ -42,11 +42,11 @@ class Reconciler:
         self._interval = min(30.0, redispatch_seconds / 2)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Reconcile until told to stop."""
-        await repeat(self.reconcile, stopping, every=self._interval, failure="not reconciled")
+        """Reconcile until `stopping` is set."""
+        await repeat(self.reconcile, stopping, every=self._interval, failure="cannot reconcile")
 
     async def reconcile(self) -> int:
-        """Check every process that has not ended once; the number of batches sent again."""
+        """Check every process that has not ended; return the number of batches sent again."""
         count = 0
         for ingestion in await self._ingestions.unsettled(_AT_ONCE):
             try:

@@ -1,4 +1,4 @@
-"""What the orchestrator removes of a process."""
+"""Removes the orchestrator's records of a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The use cases of repairs: preparing a repair, and retrying failed rows from the stored file."""
+"""The use cases of repairs: prepare a repair, and retry failed rows from the stored file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ingestor.services.orchestrator.ports import Ingestions, Status
 from ingestor.stores.port import FileMissingError, FileReader
 from ingestor.tabular.options import parse_options
 
-# Codes of errors that may be gone at the next try.
+# Codes of errors whose reason may have passed.
 TRANSIENT_CODES = frozenset({"batch-error", "sink-error", "foreign-key"})
 
 
@@ -44,7 +44,7 @@ class RepairService:
         ids: Ids,
         new_retry: Callable[[], None],
     ) -> None:
-        """`new_retry` is called after a retry was made."""
+        """Calls `new_retry` after making a retry."""
         self._ingestions = ingestions
         self._status = status
         self._files = files
@@ -52,9 +52,9 @@ class RepairService:
         self._new_retry = new_retry
 
     async def prepare(self, process_id: str) -> RepairTarget:
-        """What a repair of this process repairs: the process itself or, if it is a repair, its parent.
-        Raises NotFoundError (PROCESS_NOT_FOUND) and FailedPreconditionError (PROCESS_RUNNING,
-        RECORDS_EXPIRED, NOTHING_TO_REPAIR)."""
+        """What a repair of this process repairs: the process or, if it is a repair itself, its parent. Raises
+        NotFoundError (PROCESS_NOT_FOUND) and FailedPreconditionError (PROCESS_RUNNING, RECORDS_EXPIRED,
+        NOTHING_TO_REPAIR)."""
         parent = await self._parent(process_id, "NOTHING_TO_REPAIR")
         assert parent.layout is not None and parent.content is not None, "rows were read"
         last = await self._ingestions.last_batch(parent.file.process_id)
@@ -64,7 +64,7 @@ class RepairService:
         )
 
     async def _parent(self, process_id: str, nothing: str) -> Ingestion:
-        """The process itself or, if it is a repair, its parent; has ended with failed rows."""
+        """The process or, if it is a repair itself, its parent, which must have ended with failed rows."""
         found = await self._ingestions.get(process_id)
         if found is not None and found.file.repairs:
             found = await self._ingestions.get(found.file.repairs)
@@ -73,11 +73,11 @@ class RepairService:
             raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
         if not standing.terminal:
             raise FailedPreconditionError(
-                "PROCESS_RUNNING", "The process has not ended; repair its rows afterwards."
+                "PROCESS_RUNNING", "The process has not ended; repair its rows when it has."
             )
         if standing.expired:
             raise FailedPreconditionError(
-                "RECORDS_EXPIRED", "The process has expired: the records of its rows are gone."
+                "RECORDS_EXPIRED", "The process has expired: the records of its rows have been removed."
             )
         if standing.undone:
             raise FailedPreconditionError(nothing, "The process was undone.")
@@ -86,11 +86,11 @@ class RepairService:
         return found
 
     async def retry(self, process_id: str) -> tuple[str, int]:
-        """Retry the rows that failed for a reason that may be gone. Returns the id of the retry and the
-        number of its rows; while a retry runs, that one.
+        """Retry the rows that failed for a reason that may have passed. Returns the id of the retry and the
+        number of its rows; while a retry runs, those of that one.
 
-        Rows that a repair file has corrected since, and that failed again, are left out: the stored file
-        does not have their new cells.
+        Leaves out rows that failed again after a repair file had corrected them: the stored file does not
+        have their new cells.
 
         Raises what `prepare` does, with NOTHING_TO_RETRY, and FailedPreconditionError (FILE_GONE).
         """
@@ -100,18 +100,18 @@ class RepairService:
         if running is None:
             rows = await self._rows(parent_id)
             await self._check_file(parent)
-            made = _retry(parent, self._ids.new())
+            new = _retry(parent, self._ids.new())
             batches = _batches(await self._ingestions.batches(parent_id), rows)
-            running = await self._ingestions.add_retry(made, batches)
+            running = await self._ingestions.add_retry(new, batches)
             self._new_retry()
-        # Status should know the process when the client asks.
+        # So that status knows the process when the client asks.
         retry = await self._ingestions.get(running)
         assert retry is not None, "it was just stored"
         await self._status.started(retry.file)
         return running, sum(batch.row_count for batch in await self._ingestions.batches(running))
 
     async def _running(self, parent_id: str) -> str | None:
-        """The retry that runs, None when there is none."""
+        """The running retry of a process, if any."""
         found = await self._ingestions.retry_of(parent_id)
         if found is None:
             return None
@@ -135,11 +135,11 @@ class RepairService:
                     continue
                 rows.add(row.row_number)
         if not rows:
-            message = "No row of the process failed for a reason that may be gone."
+            message = "No row of the process failed for a reason that may have passed."
             if corrected:
                 message = (
-                    f"{corrected} rows that may succeed now were corrected by a repair file: "
-                    "send that repair file again."
+                    f"{corrected} rows that may succeed now were corrected by a repair file; "
+                    "load that repair file again."
                 )
             raise FailedPreconditionError("NOTHING_TO_RETRY", message)
         return sorted(rows)
@@ -150,11 +150,13 @@ class RepairService:
             async for _ in self._files.read(parent.content.file_key, 0, 1):
                 pass
         except FileMissingError as error:
-            raise FailedPreconditionError("FILE_GONE", "The file of the process is gone.") from error
+            raise FailedPreconditionError(
+                "FILE_GONE", "The stored file of the process does not exist any more."
+            ) from error
 
 
 def _knows_nulls(content: Content) -> bool:
-    """Whether the format of a file has nulls: every converted format has, except CSV of odd dialects."""
+    """Whether a file's format has nulls: all converted formats but CSV do."""
     return content.normal_form and parse_options(content.dialect).format != "csv"
 
 
@@ -164,19 +166,19 @@ def _retry(parent: Ingestion, process_id: str) -> Ingestion:
 
 
 def _batches(parents: Sequence[Batch], rows: Iterable[int]) -> list[Batch]:
-    """The batches of a retry of these rows (ascending): one for each batch of the process that has some of
-    them, with the same bytes. The rows of the retry are numbered from 1."""
+    """The batches of a retry of these rows (ascending): one, with the same bytes, for each batch of the
+    process that has some of them. The rows of the retry are numbered from 1."""
     starts = [batch.first_row for batch in parents]
     chosen: dict[int, list[int]] = {}
     for row in rows:
         chosen.setdefault(bisect_right(starts, row) - 1, []).append(row)
-    made: list[Batch] = []
+    batches: list[Batch] = []
     first = 1
     for index, numbers in chosen.items():
         batch = parents[index]
         retried = RetriedRows(tuple(numbers), batch.first_row)
-        made.append(
-            replace(batch, number=len(made) + 1, first_row=first, row_count=len(numbers), retried=retried)
+        batches.append(
+            replace(batch, number=len(batches) + 1, first_row=first, row_count=len(numbers), retried=retried)
         )
         first += len(numbers)
-    return made
+    return batches

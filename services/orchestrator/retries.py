@@ -1,4 +1,4 @@
-"""The worker that dispatches retries. All batches of a retry are recorded when it is made."""
+"""The worker that dispatches retries, whose batches are all recorded when they are made."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ingestor.stores.port import FileMissingError
 
 log = structlog.get_logger(__name__)
 
-_LOOK_SECONDS = 2.0  # for retries whose dispatcher has died
+_LOOK_SECONDS = 2.0  # to find retries whose dispatcher has died
 _AT_ONCE = 100
 
 
 class RetryWorker:
-    """Sends the batches of open retries, one retry after the other. Sent batches are recorded, so a crash
-    loses nothing."""
+    """Sends the batches of open retries, one retry at a time. Records what it has sent, so a crash loses
+    nothing."""
 
     name = "retries"
 
@@ -33,11 +33,11 @@ class RetryWorker:
         self._news = asyncio.Event()
 
     def wake(self) -> None:
-        """Look for a new retry now."""
+        """Look for new retries now."""
         self._news.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Dispatch until told to stop."""
+        """Dispatch until `stopping` is set."""
         await repeat(
             self.dispatch_all, stopping, every=_LOOK_SECONDS, failure="cannot dispatch retries",
             wake=(self._news,),
@@ -56,18 +56,18 @@ class RetryWorker:
             except BusyError:
                 continue
             except (TransientError, ServiceError) as error:
-                log.warning("retry not dispatched", error=str(error))
+                log.warning("cannot dispatch the retry", error=str(error))
 
     async def _dispatch(self, process_id: str) -> None:
-        retry = await self._ingestions.get(process_id)  # again, now that we hold it
+        retry = await self._ingestions.get(process_id)  # again, now that nobody else can change it
         if retry is None or retry.state is not IngestionState.OPEN:
             return
         try:
             await self._send(retry)
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
         except FileMissingError:
-            log.warning("file gone")
-            message = "The file of the repaired process is gone."
+            log.warning("stored file missing")
+            message = "The stored file of the repaired process does not exist any more."
             await self._service.until_done(
                 "status", lambda: self._status.failed(process_id, "FILE_GONE", message)
             )
@@ -86,7 +86,7 @@ class RetryWorker:
         )
         processed = 0
         for batch in await self._ingestions.unsent(process_id):
-            processed = await service.wait_for_room(process_id, batch.number - 1, processed)
+            processed = await service.wait_for_slot(process_id, batch.number - 1, processed)
             await service.obey(process_id, await self._ingestions.flags(process_id))
             progress = await service.announce(process_id, batch)
             if progress.terminal:  # cancelled, or failed

@@ -57,8 +57,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _SAMPLE = 64 * 1024  # bytes needed to detect the delimiter
-_SENDS = 4  # messages sent to the queue at once
-_PAUSE_LOOK = 0.5  # seconds between two looks at a paused ingestion
+_SENDS = 4  # messages sent to the queue at the same time
+_PAUSE_POLL = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,11 @@ class Metrics:
 
 
 class StoppedError(Exception):
-    """The process has ended meanwhile: cancelled, or too many rows failed."""
+    """The process has ended: it was cancelled, or too many rows failed."""
 
 
 class _UnusableError(Exception):
-    """The file cannot be ingested, for a reason that a client sees."""
+    """The file cannot be ingested, for a reason that clients see."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -102,7 +102,7 @@ class _UnusableError(Exception):
 
 
 class OrchestratorService:
-    """Announces, reads, dispatches, pauses, cancels. Also the worker that ends open streams."""
+    """The use cases. Also the worker that ends open streams."""
 
     name = "streams"
 
@@ -150,13 +150,13 @@ class OrchestratorService:
         return ingestion.state, await self._resume_offset(ingestion)
 
     async def _start(self, file: FileInfo) -> bool:
-        """Announce the process to status. When it was removed, forget the ingestion and return False."""
+        """Announce the process to status. When it has been removed, remove the ingestion and return False."""
         try:
             await self._status.started(file)
         except (NotFoundError, FailedPreconditionError) as error:
             if error.reason not in ("PROCESS_DELETED", "RECORDS_EXPIRED"):
                 raise
-            log.info("process was removed", process_id=file.process_id)
+            log.info("process has been removed", process_id=file.process_id)
             await self._ingestions.remove(file.process_id)
             return False
         return True
@@ -169,7 +169,7 @@ class OrchestratorService:
         try:
             await self._status.failed(file.process_id, reason, message)
         except FailedPreconditionError:
-            log.info("process ended before", process_id=file.process_id)
+            log.info("process has already ended", process_id=file.process_id)
         await self._ingestions.finish(file.process_id, IngestionState.STOPPED)
         return IngestionState.STOPPED
 
@@ -178,8 +178,8 @@ class OrchestratorService:
         return position_after(ingestion.layout, last).offset
 
     async def ingest(self, process_id: str, chunks: AsyncIterator[Chunk]) -> Result:
-        """Read a file from its resume offset; record, compress and send its batches. Returns when all of
-        them are in the queue, the file is unusable, or the process has ended.
+        """Read a file from its resume offset; record, compress and send its batches. Returns when all batches
+        are in the queue, the file is unusable, or the process has ended.
 
         Raises NotFoundError; AbortedError (INGESTION_BUSY) when another stream is open;
         FailedPreconditionError (WRONG_OFFSET) with `resume_offset`; UnavailableError when the service
@@ -188,17 +188,17 @@ class OrchestratorService:
         ingestion = await self._get(process_id)
         try:
             async with self._ingestions.hold(process_id):
-                ingestion = await self._get(process_id)  # again, now that we hold it
+                ingestion = await self._get(process_id)  # again, now that nobody else can change it
                 if ingestion.state is IngestionState.ANNOUNCED:
                     raise FailedPreconditionError(
                         "CONTENT_UNKNOWN",
-                        "The content of the file is not announced yet.",
+                        "The content of the file is not announced yet; call BeginIngestion with it.",
                     )
                 if ingestion.state is not IngestionState.OPEN:
                     return await self._result(ingestion)
                 return await self._ingest(ingestion, chunks)
         except BusyError as error:
-            raise AbortedError("INGESTION_BUSY", "Another stream sends this file.") from error
+            raise AbortedError("INGESTION_BUSY", "Another stream is sending this file.") from error
 
     async def _ingest(self, ingestion: Ingestion, chunks: AsyncIterator[Chunk]) -> Result:
         process_id = ingestion.file.process_id
@@ -233,7 +233,7 @@ class OrchestratorService:
         return found
 
     async def _send_unsent(self, ingestion: Ingestion) -> None:
-        """After a crash between record and send: send the recorded batches."""
+        """Send the batches that a crash left recorded but not sent."""
         for batch in await self._ingestions.unsent(ingestion.file.process_id):
             await self.until_done(
                 "status",
@@ -256,13 +256,13 @@ class OrchestratorService:
         await self.send(ingestion.file.process_id, batch, packed, why)
 
     async def send(self, process_id: str, batch: Batch, packed: Packed, why: str) -> None:
-        """Send a batch and record that it is sent."""
+        """Send a batch and mark it as sent."""
         await self.until_done("rows queue", lambda: self._queue.send(packed))
         await self.until_done("database", lambda: self._ingestions.mark_sent(process_id, batch.number))
         self._metrics.batches.labels(why).inc()
 
     async def until_done(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call for as long as it raises TransientError. Raises UnavailableError when the service
+        """Repeat a call as long as it raises TransientError. Raises UnavailableError when the service
         stops."""
 
         async def unless_stopping() -> T:
@@ -270,7 +270,9 @@ class OrchestratorService:
                 return await call()
             except TransientError as error:
                 if self._stopping:
-                    raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping.") from error
+                    raise UnavailableError(
+                        "SHUTTING_DOWN", "The orchestrator is stopping; try again shortly."
+                    ) from error
                 raise
 
         return await self._metrics.retries.until_done(what, unless_stopping)
@@ -278,9 +280,9 @@ class OrchestratorService:
     # -- for _Stream -------------------------------------------------------------------------------
 
     def check_running(self) -> None:
-        """Raises UnavailableError when the service stops."""
+        """Raise UnavailableError when the service stops."""
         if self._stopping:
-            raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping; try again.")
+            raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping; try again shortly.")
 
     async def layout_of(self, ingestion: Ingestion, head: bytes, *, final: bool) -> Layout | None:
         """Read the header and store the layout; None when more bytes are needed. Raises
@@ -317,11 +319,13 @@ class OrchestratorService:
         """The columns of the repaired process. Raises _UnusableError."""
         found = await self.until_done("database", lambda: self._ingestions.get(process_id))
         if found is None or found.layout is None:
-            raise _UnusableError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist any more.")
+            raise _UnusableError(
+                "PROCESS_NOT_FOUND", f"The repaired process {process_id} does not exist any more."
+            )
         return found.layout.columns
 
     async def _check_columns(self, file: FileInfo, head: TableHead, options: ReadOptions) -> Limits:
-        """Check that the file has the columns of the pipeline; how many rows may fail. Raises
+        """Check that the file has the columns of the pipeline; return how many rows may fail. Raises
         _UnusableError."""
         if not file.pipeline:
             return Limits()
@@ -334,7 +338,7 @@ class OrchestratorService:
         return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)
 
     def delimiter(self, layout: Layout, position: Position) -> RecordDelimiter:
-        """A delimiter that continues at a position."""
+        """A delimiter that resumes at a position."""
         return RecordDelimiter(
             Dialect(layout.delimiter, layout.quote),
             target_slice_bytes=self._slice_bytes,
@@ -346,8 +350,8 @@ class OrchestratorService:
     async def pack(
         self, ingestion: Ingestion, layout: Layout, piece: Slice, number: int
     ) -> list[tuple[Batch, Packed]]:
-        """A slice as messages: one, several when it compresses badly, or a claim check for a record that
-        does not fit into a message."""
+        """A slice as messages: one, several when it compresses badly, or a claim check when a single record
+        does not fit."""
         batch = Batch(
             number, piece.first_row, piece.row_count, piece.first_line, piece.next_line, piece.byte_start,
             piece.byte_end,
@@ -363,8 +367,8 @@ class OrchestratorService:
         return packed + await self.pack(ingestion, layout, second, number + len(packed))
 
     async def record(self, ingestion: Ingestion, batch: Batch) -> None:
-        """Record a batch, then wait while the ingestion is paused. Raises StoppedError when it was
-        cancelled."""
+        """Record a batch, then wait while the ingestion is paused. Raises StoppedError when it is no longer
+        open."""
         process_id = ingestion.file.process_id
         flags = await self.until_done(
             "database", lambda: self._ingestions.record(process_id, ingestion.file.tenant, batch)
@@ -372,22 +376,22 @@ class OrchestratorService:
         await self.obey(process_id, flags)
 
     async def obey(self, process_id: str, flags: Flags) -> None:
-        """Wait while the ingestion is paused. Raises StoppedError when it is not open any more."""
+        """Wait while the ingestion is paused. Raises StoppedError when it is no longer open."""
         while flags.paused and flags.state is IngestionState.OPEN:
             self.check_running()
-            await asyncio.sleep(_PAUSE_LOOK)
+            await asyncio.sleep(_PAUSE_POLL)
             flags = await self.until_done("database", lambda: self._ingestions.flags(process_id))
         if flags.state is not IngestionState.OPEN:
             raise StoppedError
 
     async def announce(self, process_id: str, batch: Batch) -> Progress:
-        """Report to status a batch that is about to be sent."""
+        """Report to status that a batch is about to be sent."""
         return await self.until_done("status", lambda: self._status.dispatched(process_id, batch))
 
-    async def wait_for_room(self, process_id: str, dispatched: int, processed: int) -> int:
-        """Wait until fewer batches are in flight than may be; the number of batches processed by then.
+    async def wait_for_slot(self, process_id: str, dispatched: int, processed: int) -> int:
+        """Wait until another batch may be in flight; return the number of batches processed by then.
 
-        Raises StoppedError when the process has ended meanwhile.
+        Raises StoppedError when the process has ended.
         """
 
         async def watch() -> None:
@@ -449,10 +453,10 @@ class _Stream:
         self._position = position
         self._processed = 0
         self._sending: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Semaphore(_SENDS)
+        self._slots = asyncio.Semaphore(_SENDS)
 
     async def read(self, chunks: AsyncIterator[Chunk]) -> tuple[int, int]:
-        """Read to the end of the file; the number of its rows and batches."""
+        """Read to the end of the file; return the number of its rows and batches."""
         offset = self._position.offset
         head = bytearray()
         delimiter = self._service.delimiter(self._layout, self._position) if self._layout else None
@@ -481,10 +485,10 @@ class _Stream:
                     break
             if not ended:
                 raise AbortedError("STREAM_INCOMPLETE", "The stream ended before the last piece of the file.")
-            assert delimiter is not None, "a final header is read or refused"
+            assert delimiter is not None, "the end of the file decides about its header"
             await self._dispatch(delimiter.finish())
         finally:
-            # A recorded batch that fails to be sent is sent when the ingestion resumes.
+            # A recorded batch that cannot be sent is sent when the ingestion resumes.
             results = await asyncio.gather(*self._sending, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -505,10 +509,10 @@ class _Stream:
             assert self._layout is not None
             number = self._position.number
             for batch, packed in await self._service.pack(self._ingestion, self._layout, piece, number):
-                self._processed = await self._service.wait_for_room(
+                self._processed = await self._service.wait_for_slot(
                     self._process_id, batch.number - 1, self._processed
                 )
-                await self._room.acquire()
+                await self._slots.acquire()
                 self._raise_failed()
                 await self._service.record(self._ingestion, batch)
                 self._position = position_after(self._layout, batch)
@@ -524,7 +528,7 @@ class _Stream:
         await self._service.send(self._process_id, batch, packed, "first")
 
     def _sent(self, task: asyncio.Task[None]) -> None:
-        self._room.release()
+        self._slots.release()
         if not task.cancelled() and task.exception() is None:
             self._sending.discard(task)
 
@@ -542,7 +546,7 @@ def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes) ->
 
 
 def _repaired_columns(file: FileInfo, layout: Layout) -> tuple[str, ...]:
-    """The columns of the repaired process. A repair file has the row numbers in front of them."""
+    """The columns of the repaired process; a repair file has the row numbers before them."""
     if not file.repairs:
         return ()
     return layout.columns if file.retry else layout.columns[1:]

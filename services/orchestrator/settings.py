@@ -20,5 +20,5 @@ class OrchestratorSettings(ServiceSettings, QueueSettings, QueueNames, FileStore
         2_500_000, ge=1_000, le=16_000_000, description="Most bytes of the file in one batch."
     )
     redispatch_seconds: float = Field(
-        600, ge=1, description="After so long without an outcome a batch is sent again."
+        600, ge=1, description="Seconds without an outcome after which a batch is sent again."
     )

@@ -1,4 +1,4 @@
-"""gRPC in: translates, calls one use case, translates back."""
+"""The gRPC API: translates each request, calls one use case and translates its result."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
 
     async def GetRow(self, request: status_pb2.GetRowRequest, context: Context) -> status_pb2.GetRowResponse:
         if request.row_number < 1:
-            raise wrong("row_number", "is at least 1")
+            raise wrong("row_number", "must be at least 1")
         found, history = await self._service.row(
             read_uuid("process_id", request.process_id), request.row_number
         )
@@ -116,7 +116,7 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
             _choice("format", ReportFormat, request.format, ReportFormat.CSV),
             _choice("rows", ReportRows, request.rows, ReportRows.REJECTED),
         )
-        # Messages of one size, whatever the pieces are.
+        # Messages of one size, whatever the sizes of the pieces.
         held = bytearray()
         row_count: int | None = None
         async for piece in report:
@@ -140,7 +140,7 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         self, request: status_pb2.WatchEventsRequest, context: Context
     ) -> AsyncIterator[status_pb2.WatchEventsResponse]:
         if request.after_sequence < -1:
-            raise wrong("after_sequence", "is -1 or more")
+            raise wrong("after_sequence", "must be -1 or more")
         process_id = read_uuid("process_id", request.process_id) if request.process_id else None
         async for events in self._service.watch_events(process_id, request.after_sequence):
             yield status_pb2.WatchEventsResponse(events=map(_event, events))
@@ -250,7 +250,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
         process_id = read_uuid("process_id", request.process_id)
         numbers = request.row_numbers
         if len(numbers) > _MAX_LOOK_UP:
-            raise wrong("row_numbers", f"has at most {_MAX_LOOK_UP} numbers")
+            raise wrong("row_numbers", f"must have at most {_MAX_LOOK_UP} numbers")
         states = await self._service.states(process_id, numbers)
         return ledger_pb2.LookUpRowsResponse(
             states=[int(states.get(number, 0)) for number in numbers]  # type: ignore[misc]
@@ -289,22 +289,22 @@ def _choice(field: str, kind: type[E], number: int, default: E) -> E:
     try:
         return kind(number) if number else default
     except ValueError:
-        raise wrong(field, f"is not one of {', '.join(value.name for value in kind)}") from None
+        raise wrong(field, f"must be one of {', '.join(value.name for value in kind)}") from None
 
 
 def _time(time: datetime | None) -> Timestamp | None:
     if time is None:
         return None
-    made = Timestamp()
-    made.FromDatetime(time)
-    return made
+    timestamp = Timestamp()
+    timestamp.FromDatetime(time)
+    return timestamp
 
 
 def _datetime(field: str, time: Timestamp) -> datetime:
     try:
         return time.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise wrong(field, "is no time") from None
+        raise wrong(field, "is not a valid time") from None
 
 
 def _event(event: LoggedEvent) -> common_pb2.ProcessEvent:
@@ -342,7 +342,7 @@ def _info(process_id: str, info: common_pb2.ProcessInfo) -> Info:
 
 def _batch(batch: common_pb2.BatchRange) -> Batch:
     if batch.batch_number < 1 or batch.first_row < 1 or batch.row_count < 1:
-        raise wrong("batch", "needs a number, a first row and at least one row")
+        raise wrong("batch", "must have a number, a first row and at least one row")
     return Batch(
         batch.batch_number, batch.first_row, batch.row_count, batch.first_line, batch.byte_start,
         batch.byte_end,
@@ -374,7 +374,7 @@ def _rejected(row: processor_pb2.RejectedRow) -> RejectedRow:
     try:
         state = RowState(row.state)
     except ValueError as error:
-        raise wrong("rows.state", "is FAILED or SKIPPED") from error
+        raise wrong("rows.state", "must be FAILED or SKIPPED") from error
     return RejectedRow(
         row.row_number, row.line_number, state, tuple(_error(e) for e in row.errors), tuple(row.cells)
     )

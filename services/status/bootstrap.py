@@ -1,4 +1,4 @@
-"""The one place that builds the service's objects."""
+"""Builds the service's objects; no other module does."""
 
 from __future__ import annotations
 

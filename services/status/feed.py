@@ -1,4 +1,4 @@
-"""The log of events for watchers: read once for all of them."""
+"""Gives watchers the log of events, reading it once for all of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ingestor.services.status.ports import Changes, EventLog, LoggedEvent
 
 _KEPT = 10_000  # newest events in memory while there are watchers
 _PAGE = 500
-_GATHER_SECONDS = 0.05  # faster changes are read together
+_GATHER_SECONDS = 0.05  # changes that follow faster are read together
 KEEPALIVE_SECONDS = 20.0
 
 
 class EventFeed:
-    """Follows the log while there are watchers, and gives each watcher its new events. One query per change,
-    whatever the number of watchers; a watcher that starts far back, or falls back, queries for itself until
+    """Follows the log while it has watchers, and gives each its new events. A change costs one query,
+    whatever the number of watchers; a watcher that starts far back, or falls behind, queries for itself until
     it has caught up. Also the worker that reads."""
 
     name = "event feed"
@@ -30,7 +30,7 @@ class EventFeed:
         self._log = event_log
         self._changes = changes
         self._lock = asyncio.Lock()
-        # Every event after `_start` and up to `_end`; -1 while nothing is followed.
+        # Every event after `_start` and up to `_end`; both are -1 while the log is not followed.
         self._events: list[LoggedEvent] = []
         self._start = self._end = -1
         self._watchers: dict[str | None, set[asyncio.Event]] = defaultdict(set)
@@ -52,9 +52,9 @@ class EventFeed:
                 news.set()
 
     async def watch(self, process_id: str | None, after: int) -> AsyncGenerator[list[LoggedEvent], None]:
-        """The events after a position (-1: only new ones), oldest first, without gaps; an empty list when
-        there are no more, and every 20 s without one. Raises UnavailableError when the service stops,
-        TransientError."""
+        """The events after a position (-1 for only new ones), oldest first, without gaps; an empty list when
+        there are no more, and after every 20 s without events. Raises UnavailableError when the service
+        stops, TransientError."""
         news = asyncio.Event()
         self._watchers[process_id].add(news)
         try:
@@ -67,13 +67,13 @@ class EventFeed:
                     start = self._start
                     page = await self._log.events(process_id, position, _PAGE)
                     position = page[-1].sequence if page else position
-                    # A page that is not full reaches to the end of the log, so at least to `start`.
+                    # A page that is not full reaches the end of the log, and so at least `start`.
                     position = position if len(page) == _PAGE else max(position, start)
                     if page:
                         yield page
                     continue
                 news.clear()
-                found = self._behind(position, process_id)
+                found = self._after(position, process_id)
                 position = max(position, self._end)
                 if found:
                     yield found
@@ -86,19 +86,19 @@ class EventFeed:
                 del self._watchers[process_id]
         raise UnavailableError("SHUTTING_DOWN", "The service is stopping; watch again.")
 
-    def _behind(self, position: int, process_id: str | None) -> list[LoggedEvent]:
+    def _after(self, position: int, process_id: str | None) -> list[LoggedEvent]:
         first = bisect_right(self._events, position, key=lambda event: event.sequence)
         found = self._events[first:]
         return found if process_id is None else [event for event in found if event.process_id == process_id]
 
     async def _begin(self) -> None:
-        """Start following the log at its end, unless it is followed."""
+        """Start following the log at its end, unless it is already followed."""
         async with self._lock:
             if self._end < 0:
                 self._start = self._end = await self._log.last_event()
 
     async def _follow(self) -> None:
-        """Read new events, or stop following when nobody watches."""
+        """Read new events, or stop following when no watcher is left."""
         async with self._lock:
             if not self._watchers:
                 self._events, self._start, self._end = [], -1, -1

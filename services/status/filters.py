@@ -1,4 +1,4 @@
-"""Filters of list calls: a subset of AIP-160 (https://google.aip.dev/160): comparisons joined by AND."""
+"""Parses filters of list calls: comparisons joined by AND, a subset of AIP-160 (https://google.aip.dev/160)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">=", ":"]
 
 
 class FilterError(ValueError):
-    """A wrong filter: what is wrong, and at which character (from 1)."""
+    """A filter is invalid: at which character (from 1), and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`name operator value`; the value of a numeric field is an int, that of a time a datetime. ":" means
-    that the text contains the value, ignoring case."""
+    """`name operator value`; the value of a number is an int, that of a time a datetime. The operator ":"
+    asks whether the text contains the value, ignoring case."""
 
     name: str
     operator: Operator
@@ -32,8 +32,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of a filter: texts allow = and !=, those in `searched` also :, numbers and times every
-    other operator, enumerations = and != with their names."""
+    """The fields of a filter. Texts allow = and !=, those in `searched` also :, enumerations = and != with
+    their names, numbers and times every operator except :."""
 
     texts: frozenset[str] = frozenset()
     searched: frozenset[str] = frozenset()
@@ -43,11 +43,11 @@ class Fields:
 
 
 def parse_filter(text: str, fields: Fields) -> list[Comparison]:
-    """Parse a filter; an empty one has no comparisons. Raises FilterError."""
+    """Parse a filter, which may be empty. Raises FilterError."""
     found: list[Comparison] = []
     position = 0
     if "\0" in text:
-        raise FilterError(f"character {text.index(chr(0)) + 1}: U+0000 occurs in no value")
+        raise FilterError(f"character {text.index(chr(0)) + 1}: U+0000 is not allowed")
     if not text.strip():
         return found
     while True:
@@ -70,30 +70,30 @@ def _comparison(match: re.Match[str], fields: Fields) -> Comparison:
     at = f"character {match.start('name') + 1}"
     enums = fields.enums or {}
     if operator == ":" and name not in fields.searched and name in {*fields.numbers, *fields.times}:
-        raise FilterError(f"{at}: {name} has no parts, so it cannot be compared by :")
+        raise FilterError(f"{at}: {name} is not a text and cannot be compared by :")
     if name in fields.times:
         return Comparison(name, operator, _time(at, name, value))  # type: ignore[arg-type]
     if name in fields.numbers:
         if not value.isascii() or not value.isdigit() or len(value) > 18:
-            raise FilterError(f"{at}: {name} is compared with a whole number, not {value!r}")
+            raise FilterError(f"{at}: {name} must be compared with a whole number, not {value!r}")
         return Comparison(name, operator, int(value))  # type: ignore[arg-type]
     if name not in fields.texts and name not in enums:
         known = ", ".join(sorted({*fields.texts, *fields.numbers, *fields.times, *enums}))
-        raise FilterError(f"{at}: there is no field {name!r}; known are {known}")
+        raise FilterError(f"{at}: unknown field {name!r}; use one of {known}")
     if operator not in ("=", "!=", *(":" if name in fields.searched else "")):
         possible = "=, != and :" if name in fields.searched else "= and !="
         raise FilterError(f"{at}: {name} can be compared by {possible} only")
     if name in enums and value not in enums[name]:
-        raise FilterError(f"{at}: {name} is one of {', '.join(sorted(enums[name]))}, not {value!r}")
+        raise FilterError(f"{at}: {name} must be one of {', '.join(sorted(enums[name]))}, not {value!r}")
     return Comparison(name, operator, value)  # type: ignore[arg-type]
 
 
 def _time(at: str, name: str, value: str) -> datetime:
-    """An RFC 3339 time; UTC without an offset."""
+    """Parse an RFC 3339 time; without an offset it is in UTC."""
     try:
         found = datetime.fromisoformat(value)
     except ValueError:
         raise FilterError(
-            f'{at}: {name} is compared with a time such as "2026-01-31T12:00:00Z", not {value!r}'
+            f'{at}: {name} must be compared with a time such as "2026-01-31T12:00:00Z", not {value!r}'
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

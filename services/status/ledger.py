@@ -1,6 +1,6 @@
-"""The account of one process: dispatches and outcomes add up, in any order and however often reported.
+"""The account of one process: adds up dispatches and outcomes, in any order and however often reported.
 
-Pure: adapters store the account and the batches, and call these functions under a lock.
+These functions are pure: adapters store the account and the batches, and call them under a lock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ingestor.services.status.processes import (
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Boundaries of a batch; rows, lines and batches are numbered from 1, offsets are bytes."""
+    """Boundaries of a batch; rows, lines and batches count from 1, offsets are in bytes."""
 
     number: int
     first_row: int
@@ -33,16 +33,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a batch; counts are rows."""
+    """The outcome of a batch; the counts are rows."""
 
     batch: Batch
-    default_state: RowState  # of the rows without records of their own
+    default_state: RowState  # of the rows without own records
     succeeded: int
     failed: int
     skipped: int
 
     def __post_init__(self) -> None:
-        """Invariant 1 for a batch: every row has one outcome, unless the batch is UNPROCESSED."""
+        """Check that every row has one outcome, unless the batch is UNPROCESSED."""
         total = self.succeeded + self.failed + self.skipped
         undone = self.default_state is RowState.UNPROCESSED
         if min(self.succeeded, self.failed, self.skipped) < 0 or (
@@ -53,7 +53,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: a CloudEvents type and its data."""
+    """An event of a process: a CloudEvents type and its data."""
 
     type: str
     data: dict[str, object]
@@ -61,7 +61,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account of a process. The state follows from the facts, so their order does not matter."""
+    """The account of a process. Its state follows from recorded facts, so their order does not matter."""
 
     state: ProcessState = ProcessState.PENDING
     read: int = 0
@@ -77,7 +77,7 @@ class Account:
     expected_rows: int | None = None  # known once all batches are sent
     expected_batches: int | None = None
     failure: Failure | None = None
-    max_failed: int | None = None  # rows; one more, and the process fails
+    max_failed: int | None = None  # the process fails when more rows than this have failed
     max_failed_share: float | None = None
 
 
@@ -86,7 +86,7 @@ ChangeFunction = Callable[[Account], Change]
 
 
 def dispatched(account: Account, batch: Batch) -> Change:
-    """A batch that is new to the ledger was dispatched."""
+    """Count a dispatched batch that is new to the ledger."""
     counted = replace(
         account,
         read=account.read + batch.row_count,
@@ -102,8 +102,8 @@ def dispatched(account: Account, batch: Batch) -> Change:
 
 
 def processed(account: Account, outcome: Outcome, displaced: int = 0) -> Change:
-    """A batch that had no outcome has one; it was dispatched before (or `dispatched` was applied). Its rows
-    have `displaced` so many of other batches that were counted as SUCCEEDED: those have FAILED now."""
+    """Count the first outcome of a dispatched batch. Its rows have displaced `displaced` rows of other
+    batches that were counted as SUCCEEDED; these are FAILED now."""
     counted = replace(
         account,
         succeeded=account.succeeded + outcome.succeeded - displaced,
@@ -112,7 +112,7 @@ def processed(account: Account, outcome: Outcome, displaced: int = 0) -> Change:
         batches_processed=account.batches_processed + 1,
     )
     assert counted.succeeded >= 0, "more rows displaced than loaded"
-    counted = _given_up(counted)
+    counted = _limited(counted)
     data: dict[str, object] = {
         "batch_number": outcome.batch.number,
         "first_row": outcome.batch.first_row,
@@ -129,26 +129,27 @@ def processed(account: Account, outcome: Outcome, displaced: int = 0) -> Change:
 def header_read(
     account: Account, max_failed: int | None = None, max_failed_share: float | None = None
 ) -> Change:
-    """The header was read, and how many rows may fail is known."""
-    limited = replace(
+    """Set how many rows may fail, which is known with the header."""
+    known = replace(
         account, header_read=True, max_failed=max_failed, max_failed_share=max_failed_share
     )  # fmt: skip
-    return _settled(_given_up(limited), [])
+    return _settled(_limited(known), [])
 
 
 def finished(account: Account, rows: int, batches: int) -> Change:
-    """All batches are sent. Raises ValueError when other numbers are recorded."""
+    """Set the totals once all batches are sent. Raises ValueError when other totals are recorded."""
     if account.expected_batches not in (None, batches) or account.expected_rows not in (None, rows):
         raise ValueError(
-            f"dispatching finished with {rows} rows in {batches} batches, but before with "
-            f"{account.expected_rows} in {account.expected_batches}"
+            f"dispatching finished with {rows} rows in {batches} batches, but earlier with "
+            f"{account.expected_rows} rows in {account.expected_batches}"
         )
     known = replace(account, expected_rows=rows, expected_batches=batches)
-    return _settled(_given_up(known), [])
+    return _settled(_limited(known), [])
 
 
 def failed(account: Account, failure: Failure) -> Change:
-    """The file is unusable. Raises IllegalTransitionError when the process ended otherwise."""
+    """Fail the process: its file is unusable. Raises IllegalTransitionError when it ended in another
+    state."""
     if account.state is ProcessState.FAILED:
         return account, []
     check_transition(account.state, ProcessState.FAILED)
@@ -156,14 +157,14 @@ def failed(account: Account, failure: Failure) -> Change:
 
 
 def paused(account: Account) -> Change:
-    """Dispatching is paused. Raises IllegalTransitionError when the process has ended."""
+    """Pause dispatching. Raises IllegalTransitionError when the process has ended."""
     if account.state in TERMINAL:
         raise IllegalTransitionError(account.state, ProcessState.PAUSED)
     return _settled(replace(account, paused=True), [] if account.paused else [Event("ingestion.paused", {})])
 
 
 def resumed(account: Account) -> Change:
-    """Dispatching is resumed. Raises IllegalTransitionError when the process has ended."""
+    """Resume dispatching. Raises IllegalTransitionError when the process has ended."""
     if account.state in TERMINAL:
         raise IllegalTransitionError(account.state, ProcessState.DISPATCHING)
     return _settled(
@@ -172,7 +173,7 @@ def resumed(account: Account) -> Change:
 
 
 def cancelled(account: Account) -> Change:
-    """The process is cancelled. Raises IllegalTransitionError when the process ended otherwise."""
+    """Cancel the process. Raises IllegalTransitionError when it ended in another state."""
     if account.state is ProcessState.CANCELLED:
         return account, []
     check_transition(account.state, ProcessState.CANCELLED)
@@ -182,9 +183,8 @@ def cancelled(account: Account) -> Change:
 def repaired(
     account: Account, repair_process_id: str, succeeded: int, failed: int, skipped: int = 0
 ) -> Change:
-    """Failed rows were repaired: so many succeeded, so many failed again, and so many are skipped
-    (negative: skipped rows that succeeded). Also applies to a process that has ended; it becomes COMPLETED
-    when no failed row is left."""
+    """Count repaired rows: how many succeeded, failed again and were skipped (less than 0 when skipped rows
+    have succeeded). Applies to ended processes, too; one becomes COMPLETED when no failed row is left."""
     changed = replace(
         account,
         succeeded=account.succeeded + succeeded,
@@ -206,18 +206,18 @@ def repaired(
 
 
 def undone(account: Account, undo: Undo) -> Change:
-    """The process was undone; its counts stay. Raises IllegalTransitionError when it has not ended."""
+    """Mark the process as undone; its counts stay. Raises IllegalTransitionError when it has not ended."""
     if not check_transition(account.state, ProcessState.UNDONE):
         return account, []
     data: dict[str, object] = {"removed": undo.removed, "restored": undo.restored, "kept": undo.kept}
     return replace(account, state=ProcessState.UNDONE), [Event("ingestion.undone", data)]
 
 
-_SHARE_FROM = 1000  # rows with an outcome; below that a share says little
+_SHARE_FROM = 1000  # rows with an outcome; a share of fewer says little
 
 
-def _given_up(account: Account) -> Account:
-    """The account with a failure if too many rows failed."""
+def _limited(account: Account) -> Account:
+    """The account, with a failure if too many rows have failed."""
     if account.failure or account.state in TERMINAL:
         return account
     total = account.succeeded + account.failed + account.skipped
@@ -235,7 +235,8 @@ def _given_up(account: Account) -> Account:
 
 
 def _settled(account: Account, events: list[Event]) -> Change:
-    """The account with the state that follows from its facts, and the event of its end."""
+    """The account with the state that follows from its facts, and `events` with that of its end, if it
+    ends."""
     total = account.succeeded + account.failed + account.skipped
     assert total <= account.read, "more outcomes than rows"
     assert account.batches_processed <= account.batches_dispatched, "more outcomes than batches"

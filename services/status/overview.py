@@ -1,4 +1,4 @@
-"""What happened in an interval, in pieces of equal length."""
+"""What happened in an interval, by pieces of equal length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_INTERVAL = timedelta(hours=24)
 
 
 class IntervalError(ValueError):
-    """A wrong interval: which field, and why."""
+    """An interval is invalid: which field, and why."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class IntervalError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """[start, end), cut from `start` on into pieces of `seconds`; the last may be shorter."""
+    """[start, end), cut into pieces of `seconds` seconds from `start` on; the last may be shorter."""
 
     start: datetime
     end: datetime
@@ -43,15 +43,17 @@ def interval(start: datetime | None, end: datetime | None, seconds: int, now: da
         raise IntervalError("start_time", "must be before end_time")
     if seconds < 0:
         raise IntervalError("bucket_seconds", "must not be negative")
-    made = Interval(start, end, seconds or max(1, -(-(end - start) // timedelta(seconds=_PIECES))))
-    if made.pieces > MOST_PIECES:
-        raise IntervalError("bucket_seconds", f"cuts the interval into more than {MOST_PIECES} pieces")
-    return made
+    requested = Interval(start, end, seconds or max(1, -(-(end - start) // timedelta(seconds=_PIECES))))
+    if requested.pieces > MOST_PIECES:
+        raise IntervalError(
+            "bucket_seconds", f"must not cut the interval into more than {MOST_PIECES} buckets"
+        )
+    return requested
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows by the outcome that was recorded in a piece of time, and processes that began or ended in it."""
+    """Rows whose outcome was recorded in a piece of time, and processes that began or ended in it."""
 
     start: datetime
     succeeded: int = 0
@@ -67,7 +69,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`states`: processes that began in the interval or have not ended."""
+    """`states` counts the processes that began in the interval or have not ended."""
 
     states: Mapping[ProcessState, int]
     pieces: Sequence[Piece]
@@ -79,13 +81,13 @@ def all_pieces(
     begun: Mapping[int, int],
     ended: Mapping[int, Mapping[ProcessState, int]],
 ) -> list[Piece]:
-    """The pieces in order, without gaps, from maps by the number of the piece (from 0): rows (succeeded,
-    failed, skipped), begins, ends."""
-    made = []
+    """All pieces in order. The maps are by the number of a piece (from 0): rows (succeeded, failed, skipped),
+    processes that began, processes that ended."""
+    pieces = []
     for number in range(of.pieces):
         piece = Piece(of.start + number * timedelta(seconds=of.seconds))
         if number in rows:
             succeeded, failed, skipped = rows[number]
             piece = replace(piece, succeeded=succeeded, failed=failed, skipped=skipped)
-        made.append(replace(piece, begun=begun.get(number, 0), ended=ended.get(number)))
-    return made
+        pieces.append(replace(piece, begun=begun.get(number, 0), ended=ended.get(number)))
+    return pieces

@@ -37,7 +37,7 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event in the log; `sequence` is its position."""
+    """An event in the log; `sequence` is its position there."""
 
     sequence: int
     event_id: str
@@ -58,17 +58,17 @@ class Limits:
 
 
 class Ledger(Protocol):
-    """Writes. Each call is one transaction under a lock of its process, durable when it returns,
-    with the events of the change in the outbox. Raises TransientError when the database is away, and
-    NotFoundError (PROCESS_DELETED) for a deleted process. Late reports on an expired one are ignored."""
+    """Writes. Each call is one transaction under the lock of its process, with the events of the change in
+    the outbox; it is durable on return. Raises TransientError when the database does not respond, and
+    NotFoundError (PROCESS_DELETED) for a deleted process. Ignores late reports on an expired one."""
 
     async def start(self, info: Info) -> Account:
         """Record a process. Idempotent. Raises NotFoundError (PROCESS_DELETED) and FailedPreconditionError
-        (RECORDS_EXPIRED) also for the process that it repairs."""
+        (RECORDS_EXPIRED) for the process itself and for the one that it repairs."""
         ...
 
     async def change(self, process_id: str, how: ChangeFunction) -> Account:
-        """Apply a change; a process that does not exist is made. Raises what `how` raises."""
+        """Apply a change, creating the process if it does not exist. Raises what `how` raises."""
         ...
 
     async def read_header(
@@ -92,21 +92,22 @@ class Ledger(Protocol):
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
-        """Record an outcome and the rows that are not plain successes, and what it changes in the
-        process that it repairs. `displaced` rows of other batches have FAILED now, or will have when the
-        outcome of their batch comes. False, and nothing is changed, when the batch has an
-        outcome already. Raises ValueError when the rows do not fit the outcome."""
+        """Record an outcome with the rows that did not simply succeed, and what it changes in the repaired
+        process. `displaced` rows of other batches become FAILED, at once or with the outcome of their batch.
+        Returns False and changes nothing when the batch already has an outcome. Raises ValueError when the
+        rows do not fit the outcome."""
         ...
 
     async def undo(self, process_id: str, undo: Undo) -> Account:
-        """Record what an undo did. Idempotent: the first record stays. Raises IllegalTransitionError when
+        """Record the result of an undo. Idempotent: the first one stays. Raises IllegalTransitionError when
         the process has not ended."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A process whose files and records are removed: deleted or, if not `deleted`, expired."""
+    """A process whose files and records are to be removed because it was deleted or, unless `deleted`,
+    expired."""
 
     sequence: int
     process_id: str
@@ -115,31 +116,31 @@ class Removal:
 
 
 class Removals(Protocol):
-    """Expires and deletes processes. Raises TransientError when the database is away."""
+    """Expires and deletes processes. Raises TransientError when the database does not respond."""
 
     async def delete(self, process_id: str) -> None:
-        """Delete a process that has ended, with its repairs, and list their removals. A tombstone stays:
-        process, tenant, time. Idempotent. Raises NotFoundError (PROCESS_NOT_FOUND), and
+        """Delete an ended process with its repairs, and log their removals. Leaves tombstones: process,
+        tenant, time. Idempotent. Raises NotFoundError (PROCESS_NOT_FOUND), and
         FailedPreconditionError (PROCESS_RUNNING) also for a running repair."""
         ...
 
     async def expire(self, before: datetime, now: datetime, limit: int) -> int:
-        """Expire up to `limit` processes that ended before that time and have no running repair, and list
-        their removals; their number."""
+        """Expire up to `limit` processes that ended before `before` and have no running repair, and log their
+        removals. Returns their number."""
         ...
 
     async def clear(self, now: datetime, limit: int) -> int:
         """Remove up to `limit` records of one expired or deleted process whose events are published. Returns
-        the number of steps done, 0 when nothing is left."""
+        the number of steps done; 0 when nothing is left."""
         ...
 
     async def list(self, after: int, limit: int) -> Sequence[Removal]:
-        """Removals after `after`, oldest first; later removals have higher numbers."""
+        """At most `limit` removals after sequence `after`, oldest first; later ones have higher numbers."""
         ...
 
 
 class LedgerReader(Protocol):
-    """Reads. Raises TransientError when the database is away."""
+    """Reads. Raises TransientError when the database does not respond."""
 
     async def process(self, process_id: str) -> Process | None:
         """A process, None when it does not exist. Raises NotFoundError (PROCESS_DELETED)."""
@@ -148,21 +149,21 @@ class LedgerReader(Protocol):
     async def processes(
         self, comparisons: Sequence[Comparison], before: int | None, limit: int
     ) -> list[tuple[int, Process]]:
-        """Processes with their positions, newest first, from below `before`."""
+        """Processes with their positions in the list, newest first, below `before`."""
         ...
 
     async def batches(
         self, process_id: str, processed: bool | None, after: int, limit: int
     ) -> list[BatchRecord]:
-        """Batches by number after `after`; `processed` None: all."""
+        """Batches with numbers after `after`, in order; `processed` None for all."""
         ...
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
-        """A row, None when it was not read."""
+        """A row; None when it has not been read."""
         ...
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
-        """States of rows whose batches have an outcome."""
+        """States of those rows whose batches have an outcome."""
         ...
 
     async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
@@ -172,22 +173,21 @@ class LedgerReader(Protocol):
     async def rows(
         self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
     ) -> list[Row]:
-        """Rows by number after `after`; only as many ranges are expanded as the page needs."""
+        """Rows with numbers after `after`, in order; expands only as many batches as the page needs."""
         ...
 
     async def ranges(
         self, process_id: str, states: Collection[RowState], after: int, limit: int
     ) -> list[RowRange]:
-        """Batches that begin after row `after`, by first row, whose rows without records of their own are in
-        one of the states."""
+        """Batches that begin after row `after` and whose rows without own records are in one of the states,
+        by first row."""
         ...
 
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
     ) -> list[Row]:
-        """Rows with records of their own after row `after` and up to `upto`, by number: at most `limit` and
-        about 4 MiB, but at least one if there is one. Errors and cells of rows in other states are left
-        out."""
+        """Rows with own records after row `after` and up to `upto`, by number: at most `limit` and about 4
+        MiB, but at least one if any. Leaves out errors and cells of rows in other states."""
         ...
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
@@ -200,15 +200,15 @@ class LedgerReader(Protocol):
 
 
 class EventLog(Protocol):
-    """The log of events. A reader that has read up to a position has read everything before it: events that
-    become visible later have higher positions. Raises TransientError when the database is away."""
+    """The log of events. Whoever has read up to a position has read everything before it: events that become
+    visible later have higher positions. Raises TransientError when the database does not respond."""
 
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
-        """Events after a position, oldest first."""
+        """At most `limit` events after a position, oldest first."""
         ...
 
     async def last_event(self) -> int:
-        """Position of the newest event; 0 when there never was one."""
+        """Position of the newest event; 0 before the first."""
         ...
 
 
@@ -216,23 +216,23 @@ class Changes(Protocol):
     """Notifies of changed processes."""
 
     def watch(self, process_id: str | None) -> AsyncIterator[None]:
-        """Yield at once, then after changes of the process (None: of any), which may be merged, and at least
+        """Yield at once, then after changes of the process (None for any), which may be merged, and at least
         every 20 s. Ends when the service stops."""
         ...
 
 
-# Sends events to the queue: durable when it returns, at least once. Raises TransientError.
+# Sends events to the queue at least once; they are durable on return. Raises TransientError.
 Send = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
 
 
 class Outbox(Protocol):
-    """Events to be published."""
+    """Events that wait to be published."""
 
     async def publish(self, send: Send, limit: int) -> int:
         """Pass up to `limit` unpublished events, oldest first, to `send`, and mark them when it returns.
-        Returns their number. Several instances never send the same event at the same time."""
+        Returns their number. No two instances send the same event at the same time."""
         ...
 
     async def remove_published(self, before: datetime) -> int:
-        """Remove events that were published before that time; their number."""
+        """Remove events that were published before `before`; return how many."""
         ...

@@ -25,8 +25,8 @@ S = ProcessState
 _ENDS = frozenset({S.COMPLETED, S.COMPLETED_WITH_ERRORS, S.FAILED, S.CANCELLED})
 TERMINAL = _ENDS | {S.UNDONE}
 
-# From each state, the states that may follow it. Records may come in any order, so a process may
-# skip states. From a terminal one there is no way but to be undone, or a repair that leaves no failed row.
+# The states that may follow each state. Reports may arrive in any order, so a process may skip states. After
+# a terminal state only an undo may follow, or COMPLETED when a repair leaves no failed row.
 TRANSITIONS: dict[ProcessState, frozenset[ProcessState]] = {
     S.PENDING: _ENDS | {S.DISPATCHING, S.PROCESSING, S.PAUSED},
     S.DISPATCHING: _ENDS | {S.PROCESSING, S.PAUSED},
@@ -76,7 +76,7 @@ class Info:
     size_bytes: int
     pipeline: str
     pipeline_version: int
-    repairs: str = ""  # the repaired process, "" for none
+    repairs: str = ""  # the repaired process, if any
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process in the ledger. Counts are rows; `unprocessed` is 0 until it is terminal."""
+    """A process in the ledger. Counts are rows."""
 
     info: Info
     state: ProcessState
@@ -116,7 +116,7 @@ class Process:
     created: datetime
     updated: datetime
     ended: datetime | None
-    expires: datetime | None = None  # when the records of single rows are removed, or were
+    expires: datetime | None = None  # when the records of its rows are, or were, removed
     expired: bool = False
     undo: Undo | None = None
 
@@ -127,7 +127,7 @@ class Process:
 
     @property
     def unprocessed(self) -> int:
-        """Rows read that never got an outcome."""
+        """Rows that were read and never got an outcome; 0 until the process has ended."""
         left = self.read - self.succeeded - self.failed - self.skipped
         assert left >= 0, f"process {self.info.process_id}: more outcomes than rows"
         return left if self.terminal else 0

@@ -20,7 +20,7 @@ _CLEAN_EVERY = timedelta(hours=1)
 
 
 class Publisher:
-    """Publishes events in their order, at least once."""
+    """Publishes events in order, at least once."""
 
     name = "publisher"
 
@@ -32,7 +32,7 @@ class Publisher:
         self._cleaned = clock.now() - _CLEAN_EVERY
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Publish until told to stop."""
+        """Publish until `stopping` is set."""
 
         async def publish() -> None:
             while await self._outbox.publish(self._send, _LIMIT) == _LIMIT and not stopping.is_set():
@@ -40,7 +40,7 @@ class Publisher:
             await self._clean()
 
         await repeat(
-            publish, stopping, every=_IDLE_SECONDS, failure="events not published",
+            publish, stopping, every=_IDLE_SECONDS, failure="cannot publish events",
             after_failure=_FAILED_SECONDS,
         )  # fmt: skip
 

@@ -13,41 +13,41 @@ from ingestor.services.status.ports import Removals
 
 log = structlog.get_logger(__name__)
 
-_LOOK_SECONDS = 2.0
+_EVERY_SECONDS = 2.0
 _AT_ONCE = 100  # processes expired in one transaction
 _PIECE = 5_000  # records removed in one transaction
 
 
 class Retention:
-    """Runs every two seconds. Several instances may run: each skips what others hold."""
+    """Runs every two seconds. Several instances may run; each skips what others have locked."""
 
     name = "retention"
 
     def __init__(self, removals: Removals, clock: Clock, keep: timedelta | None) -> None:
-        """`keep` is the time from the end of a process to its expiry; None: never."""
+        """`keep` is the time from the end of a process to its expiry; None for never."""
         self._removals = removals
         self._clock = clock
         self._keep = keep
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop."""
+        """Work until `stopping` is set."""
         await repeat(
-            lambda: self.look(stopping), stopping, every=_LOOK_SECONDS,
+            lambda: self.look(stopping), stopping, every=_EVERY_SECONDS,
             failure="cannot expire and remove processes",
         )  # fmt: skip
 
     async def look(self, stopping: asyncio.Event | None = None) -> None:
-        """Expire and remove everything that is due now, or until told to stop."""
+        """Expire and remove everything that is due, unless `stopping` is set first."""
 
-        def go_on() -> bool:
+        def running() -> bool:
             return stopping is None or not stopping.is_set()
 
         if self._keep is not None:
             now = self._clock.now()
-            while go_on() and (count := await self._removals.expire(now - self._keep, now, _AT_ONCE)):
+            while running() and (count := await self._removals.expire(now - self._keep, now, _AT_ONCE)):
                 log.info("processes expired", count=count)
         removed = 0
-        while go_on() and (count := await self._removals.clear(self._clock.now(), _PIECE)):
+        while running() and (count := await self._removals.clear(self._clock.now(), _PIECE)):
             removed += count
         if removed:
             log.info("records removed", steps=removed)

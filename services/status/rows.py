@@ -1,4 +1,4 @@
-"""Rows that did not simply succeed, and rows as a reader of the ledger sees them."""
+"""Rows that are reported because they did not simply succeed, and rows as readers of the ledger see them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ingestor.services.status.processes import RowState
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """One reason; `phase` is the contract's number (1 parse, 2 validate, 3 load)."""
+    """One error of a row; `phase` is the contract's number (1 parse, 2 validate, 3 load)."""
 
     code: str
     field: str
@@ -23,7 +23,7 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row with a record of its own: FAILED or SKIPPED, with every reason."""
+    """A FAILED or SKIPPED row, with all its errors."""
 
     row_number: int
     line_number: int
@@ -34,8 +34,8 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class DisplacedRow:
-    """A row of another batch that had been loaded and has FAILED now, since an earlier row of the process
-    has its key."""
+    """A row of another batch that was loaded and is FAILED now, because an earlier row of the process has its
+    key."""
 
     row_number: int
     error: RowError
@@ -44,8 +44,8 @@ class DisplacedRow:
 def with_displaced(
     outcome: Outcome, rows: Sequence[RejectedRow], displaced: Sequence[RejectedRow]
 ) -> tuple[Outcome, Sequence[RejectedRow]]:
-    """The outcome of a batch, and its rows that are not plain successes, when some of those that it counts
-    as SUCCEEDED were displaced by other batches before it came."""
+    """Correct the outcome of a batch, and its rows that did not simply succeed, when other batches displaced
+    some of the rows that it counts as SUCCEEDED before it was reported."""
     own = {row.row_number for row in rows}
     new = [row for row in displaced if row.row_number not in own]
     if outcome.default_state is not RowState.SUCCEEDED or not new:
@@ -56,8 +56,8 @@ def with_displaced(
 
 @dataclass(frozen=True, slots=True)
 class RepairedRows:
-    """The repaired process of a batch, and the number there of each row of the batch, in order; 0 where a
-    row has none. Empty when the rows were not read."""
+    """The repaired process of a batch, and for each row of the batch its number there, 0 where it has none.
+    `rows` is empty when the batch could not be read."""
 
     process_id: str
     rows: tuple[int, ...]
@@ -65,9 +65,8 @@ class RepairedRows:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row in the ledger; `line_number` is 0 where only its batch is known. `repairs_row` is its number in
-    the repaired process, 0 where that is unknown. `repaired_by` is the last process that repaired it, ""
-    for none."""
+    """A row in the ledger. `line_number` is 0 when only its batch is known, `repairs_row`, its number in the
+    repaired process, is 0 when unknown. `repaired_by` is the last process that repaired it, if any."""
 
     row_number: int
     line_number: int
@@ -91,8 +90,7 @@ class RowVersion:
 
 @dataclass(frozen=True, slots=True)
 class RowRange:
-    """The rows of a batch without records of their own: all in one state, with `error` as the reason when
-    it is FAILED."""
+    """The rows of a batch that have no own records: all are in one state, with `error` if that is FAILED."""
 
     first_row: int
     last_row: int

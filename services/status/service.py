@@ -71,12 +71,12 @@ ROW_FIELDS = Fields(
 )
 
 
-# Events by which a process has ended.
+# Events that end a process.
 _ENDS = frozenset({"ingestion.completed", "ingestion.failed", "ingestion.cancelled"})
 
 
 class Metrics:
-    """What the ledger counts for Prometheus."""
+    """What the service counts for Prometheus."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rows = Counter("ingestor_rows_total", "Rows with an outcome.", ["state"], registry=registry)
@@ -109,8 +109,8 @@ class StatusService:
     # -- writes ------------------------------------------------------------------------------------
 
     async def start(self, info: Info) -> Account:
-        """Record that a process has started. Raises InvalidArgumentError when it repairs a repair: locks
-        are taken on a repair first and the repaired process second, and never in a longer chain."""
+        """Record that a process has started. Raises InvalidArgumentError when it repairs a repair: the order
+        of locks, a repair before the repaired process, rules out longer chains."""
         if info.repairs:
             parent = await self._reader.process(info.repairs)
             if info.repairs == info.process_id or (parent is not None and parent.info.repairs):
@@ -128,14 +128,15 @@ class StatusService:
         return await self._ledger.read_header(process_id, columns, dialect, content_bytes, limits)
 
     async def dispatch(self, process_id: str, batch: Batch) -> Account:
-        """Record a batch before it is sent. Raises InvalidArgumentError when it has other bounds here."""
+        """Record a batch before it is sent. Raises InvalidArgumentError when it is recorded with other
+        bounds."""
         try:
             return await self._ledger.dispatch(process_id, "default", batch)
         except ValueError as error:
             raise InvalidArgumentError("BATCH_CONFLICT", str(error)) from error
 
     async def finish(self, process_id: str, rows: int, batches: int) -> Account:
-        """Record that all batches are sent. Raises InvalidArgumentError when other numbers are recorded."""
+        """Record that all batches are sent. Raises InvalidArgumentError when other totals are recorded."""
         try:
             return await self._change(process_id, lambda account: ledger.finished(account, rows, batches))
         except ValueError as error:
@@ -176,8 +177,8 @@ class StatusService:
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
     ) -> bool:
-        """Record the outcome of a batch; False when it has one. Raises InvalidArgumentError when the rows
-        do not add up to the batch."""
+        """Record the outcome of a batch; False when it already has one. Raises InvalidArgumentError when the
+        rows do not add up to the batch."""
         try:
             recorded = await self._ledger.record(
                 process_id, tenant, outcome, error, rows, repaired, displaced
@@ -197,7 +198,9 @@ class StatusService:
             await self._ledger.undo(process_id, undo)
         except IllegalTransitionError as error:
             raise FailedPreconditionError(
-                "PROCESS_RUNNING", "The process has not ended.", metadata={"state": error.state.name}
+                "PROCESS_RUNNING",
+                "The process has not ended; undo it when it has.",
+                metadata={"state": error.state.name},
             ) from error
 
     async def delete(self, process_id: str) -> None:
@@ -224,7 +227,8 @@ class StatusService:
         found = await self.process(process_id)
         if found.expired:
             raise FailedPreconditionError(
-                "RECORDS_EXPIRED", "The process has expired: only its counts are left."
+                "RECORDS_EXPIRED",
+                "The process has expired: the records of its rows have been removed.",
             )
         return found
 
@@ -236,8 +240,8 @@ class StatusService:
         return [process for _, process in found[:size]], more
 
     async def watch(self, process_id: str, min_interval: float) -> AsyncIterator[Process]:
-        """The process now, after every change (those within `min_interval` seconds merged) and at
-        least every 20 s, until it is terminal. Raises UnavailableError when the service stops."""
+        """The process at once, after every change (those within `min_interval` seconds are merged) and at
+        least every 20 s, until it has ended. Raises UnavailableError when the service stops."""
         async for _ in self._changes.watch(process_id):
             started = time.monotonic()
             found = await self.process(process_id)
@@ -260,15 +264,15 @@ class StatusService:
         return found[:size], more
 
     async def row(self, process_id: str, row_number: int) -> tuple[Row, list[RowVersion]]:
-        """A row and its versions before repairs. Raises NotFoundError when it was not read (yet)."""
+        """A row and its versions before repairs. Raises NotFoundError when it has not been read (yet)."""
         await self._kept(process_id)
         found = await self._reader.row(process_id, row_number)
         if found is None:
-            raise NotFoundError("ROW_NOT_FOUND", f"Row {row_number} was not read (yet).")
+            raise NotFoundError("ROW_NOT_FOUND", f"Row {row_number} has not been read (yet).")
         return found, await self._reader.history(process_id, row_number) if found.repaired_by else []
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
-        """States of rows; rows of batches without an outcome are left out."""
+        """States of rows, without those whose batches have no outcome."""
         await self.process(process_id)
         return await self._reader.states(process_id, row_numbers)
 
@@ -289,8 +293,8 @@ class StatusService:
     async def report(
         self, process_id: str, format_: ReportFormat, selection: ReportRows
     ) -> AsyncIterator[ReportPiece]:
-        """A report as pieces of a file, one in memory at a time. Raises InvalidArgumentError when the
-        format cannot hold the columns."""
+        """A report as pieces of a file, one in memory at a time. Raises InvalidArgumentError when the format
+        cannot hold the columns."""
         process = await self._kept(process_id)
         try:
             async for piece in report_pieces(self._reader, process, selection, WRITERS[format_]()):
@@ -310,16 +314,15 @@ class StatusService:
         return found[:size], more
 
     async def watch_events(self, process_id: str | None, after: int) -> AsyncIterator[list[LoggedEvent]]:
-        """Events after a position (-1: only new ones) as they happen; an empty list every 20 s without
-        one. The events of one process end with its last one. Raises NotFoundError when the process does
-        not exist, UnavailableError when the service stops."""
+        """Events after a position (-1 for only new ones) as they happen; an empty list after every 20 s
+        without any. The events of a single process end with its last one. Raises NotFoundError when the
+        process does not exist, UnavailableError when the service stops."""
         ended = False
         before: list[LoggedEvent] | None = None
         async with aclosing(self._feed.watch(process_id, after)) as feed:
             async for events in feed:
                 if process_id is not None:
-                    # Ask only once the position is fixed: an end that is not
-                    # seen here is among them.
+                    # Ask only now that the position is fixed: a later end is among the events.
                     ended = ended or any(event.type in _ENDS for event in events)
                     ended = ended or (before is None and (await self.process(process_id)).terminal)
                 if ended and not events:
@@ -330,7 +333,7 @@ class StatusService:
 
     async def overview(self, start: datetime | None, end: datetime | None, seconds: int) -> Overview:
         """What happened in an interval; by default the last 24 hours in 60 pieces. Raises
-        InvalidArgumentError for a wrong interval."""
+        InvalidArgumentError for an invalid interval."""
         try:
             of = interval(start, end, seconds, self._clock.now())
         except IntervalError as error:
@@ -347,6 +350,6 @@ def _filter(text: str, fields: Fields) -> list[Comparison]:
     except FilterError as error:
         raise InvalidArgumentError(
             "INVALID_FILTER",
-            f"The filter is wrong at {error}.",
+            f"The filter is invalid at {error}.",
             violations=[FieldViolation("filter", str(error))],
         ) from error

@@ -12,6 +12,6 @@ class StatusSettings(ServiceSettings, QueueSettings, QueueNames):
     """Environment variables INGESTOR_<FIELD>."""
 
     retention_days: float = Field(
-        30, ge=0, description="Days after its end when a process's file and rows are removed; 0: never."
+        30, ge=0, description="Days from the end of a process until its file and rows are removed; 0: never."
     )
     event_retention_days: int = Field(30, ge=1, description="Days after which published events are removed.")

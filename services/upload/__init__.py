@@ -1,1 +1,1 @@
-"""Takes files from clients, keeps them, and hands complete ones on."""
+"""Receives files from clients, stores them, and hands complete ones to the orchestrator."""

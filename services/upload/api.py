@@ -1,4 +1,4 @@
-"""gRPC in: translates, calls one use case, translates back."""
+"""The gRPC API: translates each request, calls one use case and translates its result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     """See UploadService in protos/ingestor/v1/upload.proto."""
 
     def __init__(self, service: UploadService, store: str) -> None:
-        """`store` is the kind of file store."""
+        """`store` is the kind of file store, for GetStorage."""
         self._service = service
         self._store = store
 
@@ -127,7 +127,7 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
 
 
 def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadResponse:
-    """What an inspection found, as the contract has it."""
+    """The result of an inspection as a message."""
     return upload_pb2.InspectUploadResponse(
         dialect_json=json.dumps(found["dialect"]),
         columns=[upload_pb2.InspectedColumn(**column) for column in found["columns"]],
@@ -159,7 +159,7 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
 
 
 def dry_run_message(found: Check) -> upload_pb2.DryRunUploadResponse:
-    """What a dry run found, as the contract has it."""
+    """The result of a dry run as a message."""
     return upload_pb2.DryRunUploadResponse(
         columns=found.columns,
         rows=[

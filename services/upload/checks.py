@@ -13,7 +13,7 @@ Phase = Literal["parse", "validate", "load"]
 
 @dataclass(frozen=True, slots=True)
 class CheckError:
-    """One error; `label` is the label of its column, "" for none."""
+    """One error; `label` is that of its column, "" if it has none."""
 
     code: str
     field: str
@@ -25,7 +25,7 @@ class CheckError:
 
 @dataclass(frozen=True, slots=True)
 class ExcerptRow:
-    """A record of a file; `cells` (shortened) are None when it could not be split."""
+    """A record of a file; its `cells`, shortened, or None when it could not be split."""
 
     row_number: int
     line_number: int
@@ -34,9 +34,9 @@ class ExcerptRow:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The first records of a file, for display and in normal form for the processor.
+    """The first records of a file, for display and, in normal form, for the processor.
 
-    `columns_known` False: later records may have more columns.
+    Unless `columns_known`, later records may have more columns.
     """
 
     columns: tuple[str, ...]
@@ -49,7 +49,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """A row that would fail or be skipped, and every reason."""
+    """A row that would fail or be skipped, with all its errors."""
 
     row_number: int
     state: RowState
@@ -58,7 +58,7 @@ class RowResult:
 
 @dataclass(frozen=True, slots=True)
 class DryRunResult:
-    """The first rows that fail or are skipped; `complete` when these are all such rows."""
+    """The first rows that would fail or be skipped; `complete` when these are all of them."""
 
     rows: tuple[RowResult, ...]
     complete: bool
@@ -75,7 +75,7 @@ class CheckedRow:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The records that were run, in order; `complete` when they are all records of the file."""
+    """The records that were run, in order; `complete` when these are all records of the file."""
 
     columns: tuple[str, ...]
     rows: tuple[CheckedRow, ...]
@@ -83,12 +83,12 @@ class Check:
     dialect: str
 
     def count(self, state: RowState) -> int:
-        """Rows in a state."""
+        """Number of rows in a state."""
         return Counter(row.state for row in self.rows)[state]
 
 
 def checked(excerpt: Excerpt, result: DryRunResult) -> Check:
-    """The excerpt with its results. If the result is incomplete, only rows up to its last one are known."""
+    """The excerpt with its results; when these are incomplete, only the rows up to the last one they name."""
     results = {row.row_number: row for row in result.rows}
     known: Sequence[ExcerptRow] = excerpt.rows
     if not result.complete:

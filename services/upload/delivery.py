@@ -23,12 +23,12 @@ log = structlog.get_logger(__name__)
 
 _CONVERSIONS = 5  # attempts to convert a file whose converter crashes
 _CLEAN_SECONDS = 3600.0
-_LOOK_SECONDS = 2.0  # for deliveries added by other instances or due again
+_LOOK_SECONDS = 2.0  # to find deliveries that other instances added or that are due again
 
 
 class DeliveryWorker:
-    """Leases deliveries and streams each file from the offset that the orchestrator asks for. A delivery
-    that fails is repeated later, without limit, from there."""
+    """Leases deliveries and streams each file from the offset that the orchestrator asks for. A failed
+    delivery is repeated later, without limit."""
 
     name = "deliveries"
 
@@ -58,7 +58,7 @@ class DeliveryWorker:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Deliver until told to stop, then release every lease."""
+        """Deliver until `stopping` is set, then release every lease."""
         try:
             while not stopping.is_set():
                 self._news.clear()
@@ -128,8 +128,11 @@ class DeliveryWorker:
             except ConverterCrashedError:
                 if delivery.attempts < _CONVERSIONS:
                     raise
-                log.error("file not converted", attempts=delivery.attempts)
-                message = f"The file could not be read in {delivery.attempts} attempts."
+                log.error("cannot convert the file", attempts=delivery.attempts)
+                message = (
+                    f"The file could not be read in {delivery.attempts} attempts; "
+                    "check that it is not damaged."
+                )
                 await self._ingestion.refuse(delivery, "FILE_UNREADABLE", message)
                 return
             await self._deliveries.keep_content(delivery.process_id, self._owner, content)
@@ -139,7 +142,7 @@ class DeliveryWorker:
             await self._ingestion.send(delivery.process_id, self._pieces(delivery, offset))
 
     async def _pieces(self, delivery: Delivery, offset: int) -> AsyncIterator[tuple[int, bytes, bool]]:
-        """The file from an offset on, as (offset, data, last); the last piece may be empty."""
+        """The content from `offset` on, as (offset, data, last); the last piece may be empty."""
         assert delivery.content is not None
         key, size = delivery.content.file_key, delivery.content.size
         if offset >= size:
@@ -163,7 +166,7 @@ class DeliveryWorker:
                     return
                 last = now
             except TransientError as error:
-                log.warning("lease not renewed", error=str(error))
+                log.warning("cannot renew the lease", error=str(error))
                 if now - last > self._lease:
                     return
 
@@ -172,7 +175,7 @@ class DeliveryWorker:
             due = self._clock.now() + wait
             await self._deliveries.give_back(delivery.process_id, self._owner, due)
         except TransientError as error:
-            log.warning("lease not released, it will expire", error=str(error))
+            log.warning("cannot release the lease; it will expire", error=str(error))
 
 
 class Cleaner:
@@ -187,14 +190,14 @@ class Cleaner:
         self._age = age
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Clean every hour until told to stop."""
+        """Clean every hour until `stopping` is set."""
         await repeat(
-            self.clean, stopping, every=_CLEAN_SECONDS, failure="abandoned uploads not removed",
+            self.clean, stopping, every=_CLEAN_SECONDS, failure="cannot remove abandoned uploads",
             expected=(TransientError, OSError),
         )  # fmt: skip
 
     async def clean(self) -> int:
-        """Remove the uploads that are abandoned now; their number."""
+        """Remove abandoned uploads; return how many."""
         count = 0
         for upload in await self._uploads.abandoned(self._clock.now() - self._age, 1000):
             if await self._uploads.abort(upload.upload_id):

@@ -15,7 +15,7 @@ class Uploads(Protocol):
     """Stores uploads."""
 
     async def add(self, upload: Upload) -> Upload:
-        """Store an upload. Returns the existing one when its tenant used the request id before."""
+        """Store an upload. Returns the existing one when its tenant has already used the request id."""
         ...
 
     async def get(self, upload_id: str) -> Upload | None:
@@ -23,8 +23,8 @@ class Uploads(Protocol):
         ...
 
     async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
-        """Move the committed size of an open upload from `old` to `new`. Returns the committed size
-        afterwards, which is not `new` when another writer was faster."""
+        """Move the committed size of an open upload from `old` to `new`. Returns the committed size, which is
+        not `new` when another writer was faster."""
         ...
 
     async def complete(
@@ -37,8 +37,8 @@ class Uploads(Protocol):
         now: datetime,
         repair: Repair | None = None,
     ) -> str:
-        """Close an open upload and add its delivery, in one transaction. Returns the id of its process,
-        which is the earlier one when the upload was complete already."""
+        """Close an open upload and add its delivery, in one transaction. Returns the id of its process: the
+        existing one when the upload was already complete."""
         ...
 
     async def abort(self, upload_id: str) -> bool:
@@ -50,7 +50,7 @@ class Uploads(Protocol):
         ...
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
-        """Open uploads that were last written before that time."""
+        """At most `limit` open uploads that were last written before `before`."""
         ...
 
 
@@ -62,7 +62,7 @@ class ProcessRecords(Protocol):
         ...
 
     async def files(self, process_id: str) -> Sequence[str]:
-        """Keys of all files that the process may have."""
+        """Keys of all files that the process may have in the store."""
         ...
 
     async def forget(self, process_id: str) -> None:
@@ -90,7 +90,7 @@ class Deliveries(Protocol):
         ...
 
     async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
-        """Release the lease; the delivery is due again at that time."""
+        """Release the lease; the delivery is due again at `due`."""
         ...
 
     async def waiting(self) -> int:
@@ -102,13 +102,12 @@ class Ingestion(Protocol):
     """The orchestrator."""
 
     async def prepare_repair(self, process_id: str) -> Repair:
-        """What a repair of that process repairs. Raises the errors of
-        OrchestratorService.PrepareRepair."""
+        """What a repair of that process repairs. Raises the errors of IngestionService.PrepareRepair."""
         ...
 
     async def begin(self, delivery: Delivery) -> int | None:
-        """Announce a file, with its content if that is known. Returns the offset from which to send the
-        content, None when there is nothing to send (yet)."""
+        """Announce a file, and its content if known. Returns the offset from which to send the content; None
+        when there is nothing to send (yet)."""
         ...
 
     async def refuse(self, delivery: Delivery, reason: str, message: str) -> None:
@@ -125,7 +124,7 @@ class Pipelines(Protocol):
     """The orchestrator's catalogue of pipelines."""
 
     async def find(self, name: str, version: int | None) -> tuple[int, str]:
-        """The version (the newest for None) and its dialect (JSON). Raises NotFoundError."""
+        """A version (the latest for None) and its dialect (JSON). Raises NotFoundError."""
         ...
 
     async def dialect_of(self, document: str) -> str:
@@ -138,9 +137,9 @@ class Checker(Protocol):
     """The processor's dry run."""
 
     async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
-        """What would become of a table in normal form: with a stored pipeline, or a document, or (both
-        empty) as JSON rows. Raises the ServiceErrors of ProcessorService.DryRun,
-        and UnavailableError (PROCESSOR_UNAVAILABLE) when no processor runs."""
+        """Run a table in normal form through a stored pipeline or a document, or into JSON rows when both are
+        empty, without storing anything. Raises the ServiceErrors of ProcessorService.DryRun, and
+        UnavailableError (PROCESSOR_UNAVAILABLE) when no processor runs."""
         ...
 
 
@@ -153,19 +152,19 @@ class Inspector(Protocol):
         ...
 
     async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
-        """At most `rows` of its first records, fewer where they are large. Raises the same."""
+        """The first records, at most `rows` and fewer when they are large. Raises what `inspect` does."""
         ...
 
 
 class ConverterCrashedError(Exception):
-    """The converter ended without a result; another try may succeed."""
+    """The converter ended without a result; another attempt may succeed."""
 
 
 class Converter(Protocol):
-    """Examines complete files and converts those that cannot be cut into batches as they are."""
+    """Converts complete files that cannot be cut into batches unchanged."""
 
     async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
-        """The content of a complete file, durable. With `repaired` the file is a repair file for that table.
-        Deterministic, so it can be repeated after a crash. Raises UnreadableFileError,
+        """The content of a complete file, stored durably; with `repaired` the file is a repair file for that
+        table. Deterministic, so that it can be repeated after a crash. Raises UnreadableFileError,
         ConverterCrashedError, StoreFullError, FileMissingError."""
         ...

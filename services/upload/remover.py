@@ -1,4 +1,4 @@
-"""What the upload service removes of a process."""
+"""Removes the upload service's records of a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ingestor.stores.port import FileWriter
 
 
 class UploadRemover:
-    """Removes the files, then the upload's records, which name the files."""
+    """Removes the files before the records that name them."""
 
     def __init__(self, records: ProcessRecords, store: FileWriter, clock: Clock) -> None:
         self._records = records

@@ -45,10 +45,10 @@ from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 
 log = structlog.get_logger(__name__)
 
-_COMMIT_BYTES = 16 * 2**20  # at most so much is sent again after a crash
+_COMMIT_BYTES = 16 * 2**20  # the most that is sent again after a crash
 _MOST_SAMPLE_ROWS = 100_000
 _MOST_CHECKED_ROWS = 1000
-_MOST_HASHES = 10_000  # running hashes kept in memory; others are computed from the stored file
+_MOST_HASHES = 10_000  # kept in memory while files arrive; further ones are computed from the stored file
 TENANT = "default"
 
 
@@ -72,11 +72,11 @@ class Storage:
 
 @dataclass(slots=True)
 class _Running:
-    """What one instance knows of an upload while it is written."""
+    """What this instance knows of an upload that is being written."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     hash: Any = field(default_factory=hashlib.sha256)
-    hashed: int = 0  # bytes in the hash, which is valid while this is the committed size
+    hashed: int = 0  # bytes in the hash, which is valid while this equals the committed size
 
 
 class Metrics:
@@ -122,13 +122,13 @@ class UploadService:
         self._running: OrderedDict[str, _Running] = OrderedDict()
 
     async def create(self, file_name: str, size: int, request_id: str) -> Upload:
-        """Open an upload. A request id that was used before returns the upload that it opened."""
+        """Open an upload; a request id that was already used returns the upload that it opened."""
         if not 1 <= len(file_name) <= 255 or "\0" in file_name:
-            raise wrong("file_name", "has 1 to 255 characters")
+            raise wrong("file_name", "must have 1 to 255 characters, none of them NUL")
         if size < 0:
             raise wrong("size_bytes", "must not be negative")
         if len(request_id) > 128 or "\0" in request_id:
-            raise wrong("request_id", "has at most 128 characters")
+            raise wrong("request_id", "must have at most 128 characters, none of them NUL")
         self._check_size(size)
         upload_id = self._ids.new()
         upload = Upload(
@@ -140,15 +140,15 @@ class UploadService:
             await self._store.create(upload.file_key)
         elif (known.file_name, known.declared_size) != (file_name, size):
             raise InvalidArgumentError(
-                "REQUEST_ID_REUSED", "The request id was used for another file.",
-                violations=[FieldViolation("request_id", "was used for another file")],
+                "REQUEST_ID_REUSED", "The request id was already used for another file; choose a new one.",
+                violations=[FieldViolation("request_id", "was already used for another file")],
             )  # fmt: skip
         return known
 
     def _check_size(self, size: int) -> None:
         if size > self._max_upload:
             raise ResourceExhaustedError(
-                "FILE_TOO_LARGE", f"The file has more than {self._max_upload} bytes.",
+                "FILE_TOO_LARGE", f"The file is larger than {self._max_upload} bytes, the limit here.",
                 metadata={"max_bytes": str(self._max_upload)},
             )  # fmt: skip
 
@@ -160,8 +160,8 @@ class UploadService:
         return found
 
     async def write(self, upload_id: str, chunks: AsyncIterator[Chunk]) -> int:
-        """Append chunks in order and return the committed size. Bytes that arrived before an error or a
-        disconnect are kept. Raises the errors of UploadService.WriteUpload."""
+        """Append chunks in order and return the committed size. Keeps the bytes that arrived before an error
+        or a disconnect. Raises the errors of UploadService.WriteUpload."""
         async with self._writing(upload_id) as (upload, running):
             kept = written = upload.committed_size
             try:
@@ -172,7 +172,7 @@ class UploadService:
                     if written - kept >= _COMMIT_BYTES:
                         kept = await self._commit(upload, kept, written)
             finally:
-                # Shielded: a client that disconnects cancels this task, but what it wrote counts.
+                # Shielded: a client that disconnects cancels this task, but its bytes are kept.
                 if written > kept:
                     kept = await asyncio.shield(self._commit(upload, kept, written))
             return kept
@@ -199,12 +199,12 @@ class UploadService:
         if chunk.offset != committed:
             raise _wrong_offset(committed)
         if not 1 <= len(chunk.data) <= self.max_chunk_bytes:
-            raise wrong("chunk.data", f"has 1 to {self.max_chunk_bytes} bytes")
+            raise wrong("chunk.data", f"must have 1 to {self.max_chunk_bytes} bytes")
         end = chunk.offset + len(chunk.data)
         self._check_size(end)
         if upload.declared_size and end > upload.declared_size:
             raise ResourceExhaustedError(
-                "FILE_TOO_LARGE", f"The file has more than the {upload.declared_size} bytes announced.",
+                "FILE_TOO_LARGE", f"The file is larger than the {upload.declared_size} bytes declared.",
                 metadata={"max_bytes": str(upload.declared_size)},
             )  # fmt: skip
         if chunk.offset == 0:
@@ -226,10 +226,11 @@ class UploadService:
         except StoreFullError as error:
             running.hashed = -1
             raise ResourceExhaustedError(
-                "STORE_FULL", "The file store is full; the bytes sent before are kept."
+                "STORE_FULL",
+                "The file store is full; the bytes sent so far are kept. Resume when it has space.",
             ) from error
         except BaseException:
-            running.hashed = -1  # the hash may have the chunk although the file has not
+            running.hashed = -1  # the hash may include a chunk that the file lacks
             raise
         finally:
             if hashing is not None:
@@ -240,9 +241,9 @@ class UploadService:
 
     async def _commit(self, upload: Upload, old: int, new: int) -> int:
         await self._store.sync(upload.file_key)
-        holds = await self._uploads.commit(upload.upload_id, old, new, self._clock.now())
-        if holds != new:
-            raise _wrong_offset(holds)
+        committed = await self._uploads.commit(upload.upload_id, old, new, self._clock.now())
+        if committed != new:
+            raise _wrong_offset(committed)
         return new
 
     async def complete(
@@ -254,7 +255,7 @@ class UploadService:
         if repairs and pipeline:
             raise wrong("pipeline", "must be empty: a repair uses the pipeline of the repaired process")
         if len(sha256) not in (0, 32):
-            raise wrong("sha256", "has 32 bytes")
+            raise wrong("sha256", "must have 32 bytes")
         upload = await self.get(upload_id)
         if upload.state is UploadState.COMPLETED and upload.process_id:
             return upload.process_id
@@ -262,11 +263,13 @@ class UploadService:
             size = upload.committed_size
             if upload.declared_size and size != upload.declared_size:
                 raise DataLossError(
-                    "SIZE_MISMATCH", f"The file has {size} bytes, but {upload.declared_size} were announced."
+                    "SIZE_MISMATCH", f"The file has {size} bytes, but {upload.declared_size} were declared."
                 )
             await self._store.seal(upload.file_key, size)
             if sha256 and await self._sha256(upload, running) != sha256:
-                raise DataLossError("HASH_MISMATCH", "The file's SHA-256 differs from the one announced.")
+                raise DataLossError(
+                    "HASH_MISMATCH", "The file's SHA-256 differs from the one sent; upload it again."
+                )
             repair = None
             if repairs:
                 repair = await self._ingestion.prepare_repair(repairs)
@@ -280,12 +283,12 @@ class UploadService:
         self._running.pop(upload_id, None)
         self._metrics.uploads.labels("completed").inc()
         log.info("upload complete", process_id=process_id, size=size)
-        # Status should know the process when the client asks; on failure the delivery worker announces it.
+        # So that status knows the process when the client asks; if this fails, the delivery worker does it.
         delivery = Delivery(process_id, upload, name, version, 0, options, repair=repair)
         try:
             await self._ingestion.begin(delivery)
         except (TransientError, ServiceError) as error:
-            log.warning("ingestion not announced yet", process_id=process_id, error=str(error))
+            log.warning("cannot announce the ingestion yet", process_id=process_id, error=str(error))
         self._new_delivery.set()
         return process_id
 
@@ -293,10 +296,10 @@ class UploadService:
         if running.hashed == upload.committed_size and upload.committed_size:
             digest: bytes = running.hash.digest()
             return digest
-        made = hashlib.sha256()
+        digesting = hashlib.sha256()
         async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
-            await asyncio.to_thread(made.update, piece)
-        return made.digest()
+            await asyncio.to_thread(digesting.update, piece)
+        return digesting.digest()
 
     async def _pipeline(self, reference: str, declared: ReadOptions) -> tuple[str, int, str]:
         """The name and version of the pipeline "name" or "name@version" ("" and 0 without one), and the
@@ -305,7 +308,7 @@ class UploadService:
             return "", 0, declared.to_json()
         name, at, version = reference.partition("@")
         if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
-            raise wrong("pipeline", "is a name, or name@version")
+            raise wrong("pipeline", "must be a name, or name@version")
         found, dialect = await self._pipelines.find(name, int(version) if at else None)
         return name, found, declared.over(parse_options(dialect)).to_json()
 
@@ -313,17 +316,17 @@ class UploadService:
         """Describe the committed part of a file; see ingestor.pipelines.inspection. Raises
         FailedPreconditionError with the reason when it cannot be read."""
         if not 0 <= rows <= _MOST_SAMPLE_ROWS:
-            raise wrong("sample_rows", f"is at most {_MOST_SAMPLE_ROWS}")
+            raise wrong("sample_rows", f"must be 0 to {_MOST_SAMPLE_ROWS}")
         options = _options(dialect).to_json()
         upload = await self.get(upload_id)
         async with _file_errors(upload):
             return await self._inspector.inspect(upload, options, rows or 1000)
 
     async def check(self, upload_id: str, pipeline: str, document: str, dialect: str, rows: int) -> Check:
-        """Run the first records of the committed part of a file dry. Raises the errors of `inspect`, and
-        those of a wrong pipeline or of a header that does not fit it."""
+        """Make a dry run of the first records of the committed part of a file. Raises the errors of
+        `inspect`, and those of an invalid pipeline or a header that does not fit it."""
         if not 0 <= rows <= _MOST_CHECKED_ROWS:
-            raise wrong("sample_rows", f"is at most {_MOST_CHECKED_ROWS}")
+            raise wrong("sample_rows", f"must be 0 to {_MOST_CHECKED_ROWS}")
         if pipeline and document:
             raise wrong("pipeline", "and document_json exclude each other")
         options = _options(dialect)
@@ -342,7 +345,7 @@ class UploadService:
         return checked(excerpt, result)
 
     async def storage(self) -> Storage:
-        """How much is stored, and how much room is left."""
+        """How much is stored, and how much space is left."""
         count, size = await self._uploads.kept()
         free = await self._store.free_bytes() if isinstance(self._store, BoundedStore) else None
         return Storage(count, size, free)
@@ -365,10 +368,12 @@ async def _file_errors(upload: Upload) -> AsyncIterator[None]:
     except UnreadableFileError as error:
         raise FailedPreconditionError(error.reason, error.message) from None
     except FileMissingError:
-        raise NotFoundError("UPLOAD_NOT_FOUND", "The file of this upload is gone.") from None
+        raise NotFoundError("UPLOAD_NOT_FOUND", "The file of this upload does not exist any more.") from None
     except ConverterCrashedError as error:
         log.warning("inspection failed", upload_id=upload.upload_id, error=str(error))
-        raise UnavailableError("INSPECTION_FAILED", "The file could not be inspected.") from error
+        raise UnavailableError(
+            "INSPECTION_FAILED", "The file could not be inspected; try again shortly."
+        ) from error
 
 
 def _wrong_offset(committed: int) -> FailedPreconditionError:

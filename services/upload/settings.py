@@ -24,6 +24,10 @@ class UploadSettings(ServiceSettings, FileStoreSettings, RemovalSettings):
         8 * 2**30, ge=2**29, description="Address space of a process that converts a file."
     )
     scratch_dir: str = Field("", description="Folder for temporary files; empty: the system's.")
-    deliveries_at_once: int = Field(4, ge=1, le=64, description="Files handed on at the same time.")
-    lease_seconds: float = Field(30, ge=3, description="A delivery whose holder is silent so long is free.")
-    abandoned_days: float = Field(7, gt=0, description="Open uploads untouched so long are removed.")
+    deliveries_at_once: int = Field(4, ge=1, le=64, description="Files delivered at the same time.")
+    lease_seconds: float = Field(
+        30, ge=3, description="Seconds of silence after which a delivery is free again."
+    )
+    abandoned_days: float = Field(
+        7, gt=0, description="Days without a write after which an open upload is removed."
+    )

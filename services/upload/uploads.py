@@ -34,7 +34,7 @@ class Upload:
 
     @property
     def whole(self) -> bool:
-        """Whether all bytes have arrived. False when the upload is open and its size unknown."""
+        """Whether all bytes have arrived; False for an open upload of unknown size."""
         return self.state is not UploadState.OPEN or 0 < self.declared_size <= self.committed_size
 
 
@@ -68,7 +68,7 @@ class Delivery:
     pipeline_version: int
     attempts: int
     dialect: str = "{}"  # as declared
-    content: Content | None = None  # None until the file was examined
+    content: Content | None = None  # None until the file is converted
     repair: Repair | None = None  # set when the file is a repair file
 
 

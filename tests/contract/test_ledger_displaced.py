@@ -192,7 +192,7 @@ OWN, OTHER = "00000000-0000-7000-8000-000000000002", "00000000-0000-7000-8000-00
         ([3], False, "of its own"),
         ([0], False, "below 1"),
         ([11, 11], False, "reported twice"),
-        ([11], True, "a repair displaces no row"),
+        ([11], True, "a repair cannot displace rows"),
     ],
 )
 async def test_what_is_no_displaced_row(

@@ -10,7 +10,7 @@ import grpc
 
 from ingestor.runtime.grpc.trace_calls import client_interceptors
 
-# One message carries at most a 4 MiB piece of a file and its envelope.
+# A message carries at most a 4 MiB piece of a file and its envelope.
 MAX_MESSAGE_BYTES = 5 * 1024 * 1024
 
 MESSAGE_OPTIONS: list[tuple[str, int | str]] = [
@@ -20,7 +20,7 @@ MESSAGE_OPTIONS: list[tuple[str, int | str]] = [
 
 _SERVICE_CONFIG = json.dumps(
     {
-        # "round_robin" spreads calls over all addresses that DNS gives (Kubernetes headless services).
+        # Spreads calls over all addresses that DNS returns (Kubernetes headless services).
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
             {

@@ -40,7 +40,7 @@ class HealthMonitor:
         self._last: bool | None = None
 
     async def start(self) -> None:
-        """Begin as NOT_SERVING (the library begins as SERVING)."""
+        """Start as NOT_SERVING, where the library starts as SERVING."""
         await self._set(False)
 
     async def check(self) -> bool:
@@ -64,7 +64,7 @@ class HealthMonitor:
             await self._servicer.set(service, SERVING if serving else NOT_SERVING)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Check until told to stop."""
+        """Check until `stopping` is set."""
         while not stopping.is_set():
             await self.check()
             await pause(self._interval if self._last else 1.0, stopping)

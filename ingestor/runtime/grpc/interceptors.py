@@ -23,8 +23,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ServerInterceptor(grpc.aio.ServerInterceptor):
     """Continues the caller's trace, turns errors into rich statuses, counts and times every RPC.
 
-    A ServiceError becomes its own status; a TransientError UNAVAILABLE; anything else INTERNAL with
-    the trace id only; its cause is logged.
+    A ServiceError becomes its own status, a TransientError UNAVAILABLE, and anything else INTERNAL with
+    nothing but the trace id: its cause is logged.
     """
 
     def __init__(self, metrics: RpcMetrics) -> None:
@@ -64,7 +64,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
                 if hasattr(responses, "__aiter__"):
                     async for response in responses:
                         yield response
-                else:  # a coroutine that writes to the context itself, as the health service's Watch
+                else:  # a coroutine that writes to the context, like the health service's Watch
                     await responses
             except BaseException as error:
                 await call.fail(error, context)
@@ -106,7 +106,7 @@ class _Call:
 
     async def fail(self, error: BaseException, context: Context) -> None:
         """Abort the call with a status; returns only for errors that must propagate unchanged."""
-        if isinstance(error, grpc.aio.AbortError):  # already turned into a status by the method itself
+        if isinstance(error, grpc.aio.AbortError):  # the method itself has set a status
             self._code = _code_of(context)
             return
         if not isinstance(error, Exception):  # cancelled by the client or by a shutdown
@@ -115,7 +115,7 @@ class _Call:
         if isinstance(error, TransientError):
             log.warning("dependency unavailable", error=str(error))
             error = UnavailableError(
-                "DEPENDENCY_UNAVAILABLE", "A part of the suite does not answer; try again shortly."
+                "DEPENDENCY_UNAVAILABLE", "A part of the suite does not respond; try again shortly."
             )
         if isinstance(error, ServiceError):
             self._code = error.code

@@ -13,8 +13,8 @@ from grpc_reflection.v1alpha import reflection
 
 
 def suite_services(package: str = "ingestor.v1") -> list[str]:
-    """Full names of the services that the installed contract defines. Their descriptors are loaded
-    with them: reflection answers from those that this process knows."""
+    """Full names of the services in the installed contract. Imports their descriptors, which reflection needs
+    to describe them."""
     names = []
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
         if module.name.endswith("_pb2"):
@@ -26,7 +26,7 @@ def suite_services(package: str = "ingestor.v1") -> list[str]:
 def enable_reflection(
     server: grpc.aio.Server, of: Literal["service", "suite"], own_services: Sequence[str]
 ) -> None:
-    """Let the server describe its own services, or the whole suite's (a gateway asks one of them)."""
+    """Let the server describe its own services, or the whole suite's: a gateway asks only one server."""
     names = own_services if of == "service" else suite_services()
     health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection([*names, health, reflection.SERVICE_NAME], server)

@@ -1,4 +1,4 @@
-"""Checks of requests, and their pages (AIP-158); for every service's gRPC side."""
+"""Checks requests, and makes page tokens (AIP-158), for the gRPC side of every service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_PAGE = 1000
 
 
 def wrong(field: str, problem: str) -> InvalidArgumentError:
-    """The error that says what is wrong with one field, such as `wrong("row", "is at least 1")`."""
+    """The error for one invalid field, such as `wrong("row", "must be at least 1")`."""
     return InvalidArgumentError(
         "INVALID_ARGUMENT", f"{field} {problem}.", violations=[FieldViolation(field, problem)]
     )
@@ -37,24 +37,24 @@ def read_page_size(size: int) -> int:
     return min(size or _DEFAULT_PAGE, _MAX_PAGE)
 
 
-def make_token(scope: str, place: int | str) -> str:
-    """An opaque token of the page after `place`; `scope` names the call and its filter."""
-    raw = json.dumps([_digest(scope), place]).encode()
+def make_token(scope: str, position: int | str) -> str:
+    """An opaque token of the page after `position`; `scope` names the call and its filter."""
+    raw = json.dumps([_digest(scope), position]).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def read_token(scope: str, token: str, kind: type[T]) -> T | None:
-    """The place of a token, None for the first page. Raises InvalidArgumentError when the token is not
-    one that `make_token` made for this scope."""
+    """The position in a token; None for the first page. Raises InvalidArgumentError when `make_token` did not
+    make the token for this scope."""
     if not token:
         return None
     try:
-        digest, place = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        digest, position = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, TypeError):
-        raise _wrong_token("is not one that this service gave") from None
-    if digest != _digest(scope) or type(place) is not kind:
+        raise _wrong_token("is not from this service") from None
+    if digest != _digest(scope) or type(position) is not kind:
         raise _wrong_token("belongs to another call or filter")
-    return place
+    return position
 
 
 def _wrong_token(problem: str) -> InvalidArgumentError:

@@ -15,24 +15,24 @@ from ingestor.tabular.options import Compression
 
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _PIECE = 256 * 1024
-# Files that macOS and others add to an archive.
+# What macOS and Windows add to archives.
 _JUNK = ("__MACOSX/", ".DS_Store", "Thumbs.db")
 
 
 @dataclass(frozen=True, slots=True)
 class ExpansionLimits:
-    """Caps on the expansion of a compressed file."""
+    """Limits on the expansion of a compressed file."""
 
     max_bytes: int = 64 * 2**30
     max_ratio: int = 1000
-    """Expanded to compressed size, once `free_bytes` are expanded; ordinary tables stay under 100."""
+    """Expanded to compressed size, checked beyond `free_bytes`; ordinary tables stay under 100."""
     free_bytes: int = 64 * 2**20
     max_entries: int = 100
-    """Entries of a zip archive, of which one is the table."""
+    """Entries of a zip archive; one of them is the table."""
 
 
 def detect_compression(head: bytes) -> Compression:
-    """By magic bytes. An XLSX workbook is a zip archive too, see is_workbook."""
+    """By magic bytes. An XLSX workbook, also a zip archive, counts as uncompressed."""
     if head.startswith(_GZIP):
         return "gzip"
     if head.startswith(_ZSTD):
@@ -43,18 +43,18 @@ def detect_compression(head: bytes) -> Compression:
 
 
 def is_workbook(head: bytes) -> bool:
-    """Whether a zip archive with this beginning is an Office Open XML package, by its first entries."""
+    """Whether the file is an Office Open XML package, judged by the first entries of its zip archive."""
     return head.startswith(_ZIP) and (b"[Content_Types].xml" in head or b"xl/" in head or b"_rels/" in head)
 
 
 class Expanded(io.RawIOBase):
-    """A decompressed stream, read from the front; `seek(0)` rewinds it."""
+    """A decompressed stream, read from the start; `seek(0)` rewinds it."""
 
     def __init__(
         self, file: BinaryIO, compression: Compression, limits: ExpansionLimits, *, partial: bool = False
     ) -> None:
-        """`partial`: the end of the compressed data is missing, so what is behind the first bytes that
-        cannot be expanded is left out."""
+        """`partial`: the end of the compressed data may be missing, so an error after the first expanded
+        bytes ends the stream."""
         self._partial = partial
         self._file = file
         self._compression = compression
@@ -73,11 +73,11 @@ class Expanded(io.RawIOBase):
             self._inner = cast(BinaryIO, _Zstd(self._file))
 
     def readable(self) -> bool:
-        """True."""
+        """True always."""
         return True
 
     def readinto(self, buffer: object) -> int:
-        """Read; raises UnreadableFileError when the data are damaged or expand too far."""
+        """Raises UnreadableFileError when the data are damaged or expand too far."""
         view = memoryview(buffer)  # type: ignore[arg-type]
         try:
             data = self._inner.read(min(len(view), _PIECE))
@@ -102,25 +102,25 @@ class Expanded(io.RawIOBase):
         return len(data)
 
     def seekable(self) -> bool:
-        """Only to its start."""
+        """True, but only to the start."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Begin again."""
+        """Rewind, or tell the position; anything else raises io.UnsupportedOperation."""
         if (offset, whence) == (0, io.SEEK_CUR):
             return self._position
         if (offset, whence) != (0, io.SEEK_SET):
-            raise io.UnsupportedOperation("a compressed file is read from the front")
+            raise io.UnsupportedOperation("a compressed file can only be rewound to its start")
         self._begin()
         return 0
 
     def tell(self) -> int:
-        """Bytes read."""
+        """Expanded bytes read so far."""
         return self._position
 
 
 class _Gzip:
-    """All members of a gzip file; unlike gzip.GzipFile it takes no trailing garbage for the end."""
+    """All members of a gzip file. Unlike gzip.GzipFile it does not accept garbage after the last one."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -148,8 +148,7 @@ class _Gzip:
 
 
 class _Zstd:
-    """All frames of a zstd file; unlike zstandard's stream_reader it does not take the end of the data for
-    the end of a frame."""
+    """All frames of a zstd file. Unlike zstandard's stream_reader it notices that the last one is cut off."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -162,7 +161,7 @@ class _Zstd:
         """Up to `size` bytes, b"" at the end."""
         while not self._output:
             if not self._input:
-                # What a call makes of so little is at most 32 MiB.
+                # Few bytes, so that one call expands to 32 MiB at most.
                 self._input = self._file.read(1024)
             if not self._input:
                 if self._frame is not None:
@@ -179,7 +178,7 @@ class _Zstd:
 
 
 def _only_entry(file: BinaryIO, limits: ExpansionLimits) -> BinaryIO:
-    """The one file of an archive."""
+    """The only file of an archive, apart from junk."""
     try:
         archive = zipfile.ZipFile(file)
         entries = [
@@ -193,7 +192,7 @@ def _only_entry(file: BinaryIO, limits: ExpansionLimits) -> BinaryIO:
             )
         if len(entries) != 1:
             raise UnreadableFileError(
-                "ARCHIVE_UNSUITABLE", f"The archive holds {len(entries)} files; it must hold just one."
+                "ARCHIVE_UNSUITABLE", f"The archive holds {len(entries)} files; it must hold exactly one."
             )
         if entries[0].flag_bits & 1:
             raise UnreadableFileError("ARCHIVE_UNSUITABLE", "The archive is encrypted.")
@@ -205,7 +204,7 @@ def _only_entry(file: BinaryIO, limits: ExpansionLimits) -> BinaryIO:
 def expanded(
     file: BinaryIO, compression: Compression, limits: ExpansionLimits, *, partial: bool = False
 ) -> BinaryIO:
-    """The file's content, buffered; the file itself when it is not compressed. `partial`: its end is
+    """The file's content, buffered; the file itself when it is not compressed. `partial`: its end may be
     missing. Raises UnreadableFileError."""
     if compression == "none":
         return file

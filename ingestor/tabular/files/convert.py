@@ -1,10 +1,10 @@
-"""Converts a file that is not plain CSV to a form that can be cut into batches.
+"""Converts a file that is not plain CSV into text that can be cut into batches.
 
     python -m ingestor.tabular.files.convert SOURCE RESULT --options JSON --name NAME > CONTENT
 
-Runs as a process of its own: it frees the memory of parsers of large workbooks, and contains the damage of a
-hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT
-becomes a JSON object: {"form", "dialect"}, or {"reason", "message"} with exit status 3.
+Runs as a separate process, which frees the memory of large workbooks when it ends and contains the damage
+of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT becomes a JSON object: {"form",
+"dialect"}, or {"reason", "message"} with exit status 3.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ingestor.tabular.options import ReadOptions, parse_options
 
 
 def open_plan(file: BinaryIO, size: int, name: str, options: ReadOptions) -> Plan:
-    """How to read an open file, which is rewound afterwards. Raises UnreadableFileError."""
+    """How to read an open file; rewinds it. Raises UnreadableFileError."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
     return plan(head, size, name, options)
@@ -46,7 +46,7 @@ def content(
 
 
 def main() -> int:
-    """Convert; the exit status."""
+    """Convert the file that the arguments name; return the exit status."""
     arguments = file_arguments(__doc__)
     arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)
     given = arguments.parse_args()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _PIECE = 256 * 1024
-# UTF-32 little-endian begins like UTF-16 little-endian, so it comes first.
+# UTF-32-LE comes before UTF-16-LE, whose mark it begins with.
 _BOMS = (
     (b"\xff\xfe\x00\x00", "utf-32-le"),
     (b"\x00\x00\xfe\xff", "utf-32-be"),
@@ -15,26 +15,27 @@ _BOMS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-# Bytes that Windows-1252 leaves undefined.
+# Fewer foreign bytes look like damage to UTF-8 rather than another encoding.
 _LEAST_GUESS = 3
+# Bytes that Windows-1252 leaves undefined.
 _UNDEFINED_1252 = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 BAD_BYTE = b"\xff"
-"""Replaces a byte that is invalid in the encoding of the file. It is invalid in UTF-8 too, so the reader
+"""Stands in for a byte that is invalid in the file's encoding. It is invalid in UTF-8 too, so the reader
 rejects the record."""
 
 
 def bom_of(head: bytes) -> tuple[str, int] | None:
-    """Encoding and length of the byte order mark at the beginning of a file."""
+    """Encoding and length of a byte order mark at the beginning of a file."""
     return next(((name, len(bom)) for bom, name in _BOMS if head.startswith(bom)), None)
 
 
 def detect_encoding(head: bytes, *, whole: bool) -> str:
-    """The encoding of a text file, by its beginning.
+    """The encoding of a text file, judged by its beginning (which may cut a character unless `whole`).
 
-    Certain: a byte order mark; UTF-8 where it decodes; UTF-16 where every second byte of ASCII text
-    is zero. Else a guess, made only where nothing speaks for UTF-8 with a few damaged bytes: no
-    character of it beyond ASCII, and `_LEAST_GUESS` bytes that are none. Then it is Windows-1252, or
-    Latin-1 where Windows-1252 leaves a byte undefined. Unless `whole`, a character may be cut at the end.
+    A byte order mark decides. Else it is UTF-8 where the bytes decode as such, or UTF-16 where nearly every
+    second byte is zero. The rest is a guess: with at least `_LEAST_GUESS` bytes that are not UTF-8, and no
+    more valid UTF-8 characters beyond ASCII than those, Windows-1252, or Latin-1 if a byte is undefined in
+    Windows-1252. Otherwise UTF-8 with damaged bytes.
     """
     if found := bom_of(head):
         return found[0]
@@ -56,7 +57,7 @@ def detect_encoding(head: bytes, *, whole: bool) -> str:
 
 
 def _wide(head: bytes) -> str | None:
-    """UTF-16 by where the zero bytes of its ASCII characters stand."""
+    """UTF-16, by the positions of the zero bytes in its ASCII characters."""
     even, odd = head[0::2].count(0), head[1::2].count(0)
     half = max(len(head) // 2, 1)
     if odd / half > 0.4 and even / half < 0.05:
@@ -97,7 +98,7 @@ def text_pieces(file: BinaryIO, encoding: str) -> Iterator[str]:
 
 
 def to_utf8(text: str) -> bytes:
-    """UTF-8 of such text; U+DCFF and lone surrogates become bytes that are not UTF-8."""
+    """Text in UTF-8; U+DCFF and lone surrogates become bytes that are not UTF-8."""
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -1,8 +1,8 @@
-"""The first records of a file, in normal form and for display.
+"""Makes an excerpt of a file: its first records, in normal form and for display.
 
     python -m ingestor.tabular.files.excerpt SOURCE RESULT --options JSON --name NAME > CONTENT
 
-A process of its own like ingestor.tabular.files.convert. RESULT becomes a JSON object: {"dialect": {...},
+A separate process, like ingestor.tabular.files.convert. RESULT becomes a JSON object: {"dialect": {...},
 "columns": [...], "rows": [[row, line, [cell, ...] or null], ...], "complete", "columns_known"}, or
 {"reason", "message"} with exit status 3.
 """
@@ -34,10 +34,10 @@ class Shown:
 
 
 def shown_records(sample: Sample) -> list[Shown]:
-    """The records of a sample in order, up to 2 MiB of cells but at least one record."""
+    """The records of a sample in order: at least one, and at most 2 MiB of cells."""
     found = [
-        Shown(row, line, _shown([cells[place] or "" for cells in sample.cells]))
-        for place, (row, line) in enumerate(zip(sample.row_numbers, sample.line_numbers, strict=True))
+        Shown(row, line, _shown([cells[position] or "" for cells in sample.cells]))
+        for position, (row, line) in enumerate(zip(sample.row_numbers, sample.line_numbers, strict=True))
     ]
     found += [
         Shown(row, record.line_index + 1, None if record.cells is None else _shown(record.cells))
@@ -45,10 +45,10 @@ def shown_records(sample: Sample) -> list[Shown]:
     ]
     found.sort(key=lambda record: record.row_number)
     size = 0
-    for place, record in enumerate(found):
+    for position, record in enumerate(found):
         size += sum(len(cell.encode()) for cell in record.cells or ())
-        if size > _BYTES and place:
-            return found[:place]
+        if size > _BYTES and position:
+            return found[:position]
     return found
 
 
@@ -60,8 +60,8 @@ def _shown(cells: list[str] | tuple[str, ...]) -> list[str]:
 def make_excerpt(
     path: Path, name: str, options: ReadOptions, *, rows: int, whole: bool
 ) -> tuple[dict[str, object], bytes]:
-    """The result for at most `rows` records (see the module), and their normal form. `whole` False: more of
-    the file may follow. Raises UnreadableFileError."""
+    """RESULT (see the module) for at most `rows` records, and their normal form. Unless `whole`, more of the
+    file may follow. Raises UnreadableFileError."""
     with path.open("rb") as file:
         sample = read_sample(
             file, path.stat().st_size, name, options, rows=rows, whole=whole, bounded=True
@@ -73,13 +73,13 @@ def make_excerpt(
         "columns": sample.labels,
         "rows": [[record.row_number, record.line_number, record.cells] for record in shown],
         "complete": sample.complete and len(shown) == sample.record_count,
-        # A later JSON object may have another column.
+        # A later JSON object may add a column.
         "columns_known": sample.complete or sample.plan.format not in ("json", "jsonl"),
     }, content
 
 
 def main() -> int:
-    """Make an excerpt; the exit status."""
+    """Make the excerpt; return the exit status."""
     arguments = file_arguments(__doc__)
     arguments.add_argument("--rows", type=int, default=200)
     arguments.add_argument("--partial", action="store_true")

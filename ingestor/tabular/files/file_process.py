@@ -1,7 +1,4 @@
-"""Common parts of the processes that examine one file: arguments, memory limit and result.
-
-RESULT becomes a JSON object: what was found, or {"reason", "message"} with exit status UNREADABLE.
-"""
+"""What the processes that read one file have in common: arguments, memory limit and result."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 
 
 def file_arguments(description: str | None) -> argparse.ArgumentParser:
-    """SOURCE, RESULT and the common options."""
+    """A parser for SOURCE, RESULT and the common options."""
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("source", type=Path)
     arguments.add_argument("result", type=Path)
@@ -26,13 +23,14 @@ def file_arguments(description: str | None) -> argparse.ArgumentParser:
     return arguments
 
 
-def write_result(given: argparse.Namespace, look: Callable[[], dict[str, Any]]) -> int:
-    """Write what `look` returns, or why the file cannot be read. Returns the exit status."""
+def write_result(given: argparse.Namespace, read: Callable[[], dict[str, Any]]) -> int:
+    """Write to RESULT, as JSON, what `read` returns, or {"reason", "message"} when the file cannot be read.
+    Returns the exit status: 0 or UNREADABLE."""
     if given.memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
     status = 0
     try:
-        answer = look()
+        answer = read()
     except UnreadableFileError as error:
         answer, status = {"reason": error.reason, "message": error.message}, UNREADABLE
     except MemoryError:

@@ -1,4 +1,4 @@
-"""The formats that can be read, and how to read a file by its beginning."""
+"""Lists the readable formats, and decides from a file's beginning how to read it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FOREIGN = (
 
 @cache
 def parsers() -> tuple[TableParser, ...]:
-    """Every parser, in the order in which they are asked: those of entry points, then those listed here."""
+    """Every parser in the order in which they are asked: plug-ins first, then the built-in ones."""
     from ingestor.tabular.parsers.delimited import DelimitedParser
     from ingestor.tabular.parsers.json_array import JsonArrayParser
     from ingestor.tabular.parsers.json_lines import JsonLinesParser
@@ -58,7 +58,7 @@ def parsers() -> tuple[TableParser, ...]:
 
 
 def foreign_type(head: bytes) -> str | None:
-    """The kind of a file with this beginning if it is no readable table; None if it may be one."""
+    """What a file with this beginning is when it cannot be a table; None when it may be one."""
     for magic, kind in _FOREIGN:
         if head.startswith(magic):
             return kind
@@ -72,8 +72,8 @@ class Plan:
     """How a file is read."""
 
     form: Form
-    """"as-is": its bytes can be cut into slices of delimited text; "text": so can its content, decompressed
-    and in UTF-8; "normal": it is parsed and converted to normal form."""
+    """"as-is": the file is cut into slices; "text": its content is, decompressed and in UTF-8; "normal": it
+    is converted to normal form first."""
     format: str
     compression: Compression
     encoding: str | None
@@ -83,14 +83,15 @@ class Plan:
 
 
 def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
-    """How to read a file of `size` bytes that begins with `head` (64 KiB of it, or all).
+    """How to read a file of `size` bytes that begins with `head` (64 KiB, or the whole file).
 
-    Raises UnreadableFileError when no parser can, or the content is not what was declared.
+    Raises UnreadableFileError when no parser can read it, or it is not what was declared.
     """
     compression = detect_compression(head)
     if options.compression not in (None, compression) and options.format != "xlsx":
         raise UnreadableFileError(
-            "FORMAT_MISMATCH", f"The file was declared {options.compression}, but is {compression}."
+            "FORMAT_MISMATCH",
+            f"The dialect declares the compression {options.compression}, but the file's is {compression}.",
         )
     whole = len(head) >= size
     if compression != "none":
@@ -111,7 +112,7 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
 
 
 def is_plainly_delimited(head: bytes, file_name: str, options: ReadOptions) -> bool:
-    """Whether the file is uncompressed delimited text for sure, without asking the parsers."""
+    """Whether the file is certainly uncompressed delimited text, so that no parser need be asked."""
     if options.format not in (None, "csv") or detect_compression(head) != "none":
         return False
     if options.format is None and has_outside_parsers():
@@ -121,8 +122,8 @@ def is_plainly_delimited(head: bytes, file_name: str, options: ReadOptions) -> b
 
 
 def _expanded_head(head: bytes, compression: Compression) -> tuple[bytes, bool]:
-    """The beginning of the content, and whether it is all. The end of the compressed data is missing, so
-    an error behind the first bytes means nothing."""
+    """The beginning of the content, and whether that is all of it. `head` cuts the compressed data off, so an
+    error after the first expanded bytes is expected."""
     if compression == "zip":
         return _zip_head(head), False
     stream = expanded(io.BytesIO(head), compression, ExpansionLimits())
@@ -138,7 +139,7 @@ def _expanded_head(head: bytes, compression: Compression) -> tuple[bytes, bool]:
 
 
 def _zip_head(head: bytes) -> bytes:
-    """The beginning of an archive's first file, whose header stands at the front."""
+    """The beginning of an archive's first file, found by the local headers: the directory is at the end."""
     import struct
     import zlib
 
@@ -163,16 +164,20 @@ def _parser(head: bytes, file_name: str, options: ReadOptions) -> TableParser:
         if named is None:
             known = ", ".join(sorted(parser.name for parser in parsers()))
             raise UnreadableFileError(
-                "FORMAT_UNKNOWN", f"The format {options.format!r} is unknown; known are {known}."
+                "FORMAT_UNKNOWN", f"The format {options.format!r} is unknown; use one of {known}."
             )
         binary = next(
             (p for p in parsers() if p.name in ("parquet", "xlsx") and p.recognises(head, file_name)), None
         )
         if named.name in ("parquet", "xlsx") and not named.recognises(head, file_name):
-            raise UnreadableFileError("FORMAT_MISMATCH", f"The file was declared {named.name}, but is not.")
+            raise UnreadableFileError(
+                "FORMAT_MISMATCH",
+                f"The dialect declares the format {named.name}, but the file is not {named.name}.",
+            )
         if binary is not None and binary.name != named.name:
             raise UnreadableFileError(
-                "FORMAT_MISMATCH", f"The file was declared {named.name}, but is {binary.name}."
+                "FORMAT_MISMATCH",
+                f"The dialect declares the format {named.name}, but the file is {binary.name}.",
             )
         return named
     return next(parser for parser in parsers() if parser.recognises(head, file_name))
@@ -203,7 +208,7 @@ def _without_lines(text: bytes, count: int) -> bytes:
 
 
 def is_fast(options: ReadOptions) -> bool:
-    """Whether the fast reader knows the dialect of delimited text."""
+    """Whether the fast reader can read delimited text with these options."""
     return (
         options.quoting
         and options.double_quote
@@ -227,5 +232,5 @@ def _completed(options: ReadOptions, found: dict[str, object]) -> ReadOptions:
 
 
 def names() -> Sequence[str]:
-    """The values of `format`."""
+    """The values that the option `format` can have."""
     return [parser.name for parser in parsers()]

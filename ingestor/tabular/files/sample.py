@@ -1,4 +1,4 @@
-"""The beginning of a table, for inspections."""
+"""Reads the beginning of a table, for inspections and dry runs."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Sample:
 
     plan: Plan
     labels: tuple[str, ...]
-    names: tuple[str, ...]  # of the columns; "" for one that is not read
+    names: tuple[str, ...]  # of the columns; "" for an ignored one
     cells: list[list[str | None]]  # by column
     row_numbers: list[int]
     line_numbers: list[int]
-    rejected: list[tuple[int, RejectedRow]]  # with their row numbers; indices count from the table's start
+    rejected: list[tuple[int, RejectedRow]]  # with row numbers; `index` counts from the table's start
     record_count: int
     complete: bool  # the sample is the whole table
 
@@ -55,11 +55,11 @@ def read_sample(
     whole: bool = True,
     bounded: bool = False,
 ) -> Sample:
-    """Read at most `rows` records (at least 1) of a file of `size` bytes. `whole` False: more of it may
-    follow, so a record that may go on is left out. `bounded`: no more than 4 MiB of a text are read, also
-    of a format whose columns are known at its end only.
+    """Read at most `rows` records (at least 1) of a file of `size` bytes.
 
-    Raises UnreadableFileError.
+    Unless `whole`, more of the file may follow, so a record that may be incomplete is left out. `bounded`
+    reads at most 4 MiB of text, even in formats whose columns are known only at the end. Raises
+    UnreadableFileError.
     """
     how = open_plan(file, size, name, options)
     opened = expanded(file, how.compression, ExpansionLimits(), partial=not whole)
@@ -74,7 +74,7 @@ def read_sample(
         return _of_blocks(how, table, rows, whole)
 
 
-# Functions that find the whole records of an incomplete text, by format.
+# By format: the part of an incomplete text that holds whole records.
 _WHOLE: dict[str, Callable[[str, ReadOptions], str]] = {
     "jsonl": lambda text, _: text[: text.rfind("\n") + 1],
     "json": lambda text, _: whole_elements(text),
@@ -94,7 +94,7 @@ def _beginning(how: Plan, file: BinaryIO, whole: bool) -> tuple[BinaryIO, bool]:
     if not whole:
         text = _WHOLE[how.format](text, how.options)
         if not text:
-            raise UnreadableFileError("NO_RECORD_YET", "No whole record is there yet.")
+            raise UnreadableFileError("NO_RECORD_YET", "The file does not hold a whole record yet.")
     return io.BytesIO(to_utf8(text)), whole
 
 
@@ -113,12 +113,12 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
     try:
         header = read_header(bytes(text), dialect, ended, shape=shape)
         if header is None:
-            raise UnreadableFileError("HEADER_UNREADABLE", "The header is not there yet.")
+            raise UnreadableFileError("HEADER_UNREADABLE", "The file does not hold the whole header yet.")
         names = column_names(header.columns, options.duplicate_columns, options.blank_columns)
     except HeaderError as error:
         raise UnreadableFileError(error.reason.value, error.message) from error
     body = bytes(text[header.byte_end :])
-    if not ended:  # the last record may go on
+    if not ended:  # the last record may be incomplete
         body = body[: scan_records(body, dialect, final=False).consumed]
     cutter = RecordDelimiter(dialect, max_slice_rows=max(rows, 1), first_line=header.line_count + 1)
     slices = cutter.feed(body) + cutter.finish()
@@ -173,25 +173,21 @@ def sample_table(sample: Sample) -> TextTable:
 class _Collected:
     def __init__(self, how: Plan, labels: tuple[str, ...], names: tuple[str, ...]) -> None:
         self.count = 0
-        self._made = Sample(how, labels, names, [[] for _ in names], [], [], [], 0, False)
+        self._sample = Sample(how, labels, names, [[] for _ in names], [], [], [], 0, False)
 
     def add(self, table: TextTable, first_line: int) -> None:
         """Add records; `first_line` counts from 0."""
-        made = self._made
-        for cells, column in zip(made.cells, table.columns, strict=True):
+        sample = self._sample
+        for cells, column in zip(sample.cells, table.columns, strict=True):
             cells += column.to_pylist()
-        made.row_numbers.extend((table.row_index + self.count + 1).tolist())
-        made.line_numbers.extend((table.line_index + first_line + 1).tolist())
+        sample.row_numbers.extend((table.row_index + self.count + 1).tolist())
+        sample.line_numbers.extend((table.line_index + first_line + 1).tolist())
         for record in table.rejected:
             index = self.count + record.index
             moved = replace(record, index=index, line_index=record.line_index + first_line)
-            made.rejected.append((index + 1, moved))
+            sample.rejected.append((index + 1, moved))
         self.count += table.record_count
 
     def sample(self, *, complete: bool) -> Sample:
-        """What was collected."""
-        made = self._made
-        return Sample(
-            made.plan, made.labels, made.names, made.cells, made.row_numbers, made.line_numbers,
-            made.rejected, self.count, complete,
-        )  # fmt: skip
+        """The records collected so far."""
+        return replace(self._sample, record_count=self.count, complete=complete)

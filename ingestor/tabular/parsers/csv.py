@@ -1,8 +1,8 @@
-"""Reads slices of delimited text into columns: pyarrow splits what the scan found whole.
+"""Reads slices of delimited text into columns, with pyarrow.
 
-The scan decides which bytes are a record; records that are broken, blank or invalid text are cut out by
-their offsets before pyarrow sees the rest. pyarrow's own count is compared with the scan's, and
-where they differ the exact reader takes the slice: a row is never shifted into another.
+The scan alone decides which bytes are a record. Records that are broken, blank or not text are cut out before
+pyarrow sees the rest. If pyarrow's count of records differs from the scan's, the exact reader reads the
+slice, so that cells never move to another row.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def read_csv_slice(
     empty_is_null: bool = False,
 ) -> TextTable:
     """Read whole records (`Slice.data`) of a table whose header has `column_count` cells. With
-    `empty_is_null` an empty cell without quotes is null (normal form), and quoted it is empty text.
+    `empty_is_null` (normal form) an empty cell is null without quotes and empty text with them.
 
-    A record is rejected when it breaks the quoting rule, is too long, is blank, is not UTF-8 or
-    holds NUL (PostgreSQL's text cannot), or has more or fewer cells than the header; the first of
-    these that holds is its code. Work in Python is done for rejected records only.
+    Rejects a record that breaks the quoting rule, is too long, is blank, is not UTF-8 or holds NUL (which
+    PostgreSQL's text cannot store), or has more or fewer cells than the header; its code is that of the first
+    that applies. Only rejected records cost work in Python.
 
     Raises ValueError when `column_count` is less than 1.
     """
@@ -81,11 +81,11 @@ def read_csv_slice(
 class _Parsed:
     columns: list[pa.StringArray]
     wrong_width: Int64Array
-    """Positions, among the records parsed, of those with another number of cells; ascending."""
+    """Positions, among the parsed records, of those with the wrong number of cells; ascending."""
 
 
 class _Records:
-    """The slice's records one by one, for those that are rejected."""
+    """Access to single records of the slice, for those that are rejected."""
 
     def __init__(self, data: bytes, scan: RecordScan, dialect: Dialect, limits: Limits) -> None:
         self._data = data
@@ -131,7 +131,7 @@ class _Records:
             yield self._failed(index, *what[BrokenKind(kind)])
 
     def undecodable(self) -> Iterator[RejectedRow]:
-        """The records, neither broken nor blank, that are not UTF-8 or hold NUL."""
+        """The records that are not UTF-8 or hold NUL, and are not broken."""
         suspects: list[npt.NDArray[np.int64]] = []
         values = np.frombuffer(self._data, np.uint8)
         if not _is_utf8(self._data):
@@ -168,7 +168,7 @@ class _Records:
         return record[: len(record) - line_end_size(record)]
 
     def _text(self, index: int) -> str:
-        # A character has at most 4 bytes, so a character cut in two is behind the last one shown.
+        # A character has at most 4 bytes, so one that the cut splits is not among those shown.
         text = self._content(index)[: 4 * MAX_TEXT_CHARACTERS].decode(errors="backslashreplace")
         return text.replace("\0", "\\x00")[:MAX_TEXT_CHARACTERS]
 
@@ -176,7 +176,7 @@ class _Records:
 def _is_utf8(data: bytes) -> bool:
     if data.isascii():
         return True
-    # Without a copy: an array of one string that is the whole slice, validated by Arrow.
+    # Arrow validates the whole slice as one string, without a copy.
     offsets = pa.py_buffer(np.array([0, len(data)], np.int64).tobytes())
     whole = pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(data))
     try:
@@ -187,7 +187,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _undecodable(content: bytes) -> str | None:
-    """What is wrong with a record as text; None when nothing is."""
+    """Why a record is not text; None when it is."""
     nul = content.find(b"\0")
     try:
         content.decode()
@@ -202,7 +202,7 @@ def _without(data: bytes, scan: RecordScan, kept: npt.NDArray[np.bool_]) -> byte
     if kept.all():
         return data
     edges = np.flatnonzero(np.diff(kept, prepend=False, append=False))
-    # Each kept run of records begins at an even edge and ends before the odd one behind it.
+    # Each run of kept records begins at an even edge and ends before the next one.
     starts, ends = scan.starts[edges[::2]].tolist(), scan.ends[edges[1::2] - 1].tolist()
     view = memoryview(data)
     return b"".join(view[start:end] for start, end in zip(starts, ends, strict=True))
@@ -226,25 +226,25 @@ def _names(column_count: int) -> list[str]:
 def _parse_fast(
     data: bytes, column_count: int, record_count: int, dialect: Dialect, empty_is_null: bool
 ) -> _Parsed | None:
-    """By pyarrow; None when it does not see exactly `record_count` records."""
+    """Parse with pyarrow; None when it does not find exactly `record_count` records."""
     if record_count == 0:
         return _Parsed([_text_array([])] * column_count, np.zeros(0, np.int64))
     if data.startswith(_UTF8_BOM):
-        # pyarrow drops a BOM, but here it belongs to a cell.
+        # pyarrow drops a BOM, but here it is part of a cell; double it.
         data = _UTF8_BOM + data
     wrong_width: list[int] = []
 
     def skip(row: pacsv.InvalidRow) -> Literal["skip"]:
-        # Rows are numbered from 1, skipped ones included, when one thread reads.
+        # With one thread, rows are numbered from 1, skipped ones included.
         wrong_width.append(-1 if row.number is None else row.number - 1)
         return "skip"
 
     try:
         table = pacsv.read_csv(
-            cast(IO[bytes], pa.BufferReader(data)),  # the stubs do not know that it may be one
+            cast(IO[bytes], pa.BufferReader(data)),  # the stubs do not know that this works
             read_options=pacsv.ReadOptions(
                 use_threads=False,
-                block_size=len(data) + 1,  # one block: one chunk, and rows numbered without a gap
+                block_size=len(data) + 1,  # one block gives one chunk and continuous row numbers
                 column_names=_names(column_count),
             ),
             parse_options=pacsv.ParseOptions(
@@ -267,7 +267,7 @@ def _parse_fast(
 
 
 def _out_of_order(positions: Int64Array, record_count: int) -> bool:
-    """True unless the positions ascend within the records."""
+    """Whether the positions fail to ascend within [0, record_count)."""
     if not positions.size:
         return False
     return bool(positions[0] < 0 or positions[-1] >= record_count or (np.diff(positions) <= 0).any())
@@ -281,7 +281,7 @@ def _one_chunk(column: pa.ChunkedArray[Any]) -> pa.StringArray:
 
 
 def _parse_exactly(records: _Records, candidates: Int64Array, column_count: int) -> _Parsed:
-    """By the exact reader, one record after the other."""
+    """Parse with the exact reader, record by record."""
     rows: list[tuple[bytes, ...]] = []
     wrong_width: list[int] = []
     for position, index in enumerate(candidates.tolist()):

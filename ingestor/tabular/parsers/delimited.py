@@ -1,8 +1,8 @@
-"""Reads delimited text of any dialect, one record after the other, in Python.
+"""Reads delimited text of any dialect, record by record, in Python.
 
-For what the fast reader (parsers/csv.py) does not do: escape characters, no quoting, comments,
-footers, delimiters beyond ASCII. The rule is that of `exact.py`: a record begins on a physical line;
-one that breaks the quoting rule is exactly that line, and reading resumes with the next.
+Handles what the fast reader (parsers/csv.py) cannot: escape characters, files without quoting, comments,
+footers, ragged records and characters beyond ASCII. The rule is that of `exact.py`: a record begins at the
+start of a physical line; one that breaks the quoting rule is exactly that line, and the next begins after it.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _KEPT = 1024  # characters kept of a rejected record
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: its cells, or why it has none."""
+    """A record: its cells, or why it has none."""
 
     line: int
-    """Physical line from 0."""
+    """Physical line on which it starts, from 0."""
     cells: tuple[str, ...] | None
     """() for a blank record, None for a broken one."""
     text: str
     """Without its line end."""
     kind: str = ""
-    """For a broken record "quote-error" or "record-too-long"; "comment-row" for a comment."""
+    """"quote-error" or "record-too-long" for a broken record, "comment-row" for a comment."""
 
 
 class _Reader:
-    """The records of a text in pieces. Holds one piece and one record of at most `max_record_bytes`
-    characters."""
+    """Splits a text that arrives in pieces into records. Holds one piece and one record of at most
+    `max_record_bytes` characters."""
 
     def __init__(self, pieces: Iterator[str], options: ReadOptions, limits: Limits) -> None:
         self._pieces = pieces
@@ -61,12 +61,12 @@ class _Reader:
         quote = re.escape(self._quote or "")
         escape = re.escape(self._escape or "")
         delimiter = re.escape(self._delimiter)
-        # What ends a run of plain characters outside and inside quotes.
+        # The characters that end a plain run, outside and inside quotes.
         self._outside = re.compile(f"[{delimiter}{quote}{escape}\r\n]")
         self._inside = re.compile(f"[{quote}{escape}]") if self._quote else None
 
     def _more(self) -> bool:
-        """Add a piece to the text; False at the end."""
+        """Append the next piece; False at the end of the text."""
         if self._ended:
             return False
         piece = next(self._pieces, None)
@@ -78,7 +78,7 @@ class _Reader:
         return True
 
     def skip_line(self) -> bool:
-        """Skip a physical line; False when there is none."""
+        """Skip a physical line; False at the end of the text."""
         end, after = self._line_end()
         if after == self._at and end == after:
             return False
@@ -87,11 +87,11 @@ class _Reader:
         return True
 
     def _line_end(self) -> tuple[int, int]:
-        """The end of the physical line, and the start of the next one."""
+        """Where the physical line ends, without its line end, and where the next one starts."""
         seen = 0
         while True:
             found = _LINE_END.search(self._text, self._at + max(seen - 1, 0))
-            # A CR at the very end may be followed by an LF.
+            # After a CR at the very end an LF may follow.
             if found and (found.end() < len(self._text) or self._ended):
                 return found.span()
             seen = len(self._text) - self._at
@@ -100,22 +100,22 @@ class _Reader:
                 return found.span() if found else (len(self._text), len(self._text))
 
     def records(self) -> Iterator[Record]:
-        """The records from here on."""
+        """The remaining records."""
         while self._at < len(self._text) or self._more():
             if self._at == len(self._text):
                 continue
             yield self._record()
 
     def certain(self, skip_lines: int) -> int:
-        """Of a text that came in one piece, where the records end that are decided without its end."""
+        """How many characters of a text, fed as one piece, are records that no further text can change."""
         for _ in range(skip_lines):
             self.skip_line()
-        place = 0
+        end = 0
         for _ in self.records():
             if self._ended:
                 break
-            place = self._at
-        return place
+            end = self._at
+        return end
 
     def _record(self) -> Record:
         line = self._line
@@ -145,7 +145,7 @@ class _Reader:
         return (found.start() if found else len(self._text)) - self._at > self._most
 
     def _line_record(self, kind: str) -> Record:
-        """The physical line as a record that is not split; of a long line only the beginning is kept."""
+        """The physical line as a record without cells; keeps only the beginning of a long line."""
         line, kept = self._line, ""
         while True:
             found = _LINE_END.search(self._text, self._at)
@@ -162,8 +162,8 @@ class _Reader:
         return Record(line, None, kept, kind)
 
     def _split(self) -> tuple[tuple[str, ...], int, int] | str:
-        """Cells of the record at `_at`, its end and where the next begins; "more" when the text ends
-        before that is known, "broken"."""
+        """Cells of the record at `_at`, its end, and where the next one begins; or "more" when only more text
+        can decide, or "broken"."""
         text, at, size, ended = self._text, self._at, len(self._text), self._ended
         quote, escape = self._quote, self._escape
         cells: list[str] = []
@@ -212,7 +212,8 @@ class _Reader:
             return tuple(cells), at, at + 2 if text[at + 1 : at + 2] == "\n" else at + 1
 
     def _quoted(self, at: int) -> tuple[str, int] | str:
-        """A quoted cell from behind its opening quote, and the place behind its closing one."""
+        """The quoted cell whose opening quote is before `at`, and the position after its closing quote; or
+        "more" or "broken", see _split."""
         text, ended = self._text, self._ended
         assert self._inside is not None
         parts: list[str] = []
@@ -238,25 +239,25 @@ class _Reader:
 
 
 def whole_records(text: str, options: ReadOptions, limits: Limits) -> str:
-    """Of a text that may go on, the part that holds the records that nothing behind it can change."""
+    """The part of an incomplete text that holds the records that no further text can change."""
     reader = _Reader(iter((text,)), options, limits)
     return text[: reader.certain(options.skip_lines)]
 
 
 class DelimitedTable:
-    """Rows of a delimited file, read record by record."""
+    """A delimited file, read record by record."""
 
     def __init__(self, reader: _Reader, options: ReadOptions, limits: Limits) -> None:
         self._options = options
-        self._reader = reader
+        self._limits = limits
         for _ in range(options.skip_lines):
             if not reader.skip_line():
                 break
         self._records = reader.records()
         self._first: list[Record] = []
-        self.columns: tuple[str, ...] = self._read_header(limits)
+        self.columns: tuple[str, ...] = self._read_header()
 
-    def _read_header(self, limits: Limits) -> tuple[str, ...]:
+    def _read_header(self) -> tuple[str, ...]:
         rows: list[tuple[str, ...]] = []
         for record in self._records:
             if record.kind == "comment-row" or record.cells == ():
@@ -273,10 +274,10 @@ class DelimitedTable:
         if not rows:
             raise UnreadableFileError("FILE_EMPTY", "The file has no header: it is empty.")
         columns = header_labels(rows, self._options)
-        if len(columns) > limits.max_columns:
+        if len(columns) > self._limits.max_columns:
             raise UnreadableFileError(
                 "TOO_MANY_COLUMNS",
-                f"The header has {len(columns)} columns; at most {limits.max_columns} can be loaded.",
+                f"The header has {len(columns)} columns; at most {self._limits.max_columns} can be loaded.",
             )
         return columns
 
@@ -288,11 +289,13 @@ class DelimitedTable:
         def add(record: Record, footer: bool = False) -> None:
             line, cells, text = record.line, record.cells, record.text
             if footer:
-                builder.skip(line, "footer-row", "The record is one of the footer.", text)
+                builder.skip(line, "footer-row", "The record belongs to the footer.", text)
             elif record.kind == "comment-row":
                 builder.skip(line, "comment-row", "The record is a comment.", text)
             elif cells is None:
-                builder.reject(line, record.kind, _MESSAGES[record.kind], text)
+                too_long = f"The record is longer than {self._limits.max_record_bytes} characters."
+                message = too_long if record.kind == "record-too-long" else _QUOTE_ERROR
+                builder.reject(line, record.kind, message, text)
             elif not cells:
                 builder.skip(line, "blank-row", "The record is blank.", "")
             elif len(cells) == width:
@@ -319,15 +322,14 @@ class DelimitedTable:
             yield builder.take()
 
 
-_MESSAGES = {
-    "quote-error": "A quote stands inside an unquoted cell, text follows a closing quote, or a quoted cell "
-    "is never properly closed.",
-    "record-too-long": "The record is too long.",
-}
+_QUOTE_ERROR = (
+    "A quote stands inside an unquoted cell, text follows a closing quote, or a quoted cell "
+    "is never properly closed."
+)
 
 
 def header_labels(rows: Sequence[Sequence[str]], options: ReadOptions) -> tuple[str, ...]:
-    """The labels that the header's records give: joined column by column."""
+    """The labels of a header of these records, joined column by column; numbered without a header."""
     width = max(map(len, rows))
     if not options.header:
         return tuple(f"column_{position}" for position in range(1, width + 1))
@@ -342,7 +344,7 @@ class DelimitedParser(TableParser):
     name = "csv"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """Any text is delimited text; asked last."""
+        """True: any text is delimited text, so this parser is asked last."""
         return True
 
     @contextmanager

@@ -21,7 +21,7 @@ _BLANKS = " \t\r\n"
 
 
 class _Elements:
-    """The elements of the array with the lines on which they start. Holds one element and a piece."""
+    """The elements of an array with the lines on which they start. Holds one element and one piece."""
 
     def __init__(self, file: BinaryIO, encoding: str, limits: Limits) -> None:
         file.seek(0)
@@ -41,7 +41,7 @@ class _Elements:
         return True
 
     def _next(self) -> str:
-        """The next character that is not blank; "" at the end."""
+        """Skip blanks and return the next character, without taking it; "" at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _BLANKS:
                 self._at += 1
@@ -55,7 +55,7 @@ class _Elements:
         return UnreadableFileError("JSON_INVALID", f"Line {line}: {what}.")
 
     def __iter__(self) -> Iterator[tuple[int, Any, str]]:
-        """(line from 0, value, the element's text)."""
+        """Yields (line from 0, value, the element's text)."""
         if self._next() != "[":
             raise self._fail("the document is not a JSON array")
         self._at += 1
@@ -93,7 +93,7 @@ class _Elements:
                     raise self._fail("an element is nested too deeply") from None
                 if len(self._text) - self._at > self._most:
                     raise self._fail("an element is too long")
-                wanted = 2 * (len(self._text) - self._at)  # tried again at twice the size, not at each piece
+                wanted = 2 * (len(self._text) - self._at)  # try again at twice the size, not at every piece
             if not self._more():
                 try:
                     value, end = raw_decode(self._text, self._at)
@@ -107,13 +107,13 @@ class _Elements:
 
 
 def whole_elements(text: str) -> str:
-    """Of an array's text that may go on, the part up to its last whole element, closed; "" when there is
-    none, all of it when it is no array."""
-    at, end = _behind_blanks(text, 0), 0
+    """The incomplete text of an array, cut after its last whole element and closed; "" without a whole
+    element. A text that is not an array is returned unchanged."""
+    at, end = _skip_blanks(text, 0), 0
     if text[at : at + 1] != "[":
         return text
     while True:
-        at = _behind_blanks(text, at + 1)
+        at = _skip_blanks(text, at + 1)
         try:
             _, after = raw_decode(text, at)
         except (ValueError, RecursionError):
@@ -121,21 +121,21 @@ def whole_elements(text: str) -> str:
         if after == len(text):  # a number may continue
             break
         end = after
-        at = _behind_blanks(text, after)
+        at = _skip_blanks(text, after)
         if text[at : at + 1] != ",":
             break
     return f"{text[:end]}]" if end else ""
 
 
-def _behind_blanks(text: str, at: int) -> int:
+def _skip_blanks(text: str, at: int) -> int:
     while at < len(text) and text[at] in _BLANKS:
         at += 1
     return at
 
 
 class JsonArrayTable:
-    """The columns are the names of all objects; so the file is read twice, and a
-    document that is not JSON to its end is refused before anything of it is loaded."""
+    """The columns are the names in all objects, so the file is read twice, and a document that is not valid
+    JSON to its end is refused before any row is loaded."""
 
     def __init__(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> None:
         head = file.read(_SAMPLE)
@@ -150,18 +150,18 @@ class JsonArrayTable:
                     names[name] = None
             if len(names) > limits.max_columns:
                 raise UnreadableFileError(
-                    "TOO_MANY_COLUMNS", f"The objects have more than {limits.max_columns} names together."
+                    "TOO_MANY_COLUMNS", f"The objects have more than {limits.max_columns} different names."
                 )
         if not names:
-            raise UnreadableFileError("FILE_EMPTY", "The array has no object with a member.")
+            raise UnreadableFileError("FILE_EMPTY", "The array holds no object with a member.")
         self.columns: tuple[str, ...] = tuple(names)
 
     def blocks(self) -> Iterator[TextTable]:
-        places = {name: place for place, name in enumerate(self.columns)}
-        builder = BlockBuilder(len(places))
+        positions = {name: position for position, name in enumerate(self.columns)}
+        builder = BlockBuilder(len(positions))
         for line, value, text in self._open():
             try:
-                builder.add(line, row_of(value, places), len(text))
+                builder.add(line, row_of(value, positions), len(text))
             except RowError as error:
                 builder.reject(line, error.code, error.message, text)
             if builder.full:
@@ -174,7 +174,7 @@ class JsonArrayParser(TableParser):
     name = "json"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """Begins with an array, and the name is not that of a CSV file."""
+        """Whether it begins with an array, unless its name is that of a CSV file."""
         text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").removeprefix(b"\xff\xfe").lstrip()
         named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
         return text.startswith(b"[") and not named.endswith((".csv", ".tsv", ".txt"))

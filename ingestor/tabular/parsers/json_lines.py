@@ -1,4 +1,4 @@
-"""Reads JSON Lines (https://jsonlines.org): one object a line, its members by name."""
+"""Reads JSON Lines (https://jsonlines.org): one object per line."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _MAYBE_NAMES = re.compile(rb'"([^"\\]*)"[ \t\r]*:')
 
 
 def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bool]]:
-    """The lines in UTF-8 without their ends, and whether they are cut at `most` bytes. They end at LF;
-    a CR before it is JSON's white space."""
+    """Each line in UTF-8 without its LF, and whether it was cut at `most` bytes. A CR before the LF stays: to
+    JSON it is white space."""
     buffer = bytearray()
     long = False
     for piece in transcode(file, encoding):
@@ -44,8 +44,7 @@ def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bo
 
 
 class JsonLinesTable:
-    """The columns are the names of all objects, in the order in which they come; so
-    the file is read twice."""
+    """The columns are the names in all objects, in order of appearance, so the file is read twice."""
 
     def __init__(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> None:
         self._file = file
@@ -66,7 +65,7 @@ class JsonLinesTable:
         names: dict[str, None] = {}
         seen: set[bytes] = set()
         for _, data, long in self._records():
-            # A quoted text before a colon may be a name; a line without a new one needs no closer look.
+            # A quoted text before a colon may be a name. Decoding is slow, so skip lines without new ones.
             if long or not data.strip():
                 continue
             found = _MAYBE_NAMES.findall(data)
@@ -75,7 +74,7 @@ class JsonLinesTable:
             try:
                 value = decoder.decode(data.decode())
             except (ValueError, RecursionError):
-                continue  # reported with its record
+                continue  # reported when its record is read
             seen.update(found)
             if isinstance(value, JsonObject):
                 for name, _ in value.members:
@@ -83,26 +82,28 @@ class JsonLinesTable:
                 if len(names) > self._limits.max_columns:
                     raise UnreadableFileError(
                         "TOO_MANY_COLUMNS",
-                        f"The objects have more than {self._limits.max_columns} names together.",
+                        f"The objects have more than {self._limits.max_columns} different names.",
                     )
         if not names:
-            raise UnreadableFileError("FILE_EMPTY", "The file has no JSON object with a member.")
+            raise UnreadableFileError("FILE_EMPTY", "The file holds no JSON object with a member.")
         return list(names)
 
     def blocks(self) -> Iterator[TextTable]:
-        places = {name: place for place, name in enumerate(self.columns)}
-        builder = BlockBuilder(len(places))
+        positions = {name: position for position, name in enumerate(self.columns)}
+        builder = BlockBuilder(len(positions))
         for line, data, long in self._records():
             text = data[:4096].decode(errors="backslashreplace")
             if long:
-                builder.reject(line, "record-too-long", "The record is too long.", text)
+                message = f"The record is longer than {self._limits.max_record_bytes} bytes."
+                builder.reject(line, "record-too-long", message, text)
             elif not data.strip():
                 builder.skip(line, "blank-row", "The record is blank.", "")
             elif BAD_BYTE in data:
-                builder.reject(line, "encoding-error", "The record holds bytes that are no text.", text)
+                message = f"The record holds bytes that are not valid {self._encoding}."
+                builder.reject(line, "encoding-error", message, text)
             else:
                 try:
-                    builder.add(line, row_of(decoder.decode(data.decode()), places), len(data))
+                    builder.add(line, row_of(decoder.decode(data.decode()), positions), len(data))
                 except RowError as error:
                     builder.reject(line, error.code, error.message, text)
                 except UnicodeDecodeError:
@@ -121,7 +122,7 @@ class JsonLinesParser(TableParser):
     name = "jsonl"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """Begins with an object, and the name is not that of a CSV file."""
+        """Whether it begins with an object, unless its name is that of a CSV file."""
         text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").removeprefix(b"\xff\xfe").lstrip()
         named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
         return text.startswith(b"{") and not named.endswith((".csv", ".tsv", ".txt"))

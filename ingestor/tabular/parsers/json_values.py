@@ -1,4 +1,4 @@
-"""JSON values as cells: numbers as they are written, nothing rounded, nothing lost."""
+"""Turns JSON values into cells without loss: numbers stay as written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class JsonObject:
         self.members = members
 
     def repeated(self) -> str | None:
-        """A name that occurs twice."""
+        """A name that occurs more than once; None when there is no such name."""
         seen: set[str] = set()
         for name, _ in self.members:
             if name in seen:
@@ -32,7 +32,7 @@ class JsonObject:
 
 
 def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON value")
+    raise ValueError(f"{text} is not a JSON value")
 
 
 decoder = json.JSONDecoder(
@@ -41,17 +41,17 @@ decoder = json.JSONDecoder(
 
 
 def raw_decode(text: str, at: int) -> tuple[Any, int]:
-    """The value at a position, and its end. Raises json.JSONDecodeError, ValueError."""
+    """The value that starts at `at`, and where it ends. Raises json.JSONDecodeError or another ValueError."""
     found: tuple[Any, int] = decoder.raw_decode(text, at)
     return found
 
 
 class RepeatedNameError(ValueError):
-    """An object has a name twice."""
+    """An object has a name more than once."""
 
 
 def as_cell(value: Any) -> str | None:
-    """A value as the text of a cell: text as it is, numbers and literals as written, null as None,
+    """A value as the text of a cell: strings unchanged, numbers and literals as written, null as None,
     objects and arrays as JSON without blanks. Raises RepeatedNameError."""
     if value is None:
         return None
@@ -88,20 +88,20 @@ class RowError(Exception):
         self.message = message
 
 
-def row_of(value: Any, places: dict[str, int]) -> Sequence[str | None]:
-    """The cells of an object, by the positions of the columns. Raises RowError."""
+def row_of(value: Any, positions: dict[str, int]) -> Sequence[str | None]:
+    """The cells of an object; `positions` are those of the columns, by name. Raises RowError."""
     if not isinstance(value, JsonObject):
         raise RowError("type-error", "The record is not a JSON object.")
-    cells: list[str | None] = [None] * len(places)
+    cells: list[str | None] = [None] * len(positions)
     filled: set[str] = set()
     try:
         for name, item in value.members:
             if name in filled:
                 raise RepeatedNameError(name)
             filled.add(name)
-            cells[places[name]] = as_cell(item)
+            cells[positions[name]] = as_cell(item)
     except RepeatedNameError as error:
-        raise RowError("json-error", f"The name {error} occurs twice in an object.") from None
+        raise RowError("json-error", f"The name {error} occurs more than once in an object.") from None
     except KeyError as error:
         raise RowError("extra-cell", f"The table has no column {error}.") from None
     return cells

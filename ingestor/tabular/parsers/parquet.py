@@ -26,7 +26,7 @@ _ROWS = 10_000
 
 
 class ParquetTable:
-    """The line of a record is its number."""
+    """A Parquet file; a record's line is its row number."""
 
     def __init__(self, file: pq.ParquetFile, limits: Limits) -> None:
         self._file = file
@@ -67,7 +67,7 @@ def _text(column: AnyArray) -> AnyArray:
     if pa.types.is_date32(kind) and column.null_count < len(column):
         return column.cast(pa.string())
     if pa.types.is_timestamp(kind) and kind.unit in ("s", "ms", "us"):
-        zone = "" if kind.tz is None else "Z"  # values with a zone are stored in UTC
+        zone = "" if kind.tz is None else "Z"  # Parquet stores values with a zone in UTC
         return pc.strftime(column.cast(pa.timestamp("us", kind.tz and "UTC")), f"%Y-%m-%dT%H:%M:%S{zone}")
     if pa.types.is_timestamp(kind):
         zone = "" if kind.tz is None else "Z"
@@ -101,7 +101,7 @@ class ParquetParser(TableParser):
     name = "parquet"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """By its magic bytes."""
+        """Whether it begins with the magic bytes."""
         return head.startswith(b"PAR1")
 
     @contextmanager

@@ -1,8 +1,8 @@
 """Reads sheets of Office Open XML workbooks (ECMA-376, .xlsx) as a stream.
 
-Numbers come out as they are stored, never rounded by way of a float; error cells and formulas without
-a stored value are row errors. The libraries at hand read a sheet into memory, turn numbers into
-floats and errors into text or nothing.
+Numbers keep their stored digits instead of passing through a float; error cells and formulas without a stored
+value are row errors. Existing libraries read a whole sheet into memory, turn numbers into floats, and errors
+into text or nothing.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _invalid(what: str) -> UnreadableFileError:
 
 
 def _parse(file: BinaryIO, handler: _Handler, what: str, packed_size: int) -> Iterator[None]:
-    """Feed an XML part to a handler piece by piece; yields behind each piece. No entities, no DTD."""
+    """Feed an XML part to a handler, yielding after each piece. Refuses entities and document types."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = handler.start
@@ -73,7 +73,7 @@ def _parse(file: BinaryIO, handler: _Handler, what: str, packed_size: int) -> It
 
 
 class _Handler:
-    """Gets an XML part's events; names come without their namespaces."""
+    """Receives the events of an XML part."""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
@@ -90,7 +90,7 @@ def _local(name: str) -> str:
 
 
 class _Elements(_Handler):
-    """Collects (name, attributes) of the elements of small parts."""
+    """Collects (name, attributes) of every element of a small part, without namespace prefixes."""
 
     def __init__(self) -> None:
         self.found: list[tuple[str, dict[str, str]]] = []
@@ -103,7 +103,7 @@ class _Elements(_Handler):
 
 
 class _SharedStrings(_Handler):
-    """The shared strings; phonetic hints are no text."""
+    """Collects the shared strings, without their phonetic hints."""
 
     def __init__(self) -> None:
         self.strings: list[str] = []
@@ -141,7 +141,7 @@ class _SharedStrings(_Handler):
 
 
 def _unescape(text: str) -> str:
-    """Undo _xHHHH_ (ECMA-376 22.9.2.19)."""
+    """Decode _xHHHH_ (ECMA-376 22.9.2.19)."""
     if "_x" not in text:
         return text
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
@@ -171,12 +171,12 @@ class _Book:
     """What the cells of a sheet refer to."""
 
     strings: Sequence[str]
-    kinds: Sequence[str]  # of styles: "", "date" or "time"
+    kinds: Sequence[str]  # by style: "" (a number), "date", "time" or "elapsed"
     epoch_1904: bool
 
 
 class _Sheet(_Handler):
-    """The rows of a sheet that were read so far."""
+    """Collects the rows of a sheet; rows without values are left out."""
 
     def __init__(self, book: _Book) -> None:
         self.rows: list[_Row] = []
@@ -236,12 +236,15 @@ class _Sheet(_Handler):
         raw = "".join(cell.parts)
         if not cell.has_value or (raw == "" and cell.kind == "n"):
             if cell.formula:
-                self._fail(cell.column, "has a formula without a stored value")
+                self._fail(
+                    cell.column,
+                    "has a formula without a stored value; save the workbook in a program that computes it",
+                )
             return
         try:
             value = self._value(cell, raw)
         except (ValueError, IndexError, OverflowError):
-            self._fail(cell.column, f"holds {raw[:100]!r}, which is no value of its kind")
+            self._fail(cell.column, f"holds {raw[:100]!r}, which is not a valid value for its type")
             return
         if cell.kind == "e":
             self._fail(cell.column, f"holds the error {raw[:100]}")
@@ -254,10 +257,10 @@ class _Sheet(_Handler):
 
     def _value(self, cell: _Cell, raw: str) -> str:
         if cell.kind == "s":
-            place = int(raw)
-            if place < 0:
+            index = int(raw)
+            if index < 0:
                 raise IndexError
-            return self._book.strings[place]
+            return self._book.strings[index]
         if cell.kind in ("str", "inlineStr"):
             return _unescape(raw)
         if cell.kind == "b":
@@ -271,7 +274,7 @@ class _Sheet(_Handler):
         if kind:
             return _moment(Decimal(number), kind, self._book.epoch_1904)
         if not number.isdigit():
-            Decimal(number)  # raises for what is no number
+            Decimal(number)  # raises unless it is a number
             if whole := _WHOLE.fullmatch(number):
                 return whole[1]
         return number
@@ -291,14 +294,14 @@ def _letters(column: int) -> str:
     letters = ""
     column += 1
     while column:
-        column, place = divmod(column - 1, 26)
-        letters = chr(65 + place) + letters
+        column, letter = divmod(column - 1, 26)
+        letters = chr(65 + letter) + letters
     return letters
 
 
 def _moment(serial: Decimal, kind: str, epoch_1904: bool) -> str:
-    """A serial number as a date, date and time, or time of day; seconds to a thousandth, as Excel
-    keeps them. Raises ValueError for what is no date (before the epoch, 29 February 1900)."""
+    """A serial number as a date, date and time, or time of day, to the millisecond like Excel. Raises
+    ValueError for what is not a date (before the epoch, 29 February 1900)."""
     if not serial.is_finite() or serial < 0 or serial >= 2_958_466:
         raise ValueError
     milliseconds = int((serial * 86_400_000).to_integral_value(ROUND_HALF_EVEN))
@@ -316,14 +319,14 @@ def _moment(serial: Decimal, kind: str, epoch_1904: bool) -> str:
     if epoch_1904:
         day = date(1904, 1, 1) + timedelta(days)
     elif days == 60:
-        raise ValueError  # 1900 was no leap year, whatever Lotus 1-2-3 thought
+        raise ValueError  # 29 February 1900, which Excel inherited from Lotus 1-2-3, did not exist
     else:
         day = date(1899, 12, 31 if days < 60 else 30) + timedelta(days)
     return f"{day.isoformat()}T{clock}" if clock else day.isoformat()
 
 
 def _format_kind(code: str) -> str:
-    """What a custom number format shows."""
+    """What a custom number format shows: "date", "time", "elapsed" or "" (a number)."""
     plain = _QUOTED.sub("", code.split(";")[0]).lower()
     if re.search(r"\[(h+|m+|s+)\]", plain):
         return "elapsed"
@@ -335,7 +338,7 @@ def _format_kind(code: str) -> str:
 
 
 class XlsxTable:
-    """The line of a record is its row number in the sheet; rows without values are not records."""
+    """A sheet; a record's line is its row number in the sheet, and rows without values are not records."""
 
     def __init__(self, archive: zipfile.ZipFile, options: ReadOptions, limits: Limits) -> None:
         self._archive = archive
@@ -408,16 +411,16 @@ class XlsxTable:
             if wanted not in names:
                 listed = ", ".join(names[:20])
                 raise UnreadableFileError(
-                    "SHEET_NOT_FOUND", f"The workbook has no sheet {wanted!r}; it has {listed}."
+                    "SHEET_NOT_FOUND", f"The workbook has no sheet {wanted!r}; its sheets are {listed}."
                 )
             sheet = sheets[names.index(wanted)]
         else:
-            place = (wanted or 1) - 1
-            if place >= len(sheets):
+            number = wanted or 1
+            if number > len(sheets):
                 raise UnreadableFileError(
-                    "SHEET_NOT_FOUND", f"The workbook has {len(sheets)} sheets, no sheet number {wanted}."
+                    "SHEET_NOT_FOUND", f"The workbook has no sheet number {number}; it has {len(sheets)}."
                 )
-            sheet = sheets[place]
+            sheet = sheets[number - 1]
         for name, attributes in self._elements("xl/_rels/workbook.xml.rels"):
             if name == "Relationship" and attributes.get("Id") == sheet.get("id"):
                 target = attributes.get("Target", "")
@@ -468,7 +471,7 @@ class XlsxTable:
                         yield builder.take()
         for row in waiting:
             text = ",".join(row.cells.values())
-            builder.skip(row.number - 1, "footer-row", "The record is one of the footer.", text)
+            builder.skip(row.number - 1, "footer-row", "The record belongs to the footer.", text)
         if not builder.empty:
             yield builder.take()
 
@@ -492,7 +495,7 @@ class XlsxParser(TableParser):
     name = "xlsx"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """By the first entries of the archive."""
+        """Whether the first entries of the archive are those of a workbook."""
         return is_workbook(head)
 
     @contextmanager
@@ -505,5 +508,5 @@ class XlsxParser(TableParser):
             try:
                 table = XlsxTable(archive, options, limits)
             except (ValueError, KeyError) as error:
-                raise _invalid(f"{type(error).__name__}") from error
+                raise _invalid("a value in it is invalid") from error
             yield table

@@ -1,4 +1,4 @@
-"""How a delimited file separates and quotes its cells, and how to find out."""
+"""Detects the delimiter of a file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class _Fit:
 
 
 def detect_delimiter(sample: bytes, quote: str = '"') -> Dialect:
-    """The dialect whose delimiter explains the beginning of a file best.
+    """The dialect whose delimiter best explains the beginning of a file.
 
-    `sample` is the file's beginning (its first 64 KiB are looked at; a BOM is skipped; it may end
-    in the middle of a record). Of , ; tab and |, the one wins that splits the first record (the
-    header) into more than one cell and gives the largest share of the first 100 records the
-    header's width; then the one with more columns; then the first in that order. A delimiter under
-    which the header breaks the quoting rule is out. When none splits the header: the comma.
+    `sample` is that beginning: its first 64 KiB count, a BOM is skipped, the last record may be cut. Of
+    , ; tab and | the delimiter wins that splits the first record (the header) and gives the largest share of
+    the first 100 records the header's width; among equals the one with more columns, then the first in that
+    order. A delimiter under which the header breaks the quoting rule is out. If none splits the header, it is
+    the comma.
     """
     sample = sample[:_MAX_SAMPLE_BYTES].removeprefix(_BOM)
     best, best_fit = Dialect("," if quote != "," else ";", quote), _Fit(0.0, 1)
@@ -43,7 +43,7 @@ def detect_delimiter(sample: bytes, quote: str = '"') -> Dialect:
 
 
 def _fit(sample: bytes, dialect: Dialect) -> _Fit:
-    # The last record of a sample is taken as whole only if it is the only one.
+    # The last record may be cut, so it counts only when there is no other.
     widths = _widths(sample, dialect, final=False) or _widths(sample, dialect, final=True)
     if not widths or widths[0] < 2:
         return _Fit(0.0, 1)
@@ -51,7 +51,7 @@ def _fit(sample: bytes, dialect: Dialect) -> _Fit:
 
 
 def _widths(sample: bytes, dialect: Dialect, *, final: bool) -> list[int]:
-    """Widths of the first records that are not blank; 0 for one that breaks the quoting rule."""
+    """Number of cells of each of the first records, without blank ones; 0 if it breaks the quoting rule."""
     widths: list[int] = []
     for record in read_exact(sample, dialect, final=final):
         if record.blank:

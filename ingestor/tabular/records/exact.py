@@ -1,14 +1,14 @@
-"""The record rule in its simplest form: a state machine, one byte at a time.
+"""Splits records by the rule in its simplest form: a state machine, one byte at a time.
 
-It is the oracle for tests of the fast scanner and the fallback of the parsers: slow and exact.
+Slow and exact: the oracle in tests of the fast scanner, and the fallback of the parsers.
 
 The rule. A record begins at the start of a physical line (physical lines end at CR, LF or CR LF,
-inside quotes as well) and ends at the first line end outside quotes, or at the end of the data. It
-is broken when a quote stands inside an unquoted cell, when text follows a closing quote, when a
-quoted cell is still open at the end of the data, or when no end is found in its first
-`max_record_bytes` + 1 bytes. A broken record is exactly one physical line, and the next record
-begins with the next line. So the result for a record depends on nothing before it, and data cut
-between records gives the same records as the whole.
+even inside quotes) and ends at the first line end outside quotes, or at the end of the data. It is
+broken when a quote occurs inside an unquoted cell, when text follows a closing quote, when a quoted
+cell is still open at the end of the data, or when it has not ended within `max_record_bytes` + 1
+bytes. A broken record is exactly one physical line; the next record begins on the next line. So the
+result for a record does not depend on what precedes it, and data cut between records give the same
+records as the whole.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ class ExactRecord:
     start: int
     end: int
     line: int
-    """Physical line, from 0, on which it starts."""
+    """Physical line on which it starts, from 0."""
     cells: tuple[bytes, ...] | None
-    """The cells without their quotes; () for a blank record, None for a broken one."""
+    """Cells without their quotes; () for a blank record, None for a broken one."""
     broken: BrokenKind | None
 
     @property
     def blank(self) -> bool:
-        """True when nothing stands before the line end."""
+        """True when nothing precedes the line end."""
         return self.cells == ()
 
 
 def read_exact(
     data: bytes, dialect: Dialect, *, final: bool = True, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[ExactRecord]:
-    """The records of `data`, in order. Unless `final`, more data may follow: an incomplete record
-    at the end is left out, and so is one whose line end is a CR at the very end (an LF may follow)."""
+    """The records of `data`, in order. Unless `final`, more data may follow: an incomplete record at the
+    end is left out, as is one that ends with a CR at the very end (an LF may follow)."""
     start = line = 0
     while start < len(data):
         outcome = _split(data, start, dialect, final, limits.max_record_bytes)
@@ -72,8 +72,8 @@ class _State(Enum):
 def _split(
     data: bytes, start: int, dialect: Dialect, final: bool, max_bytes: int
 ) -> tuple[int, tuple[bytes, ...] | None] | None:
-    """End and cells of the record at `start`; cells None when it is broken; None when the data
-    ends before that is known."""
+    """End and cells of the record at `start`, without cells when it is broken; None when only more data can
+    decide."""
     delimiter, quote = ord(dialect.delimiter), ord(dialect.quote)
     state, cells, cell = _State.CELL_START, list[bytes](), bytearray()
     for at in range(start, len(data)):
@@ -113,7 +113,7 @@ def _split(
 
 
 def _terminator_end(data: bytes, at: int, final: bool) -> int | None:
-    """End of the line end that begins at `at`; None when the data ends before that is known."""
+    """Where the line end that begins at `at` ends; None when only more data can decide."""
     if data[at] == LF:
         return at + 1
     if at + 1 == len(data):
@@ -122,7 +122,7 @@ def _terminator_end(data: bytes, at: int, final: bool) -> int | None:
 
 
 def _line_end(data: bytes, start: int, final: bool) -> int | None:
-    """End of the physical line at `start`, line end included."""
+    """Where the physical line at `start` ends, line end included; None when only more data can decide."""
     for at in range(start, len(data)):
         if data[at] in (CR, LF):
             return _terminator_end(data, at, final)
@@ -130,7 +130,7 @@ def _line_end(data: bytes, start: int, final: bool) -> int | None:
 
 
 def _kind(line: bytes, dialect: Dialect, max_bytes: int) -> BrokenKind:
-    """Why the record that is this physical line is broken, from the line alone."""
+    """Why this physical line is a broken record, from its bytes alone."""
     content = line.rstrip(b"\r\n")
     outcome = _split(content[: max_bytes + 1], 0, dialect, True, max_bytes + 1)
     assert outcome is not None

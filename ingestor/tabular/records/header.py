@@ -12,7 +12,7 @@ from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.syntax import CR, BrokenKind, Dialect
 
 _UTF8_BOM = b"\xef\xbb\xbf"
-# UTF-32 little-endian begins like UTF-16 little-endian.
+# The UTF-16-LE mark also begins the UTF-32-LE one.
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _LONGEST_BOM = 4
 
@@ -21,21 +21,21 @@ class HeaderReason(StrEnum):
     """Why a file has no usable header."""
 
     FILE_EMPTY = "FILE_EMPTY"
-    """No byte, or blank lines only."""
+    """The file is empty, or has only blank lines."""
     HEADER_UNREADABLE = "HEADER_UNREADABLE"
-    """Not UTF-8, or the header breaks the quoting rule or holds NUL bytes."""
+    """The header is not UTF-8, breaks the quoting rule, or holds NUL bytes."""
     HEADER_TOO_LONG = "HEADER_TOO_LONG"
-    """It does not end within `max_header_bytes`."""
+    """The header does not end within `max_header_bytes`."""
     TOO_MANY_COLUMNS = "TOO_MANY_COLUMNS"
-    """More than `max_columns`."""
+    """The header has more than `max_columns` columns."""
     DUPLICATE_LABEL = "DUPLICATE_LABEL"
-    """Two labels are equal, and the dialect forbids it."""
+    """Two labels are equal, which the dialect forbids."""
     BLANK_LABEL = "BLANK_LABEL"
-    """A label is blank, and the dialect forbids it."""
+    """A label is blank, which the dialect forbids."""
 
 
 class HeaderError(Exception):
-    """A file without a usable header: `reason` for programs, `message` (one sentence) for people."""
+    """A file has no usable header: `reason` for programs, `message` (one sentence) for people."""
 
     def __init__(self, reason: HeaderReason, message: str) -> None:
         super().__init__(message)
@@ -45,20 +45,20 @@ class HeaderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The names of a file's columns, and where the data begin."""
+    """The labels of a file's columns, and where the data begin."""
 
     columns: tuple[str, ...]
-    """The labels of the file without quotes; may be blank or repeated."""
+    """The labels without quotes; some may be blank or repeated."""
     byte_end: int
-    """Offset in the file of the first data record (BOM, blank lines and header are before it)."""
+    """Offset in the file of the first data record, after BOM, blank lines and header."""
     line_count: int
-    """Physical lines before the first data record, which so starts on line `line_count` + 1."""
+    """Physical lines before the first data record, which starts on line `line_count` + 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderShape:
     """Where the header is: after `skip_lines` physical lines, in `rows` records whose labels are joined
-    column by column; without a header (`present` False) the columns are numbered."""
+    column by column. Without a header (`present` is False) the columns are numbered."""
 
     skip_lines: int = 0
     present: bool = True
@@ -76,10 +76,10 @@ def read_header(
     limits: Limits = DEFAULT_LIMITS,
     shape: HeaderShape = PLAIN_HEADER,
 ) -> Header | None:
-    """Read the header from the beginning of a file. A UTF-8 BOM and blank lines before it are skipped.
+    """Read the header from the beginning of a file, skipping a UTF-8 BOM and blank lines.
 
-    Unless `final`, more data may follow, and the answer is None while they are needed; with more
-    than `max_header_bytes` + 5 bytes the answer is never None.
+    Unless `final`, more data may follow; returns None when they are needed, but never with more than
+    `max_header_bytes` + 5 bytes.
 
     Raises HeaderError; see HeaderReason.
     """
@@ -87,10 +87,10 @@ def read_header(
         return None
     if data.startswith(_WIDE_BOMS):
         raise HeaderError(
-            HeaderReason.HEADER_UNREADABLE, "The file is UTF-16 or UTF-32; only UTF-8 can be read."
+            HeaderReason.HEADER_UNREADABLE, "The file is UTF-16 or UTF-32, not UTF-8; declare its encoding."
         )
     bom = len(_UTF8_BOM) if data.startswith(_UTF8_BOM) else 0
-    # Two bytes more than the limit, so that a header of just this length is seen to end.
+    # Two bytes more than the limit, to see the line end of a header of exactly that length.
     head = data[bom : bom + limits.max_header_bytes + 2]
     final = final and bom + len(head) == len(data)
     skipped = _skip_lines(head, shape.skip_lines, final)
@@ -132,7 +132,7 @@ def read_header(
 
 
 def _skip_lines(head: bytes, count: int, final: bool) -> int | None:
-    """Bytes of the first `count` physical lines; None when their end is not seen."""
+    """Length of the first `count` physical lines; None when only more data can tell."""
     at = 0
     for _ in range(count):
         ends = [end for end in (head.find(b"\n", at), head.find(b"\r", at)) if end >= 0]
@@ -146,13 +146,13 @@ def _skip_lines(head: bytes, count: int, final: bool) -> int | None:
 
 
 def _joined(records: Sequence[Sequence[str]], join: str) -> tuple[str, ...]:
-    """Labels column by column; a shorter record adds nothing to the columns behind it."""
+    """Labels joined column by column; a shorter record adds nothing to the columns that it lacks."""
     if len(records) == 1:
         return tuple(records[0])
     width = max(map(len, records))
     return tuple(
-        join.join(record[place] for record in records if place < len(record) and record[place])
-        for place in range(width)
+        join.join(record[column] for record in records if column < len(record) and record[column])
+        for column in range(width)
     )
 
 
@@ -178,7 +178,7 @@ def _broken(kind: BrokenKind, limits: Limits) -> HeaderError:
     if kind is BrokenKind.TOO_LONG:
         return _too_long(limits)
     what = {
-        BrokenKind.QUOTE: "has a quote inside an unquoted cell, or text behind a closing quote",
+        BrokenKind.QUOTE: "has a quote inside an unquoted cell, or text after a closing quote",
         BrokenKind.UNCLOSED: "opens a quoted cell that is never properly closed",
     }[kind]
     return HeaderError(HeaderReason.HEADER_UNREADABLE, f"The header {what}.")
@@ -192,11 +192,11 @@ def _too_long(limits: Limits) -> HeaderError:
 
 
 def unique_columns(labels: Sequence[str]) -> tuple[str, ...]:
-    """Names for columns, all different and none blank, in the labels' order.
+    """Distinct names for the columns, none blank, in the order of the labels.
 
-    The first of equal labels keeps it, the next are called label_2, label_3, ...; a blank label
-    (nothing but white space) is called column_<position from 1>. A made name that is a label of the
-    file, or was made before, gets the next free number.
+    The first of equal labels is kept, the next become label_2, label_3, ...; a blank label (only white
+    space) becomes column_<position from 1>. A generated name that is already a label or name takes the next
+    free number.
     """
     labels_in_file = set(labels)
     taken: set[str] = set()
@@ -205,19 +205,19 @@ def unique_columns(labels: Sequence[str]) -> tuple[str, ...]:
     for position, label in enumerate(labels, 1):
         base = label if label.strip() else f"column_{position}"
         name = base
-        made = base is not label
-        while name in taken or (made and name in labels_in_file):
+        generated = base is not label
+        while name in taken or (generated and name in labels_in_file):
             number = last_number.get(base, 1) + 1
             last_number[base] = number
-            name, made = f"{base}_{number}", True
+            name, generated = f"{base}_{number}", True
         taken.add(name)
         names.append(name)
     return tuple(names)
 
 
 def column_names(labels: Sequence[str], duplicates: str, blanks: str) -> tuple[str, ...]:
-    """Names for columns by policy: "rename" (see unique_columns), "ignore" (the column is called "",
-    which leaves it out), "error".
+    """Names for the columns by the policies for duplicate and blank labels: "rename" (see unique_columns),
+    "ignore" (the name is "": the column is not read) or "error".
 
     Raises HeaderError (DUPLICATE_LABEL, BLANK_LABEL).
     """
@@ -239,5 +239,5 @@ def column_names(labels: Sequence[str], duplicates: str, blanks: str) -> tuple[s
                 )
             ignored.add(position)
         seen.add(label)
-    kept = iter(unique_columns([label for place, label in enumerate(labels) if place not in ignored]))
-    return tuple("" if place in ignored else next(kept) for place in range(len(labels)))
+    kept = iter(unique_columns([label for at, label in enumerate(labels) if at not in ignored]))
+    return tuple("" if at in ignored else next(kept) for at in range(len(labels)))

@@ -1,4 +1,4 @@
-"""The beginning of a table's text: its columns, and where the records begin."""
+"""Reads the head of a table's text: its columns, and where the records begin."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 
 @dataclass(frozen=True, slots=True)
 class TableHead:
-    """`labels` are those of the header, `columns` the names of the columns by policy (distinct, "" for one
-    that is not read). The records begin at `byte_end`, after `line_count` lines."""
+    """`labels` are those of the header, `columns` the names of the columns (distinct; "" for one that is not
+    read). The records begin at `byte_end`, after `line_count` lines."""
 
     labels: tuple[str, ...]
     columns: tuple[str, ...]
@@ -23,7 +23,7 @@ class TableHead:
 
 
 def read_table_head(head: bytes, final: bool, options: ReadOptions, normal_form: bool) -> TableHead | None:
-    """Read it from the beginning of a file; None when more bytes are needed (not `final`).
+    """Read the head from the beginning of a file; None when more bytes are needed (never if `final`).
 
     Raises HeaderError.
     """

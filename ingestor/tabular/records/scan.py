@@ -1,11 +1,10 @@
-"""Finds the records of a table without looking at every byte in Python.
+"""Finds the records of a table with numpy, by the rule of `exact.py`.
 
-The rule is that of `exact.py`. Positions of line ends and quotes come from numpy; a line end is a
-record's end when the number of quotes before it is even; and the strict quoting rule needs a look
-at the neighbours of quotes only: every first, third, ... quote must follow a delimiter, a line end
-or another quote (it opens a cell, or is the second half of a doubled one), every second, fourth,
-... must be followed by one of these. After a violation the count of quotes begins anew with the
-next physical line, so the same arrays, prepared for both parities, serve the whole data.
+numpy finds the line ends and quotes. A line end ends a record when the number of quotes before it is
+even. Strict quoting depends only on the neighbours of quotes: the first, third, ... quote must follow
+a delimiter, a line end or another quote (it opens a cell, or is the second half of a doubled quote);
+the second, fourth, ... must precede one of these. After a violation, counting starts anew on the next
+physical line, so arrays prepared for both parities serve all the data.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ class RecordScan:
     starts: Int64Array
     """Offset of each record's first byte, shape [count]."""
     ends: Int64Array
-    """Offset just behind each record, line end included, shape [count]."""
+    """Offset just after each record, line end included, shape [count]."""
     lines: Int64Array
-    """Physical line, from 0, on which each record starts, shape [count]."""
+    """Physical line on which each record starts, from 0, shape [count]."""
     broken: Int64Array
     """Indices of the records that cannot be split into cells, ascending; each is one physical line."""
     broken_kind: npt.NDArray[np.uint8]
@@ -58,29 +57,28 @@ def scan_records(
     limits: Limits = DEFAULT_LIMITS,
     undecided_bytes: int = 0,
 ) -> RecordScan:
-    """Find the records of `data`, whose first byte is the first byte of a record.
+    """Find the records of `data`, which begins at the start of a record.
 
-    Unless `final`, more data may follow: an incomplete record at the end is left out (`consumed`
-    says from where), also when it is known to be broken but its line has not ended, and also when
-    its line ends with a CR that is the last byte (an LF may follow). A record is undecided for at
-    most `max_record_bytes` + 2 bytes, unless its very line is longer.
+    Unless `final`, more data may follow: an incomplete record at the end is left out (`consumed` is where
+    it starts), even when it is known to be broken but its line has not ended, or when its line ends with
+    a CR that is the last byte (an LF may follow). A record is undecided for at most `max_record_bytes` + 2
+    bytes, unless its first line is longer.
 
-    `undecided_bytes` may say that a scan of so many of these bytes found no whole record; it saves
-    time and changes nothing else.
+    `undecided_bytes`: an earlier scan of this many of the bytes found no whole record. It only saves time.
 
-    Takes time and memory in proportion to the data, however often the rule is broken.
+    Takes time and memory proportional to the data, however often the rule is broken.
     """
     view = memoryview(data)
     size = len(view)
     scans: list[RecordScan] = []
     offset = line = 0
-    # Windows that fit the processor's cache; a longer record gets windows of twice the size each.
+    # Windows fit the CPU's cache; for a longer record the size doubles until it fits.
     window = max(_WINDOW_BYTES, 2 * undecided_bytes)
     while offset < size:
         last = offset + window >= size
         scan = _scan_window(view[offset : offset + window], dialect, final and last, limits.max_record_bytes)
         if scan.count:
-            scans.append(_moved(scan, offset, line))
+            scans.append(_shifted(scan, offset, line))
             offset += scan.consumed
             line += scan.line_count
             window = _WINDOW_BYTES
@@ -92,7 +90,7 @@ def scan_records(
 
 
 def _scan_window(data: memoryview, dialect: Dialect, final: bool, max_bytes: int) -> RecordScan:
-    """scan_records in one go."""
+    """Scan one window; see scan_records."""
     marks = _Marks(np.frombuffer(data, np.uint8), dialect, final)
     if marks.size <= max_bytes and marks.violations(0).size == 0:
         line_of_end, broken_lines, kinds, consumed = _scan_clean(marks)
@@ -121,15 +119,15 @@ def _scan_window(data: memoryview, dialect: Dialect, final: bool, max_bytes: int
     )
 
 
-def _moved(scan: RecordScan, offset: int, line: int) -> RecordScan:
-    """The same records, counted from `offset` bytes and `line` lines before."""
+def _shifted(scan: RecordScan, offset: int, line: int) -> RecordScan:
+    """The same records, with `offset` added to their offsets and `line` to their lines."""
     if offset == 0:
         return scan
     return replace(scan, starts=scan.starts + offset, ends=scan.ends + offset, lines=scan.lines + line)
 
 
 def _joined(scans: list[RecordScan], consumed: int, line_count: int) -> RecordScan:
-    """The records of all scans in their order; indices are counted on."""
+    """All scans as one; indices continue from scan to scan."""
     if len(scans) == 1:
         return replace(scans[0], consumed=consumed, line_count=line_count)
     none = np.zeros(0, np.int64)
@@ -154,12 +152,12 @@ def _joined(scans: list[RecordScan], consumed: int, line_count: int) -> RecordSc
 
 
 _WINDOW_BYTES = 256 * 1024
-# numpy's masks of such a piece stay in the processor's cache and are made in the same memory again.
+# numpy's masks of a piece of this size stay in the CPU's cache and reuse the same memory.
 _PIECE_BYTES = 128 * 1024
 
 
 class _Marks:
-    """Where the bytes that decide are."""
+    """The positions of line ends and quotes, and what follows from them for either parity."""
 
     def __init__(self, data: npt.NDArray[np.uint8], dialect: Dialect, final: bool) -> None:
         self.bytes = data
@@ -167,10 +165,10 @@ class _Marks:
         self.final = final
         undecided = not final and self.size > 0 and data[-1] == CR
         self.decided = self.size - 1 if undecided else self.size
-        """Bytes without an undecided CR at the end."""
+        """Number of bytes without an undecided CR at the end."""
         self.quotes: Int64Array
         self.line_ends: Int64Array
-        """Offset just behind each decided line end."""
+        """Offset just after each decided line end."""
         self.line_ends, self.quotes = _find_marks(data, self.decided, ord(dialect.quote))
         self.quotes_before: Int64Array = np.searchsorted(self.quotes, self.line_ends)
         """Quotes before each line end."""
@@ -179,7 +177,7 @@ class _Marks:
         self._record_ends: dict[int, Int64Array] = {}
 
     def open_at_end(self, parity: int) -> bool:
-        """True if a quoted cell is open at the end of the data."""
+        """Whether a quoted cell is open at the end of the data."""
         return len(self.quotes) & 1 != parity
 
     def content_length(self, start: int, end: int) -> int:
@@ -189,32 +187,32 @@ class _Marks:
         return end - start
 
     def record_ends(self, parity: int) -> Int64Array:
-        """Indices of the line ends that end a record if quotes are counted from one whose index has
-        this parity."""
+        """Indices of the line ends that end a record, when the first quote counted has an index of this
+        parity."""
         if parity not in self._record_ends:
             self._record_ends[parity] = np.flatnonzero((self.quotes_before & 1) == parity)
         return self._record_ends[parity]
 
     def violations(self, parity: int) -> Int64Array:
-        """Offsets of the bytes at which the quoting rule is seen broken (a bare quote, or the byte
-        behind a closing one), ascending, if quotes are counted from one whose index has this parity."""
+        """Offsets, ascending, of the bytes that break the quoting rule (a bare quote, or the byte after a
+        closing one), when the first quote counted has an index of this parity."""
         if parity not in self._violations:
             opening, closing = self.quotes[parity::2], self.quotes[1 - parity :: 2]
-            # At the data's first and last byte there is no neighbour to be wrong.
+            # The first and the last byte have no neighbour on one side.
             if opening.size and opening[0] == 0:
                 opening = opening[1:]
             if closing.size and closing[-1] == self.size - 1:
                 closing = closing[:-1]
-            before, behind = opening - 1, closing + 1
+            before, after = opening - 1, closing + 1
             bare = opening[self._illegal(before)]
-            followed = behind[self._illegal(behind)]
+            followed = after[self._illegal(after)]
             found = np.concatenate((bare, followed))
             found.sort()
             self._violations[parity] = found
         return self._violations[parity]
 
     def _illegal(self, offsets: Int64Array) -> Int64Array:
-        """Indices of the offsets whose byte may not stand outside next to a quote."""
+        """Indices of the offsets whose byte must not adjoin a quote on its outer side."""
         neighbours = self.bytes[offsets]
         illegal = neighbours != self._neighbours[0]
         for byte in self._neighbours[1:]:
@@ -223,7 +221,7 @@ class _Marks:
 
 
 def _find_marks(data: npt.NDArray[np.uint8], decided: int, quote: int) -> tuple[Int64Array, Int64Array]:
-    """Offsets just behind the line ends in data[:decided], and offsets of all quotes."""
+    """Offsets just after the line ends in data[:decided], and offsets of all quotes."""
     ends: list[Int64Array] = []
     quotes: list[Int64Array] = []
     mask, mask_cr = np.empty(_PIECE_BYTES, np.bool_), np.empty(_PIECE_BYTES, np.bool_)
@@ -235,7 +233,7 @@ def _find_marks(data: npt.NDArray[np.uint8], decided: int, quote: int) -> tuple[
         np.equal(piece, LF, out=hit)
         np.equal(piece, CR, out=cr)
         if cr.any():
-            # A CR ends a line by itself unless an LF follows.
+            # A CR without an LF is a line end, too.
             after = offset + len(piece)
             if cr[-1] and (data[after] == LF if after < len(data) else decided < len(data)):
                 cr[-1] = False
@@ -249,11 +247,11 @@ def _find_marks(data: npt.NDArray[np.uint8], decided: int, quote: int) -> tuple[
 
 
 _Found = tuple[Int64Array, list[int], list[int], int]
-"""Indices of the line ends that end records, first lines and kinds of the broken ones, bytes consumed."""
+"""Indices of the line ends that end records, lines and kinds of the broken records, bytes consumed."""
 
 
 def _scan_clean(marks: _Marks) -> _Found:
-    """No violation and nothing too long: the rule is parity alone."""
+    """Find records where nothing breaks the quoting rule or is too long: parity alone decides."""
     line_of_end = marks.record_ends(0)
     tail = int(marks.line_ends[line_of_end[-1]]) if line_of_end.size else 0
     if not marks.final or tail == marks.size:
@@ -264,10 +262,12 @@ def _scan_clean(marks: _Marks) -> _Found:
 
 
 def _scan_strictly(marks: _Marks, max_bytes: int) -> _Found:
-    """Segment by segment: each begins at the start or behind a broken record, and is taken as clean up
-    to its first broken record. Two records that are broken for want of an end start more than
-    `max_bytes` apart (the second one's opening quote would have closed the first one's cell), so
-    looking ahead is paid once for as many bytes; the rest of a segment's work is binary searches."""
+    """Find records segment by segment: a segment begins at the start or after a broken record, and ends with
+    its first broken record.
+
+    The time stays linear: two records that are broken because they do not end start more than `max_bytes`
+    apart (the second one's opening quote would have closed the first one's cell), so each such look-ahead is
+    spread over as many bytes. The rest of a segment's work is binary search."""
     line_ends = marks.line_ends
     is_record_end = np.zeros(len(line_ends), np.bool_)
     broken_lines: list[int] = []
@@ -278,7 +278,7 @@ def _scan_strictly(marks: _Marks, max_bytes: int) -> _Found:
         violation = _first_from(marks.violations(parity), start)
         record_ends = marks.record_ends(parity)
         first = int(record_ends.searchsorted(line))
-        # Records that end before the violation are whole; the next one holds it.
+        # Records that end before the violation are whole; the next one contains it.
         stop = len(record_ends)
         if violation is not None:
             stop = int(record_ends.searchsorted(line_ends.searchsorted(violation, side="right")))
@@ -291,12 +291,12 @@ def _scan_strictly(marks: _Marks, max_bytes: int) -> _Found:
 
         if violation is None and too_long is None:
             is_open = marks.open_at_end(parity)
-            # A CR at the very end may yet be a record's end, unless it is quoted.
+            # An unquoted CR at the very end may turn out to end the record.
             size = marks.size if marks.final or is_open else marks.decided
             if size - start <= max_bytes and not (marks.final and is_open):
                 consumed = marks.size if marks.final else start
                 break
-        # The record at `start` is broken; it is its physical line.
+        # The record at `start` is broken: it is exactly its physical line.
         last = line == len(line_ends)
         if last and not marks.final:
             consumed = start
@@ -313,13 +313,13 @@ def _scan_strictly(marks: _Marks, max_bytes: int) -> _Found:
 
 
 def _first_from(offsets: Int64Array, start: int) -> int | None:
-    """The first of the ascending `offsets` that is not before `start`."""
+    """The first of the ascending `offsets` that is at least `start`."""
     index = int(offsets.searchsorted(start))
     return int(offsets[index]) if index < len(offsets) else None
 
 
 def _first_too_long(marks: _Marks, start: int, ends: Int64Array, max_bytes: int) -> int | None:
-    """Index of the first of the records from `start` to each of `ends` that is over the limit."""
+    """Index of the first record over the limit, of those from `start` on that end at `ends`."""
     if ends.size == 0 or ends[-1] - start <= max_bytes:
         return None
     for index in np.flatnonzero(np.diff(ends, prepend=start) > max_bytes):
@@ -330,7 +330,7 @@ def _first_too_long(marks: _Marks, start: int, ends: Int64Array, max_bytes: int)
 
 
 def _kind(marks: _Marks, start: int, end: int, violation: int | None, max_bytes: int) -> BrokenKind:
-    """Why the record that is the physical line [start, end) is broken, from the line alone."""
+    """Why the physical line [start, end) is a broken record, from its bytes alone."""
     if violation is not None and violation < end and violation - start <= max_bytes:
         return BrokenKind.QUOTE
     if marks.content_length(start, end) > max_bytes:
@@ -339,14 +339,14 @@ def _kind(marks: _Marks, start: int, end: int, violation: int | None, max_bytes:
 
 
 def _blank(data: npt.NDArray[np.uint8], starts: Int64Array, ends: Int64Array) -> Int64Array:
-    """Indices of the records that are a line end and nothing else."""
+    """Indices of the records that consist only of a line end."""
     lengths = ends - starts
     short = np.flatnonzero(lengths <= 2)
     if short.size == 0:
         return short
     first, last = data[starts[short]], data[ends[short] - 1]
     one = (lengths[short] == 1) & ((first == LF) | (first == CR))
-    # A record of two bytes that begins with CR is CR LF: a CR alone would have ended it.
+    # CR first and LF last: a CR alone would have ended the record after one byte.
     two = (lengths[short] == 2) & (first == CR) & (last == LF)
     blank: Int64Array = short[one | two]
     return blank

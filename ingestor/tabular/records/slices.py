@@ -1,4 +1,4 @@
-"""Cuts a table, fed in pieces of any size, into slices: runs of whole records."""
+"""Cuts a table into slices, runs of whole records, as its bytes arrive in pieces of any size."""
 
 from __future__ import annotations
 
@@ -13,62 +13,59 @@ from ingestor.tabular.records.syntax import CR, LF, Dialect, line_end_size
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Consecutive records of a file, in the file's own bytes."""
+    """Consecutive records of a file, as bytes of the file."""
 
     data: bytes
-    """The bytes [byte_start, byte_end) of the file; for a record whose line is longer than
-    `max_record_bytes` only its first `max_record_bytes` + 1 bytes, which is enough to reject it as
-    too long. Such a record is always alone in its slice."""
+    """The bytes [byte_start, byte_end) of the file. A record whose line is longer than `max_record_bytes`
+    is alone in its slice and cut to `max_record_bytes` + 1 bytes, enough to reject it as too long."""
     first_row: int
-    """Number of its first record; data records are numbered from 1, blank and broken ones included."""
+    """Row number of its first record; rows count from 1, with blank and broken records."""
     row_count: int
     """Number of records, at least 1."""
     first_line: int
-    """Physical line, from 1, on which its first record starts."""
+    """Physical line on which its first record starts, from 1."""
     byte_start: int
     """Offset in the file of its first byte."""
     byte_end: int
-    """Offset in the file just behind its last byte."""
+    """Offset in the file just after its last byte."""
 
     @property
     def next_row(self) -> int:
-        """Number of the first record behind it."""
+        """Row number of the first record after it."""
         return self.first_row + self.row_count
 
     @property
     def next_line(self) -> int:
-        """Physical line on which the next record starts, if there is one. Counts the line ends: about
-        1 ms for 2.5 MB."""
+        """Physical line on which the next record starts, if any. Counts the line ends: about 1 ms for
+        2.5 MB."""
         line_ends = self.data.count(b"\n")
         if b"\r" in self.data:
             line_ends += self.data.count(b"\r") - self.data.count(b"\r\n")
-        # A shortened line has lost its line end.
+        # A line cut short has lost its line end.
         return self.first_line + (line_ends if len(self.data) == self.byte_end - self.byte_start else 1)
 
 
 def bytes_to_read(byte_start: int, byte_end: int, row_count: int, limits: Limits = DEFAULT_LIMITS) -> int:
-    """How many bytes of the file, from `byte_start` on, to read for the `data` of the slice with these
-    bounds. For readers that fetch a slice from the stored file: memory stays bounded for lines of any
-    length."""
+    """How many bytes to read from `byte_start` to get the `data` of the slice with these bounds from the
+    stored file. Bounds the memory for lines of any length."""
     size = byte_end - byte_start
-    # With its line end (at most 2 bytes) a record within the limit is still read whole; a longer
-    # one may keep a byte or two more than Slice.data does, and is rejected all the same.
+    # Two bytes more, so that a record within the limit is read with its line end. A longer one may get a
+    # byte more than in Slice.data; it is rejected all the same.
     return min(size, limits.max_record_bytes + 2) if row_count == 1 else size
 
 
 class RecordDelimiter:
     """Delimits records and cuts slices.
 
-    A slice is the longest run of whole records that starts where the one before ended and is at most
-    `target_slice_bytes` long and `max_slice_rows` records; at least one record. So slices depend on
-    the file's bytes from `start_offset` on and on these two numbers only, never on the sizes of the
-    pieces fed; and a delimiter that starts at a slice's end, with its `next_row` and `next_line`,
-    makes the same slices as the one before it would have made. Holds at most one slice, one record
-    (`max_record_bytes`) and the last piece in memory; of a longer line only the beginning is kept.
-    A scan has a fixed cost of about 0.1 ms, so it waits until `scan_bytes` are there.
+    A slice starts where the one before ended and is the longest run of whole records of at most
+    `target_slice_bytes` and `max_slice_rows`, but at least one record. So slices depend only on the file's
+    bytes from `start_offset` on and these two numbers, never on the sizes of the pieces fed, and a delimiter
+    that resumes at a slice's end, with its `next_row` and `next_line`, cuts the same slices. Holds at most
+    one slice, one record (`max_record_bytes`) and the last piece in memory; of a longer line it keeps only
+    the beginning. Scans wait for `scan_bytes` bytes, because each has a fixed cost of about 0.1 ms.
 
-    Not thread-safe. ValueError: `target_slice_bytes` is over `max_record_bytes`, or a number is
-    less than its least sensible value.
+    Not thread-safe. Raises ValueError when `target_slice_bytes` is over `max_record_bytes`, or a number is
+    below its minimum.
     """
 
     def __init__(
@@ -84,17 +81,17 @@ class RecordDelimiter:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         if not 1 <= target_slice_bytes <= limits.max_record_bytes:
-            raise ValueError("target_slice_bytes is at least 1 and at most max_record_bytes")
+            raise ValueError("target_slice_bytes must be at least 1 and at most max_record_bytes")
         if min(max_slice_rows, scan_bytes) < 1 or start_offset < 0 or first_row < 1 or first_line < 1:
-            raise ValueError("sizes, rows and lines are at least 1, offsets at least 0")
+            raise ValueError("sizes, rows and lines must be at least 1, offsets at least 0")
         self._dialect = dialect
         self._target_bytes = target_slice_bytes
         self._max_rows = max_slice_rows
         self._limits = limits
         self._offset = start_offset
         self._row = first_row
-        # The buffer's first byte is the next slice's first byte. Of its bytes, `_scanned` belong to
-        # records whose ends and first lines (absolute line numbers) are known.
+        # The buffer begins with the next slice. Its first `_scanned` bytes are records whose ends (offsets in
+        # the buffer) and first lines (line numbers of the file) are known.
         self._buffer = bytearray()
         self._scanned = 0
         self._scanned_line = first_line
@@ -102,18 +99,18 @@ class RecordDelimiter:
         self._lines: list[Int64Array] = []
         self._scan_bytes = scan_bytes
         self._next_scan = scan_bytes
-        # Of the bytes behind those, how many are known to hold no whole record.
+        # How many of the bytes after those are known to hold no whole record.
         self._undecided = 0
         self._long_line: _LongLine | None = None
         self._finished = False
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> list[Slice]:
-        """Take the next bytes of the file; return the slices that are complete now, in order.
+        """Take the next bytes of the file; return the slices that they complete, in order.
 
         Raises ValueError after `finish`.
         """
         if self._finished:
-            raise ValueError("the delimiter is finished")
+            raise ValueError("the delimiter has finished")
         slices: list[Slice] = []
         rest = memoryview(chunk)
         while len(rest):
@@ -123,7 +120,7 @@ class RecordDelimiter:
                     break
                 slices.append(self._end_long_line(self._long_line))
                 continue
-            # Pieces larger than what is needed next are taken in parts, to keep the buffer small.
+            # Take a large piece in parts, to keep the buffer small.
             part = max(self._next_scan - (len(self._buffer) - self._scanned), 1)
             self._buffer += rest[:part]
             rest = rest[part:]
@@ -136,7 +133,7 @@ class RecordDelimiter:
     def finish(self) -> list[Slice]:
         """End the file; return the remaining slices. Raises ValueError the second time."""
         if self._finished:
-            raise ValueError("the delimiter is finished")
+            raise ValueError("the delimiter has finished")
         self._finished = True
         if self._long_line is not None:
             return [self._end_long_line(self._long_line)]
@@ -157,13 +154,13 @@ class RecordDelimiter:
             self._lines.append(scan.lines + self._scanned_line)
             self._scanned += scan.consumed
             self._scanned_line += scan.line_count
-        # An incomplete record is looked at again when twice as much of it is there, or as much as
-        # decides over it in any case.
+        # Scan an incomplete record again when twice as much of it has arrived, or enough to decide in any
+        # case.
         self._undecided = len(self._buffer) - self._scanned
         self._next_scan = max(self._scan_bytes, min(2 * self._undecided, self._limits.max_record_bytes + 2))
 
     def _cut(self, *, final: bool) -> list[Slice]:
-        """Slices off the buffer; unless `final`, only those that no further record could extend."""
+        """Cut slices off the buffer; unless `final`, only those that no further record could extend."""
         count = sum(map(len, self._ends))
         if count == 0 or not (final or self._scanned > self._target_bytes or count > self._max_rows):
             return []
@@ -191,9 +188,9 @@ class RecordDelimiter:
         size = self._kept(start, end) if row_count == 1 else end - start
         with memoryview(self._buffer) as view:
             data = bytes(view[start : start + size])
-        made = Slice(data, self._row, row_count, line, self._offset + start, self._offset + end)
+        cut = Slice(data, self._row, row_count, line, self._offset + start, self._offset + end)
         self._row += row_count
-        return made
+        return cut
 
     def _kept(self, start: int, end: int) -> int:
         """How many bytes of a single record [start, end) of the buffer a slice keeps."""
@@ -204,12 +201,12 @@ class RecordDelimiter:
         return max_bytes + 1 if content > max_bytes else end - start
 
     def _begin_long_line(self) -> list[Slice]:
-        """If the record that the scan left over is longer than any whole record can be, its line is
-        too long: cut what is before it, keep its beginning and skip the rest as it comes."""
+        """When the incomplete record is longer than any whole record can be, cut the slices before it, keep
+        its beginning and skip the rest of its line as it arrives."""
         max_bytes = self._limits.max_record_bytes
         if len(self._buffer) - self._scanned < max_bytes + 2:
             return []
-        slices = self._cut(final=True)  # nothing fits into a slice together with such a line
+        slices = self._cut(final=True)  # such a line is alone in its slice
         line = _LongLine(bytes(self._buffer[: max_bytes + 1]))
         used = line.take(memoryview(self._buffer)[max_bytes + 1 :])
         assert max_bytes + 1 + used == len(self._buffer), "the scan would have found the line's end"
@@ -221,12 +218,12 @@ class RecordDelimiter:
     def _end_long_line(self, line: _LongLine) -> Slice:
         start = self._offset
         self._offset += line.size
-        made = Slice(line.head, self._row, 1, self._scanned_line, start, self._offset)
+        cut = Slice(line.head, self._row, 1, self._scanned_line, start, self._offset)
         self._row += 1
         self._scanned_line += 1
         self._long_line = None
         self._next_scan = self._scan_bytes
-        return made
+        return cut
 
 
 class _LongLine:
@@ -235,13 +232,13 @@ class _LongLine:
     def __init__(self, head: bytes) -> None:
         self.head = head
         self.size = len(head)
-        """Bytes so far, line end included."""
+        """Bytes taken so far, line end included."""
         self.ended = False
         self._after_cr = False
 
     def take(self, piece: memoryview) -> int:
-        """Take the line's next bytes; return how many of them belong to it. `ended` is True when a
-        byte that does not belong to it was seen, or its LF."""
+        """Take the next bytes; return how many of them belong to the line. Sets `ended` at its LF, or at the
+        first byte after it."""
         if not len(piece):
             return 0
         if self._after_cr:
@@ -262,7 +259,7 @@ class _LongLine:
 
 
 def split(piece: Slice, dialect: Dialect, limits: Limits = DEFAULT_LIMITS) -> tuple[Slice, Slice]:
-    """Halve a slice at the record boundary nearest to its middle (the earlier of two equally near).
+    """Split a slice at the record boundary nearest to its middle (of two equally near, the earlier).
 
     Raises ValueError when it has only one record, or when its data are not `row_count` records.
     """
@@ -271,7 +268,7 @@ def split(piece: Slice, dialect: Dialect, limits: Limits = DEFAULT_LIMITS) -> tu
     scan = scan_records(piece.data, dialect, final=True, limits=limits)
     if scan.count != piece.row_count:
         raise ValueError(f"the slice has {scan.count} records, not {piece.row_count}")
-    # Boundaries between records, without the slice's own end.
+    # Only boundaries between records: the last end is the slice's own.
     at = int(np.argmin(np.abs(scan.ends[:-1] * 2 - len(piece.data))))
     cut, rows = int(scan.ends[at]), at + 1
     middle = piece.byte_start + cut

@@ -53,9 +53,9 @@ WITH recorded AS (
 SELECT state, paused FROM ingestions WHERE process_id = $1
 """
 
-# A session lock: it ends with the connection, so also with a holder that dies.
+# A session lock: it ends with the connection, and so with its holder.
 _HOLD = "SELECT pg_try_advisory_lock(hashtextextended('ingestor:ingestion:' || $1, 0))"
-_LET_GO = "SELECT pg_advisory_unlock(hashtextextended('ingestor:ingestion:' || $1, 0))"
+_RELEASE = "SELECT pg_advisory_unlock(hashtextextended('ingestor:ingestion:' || $1, 0))"
 
 
 class PgIngestions(Ingestions):
@@ -97,7 +97,7 @@ class PgIngestions(Ingestions):
             finally:
                 # A lost connection has released the lock.
                 with suppress(*TRANSIENT_ERRORS):
-                    await connection.execute(_LET_GO, process_id)
+                    await connection.execute(_RELEASE, process_id)
 
     async def set_layout(self, process_id: str, layout: Layout) -> None:
         await self._fetch(
@@ -167,7 +167,7 @@ class PgIngestions(Ingestions):
                 )  # fmt: skip
                 return file.process_id
         existing = await self.retry_of(file.repairs)
-        if existing is None:  # it has settled since
+        if existing is None:  # it has just settled
             return await self.add_retry(retry, batches)
         return existing
 

@@ -18,7 +18,7 @@ WHERE tenant = $1 AND name > $2
 AND NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
 ORDER BY name, version DESC LIMIT $3
 """
-# A deleted pipeline has its versions, but no latest one.
+# A deleted pipeline keeps its versions, but has no latest one.
 _GET = """
 SELECT * FROM pipelines p WHERE tenant = $1 AND name = $2 AND CASE WHEN $3::integer IS NULL
 THEN NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
@@ -55,12 +55,12 @@ class PgPipelines(PipelineStore):
             )  # fmt: skip
             if latest and latest["canonical"] == canonical and not restored:
                 return _stored(latest), False
-            made = await connection.fetchrow(
+            added = await connection.fetchrow(
                 "INSERT INTO pipelines (tenant, name, version, document, canonical) "
                 "VALUES ($1, $2, $3, $4, $5) RETURNING *",
                 _TENANT, name, (latest["version"] if latest else 0) + 1, document, canonical,
             )  # fmt: skip
-            return _stored(made), True
+            return _stored(added), True
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
         async with transient_errors("pipelines"):
@@ -87,7 +87,7 @@ class PgPipelines(PipelineStore):
 
 
 async def _lock(connection: PgConnection, name: str) -> None:
-    """Only one changes the pipeline; the lock goes with the transaction."""
+    """Let only one transaction change the pipeline."""
     lock = f"ingestor:pipeline:{_TENANT}:{name}"
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
 

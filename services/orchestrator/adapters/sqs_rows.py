@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Attributes count too; ours take less than 1 KiB.
 MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 4096
-# Level 1 takes the least time in total: faster levels leave more bytes for SQS to carry.
+# Level 1 takes the least time in total: faster levels send more bytes.
 _LEVEL = 1
 
 
@@ -44,7 +44,7 @@ class SqsRows(RowQueue):
             "byte_start": batch.byte_start,
             "byte_end": batch.byte_end,
         }
-        made = queue_pb2.RowBatch(
+        row_batch = queue_pb2.RowBatch(
             process_id=file.process_id,
             tenant=file.tenant,
             range=common_pb2.BatchRange(**bounds),
@@ -57,7 +57,7 @@ class SqsRows(RowQueue):
         )
         if file.repairs:
             retried = batch.retried
-            made.repairs.CopyFrom(
+            row_batch.repairs.CopyFrom(
                 queue_pb2.RepairedRows(
                     process_id=file.repairs,
                     columns=message.repaired,
@@ -66,14 +66,16 @@ class SqsRows(RowQueue):
                 )
             )
         if message.data is None:
-            made.stored.CopyFrom(
+            row_batch.stored.CopyFrom(
                 queue_pb2.FileSlice(
                     file_key=message.content.file_key, byte_start=batch.byte_start, byte_end=batch.byte_end
                 )
             )
         else:
-            made.data = message.data
-        body = base64.b64encode(zstandard.ZstdCompressor(level=_LEVEL).compress(made.SerializeToString()))
+            row_batch.data = message.data
+        body = base64.b64encode(
+            zstandard.ZstdCompressor(level=_LEVEL).compress(row_batch.SerializeToString())
+        )
         if len(body) > MAX_BODY_BYTES:
             raise TooLargeError
         attributes = {name: str(value) for name, value in bounds.items()}
@@ -93,7 +95,7 @@ class SqsRows(RowQueue):
             )
 
     async def check(self) -> None:
-        """Raises when the queue does not answer; for health."""
+        """Raise when the queue does not respond; for health."""
         async with aws_errors(self._queue):
             await self._client.get_queue_attributes(
                 QueueUrl=await self._queue_url(), AttributeNames=["QueueArn"]

@@ -1,4 +1,4 @@
-"""One process under its lock: its account, changes to it, and their events."""
+"""Changes the account of one process under its lock, and writes the events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHANGES_CHANNEL = "status_changes"
 
-# Reports may arrive before the process is started; then its row is made here.
+# Creates the process when a report arrives before its start.
 _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLICT (process_id) DO NOTHING"
 
 # Every change of a process takes this lock.
@@ -44,14 +44,14 @@ _EVENT = "INSERT INTO events (tenant, process_id, type, data, traceparent) VALUE
 
 
 def deleted_error(process_id: str) -> NotFoundError:
-    """The error of every call on a deleted process."""
+    """The error of every call about a deleted process."""
     return NotFoundError("PROCESS_DELETED", f"Process {process_id} was deleted.")
 
 
 @asynccontextmanager
 async def hold(connection: PgConnection, process_id: str, tenant: str) -> AsyncIterator[Work]:
-    """Lock the process, made if it does not exist, until the end of the connection's transaction, and save
-    and announce what has changed. Raises NotFoundError (PROCESS_DELETED)."""
+    """Lock the process until the end of the connection's transaction, creating it if necessary; save its
+    changes and notify watchers. Raises NotFoundError (PROCESS_DELETED)."""
     await connection.execute(_ENSURE, process_id, tenant)
     row = await connection.fetchrow(_LOCK, process_id)
     assert row is not None
@@ -78,7 +78,7 @@ class Work:
         self.connection = connection
         self.process_id = process_id
         self.started = started
-        self.expired = expired  # the records of its rows are gone
+        self.expired = expired  # the records of its rows have been removed
         self.account = account
         self.changed = False
         self.tenant = tenant
@@ -95,7 +95,7 @@ class Work:
             )
 
     async def save(self) -> None:
-        """Write the account and notify watchers, who hear of it at the commit."""
+        """Write the account, and notify watchers at the commit."""
         a = self.account
         await self.connection.execute(
             _SAVE, self.process_id, int(a.state), a.read, a.succeeded, a.failed, a.skipped,

@@ -1,4 +1,4 @@
-"""Changes of processes through PostgreSQL's NOTIFY, on one connection for all watchers."""
+"""Watches processes through PostgreSQL's NOTIFY, on one connection for all watchers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ KEEPALIVE_SECONDS = 20.0  # proxies close streams that are silent for minutes
 
 
 class PgChanges(Changes):
-    """Also the worker that listens. After a lost connection every watcher is woken once, since notifications
-    may be missed."""
+    """Also the worker that listens. It wakes every watcher after a lost connection, when notifications may
+    have been missed."""
 
     name = "changes"
 
@@ -52,7 +52,7 @@ class PgChanges(Changes):
                 del self._watchers[process_id]
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Listen until told to stop, then end all watchers."""
+        """Listen until `stopping` is set, then end all watchers."""
         listening = asyncio.create_task(self._listen())
         try:
             await stopping.wait()
@@ -71,7 +71,7 @@ class PgChanges(Changes):
                 await connection.add_listener(CHANGES_CHANNEL, self._heard)
                 self._wake_all()
                 await lost.wait()
-                log.warning("lost the connection that listens for changes, connecting again")
+                log.warning("lost the connection that listens for changes; reconnecting")
             finally:
                 connection.terminate()
 

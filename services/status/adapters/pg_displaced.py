@@ -1,4 +1,4 @@
-"""Rows that had been loaded and were displaced by earlier rows of their file, whose batch came later."""
+"""Records displaced rows: loaded rows that lost their key to an earlier row of their file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ingestor.services.status.ledger import Batch
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.rows import DisplacedRow, RejectedRow, RowError
 
-_TOLD = "unnest($2::bigint[], $3::jsonb[]) AS told (row_number, errors)"
+_REPORTED = "unnest($2::bigint[], $3::jsonb[]) AS reported (row_number, errors)"
 
-# Those of batches that have an outcome, which says that they have SUCCEEDED, have FAILED now: their own
-# records, the counts of their batches and of errors. The number of rows.
+# Sets reported rows that have SUCCEEDED to FAILED: their own records, the counts of their batches and of
+# errors. Returns their number.
 _FAIL = f"""
 WITH found AS (
-    SELECT f.row_number, f.batch_number, told.errors
-    FROM ({FIND_ROWS}) f JOIN {_TOLD} ON told.row_number = f.row_number
+    SELECT f.row_number, f.batch_number, reported.errors
+    FROM ({FIND_ROWS}) f JOIN {_REPORTED} ON reported.row_number = f.row_number
     WHERE f.state = {int(RowState.SUCCEEDED)}),
 written AS (
     INSERT INTO row_exceptions
@@ -46,11 +46,11 @@ summed AS (
 SELECT count(*) FROM found
 """  # noqa: S608
 
-# The others wait for the outcomes of their batches, which may not even be known yet.
+# Keeps the others until the outcomes of their batches arrive.
 _KEEP = f"""
 INSERT INTO displaced_rows (process_id, row_number, tenant, errors)
-SELECT $1, told.row_number, $4, told.errors
-FROM {_TOLD} LEFT JOIN ({FIND_ROWS}) f ON f.row_number = told.row_number
+SELECT $1, reported.row_number, $4, reported.errors
+FROM {_REPORTED} LEFT JOIN ({FIND_ROWS}) f ON f.row_number = reported.row_number
 WHERE f.state IS DISTINCT FROM {int(RowState.SUCCEEDED)}
 ON CONFLICT (process_id, row_number) DO NOTHING
 """  # noqa: S608
@@ -62,8 +62,8 @@ RETURNING row_number, errors
 
 
 async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
-    """Record rows of other batches of the held process as displaced; how many were counted as SUCCEEDED
-    until now."""
+    """Record rows of other batches of the held process as displaced; return how many had been counted as
+    SUCCEEDED."""
     if not rows:
         return 0
     numbers = [row.row_number for row in rows]
@@ -74,8 +74,8 @@ async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
 
 
 async def displaced_before(work: Work, batch: Batch) -> list[RejectedRow]:
-    """The rows of a batch that were displaced before its outcome came, by number; they are forgotten, since
-    they go into the outcome."""
+    """Take the rows of a batch that were displaced before its outcome arrived, by number, to add them to that
+    outcome."""
     found = await work.connection.fetch(
         _TAKE, work.process_id, batch.first_row, batch.first_row + batch.row_count
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""Where single rows of a process stand, by their numbers."""
+"""Finds single rows of a process by their numbers."""
 
-# Of some rows: where they stand and what the ledger has of them. Rows that were never read are left out.
+# State, errors and cells of rows. Rows that were never read are missing.
 FIND_ROWS = """
 SELECT n.number AS row_number, b.batch_number, coalesce(e.state, b.default_state) AS state,
        coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END) AS errors,

@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL: writes."""
+"""Writes the ledger in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class PgLedger(Ledger):
         async with self._process(info.process_id, info.tenant) as work:
             if not work.started:
                 if info.repairs:
-                    await _check_repairable(work.connection, info.repairs)
+                    await _lock_parent(work.connection, info.repairs)
                 await work.connection.execute(
                     _START,
                     info.process_id,
@@ -113,7 +113,7 @@ class PgLedger(Ledger):
             return work.account
 
     async def _dispatch(self, work: Work, tenant: str, batch: Batch) -> bool:
-        """Insert the batch unless it exists; whether it has an outcome."""
+        """Insert the batch unless it exists; return whether it has an outcome."""
         values = (
             batch.first_row, batch.row_count, batch.first_line, batch.byte_start, batch.byte_end
         )  # fmt: skip
@@ -123,7 +123,9 @@ class PgLedger(Ledger):
         known = await work.connection.fetchrow(_BATCH, work.process_id, batch.number)
         assert known is not None
         if tuple(known)[:5] != values:
-            raise ValueError(f"batch {batch.number} is known with other bounds: {tuple(known)[:5]}, {values}")
+            raise ValueError(
+                f"batch {batch.number} is recorded with other bounds: {tuple(known)[:5]}, {values}"
+            )
         return bool(known["processed"])
 
     async def record(
@@ -143,8 +145,8 @@ class PgLedger(Ledger):
             if work.expired or await self._dispatch(work, tenant, outcome.batch):
                 return False
             number = outcome.batch.number
-            early = await displaced_before(work, outcome.batch)
-            outcome, rows = with_displaced(outcome, rows, early)
+            displaced_early = await displaced_before(work, outcome.batch)
+            outcome, rows = with_displaced(outcome, rows, displaced_early)
             numbers = _repaired_numbers(outcome, rows, repaired)
             await work.connection.execute(
                 _OUTCOME,
@@ -207,62 +209,69 @@ class PgLedger(Ledger):
             yield work
 
 
-async def _check_repairable(connection: PgConnection, process_id: str) -> None:
-    """Lock a process before its repair is recorded, so that it is not removed meanwhile. Raises NotFoundError
+async def _lock_parent(connection: PgConnection, process_id: str) -> None:
+    """Lock a process while its repair is recorded, so that it is not removed. Raises NotFoundError
     (PROCESS_DELETED), FailedPreconditionError (RECORDS_EXPIRED)."""
     row = await connection.fetchrow(_REPAIRED, process_id)
     if row and row["deleted"]:
         raise deleted_error(process_id)
     if row and row["expired"]:
-        raise FailedPreconditionError("RECORDS_EXPIRED", f"The records of process {process_id} were removed.")
+        raise FailedPreconditionError(
+            "RECORDS_EXPIRED", f"The records of process {process_id} have been removed."
+        )
 
 
 def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:
-    """Raises ValueError when the rows do not fit the batch's counts."""
+    """Raise ValueError when the rows do not fit the batch's counts."""
     numbers = {row.row_number for row in rows}
     first, last = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count - 1
     if len(numbers) != len(rows) or any(not first <= number <= last for number in numbers):
-        raise ValueError(f"batch {outcome.batch.number}: rows outside of {first}..{last} or reported twice")
+        raise ValueError(
+            f"batch {outcome.batch.number}: a row is outside of {first}..{last} or reported twice"
+        )
     skipped = sum(row.state is RowState.SKIPPED for row in rows)
     failed = len(rows) - skipped
     if outcome.default_state is RowState.FAILED:
         failed += outcome.batch.row_count - len(rows) - outcome.succeeded
     if (failed, skipped) != (outcome.failed, outcome.skipped):
         raise ValueError(
-            f"batch {outcome.batch.number}: {failed} failed and {skipped} skipped rows came, "
-            f"{outcome.failed} and {outcome.skipped} were announced"
+            f"batch {outcome.batch.number}: {failed} failed and {skipped} skipped rows reported, "
+            f"{outcome.failed} and {outcome.skipped} expected"
         )
 
 
 def _check_displaced(
     outcome: Outcome, repaired: RepairedRows | None, displaced: Sequence[DisplacedRow]
 ) -> None:
-    """Raises ValueError when the rows cannot have been displaced by the batch."""
+    """Raise ValueError when the batch cannot have displaced the rows."""
     if not displaced:
         return
     name = f"batch {outcome.batch.number}"
     if repaired is not None:
-        raise ValueError(f"{name}: a repair displaces no row")
+        raise ValueError(f"{name}: a repair cannot displace rows")
     if len({row.row_number for row in displaced}) != len(displaced):
-        raise ValueError(f"{name}: displaced rows reported twice")
+        raise ValueError(f"{name}: a displaced row is reported twice")
     first, last = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count - 1
     for row in displaced:
         if row.row_number < 1:
-            raise ValueError(f"{name}: a displaced row below 1")
+            raise ValueError(f"{name}: a displaced row has a number below 1")
         if first <= row.row_number <= last:
-            raise ValueError(f"{name}: a displaced row of its own")
+            raise ValueError(f"{name}: a displaced row is one of its own")
 
 
 def _check_repaired(outcome: Outcome, repaired: RepairedRows | None) -> None:
-    """Raises ValueError when not as many rows are said to be repaired as the batch has."""
+    """Raise ValueError when the number of repaired rows is not that of the batch's rows."""
     if repaired and repaired.rows and len(repaired.rows) != outcome.batch.row_count:
-        raise ValueError(f"batch {outcome.batch.number}: {len(repaired.rows)} repaired rows")
+        raise ValueError(
+            f"batch {outcome.batch.number}: {len(repaired.rows)} repaired rows, "
+            f"{outcome.batch.row_count} expected"
+        )
 
 
 def _repaired_numbers(
     outcome: Outcome, rows: Sequence[RejectedRow], repaired: RepairedRows | None
 ) -> list[int | None]:
-    """The numbers of the rows in the repaired process; 0 where they have none."""
+    """The rows' numbers in the repaired process, 0 where they have none; None for each without a repair."""
     if repaired is None:
         return [None] * len(rows)
     if not repaired.rows:
@@ -273,7 +282,7 @@ def _repaired_numbers(
 def _counts(
     outcome: Outcome, error: RowError | None, rows: Sequence[RejectedRow]
 ) -> list[tuple[str, str, int, str, int]]:
-    """(code, field, count, example, first row) of the batch's FAILED rows."""
+    """(code, field, count, example, first row) for the errors of the batch's FAILED rows."""
     counter: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], tuple[str, int]] = {}
     own = 0

@@ -13,7 +13,7 @@ from ingestor.services.status.ports import Outbox, Send
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
-# One publisher at a time keeps the order; the lock ends with the transaction.
+# One publisher at a time, to keep the order; the lock ends with the transaction.
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('ingestor:status:outbox', 0))"
 
 

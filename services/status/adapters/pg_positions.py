@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
-# One transaction at a time, so that positions become visible in their order.
+# One transaction at a time, so that positions become visible in order.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:status:positions', 0))"
 
 _NUMBER = """
@@ -19,8 +19,8 @@ WHERE events.sequence = numbered.sequence
 
 
 async def give_positions(pool: PgPool) -> None:
-    """Give every visible event a position after all positions given before; events of one process keep
-    their order.
+    """Give every visible event a position after all earlier positions; events of one process keep their
+    order.
 
     An event of a transaction that has not ended is not visible. It gets its position in a later call, higher
     than any that a reader has seen by then, so no reader misses it.
@@ -34,11 +34,11 @@ async def give_positions(pool: PgPool) -> None:
 
 
 async def last_position(pool: PgPool) -> int:
-    """The last position, after every visible event has one; 0 for none. Its event may be removed already."""
+    """Give positions, and return the last one; 0 before the first. Its event may have been removed."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(_LOCK)
         await connection.execute(_NUMBER)
-        # Nobody else gives positions under the lock, so all of them are visible.
+        # The lock excludes other writers, so all positions are visible.
         return int(
             await connection.fetchval("SELECT last_value - (NOT is_called)::integer FROM event_positions")
         )

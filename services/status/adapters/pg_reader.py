@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL: reads."""
+"""Reads the ledger in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ingestor.services.status.rows import ErrorGroup, Row, RowError, RowRange, R
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
-# State of the rows of a batch without records of their own. Without an outcome they are QUEUED, or
-# UNPROCESSED once the process has ended.
+# State of a batch's rows without own records. Without an outcome they are QUEUED, or UNPROCESSED once the
+# process has ended.
 _RANGE_STATE = f"""
 CASE WHEN b.processed_at IS NOT NULL THEN b.default_state
      WHEN p.state IN ({", ".join(str(int(s)) for s in sorted(TERMINAL))})
@@ -31,7 +31,7 @@ CASE WHEN b.processed_at IS NOT NULL THEN b.default_state
 """
 _ROW_STATE = f"coalesce(e.state, {_RANGE_STATE})"
 
-# Errors of a row: its own, else its batch's.
+# The errors of a row: its own or else its batch's.
 _ERRORS = "coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)"
 
 # The last process that repaired row `e`.
@@ -54,7 +54,7 @@ WHERE p.process_id = $1 {{where}}
 ORDER BY b.first_row, r.row_number LIMIT $3
 """  # noqa: S608
 
-# Only rows with records of their own: enough for most filters, without expanding ranges.
+# Only rows with own records: enough for most filters, without expanding batches.
 _OWN_ROWS = f"""
 SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error, e.repairs_row,
        {_REPAIRED_BY} AS repaired_by
@@ -72,7 +72,7 @@ SELECT * FROM (
 
 _STATES = f"SELECT row_number, state FROM ({FIND_ROWS}) found"  # noqa: S608
 
-# A page ends when its texts exceed $6 bytes: a single row may have megabytes.
+# A page ends when its texts exceed $6 bytes, because a single row may have megabytes.
 _OWN_ROWS_PAGE = """
 SELECT * FROM (
     SELECT *, sum(octet_length(errors::text) + coalesce(octet_length(array_to_string(cells, '')), 0)) OVER
@@ -119,13 +119,13 @@ SELECT state, count(*) AS count FROM (
 ) found GROUP BY state ORDER BY state
 """
 _ROW_STATES = {int(state): state for state in RowState}
-# Fields of filters whose columns have other names.
+# Fields of filters whose columns have another name.
 _COLUMNS = {"create_time": "created_at", "repairs": "coalesce(repairs::text, '')"}
 
 
 class PgLedgerReader(LedgerReader, EventLog):
     def __init__(self, pool: PgPool, retention: timedelta | None = None) -> None:
-        """`retention` is the time from the end of a process to its expiry; None: never."""
+        """`retention` is the time from the end of a process to its expiry; None for never."""
         self._pool = pool
         self._retention = retention
 
@@ -218,23 +218,23 @@ class PgLedgerReader(LedgerReader, EventLog):
                 value = int(state)
                 wants_own |= sign == "=" and state in (RowState.FAILED, RowState.SKIPPED)
             arguments.append(value)
-            place = f"${len(arguments)}"
+            parameter = f"${len(arguments)}"
             if comparison.name in ("code", "field"):
                 index = 0 if comparison.name == "code" else 1
                 negation = "NOT " if sign == "<>" else ""
                 found = "SELECT 1 FROM jsonb_array_elements({}) x WHERE x->>{} = {}"
-                own_where.append(f"{negation}EXISTS ({found.format('e.errors', index, place)})")
-                where.append(f"{negation}EXISTS ({found.format(_ERRORS, index, place)})")
+                own_where.append(f"{negation}EXISTS ({found.format('e.errors', index, parameter)})")
+                where.append(f"{negation}EXISTS ({found.format(_ERRORS, index, parameter)})")
                 own &= sign == "="
                 wants_own |= sign == "="
             elif comparison.name == "status":
-                own_where.append(f"e.state {sign} {place}::smallint")
-                where.append(f"{_ROW_STATE} {sign} {place}::smallint")
+                own_where.append(f"e.state {sign} {parameter}::smallint")
+                where.append(f"{_ROW_STATE} {sign} {parameter}::smallint")
             else:
                 column = "row_number" if comparison.name == "row" else "line_number"
                 table = "r" if column == "row_number" else "e"
-                own_where.append(f"e.{column} {sign} {place}")
-                where.append(f"{table}.{column} {sign} {place}")
+                own_where.append(f"e.{column} {sign} {parameter}")
+                where.append(f"{table}.{column} {sign} {parameter}")
         if wants_own and own and not await self._has_range_errors(process_id):
             query, conditions = _OWN_ROWS, own_where
         else:
@@ -243,7 +243,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         return [_row(row) for row in await self._fetch(text, *arguments)]
 
     async def _has_range_errors(self, process_id: str) -> bool:
-        """Whether batches failed as a whole: their rows have no records of their own."""
+        """Whether any batch failed as a whole: then its rows have no own records."""
         found = await self._fetch(
             "SELECT 1 FROM batches WHERE process_id = $1 AND error IS NOT NULL LIMIT 1", process_id
         )

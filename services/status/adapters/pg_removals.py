@@ -1,4 +1,4 @@
-"""Expiry and deletion of processes in PostgreSQL, and the log of both that other services follow."""
+"""Expires and deletes processes in PostgreSQL, and keeps the log of removals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SELECT process_id, state FROM processes WHERE repairs = $1 AND deleted_at IS NUL
 ORDER BY process_id FOR UPDATE
 """
 
-# A tombstone keeps identity, tenant, times, state and position in lists.
+# A tombstone keeps id, tenant, times, state and the position in lists.
 _BURY = """
 UPDATE processes SET deleted_at = clock_timestamp(), cleared_at = NULL, upload_id = '', file_name = '',
        size_bytes = 0, pipeline = '', pipeline_version = 0, columns = '{}', dialect = '', content_bytes = 0,
@@ -33,7 +33,7 @@ UPDATE processes SET deleted_at = clock_timestamp(), cleared_at = NULL, upload_i
 WHERE process_id = ANY($1)
 """
 
-# Processes with a running repair expire after it.
+# A process with a running repair expires after it.
 _EXPIRING = """
 SELECT process_id FROM processes p
 WHERE ended_at IS NOT NULL AND ended_at < $1 AND expired_at IS NULL AND deleted_at IS NULL
@@ -46,7 +46,7 @@ UPDATE processes SET expired_at = $2, cleared_at = NULL, updated_at = clock_time
 WHERE process_id = ANY($1)
 """
 
-# One writer at a time, so a follower that has seen a number has seen all lower ones.
+# One writer at a time, so that a follower that has seen a number has seen all lower ones.
 _LOCK_LOG = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:status:removals', 0))"
 _LIST = """
 INSERT INTO removals (process_id, tenant, deleted)
@@ -117,7 +117,7 @@ class PgRemovals(Removals):
             for table in _ROWS_OF_PROCESS if deleted else _ROWS_OF_ROWS:
                 if count := await _remove(connection, table, "", process_id, limit):
                     return count
-            # The event of its deletion stays as long as other events.
+            # The event of the deletion stays as long as other events.
             other = "AND type <> 'process.deleted'"
             if deleted and (count := await _remove(connection, "events", other, process_id, limit)):
                 return count

@@ -1,4 +1,4 @@
-"""The changes that the outcome of a batch of a repair makes in the repaired process."""
+"""Changes the repaired process when a batch of a repair has an outcome."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
-# Of the repaired process and of the repair.
+# What the repaired process and the repair repair.
 _WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[])"
 
-# Adds to the history, of these rows, those that have FAILED and, of those that succeed now ($4), those that
-# another repair had SKIPPED; their numbers and states.
+# Adds rows to the history: those that have FAILED and, of those that succeed now ($4), those that another
+# repair had SKIPPED. Returns their numbers and states.
 _KEEP = f"""
 WITH found AS (
     SELECT * FROM ({FIND_ROWS}) f WHERE state = {int(RowState.FAILED)} OR (
@@ -36,7 +36,7 @@ kept AS (
 SELECT row_number, state FROM found
 """  # noqa: S608
 
-# Sets rows that have FAILED to SUCCEEDED. A row of a batch that failed as a whole gets its own record.
+# Sets FAILED rows to SUCCEEDED. A row of a batch that failed as a whole gets its own record.
 _SUCCEED = f"""
 WITH changed AS (
     INSERT INTO row_exceptions
@@ -51,8 +51,8 @@ UPDATE batches b SET succeeded = b.succeeded + c.count, failed = b.failed - c.co
 FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """  # noqa: S608
 
-# Sets new states, reasons and cells of rows. Nested arrays must have equal lengths, so the cells of a row
-# come as JSON.
+# Sets new states, errors and cells of rows. The cells of a row are JSON, because nested arrays must have
+# equal lengths.
 _REPLACE = f"""
 INSERT INTO row_exceptions (process_id, row_number, line_number, batch_number, tenant, state, errors, cells)
 SELECT $1, found.row_number, 0, found.batch_number, $3, reported.state, reported.errors,
@@ -65,14 +65,14 @@ ON CONFLICT (process_id, row_number) DO UPDATE
     SET state = excluded.state, errors = excluded.errors, cells = excluded.cells
 """  # noqa: S608
 
-# Moves so many rows of each batch from FAILED to SKIPPED ($3 is 1), or back (-1).
+# Moves rows, in the counts of their batches, from FAILED to SKIPPED ($3 is 1) or back (-1).
 _SKIPPED = f"""
 WITH counts AS (SELECT batch_number, count(*) AS count FROM ({FIND_ROWS}) found GROUP BY batch_number)
 UPDATE batches b SET skipped = b.skipped + $3 * c.count, failed = b.failed - $3 * c.count
 FROM counts c WHERE b.process_id = $1 AND b.batch_number = c.batch_number
 """  # noqa: S608
 
-# Counts the errors of the batches of these rows again.
+# The batches of these rows, whose errors are counted again.
 _BATCHES = f"SELECT DISTINCT batch_number FROM ({FIND_ROWS}) found"  # noqa: S608
 _FORGET_COUNTS = "DELETE FROM error_counts WHERE process_id = $1 AND batch_number = ANY($2)"
 _OWN_ROWS = f"""
@@ -112,14 +112,14 @@ async def repair(
     rows: Sequence[RejectedRow],
     repaired: RepairedRows,
 ) -> None:
-    """Rows that have FAILED there and SUCCEEDED here succeed there; those that FAILED here too, or that
-    the pipeline leaves out, get their new reasons and cells there. Other rows are left alone. Since a row
-    that a repair loads is loaded by no other, it has succeeded whatever another repair has made of it, in
-    whichever order their outcomes come.
+    """Apply the outcome of a repair's batch to the repaired process. FAILED rows that succeeded in the repair
+    become SUCCEEDED; those that failed again or were skipped by the pipeline get their new errors and cells.
+    Other rows do not change. Only one repair loads a row, so such a row has succeeded whatever other repairs
+    report about it, in any order.
 
-    It takes the lock of the repaired process while that of the repairing one is held. Since nothing
-    repairs a repair, no transaction takes them the other way round. Raises ValueError when the process is
-    not one that this one repairs.
+    Locks the repaired process while the repair is locked. A repair is never repaired itself, so no
+    transaction takes these locks in the opposite order. Raises ValueError when the process is not the one
+    that this repair repairs.
     """
     await _check_parent(connection, repairing.process_id, repaired.process_id)
     first = outcome.batch.first_row
@@ -182,6 +182,6 @@ async def _check_parent(connection: PgConnection, process_id: str, parent: str) 
         str(row["process_id"]): row["repairs"] for row in await connection.fetch(_WHOSE, [process_id, parent])
     }
     if parent == process_id or parent not in whose or whose[parent] is not None:
-        raise ValueError(f"{parent} is no process that can be repaired")
+        raise ValueError(f"process {parent} cannot be repaired")
     if whose.get(process_id) is not None and str(whose[process_id]) != parent:
-        raise ValueError(f"{process_id} repairs {whose[process_id]}, not {parent}")
+        raise ValueError(f"process {process_id} repairs {whose[process_id]}, not {parent}")

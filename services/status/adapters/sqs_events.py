@@ -1,4 +1,4 @@
-"""The SQS queue of events: CloudEvents 1.0 in structured mode, one a message."""
+"""The SQS queue of events: CloudEvents 1.0 in structured mode, one per message."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ingestor.services.status.ports import LoggedEvent
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-_BATCH = 10  # SQS takes at most ten messages a call
+_BATCH = 10  # SQS accepts at most ten messages per call
 
 
 def cloud_event(event: LoggedEvent) -> dict[str, object]:
-    """The event as CloudEvents 1.0 JSON (https://github.com/cloudevents/spec), with the extension
-    `traceparent` and our `tenant`."""
+    """The event as CloudEvents 1.0 JSON (https://github.com/cloudevents/spec), with the extensions
+    `traceparent` and `tenant`."""
     return {
         "specversion": "1.0",
         "id": event.event_id,
@@ -35,7 +35,7 @@ def cloud_event(event: LoggedEvent) -> dict[str, object]:
 
 
 class SqsEvents:
-    """Sends events; a call is a `Send` (ports)."""
+    """Sends events; an instance is a `Send` (see ports)."""
 
     def __init__(self, client: SQSClient, queue: str) -> None:
         self._client = client
@@ -64,7 +64,7 @@ class SqsEvents:
                     )
 
     async def check(self) -> None:
-        """Raises when the queue does not answer; for health."""
+        """Raise when the queue does not respond; for health."""
         async with aws_errors("events queue"):
             await self._client.get_queue_attributes(
                 QueueUrl=await self._queue_url(), AttributeNames=["QueueArn"]

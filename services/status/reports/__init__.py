@@ -1,1 +1,1 @@
-"""Reports: which rows of a process, in which kind of file."""
+"""Reports: which rows of a process they contain, and their file formats."""

@@ -1,4 +1,4 @@
-"""The report as CSV (RFC 4180, UTF-8, CRLF), safe to open in a spreadsheet."""
+"""Writes a report as CSV (RFC 4180, UTF-8, CRLF) that is safe to open in a spreadsheet."""
 
 from __future__ import annotations
 

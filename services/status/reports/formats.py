@@ -1,4 +1,4 @@
-"""The formats of reports: a new one is a ReportWriter and a line here."""
+"""The formats of reports; a new one takes a ReportWriter and a line here."""
 
 from __future__ import annotations
 

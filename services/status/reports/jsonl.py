@@ -1,11 +1,10 @@
-"""The report as JSON Lines (https://jsonlines.org): one object a row.
+"""Writes a report as JSON Lines (https://jsonlines.org): one object per row.
 
 {"row": 7, "line": 8, "state": "FAILED",
  "errors": [{"code": …, "field": …, "value": …, "message": …, "phase": "PARSE"}], "cells": {label: text}}
 
-`line` is null where only the row's batch is known, `row` where there is no number. `cells` is empty when the
-ledger has none; the row of a record that could not be split has the record's text, at most 1024 characters,
-as "text".
+`line` is null when only the row's batch is known, `row` when the row has no number. `cells` is empty when the
+ledger has none; when the record could not be split, "text" holds its first 1024 characters.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class JsonlReportWriter(ReportWriter):
         self._columns: tuple[str, ...] = ()
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
-        """Every object has its state."""
+        """No bytes: JSON Lines have no header, and every object has its state."""
         self._columns = tuple(columns)
         return b""
 
@@ -38,7 +37,7 @@ class JsonlReportWriter(ReportWriter):
 
     def _object(self, row: Row) -> dict[str, object]:
         split = len(row.cells) == len(self._columns)
-        made: dict[str, object] = {
+        item: dict[str, object] = {
             "row": row.row_number or None,
             "line": row.line_number or None,
             "state": row.state.name,
@@ -57,5 +56,5 @@ class JsonlReportWriter(ReportWriter):
         if not split:
             whole = [e.value for e in row.errors if e.phase == _PARSE and not e.field]
             if whole:
-                made["text"] = whole[0]
-        return made
+                item["text"] = whole[0]
+        return item

@@ -1,4 +1,4 @@
-"""Which rows a report has, merged from ranges and rows with records of their own."""
+"""Selects the rows of a report, merging ranges with rows that have own records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReportRows(Enum):
 
     @property
     def states(self) -> frozenset[RowState]:
-        """The states of its rows."""
+        """The states that the selection includes."""
         if self is ReportRows.ALL:
             return frozenset(RowState)
         if self is ReportRows.REJECTED:
@@ -40,8 +40,8 @@ def opened(
 ) -> Iterator[Row]:
     """The rows in `states` after row `after` and up to `upto`, by number, one at a time.
 
-    `ranges` are in one of the states, `own` are all rows between the two numbers that have records of
-    their own; both are sorted. A row's own record takes precedence over its range.
+    `ranges` are in one of the states; `own` are all rows between the two numbers that have own records. Both
+    are sorted. A row's own record takes precedence over its range.
     """
     numbers = {row.row_number for row in own}
 

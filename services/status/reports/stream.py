@@ -1,4 +1,4 @@
-"""A report from the ledger to the bytes of a file, with one page of rows in memory."""
+"""Streams a report from the ledger to the bytes of a file, with one page of rows in memory."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _FIRST_PAGE_ROWS = 50
 
 
 class ReportMismatchError(RuntimeError):
-    """The report lacks rows that were read."""
+    """A report lacks rows that were read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPiece:
-    """Bytes of the file; only the last piece has `row_count`, the rows of the whole file."""
+    """Bytes of the file; only the last piece has `row_count`, the number of rows in the whole file."""
 
     data: bytes
     row_count: int | None = None
@@ -37,8 +37,8 @@ async def report_pieces(
     """The pieces of the file in order. Raises TooManyColumnsError, ReportMismatchError when a report of ALL
     rows of an ended process is incomplete, and what the reader raises.
 
-    Rows of a repair have their numbers in the repaired process, where those are known (rows with records of
-    their own), so that this report can serve as a repair file like the first one."""
+    Rows of a repair get their numbers in the repaired process, known for rows with own records, so that its
+    report can serve as a repair file, too."""
     with_state = not selection.states <= REJECTED
     yield ReportPiece(writer.header(process.columns, with_state=with_state))
     count = 0
@@ -46,14 +46,14 @@ async def report_pieces(
         count += len(rows)
         if process.info.repairs:
             rows = [replace(row, row_number=row.repairs_row) for row in rows]
-        # In a thread: compressing a thousand rows would block other calls.
+        # In a thread, because compressing a thousand rows would block other calls.
         yield ReportPiece(await asyncio.to_thread(writer.lines, rows))
     if selection is ReportRows.ALL and process.terminal:
         now = await reader.process(process.info.process_id)
         # A batch sent during the cancellation may still be added.
         if now is not None and now.read == process.read != count:
             raise ReportMismatchError(
-                f"process {process.info.process_id}: {count} rows in the report, {process.read} were read"
+                f"process {process.info.process_id}: {count} rows in the report, but {process.read} were read"
             )
     yield ReportPiece(writer.end(), count)
 
@@ -61,12 +61,12 @@ async def report_pieces(
 async def report_rows(
     reader: LedgerReader, process_id: str, selection: ReportRows
 ) -> AsyncIterator[list[Row]]:
-    """The rows by number in pages. A transaction lasts for one page at most, however slow the client is, so
-    rows of a running process are those at the time when their page is read."""
+    """The rows by number, in pages. A transaction lasts at most for one page, however slow the client is, so
+    rows of a running process appear as they are when their page is read."""
     states = selection.states
     after, wanted = 0, _FIRST_PAGE_ROWS
     while True:
-        # Ranges first: a range read with its outcome has all of its own rows by then.
+        # Ranges first: when a range has its outcome, its rows' own records exist.
         ranges = await reader.ranges(process_id, states, after, _PAGE_RANGES)
         complete = len(ranges) < _PAGE_RANGES
         end = _LAST_ROW if complete else ranges[-1].last_row

@@ -9,11 +9,11 @@ from ingestor.services.status.rows import Row
 
 
 class TooManyColumnsError(ValueError):
-    """The format cannot hold that many columns; the message has its limit."""
+    """The format cannot hold that many columns; the message names the limit."""
 
 
 class ReportWriter(Protocol):
-    """Writes one file, piece by piece, and keeps no rows. Holds nothing that must be released, so it can be
+    """Writes one file piece by piece. Keeps no rows and holds nothing that must be released, so it can be
     dropped at any time."""
 
     def header(self, columns: Sequence[str], *, with_state: bool) -> bytes:
@@ -22,7 +22,7 @@ class ReportWriter(Protocol):
         ...
 
     def lines(self, rows: Iterable[Row]) -> bytes:
-        """The next rows; empty while they are being compressed."""
+        """The next rows; no bytes while the compressor still collects them."""
         ...
 
     def end(self) -> bytes:

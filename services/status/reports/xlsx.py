@@ -1,11 +1,10 @@
-"""The report as an Excel workbook (ECMA-376), written as a stream: no part of it is ever whole in memory
-or on a disk.
+"""Writes a report as an Excel workbook (ECMA-376) in a stream, never holding a whole part in memory or on
+disk.
 
-Every cell is an inline string, so nothing in it is run or turned into a number or a date. Cells are guarded
-all the same as in CSV: a program that saves the one as the other carries them over as they are, and so what
-comes back is always undone in the same way. The package is a ZIP file with data descriptors, as streaming
-writers make it; the sheets come before the parts that list them. A sheet ends before its XML needs ZIP64,
-which Excel does not take for a part.
+Every cell is an inline string, so Excel does not run it or turn it into a number or a date. Cells are still
+guarded as in CSV, because programs that save one format as the other keep the guards: so a repair can always
+remove them in the same way. The package is a ZIP file with data descriptors; the sheets come before the parts
+that list them. A sheet ends before its XML needs ZIP64, which Excel does not accept for a part.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ MAX_COLUMNS = 16_384
 MAX_CHARACTERS = 32_767  # of a cell, as UTF-16 code units
 
 _MAX_SHEET_BYTES = 2_000_000_000
-# Level 6 makes files a sixth smaller, and making them takes half as long again.
+# Level 6 makes files a sixth smaller, but takes half as long again.
 _LEVEL = 1
 
-# XML 1.0 forbids these, and a parser makes a line feed of a carriage return; Excel writes them as
-# _xHHHH_ (ECMA-376 part 1, 22.9.2.19, ST_Xstring), and an underscore that could be read so as _x005F_.
+# XML 1.0 forbids these, and parsers turn a carriage return into a line feed. Excel writes them as _xHHHH_
+# (ECMA-376 part 1, 22.9.2.19, ST_Xstring), and an underscore that would start such a sequence as _x005F_.
 _HIDDEN = "\x00-\x08\x0b-\x1f\ufffe\uffff"
 _ESCAPED = re.compile(rf"_(?=x[0-9A-Fa-f]{{4}}[_{_HIDDEN}])|[{_HIDDEN}]")
 _ODD = re.compile(rf"[&<>{_HIDDEN}]|_x")
@@ -48,7 +47,7 @@ patternType="gray125"/></fill></fills><borders count="1"><border><left/><right/>
 </border></borders><cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/>\
 </cellStyleXfs><cellXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/></cellXfs>\
 <cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>"""
-# The first row stays in view.
+# The first row is frozen.
 _SHEET = f"""{_XML}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0"><pane ySplit="1" \
 topLeftCell="A2" activePane="bottomLeft" state="frozen"/><selection pane="bottomLeft"/></sheetView>\
 </sheetViews><sheetData>"""
@@ -57,7 +56,7 @@ _SHEET_END = "</sheetData></worksheet>"
 
 class XlsxReportWriter(ReportWriter):
     def __init__(self, max_rows: int = MAX_ROWS, max_sheet_bytes: int = _MAX_SHEET_BYTES) -> None:
-        """`max_rows` are a sheet's with its header, `max_sheet_bytes` those of its XML, about."""
+        """The limits of a sheet: rows, header included, and about how many bytes of XML."""
         self._max_rows = max_rows
         self._max_sheet_bytes = max_sheet_bytes
         self._sink = _Sink()
@@ -152,7 +151,7 @@ class XlsxReportWriter(ReportWriter):
         self._bytes += self._sheet.write(text.encode())
 
     def _line(self, texts: list[str]) -> str:
-        """A row's XML; empty cells are left out."""
+        """A row's XML, without empty cells."""
         self._row = number = self._row + 1
         texts = [guard(text) for text in texts]
         whole = "".join(texts)
@@ -170,7 +169,7 @@ class XlsxReportWriter(ReportWriter):
 
 
 class _Sink:
-    """Where the package goes: bytes that are taken out as they come. It cannot be sought in."""
+    """The output of the package: a buffer that is emptied as it fills, so it cannot be seeked."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -192,7 +191,7 @@ class _Sink:
 
 
 class _Package(ZipFile):
-    """A ZIP file that may be dropped half-way."""
+    """A ZIP file that can be dropped before it is complete."""
 
     def __del__(self) -> None:
         # The parent's would try to finish the file, and complain of the sheet that is still open.
@@ -200,7 +199,7 @@ class _Package(ZipFile):
 
 
 def column_name(number: int) -> str:
-    """1: A, 26: Z, 27: AA."""
+    """The letters of a column: A for 1, Z for 26, AA for 27."""
     name = ""
     while number:
         number, rest = divmod(number - 1, 26)
@@ -213,7 +212,7 @@ def _name(sheet: int) -> str:
 
 
 def _escaped(text: str) -> str:
-    """The text for XML, cut at Excel's limit."""
+    """Cut a text at Excel's limit and escape it for XML."""
     if len(text) > MAX_CHARACTERS // 2:
         units = text.encode("utf-16-le")
         if len(units) > 2 * MAX_CHARACTERS:

@@ -41,7 +41,7 @@ class GrpcChecker(Checker):
             if isinstance(known, TransientError):
                 raise UnavailableError(
                     "PROCESSOR_UNAVAILABLE",
-                    "A dry run needs a processor, and none answers now; start one or try again shortly.",
+                    "A dry run needs a processor, and none responds; start one or try again shortly.",
                 ) from error
             raise known from error
         complete = answer.counts.failed + answer.counts.skipped == len(answer.rows)

@@ -1,4 +1,4 @@
-"""Converts files in processes of their own: see ingestor.tabular.files.convert and ingestor.repair_file."""
+"""Runs ingestor.tabular.files.convert and ingestor.repair_file in separate processes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ log = structlog.get_logger(__name__)
 
 _PIECE = 1024 * 1024
 _COPIED = 32 * 2**20  # bytes copied from the beginning of a file to examine it
-_LOOKS = 4  # files examined at once, each in a process
+_EXAMINED = 4  # files examined at the same time, each in a process
 
 
 class SubprocessConverter(Converter, Inspector):
-    """Stores the converted file beside the original."""
+    """Stores the converted file next to the original."""
 
     def __init__(
         self, store: FileStore, scratch: Path | None, *, max_expanded_bytes: int, memory_bytes: int
@@ -41,7 +41,7 @@ class SubprocessConverter(Converter, Inspector):
         self._scratch = scratch
         self._max_expanded = max_expanded_bytes
         self._memory = memory_bytes
-        self._looks = asyncio.Semaphore(_LOOKS)
+        self._slots = asyncio.Semaphore(_EXAMINED)
 
     async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
         if repaired is not None:
@@ -101,11 +101,11 @@ class SubprocessConverter(Converter, Inspector):
         return Content(key, size, found["form"] == "normal", found["dialect"])
 
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
-        found, _ = await self._look("ingestor.pipelines.inspection", upload, dialect, rows)
+        found, _ = await self._examine("ingestor.pipelines.inspection", upload, dialect, rows)
         return found
 
     async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
-        found, content = await self._look("ingestor.tabular.files.excerpt", upload, dialect, rows)
+        found, content = await self._examine("ingestor.tabular.files.excerpt", upload, dialect, rows)
         return Excerpt(
             tuple(found["columns"]),
             tuple(
@@ -118,11 +118,11 @@ class SubprocessConverter(Converter, Inspector):
             content,
         )
 
-    async def _look(
+    async def _examine(
         self, module: str, upload: Upload, dialect: str, rows: int
     ) -> tuple[dict[str, Any], bytes]:
-        """The result of a module for the beginning of a file, and its output."""
-        async with self._looks:
+        """The result and the output of a module that reads the beginning of a file."""
+        async with self._slots:
             with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
                 async with self._beginning(upload, dialect, Path(folder)) as (source, whole):
                     result = Path(folder) / "result.json"

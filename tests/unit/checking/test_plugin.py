@@ -54,7 +54,7 @@ def test_an_installed_package_takes_part() -> None:
     (row,) = checked.rejected
     assert (row.index, row.cells) == (3, ("call me",))
     assert [(e.code, e.field, e.value, e.message) for e in row.errors] == [
-        ("transform-error", "phone", "call me", "phone: 'call me' is no telephone number")
+        ("transform-error", "phone", "call me", "phone: 'call me' is not a telephone number")
     ]
 
 

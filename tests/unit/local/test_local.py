@@ -69,7 +69,7 @@ def test_only_one_suite_holds_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(SuiteError, match="GiB are free"):
+    with pytest.raises(SuiteError, match="GiB free and needs"):
         Folder(tmp_path / "new").prepare(2**60)
 
 

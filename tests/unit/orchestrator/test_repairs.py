@@ -73,7 +73,7 @@ class Repairs(Suite):
             )
         )  # fmt: skip
 
-    def brought(self, process: str) -> list[RowBatch]:
+    def batches_of(self, process: str) -> list[RowBatch]:
         """What was sent of a process, by number."""
         return [batch for batch in self.sent() if batch.key.process_id == process]
 
@@ -134,10 +134,10 @@ async def test_a_retry_has_the_rows_that_may_succeed_now() -> None:
     assert (count, suite.woken) == (4, 1)
     assert suite.status.processes[retry].started
     await suite.worker().dispatch_all()
-    parents = {batch.key.range.byte_start: batch for batch in suite.brought(suite.process)}
+    parents = {batch.key.range.byte_start: batch for batch in suite.batches_of(suite.process)}
     rows: list[int] = []
     first = 1
-    for batch in suite.brought(retry):
+    for batch in suite.batches_of(retry):
         parent = parents[batch.key.range.byte_start]  # the same bytes
         assert (batch.data, batch.columns) == (parent.data, parent.columns)
         assert batch.repairs == RepairedRows(
@@ -152,7 +152,7 @@ async def test_a_retry_has_the_rows_that_may_succeed_now() -> None:
     assert rows == [3, 4, 30, 59]
 
     assert await suite.repairs.retry(suite.process) == (retry, 4)  # while it runs
-    for batch in suite.brought(retry):
+    for batch in suite.batches_of(retry):
         await suite.conclude(batch, {30: "foreign-key"})
     assert suite.status.processes[retry].account.state.name == "COMPLETED_WITH_ERRORS"
     assert suite.status.processes[suite.process].account.failed == 2
@@ -176,7 +176,7 @@ async def test_a_batch_that_died_is_run_again_as_a_whole() -> None:
         await suite.conclude(batch, {})
     retry, count = await suite.repairs.retry(suite.process)
     await suite.worker().dispatch_all()
-    (sent,) = suite.brought(retry)
+    (sent,) = suite.batches_of(retry)
     assert sent.repairs is not None
     assert count == dead.key.range.row_count
     assert list(sent.repairs.numbers) == list(range(1, count + 1))
@@ -219,7 +219,7 @@ async def test_a_crash_while_a_retry_is_sent_costs_nothing() -> None:
     suite.queue.send = send  # type: ignore[method-assign]
     suite.restart()
     await suite.worker().dispatch_all()
-    assert [row for b in suite.brought(retry) if b.repairs for row in b.repairs.numbers] == [3, 4, 30, 59]
+    assert [row for b in suite.batches_of(retry) if b.repairs for row in b.repairs.numbers] == [3, 4, 30, 59]
     found = await suite.ingestions.get(retry)
     assert found is not None
     assert found.state is IngestionState.DISPATCHED
@@ -251,7 +251,7 @@ async def test_a_worker_takes_up_what_is_open_and_stops() -> None:
         await finished.wait()
         stopping.set()
         await running
-    assert len(suite.brought(retry)) == 3
+    assert len(suite.batches_of(retry)) == 3
 
 
 async def test_a_cancelled_retry_sends_no_more() -> None:
@@ -260,7 +260,7 @@ async def test_a_cancelled_retry_sends_no_more() -> None:
     retry, _ = await suite.repairs.retry(suite.process)
     await suite.service.cancel(retry)
     await suite.worker().dispatch_all()
-    assert suite.brought(retry) == []
+    assert suite.batches_of(retry) == []
 
 
 async def test_a_file_that_is_gone() -> None:
@@ -291,7 +291,7 @@ async def bring_report(suite: Repairs, columns: tuple[str, ...]) -> tuple[str, l
         yield Chunk(0, data, True)
 
     await suite.service.ingest(repair.process_id, chunks())  # type: ignore[arg-type]
-    return repair.process_id, suite.brought(repair.process_id)
+    return repair.process_id, suite.batches_of(repair.process_id)
 
 
 async def test_a_corrected_report_is_cut_like_any_file() -> None:
@@ -339,4 +339,4 @@ async def test_a_retry_that_cannot_be_dispatched_holds_up_no_other() -> None:
 
     suite.status.started = refuses  # type: ignore[method-assign, assignment]
     await suite.worker().dispatch_all()
-    assert len(suite.brought(retry)) == 3
+    assert len(suite.batches_of(retry)) == 3

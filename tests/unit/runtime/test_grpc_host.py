@@ -199,7 +199,7 @@ async def test_reflection_lists_the_service() -> None:
 
 
 class Steady:
-    """A worker that notes that it was told to stop."""
+    """A worker that records that it was asked to stop."""
 
     name = "steady"
 

@@ -14,7 +14,7 @@ from ingestor.runtime.retry import Retries, backoff, silence_stamina
 
 
 class System:
-    """An outside system that does not answer so many times."""
+    """An external system that fails a number of times before it responds."""
 
     def __init__(self, failures: int, then: Exception | None = None) -> None:
         self.calls = 0

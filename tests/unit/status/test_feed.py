@@ -1,4 +1,4 @@
-"""The event feed: no event is left out and none told twice, and the log is read once for all watchers."""
+"""The event feed: no event is missed or reported twice, and the log is read once for all watchers."""
 
 from __future__ import annotations
 
@@ -76,24 +76,24 @@ async def running(log: Log) -> AsyncIterator[EventFeed]:
 
 
 class Watcher:
-    """Collects what a watcher is told."""
+    """Collects the events that a watcher gets."""
 
     def __init__(self, feed: EventFeed, process: str | None, after: int) -> None:
-        self.told: list[int] = []
+        self.received: list[int] = []
         self._feed = feed.watch(process, after)
 
     async def until_quiet(self) -> list[int]:
         """Everything up to the next empty list."""
         async with asyncio.timeout(10):
             while events := await anext(self._feed):
-                self.told += [event.sequence for event in events]
-        return self.told
+                self.received += [event.sequence for event in events]
+        return self.received
 
     async def until(self, count: int) -> list[int]:
-        """Everything until so many events were told."""
-        while len(self.told) < count:
+        """Everything, once at least `count` events have arrived."""
+        while len(self.received) < count:
             await self.until_quiet()
-        return self.told
+        return self.received
 
     async def aclose(self) -> None:
         """Stop watching."""

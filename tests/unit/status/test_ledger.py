@@ -164,7 +164,7 @@ def test_pausing_goes_back_to_where_it_was() -> None:
 def test_finishing_with_other_numbers_is_refused() -> None:
     account, _ = ledger.finished(Account(), 10, 1)
     assert ledger.finished(account, 10, 1)[0] == account
-    with pytest.raises(ValueError, match="but before with"):
+    with pytest.raises(ValueError, match="but earlier with"):
         ledger.finished(account, 11, 1)
 
 

@@ -54,7 +54,7 @@ def clean_text(delimiter: str, line_end: str, escape: str = "") -> str:
 
 
 def polluted(delimiter: str, line_end: str, escape: str = "") -> Iterator[Polluted]:
-    """Every file with one flaw; the header is left alone."""
+    """Every file with one flaw; the header is not changed."""
     text = clean_text(delimiter, line_end, escape)
     body = text.index(line_end) + len(line_end)
     named = {"delimiter": delimiter, "quote": '"', "line end": line_end, "other line end": "\r"}
@@ -69,12 +69,12 @@ def polluted(delimiter: str, line_end: str, escape: str = "") -> Iterator[Pollut
             yield Polluted(f"add {name}", place, text[:place] + mark + text[place:])
         if here:
             mark = named[here]
-            behind = text[place + len(mark) :]
-            yield Polluted(f"delete {here}", place, text[:place] + behind)
-            yield Polluted(f"double {here}", place, text[:place] + mark + mark + behind)
+            after = text[place + len(mark) :]
+            yield Polluted(f"delete {here}", place, text[:place] + after)
+            yield Polluted(f"double {here}", place, text[:place] + mark + mark + after)
             for name, other in named.items():
                 if name != here:
-                    yield Polluted(f"replace {here} by {name}", place, text[:place] + other + behind)
+                    yield Polluted(f"replace {here} by {name}", place, text[:place] + other + after)
             place += len(mark)
         else:
             place += 1
@@ -82,8 +82,8 @@ def polluted(delimiter: str, line_end: str, escape: str = "") -> Iterator[Pollut
 
 def strictly_readable(text: str, delimiter: str, width: int, escape: str = "") -> bool:
     """Whether the whole file follows RFC 4180 and every record is as wide as the header: then its text
-    has one reading only, whatever was meant. With an escape character, which takes its meaning from any
-    character behind it, doubled quotes are none. Written without the reader's code."""
+    has only one reading, whatever was intended. With an escape character, which makes the next character
+    plain, a doubled quote is not one. Shares no code with the reader."""
     at, size = 0, len(text)
     while at < size:
         cells = 0
@@ -122,41 +122,41 @@ def strictly_readable(text: str, delimiter: str, width: int, escape: str = "") -
     return True
 
 
-def judge(
+def read_all(
     read: Callable[[str], Reading], delimiter: str, line_end: str, escape: str = ""
 ) -> tuple[dict[str, Counter[str]], list[Polluted]]:
-    """Read every polluted file; verdicts by kind, and the silently wrong files.
+    """Read every polluted file. Returns results by kind, and the files that were silently misread.
 
-    exact: every row is there as it was meant, nothing else. rejected: what is there was meant, and the
-    rest was told. other content: the file's text says something else and has no flaw. wrong: a row is
-    there that was not meant, or one is gone without a word, though the text has a flaw.
+    exact: every intended row was read, and nothing else. rejected: only intended rows were read, and the rest
+    was reported. other content: the text is valid but says something else. wrong: although the text has a
+    flaw, a row was read that was not intended, or one is missing without a report.
     """
-    verdicts: dict[str, Counter[str]] = {}
+    results: dict[str, Counter[str]] = {}
     wrong: list[Polluted] = []
     meant = Counter(CLEAN)
     for file in polluted(delimiter, line_end, escape):
         reading = read(file.text)
         found = Counter(reading.rows)
         if found == meant:
-            verdict = "exact"
+            result = "exact"
         elif strictly_readable(file.text, delimiter, len(HEADER), escape):
-            verdict = "other content"
+            result = "other content"
         elif found <= meant and reading.rejected:
-            verdict = "rejected"
+            result = "rejected"
         else:
-            verdict = "wrong"
+            result = "wrong"
             wrong.append(file)
-        verdicts.setdefault(file.kind, Counter())[verdict] += 1
-    return verdicts, wrong
+        results.setdefault(file.kind, Counter())[result] += 1
+    return results, wrong
 
 
-def table_of(verdicts: dict[str, Counter[str]]) -> str:
-    """Verdicts as text."""
+def table_of(results: dict[str, Counter[str]]) -> str:
+    """The results as text."""
     names = ("exact", "rejected", "other content", "wrong")
     lines = [f"{'kind':<36}" + "".join(f"{name:>15}" for name in names)]
-    for kind in sorted(verdicts):
-        lines.append(f"{kind:<36}" + "".join(f"{verdicts[kind][name]:>15}" for name in names))
-    total = sum(verdicts.values(), Counter[str]())
+    for kind in sorted(results):
+        lines.append(f"{kind:<36}" + "".join(f"{results[kind][name]:>15}" for name in names))
+    total = sum(results.values(), Counter[str]())
     lines.append(f"{'all':<36}" + "".join(f"{total[name]:>15}" for name in names))
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ def test_a_long_cell_costs_its_row_only() -> None:
     assert [(record.index, record.errors[0].code) for record in table.rejected] == [
         (1, "cell-too-long"), (2, "missing-cell"), (4, "cell-too-long"),
     ]  # fmt: skip
-    assert table.rejected[0].errors[0].message == "The cell in column 2 has more than 8 bytes."
+    assert table.rejected[0].errors[0].message == "The cell in column 2 is longer than 8 bytes."
     assert table.rejected[0].errors[0].value == "123456789"
 
 

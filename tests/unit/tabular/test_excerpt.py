@@ -32,13 +32,13 @@ def excerpt(
     rows: int = 1000,
     whole: bool = True,
 ) -> tuple[dict[str, Any], list[tuple[int, str | list[str]]]]:
-    """The verdict, and what the normal form says of each record: (line, cells or the reject's code)."""
+    """RESULT, and each record of the normal form: (line, cells or the code of its rejection)."""
     path = tmp_path / "source"
     path.write_bytes(data)
-    verdict, content = make_excerpt(path, name, parse_options(dialect), rows=rows, whole=whole)
+    result, content = make_excerpt(path, name, parse_options(dialect), rows=rows, whole=whole)
     head = read_table_head(content, True, ReadOptions(), True)
     assert head is not None
-    assert list(head.labels) == list(verdict["columns"])  # type: ignore[call-overload]
+    assert list(head.labels) == list(result["columns"])  # type: ignore[call-overload]
     table = read_csv_slice(
         content[head.byte_end :], len(head.labels) + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True
     )
@@ -50,7 +50,7 @@ def excerpt(
     found += [(record.index, record.line_index + 1, record.errors[0].code) for record in read.rejected]
     found.sort(key=lambda record: record[0])
     assert [index for index, _, _ in found] == list(range(len(found)))
-    return verdict, [(line, what) for _, line, what in found]
+    return result, [(line, what) for _, line, what in found]
 
 
 CSV = b'id,name\n1,a\n2,"b\nb"\n3\n\n5,\xff\xff\n6,f\n'
@@ -60,33 +60,33 @@ RECORDS = [(2, ["1", "a"]), (3, ["2", "b\nb"]), (5, "missing-cell"), (6, "blank-
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, lambda data: zstandard.compress(data)])
 def test_delimited_text(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
-    verdict, records = excerpt(tmp_path, pack(CSV), dialect='{"encoding": "utf-8"}')
+    result, records = excerpt(tmp_path, pack(CSV), dialect='{"encoding": "utf-8"}')
     assert records == RECORDS
-    assert verdict["complete"]
-    assert verdict["columns_known"]
-    assert [row[:2] for row in verdict["rows"]] == [
+    assert result["complete"]
+    assert result["columns_known"]
+    assert [row[:2] for row in result["rows"]] == [
         [number, line] for number, (line, _) in enumerate(RECORDS, 1)
     ]
-    assert verdict["rows"][1][2] == ["2", "b\nb"]
-    assert verdict["rows"][2][2] == ["3"]  # a record of another width has its cells
-    assert verdict["rows"][3][2] is None
+    assert result["rows"][1][2] == ["2", "b\nb"]
+    assert result["rows"][2][2] == ["3"]  # a record of another width has its cells
+    assert result["rows"][3][2] is None
 
 
 def test_other_encodings_and_dialects(tmp_path: Path) -> None:
     data = "# x\nid;näme\n1;ä\\;ö\n2;'q'\n".encode("utf-16")
-    verdict, records = excerpt(
+    result, records = excerpt(
         tmp_path,
         data,
         dialect='{"delimiter": ";", "commentChar": "#", "escapeChar": "\\\\", "quoteChar": "\'"}',
     )
-    assert (verdict["columns"], records) == (("id", "näme"), [(3, ["1", "ä;ö"]), (4, ["2", "q"])])
-    assert verdict["dialect"]["encoding"] == "utf-16-le"
+    assert (result["columns"], records) == (("id", "näme"), [(3, ["1", "ä;ö"]), (4, ["2", "q"])])
+    assert result["dialect"]["encoding"] == "utf-16-le"
 
 
 def test_rows_are_bounded(tmp_path: Path) -> None:
     for name, data in (("a.csv", CSV), ("a.jsonl", b'{"a": 1}\n' * 9), ("a.json", b'[{"a": 1}, {"a": 2}]')):
-        verdict, records = excerpt(tmp_path, data, name, '{"encoding": "utf-8"}', rows=1)
-        assert (len(records), len(verdict["rows"]), verdict["complete"]) == (1, 1, False)
+        result, records = excerpt(tmp_path, data, name, '{"encoding": "utf-8"}', rows=1)
+        assert (len(records), len(result["rows"]), result["complete"]) == (1, 1, False)
 
 
 def test_bytes_are_bounded(tmp_path: Path) -> None:
@@ -95,15 +95,15 @@ def test_bytes_are_bounded(tmp_path: Path) -> None:
         ("a.csv", b"a,b\n" + (wide + b"," + wide + b"\n") * 5_000),
         ("a.jsonl", (b'{"a": "' + wide + b'", "b": "' + wide + b'"}\n') * 5_000),
     ):
-        verdict, records = excerpt(tmp_path, data, name)
+        result, records = excerpt(tmp_path, data, name)
         assert len(records) == 1000
-        shown = verdict["rows"]
+        shown = result["rows"]
         assert 1000 < len(shown) * 2 < 2400
         assert sum(len(cell) for row in shown for cell in row[2]) <= 2 * 2**20
-        assert not verdict["complete"]
+        assert not result["complete"]
     cell = "y" * 200_000
-    verdict, _ = excerpt(tmp_path, f"a,b\n{cell},1\n".encode())
-    assert [len(text) for text in verdict["rows"][0][2]] == [1000, 1]
+    result, _ = excerpt(tmp_path, f"a,b\n{cell},1\n".encode())
+    assert [len(text) for text in result["rows"][0][2]] == [1000, 1]
 
 
 def of_partial(
@@ -111,10 +111,10 @@ def of_partial(
 ) -> list[tuple[int, str | list[str]]] | None:
     """The records of a file of which only `data` are there; None when it cannot be read yet."""
     try:
-        verdict, records = excerpt(tmp_path, data, name, dialect, whole=False)
+        result, records = excerpt(tmp_path, data, name, dialect, whole=False)
     except UnreadableFileError:
         return None
-    assert not verdict["complete"]
+    assert not result["complete"]
     return records
 
 

@@ -14,7 +14,7 @@ from ingestor.tabular.parsers.delimited import DelimitedParser
 from ingestor.tabular.records.header import read_header
 from ingestor.tabular.records.slices import RecordDelimiter
 from ingestor.tabular.records.syntax import Dialect
-from tests.unit.tabular.pollution import CLEAN, Reading, Row, clean_text, judge, polluted, shown, table_of
+from tests.unit.tabular.pollution import CLEAN, Reading, Row, clean_text, polluted, read_all, shown, table_of
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "accuracy.md"
 
@@ -52,8 +52,8 @@ def read_exactly(text: str, delimiter: str, escape: str = "") -> Reading:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", " "])
 def test_a_flaw_is_told(delimiter: str, line_end: str) -> None:
     assert read_fast(clean_text(delimiter, line_end), delimiter) == Reading(CLEAN, 0)
-    verdicts, wrong = judge(lambda text: read_fast(text, delimiter), delimiter, line_end)
-    print(table_of(verdicts))  # noqa: T201 - pytest -s shows it
+    results, wrong = read_all(lambda text: read_fast(text, delimiter), delimiter, line_end)
+    print(table_of(results))  # noqa: T201 - pytest -s shows it
     # What remains has a line break in it, or lost the quote of a cell that has one; docs/accuracy.md says
     # why.
     kinds = {file.kind for file in wrong}
@@ -63,7 +63,7 @@ def test_a_flaw_is_told(delimiter: str, line_end: str) -> None:
     }, shown(wrong)  # fmt: skip
     for file in wrong:
         reading = read_fast(file.text, delimiter)
-        assert reading.rejected, f"not even told: {file}"
+        assert reading.rejected, f"not reported: {file}"
         if file.kind in ("add quote", "delete quote"):
             assert "two" in file.text[file.place - 8 : file.place + 8]  # the cell of two lines
 
@@ -74,12 +74,12 @@ def test_a_flaw_is_told_where_quotes_are_escaped(line_end: str) -> None:
         return read_exactly(text, ",", "\\")
 
     assert read(clean_text(",", line_end, "\\")) == Reading(CLEAN, 0)
-    verdicts, wrong = judge(read, ",", line_end, "\\")
-    print(table_of(verdicts))  # noqa: T201 - pytest -s shows it
+    results, wrong = read_all(read, ",", line_end, "\\")
+    print(table_of(results))  # noqa: T201 - pytest -s shows it
     if line_end == "\n":
-        assert table_of(verdicts) in DOCUMENT.read_text("utf-8"), table_of(verdicts)
+        assert table_of(results) in DOCUMENT.read_text("utf-8"), table_of(results)
     for file in wrong:
-        assert read(file.text).rejected, f"not even told: {file}"
+        assert read(file.text).rejected, f"not reported: {file}"
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
@@ -90,5 +90,5 @@ def test_both_readers_read_the_same(delimiter: str) -> None:
 
 
 def test_the_document_shows_the_table() -> None:
-    verdicts, _ = judge(lambda text: read_fast(text, ","), ",", "\n")
-    assert table_of(verdicts) in DOCUMENT.read_text("utf-8"), table_of(verdicts)
+    results, _ = read_all(lambda text: read_fast(text, ","), ",", "\n")
+    assert table_of(results) in DOCUMENT.read_text("utf-8"), table_of(results)

@@ -1,4 +1,4 @@
-"""Files and records of a removed process: everything goes, whatever happened before."""
+"""Files and records of a removed process: all are removed, whatever happened before."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ async def test_a_client_that_goes_away_loses_nothing_that_was_written() -> None:
 
 
 async def test_of_two_instances_one_goes_on() -> None:
-    """Both write at the same place; the slower one is told where the file stands."""
+    """Both write at the same offset; the slower one gets the committed size."""
     suite = Suite()
     first = suite.service
     upload_id = (await first.create("a.csv", 0, "")).upload_id
@@ -501,7 +501,7 @@ async def test_what_is_declared_with_a_file_goes_before_the_pipeline() -> None:
     assert json.loads(delivery.dialect) == {"delimiter": "|", "skipLines": 1}
 
 
-async def test_a_converted_file_is_converted_once_and_brought() -> None:
+async def test_a_converted_file_is_converted_and_delivered_once() -> None:
     suite = Suite()
     process = await suite.uploaded(b"id\nabc\n" * 100, name="a.upper")
     suite.ingestion.failures = 2
@@ -567,7 +567,7 @@ async def test_abandoned_uploads_are_removed() -> None:
     assert bytes(suite.ingestion.received[process]) == DATA
 
 
-async def test_a_corrected_report_is_brought_for_the_process_that_it_repairs() -> None:
+async def test_a_repair_file_is_delivered_with_the_repaired_process() -> None:
     suite = Suite()
     upload = await suite.service.create("report.csv", 0, "")
     await suite.service.write(upload.upload_id, chunks(DATA))
@@ -611,7 +611,7 @@ async def test_a_check_of_json_does_not_miss_columns() -> None:
 
 
 async def test_a_check_of_which_not_all_was_told() -> None:
-    """What lies behind the last row that was told is not guessed."""
+    """Rows after the last reported one are unknown, not guessed."""
     suite = Suite()
     suite.checker.complete = False
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id

@@ -1,4 +1,4 @@
-"""Tables of fixed widths: `#fixed 6 20 10`, a line of labels, then the rows."""
+"""Reads tables of fixed widths: a line `#fixed 6 20 10`, a line of labels, then the rows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ _MARK = b"#fixed "
 
 
 class FixedWidthTable:
-    """A ParsedTable: the rows of one file, the columns cut at fixed places."""
+    """A ParsedTable: cuts the lines of a file at fixed positions."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         ruler = file.readline().decode().split()[1:]
         if not ruler or not all(width.isdecimal() and int(width) > 0 for width in ruler):
-            raise UnreadableFileError("RULER_INVALID", "The first line does not say the columns' widths.")
+            raise UnreadableFileError(
+                "RULER_INVALID",
+                "The first line must be #fixed and the width of each column, such as #fixed 6 20 10.",
+            )
         ends = [0]
         for width in ruler:
             ends.append(ends[-1] + int(width))
@@ -44,7 +47,7 @@ class FixedWidthTable:
                 builder.reject(line, "encoding-error", "The line is not UTF-8.", repr(data)[2:-1])
                 continue
             if len(text) > width:
-                message = f"The line has {len(text)} characters, the ruler {width}."
+                message = f"The line has {len(text)} characters, but the columns only {width}."
                 builder.reject(line, "extra-cell", message, text)
             else:
                 builder.add(line, self._cells(text), len(text))
@@ -58,7 +61,7 @@ class FixedWidthParser(TableParser):
     name = "fixed-width"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """By its first line."""
+        """Whether it begins with a ruler."""
         return head.startswith(_MARK)
 
     @contextmanager
