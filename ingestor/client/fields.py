@@ -68,7 +68,7 @@ class ProcessFields(ABC):
 
     @property
     def upload_id(self) -> str:
-        """The upload that brought the file."""
+        """The upload that holds the file."""
         return self._info.upload_id
 
     @property

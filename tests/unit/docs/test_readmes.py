@@ -88,15 +88,6 @@ def test_paths_in_code_exist() -> None:
             assert path in made or (ROOT / path).exists(), f"{document.relative_to(ROOT)}: {path}"
 
 
-@pytest.mark.parametrize(
-    "old", ["validate-only", "validate_only", "ValidateRows", "CheckUpload", "verdict", "RepairedTable"]
-)
-def test_old_names_are_gone(old: str) -> None:
-    for document in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/README.md")):
-        if document.name != "CHANGELOG.md" and "grpc" not in document.parts:
-            assert old not in document.read_text("utf-8"), document.relative_to(ROOT)
-
-
 def test_the_glossary_has_each_term_once_and_in_order() -> None:
     text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
     entries = text[text.index(":::{glossary}") :].splitlines()[1:]

@@ -221,13 +221,13 @@ def test_every_odd_value_alone_and_beside_good_ones(kind: str) -> None:
 
 def _compare(kind: str, values: list[str], missing: list[str]) -> None:
     checked = check_column(values, {"type": kind}, missingValues=missing)
-    verdicts = [(True, None) if text in missing else expected(ORACLES[kind], text) for text in values]
-    assert checked.good_index.tolist() == [index for index, (legal, _) in enumerate(verdicts) if legal]
+    expectations = [(True, None) if text in missing else expected(ORACLES[kind], text) for text in values]
+    assert checked.good_index.tolist() == [index for index, (legal, _) in enumerate(expectations) if legal]
     good = checked.good.column("f").to_pylist()
     if kind == "number":  # stays text, to be exact
         good = [None if text is None else Decimal(str(text)) for text in good]
-    assert good == [value for legal, value in verdicts if legal]
-    wrong = [index for index, (legal, _) in enumerate(verdicts) if not legal]
+    assert good == [value for legal, value in expectations if legal]
+    wrong = [index for index, (legal, _) in enumerate(expectations) if not legal]
     assert [row.index for row in checked.rejected] == wrong
     for row in checked.rejected:
         (problem,) = row.errors
@@ -347,9 +347,9 @@ def test_formats(kind: str, pattern: str, data: st.DataObject) -> None:
     )  # fmt: skip
     values = data.draw(st.lists(texts, max_size=6))
     checked = check_column(values, {"type": kind, "format": pattern})
-    verdicts = [(True, None) if text == "" else expected(read, text) for text in values]
-    assert checked.good_index.tolist() == [index for index, (legal, _) in enumerate(verdicts) if legal]
-    assert checked.good.column("f").to_pylist() == [value for legal, value in verdicts if legal]
+    expectations = [(True, None) if text == "" else expected(read, text) for text in values]
+    assert checked.good_index.tolist() == [index for index, (legal, _) in enumerate(expectations) if legal]
+    assert checked.good.column("f").to_pylist() == [value for legal, value in expectations if legal]
 
 
 @pytest.mark.parametrize(
