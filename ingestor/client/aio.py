@@ -119,7 +119,7 @@ class AsyncClient:
         Arguments as of `ingest`. The file is converted on this machine: ImportError names what is missing
         (`pip install 'data-ingestor[cli]'`). `timeout` is for all of it; None: 15 minutes. Raises
         NotFoundError (PIPELINE_NOT_FOUND), InvalidArgumentError (a wrong document or dialect, a file that
-        is no table), ResourceExhaustedError (TOO_MANY_DRY_RUNS), OSError.
+        is not a table), ResourceExhaustedError (TOO_MANY_DRY_RUNS), OSError.
         """
         name, document, stored = "", "", ""
         if pipeline is not None:

@@ -47,7 +47,7 @@ class AsyncProcess(ProcessFields):
     async def watch(self, timeout: float | None = None) -> AsyncIterator[Self]:
         """Itself now and after every change (at most ten times a second) until it has ended.
 
-        A lost connection is made again. `timeout` is for all of it; None: none. The process goes on
+        A lost connection is reopened. `timeout` covers all of it; None: no limit. The process goes on
         when DeadlineExceededError is raised.
         """
         gateway, loop = self._gateway, asyncio.get_running_loop()
@@ -69,7 +69,7 @@ class AsyncProcess(ProcessFields):
                 known = from_rpc(error)
                 if timeout is not None and known.code == DeadlineExceededError.code:
                     raise DeadlineExceededError(
-                        f"the process {self.id} is {self.state} after {timeout:g} s and goes on"
+                        f"the process {self.id} is {self.state} after {timeout:g} s and still running"
                     ) from None
                 # Right after its upload the status service may not have heard of it yet.
                 early = known.reason == "PROCESS_NOT_FOUND"
