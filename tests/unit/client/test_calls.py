@@ -134,7 +134,7 @@ async def test_wait_has_a_time_limit(client: AsyncClient, suite: Suite) -> None:
     suite.status.course = [a_process(state=common_pb2.PROCESS_STATE_PENDING)]
     process = await client.process("p1")
     suite.status.silent = True
-    with pytest.raises(DeadlineExceededError, match=r"PENDING after 0\.2 s and goes on"):
+    with pytest.raises(DeadlineExceededError, match=r"PENDING after 0\.2 s and still running"):
         await process.wait(timeout=0.2)
 
 
