@@ -55,8 +55,9 @@ class ParsedTable(Protocol):
     def blocks(self) -> Iterator[TextTable]:
         """Its records in order, some thousand at a time.
 
-        `row_index` and `rejected[].index` number a block's records from 0, `line_index` numbers the
-        file's lines (or whatever a person finds a record by) from 0. A cell is text, null where the
+        Each block counts its own records, in `row_index` from 0 and in `rejected[].row_number` from 1. Lines
+        (or whatever a person finds a record by) are those of the file, in `line_index` from 0 and in
+        `rejected[].line_number` from 1. A cell is text, null where the
         format knows a null. Values are written as the Table Schema's default formats have them:
         numbers exactly, `true`/`false`, ISO 8601 dates and times, nested values as JSON.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ingestor.outcomes import RejectedRow, RowError
+from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +72,6 @@ DefaultState = Literal["succeeded", "failed", "unprocessed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that is no plain success, numbered in its file."""
-
-    row_number: int
-    line_number: int
-    state: Literal["failed", "skipped"]
-    errors: tuple[RowError, ...]
-    cells: tuple[str, ...]  # empty when the record could not be split
-
-
-@dataclass(frozen=True, slots=True)
-class Displaced:
-    """A row of the batch's process that had been loaded with another batch and has FAILED now."""
-
-    row_number: int
-    problem: RowError
-
-
-@dataclass(frozen=True, slots=True)
 class Repaired:
     """The process that a batch repairs, and the row number there of each of the batch's rows, in order; 0
     where a row gives none."""
@@ -101,19 +82,18 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """What became of a batch; counts are rows. `error` holds for every failed row that is not in
-    `rows`. `displaced` are rows of other batches of the process, which had been loaded and have FAILED now,
-    since rows of this batch come before them and have their keys."""
+    """What became of a batch; counts are rows. `rows` are in order. Every failed row that is not among them
+    has the error `error`. `displaced` are rows of other batches of the process."""
 
     key: BatchKey
     default_state: DefaultState
     succeeded: int
     failed: int
     skipped: int
-    rows: tuple[Rejected, ...]
+    rows: tuple[RejectedRow, ...]
     error: RowError | None = None
     repaired: Repaired | None = None
-    displaced: tuple[Displaced, ...] = ()
+    displaced: tuple[DisplacedRow, ...] = ()
 
     def to_bytes(self) -> bytes:
         """For the marker; `from_bytes` undoes it."""
@@ -122,7 +102,7 @@ class BatchOutcome:
     @staticmethod
     def from_bytes(data: bytes) -> BatchOutcome:
         """Undo `to_bytes`."""
-        # Older markers have no more than these, and the process of each displaced row.
+        # Older markers end with the error, or have three values for a displaced row, the first its process.
         key, state, succeeded, failed, skipped, rows, error, *more = json.loads(data)
         process_id, tenant, bounds = key
         repaired = more[0] if more else None
@@ -136,31 +116,28 @@ class BatchOutcome:
             _rejected(rows),
             RowError(*error) if error else None,
             Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
-            tuple(Displaced(row, RowError(*problem)) for *_, row, problem in displaced),
+            tuple(DisplacedRow(row, RowError(*found)) for *_, row, found in displaced),
         )
 
 
 def _values(made: Any) -> list[Any]:
-    """The values of a dataclass, in order. (`astuple` copies whatever is in them, which takes far longer.)"""
+    """The values of a dataclass, in order (`astuple` takes far longer, since it copies them deeply)."""
     return [getattr(made, name) for name in made.__slots__]
 
 
-def _rejected(rows: Iterable[Any]) -> tuple[Rejected, ...]:
+def _rejected(rows: Iterable[Any]) -> tuple[RejectedRow, ...]:
     return tuple(
-        Rejected(row, line, state, tuple(RowError(*error) for error in errors), tuple(cells))
+        RejectedRow(row, line, state, tuple(RowError(*error) for error in errors), tuple(cells))
         for row, line, state, errors, cells in rows
     )
 
 
 def outcome_of(
-    key: BatchKey, problems: list[RejectedRow], refused: list[Rejected], repaired: Repaired | None = None
+    key: BatchKey, rejected: Iterable[RejectedRow], repaired: Repaired | None = None
 ) -> BatchOutcome:
-    """The outcome of a batch that was loaded: what was rejected before and what the sink refused."""
-    first, line = key.range.first_row, key.range.first_line
-    rows = [
-        Rejected(first + p.index, line + p.line_index, p.state, p.errors, p.cells or ()) for p in problems
-    ]
-    rows = sorted(rows + refused, key=lambda row: row.row_number)
+    """The outcome of a batch whose rows were loaded, except those that were rejected or that the sink
+    refused."""
+    rows = sorted(rejected, key=lambda row: row.row_number)
     skipped = sum(row.state == "skipped" for row in rows)
     failed = len(rows) - skipped
     return BatchOutcome(
@@ -175,7 +152,7 @@ def outcome_of(
 
 
 def failed_outcome(key: BatchKey, error: RowError) -> BatchOutcome:
-    """The outcome of a batch none of whose rows could be loaded, for one reason."""
+    """The outcome of a batch of which no row could be loaded, for one reason."""
     return BatchOutcome(key, "failed", 0, key.range.row_count, 0, (), error)
 
 

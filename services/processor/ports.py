@@ -123,7 +123,7 @@ class Refused:
     another process that was repaired before."""
 
     position: int
-    problem: RowError
+    error: RowError
     state: RejectedState = "failed"
 
 

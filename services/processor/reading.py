@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +15,13 @@ from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.reports import NOT_FAILED
-from ingestor.services.processor.batches import BatchKey, Rejected, RepairedRows, RowBatch
+from ingestor.services.processor.batches import RepairedRows, RowBatch
 from ingestor.services.processor.ports import Refused
 from ingestor.tabular.cell_limit import reject_long_cells
 from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
-from ingestor.tabular.text_table import TextTable, with_places
+from ingestor.tabular.text_table import TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
 
@@ -29,13 +29,24 @@ pc: Any = compute  # the stubs know too few of its overloads
 def read_batch(batch: RowBatch, data: bytes) -> TextTable:
     """The batch's records as columns of text. Raises ValueError when the data are not in the form that the
     batch says."""
-    width = len(batch.columns)
+    width, bounds = len(batch.columns), batch.key.range
+    row, line = bounds.first_row, bounds.first_line
     if batch.normal_form:
-        table = read_csv_slice(data, width + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True)
-        table = from_normal_form(table, batch.key.range.first_line)
+        table = from_normal_form(
+            read_csv_slice(
+                data,
+                width + len(EXTRA_COLUMNS),
+                Dialect(),
+                empty_is_null=True,
+                first_row=row,
+                first_line=line,
+            )
+        )
     else:
-        table = read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
-        table = with_places(table, batch.key.range.byte_start)
+        table = read_csv_slice(
+            data, width, Dialect(batch.delimiter, batch.quote), first_row=row, first_line=line,
+            byte_start=bounds.byte_start,
+        )  # fmt: skip
     return reject_long_cells(table, len(data))
 
 
@@ -48,20 +59,18 @@ def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRow
     return check_rows(table, batch.columns, pipeline)
 
 
-def refused_rows(
-    key: BatchKey, table: TextTable, checked: CheckedRows, refused: Sequence[Refused]
-) -> list[Rejected]:
+def refused_rows(table: TextTable, checked: CheckedRows, refused: Sequence[Refused]) -> Iterator[RejectedRow]:
     """Rows that the sink refused, with their lines and cells, which are in the table of the records."""
-    bounds = key.range
-    found = []
-    at = {int(index): place for place, index in enumerate(table.row_index.tolist())} if refused else {}
-    for row in refused:
-        index = int(checked.good_index[row.position])
-        place = at[index]
-        cells = tuple(column[place].as_py() or "" for column in table.columns)
-        line = bounds.first_line + int(table.line_index[place])
-        found.append(Rejected(bounds.first_row + index, line, row.state, (row.problem,), cells))
-    return found
+    positions = np.searchsorted(table.row_index, checked.good_index[[row.position for row in refused]])
+    for row, position in zip(refused, positions.tolist(), strict=True):
+        yield RejectedRow(
+            table.row_number(position), table.line_number(position), row.state, (row.error,),
+            _cells(table, position),
+        )  # fmt: skip
+
+
+def _cells(table: TextTable, position: int) -> tuple[str, ...]:
+    return tuple(column[position].as_py() or "" for column in table.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +111,20 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
     keep = np.isin(table.row_index, wanted)
     mask = pa.array(keep)
     places = {int(index): place for place, index in enumerate(wanted.tolist())}
-    made = TextTable(
-        [column.filter(mask) for column in table.columns],
-        np.searchsorted(wanted, table.row_index[keep]),
-        table.line_index[keep],
-        len(numbers),
-        [replace(r, index=places[r.index]) for r in table.rejected if r.index in places],
+    rejected = []
+    for row in table.rejected:
+        place = places.get(row.row_number - table.first_row)
+        if place is not None:
+            rejected.append(replace(row, row_number=table.first_row + place))
+    chosen = replace(
+        table,
+        columns=[column.filter(mask) for column in table.columns],
+        row_index=np.searchsorted(wanted, table.row_index[keep]),
+        line_index=table.line_index[keep],
+        record_count=len(numbers),
+        rejected=rejected,
     )
-    return RepairTable(made, numbers)
+    return RepairTable(chosen, numbers)
 
 
 def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextTable, list[RejectedRow]]:
@@ -122,28 +137,26 @@ def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextT
     if not other.any():
         return table, []
     leave = other[table.row_index]
-    skipped = [
-        RejectedRow(
-            index, line, "skipped", (_not_failed(int(numbers[index]), states),),
-            tuple(column[position].as_py() or "" for column in table.columns),
-        )
-        for position, index, line in zip(
-            np.flatnonzero(leave).tolist(), table.row_index[leave].tolist(), table.line_index[leave].tolist(),
-            strict=True,
-        )
-    ]  # fmt: skip
-    skipped += [
-        RejectedRow(r.index, r.line_index, "skipped", (_not_failed(int(numbers[r.index]), states),), r.cells)
-        for r in table.rejected
-        if other[r.index]
-    ]
+    skipped, rejected = [], []
+
+    def skip(row: int, line: int, cells: tuple[str, ...]) -> None:
+        error = _not_failed(int(numbers[row - table.first_row]), states)
+        skipped.append(RejectedRow(row, line, "skipped", (error,), cells))
+
+    for position in np.flatnonzero(leave).tolist():
+        skip(table.row_number(position), table.line_number(position), _cells(table, position))
+    for row in table.rejected:
+        if other[row.row_number - table.first_row]:
+            skip(row.row_number, row.line_number, row.cells)
+        else:
+            rejected.append(row)
     mask = pa.array(~leave)
     kept = replace(
         table,
         columns=[column.filter(mask) for column in table.columns],
         row_index=table.row_index[~leave],
         line_index=table.line_index[~leave],
-        rejected=[r for r in table.rejected if not other[r.index]],
+        rejected=rejected,
     )
     return kept, skipped
 

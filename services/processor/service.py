@@ -96,11 +96,11 @@ class BatchService:
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
-            found = refused_rows(key, read_batch(batch, data), checked, refused) if refused else []
-            return outcome_of(key, checked.rejected, found)
+            found = refused_rows(read_batch(batch, data), checked, refused) if refused else ()
+            return outcome_of(key, [*checked.rejected, *found])
 
-        def give_up(problem: RowError) -> BatchOutcome:
-            return failed_outcome(key, problem)
+        def give_up(error: RowError) -> BatchOutcome:
+            return failed_outcome(key, error)
 
         await self._load(key, rows, conclude, give_up)
 
@@ -133,12 +133,12 @@ class BatchService:
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             return outcome_of(
-                key, checked.rejected, refused_rows(key, found.table, checked, refused), repaired
+                key, [*checked.rejected, *refused_rows(found.table, checked, refused)], repaired
             )
 
-        def give_up(problem: RowError) -> BatchOutcome:
+        def give_up(error: RowError) -> BatchOutcome:
             # Row by row, so that the repaired process gets the corrected cells.
-            return conclude([Refused(place, problem) for place in range(checked.good.num_rows)])
+            return conclude([Refused(position, error) for position in range(checked.good.num_rows)])
 
         await self._load(key, good, conclude, give_up)
 

@@ -1,4 +1,4 @@
-"""Rows that did not simply succeed, and rows as a reader of the ledger sees them."""
+"""Rows as a reader of the ledger sees them."""
 
 from __future__ import annotations
 
@@ -6,39 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
-
-
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """One reason; `phase` is the contract's number (1 parse, 2 validate, 3 load)."""
-
-    code: str
-    field: str
-    value: str
-    message: str
-    phase: int
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A row with a record of its own: FAILED or SKIPPED, with every reason."""
-
-    row_number: int
-    line_number: int
-    state: RowState
-    errors: tuple[RowError, ...]
-    cells: tuple[str, ...]  # empty when the record could not be split
-
-
-@dataclass(frozen=True, slots=True)
-class DisplacedRow:
-    """A row of another batch that had been loaded and has FAILED now, since an earlier row of the process
-    has its key."""
-
-    row_number: int
-    error: RowError
 
 
 def with_displaced(

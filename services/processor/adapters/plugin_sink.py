@@ -98,8 +98,8 @@ class PlugInSinks(RowLoader):
 def _refused(name: str, fault: RowFault, count: int) -> Refused:
     if not 0 <= fault.position < count:
         raise PlugInError(f"the sink {name} refused a row that is not there")
-    problem = RowError("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
-    return Refused(fault.position, problem)
+    error = RowError("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
+    return Refused(fault.position, error)
 
 
 class PlugInUndo:

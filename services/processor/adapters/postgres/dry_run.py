@@ -21,8 +21,8 @@ from ingestor.outcomes import RowError
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.faults import foreign_problem, too_long_problem
-from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_problem
+from ingestor.services.processor.adapters.postgres.faults import foreign_key_error, too_long_error
+from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_error
 from ingestor.services.processor.adapters.postgres.loading import load_alone
 from ingestor.services.processor.adapters.postgres.stage import STAGE, Staged, make_stage
 from ingestor.services.processor.adapters.postgres.table import Key, Reference, listed, not_null, why_none
@@ -194,7 +194,7 @@ class PgTableDryRun(TableDryRun):
         """Of rows of which a key is too long for an index."""
         count = len(rows.row_numbers)
         if count == 1:
-            return [Refused(0, too_long_problem())]
+            return [Refused(0, too_long_error())]
         refused: list[Refused] = []
         for start, stop in ((0, count // 2), (count // 2, count)):
             part = replace(
@@ -208,10 +208,10 @@ class PgTableDryRun(TableDryRun):
             staged = replace(rows, table=self._stage_table)
             refused = await load_alone(self._connection, staged, _NOBODY)
             if len(refused) < len(rows.row_numbers):
-                problems = await self._meet()
-                numbers = np.fromiter(problems, np.int64, len(problems))
+                errors = await self._meet()
+                numbers = np.fromiter(errors, np.int64, len(errors))
                 positions = np.searchsorted(rows.row_numbers, numbers).tolist()
-                refused += map(Refused, positions, problems.values())
+                refused += map(Refused, positions, errors.values())
         return sorted(refused, key=lambda row: row.position)
 
     @asynccontextmanager
@@ -267,16 +267,16 @@ class PgTableDryRun(TableDryRun):
             await self._accept()
         connection = self._connection
         keys = {check.number: check for check in self._keys}
-        problems = {
-            row["row"]: taken_problem(keys[row["key"]].key, "" if self._table.upsert else row["value"])
+        errors = {
+            row["row"]: taken_error(keys[row["key"]].key, "" if self._table.upsert else row["value"])
             for row in await connection.fetch(_ALL_LOST)
         }
         if unlinked:
-            problems |= {
-                row["row"]: foreign_problem(", ".join(self._references[row["link"]].columns))
+            errors |= {
+                row["row"]: foreign_key_error(", ".join(self._references[row["link"]].columns))
                 for row in await connection.fetch(_ALL_UNLINKED)
             }
-        return problems
+        return errors
 
     # -- keys ----------------------------------------------------------------------------------------
 

@@ -41,16 +41,16 @@ async def take_out_faults(
     they are inserted with these columns; why, by number."""
     found: dict[int, RowError] = {}
 
-    async def take(condition: str, problem: RowError) -> None:
+    async def take(condition: str, error: RowError) -> None:
         rows = await connection.fetch(_TAKE_OUT.format(condition=condition))
-        found.update((row[0], problem) for row in rows)
+        found.update((row[0], error) for row in rows)
 
     for row in await connection.fetch(_NOT_NULL, target, list(columns), _ALWAYS_THERE):
-        await take(f"{quoted(row['attname'])} IS NULL", null_problem(row["attname"]))
+        await take(f"{quoted(row['attname'])} IS NULL", null_error(row["attname"]))
     for row in await connection.fetch(_CHECKS, target):
         try:
             async with savepoint(connection):
-                await take(f"NOT ({row['condition']})", check_problem(row["conname"]))
+                await take(f"NOT ({row['condition']})", check_error(row["conname"]))
         except asyncpg.PostgresError as error:
             # It has no value for some row, or is about more than the row: see which rows do not get in.
             if error.sqlstate is None or error.sqlstate[:2] not in ("22", "42"):
@@ -62,25 +62,25 @@ async def take_out_faults(
         there = f"({listed(reference.other_columns, 'there.')}) = ({listed(reference.columns, 'come.')})"
         none = f"NOT EXISTS (SELECT 1 FROM {reference.other} there WHERE {there})"  # noqa: S608
         condition = f"{not_null(reference.columns, 'come.')} AND {none}"
-        await take(condition, foreign_problem(", ".join(reference.columns)))
+        await take(condition, foreign_key_error(", ".join(reference.columns)))
     return found
 
 
-def null_problem(column: str) -> RowError:
+def null_error(column: str) -> RowError:
     """Why a row is refused whose value of a column is NULL, or is none for that column."""
     return RowError("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
 
 
-def check_problem(constraint: str) -> RowError:
+def check_error(constraint: str) -> RowError:
     """Why a row is refused by a constraint of the table."""
     return RowError("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
 
 
-def too_long_problem() -> RowError:
+def too_long_error() -> RowError:
     """Why a row is refused of which a key has more bytes than an index takes (about 2,700)."""
     return RowError("sink-error", "", "", "A value is too long for an index of the table.", "load")
 
 
-def foreign_problem(fields: str) -> RowError:
+def foreign_key_error(fields: str) -> RowError:
     """Why a row is refused that refers to none."""
     return RowError("foreign-key", fields, "", f"The table that {fields} refers to has no such row.", "load")

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from ingestor.outcomes import MAX_VALUE_CHARACTERS, RowError
+from ingestor.outcomes import MAX_VALUE_CHARACTERS, DisplacedRow, RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.table import Key, keys_of, listed, not_null, quoted
-from ingestor.services.processor.batches import Displaced
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
@@ -100,18 +99,18 @@ async def take_places(
     target: str,
     key: Key,
     columns: Sequence[str],
-) -> list[Displaced]:
+) -> list[DisplacedRow]:
     """Put rows of the temporary table ingestor_stage, where those are that could not be inserted, into the
     places of rows of their process after their batch, whose last row is `last_row`, and take them out of the
     stage; the rows that were displaced. In the caller's transaction; needs `lock_taken`."""
     changes = ", ".join(f"{quoted(name)} = come.{quoted(name)}" for name in columns)
     parts = {**_parts(target, key), "changes": changes}
-    displaced: list[Displaced] = []
+    displaced: list[DisplacedRow] = []
     failed: list[int] = []
     while pairs := await connection.fetch(_FIND.format(**parts), process_id, failed, last_row):
         taken = await _take(connection, _TAKE.format(**parts), process_id, pairs)
         displaced += [
-            Displaced(pair["later"], taken_problem(key, pair["value"]))
+            DisplacedRow(pair["later"], taken_error(key, pair["value"]))
             for pair in pairs
             if pair["earlier"] in taken
         ]
@@ -150,7 +149,7 @@ async def lost_keys(
         later = by_deciding if key == keys.deciding else after
         for row in await connection.fetch(_LOST.format(**_parts(target, key)), process_id):
             found = later if row["after"] else before
-            found.setdefault(row["number"], taken_problem(key, row["value"]))
+            found.setdefault(row["number"], taken_error(key, row["value"]))
     return by_deciding | after | before
 
 
@@ -167,7 +166,7 @@ def _parts(target: str, key: Key) -> dict[str, str]:
     }
 
 
-def taken_problem(key: Key, value: str) -> RowError:
+def taken_error(key: Key, value: str) -> RowError:
     """Why a row is not in the table whose key another one has."""
     fields = ", ".join(key.columns)
     message = f"The table already has a row with the same {fields}."

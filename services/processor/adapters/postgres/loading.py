@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 
 from ingestor.columns.arrow import Int64s
-from ingestor.outcomes import RowError
+from ingestor.outcomes import DisplacedRow, RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
     PROCESS_COLUMN,
@@ -20,11 +20,11 @@ from ingestor.services.processor.adapters.postgres.copy import (
     copy_text,
 )
 from ingestor.services.processor.adapters.postgres.faults import (
-    check_problem,
-    foreign_problem,
-    null_problem,
+    check_error,
+    foreign_key_error,
+    null_error,
     take_out_faults,
-    too_long_problem,
+    too_long_error,
 )
 from ingestor.services.processor.adapters.postgres.first_row import (
     AppendKeys,
@@ -33,11 +33,11 @@ from ingestor.services.processor.adapters.postgres.first_row import (
     lock_taken,
     lost_keys,
     take_places,
-    taken_problem,
+    taken_error,
 )
 from ingestor.services.processor.adapters.postgres.table import Key, listed, quoted, sql_name
 from ingestor.services.processor.adapters.postgres.undo import upsert_with_undo
-from ingestor.services.processor.batches import BatchKey, BatchRange, Displaced
+from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Loading:
         self._target = sql_name(rows.table)
         self._keys: AppendKeys | None = None
         self._refused: list[Refused] = []
-        self.displaced: list[Displaced] = []  # rows of the process that were loaded with other batches
+        self.displaced: list[DisplacedRow] = []  # rows of the process that were loaded with other batches
 
     async def all(self, text: memoryview) -> list[Refused]:
         """Load every row; the refused ones by position."""
@@ -117,7 +117,7 @@ class Loading:
                 return
             positions = self._refuse(positions, faults)
         if len(positions) == 1:
-            self._refused.append(Refused(int(positions[0]), await self._problem(fault)))
+            self._refused.append(Refused(int(positions[0]), await self._error(fault)))
             return
         for half in np.array_split(positions, 2):
             if len(half):
@@ -135,12 +135,12 @@ class Loading:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
         return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
 
-    def _refuse(self, positions: Int64s, problems: Mapping[int, RowError]) -> Int64s:
+    def _refuse(self, positions: Int64s, errors: Mapping[int, RowError]) -> Int64s:
         """Note those of the rows that have a problem, by number; the positions of the others."""
         numbers = self._rows.row_numbers[positions]
-        found = np.isin(numbers, np.fromiter(problems, np.int64, len(problems)))
+        found = np.isin(numbers, np.fromiter(errors, np.int64, len(errors)))
         for position in positions[found].tolist():
-            self._refused.append(Refused(position, problems[int(self._rows.row_numbers[position])]))
+            self._refused.append(Refused(position, errors[int(self._rows.row_numbers[position])]))
         return positions[~found]
 
     async def _upsert(self) -> None:
@@ -178,7 +178,7 @@ class Loading:
         fault with yet other rows that error is returned, `faults` has what was found, and nothing has
         changed."""
         losers: dict[int, RowError] = {}
-        displaced: list[Displaced] = []
+        displaced: list[DisplacedRow] = []
         try:
             async with savepoint(self._connection):
                 await self._stage(text)
@@ -196,14 +196,14 @@ class Loading:
         self.displaced += displaced
         return None
 
-    async def _append_free(self) -> tuple[dict[int, RowError], list[Displaced]]:
+    async def _append_free(self) -> tuple[dict[int, RowError], list[DisplacedRow]]:
         """Load those rows of the stage whose keys are free or a later row's of the same file; why the others
         are not loaded, by number, and the rows that were displaced."""
         connection, target = self._connection, self._target
         keys = await self._append_keys()
         await lock_taken(connection, target)
         await insert_free(connection, target, self._columns)
-        displaced: list[Displaced] = []
+        displaced: list[DisplacedRow] = []
         if keys.deciding and not self._rows.repairs:
             displaced = await take_places(
                 connection,
@@ -238,7 +238,7 @@ class Loading:
                 )
                 raise _LeftForNoReasonError
         except asyncpg.IntegrityConstraintViolationError as error:
-            return await self._problem(error)
+            return await self._error(error)
         except _LeftForNoReasonError:
             return RowError("sink-error", "", "", "The table has left the row out.", "load")
 
@@ -263,22 +263,22 @@ class Loading:
             table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
         )
 
-    async def _problem(self, error: asyncpg.PostgresError) -> RowError:
+    async def _error(self, error: asyncpg.PostgresError) -> RowError:
         """A reason that a client may see: made of names, never of SQL."""
         constraint = getattr(error, "constraint_name", None)
         column = getattr(error, "column_name", None)
         if isinstance(error, asyncpg.UniqueViolationError):
             kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, self._target)
             fields = self._rows.table.primary_key if kind == "p" else await self._fields(constraint)
-            return taken_problem(Key(tuple(fields) or (str(constraint),), kind == "p"), "")
+            return taken_error(Key(tuple(fields) or (str(constraint),), kind == "p"), "")
         if isinstance(error, asyncpg.ForeignKeyViolationError):
-            return foreign_problem(", ".join(await self._fields(constraint)) or str(constraint))
+            return foreign_key_error(", ".join(await self._fields(constraint)) or str(constraint))
         if isinstance(error, asyncpg.ProgramLimitExceededError):
-            return too_long_problem()
+            return too_long_error()
         if constraint:
-            return check_problem(constraint)
+            return check_error(constraint)
         if column:
-            return null_problem(column)
+            return null_error(column)
         return RowError(
             "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
         )

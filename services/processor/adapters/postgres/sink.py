@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.copy import copy_text
@@ -23,7 +24,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     sql_name,
     why_none,
 )
-from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced
+from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class PgSink(PgMarkers, Sink):
             if known := await markers.begin(connection, key, owner):
                 return known
             await self._ensure(connection, rows.table)
-            displaced: list[Displaced] = []
+            displaced: list[DisplacedRow] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
