@@ -111,7 +111,7 @@ async def check(pool: PgPool, file: File) -> None:
     found = await reader.process(process)
     assert found is not None
     assert (found.read, found.succeeded, found.failed, found.skipped) == (
-        len(keys), counts[S], counts["failed"], counts["skipped"]
+        len(keys), counts[S], counts[F], counts[K]
     )  # fmt: skip
     assert found.state is (ProcessState.COMPLETED_WITH_ERRORS if counts[F] else ProcessState.COMPLETED)
     rows = await reader.rows(process, [], 0, 1000)

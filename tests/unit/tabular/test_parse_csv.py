@@ -44,7 +44,7 @@ def expected(
 ) -> tuple[list[tuple[str, ...]], list[tuple[int, int]], list[tuple[object, ...]]]:
     rows, places, rejected = [], [], list[tuple[object, ...]]()
     for index, record in enumerate(read_exact(data, dialect, limits=limits)):
-        cells = None
+        cells: tuple[str, ...] = ()
         if record.broken is not None:
             code = "record-too-long" if record.broken is BrokenKind.TOO_LONG else "quote-error"
         elif record.blank:
