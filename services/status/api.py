@@ -192,7 +192,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
             try:
                 displaced.extend(map(displaced_row, request.displaced))
             except ValueError as problem:
-                raise wrong("displaced", f"cannot be read: {problem}") from problem
+                raise wrong("displaced.error", f"cannot be read: {problem}") from problem
         if header is None:
             raise wrong("header", "is needed")
         try:

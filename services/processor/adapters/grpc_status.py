@@ -1,4 +1,4 @@
-"""The status service over gRPC: outcomes of batches, and what it knows of processes."""
+"""The status service over gRPC: records outcomes of batches and looks up processes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class GrpcOutcomes(Outcomes):
             known = from_rpc_error(error)
             if not isinstance(known, NotFoundError):
                 raise known from error
-            # Status may not have heard of it yet; a deleted one it knows for ever.
+            # Status may not know the process yet, but never forgets that one was deleted.
             return Disposition.GONE if known.reason == _DELETED else Disposition.RUNNING
         if process.expired:
             return Disposition.GONE
@@ -122,7 +122,7 @@ def _fitting(row: RejectedRow) -> processor_pb2.RejectedRow:
 
 
 def _pieces(messages: Iterable[M]) -> Iterator[list[M]]:
-    """The rows in pieces of about 1 MiB; a larger row goes alone."""
+    """The messages in pieces of about 1 MiB; a larger one is alone."""
     found: list[M] = []
     size = 0
     for message in messages:
@@ -136,8 +136,7 @@ def _pieces(messages: Iterable[M]) -> Iterator[list[M]]:
 
 
 def _shortened(row: RejectedRow) -> RejectedRow:
-    """The row with each cell cut so that all of them fit into one message; whole, it stays in the
-    stored file."""
+    """The row with its cells cut so that they fit into one message; the stored file keeps them whole."""
     most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
     cells = tuple(cell if len(cell) <= most else cell[:most] + CUT for cell in row.cells)
     return replace(row, cells=cells)

@@ -346,8 +346,8 @@ async def test_a_plug_in_whose_trouble_may_pass(files: Case) -> None:
         # Not taken for the database's.
         (OSError("disk"), PlugInError, "the sink odd failed"),
         (ValueError("bug"), PlugInError, "the sink odd failed"),
-        ([RowFault(3, "", "", "m")], PlugInError, "a row that is not there"),
-        ([RowFault(-1, "", "", "m")], PlugInError, "a row that is not there"),
+        ([RowFault(3, "", "", "m")], PlugInError, "a row that does not exist"),
+        ([RowFault(-1, "", "", "m")], PlugInError, "a row that does not exist"),
     ],
 )
 async def test_what_a_plug_in_may_do(
@@ -373,7 +373,7 @@ async def test_what_a_plug_in_may_do(
 @pytest.mark.parametrize(
     ("what", "raised", "message"),
     [
-        (None, UndoImpossibleError, "The sink odd cannot take rows out again."),
+        (None, UndoImpossibleError, "The sink odd cannot undo."),
         (TransientSinkError("away"), TransientError, "away"),
         (RefusedBatchError("Never."), UndoImpossibleError, "Never."),
         (OSError("disk"), PlugInError, "the sink odd failed"),
