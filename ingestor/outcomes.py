@@ -1,4 +1,8 @@
-"""What is wrong with a row, in the words of the contract."""
+"""Rows that did not succeed, and why, in the words of the contract.
+
+Reader, checker, processor, status and upload use these types; `ingestor.wire` translates them to and from the
+contract's messages.
+"""
 
 from __future__ import annotations
 
@@ -34,36 +38,42 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that the reader or a check rejected, with at least one error."""
+    """A row that failed or was skipped, with at least one error."""
 
-    index: int
-    """Position of its record in the slice, from 0."""
-    line_index: int
-    """Line on which the record starts, from 0 at the slice's first line."""
+    row_number: int
+    """In its file, from 1."""
+    line_number: int
+    """Line of the file on which its record starts, from 1; 0 if it is not known."""
     state: RejectedState
     errors: tuple[RowError, ...]
-    cells: tuple[str, ...] | None
-    """The file's columns in their order, None if the record could not be split."""
-    byte_index: int | None = None
-    """Offset in the slice of the record's first byte, if the reader rejected it and the slice is the file's
-    own text."""
+    cells: tuple[str, ...]
+    """In the order of the file's columns; empty if the record could not be split."""
 
     @classmethod
     def by_reader(
         cls,
-        index: int,
-        line_index: int,
+        row_number: int,
+        line_number: int,
         state: RejectedState,
         code: str,
         message: str,
-        cells: tuple[str, ...] | None,
+        cells: tuple[str, ...],
         text: str,
-        byte_index: int | None = None,
     ) -> RejectedRow:
-        """A record that could not be read or is left out on purpose. `text` is the record as it stands in
-        the file, without its line end; bytes that are not UTF-8, and NUL, as \\xNN."""
-        error = RowError(code, "", capped(text), message, "parse")
-        return cls(index, line_index, state, (error,), cells, byte_index)
+        """A record that cannot be read or is left out on purpose. `text` is the record as it stands in the
+        file, without its line end; bytes that are not UTF-8, and NUL, as \\xNN."""
+        return cls(
+            row_number, line_number, state, (RowError(code, "", capped(text), message, "parse"),), cells
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DisplacedRow:
+    """A row that was loaded with another batch and has failed since: an earlier row of its process has its
+    key."""
+
+    row_number: int
+    error: RowError
 
 
 def shortened(text: str) -> str:

@@ -13,7 +13,7 @@ from ingestor.plugins import SINKS, PlugInError, RowSink, SinkMaker, WrongOption
 
 @lru_cache
 def sink_maker(name: str) -> SinkMaker:
-    """What makes the sinks of this name. Raises PlugInError."""
+    """The maker of the sinks of this name. Raises PlugInError."""
     return find_plug_in(SINKS, "sink", name)
 
 
@@ -26,8 +26,7 @@ def make_sink(name: str, options: Mapping[str, Any]) -> RowSink:
 
 
 def check_sink(pipeline: Pipeline) -> Iterator[Violation]:
-    """What is wrong with the sink of a document, each at its key; part of checking it before it is
-    stored."""
+    """What is wrong with the sink of a document, each at its key; part of the checks before it is stored."""
     sink = pipeline.sink
     if not isinstance(sink, PlugInSink):
         return

@@ -55,8 +55,9 @@ class ParsedTable(Protocol):
     def blocks(self) -> Iterator[TextTable]:
         """Its records in order, some thousand at a time.
 
-        `row_index` and `rejected[].index` number a block's records from 0, `line_index` numbers the
-        file's lines (or whatever a person finds a record by) from 0. A cell is text, null where the
+        Each block counts its own records, in `row_index` from 0 and in `rejected[].row_number` from 1. Lines
+        (or whatever a person finds a record by) are those of the file, in `line_index` from 0 and in
+        `rejected[].line_number` from 1. A cell is text, null where the
         format knows a null. Values are written as the Table Schema's default formats have them:
         numbers exactly, `true`/`false`, ISO 8601 dates and times, nested values as JSON.
 
@@ -87,7 +88,7 @@ class TableParser(Protocol):
 
 
 def has_outside_parsers() -> bool:
-    """Whether there are any; loads none."""
+    """Whether any outside parser is installed; loads none."""
     return len(entry_points(group=PARSERS)) > 0
 
 
@@ -110,7 +111,7 @@ class RowFault:
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
-    """A transform's answer: arrays of text of the batch's length by label (null: a missing value), and
+    """The result of a transform: by label, arrays of text of the batch's length (null: a missing value), and
     the rows that it refuses. Columns that it does not return stay as they are."""
 
     columns: Mapping[str, pa.Array[Any] | pa.ChunkedArray[Any]]
@@ -130,7 +131,7 @@ class Transform(Protocol):
 
 @runtime_checkable
 class ChecksOptions(Protocol):
-    """What a Transform also has when it can tell wrong options from right ones."""
+    """What a Transform also has if it can check its options."""
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Called when a pipeline is applied. Raises ValueError with one sentence."""
@@ -138,16 +139,16 @@ class ChecksOptions(Protocol):
 
 
 class TransientSinkError(Exception):
-    """The sink cannot take the batch now: `write` is called again, with growing patience, until it can."""
+    """The sink cannot take the batch now: `write` is called again, after growing waits, until it can."""
 
 
 class RefusedBatchError(Exception):
-    """The sink will never take any row of the batch: all of them fail, with this sentence for a person. Of an
-    undo: it is impossible."""
+    """The sink will never take any row of the batch: all of them fail, with this sentence for a person. From
+    `undo`: the undo is impossible."""
 
 
 class WrongOptionError(ValueError):
-    """An option is wrong: `path` leads to it below "options", the message is a sentence without its
+    """An option is wrong: `path` leads to it below "options"; the message is a sentence without its
     subject."""
 
     def __init__(self, path: Sequence[str | int], message: str) -> None:
@@ -165,8 +166,8 @@ class SinkBatch:
     it), array and object as JSON. `row_numbers` (int64[n], ascending) are the rows' numbers in the file.
     `key` are the fields of the primary key; whether a key is taken is the sink's business. Of two rows
     with the same key in different processes the one of the greater `process_id` is the later.
-    `repairs` is set when these are failed rows of another process, brought again: that process, whose row
-    numbers they have.
+    For failed rows of another process that are loaded again, `repairs` is that process, and the row numbers
+    are those of its file.
     """
 
     tenant: str
@@ -183,24 +184,24 @@ class RowSink(Protocol):
     """An open sink; made once for each pipeline's options in each processor."""
 
     def write(self, batch: SinkBatch) -> Sequence[RowFault]:
-        """Take the rows, durably, and answer those that are refused.
+        """Store the rows durably and return those that are refused.
 
-        It must be idempotent by (process_id, number): the effect cannot share the transaction in which
-        the suite notes that the batch is applied, so after a crash between the two the same batch comes
-        again, with the same rows (of a repair perhaps without some that another one has brought since). A
-        batch is written by one processor at a time as long as the database's connections last, different
-        ones at the same time, from several threads.
+        Must be idempotent by (process_id, number): the sink cannot take part in the transaction that marks
+        the batch as applied, so after a crash in between the same batch comes again with the same rows (a
+        repair's perhaps without some that another repair has loaded since). As long as the connections to the
+        database last, one processor at a time writes a batch; different batches are written at the same time,
+        from several threads.
 
-        Raises TransientSinkError, RefusedBatchError. After anything else that it raises the batch is tried
-        again up to five times and then given up: its rows FAILED, also where some had got through.
+        Raises TransientSinkError, RefusedBatchError. After any other exception the batch is tried again, up
+        to five times in all; then its rows are FAILED, even if the sink has stored some of them.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SinkUndo:
-    """What a process has loaded shall be taken out again. `batches_of` are the process and those that repair
-    it: the `process_id` of the batches that brought its rows."""
+    """A request to take out what a process has loaded. `batches_of` are the process and its repairs: the
+    `process_id` of every batch that loaded rows of it."""
 
     tenant: str
     process_id: str
@@ -211,8 +212,8 @@ class SinkUndo:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """Rows of the sink: taken out, set back to what they were before, left alone since a later process has
-    changed them."""
+    """Numbers of rows of the sink: taken out, set back to what they were before, and kept because a later
+    process has changed them."""
 
     removed: int
     restored: int = 0
@@ -221,13 +222,13 @@ class Undone:
 
 @runtime_checkable
 class UndoesProcesses(Protocol):
-    """What a RowSink also has when it can take rows out again."""
+    """What a RowSink also has if it can undo."""
 
     def undo(self, undo: SinkUndo, *, dry_run: bool) -> Undone:
-        """Take out what the process has loaded; with `dry_run` change nothing and say what would be
-        done. No batch of the process is written meanwhile or afterwards. It must be idempotent: after a crash
-        the same undo comes again, and only what it finds then has to be counted. Raises TransientSinkError,
-        and RefusedBatchError when it cannot, with nothing changed."""
+        """Take out what the process has loaded; with `dry_run` change nothing and only count. No batch of the
+        process is written meanwhile or afterwards. Must be idempotent: after a crash the same undo comes
+        again and counts only what it still finds. Raises TransientSinkError, and RefusedBatchError if it
+        cannot undo, with nothing changed."""
         ...
 
 

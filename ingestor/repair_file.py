@@ -125,14 +125,8 @@ def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterato
 
     def tables(slices: Iterable[Slice]) -> Iterator[TextTable]:
         for piece in slices:
-            table = read_csv_slice(piece.data, len(head.labels), head.dialect, limits)
-            before = piece.first_line - 1
-            yield replace(
-                table,
-                line_index=table.line_index + before,
-                rejected=[
-                    replace(record, line_index=record.line_index + before) for record in table.rejected
-                ],
+            yield read_csv_slice(
+                piece.data, len(head.labels), head.dialect, limits, first_line=piece.first_line
             )
 
     for data in pieces:
@@ -239,7 +233,7 @@ class _Rows:
         good = known & ~blank & ~cut & ~wrong
         repeated = good & self._repeated(numbers, good)
         good &= ~repeated
-        rejected = [replace(record, cells=None) for record in block.rejected]
+        rejected = [replace(record, cells=()) for record in block.rejected]
         for position in np.flatnonzero(~good).tolist():
             number = texts[position].as_py()
             state = "failed"
@@ -269,18 +263,18 @@ class _Rows:
             cells = tuple(column[position].as_py() or "" for column in columns)
             rejected.append(
                 RejectedRow.by_reader(
-                    int(block.row_index[position]), int(block.line_index[position]),
+                    block.row_number(position), block.line_number(position),
                     "skipped" if state == "skipped" else "failed", *problem, cells, "",
                 )
             )  # fmt: skip
         keep = pa.array(good)
-        good_numbers: Any = pa.array(numbers[good]).cast(pa.string())
-        return TextTable(
-            [good_numbers, *(column.filter(keep) for column in columns)],
-            block.row_index[good],
-            block.line_index[good],
-            block.record_count,
-            sorted(rejected, key=lambda record: record.index),
+        made: Any = pa.array(numbers[good]).cast(pa.string())
+        return replace(
+            block,
+            columns=[made, *(column.filter(keep) for column in columns)],
+            row_index=block.row_index[good],
+            line_index=block.line_index[good],
+            rejected=sorted(rejected, key=lambda record: record.row_number),
         )
 
     def _plain(self, column: pa.StringArray) -> pa.StringArray:

@@ -35,7 +35,7 @@ class CheckedRows:
     good_index: Int64s
     """The record number of each good row, ascending."""
     rejected: list[RejectedRow]
-    """Every other record, by ascending index, with the file's own cells."""
+    """Every other record, by row number, with the file's own cells."""
 
 
 def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> CheckedRows:
@@ -50,7 +50,7 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
     else:
         good, good_index = _check_pipeline(text, columns, pipeline, rejected)
         names = [field.name for field in pipeline.fields]
-    rejected.sort(key=lambda row: row.index)
+    rejected.sort(key=lambda row: row.row_number)
     return CheckedRows(pa.table(good, names=names), good_index, rejected)
 
 
@@ -198,8 +198,9 @@ def _rejected(
     cells = zip(
         *([cell or "" for cell in column.take(positions).to_pylist()] for column in text.columns), strict=True
     )
-    indices, lines = text.row_index[positions].tolist(), text.line_index[positions].tolist()
+    rows = (text.row_index[positions] + text.first_row).tolist()
+    lines = (text.line_index[positions] + text.first_line).tolist()
     return [
-        RejectedRow(index, line, state, tuple(errors[position]), row)
-        for position, index, line, row in zip(positions.tolist(), indices, lines, cells, strict=True)
+        RejectedRow(row, line, state, tuple(errors[position]), found)
+        for position, row, line, found in zip(positions.tolist(), rows, lines, cells, strict=True)
     ]

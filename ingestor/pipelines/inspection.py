@@ -57,10 +57,10 @@ def inspect_file(
         ],
         "rejected": [
             {
-                "row": row, "line": record.line_index + 1, "state": record.state, "code": error.code,
-                "message": error.message, "text": error.value,
+                "row": record.row_number, "line": record.line_number, "state": record.state,
+                "code": error.code, "message": error.message, "text": error.value,
             }
-            for row, record in sample.rejected[:_MOST_REJECTED]
+            for record in sample.rejected[:_MOST_REJECTED]
             for error in record.errors
         ],
         "rejected_count": len(sample.rejected),

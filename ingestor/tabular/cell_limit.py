@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,16 +37,14 @@ def reject_long_cells(table: TextTable, data_size: int, limits: Limits = DEFAULT
         message = f"The cell in column {position + 1} is longer than {limits.max_cell_bytes} bytes."
         rejected.append(
             RejectedRow.by_reader(
-                int(table.row_index[row]), int(table.line_index[row]), "failed", "cell-too-long", message,
-                None, text,
+                table.row_number(row), table.line_number(row), "failed", "cell-too-long", message, (), text
             )
         )  # fmt: skip
     keep = first_long < 0
-    return TextTable(
-        [column.filter(pa.array(keep)) for column in table.columns],
-        table.row_index[keep],
-        table.line_index[keep],
-        table.record_count,
-        sorted(rejected, key=lambda record: record.index),
-        table.used_exact_reader,
+    return replace(
+        table,
+        columns=[column.filter(pa.array(keep)) for column in table.columns],
+        row_index=table.row_index[keep],
+        line_index=table.line_index[keep],
+        rejected=sorted(rejected, key=lambda record: record.row_number),
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
-from ingestor.outcomes import RejectedRow
+from ingestor.outcomes import RejectedRow, RejectedState
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import TextTable
 
@@ -87,17 +88,17 @@ def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
         message = f"The cell in column {column + 1} holds a NUL byte or bytes that are not UTF-8."
         rejected.append(
             RejectedRow.by_reader(
-                int(block.row_index[row]), int(block.line_index[row]), "failed", "encoding-error", message,
-                cells, cells[column],
+                block.row_number(row), block.line_number(row), "failed", "encoding-error", message, cells,
+                cells[column],
             )
         )  # fmt: skip
     keep = pa.array(~bad)
-    return TextTable(
-        [column.filter(keep) for column in block.columns],
-        block.row_index[~bad],
-        block.line_index[~bad],
-        block.record_count,
-        sorted(rejected, key=lambda record: record.index),
+    return replace(
+        block,
+        columns=[column.filter(keep) for column in block.columns],
+        row_index=block.row_index[~bad],
+        line_index=block.line_index[~bad],
+        rejected=sorted(rejected, key=lambda record: record.row_number),
     )
 
 
@@ -106,19 +107,20 @@ def _lines(block: TextTable) -> bytes:
     if not block.rejected:
         return _write(
             [
-                pa.array(block.line_index + 1),
+                pa.array(block.line_index + block.first_line),
                 pa.nulls(count, pa.string()),
                 *block.columns,
             ]
         )
     lines = np.zeros(count, np.int64)
-    lines[block.row_index] = block.line_index + 1
+    lines[block.row_index] = block.line_index + block.first_line
     rejects: list[str | None] = [None] * count
     for record in block.rejected:
         (error,) = record.errors
-        lines[record.index] = record.line_index + 1
-        rejects[record.index] = json.dumps(
-            [record.state, error.code, error.message, record.cells, error.value],
+        index = record.row_number - block.first_row
+        lines[index] = record.line_number
+        rejects[index] = json.dumps(
+            [record.state, error.code, error.message, record.cells or None, error.value],
             ensure_ascii=False,
             separators=(",", ":"),
         )
@@ -138,17 +140,18 @@ def _write(arrays: Sequence[Any]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def from_normal_form(table: TextTable, first_line: int) -> TextTable:
-    """The table that a slice of the normal form holds; its `line_index` counts from `first_line`.
+def from_normal_form(table: TextTable) -> TextTable:
+    """The table in a slice of the normal form: `table` is the slice as text, all its columns, with nulls.
 
-    `table` is the slice as text: all columns, with nulls. Raises ValueError when it is malformed.
+    Raises ValueError when it is malformed.
     """
     if len(table.columns) <= len(EXTRA_COLUMNS) or table.rejected:
         raise ValueError("the data are not in normal form")
     line, reject, *columns = table.columns
-    lines = pc.cast(line, pa.int64()).to_numpy(zero_copy_only=False) - first_line
+    lines = pc.cast(line, pa.int64()).to_numpy(zero_copy_only=False)
+    line_index = lines - table.first_line
     if reject.null_count == len(reject):
-        return TextTable(columns, table.row_index, lines, table.record_count, [])
+        return replace(table, columns=columns, line_index=line_index)
     is_row = pc.is_null(reject)
     keep = is_row.to_numpy(zero_copy_only=False)
     rejected = []
@@ -156,16 +159,16 @@ def from_normal_form(table: TextTable, first_line: int) -> TextTable:
         state, code, message, cells, text = json.loads(reject[position].as_py())
         rejected.append(
             RejectedRow.by_reader(
-                int(table.row_index[position]), int(lines[position]), state, code, message,
-                None if cells is None else tuple(cells), text,
+                table.row_number(position), int(lines[position]), state, code, message, tuple(cells or ()),
+                text,
             )
         )  # fmt: skip
-    return TextTable(
-        [column.filter(is_row) for column in columns],
-        table.row_index[keep],
-        lines[keep],
-        table.record_count,
-        rejected,
+    return replace(
+        table,
+        columns=[column.filter(is_row) for column in columns],
+        row_index=table.row_index[keep],
+        line_index=line_index[keep],
+        rejected=rejected,
     )
 
 
@@ -194,29 +197,26 @@ class BlockBuilder:
         self._count += 1
         self._size += size
 
-    def reject(
-        self, line_index: int, code: str, message: str, text: str, cells: Iterable[str] | None = None
-    ) -> None:
+    def reject(self, line_index: int, code: str, message: str, text: str, cells: Iterable[str] = ()) -> None:
         """Add a failed record."""
         self._reject(line_index, "failed", code, message, text, cells)
 
     def skip(self, line_index: int, code: str, message: str, text: str) -> None:
         """Add a skipped record."""
-        self._reject(line_index, "skipped", code, message, text, None)
+        self._reject(line_index, "skipped", code, message, text, ())
 
     def _reject(
         self,
         line_index: int,
-        state: Literal["failed", "skipped"],
+        state: RejectedState,
         code: str,
         message: str,
         text: str,
-        cells: Iterable[str] | None,
+        cells: Iterable[str],
     ) -> None:
-        record = RejectedRow.by_reader(
-            self._count, line_index, state, code, message, None if cells is None else tuple(cells), text
+        self._rejected.append(
+            RejectedRow.by_reader(self._count + 1, line_index + 1, state, code, message, tuple(cells), text)
         )
-        self._rejected.append(record)
         self._count += 1
         self._size += len(text)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,20 +24,18 @@ class TextTable:
     record_count: int
     """Records of the slice: n + len(rejected)."""
     rejected: list[RejectedRow]
-    """By `index`, ascending."""
+    """By row number, ascending."""
     used_exact_reader: bool = False
     """True when the fast parser disagreed with the scan, so the slow one read the slice."""
+    first_row: int = 1
+    """Number in its file of the slice's first record; `rejected` count from here."""
+    first_line: int = 1
+    """Number in its file of the slice's first line; `rejected` count from here."""
 
+    def row_number(self, position: int) -> int:
+        """Number in its file of the row at a position in the columns."""
+        return self.first_row + int(self.row_index[position])
 
-def with_places(table: TextTable, byte_start: int) -> TextTable:
-    """Add to the message of each failed record the byte at which it begins. `table` is a slice of the file's
-    own text that begins at byte `byte_start` (from 0)."""
-    if not table.rejected:
-        return table
-    rejected = list(table.rejected)
-    for position, record in enumerate(rejected):
-        if record.state == "failed" and record.byte_index is not None:
-            at = f" It begins at byte {byte_start + record.byte_index} of the file's text."
-            (error,) = record.errors
-            rejected[position] = replace(record, errors=(replace(error, message=error.message + at),))
-    return replace(table, rejected=rejected)
+    def line_number(self, position: int) -> int:
+        """Line of its file on which the row at a position in the columns starts."""
+        return self.first_line + int(self.line_index[position])

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from ingestor.checking.labels import file_label
 from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.grpc.requests import read_uuid, wrong
-from ingestor.services.processor.batches import Rejected
 from ingestor.services.processor.dry_run import DryRun, dry_run
 from ingestor.services.processor.pipelines import reference
 from ingestor.services.processor.ports import DryRunTables, Pipelines
 from ingestor.services.processor.undo import UndoService
-from ingestor.states import PHASES, ROW_STATES
 from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
+from ingestor.wire import rejected_message
 
 Context = Any
 _ANSWER_BYTES = 2 * 2**20
@@ -79,11 +78,11 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
 def _rows(
     result: DryRun, pipeline: Pipeline | None, *, with_cells: bool
 ) -> Iterator[processor_pb2.RejectedRow]:
-    """The rows, as many as fit into one message."""
+    """As many of the rows as fit into one message."""
     columns = frozenset(result.columns)
     left = _ANSWER_BYTES
     for row in result.rows:
-        message = _row(row, [file_label(problem, pipeline, columns) for problem in row.errors])
+        message = rejected_message(row, [file_label(error, pipeline, columns) for error in row.errors])
         if not with_cells or message.ByteSize() > _ANSWER_BYTES:
             message.ClearField("cells")
         while message.ByteSize() > _ANSWER_BYTES:
@@ -93,19 +92,3 @@ def _rows(
         if left < 0:
             return
         yield message
-
-
-def _row(row: Rejected, labels: Sequence[str]) -> processor_pb2.RejectedRow:
-    return processor_pb2.RejectedRow(
-        row_number=row.row_number,
-        line_number=row.line_number,
-        state=ROW_STATES[row.state],
-        errors=[
-            common_pb2.RowError(
-                code=p.code, field=p.field, value=p.value, message=p.message, phase=PHASES[p.phase]
-            )
-            for p in row.errors
-        ],
-        cells=row.cells,
-        error_labels=labels,
-    )

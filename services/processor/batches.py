@@ -1,4 +1,4 @@
-"""Batches of rows and what becomes of them."""
+"""Batches of rows and their outcomes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ingestor.outcomes import RejectedRow, RowError
+from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class BatchRange:
 
 @dataclass(frozen=True, slots=True)
 class BatchKey:
-    """What a message stands for, even when its body cannot be read."""
+    """Identifies the batch of a message, even if its body cannot be read."""
 
     process_id: str
     tenant: str
@@ -33,7 +33,7 @@ class BatchKey:
 
 @dataclass(frozen=True, slots=True)
 class StoredSlice:
-    """Bytes that stayed in the file store."""
+    """Bytes of the file store."""
 
     file_key: str
     byte_start: int
@@ -42,9 +42,9 @@ class StoredSlice:
 
 @dataclass(frozen=True, slots=True)
 class RepairedRows:
-    """Failed rows of a repaired process, which has these columns. With `numbers`, their row numbers there,
-    the bytes are records of its file from row `first_row` on; else they are a repair file, whose first column
-    has the numbers."""
+    """Failed rows of a repaired process, whose file has these columns. With `numbers` (their row numbers
+    there) the batch's bytes are records of that file from row `first_row` on. Without, they are a repair
+    file, whose first column has the row numbers."""
 
     process_id: str
     columns: tuple[str, ...]
@@ -54,7 +54,7 @@ class RepairedRows:
 
 @dataclass(frozen=True, slots=True)
 class RowBatch:
-    """A batch as it comes from the queue: the file's own bytes, or where they are."""
+    """A batch from the queue: the bytes of its records, or where they are stored."""
 
     key: BatchKey
     columns: tuple[str, ...]
@@ -72,28 +72,9 @@ DefaultState = Literal["succeeded", "failed", "unprocessed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """A row that is no plain success, numbered in its file."""
-
-    row_number: int
-    line_number: int
-    state: Literal["failed", "skipped"]
-    errors: tuple[RowError, ...]
-    cells: tuple[str, ...]  # empty when the record could not be split
-
-
-@dataclass(frozen=True, slots=True)
-class Displaced:
-    """A row of the batch's process that had been loaded with another batch and has FAILED now."""
-
-    row_number: int
-    problem: RowError
-
-
-@dataclass(frozen=True, slots=True)
 class Repaired:
-    """The process that a batch repairs, and the row number there of each of the batch's rows, in order; 0
-    where a row gives none."""
+    """The repaired process of a batch, and for each row of the batch its row number there, 0 if it names
+    none."""
 
     process_id: str
     rows: tuple[int, ...]
@@ -101,28 +82,27 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """What became of a batch; counts are rows. `error` holds for every failed row that is not in
-    `rows`. `displaced` are rows of other batches of the process, which had been loaded and have FAILED now,
-    since rows of this batch come before them and have their keys."""
+    """What became of a batch; counts are rows. `rows` are in order. Every failed row that is not among them
+    has the error `error`. `displaced` are rows of other batches of the process."""
 
     key: BatchKey
     default_state: DefaultState
     succeeded: int
     failed: int
     skipped: int
-    rows: tuple[Rejected, ...]
+    rows: tuple[RejectedRow, ...]
     error: RowError | None = None
     repaired: Repaired | None = None
-    displaced: tuple[Displaced, ...] = ()
+    displaced: tuple[DisplacedRow, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """For the marker; `from_bytes` undoes it."""
+        """As bytes, for the marker."""
         return json.dumps(self, ensure_ascii=False, separators=(",", ":"), default=_values).encode()
 
     @staticmethod
     def from_bytes(data: bytes) -> BatchOutcome:
-        """Undo `to_bytes`."""
-        # Older markers have no more than these, and the process of each displaced row.
+        """From the result of `to_bytes`."""
+        # Older markers end with the error, or have three values for a displaced row, the first its process.
         key, state, succeeded, failed, skipped, rows, error, *more = json.loads(data)
         process_id, tenant, bounds = key
         repaired = more[0] if more else None
@@ -136,31 +116,28 @@ class BatchOutcome:
             _rejected(rows),
             RowError(*error) if error else None,
             Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
-            tuple(Displaced(row, RowError(*problem)) for *_, row, problem in displaced),
+            tuple(DisplacedRow(row, RowError(*found)) for *_, row, found in displaced),
         )
 
 
 def _values(made: Any) -> list[Any]:
-    """The values of a dataclass, in order. (`astuple` copies whatever is in them, which takes far longer.)"""
+    """The values of a dataclass, in order (`astuple` takes far longer, since it copies them deeply)."""
     return [getattr(made, name) for name in made.__slots__]
 
 
-def _rejected(rows: Iterable[Any]) -> tuple[Rejected, ...]:
+def _rejected(rows: Iterable[Any]) -> tuple[RejectedRow, ...]:
     return tuple(
-        Rejected(row, line, state, tuple(RowError(*error) for error in errors), tuple(cells))
+        RejectedRow(row, line, state, tuple(RowError(*error) for error in errors), tuple(cells))
         for row, line, state, errors, cells in rows
     )
 
 
 def outcome_of(
-    key: BatchKey, problems: list[RejectedRow], refused: list[Rejected], repaired: Repaired | None = None
+    key: BatchKey, rejected: Iterable[RejectedRow], repaired: Repaired | None = None
 ) -> BatchOutcome:
-    """The outcome of a batch that was loaded: what was rejected before and what the sink refused."""
-    first, line = key.range.first_row, key.range.first_line
-    rows = [
-        Rejected(first + p.index, line + p.line_index, p.state, p.errors, p.cells or ()) for p in problems
-    ]
-    rows = sorted(rows + refused, key=lambda row: row.row_number)
+    """The outcome of a batch whose rows were loaded, except those that were rejected or that the sink
+    refused."""
+    rows = sorted(rejected, key=lambda row: row.row_number)
     skipped = sum(row.state == "skipped" for row in rows)
     failed = len(rows) - skipped
     return BatchOutcome(
@@ -175,10 +152,10 @@ def outcome_of(
 
 
 def failed_outcome(key: BatchKey, error: RowError) -> BatchOutcome:
-    """The outcome of a batch none of whose rows could be loaded, for one reason."""
+    """The outcome of a batch of which no row could be loaded, for one reason."""
     return BatchOutcome(key, "failed", 0, key.range.row_count, 0, (), error)
 
 
 def unprocessed_outcome(key: BatchKey) -> BatchOutcome:
-    """The outcome of a batch that was not tried."""
+    """The outcome of a batch that is not loaded because its process was stopped."""
     return BatchOutcome(key, "unprocessed", 0, 0, 0, ())

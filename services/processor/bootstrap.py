@@ -34,13 +34,13 @@ from ingestor.v1 import processor_pb2_grpc
 @asynccontextmanager
 async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, migrate the schema, and close it all at the end."""
-    # Batches come one by one in threads of ours; Arrow needs no pool of its own. The system's
-    # allocator gives memory back.
+    # Each batch is computed in a thread of its own, so Arrow needs no threads; the system's allocator returns
+    # memory that is free.
     pa.set_cpu_count(1)
     pa.set_memory_pool(pa.system_memory_pool())
     async with AsyncExitStack() as stack:
         dsn = settings.database_url.get_secret_value()
-        # Dry runs keep their connections, so there are enough for everything else beside them.
+        # Dry runs hold their connections, so everything else needs its own.
         size = max(settings.database_pool_size, settings.concurrency + 3 + settings.dry_runs)
         pool = await stack.enter_async_context(
             open_pool(dsn, service="processor", schema="processor", size=size)

@@ -1,4 +1,4 @@
-"""The dry run: what an ingestion would say of a file's rows, as the file streams by."""
+"""The dry run of a file: what an ingestion would report, computed while the file streams in."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from ingestor.checking.rows import CheckedRows
-from ingestor.outcomes import RowError
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import InvalidArgumentError
-from ingestor.services.processor.batches import BatchKey, BatchRange, Rejected, RowBatch, outcome_of
+from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
     TABLE_SINK,
@@ -34,13 +34,13 @@ MAX_ROWS = 1000
 
 @dataclass(slots=True)
 class DryRun:
-    """Counts, and the first MAX_ROWS rows that are no plain successes."""
+    """Counts, and the first MAX_ROWS rows that did not succeed."""
 
     read: int = 0
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
-    rows: list[Rejected] = field(default_factory=list)
+    rows: list[RejectedRow] = field(default_factory=list)
     columns: tuple[str, ...] = ()
     """Labels of the file's columns."""
 
@@ -52,11 +52,11 @@ async def dry_run(
     normal_form: bool,
     tables: DryRunTables,
 ) -> DryRun:
-    """Check a file, and dry-run its rows in the table of its pipeline; memory holds a few megabytes
-    of it. What `options` do not say is detected.
+    """Check a file and run its rows dry in the table of its pipeline. A few megabytes are in memory at a
+    time. Options that are not set are detected.
 
-    Raises InvalidArgumentError (the header's reason, HEADER_MISMATCH, ..., CONVERSION_NEEDED) when the
-    file as a whole is unusable, and what `tables` raises.
+    Raises InvalidArgumentError when the file as a whole is unusable (the reason of the header,
+    HEADER_MISMATCH, CONVERSION_NEEDED), and what `tables` raises.
     """
     result = DryRun()
     head = bytearray()
@@ -115,7 +115,7 @@ async def dry_run(
 
 
 class _Rows:
-    """Takes the slices of a file, in order."""
+    """Runs the slices of a file, in order."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class _Rows:
         self._table = table
 
     async def take(self, piece: Slice) -> None:
-        """Check the rows of a slice, dry-run the good ones in the table, and add them all to the result."""
+        """Check the rows of a slice, run the good ones dry in the table, and add all to the result."""
         head, result = self._head, self._result
         bounds = BatchRange(
             1, piece.first_row, piece.row_count, piece.first_line, piece.byte_start, piece.byte_end
@@ -154,30 +154,31 @@ class _Rows:
                 self._fail(piece, RowError("sink-error", "", "", str(error), "load"))
                 return
         left = MAX_ROWS - len(result.rows)
-        named = await asyncio.to_thread(_named, batch, checked, refused[:left])
-        outcome = outcome_of(batch.key, checked.rejected, named)
-        more = len(refused) - len(named)
+        shown = refused[:left]
+        rejected = await asyncio.to_thread(_refused_rows, batch, checked, shown)
+        outcome = outcome_of(batch.key, [*checked.rejected, *rejected])
+        more = len(refused) - len(shown)
         result.succeeded += outcome.succeeded - more
         result.failed += outcome.failed + more
         result.skipped += outcome.skipped
         result.rows += outcome.rows[:left]
 
-    def _fail(self, piece: Slice, problem: RowError) -> None:
-        """None of the rows can be loaded, for one reason; as in a batch, without lines and cells."""
+    def _fail(self, piece: Slice, error: RowError) -> None:
+        """Fail every row of a slice for one reason; as in a batch, without lines and cells."""
         result = self._result
         result.failed += piece.row_count
         numbers = range(piece.first_row, piece.first_row + min(piece.row_count, MAX_ROWS - len(result.rows)))
-        result.rows += [Rejected(number, 0, "failed", (problem,), ()) for number in numbers]
+        result.rows += [RejectedRow(number, 0, "failed", (error,), ()) for number in numbers]
 
 
-def _named(batch: RowBatch, checked: CheckedRows, refused: Sequence[Refused]) -> list[Rejected]:
+def _refused_rows(batch: RowBatch, checked: CheckedRows, refused: Sequence[Refused]) -> Sequence[RejectedRow]:
     if not refused:
-        return []
-    return refused_rows(batch.key, read_batch(batch, batch.data), checked, refused)
+        return ()
+    return list(refused_rows(read_batch(batch, batch.data), checked, refused))
 
 
 def _options(head: bytes, final: bool, options: ReadOptions) -> ReadOptions:
-    """The options, completed by what the file's beginning tells."""
+    """The options, completed by what is detected in the beginning of the file."""
     how = plan(head[:HEAD_BYTES], len(head) + (not final), "", options)
     if how.form != "as-is":
         raise UnreadableFileError(

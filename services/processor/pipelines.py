@@ -36,7 +36,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
 
 
 def sink_of(pipeline: Pipeline | None) -> SinkChoice:
-    """The sink that takes the rows of a pipeline (or of none)."""
+    """The sink that a pipeline (or none) loads into."""
     if pipeline is None:
         return JSON_SINK
     if isinstance(pipeline.sink, TableSink):

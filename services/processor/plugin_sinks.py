@@ -1,4 +1,4 @@
-"""What sinks of outside packages raise, as errors of ours."""
+"""Translates what sinks of outside packages raise."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ingestor.runtime.errors import TransientError
 
 @contextmanager
 def plug_in_errors(name: str, refused: type[Exception]) -> Iterator[None]:
-    """What the code of the sink of this name raises, as errors of ours; what it refuses as `refused`. Raises
-    TransientError, PlugInError."""
+    """Translate what the code of the named sink raises: TransientSinkError to TransientError,
+    RefusedBatchError to `refused`, anything else to PlugInError."""
     try:
         yield
     except TransientSinkError as error:
@@ -21,5 +21,5 @@ def plug_in_errors(name: str, refused: type[Exception]) -> Iterator[None]:
     except RefusedBatchError as error:
         raise refused(shortened(str(error))) from error
     except Exception as error:
-        # Not as it is: an OSError of the sink's is none of the database's, which may pass.
+        # An OSError, for one, would pass for a passing fault of the database.
         raise PlugInError(f"the sink {name} failed") from error

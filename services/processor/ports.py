@@ -18,8 +18,8 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A received message: its receipt for later calls, how often it was received, its batch as far
-    as the attributes tell, and its body."""
+    """A received message: its receipt for later calls, how often it was received, its batch (None if the
+    attributes do not name one), and its body."""
 
     message_id: str
     receipt: str
@@ -45,8 +45,8 @@ class RowQueue(Protocol):
         ...
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
-        """Keep the message hidden for so long from now; 0 hands it back. A message whose receipt is
-        no longer good is left alone."""
+        """Hide the message for so long from now; 0 returns it to the queue. Does nothing if the receipt is no
+        longer valid."""
         ...
 
     async def delete(self, delivery: Delivery) -> None:
@@ -56,7 +56,7 @@ class RowQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """Columns whose values must be in the columns of another table (schema, name)."""
+    """Columns whose values must exist in columns of another table (schema, name)."""
 
     columns: tuple[str, ...]
     table: tuple[str, str]
@@ -65,20 +65,20 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Where rows go: columns as (name, PostgreSQL type); `primary_key` may be empty.
+    """The table that rows are loaded into: columns as (name, PostgreSQL type); `primary_key` may be empty.
 
-    Without `upsert` a row whose primary key or `unique` key is taken is refused: what is in the table stays.
-    Only within a process the first row wins, whatever the order of its batches: by the primary key or,
-    without one, by the only unique key, it displaces a later row that was loaded before it, which has FAILED
-    then. The rows of a repair displace none, and are not displaced.
+    Without `upsert` a row is refused if its primary key or a `unique` key is taken: the row of the table
+    stays. But within a process the first row wins, whatever the order of its batches. It displaces a later
+    row that was loaded before it with the same primary key or, without one, with the same only unique key;
+    that row has FAILED then. The rows of a repair neither displace others nor are displaced.
 
     With `upsert` the last row of the latest process wins: a row replaces the one with its primary key if it
     comes after it, in the order of processes (their UUIDs are in order of time) and of row numbers.
 
-    With `evolve` columns that the table lacks are added to it. A row replaces another as a whole: in columns
-    that were made for an evolving table and that its own batch does not have, it is empty.
+    With `evolve` columns that the table lacks are added to it. A row replaces another as a whole: columns
+    that were added to an evolving table and that its own batch lacks become empty.
 
-    With `undo` an upsert keeps the rows that others have replaced, so that it can be undone.
+    With `undo` an upsert keeps the rows that it replaces, so that it can be undone.
     """
 
     schema: str
@@ -94,7 +94,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class SinkChoice:
-    """Which sink takes the rows, and for one of an outside package its options."""
+    """The type of the sink that takes the rows and, for a sink of an outside package, its options."""
 
     type: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -106,9 +106,9 @@ JSON_SINK = SinkChoice("json-rows")
 
 @dataclass(frozen=True, slots=True)
 class GoodRows:
-    """Rows to load: one column per column of the table, and their row numbers (int64). For a sink of an
-    outside package the table has no schema, and the pipeline's name. Rows of a repair belong to the repaired
-    process `repairs` and have their numbers there, each once."""
+    """Rows to load: `data` has a column per column of the table, `row_numbers` are int64. For a sink of an
+    outside package the table has no schema and bears the name of the pipeline. Rows of a repair belong to the
+    repaired process `repairs` and have distinct row numbers of it."""
 
     table: Table
     data: pa.Table
@@ -119,24 +119,24 @@ class GoodRows:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that the sink refused: its position in `GoodRows`, and why; SKIPPED when it is a failed row of
-    another process that was repaired before."""
+    """A row that the sink refused: its position in `GoodRows`, and why. It is SKIPPED if it is a row of a
+    repaired process that another repair has loaded."""
 
     position: int
-    problem: RowError
+    error: RowError
     state: RejectedState = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A batch whose marker is set; `outcome` is None when status knows it already."""
+    """A batch whose marker is set; `outcome` is None if status has recorded it already."""
 
     outcome: BatchOutcome | None
 
 
 class SinkRefusedError(Exception):
-    """The sink cannot take any row of the batch (its table does not fit, a right is missing); the
-    message is for people."""
+    """The sink can take no row of the batch (its table does not fit, a right is missing); the message is for
+    people."""
 
 
 class RowLoader(Protocol):
@@ -145,15 +145,15 @@ class RowLoader(Protocol):
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        """Load the rows and set the batch's marker, in one transaction where the sink can take part in
-        it, else so that a second call for the same batch changes nothing. Rows that the sink refuses are
-        left out and passed to `conclude`, whose outcome goes into the marker, with the rows of other
-        batches that were displaced. If the marker exists already nothing is loaded and its outcome is
-        returned. Nothing is loaded for an undone process: its batch becomes UNPROCESSED. Nothing is kept or
-        reported for a removed one.
+        """Load the rows and set the marker of the batch, in one transaction if the sink can take part in it,
+        else such that a second call for the same batch changes nothing. Rows that the sink refuses are left
+        out and passed to `conclude`; its outcome goes into the marker, with the rows of other batches that
+        were displaced. If the marker exists, load nothing and return its outcome. A batch of an undone
+        process is not loaded and becomes UNPROCESSED; of a batch of a removed process nothing is loaded, kept
+        or reported.
 
         Rows of a repair are loaded as rows of the repaired process, each at most once, however many repairs
-        have it at the same time.
+        load it at the same time.
 
         Raises SinkRefusedError, and TransientError when the same call may succeed later.
         """
@@ -164,24 +164,25 @@ class Sink(RowLoader, Protocol):
     """Takes rows, each batch once, and keeps the markers of applied batches. Raises TransientError."""
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
-        """Set the marker of a batch that will never be loaded, unless it is set or its process removed."""
+        """Set the marker of a batch that will never be loaded, unless it is set or the process was
+        removed."""
         ...
 
     async def forget_outcome(self, key: BatchKey) -> None:
-        """Status knows the outcome; the marker stays. Idempotent."""
+        """Drop the outcome, which status has recorded; the marker stays. Idempotent."""
         ...
 
 
 class TableDryRun(Protocol):
-    """A dry run of a file's rows: what the table would refuse if they were loaded alone and in order."""
+    """A dry run of the rows of a file, as if they were loaded in order and nothing else were loaded."""
 
     async def refused(self, rows: GoodRows) -> Sequence[Refused]:
-        """The next rows that the table would refuse, by position and for the reasons that RowLoader gives. A
-        refused row takes no key. With an upsert rows with one primary key are one, and another key belongs to
-        the first of them that has it. Nothing is loaded.
+        """Which of the next rows the table would refuse, by position, with the errors that RowLoader gives. A
+        refused row takes no key. For an upsert rows with the same primary key count as one, and any other key
+        belongs to the first of them that has it. Nothing is loaded.
 
-        Raises SinkRefusedError when the table can take none of the rows, and TransientError; then the dry run
-        is over.
+        Raises SinkRefusedError when the table can take none of the rows, and TransientError; either ends the
+        dry run.
         """
         ...
 
@@ -190,43 +191,42 @@ class DryRunTables(Protocol):
     """Dry runs of files into tables."""
 
     def open(self, table: Table) -> AbstractAsyncContextManager[TableDryRun]:
-        """A dry run of one file, which leaves nothing behind. No table is locked between two of its calls.
-        Waits a while when many are open. Raises ResourceExhaustedError (TOO_MANY_DRY_RUNS),
-        TransientError."""
+        """Open a dry run of one file, which leaves nothing behind and locks no table between two calls. Waits
+        a while when many are open. Raises ResourceExhaustedError (TOO_MANY_DRY_RUNS), TransientError."""
         ...
 
 
 class Disposition(Enum):
-    """What a process's state means for a batch of it."""
+    """What to do with a batch, by the state of its process."""
 
-    RUNNING = "running"  # or not known yet: load it
-    STOPPED = "stopped"  # cancelled, failed or undone: do not load it, and report that
+    RUNNING = "running"  # or not known yet: load the batch
+    STOPPED = "stopped"  # cancelled, failed or undone: do not load it, report it as unprocessed
     GONE = "gone"  # deleted or expired: drop it
 
 
 class Outcomes(Protocol):
-    """The status service."""
+    """The status service, as batches need it."""
 
     async def record(self, outcome: BatchOutcome) -> None:
-        """Durable when it returns, unless the process is gone. Idempotent. Raises TransientError, or
-        ServiceError when status refuses it for good."""
+        """Record an outcome; durable when it returns, unless the process is gone. Idempotent. Raises
+        TransientError, and ServiceError when status refuses it for good."""
         ...
 
     async def row_states(self, process_id: str, numbers: Sequence[int]) -> dict[int, str]:
-        """Where rows of a process stand ("succeeded", "failed", ...), as far as they have an outcome.
-        Raises TransientError, NotFoundError."""
+        """The states ("succeeded", "failed", ...) of those of the rows that have an outcome. Raises
+        TransientError, NotFoundError."""
         ...
 
     async def disposition(self, process_id: str) -> Disposition:
-        """Whether batches of the process are to be loaded; the answer may be two seconds old, but GONE is
-        for ever. Raises TransientError."""
+        """Whether to load batches of the process. The answer may be two seconds old; GONE never changes.
+        Raises TransientError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class UndoCounts:
-    """What an undo did to rows of the sink: taken out, set back to what they were before, left alone since
-    a later process has changed them."""
+    """What an undo did to rows of the sink: numbers of rows taken out, set back to what they were before, and
+    kept because a later process has changed them."""
 
     removed: int
     restored: int
@@ -235,7 +235,7 @@ class UndoCounts:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Where the rows of a process are, and those that its repairs have loaded in its name."""
+    """Where a process and its repairs have loaded rows."""
 
     process_id: str
     tenant: str
@@ -252,31 +252,31 @@ class RowUndo(Protocol):
     """Takes the rows of a process out of a sink. Raises TransientError."""
 
     async def undone(self, process_id: str) -> UndoCounts | None:
-        """What the undo of the process did; None when it was not undone."""
+        """What the undo of the process did; None if it was not undone."""
         ...
 
     async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
-        """Undo the process, which has ended, in one transaction where the sink can take part in it. From then
-        on no batch of it or of its repairs has an effect. Idempotent. Raises UndoImpossibleError, and then
-        nothing has changed. With `dry_run` nothing changes either."""
+        """Undo a process that has ended, in one transaction if the sink can take part in it. From then on no
+        batch of it or of its repairs has an effect. With `dry_run` only count. Idempotent. Raises
+        UndoImpossibleError, with nothing changed."""
         ...
 
     async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        """Undone processes, repairs too, that status does not know to be undone."""
+        """Undone processes, repairs included, whose undo status has not recorded."""
         ...
 
     async def mark_reported(self, process_id: str) -> None:
-        """Status knows of the undo. Idempotent."""
+        """Note that status has recorded the undo. Idempotent."""
         ...
 
 
 class ProcessRecords(Protocol):
-    """What the processor keeps of a process, beside the rows that it has loaded. Raises TransientError."""
+    """What the processor keeps of a process beside the loaded rows. Raises TransientError."""
 
     async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
-        """From now on no batch of the process has an effect or an outcome; then its markers go, and the
-        rows that its undo would have set back. What an undo of it did stays known unless it is `deleted`.
-        Idempotent."""
+        """Close the process, so that its batches have neither an effect nor an outcome; then remove its
+        markers and the rows that its undo would have set back. The counts of its undo stay, unless it is
+        `deleted`. Idempotent."""
         ...
 
 
@@ -290,7 +290,7 @@ class ProcessFacts:
     pipeline_version: int
     ended: bool
     expired: bool
-    repairs: str  # the process that it repairs; empty: it stands for itself
+    repairs: str  # the process that it repairs; empty: none
 
 
 class Processes(Protocol):
@@ -301,11 +301,11 @@ class Processes(Protocol):
         ...
 
     async def repairs_of(self, process_id: str) -> Sequence[ProcessFacts]:
-        """The processes that repair it."""
+        """The repairs of a process."""
         ...
 
     async def record_undo(self, process_id: str, counts: UndoCounts) -> None:
-        """Durable when it returns. Idempotent. Raises ServiceError when status refuses it."""
+        """Record an undo; durable when it returns. Idempotent. Raises ServiceError when status refuses it."""
         ...
 
 

@@ -1,8 +1,8 @@
-"""Reads and checks the rows of a batch: of a file, or of a repair of another process."""
+"""Reads and checks the rows of a batch, of a file or of a repair."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,66 +15,74 @@ from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.reports import NOT_FAILED
-from ingestor.services.processor.batches import BatchKey, Rejected, RepairedRows, RowBatch
+from ingestor.services.processor.batches import RepairedRows, RowBatch
 from ingestor.services.processor.ports import Refused
 from ingestor.tabular.cell_limit import reject_long_cells
 from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
-from ingestor.tabular.text_table import TextTable, with_places
+from ingestor.tabular.text_table import TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
 
 
 def read_batch(batch: RowBatch, data: bytes) -> TextTable:
-    """The batch's records as columns of text. Raises ValueError when the data are not in the form that the
-    batch says."""
-    width = len(batch.columns)
+    """The records of a batch as columns of text. Raises ValueError when the data do not have the form that
+    the batch states."""
+    width, bounds = len(batch.columns), batch.key.range
+    row, line = bounds.first_row, bounds.first_line
     if batch.normal_form:
-        table = read_csv_slice(data, width + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True)
-        table = from_normal_form(table, batch.key.range.first_line)
+        table = from_normal_form(
+            read_csv_slice(
+                data,
+                width + len(EXTRA_COLUMNS),
+                Dialect(),
+                empty_is_null=True,
+                first_row=row,
+                first_line=line,
+            )
+        )
     else:
-        table = read_csv_slice(data, width, Dialect(batch.delimiter, batch.quote))
-        table = with_places(table, batch.key.range.byte_start)
+        table = read_csv_slice(
+            data, width, Dialect(batch.delimiter, batch.quote), first_row=row, first_line=line,
+            byte_start=bounds.byte_start,
+        )  # fmt: skip
     return reject_long_cells(table, len(data))
 
 
 def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:
-    """Parse and check a batch (CPU-bound). Raises ValueError when the data are not the rows that the
-    batch says."""
+    """Parse and check a batch (CPU-bound). Raises ValueError when the data do not match the batch."""
     table = read_batch(batch, data)
     if table.record_count != batch.key.range.row_count:
         raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
     return check_rows(table, batch.columns, pipeline)
 
 
-def refused_rows(
-    key: BatchKey, table: TextTable, checked: CheckedRows, refused: Sequence[Refused]
-) -> list[Rejected]:
-    """Rows that the sink refused, with their lines and cells, which are in the table of the records."""
-    bounds = key.range
-    found = []
-    at = {int(index): place for place, index in enumerate(table.row_index.tolist())} if refused else {}
-    for row in refused:
-        index = int(checked.good_index[row.position])
-        place = at[index]
-        cells = tuple(column[place].as_py() or "" for column in table.columns)
-        line = bounds.first_line + int(table.line_index[place])
-        found.append(Rejected(bounds.first_row + index, line, row.state, (row.problem,), cells))
-    return found
+def refused_rows(table: TextTable, checked: CheckedRows, refused: Sequence[Refused]) -> Iterator[RejectedRow]:
+    """The rows that the sink refused, with their lines and cells, which are those of `table`."""
+    positions = np.searchsorted(table.row_index, checked.good_index[[row.position for row in refused]])
+    for row, position in zip(refused, positions.tolist(), strict=True):
+        yield RejectedRow(
+            table.row_number(position), table.line_number(position), row.state, (row.error,),
+            _cells(table, position),
+        )  # fmt: skip
+
+
+def _cells(table: TextTable, position: int) -> tuple[str, ...]:
+    return tuple(column[position].as_py() or "" for column in table.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class RepairTable:
-    """The rows of a batch as rows of the repaired process: `table` has its columns, and `numbers`
-    (int64[records of the batch]) each record's row number there, 0 where a record gives none."""
+    """The rows of a batch as rows of the repaired process: `table` has its columns; `numbers`
+    (int64[records of the batch]) are the row numbers there, 0 for a record that names none."""
 
     table: TextTable
     numbers: Int64s
 
 
 def read_repair(batch: RowBatch, rows: RepairedRows, data: bytes) -> RepairTable:
-    """The rows of a repair's batch. Raises ValueError when the data are not the rows that the batch says."""
+    """Read a batch of a repair. Raises ValueError when the data do not match the batch."""
     found = repair_table(rows, read_batch(batch, data))
     if found.table.record_count != batch.key.range.row_count:
         raise ValueError(f"{found.table.record_count} records instead of {batch.key.range.row_count}")
@@ -82,8 +90,7 @@ def read_repair(batch: RowBatch, rows: RepairedRows, data: bytes) -> RepairTable
 
 
 def repair_table(rows: RepairedRows, table: TextTable) -> RepairTable:
-    """The rows to repair among the records of a batch. Raises ValueError when the records are not what the
-    batch says."""
+    """The rows to repair among the records of a batch. Raises ValueError when they do not match the batch."""
     if rows.numbers:
         return _chosen(rows, table)
     if len(table.columns) != len(rows.columns) + 1:
@@ -94,27 +101,33 @@ def repair_table(rows: RepairedRows, table: TextTable) -> RepairTable:
 
 
 def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
-    """The records of the repaired process's own file that have these numbers."""
+    """The records with the given row numbers, of the file of the repaired process."""
     numbers = np.array(rows.numbers, np.int64)
     wanted = numbers - rows.first_row
     if (np.diff(wanted) <= 0).any() or wanted[0] < 0 or wanted[-1] >= table.record_count:
-        raise ValueError(f"{table.record_count} records from row {rows.first_row} on have not all the rows")
+        raise ValueError(f"{table.record_count} records from row {rows.first_row} on lack some of the rows")
     keep = np.isin(table.row_index, wanted)
     mask = pa.array(keep)
     places = {int(index): place for place, index in enumerate(wanted.tolist())}
-    made = TextTable(
-        [column.filter(mask) for column in table.columns],
-        np.searchsorted(wanted, table.row_index[keep]),
-        table.line_index[keep],
-        len(numbers),
-        [replace(r, index=places[r.index]) for r in table.rejected if r.index in places],
+    rejected = []
+    for row in table.rejected:
+        place = places.get(row.row_number - table.first_row)
+        if place is not None:
+            rejected.append(replace(row, row_number=table.first_row + place))
+    chosen = replace(
+        table,
+        columns=[column.filter(mask) for column in table.columns],
+        row_index=np.searchsorted(wanted, table.row_index[keep]),
+        line_index=table.line_index[keep],
+        record_count=len(numbers),
+        rejected=rejected,
     )
-    return RepairTable(made, numbers)
+    return RepairTable(chosen, numbers)
 
 
-def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextTable, list[RejectedRow]]:
-    """The rows that have failed in the repaired process, by the `states` of its rows, and the others, which
-    are skipped."""
+def failed_rows(found: RepairTable, states: Mapping[int, str]) -> tuple[TextTable, list[RejectedRow]]:
+    """The rows that have failed in the repaired process, by the `states` of its rows, and all others, as
+    skipped."""
     numbers = found.numbers
     failed = np.array([number for number, state in states.items() if state == "failed"], np.int64)
     other = (numbers > 0) & ~np.isin(numbers, failed)
@@ -122,28 +135,26 @@ def without_others(found: RepairTable, states: Mapping[int, str]) -> tuple[TextT
     if not other.any():
         return table, []
     leave = other[table.row_index]
-    skipped = [
-        RejectedRow(
-            index, line, "skipped", (_not_failed(int(numbers[index]), states),),
-            tuple(column[position].as_py() or "" for column in table.columns),
-        )
-        for position, index, line in zip(
-            np.flatnonzero(leave).tolist(), table.row_index[leave].tolist(), table.line_index[leave].tolist(),
-            strict=True,
-        )
-    ]  # fmt: skip
-    skipped += [
-        RejectedRow(r.index, r.line_index, "skipped", (_not_failed(int(numbers[r.index]), states),), r.cells)
-        for r in table.rejected
-        if other[r.index]
-    ]
+    skipped, rejected = [], []
+
+    def skip(row: int, line: int, cells: tuple[str, ...]) -> None:
+        error = _not_failed(int(numbers[row - table.first_row]), states)
+        skipped.append(RejectedRow(row, line, "skipped", (error,), cells))
+
+    for position in np.flatnonzero(leave).tolist():
+        skip(table.row_number(position), table.line_number(position), _cells(table, position))
+    for row in table.rejected:
+        if other[row.row_number - table.first_row]:
+            skip(row.row_number, row.line_number, row.cells)
+        else:
+            rejected.append(row)
     mask = pa.array(~leave)
     kept = replace(
         table,
         columns=[column.filter(mask) for column in table.columns],
         row_index=table.row_index[~leave],
         line_index=table.line_index[~leave],
-        rejected=[r for r in table.rejected if not other[r.index]],
+        rejected=rejected,
     )
     return kept, skipped
 
@@ -156,6 +167,6 @@ def _not_failed(number: int, states: Mapping[int, str]) -> RowError:
 
 
 def repaired_meanwhile(number: int) -> RowError:
-    """Why a row is skipped that another repair has loaded since this batch looked."""
+    """The error of a row that another repair has loaded since this batch looked up its state."""
     message = f"Row {number} of the repaired process has been repaired by another process in the meantime."
     return RowError(NOT_FAILED, "", str(number), message, "load")

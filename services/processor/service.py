@@ -1,4 +1,4 @@
-"""The use case of a batch: read and check it, load it, report its outcome to status."""
+"""The use case of a batch: read it, check it, load it, and report its outcome to status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ingestor.services.processor.ports import (
     Sink,
     SinkRefusedError,
 )
-from ingestor.services.processor.reading import check, read_batch, read_repair, refused_rows, without_others
+from ingestor.services.processor.reading import check, failed_rows, read_batch, read_repair, refused_rows
 from ingestor.stores.port import FileReader
 from ingestor.tabular.records.slices import bytes_to_read
 
@@ -72,9 +72,9 @@ class BatchService:
         self._until_done = metrics.retries.until_done
 
     async def apply(self, batch: RowBatch) -> None:
-        """Load a batch and report its outcome to status; all of it is durable when it returns. Calls that may
-        succeed later are repeated until they do, so cancel it to stop it; it can then be called
-        again. Raises what is wrong with the batch or the code.
+        """Load a batch and report its outcome to status; both are durable when it returns. Calls that may
+        succeed later are repeated until they do. To stop it, cancel it; it can be called again. Raises
+        ValueError and others for a broken batch.
         """
         key = batch.key
         disposition = await self._until_done("status", lambda: self._outcomes.disposition(key.process_id))
@@ -96,19 +96,19 @@ class BatchService:
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
-            found = refused_rows(key, read_batch(batch, data), checked, refused) if refused else []
-            return outcome_of(key, checked.rejected, found)
+            found = refused_rows(read_batch(batch, data), checked, refused) if refused else ()
+            return outcome_of(key, [*checked.rejected, *found])
 
-        def give_up(problem: RowError) -> BatchOutcome:
-            return failed_outcome(key, problem)
+        def give_up(error: RowError) -> BatchOutcome:
+            return failed_outcome(key, error)
 
         await self._load(key, rows, conclude, give_up)
 
     async def _repair(
         self, batch: RowBatch, rows: RepairedRows, data: bytes, pipeline: Pipeline | None
     ) -> None:
-        """Load failed rows of the repaired process as its own rows, with its row numbers. Skip rows that have
-        not failed there and rows that another repair loads first."""
+        """Load failed rows of the repaired process as its own rows, with its row numbers. Rows that have not
+        failed there, and rows that another repair loads first, are skipped."""
         key = batch.key
         found = await asyncio.to_thread(read_repair, batch, rows, data)
         numbers = found.numbers
@@ -116,9 +116,9 @@ class BatchService:
         states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
 
         def check_repair() -> CheckedRows:
-            table, skipped = without_others(found, states)
+            table, skipped = failed_rows(found, states)
             checked = check_rows(table, rows.columns, pipeline)
-            # In the order of the repaired process, so that of rows with one key the first one wins.
+            # In the order of the repaired process, so that of rows with the same key the first one wins.
             order = np.argsort(numbers[checked.good_index])
             return CheckedRows(
                 checked.good.take(order), checked.good_index[order], checked.rejected + skipped
@@ -133,12 +133,12 @@ class BatchService:
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             return outcome_of(
-                key, checked.rejected, refused_rows(key, found.table, checked, refused), repaired
+                key, [*checked.rejected, *refused_rows(found.table, checked, refused)], repaired
             )
 
-        def give_up(problem: RowError) -> BatchOutcome:
-            # Row by row, so that the repaired process gets the corrected cells.
-            return conclude([Refused(place, problem) for place in range(checked.good.num_rows)])
+        def give_up(error: RowError) -> BatchOutcome:
+            # Row by row, so that the repaired process records the corrected cells.
+            return conclude([Refused(position, error) for position in range(checked.good.num_rows)])
 
         await self._load(key, good, conclude, give_up)
 
@@ -160,12 +160,12 @@ class BatchService:
         await self._report(key, applied)
 
     async def settle(self, outcome: BatchOutcome) -> None:
-        """Conclude a batch that will not be loaded (unless it was) and report it to status."""
+        """Conclude a batch that will not be loaded (unless it was) and report its outcome to status."""
         applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
         await self._report(outcome.key, applied)
 
     async def _report(self, key: BatchKey, applied: Applied) -> None:
-        """Make the outcome durable at status; only then may the marker forget it."""
+        """Report the outcome to status; once it is durable there, the marker drops it."""
         outcome = applied.outcome
         if outcome is None:
             self._metrics.batches.labels("known").inc()
@@ -177,7 +177,7 @@ class BatchService:
         log.info("batch done", succeeded=outcome.succeeded, failed=outcome.failed, skipped=outcome.skipped)
 
     async def _pipeline(self, batch: RowBatch) -> Pipeline | None:
-        """The batch's pipeline, for the columns that its file has."""
+        """The pipeline of the batch, for the columns of its file."""
         if not batch.pipeline:
             return None
         pipeline = await self._until_done(
@@ -186,7 +186,7 @@ class BatchService:
         return pipeline.evolved(batch.repairs.columns if batch.repairs else batch.columns)
 
     async def _read(self, batch: RowBatch) -> bytes:
-        """The batch's bytes; a claim check is redeemed at the file store."""
+        """The bytes of the batch, from the message or from the file store."""
         stored = batch.stored
         if stored is None:
             return batch.data

@@ -1,4 +1,4 @@
-"""What the processor can be told."""
+"""Settings of the processor."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class UndoService:
                     f"The process {one.process_id} has not ended; cancel it first.",
                     metadata={"process_id": one.process_id},
                 )
-        # What an undo did is kept longer than what it needs.
+        # The counts of an undo outlive the records that an undo needs.
         counts = await self._undo.undone(process_id)
         if counts is None:
             of = await self._loaded(process, repairs)
@@ -72,7 +72,7 @@ class UndoService:
         return counts
 
     async def _loaded(self, process: ProcessFacts, repairs: Sequence[ProcessFacts]) -> Loaded:
-        """Where the process has loaded its rows."""
+        """Where the process and its repairs have loaded rows."""
         if process.expired:
             raise _impossible("The process has expired: the rows that it replaced are no longer kept.")
         pipeline = None
@@ -90,7 +90,7 @@ class UndoService:
         )
 
     async def report(self) -> None:
-        """Report every undo that status does not know of. Raises TransientError."""
+        """Report every undo that status has not recorded. Raises TransientError."""
         for process_id, counts in await self._undo.unreported(_AT_ONCE):
             try:
                 await self._processes.record_undo(process_id, counts)
@@ -102,7 +102,7 @@ class UndoService:
             await self._undo.mark_reported(process_id)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Report undos until told to stop."""
+        """Report undos until `stopping` is set."""
         await repeat(self.report, stopping, every=_LOOK_SECONDS, failure="cannot report undos to status")
 
 

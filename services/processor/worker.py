@@ -1,4 +1,4 @@
-"""The workers: one takes batches from the queue, one concludes those that died."""
+"""The workers: one loads batches from the queue, one concludes dead letters."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Handle = Callable[[Delivery], Awaitable[None]]
 
 
 class QueueWorker:
-    """Takes capacity before it takes work. While a message is handled it stays hidden; when that
-    fails the message is released after a while, and the queue moves it to its dead-letter queue when
-    it was received too often."""
+    """Receives only as many messages as it has free slots. A message stays hidden while it is handled. If
+    that fails, the message is released after a while; the queue moves it to the dead-letter queue when it was
+    received too often."""
 
     def __init__(
         self,
@@ -51,7 +51,8 @@ class QueueWorker:
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop, finish what is in work; cancelled, hand it back."""
+        """Work until `stopping` is set, then finish the messages in work. When cancelled, return them to the
+        queue."""
         try:
             while not stopping.is_set():
                 await self._free.acquire()
@@ -80,7 +81,7 @@ class QueueWorker:
         self._free.release()
 
     async def _work(self, delivery: Delivery) -> None:
-        """Handle one message; never raises but when cancelled."""
+        """Handle one message. Raises only when cancelled."""
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(worker=self.name)
         if delivery.key:
@@ -125,7 +126,7 @@ class QueueWorker:
             await asyncio.gather(beating, return_exceptions=True)
 
     async def _delete(self, delivery: Delivery) -> None:
-        """Its outcome is durable, so a message that cannot be deleted now only comes again."""
+        """Delete a message whose outcome is durable. If that fails it comes again, which does no harm."""
         try:
             await self._queue.delete(delivery)
         except TransientError as error:
@@ -152,7 +153,7 @@ class RowsHandler:
 
 
 class DeadHandler:
-    """Handles messages of the dead-letter queue: their rows are FAILED, so that the process ends."""
+    """Handles dead letters: their rows become FAILED, so that the process can end."""
 
     def __init__(self, service: BatchService, registry: CollectorRegistry) -> None:
         self._service = service
@@ -161,14 +162,14 @@ class DeadHandler:
         )
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Conclude the batch; a message that names none is dropped."""
+        """Conclude the batch; drop a message that names none."""
         if delivery.key is None:
             self._dead.labels("unknown").inc()
             log.error("dropping a dead message that names no batch", message_id=delivery.message_id)
             return
         self._dead.labels("batch").inc()
         log.error("batch is dead", row_count=delivery.key.range.row_count)
-        message = "The batch of this row could not be processed, and was given up after several tries."
+        message = "The batch of this row could not be processed and was given up after several tries."
         await self._service.settle(
             failed_outcome(delivery.key, RowError("batch-error", "", "", message, "load"))
         )

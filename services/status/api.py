@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
+from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.runtime.grpc.requests import read_page_size, read_uuid, wrong
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.overview import Piece
@@ -17,9 +18,10 @@ from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
 from ingestor.services.status.processes import Failure, Info, Process, ProcessState, RowState, Undo
 from ingestor.services.status.reports.formats import ReportFormat
 from ingestor.services.status.reports.selection import ReportRows
-from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, Row, RowError, RowVersion
+from ingestor.services.status.rows import RepairedRows, Row, RowVersion
 from ingestor.services.status.service import StatusService
-from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
+from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.wire import displaced_row, error_message, rejected_row, row_error
 
 Context = Any
 E = TypeVar("E", bound=Enum)
@@ -183,18 +185,24 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                 if not request.HasField("header"):
                     raise wrong("header", "is needed in the first message")
                 header = request.header
-            rows.extend(_rejected(row) for row in request.rows)
-            displaced.extend(_displaced(row) for row in request.displaced)
+            try:
+                rows.extend(map(rejected_row, request.rows))
+            except ValueError as problem:
+                raise wrong("rows", f"cannot be read: {problem}") from problem
+            try:
+                displaced.extend(map(displaced_row, request.displaced))
+            except ValueError as problem:
+                raise wrong("displaced.error", f"cannot be read: {problem}") from problem
         if header is None:
             raise wrong("header", "is needed")
         try:
+            error = row_error(header.error) if header.HasField("error") else None
             outcome = Outcome(
                 _batch(header.batch), RowState(header.default_state), header.succeeded, header.failed,
                 header.skipped,
             )  # fmt: skip
         except ValueError as problem:
             raise wrong("header", str(problem)) from problem
-        error = _error(header.error) if header.HasField("error") else None
         repaired = None
         if header.repairs_process_id:
             parent = read_uuid("header.repairs_process_id", header.repairs_process_id)
@@ -356,49 +364,19 @@ def _range(batch: Batch) -> common_pb2.BatchRange:
     )  # fmt: skip
 
 
-def _error(error: common_pb2.RowError) -> RowError:
-    return RowError(error.code, error.field, error.value, error.message, error.phase)
-
-
-def _errors(errors: tuple[RowError, ...]) -> list[common_pb2.RowError]:
-    return [
-        common_pb2.RowError(
-            code=error.code, field=error.field, value=error.value, message=error.message,
-            phase=error.phase,  # type: ignore[arg-type]
-        )
-        for error in errors
-    ]  # fmt: skip
-
-
-def _rejected(row: processor_pb2.RejectedRow) -> RejectedRow:
-    try:
-        state = RowState(row.state)
-    except ValueError as error:
-        raise wrong("rows.state", "must be FAILED or SKIPPED") from error
-    return RejectedRow(
-        row.row_number, row.line_number, state, tuple(_error(e) for e in row.errors), tuple(row.cells)
-    )
-
-
-def _displaced(row: ledger_pb2.DisplacedRow) -> DisplacedRow:
-    if not row.HasField("error"):
-        raise wrong("displaced.error", "is needed")
-    return DisplacedRow(row.row_number, _error(row.error))
-
-
 def _row(row: Row) -> status_pb2.Row:
     return status_pb2.Row(
         row_number=row.row_number, line_number=row.line_number, batch_number=row.batch_number,
         state=int(row.state),  # type: ignore[arg-type]
-        errors=_errors(row.errors), cells=row.cells, repairs_row=row.repairs_row,
+        errors=map(error_message, row.errors), cells=row.cells, repairs_row=row.repairs_row,
         repaired_by_process_id=row.repaired_by,
     )  # fmt: skip
 
 
 def _version(version: RowVersion) -> status_pb2.RowVersion:
     return status_pb2.RowVersion(
-        repair_process_id=version.repair_process_id, errors=_errors(version.errors), cells=version.cells,
-        replace_time=_time(version.replaced),
+        repair_process_id=version.repair_process_id, errors=map(error_message, version.errors),
+        cells=version.cells, replace_time=_time(version.replaced),
     )  # fmt: skip
 
 

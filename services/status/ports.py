@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Outcome
 from ingestor.services.status.overview import Interval, Overview
 from ingestor.services.status.processes import Info, Process, RowState, Undo
 from ingestor.services.status.rows import (
-    DisplacedRow,
     ErrorGroup,
-    RejectedRow,
     RepairedRows,
     Row,
-    RowError,
     RowRange,
     RowVersion,
 )

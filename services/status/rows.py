@@ -1,4 +1,4 @@
-"""Rows that are reported because they did not simply succeed, and rows as readers of the ledger see them."""
+"""Rows as a reader of the ledger sees them."""
 
 from __future__ import annotations
 
@@ -6,39 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
-
-
-@dataclass(frozen=True, slots=True)
-class RowError:
-    """One error of a row; `phase` is the contract's number (1 parse, 2 validate, 3 load)."""
-
-    code: str
-    field: str
-    value: str
-    message: str
-    phase: int
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRow:
-    """A FAILED or SKIPPED row, with all its errors."""
-
-    row_number: int
-    line_number: int
-    state: RowState
-    errors: tuple[RowError, ...]
-    cells: tuple[str, ...]  # empty when the record could not be split
-
-
-@dataclass(frozen=True, slots=True)
-class DisplacedRow:
-    """A row of another batch that was loaded and is FAILED now, because an earlier row of the process has its
-    key."""
-
-    row_number: int
-    error: RowError
 
 
 def with_displaced(

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import (
     FailedPreconditionError,
@@ -49,12 +50,9 @@ from ingestor.services.status.reports.selection import ReportRows
 from ingestor.services.status.reports.stream import ReportPiece, report_pieces
 from ingestor.services.status.reports.writer import TooManyColumnsError
 from ingestor.services.status.rows import (
-    DisplacedRow,
     ErrorGroup,
-    RejectedRow,
     RepairedRows,
     Row,
-    RowError,
     RowVersion,
 )
 

@@ -9,12 +9,14 @@ from typing import Any
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ingestor.outcomes import RowError
 from ingestor.runtime.grpc.requests import read_uuid, wrong
-from ingestor.services.upload.checks import Check
+from ingestor.services.upload.dry_runs import DryRun
 from ingestor.services.upload.service import Chunk, UploadService
 from ingestor.services.upload.uploads import Upload, UploadState
-from ingestor.states import PHASES, ROW_STATES
+from ingestor.states import ROW_STATES
 from ingestor.v1 import common_pb2, upload_pb2, upload_pb2_grpc
+from ingestor.wire import error_message
 
 Context = Any
 _STATES = {
@@ -90,7 +92,7 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
     async def DryRunUpload(
         self, request: upload_pb2.DryRunUploadRequest, context: Context
     ) -> upload_pb2.DryRunUploadResponse:
-        found = await self._service.check(
+        found = await self._service.dry_run(
             _id(request.upload_id), request.pipeline, request.document_json, request.dialect_json,
             request.sample_rows,
         )  # fmt: skip
@@ -142,12 +144,7 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
                 row_number=record["row"],
                 line_number=record["line"],
                 state=ROW_STATES[record["state"]],
-                error=common_pb2.RowError(
-                    code=record["code"],
-                    value=record["text"],
-                    message=record["message"],
-                    phase=common_pb2.ERROR_PHASE_PARSE,
-                ),
+                error=error_message(RowError(record["code"], "", record["text"], record["message"], "parse")),
             )
             for record in found["rejected"]
         ],
@@ -158,26 +155,20 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
     )
 
 
-def dry_run_message(found: Check) -> upload_pb2.DryRunUploadResponse:
-    """The result of a dry run as a message."""
+def dry_run_message(found: DryRun) -> upload_pb2.DryRunUploadResponse:
+    """What a dry run found, as the contract has it."""
     return upload_pb2.DryRunUploadResponse(
         columns=found.columns,
         rows=[
             upload_pb2.DryRunRow(
-                row_number=checked.row.row_number,
-                line_number=checked.row.line_number,
-                state=ROW_STATES[checked.state],
-                cells=checked.row.cells or (),
-                errors=[
-                    common_pb2.RowError(
-                        code=error.code, field=error.field, value=error.value, message=error.message,
-                        phase=PHASES[error.phase],
-                    )
-                    for error in checked.errors
-                ],
-                error_labels=[error.label for error in checked.errors],
+                row_number=row.record.row_number,
+                line_number=row.record.line_number,
+                state=ROW_STATES[row.state],
+                cells=row.record.cells or (),
+                errors=map(error_message, row.errors),
+                error_labels=row.labels,
             )
-            for checked in found.rows
+            for row in found.rows
         ],
         counts=common_pb2.RowCounts(
             read=len(found.rows), succeeded=found.count("succeeded"), failed=found.count("failed"),

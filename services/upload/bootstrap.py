@@ -17,7 +17,7 @@ from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.services.upload.adapters.grpc_checker import GrpcChecker
+from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
@@ -60,7 +60,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             ingestion,
             GrpcPipelines(orchestrator),
             converter,
-            GrpcChecker(processor),
+            GrpcDryRuns(processor),
             clock,
             ids,
             Metrics(registry),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ingestor.reports import OriginalTable
-from ingestor.services.upload.checks import DryRunResult, Excerpt
+from ingestor.services.upload.dry_runs import DryRunResult, Excerpt
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload
 
 
@@ -133,10 +133,10 @@ class Pipelines(Protocol):
         ...
 
 
-class Checker(Protocol):
+class DryRuns(Protocol):
     """The processor's dry run."""
 
-    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
+    async def run(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
         """Run a table in normal form through a stored pipeline or a document, or into JSON rows when both are
         empty, without storing anything. Raises the ServiceErrors of ProcessorService.DryRun, and
         UnavailableError (PROCESSOR_UNAVAILABLE) when no processor runs."""

@@ -28,10 +28,10 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.runtime.grpc.requests import wrong
-from ingestor.services.upload.checks import Check, checked
+from ingestor.services.upload.dry_runs import DryRun, dry_run_of
 from ingestor.services.upload.ports import (
-    Checker,
     ConverterCrashedError,
+    DryRuns,
     Ingestion,
     Inspector,
     Pipelines,
@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 _COMMIT_BYTES = 16 * 2**20  # the most that is sent again after a crash
 _MOST_SAMPLE_ROWS = 100_000
-_MOST_CHECKED_ROWS = 1000
+_MOST_DRY_RUN_ROWS = 1000
 _MOST_HASHES = 10_000  # kept in memory while files arrive; further ones are computed from the stored file
 TENANT = "default"
 
@@ -97,7 +97,7 @@ class UploadService:
         ingestion: Ingestion,
         pipelines: Pipelines,
         inspector: Inspector,
-        checker: Checker,
+        dry_runs: DryRuns,
         clock: Clock,
         ids: Ids,
         metrics: Metrics,
@@ -112,7 +112,7 @@ class UploadService:
         self._ingestion = ingestion
         self._pipelines = pipelines
         self._inspector = inspector
-        self._checker = checker
+        self._dry_runs = dry_runs
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
@@ -322,11 +322,11 @@ class UploadService:
         async with _file_errors(upload):
             return await self._inspector.inspect(upload, options, rows or 1000)
 
-    async def check(self, upload_id: str, pipeline: str, document: str, dialect: str, rows: int) -> Check:
-        """Make a dry run of the first records of the committed part of a file. Raises the errors of
+    async def dry_run(self, upload_id: str, pipeline: str, document: str, dialect: str, rows: int) -> DryRun:
+        """Run the first committed records of a file without storing anything. Raises the errors of
         `inspect`, and those of an invalid pipeline or a header that does not fit it."""
-        if not 0 <= rows <= _MOST_CHECKED_ROWS:
-            raise wrong("sample_rows", f"must be 0 to {_MOST_CHECKED_ROWS}")
+        if not 0 <= rows <= _MOST_DRY_RUN_ROWS:
+            raise wrong("sample_rows", f"must be 0 to {_MOST_DRY_RUN_ROWS}")
         if pipeline and document:
             raise wrong("pipeline", "and document_json exclude each other")
         options = _options(dialect)
@@ -341,8 +341,8 @@ class UploadService:
         options = parse_options(excerpt.dialect)
         if not excerpt.columns_known:
             options = options.model_copy(update={"missing_columns": "ignore"})
-        result = await self._checker.check(pipeline, document, options.to_json(), excerpt.content)
-        return checked(excerpt, result)
+        result = await self._dry_runs.run(pipeline, document, options.to_json(), excerpt.content)
+        return dry_run_of(excerpt, result)
 
     async def storage(self) -> Storage:
         """How much is stored, and how much space is left."""

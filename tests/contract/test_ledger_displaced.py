@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.adapters.pg_removals import PgRemovals
 from ingestor.services.status.ledger import Account, Batch, Outcome
 from ingestor.services.status.processes import ProcessState, RowState
-from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError
+from ingestor.services.status.rows import RepairedRows
 from tests.examples import examples
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ FILE = st.lists(st.sampled_from([None, 0, 1, 2, 3, 4, 5, 6]), min_size=1, max_si
 
 def taken(key: int) -> RowError:
     """Why a row has failed whose key an earlier one has."""
-    return RowError("primary-key", "id", str(key), "The table already has a row with the same id.", 3)
+    return RowError("primary-key", "id", str(key), "The table already has a row with the same id.", "load")
 
 
 @dataclass
-class Told:
+class Reported:
     """What the processor says of a batch."""
 
     outcome: Outcome
@@ -63,21 +64,22 @@ class File:
         return [numbered[start : start + self.size] for start in range(0, len(numbered), self.size)]
 
 
-def loaded(file: File, order: list[int]) -> dict[int | None, Told]:
+def loaded(file: File, order: list[int]) -> dict[int | None, Reported]:
     """The outcomes of the batches when they are loaded in an order."""
     there: dict[int, int] = {}
-    told: dict[int | None, Told] = {}
+    reported: dict[int | None, Reported] = {}
     for place in order:
         batch = file.batches[place]
         rows, displaced = [], []
         for number, key in batch:
             if key is None:
-                bad = RowError("type-error", "amount", "x", "no number", 2)
-                rows.append(RejectedRow(number, number + 1, F, (bad,), ("x",)))
+                bad = RowError("type-error", "amount", "x", "no number", "validate")
+                rows.append(RejectedRow(number, number + 1, "failed", (bad,), ("x",)))
             elif key == 0:
-                rows.append(RejectedRow(number, number + 1, K, (RowError("blank-row", "", "", "", 1),), ()))
+                blank = RowError("blank-row", "", "", "", "parse")
+                rows.append(RejectedRow(number, number + 1, "skipped", (blank,), ()))
             elif key in there and there[key] < number:
-                rows.append(RejectedRow(number, number + 1, F, (taken(key),), ("x",)))
+                rows.append(RejectedRow(number, number + 1, "failed", (taken(key),), ("x",)))
             else:
                 if key in there:
                     displaced.append(DisplacedRow(there[key], taken(key)))
@@ -85,8 +87,10 @@ def loaded(file: File, order: list[int]) -> dict[int | None, Told]:
         counts = Counter(row.state for row in rows)
         first, size = batch[0][0], len(batch)
         bounds = Batch(place + 1, first, size, first + 1, first, first + size)
-        told[place] = Told(Outcome(bounds, S, size - len(rows), counts[F], counts[K]), rows, displaced)
-    return told
+        reported[place] = Reported(
+            Outcome(bounds, S, size - len(rows), counts["failed"], counts["skipped"]), rows, displaced
+        )
+    return reported
 
 
 async def finish(pg: PgLedger, process: str, rows: int, batches: int) -> Account:
@@ -127,17 +131,17 @@ async def check(pool: PgPool, file: File) -> None:
     assert await pool.fetchval("SELECT count(*) FROM displaced_rows WHERE process_id = $1", process) == 0
     # The events add up to it as well, and the last state that they tell is the one that there is.
     added = {"succeeded": 0, "failed": 0, "displaced": 0}
-    told = []
+    reported = []
     for event in await reader.events(process, 0, 1000):
         data = json.loads(event.data_json)
         if event.type == "rows.processed":
             added = {name: count + data.get(name, 0) for name, count in added.items()}
         if "state" in data:
-            told.append(data["state"])
+            reported.append(data["state"])
     assert (added["succeeded"] - added["displaced"], added["failed"] + added["displaced"]) == (
         counts[S], counts[F]
     )  # fmt: skip
-    assert told[-1] == found.state.name
+    assert reported[-1] == found.state.name
 
 
 async def test_reported_in_any_order_and_twice(pool_of: OpenPool) -> None:
@@ -151,25 +155,25 @@ async def test_reported_in_any_order_and_twice(pool_of: OpenPool) -> None:
         keys = data.draw(FILE, label="keys")
         file = File(str(uuid.uuid4()), keys, data.draw(st.integers(1, 6), label="rows of a batch"))
         places = list(range(len(file.batches)))
-        told = loaded(file, data.draw(st.permutations(places), label="loaded"))
+        reported = loaded(file, data.draw(st.permutations(places), label="loaded"))
         again = data.draw(st.lists(st.sampled_from(places)), label="twice")
         order = data.draw(st.permutations([*places, *again, None]), label="reported")
         dispatched = data.draw(st.booleans(), label="dispatched before")
-        done: Coroutine[Any, Any, None] = report(file, told, order, dispatched)
+        done: Coroutine[Any, Any, None] = report(file, reported, order, dispatched)
         asyncio.run_coroutine_threadsafe(done, loop).result()
 
     async def report(
-        file: File, told: dict[int | None, Told], order: list[int | None], dispatched: bool
+        file: File, reported: dict[int | None, Reported], order: list[int | None], dispatched: bool
     ) -> None:
         if dispatched:
-            for one in told.values():
+            for one in reported.values():
                 await pg.dispatch(file.process, "default", one.outcome.batch)
         recorded = set()
         for place in order:
             if place is None:
                 account = await finish(pg, file.process, len(file.keys), len(file.batches))
             else:
-                one = told[place]
+                one = reported[place]
                 first = await pg.record(
                     file.process, "default", one.outcome, None, one.rows, None, one.displaced
                 )

@@ -13,24 +13,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.processes import Info, ProcessState, RowState
-from ingestor.services.status.rows import RejectedRow, RepairedRows, RowError
+from ingestor.services.status.rows import RepairedRows
 from tests.examples import examples
 
 if TYPE_CHECKING:
     from tests.contract.conftest import OpenPool
 
 S, F, K = RowState.SUCCEEDED, RowState.FAILED, RowState.SKIPPED
-WHOLE = RowError("batch-error", "", "", "The batch died.", 3)
+WHOLE = RowError("batch-error", "", "", "The batch died.", "load")
 
 
 def error(code: str) -> RowError:
     """A reason."""
-    return RowError(code, "field", "value", f"{code} is wrong", 2)
+    return RowError(code, "field", "value", f"{code} is wrong", "validate")
 
 
 @dataclass
@@ -60,7 +61,9 @@ def outcome_of(number: int, first: int, states: list[RowState]) -> tuple[Outcome
     counts = Counter(states)
     batch = Batch(number, first, len(states), first + 1, first, first + len(states))
     rows = [
-        RejectedRow(row, row + 1, state, (error(f"code-{row % 3}"),), (str(row),))
+        RejectedRow(
+            row, row + 1, "failed" if state is F else "skipped", (error(f"code-{row % 3}"),), (str(row),)
+        )
         for row, state in enumerate(states, first)
         if state is not S
     ]
@@ -203,7 +206,7 @@ async def test_a_repair_repairs_nothing_but_a_process_that_stands_for_itself(poo
         (repair, unknown),
         (repair, str(uuid.uuid4())),
     ):
-        with pytest.raises(ValueError, match=r"can be repaired|repairs"):
+        with pytest.raises(ValueError, match=r"cannot be repaired|repairs"):
             await pg.record(which, "default", outcome, None, rejected, RepairedRows(other, (1, 2)))
     with pytest.raises(ValueError, match="3 repaired rows"):
         await pg.record(repair, "default", outcome, None, rejected, RepairedRows(process, (1, 2, 3)))

@@ -122,7 +122,7 @@ def read(
 def check_block(block: TextTable, width: int) -> None:
     """What holds for every block."""
     assert len(block.columns) == width
-    indices = [*block.row_index.tolist(), *(record.index for record in block.rejected)]
+    indices = [*block.row_index.tolist(), *(record.row_number - 1 for record in block.rejected)]
     assert sorted(indices) == list(range(block.record_count))
     assert len(block.row_index) == len(block.line_index)
     assert (np.diff(block.row_index) > 0).all()
@@ -154,7 +154,7 @@ def test_it_is_recognised_and_goes_through_the_normal_form(parser: TableParser) 
         header, _, body = lines.partition(b"\n")
         assert header == ",".join(f'"{name}"' for name in (*EXTRA_COLUMNS, *COLUMNS)).encode()
         text = read_csv_slice(body, 5, Dialect(), empty_is_null=True)
-        table = from_normal_form(text, 1)
+        table = from_normal_form(text)
         assert table.columns[0].to_pylist() == [row[0] for row in ROWS[:100]]
 
 
@@ -207,11 +207,11 @@ def test_blocks_with_rejects_keep_their_places() -> None:
     with found.open(io.BytesIO(data), ReadOptions(), DEFAULT_LIMITS) as table:
         lines = b"".join(block_lines(block) for block in table.blocks())
     text = read_csv_slice(lines, 3, Dialect(), empty_is_null=True)
-    back = from_normal_form(text, 1)
+    back = from_normal_form(text)
     assert back.columns[0].to_pylist() == ["1", None, ""]
     assert back.row_index.tolist() == [0, 4, 6]
     assert (back.line_index + 1).tolist() == [1, 5, 7]
-    assert [(r.index, r.line_index + 1, r.state, r.errors[0].code) for r in back.rejected] == [
+    assert [(r.row_number - 1, r.line_number, r.state, r.errors[0].code) for r in back.rejected] == [
         (1, 2, "failed", "json-error"),
         (2, 3, "skipped", "blank-row"),
         (3, 4, "failed", "encoding-error"),

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from ingestor.internal.v1 import ledger_pb2
-from ingestor.outcomes import RejectedState, RowError
+from ingestor.outcomes import DisplacedRow, RejectedRow, RejectedState, RowError
 from ingestor.runtime.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -28,8 +28,6 @@ from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
-    Displaced,
-    Rejected,
     Repaired,
     failed_outcome,
     unprocessed_outcome,
@@ -113,7 +111,7 @@ async def test_a_process_to_its_end(ends: Ends) -> None:
         await ends.outcomes.record(good(process, 2))
     assert await ends.status.queued(process) == [1]
     assert await ends.status.finished(process, 20, 2) == Progress("PROCESSING", False, 1)
-    row = Rejected(4, 5, "failed", (PROBLEM,), ("4", "=x"))
+    row = RejectedRow(4, 5, "failed", (PROBLEM,), ("4", "=x"))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 9, 1, 0, (row,)))
     assert await ends.status.progress(process) == Progress("COMPLETED_WITH_ERRORS", True, 2)
 
@@ -168,7 +166,7 @@ async def test_paused_resumed_cancelled(ends: Ends) -> None:
 )
 async def test_too_many_failed_rows(ends: Ends, limits: Limits, failed: int, given_up: bool) -> None:
     process = await start(ends, limits)
-    rows = tuple(Rejected(n, n + 1, "failed", (PROBLEM,), ("x",)) for n in range(1, failed + 1))
+    rows = tuple(RejectedRow(n, n + 1, "failed", (PROBLEM,), ("x",)) for n in range(1, failed + 1))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 10 - failed, failed, 0, rows))
     found = await ends.status.progress(process)
     assert found is not None
@@ -179,10 +177,10 @@ async def test_too_many_failed_rows(ends: Ends, limits: Limits, failed: int, giv
 
 async def test_a_share_is_looked_at_in_the_end(ends: Ends) -> None:
     process = await start(ends, Limits(max_failed_share=0.1))
-    row = Rejected(1, 2, "failed", (PROBLEM,), ("x",))
+    row = RejectedRow(1, 2, "failed", (PROBLEM,), ("x",))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 9, 1, 0, (row,)))
-    other = Rejected(11, 12, "failed", (PROBLEM,), ("x",))
-    another = Rejected(12, 13, "failed", (PROBLEM,), ("x",))
+    other = RejectedRow(11, 12, "failed", (PROBLEM,), ("x",))
+    another = RejectedRow(12, 13, "failed", (PROBLEM,), ("x",))
     await ends.outcomes.record(BatchOutcome(key(process, 2), "succeeded", 8, 2, 0, (other, another)))
     assert (await ends.status.finished(process, 20, 2)).state == "FAILED"  # 3 of 20
     process = await start(ends, Limits(max_failed_share=0.1))
@@ -190,10 +188,10 @@ async def test_a_share_is_looked_at_in_the_end(ends: Ends) -> None:
     assert (await ends.status.finished(process, 10, 1)).state == "COMPLETED_WITH_ERRORS"  # just 10 %
 
 
-def taken(*numbers: int) -> tuple[Displaced, ...]:
+def taken(*numbers: int) -> tuple[DisplacedRow, ...]:
     """Rows that were displaced."""
     problem = RowError("primary-key", "id", "7", "The table already has a row with the same id.", "load")
-    return tuple(Displaced(number, problem) for number in numbers)
+    return tuple(DisplacedRow(number, problem) for number in numbers)
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 1, 3), (2, 3, 1), (3, 1, 2), (1, 3, 2)])
@@ -236,7 +234,7 @@ async def test_many_displaced_rows(ends: Ends) -> None:
     """More than fit into one message."""
     process = await start(ends)
     problem = RowError("primary-key", "id", "7" * 1000, "m" * 1000, "load")
-    displaced = tuple(Displaced(row, problem) for row in range(11, 1011))
+    displaced = tuple(DisplacedRow(row, problem) for row in range(11, 1011))
     await ends.outcomes.record(replace(good(process, 1), displaced=displaced))
     for number in range(2, 102):
         await ends.outcomes.record(good(process, number))
@@ -278,16 +276,18 @@ async def test_a_watcher_sees_changes_and_the_end(ends: Ends) -> None:
 async def test_a_batch_with_many_wide_rows(ends: Ends) -> None:
     """More than fits into one message, and a cell that does not fit at all."""
     process = await start(ends)
-    rows = [Rejected(number, number + 1, "failed", (PROBLEM,), ("x" * 400_000,)) for number in range(1, 10)]
-    rows.append(Rejected(10, 11, "failed", (PROBLEM,), ("y" * 9_000_000, "z")))
+    rows = [
+        RejectedRow(number, number + 1, "failed", (PROBLEM,), ("x" * 400_000,)) for number in range(1, 10)
+    ]
+    rows.append(RejectedRow(10, 11, "failed", (PROBLEM,), ("y" * 9_000_000, "z")))
     await ends.outcomes.record(BatchOutcome(key(process, 1), "succeeded", 0, 10, 0, tuple(rows)))
     assert (await ends.status.finished(process, 10, 1)).state == "COMPLETED_WITH_ERRORS"
 
 
-def fails(number: int, code: str, state: RejectedState = "failed") -> Rejected:
+def fails(number: int, code: str, state: RejectedState = "failed") -> RejectedRow:
     """A row that is no success."""
     problem = RowError(code, "", "", "no", "load")
-    return Rejected(number, number + 1, state, (problem,), (str(number), "x"))
+    return RejectedRow(number, number + 1, state, (problem,), (str(number), "x"))
 
 
 async def ended(ends: Ends) -> str:

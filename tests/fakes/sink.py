@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ingestor.outcomes import RowError
-from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced, unprocessed_outcome
+from ingestor.outcomes import DisplacedRow, RowError
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
@@ -74,7 +74,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
                     process, later = str(there["_process_id"]), int(there["_row_number"])
                     own = process == key.process_id and (process, later) not in self.repaired
                     if own and later > number:
-                        displaced.append(Displaced(later, problem))
+                        displaced.append(DisplacedRow(later, problem))
                         there.clear()
                         there.update(made)
                     else:

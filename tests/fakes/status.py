@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.reports import NOT_FAILED
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.services.orchestrator.ingestions import Batch as SentBatch
 from ingestor.services.orchestrator.ingestions import Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
-from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected, Repaired
+from ingestor.services.processor.batches import BatchOutcome, Repaired
 from ingestor.services.processor.ports import Disposition, Outcomes
 from ingestor.services.status import ledger
 from ingestor.services.status.ledger import Account, Batch, Change, Outcome
@@ -26,7 +27,7 @@ class _Process:
     columns: tuple[str, ...] = ()
     started: bool = False
     repaired: dict[int, tuple[RowState, frozenset[str], str]] = field(default_factory=dict)  # by whom
-    displaced: dict[int, Displaced] = field(default_factory=dict)  # before it was told that they succeeded
+    displaced: dict[int, DisplacedRow] = field(default_factory=dict)  # before it was told that they succeeded
 
     def row(self, number: int) -> tuple[RowState, frozenset[str], str] | None:
         """Where a row stands, the codes of its errors and who repaired it; None without an outcome."""
@@ -165,7 +166,7 @@ class MemoryStatus(Status, Outcomes):
             await self._repair(process, outcome, outcome.repaired)
 
     @staticmethod
-    def _displace(process: _Process, displaced: Sequence[Displaced]) -> int:
+    def _displace(process: _Process, displaced: Sequence[DisplacedRow]) -> int:
         others = 0
         for row in displaced:
             known = process.row(row.row_number)
@@ -239,9 +240,9 @@ class MemoryStatus(Status, Outcomes):
         self.deleted.add(process_id)
 
 
-def _with_displaced(outcome: BatchOutcome, displaced: Sequence[Displaced]) -> BatchOutcome:
+def _with_displaced(outcome: BatchOutcome, displaced: Sequence[DisplacedRow]) -> BatchOutcome:
     """An outcome of which these rows, counted as SUCCEEDED, have FAILED."""
-    rows = [Rejected(row.row_number, 0, "failed", (row.problem,), ()) for row in displaced]
+    rows = [RejectedRow(row.row_number, 0, "failed", (row.error,), ()) for row in displaced]
     return replace(
         outcome,
         succeeded=outcome.succeeded - len(rows),

@@ -131,7 +131,7 @@ async def test_rows_of_nulls_and_rows_beside_rejected_ones(database_url: str) ->
     document = pipeline(*FIELDS)
     columns = [[plain, "", "x", ""] for plain in PLAIN]
     checked = check_rows(table(*columns), [field["name"] for field in FIELDS], document)
-    assert [row.index for row in checked.rejected] == [2]
+    assert [row.row_number - 1 for row in checked.rejected] == [2]
     rows = await load(database_url, checked, definitions(document))
     day, moment = date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)
     assert rows == [("text", 1, Decimal(1), True, day, moment), (None,) * 6, (None,) * 6]
@@ -268,7 +268,7 @@ async def test_exact_or_an_error(database_url: str) -> None:
             key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 1, 3, 2, 0, len(data)))
             checked = check(RowBatch(key, ("f",), "p", 1, ",", data, None), data, document)
             rows = GoodRows(table_of(document), checked.good, checked.good_index + 1, sink_of(document))
-            ended = outcome_of(key, checked.rejected, [])
+            ended = outcome_of(key, checked.rejected)
             await sink.load(key, rows, lambda refused, ended=ended: ended)  # type: ignore[misc]
             query = f"SELECT _row_number, f FROM public.t_{number}"
             found = {row[0]: row[1] for row in await pool.fetch(query)}

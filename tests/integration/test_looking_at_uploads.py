@@ -17,7 +17,7 @@ import pytest
 
 from ingestor.services.upload.adapters import subprocess_converter
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
-from ingestor.services.upload.checks import ExcerptRow
+from ingestor.services.upload.dry_runs import ExcerptRow
 from ingestor.services.upload.ports import ConverterCrashedError
 from ingestor.services.upload.uploads import Upload, UploadState
 from ingestor.stores.port import FileMissingError, FileReader

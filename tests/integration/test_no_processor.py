@@ -23,7 +23,7 @@ from ingestor.runtime.queues import ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.services.orchestrator.bootstrap import bootstrap
 from ingestor.services.orchestrator.settings import OrchestratorSettings
-from ingestor.services.upload.adapters.grpc_checker import GrpcChecker
+from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.v1 import pipelines_pb2, pipelines_pb2_grpc
 
@@ -71,5 +71,5 @@ async def test_the_catalogue_answers(
 async def test_a_dry_run_says_that_no_processor_answers() -> None:
     async with open_channel(f"127.0.0.1:{free_port()}") as channel:
         with pytest.raises(UnavailableError) as caught:
-            await GrpcChecker(channel).check("", "", "{}", b"a\n1\n")
+            await GrpcDryRuns(channel).run("", "", "{}", b"a\n1\n")
     assert caught.value.reason == "PROCESSOR_UNAVAILABLE"

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from ingestor.local.ports import free_port
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.postgres import migrate, open_pool
 from ingestor.services.status.adapters.pg_ledger import PgLedger
@@ -23,7 +24,6 @@ from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.ledger import Batch, Outcome, finished
 from ingestor.services.status.ports import Limits
 from ingestor.services.status.processes import Info, RowState
-from ingestor.services.status.rows import RejectedRow, RowError
 from ingestor.services.status.settings import StatusSettings
 from ingestor.v1 import status_pb2
 from tests.status_stub import status_stub
@@ -41,8 +41,8 @@ MOST_GROWTH = 5 * 2**20
 def rejected(number: int) -> RejectedRow:
     """A row with cells that hardly compress."""
     cells = tuple(f"{number * 2654435761 * column % 2**64:016x}" for column in range(1, 9))
-    error = RowError("type-error", COLUMNS[0], cells[0], f'"{cells[0]}" is not a number', 2)
-    return RejectedRow(number, number + 1, RowState.FAILED, (error,), cells)
+    error = RowError("type-error", COLUMNS[0], cells[0], f'"{cells[0]}" is not a number', "validate")
+    return RejectedRow(number, number + 1, "failed", (error,), cells)
 
 
 @asynccontextmanager
@@ -132,7 +132,7 @@ async def test_a_report_takes_the_memory_of_a_page(
 
 async def test_a_page_of_wide_rows_ends_early(status_settings: StatusSettings) -> None:
     process = str(uuid.uuid4())
-    rows = [RejectedRow(row, row + 1, RowState.FAILED, (), ("x" * 500_000,)) for row in range(1, 31)]
+    rows = [RejectedRow(row, row + 1, "failed", (), ("x" * 500_000,)) for row in range(1, 31)]
     async with open_database(status_settings) as pool:
         batch = Outcome(Batch(1, 1, 30, 2, 0, 1), RowState.SUCCEEDED, 0, 30, 0)
         await PgLedger(pool).record(process, "default", batch, None, rows)

@@ -143,7 +143,9 @@ async def test_rows_are_filtered_and_paged(status: Any) -> None:
     await outcome(status, process, 1, [rejected(3, FAILED, ("type-error", "name")), rejected(7, SKIPPED)])
     await outcome(  # a batch that failed as a whole
         status, process, 2, default_state=FAILED, succeeded=0, failed=ROWS,
-        error=common_pb2.RowError(code="batch-error", message="The batch could not be processed."),
+        error=common_pb2.RowError(
+            code="batch-error", message="The batch could not be processed.", phase=common_pb2.ERROR_PHASE_LOAD
+        ),
     )  # fmt: skip
     await dispatch(status, process, 3)
 
@@ -197,7 +199,7 @@ async def mixed_process(status: Any) -> str:
     await outcome(status, process, 1, [rejected(3, FAILED, ("type-error", "name")), rejected(7, SKIPPED)])
     await outcome(
         status, process, 2, default_state=FAILED, succeeded=0, failed=ROWS,
-        error=common_pb2.RowError(code="batch-error", message="No."),
+        error=common_pb2.RowError(code="batch-error", message="No.", phase=common_pb2.ERROR_PHASE_LOAD),
     )  # fmt: skip
     await dispatch(status, process, 3)
     cancelled = ledger_pb2.DispatchCancelled()

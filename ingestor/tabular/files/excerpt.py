@@ -40,8 +40,8 @@ def shown_records(sample: Sample) -> list[Shown]:
         for position, (row, line) in enumerate(zip(sample.row_numbers, sample.line_numbers, strict=True))
     ]
     found += [
-        Shown(row, record.line_index + 1, None if record.cells is None else _shown(record.cells))
-        for row, record in sample.rejected
+        Shown(record.row_number, record.line_number, _shown(record.cells) if record.cells else None)
+        for record in sample.rejected
     ]
     found.sort(key=lambda record: record.row_number)
     size = 0

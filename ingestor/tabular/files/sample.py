@@ -25,7 +25,7 @@ from ingestor.tabular.parsers.json_array import whole_elements
 from ingestor.tabular.records.header import HeaderError, HeaderShape, column_names, read_header
 from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.slices import RecordDelimiter
-from ingestor.tabular.text_table import TextTable, with_places
+from ingestor.tabular.text_table import TextTable
 
 _BYTES = 4 * 2**20
 
@@ -40,7 +40,7 @@ class Sample:
     cells: list[list[str | None]]  # by column
     row_numbers: list[int]
     line_numbers: list[int]
-    rejected: list[tuple[int, RejectedRow]]  # with row numbers; `index` counts from the table's start
+    rejected: list[RejectedRow]
     record_count: int
     complete: bool  # the sample is the whole table
 
@@ -125,8 +125,10 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
     collected = _Collected(how, header.columns, names)
     if slices:
         first = slices[0]
-        table = read_csv_slice(first.data, len(names), dialect)
-        collected.add(with_places(table, header.byte_end), first.first_line - 1)
+        table = read_csv_slice(
+            first.data, len(names), dialect, first_line=first.first_line, byte_start=header.byte_end
+        )
+        collected.add(table)
     return collected.sample(complete=ended and len(slices) <= 1)
 
 
@@ -141,21 +143,22 @@ def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool) -> Sample:
         left = rows - collected.count
         if block.record_count > left:
             if left:
-                collected.add(text_only(_first(block, left)), 0)
+                collected.add(text_only(_first(block, left)))
             return collected.sample(complete=False)
-        collected.add(text_only(block), 0)
+        collected.add(text_only(block))
     return collected.sample(complete=whole)
 
 
 def _first(block: TextTable, count: int) -> TextTable:
     """The first records of a block."""
     rows = int(block.row_index.searchsorted(count))
-    return TextTable(
-        [column.slice(0, rows) for column in block.columns],
-        block.row_index[:rows],
-        block.line_index[:rows],
-        count,
-        [record for record in block.rejected if record.index < count],
+    return replace(
+        block,
+        columns=[column.slice(0, rows) for column in block.columns],
+        row_index=block.row_index[:rows],
+        line_index=block.line_index[:rows],
+        record_count=count,
+        rejected=[record for record in block.rejected if record.row_number < block.first_row + count],
     )
 
 
@@ -166,7 +169,7 @@ def sample_table(sample: Sample) -> TextTable:
         np.array(sample.row_numbers, np.int64) - 1,
         np.array(sample.line_numbers, np.int64) - 1,
         sample.record_count,
-        [record for _, record in sample.rejected],
+        sample.rejected,
     )
 
 
@@ -175,17 +178,16 @@ class _Collected:
         self.count = 0
         self._sample = Sample(how, labels, names, [[] for _ in names], [], [], [], 0, False)
 
-    def add(self, table: TextTable, first_line: int) -> None:
-        """Add records; `first_line` counts from 0."""
+    def add(self, table: TextTable) -> None:
+        """Add the next records, which are numbered in their block."""
         sample = self._sample
         for cells, column in zip(sample.cells, table.columns, strict=True):
             cells += column.to_pylist()
         sample.row_numbers.extend((table.row_index + self.count + 1).tolist())
-        sample.line_numbers.extend((table.line_index + first_line + 1).tolist())
-        for record in table.rejected:
-            index = self.count + record.index
-            moved = replace(record, index=index, line_index=record.line_index + first_line)
-            sample.rejected.append((index + 1, moved))
+        sample.line_numbers.extend((table.line_index + table.first_line).tolist())
+        sample.rejected.extend(
+            replace(record, row_number=self.count + record.row_number) for record in table.rejected
+        )
         self.count += table.record_count
 
     def sample(self, *, complete: bool) -> Sample:

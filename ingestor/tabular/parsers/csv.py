@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from ingestor.outcomes import RejectedRow
+from ingestor.outcomes import RejectedRow, RejectedState
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.records.exact import read_exact
 from ingestor.tabular.records.scan import Int64Array, RecordScan, scan_records
@@ -35,9 +35,15 @@ def read_csv_slice(
     limits: Limits = DEFAULT_LIMITS,
     *,
     empty_is_null: bool = False,
+    first_row: int = 1,
+    first_line: int = 1,
+    byte_start: int | None = None,
 ) -> TextTable:
     """Read whole records (`Slice.data`) of a table whose header has `column_count` cells. With
     `empty_is_null` (normal form) an empty cell is null without quotes and empty text with them.
+
+    The data begin with this row and line of the file and, if they are the file's own text, at `byte_start`
+    (from 0): then the message of a failed record says at which byte it begins.
 
     Rejects a record that breaks the quoting rule, is too long, is blank, is not UTF-8 or holds NUL (which
     PostgreSQL's text cannot store), or has more or fewer cells than the header; its code is that of the first
@@ -48,9 +54,10 @@ def read_csv_slice(
     if column_count < 1:
         raise ValueError("a table has at least one column")
     scan = scan_records(data, dialect, final=True, limits=limits)
-    records = _Records(data, scan, dialect, limits)
+    records = _Records(data, scan, dialect, limits, first_row, first_line, byte_start)
     rejected = {
-        record.index: record for record in (*records.blank(), *records.broken(), *records.undecodable())
+        record.row_number - first_row: record
+        for record in (*records.blank(), *records.broken(), *records.undecodable())
     }
     kept = np.ones(scan.count, np.bool_)
     kept[list(rejected)] = False
@@ -74,6 +81,8 @@ def read_csv_slice(
         record_count=scan.count,
         rejected=[rejected[index] for index in sorted(rejected)],
         used_exact_reader=used_exact_reader,
+        first_row=first_row,
+        first_line=first_line,
     )
 
 
@@ -87,11 +96,23 @@ class _Parsed:
 class _Records:
     """Access to single records of the slice, for those that are rejected."""
 
-    def __init__(self, data: bytes, scan: RecordScan, dialect: Dialect, limits: Limits) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        scan: RecordScan,
+        dialect: Dialect,
+        limits: Limits,
+        first_row: int,
+        first_line: int,
+        byte_start: int | None,
+    ) -> None:
         self._data = data
         self._scan = scan
         self._dialect = dialect
         self._limits = limits
+        self._first_row = first_row
+        self._first_line = first_line
+        self._byte_start = byte_start
 
     def cells(self, index: int) -> tuple[bytes, ...]:
         """Cells of a record that is neither broken nor blank."""
@@ -105,11 +126,7 @@ class _Records:
     def blank(self) -> Iterator[RejectedRow]:
         """The blank records."""
         for index in self._scan.blank.tolist():
-            line = int(self._scan.lines[index])
-            start = int(self._scan.starts[index])
-            yield RejectedRow.by_reader(
-                index, line, "skipped", "blank-row", "The record is blank.", None, "", start
-            )
+            yield self._rejected(index, "skipped", "blank-row", "The record is blank.", (), "")
 
     def broken(self) -> Iterator[RejectedRow]:
         """The records that cannot be split."""
@@ -156,12 +173,17 @@ class _Records:
             index, "extra-cell", f"The record has {len(cells)} cells, the header has {expected}.", cells
         )
 
-    def _failed(
-        self, index: int, code: str, message: str, cells: tuple[str, ...] | None = None
+    def _failed(self, index: int, code: str, message: str, cells: tuple[str, ...] = ()) -> RejectedRow:
+        if self._byte_start is not None:
+            start = self._byte_start + int(self._scan.starts[index])
+            message += f" It begins at byte {start} of the file's text."
+        return self._rejected(index, "failed", code, message, cells, self._text(index))
+
+    def _rejected(
+        self, index: int, state: RejectedState, code: str, message: str, cells: tuple[str, ...], text: str
     ) -> RejectedRow:
-        line = int(self._scan.lines[index])
-        start = int(self._scan.starts[index])
-        return RejectedRow.by_reader(index, line, "failed", code, message, cells, self._text(index), start)
+        line = self._first_line + int(self._scan.lines[index])
+        return RejectedRow.by_reader(self._first_row + index, line, state, code, message, cells, text)
 
     def _content(self, index: int) -> bytes:
         record = self._data[self._scan.starts[index] : self._scan.ends[index]]

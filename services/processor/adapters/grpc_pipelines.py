@@ -16,7 +16,7 @@ _MOST_KNOWN = 64
 
 
 class GrpcPipelines(Pipelines):
-    """Remembers the versions used last: a version never changes."""
+    """Remembers the versions used last, which never change."""
 
     def __init__(self, orchestrator: grpc.aio.Channel) -> None:
         self._stub = pipelines_pb2_grpc.PipelineServiceStub(orchestrator)

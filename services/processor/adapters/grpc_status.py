@@ -1,21 +1,23 @@
-"""The status service over gRPC: outcomes of batches, and what it knows of processes."""
+"""The status service over gRPC: records outcomes of batches and looks up processes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import grpc
 
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
-from ingestor.outcomes import RowError
+from ingestor.outcomes import RejectedRow
 from ingestor.reports import CUT
 from ingestor.runtime.errors import NotFoundError, from_rpc_error
-from ingestor.services.processor.batches import BatchOutcome, Displaced, Rejected
+from ingestor.services.processor.batches import BatchOutcome
 from ingestor.services.processor.ports import Disposition, Outcomes, Processes, ProcessFacts, UndoCounts
-from ingestor.states import PHASES, ROW_STATE_WORDS, ROW_STATES, TERMINAL
+from ingestor.states import ROW_STATE_WORDS, ROW_STATES, TERMINAL
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
+from ingestor.wire import displaced_message, error_message, rejected_message
 
 M = TypeVar("M", processor_pb2.RejectedRow, ledger_pb2.DisplacedRow)
 _MESSAGE_BYTES = 1024 * 1024
@@ -42,7 +44,7 @@ class GrpcOutcomes(Outcomes):
             yield ledger_pb2.RecordOutcomesRequest(header=_header(outcome))
             for rows in _pieces(map(_fitting, outcome.rows)):
                 yield ledger_pb2.RecordOutcomesRequest(rows=rows)
-            for displaced in _pieces(map(_displaced, outcome.displaced)):
+            for displaced in _pieces(map(displaced_message, outcome.displaced)):
                 yield ledger_pb2.RecordOutcomesRequest(displaced=displaced)
 
         try:
@@ -87,7 +89,7 @@ class GrpcOutcomes(Outcomes):
             known = from_rpc_error(error)
             if not isinstance(known, NotFoundError):
                 raise known from error
-            # Status may not have heard of it yet; a deleted one it knows for ever.
+            # Status may not know the process yet, but never forgets that one was deleted.
             return Disposition.GONE if known.reason == _DELETED else Disposition.RUNNING
         if process.expired:
             return Disposition.GONE
@@ -113,37 +115,14 @@ def _header(outcome: BatchOutcome) -> ledger_pb2.OutcomeHeader:
     )  # fmt: skip
 
 
-def error_message(problem: RowError) -> common_pb2.RowError:
-    """A reason as the contract has it."""
-    return common_pb2.RowError(
-        code=problem.code, field=problem.field, value=problem.value, message=problem.message,
-        phase=PHASES[problem.phase],
-    )  # fmt: skip
-
-
-def row_message(row: Rejected) -> processor_pb2.RejectedRow:
-    """A row as the contract has it."""
-    return processor_pb2.RejectedRow(
-        row_number=row.row_number,
-        line_number=row.line_number,
-        state=ROW_STATES[row.state],
-        errors=[error_message(problem) for problem in row.errors],
-        cells=row.cells,
-    )
-
-
-def _displaced(row: Displaced) -> ledger_pb2.DisplacedRow:
-    return ledger_pb2.DisplacedRow(row_number=row.row_number, error=error_message(row.problem))
-
-
-def _fitting(row: Rejected) -> processor_pb2.RejectedRow:
-    """A row as the contract has it; that of a larger one than a piece has its cells shortened to fit."""
-    message = row_message(row)
-    return message if message.ByteSize() <= _MESSAGE_BYTES else row_message(_shortened(row))
+def _fitting(row: RejectedRow) -> processor_pb2.RejectedRow:
+    """The message of a row, with its cells shortened if it would be larger than a piece."""
+    message = rejected_message(row)
+    return message if message.ByteSize() <= _MESSAGE_BYTES else rejected_message(_shortened(row))
 
 
 def _pieces(messages: Iterable[M]) -> Iterator[list[M]]:
-    """The rows in pieces of about 1 MiB; a larger row goes alone."""
+    """The messages in pieces of about 1 MiB; a larger one is alone."""
     found: list[M] = []
     size = 0
     for message in messages:
@@ -156,12 +135,11 @@ def _pieces(messages: Iterable[M]) -> Iterator[list[M]]:
         yield found
 
 
-def _shortened(row: Rejected) -> Rejected:
-    """The row with each cell cut so that all of them fit into one message; whole, it stays in the
-    stored file."""
+def _shortened(row: RejectedRow) -> RejectedRow:
+    """The row with its cells cut so that they fit into one message; the stored file keeps them whole."""
     most = max(16, _MESSAGE_BYTES // 8 // max(1, len(row.cells)))
     cells = tuple(cell if len(cell) <= most else cell[:most] + CUT for cell in row.cells)
-    return Rejected(row.row_number, row.line_number, row.state, row.errors, cells)
+    return replace(row, cells=cells)
 
 
 T = TypeVar("T")

@@ -1,4 +1,5 @@
-"""Sinks of outside packages, with the markers of their batches in PostgreSQL, and undo in those that can."""
+"""Loads into sinks of outside packages, with the markers of batches in PostgreSQL, and undoes in those that
+can."""
 
 from __future__ import annotations
 
@@ -36,9 +37,9 @@ _MOST_OPEN = 64
 
 
 class PlugInSinks(RowLoader):
-    """The marker is claimed before the sink writes and committed after it, so that no two
-    processors write the same batch at once; a crash in between undoes the claim, and the batch is written
-    again, which the sink's contract makes harmless."""
+    """The marker is claimed before the sink writes and committed afterwards, so that no two processors write
+    a batch at the same time. A crash in between undoes the claim, and the batch is written again, which the
+    contract of sinks makes harmless."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -97,14 +98,14 @@ class PlugInSinks(RowLoader):
 
 def _refused(name: str, fault: RowFault, count: int) -> Refused:
     if not 0 <= fault.position < count:
-        raise PlugInError(f"the sink {name} refused a row that is not there")
-    problem = RowError("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
-    return Refused(fault.position, problem)
+        raise PlugInError(f"the sink {name} refused a row that does not exist")
+    error = RowError("sink-error", fault.column, capped(fault.value), shortened(fault.message), "load")
+    return Refused(fault.position, error)
 
 
 class PlugInUndo:
-    """The sink is called before the close is committed; a crash in between undoes the close, and
-    the sink is called again, which its contract makes harmless."""
+    """The sink is called before the process is closed. After a crash in between the sink is called again,
+    which the contract of sinks makes harmless."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -116,7 +117,7 @@ class PlugInUndo:
         except (PlugInError, ValueError) as error:
             raise UndoImpossibleError(shortened(f"The sink cannot be opened: {error}")) from error
         if not isinstance(made, UndoesProcesses):
-            raise UndoImpossibleError(f"The sink {name} cannot take rows out again.")
+            raise UndoImpossibleError(f"The sink {name} cannot undo.")
         undoes: UndoesProcesses = made
         asked = SinkUndo(
             of.tenant, of.process_id, (of.process_id, *of.repairs), of.table.name, of.table.primary_key

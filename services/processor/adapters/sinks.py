@@ -1,4 +1,4 @@
-"""The choice between sinks: those of this package, a line each, and those of outside packages."""
+"""Chooses the sink of a pipeline: one of this package, or one of an outside package."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def open_sinks(pool: PgPool) -> Sinks:
 
 
 class Sinks(Sink):
-    """Hands the rows to the sink that their pipeline names."""
+    """Passes rows to the sink that their pipeline names."""
 
     def __init__(self, in_tree: Mapping[str, RowLoader], outside: RowLoader, markers: PgMarkers) -> None:
         self._in_tree = in_tree
@@ -60,7 +60,7 @@ class Sinks(Sink):
 
 
 class Undos(RowUndo):
-    """Hands the undo to the sink that the process's pipeline names."""
+    """Passes an undo to the sink that the pipeline of the process names."""
 
     def __init__(self, pool: PgPool) -> None:
         self._tables = PgUndo(pool)

@@ -19,7 +19,7 @@ from ingestor.v1 import common_pb2
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-# A slice is at most this large when it is open (one record's limit, with room for its envelope).
+# Size limit of a decompressed message: the longest record, with room for the envelope.
 _MAX_OPEN_BYTES = 32 * 1024 * 1024
 _WAIT_SECONDS = 20
 
@@ -57,8 +57,8 @@ class SqsRows(RowQueue):
         except (binascii.Error, ValueError, zstandard.ZstdError, DecodeError) as error:
             raise UnreadableBatchError(f"{type(error).__name__}: {error}") from error
         key = BatchKey(message.process_id, message.tenant, _range(message.range))
-        if key != delivery.key:  # its attributes are what is settled when it dies
-            raise UnreadableBatchError("the body is another batch than the attributes say")
+        if key != delivery.key:  # dead letters are settled by their attributes
+            raise UnreadableBatchError("the attributes name another batch than the body")
         stored = message.stored if message.HasField("stored") else None
         return RowBatch(
             key,
@@ -96,7 +96,7 @@ class SqsRows(RowQueue):
                 raise
 
     async def check(self) -> None:
-        """Raises when the queue does not answer; for health."""
+        """Raise when the queue does not answer; for health checks."""
         async with aws_errors(self._queue):
             await self._client.get_queue_attributes(
                 QueueUrl=await self._queue_url(), AttributeNames=["QueueArn"]
@@ -104,7 +104,7 @@ class SqsRows(RowQueue):
 
 
 def _receipt_is_old(error: ClientError) -> bool:
-    """The message was deleted or came again since: nothing to do with this receipt."""
+    """Whether the receipt is no longer valid: the message was deleted or received again."""
     code = error.response.get("Error", {}).get("Code", "")
     return any(word in code for word in ("ReceiptHandle", "MessageNotInflight", "InvalidParameterValue"))
 
@@ -130,7 +130,7 @@ def _delivery(message: Any) -> Delivery:
         bounds = BatchRange(*(int(attributes[name]) for name in names))
         key = BatchKey(attributes["process_id"], attributes["tenant"], bounds)
     except (KeyError, TypeError, ValueError):
-        pass  # not ours; Delivery.key None says so
+        pass  # not a message of the suite: the key stays None
     return Delivery(
         message["MessageId"],
         message["ReceiptHandle"],

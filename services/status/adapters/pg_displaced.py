@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.services.status.adapters.pg_account import Work
 from ingestor.services.status.adapters.pg_find import FIND_ROWS
-from ingestor.services.status.adapters.pg_values import error_values
+from ingestor.services.status.adapters.pg_values import errors_from, errors_json
 from ingestor.services.status.ledger import Batch
 from ingestor.services.status.processes import RowState
-from ingestor.services.status.rows import DisplacedRow, RejectedRow, RowError
 
 _REPORTED = "unnest($2::bigint[], $3::jsonb[]) AS reported (row_number, errors)"
 
@@ -67,7 +66,7 @@ async def displace(work: Work, rows: Sequence[DisplacedRow]) -> int:
     if not rows:
         return 0
     numbers = [row.row_number for row in rows]
-    errors = [json.dumps([error_values(row.error)], ensure_ascii=False) for row in rows]
+    errors = [errors_json([row.error]) for row in rows]
     arguments = (work.process_id, numbers, errors, work.tenant)
     await work.connection.execute(_KEEP, *arguments)
     return int(await work.connection.fetchval(_FAIL, *arguments))
@@ -84,9 +83,6 @@ async def displaced_before(work: Work, batch: Batch) -> list[RejectedRow]:
 
 def _failed(found: Sequence[Any]) -> list[RejectedRow]:
     return [
-        RejectedRow(
-            row["row_number"], 0, RowState.FAILED,
-            tuple(RowError(*error) for error in json.loads(row["errors"])), (),
-        )
+        RejectedRow(row["row_number"], 0, "failed", errors_from(row["errors"]), ())
         for row in sorted(found, key=lambda row: int(row["row_number"]))
-    ]  # fmt: skip
+    ]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, deleted_error, hold
 from ingestor.services.status.adapters.pg_displaced import displace, displaced_before
 from ingestor.services.status.adapters.pg_repair import repair
-from ingestor.services.status.adapters.pg_values import error_values, text
+from ingestor.services.status.adapters.pg_values import error_json, errors_json, state_number, text
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
 from ingestor.services.status.ports import Ledger, Limits
 from ingestor.services.status.processes import Info, ProcessState, RowState, Undo
-from ingestor.services.status.rows import DisplacedRow, RejectedRow, RepairedRows, RowError, with_displaced
+from ingestor.services.status.rows import RepairedRows, with_displaced
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -156,16 +156,15 @@ class PgLedger(Ledger):
                 outcome.succeeded,
                 outcome.failed,
                 outcome.skipped,
-                json.dumps(error_values(error)) if error else None,
+                error_json(error) if error else None,
             )
             if rows:
                 await work.connection.copy_records_to_table(
                     "row_exceptions",
                     records=(
                         (
-                            process_id, row.row_number, row.line_number, number, tenant, int(row.state),
-                            json.dumps([error_values(e) for e in row.errors], ensure_ascii=False),
-                            [text(cell) for cell in row.cells], number_there,
+                            process_id, row.row_number, row.line_number, number, tenant, state_number(row),
+                            errors_json(row.errors), [text(cell) for cell in row.cells], number_there,
                         )
                         for row, number_there in zip(rows, numbers, strict=True)
                     ),
@@ -229,7 +228,7 @@ def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:
         raise ValueError(
             f"batch {outcome.batch.number}: a row is outside of {first}..{last} or reported twice"
         )
-    skipped = sum(row.state is RowState.SKIPPED for row in rows)
+    skipped = sum(row.state == "skipped" for row in rows)
     failed = len(rows) - skipped
     if outcome.default_state is RowState.FAILED:
         failed += outcome.batch.row_count - len(rows) - outcome.succeeded
@@ -287,7 +286,7 @@ def _counts(
     examples: dict[tuple[str, str], tuple[str, int]] = {}
     own = 0
     for row in rows:
-        if row.state is not RowState.FAILED:
+        if row.state != "failed":
             continue
         own += 1
         for found in row.errors:

@@ -12,12 +12,13 @@ from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
 from ingestor.services.status.adapters.pg_find import FIND_ROWS
 from ingestor.services.status.adapters.pg_positions import give_positions, last_position
+from ingestor.services.status.adapters.pg_values import error_from, errors_from
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Batch
 from ingestor.services.status.overview import Interval, Overview, all_pieces
 from ingestor.services.status.ports import BatchRecord, EventLog, LedgerReader, LoggedEvent
 from ingestor.services.status.processes import TERMINAL, Failure, Info, Process, ProcessState, RowState, Undo
-from ingestor.services.status.rows import ErrorGroup, Row, RowError, RowRange, RowVersion
+from ingestor.services.status.rows import ErrorGroup, Row, RowRange, RowVersion
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -197,7 +198,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         return [
             RowVersion(
                 str(row["repair_process_id"]),
-                tuple(RowError(*error) for error in json.loads(row["errors"])),
+                errors_from(row["errors"]),
                 tuple(row["cells"]),
                 row["replaced_at"],
             )
@@ -256,7 +257,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         return [
             RowRange(
                 row["first_row"], row["last_row"], row["batch_number"], RowState(row["state"]),
-                RowError(*json.loads(row["error"])) if row["error"] is not None else None,
+                error_from(json.loads(row["error"])) if row["error"] is not None else None,
             )
             for row in rows
         ]  # fmt: skip
@@ -272,7 +273,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         return [
             Row(
                 row["row_number"], row["line_number"], row["batch_number"], _ROW_STATES[row["state"]],
-                tuple([RowError(*error) for error in found]), tuple(row["cells"] or ()),
+                tuple([error_from(values) for values in found]), tuple(row["cells"] or ()),
                 row["repairs_row"] or 0,
             )
             for row, found in zip(rows, errors, strict=True)
@@ -354,9 +355,9 @@ def _like(text: str) -> str:
 
 def _row(row: Any) -> Row:
     if row["errors"] is not None:
-        errors = tuple(RowError(*found) for found in json.loads(row["errors"]))
+        errors = errors_from(row["errors"])
     elif row["state"] == RowState.FAILED and row["error"] is not None:
-        errors = (RowError(*json.loads(row["error"])),)
+        errors = (error_from(json.loads(row["error"])),)
     else:
         errors = ()
     return Row(

@@ -6,14 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ingestor.outcomes import RejectedRow
 from ingestor.reports import NOT_FAILED
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, hold
 from ingestor.services.status.adapters.pg_find import FIND_ROWS
-from ingestor.services.status.adapters.pg_values import error_values, text
+from ingestor.services.status.adapters.pg_values import errors_json, state_number, text
 from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
-from ingestor.services.status.rows import RejectedRow, RepairedRows
+from ingestor.services.status.rows import RepairedRows
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
@@ -131,7 +132,7 @@ async def repair(
         if not number:
             continue
         if row is not None:
-            if row.state is RowState.FAILED or any(error.code != NOT_FAILED for error in row.errors):
+            if row.state == "failed" or any(error.code != NOT_FAILED for error in row.errors):
                 rejected[number] = row
         elif outcome.default_state is RowState.SUCCEEDED:
             succeeded.append(number)
@@ -148,7 +149,7 @@ async def repair(
             return
         good = sorted(changed.intersection(succeeded).difference(rejected))
         others = {number: rejected[number] for number in sorted(changed.difference(good))}
-        skipped = [number for number, row in others.items() if row.state is RowState.SKIPPED]
+        skipped = [number for number, row in others.items() if row.state == "skipped"]
         revived = [row["row_number"] for row in kept if row["state"] == RowState.SKIPPED]
         await connection.execute(_SKIPPED, repaired.process_id, revived, -1)
         await connection.execute(_SUCCEED, repaired.process_id, good, work.tenant)
@@ -157,8 +158,8 @@ async def repair(
             repaired.process_id,
             list(others),
             work.tenant,
-            [int(row.state) for row in others.values()],
-            [_as_json([error_values(error) for error in row.errors]) for row in others.values()],
+            [state_number(row) for row in others.values()],
+            [errors_json(row.errors) for row in others.values()],
             [_as_json([text(cell) for cell in row.cells]) for row in others.values()],
         )
         await connection.execute(_SKIPPED, repaired.process_id, skipped, 1)

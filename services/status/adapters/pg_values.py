@@ -1,13 +1,45 @@
-"""Converts errors and texts to values of the ledger's tables."""
+"""Converts errors, states and texts to values of the ledger's tables, and back."""
 
 from __future__ import annotations
 
-from ingestor.services.status.rows import RowError
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ingestor.outcomes import RejectedRow, RowError
+from ingestor.states import PHASE_WORDS, PHASES, ROW_STATES
+
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def error_values(error: RowError) -> list[object]:
-    """An error as an element of `errors`: code, field, value, message, phase."""
-    return [text(error.code), text(error.field), text(error.value), text(error.message), error.phase]
+def error_json(error: RowError) -> str:
+    """An error as the tables have it: a JSON array of code, field, value, message and the phase's number."""
+    return _as_json(_values(error))
+
+
+def errors_json(errors: Iterable[RowError]) -> str:
+    """Errors as the tables have them: a JSON array."""
+    return _as_json([_values(error) for error in errors])
+
+
+def _values(error: RowError) -> list[object]:
+    return [text(error.code), text(error.field), text(error.value), text(error.message), PHASES[error.phase]]
+
+
+def error_from(values: Sequence[Any]) -> RowError:
+    """The error of a decoded array, see `error_json`."""
+    code, field, value, message, phase = values
+    return RowError(code, field, value, message, PHASE_WORDS[phase])  # type: ignore[arg-type]
+
+
+def errors_from(found: str) -> tuple[RowError, ...]:
+    """The errors of a text, see `errors_json`."""
+    return tuple([error_from(values) for values in json.loads(found)])
+
+
+def state_number(row: RejectedRow) -> int:
+    """The state of a row as the tables have it."""
+    return ROW_STATES[row.state]
 
 
 def text(value: str) -> str:

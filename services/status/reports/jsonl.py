@@ -15,8 +15,6 @@ from collections.abc import Iterable, Sequence
 from ingestor.services.status.reports.writer import ReportWriter
 from ingestor.services.status.rows import Row
 
-_PARSE = 1
-_PHASES = {0: "UNSPECIFIED", _PARSE: "PARSE", 2: "VALIDATE", 3: "LOAD"}  # the contract's numbers
 _as_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
@@ -47,14 +45,14 @@ class JsonlReportWriter(ReportWriter):
                     "field": error.field,
                     "value": error.value,
                     "message": error.message,
-                    "phase": _PHASES.get(error.phase, "UNSPECIFIED"),
+                    "phase": error.phase.upper(),
                 }
                 for error in row.errors
             ],
             "cells": dict(zip(self._columns, row.cells, strict=True)) if split else {},
         }
         if not split:
-            whole = [e.value for e in row.errors if e.phase == _PARSE and not e.field]
+            whole = [e.value for e in row.errors if e.phase == "parse" and not e.field]
             if whole:
                 item["text"] = whole[0]
         return item

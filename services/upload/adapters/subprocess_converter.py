@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from ingestor.reports import OriginalTable
-from ingestor.services.upload.checks import Excerpt, ExcerptRow
+from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
 from ingestor.services.upload.uploads import Content, Upload, text_key
 from ingestor.stores.port import FileStore

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange, Rejected, outcome_of
+from ingestor.outcomes import RejectedRow
+from ingestor.services.processor.batches import BatchKey, BatchOutcome, BatchRange, outcome_of
 from ingestor.services.processor.ports import GoodRows, Refused, Table
 
 PEOPLE = Table("public", "people", (("id", "bigint"), ("name", "text")), ("id",))
@@ -58,8 +59,8 @@ def concluding(of: BatchKey) -> Callable[[Sequence[Refused]], BatchOutcome]:
     def conclude(refused: Sequence[Refused]) -> BatchOutcome:
         first = of.range.first_row
         rows = [
-            Rejected(first + row.position, 1, row.state, (row.problem,), ("cell",)) for row in refused
+            RejectedRow(first + row.position, 1, row.state, (row.error,), ("cell",)) for row in refused
         ]  # fmt: skip
-        return outcome_of(of, [], rows)
+        return outcome_of(of, rows)
 
     return conclude

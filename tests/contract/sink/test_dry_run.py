@@ -66,7 +66,7 @@ class Side:
             for first in range(1, len(rows) + 1, size):
                 piece = rows[first - 1 : first - 1 + size]
                 for row in await dry_run.refused(good(table, piece, first)):
-                    e = row.problem
+                    e = row.error
                     assert (row.state, e.phase) == ("failed", "load")
                     found.append((first + row.position, e.code, e.field, e.value))
         return found

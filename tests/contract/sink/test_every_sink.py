@@ -314,8 +314,8 @@ async def test_rows_that_a_plug_in_refuses(files: Case) -> None:
     assert outcome is not None
     assert (outcome.succeeded, outcome.failed) == (1, 2)
     assert [(row.row_number, row.errors[0]) for row in outcome.rows] == [
-        (1, RowError("sink-error", "name", "x" * 101, "name: has more than 100 bytes", "load")),
-        (3, RowError("sink-error", "name", "z" * 200, "name: has more than 100 bytes", "load")),
+        (1, RowError("sink-error", "name", "x" * 101, "name: is longer than 100 bytes", "load")),
+        (3, RowError("sink-error", "name", "z" * 200, "name: is longer than 100 bytes", "load")),
     ]
     assert await files.content() == [(2, "y", 2)]
     assert await files.load(batch, []) == outcome
@@ -323,7 +323,7 @@ async def test_rows_that_a_plug_in_refuses(files: Case) -> None:
 
 async def test_a_plug_in_that_can_take_nothing(files: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_FILES_ROOT", "/nowhere")
-    with pytest.raises(SinkRefusedError, match="names no folder"):
+    with pytest.raises(SinkRefusedError, match="must name an existing folder"):
         await files.load(key(), VALUES)
     assert await files.pool.fetchval("SELECT count(*) FROM applied_batches") == 0
 
@@ -346,8 +346,8 @@ async def test_a_plug_in_whose_trouble_may_pass(files: Case) -> None:
         # Not taken for the database's.
         (OSError("disk"), PlugInError, "the sink odd failed"),
         (ValueError("bug"), PlugInError, "the sink odd failed"),
-        ([RowFault(3, "", "", "m")], PlugInError, "a row that is not there"),
-        ([RowFault(-1, "", "", "m")], PlugInError, "a row that is not there"),
+        ([RowFault(3, "", "", "m")], PlugInError, "a row that does not exist"),
+        ([RowFault(-1, "", "", "m")], PlugInError, "a row that does not exist"),
     ],
 )
 async def test_what_a_plug_in_may_do(
@@ -373,7 +373,7 @@ async def test_what_a_plug_in_may_do(
 @pytest.mark.parametrize(
     ("what", "raised", "message"),
     [
-        (None, UndoImpossibleError, "The sink odd cannot take rows out again."),
+        (None, UndoImpossibleError, "The sink odd cannot undo."),
         (TransientSinkError("away"), TransientError, "away"),
         (RefusedBatchError("Never."), UndoImpossibleError, "Never."),
         (OSError("disk"), PlugInError, "the sink odd failed"),

@@ -13,13 +13,12 @@ import asyncpg
 import numpy as np
 import pytest
 
-from ingestor.outcomes import RowError
+from ingestor.outcomes import DisplacedRow, RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
-    Displaced,
     failed_outcome,
     unprocessed_outcome,
 )
@@ -130,8 +129,8 @@ async def test_the_first_row_of_a_file_wins(sink: AnySink) -> None:
     assert last == BatchOutcome(third, "succeeded", 3, 0, 0, ())
     message = "The table already has a row with the same id."
 
-    def displaced(number: int, value: str) -> Displaced:
-        return Displaced(number, RowError("primary-key", "id", value, message, "load"))
+    def displaced(number: int, value: str) -> DisplacedRow:
+        return DisplacedRow(number, RowError("primary-key", "id", value, message, "load"))
 
     assert middle is not None
     assert [(row.row_number, row.errors[0].value) for row in middle.rows] == [(6, "2")]
@@ -157,7 +156,7 @@ async def test_the_row_of_another_process_stays(sink: AnySink, earlier: bool) ->
     assert [(row.row_number, row.errors[0].code, row.errors[0].value) for row in outcome.rows] == [
         (1, "primary-key", "1")
     ]  # fmt: skip
-    assert [(row.row_number, row.problem.value) for row in outcome.displaced] == [(4, "4")]
+    assert [(row.row_number, row.error.value) for row in outcome.displaced] == [(4, "4")]
     found = sorted(row[1] or "" for row in await content(sink))
     assert found == ["2", "3", "5", "6", "t4", "t5", "t6"]
 

@@ -243,7 +243,7 @@ async def test_an_append_has_the_first_row_of_each_key(pool: PgPool, data: st.Da
         sum(state == "failed" for state in states.values()),
     )
     problems = {error for o in outcomes for row in o.rows for error in row.errors}
-    problems |= {row.problem for o in outcomes for row in o.displaced}
+    problems |= {row.error for o in outcomes for row in o.displaced}
     assert all(problem.value for problem in problems)
     assert {(problem.code, problem.field) for problem in problems} <= {
         ("primary-key" if columns == primary else "unique-error", ", ".join(columns)) for columns in keys
@@ -290,7 +290,7 @@ async def test_the_first_row_wins_by_the_primary_key_unless_another_key_of_it_is
     assert [(row.row_number, row.errors[0].field, row.errors[0].value) for row in outcome.rows] == [
         (1, "name", "x"), (4, "name", "late 4"), (5, "name", "x")
     ]  # fmt: skip
-    assert [(row.row_number, row.problem.field, row.problem.value) for row in outcome.displaced] == [
+    assert [(row.row_number, row.error.field, row.error.value) for row in outcome.displaced] == [
         (6, "id", "1"), (7, "id", "2")
     ]  # fmt: skip
     found = await pool.fetch("SELECT id, name FROM public.people ORDER BY id")

@@ -20,7 +20,7 @@ def table(*columns: Sequence[str], rejected: Sequence[RejectedRow] = ()) -> Text
     rejected records lie between the others by their index, and every record has two lines."""
     count = len(columns[0])
     arrays = [pa.array(["padding", *column, "more"], pa.string()).slice(1, count) for column in columns]
-    taken = {record.index for record in rejected}
+    taken = {record.row_number - 1 for record in rejected}
     free = [index for index in range(count + len(taken)) if index not in taken]
     rows = np.array(free, np.int64)
     return TextTable(arrays, rows, rows * 2, len(free) + len(taken), list(rejected))

@@ -36,11 +36,11 @@ def failing(values: list[str], field: dict[str, Any], **schema: Any) -> dict[int
     checked = check_column(values, field, **schema)
     for row in checked.rejected:
         assert {(problem.code, problem.field) for problem in row.errors} <= {("constraint-error", "f")}
-        assert [problem.value for problem in row.errors] == [values[row.index]] * len(row.errors)
-    assert sorted([*checked.good_index.tolist(), *(row.index for row in checked.rejected)]) == list(
+        assert [problem.value for problem in row.errors] == [values[row.row_number - 1]] * len(row.errors)
+    assert sorted([*checked.good_index.tolist(), *(row.row_number - 1 for row in checked.rejected)]) == list(
         range(len(values))
     )
-    return {row.index: [problem.message for problem in row.errors] for row in checked.rejected}
+    return {row.row_number - 1: [problem.message for problem in row.errors] for row in checked.rejected}
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ FIELDS = (
 
 def test_every_error_of_every_row_is_listed_in_the_order_of_rows_and_fields() -> None:
     read = [
-        RejectedRow.by_reader(0, 0, "skipped", "blank-row", "the record is blank", None, ""),
-        RejectedRow.by_reader(3, 6, "failed", "missing-cell", "2 of 4 cells", ("x", "y"), "x,y" * 1000),
+        RejectedRow.by_reader(1, 1, "skipped", "blank-row", "the record is blank", (), ""),
+        RejectedRow.by_reader(4, 7, "failed", "missing-cell", "2 of 4 cells", ("x", "y"), "x,y" * 1000),
     ]
     text = table(
         ["1.5", "9", "x", "x", "", "-1"],
@@ -44,20 +44,20 @@ def test_every_error_of_every_row_is_listed_in_the_order_of_rows_and_fields() ->
         {"id": 10, "name": "anna", "price": "1.5"},
     ]
     assert checked.good_index.tolist() == [1]
-    found = [(row.index, row.line_index, row.state, [(e.code, e.field, e.phase) for e in row.errors])
+    found = [(row.row_number, row.line_number, row.state, [(e.code, e.field, e.phase) for e in row.errors])
              for row in checked.rejected]  # fmt: skip
     broken, typed = "constraint-error", "type-error"
     assert found == [
-        (0, 0, "skipped", [("blank-row", "", "parse")]),
-        (2, 4, "failed", [(broken, "name", "validate"), (broken, "name", "validate")]),
-        (3, 6, "failed", [("missing-cell", "", "parse")]),
-        (4, 8, "failed", [(broken, "id", "validate"), (typed, "price", "validate")]),
-        (5, 10, "failed", [(typed, "price", "validate")]),
-        (6, 12, "failed", [(broken, "name", "validate")]),
-        (7, 14, "failed", [(broken, "price", "validate")]),
+        (1, 1, "skipped", [("blank-row", "", "parse")]),
+        (3, 5, "failed", [(broken, "name", "validate"), (broken, "name", "validate")]),
+        (4, 7, "failed", [("missing-cell", "", "parse")]),
+        (5, 9, "failed", [(broken, "id", "validate"), (typed, "price", "validate")]),
+        (6, 11, "failed", [(typed, "price", "validate")]),
+        (7, 13, "failed", [(broken, "name", "validate")]),
+        (8, 15, "failed", [(broken, "price", "validate")]),
     ]
     assert [row.cells for row in checked.rejected] == [
-        None,
+        (),
         ("9", "20", "B", "?"),
         ("x", "y"),
         ("x", "", "carl", "?"),
@@ -132,7 +132,7 @@ def test_all_rows_bad() -> None:
     checked = check_rows(table(["x"] * count, ["A"] * count, ["y"] * count), ["id", "name", "price"],
                          pipeline(*FIELDS))  # fmt: skip
     assert checked.good.num_rows == 0
-    assert [row.index for row in checked.rejected] == list(range(count))
+    assert [row.row_number - 1 for row in checked.rejected] == list(range(count))
     assert {len(row.errors) for row in checked.rejected} == {4}
 
 

@@ -162,7 +162,7 @@ def test_a_row_that_cannot_be_computed_fails_alone() -> None:
     steps = [{"into": "b", "op": "expression", "sql": sql}]
     checked = check_rows(table(cells), ["a"], with_steps("b:number", transforms=steps))
     assert checked.good.column("b").to_pylist() == ["16.00000000", "4.00000000", None, "2.00000000"]
-    assert [(row.index, row.cells, row.errors[0].message) for row in checked.rejected] == [
+    assert [(row.row_number - 1, row.cells, row.errors[0].message) for row in checked.rejected] == [
         (1, ("0",), "b: the expression cannot be computed for this row"),
         (4, ("0",), "b: the expression cannot be computed for this row"),
     ]

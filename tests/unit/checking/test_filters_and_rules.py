@@ -43,12 +43,12 @@ def test_filters_of_a_column(
     filters = [{"column": "c", **condition, "reason": "not wanted"}]
     checked = check_rows(table(cells), ["c"], with_steps("c", missing=MISSING, filters=filters))
     assert checked.good_index.tolist() == [index for index, cell in enumerate(cells) if wanted(cell)]
-    assert [(row.index, row.state, row.cells) for row in checked.rejected] == [
+    assert [(row.row_number - 1, row.state, row.cells) for row in checked.rejected] == [
         (index, "skipped", (cell,)) for index, cell in enumerate(cells) if not wanted(cell)
     ]
     for row in checked.rejected:
         (problem,) = row.errors
-        assert (problem.code, problem.field, problem.value) == ("filtered", "c", cells[row.index])
+        assert (problem.code, problem.field, problem.value) == ("filtered", "c", cells[row.row_number - 1])
         assert (problem.message, problem.phase) == ("not wanted", "validate")
 
 
@@ -85,21 +85,21 @@ def test_transforms_then_filters_then_the_schema_then_rules() -> None:
         ],
         rules=[{"name": "few", "expression": "n < 10", "message": "too many"}],
     )  # fmt: skip
-    read = [RejectedRow.by_reader(0, 0, "skipped", "blank-row", "the record is blank", None, "")]
+    read = [RejectedRow.by_reader(1, 1, "skipped", "blank-row", "the record is blank", (), "")]
     n = ["1", "x", "x", "2,5", "0", "10", ""]
     country = ["DE", "XX ", "DE", "DE", "XX", "DE", " DE"]
     checked = check_rows(table(n, country, rejected=read), ["n", "country"], pipeline)
     assert checked.good.to_pylist() == [{"n": 1, "country": "DE"}]
-    assert [(row.index, row.line_index, row.state, row.cells, [(e.code, e.message) for e in row.errors])
+    assert [(row.row_number, row.line_number, row.state, row.cells, [(e.code, e.message) for e in row.errors])
             for row in checked.rejected] == [
-        (0, 0, "skipped", None, [("blank-row", "the record is blank")]),
-        (2, 4, "skipped", ("x", "XX "), [("filtered", "not our market")]),
-        (3, 6, "failed", ("x", "DE"),
+        (1, 1, "skipped", (), [("blank-row", "the record is blank")]),
+        (3, 5, "skipped", ("x", "XX "), [("filtered", "not our market")]),
+        (4, 7, "failed", ("x", "DE"),
          [("transform-error", 'n: "x" is not a number with the decimal mark ","')]),
-        (4, 8, "failed", ("2,5", "DE"), [("type-error", 'n: "2.5" is not an integer')]),
-        (5, 10, "skipped", ("0", "XX"), [("filtered", "not our market")]),
-        (6, 12, "failed", ("10", "DE"), [("row-constraint", 'too many (n: "10")')]),
-        (7, 14, "skipped", ("", " DE"), [("filtered", "nothing sold")]),
+        (5, 9, "failed", ("2,5", "DE"), [("type-error", 'n: "2.5" is not an integer')]),
+        (6, 11, "skipped", ("0", "XX"), [("filtered", "not our market")]),
+        (7, 13, "failed", ("10", "DE"), [("row-constraint", 'too many (n: "10")')]),
+        (8, 15, "skipped", ("", " DE"), [("filtered", "nothing sold")]),
     ]  # fmt: skip
 
 
@@ -208,7 +208,7 @@ async def test_the_dry_run_says_what_the_real_run_says() -> None:
     found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables())
     bounds = BatchRange(1, 1, 7, 2, 6, 6 + len(rows))
     batch = RowBatch(BatchKey("", "", bounds), ("n", "a", "b"), "", 0, ",", rows, None)
-    real = outcome_of(batch.key, check(batch, rows, pipeline).rejected, [])
+    real = outcome_of(batch.key, check(batch, rows, pipeline).rejected)
     assert (found.read, found.succeeded, found.failed, found.skipped) == (7, 2, 2, 3)
     assert (real.succeeded, real.failed, real.skipped) == (2, 2, 3)
     assert found.rows == list(real.rows)

@@ -19,7 +19,7 @@ from tests.unit.checking.check_tables import check_column, pipeline
 
 def messages(values: list[str], field: dict[str, Any]) -> dict[int, list[str]]:
     checked = check_column(values, field)
-    return {row.index: [problem.message for problem in row.errors] for row in checked.rejected}
+    return {row.row_number - 1: [problem.message for problem in row.errors] for row in checked.rejected}
 
 
 @contextmanager

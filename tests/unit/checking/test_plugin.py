@@ -52,7 +52,7 @@ def test_an_installed_package_takes_part() -> None:
         {"phone": "+4930123456"}, {"phone": "+442079460000"}, {"phone": None}
     ]  # fmt: skip
     (row,) = checked.rejected
-    assert (row.index, row.cells) == (3, ("call me",))
+    assert (row.row_number - 1, row.cells) == (3, ("call me",))
     assert [(e.code, e.field, e.value, e.message) for e in row.errors] == [
         ("transform-error", "phone", "call me", "phone: 'call me' is not a telephone number")
     ]
@@ -91,7 +91,7 @@ def test_a_row_that_makes_a_transform_raise_fails_alone(monkeypatch: pytest.Monk
     checked = check_rows(table(["1", "2", "0", "4", "x", "3"]), ["a"], pipeline)
     assert checked.good.column("b").to_pylist() == ["100", "50", "25"]
     assert checked.good_index.tolist() == [0, 1, 3]
-    assert [(row.index, [e.message for e in row.errors]) for row in checked.rejected] == [
+    assert [(row.row_number - 1, [e.message for e in row.errors]) for row in checked.rejected] == [
         (2, ["the transform inverse failed on this row"]),
         (4, ["the transform inverse failed on this row"]),
         (5, ["odd"]),

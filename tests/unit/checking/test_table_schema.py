@@ -23,7 +23,7 @@ from tests.unit.checking.check_tables import check_column, pipeline, table
 
 def messages(values: list[str], field: dict[str, Any], **schema: Any) -> dict[int, list[str]]:
     checked = check_column(values, field, **schema)
-    return {row.index: [problem.message for problem in row.errors] for row in checked.rejected}
+    return {row.row_number - 1: [problem.message for problem in row.errors] for row in checked.rejected}
 
 
 def test_categories() -> None:
@@ -52,7 +52,7 @@ def test_missing_values_of_a_field_replace_those_of_the_schema() -> None:
         table(["", "NA", "1", "-"], ["-", "?", "", "2"], ["", "NA", "x", "y"]), ["a", "b", "c"], document
     )
     assert checked.good.to_pylist() == [{"a": None, "b": None, "c": ""}, {"a": None, "b": None, "c": "NA"}]
-    errors = {row.index: [problem.message for problem in row.errors] for row in checked.rejected}
+    errors = {row.row_number - 1: [problem.message for problem in row.errors] for row in checked.rejected}
     assert errors == {2: ['b: "" is not an integer'], 3: ['a: "-" is not an integer']}
 
 
@@ -199,5 +199,5 @@ def test_a_list_beside_many_rows() -> None:
     texts = [";".join(map(str, row)) for row in rows]
     texts[500] = "1;x"
     checked = check_column(texts, {"type": "list", "itemType": "integer", "delimiter": ";"})
-    assert [row.index for row in checked.rejected] == [500]
+    assert [row.row_number - 1 for row in checked.rejected] == [500]
     assert checked.good.column("f").to_pylist() == [str(row) for n, row in enumerate(rows) if n != 500]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingestor.outcomes import RowError
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
@@ -19,7 +19,6 @@ from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Chunk
 from ingestor.services.processor.batches import (
     BatchOutcome,
-    Rejected,
     Repaired,
     RepairedRows,
     RowBatch,
@@ -62,7 +61,7 @@ class Repairs(Suite):
             repaired = Repaired(batch.repairs.process_id, batch.repairs.numbers)
         there = batch.repairs.numbers if batch.repairs else numbers
         rows = [
-            Rejected(number, number + 1, "failed", (RowError(codes[other], "", "", "no", "load"),), ("x",))
+            RejectedRow(number, number + 1, "failed", (RowError(codes[other], "", "", "no", "load"),), ("x",))
             for number, other in zip(numbers, there, strict=True)
             if other in codes
         ]
@@ -190,7 +189,8 @@ async def test_corrected_rows_are_not_run_again_with_their_old_cells() -> None:
     key = replace(suite.sent()[0].key, process_id=repair.process_id)
     key = replace(key, range=replace(key.range, row_count=4))
     rows = tuple(
-        Rejected(n, n, "failed", (RowError("foreign-key", "", "", "no", "load"),), ("x",)) for n in (1, 2, 3)
+        RejectedRow(n, n, "failed", (RowError("foreign-key", "", "", "no", "load"),), ("x",))
+        for n in (1, 2, 3)
     )
     told = Repaired(suite.process, (3, 4, 30, 59))
     await suite.status.record(BatchOutcome(key, "succeeded", 1, 3, 0, rows, repaired=told))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from ingestor.outcomes import RowError
+from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.pipeline_documents import read_document
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.retry import Retries
@@ -24,8 +24,6 @@ from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
-    Displaced,
-    Rejected,
     RowBatch,
     StoredSlice,
     failed_outcome,
@@ -234,7 +232,7 @@ problems = st.builds(
     RowError, texts, texts, texts, texts, st.sampled_from(["parse", "validate", "load"])
 )  # fmt: skip
 rejected = st.builds(
-    Rejected,
+    RejectedRow,
     st.integers(1),
     st.integers(1),
     st.sampled_from(["failed", "skipped"]),
@@ -243,7 +241,7 @@ rejected = st.builds(
 )
 
 
-displaced_rows = st.builds(Displaced, st.integers(1), problems)
+displaced_rows = st.builds(DisplacedRow, st.integers(1), problems)
 
 
 @given(
@@ -252,7 +250,7 @@ displaced_rows = st.builds(Displaced, st.integers(1), problems)
     displaced=st.lists(displaced_rows, max_size=3),
 )
 def test_an_outcome_is_kept_as_it_is(
-    rows: list[Rejected], error: RowError | None, displaced: list[Displaced]
+    rows: list[RejectedRow], error: RowError | None, displaced: list[DisplacedRow]
 ) -> None:
     key = BatchKey(str(uuid.uuid4()), "default", BatchRange(1, 2, 3, 4, 5, 6))
     outcome = BatchOutcome(key, "succeeded", 1, 2, 0, tuple(rows), error)
@@ -443,7 +441,7 @@ async def test_a_batch_that_was_loaded_is_not_failed_by_its_dead_copy(suite: Sui
 
 
 async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -> None:
-    """Rejected rows before it must not shift it."""
+    """RejectedRow rows before it must not shift it."""
 
     async def load(
         key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]

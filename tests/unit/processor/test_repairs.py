@@ -16,13 +16,12 @@ from ingestor.services.processor.batches import (
     BatchKey,
     BatchOutcome,
     BatchRange,
-    Rejected,
     Repaired,
     RepairedRows,
     RowBatch,
 )
 from ingestor.services.processor.ports import SinkRefusedError
-from ingestor.services.processor.reading import repair_table, without_others
+from ingestor.services.processor.reading import failed_rows, repair_table
 from ingestor.tabular.normal_form import block_lines
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
@@ -51,25 +50,25 @@ def test_chosen_records_are_those_of_the_whole_file(
     assert found.numbers.tolist() == list(numbers)
     assert found.table.record_count == len(rows)
     states = {first + index: "failed" if index in failed else "succeeded" for index in rows}
-    kept, skipped = without_others(found, states)
+    kept, skipped = failed_rows(found, states)
     whole = {int(index): tuple(c[place].as_py() for c in table.columns)
              for place, index in enumerate(table.row_index.tolist())}  # fmt: skip
-    broken = {record.index: record for record in table.rejected}
+    broken = {record.row_number - 1: record for record in table.rejected}
     assert {
         rows[int(index)]: tuple(c[place].as_py() for c in kept.columns)
         for place, index in enumerate(kept.row_index.tolist())
     } == {index: whole[index] for index in rows if index in whole and index in failed}
-    assert {rows[record.index]: record.errors[0].code for record in kept.rejected} == {
+    assert {rows[record.row_number - 1]: record.errors[0].code for record in kept.rejected} == {
         index: broken[index].errors[0].code for index in rows if index in broken and index in failed
     }
-    assert sorted(rows[problem.index] for problem in skipped) == [i for i in rows if i not in failed]
-    assert {problem.errors[0].code for problem in skipped} <= {"not-failed"}
+    assert sorted(rows[row.row_number - 1] for row in skipped) == [i for i in rows if i not in failed]
+    assert {row.errors[0].code for row in skipped} <= {"not-failed"}
 
 
 @pytest.mark.parametrize("numbers", [(1,), (8,), (5, 5), (6, 5)])
 def test_rows_that_the_bytes_do_not_have_are_an_error(numbers: tuple[int, ...]) -> None:
     table = read_csv_slice(b"1,a\n2,b\n3,c\n", 2, Dialect())
-    with pytest.raises(ValueError, match="have not all the rows"):
+    with pytest.raises(ValueError, match="lack some of the rows"):
         repair_table(RepairedRows("p", ("id", "name"), numbers, 5), table)
 
 
@@ -84,16 +83,16 @@ class Repair(Suite):
         """The parent is there."""
         self.pipelines.add(json.dumps(PIPELINE))
         key = BatchKey(self.parent, "default", BatchRange(1, 1, 8, 2, 0, 9))
-        problem = RowError("type-error", "id", "x", "no", "validate")
-        rows = [Rejected(n, n + 1, "failed", (problem,), ("x", "y")) for n in (2, 3, 4, 5, 7, 8)]
-        rows.append(Rejected(6, 7, "skipped", (problem,), ()))
+        error = RowError("type-error", "id", "x", "no", "validate")
+        rows = [RejectedRow(n, n + 1, "failed", (error,), ("x", "y")) for n in (2, 3, 4, 5, 7, 8)]
+        rows.append(RejectedRow(6, 7, "skipped", (error,), ()))
         await self.status.record(BatchOutcome(key, "succeeded", 1, 6, 1, tuple(rows)))
 
     def report(self, rows: list[tuple[int, str, str]], number: int = 1) -> RowBatch:
         """A batch of a corrected report; a number 0 is a record that was rejected before."""
         good = [row for row in rows if row[0]]
         rejected = [
-            RejectedRow.by_reader(index, index, "failed", "row-number", "no", row[1:], "")
+            RejectedRow.by_reader(index + 1, index + 1, "failed", "row-number", "no", row[1:], "")
             for index, row in enumerate(rows)
             if not row[0]
         ]

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ingestor.outcomes import RowError
 from ingestor.repair_file import repair_content
 from ingestor.reports import CUT, OriginalTable, guard, headings, row_column, unguard
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.reports.formats import WRITERS, ReportFormat
-from ingestor.services.status.rows import Row, RowError
+from ingestor.services.status.rows import Row
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.normal_form import from_normal_form
@@ -38,16 +39,16 @@ def read(
     header, _, body = content.partition(b"\n")
     assert header.decode().count(",") >= len(EXTRA_COLUMNS) + len(table.columns)
     width = len(EXTRA_COLUMNS) + 1 + len(table.columns)
-    found = from_normal_form(read_csv_slice(body, width, Dialect(), empty_is_null=True), 1)
+    found = from_normal_form(read_csv_slice(body, width, Dialect(), empty_is_null=True))
     numbers, *columns = (column.to_pylist() for column in found.columns)
     rows = {int(number): list(cells) for number, *cells in zip(numbers, *columns, strict=True)}
     assert len(rows) == len(numbers), "a number twice"
-    return rows, [(record.index + 1, record.state, record.errors[0].code) for record in found.rejected]
+    return rows, [(record.row_number, record.state, record.errors[0].code) for record in found.rejected]
 
 
 def row(number: int, *cells: str, code: str = "type-error") -> Row:
     """A failed row."""
-    error = RowError(code, "id", "x", "x is no number", 2)
+    error = RowError(code, "id", "x", "x is no number", "validate")
     return Row(number, number + 1, 1, RowState.FAILED, (error,), cells)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestor.outcomes import RowError
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.reports.jsonl import JsonlReportWriter
-from ingestor.services.status.rows import Row, RowError
+from ingestor.services.status.rows import Row
 from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
 
@@ -32,7 +33,10 @@ def test_every_text_comes_back(rows: list[list[str]]) -> None:
 
 
 def test_a_row_has_all_that_the_ledger_knows() -> None:
-    errors = (RowError("type-error", "a", "x", "bad", 2), RowError("unique-error", "", "", "twice", 3))
+    errors = (
+        RowError("type-error", "a", "x", "bad", "validate"),
+        RowError("unique-error", "", "", "twice", "load"),
+    )
     assert read(["a", "b"], [Row(3, 4, 1, RowState.FAILED, errors, ("x", "=y"))]) == [
         {
             "row": 3, "line": 4, "state": "FAILED", "cells": {"a": "x", "b": "=y"},
@@ -50,7 +54,7 @@ def test_a_record_that_could_not_be_split_has_its_text() -> None:
 
 
 def test_a_row_of_which_only_the_range_is_known_has_no_text() -> None:
-    dead = Row(8, 0, 2, RowState.FAILED, (RowError("batch-error", "", "", "No.", 3),), ())
+    dead = Row(8, 0, 2, RowState.FAILED, (RowError("batch-error", "", "", "No.", "load"),), ())
     assert [(m["line"], m["cells"], "text" in m) for m in read(["a"], [PLAIN, dead])] == [
         (None, {}, False), (None, {}, False)
     ]  # fmt: skip

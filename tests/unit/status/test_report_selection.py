@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingestor.outcomes import RowError
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.reports.selection import ReportRows, opened
-from ingestor.services.status.rows import Row, RowError, RowRange
+from ingestor.services.status.rows import Row, RowRange
 
-ERROR = RowError("batch-error", "", "", "No.", 3)
+ERROR = RowError("batch-error", "", "", "No.", "load")
 DEFAULTS = [RowState.SUCCEEDED, RowState.FAILED, RowState.UNPROCESSED, RowState.QUEUED]
 
 

@@ -16,7 +16,7 @@ def test_a_long_cell_costs_its_row_only() -> None:
     assert table.columns[0].to_pylist() == ["1", "4"]
     assert table.row_index.tolist() == [0, 3]
     assert table.line_index.tolist() == [0, 3]
-    assert [(record.index, record.errors[0].code) for record in table.rejected] == [
+    assert [(record.row_number - 1, record.errors[0].code) for record in table.rejected] == [
         (1, "cell-too-long"), (2, "missing-cell"), (4, "cell-too-long"),
     ]  # fmt: skip
     assert table.rejected[0].errors[0].message == "The cell in column 2 is longer than 8 bytes."

@@ -42,12 +42,12 @@ def excerpt(
     table = read_csv_slice(
         content[head.byte_end :], len(head.labels) + len(EXTRA_COLUMNS), Dialect(), empty_is_null=True
     )
-    read = from_normal_form(table, 1)
+    read = from_normal_form(table)
     found: list[tuple[int, int, str | list[str]]] = []
     for place, (index, line) in enumerate(zip(read.row_index, read.line_index, strict=True)):
         cells = [column[place].as_py() or "" for column in read.columns]
         found.append((int(index), int(line) + 1, cells))
-    found += [(record.index, record.line_index + 1, record.errors[0].code) for record in read.rejected]
+    found += [(record.row_number - 1, record.line_number, record.errors[0].code) for record in read.rejected]
     found.sort(key=lambda record: record[0])
     assert [index for index, _, _ in found] == list(range(len(found)))
     return result, [(line, what) for _, line, what in found]

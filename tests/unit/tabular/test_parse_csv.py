@@ -27,7 +27,8 @@ def rows_of(table: TextTable) -> list[tuple[str, ...]]:
 
 def rejections_of(table: TextTable) -> list[tuple[object, ...]]:
     return [
-        (record.index, record.line_index, record.errors[0].code, record.cells) for record in table.rejected
+        (record.row_number - 1, record.line_number - 1, record.errors[0].code, record.cells)
+        for record in table.rejected
     ]
 
 
@@ -43,7 +44,7 @@ def expected(
 ) -> tuple[list[tuple[str, ...]], list[tuple[int, int]], list[tuple[object, ...]]]:
     rows, places, rejected = [], [], list[tuple[object, ...]]()
     for index, record in enumerate(read_exact(data, dialect, limits=limits)):
-        cells = None
+        cells: tuple[str, ...] = ()
         if record.broken is not None:
             code = "record-too-long" if record.broken is BrokenKind.TOO_LONG else "quote-error"
         elif record.blank:
@@ -138,13 +139,15 @@ def test_every_reason_is_told() -> None:
         b'10,"""q""",x\n'
         b"11,last"
     )
-    read = read_csv_slice(data, 2, COMMA, Limits(max_record_bytes=60))
+    limits = Limits(max_record_bytes=60)
+    read = read_csv_slice(data, 2, COMMA, limits, first_row=100, first_line=200, byte_start=1000)
     assert rows_of(read) == [("1", "ok"), ("7", "two\nlines"), ("11", "last")]
     assert read.row_index.tolist() == [0, 7, 11]
     assert read.line_index.tolist() == [0, 7, 12]
+    messages = [record.errors[0].message.split(" It begins at ") for record in read.rejected]
     assert [
-        (record.index, record.line_index, record.errors[0].code, record.errors[0].message)
-        for record in read.rejected
+        (record.row_number - 100, record.line_number - 200, record.errors[0].code, message)
+        for record, (message, *_) in zip(read.rejected, messages, strict=True)
     ] == [
         (1, 1, "quote-error", "A quote stands inside an unquoted cell, or text follows a closing quote."),
         (2, 2, "blank-row", "The record is blank."),
@@ -156,7 +159,10 @@ def test_every_reason_is_told() -> None:
         (9, 10, "quote-error", "A quoted cell is open at the end of the line and is never properly closed."),
         (10, 11, "extra-cell", "The record has 3 cells, the header has 2."),
     ]
-    assert [record.byte_index for record in read.rejected[:3]] == [5, 18, 19]
+    assert messages[0][1:] == ["byte 1005 of the file's text."]
+    assert messages[1][1:] == []  # a skipped record
+    assert messages[2][1:] == ["byte 1019 of the file's text."]
+    assert all(len(message) == 2 for message in messages[2:])
     assert [record.errors[0].value for record in read.rejected[4:6]] == ["5,caf\\xe9", "6,nul\\x00"]
     assert read.rejected[-1].cells == ("10", '"q"', "x")
 

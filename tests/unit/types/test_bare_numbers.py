@@ -126,7 +126,7 @@ def read(field: dict[str, Any], text: str) -> Decimal | None:
     one = Field.model_validate({"name": "f", **field})
     if checked.rejected:
         (row,) = checked.rejected
-        assert (row.index, [problem.code for problem in row.errors]) == (1, ["type-error"])
+        assert (row.row_number - 1, [problem.code for problem in row.errors]) == (1, ["type-error"])
         assert row.errors[0].value == text[:1024]
         with pytest.raises(ValueFormatError):
             one.kind.parse(text)
@@ -165,7 +165,7 @@ def test_the_message_names_the_marks() -> None:
 def test_constraints_see_the_number() -> None:
     field = {**NUMBER, "constraints": {"maximum": "100 %", "enum": ["5%", "€ 7", 101, "100.00"]}}
     checked = check_column(["5.0", "7", "101 %", "8%", "100"], field)
-    errors = [(row.index, [problem.message for problem in row.errors]) for row in checked.rejected]
+    errors = [(row.row_number - 1, [problem.message for problem in row.errors]) for row in checked.rejected]
     assert errors == [
         (2, ['f: "101 %" is more than the maximum "100 %"']),
         (3, ['f: "8%" is not in the enum "5%", "€ 7", 101, "100.00"']),

@@ -120,6 +120,6 @@ def test_constraints_compare_values(name: str, format_: str, data: st.DataObject
         if constraint in field.kind.constraints:
             limit: Any = cells[:1] if constraint == "enum" else cells[0]
             keys = field_of(name, format_, constraints={constraint: limit})
-            found = {row.index for row in check_column(cells, keys, missingValues=[]).rejected}
+            found = {row.row_number - 1 for row in check_column(cells, keys, missingValues=[]).rejected}
             assert broken <= found
             assert not found & kept

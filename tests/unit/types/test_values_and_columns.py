@@ -228,12 +228,12 @@ def _compare(kind: str, values: list[str], missing: list[str]) -> None:
         good = [None if text is None else Decimal(str(text)) for text in good]
     assert good == [value for legal, value in expectations if legal]
     wrong = [index for index, (legal, _) in enumerate(expectations) if not legal]
-    assert [row.index for row in checked.rejected] == wrong
+    assert [row.row_number - 1 for row in checked.rejected] == wrong
     for row in checked.rejected:
         (problem,) = row.errors
         assert (problem.code, problem.field, problem.phase) == ("type-error", "f", "validate")
-        assert problem.value == values[row.index][:1024]
-        assert row.cells == (values[row.index],)
+        assert problem.value == values[row.row_number - 1][:1024]
+        assert row.cells == (values[row.row_number - 1],)
         assert re.fullmatch(r'f: ".*" is [^\n]+', problem.message)
 
 
@@ -317,7 +317,7 @@ def test_types_of_text(field: dict[str, Any], good: list[str], bad: list[str]) -
 )  # fmt: skip
 def test_bounds_of_the_types(field: dict[str, Any], values: list[str], broken: list[int]) -> None:
     checked = check_column(values, field)
-    assert [row.index for row in checked.rejected] == broken
+    assert [row.row_number - 1 for row in checked.rejected] == broken
     assert {problem.code for row in checked.rejected for problem in row.errors} <= {"constraint-error"}
 
 
@@ -393,7 +393,7 @@ def test_own_words_of_a_boolean() -> None:
         ["ja", "nein", "true", ""], {"type": "boolean", "trueValues": ["ja"], "falseValues": ["nein"]}
     )
     assert checked.good.column("f").to_pylist() == [True, False, None]
-    assert [row.index for row in checked.rejected] == [2]
+    assert [row.row_number - 1 for row in checked.rejected] == [2]
 
 
 GERMAN = {"type": "number", "decimalChar": ",", "groupChar": "."}
@@ -405,7 +405,7 @@ def test_numbers_with_marks_of_their_own() -> None:
     checked = check_column([*good, *bad], {**GERMAN, "constraints": {"required": False}})
     plain = ["1234.50", "-0.5", ".5", "1234567", "1234567.0", "+7", None, "1.5e3", "1000"]
     assert checked.good.column("f").to_pylist() == plain
-    assert [(row.index, row.errors[0].value) for row in checked.rejected] == [
+    assert [(row.row_number - 1, row.errors[0].value) for row in checked.rejected] == [
         (len(good) + place, text) for place, text in enumerate(bad)
     ]
     assert checked.rejected[0].errors[0].message == (
@@ -425,7 +425,7 @@ def test_whole_numbers_with_a_group_mark() -> None:
     checked = check_column(["1 000", "9 223 372 036 854 775 807", "999", "1 00", "9 223 372 036 854 775 808",
                             "1000"], field)  # fmt: skip
     assert checked.good.column("f").to_pylist() == [1000, 2**63 - 1, 1000]
-    assert [(row.index, row.errors[0].code, row.errors[0].message) for row in checked.rejected] == [
+    assert [(row.row_number - 1, row.errors[0].code, row.errors[0].message) for row in checked.rejected] == [
         (2, "constraint-error", 'f: "999" is less than the minimum "1 000"'),
         (3, "type-error", 'f: "1 00" is not an integer with the decimal mark "." and the group mark " "'),
         (
@@ -442,9 +442,9 @@ def test_constraints_of_numbers_with_marks_compare_their_values() -> None:
     field = {**GERMAN, "constraints": {"required": True, "enum": ["1.500", "2,5", 7]}}
     checked = check_column(["1500", "1.500", "1,5", "2,50", "7,0", "2.500", "x", ""], field)
     assert checked.good.column("f").to_pylist() == ["1500", "1500", "2.50", "7.0"]
-    assert [(row.index, [e.code for e in row.errors]) for row in checked.rejected] == [
+    assert [(row.row_number - 1, [e.code for e in row.errors]) for row in checked.rejected] == [
         (2, ["constraint-error"]), (5, ["constraint-error"]), (6, ["type-error"]), (7, ["constraint-error"])
     ]  # fmt: skip
     bounded = {**GERMAN, "constraints": {"minimum": "1,5", "exclusiveMaximum": "1.000"}}
     checked = check_column(["1,5", "1,4999999999999999999999", "999,99", "1.000,0"], bounded)
-    assert [row.index for row in checked.rejected] == [1, 3]
+    assert [row.row_number - 1 for row in checked.rejected] == [1, 3]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.outcomes import RejectedRow, RowError
 from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import TimeOrderedIds
 from ingestor.runtime.errors import (
@@ -28,12 +29,12 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
-from ingestor.services.upload.checks import CheckError, DryRunResult, Excerpt, ExcerptRow, RowResult
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
+from ingestor.services.upload.dry_runs import DryRunResult, Excerpt, ExcerptRow, RowResult
 from ingestor.services.upload.ports import (
-    Checker,
     Converter,
     ConverterCrashedError,
+    DryRuns,
     Ingestion,
     Inspector,
     Pipelines,
@@ -122,18 +123,20 @@ class OnePipeline(Pipelines):
         return '{"delimiter": "|"}'
 
 
-class OddRows(Checker):
+class OddRows(DryRuns):
     """Fails every second row; keeps what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str]] = []
         self.complete = True
 
-    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
+    async def run(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
         self.asked.append((pipeline, document, dialect))
-        error = CheckError("type-error", "f", "x", "f: bad", "validate", "F")
-        rows = range(1, content.count(b"\n"), 2)
-        return DryRunResult(tuple(RowResult(row, "failed", (error,)) for row in rows), self.complete)
+        error = RowError("type-error", "f", "x", "f: bad", "validate")
+        rows = [
+            RejectedRow(row, row + 1, "failed", (error,), ()) for row in range(1, content.count(b"\n"), 2)
+        ]
+        return DryRunResult(tuple(RowResult(row, ("F",)) for row in rows), self.complete)
 
 
 class Upper(Converter, Inspector):
@@ -181,7 +184,7 @@ class Suite:
         self.store = MemoryFileStore(room)
         self.ingestion = OneIngestion()
         self.converter = Upper(self.store)
-        self.checker = OddRows()
+        self.dry_runs = OddRows()
         self.clock = At()
         self.news = asyncio.Event()
         self.service = self.restart()
@@ -194,7 +197,7 @@ class Suite:
             self.ingestion,
             OnePipeline(),
             self.converter,
-            self.checker,
+            self.dry_runs,
             self.clock,
             TimeOrderedIds(self.clock),
             Metrics(CollectorRegistry()),
@@ -586,40 +589,40 @@ async def test_a_repair_file_is_delivered_with_the_repaired_process() -> None:
     assert suite.converter.repaired == TABLE
 
 
-async def test_checking() -> None:
+async def test_a_dry_run() -> None:
     suite = Suite()
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
-    found = await suite.service.check(upload_id, "people", "", '{"quoteChar": "|"}', 3)
-    assert [(row.row.row_number, row.state) for row in found.rows] == [
+    found = await suite.service.dry_run(upload_id, "people", "", '{"quoteChar": "|"}', 3)
+    assert [(row.record.row_number, row.state) for row in found.rows] == [
         (1, "failed"), (2, "succeeded"), (3, "failed")
     ]  # fmt: skip
-    assert [error.label for error in found.rows[0].errors] == ["F"]
+    assert found.rows[0].labels == ("F",)
     assert (found.count("failed"), found.count("succeeded"), found.complete) == (2, 1, True)
-    ((pipeline, document, dialect),) = suite.checker.asked
+    ((pipeline, document, dialect),) = suite.dry_runs.asked
     assert (pipeline, document) == ("people@3", "")
     assert json.loads(dialect) == {"quoteChar": "|", "delimiter": ";", "skipLines": 1}
-    assert len((await suite.service.check(upload_id, "", "", "", 0)).rows) == 200
-    await suite.service.check(upload_id, "", "{}", "", 1)
-    assert suite.checker.asked[-1] == ("", "{}", '{"delimiter": "|"}')
+    assert len((await suite.service.dry_run(upload_id, "", "", "", 0)).rows) == 200
+    await suite.service.dry_run(upload_id, "", "{}", "", 1)
+    assert suite.dry_runs.asked[-1] == ("", "{}", '{"delimiter": "|"}')
 
 
-async def test_a_check_of_json_does_not_miss_columns() -> None:
+async def test_a_dry_run_of_json_misses_no_columns() -> None:
     suite = Suite()
     upload_id = (await suite.service.create("a.jsonl", 0, "")).upload_id
-    await suite.service.check(upload_id, "", "", "", 0)
-    assert json.loads(suite.checker.asked[0][2]) == {"missingColumns": "ignore"}
+    await suite.service.dry_run(upload_id, "", "", "", 0)
+    assert json.loads(suite.dry_runs.asked[0][2]) == {"missingColumns": "ignore"}
 
 
-async def test_a_check_of_which_not_all_was_told() -> None:
-    """Rows after the last reported one are unknown, not guessed."""
+async def test_an_incomplete_dry_run() -> None:
+    """Rows after the last one of the result are left out."""
     suite = Suite()
-    suite.checker.complete = False
+    suite.dry_runs.complete = False
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
-    found = await suite.service.check(upload_id, "", "", "", 4)
-    assert ([row.row.row_number for row in found.rows], found.complete) == ([1, 2, 3], False)
+    found = await suite.service.dry_run(upload_id, "", "", "", 4)
+    assert ([row.record.row_number for row in found.rows], found.complete) == ([1, 2, 3], False)
 
 
-async def test_checks_that_are_refused() -> None:
+async def test_refused_dry_runs() -> None:
     suite = Suite()
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
     bad = (await suite.service.create("bad.csv", 0, "")).upload_id
@@ -635,7 +638,7 @@ async def test_checks_that_are_refused() -> None:
         ((str(uuid.uuid4()), "", "", "", 0), NotFoundError, "UPLOAD_NOT_FOUND"),
     ):
         with pytest.raises(kind) as caught:
-            await suite.service.check(*arguments)
+            await suite.service.dry_run(*arguments)
         assert caught.value.reason == reason
 
 

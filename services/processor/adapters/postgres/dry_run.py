@@ -1,7 +1,7 @@
-"""Dry runs of files into a table: their rows go into temporary tables only, slice by slice.
+"""Dry runs of files: their rows go into temporary tables only, slice by slice.
 
-The temporary tables belong to the session, not to a transaction: between two slices, for as long as a client
-likes, nothing is locked and no transaction is open. During a slice, tables are locked as by a SELECT.
+The temporary tables belong to the session, not to a transaction. So between two slices, however long the
+client takes, no transaction is open and nothing is locked. During a slice tables are locked as by a SELECT.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ingestor.outcomes import RowError
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.faults import foreign_problem, too_long_problem
-from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_problem
+from ingestor.services.processor.adapters.postgres.faults import foreign_key_error, too_long_error
+from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_error
 from ingestor.services.processor.adapters.postgres.loading import load_alone
 from ingestor.services.processor.adapters.postgres.stage import STAGE, Staged, make_stage
 from ingestor.services.processor.adapters.postgres.table import Key, Reference, listed, not_null, why_none
@@ -45,20 +45,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Every lookup goes by an index: temporary tables have no statistics, and without them a plan may read a
-# whole table for each slice. The pool resets it all.
+# Every lookup uses an index: temporary tables have no statistics, and without them a plan may read a whole
+# table for each slice. The pool resets these settings.
 _SESSION = """
 SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off;
 SET lock_timeout = '10s'
 """
-# Rows of the slice that lose a key to another row, and those without the row that they refer to.
+# Rows of the slice that lose a key to another row, and rows that refer to a row that does not exist.
 _TABLES = """
 CREATE TEMPORARY TABLE ingestor_lost (row bigint, key integer, value text, PRIMARY KEY (row, key))
     ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE ingestor_unlinked (row bigint PRIMARY KEY, link integer) ON COMMIT DELETE ROWS
 """
-# Rows of the file that have keys: of an append those that would be in the table, of an upsert for each key
-# the first row that has it, with its primary key.
+# Rows of the file by key: for an append the rows that would be in the table, for an upsert the first row of
+# each key, with its primary key.
 _ACCEPTED = "pg_temp.ingestor_accepted"
 _SEEN = """
 CREATE TEMPORARY TABLE {seen} AS SELECT {columns}, {row} AS _ingestor_row{more} FROM {stage} WITH NO DATA
@@ -98,14 +98,14 @@ _OF_SLICE = (
 
 _ALL_UNLINKED = "SELECT row, link FROM ingestor_unlinked"
 _ALL_LOST = "SELECT DISTINCT ON (row) row, key, value FROM ingestor_lost ORDER BY row, key"
-# Whose rows they are.
+# The process that the rows belong to.
 _NOBODY = str(uuid.UUID(int=0))
-# Seconds that a dry run waits for its slot, and that the end of one may take.
+# Seconds that a dry run waits for a slot, and that its cleanup may take.
 _PATIENCE = 10.0
 
 
 class PgDryRunTables(DryRunTables):
-    """At most `most` are open at once, each with a connection of the pool."""
+    """At most `most` dry runs are open at once, each with a connection of the pool."""
 
     def __init__(self, pool: PgPool, most: int, *, patience: float = _PATIENCE) -> None:
         self._pool = pool
@@ -119,9 +119,7 @@ class PgDryRunTables(DryRunTables):
             async with asyncio.timeout(self._patience):
                 await self._slots.acquire()
         except TimeoutError:
-            message = (
-                f"{self._most} dry runs are under way, which is as many as there may be; try again later."
-            )
+            message = f"{self._most} dry runs are under way, which is the limit; try again later."
             raise ResourceExhaustedError("TOO_MANY_DRY_RUNS", message) from None
         try:
             async with transient_errors("sink"):
@@ -134,12 +132,12 @@ class PgDryRunTables(DryRunTables):
             self._slots.release()
 
     async def _leave(self, connection: PoolConnection) -> None:
-        """Nothing is left behind: if the tables cannot be dropped they go with the session."""
+        """Drop the temporary tables; if that fails, end the session, which drops them too."""
         try:
             async with asyncio.timeout(_PATIENCE):
                 await connection.execute("DISCARD TEMP")
         except BaseException as error:
-            with suppress(asyncpg.InterfaceError):  # it is gone already
+            with suppress(asyncpg.InterfaceError):  # the connection is closed already
                 connection.terminate()
             if not isinstance(error, Exception):
                 raise
@@ -150,8 +148,8 @@ class PgDryRunTables(DryRunTables):
 
 @dataclass(frozen=True, slots=True)
 class _KeyCheck:
-    """A key, and what the statements say of it. A row `loses` by it to another row; only in an upsert not by
-    the key that tells rows apart."""
+    """A key, and the parts of the statements that depend on it. `loses`: a row that shares it with an earlier
+    row is refused. That is so for all keys but the one by which an upsert replaces rows."""
 
     key: Key
     number: int
@@ -172,7 +170,7 @@ class PgTableDryRun(TableDryRun):
 
     @classmethod
     async def begin(cls, connection: PgConnection, table: Table) -> PgTableDryRun:
-        """A dry run in a session, whose temporary tables the caller drops. Raises TransientError."""
+        """Begin a dry run in a session whose temporary tables the caller drops. Raises TransientError."""
         run = cls(connection, table)
         try:
             async with run._transaction():
@@ -191,10 +189,10 @@ class PgTableDryRun(TableDryRun):
             return await self._by_halves(rows)
 
     async def _by_halves(self, rows: GoodRows) -> Sequence[Refused]:
-        """Of rows of which a key is too long for an index."""
+        """The refused rows of a slice in which a key is too long for an index."""
         count = len(rows.row_numbers)
         if count == 1:
-            return [Refused(0, too_long_problem())]
+            return [Refused(0, too_long_error())]
         refused: list[Refused] = []
         for start, stop in ((0, count // 2), (count // 2, count)):
             part = replace(
@@ -208,21 +206,21 @@ class PgTableDryRun(TableDryRun):
             staged = replace(rows, table=self._stage_table)
             refused = await load_alone(self._connection, staged, _NOBODY)
             if len(refused) < len(rows.row_numbers):
-                problems = await self._meet()
-                numbers = np.fromiter(problems, np.int64, len(problems))
+                errors = await self._meet()
+                numbers = np.fromiter(errors, np.int64, len(errors))
                 positions = np.searchsorted(rows.row_numbers, numbers).tolist()
-                refused += map(Refused, positions, problems.values())
+                refused += map(Refused, positions, errors.values())
         return sorted(refused, key=lambda row: row.position)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
-        """A transaction whose errors are the port's."""
+        """A transaction that raises the errors of the port."""
         async with transient_errors("sink", self._refusal), self._connection.transaction():
             yield
 
     def _refusal(self, error: asyncpg.PostgresError) -> Exception:
         if isinstance(error, asyncpg.ProgramLimitExceededError):
-            return error  # of some rows: see _by_halves
+            return error  # concerns single rows, see _by_halves
         return SinkRefusedError(why_none(error, self._table))
 
     async def _prepare(self, staged: Staged) -> None:
@@ -258,7 +256,8 @@ class PgTableDryRun(TableDryRun):
         return listed(dict.fromkeys(name for check in self._keys for name in check.key.columns))
 
     async def _meet(self) -> dict[int, RowError]:
-        """Rows of the stage that lose a key to another row, or refer to none, by number."""
+        """The errors of rows of the stage that lose a key to another row or refer to a row that does not
+        exist, by row number."""
         unlinked = await self._unlink()
         if self._table.upsert:
             for key in self._keys:
@@ -267,22 +266,22 @@ class PgTableDryRun(TableDryRun):
             await self._accept()
         connection = self._connection
         keys = {check.number: check for check in self._keys}
-        problems = {
-            row["row"]: taken_problem(keys[row["key"]].key, "" if self._table.upsert else row["value"])
+        errors = {
+            row["row"]: taken_error(keys[row["key"]].key, "" if self._table.upsert else row["value"])
             for row in await connection.fetch(_ALL_LOST)
         }
         if unlinked:
-            problems |= {
-                row["row"]: foreign_problem(", ".join(self._references[row["link"]].columns))
+            errors |= {
+                row["row"]: foreign_key_error(", ".join(self._references[row["link"]].columns))
                 for row in await connection.fetch(_ALL_UNLINKED)
             }
-        return problems
+        return errors
 
     # -- keys ----------------------------------------------------------------------------------------
 
     async def _accept(self) -> None:
-        """Note which rows of an append's stage would be loaded, in the file's order those whose keys are
-        free, and which rows lose by which keys to them or to the table."""
+        """Note which rows of the stage an append would load (in the file's order, those whose keys are free),
+        and which rows lose which keys to them or to the table."""
         for check in self._keys:
             await self._lose_to_table(check)
         staged = await self._connection.fetchval(f"SELECT count(*) FROM {STAGE}")  # noqa: S608
@@ -302,8 +301,8 @@ class PgTableDryRun(TableDryRun):
             )
 
     async def _claim(self, check: _KeyCheck, *, unlinked: bool) -> None:
-        """Note what keys the rows of an upsert's stage have, and which rows lose by them. A row that the
-        table refuses for what it refers to has none."""
+        """Note the keys of the rows of an upsert's stage, and which rows lose them. A row that refers to a
+        row that does not exist takes no key."""
         connection = self._connection
         await self._lose_to_table(check)
         claims = [] if check.key.nulls_are_equal else [not_null(check.key.columns, "s.")]
@@ -323,8 +322,8 @@ class PgTableDryRun(TableDryRun):
             await self._connection.execute(_LOST_TO_FILE.format(**parts))
 
     async def _patterns(self, key: Key) -> list[frozenset[str]]:
-        """Which of the key's columns are NULL in rows of the stage that can lose by it; each is a lookup of
-        its own, since an index finds a value or NULL, not either."""
+        """The sets of the key's columns that are NULL in rows of the stage which can lose the key. Each needs
+        a lookup of its own, since an index finds either a value or NULL."""
         if not key.nulls_are_equal:
             return [frozenset()]
         nulls = ", ".join(f"{listed([name], 's.')} IS NULL" for name in key.columns)
@@ -336,13 +335,13 @@ class PgTableDryRun(TableDryRun):
     # -- references ----------------------------------------------------------------------------------
 
     async def _unlink(self) -> bool:
-        """Note the rows of the stage that refer to no row; whether there are any."""
+        """Note the rows of the stage that refer to a row that does not exist; True if there are any."""
         found = False
         known = self._references
         while any([await self._unlink_by(number, reference) for number, reference in enumerate(known)]):
             found = True
             if not any(reference.itself for reference in known):
-                break  # none of them loses by it a row that it refers to
+                break  # no row of the stage refers to another one of it
         return found
 
     async def _unlink_by(self, number: int, reference: Reference) -> bool:
@@ -369,7 +368,8 @@ class PgTableDryRun(TableDryRun):
 
 
 def _key_check(key: Key, number: int, owner: Sequence[str], loses: bool, *, upsert: bool) -> _KeyCheck:
-    """`owner` are the columns that tell the rows of an upsert apart: a row loses to those of others only."""
+    """`owner` are the columns by which an upsert replaces rows: a row loses only to rows with other
+    values."""
     seen = f"pg_temp.ingestor_seen_{number}" if upsert else _ACCEPTED
     other = other_seen = more = ""
     if owner:

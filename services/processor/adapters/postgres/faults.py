@@ -1,7 +1,7 @@
-"""Rows that a table would refuse for what they are or refer to: found all at once, not one after the other.
+"""Finds the rows of a batch that a table would refuse, all at once instead of one by one.
 
-What is found here is what most tables have: NOT NULL, CHECK, foreign keys, in the order in which PostgreSQL
-looks at them. What else may refuse a row (a trigger, the length of a type) it says when it is inserted.
+It looks for what most tables have: NOT NULL, CHECK and foreign keys, in PostgreSQL's order. Whatever else
+refuses a row (a trigger, the length of a type) shows when the row is inserted.
 """
 
 from __future__ import annotations
@@ -30,57 +30,57 @@ _CHECKS = """
 SELECT c.conname, pg_get_expr(c.conbin, c.conrelid) AS condition FROM pg_constraint c
 WHERE c.conrelid = to_regclass($1) AND c.contype = 'c' ORDER BY c.conname
 """
-_ALWAYS_THERE = [ROW_COLUMN, PROCESS_COLUMN]
+_LINEAGE = [ROW_COLUMN, PROCESS_COLUMN]
 _TAKE_OUT = f"DELETE FROM ingestor_stage come WHERE {{condition}} RETURNING {ROW_COLUMN}"  # noqa: S608
 
 
 async def take_out_faults(
     connection: PgConnection, target: str, columns: Sequence[str]
 ) -> dict[int, RowError]:
-    """Take out of the temporary table ingestor_stage the rows that the table (an SQL name) would refuse when
-    they are inserted with these columns; why, by number."""
+    """Take out of the temporary table ingestor_stage the rows that the table (an SQL name) would refuse if
+    they were inserted with these columns. Returns the error of each, by row number."""
     found: dict[int, RowError] = {}
 
-    async def take(condition: str, problem: RowError) -> None:
+    async def take(condition: str, error: RowError) -> None:
         rows = await connection.fetch(_TAKE_OUT.format(condition=condition))
-        found.update((row[0], problem) for row in rows)
+        found.update((row[0], error) for row in rows)
 
-    for row in await connection.fetch(_NOT_NULL, target, list(columns), _ALWAYS_THERE):
-        await take(f"{quoted(row['attname'])} IS NULL", null_problem(row["attname"]))
+    for row in await connection.fetch(_NOT_NULL, target, list(columns), _LINEAGE):
+        await take(f"{quoted(row['attname'])} IS NULL", null_error(row["attname"]))
     for row in await connection.fetch(_CHECKS, target):
         try:
             async with savepoint(connection):
-                await take(f"NOT ({row['condition']})", check_problem(row["conname"]))
+                await take(f"NOT ({row['condition']})", check_error(row["conname"]))
         except asyncpg.PostgresError as error:
-            # It has no value for some row, or is about more than the row: see which rows do not get in.
+            # It fails for some row, or looks beyond the row: the insert will show which rows are refused.
             if error.sqlstate is None or error.sqlstate[:2] not in ("22", "42"):
                 raise
     for reference in await references(connection, target):
-        # What refers to its own table, or is looked at later or otherwise, the insert shows.
+        # References to the same table, deferred ones and MATCH FULL are left to the insert.
         if reference.itself or reference.whole or reference.deferred:
             continue
         there = f"({listed(reference.other_columns, 'there.')}) = ({listed(reference.columns, 'come.')})"
         none = f"NOT EXISTS (SELECT 1 FROM {reference.other} there WHERE {there})"  # noqa: S608
         condition = f"{not_null(reference.columns, 'come.')} AND {none}"
-        await take(condition, foreign_problem(", ".join(reference.columns)))
+        await take(condition, foreign_key_error(", ".join(reference.columns)))
     return found
 
 
-def null_problem(column: str) -> RowError:
-    """Why a row is refused whose value of a column is NULL, or is none for that column."""
+def null_error(column: str) -> RowError:
+    """The error of a row whose value in a column is NULL or not of the column's type."""
     return RowError("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
 
 
-def check_problem(constraint: str) -> RowError:
-    """Why a row is refused by a constraint of the table."""
+def check_error(constraint: str) -> RowError:
+    """The error of a row that a constraint of the table refuses."""
     return RowError("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
 
 
-def too_long_problem() -> RowError:
-    """Why a row is refused of which a key has more bytes than an index takes (about 2,700)."""
+def too_long_error() -> RowError:
+    """The error of a row with a key of more bytes than an index takes (about 2,700)."""
     return RowError("sink-error", "", "", "A value is too long for an index of the table.", "load")
 
 
-def foreign_problem(fields: str) -> RowError:
-    """Why a row is refused that refers to none."""
+def foreign_key_error(fields: str) -> RowError:
+    """The error of a row that refers to a row that does not exist."""
     return RowError("foreign-key", fields, "", f"The table that {fields} refers to has no such row.", "load")

@@ -1,8 +1,8 @@
-"""Of a file's appended rows with the same key the first is in the table, in whatever order its batches come.
+"""Of the appended rows of a file that share a key the first wins, whatever the order of its batches.
 
-A row whose key a later row of its own process has, whose batch was loaded before, takes that row's place in
-the transaction that loads its batch; the later row is displaced. Rows of other processes stay. One key of a
-table decides so: the primary key or, without one, the only unique key. By the others, what was loaded first
+If a later row of the same process was loaded with its key before, a row replaces it in the transaction that
+loads its own batch; the later row is displaced. Rows of other processes stay. Only one key of a table decides
+this way: the primary key or, without one, the only unique key. For other keys, the row that was loaded first
 stays.
 """
 
@@ -14,21 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from ingestor.outcomes import MAX_VALUE_CHARACTERS, RowError
+from ingestor.outcomes import MAX_VALUE_CHARACTERS, DisplacedRow, RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.table import Key, keys_of, listed, not_null, quoted
-from ingestor.services.processor.batches import Displaced
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
-# Batches with taken keys go into a table one after the other, or two of them would wait for each other's new
-# rows. It goes with the transaction, or with the savepoint that is rolled back.
+# Batches with taken keys are loaded one after the other; otherwise two of them would wait for each other's
+# new rows. Released at the end of the transaction, or when its savepoint is rolled back.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:taken:' || $1, 0))"
 
-# The first rows of the stage whose key a row of a later batch of the process $1 has, and that row. Rows that
-# a repair has loaded stay.
+# The first rows of the stage whose key a row of a later batch of the process $1 has, each with that row. Rows
+# that a repair has loaded are never displaced.
 _FIND = f"""
 SELECT come.{ROW_COLUMN} AS earlier, there.{ROW_COLUMN} AS later, {{there_value}} AS value
 FROM (SELECT DISTINCT ON ({{key}}) * FROM ingestor_stage WHERE {ROW_COLUMN} <> ALL($2::bigint[])
@@ -49,7 +48,8 @@ WITH taken AS (
 DELETE FROM ingestor_stage come USING taken WHERE come.{ROW_COLUMN} = taken.earlier RETURNING taken.earlier
 """  # noqa: S608
 
-# Rows of the stage of which a row of the table has the key; `after` says that it comes after it in its file.
+# Rows of the stage whose key a row of the table has; `after`: the row of the table comes later in the same
+# file.
 _LOST = f"""
 SELECT come.{ROW_COLUMN} AS number, {{come_value}} AS value,
        coalesce(there.{PROCESS_COLUMN} = $1 AND there.{ROW_COLUMN} > come.{ROW_COLUMN}, false) AS after
@@ -59,15 +59,15 @@ FROM ingestor_stage come JOIN {{target}} there ON ({{there_key}}) = ({{come_key}
 
 @dataclass(frozen=True, slots=True)
 class AppendKeys:
-    """The unique keys that rows of an append can meet in a table, the primary one first, and the one among
-    them by which the first row of a file wins; None when what was loaded first stays in any case."""
+    """The unique keys of a table that appended rows can clash with, the primary key first, and the one of
+    them by which the first row of a file wins; None if the row that was loaded first always stays."""
 
     met: tuple[Key, ...]
     deciding: Key | None
 
 
 async def append_keys(connection: PgConnection, target: str, columns: Sequence[str]) -> AppendKeys:
-    """Those of a table (an SQL name) for rows with these columns."""
+    """The keys of a table (an SQL name) for rows with these columns."""
     keys = await keys_of(connection, target)
     met = keys.met_by(columns)
     primary = [key for key in met if key.primary]
@@ -78,13 +78,13 @@ async def append_keys(connection: PgConnection, target: str, columns: Sequence[s
 
 
 async def lock_taken(connection: PgConnection, target: str) -> None:
-    """Needed before rows are inserted of which some may take others' places."""
+    """Take the lock that `take_places` needs, before the batch inserts rows."""
     await connection.execute(_LOCK, target)
 
 
 async def insert_free(connection: PgConnection, target: str, columns: Sequence[str]) -> None:
-    """Load those rows of the temporary table ingestor_stage, in their order, whose keys are free, and take
-    them out of the stage."""
+    """Load the rows of the temporary table ingestor_stage whose keys are free, in order, and take them out of
+    the stage."""
     names = listed(columns)
     await connection.execute(
         f"WITH loaded AS (INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
@@ -100,22 +100,22 @@ async def take_places(
     target: str,
     key: Key,
     columns: Sequence[str],
-) -> list[Displaced]:
-    """Put rows of the temporary table ingestor_stage, where those are that could not be inserted, into the
-    places of rows of their process after their batch, whose last row is `last_row`, and take them out of the
-    stage; the rows that were displaced. In the caller's transaction; needs `lock_taken`."""
+) -> list[DisplacedRow]:
+    """Let rows that could not be inserted, which are in the temporary table ingestor_stage, replace rows of
+    their process after their batch, whose last row is `last_row`, and take them out of the stage. Returns the
+    displaced rows. In the caller's transaction, after `lock_taken`."""
     changes = ", ".join(f"{quoted(name)} = come.{quoted(name)}" for name in columns)
     parts = {**_parts(target, key), "changes": changes}
-    displaced: list[Displaced] = []
+    displaced: list[DisplacedRow] = []
     failed: list[int] = []
     while pairs := await connection.fetch(_FIND.format(**parts), process_id, failed, last_row):
         taken = await _take(connection, _TAKE.format(**parts), process_id, pairs)
         displaced += [
-            Displaced(pair["later"], taken_problem(key, pair["value"]))
+            DisplacedRow(pair["later"], taken_error(key, pair["value"]))
             for pair in pairs
             if pair["earlier"] in taken
         ]
-        # Another of the table's keys is taken, or a trigger has kept the row: the next row has its turn.
+        # Another key of the row is taken, or a trigger kept the old row: the next row of the key is tried.
         left = [pair["earlier"] for pair in pairs if pair["earlier"] not in taken]
         if not left:
             break
@@ -124,8 +124,8 @@ async def take_places(
 
 
 async def _take(connection: PgConnection, statement: str, process_id: str, pairs: Sequence[Any]) -> set[int]:
-    """Put the earlier row of each pair into the place of the later one, unless another key of it is taken;
-    the earlier rows that are in the table now."""
+    """Replace the later row of each pair with the earlier one, unless another key of it is taken. Returns the
+    earlier rows that are in the table now."""
     earlier, later = [pair["earlier"] for pair in pairs], [pair["later"] for pair in pairs]
     try:
         async with savepoint(connection):
@@ -141,21 +141,21 @@ async def _take(connection: PgConnection, statement: str, process_id: str, pairs
 async def lost_keys(
     connection: PgConnection, process_id: str, target: str, keys: AppendKeys
 ) -> dict[int, RowError]:
-    """Why rows of the temporary table ingestor_stage, where those are that could not be inserted, are not in
-    the table: the first of the keys that a row before them has or, if there is none, a row after them."""
+    """The errors of rows that could not be inserted, which are in the temporary table ingestor_stage: each
+    names the first of its keys that an earlier row has or, if there is none, that a later row has."""
     before: dict[int, RowError] = {}
     after: dict[int, RowError] = {}
-    by_deciding: dict[int, RowError] = {}  # it would have been displaced, if that were all
+    by_deciding: dict[int, RowError] = {}  # the later row would have been displaced, if that were all
     for key in keys.met:
         later = by_deciding if key == keys.deciding else after
         for row in await connection.fetch(_LOST.format(**_parts(target, key)), process_id):
             found = later if row["after"] else before
-            found.setdefault(row["number"], taken_problem(key, row["value"]))
+            found.setdefault(row["number"], taken_error(key, row["value"]))
     return by_deciding | after | before
 
 
 def _parts(target: str, key: Key) -> dict[str, str]:
-    """What the statements say of a key."""
+    """The parts of the statements that depend on the key."""
     return {
         "target": target,
         "key": listed(key.columns),
@@ -167,14 +167,14 @@ def _parts(target: str, key: Key) -> dict[str, str]:
     }
 
 
-def taken_problem(key: Key, value: str) -> RowError:
-    """Why a row is not in the table whose key another one has."""
+def taken_error(key: Key, value: str) -> RowError:
+    """The error of a row whose key another row has."""
     fields = ", ".join(key.columns)
     message = f"The table already has a row with the same {fields}."
     return RowError("primary-key" if key.primary else "unique-error", fields, value, message, "load")
 
 
 def key_value(columns: Sequence[str], prefix: str = "") -> str:
-    """An SQL expression of a key's values as text, as an error shows them."""
+    """An SQL expression for the values of a key as text, as an error shows them."""
     texts = ", ".join(f"{prefix}{quoted(name)}::text" for name in columns)
     return f"left(concat_ws(', ', {texts}), {MAX_VALUE_CHARACTERS})"

@@ -1,4 +1,4 @@
-"""Loading the rows of one batch into a table: at one go, or without those that it refuses."""
+"""Loads the rows of one batch into a table: all at once, or without those that the table refuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 
 from ingestor.columns.arrow import Int64s
-from ingestor.outcomes import RowError
+from ingestor.outcomes import DisplacedRow, RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
     PROCESS_COLUMN,
@@ -20,11 +20,11 @@ from ingestor.services.processor.adapters.postgres.copy import (
     copy_text,
 )
 from ingestor.services.processor.adapters.postgres.faults import (
-    check_problem,
-    foreign_problem,
-    null_problem,
+    check_error,
+    foreign_key_error,
+    null_error,
     take_out_faults,
-    too_long_problem,
+    too_long_error,
 )
 from ingestor.services.processor.adapters.postgres.first_row import (
     AppendKeys,
@@ -33,11 +33,11 @@ from ingestor.services.processor.adapters.postgres.first_row import (
     lock_taken,
     lost_keys,
     take_places,
-    taken_problem,
+    taken_error,
 )
 from ingestor.services.processor.adapters.postgres.table import Key, listed, quoted, sql_name
 from ingestor.services.processor.adapters.postgres.undo import upsert_with_undo
-from ingestor.services.processor.batches import BatchKey, BatchRange, Displaced
+from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 _PIECE = 256 * 1024
 
-# What the comment on a column says that was made for an evolving table: in such a column a row that takes
-# another's place is empty, unless its own batch has it.
+# The comment on a column that was added to an evolving table. In such a column a row that replaces another is
+# empty, unless its own batch has the column.
 EVOLVED = "Made by Data Ingestor: part of the rows that it replaces."
 
 _EVOLVED_COLUMNS = """
@@ -71,14 +71,14 @@ FROM pg_constraint c WHERE c.conname = $1 AND c.conrelid = to_regclass($2)
 
 
 class _LeftForNoReasonError(Exception):
-    """A row that was left out gets in after all: a trigger's doing."""
+    """A row that was left out is accepted now; a trigger did that."""
 
 
 class Loading:
     """Loads the rows of one batch and finds those that the database refuses."""
 
     def __init__(self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows) -> None:
-        """`owner` is the process whose rows they are."""
+        """`owner` is the process that the rows belong to."""
         self._connection = connection
         self._tenant = key.tenant
         self._process_id = owner
@@ -87,23 +87,23 @@ class Loading:
         self._target = sql_name(rows.table)
         self._keys: AppendKeys | None = None
         self._refused: list[Refused] = []
-        self.displaced: list[Displaced] = []  # rows of the process that were loaded with other batches
+        self.displaced: list[DisplacedRow] = []  # rows of the process that were loaded with other batches
 
     async def all(self, text: memoryview) -> list[Refused]:
-        """Load every row; the refused ones by position."""
+        """Load the rows; returns those that were refused, by position."""
         count = self._rows.data.num_rows
         if count:
             await self._some(np.arange(count), text, tidy=False)
         return sorted(self._refused, key=lambda row: row.position)
 
     async def _some(self, positions: Int64s, text: memoryview, *, tidy: bool) -> None:
-        """Load these rows: at one go, else without those that are refused, else by halves. `tidy` ones have
-        no fault that `take_out_faults` finds. In an upsert that is looked for in any case: a row that another
-        one of its batch replaces is not inserted, but as good or bad as if it came in another batch."""
+        """Load these rows: all at once, else without those that are refused, else by halves. `tidy` rows have
+        no fault that `take_out_faults` finds. An upsert always looks for faults first: a row that another one
+        of its batch replaces is never inserted, but must fail as it would in another batch."""
         fault: asyncpg.PostgresError | None = None
         if tidy or not self._rows.table.upsert:
             try:
-                await self._at_one_go(text)
+                await self._all_at_once(text)
                 return
             except asyncpg.PostgresError as error:
                 if not _of_rows(error):
@@ -117,13 +117,13 @@ class Loading:
                 return
             positions = self._refuse(positions, faults)
         if len(positions) == 1:
-            self._refused.append(Refused(int(positions[0]), await self._problem(fault)))
+            self._refused.append(Refused(int(positions[0]), await self._error(fault)))
             return
         for half in np.array_split(positions, 2):
             if len(half):
                 await self._some(half, await asyncio.to_thread(self._text, half), tidy=True)
 
-    async def _at_one_go(self, text: memoryview) -> None:
+    async def _all_at_once(self, text: memoryview) -> None:
         async with savepoint(self._connection):
             if self._rows.table.upsert:
                 await self._stage(text)
@@ -135,23 +135,23 @@ class Loading:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
         return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
 
-    def _refuse(self, positions: Int64s, problems: Mapping[int, RowError]) -> Int64s:
-        """Note those of the rows that have a problem, by number; the positions of the others."""
+    def _refuse(self, positions: Int64s, errors: Mapping[int, RowError]) -> Int64s:
+        """Note the rows that have an error, by row number. Returns the positions of the others."""
         numbers = self._rows.row_numbers[positions]
-        found = np.isin(numbers, np.fromiter(problems, np.int64, len(problems)))
+        found = np.isin(numbers, np.fromiter(errors, np.int64, len(errors)))
         for position in positions[found].tolist():
-            self._refused.append(Refused(position, problems[int(self._rows.row_numbers[position])]))
+            self._refused.append(Refused(position, errors[int(self._rows.row_numbers[position])]))
         return positions[~found]
 
     async def _upsert(self) -> None:
-        """Of the stage the last row of each key, in the key's order, so that two batches never wait for each
-        other crosswise."""
+        """Upsert the last row of each key of the stage, in the order of the key, so that two batches never
+        deadlock."""
         table, target = self._rows.table, self._target
         key, names = listed(table.primary_key), listed(self._columns)
-        # Before the look at the columns, so that none is added between it and the rows.
+        # Before the columns are read, so that none is added until the rows are in.
         await self._connection.execute(f"LOCK TABLE {target} IN ROW EXCLUSIVE MODE")
         evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, EVOLVED)]
-        # What is not inserted is the column's default there.
+        # A column that is not inserted has its default in `excluded`.
         changing = [
             name for name in dict.fromkeys((*self._columns, *evolved)) if name not in table.primary_key
         ]
@@ -173,12 +173,11 @@ class Loading:
     async def _sort_out(
         self, positions: Int64s, text: memoryview, faults: dict[int, RowError], *, tidy: bool
     ) -> asyncpg.PostgresError | None:
-        """Load these rows without those that the table refuses, by way of a temporary table: without those
-        that it would refuse alone, and those whose key is taken (see first_row). When the database finds
-        fault with yet other rows that error is returned, `faults` has what was found, and nothing has
-        changed."""
+        """Load these rows through a temporary table, without those that the table refuses by themselves and
+        those whose key is taken (see first_row). If the database refuses yet other rows, nothing is changed,
+        its error is returned, and `faults` has what was found."""
         losers: dict[int, RowError] = {}
-        displaced: list[Displaced] = []
+        displaced: list[DisplacedRow] = []
         try:
             async with savepoint(self._connection):
                 await self._stage(text)
@@ -196,14 +195,14 @@ class Loading:
         self.displaced += displaced
         return None
 
-    async def _append_free(self) -> tuple[dict[int, RowError], list[Displaced]]:
-        """Load those rows of the stage whose keys are free or a later row's of the same file; why the others
-        are not loaded, by number, and the rows that were displaced."""
+    async def _append_free(self) -> tuple[dict[int, RowError], list[DisplacedRow]]:
+        """Load the rows of the stage whose keys are free, or belong to later rows of the same file. Returns
+        the errors of the others, by row number, and the displaced rows."""
         connection, target = self._connection, self._target
         keys = await self._append_keys()
         await lock_taken(connection, target)
         await insert_free(connection, target, self._columns)
-        displaced: list[Displaced] = []
+        displaced: list[DisplacedRow] = []
         if keys.deciding and not self._rows.repairs:
             displaced = await take_places(
                 connection,
@@ -227,7 +226,7 @@ class Loading:
         return self._keys
 
     async def _why_left(self, number: int) -> RowError:
-        """What the database says of a row that it has left in the stage."""
+        """Why the database left a row in the stage."""
         names = listed(self._columns)
         try:
             async with savepoint(self._connection):
@@ -238,12 +237,12 @@ class Loading:
                 )
                 raise _LeftForNoReasonError
         except asyncpg.IntegrityConstraintViolationError as error:
-            return await self._problem(error)
+            return await self._error(error)
         except _LeftForNoReasonError:
             return RowError("sink-error", "", "", "The table has left the row out.", "load")
 
     async def _stage(self, text: memoryview) -> None:
-        """Put the rows into the temporary table ingestor_stage, which takes all that have the right types."""
+        """Copy the rows into the temporary table ingestor_stage, which checks nothing but their types."""
         connection = self._connection
         await connection.execute(
             f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {self._target} INCLUDING DEFAULTS) ON COMMIT DROP"
@@ -263,40 +262,40 @@ class Loading:
             table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
         )
 
-    async def _problem(self, error: asyncpg.PostgresError) -> RowError:
-        """A reason that a client may see: made of names, never of SQL."""
+    async def _error(self, error: asyncpg.PostgresError) -> RowError:
+        """The error as a client may see it: names, but no SQL."""
         constraint = getattr(error, "constraint_name", None)
         column = getattr(error, "column_name", None)
         if isinstance(error, asyncpg.UniqueViolationError):
             kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, self._target)
             fields = self._rows.table.primary_key if kind == "p" else await self._fields(constraint)
-            return taken_problem(Key(tuple(fields) or (str(constraint),), kind == "p"), "")
+            return taken_error(Key(tuple(fields) or (str(constraint),), kind == "p"), "")
         if isinstance(error, asyncpg.ForeignKeyViolationError):
-            return foreign_problem(", ".join(await self._fields(constraint)) or str(constraint))
+            return foreign_key_error(", ".join(await self._fields(constraint)) or str(constraint))
         if isinstance(error, asyncpg.ProgramLimitExceededError):
-            return too_long_problem()
+            return too_long_error()
         if constraint:
-            return check_problem(constraint)
+            return check_error(constraint)
         if column:
-            return null_problem(column)
+            return null_error(column)
         return RowError(
             "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
         )
 
     async def _fields(self, constraint: str | None) -> Sequence[str]:
-        """The columns of a constraint of the table."""
+        """The columns of a constraint."""
         return await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, self._target) or ()
 
 
 async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) -> list[Refused]:
-    """Load rows into a table that is there, for no batch; those that it refuses, by position. In the caller's
-    transaction."""
+    """Load rows that belong to no batch into a table that exists. Returns those that it refuses, by position.
+    In the caller's transaction."""
     text = await asyncio.to_thread(copy_text, rows, process_id)
-    of_none = BatchKey(process_id, "", BatchRange(0, 0, 0, 0, 0, 0))
-    return await Loading(connection, of_none, process_id, rows).all(text)
+    no_batch = BatchKey(process_id, "", BatchRange(0, 0, 0, 0, 0, 0))
+    return await Loading(connection, no_batch, process_id, rows).all(text)
 
 
 def _of_rows(error: asyncpg.PostgresError) -> bool:
-    """Whether it is about values of rows: data exceptions, violated constraints, and what is too long for an
-    index (54000)."""
+    """Whether the error is about values of rows: a data exception, a violated constraint, or a value that is
+    too long for an index (54000)."""
     return error.sqlstate is not None and (error.sqlstate[:2] in ("22", "23") or error.sqlstate == "54000")

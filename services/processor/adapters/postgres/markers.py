@@ -1,9 +1,9 @@
-"""What is kept of batches and processes beside the rows, in the transactions that load them: the markers of
-applied batches, which failed rows a repair has loaded, and which processes are closed.
+"""What the processor records about batches and processes, in the transactions that load the rows: the markers
+of applied batches, which failed rows a repair has loaded, and which processes are closed.
 
-The batches of a closed process, which was undone or removed, have no effect any more. A batch takes its
-process's lock shared and then looks; who closes the process takes it alone. So a batch either is in the sink,
-whole and with its marker, before the process is closed, or finds it closed.
+A closed process was undone or removed, and its batches no longer have an effect. A batch takes the lock of
+its process shared, then looks whether the process is closed; whatever closes a process takes the lock alone.
+So a batch is either in the sink, whole and with its marker, before its process is closed, or finds it closed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ingestor.services.processor.reading import repaired_meanwhile
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
 
-# Waits for another transaction that applies the same batch; nothing is inserted when it is there.
+# Waits for another transaction that applies the same batch; inserts nothing if the marker exists.
 _CLAIM = """
 INSERT INTO applied_batches (process_id, batch_number, tenant, outcome) VALUES ($1, $2, $3, $4)
 ON CONFLICT (process_id, batch_number) DO NOTHING RETURNING 1
@@ -43,10 +43,11 @@ _CONCLUDE = "UPDATE applied_batches SET outcome = $3 WHERE process_id = $1 AND b
 
 
 async def begin(connection: PgConnection, key: BatchKey, owner: str | None = None) -> Applied | None:
-    """Set the marker of a batch that is about to be loaded, until the transaction ends for this one alone;
-    then None. What is to be answered instead when the marker is there, or its process was undone or
-    removed. Waits for another transaction that has set it, and for one that undoes or removes. `owner` is
-    the process in whose name the rows are loaded, when it is another one (a repair's)."""
+    """Set the marker of a batch that is about to be loaded, visible to this transaction only until it ends,
+    and return None. If the marker exists already, or the process was undone or removed, return what `load`
+    is to answer instead. Waits for another transaction that has set the marker, and for one that undoes or
+    removes the process. `owner` is the process as whose rows the rows are loaded, if it is another one: the
+    repaired process of a repair."""
     for process_id in {key.process_id: None, owner or key.process_id: None}:
         gone = await is_gone(connection, process_id)
         if gone is not None:
@@ -70,7 +71,7 @@ async def conclude(connection: PgConnection, outcome: BatchOutcome) -> None:
 
 
 async def _known(connection: PgConnection, key: BatchKey) -> Applied:
-    """The outcome of a batch whose marker is there."""
+    """The outcome of a batch whose marker exists."""
     payload = await connection.fetchval(_KNOWN, key.process_id, key.range.number)
     return Applied(BatchOutcome.from_bytes(zlib.decompress(payload)) if payload else None)
 
@@ -96,16 +97,16 @@ def _pack(outcome: BatchOutcome) -> bytes:
     return zlib.compress(outcome.to_bytes(), 1)
 
 
-# The locks go with the transaction.
+# Released at the end of the transaction.
 _LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('ingestor:process:' || $1, 0))"
 _LOCK_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:process:' || $1, 0))"
-# A statement of its own, behind the lock: it sees what was committed while that was waited for.
+# A statement of its own after the lock, so that it sees what was committed while the lock was awaited.
 _GONE = "SELECT gone FROM closed_processes WHERE process_id = $1"
 
 _CLOSE_UNDONE = """
-INSERT INTO closed_processes (process_id, tenant, gone, removed, restored, kept, told)
+INSERT INTO closed_processes (process_id, tenant, gone, removed, restored, kept, reported)
 VALUES ($1, $2, false, $3, $4, $5, false)
-ON CONFLICT (process_id) DO UPDATE SET removed = $3, restored = $4, kept = $5, told = false
+ON CONFLICT (process_id) DO UPDATE SET removed = $3, restored = $4, kept = $5, reported = false
 """
 _UNDONE = "SELECT removed, restored, kept FROM closed_processes WHERE process_id = $1 AND removed IS NOT NULL"
 
@@ -114,10 +115,11 @@ INSERT INTO closed_processes (process_id, tenant, gone) VALUES ($1, $2, true)
 ON CONFLICT (process_id) DO UPDATE SET gone = true
 """
 _FORGET_UNDO = """
-UPDATE closed_processes SET removed = NULL, restored = NULL, kept = NULL, told = true WHERE process_id = $1
+UPDATE closed_processes SET removed = NULL, restored = NULL, kept = NULL, reported = true
+WHERE process_id = $1
 """
 _PIECE = 5_000
-# What is kept of a process: tables, and which of their columns says whose it is.
+# Tables with records of processes, and the column of each that names the process.
 _KEPT = {
     "applied_batches": "process_id",
     "replaced_rows": "replaced_by",
@@ -129,16 +131,16 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {colum
 
 
 async def is_gone(connection: PgConnection, process_id: str) -> bool | None:
-    """Whether a process was removed; False when it was only undone, None when it is open, and then until
-    the transaction ends."""
+    """True if a process was removed, False if it was only undone, None if it is open; then it stays open
+    until the transaction ends."""
     await connection.execute(_LOCK_SHARED, process_id)
     gone: bool | None = await connection.fetchval(_GONE, process_id)
     return gone
 
 
 async def _lock_alone(connection: PgConnection, process_ids: Sequence[str]) -> None:
-    """Wait for the batches of processes that are being loaded, and let no other begin before the
-    transaction ends."""
+    """Wait until no batch of these processes is being loaded, and let none begin before the transaction
+    ends."""
     for process_id in sorted(process_ids):
         await connection.execute(_LOCK_ALONE, process_id)
 
@@ -154,9 +156,9 @@ async def undo_once(
     *,
     dry_run: bool,
 ) -> UndoCounts:
-    """Undo a process and close it and its repairs, in the connection's transaction, unless it is undone; the
-    counts of that one then. With `dry_run` only call `undo`. Waits for its batches. Raises
-    UndoImpossibleError when the process was removed."""
+    """Undo a process and close it and its repairs, in the connection's transaction; if it is undone already,
+    return the counts of that undo. With `dry_run` only call `undo`. Waits for batches that are being loaded.
+    Raises UndoImpossibleError when the process was removed."""
     await _lock_alone(connection, [of.process_id, *of.repairs])
     if known := await undo_of(connection, of.process_id):
         return known
@@ -193,8 +195,8 @@ class PgProcessRecords(ProcessRecords):
                     continue
 
 
-# Of the rows of another process those that no repair has loaded yet, in order, so that two repairs never
-# wait for each other crosswise. It waits for repairs that bring the same rows at this moment.
+# Claims those rows of the repaired process that no repair has loaded yet. In order, so that two repairs never
+# deadlock. Waits for repairs that are loading the same rows.
 _TAKE = """
 INSERT INTO repaired_rows (process_id, row_number, tenant, repair_process_id)
 SELECT $1, number, $3, $4 FROM unnest($2::bigint[]) AS n (number) ORDER BY number
@@ -209,8 +211,9 @@ async def load_unrepaired(
     rows: GoodRows,
     load: Callable[[GoodRows], Awaitable[Sequence[Refused]]],
 ) -> Sequence[Refused]:
-    """Load those rows of a repair that no other repair has loaded, in the connection's transaction; the
-    rows that were refused, or skipped for that reason. `load` gets the rows as they are when all are."""
+    """Load those rows of a repair that no other repair has loaded, in the connection's transaction. Returns
+    the rows that were refused, and as skipped those that another repair has loaded. If there are none of
+    these, `load` gets `rows` itself."""
     owner, numbers = rows.repairs, rows.row_numbers
     taken = await connection.fetch(_TAKE, owner, numbers.tolist(), key.tenant, key.process_id)
     mine = np.isin(numbers, np.fromiter((row[0] for row in taken), np.int64, len(taken)))
@@ -222,7 +225,7 @@ async def load_unrepaired(
         given_back = [int(rows.row_numbers[row.position]) for row in refused]
         await connection.execute(_GIVE_BACK, owner, given_back)
     others = [
-        Refused(int(place), repaired_meanwhile(int(numbers[place])), "skipped")
-        for place in np.flatnonzero(~mine)
+        Refused(int(position), repaired_meanwhile(int(numbers[position])), "skipped")
+        for position in np.flatnonzero(~mine)
     ]
     return [*(replace(row, position=int(positions[row.position])) for row in refused), *others]

@@ -1,4 +1,4 @@
-"""Typed PostgreSQL tables, and the markers of batches beside them in one transaction."""
+"""Loads into typed PostgreSQL tables, with the marker of the batch in the same transaction."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.copy import copy_text
@@ -23,7 +24,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     sql_name,
     why_none,
 )
-from ingestor.services.processor.batches import BatchKey, BatchOutcome, Displaced
+from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _MOST_READY = 1000
 
-# Longest wait for whoever uses a table that is to get columns; then the batch is tried again.
+# How long to wait for users of a table that gets new columns; after that the batch is tried again.
 _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 
 
@@ -53,7 +54,7 @@ class PgSink(PgMarkers, Sink):
             if known := await markers.begin(connection, key, owner):
                 return known
             await self._ensure(connection, rows.table)
-            displaced: list[Displaced] = []
+            displaced: list[DisplacedRow] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
@@ -71,22 +72,22 @@ class PgSink(PgMarkers, Sink):
                 displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
             await markers.conclude(connection, outcome)
-        if len(self._ready) >= _MOST_READY:  # an evolving table is another one for each header
+        if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
             self._ready.clear()
         self._ready.add(rows.table)
         return Applied(outcome)
 
     def _refusal(self, error: asyncpg.PostgresError, table: Table) -> Exception:
-        # The table may have been dropped or changed since: look again next time.
+        # The table may have been dropped or changed since; check it again next time.
         self._ready.discard(table)
         return SinkRefusedError(why_none(error, table))
 
     async def _ensure(self, connection: PgConnection, table: Table) -> None:
-        """Make the table, or check that the one that is there fits. Raises SinkRefusedError."""
+        """Create the table, or check that the existing one fits. Raises SinkRefusedError."""
         name = sql_name(table)
         if table in self._ready and await connection.fetchval("SELECT to_regclass($1)", name):
             return
-        # Only one processor makes the table; the lock goes with the transaction.
+        # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
         lacking = await lacking_columns(connection, table)
         if lacking is not None:
@@ -95,7 +96,7 @@ class PgSink(PgMarkers, Sink):
             await check_constraints(connection, table)
             return
         made = definition(table, lambda foreign: qualified(*foreign.table))
-        # IF NOT EXISTS needs the right to make one in any case.
+        # IF NOT EXISTS alone would need the right to create a schema even if it exists.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
         await connection.execute(f"CREATE TABLE {name} ({made})")
@@ -105,8 +106,8 @@ class PgSink(PgMarkers, Sink):
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]
     ) -> None:
-        """Waits for the batches that are being loaded into the table, and lets no other begin before this
-        one is committed."""
+        """Waits for batches that are being loaded into the table, and lets none begin before this one is
+        committed."""
         await connection.execute(_PATIENCE)
         added = ", ".join(f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in columns)
         await connection.execute(f"ALTER TABLE {name} {added}")

@@ -1,7 +1,7 @@
-"""A temporary table that takes and refuses rows as another table does, or would if it were made.
+"""A temporary table that accepts and refuses rows as the real table does, or would if it were created.
 
-It has that table's types, checks and defaults and none of its keys; its keys and references, which depend on
-other rows, are returned beside it.
+It has the types, checks and defaults of the real table. Its keys and references, which depend on other rows,
+are returned separately.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _MODEL = "pg_temp.ingestor_model"
 
 _COMPUTED = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> ''"
 
-# Columns that rows do not have and whose value must not be computed in a dry run: the next one of a
-# sequence, or what a function makes that may do anything.
+# Columns that the rows lack and whose default a dry run must not compute: the next value of a sequence, or
+# the result of a volatile function.
 _NOT_TO_COMPUTE = """
 SELECT a.attname FROM pg_attribute a
 LEFT JOIN pg_attrdef d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
@@ -74,8 +74,8 @@ FROM pg_class r WHERE r.oid = to_regclass($1)
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What a dry run needs beside the stage: `target` is the table as SQL has it, None when nothing can be
-    looked up there."""
+    """What a dry run needs beside the stage: `target` is the SQL name of the table, None if it cannot be
+    read."""
 
     target: str | None
     keys: tuple[Key, ...]
@@ -83,8 +83,8 @@ class Staged:
 
 
 async def make_stage(connection: PgConnection, table: Table) -> Staged:
-    """Make the stage, whose rows go with each transaction; in the caller's, which should be short. Raises
-    SinkRefusedError when the table can take no rows or cannot be made."""
+    """Create the stage, which each commit empties, in the caller's transaction, which should be short. Raises
+    SinkRefusedError when the table can take no rows or cannot be created."""
     lacking = await lacking_columns(connection, table)
     if lacking is None:
         return await _stage_of_missing(connection, table)
@@ -96,8 +96,8 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
 
 
 async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
-    """Whether the table can be read. Raises SinkRefusedError when it cannot take rows, for the reason that
-    the sink comes upon first."""
+    """Whether the table can be read. Raises SinkRefusedError when it cannot take rows, with the reason that
+    the sink would meet first."""
     columns = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
     rights = await connection.fetchrow(_RIGHTS, sql_name(table), columns, list(table.primary_key))
     if rights is None:
@@ -116,8 +116,8 @@ async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bo
 
 
 async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
-    """As the sink would make the table, by way of a temporary one with all its keys: what PostgreSQL has
-    against it becomes known without a lock on the tables that it refers to."""
+    """Create the stage as the sink would create the table, by way of a temporary table with all its keys. So
+    PostgreSQL's objections show without a lock on the tables that it refers to."""
     if not await connection.fetchval(_MAY_MAKE, table.schema):
         raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
     copies: dict[tuple[str, str], str] = {(table.schema, table.name): _MODEL}

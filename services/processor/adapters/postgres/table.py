@@ -1,5 +1,5 @@
-"""A table in PostgreSQL: its name in SQL, its unique and foreign keys, whether it fits a pipeline, how a
-missing one is made, and why it takes no rows."""
+"""A table in PostgreSQL: its SQL name, its unique and foreign keys, whether it fits a pipeline, how it is
+created, and why it takes no rows."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _PG_NAMES = {
 
 
 def sql_name(table: Table) -> str:
-    """The table as SQL has it."""
+    """The SQL name of the table."""
     return qualified(table.schema, table.name)
 
 
 async def lacking_columns(connection: PgConnection, table: Table) -> list[tuple[str, str]] | None:
-    """Columns with their types that an evolving table is to get; None when there is no table at all. Raises
-    SinkRefusedError for one whose columns do not fit."""
+    """The columns, with their types, that an evolving table still needs; None if the table does not exist.
+    Raises SinkRefusedError when its columns do not fit."""
     wanted = {**dict(table.columns), ROW_COLUMN: "bigint", PROCESS_COLUMN: "uuid"}
     found = {row["name"]: row["type"] for row in await connection.fetch(_COLUMNS, sql_name(table))}
     if not found:
@@ -66,8 +66,7 @@ async def lacking_columns(connection: PgConnection, table: Table) -> list[tuple[
 
 
 async def check_constraints(connection: PgConnection, table: Table) -> None:
-    """A table that somebody made must hold by itself what the pipeline says of keys. Raises
-    SinkRefusedError."""
+    """Check that an existing table enforces the keys of the pipeline. Raises SinkRefusedError."""
     name = sql_name(table)
     unique = {frozenset(row[0]) for row in await connection.fetch(_UNIQUE_SETS, name)}
     for fields in (*table.unique, *((table.primary_key,) if table.primary_key else ())):
@@ -82,8 +81,8 @@ async def check_constraints(connection: PgConnection, table: Table) -> None:
 
 
 def definition(table: Table, referenced: Callable[[ForeignKey], str]) -> str:
-    """The columns and keys of a table that is made, as CREATE TABLE has them in brackets; `referenced` gives
-    the SQL name of the table of a foreign key."""
+    """The columns and keys of a new table, for CREATE TABLE. `referenced` gives the SQL name of the table
+    that a foreign key refers to."""
     key = table.primary_key or (PROCESS_COLUMN, ROW_COLUMN)
     parts = [f"{quoted(column)} {type_}" for column, type_ in table.columns]
     parts += [f"{ROW_COLUMN} bigint NOT NULL", f"{PROCESS_COLUMN} uuid NOT NULL"]
@@ -98,7 +97,7 @@ def definition(table: Table, referenced: Callable[[ForeignKey], str]) -> str:
 
 
 def why_none(error: asyncpg.PostgresError, table: Table) -> str:
-    """Why no row can be loaded, without SQL."""
+    """Why no row can be loaded, in words without SQL."""
     if error.sqlstate == "42P10":
         fields = ", ".join(table.primary_key)
         return f"The table {table.schema}.{table.name} has no unique index of just {fields}."
@@ -129,8 +128,8 @@ def not_null(names: Iterable[str], prefix: str = "") -> str:
     return " AND ".join(f"{prefix}{quoted(name)} IS NOT NULL" for name in names)
 
 
-# What forbids two rows to stand side by side, the primary key first: columns in order, and whether they
-# decide it, for all rows and at once.
+# Unique and exclusion indexes, the primary key first: their columns in order, and whether these columns alone
+# decide, for all rows and immediately.
 _KEYS = """
 SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1])
                  WITH ORDINALITY AS k (number, place)
@@ -148,7 +147,7 @@ ORDER BY i.indisprimary DESC, i.indexrelid
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Columns whose values together are in a table once."""
+    """Columns whose combined values are unique in a table."""
 
     columns: tuple[str, ...]
     primary: bool
@@ -157,16 +156,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What is unique in a table: `by_columns` the keys, the primary one first; `others` says that there is
-    more, such as an index of an expression. Whether rows `may_change`."""
+    """What is unique in a table: `by_columns` are the keys, the primary key first; `others` is True if there
+    are more restrictions, such as an index of an expression. `may_change`: the suite may update rows."""
 
     by_columns: tuple[Key, ...] = ()
     others: bool = False
     may_change: bool = False
 
     def met_by(self, columns: Iterable[str]) -> tuple[Key, ...]:
-        """Those that rows with these columns can have in common; others are the table's own number of the
-        row, or its lineage."""
+        """The keys that rows with these columns can share; the others are a number that the table gives, or
+        the lineage."""
         known, lineage = frozenset(columns), {PROCESS_COLUMN, ROW_COLUMN}
         return tuple(
             key
@@ -176,7 +175,7 @@ class Keys:
 
 
 async def keys_of(connection: PgConnection, target: str) -> Keys:
-    """Those of a table (an SQL name)."""
+    """The keys of a table (an SQL name)."""
     found = await connection.fetch(_KEYS, target)
     if not found:
         return Keys()
@@ -191,8 +190,7 @@ async def keys_of(connection: PgConnection, target: str) -> Keys:
     )
 
 
-# In the order in which PostgreSQL looks at them. (One that refers to a partitioned table is there once more
-# for each partition.)
+# In PostgreSQL's order of checking. (A reference to a partitioned table is repeated for each partition.)
 _REFERENCES = """
 SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
              JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
@@ -214,9 +212,9 @@ ORDER BY c.oid
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Columns whose values must be in a row of another table, if none of them is NULL; with `whole` either
-    none or all of them may be NULL. `other` is an SQL name, None for the table itself when it is missing.
-    A `deferred` one is checked when the transaction ends."""
+    """Columns whose values must exist in a row of another table, unless one of them is NULL; with `whole`
+    unless all of them are NULL. `other` is an SQL name, None for a table that refers to itself and does not
+    exist yet. A `deferred` reference is checked when the transaction ends."""
 
     columns: tuple[str, ...]
     other: str | None
@@ -227,7 +225,7 @@ class Reference:
 
 
 async def references(connection: PgConnection, target: str) -> list[Reference]:
-    """Those of a table (an SQL name) to tables that may be read."""
+    """The references of a table (an SQL name) to tables that may be read."""
     return [
         Reference(
             tuple(row["columns"]),

@@ -1,9 +1,8 @@
-"""Undo in PostgreSQL tables: rows of the process go, or become what they were before it.
+"""Undo in PostgreSQL tables: rows of the process are removed, or become what they were before it.
 
-For that an upsert keeps the rows that others have replaced. Of the rows with one key that processes have
-loaded, the last one of the latest process is in the table and the others, one for each process, are in
-replaced_rows, each with the process that has put it there. So it does not matter in which order they came,
-nor in which order processes are undone.
+An upsert therefore keeps the rows that it replaces. Of all rows with the same key, the table has the last one
+of the latest process, and replaced_rows has the others: the last one of each process, with the process that
+replaced it. So neither the order of loading nor the order of undoing matters.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 
 _NOTHING = UndoCounts(0, 0, 0)
 
-# Columns that a row is set back by: not those that the database computes.
+# The columns that restore a row: all but those that the database computes.
 _COLUMNS = """
 SELECT a.attname FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0
 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' ORDER BY a.attnum
 """
 
-# Rows that the process has replaced, and its own rows that were replaced: as rows of the table.
+# The rows that the process has replaced, and its own rows that were replaced, as rows of the table.
 _BEFORE = """
 CREATE TEMPORARY TABLE ingestor_before ON COMMIT DROP AS
 SELECT v.id AS _ingestor_id, r.* FROM replaced_rows v
@@ -43,14 +42,14 @@ SELECT DISTINCT ON ({r_key}) v.replaced_by AS _ingestor_by, {r_key} FROM replace
 CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.process_id = '{process_id}'
 ORDER BY {r_key}, v.id DESC
 """
-# Of each key the row of the latest process: that is what was there, or would have been.
+# For each key the row of the latest process: the row that the table had, or would have had.
 _TOP = """
 CREATE TEMPORARY TABLE ingestor_top ON COMMIT DROP AS
 SELECT DISTINCT ON ({key}) *, false AS _ingestor_back FROM ingestor_before
 ORDER BY {key}, {process} DESC, {row} DESC, _ingestor_id DESC
 """
 
-# What is removed goes first: it may hold a value that must be unique.
+# Removals come first: a removed row may hold a value that must be unique.
 _REMOVE = """
 DELETE FROM {target} there WHERE {process} = $1
 AND NOT EXISTS (SELECT 1 FROM ingestor_top t WHERE ({t_key}) = ({there_key}))
@@ -64,8 +63,8 @@ UPDATE {target} there SET {changes} FROM ingestor_top t
 WHERE ({t_key}) = ({there_key}) AND there.{process} = $1
 """
 
-# Rows below those that are set back, or below rows of the process that were replaced in their turn, are
-# from now on below what is above them.
+# Rows that were replaced by a row which is restored, or by a row of the process that was replaced in turn,
+# now name what is above that row.
 _RELINK = """
 UPDATE replaced_rows v SET replaced_by = above.by
 FROM (SELECT b._ingestor_id AS id, b.{process} AS process_id,
@@ -79,8 +78,8 @@ WHERE v.id = above.id AND above.by IS NOT NULL AND above.by <> above.process_id
 _FORGET = "DELETE FROM replaced_rows WHERE process_id = $1 OR replaced_by = $1"
 
 
-class _NotMeantError(Exception):
-    """Rolls back what was only to be counted."""
+class _DryRunError(Exception):
+    """Rolls back what was only counted."""
 
     def __init__(self, counts: UndoCounts) -> None:
         super().__init__()
@@ -109,15 +108,15 @@ class PgUndo(RowUndo):
                     dry_run=dry_run,
                 )
                 if dry_run:
-                    raise _NotMeantError(counts)
+                    raise _DryRunError(counts)
                 return counts
-        except _NotMeantError as result:
+        except _DryRunError as result:
             return result.counts
 
     async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
         async with transient_errors("sink"):
             rows = await self._pool.fetch(
-                "SELECT process_id, removed, restored, kept FROM closed_processes WHERE NOT told "
+                "SELECT process_id, removed, restored, kept FROM closed_processes WHERE NOT reported "
                 "ORDER BY closed_at, process_id LIMIT $1",
                 limit,
             )
@@ -126,7 +125,7 @@ class PgUndo(RowUndo):
     async def mark_reported(self, process_id: str) -> None:
         async with transient_errors("sink"):
             await self._pool.execute(
-                "UPDATE closed_processes SET told = true WHERE process_id = $1", process_id
+                "UPDATE closed_processes SET reported = true WHERE process_id = $1", process_id
             )
 
 
@@ -146,7 +145,7 @@ async def _undo(connection: PgConnection, process_id: str, table: Table) -> Undo
     key = table.primary_key
     parts = {
         "target": target,
-        "process_id": uuid.UUID(process_id),  # a UUID: a table is not made by a statement with parameters
+        "process_id": uuid.UUID(process_id),  # typed, since CREATE TABLE AS takes no parameters
         "key": listed(key),
         "process": PROCESS_COLUMN,
         "row": ROW_COLUMN,
@@ -163,7 +162,7 @@ async def _undo(connection: PgConnection, process_id: str, table: Table) -> Undo
     restored = await connection.execute(_RESTORE.format(**parts), process_id)
     await connection.execute(_RELINK.format(**parts))
     await connection.execute(_FORGET, process_id)
-    # A second undo in the same transaction would find them.
+    # Else a second undo in the same transaction would find them.
     await connection.execute("DROP TABLE ingestor_before, ingestor_own, ingestor_top")
     return UndoCounts(_count(removed), _count(restored), kept)
 
@@ -173,7 +172,7 @@ def _count(done: str) -> int:
 
 
 def _reason(error: asyncpg.PostgresError, table: Table) -> str:
-    """Why the rows cannot be taken out, without SQL."""
+    """Why the rows cannot be taken out, in words without SQL."""
     if isinstance(error, asyncpg.ForeignKeyViolationError):
         return f"Rows of another table refer to rows of {table.name} that would be taken out."
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
@@ -183,17 +182,17 @@ def _reason(error: asyncpg.PostgresError, table: Table) -> str:
     return f"The rows cannot be taken out of the table {table.name} (SQLSTATE {error.sqlstate})."
 
 
-# In the key's order, so that two batches never wait for each other crosswise.
+# In the order of the key, so that two batches never deadlock.
 _LAST_OF_KEY = "(SELECT DISTINCT ON ({key}) * FROM ingestor_stage ORDER BY {key}, {row} DESC)"
 
-# Waits for another transaction that brings the same new key; afterwards every key of the stage is there.
+# Waits for another transaction that loads the same new key; afterwards the table has every key of the stage.
 _INSERT = """
 INSERT INTO {target} ({names}) SELECT {names} FROM {last} come ORDER BY {key}
 ON CONFLICT ({key}) DO NOTHING
 """
 
-# Locks the rows of known keys, so that they stay as they are until the update, and keeps the loser of each
-# pair of rows of different processes. OFFSET 0: the outer condition must not decide what is locked.
+# Locks the rows of known keys, so that they do not change before the update, and keeps the loser of each pair
+# of rows of different processes. OFFSET 0 keeps the outer condition from deciding which rows are locked.
 _KEEP = """
 INSERT INTO replaced_rows (tenant, process_id, replaced_by, row)
 SELECT $1, older, newer, loser FROM (
@@ -221,8 +220,9 @@ async def upsert_with_undo(
     columns: Sequence[str],
     changing: Sequence[str],
 ) -> None:
-    """Take the rows of the temporary table ingestor_stage, which has all columns of `target` (an SQL name):
-    new keys get `columns`, known ones whose row is older get `changing`. In the caller's transaction."""
+    """Upsert the rows of the temporary table ingestor_stage, which has all columns of `target` (an SQL name):
+    rows with new keys get `columns`; known keys with an older row get `changing`. In the caller's
+    transaction."""
     parts = {
         "target": target,
         "key": listed(key),

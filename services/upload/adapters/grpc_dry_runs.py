@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import cast
 
 import grpc
 
 from ingestor.runtime.errors import TransientError, UnavailableError, from_rpc_error
-from ingestor.services.upload.checks import CheckError, DryRunResult, Phase, RowResult, RowState
-from ingestor.services.upload.ports import Checker
-from ingestor.states import PHASE_WORDS, ROW_STATE_WORDS
+from ingestor.services.upload.dry_runs import DryRunResult, RowResult
+from ingestor.services.upload.ports import DryRuns
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
+from ingestor.wire import rejected_row
 
 _DEADLINE = 60.0
 _PIECE = 1024 * 1024
 
 
-class GrpcChecker(Checker):
+class GrpcDryRuns(DryRuns):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = processor_pb2_grpc.ProcessorServiceStub(channel)
 
-    async def check(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
+    async def run(self, pipeline: str, document: str, dialect: str, content: bytes) -> DryRunResult:
 
         async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
             yield processor_pb2.DryRunRequest(
@@ -45,19 +44,5 @@ class GrpcChecker(Checker):
                 ) from error
             raise known from error
         complete = answer.counts.failed + answer.counts.skipped == len(answer.rows)
-        return DryRunResult(tuple(_row_result(row) for row in answer.rows), complete)
-
-
-def _row_result(row: processor_pb2.RejectedRow) -> RowResult:
-    errors = tuple(
-        CheckError(
-            error.code,
-            error.field,
-            error.value,
-            error.message,
-            cast("Phase", PHASE_WORDS[error.phase]),
-            label,
-        )
-        for error, label in zip(row.errors, row.error_labels, strict=True)
-    )
-    return RowResult(row.row_number, cast("RowState", ROW_STATE_WORDS[row.state]), errors)
+        rows = tuple(RowResult(rejected_row(row), tuple(row.error_labels)) for row in answer.rows)
+        return DryRunResult(rows, complete)

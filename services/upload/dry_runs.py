@@ -7,20 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ingestor.outcomes import RejectedRow, RowError
+
 RowState = Literal["succeeded", "failed", "skipped"]
-Phase = Literal["parse", "validate", "load"]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckError:
-    """One error; `label` is that of its column, "" if it has none."""
-
-    code: str
-    field: str
-    value: str
-    message: str
-    phase: Phase
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +38,36 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """A row that would fail or be skipped, with all its errors."""
+    """A row that would fail or be skipped; `labels` are those of the columns of its errors, "" for none."""
 
-    row_number: int
-    state: RowState
-    errors: tuple[CheckError, ...]
+    row: RejectedRow
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class DryRunResult:
-    """The first rows that would fail or be skipped; `complete` when these are all of them."""
+    """The first rows that fail or are skipped; `complete` if there are no others."""
 
     rows: tuple[RowResult, ...]
     complete: bool
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedRow:
-    """A record and its result."""
+class DryRunRow:
+    """A record, and what became of it; `labels` as in RowResult."""
 
-    row: ExcerptRow
+    record: ExcerptRow
     state: RowState
-    errors: tuple[CheckError, ...]
+    errors: tuple[RowError, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """The records that were run, in order; `complete` when these are all records of the file."""
+class DryRun:
+    """The records that were run, in order; `complete` if the file has no others."""
 
     columns: tuple[str, ...]
-    rows: tuple[CheckedRow, ...]
+    rows: tuple[DryRunRow, ...]
     complete: bool
     dialect: str
 
@@ -87,9 +76,9 @@ class Check:
         return Counter(row.state for row in self.rows)[state]
 
 
-def checked(excerpt: Excerpt, result: DryRunResult) -> Check:
-    """The excerpt with its results; when these are incomplete, only the rows up to the last one they name."""
-    results = {row.row_number: row for row in result.rows}
+def dry_run_of(excerpt: Excerpt, result: DryRunResult) -> DryRun:
+    """The excerpt with its results. If the result is incomplete, only rows up to its last one are known."""
+    results = {found.row.row_number: found for found in result.rows}
     known: Sequence[ExcerptRow] = excerpt.rows
     if not result.complete:
         last = max(results, default=0)
@@ -97,5 +86,8 @@ def checked(excerpt: Excerpt, result: DryRunResult) -> Check:
     rows = []
     for row in known:
         found = results.get(row.row_number)
-        rows.append(CheckedRow(row, found.state, found.errors) if found else CheckedRow(row, "succeeded", ()))
-    return Check(excerpt.columns, tuple(rows), excerpt.complete and result.complete, excerpt.dialect)
+        if found:
+            rows.append(DryRunRow(row, found.row.state, found.row.errors, found.labels))
+        else:
+            rows.append(DryRunRow(row, "succeeded"))
+    return DryRun(excerpt.columns, tuple(rows), excerpt.complete and result.complete, excerpt.dialect)

@@ -1,0 +1,64 @@
+"""Outcomes of rows as messages of the contract, and back; nothing else translates them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from ingestor.internal.v1 import ledger_pb2
+from ingestor.outcomes import DisplacedRow, Phase, RejectedRow, RejectedState, RowError
+from ingestor.states import PHASE_WORDS, PHASES, ROW_STATE_WORDS, ROW_STATES
+from ingestor.v1 import common_pb2, processor_pb2
+
+
+def error_message(error: RowError) -> common_pb2.RowError:
+    """The message of an error."""
+    return common_pb2.RowError(
+        code=error.code, field=error.field, value=error.value, message=error.message,
+        phase=PHASES[error.phase],
+    )  # fmt: skip
+
+
+def row_error(message: common_pb2.RowError) -> RowError:
+    """The error in a message. Raises ValueError when its phase is unknown."""
+    if message.phase not in PHASE_WORDS:
+        raise ValueError("the phase of an error is PARSE, VALIDATE or LOAD")
+    phase = cast("Phase", PHASE_WORDS[message.phase])
+    return RowError(message.code, message.field, message.value, message.message, phase)
+
+
+def rejected_message(row: RejectedRow, labels: Sequence[str] = ()) -> processor_pb2.RejectedRow:
+    """The message of a rejected row; `labels` name for each error the column of the file that it is about."""
+    return processor_pb2.RejectedRow(
+        row_number=row.row_number,
+        line_number=row.line_number,
+        state=ROW_STATES[row.state],
+        errors=map(error_message, row.errors),
+        cells=row.cells,
+        error_labels=labels,
+    )
+
+
+def rejected_row(message: processor_pb2.RejectedRow) -> RejectedRow:
+    """The rejected row in a message. Raises ValueError when its state is another one, or the phase of an
+    error is unknown."""
+    state = ROW_STATE_WORDS.get(message.state)
+    if state not in ("failed", "skipped"):
+        raise ValueError("the state of a rejected row is FAILED or SKIPPED")
+    return RejectedRow(
+        message.row_number,
+        message.line_number,
+        cast("RejectedState", state),
+        tuple(map(row_error, message.errors)),
+        tuple(message.cells),
+    )
+
+
+def displaced_message(row: DisplacedRow) -> ledger_pb2.DisplacedRow:
+    """The message of a displaced row."""
+    return ledger_pb2.DisplacedRow(row_number=row.row_number, error=error_message(row.error))
+
+
+def displaced_row(message: ledger_pb2.DisplacedRow) -> DisplacedRow:
+    """The displaced row in a message. Raises ValueError when it has no error, or one of an unknown phase."""
+    return DisplacedRow(message.row_number, row_error(message.error))
