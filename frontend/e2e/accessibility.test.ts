@@ -85,6 +85,13 @@ const LOOKS = [
   { name: "light, phone", dark: false, width: 390 },
 ] as const;
 
+/** How many animations that end by themselves are still running in the page. */
+const transitions = () =>
+  document
+    .getAnimations()
+    .filter((one) => one.playState === "running" && one.effect?.getComputedTiming().endTime !== Infinity)
+    .length;
+
 test.each(SCREENS)("%s: axe finds nothing serious, whatever the look", async (_name, path, there) => {
   const { context, page, complaints } = await openPage(browser, path());
   for (const { name, dark, width } of LOOKS) {
@@ -96,6 +103,8 @@ test.each(SCREENS)("%s: axe finds nothing serious, whatever the look", async (_n
     await page.locator(there).first().waitFor();
     // Streams never end, so the network is never idle; wait for the skeletons instead.
     await expect.poll(() => page.getByRole("status", { name: /^(Loading|Reading|Running)/ }).count()).toBe(0);
+    // Colours change by transitions; half-way they are of neither look.
+    await expect.poll(() => page.evaluate(transitions)).toBe(0);
     const found = await findings(page);
     for (const finding of found) console.log(`${name}: ${finding}`);
     expect(found, name).toEqual([]);

@@ -190,7 +190,7 @@ def test_a_sink_of_an_outside_package(two: Suite, tmp_path: Path, batch_files: P
     assert (answer["counts"]["succeeded"], answer["counts"]["failed"]) == (98, 3)
     row = two.json("row", answer["process_id"], "101")
     assert [(e["code"], e["field"], e["message"], e["phase"]) for e in row["errors"]] == [
-        ("sink-error", "name", "name: has more than 200 bytes", "LOAD")
+        ("sink-error", "name", "name: is longer than 200 bytes", "LOAD")
     ]
     rows = _rows_of_files(batch_files / "files")
     assert [row["_row_number"] for row in rows] == [n for n in range(1, 101) if n % 50]

@@ -203,8 +203,8 @@ class Loading:
         await lock_taken(connection, target)
         await insert_free(connection, target, self._columns)
         displaced: list[DisplacedRow] = []
-        if keys.deciding and not self._rows.repairs:
-            displaced = await take_places(
+        while keys.deciding and not self._rows.repairs:
+            found = await take_places(
                 connection,
                 self._process_id,
                 int(self._rows.row_numbers.max()),
@@ -212,6 +212,11 @@ class Loading:
                 keys.deciding,
                 self._columns,
             )
+            if not found:
+                break
+            displaced += found
+            # A displaced row no longer has its other keys, by which a row may have lost.
+            await insert_free(connection, target, self._columns)
         left = [row[0] for row in await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage")]  # noqa: S608
         losers = await lost_keys(connection, self._process_id, target, keys) if left else {}
         if unknown := [number for number in left if number not in losers]:
