@@ -313,6 +313,17 @@ async def test_a_row_displaces_none_of_its_own_batch(pool: PgPool) -> None:
     assert [tuple(row) for row in found] == [(1, "y"), (5, "z")]
 
 
+async def test_a_row_is_loaded_when_the_row_it_lost_to_is_displaced(pool: PgPool) -> None:
+    sink, process = PgSink(pool), new_process()
+    first, second = (key(number, rows=2, process=process) for number in (1, 2))
+    await sink.load(second, good(second, [(5, "x")], TWO_KEYS), concluding(second))
+    outcome = (await sink.load(first, good(first, [(1, "x"), (5, "z")], TWO_KEYS), concluding(first))).outcome
+    assert outcome is not None
+    assert (outcome.rows, [row.row_number for row in outcome.displaced]) == ((), [3])
+    found = await pool.fetch("SELECT id, name FROM public.people ORDER BY id")
+    assert [tuple(row) for row in found] == [(1, "x"), (5, "z")]
+
+
 async def test_a_row_that_has_lost_holds_none_of_its_keys(pool: PgPool) -> None:
     sink, process = PgSink(pool), new_process()
     of = key(1, rows=4, process=process)
