@@ -23,6 +23,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!ingestor\.).*"),
     # Messages of the gRPC API are documented with it.
     ("py:.*", r"ingestor\.v1\..*"),
+    # What the client is made of; its page documents what users call.
+    ("py:.*", r"ingestor\.client\.(gateway|sources|sync_process)\..*"),
 ]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
