@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
+
+from ingestor.runtime.grpc.error_details import error_details
 
 
 class IngestorError(Exception):
@@ -121,22 +122,14 @@ _OF_CONNECTION = {"CANCELLED", "UNKNOWN", "INTERNAL"}
 def from_rpc(error: grpc.aio.AioRpcError) -> IngestorError:
     """The IngestorError of a failed call."""
     code = error.code().name
-    reason, metadata, fields = "", dict[str, str](), dict[str, str]()
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
-            for detail in status_pb2.Status.FromString(value).details:
-                info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-                if detail.Unpack(info):
-                    reason, metadata = info.reason, dict(info.metadata)
-                elif detail.Unpack(bad_request):
-                    for wrong in bad_request.field_violations:
-                        before = fields.get(wrong.field)
-                        fields[wrong.field] = (
-                            f"{before}; {wrong.description}" if before else wrong.description
-                        )
+    details = error_details(error)
+    fields = dict[str, str]()
+    for field, description in details.violations:
+        before = fields.get(field)
+        fields[field] = f"{before}; {description}" if before else description
     message = error.details() or code
     return _BY_CODE.get(code, IngestorError)(
-        message, code=code, reason=reason, fields=fields, metadata=metadata
+        message, code=code, reason=details.reason, fields=fields, metadata=details.metadata
     )
 
 

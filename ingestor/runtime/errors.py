@@ -9,6 +9,8 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from ingestor.runtime.grpc.error_details import error_details
+
 ERROR_DOMAIN = "ingestor"
 
 
@@ -139,17 +141,9 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ServiceError | TransientError
     code = error.code()
     if code in _TRANSIENT:
         return TransientError(f"{code.name}: {error.details()}")
-    reason, metadata, violations = "UNKNOWN", dict[str, str](), list[FieldViolation]()
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
-            for detail in status_pb2.Status.FromString(value).details:
-                info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-                if detail.Unpack(info):
-                    reason, metadata = info.reason, dict(info.metadata)
-                elif detail.Unpack(bad_request):
-                    violations = [
-                        FieldViolation(v.field, v.description) for v in bad_request.field_violations
-                    ]
+    details = error_details(error)
+    reason, metadata = details.reason or "UNKNOWN", details.metadata
+    violations = [FieldViolation(field, description) for field, description in details.violations]
     cls = _BY_CODE.get(code)
     if cls is None:
         unmapped = ServiceError(
