@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from ingestor.states import TERMINAL
 from ingestor.v1 import common_pb2
 
 
@@ -26,14 +27,6 @@ class ProcessState(StrEnum):
     def ended(self) -> bool:
         """Whether a process in this state has ended."""
         return self in _ENDED
-
-
-_ENDED = frozenset(
-    {
-        ProcessState.COMPLETED, ProcessState.COMPLETED_WITH_ERRORS, ProcessState.FAILED,
-        ProcessState.CANCELLED, ProcessState.UNDONE,
-    }
-)  # fmt: skip
 
 
 class RowState(StrEnum):
@@ -64,3 +57,4 @@ _PROCESS_STATES: dict[int, ProcessState] = {
 _ROW_STATES: dict[int, RowState] = {
     common_pb2.RowState.Value(f"ROW_STATE_{state}"): state for state in RowState
 }
+_ENDED = frozenset(map(process_state, TERMINAL))
