@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,8 +26,8 @@ from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS, Dialect
 from ingestor.tabular.text_table import TextTable
+from tests.plugins import installed
 
-PLUGIN = Path(__file__).parents[2] / "examples" / "plugin_parser"
 COLUMNS = ("id", "name", "note")
 ROWS = [
     (str(number), f"name {number} é", None if number % 7 == 0 else f'say "{number}"')
@@ -87,17 +85,9 @@ KNOWS_NULL = {"jsonl", "json", "xlsx", "parquet"}
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The outside package, installed."""
     target = tmp_path_factory.mktemp("plugin")
-    subprocess.run(
-        [
-            sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
-            "--disable-pip-version-check", "--target", str(target), str(PLUGIN),
-        ],
-        check=True,
-    )  # fmt: skip
-    sys.path.insert(0, str(target))
     parsers.cache_clear()
-    yield target
-    sys.path.remove(str(target))
+    with installed("plugin_parser", target, "ingestor_fixed_width"):
+        yield target
     parsers.cache_clear()
 
 

@@ -30,7 +30,6 @@ from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
-    from tests.contract.conftest import OpenPool
 
 Row = dict[str, Any]
 Found = list[tuple[int, str, str, str]]  # row number, code, field, value
@@ -76,12 +75,6 @@ def good(table: Table, rows: Sequence[Row], first: int = 1) -> GoodRows:
     """Rows of a table, numbered from `first`."""
     data = {name: pa.array([row.get(name) for row in rows], TYPES[type_]) for name, type_ in table.columns}
     return GoodRows(table, pa.table(data), np.arange(len(rows), dtype=np.int64) + first)
-
-
-@pytest.fixture
-async def pool(pool_of: OpenPool) -> PgPool:
-    """The processor's database."""
-    return await pool_of("processor")
 
 
 @pytest.fixture

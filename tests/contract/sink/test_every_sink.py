@@ -50,7 +50,6 @@ from tests.plugins import installed
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
-    from tests.contract.conftest import OpenPool
 
 Value = tuple[int | None, str | None]
 COLUMNS = (("id", "bigint"), ("name", "text"))
@@ -127,12 +126,6 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         sink_maker.cache_clear()
         yield
     sink_maker.cache_clear()
-
-
-@pytest.fixture
-async def pool(pool_of: OpenPool) -> PgPool:
-    """The processor's database."""
-    return await pool_of("processor")
 
 
 @dataclass

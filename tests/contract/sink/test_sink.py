@@ -28,18 +28,11 @@ from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
-    from tests.contract.conftest import OpenPool
 
     AnySink = PgSink | MemorySink
 
 KEYLESS = replace(PEOPLE, primary_key=())
 NOTES = Table("public", "notes", (("id", "bigint"), ("name", "text")), ())
-
-
-@pytest.fixture
-async def pool(pool_of: OpenPool) -> PgPool:
-    """The processor's database."""
-    return await pool_of("processor")
 
 
 @pytest.fixture(params=["postgres", "memory"])

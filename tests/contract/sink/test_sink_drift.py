@@ -23,17 +23,10 @@ from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
-    from tests.contract.conftest import OpenPool
 
     AnySink = PgSink | MemorySink
 
 Row = Mapping[str, Any]
-
-
-@pytest.fixture
-async def pool(pool_of: OpenPool) -> PgPool:
-    """The processor's database."""
-    return await pool_of("processor")
 
 
 @pytest.fixture(params=["postgres", "memory"])

@@ -30,7 +30,6 @@ from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
-    from tests.contract.conftest import OpenPool
 
 COLUMNS = (("id", "bigint"), ("name", "text"))
 APPEND = Table("public", "people", COLUMNS, ("id",))
@@ -76,12 +75,6 @@ class MemoryEnds:
 
 
 Ends = PgEnds | MemoryEnds
-
-
-@pytest.fixture
-async def pool(pool_of: OpenPool) -> PgPool:
-    """The processor's database."""
-    return await pool_of("processor")
 
 
 @pytest.fixture(params=["postgres", "memory"])

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +26,6 @@ from tests.fakes.status import MemoryStatus
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
-    from tests.contract.conftest import OpenPool
 
 Row = tuple[str, str | None]  # a number and a text
 # Numbers that are equal, and others that are not.
@@ -48,12 +46,6 @@ class Delivery:
     key: BatchKey
     rows: GoodRows
     dies: bool
-
-
-@pytest.fixture
-async def pool(pool_of: OpenPool) -> PgPool:
-    """The processor's database."""
-    return await pool_of("processor")
 
 
 class _DeadError(Exception):

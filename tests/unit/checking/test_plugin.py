@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,27 +13,16 @@ from ingestor.checking.rows import check_rows
 from ingestor.checking.steps import plug_in as plug_in_step
 from ingestor.checking.steps.plug_in import plug_in
 from ingestor.plugins import PlugInError, RowFault, Transformed
+from tests.plugins import installed as example_installed
 from tests.unit.checking.check_tables import table, with_steps
-
-PACKAGE = Path(__file__).parents[3] / "examples" / "plugin_transform"
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The example, installed for the tests of this module only."""
-    target = tmp_path_factory.mktemp("site")
-    subprocess.run(
-        [
-            sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
-            "--no-index", "--target", str(target), str(PACKAGE),
-        ],
-        check=True,
-    )  # fmt: skip
-    sys.path.insert(0, str(target))
     plug_in.cache_clear()
-    yield
-    sys.path.remove(str(target))
-    sys.modules.pop("phone_numbers", None)
+    with example_installed("plugin_transform", tmp_path_factory.mktemp("site"), "phone_numbers"):
+        yield
     plug_in.cache_clear()
 
 
