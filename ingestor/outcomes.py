@@ -1,4 +1,4 @@
-"""Rows that did not succeed, and why, in the words of the contract.
+"""Rows that did not succeed, and why, and notices of files and rows, in the words of the contract.
 
 Reader, checker, processor, status and upload use these types; `ingestor.wire` translates them to and from the
 contract's messages.
@@ -17,6 +17,8 @@ RejectedState = Literal["failed", "skipped"]
 MAX_VALUE_CHARACTERS = 1024
 # Longest quotation inside a message.
 MAX_QUOTED_CHARACTERS = 100
+# Most `Notice.row_numbers`; part of the contract.
+MAX_NOTICE_ROWS = 100
 
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -74,6 +76,21 @@ class DisplacedRow:
 
     row_number: int
     error: RowError
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a person should know of a file or of its rows although it rejects none: how a file was understood,
+    or what the sink did with rows. `message` is one sentence; `rows` is how many rows it concerns (0: the
+    file as a whole); `row_numbers` are the first of them, at most 100, as far as they are known.
+
+    Notices with the same code and message are one: their rows are added up.
+    """
+
+    code: str
+    message: str
+    rows: int = 0
+    row_numbers: tuple[int, ...] = ()
 
 
 def shortened(text: str) -> str:

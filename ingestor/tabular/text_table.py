@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingestor.outcomes import RejectedRow
+from ingestor.outcomes import Notice, RejectedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ class TextTable:
     """Number in its file of the slice's first record; `rejected` count from here."""
     first_line: int = 1
     """Number in its file of the slice's first line; `rejected` count from here."""
+    notices: tuple[Notice, ...] = ()
+    """What a person should know of these records; of the file as a whole in its first slice only. Their
+    `row_numbers` count like those of `rejected`."""
 
     def row_number(self, position: int) -> int:
         """Number in its file of the row at a position in the columns."""

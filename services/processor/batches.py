@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
+from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ class Repaired:
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
     """What became of a batch; counts are rows. `rows` are in order. Every failed row that is not among them
-    has the error `error`. `displaced` are rows of other batches of the process."""
+    has the error `error`. `displaced` are rows of other batches of the process. `notices` are about rows of
+    the batch, by their numbers in the file."""
 
     key: BatchKey
     default_state: DefaultState
@@ -94,6 +95,7 @@ class BatchOutcome:
     error: RowError | None = None
     repaired: Repaired | None = None
     displaced: tuple[DisplacedRow, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     def to_bytes(self) -> bytes:
         """As bytes, for the marker."""
@@ -117,6 +119,10 @@ class BatchOutcome:
             RowError(*error) if error else None,
             Repaired(repaired[0], tuple(repaired[1])) if repaired else None,
             tuple(DisplacedRow(row, RowError(*found)) for *_, row, found in displaced),
+            tuple(
+                Notice(code, text, count, tuple(numbers))
+                for code, text, count, numbers in (more[2] if len(more) > 2 else ())
+            ),
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from ingestor.outcomes import Notice
 from ingestor.plugins import TableParser, has_outside_parsers, outside_parsers
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import (
@@ -68,6 +69,17 @@ def foreign_type(head: bytes) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Guess:
+    """A detected option: its name in a dialect, its value as JSON, how sure it is (0 to 1), and why, in one
+    sentence. Declare the option to overrule it."""
+
+    option: str
+    value_json: str
+    confidence: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How a file is read."""
 
@@ -80,6 +92,10 @@ class Plan:
     """None for formats that are not text."""
     options: ReadOptions
     """The declared options, completed by the detected ones."""
+    notices: tuple[Notice, ...] = ()
+    """What a person should know of how the file was understood."""
+    guesses: tuple[Guess, ...] = ()
+    """What was detected, with how sure it is."""
 
 
 def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
