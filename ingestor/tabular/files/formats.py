@@ -11,18 +11,21 @@ from typing import Literal
 
 from ingestor.outcomes import Notice
 from ingestor.plugins import TableParser, has_outside_parsers, outside_parsers
+from ingestor.tabular.detection.guess import Guess as Guess
+from ingestor.tabular.detection.table import find_table
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import (
     ExpansionLimits,
     detect_compression,
     expanded,
 )
-from ingestor.tabular.files.encodings import bom_of, detect_encoding, text_pieces, to_utf8
+from ingestor.tabular.files.encodings import bom_of, detect_encoding, text_pieces
 from ingestor.tabular.options import Compression, ReadOptions
-from ingestor.tabular.records.dialect import detect_delimiter
 from ingestor.tabular.records.syntax import Dialect
 
 HEAD_BYTES = 64 * 1024
+TAIL_BYTES = 64 * 1024
+_SMALL = 2**20  # bytes of a file that is looked at as a whole
 Form = Literal["as-is", "text", "normal"]
 _FOREIGN = (
     (b"\xd0\xcf\x11\xe0", "an old Microsoft Office file (.xls, .doc)"),
@@ -69,17 +72,6 @@ def foreign_type(head: bytes) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
-    """A detected option: its name in a dialect, its value as JSON, how sure it is (0 to 1), and why, in one
-    sentence. Declare the option to overrule it."""
-
-    option: str
-    value_json: str
-    confidence: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """How a file is read."""
 
@@ -98,8 +90,18 @@ class Plan:
     """What was detected, with how sure it is."""
 
 
-def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
-    """How to read a file of `size` bytes that begins with `head` (64 KiB, or the whole file).
+def plan(
+    head: bytes,
+    size: int,
+    file_name: str,
+    options: ReadOptions,
+    *,
+    labels: Sequence[str] = (),
+    tail: bytes = b"",
+) -> Plan:
+    """How to read a file of `size` bytes that begins with `head` and ends with `tail` (see `head_size`; a
+    tail that is not given is not looked at). `labels` are those that the pipeline reads, as far as known: the
+    record that has them is the header.
 
     Raises UnreadableFileError when no parser can read it, or it is not what was declared.
     """
@@ -114,8 +116,9 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
         head, whole = _expanded_head(head, compression)
     if kind := foreign_type(head):
         raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
+    look = _Look(head, whole, tail if compression == "none" else b"", file_name, tuple(labels))
     if compression == "none" and is_plainly_delimited(head, file_name, options):
-        return _delimited(head, whole, compression, options)
+        return _delimited(look, compression, options)
     parser = _parser(head, file_name, options)
     if parser.name != "csv":
         found: dict[str, object] = {"format": parser.name, "compression": compression}
@@ -124,7 +127,23 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
             encoding = options.encoding or detect_encoding(head, whole=whole)
             found["encoding"] = encoding
         return Plan("normal", parser.name, compression, encoding, _completed(options, found))
-    return _delimited(head, whole, compression, options)
+    return _delimited(look, compression, options)
+
+
+def head_size(size: int) -> int:
+    """How much of the beginning of a file of `size` bytes `plan` looks at: all of a small one."""
+    return size if size <= _SMALL else HEAD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is known of a file."""
+
+    head: bytes
+    whole: bool
+    tail: bytes
+    file_name: str
+    labels: tuple[str, ...]
 
 
 def is_plainly_delimited(head: bytes, file_name: str, options: ReadOptions) -> bool:
@@ -199,28 +218,29 @@ def _parser(head: bytes, file_name: str, options: ReadOptions) -> TableParser:
     return next(parser for parser in parsers() if parser.recognises(head, file_name))
 
 
-def _delimited(head: bytes, whole: bool, compression: Compression, options: ReadOptions) -> Plan:
-    encoding = options.encoding or detect_encoding(head, whole=whole)
+def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> Plan:
+    head = look.head
+    encoding = options.encoding or detect_encoding(head, whole=look.whole)
     utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
     if utf8 and b"\0" in head:
         raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", "The file is binary data, not a table.")
     bom = bom_of(head)
-    text = b"".join(map(to_utf8, text_pieces(io.BytesIO(head), encoding)))
-    found: dict[str, object] = {"format": "csv", "compression": compression, "encoding": encoding}
-    if options.delimiter is None:
-        quote = options.quote if options.quoting and options.quote.isascii() else '"'
-        found["delimiter"] = detect_delimiter(_without_lines(text, options.skip_lines), quote).delimiter
+    tail = "".join(text_pieces(io.BytesIO(look.tail), encoding)) if look.tail and not look.whole else ""
+    table = find_table(
+        "".join(text_pieces(io.BytesIO(head), encoding)),
+        options,
+        whole=look.whole,
+        file_name=look.file_name,
+        labels=look.labels,
+        tail=tail,
+    )
+    found = {"format": "csv", "compression": compression, "encoding": encoding, **table.options}
     completed = _completed(options, found)
-    if not is_fast(completed):
-        return Plan("normal", "csv", compression, encoding, completed)
-    same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
-    return Plan("as-is" if same_bytes else "text", "csv", compression, encoding, completed)
-
-
-def _without_lines(text: bytes, count: int) -> bytes:
-    for _ in range(count):
-        text = text.partition(b"\n")[2]
-    return text
+    form: Form = "normal"
+    if is_fast(completed):
+        same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
+        form = "as-is" if same_bytes else "text"
+    return Plan(form, "csv", compression, encoding, completed, tuple(table.notices), tuple(table.guesses))
 
 
 def is_fast(options: ReadOptions) -> bool:
