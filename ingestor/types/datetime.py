@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ingestor.columns.arrow import AnyArray, Mask, cast, fully, pc, to_mask
+from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, full_match, fully, pc, to_mask
 from ingestor.columns.json_strings import json_strings
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.date import DATE, FIRST_SAFE_DAY, LAST_SAFE_DAY, calendar_days, parse_date
-from ingestor.types.notation.fixed_format import FormattedType
-from ingestor.types.type import ORDERED, Converted, Value, ValueFormatError, not_a
+from ingestor.types.notation.formatted import FormattedType
+from ingestor.types.type import ORDERED, Converted, Settings, Value, ValueFormatError, is_whole, not_a
 
 # The seconds of an offset stand in exports of moments before the time zones.
 _DATETIME = (
@@ -35,6 +37,9 @@ class DatetimeType(FormattedType):
     """YYYY-MM-DDThh:mm:ss (or a blank for the T), up to 6 digits of a second (9 if the others are 0), then
     Z, ±hh, ±hhmm, ±hh:mm, ±hh:mm:ss or nothing, which means UTC; or a format of its own. Values are in UTC.
 
+    With a `timezone`, a moment without an offset is one of this zone; a local time that the zone has twice
+    or skips is refused. The formats "unix" and "unix-ms" count seconds or milliseconds since 1970.
+
     Refuses 24:00, a 60th second, and instants outside the years 0001 to 9999 in UTC.
     """
 
@@ -44,13 +49,72 @@ class DatetimeType(FormattedType):
         "2024-02-29 23:59:59.5+00",
         "2024-02-29 23:59:59.123456000-0230",
         "0001-01-01T00:00:00-01:30",
+        "1709251199.5",
     )
+    formats = ("unix", "unix-ms")
     postgres_type = "timestamptz"
     constraints = ORDERED
     is_item = True
     rule_type = _NAIVE
     iso_form = "YYYY-mm-ddTHH:MM:SS"
-    needed = "YmdH"
+    directives = "YymbBdaAHIMSfpz"
+    keys = frozenset(("locale", "timezone"))
+
+    @classmethod
+    def setting_problems(cls, settings: Settings) -> Iterator[tuple[str, str]]:
+        yield from super().setting_problems(settings)
+        if settings.timezone is not None:
+            try:
+                _in_zone(pa.array([0], _NAIVE), settings.timezone)
+            except pa.ArrowInvalid:
+                yield "timezone", 'is not the name of a time zone such as "Europe/Berlin"'
+
+    @cached_property
+    def _unit(self) -> int | None:
+        """Digits behind the point of a second that a count of "unix" has without a point; None for texts."""
+        return {"unix": 0, "unix-ms": 3}.get(self.settings.format)
+
+    @property
+    def _count(self) -> str:
+        """The expression of a count; so many digits reach over the year 9999 and fit 64 bits."""
+        assert self._unit is not None
+        return rf"(?P<sign>-?)(?P<whole>[0-9]{{1,{12 + self._unit}}})(?:\.(?P<fraction>[0-9]{{1,9}}))?"
+
+    def parse(self, text: str) -> Value:
+        if self._unit is None:
+            return super().parse(text)
+        count = re.fullmatch(self._count, text)
+        if not count:
+            raise not_a(f"a count of {'milliseconds' if self._unit else 'seconds'} since 1970", text)
+        if (count["fraction"] or "")[6 - self._unit :].strip("0"):
+            raise ValueFormatError("is more exact than a microsecond, the most that a datetime keeps")
+        micros = int(count["whole"]) * 10 ** (6 - self._unit)
+        micros += int((count["fraction"] or "")[: 6 - self._unit].ljust(6 - self._unit, "0"))
+        micros = -micros if count["sign"] else micros
+        try:
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+        except OverflowError:
+            raise ValueFormatError("is outside the years 0001 to 9999 in UTC") from None
+
+    def from_json(self, raw: Any) -> Value | None:
+        return self.parse(str(raw)) if self._unit is not None and is_whole(raw) else None
+
+    def convert(self, text: TextColumn) -> Converted:
+        if self._unit is None:
+            return super().convert(text)
+        digits = 6 - self._unit
+        found = pc.extract_regex(text.array, pattern=full_match(self._count))
+        fraction = pc.fill_null(pc.struct_field(found, "fraction"), "")
+        rest = pc.utf8_slice_codeunits(fraction, digits, 9)
+        fitting = pc.and_(pc.is_valid(found), pc.equal(pc.ascii_trim(rest, "0"), ""))
+        bad = text.present(~to_mask(fitting, null=False))
+        micros = pc.ascii_rpad(pc.utf8_slice_codeunits(fraction, 0, digits), width=digits, padding="0")
+        signed = pc.binary_join_element_wise(
+            pc.struct_field(found, "sign"), pc.struct_field(found, "whole"), micros, ""
+        )
+        instants = cast_all(pc.if_else(pa.array(bad), None, signed), pa.int64())
+        bad |= _outside(instants)
+        return Converted.of(pc.if_else(pa.array(bad), None, instants).cast(_UTC), bad)
 
     def parse_iso(self, text: str) -> datetime:
         if not re.fullmatch(_DATETIME, text):
@@ -68,6 +132,9 @@ class DatetimeType(FormattedType):
             seconds=int(parts["seconds"] or 0),
         )
         zone = timezone(-offset if parts["sign"] == "-" else offset)
+        if self.settings.timezone and parts["sign"] is None and not text.endswith("Z"):
+            moment = datetime(day.year, day.month, day.day, hour, minute, second, micros)
+            return _at_home(moment, self.settings.timezone)
         try:
             return datetime(day.year, day.month, day.day, hour, minute, second, micros, zone).astimezone(UTC)
         except OverflowError:
@@ -82,20 +149,25 @@ class DatetimeType(FormattedType):
             zone = np.where(text.data[np.maximum(text.offsets[1:], 1) - 1] == ord("Z"), 1, 6)
             lengths = np.where(zoned, lengths - zone, lengths)
         formed = (lengths == 19) | ((lengths >= 21) & (lengths <= 26))
-        values = None if text.present(~formed).any() else _cast(text, zoned)
+        local = self.settings.timezone is not None and bool(text.present(~zoned).any())
+        values = None if local or text.present(~formed).any() else _cast(text, zoned)
         if values is not None and _within_safe_days(values):
             return Converted(values, values, None)
         bad = text.present(~(fully(text.array, _DATETIME) & calendar_days(text, text.lengths >= 19)))
         canonical, seconds = _canonical(text.without(bad))
-        values = _cast(canonical, _zoned(canonical))
+        zoned = _zoned(canonical)
+        values = _cast(canonical, zoned)
         assert values is not None, "datetimes that follow the rules cannot be cast"
+        if local:
+            first, last = _in_zone(values.cast(_NAIVE), str(self.settings.timezone))
+            here = canonical.present(~zoned)
+            unclear = here & to_mask(pc.not_equal(first, last), null=False)
+            bad |= unclear
+            values = pc.if_else(pa.array(here), first, values)
         # An offset can lead from the year 0001 or 9999 out of the range.
         instants = pc.subtract(values.cast(pa.int64()), seconds)
-        low, high = (FIRST_SAFE_DAY - 1) * _DAY, (LAST_SAFE_DAY + 2) * _DAY
-        inside = pc.and_(pc.greater_equal(instants, low), pc.less(instants, high))
-        outside = ~to_mask(inside, null=True)
-        bad |= outside
-        return Converted.of(pc.if_else(pa.array(outside), None, instants).cast(_UTC), bad)
+        bad |= _outside(instants)
+        return Converted.of(pc.if_else(pa.array(bad), None, instants).cast(_UTC), bad)
 
     def for_rules(self, column: AnyArray) -> AnyArray:
         return column.cast(_NAIVE)
@@ -110,6 +182,38 @@ class DatetimeType(FormattedType):
         values = pc.replace_substring(texts, pattern=" ", replacement="T")
         values = pc.ascii_rtrim(pc.ascii_rtrim(values, characters="0"), characters=".")
         return json_strings(pc.binary_join_element_wise(values, "Z", ""))
+
+
+def _outside(instants: Any) -> Mask:
+    """Which counts of microseconds are outside the years 0001 to 9999; not the missing ones."""
+    low, high = (FIRST_SAFE_DAY - 1) * _DAY, (LAST_SAFE_DAY + 2) * _DAY
+    return ~to_mask(pc.and_(pc.greater_equal(instants, low), pc.less(instants, high)), null=True)
+
+
+def _in_zone(moments: Any, zone: str) -> tuple[Any, Any]:
+    """The first and the last instant (UTC) that a clock in the zone shows so; they differ where the clock is
+    put back, and where it skips a moment (the instants before and after). Raises ArrowInvalid for no zone."""
+
+    def instants(which: str) -> Any:
+        return pc.assume_timezone(moments, zone, ambiguous=which, nonexistent=which).cast(_UTC)
+
+    return instants("earliest"), instants("latest")
+
+
+def _at_home(moment: datetime, zone: str) -> datetime:
+    """The instant (UTC) of a moment in the zone. Raises ValueFormatError."""
+    local = pa.array([moment], _NAIVE)
+    first, last = _in_zone(local, zone)
+    if not first.equals(last):
+        try:
+            pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="raise")
+        except pa.ArrowInvalid:
+            raise ValueFormatError(f"is skipped by the clocks of {zone}; write it with its offset") from None
+        raise ValueFormatError(f"occurs twice by the clocks of {zone}; write it with its offset")
+    if _outside(first.cast(pa.int64())).any():
+        raise ValueFormatError("is outside the years 0001 to 9999 in UTC")
+    instant: datetime = first[0].as_py()
+    return instant.astimezone(UTC)
 
 
 def _within_safe_days(values: AnyArray) -> bool:
@@ -136,7 +240,7 @@ def _zoned(text: TextColumn) -> Mask:
     return result
 
 
-def _canonical(array: pa.StringArray) -> tuple[TextColumn, AnyArray]:
+def _canonical(array: pa.StringArray) -> tuple[TextColumn, Any]:
     """Datetimes with at most 6 digits of a second and offsets of the form ±hh:mm; and the seconds of the
     offsets, in microseconds, which are still to be subtracted."""
     texts: Any = pc.replace_substring_regex(array, pattern=r"(\.[0-9]{6})0+", replacement=r"\1")
@@ -144,7 +248,7 @@ def _canonical(array: pa.StringArray) -> tuple[TextColumn, AnyArray]:
         texts, pattern=r"\A(.{19}(?:\.[0-9]+)?[+-][0-9]{2})\z", replacement=r"\1:00"
     )
     texts = pc.replace_substring_regex(texts, pattern=r"([+-][0-9]{2})([0-9]{2})\z", replacement=r"\1:\2")
-    seconds = pa.scalar(0, pa.int64())
+    seconds: Any = pa.scalar(0, pa.int64())
     found = pc.extract_regex(texts, pattern=r"\A(?P<text>.*(?P<sign>[+-])[0-9:]{5}):(?P<seconds>[0-9]{2})\z")
     if found.null_count < len(array):
         texts = pc.coalesce(pc.struct_field(found, "text"), texts)

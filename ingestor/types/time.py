@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ingestor.columns.arrow import cast_all, fully, pc
 from ingestor.columns.text_column import TextColumn
-from ingestor.types.notation.fixed_format import FormattedType
+from ingestor.types.notation.formatted import FormattedType
 from ingestor.types.type import ORDERED, Converted, Value, ValueFormatError, not_a
 
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6}0{0,3})?"
@@ -25,7 +25,7 @@ class TimeType(FormattedType):
     constraints = ORDERED
     is_item = True
     iso_form = "HH:MM:SS"
-    needed = "H"
+    directives = "HIMSfp"
 
     def parse_iso(self, text: str) -> time:
         if not re.fullmatch(_TIME, text):

@@ -76,6 +76,14 @@ class Settings(Protocol):
         """Whether nothing may stand around a number."""
 
     @property
+    def locale(self) -> str:
+        """The language of names of months ("en")."""
+
+    @property
+    def timezone(self) -> str | None:
+        """The zone of datetimes without an offset; None for UTC."""
+
+    @property
     def delimiter(self) -> str:
         """What separates the items of a list."""
 
