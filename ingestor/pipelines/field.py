@@ -94,6 +94,7 @@ class Field(Part):
     decimal_char: Mark = Key(".", alias="decimalChar")
     group_char: Mark | None = Key(None, alias="groupChar")
     bare_number: bool = Key(True, alias="bareNumber")
+    accounting: bool = False
     locale: str = "en"
     timezone: str | None = None
     delimiter: Annotated[str, Key(min_length=1)] = ","

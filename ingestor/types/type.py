@@ -76,6 +76,10 @@ class Settings(Protocol):
         """Whether nothing may stand around a number."""
 
     @property
+    def accounting(self) -> bool:
+        """Whether "(5)" and "5-" are negative numbers."""
+
+    @property
     def locale(self) -> str:
         """The language of names of months ("en")."""
 
