@@ -117,6 +117,8 @@ def parsed(value: str, decimal: str, group: str | None) -> str:
     """Digit by digit."""
     if value in MISSING:
         return value
+    if group in (" ", "\u00a0"):  # blanks are alike
+        value = value.replace(" ", group).replace("\u00a0", group)
     rest = value[1:] if value[:1] in ("+", "-") else value
     mantissa, exponent = rest, ""
     for letter in "eE":
@@ -126,8 +128,6 @@ def parsed(value: str, decimal: str, group: str | None) -> str:
             if not digits or set(digits) - set(string.digits):
                 raise RefusedError
     whole, _, fraction = mantissa.partition(decimal)
-    if group in (" ", "\u00a0"):  # blanks are alike
-        whole = whole.replace(" ", group).replace("\u00a0", group)
     groups = whole.split(group) if group else [whole]
     if len(groups) > 1 and (not 1 <= len(groups[0]) <= 3 or any(len(part) != 3 for part in groups[1:])):
         raise RefusedError
