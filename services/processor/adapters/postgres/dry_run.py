@@ -21,11 +21,22 @@ from ingestor.outcomes import RowError
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.faults import foreign_key_error, too_long_error
+from ingestor.services.processor.adapters.postgres.faults import (
+    foreign_key_error,
+    take_out_by_policies,
+    too_long_error,
+)
 from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_error
 from ingestor.services.processor.adapters.postgres.loading import load_alone
 from ingestor.services.processor.adapters.postgres.stage import STAGE, Staged, make_stage
-from ingestor.services.processor.adapters.postgres.table import Key, Reference, listed, not_null, why_none
+from ingestor.services.processor.adapters.postgres.table import (
+    Key,
+    Reference,
+    listed,
+    not_null,
+    sql_name,
+    why_none,
+)
 from ingestor.services.processor.ports import (
     DryRunTables,
     GoodRows,
@@ -215,7 +226,8 @@ class PgTableDryRun(TableDryRun):
             staged = replace(rows, table=self._stage_table)
             refused = await load_alone(self._connection, staged, _NOBODY)
             if len(refused) < len(rows.row_numbers):
-                errors = await self._meet()
+                errors = await take_out_by_policies(self._connection, sql_name(self._table), STAGE)
+                errors |= await self._meet()
                 numbers = np.fromiter(errors, np.int64, len(errors))
                 positions = np.searchsorted(rows.row_numbers, numbers).tolist()
                 refused += map(Refused, positions, errors.values())

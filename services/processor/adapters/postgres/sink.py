@@ -24,6 +24,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     sql_name,
     why_none,
 )
+from ingestor.services.processor.adapters.postgres.target import Way, way_into
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
@@ -39,7 +40,7 @@ _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 class PgSink(PgMarkers, Sink):
     def __init__(self, pool: PgPool) -> None:
         super().__init__(pool)
-        self._ready: set[Table] = set()
+        self._ready: dict[Table, Way] = {}
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
@@ -53,12 +54,12 @@ class PgSink(PgMarkers, Sink):
         ):
             if known := await markers.begin(connection, key, owner):
                 return known
-            await self._ensure(connection, rows.table)
+            way = await self._ensure(connection, rows.table)
             displaced: list[DisplacedRow] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
-                loading = Loading(connection, key, owner, chosen)
+                loading = Loading(connection, key, owner, chosen, way)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
                 return refused
@@ -74,19 +75,20 @@ class PgSink(PgMarkers, Sink):
             await markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
             self._ready.clear()
-        self._ready.add(rows.table)
+        self._ready[rows.table] = way
         return Applied(outcome)
 
     def _refusal(self, error: asyncpg.PostgresError, table: Table) -> Exception:
         # The table may have been dropped or changed since; check it again next time.
-        self._ready.discard(table)
+        self._ready.pop(table, None)
         return SinkRefusedError(why_none(error, table))
 
-    async def _ensure(self, connection: PgConnection, table: Table) -> None:
+    async def _ensure(self, connection: PgConnection, table: Table) -> Way:
         """Create the table, or check that the existing one fits. Raises SinkRefusedError."""
         name = sql_name(table)
-        if table in self._ready and await connection.fetchval("SELECT to_regclass($1)", name):
-            return
+        known = self._ready.get(table)
+        if known and await connection.fetchval("SELECT to_regclass($1)", name):
+            return known
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
         lacking = await lacking_columns(connection, table)
@@ -94,7 +96,7 @@ class PgSink(PgMarkers, Sink):
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return
+            return await way_into(connection, name)
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
@@ -102,6 +104,7 @@ class PgSink(PgMarkers, Sink):
         await connection.execute(f"CREATE TABLE {name} ({made})")
         if table.evolve:
             await self._mark(connection, name, table.columns)
+        return Way()
 
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]
