@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.table import (
     Key,
     Reference,
     check_constraints,
     definition,
+    fitting_of,
     keys_of,
     lacking_columns,
     qualified,
@@ -78,6 +80,7 @@ class Staged:
     read."""
 
     target: str | None
+    fitting: Fitting
     keys: tuple[Key, ...]
     references: tuple[Reference, ...]
 
@@ -92,7 +95,12 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
     readable = await _check(connection, table, evolves=bool(lacking))
     await _make(connection, table, name, lacking)
     target = name if readable else None
-    return Staged(target, await _keys(connection, table, name), tuple(await references(connection, name)))
+    fitting = await fitting_of(
+        connection, replace(table, columns=tuple(column for column in table.columns if column not in lacking))
+    )
+    return Staged(
+        target, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
+    )
 
 
 async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
@@ -146,7 +154,7 @@ async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
         itself = foreign.table == (table.schema, table.name)
         name = None if itself else qualified(*foreign.table)
         found.append(Reference(foreign.columns, name, foreign.table_columns, itself=itself))
-    return Staged(None, keys, tuple(found))
+    return Staged(None, NO_FITTING, keys, tuple(found))
 
 
 async def _make(
