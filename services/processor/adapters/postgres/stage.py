@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.faults import changes_first
 from ingestor.services.processor.adapters.postgres.table import (
@@ -19,6 +20,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     Reference,
     check_constraints,
     definition,
+    fitting_of,
     keys_of,
     lacking_columns,
     qualified,
@@ -84,6 +86,7 @@ class Staged:
     read."""
 
     target: str | None
+    fitting: Fitting
     keys: tuple[Key, ...]
     references: tuple[Reference, ...]
 
@@ -98,7 +101,12 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
     readable = await _check(connection, table, evolves=bool(lacking))
     await _make(connection, table, name, lacking)
     target = name if readable else None
-    return Staged(target, await _keys(connection, table, name), tuple(await references(connection, name)))
+    fitting = await fitting_of(
+        connection, replace(table, columns=tuple(column for column in table.columns if column not in lacking))
+    )
+    return Staged(
+        target, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
+    )
 
 
 async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
@@ -152,7 +160,7 @@ async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
         itself = foreign.table == (table.schema, table.name)
         name = None if itself else qualified(*foreign.table)
         found.append(Reference(foreign.columns, name, foreign.table_columns, itself=itself))
-    return Staged(None, keys, tuple(found))
+    return Staged(None, NO_FITTING, keys, tuple(found))
 
 
 async def _make(
