@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
 
-from ingestor.outcomes import RejectedRow
+from ingestor.notices import merged, moved
+from ingestor.outcomes import Notice, RejectedRow
 from ingestor.plugins import ParsedTable
 from ingestor.tabular.cell_faults import reject_cell_faults
 from ingestor.tabular.errors import UnreadableFileError
@@ -44,7 +45,9 @@ class Sample:
     rejected: list[RejectedRow]
     record_count: int
     complete: bool  # the sample is the whole table
-    cell_faults: list[CellFault]  # empty unless asked for; `row_index` counts from the first record
+    notices: tuple[Notice, ...] = ()
+    cell_faults: list[CellFault] = field(default_factory=list)
+    """Empty unless asked for; `row_index` counts from the first record."""
 
 
 def read_sample(
@@ -182,7 +185,8 @@ def sample_table(sample: Sample) -> TextTable:
 class _Collected:
     def __init__(self, how: Plan, labels: tuple[str, ...], names: tuple[str, ...]) -> None:
         self.count = 0
-        self._sample = Sample(how, labels, names, [[] for _ in names], [], [], [], 0, False, [])
+        self._sample = Sample(how, labels, names, [[] for _ in names], [], [], [], 0, False)
+        self._notices: list[Notice] = list(how.notices)
 
     def add(self, table: TextTable) -> None:
         """Add the next records, which are numbered in their block."""
@@ -194,6 +198,7 @@ class _Collected:
         sample.rejected.extend(
             replace(record, row_number=self.count + record.row_number) for record in table.rejected
         )
+        self._notices += moved(table.notices, self.count)
         sample.cell_faults.extend(
             replace(fault, row_index=self.count + fault.row_index) for fault in table.cell_faults
         )
@@ -201,4 +206,6 @@ class _Collected:
 
     def sample(self, *, complete: bool) -> Sample:
         """The records collected so far."""
-        return replace(self._sample, record_count=self.count, complete=complete)
+        return replace(
+            self._sample, record_count=self.count, complete=complete, notices=merged(self._notices)
+        )
