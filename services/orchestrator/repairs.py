@@ -162,7 +162,9 @@ def _knows_nulls(content: Content) -> bool:
 
 def _retry(parent: Ingestion, process_id: str) -> Ingestion:
     file = replace(parent.file, process_id=process_id, repairs=parent.file.process_id, retry=True)
-    return Ingestion(file, parent.content, IngestionState.OPEN, False, parent.layout)
+    # The notices are about the whole file, and its own process has them.
+    content = replace(parent.content, notices=()) if parent.content else None
+    return Ingestion(file, content, IngestionState.OPEN, False, parent.layout)
 
 
 def _batches(parents: Sequence[Batch], rows: Iterable[int]) -> list[Batch]:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from ingestor.checking.rows import CheckedRows
-from ingestor.outcomes import RejectedRow, RowError
+from ingestor.outcomes import Notice, RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
@@ -43,6 +43,7 @@ class DryRun:
     rows: list[RejectedRow] = field(default_factory=list)
     columns: tuple[str, ...] = ()
     """Labels of the file's columns."""
+    notices: list[Notice] = field(default_factory=list)
 
 
 async def dry_run(

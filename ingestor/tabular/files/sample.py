@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ingestor.outcomes import RejectedRow
+from ingestor.notices import merged
+from ingestor.outcomes import Notice, RejectedRow
 from ingestor.plugins import ParsedTable
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
@@ -43,6 +44,7 @@ class Sample:
     rejected: list[RejectedRow]
     record_count: int
     complete: bool  # the sample is the whole table
+    notices: tuple[Notice, ...] = ()
 
 
 def read_sample(
@@ -177,6 +179,7 @@ class _Collected:
     def __init__(self, how: Plan, labels: tuple[str, ...], names: tuple[str, ...]) -> None:
         self.count = 0
         self._sample = Sample(how, labels, names, [[] for _ in names], [], [], [], 0, False)
+        self._notices: list[Notice] = list(how.notices)
 
     def add(self, table: TextTable) -> None:
         """Add the next records, which are numbered in their block."""
@@ -188,8 +191,11 @@ class _Collected:
         sample.rejected.extend(
             replace(record, row_number=self.count + record.row_number) for record in table.rejected
         )
+        self._notices += table.notices
         self.count += table.record_count
 
     def sample(self, *, complete: bool) -> Sample:
         """The records collected so far."""
-        return replace(self._sample, record_count=self.count, complete=complete)
+        return replace(
+            self._sample, record_count=self.count, complete=complete, notices=merged(self._notices)
+        )

@@ -104,6 +104,13 @@ _NOBODY = str(uuid.UUID(int=0))
 _PATIENCE = 10.0
 
 
+# A statement may run on after its connection was cut, with the temporary tables; so it ends soon (from
+# PostgreSQL 14 on).
+_END_WITH_CONNECTION = """
+SELECT set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_connection_check_interval'
+"""
+
+
 class PgDryRunTables(DryRunTables):
     """At most `most` dry runs are open at once, each with a connection of the pool."""
 
@@ -125,6 +132,8 @@ class PgDryRunTables(DryRunTables):
             async with transient_errors("sink"):
                 connection = await self._pool.acquire()
             try:
+                async with transient_errors("sink"):
+                    await connection.execute(_END_WITH_CONNECTION)
                 yield await PgTableDryRun.begin(connection, table)
             finally:
                 await self._leave(connection)
