@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
-from ingestor.outcomes import RejectedRow, RejectedState
+from ingestor.outcomes import Notice, RejectedRow, RejectedState
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import CellFault, TextTable
 
@@ -193,8 +193,11 @@ def from_normal_form(table: TextTable) -> TextTable:
 class BlockBuilder:
     """Collects records into blocks, for parsers that read one record at a time."""
 
-    def __init__(self, width: int, rows: int = 10_000, size: int = 8 * 2**20) -> None:
-        """A block is full at `rows` records or `size` characters."""
+    def __init__(
+        self, width: int, rows: int = 10_000, size: int = 8 * 2**20, notices: tuple[Notice, ...] = ()
+    ) -> None:
+        """A block is full at `rows` records or `size` characters. The first one gets the `notices`."""
+        self._notices = notices
         self._width = width
         self._most_rows = rows
         self._most_size = size
@@ -268,7 +271,9 @@ class BlockBuilder:
             self._count,
             self._rejected,
             cell_faults=tuple(self._faults),
+            notices=self._notices,
         )
+        self._notices = ()
         self._clear()
         return block
 

@@ -76,6 +76,9 @@ class ReadOptions(BaseModel):
     rejected."""
     sheet: str | Annotated[int, Field(ge=1)] | None = None
     """Name or number (from 1) of a spreadsheet's sheet; by default the first."""
+    path: str | None = None
+    """Where in a JSON document the array of rows is: names joined by dots. "": the document is the array, or
+    its objects are the rows."""
     duplicate_columns: Policy = Field("rename", alias="duplicateColumns")
     blank_columns: Policy = Field("rename", alias="blankColumns")
     missing_columns: Literal["error", "ignore"] = Field("error", alias="missingColumns")

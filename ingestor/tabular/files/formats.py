@@ -43,7 +43,7 @@ _FOREIGN = (
 def parsers() -> tuple[TableParser, ...]:
     """Every parser in the order in which they are asked: plug-ins first, then the built-in ones."""
     from ingestor.tabular.parsers.delimited import DelimitedParser
-    from ingestor.tabular.parsers.json_array import JsonArrayParser
+    from ingestor.tabular.parsers.json_document import JsonDocumentParser
     from ingestor.tabular.parsers.json_lines import JsonLinesParser
     from ingestor.tabular.parsers.parquet import ParquetParser
     from ingestor.tabular.parsers.xlsx.parser import XlsxParser
@@ -53,7 +53,7 @@ def parsers() -> tuple[TableParser, ...]:
         ParquetParser(),
         XlsxParser(),
         JsonLinesParser(),
-        JsonArrayParser(),
+        JsonDocumentParser(),
         DelimitedParser(),
     )
 

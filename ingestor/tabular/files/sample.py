@@ -23,7 +23,7 @@ from ingestor.tabular.normal_form import text_column, text_only
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.parsers.delimited import whole_records
-from ingestor.tabular.parsers.json_array import whole_elements
+from ingestor.tabular.parsers.json_document import whole_elements
 from ingestor.tabular.records.header import HeaderError, HeaderShape, column_names, read_header
 from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.slices import RecordDelimiter
@@ -83,7 +83,7 @@ def read_sample(
 # By format: the part of an incomplete text that holds whole records.
 _WHOLE: dict[str, Callable[[str, ReadOptions], str]] = {
     "jsonl": lambda text, _: text[: text.rfind("\n") + 1],
-    "json": lambda text, _: whole_elements(text),
+    "json": lambda text, options: whole_elements(text, options.path),
     "csv": lambda text, options: whole_records(text, options, DEFAULT_LIMITS),
 }
 
