@@ -1,4 +1,4 @@
-"""Files and workbooks that people met with other loaders, each with its right answer (cases/README.md), on
+"""Files and workbooks that people met with other loaders, each with its right answer (README.md), on
 the running suite: drafted pipelines load the files that they were drafted from."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.options import parse_options
 from tests.e2e.conftest import Suite
 
-CASES = Path(__file__).with_name("cases")
+CASES = Path(__file__).parent
 _AT_ONCE = 6
 
 

@@ -1,4 +1,4 @@
-"""Rows into tables that a person already has (cases/tables/targets.sql), on the running suite."""
+"""Rows into tables that a person already has (tables/targets.sql), on the running suite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import Suite
 
-TARGETS = (Path(__file__).with_name("cases") / "tables" / "targets.sql").read_text("utf-8")
+TARGETS = (Path(__file__).parent / "tables" / "targets.sql").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
