@@ -121,6 +121,11 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
         line_index=table.line_index[keep],
         record_count=len(numbers),
         rejected=rejected,
+        cell_faults=tuple(
+            replace(fault, row_index=places[fault.row_index])
+            for fault in table.cell_faults
+            if fault.row_index in places
+        ),
     )
     return RepairTable(chosen, numbers)
 

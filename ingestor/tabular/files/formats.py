@@ -46,7 +46,7 @@ def parsers() -> tuple[TableParser, ...]:
     from ingestor.tabular.parsers.json_array import JsonArrayParser
     from ingestor.tabular.parsers.json_lines import JsonLinesParser
     from ingestor.tabular.parsers.parquet import ParquetParser
-    from ingestor.tabular.parsers.xlsx import XlsxParser
+    from ingestor.tabular.parsers.xlsx.parser import XlsxParser
 
     return (
         *outside_parsers(),

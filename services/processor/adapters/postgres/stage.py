@@ -14,6 +14,7 @@ import asyncpg
 
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.faults import changes_first
 from ingestor.services.processor.adapters.postgres.table import (
     Key,
     Reference,
@@ -49,6 +50,11 @@ AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%'
     OR EXISTS (SELECT 1 FROM pg_depend p JOIN pg_proc f ON f.oid = p.refobjid
                WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
                AND p.refclassid = 'pg_proc'::regclass AND f.provolatile = 'v'))
+"""
+
+_NEEDED = """
+SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+AND attnotnull AND attname <> ALL ($2::text[])
 """
 
 _RIGHTS = """
@@ -169,8 +175,11 @@ async def _make(
     for row in await connection.fetch(_NOT_TO_COMPUTE, model, loaded):
         column = quoted(row["attname"])
         changes += [f"ALTER COLUMN {column} DROP DEFAULT", f"ALTER COLUMN {column} DROP NOT NULL"]
+    if await changes_first(connection, model):  # a trigger may give a value to what the rows lack
+        needed = await connection.fetch(_NEEDED, model, loaded)
+        changes += [f"ALTER COLUMN {quoted(row['attname'])} DROP NOT NULL" for row in needed]
     if changes:
-        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(changes)}")
+        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(dict.fromkeys(changes))}")
 
 
 async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key, ...]:

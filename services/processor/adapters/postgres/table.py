@@ -126,7 +126,7 @@ def not_null(names: Iterable[str], prefix: str = "") -> str:
 
 
 # Unique and exclusion indexes, the primary key first: their columns in order, and whether these columns alone
-# decide, for all rows and immediately.
+# decide, for all rows.
 _KEYS = """
 SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1])
                  WITH ORDINALITY AS k (number, place)
@@ -134,7 +134,7 @@ SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts
              ORDER BY k.place) AS columns,
        i.indisprimary AS is_primary,
        coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS nulls_are_equal,
-       i.indisunique AND i.indisvalid AND i.indimmediate AND NOT i.indisexclusion AND i.indpred IS NULL
+       i.indisunique AND i.indisvalid AND NOT i.indisexclusion AND i.indpred IS NULL
        AND i.indexprs IS NULL AS by_columns,
        has_table_privilege(i.indrelid, 'SELECT') AND has_table_privilege(i.indrelid, 'UPDATE') AS may_change
 FROM pg_index i WHERE i.indrelid = to_regclass($1) AND (i.indisunique OR i.indisexclusion)
