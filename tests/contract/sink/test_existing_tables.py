@@ -135,3 +135,42 @@ async def test_an_identity_by_default_is_loaded(pool: PgPool) -> None:
     fields = [{"type": "integer"}]
     await load(pool, rows_of(table_of(fields), fields, [["7"]]))
     assert await content(pool, 1) == {1: ["7"]}
+
+
+@pytest.mark.parametrize("upsert", [False, True])
+async def test_a_partitioned_table(pool: PgPool, upsert: bool) -> None:
+    """A row for which there is no partition fails alone."""
+    await pool.execute(
+        "SET search_path = public; CREATE TABLE t (c0 integer, c1 varchar(3), _row_number bigint, "
+        "_process_id uuid, PRIMARY KEY (c0)) PARTITION BY RANGE (c0);"
+        "CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (10) TO (20)"
+    )
+    fields = [{"type": "integer"}, {"type": "string"}]
+    table = table_of(fields, primary_key=("c0",), upsert=upsert)
+    rows = rows_of(table, fields, [["1", "a"], ["15", "b"], ["25", "c"], ["2", "abcd"], ["3", "d"]])
+    outcome = await load(pool, rows)
+    assert [(row.row_number, row.errors[0].code) for row in outcome.rows] == [(3, "sink-error"), (4, C)]
+    assert await content(pool, 2) == {1: ["1", "a"], 2: ["15", "b"], 5: ["3", "d"]}
+
+
+@pytest.mark.parametrize("instead", [False, True])
+async def test_a_view_takes_rows(pool: PgPool, instead: bool) -> None:
+    """One that PostgreSQL can insert into, or that a trigger handles."""
+    await pool.execute(
+        "SET search_path = public; CREATE TABLE base (c0 varchar(3) PRIMARY KEY, c1 integer CHECK (c1 > 0), "
+        "_row_number bigint, _process_id uuid); CREATE VIEW t AS SELECT * FROM base WHERE c0 <> 'x'"
+    )
+    if instead:
+        await pool.execute(
+            "SET search_path = public; CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO public.base SELECT new.*; RETURN new; END $$; "
+            "CREATE TRIGGER put INSTEAD OF INSERT ON t FOR EACH ROW EXECUTE FUNCTION put()"
+        )
+    fields = [{"type": "string"}, {"type": "integer"}]
+    rows = rows_of(table_of(fields), fields, [["a", "1"], ["abcd", "2"], ["b", "0"], ["a", "3"], ["c", "4"]])
+    of = key(rows=5)
+    outcome = (await PgSink(pool).load(of, rows, concluding(of))).outcome
+    assert outcome is not None
+    assert [row.row_number for row in outcome.rows] == [2, 3, 4]
+    assert await content(pool, 2) == {1: ["a", "1"], 5: ["c", "4"]}
