@@ -64,7 +64,9 @@ def check_of(kind: str, column: Column, *, rounding: bool) -> Check | None:
     if column.digits:
         return _digits(column, *column.digits, rounding)
     if column.type in _EXACT:
-        return _float(column) if kind == "numeric" else _exact(column)
+        if kind == "numeric":
+            return _float(column)
+        return None if rounding else _exact(column)
     if kind == "timestamptz":
         if column.type == "date":
             return None if rounding else _multiples(_DAY, f"would lose its time of day: {_is(column)}")
