@@ -16,7 +16,7 @@ from ingestor.checking.steps.rules import broken_rules
 from ingestor.columns.arrow import AnyArray, Int64s, Mask, pc, texts_at
 from ingestor.columns.json_strings import escaped, json_strings
 from ingestor.columns.text_column import TextColumn, text_column
-from ingestor.outcomes import RejectedRow, RejectedState, RowError, capped, quoted
+from ingestor.outcomes import Notice, RejectedRow, RejectedState, RowError, capped, quoted
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.tabular.text_table import TextTable
 
@@ -36,6 +36,8 @@ class CheckedRows:
     """The record number of each good row, ascending."""
     rejected: list[RejectedRow]
     """Every other record, by row number, with the file's own cells."""
+    notices: tuple[Notice, ...] = ()
+    """Those of the reader."""
 
 
 def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> CheckedRows:
@@ -51,7 +53,7 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
         good, good_index = _check_pipeline(text, columns, pipeline, rejected)
         names = [field.name for field in pipeline.fields]
     rejected.sort(key=lambda row: row.row_number)
-    return CheckedRows(pa.table(good, names=names), good_index, rejected)
+    return CheckedRows(pa.table(good, names=names), good_index, rejected, text.notices)
 
 
 def _json_rows(columns: Sequence[pa.StringArray], labels: Sequence[str]) -> pa.StringArray:

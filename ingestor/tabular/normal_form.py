@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
-from ingestor.outcomes import RejectedRow, RejectedState
+from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, RejectedRow, RejectedState
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import TextTable
 
@@ -187,6 +187,7 @@ class BlockBuilder:
         self._index: list[int] = []
         self._lines: list[int] = []
         self._rejected: list[RejectedRow] = []
+        self._noted: dict[tuple[str, str], list[int]] = {}
         self._count = self._size = 0
 
     def add(self, line_index: int, cells: Sequence[str | None], size: int) -> None:
@@ -196,6 +197,10 @@ class BlockBuilder:
         self._lines.append(line_index)
         self._count += 1
         self._size += size
+
+    def note(self, code: str, message: str) -> None:
+        """Add a notice about the last row."""
+        self._noted.setdefault((code, message), []).append(self._count)
 
     def reject(self, line_index: int, code: str, message: str, text: str, cells: Iterable[str] = ()) -> None:
         """Add a failed record."""
@@ -239,6 +244,10 @@ class BlockBuilder:
             np.array(self._lines, np.int64),
             self._count,
             self._rejected,
+            notices=tuple(
+                Notice(code, message, len(rows), tuple(rows[:MAX_NOTICE_ROWS]))
+                for (code, message), rows in self._noted.items()
+            ),
         )
         self._clear()
         return block
