@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ingestor.checking.blank_rows import skip_blank_rows
 from ingestor.checking.constraints import broken_constraints
 from ingestor.checking.steps.apply import Cells, filter_rows, transform
 from ingestor.checking.steps.rules import broken_rules
@@ -44,6 +45,8 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
     """Check every record of a slice: the pipeline's transforms, filters, schema and rules. `columns` are
     the labels of the file's columns, in order; a column called "" is left out. The cells of a column
     that the file lacks are missing; Pipeline.header_problem says whether that is allowed."""
+    if pipeline is not None:
+        text = skip_blank_rows(text, columns, pipeline)
     rejected = list(text.rejected)
     good: list[AnyArray]
     if pipeline is None:
