@@ -44,11 +44,11 @@ def number(text: str, style: int = 0) -> Cell:
 
 NOTHING = Cell("", "str", more='<f>IF(1,"",2)</f>')  # a formula that gives the empty text
 
-Value = str | int | float | Cell | None
-Rows = Mapping[int, Sequence[Value]] | Sequence[Sequence[Value]]
+# Rows by number, or from row 1 on; their cells are str, int, float, Cell or None.
+Rows = Any
 
 
-def row_xml(at: int, cells: Sequence[Value], attributes: str = "") -> str:
+def row_xml(at: int, cells: Sequence[Any], attributes: str = "") -> str:
     """A row with its cells from column A on; None leaves a cell out."""
     found = []
     for column, value in enumerate(cells):
@@ -76,7 +76,7 @@ def row_xml(at: int, cells: Sequence[Value], attributes: str = "") -> str:
 def sheet_xml(
     rows: Rows, *, merged: Iterable[str] = (), hidden: Iterable[int] = (), columns: str = ""
 ) -> str:
-    """A sheet; `rows` by number, or from row 1 on."""
+    """A sheet."""
     numbered = rows if isinstance(rows, Mapping) else dict(enumerate(rows, 1))
     hidden = set(hidden)
     body = "".join(row_xml(at, cells, 'hidden="1"' if at in hidden else "") for at, cells in numbered.items())

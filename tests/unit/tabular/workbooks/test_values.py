@@ -175,7 +175,7 @@ def test_the_epoch_of_1904() -> None:
 def test_every_second_of_both_epochs_is_read_as_it_was_written(at: datetime, epoch_1904: bool) -> None:
     if epoch_1904 and at < datetime(1904, 1, 1):
         at += timedelta(4 * 366)
-    serial = to_excel(at, CALENDAR_MAC_1904 if epoch_1904 else CALENDAR_WINDOWS_1900)
+    serial = to_excel(at, CALENDAR_MAC_1904 if epoch_1904 else CALENDAR_WINDOWS_1900)  # type: ignore[no-untyped-call]
     assert moment_text(Decimal(repr(serial)), "datetime", epoch_1904=epoch_1904) == at.isoformat()
 
 
