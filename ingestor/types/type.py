@@ -76,6 +76,18 @@ class Settings(Protocol):
         """Whether nothing may stand around a number."""
 
     @property
+    def accounting(self) -> bool:
+        """Whether "(5)" and "5-" are negative numbers."""
+
+    @property
+    def locale(self) -> str:
+        """The language of names of months ("en")."""
+
+    @property
+    def timezone(self) -> str | None:
+        """The zone of datetimes without an offset; None for UTC."""
+
+    @property
     def delimiter(self) -> str:
         """What separates the items of a list."""
 

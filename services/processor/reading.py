@@ -63,7 +63,7 @@ def refused_rows(table: TextTable, checked: CheckedRows, refused: Sequence[Refus
     positions = np.searchsorted(table.row_index, checked.good_index[[row.position for row in refused]])
     for row, position in zip(refused, positions.tolist(), strict=True):
         yield RejectedRow(
-            table.row_number(position), table.line_number(position), row.state, (row.error,),
+            table.row_number(position), table.line_number(position), row.state, (row.error, *row.more),
             _cells(table, position),
         )  # fmt: skip
 

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.faults import changes_first
 from ingestor.services.processor.adapters.postgres.table import (
     Key,
     Reference,
     check_constraints,
     definition,
+    fitting_of,
     keys_of,
     lacking_columns,
     qualified,
@@ -49,6 +52,11 @@ AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%'
                AND p.refclassid = 'pg_proc'::regclass AND f.provolatile = 'v'))
 """
 
+_NEEDED = """
+SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+AND attnotnull AND attname <> ALL ($2::text[])
+"""
+
 _RIGHTS = """
 SELECT r.relkind IN ('v', 'm') AS is_view, pg_has_role(r.relowner, 'USAGE') AS mine,
        (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'INSERT')) FROM pg_attribute a
@@ -78,6 +86,7 @@ class Staged:
     read."""
 
     target: str | None
+    fitting: Fitting
     keys: tuple[Key, ...]
     references: tuple[Reference, ...]
 
@@ -92,7 +101,12 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
     readable = await _check(connection, table, evolves=bool(lacking))
     await _make(connection, table, name, lacking)
     target = name if readable else None
-    return Staged(target, await _keys(connection, table, name), tuple(await references(connection, name)))
+    fitting = await fitting_of(
+        connection, replace(table, columns=tuple(column for column in table.columns if column not in lacking))
+    )
+    return Staged(
+        target, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
+    )
 
 
 async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
@@ -146,7 +160,7 @@ async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
         itself = foreign.table == (table.schema, table.name)
         name = None if itself else qualified(*foreign.table)
         found.append(Reference(foreign.columns, name, foreign.table_columns, itself=itself))
-    return Staged(None, keys, tuple(found))
+    return Staged(None, NO_FITTING, keys, tuple(found))
 
 
 async def _make(
@@ -161,8 +175,11 @@ async def _make(
     for row in await connection.fetch(_NOT_TO_COMPUTE, model, loaded):
         column = quoted(row["attname"])
         changes += [f"ALTER COLUMN {column} DROP DEFAULT", f"ALTER COLUMN {column} DROP NOT NULL"]
+    if await changes_first(connection, model):  # a trigger may give a value to what the rows lack
+        needed = await connection.fetch(_NEEDED, model, loaded)
+        changes += [f"ALTER COLUMN {quoted(row['attname'])} DROP NOT NULL" for row in needed]
     if changes:
-        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(changes)}")
+        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(dict.fromkeys(changes))}")
 
 
 async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key, ...]:
