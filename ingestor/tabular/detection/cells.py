@@ -27,7 +27,8 @@ _CODE = re.compile(
     r"https?://\S+|[\w.+\-]+@[\w\-]+\.[\w.\-]+|[0-9a-fA-F]{8}-[0-9a-fA-F\-]{27}"
     r"|(?:\d{1,3}\.){3}\d{1,3}"
 )
-_NOTHING = frozenset(("", *[r"-", r"--", r"—", r"–", r".", r"..", r"...", r"?", r"*", r"x", r"na", r"n/a", r"n.a.", r"#n/a", r"nan", r"null", r"nil", r"none", r"\n"]))
+_NOTHING = {"", "-", "--", "—", "–", ".", "..", "...", "?", "*", "x", "n/a", "n.a.", "#n/a", "na", "nan"}
+_NOTHING |= {"null", "nil", "none", "\\n"}
 _LETTER = re.compile(r"[^\W\d_]")
 _LONGEST = 64  # characters of a number or a time
 

@@ -96,21 +96,15 @@ def _delimiters(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _may_skip_blanks(lines: Sequence[str], delimiter: str, options: ReadOptions) -> bool:
-    if "skipInitialSpace" not in _aliases() or len(delimiter) > 1:
-        return False
-    if options.model_fields_set & {"skip_initial_space"}:
+    if len(delimiter) > 1 or "skip_initial_space" in options.model_fields_set:
         return False
     wanted = "  " if delimiter == " " else f"{delimiter} "
     return sum(wanted in line for line in lines) >= 0.6 * len(lines)
 
 
-def _aliases() -> set[str]:
-    return {field.alias or name for name, field in ReadOptions.model_fields.items()}
-
-
 def _best_quoting(text: str, delimiter: str, options: ReadOptions, *, skip: bool) -> Explained:
     """The best of the quote and escape characters that may be meant."""
-    skip = skip or bool(getattr(options, "skip_initial_space", False))
+    skip = skip or options.skip_initial_space
     escape = options.escape_char if options.escape_char not in (None, options.quote) else None
     if not options.quoting:
         return _explained(text, Form(delimiter, "", escape or "", skip))
@@ -227,9 +221,8 @@ def _weighted(found: Explained, weight: float) -> Explained:
 def _one_column(text: str, lines: Sequence[str], options: ReadOptions) -> Explained:
     """The text as one column; under a delimiter that it does not hold, or as today under the comma."""
     kinds = Counter(kind_of(line) for line in lines[1:])
-    typed = (
-        bool(lines) and sum(kinds[kind] for kind in ("number", "time", "code")) >= 0.9 * (len(lines) - 1) > 0
-    )
+    values = sum(kinds[kind] for kind in ("number", "time", "code"))
+    typed = values > 0 and values >= 0.9 * (len(lines) - 1)
     delimiter = ","
     commas = sum("," in line for line in lines)
     if (typed and lines and "," not in lines[0] and commas) or commas >= 0.3 * max(len(lines), 1):

@@ -7,21 +7,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ingestor.tabular.detection.cells import Kind, filled, has_letter, kind_of
+from ingestor.tabular.detection.cells import Kind, filled, has_letter, kind_of, typed_columns
 from ingestor.tabular.detection.layout import is_prose
 from ingestor.tabular.detection.text import Record
 
 _MOST = 60  # records of a footer
 _MOST_OF_TABLE = 10_000  # records of a second table
 _TOTAL = re.compile(
-    r"\W*(?:grand[ -]|sub)?(?:totale?s?|sums?|summe|gesamt(?:summe)?|insgesamt|somme|suma|average|mean|durchschnitt"
-    r"|mittelwert)\b",
+    r"\W*(?:grand[ -]|sub)?(?:totale?s?|sums?|summe|gesamt(?:summe)?|insgesamt|somme|suma|average|mean"
+    r"|durchschnitt|mittelwert)\b",
     re.IGNORECASE,
 )
 _REMARK = re.compile(
-    r"\W*(?:sources?|notes?|footnotes?|remarks?|quelle|quellen|hinweis|anmerkung(?:en)?|fuente|nota|fonte|data from"
-    r"|last updated?|updated|as of|stand|generated|created|exported|printed|copyright|©|end of|eof|\d+ rows?\b"
-    r"|\(\d+ rows?\)|rows?:|records?:|disclaimer|licen[cs]e|legend|key:)",
+    r"\W*(?:(?:sources?|notes?|footnotes?|remarks?|quellen?|hinweis|anmerkung(?:en)?|fuente|nota|fonte"
+    r"|data from|last updated?|updated|as of|stand|generated|created|exported|printed|copyright|end of"
+    r"|disclaimer|licen[cs]e|legend|\d+ rows?)\b|(?:rows?|records?|key):|©)",
     re.IGNORECASE,
 )
 _MARK = re.compile(r"\s*(?:[*†‡#©]|--|//|\(?\d{1,2}\)\s)")
@@ -72,8 +72,9 @@ def _is_foot(
     first = next(column for column, cell in enumerate(cells) if cell.strip())
     lead = cells[first].strip()
     fits = any(kind_of(cells[column]) == kind for column, kind in typed.items() if column < len(cells))
-    if _TOTAL.match(lead) and first < 2 and typed:
-        return not any(
+    if _TOTAL.match(lead) and first < 2:
+        rows = [other.cells for other in records[start:at] if other.cells and other.width == width]
+        return bool(typed_columns(rows, width)) and not any(
             _TOTAL.match(other.cells[first].strip()) is not None
             for other in records[start:at]
             if other.cells and len(other.cells) > first

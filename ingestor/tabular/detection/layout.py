@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise, zip_longest
 
 from ingestor.tabular.detection.cells import Kind, filled, has_letter, kind_of, reach, typed_columns
 from ingestor.tabular.detection.text import Record
@@ -100,14 +101,8 @@ def _labelled(
             cells = records[held[index + rows - 1]].cells
             if cells is None:
                 break
-            joined = [
-                " ".join(
-                    part
-                    for part in (joined[c] if c < len(joined) else "", cells[c] if c < len(cells) else "")
-                    if part
-                )
-                for c in range(max(len(joined), len(cells)))
-            ]
+            pairs = zip_longest(joined, cells, fillvalue="")
+            joined = [" ".join(part for part in pair if part) for pair in pairs]
             same = len(wanted & {label.strip().lower() for label in joined})
             if same > least or same == len(wanted):
                 after = held[index + rows :]
@@ -146,10 +141,8 @@ def _first(records: Sequence[Record], held: Sequence[int], width: int, typed: di
 
 def _is_title(record: Record, width: int, typed: dict[int, Kind]) -> bool:
     """Whether a record may stand above a table of that width: much fewer cells are filled."""
-    if record.text.lstrip().startswith(("#", "//", "--")) and (
-        record.width != width or record.text[0] == "#"
-    ):
-        return record.width != width or not typed or not _matches(record, typed)
+    if record.text.startswith(("#", "//", "--")) and record.width != width:
+        return True
     cells = record.cells
     if cells is None:
         return False
@@ -178,9 +171,7 @@ def _titles_hold(
     cells = records[at].cells or ()
     if filled(cells) < 2 or (typed and not _is_label_row(records[at], typed)):
         return False
-    if typed or filled(cells) > max(filled(records[place].cells or ()) for place in above):
-        return True
-    return False
+    return bool(typed or filled(cells) > max(filled(records[place].cells or ()) for place in above))
 
 
 def _is_label_row(record: Record, typed: dict[int, Kind]) -> bool:
@@ -231,7 +222,7 @@ def _counts_up(cells: Sequence[str], columns: Sequence[int], rows: Sequence[Sequ
             for row in rows
             if row[columns[0]].strip().isascii()
         )
-    steps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(numbers)}
     if len(steps) != 1 or 0 in steps:
         return False
     # A row may count as well, if the others do.

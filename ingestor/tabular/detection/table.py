@@ -70,8 +70,6 @@ def find_table(
         if named:
             _tell_skipped(found, 0, skipped, 1.0, "the first line names the delimiter")
         return found
-    if best.form.quote == "" and "quoting" in declared and named is None and not titles:
-        pass
     line = skipped + best.records[head.at].line
     if titles and line and not _only_blank(text, line):
         why = "the lines above have fewer cells than the table"
@@ -86,7 +84,7 @@ def find_table(
     if head.header and head.rows > 1 and "header_rows" not in declared:
         why = "Text stands below the labels where the rows have numbers or dates."
         found.option("headerRows", head.rows, 0.75, why)
-    if head.row_names and "row_names" in ReadOptions.model_fields and "row_names" not in declared:
+    if head.row_names and "row_names" not in declared:
         why = "Each row has one cell more than the header, and its first cell is a name of its own."
         found.option("rowNames", True, 0.7, why)
         found.told("row-names-found", f"{why} The first column is named row_name.")
@@ -159,10 +157,9 @@ def _tell_skipped(found: Found, sep: int, lines: int, sure: float, why: str) -> 
     if lines == sep or (not sep and why.startswith("the first line names")):
         return
     first = sep + 1
-    what = f"Line {first} stands" if first == lines else f"Lines {first} to {lines} stand"
-    found.told(
-        "lines-above-header", f"{what} above the header and {'was' if first == lines else 'were'} not read."
-    )
+    one = first == lines
+    what = f"Line {first} stands" if one else f"Lines {first} to {lines} stand"
+    found.told("lines-above-header", f"{what} above the header and {'was' if one else 'were'} not read.")
 
 
 def _find_footer(
@@ -198,6 +195,3 @@ def _find_footer(
 def _where(records: Sequence[Record], skipped: int) -> str:
     first, last = records[0].line + skipped + 1, records[-1].line + skipped + 1
     return f"Line {first}" if first == last else f"Lines {first} to {last}"
-
-
-__all__ = ["Form", "Found", "Guess", "Kind", "find_table"]

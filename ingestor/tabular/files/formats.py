@@ -22,6 +22,7 @@ from ingestor.tabular.files.containers import (
 from ingestor.tabular.files.encodings import bom_of, detect_encoding, text_pieces
 from ingestor.tabular.options import Compression, ReadOptions
 from ingestor.tabular.records.syntax import Dialect
+from ingestor.tabular.records.width import detect_width
 
 HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 64 * 1024
@@ -41,22 +42,25 @@ _FOREIGN = (
     (b"SQLite format 3", "an SQLite database"),
 )
 
+# Control characters other than tab, line ends, form feed and escape.
+_CONTROLS = bytes((*range(9), 11, *range(14, 27), *range(28, 32)))
+
 
 @cache
 def parsers() -> tuple[TableParser, ...]:
     """Every parser in the order in which they are asked: plug-ins first, then the built-in ones."""
     from ingestor.tabular.parsers.delimited import DelimitedParser
-    from ingestor.tabular.parsers.json_array import JsonArrayParser
+    from ingestor.tabular.parsers.json_document import JsonDocumentParser
     from ingestor.tabular.parsers.json_lines import JsonLinesParser
     from ingestor.tabular.parsers.parquet import ParquetParser
-    from ingestor.tabular.parsers.xlsx import XlsxParser
+    from ingestor.tabular.parsers.xlsx.parser import XlsxParser
 
     return (
         *outside_parsers(),
         ParquetParser(),
         XlsxParser(),
         JsonLinesParser(),
-        JsonArrayParser(),
+        JsonDocumentParser(),
         DelimitedParser(),
     )
 
@@ -222,12 +226,13 @@ def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> P
     head = look.head
     encoding = options.encoding or detect_encoding(head, whole=look.whole)
     utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
-    if utf8 and b"\0" in head:
+    if utf8 and _is_binary(head):
         raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", "The file is binary data, not a table.")
     bom = bom_of(head)
     tail = "".join(text_pieces(io.BytesIO(look.tail), encoding)) if look.tail and not look.whole else ""
+    text = "".join(text_pieces(io.BytesIO(head), encoding))
     table = find_table(
-        "".join(text_pieces(io.BytesIO(head), encoding)),
+        text,
         options,
         whole=look.whole,
         file_name=look.file_name,
@@ -236,11 +241,25 @@ def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> P
     )
     found = {"format": "csv", "compression": compression, "encoding": encoding, **table.options}
     completed = _completed(options, found)
+    beginning = text[:HEAD_BYTES]
+    more, width_notices = detect_width(beginning, look.whole and beginning == text, completed)
+    completed = _completed(completed, more)
     form: Form = "normal"
     if is_fast(completed):
         same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
         form = "as-is" if same_bytes else "text"
-    return Plan(form, "csv", compression, encoding, completed, tuple(table.notices), tuple(table.guesses))
+    notices = (*table.notices, *width_notices)
+    return Plan(form, "csv", compression, encoding, completed, notices, tuple(table.guesses))
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether a file is no text: it has NUL bytes, and not just a stray one, and a tenth of it is control
+    characters or not UTF-8."""
+    if head.count(0) < 2:
+        return False
+    foreign = head.decode(errors="replace").count("\ufffd")
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return 10 * (foreign + controls) > len(head)
 
 
 def is_fast(options: ReadOptions) -> bool:
@@ -252,8 +271,10 @@ def is_fast(options: ReadOptions) -> bool:
         and options.comment_char is None
         and options.skip_footer == 0
         and options.ragged == "error"
+        and not options.skip_initial_space
         and options.quote.isascii()
         and (options.delimiter or ",").isascii()
+        and len(options.delimiter or ",") == 1
     )
 
 

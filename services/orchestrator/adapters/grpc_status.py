@@ -12,6 +12,7 @@ from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
 from ingestor.states import TERMINAL, process_state_name
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.wire import notice_message
 
 _DEADLINE = 30.0
 _PAGE = 1000
@@ -43,6 +44,7 @@ class GrpcStatus(Status):
         header = ledger_pb2.HeaderRead(
             columns=columns, dialect_json=content.dialect, content_bytes=content.size_bytes,
             max_failed=limits.max_failed, max_failed_share=limits.max_failed_share,
+            notices=map(notice_message, content.notices),
         )  # fmt: skip
         return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, header=header))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from ingestor.services.orchestrator.ingestions import (
     Batch,
@@ -40,7 +41,8 @@ ON CONFLICT (repairs) WHERE retry AND NOT settled DO NOTHING RETURNING 1
 """
 
 _SET_CONTENT = """
-UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, dialect = $5, state = 'open'
+UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, dialect = $5, notices = $6,
+       state = 'open'
 WHERE process_id = $1 AND state = 'announced'
 """
 
@@ -78,7 +80,7 @@ class PgIngestions(Ingestions):
     async def set_content(self, process_id: str, content: Content) -> None:
         await self._fetch(
             _SET_CONTENT, process_id, content.file_key, content.size_bytes, content.normal_form,
-            content.dialect,
+            content.dialect, notices_to_json(content.notices),
         )  # fmt: skip
 
     async def get(self, process_id: str) -> Ingestion | None:
@@ -243,7 +245,10 @@ def _ingestion(row: Any) -> Ingestion:
     )  # fmt: skip
     content = None
     if row["file_key"] is not None:
-        content = Content(row["file_key"], row["content_bytes"], row["normal_form"], row["dialect"])
+        content = Content(
+            row["file_key"], row["content_bytes"], row["normal_form"], row["dialect"],
+            notices_from_json(row["notices"]),
+        )  # fmt: skip
     layout = None
     if row["columns"] is not None:
         layout = Layout(

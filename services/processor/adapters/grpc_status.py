@@ -17,7 +17,7 @@ from ingestor.services.processor.batches import BatchOutcome
 from ingestor.services.processor.ports import Disposition, Outcomes, Processes, ProcessFacts, UndoCounts
 from ingestor.states import ROW_STATE_WORDS, ROW_STATES, TERMINAL
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
-from ingestor.wire import displaced_message, error_message, rejected_message
+from ingestor.wire import displaced_message, error_message, notice_message, rejected_message
 
 M = TypeVar("M", processor_pb2.RejectedRow, ledger_pb2.DisplacedRow)
 _MESSAGE_BYTES = 1024 * 1024
@@ -112,6 +112,7 @@ def _header(outcome: BatchOutcome) -> ledger_pb2.OutcomeHeader:
         error=error_message(outcome.error) if outcome.error else None,
         repairs_process_id=outcome.repaired.process_id if outcome.repaired else "",
         repaired_rows=outcome.repaired.rows if outcome.repaired else (),
+        notices=map(notice_message, outcome.notices),
     )  # fmt: skip
 
 
