@@ -36,7 +36,6 @@ class Explained:
     share: float
     """Of the records between the first and the last of that width, how many have it."""
     score: float
-    double: bool = True
 
 
 def explain(text: str, options: ReadOptions, file_name: str, named: str | None = None) -> list[Explained]:
@@ -105,9 +104,10 @@ def _may_skip_blanks(lines: Sequence[str], delimiter: str, options: ReadOptions)
 def _best_quoting(text: str, delimiter: str, options: ReadOptions, *, skip: bool) -> Explained:
     """The best of the quote and escape characters that may be meant."""
     skip = skip or options.skip_initial_space
+    comment = options.comment_char or ""
     escape = options.escape_char if options.escape_char not in (None, options.quote) else None
     if not options.quoting:
-        return _explained(text, Form(delimiter, "", escape or "", skip))
+        return _explained(text, Form(delimiter, "", escape or "", comment, skip))
     quotes = [options.quote]
     if options.quote_char is None and delimiter != "'" and _is_quote(text, "'", delimiter):
         quotes.append("'")
@@ -118,15 +118,15 @@ def _best_quoting(text: str, delimiter: str, options: ReadOptions, *, skip: bool
         escapes = [escape or ""]
         if options.escape_char is None and (f"\\{quote}" in text or f"\\{delimiter}" in text):
             escapes.append("\\")
-        tried += [_explained(text, Form(delimiter, quote, mark, skip)) for mark in escapes]
+        tried += [_explained(text, Form(delimiter, quote, mark, comment, skip)) for mark in escapes]
     if not tried:
-        return _explained(text, Form(delimiter, "", escape or "", skip))
+        return _explained(text, Form(delimiter, "", escape or "", comment, skip))
     best = max(tried, key=lambda one: one.score)
     if options.quote_char is None and "quoting" not in options.model_fields_set:
         broken = sum(record.cells is None for record in best.records)
         well = sum(bool(record.cells) and best.form.quote in record.text for record in best.records)
         if broken >= 2 and broken >= 3 * well:
-            bare = _explained(text, Form(delimiter, "", escape or "", skip))
+            bare = _explained(text, Form(delimiter, "", escape or "", comment, skip))
             if bare.share >= 0.9 and bare.score > best.score:
                 return bare
     return best
@@ -213,9 +213,7 @@ def _plausible(found: Explained, lines: Sequence[str]) -> bool:
 
 
 def _weighted(found: Explained, weight: float) -> Explained:
-    return Explained(
-        found.form, found.records, found.width, found.share, min(found.score * weight, 1.0), found.double
-    )
+    return Explained(found.form, found.records, found.width, found.share, min(found.score * weight, 1.0))
 
 
 def _one_column(text: str, lines: Sequence[str], options: ReadOptions) -> Explained:
@@ -229,7 +227,9 @@ def _one_column(text: str, lines: Sequence[str], options: ReadOptions) -> Explai
         delimiter = next((mark for mark in (";", "\t", "|") if mark not in text), ",")
     if delimiter == options.quote:
         delimiter = ";"
-    found = _explained(text, Form(delimiter, options.quote if options.quoting else ""))
+    found = _explained(
+        text, Form(delimiter, options.quote if options.quoting else "", comment=options.comment_char or "")
+    )
     split_first = any(mark in lines[0] for mark in COMMON) if lines else False
     score = 0.9 if typed and not split_first and has_letter(lines[0]) else 0.25
     if typed and not any(mark in line for mark in COMMON for line in lines):

@@ -60,6 +60,8 @@ def find_head(
         return None
     after = [place for place in held if place > at]
     rows = _rows(records, after, width)
+    if at != held[0] and not rows and any(kind_of(cell) != "text" for cell in records[at].cells or ()):
+        at = held[0]  # the last record is a row rather than a header without rows
     typed = typed_columns(rows, width)
     if header is False:
         return Head(at, False, 1, 1.0, "declared", typed)
@@ -132,9 +134,7 @@ def _first(records: Sequence[Record], held: Sequence[int], width: int, typed: di
             return at
         # As wide as no row: a damaged header, or a title with delimiters in it.
         following = next((place for place in below if records[place].width == width), None)
-        if following is None:
-            return held[0] if index == 0 else None
-        if below[0] == following and (not typed or not _is_label_row(records[following], typed)):
+        if following is None or not typed or not _is_label_row(records[following], typed):
             return at
     return None
 
@@ -261,9 +261,9 @@ def _has_row_names(header: Record, rows: Sequence[Sequence[str]], width: int) ->
     if any(" " in label.strip() or not label.strip() for label in labels):
         return False
     names = [row[0] for row in rows]
-    if len(set(names)) < len(names) or not all(names) or not any(row[-1].strip() for row in rows):
+    if len(set(names)) < len(names) or not all(names):
         return False
-    return max(reach(row) for row in rows) == width
+    return sum(reach(row) == width for row in rows) * 2 > len(rows)
 
 
 def is_prose(text: str) -> bool:

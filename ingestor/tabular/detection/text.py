@@ -20,6 +20,8 @@ class Form:
     delimiter: str
     quote: str = '"'
     escape: str = ""
+    comment: str = ""
+    """Lines that begin with it are comments; they count as blank."""
     skip_blanks: bool = False
     """Blanks behind a delimiter are no part of a cell; runs of blanks are one delimiter where it is one."""
 
@@ -54,7 +56,7 @@ def split(text: str, form: Form, *, most: int = 1_000_000, first_line: int = 0) 
         found = _LINE_END.search(text, at)
         end, after = found.span() if found else (size, size)
         cells: tuple[str, ...] | None
-        if at == end:
+        if at == end or (form.comment and text.startswith(form.comment, at)):
             cells = ()
         elif (form.quote and text.find(form.quote, at, end) >= 0) or (
             form.escape and text.find(form.escape, at, end) >= 0
