@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingestor.tabular.detection.cells import has_letter, kind_of, typed_columns
-from ingestor.tabular.detection.text import Form, Record, split
+from ingestor.tabular.detection.text import Form, Record, is_blank, split
 from ingestor.tabular.options import ReadOptions
 
 COMMON = (",", ";", "\t", "|")
@@ -23,7 +23,8 @@ _BY_NAME_WEIGHT = 1.2
 _RECORDS = 200  # read under each dialect
 _LINES = 60  # looked at for which characters may be delimiters
 _TOKEN = re.compile(r"[^\w\s\"'.\-/()+\\]{2,8}|[,;] | [|;,:] ")
-_MARKS = ("~", "^", "|", ";", ",", "&", "#", "@", ":")
+_COLON = re.compile(r"\w:[^\s/]")
+_MARKS = ("~", "^", "|", ";", ",", "<", ">", "&", "#", "@", ":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +82,26 @@ def _delimiters(lines: Sequence[str]) -> Iterator[str]:
     for mark in (*COMMON, *_RARE):
         if sum(mark in line for line in lines) >= least:
             yield mark
-    tokens = Counter(token for line in lines for token in set(_TOKEN.findall(line)))
-    for token, count in sorted(tokens.items(), key=lambda item: (-item[1], -len(item[0])))[:6]:
-        if count < 0.8 * len(lines):
-            break
-        mark = token[0]
-        if len(set(token)) == 1:
-            # Empty cells look like a repeated delimiter; it is one where it never stands alone.
-            alone = sum(mark in line.replace(token, "") for line in lines)
-            if alone > 0.05 * len(lines):
-                continue
-        yield token
+    tokens = {token for line in lines for token in _TOKEN.findall(line)}
+    counts = {token: sum(token in line for line in lines) for token in tokens}
+    often = [token for token in tokens if counts[token] >= 0.8 * len(lines)]
+    for token in sorted(often, key=lambda token: (-counts[token], -len(token), token))[:6]:
+        # Empty cells look like a repeated delimiter; it is one where it never stands alone.
+        if len(set(token)) > 1 or sum(_alone(token, line) for line in lines) <= 0.05 * len(lines):
+            yield token
+
+
+def _alone(token: str, line: str) -> bool:
+    """Whether the character of a repeated delimiter stands elsewhere in a line, other than in a time."""
+    return token[0] in re.sub(r"(?<=\d):(?=\d)", "", line.replace(token, ""))
 
 
 def _may_skip_blanks(lines: Sequence[str], delimiter: str, options: ReadOptions) -> bool:
     if len(delimiter) > 1 or "skip_initial_space" in options.model_fields_set:
         return False
-    wanted = "  " if delimiter == " " else f"{delimiter} "
-    return sum(wanted in line for line in lines) >= 0.6 * len(lines)
+    if delimiter == " ":
+        return any("  " in line.strip() or line.startswith(" ") for line in lines)
+    return sum(f"{delimiter} " in line for line in lines) >= 0.6 * len(lines)
 
 
 def _best_quoting(text: str, delimiter: str, options: ReadOptions, *, skip: bool) -> Explained:
@@ -152,12 +155,31 @@ def _explained(text: str, form: Form) -> Explained:
         wide = max((one for one in widths if one > 1), key=lambda one: (widths[one], one))
         if widths[wide] >= 3 and widths[wide] >= 0.3 * len(held):
             width = wide
+    width = _first_table(records) or width
     places = [at for at, record in enumerate(held) if record.width == width]
     share = len(places) / (places[-1] - places[0] + 1)
     overall = len(places) / len(held)
     rows = [held[at].cells or () for at in places]
+    if held[0].width not in (0, 1, width - 1, width):
+        share *= 0.85  # it splits the first record into something else
     score = share * (0.6 + 0.4 * overall) * _cleanness(rows, width, form) * width / (width + 0.5)
     return Explained(form, records, width, share, score)
+
+
+def _first_table(records: Sequence[Record]) -> int:
+    """The width of the table in front of the first gap; 0 when there is no gap, or what stands there may be
+    titles."""
+    held: list[Record] = []
+    for record in records:
+        if is_blank(record):
+            if held:
+                break
+        else:
+            held.append(record)
+    else:
+        return 0
+    widths = {record.width for record in held}
+    return held[0].width if len(held) >= 3 and len(widths) == 1 and held[0].width >= 3 else 0
 
 
 def _cleanness(rows: Sequence[Sequence[str]], width: int, form: Form) -> float:
@@ -177,18 +199,20 @@ def _cleanness(rows: Sequence[Sequence[str]], width: int, form: Form) -> float:
 
 def _cell(cell: str, form: Form) -> float:
     kind = kind_of(cell)
-    blank = cell[:1] == " " and form.delimiter != " "
+    blank = form.delimiter != " " and " " in (cell[:1], cell[-1:])
     if kind != "text":
         return 0.85 if blank else 1.0
     if cell[0] in "\"'" or cell[-1] == '"':
         return 0.2 if cell[0] == '"' or cell[0] == cell[-1] else 0.6
     if "\t" in cell or "|" in cell:
         return 0.4
-    if ";" in cell:
+    if ";" in cell or "  " in cell:
         return 0.5
     stripped = cell.strip()
-    if stripped[0] in _MARKS or stripped[-1] in _MARKS[:5]:
+    if stripped[0] in _MARKS or stripped[-1] in _MARKS[:7]:
         return 0.5
+    if "^" in cell or "~" in cell or _COLON.search(cell):
+        return 0.6
     if "," in cell and form.delimiter != ",":
         return 0.8 if ", " in cell else 0.6
     return 0.8 if blank else 0.95
@@ -207,7 +231,7 @@ def _plausible(found: Explained, lines: Sequence[str]) -> bool:
     if delimiter in (" ", ":"):
         rows = [record.cells for record in found.records if record.width == found.width and record.cells]
         if not typed_columns(rows[1:], found.width):
-            return False
+            return found.width > 2 and found.share >= 0.95 and (delimiter == ":" or found.form.skip_blanks)
         return found.width > 2 or len(rows) >= 3
     return True
 

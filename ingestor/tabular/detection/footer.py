@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ingestor.tabular.detection.cells import Kind, filled, has_letter, kind_of, typed_columns
 from ingestor.tabular.detection.layout import is_prose
-from ingestor.tabular.detection.text import Record
+from ingestor.tabular.detection.text import Record, is_blank
 
 _MOST = 60  # records of a footer
 _MOST_OF_TABLE = 10_000  # records of a second table
@@ -44,15 +44,15 @@ def find_foot(
     file. None when that is nothing."""
     if width < 2:
         return None
-    if found := _second_table(records, start, width, typed, labels):
+    if found := _second_table(records, start, width, labels):
         return found
     at, first = len(records), None
     while at > start and len(records) - at < _MOST:
         at -= 1
         record = records[at]
-        if record.cells == () or (record.cells and not filled(record.cells)):
+        if is_blank(record):
             continue
-        gap = at > start and not filled(records[at - 1].cells or ("broken",))
+        gap = at > start and is_blank(records[at - 1])
         if not _is_foot(records, start, at, width, typed, gap=gap):
             break
         first = at
@@ -93,19 +93,18 @@ def _is_foot(
     return (alone or gap) and is_prose(lead)
 
 
-def _second_table(
-    records: Sequence[Record], start: int, width: int, typed: dict[int, Kind], labels: Sequence[str]
-) -> Foot | None:
+def _second_table(records: Sequence[Record], start: int, width: int, labels: Sequence[str]) -> Foot | None:
     """Another table: behind a gap a record that is no row of this one, and records of its own kind; or, from
     some record to the end, records of another width."""
     size = len(records)
     for at in range(start + 1, size):
-        if filled(records[at - 1].cells or ("broken",)) or not filled(records[at].cells or ()):
+        if not is_blank(records[at - 1]) or not filled(records[at].cells or ()):
             continue  # looks at the first record behind each gap
         rest = [record for record in records[at:] if filled(record.cells or ())]
         if not 3 <= len(rest) <= _MOST_OF_TABLE or not any(r.width == width for r in records[start:at]):
             continue
-        if _is_table(rest, width, typed, labels):
+        above = [record.cells for record in records[start:at] if record.cells and record.width == width]
+        if _is_table(rest, width, typed_columns(above, width), labels):
             return Foot(at, True)
     return _other_width(records, start, width)
 

@@ -54,7 +54,8 @@ def find_head(
         return None
     if labels and header is not False and (found := _labelled(records, held, width, labels, titles)):
         return found
-    typed = typed_columns(_rows(records, held[1:], width), width)
+    # The first record of that width is the header, as it seems.
+    typed = typed_columns(_rows(records, held, width)[1:], width)
     at = _first(records, held, width, typed) if titles else held[0]
     if at is None:
         return None
@@ -122,27 +123,33 @@ def _first(records: Sequence[Record], held: Sequence[int], width: int, typed: di
         return held[0]
     for index, at in enumerate(held[:_MOST_TITLES]):
         record = records[at]
-        below = held[index + 1 : index + 9]
-        if _is_title(record, width, typed):
+        below = held[index + 1 : index + 4]
+        if _is_title(record, width, typed, [records[place] for place in held[:index]]):
             continue
         if record.width == width:
-            alike = [place for place in below if records[place].width == width]
-            if len(alike) * 2 < len(below):
+            alike = any(records[place].width == width for place in below)
+            if below and not alike:
                 continue  # a stray line that happens to be as wide
             if index and record.cells and not _titles_hold(records, held[:index], at, width, typed):
                 return held[0]
             return at
         # As wide as no row: a damaged header, or a title with delimiters in it.
-        following = next((place for place in below if records[place].width == width), None)
+        following = next((place for place in held[index + 1 :] if records[place].width == width), None)
         if following is None or not typed or not _is_label_row(records[following], typed):
             return at
     return None
 
 
-def _is_title(record: Record, width: int, typed: dict[int, Kind]) -> bool:
-    """Whether a record may stand above a table of that width: much fewer cells are filled."""
-    if record.text.startswith(("#", "//", "--")) and record.width != width:
-        return True
+def _comments(records: Sequence[Record]) -> bool:
+    """Whether there are records, and all are comments."""
+    return bool(records) and all(record.text.startswith(("#", "//", "--")) for record in records)
+
+
+def _is_title(record: Record, width: int, typed: dict[int, Kind], above: Sequence[Record]) -> bool:
+    """Whether a record may stand above a table of that width: much fewer cells are filled, or it is one of
+    several comments."""
+    if record.text.startswith(("#", "//", "--")) and (record.width != width or _comments(above)):
+        return not _matches(record, typed)
     cells = record.cells
     if cells is None:
         return False
@@ -166,10 +173,11 @@ def _titles_hold(
     records: Sequence[Record], above: Sequence[int], at: int, width: int, typed: dict[int, Kind]
 ) -> bool:
     """Whether titles that are as wide as the table are titles: then the record below them is a header."""
-    if all(records[place].width != width for place in above):
+    above = [place for place in above if records[place].width == width and not _comments([records[place]])]
+    if not above:
         return True
     cells = records[at].cells or ()
-    if filled(cells) < 2 or (typed and not _is_label_row(records[at], typed)):
+    if filled(cells) < 2 or (typed and not _may_be_header(records, at, width, typed)):
         return False
     return bool(typed or filled(cells) > max(filled(records[place].cells or ()) for place in above))
 
@@ -181,6 +189,19 @@ def _is_label_row(record: Record, typed: dict[int, Kind]) -> bool:
     return "text" in kinds and not any(
         kind_of(cells[column]) == kind for column, kind in typed.items() if column < len(cells)
     )
+
+
+def _may_be_header(records: Sequence[Record], at: int, width: int, typed: dict[int, Kind]) -> bool:
+    """Whether a record has labels, which may be years, where the rows have numbers or times."""
+    record = records[at]
+    if _is_label_row(record, typed):
+        return True
+    cells = record.cells or ()
+    same = [
+        column for column, kind in typed.items() if column < len(cells) and kind_of(cells[column]) == kind
+    ]
+    rows = _rows(records, range(at + 1, len(records)), width)
+    return len(cells) == width and bool(same) and bool(rows) and _counts_up(cells, same, rows)
 
 
 def _without_header(

@@ -182,7 +182,7 @@ def _find_footer(
     if foot is None or len(records) - foot.at > _MOST_FOOTER:
         return
     count = len(records) - foot.at
-    where = _where(records[foot.at :], skipped) if whole else f"The last {count} records"
+    where = _where(records[foot.at :], skipped) if whole else _last(count)
     if foot.table:
         found.option("skipFooter", count, 0.8, "Another table stands below.")
         found.told("second-table", f"{where} belong to another table below the first and were not read.")
@@ -195,3 +195,7 @@ def _find_footer(
 def _where(records: Sequence[Record], skipped: int) -> str:
     first, last = records[0].line + skipped + 1, records[-1].line + skipped + 1
     return f"Line {first}" if first == last else f"Lines {first} to {last}"
+
+
+def _last(count: int) -> str:
+    return "The last record" if count == 1 else f"The last {count} records"

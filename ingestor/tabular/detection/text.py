@@ -48,6 +48,11 @@ class Record:
         return len(self.cells or ())
 
 
+def is_blank(record: Record) -> bool:
+    """Whether a record holds no more than blanks."""
+    return record.cells is not None and not any(cell.strip() for cell in record.cells)
+
+
 def split(text: str, form: Form, *, most: int = 1_000_000, first_line: int = 0) -> list[Record]:
     """The first records of a text, at most `most`."""
     records: list[Record] = []

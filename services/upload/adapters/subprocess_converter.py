@@ -69,11 +69,9 @@ class SubprocessConverter(Converter, Inspector):
     async def _part(self, upload: Upload, start: int, end: int) -> bytes:
         """The bytes from `start` to `end` of the file, or to its end."""
         end = min(end, upload.committed_size)
-        return (
-            b"".join([piece async for piece in self._store.read(upload.file_key, start, end)])
-            if start < end
-            else b""
-        )
+        if start >= end:
+            return b""
+        return b"".join([piece async for piece in self._store.read(upload.file_key, start, end)])
 
     @asynccontextmanager
     async def _local(self, upload: Upload, folder: Path) -> AsyncIterator[Path]:

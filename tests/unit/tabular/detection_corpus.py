@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Row = tuple[str, ...]
 
@@ -45,22 +46,33 @@ class Read:
 
 
 def _numbers() -> Table:
-    rows = tuple(
-        (str(n), f"{n * 1.37:.2f}", str(1000 - 7 * n), f"{(n * 37) % 11}") for n in range(1, 31)
+    rows = tuple((str(n), f"{n * 1.37:.2f}", str(1000 - 7 * n), f"{(n * 37) % 11}") for n in range(1, 31))
+    return Table(
+        "numbers",
+        ("id", "weight", "count", "class"),
+        rows,
+        ("", "kg", "pieces", "1-9"),
+        ("Total", "637.05", "26745", ""),
     )
-    return Table("numbers", ("id", "weight", "count", "class"), rows, ("", "kg", "pieces", "1-9"), ("Total", "637.05", "26745", ""))
 
 
 def _texts() -> Table:
     names = ("Anna Berg", "Bo, Jr.", "Carla", "Dörte", "Émile Zola", "Fay", "Gus O'Hara", "Hana")
     notes = ("plain", "with, comma", 'says "hi"', "a longer remark of several words", "", "semi; colon")
-    rows = tuple((f"K-{n:03}", names[n % 8], notes[n % 6], ("north", "south", "west")[n % 3]) for n in range(24))
+    rows = tuple(
+        (f"K-{n:03}", names[n % 8], notes[n % 6], ("north", "south", "west")[n % 3]) for n in range(24)
+    )
     return Table("texts", ("key", "full name", "note", "region"), rows)
 
 
 def _dates() -> Table:
     rows = tuple(
-        (f"2024-{1 + n % 12:02}-{1 + n % 28:02}", f"{n % 24:02}:{(n * 7) % 60:02}", f"Station {n % 4}", f"{10 + n / 4:.1f}")
+        (
+            f"2024-{1 + n % 12:02}-{1 + n % 28:02}",
+            f"{n % 24:02}:{(n * 7) % 60:02}",
+            f"Station {n % 4}",
+            f"{10 + n / 4:.1f}",
+        )
         for n in range(40)
     )
     return Table("dates", ("day", "time", "station", "temp"), rows, ("[date]", "[h:m]", "", "[°C]"))
@@ -68,8 +80,17 @@ def _dates() -> Table:
 
 def _german() -> Table:
     towns = ("Köln", "Ulm", "Bad Tölz", "Weimar", "Jena")
-    rows = tuple((towns[n % 5], f"{n},{n % 10}5", f"1.{n:03},00", f"{n % 28 + 1}.{n % 12 + 1}.2023") for n in range(1, 20))
-    return Table("german", ("Ort", "Wert", "Betrag", "Datum"), rows, ("", "m³", "€", ""), ("Summe", "190,00", "19.190,00", ""))
+    rows = tuple(
+        (towns[n % 5], f"{n},{n % 10}5", f"1.{n:03},00", f"{n % 28 + 1}.{n % 12 + 1}.2023")
+        for n in range(1, 20)
+    )
+    return Table(
+        "german",
+        ("Ort", "Wert", "Betrag", "Datum"),
+        rows,
+        ("", "m³", "€", ""),
+        ("Summe", "190,00", "19.190,00", ""),
+    )
 
 
 def _few() -> Table:
@@ -79,8 +100,23 @@ def _few() -> Table:
 
 def _wide() -> Table:
     labels = ("country", *(f"ind_{n}" for n in range(1, 26)))
-    places = ("France", "Peru", "Chad", "Japan", "Oman", "Fiji", "Togo", "Cuba", "Mali", "Laos", "Iraq", "Iran")
-    rows = tuple((place, *(f"{(at * 13 + n * 7) % 97 / 3:.3f}" for n in range(25))) for at, place in enumerate(places))
+    places = (
+        "France",
+        "Peru",
+        "Chad",
+        "Japan",
+        "Oman",
+        "Fiji",
+        "Togo",
+        "Cuba",
+        "Mali",
+        "Laos",
+        "Iraq",
+        "Iran",
+    )
+    rows = tuple(
+        (place, *(f"{(at * 13 + n * 7) % 97 / 3:.3f}" for n in range(25))) for at, place in enumerate(places)
+    )
     return Table("wide", labels, rows)
 
 
@@ -114,7 +150,9 @@ def _bare(table: Table, delimiter: str) -> Table:
     def cell(value: str) -> str:
         return value.replace(delimiter, " ").replace('"', "")
 
-    return Table(table.name, tuple(map(cell, table.labels)), tuple(tuple(map(cell, row)) for row in table.rows))
+    return Table(
+        table.name, tuple(map(cell, table.labels)), tuple(tuple(map(cell, row)) for row in table.rows)
+    )
 
 
 def files() -> Iterator[Messy]:
@@ -153,7 +191,9 @@ def _dialects(table: Table) -> Iterator[Messy]:
     yield case("single quotes", written(whole, ";", quote="'", everywhere=True))
     yield case("escaped quotes", written(whole, escape="\\", everywhere=True))
     inches = Table(
-        table.name, (*table.labels, "size"), tuple((*row, f'{n % 9}" x {n % 5}"') for n, row in enumerate(_bare(table, "\t").rows))
+        table.name,
+        (*table.labels, "size"),
+        tuple((*row, f'{n % 9}" x {n % 5}"') for n, row in enumerate(_bare(table, "\t").rows)),
     )
     yield case("quotes that are none", written((inches.labels, *inches.rows), "\t", quote=""), of=inches)
     tight = Table(
@@ -175,14 +215,22 @@ def _dialects(table: Table) -> Iterator[Messy]:
     rows = "".join(line + "," + "\n" for line in written(table.rows).splitlines())
     if not any("\n" in cell for row in table.rows for cell in row):
         yield case("delimiter at the end of rows", written((table.labels,)) + rows)
-        yield case("delimiter at the end of lines", "".join(line + ",,\n" for line in written(whole).splitlines()))
+        yield case(
+            "delimiter at the end of lines", "".join(line + ",,\n" for line in written(whole).splitlines())
+        )
 
 
 def _above(table: Table) -> Iterator[Messy]:
     padding = "," * (len(table.labels) - 1)
 
     def case(kind: str, above: str, delimiter: str = ",") -> Messy:
-        return Messy(kind, table.name, above + written((table.labels, *table.rows), delimiter), table.labels, table.rows)
+        return Messy(
+            kind,
+            table.name,
+            above + written((table.labels, *table.rows), delimiter),
+            table.labels,
+            table.rows,
+        )
 
     yield case("title line", "Report of 2024\n")
     yield case("title line", "Report of 2024\n", ";")
@@ -215,7 +263,13 @@ def _below(table: Table) -> Iterator[Messy]:
     yield case("second table", "\n" + other)
     yield case("second table", "\n\nLegend\n" + other)
     same = ("kind", "much", "more", "most", *(f"l{n}" for n in range(30)))[: len(table.labels)]
-    others = tuple(tuple(f"{word} {n}" for word in ("low", "high", "mid", "none", *"abcdefghijklmnopqrstuvwxyz")[: len(same)]) for n in "xyz")
+    others = tuple(
+        tuple(
+            f"{word} {n}"
+            for word in ("low", "high", "mid", "none", *"abcdefghijklmnopqrstuvwxyz")[: len(same)]
+        )
+        for n in "xyz"
+    )
     if table.name not in ("texts",):
         yield case("second table, as wide", "\n" + written((same, *others)))
     yield case("blank lines below", "\n\n\n")
@@ -229,20 +283,32 @@ def _headers(table: Table) -> Iterator[Messy]:
         yield Messy("no header", table.name, written(table.rows, ";"), numbered, table.rows)
         yield Messy("no header below a title", table.name, "Report of sales\n\n" + body, numbered, table.rows)
     if table.units:
-        joined = tuple(f"{label} {unit}".strip() for label, unit in zip(table.labels, table.units, strict=True))
-        yield Messy("units below the header", table.name, written((table.labels, table.units)) + body, joined, table.rows)
+        joined = tuple(
+            f"{label} {unit}".strip() for label, unit in zip(table.labels, table.units, strict=True)
+        )
+        yield Messy(
+            "units below the header",
+            table.name,
+            written((table.labels, table.units)) + body,
+            joined,
+            table.rows,
+        )
     groups = ("", "first part", *[""] * (len(table.labels) - 3), "second part")
-    yield Messy("groups above the header", table.name, written((groups, table.labels)) + body, None, table.rows)
+    yield Messy(
+        "groups above the header", table.name, written((groups, table.labels)) + body, None, table.rows
+    )
     second = tuple(f"{label} ({n})" for n, label in enumerate(table.labels))
-    if len({*"".join("".join(row) for row in table.rows)} & set("0123456789")) and table.name in ("numbers", "dates", "wide"):
+    if len({*"".join("".join(row) for row in table.rows)} & set("0123456789")) and table.name in (
+        "numbers",
+        "dates",
+        "wide",
+    ):
         joined = tuple(f"{a} {b}" for a, b in zip(table.labels, second, strict=True))
         yield Messy("two header rows", table.name, written((table.labels, second)) + body, joined, table.rows)
     named = tuple((str(n), *row) for n, row in enumerate(table.rows, 1))
     if not any(" " in label for label in table.labels):
-        yield Messy(
-            "row names", table.name, written((table.labels,), everywhere=True) + written(named, everywhere=True),
-            ("row_name", *table.labels), named,
-        )  # fmt: skip
+        text = written((table.labels,), everywhere=True) + written(named, everywhere=True)
+        yield Messy("row names", table.name, text, ("row_name", *table.labels), named)
 
 
 def score(meant: Messy, read: Read | None) -> float:
@@ -261,7 +327,7 @@ def score(meant: Messy, read: Read | None) -> float:
     return 1 + sum(sum(_prf(wanted, found)) for wanted, found in pairs)
 
 
-def _prf(wanted: Counter[object], found: Counter[object]) -> tuple[float, float, float]:
+def _prf(wanted: Counter[Any], found: Counter[Any]) -> tuple[float, float, float]:
     same = (wanted & found).total()
     precision = same / found.total() if found else float(not wanted)
     recall = same / wanted.total() if wanted else float(not found)
@@ -269,7 +335,9 @@ def _prf(wanted: Counter[object], found: Counter[object]) -> tuple[float, float,
     return precision, recall, 2 * precision * recall / both if both else 0.0
 
 
-def score_all(read: Callable[[Messy], Read | None]) -> tuple[dict[str, list[float]], list[tuple[Messy, float]], int]:
+def score_all(
+    read: Callable[[Messy], Read | None],
+) -> tuple[dict[str, list[float]], list[tuple[Messy, float]], int]:
     """Scores by kind, the files that did not score full, and how many rows were read that were not meant."""
     scores: dict[str, list[float]] = {}
     worse: list[tuple[Messy, float]] = []
