@@ -116,10 +116,13 @@ def _delimited(
     except HeaderError as error:
         raise UnreadableFileError(error.reason.value, error.message) from error
     assert found is not None, "the end of the file decides about its header"
-    return found.labels, _slices(found, chain([bytes(head[found.byte_end :])], pieces), limits)
+    rest = chain([bytes(head[found.byte_end :])], pieces)
+    return found.labels, _slices(found, rest, options.extra_empty_cells == "drop", limits)
 
 
-def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterator[TextTable]:
+def _slices(
+    head: TableHead, pieces: Iterable[bytes], drop_empty_cells: bool, limits: Limits
+) -> Iterator[TextTable]:
     delimiter = RecordDelimiter(
         head.dialect, start_offset=head.byte_end, first_line=head.line_count + 1, limits=limits
     )
@@ -127,8 +130,9 @@ def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterato
     def tables(slices: Iterable[Slice]) -> Iterator[TextTable]:
         for piece in slices:
             yield read_csv_slice(
-                piece.data, len(head.labels), head.dialect, limits, first_line=piece.first_line
-            )
+                piece.data, len(head.labels), head.dialect, limits, drop_empty_cells=drop_empty_cells,
+                first_line=piece.first_line,
+            )  # fmt: skip
 
     for data in pieces:
         yield from tables(delimiter.feed(data))

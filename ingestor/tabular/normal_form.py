@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
-from ingestor.outcomes import Notice, RejectedRow, RejectedState
+from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, RejectedRow, RejectedState
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import CellFault, TextTable
 
@@ -209,6 +209,7 @@ class BlockBuilder:
         self._lines: list[int] = []
         self._rejected: list[RejectedRow] = []
         self._faults: list[CellFault] = []
+        self._noted: dict[tuple[str, str], list[int]] = {}
         self._count = self._size = 0
 
     def add(self, line_index: int, cells: Sequence[str | None], size: int) -> None:
@@ -222,6 +223,10 @@ class BlockBuilder:
     def fault(self, column: int, message: str) -> None:
         """Say why a cell of the row that was added last has no value."""
         self._faults.append(CellFault(self._count - 1, column, message))
+
+    def note(self, code: str, message: str) -> None:
+        """Add a notice about the last row."""
+        self._noted.setdefault((code, message), []).append(self._count)
 
     def reject(self, line_index: int, code: str, message: str, text: str, cells: Iterable[str] = ()) -> None:
         """Add a failed record."""
@@ -271,7 +276,13 @@ class BlockBuilder:
             self._count,
             self._rejected,
             cell_faults=tuple(self._faults),
-            notices=self._notices,
+            notices=(
+                *self._notices,
+                *(
+                    Notice(code, message, len(rows), tuple(rows[:MAX_NOTICE_ROWS]))
+                    for (code, message), rows in self._noted.items()
+                ),
+            ),
         )
         self._notices = ()
         self._clear()

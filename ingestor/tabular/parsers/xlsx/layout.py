@@ -40,26 +40,22 @@ class Layout:
 
 
 def find_layout(rows: Sequence[Row], merges: Sequence[Merge], options: ReadOptions) -> Layout:
-    """The layout of a sheet that begins with these rows, not all of them without cells. What is declared
-    stays; where nothing is plain, the first row is the header."""
-    stated = options.model_fields_set
-    if not options.header or not rows or {"skip_lines", "header"} & stated:
-        first = next((i for i, row in enumerate(rows) if row.number > options.skip_lines), 0)
-        last = first if "header_rows" in stated or not options.header else _bottom(rows, first, merges)
-        depth = options.header_rows if "header_rows" in stated else last - first + 1
-        return Layout(options.skip_lines, options.header, depth if options.header else 0)
-    first = _first_wide(rows)
-    if first == 0 and "header_rows" not in stated and _is_data(rows):
-        return Layout(0, False, 0)
-    if not _are_labels(rows[first]):
-        first = 0
-    if "header_rows" in stated:
-        depth = options.header_rows
-    else:
-        last = _bottom(rows, first, merges)
-        first = _top(rows, first, merges)
-        depth = last - first + 1
-    return Layout(rows[first].number - 1 if first else 0, True, depth)
+    """The layout of a sheet whose first rows with cells are these. Where the options declare anything of it,
+    only the number of the header's rows is found; where nothing is plain, the first row is the header."""
+    if not options.header:
+        return Layout(options.skip_lines, False, 0)
+    if "header_rows" in options.model_fields_set:
+        return Layout(options.skip_lines, True, options.header_rows)
+    first = 0
+    if not {"skip_lines", "header"} & options.model_fields_set:
+        if _is_data(rows):
+            return Layout(0, False, 0)
+        first = _first_wide(rows)
+        if not _are_labels(rows[first]):
+            first = 0
+    last = _bottom(rows, first, merges)
+    first = _top(rows, first, merges)
+    return Layout(rows[first].number - 1 if first else options.skip_lines, True, last - first + 1)
 
 
 def _first_wide(rows: Sequence[Row]) -> int:
@@ -70,24 +66,20 @@ def _first_wide(rows: Sequence[Row]) -> int:
         return 0
     typical = median_low(wide)
     first = next(position for position, count in enumerate(counts) if count > 1 and count > typical / 2)
-    # A title of several cells: the next row is wider, and types show that it is the header.
-    if (
-        first + 1 < len(rows)
-        and counts[first] < typical <= counts[first + 1]
-        and len(rows[first + 1].words) == counts[first + 1]
-        and _typed_below(rows, first + 1)
-    ):
-        return first + 1
+    # A title of several cells, if types show that the first row of full width is the header.
+    full = next(position for position, count in enumerate(counts) if count >= typical)
+    if len(rows[full].words) == counts[full] and _typed_below(rows, full):
+        return full
     return first
 
 
 def _typed_below(rows: Sequence[Row], header: int) -> bool:
-    """Whether a column has text in the header and none in any row below."""
-    below = rows[header + 1 :]
-    return any(
-        any(column in row.cells for row in below) and not any(column in row.words for row in below)
-        for column in rows[header].words
-    )
+    """Whether a column has text in the header, and in at least two rows below something else throughout."""
+    for column in rows[header].words:
+        filled = [row for row in rows[header + 1 :] if column in row.cells]
+        if len(filled) > 1 and not any(column in row.words for row in filled):
+            return True
+    return False
 
 
 def _are_labels(row: Row) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 _DIGITS = 15  # what a spreadsheet keeps of a number
-_FIFTEEN = Context(prec=_DIGITS, rounding=ROUND_HALF_EVEN)
+_FIFTEEN = Context(prec=_DIGITS, rounding=ROUND_HALF_UP)
 _SHORT = re.compile(r"-?(?:0|[1-9]\d{0,13})\.\d{1,14}")
 # Powers of ten beyond which a number is written with an exponent.
 _LEAST, _MOST = -20, 20
