@@ -24,7 +24,14 @@ from ingestor.services.processor.adapters.postgres.table import (
     sql_name,
     why_none,
 )
-from ingestor.services.processor.adapters.postgres.target import Way, way_into
+from ingestor.services.processor.adapters.postgres.target import (
+    Way,
+    check_making,
+    check_owner,
+    check_schema,
+    way_into,
+    why_not_made,
+)
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
@@ -89,19 +96,25 @@ class PgSink(PgMarkers, Sink):
         known = self._ready.get(table)
         if known and await connection.fetchval("SELECT to_regclass($1)", name):
             return known
+        await check_schema(connection, table)
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
         lacking = await lacking_columns(connection, table)
         if lacking is not None:
+            await check_owner(connection, table, lacking)
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return await way_into(connection, name)
+            return await way_into(connection, table)
+        await check_making(connection, table)
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
-        await connection.execute(f"CREATE TABLE {name} ({made})")
+        try:
+            await connection.execute(f"CREATE TABLE {name} ({made})")
+        except asyncpg.PostgresError as error:
+            raise why_not_made(error, table) from error
         if table.evolve:
             await self._mark(connection, name, table.columns)
         return Way()
