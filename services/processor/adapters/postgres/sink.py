@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ingestor.outcomes import DisplacedRow
+from ingestor.outcomes import DisplacedRow, Notice
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.copy import copy_text
+from ingestor.services.processor.adapters.postgres.left_out import left_out_notices
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
 from ingestor.services.processor.adapters.postgres.table import (
@@ -63,12 +64,14 @@ class PgSink(PgMarkers, Sink):
                 return known
             way = await self._ensure(connection, rows.table)
             displaced: list[DisplacedRow] = []
+            notices: list[Notice] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
                 loading = Loading(connection, key, owner, chosen, way)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
+                notices.extend(left_out_notices(loading.left_out, loading.lost))
                 return refused
 
             if rows.repairs:
@@ -76,6 +79,8 @@ class PgSink(PgMarkers, Sink):
             else:
                 refused = await load(rows)
             outcome = conclude(refused)
+            if notices:
+                outcome = replace(outcome, notices=(*outcome.notices, *notices))
             if displaced:
                 displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))

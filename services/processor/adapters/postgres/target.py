@@ -21,7 +21,14 @@ SELECT r.relkind <> 'v' AND NOT row_security_active(r.oid) AS copies,
        may_read AND (r.relkind = 'v' OR NOT rules) AS stages,
        may_read AND r.relkind <> 'v' AND NOT rules AND NOT EXISTS (
            SELECT FROM pg_index i WHERE i.indrelid = r.oid AND (i.indisunique OR i.indisexclusion)
-           AND NOT i.indimmediate) AND NOT row_security_active(r.oid) AS frees
+           AND NOT i.indimmediate) AND NOT row_security_active(r.oid) AS frees,
+       row_security_active(r.oid) OR EXISTS (
+           SELECT FROM pg_trigger t WHERE t.tgrelid IN (
+               SELECT r.oid UNION SELECT relid::oid FROM pg_partition_tree(r.oid))
+           AND t.tgtype & 1 = 1 AND t.tgtype & 66 > 0 AND t.tgtype & 20 > 0 AND t.tgenabled <> 'D'
+           AND NOT t.tgisinternal) AS may_leave_out,
+       may_read AND (SELECT count(*) = 2 FROM pg_attribute a WHERE a.attrelid = r.oid AND NOT a.attisdropped
+                     AND a.attname = ANY ($2::text[])) AS tells
 FROM pg_class r,
      LATERAL (SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,
                      EXISTS (SELECT FROM pg_rewrite WHERE ev_class = r.oid AND ev_type = '3') AS rules) f
@@ -80,11 +87,15 @@ class Way:
     `copies`: by COPY, which views and row-level security do not allow. `stages`: by INSERT from a stage, with
     the same result; rules of a table see an INSERT, but no COPY. `frees`: by INSERT ... ON CONFLICT DO
     NOTHING, which deferrable keys do not allow, and for which row-level security must let the rows be read.
+    `may_leave_out`: triggers or policies may leave rows out without an error. `tells`: its lineage tells
+    which rows are there.
     """
 
     copies: bool = True
     stages: bool = True
     frees: bool = True
+    may_leave_out: bool = False
+    tells: bool = True
 
 
 async def way_into(connection: PgConnection, table: Table, missing: Collection[str] = ()) -> Way:
@@ -111,7 +122,7 @@ async def way_into(connection: PgConnection, table: Table, missing: Collection[s
             f"The table {table.schema}.{table.name} checks the key {', '.join(key)} late (DEFERRABLE), which "
             "an upsert cannot use: make it NOT DEFERRABLE."
         )
-    row = await connection.fetchrow(_WAY, name)
+    row = await connection.fetchrow(_WAY, name, [ROW_COLUMN, PROCESS_COLUMN])
     assert row is not None
     return Way(*row)
 
