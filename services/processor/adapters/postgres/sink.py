@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ingestor.outcomes import DisplacedRow
+from ingestor.outcomes import DisplacedRow, Notice
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
+from ingestor.services.processor.adapters.postgres.left_out import left_out_notices
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
 from ingestor.services.processor.adapters.postgres.table import (
@@ -26,7 +27,14 @@ from ingestor.services.processor.adapters.postgres.table import (
     sql_name,
     why_none,
 )
-from ingestor.services.processor.adapters.postgres.target import Way, way_into
+from ingestor.services.processor.adapters.postgres.target import (
+    Way,
+    check_making,
+    check_owner,
+    check_schema,
+    way_into,
+    why_not_made,
+)
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
@@ -68,6 +76,7 @@ class PgSink(PgMarkers, Sink):
                 return known
             target = await self._ensure(connection, rows.table)
             displaced: list[DisplacedRow] = []
+            notices: list[Notice] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 fitted = await target.fitting.fit(connection, chosen)
@@ -77,6 +86,7 @@ class PgSink(PgMarkers, Sink):
                 loading = Loading(connection, key, owner, fitted.rows, target.way)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
+                notices.extend(left_out_notices(loading.left_out, loading.lost))
                 return fitted.with_loaded(refused)
 
             if rows.repairs:
@@ -84,6 +94,8 @@ class PgSink(PgMarkers, Sink):
             else:
                 refused = await load(rows)
             outcome = conclude(refused)
+            if notices:
+                outcome = replace(outcome, notices=(*outcome.notices, *notices))
             if displaced:
                 displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
@@ -104,19 +116,25 @@ class PgSink(PgMarkers, Sink):
         known = self._ready.get(table)
         if known and await connection.fetchval("SELECT to_regclass($1)", name):
             return known
+        await check_schema(connection, table)
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
         lacking = await lacking_columns(connection, table)
         if lacking is not None:
+            await check_owner(connection, table, lacking)
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return Target(await way_into(connection, name), await fitting_of(connection, table))
+            return Target(await way_into(connection, table), await fitting_of(connection, table))
+        await check_making(connection, table)
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
-        await connection.execute(f"CREATE TABLE {name} ({made})")
+        try:
+            await connection.execute(f"CREATE TABLE {name} ({made})")
+        except asyncpg.PostgresError as error:
+            raise why_not_made(error, table) from error
         if table.evolve:
             await self._mark(connection, name, table.columns)
         return Target(Way(), NO_FITTING)
