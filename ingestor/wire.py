@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 from ingestor.internal.v1 import ledger_pb2
-from ingestor.outcomes import DisplacedRow, Phase, RejectedRow, RejectedState, RowError
+from ingestor.outcomes import DisplacedRow, Notice, Phase, RejectedRow, RejectedState, RowError
 from ingestor.states import PHASE_WORDS, PHASES, ROW_STATE_WORDS, ROW_STATES
 from ingestor.v1 import common_pb2, processor_pb2
 
@@ -62,3 +62,17 @@ def displaced_message(row: DisplacedRow) -> ledger_pb2.DisplacedRow:
 def displaced_row(message: ledger_pb2.DisplacedRow) -> DisplacedRow:
     """The displaced row in a message. Raises ValueError when it has no error, or one of an unknown phase."""
     return DisplacedRow(message.row_number, row_error(message.error))
+
+
+def notice_message(notice: Notice) -> common_pb2.Notice:
+    """The message of a notice."""
+    return common_pb2.Notice(
+        code=notice.code, message=notice.message, rows=notice.rows, row_numbers=notice.row_numbers
+    )
+
+
+def notices_in(messages: Iterable[common_pb2.Notice]) -> tuple[Notice, ...]:
+    """The notices in messages."""
+    return tuple(
+        Notice(found.code, found.message, found.rows, tuple(found.row_numbers)) for found in messages
+    )

@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from ingestor.cli.common import dialect_options, file_argument, json_option
-from ingestor.cli.output import errors_in_one_line, print_json, print_table
+from ingestor.cli.output import errors_in_one_line, place, print_json, print_table
+from ingestor.cli.summary import print_notices
+from ingestor.v1 import common_pb2
 
 rows_option = click.option(
     "--rows", type=click.IntRange(1), default=1000, show_default=True, help="Look at this many records."
@@ -45,7 +47,11 @@ def print_inspection(path: Path, dialect: str, rows: int, as_json: bool) -> None
         return
     dialect_found = ", ".join(f"{key} {value!r}" for key, value in found["dialect"].items())
     scope = "all of" if found["complete"] else "the first"
-    click.echo(f"{path.name}: {dialect_found}\n{scope} {found['sampled_rows']:,} records\n")
+    click.echo(f"{path.name}: {dialect_found}")
+    for guess in found["guesses"]:
+        click.echo(f"  {guess['option']} {guess['value_json']} ({guess['confidence']:.0%}): {guess['why']}")
+    print_notices(common_pb2.Notice(**notice) for notice in found["notices"])
+    click.echo(f"{scope} {found['sampled_rows']:,} records\n")
     print_table(
         ["column", "type", "format", "fits", "missing", "examples"],
         [
@@ -60,9 +66,7 @@ def print_inspection(path: Path, dialect: str, rows: int, as_json: bool) -> None
     if found["rejected"]:
         click.echo(f"\n{found['rejected_count']:,} of them would be rejected:")
         for record in found["rejected"][:10]:
-            click.echo(
-                f"  row {record['row']}, line {record['line']}: {record['message']} [{record['code']}]"
-            )
+            click.echo(f"  {place(record['row'], record['line'])}: {record['message']} [{record['code']}]")
 
 
 COMMANDS = [inspect]

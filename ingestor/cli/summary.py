@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from ingestor.cli.common import Settings
-from ingestor.cli.output import FAILED, OK, WITH_ERRORS, print_json, print_table, short, to_dict
+from ingestor.cli.output import FAILED, OK, WITH_ERRORS, place, print_json, print_table, short, to_dict
 from ingestor.client import AsyncClient, Row, UndoCounts
 from ingestor.states import TERMINAL
 from ingestor.v1 import common_pb2, status_pb2
@@ -39,6 +40,10 @@ def summary(process: status_pb2.Process, seconds: float | None = None) -> dict[s
     )
     if process.HasField("failure"):
         made["failure"] = to_dict(process.failure)
+    if process.pause_reason:
+        made["pause_reason"] = process.pause_reason
+    if process.notices:
+        made["notices"] = [to_dict(notice) for notice in process.notices]
     return made
 
 
@@ -77,8 +82,11 @@ def print_process(
     click.echo(f"{made['file_name']}: {made['state']}{'' if started else rate}")
     if "failure" in made:
         click.echo(f"  {made['failure']['message']} ({made['failure']['reason']})")
-    _print_counts(counts)
     process_id = made["process_id"]
+    if process.pause_reason:
+        click.echo(f"  {process.pause_reason}\n  Then go on: ingestor resume {process_id}")
+    _print_counts(counts)
+    print_notices(process.notices)
     click.echo(f"process {process_id}")
     if process.HasField("undo"):
         click.echo(f"undone: {undo_sentence(process.undo, done=True)}")
@@ -95,6 +103,21 @@ def print_process(
         click.echo(f"\nfollow it: ingestor watch {process_id}")
     if counts["failed"] and not process.expired:
         _print_errors(settings, process_id)
+
+
+def print_notices(notices: Iterable[common_pb2.Notice]) -> None:
+    """Print what a person should know of a file and its rows."""
+    for notice in notices:
+        click.echo(f"note: {notice.message}{_of_rows(notice)} [{notice.code}]")
+
+
+def _of_rows(notice: common_pb2.Notice) -> str:
+    if not notice.rows:
+        return ""
+    shown = ", ".join(f"{number}" for number in notice.row_numbers[:5])
+    more = ", ..." if shown and notice.rows > 5 else ""
+    count = f"{notice.rows:,} row{'' if notice.rows == 1 else 's'}"
+    return f" ({count}{': ' if shown else ''}{shown}{more})"
 
 
 def undo_sentence(counts: UndoCounts | status_pb2.UndoCounts, *, done: bool) -> str:
@@ -119,7 +142,7 @@ def _print_errors(settings: Settings, process_id: str) -> None:
     click.echo("\nfirst errors:")
     for row in rows:
         for error in row.errors[:1]:
-            click.echo(f"  row {row.number}, line {row.line}: {error.message} [{error.code}]")
+            click.echo(f"  {place(row.number, row.line)}: {error.message} [{error.code}]")
     click.echo(
         f"\nlist them:     ingestor rows {process_id} --filter status=FAILED\n"
         f"count them:    ingestor errors {process_id}\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingestor.client.models import RowCounts, UndoCounts, time_of
+from ingestor.client.models import Notice, RowCounts, UndoCounts, time_of
 from ingestor.client.states import ProcessState, process_state
 from ingestor.v1 import common_pb2, status_pb2
 
@@ -123,6 +123,17 @@ class ProcessFields(ABC):
         if not self.raw.HasField("failure"):
             return None
         return Failure(self.raw.failure.reason, self.raw.failure.message)
+
+    @property
+    def pause_reason(self) -> str:
+        """Why the suite itself paused it, when it is PAUSED: its table takes no rows any more. Empty when a
+        person paused it."""
+        return self.raw.pause_reason
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a person should know of how the file was understood, and of its rows."""
+        return tuple(map(Notice.of, self.raw.notices))
 
     @property
     def undone(self) -> UndoCounts | None:

@@ -66,6 +66,23 @@ class RowError:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What a person should know of a file or of its rows although it rejects none: a code, one sentence,
+    how many rows it concerns (0: the file as a whole), and the numbers of the first of them."""
+
+    code: str
+    message: str
+    rows: int
+    row_numbers: tuple[int, ...]
+    raw: common_pb2.Notice = attribute(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, raw: common_pb2.Notice) -> Notice:
+        """From the message."""
+        return cls(raw.code, raw.message, raw.rows, tuple(raw.row_numbers), raw)
+
+
+@dataclass(frozen=True, slots=True)
 class RowVersion:
     """What a row was before the process `repaired_by` replaced it."""
 
@@ -221,12 +238,14 @@ class DryRun:
 
     counts: RowCounts
     rows: tuple[Row, ...]
+    notices: tuple[Notice, ...]
     raw: processor_pb2.DryRunResponse = attribute(repr=False, compare=False)
 
     @classmethod
     def of(cls, raw: processor_pb2.DryRunResponse) -> DryRun:
         """From the message."""
-        return cls(RowCounts.of(raw.counts), tuple(map(Row.rejected, raw.rows)), raw)
+        rows, notices = map(Row.rejected, raw.rows), map(Notice.of, raw.notices)
+        return cls(RowCounts.of(raw.counts), tuple(rows), tuple(notices), raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,10 +274,11 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a report holds: its rows, and its size in bytes."""
+    """What a report holds: its rows, its size in bytes, and the notices of the process."""
 
     rows: int
     size: int
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ingestor.pipelines.inference import draft_pipeline, infer_columns
+from ingestor.notices import as_objects, merged
+from ingestor.pipelines.inference.columns import infer_columns
+from ingestor.pipelines.inference.draft import draft_pipeline
 from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.sample import read_sample
 from ingestor.tabular.options import ReadOptions, parse_options
@@ -29,7 +31,8 @@ def inspect_file(
     {"format", "compression", "encoding", "dialect": {...}, "columns": [{"label", "name", "type",
     "format", "confidence", "missing", "examples"}], "first_rows": [{"row", "line", "cells"}],
     "rejected": [{"row", "line", "state", "code", "message", "text"}], "rejected_count",
-    "sampled_rows", "complete", "pipeline": {...}}. Raises UnreadableFileError.
+    "sampled_rows", "complete", "pipeline": {...}, "guesses": [{"option", "value_json", "confidence", "why"}],
+    "notices": [{"code", "message", "rows", "row_numbers"}]}. Raises UnreadableFileError.
     """
     with path.open("rb") as file:
         sample = read_sample(file, path.stat().st_size, name, options, rows=rows, whole=whole)
@@ -67,6 +70,14 @@ def inspect_file(
         "sampled_rows": sample.record_count,
         "complete": sample.complete,
         "pipeline": draft_pipeline(name.split(".")[0], sample, columns),
+        "guesses": [
+            {
+                "option": guess.option, "value_json": guess.value_json, "confidence": guess.confidence,
+                "why": guess.why,
+            }
+            for guess in sample.plan.guesses
+        ],
+        "notices": as_objects(merged(sample.notices, *(column.notices for column in columns))),
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from ingestor.services.orchestrator.service import Chunk, OrchestratorService
 from ingestor.states import process_state
 from ingestor.tabular.options import OptionsError, parse_options
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc, pipelines_pb2, pipelines_pb2_grpc
+from ingestor.wire import notices_in
 
 Context = Any
 _STATES = {
@@ -186,7 +187,7 @@ def _content(content: ingestion_pb2.FileContent) -> Content:
             violations=[FieldViolation("content.dialect_json", str(error))],
         ) from None  # fmt: skip
     normal = content.form == common_pb2.CONTENT_FORM_NORMAL
-    return Content(content.file_key, content.size_bytes, normal, dialect)
+    return Content(content.file_key, content.size_bytes, normal, dialect, notices_in(content.notices))
 
 
 def _process(field: str, text: str) -> str:

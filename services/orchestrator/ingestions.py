@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ingestor.outcomes import Notice
+
 
 class IngestionState(StrEnum):
     """The state of an ingestion; the comments say what it waits for."""
@@ -38,6 +40,7 @@ class Content:
     size_bytes: int
     normal_form: bool
     dialect: str  # JSON: declared and detected
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

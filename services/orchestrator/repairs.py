@@ -156,13 +156,16 @@ class RepairService:
 
 
 def _knows_nulls(content: Content) -> bool:
-    """Whether a file's format has nulls: all converted formats but CSV do."""
-    return content.normal_form and parse_options(content.dialect).format != "csv"
+    """Whether a file has nulls: all converted formats but CSV do, and CSV whose quotes matter."""
+    options = parse_options(content.dialect)
+    return (content.normal_form and options.format != "csv") or options.empty_quoted == "text"
 
 
 def _retry(parent: Ingestion, process_id: str) -> Ingestion:
     file = replace(parent.file, process_id=process_id, repairs=parent.file.process_id, retry=True)
-    return Ingestion(file, parent.content, IngestionState.OPEN, False, parent.layout)
+    # The notices are about the whole file, and its own process has them.
+    content = replace(parent.content, notices=()) if parent.content else None
+    return Ingestion(file, content, IngestionState.OPEN, False, parent.layout)
 
 
 def _batches(parents: Sequence[Batch], rows: Iterable[int]) -> list[Batch]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from ingestor.checking.labels import file_label
+from ingestor.notices import merged
 from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.grpc.requests import read_uuid, wrong
@@ -15,7 +16,7 @@ from ingestor.services.processor.ports import DryRunTables, Pipelines
 from ingestor.services.processor.undo import UndoService
 from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
-from ingestor.wire import rejected_message
+from ingestor.wire import notice_message, rejected_message
 
 Context = Any
 _ANSWER_BYTES = 2 * 2**20
@@ -72,6 +73,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
                 read=result.read, succeeded=result.succeeded, failed=result.failed, skipped=result.skipped
             ),
             rows=list(_rows(result, pipeline, with_cells=not first.without_cells)),
+            notices=map(notice_message, merged(result.notices)),
         )
 
 

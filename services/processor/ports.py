@@ -79,6 +79,8 @@ class Table:
     that were added to an evolving table and that its own batch lacks become empty.
 
     With `undo` an upsert keeps the rows that it replaces, so that it can be undone.
+
+    The values of a column in `rounding` may lose digits in a table that keeps fewer of them.
     """
 
     schema: str
@@ -90,6 +92,7 @@ class Table:
     foreign: tuple[ForeignKey, ...] = ()
     evolve: bool = False
     undo: bool = True
+    rounding: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +122,13 @@ class GoodRows:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that the sink refused: its position in `GoodRows`, and why. It is SKIPPED if it is a row of a
-    repaired process that another repair has loaded."""
+    """A row that the sink refused: its position in `GoodRows`, and why; `more` are further errors. It is
+    SKIPPED if it is a row of a repaired process that another repair has loaded."""
 
     position: int
     error: RowError
     state: RejectedState = "failed"
+    more: tuple[RowError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,9 @@ class Applied:
 
 class SinkRefusedError(Exception):
     """The sink can take no row of the batch (its table does not fit, a right is missing); the message is for
-    people."""
+    people. `midway`: it has taken rows of the process before."""
+
+    midway = False
 
 
 class RowLoader(Protocol):
@@ -200,6 +206,7 @@ class Disposition(Enum):
     """What to do with a batch, by the state of its process."""
 
     RUNNING = "running"  # or not known yet: load the batch
+    HELD = "held"  # paused since its table takes no rows: drop the batch, it is sent again after the pause
     STOPPED = "stopped"  # cancelled, failed or undone: do not load it, report it as unprocessed
     GONE = "gone"  # deleted or expired: drop it
 
@@ -218,8 +225,13 @@ class Outcomes(Protocol):
         ...
 
     async def disposition(self, process_id: str) -> Disposition:
-        """Whether to load batches of the process. The answer may be two seconds old; GONE never changes.
-        Raises TransientError."""
+        """Whether to load batches of the process. The answer may be two seconds old, unless it is HELD; GONE
+        never changes. Raises TransientError."""
+        ...
+
+    async def hold(self, process_id: str, reason: str) -> bool:
+        """Pause a process whose table takes no rows any more, so that its batches are HELD; False if it has
+        ended. Idempotent. Raises TransientError."""
         ...
 
 

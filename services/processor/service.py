@@ -34,7 +34,14 @@ from ingestor.services.processor.ports import (
     Sink,
     SinkRefusedError,
 )
-from ingestor.services.processor.reading import check, failed_rows, read_batch, read_repair, refused_rows
+from ingestor.services.processor.reading import (
+    check,
+    failed_rows,
+    pipeline_of_text,
+    read_batch,
+    read_repair,
+    refused_rows,
+)
 from ingestor.stores.port import FileReader
 from ingestor.tabular.records.slices import bytes_to_read
 
@@ -73,7 +80,8 @@ class BatchService:
 
     async def apply(self, batch: RowBatch) -> None:
         """Load a batch and report its outcome to status; both are durable when it returns. Calls that may
-        succeed later are repeated until they do. To stop it, cancel it; it can be called again. Raises
+        succeed later are repeated until they do. A batch whose process is held until its table takes rows
+        again is dropped: it is sent again then. To stop it, cancel it; it can be called again. Raises
         ValueError and others for a broken batch.
         """
         key = batch.key
@@ -81,6 +89,9 @@ class BatchService:
         if disposition is Disposition.GONE:
             self._metrics.batches.labels("dropped").inc()
             log.info("batch dropped, its process was removed")
+            return
+        if disposition is Disposition.HELD:
+            self._held(key)
             return
         if disposition is Disposition.STOPPED:
             await self.settle(unprocessed_outcome(key))
@@ -97,7 +108,7 @@ class BatchService:
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             found = refused_rows(read_batch(batch, data), checked, refused) if refused else ()
-            return outcome_of(key, [*checked.rejected, *found])
+            return outcome_of(key, [*checked.rejected, *found], notices=checked.notices)
 
         def give_up(error: RowError) -> BatchOutcome:
             return failed_outcome(key, error)
@@ -110,14 +121,14 @@ class BatchService:
         """Load failed rows of the repaired process as its own rows, with its row numbers. Rows that have not
         failed there, and rows that another repair loads first, are skipped."""
         key = batch.key
-        found = await asyncio.to_thread(read_repair, batch, rows, data)
+        found = await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
         numbers = found.numbers
         asked = np.unique(numbers[numbers > 0]).tolist()
         states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
 
         def check_repair() -> CheckedRows:
             table, skipped = failed_rows(found, states)
-            checked = check_rows(table, rows.columns, pipeline)
+            checked = check_rows(table, rows.columns, pipeline_of_text(batch, pipeline))
             # In the order of the repaired process, so that of rows with the same key the first one wins.
             order = np.argsort(numbers[checked.good_index])
             return CheckedRows(
@@ -153,11 +164,27 @@ class BatchService:
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
+                if error.midway:
+                    await self._hold(key, str(error))
+                    return
                 outcome = give_up(RowError("sink-error", "", "", str(error), "load"))
                 applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
         if applied.outcome:
             self._metrics.rows.inc(applied.outcome.succeeded)
         await self._report(key, applied)
+
+    async def _hold(self, key: BatchKey, reason: str) -> None:
+        """Pause the process of a batch whose table takes no rows any more; the batch is sent again when it
+        is resumed."""
+        log.warning("process paused, its table takes no rows", reason=reason)
+        if await self._until_done("status", lambda: self._outcomes.hold(key.process_id, reason)):
+            self._held(key)
+        else:
+            await self.settle(unprocessed_outcome(key))
+
+    def _held(self, key: BatchKey) -> None:
+        self._metrics.batches.labels("held").inc()
+        log.info("batch dropped until its process is resumed")
 
     async def settle(self, outcome: BatchOutcome) -> None:
         """Conclude a batch that will not be loaded (unless it was) and report its outcome to status."""

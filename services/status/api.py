@@ -21,7 +21,14 @@ from ingestor.services.status.reports.selection import ReportRows
 from ingestor.services.status.rows import RepairedRows, Row, RowVersion
 from ingestor.services.status.service import StatusService
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
-from ingestor.wire import displaced_row, error_message, rejected_row, row_error
+from ingestor.wire import (
+    displaced_row,
+    error_message,
+    notice_message,
+    notices_in,
+    rejected_row,
+    row_error,
+)
 
 Context = Any
 E = TypeVar("E", bound=Enum)
@@ -120,14 +127,14 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         )
         # Messages of one size, whatever the sizes of the pieces.
         held = bytearray()
-        row_count: int | None = None
         async for piece in report:
             held += piece.data
-            row_count = piece.row_count
             while len(held) > _REPORT_PIECE:
                 yield status_pb2.DownloadReportResponse(data=bytes(held[:_REPORT_PIECE]))
                 del held[:_REPORT_PIECE]
-        yield status_pb2.DownloadReportResponse(data=bytes(held), row_count=row_count)
+        yield status_pb2.DownloadReportResponse(
+            data=bytes(held), row_count=piece.row_count, notices=map(notice_message, piece.notices)
+        )
 
     async def ListEvents(
         self, request: status_pb2.ListEventsRequest, context: Context
@@ -209,7 +216,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
             repaired = RepairedRows(parent, tuple(header.repaired_rows))
         recorded = await self._service.record(
             read_uuid("header.process_id", header.process_id), header.tenant or "default", outcome, error,
-            rows, repaired, displaced,
+            rows, repaired, displaced, notices_in(header.notices),
         )  # fmt: skip
         return ledger_pb2.RecordOutcomesResponse(recorded=recorded)
 
@@ -229,6 +236,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                         header.max_failed if header.HasField("max_failed") else None,
                         header.max_failed_share if header.HasField("max_failed_share") else None,
                     ),
+                    notices_in(header.notices),
                 )  # fmt: skip
             case "dispatched":
                 account = await service.dispatch(process_id, _batch(request.dispatched))
@@ -241,7 +249,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                     process_id, Failure(request.failed.reason, request.failed.message)
                 )
             case "paused":
-                account = await service.pause(process_id)
+                account = await service.pause(process_id, request.paused.reason)
             case "resumed":
                 account = await service.resume(process_id)
             case "cancelled":
@@ -427,4 +435,6 @@ def _process(process: Process) -> status_pb2.Process:
         )
         if process.undo
         else None,
+        notices=map(notice_message, process.notices),
+        pause_reason=process.pause_reason,
     )  # fmt: skip

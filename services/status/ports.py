@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
+from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Outcome
 from ingestor.services.status.overview import Interval, Overview
@@ -70,10 +70,16 @@ class Ledger(Protocol):
         ...
 
     async def read_header(
-        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
+        self,
+        process_id: str,
+        columns: Sequence[str],
+        dialect: str,
+        content_bytes: int,
+        limits: Limits,
+        notices: Sequence[Notice] = (),
     ) -> Account:
-        """Record the labels of the columns, the dialect, the size of the content, and how many rows may
-        fail. Idempotent."""
+        """Record the labels of the columns, the dialect, the size of the content, how many rows may fail, and
+        the notices of the file. Idempotent."""
         ...
 
     async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:
@@ -89,11 +95,12 @@ class Ledger(Protocol):
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
+        notices: Sequence[Notice] = (),
     ) -> bool:
-        """Record an outcome with the rows that did not simply succeed, and what it changes in the repaired
-        process. `displaced` rows of other batches become FAILED, at once or with the outcome of their batch.
-        Returns False and changes nothing when the batch already has an outcome. Raises ValueError when the
-        rows do not fit the outcome."""
+        """Record an outcome with the rows that did not simply succeed and its notices, and what it changes in
+        the repaired process. `displaced` rows of other batches become FAILED, at once or with the outcome of
+        their batch. Returns False and changes nothing when the batch already has an outcome. Raises
+        ValueError when the rows do not fit the outcome."""
         ...
 
     async def undo(self, process_id: str, undo: Undo) -> Account:

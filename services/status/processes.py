@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from ingestor.outcomes import Notice
+
 
 class ProcessState(IntEnum):
     """The state of a process; the numbers are those of the contract and of the database."""
@@ -119,6 +121,8 @@ class Process:
     expires: datetime | None = None  # when the records of its rows are, or were, removed
     expired: bool = False
     undo: Undo | None = None
+    notices: tuple[Notice, ...] = ()
+    pause_reason: str = ""  # why the suite itself paused it
 
     @property
     def terminal(self) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter
 
-from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
+from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import (
     FailedPreconditionError,
@@ -120,10 +120,16 @@ class StatusService:
         return await self._ledger.start(info)
 
     async def read_header(
-        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
+        self,
+        process_id: str,
+        columns: Sequence[str],
+        dialect: str,
+        content_bytes: int,
+        limits: Limits,
+        notices: Sequence[Notice] = (),
     ) -> Account:
         """Record the header."""
-        return await self._ledger.read_header(process_id, columns, dialect, content_bytes, limits)
+        return await self._ledger.read_header(process_id, columns, dialect, content_bytes, limits, notices)
 
     async def dispatch(self, process_id: str, batch: Batch) -> Account:
         """Record a batch before it is sent. Raises InvalidArgumentError when it is recorded with other
@@ -144,12 +150,12 @@ class StatusService:
         """Record that the file is unusable."""
         return await self._change(process_id, lambda account: ledger.failed(account, failure))
 
-    async def pause(self, process_id: str) -> Account:
-        """Record that dispatching is paused."""
-        return await self._change(process_id, ledger.paused)
+    async def pause(self, process_id: str, reason: str = "") -> Account:
+        """Record that the process is paused; `reason` is why the suite itself did so."""
+        return await self._change(process_id, lambda account: ledger.paused(account, reason))
 
     async def resume(self, process_id: str) -> Account:
-        """Record that dispatching is resumed."""
+        """Record that the process is resumed."""
         return await self._change(process_id, ledger.resumed)
 
     async def cancel(self, process_id: str) -> Account:
@@ -174,12 +180,13 @@ class StatusService:
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
+        notices: Sequence[Notice] = (),
     ) -> bool:
         """Record the outcome of a batch; False when it already has one. Raises InvalidArgumentError when the
         rows do not add up to the batch."""
         try:
             recorded = await self._ledger.record(
-                process_id, tenant, outcome, error, rows, repaired, displaced
+                process_id, tenant, outcome, error, rows, repaired, displaced, notices
             )
         except ValueError as problem:
             raise InvalidArgumentError("OUTCOME_MISMATCH", str(problem)) from problem

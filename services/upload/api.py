@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ingestor.notices import from_objects
 from ingestor.outcomes import RowError
 from ingestor.runtime.grpc.requests import read_uuid, wrong
 from ingestor.services.upload.dry_runs import DryRun
@@ -16,7 +17,7 @@ from ingestor.services.upload.service import Chunk, UploadService
 from ingestor.services.upload.uploads import Upload, UploadState
 from ingestor.states import ROW_STATES
 from ingestor.v1 import common_pb2, upload_pb2, upload_pb2_grpc
-from ingestor.wire import error_message
+from ingestor.wire import error_message, notice_message
 
 Context = Any
 _STATES = {
@@ -152,6 +153,8 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
         sampled_rows=found["sampled_rows"],
         complete=found["complete"],
         pipeline_json=json.dumps(found["pipeline"], ensure_ascii=False),
+        guesses=[upload_pb2.Guess(**guess) for guess in found["guesses"]],
+        notices=map(notice_message, from_objects(found["notices"])),
     )
 
 
@@ -176,6 +179,7 @@ def dry_run_message(found: DryRun) -> upload_pb2.DryRunUploadResponse:
         ),
         complete=found.complete,
         dialect_json=found.dialect,
+        notices=map(notice_message, found.notices),
     )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ingestor.outcomes import RejectedRow, RowError
+from ingestor.notices import merged
+from ingestor.outcomes import Notice, RejectedRow, RowError
 
 RowState = Literal["succeeded", "failed", "skipped"]
 
@@ -34,6 +35,7 @@ class Excerpt:
     columns_known: bool
     dialect: str  # JSON: declared and detected
     content: bytes
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class DryRunResult:
 
     rows: tuple[RowResult, ...]
     complete: bool
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class DryRun:
     rows: tuple[DryRunRow, ...]
     complete: bool
     dialect: str
+    notices: tuple[Notice, ...] = ()
 
     def count(self, state: RowState) -> int:
         """Number of rows in a state."""
@@ -90,4 +94,10 @@ def dry_run_of(excerpt: Excerpt, result: DryRunResult) -> DryRun:
             rows.append(DryRunRow(row, found.row.state, found.row.errors, found.labels))
         else:
             rows.append(DryRunRow(row, "succeeded"))
-    return DryRun(excerpt.columns, tuple(rows), excerpt.complete and result.complete, excerpt.dialect)
+    return DryRun(
+        excerpt.columns,
+        tuple(rows),
+        excerpt.complete and result.complete,
+        excerpt.dialect,
+        merged(excerpt.notices, result.notices),
+    )

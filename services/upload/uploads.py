@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ingestor.outcomes import Notice
 from ingestor.reports import OriginalTable
 
 
@@ -46,6 +47,7 @@ class Content:
     size: int
     normal_form: bool
     dialect: str  # JSON: declared and detected
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def test_the_runtime_knows_no_domain() -> None:
     [
         ("columns", ()),
         ("types", ("columns",)),
-        ("pipelines", ("types", "tabular")),
+        ("pipelines", ("types", "tabular", "notices", "outcomes")),
         ("checking", ("columns", "outcomes", "types", "tabular", "pipelines", "plugins")),
     ],
 )

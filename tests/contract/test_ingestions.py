@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.outcomes import Notice
 from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
 from ingestor.services.orchestrator.ingestions import (
     Batch,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     AnyIngestions = PgIngestions | MemoryIngestions
 
 LAYOUT = Layout(("id", "naïve; name", ""), ";", 17, 3, "'")
-CONTENT = Content("default/u-text", 456, True, '{"format":"xlsx"}')
+CONTENT = Content(
+    "default/u-text", 456, True, '{"format":"xlsx"}', (Notice("other-sheets", "Lists is hidden.", 3, (7, 9)),)
+)
 
 
 @pytest.fixture(params=["postgres", "memory"])
@@ -86,6 +89,18 @@ async def test_batches_are_recorded_once(ingestions: AnyIngestions) -> None:
     await ingestions.mark_sent(process, 1)
     await ingestions.mark_sent(process, 1)
     assert await ingestions.unsent(process) == [batch(2)]
+
+
+async def test_batches_that_are_lost_count_as_sent_long_ago(ingestions: AnyIngestions) -> None:
+    process = await opened(ingestions)
+    for number in (1, 2, 3):
+        await ingestions.record(process, "default", batch(number))
+    for number in (1, 2):
+        await ingestions.mark_sent(process, number)
+    await ingestions.mark_lost(process, [2, 3])
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    assert await ingestions.sent_before(process, [1, 2, 3], long_ago) == [batch(2)]
+    assert await ingestions.unsent(process) == [batch(3)]
 
 
 async def test_batches_belong_to_their_process(ingestions: AnyIngestions) -> None:
@@ -160,7 +175,7 @@ async def test_a_holder_that_dies_lets_go(pool_of: OpenPool) -> None:
 def retry_of(parent: str) -> Ingestion:
     """A retry of a process."""
     made = replace(file(), repairs=parent, retry=True)
-    return Ingestion(made, CONTENT, IngestionState.OPEN, False, LAYOUT)
+    return Ingestion(made, replace(CONTENT, notices=()), IngestionState.OPEN, False, LAYOUT)
 
 
 RETRIED = [replace(batch(1), row_count=2, retried=RetriedRows((3, 9), 1)),

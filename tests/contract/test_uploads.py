@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.outcomes import Notice
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
 from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState
@@ -180,7 +181,8 @@ async def test_instances_that_take_together_share(uploads: AnyUploads) -> None:
 async def test_what_a_file_became_is_kept(uploads: AnyUploads) -> None:
     process = await deliver(uploads)
     assert await taken(uploads, "a", NOW) == process
-    content = Content("default/x-text", 77, True, '{"format":"xlsx"}')
+    notice = Notice("other-sheets", "Lists is hidden.", 3, (7, 9))
+    content = Content("default/x-text", 77, True, '{"format":"xlsx"}', (notice,))
     await uploads.keep_content(process, "b", Content("other", 1, False, "{}"))  # holds nothing
     await uploads.keep_content(process, "a", content)
     await uploads.give_back(process, "a", NOW)

@@ -137,6 +137,34 @@ async def test_a_process_from_start_to_end(status: Any) -> None:
     assert error.reason == "ROW_NOT_FOUND"
 
 
+async def test_notices_of_the_file_and_of_its_rows(status: Any) -> None:
+    process = str(uuid.uuid4())
+    await begin(status, process)
+    sheets = common_pb2.Notice(code="other-sheets", message="The sheet Lists is hidden.")
+    other = str(uuid.uuid4())
+    info = common_pb2.ProcessInfo(process_id=other, file_name="a.xlsx", size_bytes=9)
+    await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=other, started=info))
+    header = ledger_pb2.HeaderRead(columns=["id"], notices=[sheets])
+    for _ in range(2):  # told twice
+        await status.RecordDispatch(ledger_pb2.RecordDispatchRequest(process_id=other, header=header))
+
+    def left_out(rows: int, *numbers: int) -> common_pb2.Notice:
+        message = "A trigger left rows out."
+        return common_pb2.Notice(code="rows-left-out", message=message, rows=rows, row_numbers=numbers)
+
+    for number in (1, 2):
+        await dispatch(status, other, number)
+    assert await outcome(status, other, 2, notices=[left_out(3, 102, 104)])
+    assert await outcome(status, other, 1, notices=[left_out(1, 7)])
+    assert not await outcome(status, other, 1, notices=[left_out(1, 7)])
+    assert list((await get(status, other)).notices) == [sheets, left_out(4, 7, 102, 104)]
+    assert not (await get(status, process)).notices
+
+    answer = await status.ListEvents(status_pb2.ListEventsRequest(process_id=other))
+    noticed = [json.loads(e.data_json)["notices"] for e in answer.events if e.type == "ingestion.noticed"]
+    assert [[notice["rows"] for notice in notices] for notices in noticed] == [[0], [3], [1]]
+
+
 async def test_rows_are_filtered_and_paged(status: Any) -> None:
     process = str(uuid.uuid4())
     await begin(status, process)

@@ -4,7 +4,7 @@
 
 Runs as a separate process, which frees the memory of large workbooks when it ends and contains the damage
 of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT becomes a JSON object: {"form",
-"dialect"}, or {"reason", "message"} with exit status 3.
+"dialect", "notices"}, or {"reason", "message"} with exit status 3.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from ingestor.notices import as_objects, merged, shifted
+from ingestor.outcomes import Notice
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.encodings import transcode
 from ingestor.tabular.files.file_process import file_arguments, write_result
@@ -30,9 +32,14 @@ def open_plan(file: BinaryIO, size: int, name: str, options: ReadOptions) -> Pla
 
 
 def content(
-    file: BinaryIO, how: Plan, limits: Limits = DEFAULT_LIMITS, expansion: ExpansionLimits | None = None
+    file: BinaryIO,
+    how: Plan,
+    limits: Limits = DEFAULT_LIMITS,
+    expansion: ExpansionLimits | None = None,
+    notices: list[Notice] | None = None,
 ) -> Iterator[bytes]:
-    """The file in the plan's form ("text" or "normal"). Raises UnreadableFileError."""
+    """The file in the plan's form ("text" or "normal"). What a person should know of its records is added to
+    `notices`. Raises UnreadableFileError."""
     opened = expanded(file, how.compression, expansion or ExpansionLimits())
     if how.form == "text":
         assert how.encoding is not None
@@ -41,8 +48,13 @@ def content(
     parser = next(found for found in parsers() if found.name == how.format)
     with parser.open(opened, how.options, limits) as table:
         yield header_line(table.columns)
+        count = 0
         for block in table.blocks():
-            yield block_lines(block)
+            if notices is not None:
+                notices.extend(shifted(block.notices, count))
+            count += block.record_count
+            if block.record_count:
+                yield block_lines(block)
 
 
 def main() -> int:
@@ -56,11 +68,13 @@ def main() -> int:
         with given.source.open("rb") as file:
             size = given.source.stat().st_size
             how = open_plan(file, size, given.name, parse_options(given.options))
+            notices = list(how.notices)
             if how.form != "as-is":
-                for piece in content(file, how, expansion=ExpansionLimits(max_bytes=given.max_bytes)):
+                expansion = ExpansionLimits(max_bytes=given.max_bytes)
+                for piece in content(file, how, expansion=expansion, notices=notices):
                     out.write(piece)
                 out.flush()
-        return {"form": how.form, "dialect": how.options.to_json()}
+        return {"form": how.form, "dialect": how.options.to_json(), "notices": as_objects(merged(notices))}
 
     return write_result(given, convert)
 

@@ -3,7 +3,8 @@
     python -m ingestor.tabular.files.excerpt SOURCE RESULT --options JSON --name NAME > CONTENT
 
 A separate process, like ingestor.tabular.files.convert. RESULT becomes a JSON object: {"dialect": {...},
-"columns": [...], "rows": [[row, line, [cell, ...] or null], ...], "complete", "columns_known"}, or
+"columns": [...], "rows": [[row, line, [cell, ...] or null], ...], "notices", "complete",
+"columns_known"}, or
 {"reason", "message"} with exit status 3.
 """
 
@@ -14,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingestor.notices import as_objects
 from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.sample import Sample, read_sample, sample_table
 from ingestor.tabular.normal_form import block_lines, header_line
@@ -64,7 +66,7 @@ def make_excerpt(
     file may follow. Raises UnreadableFileError."""
     with path.open("rb") as file:
         sample = read_sample(
-            file, path.stat().st_size, name, options, rows=rows, whole=whole, bounded=True
+            file, path.stat().st_size, name, options, rows=rows, whole=whole, bounded=True, faults=True
         )  # fmt: skip
     shown = shown_records(sample)
     content = header_line(sample.labels) + block_lines(sample_table(sample))
@@ -72,6 +74,7 @@ def make_excerpt(
         "dialect": json.loads(sample.plan.options.to_json()),
         "columns": sample.labels,
         "rows": [[record.row_number, record.line_number, record.cells] for record in shown],
+        "notices": as_objects(sample.notices),
         "complete": sample.complete and len(shown) == sample.record_count,
         # A later JSON object may add a column.
         "columns_known": sample.complete or sample.plan.format not in ("json", "jsonl"),

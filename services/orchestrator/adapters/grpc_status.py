@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 import grpc
 
@@ -12,6 +13,7 @@ from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing, Status
 from ingestor.states import TERMINAL, process_state_name
 from ingestor.v1 import common_pb2, status_pb2, status_pb2_grpc
+from ingestor.wire import notice_message
 
 _DEADLINE = 30.0
 _PAGE = 1000
@@ -43,6 +45,7 @@ class GrpcStatus(Status):
         header = ledger_pb2.HeaderRead(
             columns=columns, dialect_json=content.dialect, content_bytes=content.size_bytes,
             max_failed=limits.max_failed, max_failed_share=limits.max_failed_share,
+            notices=map(notice_message, content.notices),
         )  # fmt: skip
         return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, header=header))
 
@@ -81,7 +84,10 @@ class GrpcStatus(Status):
             process = await self._process(process_id)
         except NotFoundError:
             return Progress("DELETED", True, 0)
-        return _progress(process.state, process.batches_processed) if process else None
+        if process is None:
+            return None
+        found = _progress(process.state, process.batches_processed)
+        return replace(found, held=bool(process.pause_reason))
 
     async def _process(self, process_id: str) -> status_pb2.Process | None:
         request = status_pb2.GetProcessRequest(process_id=process_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from ingestor.services.orchestrator.ingestions import (
     Batch,
@@ -40,7 +41,8 @@ ON CONFLICT (repairs) WHERE retry AND NOT settled DO NOTHING RETURNING 1
 """
 
 _SET_CONTENT = """
-UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, dialect = $5, state = 'open'
+UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, dialect = $5, notices = $6,
+       state = 'open'
 WHERE process_id = $1 AND state = 'announced'
 """
 
@@ -78,7 +80,7 @@ class PgIngestions(Ingestions):
     async def set_content(self, process_id: str, content: Content) -> None:
         await self._fetch(
             _SET_CONTENT, process_id, content.file_key, content.size_bytes, content.normal_form,
-            content.dialect,
+            content.dialect, notices_to_json(content.notices),
         )  # fmt: skip
 
     async def get(self, process_id: str) -> Ingestion | None:
@@ -199,6 +201,13 @@ class PgIngestions(Ingestions):
             process_id, number,
         )  # fmt: skip
 
+    async def mark_lost(self, process_id: str, numbers: Sequence[int]) -> None:
+        await self._fetch(
+            "UPDATE batches SET sent_at = '-infinity' WHERE process_id = $1 AND batch_number = ANY($2) "
+            "AND sent_at IS NOT NULL",
+            process_id, list(numbers),
+        )  # fmt: skip
+
     async def finish(self, process_id: str, state: IngestionState) -> None:
         await self._fetch(
             "UPDATE ingestions SET state = $2 WHERE process_id = $1 AND state <> 'stopped'", process_id, state
@@ -243,7 +252,10 @@ def _ingestion(row: Any) -> Ingestion:
     )  # fmt: skip
     content = None
     if row["file_key"] is not None:
-        content = Content(row["file_key"], row["content_bytes"], row["normal_form"], row["dialect"])
+        content = Content(
+            row["file_key"], row["content_bytes"], row["normal_form"], row["dialect"],
+            notices_from_json(row["notices"]),
+        )  # fmt: skip
     layout = None
     if row["columns"] is not None:
         layout = Layout(

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
+from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, deleted_error, hold
 from ingestor.services.status.adapters.pg_displaced import displace, displaced_before
+from ingestor.services.status.adapters.pg_notices import add_notices
 from ingestor.services.status.adapters.pg_repair import repair
 from ingestor.services.status.adapters.pg_values import error_json, errors_json, state_number, text
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
@@ -96,9 +97,17 @@ class PgLedger(Ledger):
             return work.account
 
     async def read_header(
-        self, process_id: str, columns: Sequence[str], dialect: str, content_bytes: int, limits: Limits
+        self,
+        process_id: str,
+        columns: Sequence[str],
+        dialect: str,
+        content_bytes: int,
+        limits: Limits,
+        notices: Sequence[Notice] = (),
     ) -> Account:
         async with self._process(process_id) as work:
+            if not work.account.header_read:
+                await add_notices(work, notices)
             await work.connection.execute(
                 "UPDATE processes SET columns = $2, dialect = $3, content_bytes = $4 WHERE process_id = $1",
                 process_id, list(columns), dialect, content_bytes,
@@ -137,6 +146,7 @@ class PgLedger(Ledger):
         rows: Sequence[RejectedRow],
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
+        notices: Sequence[Notice] = (),
     ) -> bool:
         _check_rows(outcome, rows)
         _check_displaced(outcome, repaired, displaced)
@@ -184,6 +194,7 @@ class PgLedger(Ledger):
                     ],
                 )  # fmt: skip
             others = await displace(work, displaced)
+            await add_notices(work, notices)
             await work.apply(ledger.processed(work.account, outcome, others))
             if repaired is not None:
                 await repair(work.connection, work, outcome, rows, repaired)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from ingestor.notices import notices_from_json
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
 from ingestor.services.status.adapters.pg_find import FIND_ROWS
@@ -394,4 +395,6 @@ def _process(row: Any, retention: timedelta | None) -> Process:
         undo=Undo(row["undo_removed"], row["undo_restored"], row["undo_kept"])
         if row["undo_removed"] is not None
         else None,
+        notices=notices_from_json(row["notices"]),
+        pause_reason=row["pause_reason"] if row["state"] == ProcessState.PAUSED else "",
     )

@@ -12,6 +12,7 @@ from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.upload.ports import Ingestion
 from ingestor.services.upload.uploads import Content, Delivery, Repair
 from ingestor.v1 import common_pb2
+from ingestor.wire import notice_message
 
 _DEADLINE = 30.0
 
@@ -80,5 +81,9 @@ def _content(content: Content) -> ingestion_pb2.FileContent:
         else common_pb2.CONTENT_FORM_DELIMITED
     )  # fmt: skip
     return ingestion_pb2.FileContent(
-        file_key=content.file_key, size_bytes=content.size, form=form, dialect_json=content.dialect
+        file_key=content.file_key,
+        size_bytes=content.size,
+        form=form,
+        dialect_json=content.dialect,
+        notices=map(notice_message, content.notices),
     )

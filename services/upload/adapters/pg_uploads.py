@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.reports import OriginalTable
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
@@ -141,7 +142,11 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         content = None
         if row["content_key"] is not None:
             content = Content(
-                row["content_key"], row["content_bytes"], row["normal_form"], row["content_dialect"]
+                row["content_key"],
+                row["content_bytes"],
+                row["normal_form"],
+                row["content_dialect"],
+                notices_from_json(row["content_notices"]),
             )
         repair = None
         if row["repairs"] is not None:
@@ -162,8 +167,9 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
     async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
         await self._row(
             "UPDATE deliveries SET content_key = $3, content_bytes = $4, normal_form = $5, "
-            "content_dialect = $6 WHERE process_id = $1 AND lease_owner = $2",
+            "content_dialect = $6, content_notices = $7 WHERE process_id = $1 AND lease_owner = $2",
             process_id, owner, content.file_key, content.size, content.normal_form, content.dialect,
+            notices_to_json(content.notices),
         )  # fmt: skip
 
     async def done(self, process_id: str, owner: str, now: datetime) -> None:

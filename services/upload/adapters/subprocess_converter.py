@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from ingestor.notices import from_objects, merged
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
@@ -58,7 +59,7 @@ class SubprocessConverter(Converter, Inspector):
         if is_plainly_delimited(head, upload.file_name, options):
             how = plan(head, size, upload.file_name, options)
             if how.form == "as-is":
-                return Content(upload.file_key, size, False, how.options.to_json())
+                return Content(upload.file_key, size, False, how.options.to_json(), merged(how.notices))
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
             async with self._local(upload, Path(folder)) as source:
                 result = Path(folder) / "result.json"
@@ -93,12 +94,13 @@ class SubprocessConverter(Converter, Inspector):
         except UnreadableFileError:
             await self._store.delete(key)
             raise
+        notices = merged(from_objects(found.get("notices", ())))
         if found["form"] == "as-is":
             await self._store.delete(key)
-            return Content(upload.file_key, upload.committed_size, False, found["dialect"])
+            return Content(upload.file_key, upload.committed_size, False, found["dialect"], notices)
         await self._store.seal(key, size)
         log.info("converted", upload_id=upload.upload_id, form=found["form"], size=size)
-        return Content(key, size, found["form"] == "normal", found["dialect"])
+        return Content(key, size, found["form"] == "normal", found["dialect"], notices)
 
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
         found, _ = await self._examine("ingestor.pipelines.inspection", upload, dialect, rows)
@@ -116,6 +118,7 @@ class SubprocessConverter(Converter, Inspector):
             found["columns_known"],
             json.dumps(found["dialect"], ensure_ascii=False),
             content,
+            from_objects(found["notices"]),
         )
 
     async def _examine(

@@ -146,6 +146,8 @@ function Mapping({ upload, local, whole }: MappingProps) {
         <DialectPanel
           declared={search.dialect ?? {}}
           used={plan.used}
+          guesses={plan.inspection.data?.guesses ?? []}
+          notices={plan.dryRun.data?.notices ?? plan.inspection.data?.notices ?? []}
           onChange={(dialect) => change({ dialect: writeDialect(dialect) === "" ? undefined : dialect })}
           problems={dialectProblems}
         />

@@ -163,8 +163,14 @@ def null_error(column: str) -> RowError:
     return RowError("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
 
 
-def check_error(constraint: str) -> RowError:
-    """The error of a row that a constraint of the table refuses."""
+NO_PARTITION = "ingestor_no_partition"
+"""Stands for the partitions of a table among the constraints of a copy of it."""
+
+
+def check_error(constraint: str | None) -> RowError:
+    """The error of a row that a constraint of the table refuses; None: it belongs into no partition."""
+    if constraint in (None, NO_PARTITION):
+        return RowError("sink-error", "", "", "The table has no partition for the row.", "load")
     return RowError("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
 
 
@@ -216,7 +222,7 @@ async def row_error(connection: PgConnection, table: Table, error: asyncpg.Postg
     too_long = constraint or (error.server_source_function or "").startswith(_TOO_LONG)
     if error.sqlstate == "54000" and too_long:
         return too_long_error()
-    if constraint:
+    if constraint or isinstance(error, asyncpg.CheckViolationError):
         return check_error(constraint)
     if isinstance(error, asyncpg.NotNullViolationError) and error.column_name:
         return null_error(error.column_name)

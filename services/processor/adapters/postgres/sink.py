@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -12,6 +12,7 @@ import asyncpg
 from ingestor.outcomes import DisplacedRow, Notice
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
+from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
 from ingestor.services.processor.adapters.postgres.left_out import left_out_notices
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
@@ -19,6 +20,7 @@ from ingestor.services.processor.adapters.postgres.markers import PgMarkers, loa
 from ingestor.services.processor.adapters.postgres.table import (
     check_constraints,
     definition,
+    fitting_of,
     lacking_columns,
     qualified,
     quoted,
@@ -30,6 +32,7 @@ from ingestor.services.processor.adapters.postgres.target import (
     check_making,
     check_owner,
     check_schema,
+    version_of,
     way_into,
     why_not_made,
 )
@@ -45,16 +48,43 @@ _MOST_READY = 1000
 _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An existing table: how rows get into it, and how they are fitted to its columns."""
+
+    version: str  # of its definition and rights
+    way: Way
+    fitting: Fitting
+
+
 class PgSink(PgMarkers, Sink):
     def __init__(self, pool: PgPool) -> None:
         super().__init__(pool)
-        self._ready: dict[Table, Way] = {}
+        self._ready: dict[Table, Target] = {}
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
+        known = self._ready.get(rows.table)
+        try:
+            try:
+                return await self._load(key, rows, conclude)
+            except SinkRefusedError:
+                if not known:
+                    raise
+                return await self._load(key, rows, conclude)  # it was not looked at again, see _refusal
+        except SinkRefusedError as error:
+            async with transient_errors("sink"):
+                error.midway = await markers.has_loaded(self._pool, key.process_id)
+            raise
+
+    async def _load(
+        self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+    ) -> Applied:
         owner = rows.repairs or key.process_id
-        text = await asyncio.to_thread(copy_text, rows, owner)
+        before = self._ready.get(rows.table)
+        fits = before is None or not before.fitting.is_needed
+        text = await asyncio.to_thread(copy_text, rows, owner) if fits else None
         async with (
             transient_errors("sink", lambda error: self._refusal(error, rows.table)),
             self._pool.acquire() as connection,
@@ -62,17 +92,20 @@ class PgSink(PgMarkers, Sink):
         ):
             if known := await markers.begin(connection, key, owner):
                 return known
-            way = await self._ensure(connection, rows.table)
+            target = await self._ensure(connection, rows.table, key.process_id)
             displaced: list[DisplacedRow] = []
             notices: list[Notice] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
-                whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
-                loading = Loading(connection, key, owner, chosen, way)
+                fitted = await target.fitting.fit(connection, chosen)
+                whole = text if fitted.rows is rows else None
+                if whole is None:
+                    whole = await asyncio.to_thread(copy_text, fitted.rows, owner)
+                loading = Loading(connection, key, owner, fitted.rows, target.way)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
                 notices.extend(left_out_notices(loading.left_out, loading.lost))
-                return refused
+                return fitted.with_loaded(refused)
 
             if rows.repairs:
                 refused = await load_unrepaired(connection, key, rows, load)
@@ -87,7 +120,7 @@ class PgSink(PgMarkers, Sink):
             await markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
             self._ready.clear()
-        self._ready[rows.table] = way
+        self._ready[rows.table] = target
         return Applied(outcome)
 
     def _refusal(self, error: asyncpg.PostgresError, table: Table) -> Exception:
@@ -95,12 +128,18 @@ class PgSink(PgMarkers, Sink):
         self._ready.pop(table, None)
         return SinkRefusedError(why_none(error, table))
 
-    async def _ensure(self, connection: PgConnection, table: Table) -> Way:
-        """Create the table, or check that the existing one fits. Raises SinkRefusedError."""
+    async def _ensure(self, connection: PgConnection, table: Table, process_id: str) -> Target:
+        """Create the table, or check that the existing one fits, unless it is as it was. Raises
+        SinkRefusedError."""
         name = sql_name(table)
         known = self._ready.get(table)
-        if known and await connection.fetchval("SELECT to_regclass($1)", name):
+        if known and known.version == await version_of(connection, name):
             return known
+        way, fitting = await self._made(connection, table, process_id)
+        return Target(await version_of(connection, name), way, fitting)
+
+    async def _made(self, connection: PgConnection, table: Table, process_id: str) -> tuple[Way, Fitting]:
+        name = sql_name(table)
         await check_schema(connection, table)
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
@@ -110,7 +149,12 @@ class PgSink(PgMarkers, Sink):
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return await way_into(connection, table)
+            return await way_into(connection, table), await fitting_of(connection, table)
+        if await markers.has_loaded(connection, process_id):
+            raise SinkRefusedError(
+                f"The table {table.schema}.{table.name} is there no more, although the process has loaded "
+                "rows into it: create it again, or cancel the process."
+            )
         await check_making(connection, table)
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
@@ -122,7 +166,7 @@ class PgSink(PgMarkers, Sink):
             raise why_not_made(error, table) from error
         if table.evolve:
             await self._mark(connection, name, table.columns)
-        return Way()
+        return Way(), NO_FITTING
 
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.faults import changes_first
+from ingestor.services.processor.adapters.postgres.faults import NO_PARTITION, changes_first
 from ingestor.services.processor.adapters.postgres.table import (
     Key,
     Reference,
     check_constraints,
     definition,
+    fitting_of,
     keys_of,
     lacking_columns,
     qualified,
@@ -63,6 +65,15 @@ AND attnotnull AND attname <> ALL ($2::text[])
 """
 _MAY_READ = "SELECT has_table_privilege(oid, 'SELECT') FROM pg_class WHERE oid = to_regclass($1)"
 
+# A condition that the rows of one of the table's partitions fulfil; NULL if it is not partitioned.
+_OF_A_PARTITION = """
+SELECT coalesce(
+    (SELECT string_agg(format('(%s)', coalesce(pg_get_partition_constraintdef(relid), 'true')), ' OR ')
+     FROM pg_partition_tree(r.oid) WHERE isleaf),
+    CASE r.relkind WHEN 'p' THEN 'false' END)
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -70,6 +81,7 @@ class Staged:
     exist yet."""
 
     target: str | None
+    fitting: Fitting
     keys: tuple[Key, ...]
     references: tuple[Reference, ...]
 
@@ -88,7 +100,12 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
     if not await connection.fetchval(_MAY_READ, name):
         raise SinkRefusedError(await lacking_right(connection, "SELECT", table))
     await _make(connection, table, name, lacking)
-    return Staged(name, await _keys(connection, table, name), tuple(await references(connection, name)))
+    fitting = await fitting_of(
+        connection, replace(table, columns=tuple(column for column in table.columns if column not in lacking))
+    )
+    return Staged(
+        name, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
+    )
 
 
 async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
@@ -124,7 +141,7 @@ async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
         itself = foreign.table == (table.schema, table.name)
         name = None if itself else qualified(*foreign.table)
         found.append(Reference(foreign.columns, name, foreign.table_columns, itself=itself))
-    return Staged(None, keys, tuple(found))
+    return Staged(None, NO_FITTING, keys, tuple(found))
 
 
 async def _make(
@@ -142,6 +159,8 @@ async def _make(
     if await changes_first(connection, model):  # a trigger may give a value to what the rows lack
         needed = await connection.fetch(_NEEDED, model, loaded)
         changes += [f"ALTER COLUMN {quoted(row['attname'])} DROP NOT NULL" for row in needed]
+    if partitions := await connection.fetchval(_OF_A_PARTITION, model):
+        changes.append(f"ADD CONSTRAINT {NO_PARTITION} CHECK ({partitions})")
     if changes:
         await connection.execute(f"ALTER TABLE {STAGE} {', '.join(dict.fromkeys(changes))}")
 

@@ -6,6 +6,7 @@ import {
   IconCircleCheck,
   IconCircleX,
   IconClockX,
+  IconInfoCircle,
   IconPlayerPause,
   IconPlayerPlay,
   IconSend,
@@ -96,13 +97,20 @@ export function describeEvent(type: string, json: string): EventLook {
       return look(IconCircleX, "bad", "Failed", typeof message === "string" ? message : "");
     }
     case "ingestion.paused":
-      return look(IconPlayerPause, "warning", "Paused", "No more rows are sent until someone resumes it.");
+      return look(
+        IconPlayerPause,
+        "warning",
+        "Paused",
+        typeof data.reason === "string" ? data.reason : "No more rows are sent until someone resumes it.",
+      );
     case "ingestion.resumed":
       return look(IconPlayerPlay, "progress", "Resumed", "Reading continues.");
     case "ingestion.cancelled":
       return look(IconCircleX, "neutral", "Cancelled", `${outcome(part(data, "counts"))}.`);
     case "ingestion.undone":
       return look(IconArrowBackUp, "neutral", "Undone", "Its loaded rows were taken out of the table.");
+    case "ingestion.noticed":
+      return look(IconInfoCircle, "neutral", "Good to know", noticed(data));
     case "process.expired":
       return look(
         IconClockX,
@@ -115,6 +123,11 @@ export function describeEvent(type: string, json: string): EventLook {
     default:
       return look(IconBox, "neutral", type, "");
   }
+}
+
+function noticed(data: Data): string {
+  const notices = Array.isArray(data.notices) ? (data.notices as readonly Data[]) : [];
+  return notices.map(({ message }) => (typeof message === "string" ? message : "")).join(" ");
 }
 
 function repaired(data: Data): string {

@@ -1,8 +1,15 @@
 import { Code } from "@connectrpc/connect";
-import { IconAlertTriangle, IconArrowBackUp, IconClockX, IconTool } from "@tabler/icons-react";
+import {
+  IconAlertTriangle,
+  IconArrowBackUp,
+  IconClockX,
+  IconPlayerPause,
+  IconTool,
+} from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { adviceFor } from "@/api/advice";
 import { type Process, ProcessState } from "@/api/contract";
+import { NoticeList } from "@/components/NoticeList";
 import { formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
 import classes from "./Summary.module.css";
@@ -21,6 +28,20 @@ export function Callouts({ process }: { readonly process: Process }) {
             restored: {formatCount(process.undo.restored)}, left because they changed later:{" "}
             {formatCount(process.undo.kept)}. The numbers below are those before the undo.
           </p>
+        </div>
+      )}
+      {process.state === ProcessState.PAUSED && process.pauseReason !== "" && (
+        <div className={classes.callout} data-tone="bad" role="note" aria-label="Why it is paused">
+          <IconPlayerPause size={18} stroke={1.75} aria-hidden />
+          <p>
+            <strong>This process paused by itself.</strong> {process.pauseReason} Nothing is lost: resume it
+            when this is solved.
+          </p>
+        </div>
+      )}
+      {process.notices.length > 0 && (
+        <div className={classes.callout} data-tone="neutral">
+          <NoticeList notices={process.notices} />
         </div>
       )}
       {process.expired && (

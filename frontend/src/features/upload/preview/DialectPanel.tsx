@@ -1,7 +1,10 @@
 import { Button, Checkbox, Collapse, NativeSelect, TextInput } from "@mantine/core";
 import { IconAdjustments } from "@tabler/icons-react";
 import { useState } from "react";
+import type { Guess, Notice } from "@/api/contract";
+import { NoticeList } from "@/components/NoticeList";
 import { Panel } from "@/components/Panel";
+import { formatShare } from "@/lib/format";
 import classes from "./DialectPanel.module.css";
 import {
   DELIMITERS,
@@ -20,12 +23,15 @@ interface DialectPanelProps {
   /** The dialect in effect: declared and detected. */
   readonly used: Dialect;
   readonly onChange: (declared: Dialect) => void;
+  /** What was detected, with how sure it is. */
+  readonly guesses: readonly Guess[];
+  readonly notices: readonly Notice[];
   /** Errors by key. */
   readonly problems: ReadonlyMap<string, string>;
 }
 
 /** How the file is read: what was detected, and controls to change it. */
-export function DialectPanel({ declared, used, onChange, problems }: DialectPanelProps) {
+export function DialectPanel({ declared, used, onChange, guesses, notices, problems }: DialectPanelProps) {
   const [open, setOpen] = useState(problems.size > 0);
   return (
     <Panel
@@ -47,14 +53,31 @@ export function DialectPanel({ declared, used, onChange, problems }: DialectPane
         {Object.keys(declared).length === 0 ? <span className="muted"> · detected</span> : null}
         {typeof used.sheet === "string" && <span className="muted"> · sheet {used.sheet}</span>}
       </p>
+      <NoticeList notices={notices} />
       <Collapse expanded={open}>
+        {guesses.length > 0 && (
+          <ul className={classes.guesses} aria-label="What was detected">
+            {guesses.map((guess) => (
+              <li key={guess.option}>
+                <code>
+                  {guess.option} {guess.valueJson}
+                </code>{" "}
+                <span className="muted">
+                  {formatShare(guess.confidence, 1)} sure. {guess.why}
+                </span>
+              </li>
+            ))}
+          </ul>
+        )}
         <DialectForm declared={declared} used={used} onChange={onChange} problems={problems} />
       </Collapse>
     </Panel>
   );
 }
 
-function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) {
+type DialectFormProps = Omit<DialectPanelProps, "guesses" | "notices">;
+
+function DialectForm({ declared, used, onChange, problems }: DialectFormProps) {
   const set = (key: string, value: unknown) => onChange(declare(declared, key, value));
   const format = String(declared.format ?? used.format ?? "csv");
   const delimited = format === "csv";
@@ -82,11 +105,13 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
       size="xs"
       min={least}
       max={10_000}
-      value={typeof declared[key] === "number" ? declared[key] : standard}
+      value={[declared[key], used[key]].find((value) => typeof value === "number") ?? standard}
       error={problems.get(key)}
       onChange={(event) => {
         const value = event.currentTarget.valueAsNumber;
-        set(key, Number.isInteger(value) && value >= least && value !== standard ? value : null);
+        // What was detected is overruled by the standard, too.
+        const asBefore = value === standard && typeof used[key] !== "number";
+        set(key, Number.isInteger(value) && value >= least && !asBefore ? value : null);
       }}
     />
   );
@@ -114,8 +139,33 @@ function DialectForm({ declared, used, onChange, problems }: DialectPanelProps) 
           <Checkbox
             size="xs"
             label="First row is the header"
-            checked={declared.header !== false}
-            onChange={(event) => set("header", event.currentTarget.checked ? null : false)}
+            checked={(declared.header ?? used.header) !== false}
+            onChange={(event) =>
+              set("header", event.currentTarget.checked ? (used.header === false ? true : null) : false)
+            }
+          />
+        )}
+        {delimited && (
+          <Checkbox
+            size="xs"
+            label="Quotes are text"
+            checked={(declared.quoting ?? used.quoting) === false}
+            onChange={(event) =>
+              set("quoting", event.currentTarget.checked ? false : used.quoting === false ? true : null)
+            }
+          />
+        )}
+        {delimited && (
+          <Checkbox
+            size="xs"
+            label="Ignore blanks after the delimiter"
+            checked={(declared.skipInitialSpace ?? used.skipInitialSpace) === true}
+            onChange={(event) =>
+              set(
+                "skipInitialSpace",
+                event.currentTarget.checked ? true : used.skipInitialSpace === true ? false : null,
+              )
+            }
           />
         )}
         {delimited && (

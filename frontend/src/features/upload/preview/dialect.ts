@@ -33,6 +33,10 @@ export const DELIMITERS = [
   { value: "\t", label: "Tab" },
   { value: "|", label: "Pipe  |" },
   { value: " ", label: "Space" },
+  { value: ":", label: "Colon  :" },
+  { value: "^", label: "Caret  ^" },
+  { value: "~", label: "Tilde  ~" },
+  { value: "||", label: "Two pipes  ||" },
 ] as const;
 
 export const QUOTES = [
@@ -50,6 +54,7 @@ export const ENCODINGS = [
   { value: "utf-16", label: "UTF-16" },
   { value: "shift_jis", label: "Shift JIS (Japanese)" },
   { value: "gb18030", label: "GB 18030 (Chinese)" },
+  { value: "cp850", label: "DOS 850 (Western)" },
 ] as const;
 
 interface Choice {
