@@ -32,6 +32,7 @@ from ingestor.services.processor.adapters.postgres.target import (
     check_making,
     check_owner,
     check_schema,
+    version_of,
     way_into,
     why_not_made,
 )
@@ -51,6 +52,7 @@ _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 class Target:
     """An existing table: how rows get into it, and how they are fitted to its columns."""
 
+    version: str  # of its definition and rights
     way: Way
     fitting: Fitting
 
@@ -61,6 +63,22 @@ class PgSink(PgMarkers, Sink):
         self._ready: dict[Table, Target] = {}
 
     async def load(
+        self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+    ) -> Applied:
+        known = self._ready.get(rows.table)
+        try:
+            try:
+                return await self._load(key, rows, conclude)
+            except SinkRefusedError:
+                if not known:
+                    raise
+                return await self._load(key, rows, conclude)  # it was not looked at again, see _refusal
+        except SinkRefusedError as error:
+            async with transient_errors("sink"):
+                error.midway = await markers.has_loaded(self._pool, key.process_id)
+            raise
+
+    async def _load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         owner = rows.repairs or key.process_id
@@ -74,7 +92,7 @@ class PgSink(PgMarkers, Sink):
         ):
             if known := await markers.begin(connection, key, owner):
                 return known
-            target = await self._ensure(connection, rows.table)
+            target = await self._ensure(connection, rows.table, key.process_id)
             displaced: list[DisplacedRow] = []
             notices: list[Notice] = []
 
@@ -110,12 +128,18 @@ class PgSink(PgMarkers, Sink):
         self._ready.pop(table, None)
         return SinkRefusedError(why_none(error, table))
 
-    async def _ensure(self, connection: PgConnection, table: Table) -> Target:
-        """Create the table, or check that the existing one fits. Raises SinkRefusedError."""
+    async def _ensure(self, connection: PgConnection, table: Table, process_id: str) -> Target:
+        """Create the table, or check that the existing one fits, unless it is as it was. Raises
+        SinkRefusedError."""
         name = sql_name(table)
         known = self._ready.get(table)
-        if known and await connection.fetchval("SELECT to_regclass($1)", name):
+        if known and known.version == await version_of(connection, name):
             return known
+        way, fitting = await self._made(connection, table, process_id)
+        return Target(await version_of(connection, name), way, fitting)
+
+    async def _made(self, connection: PgConnection, table: Table, process_id: str) -> tuple[Way, Fitting]:
+        name = sql_name(table)
         await check_schema(connection, table)
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
@@ -125,7 +149,12 @@ class PgSink(PgMarkers, Sink):
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return Target(await way_into(connection, table), await fitting_of(connection, table))
+            return await way_into(connection, table), await fitting_of(connection, table)
+        if await markers.has_loaded(connection, process_id):
+            raise SinkRefusedError(
+                f"The table {table.schema}.{table.name} is there no more, although the process has loaded "
+                "rows into it: create it again, or cancel the process."
+            )
         await check_making(connection, table)
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
@@ -137,7 +166,7 @@ class PgSink(PgMarkers, Sink):
             raise why_not_made(error, table) from error
         if table.evolve:
             await self._mark(connection, name, table.columns)
-        return Target(Way(), NO_FITTING)
+        return Way(), NO_FITTING
 
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]

@@ -76,6 +76,15 @@ SELECT quote_ident(current_user), (SELECT string_agg(quote_ident(n), '.' ORDER B
 _ROLE = "SELECT quote_ident(current_user)"
 
 
+# Changes with the table's definition, rights, policies and triggers.
+_VERSION = """
+SELECT concat_ws(' ', r.oid, r.xmin,
+    (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = r.oid),
+    (SELECT string_agg(t.xmin::text, ',' ORDER BY t.oid) FROM pg_trigger t WHERE t.tgrelid = r.oid))
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """How rows get into a table.
@@ -92,6 +101,11 @@ class Way:
     frees: bool = True
     may_leave_out: bool = False
     tells: bool = True
+
+
+async def version_of(connection: PgConnection, target: str) -> str:
+    """What changes whenever the table (an SQL name) does; empty if there is none."""
+    return await connection.fetchval(_VERSION, target) or ""
 
 
 async def way_into(connection: PgConnection, table: Table, missing: Collection[str] = ()) -> Way:
