@@ -116,6 +116,30 @@ async def test_a_field_that_does_not_go_with_its_column(
     assert str(tried.value) == str(real.value)
 
 
+async def test_a_table_that_changes_meanwhile(pool: PgPool) -> None:
+    """Another width, another value of an enum, another table of the same name: the sink sees it."""
+    await pool.execute("CREATE TYPE public.mood AS ENUM ('fine')")
+    await make(pool, ["varchar(3)", "public.mood"])
+    fields = [{"type": "string"}, {"type": "string"}]
+    rows = rows_of(table_of(fields), fields, [["abcd", "bad"]])
+    sink = PgSink(pool)
+
+    async def errors() -> list[str]:
+        of = key(rows=1)
+        outcome = (await sink.load(of, rows, concluding(of))).outcome
+        assert outcome is not None
+        return [error.field for row in outcome.rows for error in row.errors]
+
+    assert await errors() == ["c0", "c1"]
+    await pool.execute("ALTER TABLE public.t ALTER c0 TYPE varchar(4)")
+    assert await errors() == ["c1"]
+    await pool.execute("ALTER TYPE public.mood ADD VALUE 'bad'")
+    assert await errors() == []
+    await pool.execute("DROP TABLE public.t")
+    await make(pool, ["varchar(2)", "text"])
+    assert await errors() == ["c0"]
+
+
 @pytest.mark.parametrize("upsert", [False, True])
 async def test_what_the_database_fills_in(pool: PgPool, upsert: bool) -> None:
     """Numbers, computed columns and defaults are left to it, in tables of other types too."""

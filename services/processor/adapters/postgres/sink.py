@@ -12,6 +12,7 @@ import asyncpg
 from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
+from ingestor.services.processor.adapters.postgres.columns.facts import state_of
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
@@ -41,10 +42,12 @@ _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An existing table: how rows get into it, and how they are fitted to its columns."""
+    """An existing table: how rows get into it, and how they are fitted to its columns, in this state of them
+    (see `state_of`)."""
 
     way: Way
     fitting: Fitting
+    state: str | None
 
 
 class PgSink(PgMarkers, Sink):
@@ -102,7 +105,7 @@ class PgSink(PgMarkers, Sink):
         """Create the table, or check that the existing one fits. Raises SinkRefusedError."""
         name = sql_name(table)
         known = self._ready.get(table)
-        if known and await connection.fetchval("SELECT to_regclass($1)", name):
+        if known and known.state == await state_of(connection, name):
             return known
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
@@ -111,7 +114,8 @@ class PgSink(PgMarkers, Sink):
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return Target(await way_into(connection, name), await fitting_of(connection, table))
+            fitting = await fitting_of(connection, table)
+            return Target(await way_into(connection, name), fitting, await state_of(connection, name))
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
@@ -119,7 +123,7 @@ class PgSink(PgMarkers, Sink):
         await connection.execute(f"CREATE TABLE {name} ({made})")
         if table.evolve:
             await self._mark(connection, name, table.columns)
-        return Target(Way(), NO_FITTING)
+        return Target(Way(), NO_FITTING, await state_of(connection, name))
 
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]

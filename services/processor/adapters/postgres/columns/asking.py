@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
+from ingestor.outcomes import quoted
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.columns.checks import Fault
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
@@ -38,6 +39,9 @@ _WIDER = {
 }  # fmt: skip
 # Types that round, if they have a limit.
 _LIMITED = frozenset(("numeric", "timestamp", "timestamptz", "time", "timetz", "interval"))
+
+# Most values of an enum that a message names.
+_NAMED_LABELS = 10
 
 _TOO_LONG = frozenset(("22001", "22026"))
 _OUT_OF_RANGE = frozenset(("22003", "22008", "22015"))
@@ -82,4 +86,8 @@ def _fault(column: Column, code: str | None) -> Fault:
         return Fault("constraint-error", f"is out of range: {what}")
     if code.startswith("23"):
         return Fault("constraint-error", f"breaks a condition of the type: {what}")
+    if column.labels and not column.is_array:
+        named = ", ".join(map(quoted, column.labels[:_NAMED_LABELS]))
+        more = f" and {len(column.labels) - _NAMED_LABELS} more" if len(column.labels) > _NAMED_LABELS else ""
+        return Fault("type-error", f"is none of {named}{more}: {what}")
     return Fault("type-error", f"cannot be read: {what}")
