@@ -85,6 +85,20 @@ async def test_a_domain_that_needs_a_value(pool: PgPool) -> None:
     ]
 
 
+async def test_a_condition_that_fails_instead_of_answering(pool: PgPool) -> None:
+    """The load finds the row."""
+    await pool.execute(
+        "SET search_path = public; "
+        "CREATE FUNCTION known(v text) RETURNS boolean LANGUAGE plpgsql AS $$ "
+        "BEGIN IF v = 'x' THEN RAISE 'x is not known'; END IF; RETURN true; END $$; "
+        "CREATE DOMAIN known AS text CHECK (public.known(value))"
+    )
+    await make(pool, ["known"])
+    fields = [{"type": "string"}]
+    outcome = await load(pool, rows_of(table_of(fields), fields, [["a"], ["x"], ["b"]]))
+    assert [(row.row_number, row.errors[0].message) for row in outcome.rows] == [(2, "x is not known")]
+
+
 @pytest.mark.parametrize(
     ("column", "field", "message"),
     [

@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from ingestor.outcomes import quoted
-from ingestor.runtime.postgres import savepoint
+from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.columns.checks import Fault
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
 
@@ -58,8 +58,10 @@ async def faults_of(
     try:
         async with savepoint(connection):
             rows = await connection.fetch(query, texts, column.sql_type)
-    except asyncpg.DataError as error:
-        # Types of extensions may fail instead of telling.
+    except asyncpg.PostgresError as error:
+        if isinstance(error, TRANSIENT_ERRORS):
+            raise
+        # Types of extensions and functions in conditions may fail instead of telling.
         log.info("the database cannot tell which values a type reads", type=column.shown, code=error.sqlstate)
         return {}
     return {row["place"]: _fault(column, row["code"]) for row in rows}
