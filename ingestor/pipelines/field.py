@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic import Field as Key
@@ -102,6 +102,7 @@ class Field(Part):
     categories: Annotated[list[Category], BeforeValidator(_valued), Key(min_length=1)] | None = None
     categories_ordered: bool | None = Key(None, alias="categoriesOrdered")
     missing_values: MissingValues | None = Key(None, alias="missingValues")
+    rounding: Literal["allow"] | None = None
     constraints: Constraints = Key(default_factory=lambda: Constraints.model_validate({}))
 
     @cached_property
