@@ -17,7 +17,7 @@ def layout_notices(rows: Sequence[Row], layout: Layout, options: ReadOptions) ->
     above = [row for row in rows if options.skip_lines < row.number <= layout.skip_lines]
     if above:
         yield Notice(
-            "rows-above-header",
+            "lines-above-header",
             f"{_rows(above[0].number, above[-1].number)} above the header and was not read: "
             f'{_shown(above[0])}. To read on from the first row, declare "skipLines": 0.',
         )
@@ -39,7 +39,7 @@ def footer_notice(rows: Sequence[Row], before: int) -> Notice:
     """Rows that were found below the table; `before` records of their block precede them."""
     numbers = range(before + 1, before + len(rows) + 1)[:MAX_NOTICE_ROWS]
     return Notice(
-        "footer-rows",
+        "footer-not-read",
         f"{_rows(rows[0].number, rows[-1].number)} below the table and was not loaded: {_shown(rows[0])}. "
         'To load every row, declare "skipFooter": 0.',
         len(rows),
