@@ -47,13 +47,16 @@ class Book:
 
 @dataclass(slots=True)
 class Sheet:
-    """What a sheet says of itself before its rows."""
+    """What is found out about a sheet besides its rows."""
 
     hidden_columns: list[int] = field(default_factory=list)
+    """Known before the first row."""
+    percents: dict[int, str] = field(default_factory=dict)
+    """By column with numbers under a percent format, the first of them."""
 
 
 def sheet_rows(package: Package, part: str, book: Book, sheet: Sheet) -> Iterator[Row]:
-    """The rows of a sheet that hold something, or the empty text. `sheet` is filled before the first. Raises
+    """The rows of a sheet that hold something, or the empty text. `sheet` is filled meanwhile. Raises
     UnreadableFileError."""
     handler = _Rows(book, sheet)
     for _ in package.parse(part, handler):
@@ -189,7 +192,10 @@ class _Rows(Handler):
         if kind == "d":
             return _iso(raw, style)
         if style.kind == "number":
-            return number_text(raw, style.zeros)
+            text = number_text(raw, style.zeros)
+            if style.percent:
+                self._sheet.percents.setdefault(self._column, text)
+            return text
         return moment_text(parsed(raw), style.kind, epoch_1904=self._book.epoch_1904)
 
 
