@@ -26,8 +26,8 @@ def merged(*groups: Iterable[Notice]) -> tuple[Notice, ...]:
     return tuple(found.values())
 
 
-def moved(notices: Iterable[Notice], rows: int) -> Iterator[Notice]:
-    """The notices of a block that follows on so many rows, with the numbers of its rows in the file."""
+def shifted(notices: Iterable[Notice], rows: int) -> Iterator[Notice]:
+    """The notices of records that follow this many others, with the numbers of their rows in the file."""
     for notice in notices:
         yield replace(notice, row_numbers=tuple(number + rows for number in notice.row_numbers))
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ingestor.checking.blank_rows import skip_blank_rows
 from ingestor.checking.constraints import broken_constraints
 from ingestor.checking.steps.apply import Cells, filter_rows, transform
 from ingestor.checking.steps.rules import broken_rules
 from ingestor.columns.arrow import AnyArray, Int64s, Mask, pc, texts_at
 from ingestor.columns.json_strings import escaped, json_strings
 from ingestor.columns.text_column import TextColumn, text_column
-from ingestor.outcomes import RejectedRow, RejectedState, RowError, capped, quoted
+from ingestor.outcomes import Notice, RejectedRow, RejectedState, RowError, capped, quoted
 from ingestor.pipelines.document import Field, Pipeline
 from ingestor.tabular.cell_faults import reject_cell_faults
 from ingestor.tabular.text_table import CellFault, TextTable
@@ -37,6 +38,8 @@ class CheckedRows:
     """The record number of each good row, ascending."""
     rejected: list[RejectedRow]
     """Every other record, by row number, with the file's own cells."""
+    notices: tuple[Notice, ...] = ()
+    """Those of the reader."""
 
 
 def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> CheckedRows:
@@ -46,6 +49,8 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
     value rejects its row if the pipeline reads its column, unless its text is one of the column's missing
     values; without a pipeline in any column."""
     text = reject_cell_faults(text, lambda fault: _matters(fault, text, columns, pipeline))
+    if pipeline is not None:
+        text = skip_blank_rows(text, columns, pipeline)
     rejected = list(text.rejected)
     good: list[AnyArray]
     if pipeline is None:
@@ -55,7 +60,7 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
         good, good_index = _check_pipeline(text, columns, pipeline, rejected)
         names = [field.name for field in pipeline.fields]
     rejected.sort(key=lambda row: row.row_number)
-    return CheckedRows(pa.table(good, names=names), good_index, rejected)
+    return CheckedRows(pa.table(good, names=names), good_index, rejected, text.notices)
 
 
 def _matters(fault: CellFault, text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> bool:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
-from ingestor.outcomes import RejectedRow, RejectedState
+from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, RejectedRow, RejectedState
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import CellFault, TextTable
 
@@ -193,8 +193,11 @@ def from_normal_form(table: TextTable) -> TextTable:
 class BlockBuilder:
     """Collects records into blocks, for parsers that read one record at a time."""
 
-    def __init__(self, width: int, rows: int = 10_000, size: int = 8 * 2**20) -> None:
-        """A block is full at `rows` records or `size` characters."""
+    def __init__(
+        self, width: int, rows: int = 10_000, size: int = 8 * 2**20, notices: tuple[Notice, ...] = ()
+    ) -> None:
+        """A block is full at `rows` records or `size` characters. The first one gets the `notices`."""
+        self._notices = notices
         self._width = width
         self._most_rows = rows
         self._most_size = size
@@ -206,6 +209,7 @@ class BlockBuilder:
         self._lines: list[int] = []
         self._rejected: list[RejectedRow] = []
         self._faults: list[CellFault] = []
+        self._noted: dict[tuple[str, str], list[int]] = {}
         self._count = self._size = 0
 
     def add(self, line_index: int, cells: Sequence[str | None], size: int) -> None:
@@ -219,6 +223,10 @@ class BlockBuilder:
     def fault(self, column: int, message: str) -> None:
         """Say why a cell of the row that was added last has no value."""
         self._faults.append(CellFault(self._count - 1, column, message))
+
+    def note(self, code: str, message: str) -> None:
+        """Add a notice about the last row."""
+        self._noted.setdefault((code, message), []).append(self._count)
 
     def reject(self, line_index: int, code: str, message: str, text: str, cells: Iterable[str] = ()) -> None:
         """Add a failed record."""
@@ -268,7 +276,15 @@ class BlockBuilder:
             self._count,
             self._rejected,
             cell_faults=tuple(self._faults),
+            notices=(
+                *self._notices,
+                *(
+                    Notice(code, message, len(rows), tuple(rows[:MAX_NOTICE_ROWS]))
+                    for (code, message), rows in self._noted.items()
+                ),
+            ),
         )
+        self._notices = ()
         self._clear()
         return block
 

@@ -10,6 +10,15 @@ import pyarrow as pa
 
 from ingestor.outcomes import Notice, RejectedRow
 
+EMPTY_CELLS_DROPPED = (
+    "empty-cells-dropped",
+    "Rows have more cells than the table has columns; all of those cells are empty and were dropped.",
+)
+"""Code and message of the notice."""
+BOM_IN_RECORD = (
+    "The record begins with a byte order mark (U+FEFF): files were probably joined here. Remove the mark."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class CellFault:

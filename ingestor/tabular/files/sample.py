@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ingestor.notices import merged, moved
+from ingestor.notices import merged, shifted
 from ingestor.outcomes import Notice, RejectedRow
 from ingestor.plugins import ParsedTable, TellsGuesses
 from ingestor.tabular.cell_faults import reject_cell_faults
@@ -22,14 +22,15 @@ from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.normal_form import text_column, text_only
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.parsers.delimited import whole_records
-from ingestor.tabular.parsers.json_array import whole_elements
+from ingestor.tabular.parsers.json_document import whole_elements
 from ingestor.tabular.records.header import HeaderError, HeaderShape, column_names, read_header
 from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.slices import RecordDelimiter
+from ingestor.tabular.records.text_records import whole_records
 from ingestor.tabular.text_table import CellFault, TextTable
 
 _BYTES = 4 * 2**20
+_EMPTY = frozenset(("",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def read_sample(
 # By format: the part of an incomplete text that holds whole records.
 _WHOLE: dict[str, Callable[[str, ReadOptions], str]] = {
     "jsonl": lambda text, _: text[: text.rfind("\n") + 1],
-    "json": lambda text, _: whole_elements(text),
+    "json": lambda text, options: whole_elements(text, options.path),
     "csv": lambda text, options: whole_records(text, options, DEFAULT_LIMITS),
 }
 
@@ -114,7 +115,7 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
             ended = False
             break
     options = how.options
-    shape = HeaderShape(options.skip_lines, options.header, options.header_rows, options.header_join)
+    shape = HeaderShape.of(options)
     dialect = fast_dialect(options)
     try:
         header = read_header(bytes(text), dialect, ended, shape=shape)
@@ -132,7 +133,13 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
     if slices:
         first = slices[0]
         table = read_csv_slice(
-            first.data, len(names), dialect, first_line=first.first_line, byte_start=header.byte_end
+            first.data,
+            len(names),
+            dialect,
+            drop_empty_cells=options.extra_empty_cells == "drop",
+            nulls=[_EMPTY] * len(names) if options.empty_quoted == "text" else None,
+            first_line=first.first_line,
+            byte_start=header.byte_end,
         )
         collected.add(table)
     return collected.sample(complete=ended and len(slices) <= 1)
@@ -200,7 +207,7 @@ class _Collected:
         sample.rejected.extend(
             replace(record, row_number=self.count + record.row_number) for record in table.rejected
         )
-        self._notices += moved(table.notices, self.count)
+        self._notices += shifted(table.notices, self.count)
         sample.cell_faults.extend(
             replace(fault, row_index=self.count + fault.row_index) for fault in table.cell_faults
         )

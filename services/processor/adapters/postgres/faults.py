@@ -132,8 +132,14 @@ def null_error(column: str) -> RowError:
     return RowError("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
 
 
-def check_error(constraint: str) -> RowError:
-    """The error of a row that a constraint of the table refuses."""
+NO_PARTITION = "ingestor_no_partition"
+"""Stands for the partitions of a table among the constraints of a copy of it."""
+
+
+def check_error(constraint: str | None) -> RowError:
+    """The error of a row that a constraint of the table refuses; None: it belongs into no partition."""
+    if constraint in (None, NO_PARTITION):
+        return RowError("sink-error", "", "", "The table has no partition for the row.", "load")
     return RowError("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
 
 

@@ -72,7 +72,7 @@ async def row_error(connection: PgConnection, table: Table, error: asyncpg.Postg
     too_long = constraint or (error.server_source_function or "").startswith(_TOO_LONG)
     if error.sqlstate == "54000" and too_long:
         return too_long_error()
-    if constraint:
+    if constraint or isinstance(error, asyncpg.CheckViolationError):
         return check_error(constraint)
     if isinstance(error, asyncpg.NotNullViolationError) and error.column_name:
         return null_error(error.column_name)

@@ -14,7 +14,7 @@ import asyncpg
 
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.faults import changes_first
+from ingestor.services.processor.adapters.postgres.faults import NO_PARTITION, changes_first
 from ingestor.services.processor.adapters.postgres.table import (
     Key,
     Reference,
@@ -76,6 +76,15 @@ _MAY_REFER = """
 SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,
        (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'REFERENCES')) FROM pg_attribute a
         WHERE a.attrelid = r.oid AND a.attname = ANY ($2::text[])) AS may_refer
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+
+# A condition that the rows of one of the table's partitions fulfil; NULL if it is not partitioned.
+_OF_A_PARTITION = """
+SELECT coalesce(
+    (SELECT string_agg(format('(%s)', coalesce(pg_get_partition_constraintdef(relid), 'true')), ' OR ')
+     FROM pg_partition_tree(r.oid) WHERE isleaf),
+    CASE r.relkind WHEN 'p' THEN 'false' END)
 FROM pg_class r WHERE r.oid = to_regclass($1)
 """
 
@@ -178,6 +187,8 @@ async def _make(
     if await changes_first(connection, model):  # a trigger may give a value to what the rows lack
         needed = await connection.fetch(_NEEDED, model, loaded)
         changes += [f"ALTER COLUMN {quoted(row['attname'])} DROP NOT NULL" for row in needed]
+    if partitions := await connection.fetchval(_OF_A_PARTITION, model):
+        changes.append(f"ADD CONSTRAINT {NO_PARTITION} CHECK ({partitions})")
     if changes:
         await connection.execute(f"ALTER TABLE {STAGE} {', '.join(dict.fromkeys(changes))}")
 
