@@ -20,6 +20,7 @@ from ingestor.client.gateway import LONG_SECONDS, Gateway
 from ingestor.v1 import common_pb2, processor_pb2
 
 if TYPE_CHECKING:
+    from ingestor.outcomes import Notice
     from ingestor.tabular.files.formats import Plan
     from ingestor.tabular.options import ReadOptions
 
@@ -39,6 +40,7 @@ async def dry_run(
 ) -> processor_pb2.DryRunResponse:
     """See AsyncClient.dry_run. `stored_json` is the document that `pipeline` names."""
     try:
+        from ingestor.notices import merged
         from ingestor.tabular.errors import UnreadableFileError
         from ingestor.tabular.files.convert import content, open_plan
         from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
@@ -46,6 +48,7 @@ async def dry_run(
         raise_missing_package("a dry run", error)
 
     failed: list[Exception] = []
+    notices: list[Notice] = []  # of the conversion
 
     def plan() -> Plan:
         options = parse_options(dialect)
@@ -63,7 +66,8 @@ async def dry_run(
             dialect_json=_for_text(how.options),
             form=common_pb2.CONTENT_FORM_NORMAL if normal else common_pb2.CONTENT_FORM_DELIMITED,
         )
-        pieces = iter(lambda: file.read(_PIECE), b"") if how.form == "as-is" else content(file, how)
+        as_is = how.form == "as-is"
+        pieces = iter(lambda: file.read(_PIECE), b"") if as_is else content(file, how, notices=notices)
         try:
             while data := await asyncio.to_thread(next, pieces, b""):
                 for at in range(0, len(data), _PIECE):
@@ -76,11 +80,20 @@ async def dry_run(
     try:
         how = await asyncio.to_thread(plan)
         try:
-            return await gateway.processor.DryRun(requests(how), timeout=limit)
+            answer = await gateway.processor.DryRun(requests(how), timeout=limit)
         except asyncio.CancelledError:
             if failed:  # gRPC cancels a call whose requests cannot be made
                 raise failed[0] from None
             raise
+        told = {(notice.code, notice.message) for notice in answer.notices}
+        answer.notices.extend(
+            common_pb2.Notice(
+                code=notice.code, message=notice.message, rows=notice.rows, row_numbers=notice.row_numbers
+            )
+            for notice in merged(how.notices, notices)
+            if (notice.code, notice.message) not in told
+        )
+        return answer
     except UnreadableFileError as error:
         raise InvalidArgumentError(error.message, reason=error.reason) from error
     except OptionsError as error:
