@@ -134,10 +134,3 @@ def test_every_command_has_help_and_json() -> None:
 
 def test_a_line_that_is_not_known_is_not_named() -> None:
     assert (place(1, 2), place(1, 0)) == ("row 1, line 2", "row 1")
-
-
-def test_a_file_name_may_begin_with_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("-x.csv").write_text("id\n1\n")
-    found = CliRunner().invoke(main, ["inspect", "--", "-x.csv"])
-    assert found.output.startswith("-x.csv: format 'csv'")
