@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -234,12 +235,18 @@ def _delimited(head: bytes, whole: bool, compression: Compression, options: Read
         found["delimiter"] = detect_delimiter(_without_lines(text, options.skip_lines), quote).delimiter
     completed = _completed(options, found)
     more, notices = detect_width(text.decode(errors="surrogateescape"), whole, completed)
-    completed = _completed(completed, more)
+    declared = options.model_dump(by_alias=True, exclude_unset=True)
+    completed = _completed(completed, {option: found.value for option, found in more.items()})
+    guesses = tuple(
+        Guess(option, json.dumps(found.value, ensure_ascii=False), found.confidence, found.why)
+        for option, found in more.items()
+        if option not in declared
+    )
     form: Form = "normal"
     if is_fast(completed):
         same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
         form = "as-is" if same_bytes else "text"
-    return Plan(form, "csv", compression, encoding, completed, notices)
+    return Plan(form, "csv", compression, encoding, completed, notices, guesses)
 
 
 def _is_binary(head: bytes) -> bool:
