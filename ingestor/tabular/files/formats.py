@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -169,7 +170,8 @@ def _zip_head(head: bytes) -> bytes:
             continue
         data = head[start:]
         if method == 8:
-            return zlib.decompressobj(-15).decompress(data, HEAD_BYTES)
+            with suppress(zlib.error):  # told when the file is read
+                return zlib.decompressobj(-15).decompress(data, HEAD_BYTES)
         return data[: packed or HEAD_BYTES] if method == 0 else b""
     return b""
 
