@@ -18,7 +18,8 @@ from ingestor.outcomes import Notice
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.encodings import transcode
 from ingestor.tabular.files.file_process import file_arguments, write_result
-from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers, plan
+from ingestor.tabular.files.formats import HEAD_BYTES, Plan, plan
+from ingestor.tabular.files.tables import failures_told, open_table
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
 from ingestor.tabular.options import ReadOptions, parse_options
@@ -28,7 +29,8 @@ def open_plan(file: BinaryIO, size: int, name: str, options: ReadOptions) -> Pla
     """How to read an open file; rewinds it. Raises UnreadableFileError."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
-    return plan(head, size, name, options)
+    with failures_told("a table"):
+        return plan(head, size, name, options)
 
 
 def content(
@@ -45,8 +47,7 @@ def content(
         assert how.encoding is not None
         yield from transcode(opened, how.encoding)
         return
-    parser = next(found for found in parsers() if found.name == how.format)
-    with parser.open(opened, how.options, limits) as table:
+    with open_table(opened, how.format, how.options, limits) as table:
         yield header_line(table.columns)
         count = 0
         for block in table.blocks():

@@ -6,7 +6,8 @@ import codecs
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -18,7 +19,7 @@ from ingestor.tabular.files.containers import (
     detect_compression,
     expanded,
 )
-from ingestor.tabular.files.encodings import bom_of, detect_encoding, text_pieces, to_utf8
+from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_encoding, text_pieces, to_utf8
 from ingestor.tabular.options import Compression, ReadOptions
 from ingestor.tabular.records.dialect import detect_delimiter
 from ingestor.tabular.records.syntax import Dialect
@@ -138,7 +139,7 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
     if kind := foreign_type(head):
         raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
     if compression == "none" and is_plainly_delimited(head, file_name, options):
-        return _delimited(head, whole, compression, options)
+        return _encoding_told(_delimited(head, whole, compression, options), head, whole, options)
     parser = _parser(head, file_name, options)
     if parser.name != "csv":
         found: dict[str, object] = {"format": parser.name, "compression": compression}
@@ -146,8 +147,22 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
         if parser.name in ("jsonl", "json"):
             encoding = options.encoding or detect_encoding(head, whole=whole)
             found["encoding"] = encoding
-        return Plan("normal", parser.name, compression, encoding, _completed(options, found))
-    return _delimited(head, whole, compression, options)
+        how = Plan("normal", parser.name, compression, encoding, _completed(options, found))
+    else:
+        how = _delimited(head, whole, compression, options)
+    return _encoding_told(how, head, whole, options)
+
+
+def _encoding_told(how: Plan, head: bytes, whole: bool, options: ReadOptions) -> Plan:
+    """The plan with a guess and a notice where the encoding was guessed."""
+    if how.encoding in (None, "utf-8") or options.encoding is not None:
+        return how
+    guess = guessed_encoding(head, whole=whole)
+    if guess is None:
+        return how
+    told = Notice("encoding-guessed", f"{guess.why} Declare the encoding if that is wrong.")
+    found = Guess("encoding", json.dumps(guess.encoding), guess.confidence, guess.why)
+    return replace(how, notices=(*how.notices, told), guesses=(*how.guesses, found))
 
 
 def is_plainly_delimited(head: bytes, file_name: str, options: ReadOptions) -> bool:
@@ -192,7 +207,8 @@ def _zip_head(head: bytes) -> bytes:
             continue
         data = head[start:]
         if method == 8:
-            return zlib.decompressobj(-15).decompress(data, HEAD_BYTES)
+            with suppress(zlib.error):  # told when the file is read
+                return zlib.decompressobj(-15).decompress(data, HEAD_BYTES)
         return data[: packed or HEAD_BYTES] if method == 0 else b""
     return b""
 

@@ -17,7 +17,8 @@ from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.files.encodings import text_pieces, to_utf8, transcode
-from ingestor.tabular.files.formats import Plan, fast_dialect, parsers
+from ingestor.tabular.files.formats import Plan, fast_dialect
+from ingestor.tabular.files.tables import open_table
 from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.normal_form import text_column, text_only
 from ingestor.tabular.options import ReadOptions
@@ -76,8 +77,7 @@ def read_sample(
     if how.format in _WHOLE and (bounded or not whole):
         opened, whole = _beginning(how, opened, whole)
         read = read.model_copy(update={"encoding": "utf-8", "skip_footer": read.skip_footer if whole else 0})
-    parser = next(found for found in parsers() if found.name == how.format)
-    with parser.open(opened, read, DEFAULT_LIMITS) as table:
+    with open_table(opened, how.format, read, DEFAULT_LIMITS) as table:
         return _of_blocks(how, table, rows, whole, faults)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 _PIECE = 1024 * 1024
 _COPIED = 32 * 2**20  # bytes copied from the beginning of a file to examine it
+# Signals of a program that crashes by its own doing.
+_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS)
 _EXAMINED = 4  # files examined at the same time, each in a process
 
 
@@ -188,7 +191,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 async def _read_result(status: int, result: Path) -> dict[str, Any]:
     """The result of a process. Raises UnreadableFileError, ConverterCrashedError."""
-    if status not in (0, UNREADABLE):
+    if -status in _CRASHES:
+        log.error("the converter crashed", signal=-status)
+        raise UnreadableFileError(
+            "FILE_UNREADABLE",
+            "The program that reads the file crashed: the file is damaged, or the program has a defect.",
+        )
+    if status not in (0, UNREADABLE):  # it was killed, or a disk is full
         raise ConverterCrashedError(f"the converter ended with status {status}")
     found: dict[str, Any] = json.loads(await asyncio.to_thread(result.read_text, "utf-8"))
     if status == UNREADABLE:
