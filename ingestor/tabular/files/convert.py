@@ -18,7 +18,8 @@ from ingestor.outcomes import Notice
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.encodings import transcode
 from ingestor.tabular.files.file_process import file_arguments, write_result
-from ingestor.tabular.files.formats import TAIL_BYTES, Plan, head_size, parsers, plan
+from ingestor.tabular.files.formats import TAIL_BYTES, Plan, head_size, plan
+from ingestor.tabular.files.tables import failures_told, open_table
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
 from ingestor.tabular.options import ReadOptions, parse_options
@@ -41,7 +42,8 @@ def open_plan(
         file.seek(max(size - TAIL_BYTES, len(head)))
         tail = file.read(TAIL_BYTES)
     file.seek(0)
-    return plan(head, size + partial, name, options, labels=labels, tail=tail)
+    with failures_told("a table"):
+        return plan(head, size + partial, name, options, labels=labels, tail=tail)
 
 
 def content(
@@ -58,8 +60,7 @@ def content(
         assert how.encoding is not None
         yield from transcode(opened, how.encoding)
         return
-    parser = next(found for found in parsers() if found.name == how.format)
-    with parser.open(opened, how.options, limits) as table:
+    with open_table(opened, how.format, how.options, limits) as table:
         yield header_line(table.columns)
         count = 0
         for block in table.blocks():

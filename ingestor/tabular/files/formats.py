@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -19,7 +21,7 @@ from ingestor.tabular.files.containers import (
     detect_compression,
     expanded,
 )
-from ingestor.tabular.files.encodings import bom_of, detect_encoding, text_pieces
+from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_encoding, text_pieces
 from ingestor.tabular.options import Compression, ReadOptions
 from ingestor.tabular.records.syntax import Dialect
 from ingestor.tabular.records.width import detect_width
@@ -28,8 +30,10 @@ HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 64 * 1024
 _SMALL = 2**20  # bytes of a file that is looked at as a whole
 Form = Literal["as-is", "text", "normal"]
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FOREIGN = (
-    (b"\xd0\xcf\x11\xe0", "an old Microsoft Office file (.xls, .doc)"),
+    (b"application/vnd.oasis.opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
     (b"%PDF-", "a PDF document"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
@@ -67,12 +71,28 @@ def parsers() -> tuple[TableParser, ...]:
 
 def foreign_type(head: bytes) -> str | None:
     """What a file with this beginning is when it cannot be a table; None when it may be one."""
+    if head.startswith(_OLE):
+        return _ole_type(head)
     for magic, kind in _FOREIGN:
         if head.startswith(magic):
             return kind
     if head.startswith(b"MZ") and b"\0" in head:
         return "a program"
     return None
+
+
+def _ole_type(head: bytes) -> str:
+    """What a compound file of Microsoft Office is, by the names in its directory ([MS-CFB] 2.2 and 2.6)."""
+    size = 1 << int.from_bytes(head[30:32], "little")
+    start = (int.from_bytes(head[48:52], "little") + 1) * size
+    if start + size > len(head):
+        return "a Microsoft Office file of an old format (.xls, .doc), or one that is protected by a password"
+    names = head[start : start + size]
+    if any(name.encode("utf-16-le") in names for name in ("EncryptedPackage", "EncryptionInfo", "DataSpace")):
+        return "a Microsoft Office file that is protected by a password"
+    if any(name.encode("utf-16-le") in names for name in ("Workbook", "Book")):
+        return "an old Excel workbook (.xls)"
+    return "an old Microsoft Office file (.doc, .ppt)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +142,7 @@ def plan(
         raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
     look = _Look(head, whole, tail if compression == "none" else b"", file_name, tuple(labels))
     if compression == "none" and is_plainly_delimited(head, file_name, options):
-        return _delimited(look, compression, options)
+        return _encoding_told(_delimited(look, compression, options), head, whole, options)
     parser = _parser(head, file_name, options)
     if parser.name != "csv":
         found: dict[str, object] = {"format": parser.name, "compression": compression}
@@ -130,8 +150,22 @@ def plan(
         if parser.name in ("jsonl", "json"):
             encoding = options.encoding or detect_encoding(head, whole=whole)
             found["encoding"] = encoding
-        return Plan("normal", parser.name, compression, encoding, _completed(options, found))
-    return _delimited(look, compression, options)
+        how = Plan("normal", parser.name, compression, encoding, _completed(options, found))
+    else:
+        how = _delimited(look, compression, options)
+    return _encoding_told(how, head, whole, options)
+
+
+def _encoding_told(how: Plan, head: bytes, whole: bool, options: ReadOptions) -> Plan:
+    """The plan with a guess and a notice where the encoding was guessed."""
+    if how.encoding in (None, "utf-8") or options.encoding is not None:
+        return how
+    guess = guessed_encoding(head, whole=whole)
+    if guess is None:
+        return how
+    told = Notice("encoding-guessed", f"{guess.why} Declare the encoding if that is wrong.")
+    found = Guess("encoding", json.dumps(guess.encoding), guess.confidence, guess.why)
+    return replace(how, notices=(*how.notices, told), guesses=(*how.guesses, found))
 
 
 def head_size(size: int) -> int:
@@ -192,7 +226,8 @@ def _zip_head(head: bytes) -> bytes:
             continue
         data = head[start:]
         if method == 8:
-            return zlib.decompressobj(-15).decompress(data, HEAD_BYTES)
+            with suppress(zlib.error):  # told when the file is read
+                return zlib.decompressobj(-15).decompress(data, HEAD_BYTES)
         return data[: packed or HEAD_BYTES] if method == 0 else b""
     return b""
 
@@ -243,13 +278,19 @@ def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> P
     completed = _completed(options, found)
     beginning = text[:HEAD_BYTES]
     more, width_notices = detect_width(beginning, look.whole and beginning == text, completed)
-    completed = _completed(completed, more)
+    declared = {**options.model_dump(by_alias=True, exclude_unset=True), **table.options}
+    completed = _completed(completed, {option: found.value for option, found in more.items()})
+    guesses = table.guesses + [
+        Guess(option, json.dumps(found.value, ensure_ascii=False), found.confidence, found.why)
+        for option, found in more.items()
+        if option not in declared
+    ]
     form: Form = "normal"
     if is_fast(completed):
         same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
         form = "as-is" if same_bytes else "text"
     notices = (*table.notices, *width_notices)
-    return Plan(form, "csv", compression, encoding, completed, notices, tuple(table.guesses))
+    return Plan(form, "csv", compression, encoding, completed, notices, tuple(guesses))
 
 
 def _is_binary(head: bytes) -> bool:

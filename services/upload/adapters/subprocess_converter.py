@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 _PIECE = 1024 * 1024
 _COPIED = 32 * 2**20  # bytes copied from the beginning of a file to examine it
+# Signals of a program that crashes by its own doing.
+_CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS)
 _EXAMINED = 4  # files examined at the same time, each in a process
 
 
@@ -44,7 +47,13 @@ class SubprocessConverter(Converter, Inspector):
         self._memory = memory_bytes
         self._slots = asyncio.Semaphore(_EXAMINED)
 
-    async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
+    async def convert(
+        self,
+        upload: Upload,
+        dialect: str,
+        repaired: OriginalTable | None = None,
+        labels: Sequence[str] = (),
+    ) -> Content:
         if repaired is not None:
             with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
                 table = Path(folder) / "repair.json"
@@ -58,13 +67,18 @@ class SubprocessConverter(Converter, Inspector):
         head = await self._part(upload, 0, head_size(size))
         if is_plainly_delimited(head, upload.file_name, options):
             tail = await self._part(upload, max(size - TAIL_BYTES, len(head)), size)
-            how = plan(head, size, upload.file_name, options, tail=tail)
+            how = await asyncio.to_thread(
+                plan, head, size, upload.file_name, options, labels=labels, tail=tail
+            )
             if how.form == "as-is":
                 return Content(upload.file_key, size, False, how.options.to_json(), merged(how.notices))
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
             async with self._local(upload, Path(folder)) as source:
                 result = Path(folder) / "result.json"
-                return await self._run("ingestor.tabular.files.convert", upload, dialect, source, result)
+                more = ("--labels", json.dumps(list(labels)))
+                return await self._run(
+                    "ingestor.tabular.files.convert", upload, dialect, source, result, *more
+                )
 
     async def _part(self, upload: Upload, start: int, end: int) -> bytes:
         """The bytes from `start` to `end` of the file, or to its end."""
@@ -114,8 +128,8 @@ class SubprocessConverter(Converter, Inspector):
         found, _ = await self._examine("ingestor.pipelines.inspection", upload, dialect, rows)
         return found
 
-    async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
-        found, content = await self._examine("ingestor.tabular.files.excerpt", upload, dialect, rows)
+    async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()) -> Excerpt:
+        found, content = await self._examine("ingestor.tabular.files.excerpt", upload, dialect, rows, labels)
         return Excerpt(
             tuple(found["columns"]),
             tuple(
@@ -130,7 +144,7 @@ class SubprocessConverter(Converter, Inspector):
         )
 
     async def _examine(
-        self, module: str, upload: Upload, dialect: str, rows: int
+        self, module: str, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()
     ) -> tuple[dict[str, Any], bytes]:
         """The result and the output of a module that reads the beginning of a file."""
         async with self._slots:
@@ -138,7 +152,7 @@ class SubprocessConverter(Converter, Inspector):
                 async with self._beginning(upload, dialect, Path(folder)) as (source, whole):
                     result = Path(folder) / "result.json"
                     partial = [] if whole else ["--partial"]
-                    more = ("--rows", str(rows), *partial)
+                    more = ("--rows", str(rows), "--labels", json.dumps(list(labels)), *partial)
                     async with self._process(module, upload, dialect, source, result, *more) as process:
                         content, _ = await process.communicate()
                     assert process.returncode is not None
@@ -172,7 +186,8 @@ class SubprocessConverter(Converter, Inspector):
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
                 sys.executable, "-m", module, str(source), str(result), "--options", dialect,
-                "--name", upload.file_name, "--memory-bytes", str(self._memory), *more,
+                f"--name={upload.file_name}",  # which may begin with a dash
+                "--memory-bytes", str(self._memory), *more,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             )
         )  # fmt: skip
@@ -195,7 +210,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 async def _read_result(status: int, result: Path) -> dict[str, Any]:
     """The result of a process. Raises UnreadableFileError, ConverterCrashedError."""
-    if status not in (0, UNREADABLE):
+    if -status in _CRASHES:
+        log.error("the converter crashed", signal=-status)
+        raise UnreadableFileError(
+            "FILE_UNREADABLE",
+            "The program that reads the file crashed: the file is damaged, or the program has a defect.",
+        )
+    if status not in (0, UNREADABLE):  # it was killed, or a disk is full
         raise ConverterCrashedError(f"the converter ended with status {status}")
     found: dict[str, Any] = json.loads(await asyncio.to_thread(result.read_text, "utf-8"))
     if status == UNREADABLE:

@@ -67,14 +67,36 @@ async def test_all_errors_of_a_row(pool: PgPool) -> None:
     assert list(await content(pool, 5)) == [2]
 
 
+async def test_base64_into_a_column_of_bytes(pool: PgPool) -> None:
+    await make(pool, ["bytea", "text"])
+    fields = [{"type": "string", "format": "binary"}, {"type": "string", "format": "binary"}]
+    table = table_of(fields, base64=frozenset(("c0", "c1")))
+    await load(pool, rows_of(table, fields, [["AP8=", "AP8="], ["", None]]))
+    assert await content(pool, 2) == {1: ["\\x00ff", "AP8="], 2: ["\\x", None]}
+
+
 async def test_a_domain_that_needs_a_value(pool: PgPool) -> None:
     await pool.execute("SET search_path = public; CREATE DOMAIN known AS text NOT NULL")
     await make(pool, ["public.known"])
     fields = [{"type": "string"}]
     outcome = await load(pool, rows_of(table_of(fields), fields, [["a"], [None], [""]]))
     assert [row.errors for row in outcome.rows] == [
-        (RowError(C, "c0", "", "c0: a value is required: the column is public.known", "validate"),)
+        (RowError(C, "c0", "", "c0: a value is required: the column is known", "validate"),)
     ]
+
+
+async def test_a_condition_that_fails_instead_of_answering(pool: PgPool) -> None:
+    """The load finds the row."""
+    await pool.execute(
+        "SET search_path = public; "
+        "CREATE FUNCTION known(v text) RETURNS boolean LANGUAGE plpgsql AS $$ "
+        "BEGIN IF v = 'x' THEN RAISE 'x is not known'; END IF; RETURN true; END $$; "
+        "CREATE DOMAIN known AS text CHECK (public.known(value))"
+    )
+    await make(pool, ["known"])
+    fields = [{"type": "string"}]
+    outcome = await load(pool, rows_of(table_of(fields), fields, [["a"], ["x"], ["b"]]))
+    assert [(row.row_number, row.errors[0].message) for row in outcome.rows] == [(2, "x is not known")]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +128,30 @@ async def test_a_field_that_does_not_go_with_its_column(
         async with PgDryRunTables(pool, 1).open(rows.table) as dry_run:
             await dry_run.refused(rows)
     assert str(tried.value) == str(real.value)
+
+
+async def test_a_table_that_changes_meanwhile(pool: PgPool) -> None:
+    """Another width, another value of an enum, another table of the same name: the sink sees it."""
+    await pool.execute("CREATE TYPE public.mood AS ENUM ('fine')")
+    await make(pool, ["varchar(3)", "public.mood"])
+    fields = [{"type": "string"}, {"type": "string"}]
+    rows = rows_of(table_of(fields), fields, [["abcd", "bad"]])
+    sink = PgSink(pool)
+
+    async def errors() -> list[str]:
+        of = key(rows=1)
+        outcome = (await sink.load(of, rows, concluding(of))).outcome
+        assert outcome is not None
+        return [error.field for row in outcome.rows for error in row.errors]
+
+    assert await errors() == ["c0", "c1"]
+    await pool.execute("ALTER TABLE public.t ALTER c0 TYPE varchar(4)")
+    assert await errors() == ["c1"]
+    await pool.execute("ALTER TYPE public.mood ADD VALUE 'bad'")
+    assert await errors() == []
+    await pool.execute("DROP TABLE public.t")
+    await make(pool, ["varchar(2)", "text"])
+    assert await errors() == ["c0"]
 
 
 @pytest.mark.parametrize("upsert", [False, True])
