@@ -343,8 +343,7 @@ def main() -> int:
         table = OriginalTable.from_json(given.repair.read_text("utf-8"))
         with given.source.open("rb") as file:
             options = parse_options(given.options).over(_REPORT)
-            size, labels = given.source.stat().st_size, (NUMBER_LABEL, *table.columns)
-            how = open_plan(file, size, given.name, options, labels)
+            how = open_plan(file, given.source.stat().st_size, given.name, options)
             limits = ExpansionLimits(max_bytes=given.max_bytes)
             for piece in repair_content(file, how, table, expansion=limits):
                 out.write(piece)
