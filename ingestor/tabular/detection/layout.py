@@ -65,6 +65,14 @@ def find_head(
     if at != held[0] and not rows and any(kind_of(cell) != "text" for cell in records[at].cells or ()):
         at = held[0]  # the last record is a row rather than a header without rows
     typed = typed_columns(rows, width)
+    if titles and header is not False:
+        # The header may stand there twice.
+        while (
+            len(after) > 1
+            and records[after[0]].cells == records[at].cells
+            and _is_label_row(records[at], typed)
+        ):
+            at = after.pop(0)
     if header is False:
         return Head(at, False, 1, 1.0, "declared", typed)
     if header is None:
