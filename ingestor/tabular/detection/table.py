@@ -15,6 +15,7 @@ from ingestor.tabular.detection.guess import Guess
 from ingestor.tabular.detection.layout import Head, find_head
 from ingestor.tabular.detection.text import Record, split
 from ingestor.tabular.options import ReadOptions
+from ingestor.tabular.records.header import numbered
 
 _SEP = re.compile(r"\"?sep=([^\r\n\"])\"?[ ,;\t]*(?:\r\n|\n|\r|$)", re.IGNORECASE)
 _MOST_FOOTER = 10_000
@@ -71,23 +72,20 @@ def find_table(
         if named:
             _tell_skipped(found, 0, skipped, 1.0, "the first line names the delimiter")
         return found
-    damage = _damage(best, head, declared)
+    damage = _damage(best, head, options)
     line = skipped + best.records[damage.last if damage and titles else head.at].line
-    if damage and titles:
-        _tell_damage(found, damage, line, best.width)
-        line += damage.labels is None
     if titles and line and not _only_blank(text, line):
         why = "the lines above have fewer cells than the table"
         _tell_skipped(found, skipped if named else 0, line, head.sure, why, told=damage is None)
-    if _unnamed(head, damage, titles) and "header" not in declared:
-        why = "it has another number of cells than the records" if damage else head.why
-        found.option("header", False, head.sure, f"{why[0].upper()}{why[1:]}.")
-        if damage is None:
-            found.told(
-                "no-header",
-                f"No header was found: {why}. The columns are named column_1, column_2, and so on; declare "
-                '"header": true if the first record is the header.',
-            )
+    if damage:
+        _tell_damage(found, damage, line, best.width)
+    elif not head.header and "header" not in declared:
+        found.option("header", False, head.sure, f"{head.why[0].upper()}{head.why[1:]}.")
+        found.told(
+            "no-header",
+            f"No header was found: {head.why}. The columns are named column_1, column_2, and so on; declare "
+            '"header": true if the first record is the header.',
+        )
     if head.header and head.rows > 1 and "header_rows" not in declared:
         why = "Text stands below the labels where the rows have numbers or dates."
         found.option("headerRows", head.rows, 0.75, why)
@@ -101,9 +99,9 @@ def find_table(
     return found
 
 
-def _damage(best: Explained, head: Head, declared: set[str]) -> Damage | None:
+def _damage(best: Explained, head: Head, options: ReadOptions) -> Damage | None:
     """How the header is damaged, if it is."""
-    if head.rows > 1 or head.row_names or {"header", "columns", "header_rows"} & declared:
+    if head.rows > 1 or head.row_names or not options.header or options.row_names or options.columns:
         return None
     if not head.header:
         labels = labels_above(best.records, head.at, best.width, best.form)
@@ -112,26 +110,15 @@ def _damage(best: Explained, head: Head, declared: set[str]) -> Damage | None:
     return find_damage(best.records, head.at, best.width, best.form, [cells for cells in rows if cells])
 
 
-def _unnamed(head: Head, damage: Damage | None, titles: bool) -> bool:
-    """Whether there is no header to name the columns."""
-    if damage is None or not titles:
-        return not head.header
-    return damage.labels is None
-
-
 def _tell_damage(found: Found, damage: Damage, line: int, width: int) -> None:
-    if damage.labels is None:
-        found.told(
-            "header-damaged",
-            f"The header, on line {line + 1}, does not fit the records, which have {width} cells; it was not "
-            'read. The columns are named column_1, column_2, and so on; declare "columns" to name them.',
-        )
-        return
-    found.option("columns", list(damage.labels), 0.6, "The header is damaged; these are the labels in it.")
+    labels = damage.labels or numbered(width)
+    why = "The header has another number of cells than the records."
+    found.option("columns", list(labels), 0.6, why)
+    named = ", ".join(labels[:20]) if damage.labels else "column_1, column_2, and so on"
     found.told(
         "header-damaged",
-        f"The header, on line {line + 1}, is damaged: it does not fit the records, which have {width} cells. "
-        f'The columns are named {", ".join(damage.labels[:20])}; declare "columns" to name them otherwise.',
+        f"The header, on line {line + 1}, does not fit the records, which have {width} cells. The columns "
+        f'are named {named}; declare "columns" to name them otherwise.',
     )
 
 
