@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -60,6 +60,7 @@ def read_sample(
     *,
     rows: int = 1000,
     whole: bool = True,
+    labels: Sequence[str] = (),
     bounded: bool = False,
     faults: bool = False,
 ) -> Sample:
@@ -69,7 +70,7 @@ def read_sample(
     reads at most 4 MiB of text, even in formats whose columns are known only at the end. With `faults` rows
     with cell faults are rows, else rejected. Raises UnreadableFileError.
     """
-    how = open_plan(file, size, name, options)
+    how = open_plan(file, size, name, options, labels, partial=not whole)
     opened = expanded(file, how.compression, ExpansionLimits(), partial=not whole)
     if how.form != "normal":
         return _of_text(how, opened, rows, whole)
