@@ -74,15 +74,6 @@ CASES = {
         "The table shop.t lacks more, and only its owner can add columns: add them, or make the suite's role "
         "ROLE its owner.", WIDE,
     ),
-    "identity": Case(
-        MADE.format("bigint GENERATED ALWAYS AS IDENTITY") + "GRANT ALL ON shop.t TO ROLE",
-        "The table shop.t computes id itself (GENERATED ALWAYS); take it out of the pipeline.",
-    ),
-    "generated": Case(
-        MADE.format("bigint").replace("name text", "name text GENERATED ALWAYS AS (id || '') STORED")
-        + "GRANT ALL ON shop.t TO ROLE",
-        "The table shop.t computes name itself (GENERATED ALWAYS); take it out of the pipeline.",
-    ),
     "a view": Case(
         MADE.format("bigint").replace("shop.t", "shop.b")
         + "CREATE VIEW shop.t AS SELECT * FROM shop.b LIMIT 1; GRANT ALL ON shop.t TO ROLE",

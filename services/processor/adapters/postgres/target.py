@@ -45,10 +45,6 @@ SELECT array_remove(ARRAY[
 FROM pg_class r JOIN pg_attribute a ON a.attrelid = r.oid
 WHERE r.oid = to_regclass($1) AND a.attnum > 0 AND a.attname = ANY ($2::text[]) GROUP BY r.oid
 """
-_COMPUTED = """
-SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0
-AND attname = ANY ($2::text[]) AND (attgenerated <> '' OR attidentity = 'a') ORDER BY attnum
-"""
 _KEY_IS_LATE = """
 SELECT bool_and(NOT i.indimmediate)
 FROM pg_index i, LATERAL (
@@ -151,12 +147,6 @@ async def _why_none(
         lacks = await connection.fetchval(_LACKS, name, columns, list(table.primary_key), table.upsert)
         if lacks:
             return await lacking_right(connection, ", ".join(lacks), table)
-    if error.sqlstate == "428C9":
-        computed = [row[0] for row in await connection.fetch(_COMPUTED, name, columns)]
-        return (
-            f"The table {shown} computes {', '.join(computed)} itself (GENERATED ALWAYS); take it out of the "
-            "pipeline."
-        )
     if kind and error.sqlstate in ("55000", "42809"):
         return (
             f"{shown} is {kind} that takes no rows; load into the table behind it"
