@@ -80,7 +80,8 @@ class Table:
 
     With `undo` an upsert keeps the rows that it replaces, so that it can be undone.
 
-    The values of a column in `rounding` may lose digits in a table that keeps fewer of them.
+    The values of a column in `rounding` may lose digits in a table that keeps fewer of them; those of a
+    column in `base64` are bytes for a table that has bytes.
     """
 
     schema: str
@@ -93,6 +94,7 @@ class Table:
     evolve: bool = False
     undo: bool = True
     rounding: frozenset[str] = frozenset()
+    base64: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

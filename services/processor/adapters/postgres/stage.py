@@ -100,9 +100,8 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
     if not await connection.fetchval(_MAY_READ, name):
         raise SinkRefusedError(await lacking_right(connection, "SELECT", table))
     await _make(connection, table, name, lacking)
-    fitting = await fitting_of(
-        connection, replace(table, columns=tuple(column for column in table.columns if column not in lacking))
-    )
+    existing = tuple(column for column in table.columns if column not in lacking)
+    fitting = await fitting_of(connection, replace(table, columns=existing))
     return Staged(
         name, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
     )

@@ -178,7 +178,7 @@ def _reason(error: asyncpg.PostgresError, table: Table) -> str:
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return f"The table {table.name} does not take back a row as it was before the process."
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"The suite needs the rights SELECT, UPDATE and DELETE to take rows out of the table {table.name}."
+        return f"To take rows out of the table {table.name}, the suite needs the right to DELETE and UPDATE."
     return f"The rows cannot be taken out of the table {table.name}: {error.message}."
 
 
