@@ -178,8 +178,8 @@ def _reason(error: asyncpg.PostgresError, table: Table) -> str:
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return f"The table {table.name} does not take back a row as it was before the process."
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"The suite may not take rows out of the table {table.name}."
-    return f"The rows cannot be taken out of the table {table.name} (SQLSTATE {error.sqlstate})."
+        return f"To take rows out of the table {table.name}, the suite needs the right to DELETE and UPDATE."
+    return f"The rows cannot be taken out of the table {table.name}: {error.message}."
 
 
 # In the order of the key, so that two batches never deadlock.
