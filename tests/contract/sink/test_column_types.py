@@ -6,6 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.postgres.undo import PgUndo
+from ingestor.services.processor.ports import TABLE_SINK, Loaded
+from tests.contract.sink.batches import concluding, key, new_process, process_after_all_this
 from tests.contract.sink.existing import content, load, make, rows_of, table_of
 
 if TYPE_CHECKING:
@@ -167,3 +171,25 @@ async def test_every_type(pool: PgPool) -> None:
         number: next((names[f"c{place}"], text) for place, text in enumerate(values) if text is not None)
         for number, values in loaded.items()
     } == {number: (name, text) for number, (name, _, text) in good.items()}
+
+
+async def test_undo_brings_every_value_back(pool: PgPool) -> None:
+    """As it was, whatever its type."""
+    await pool.execute("SET search_path = public; " + TYPES)
+    cases = [(case, text) for case in CASES for text in case.good]
+    await make(pool, [case.column for case, _ in cases], ", id integer PRIMARY KEY")
+    fields = [*({"type": case.field} for case, _ in cases), {"type": "integer"}]
+    columns = [*(name for name, _ in table_of(fields).columns[:-1]), "id"]
+    kinds = [kind for _, kind in table_of(fields).columns]
+    table = table_of(
+        fields, primary_key=("id",), upsert=True, columns=tuple(zip(columns, kinds, strict=True))
+    )
+    before, after = new_process(), process_after_all_this()
+    for process, values in ((before, [text for _, text in cases]), (after, [None] * len(cases))):
+        of = key(rows=1, process=process)
+        await PgSink(pool).load(of, rows_of(table, fields, [[*values, "1"]]), concluding(of))
+        if process == before:
+            there = await content(pool, len(cases))
+    assert await content(pool, len(cases)) != there
+    await PgUndo(pool).undo(Loaded(after, "default", (), table, TABLE_SINK), dry_run=False)
+    assert await content(pool, len(cases)) == there
