@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,8 +26,10 @@ from ingestor.tabular.records.width import detect_width
 
 HEAD_BYTES = 64 * 1024
 Form = Literal["as-is", "text", "normal"]
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _FOREIGN = (
-    (b"\xd0\xcf\x11\xe0", "an old Microsoft Office file (.xls, .doc)"),
+    (b"application/vnd.oasis.opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
     (b"%PDF-", "a PDF document"),
     (b"\x89PNG", "a PNG picture"),
     (b"\xff\xd8\xff", "a JPEG picture"),
@@ -64,12 +67,28 @@ def parsers() -> tuple[TableParser, ...]:
 
 def foreign_type(head: bytes) -> str | None:
     """What a file with this beginning is when it cannot be a table; None when it may be one."""
+    if head.startswith(_OLE):
+        return _ole_type(head)
     for magic, kind in _FOREIGN:
         if head.startswith(magic):
             return kind
     if head.startswith(b"MZ") and b"\0" in head:
         return "a program"
     return None
+
+
+def _ole_type(head: bytes) -> str:
+    """What a compound file of Microsoft Office is, by the names in its directory ([MS-CFB] 2.2 and 2.6)."""
+    size = 1 << int.from_bytes(head[30:32], "little")
+    start = (int.from_bytes(head[48:52], "little") + 1) * size
+    if start + size > len(head):
+        return "a Microsoft Office file of an old format (.xls, .doc), or one that is protected by a password"
+    names = head[start : start + size]
+    if any(name.encode("utf-16-le") in names for name in ("EncryptedPackage", "EncryptionInfo", "DataSpace")):
+        return "a Microsoft Office file that is protected by a password"
+    if any(name.encode("utf-16-le") in names for name in ("Workbook", "Book")):
+        return "an old Excel workbook (.xls)"
+    return "an old Microsoft Office file (.doc, .ppt)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +235,18 @@ def _delimited(head: bytes, whole: bool, compression: Compression, options: Read
         found["delimiter"] = detect_delimiter(_without_lines(text, options.skip_lines), quote).delimiter
     completed = _completed(options, found)
     more, notices = detect_width(text.decode(errors="surrogateescape"), whole, completed)
-    completed = _completed(completed, more)
+    declared = options.model_dump(by_alias=True, exclude_unset=True)
+    completed = _completed(completed, {option: found.value for option, found in more.items()})
+    guesses = tuple(
+        Guess(option, json.dumps(found.value, ensure_ascii=False), found.confidence, found.why)
+        for option, found in more.items()
+        if option not in declared
+    )
     form: Form = "normal"
     if is_fast(completed):
         same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
         form = "as-is" if same_bytes else "text"
-    return Plan(form, "csv", compression, encoding, completed, notices)
+    return Plan(form, "csv", compression, encoding, completed, notices, guesses)
 
 
 def _is_binary(head: bytes) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ingestor.notices import merged, shifted
 from ingestor.outcomes import Notice, RejectedRow
-from ingestor.plugins import ParsedTable
+from ingestor.plugins import ParsedTable, TellsGuesses
 from ingestor.tabular.cell_faults import reject_cell_faults
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
@@ -147,6 +147,8 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
 
 def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool, faults: bool) -> Sample:
     options = how.options
+    if isinstance(table, TellsGuesses):
+        how = replace(how, guesses=(*how.guesses, *table.guesses))
     try:
         names = column_names(table.columns, options.duplicate_columns, options.blank_columns)
     except HeaderError as error:

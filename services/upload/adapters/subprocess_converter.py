@@ -164,7 +164,8 @@ class SubprocessConverter(Converter, Inspector):
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
                 sys.executable, "-m", module, str(source), str(result), "--options", dialect,
-                "--name", upload.file_name, "--memory-bytes", str(self._memory), *more,
+                f"--name={upload.file_name}",  # which may begin with a dash
+                "--memory-bytes", str(self._memory), *more,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             )
         )  # fmt: skip

@@ -36,10 +36,6 @@ SELECT DISTINCT ON (a.attnum) a.attname AS name, format_type(a.atttypid, a.attty
 FROM steps s JOIN pg_attribute a ON a.attrelid = to_regclass($1) AND a.attnum = s.attnum
 JOIN pg_type t ON t.oid = s.type ORDER BY a.attnum, s.depth DESC
 """
-_STATE = """
-SELECT format('%s %s', r.oid, max(a.xmin::text::bigint)) FROM pg_class r
-JOIN pg_attribute a ON a.attrelid = r.oid WHERE r.oid = to_regclass($1) AND a.attnum > 0 GROUP BY r.oid
-"""
 _SHORT_NAMES = (
     (r"\bcharacter varying\b", "varchar"),
     (r"\bcharacter\b", "char"),
@@ -122,10 +118,3 @@ async def columns_of(connection: PgConnection, target: str) -> dict[str, Column]
         )
         for row in rows
     }
-
-
-async def state_of(connection: PgConnection, target: str) -> str | None:
-    """A text that changes when the table (an SQL name) is made anew or its columns are changed; None if it
-    does not exist."""
-    state: str | None = await connection.fetchval(_STATE, target)
-    return state
