@@ -10,7 +10,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.postgres.undo import PgUndo
 from ingestor.services.processor.ports import TABLE_SINK, Loaded
 from tests.contract.sink.batches import concluding, key, new_process, process_after_all_this
-from tests.contract.sink.existing import content, load, make, rows_of, table_of
+from tests.contract.sink.existing.tables import content, load, make, rows_of, table_of
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

@@ -12,7 +12,7 @@ from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.ports import SinkRefusedError
 from tests.contract.sink.batches import concluding, key
-from tests.contract.sink.existing import content, load, make, rows_of, table_of
+from tests.contract.sink.existing.tables import content, load, make, rows_of, table_of
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -202,7 +202,8 @@ async def test_a_partitioned_table(pool: PgPool, upsert: bool) -> None:
 
 @pytest.mark.parametrize("instead", [False, True])
 async def test_a_view_takes_rows(pool: PgPool, instead: bool) -> None:
-    """One that PostgreSQL can insert into, or that a trigger handles."""
+    """One that PostgreSQL can insert into, or that a trigger handles. A dry run knows the view's columns, not
+    what the table behind it refuses."""
     await pool.execute(
         "SET search_path = public; CREATE TABLE base (c0 varchar(3) PRIMARY KEY, c1 integer CHECK (c1 > 0), "
         "_row_number bigint, _process_id uuid); CREATE VIEW t AS SELECT * FROM base WHERE c0 <> 'x'"
@@ -215,6 +216,8 @@ async def test_a_view_takes_rows(pool: PgPool, instead: bool) -> None:
         )
     fields = [{"type": "string"}, {"type": "integer"}]
     rows = rows_of(table_of(fields), fields, [["a", "1"], ["abcd", "2"], ["b", "0"], ["a", "3"], ["c", "4"]])
+    async with PgDryRunTables(pool, 1).open(rows.table) as dry_run:
+        assert [row.position for row in await dry_run.refused(rows)] == [1]
     of = key(rows=5)
     outcome = (await PgSink(pool).load(of, rows, concluding(of))).outcome
     assert outcome is not None
