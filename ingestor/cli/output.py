@@ -50,11 +50,6 @@ def short(name: str) -> str:
     return next((name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix)), name)
 
 
-def place(row: int, line: int) -> str:
-    """Where a row is: its number and, if it is known, its line."""
-    return f"row {row}, line {line}" if line else f"row {row}"
-
-
 def print_json(value: object) -> None:
     """One JSON value on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
