@@ -16,7 +16,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
         return JSON_TABLE
     schema, name = pipeline.target()
     columns = tuple((field.name, field.kind.postgres_type) for field in pipeline.fields)
-    upsert = isinstance(pipeline.sink, TableSink) and pipeline.sink.mode == "upsert"
+    sink = pipeline.sink if isinstance(pipeline.sink, TableSink) else None
     unique: list[tuple[str, ...]] = [(field.name,) for field in pipeline.fields if field.constraints.unique]
     unique += [tuple(fields) for fields in pipeline.table_schema.unique_keys]
     return Table(
@@ -24,14 +24,15 @@ def table_of(pipeline: Pipeline | None) -> Table:
         name,
         columns,
         pipeline.key,
-        upsert=upsert,
+        upsert=sink is not None and sink.mode == "upsert",
         unique=tuple(dict.fromkeys(unique)),
         foreign=tuple(
             ForeignKey(tuple(key.fields_), _split(key.reference.resource), tuple(key.reference.fields_))
             for key in pipeline.table_schema.foreign_keys
         ),
         evolve=pipeline.sink.schema_drift == "evolve",
-        undo=not isinstance(pipeline.sink, TableSink) or pipeline.sink.undo,
+        undo=sink is None or sink.undo,
+        add_lineage=sink is not None and sink.lineage == "columns",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from ingestor.columns.arrow import Int64s
-from ingestor.outcomes import RejectedState, RowError
+from ingestor.outcomes import Notice, RejectedState, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 
@@ -79,6 +79,11 @@ class Table:
     that were added to an evolving table and that its own batch lacks become empty.
 
     With `undo` an upsert keeps the rows that it replaces, so that it can be undone.
+
+    A table that exists may lack the two columns for the lineage of its rows. With `add_lineage` they are
+    added. Otherwise the lineage of upserted rows is kept elsewhere, by their key; appended rows have none:
+    they cannot be undone, and the row that was loaded first stays. A row without lineage is older than all
+    processes.
     """
 
     schema: str
@@ -90,6 +95,7 @@ class Table:
     foreign: tuple[ForeignKey, ...] = ()
     evolve: bool = False
     undo: bool = True
+    add_lineage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,11 @@ class TableDryRun(Protocol):
         Raises SinkRefusedError when the table can take none of the rows, and TransientError; either ends the
         dry run.
         """
+        ...
+
+    @property
+    def notices(self) -> Sequence[Notice]:
+        """What a person should know of the table."""
         ...
 
 

@@ -430,7 +430,10 @@ async def test_savepoints_do_not_pile_up(pool: PgPool) -> None:
     [
         ("id bigint, _row_number bigint, _process_id uuid", "no column name"),
         ("id text, name text, _row_number bigint, _process_id uuid", "column id .* is text, not bigint"),
-        ("id bigint, name text, _process_id uuid", "no column _row_number"),
+        (
+            "id bigint PRIMARY KEY, name text, _row_number text, _process_id uuid",
+            "column _row_number .* is text, not bigint",
+        ),
         ("id bigint, name text, _row_number bigint, _process_id uuid", "no unique index of just id"),
         (
             "id bigint, name text, _row_number bigint, _process_id uuid, UNIQUE (id, name)",

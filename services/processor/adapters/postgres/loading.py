@@ -14,7 +14,6 @@ from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import DisplacedRow, RowError
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
-    PROCESS_COLUMN,
     ROW_COLUMN,
     column_names,
     copy_text,
@@ -35,8 +34,9 @@ from ingestor.services.processor.adapters.postgres.first_row import (
     take_places,
     taken_error,
 )
+from ingestor.services.processor.adapters.postgres.lineage import ADDED, Lineage
 from ingestor.services.processor.adapters.postgres.table import Key, listed, quoted, sql_name
-from ingestor.services.processor.adapters.postgres.undo import upsert_with_undo
+from ingestor.services.processor.adapters.postgres.upsert import upsert
 from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused
 
@@ -77,13 +77,16 @@ class _LeftForNoReasonError(Exception):
 class Loading:
     """Loads the rows of one batch and finds those that the database refuses."""
 
-    def __init__(self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows) -> None:
-        """`owner` is the process that the rows belong to."""
+    def __init__(
+        self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows, *, in_columns: bool = True
+    ) -> None:
+        """`owner` is the process that the rows belong to; `in_columns`: the table has columns for lineage."""
         self._connection = connection
         self._tenant = key.tenant
         self._process_id = owner
         self._rows = rows
-        self._columns = column_names(rows)
+        self._in_columns = in_columns
+        self._columns = column_names(rows, lineage=in_columns)
         self._target = sql_name(rows.table)
         self._keys: AppendKeys | None = None
         self._refused: list[Refused] = []
@@ -103,7 +106,7 @@ class Loading:
         fault: asyncpg.PostgresError | None = None
         if tidy or not self._rows.table.upsert:
             try:
-                await self._all_at_once(text)
+                await self._all_at_once(positions, text)
                 return
             except asyncpg.PostgresError as error:
                 if not _of_rows(error):
@@ -123,17 +126,20 @@ class Loading:
             if len(half):
                 await self._some(half, await asyncio.to_thread(self._text, half), tidy=True)
 
-    async def _all_at_once(self, text: memoryview) -> None:
+    async def _all_at_once(self, positions: Int64s, text: memoryview) -> None:
         async with savepoint(self._connection):
             if self._rows.table.upsert:
                 await self._stage(text)
                 await self._upsert()
             else:
-                await self._copy(text, self._rows.table.name, self._rows.table.schema)
+                if not self._in_columns:
+                    text = await asyncio.to_thread(self._text, positions, lineage=False)
+                await self._copy(text, self._columns, self._rows.table.name, self._rows.table.schema)
 
-    def _text(self, positions: Int64s) -> memoryview:
+    def _text(self, positions: Int64s, *, lineage: bool = True) -> memoryview:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
-        return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
+        rows = replace(self._rows, data=data, row_numbers=numbers)
+        return copy_text(rows, self._process_id, lineage=lineage)
 
     def _refuse(self, positions: Int64s, errors: Mapping[int, RowError]) -> Int64s:
         """Note the rows that have an error, by row number. Returns the positions of the others."""
@@ -147,27 +153,17 @@ class Loading:
         """Upsert the last row of each key of the stage, in the order of the key, so that two batches never
         deadlock."""
         table, target = self._rows.table, self._target
-        key, names = listed(table.primary_key), listed(self._columns)
         # Before the columns are read, so that none is added until the rows are in.
         await self._connection.execute(f"LOCK TABLE {target} IN ROW EXCLUSIVE MODE")
         evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, EVOLVED)]
-        # A column that is not inserted has its default in `excluded`.
-        changing = [
-            name for name in dict.fromkeys((*self._columns, *evolved)) if name not in table.primary_key
-        ]
-        if table.undo:
-            await upsert_with_undo(
-                self._connection, self._tenant, target, table.primary_key, self._columns, changing
-            )
-        else:
-            changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in changing)
-            await self._connection.execute(
-                f"INSERT INTO {target} AS there ({names}) "  # noqa: S608
-                f"SELECT DISTINCT ON ({key}) {names} FROM ingestor_stage ORDER BY {key}, {ROW_COLUMN} DESC "
-                f"ON CONFLICT ({key}) DO UPDATE SET {changes} "
-                f"WHERE (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) "
-                f"< (excluded.{PROCESS_COLUMN}, excluded.{ROW_COLUMN})"
-            )
+        await upsert(
+            self._connection,
+            self._tenant,
+            Lineage(target, table.primary_key, self._in_columns),
+            self._columns,
+            (*self._columns, *evolved),
+            undo=table.undo,
+        )
         await self._connection.execute("DROP TABLE ingestor_stage")
 
     async def _sort_out(
@@ -201,7 +197,7 @@ class Loading:
         connection, target = self._connection, self._target
         keys = await self._append_keys()
         await lock_taken(connection, target)
-        await insert_free(connection, target, self._columns)
+        await insert_free(connection, target, self._columns, in_columns=self._in_columns)
         displaced: list[DisplacedRow] = []
         while keys.deciding and not self._rows.repairs:
             found = await take_places(
@@ -216,7 +212,7 @@ class Loading:
                 break
             displaced += found
             # A displaced row no longer has its other keys, by which a row may have lost.
-            await insert_free(connection, target, self._columns)
+            await insert_free(connection, target, self._columns, in_columns=True)
         left = [row[0] for row in await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage")]  # noqa: S608
         losers = await lost_keys(connection, self._process_id, target, keys) if left else {}
         if unknown := [number for number in left if number not in losers]:
@@ -227,7 +223,9 @@ class Loading:
     async def _append_keys(self) -> AppendKeys:
         if self._keys is None:
             columns = [name for name, _ in self._rows.table.columns]
-            self._keys = await append_keys(self._connection, self._target, columns)
+            self._keys = await append_keys(
+                self._connection, self._target, columns, in_columns=self._in_columns
+            )
         return self._keys
 
     async def _why_left(self, number: int) -> RowError:
@@ -252,19 +250,21 @@ class Loading:
         await connection.execute(
             f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {self._target} INCLUDING DEFAULTS) ON COMMIT DROP"
         )
+        if not self._in_columns:
+            await connection.execute(f"ALTER TABLE ingestor_stage {ADDED}")
         needed = [row[0] for row in await connection.fetch(_NEEDED)]
         if needed:
             changes = ", ".join(f"ALTER COLUMN {quoted(name)} DROP NOT NULL" for name in needed)
             await connection.execute(f"ALTER TABLE ingestor_stage {changes}")
-        await self._copy(text, "ingestor_stage", None)
+        await self._copy(text, column_names(self._rows), "ingestor_stage", None)
 
-    async def _copy(self, text: memoryview, table: str, schema: str | None) -> None:
+    async def _copy(self, text: memoryview, columns: Sequence[str], table: str, schema: str | None) -> None:
         async def pieces() -> AsyncIterator[bytes]:
             for at in range(0, len(text), _PIECE):
                 yield bytes(text[at : at + _PIECE])
 
         await self._connection.copy_to_table(
-            table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
+            table, schema_name=schema, columns=columns, source=pieces(), format="csv"
         )
 
     async def _error(self, error: asyncpg.PostgresError) -> RowError:

@@ -124,6 +124,7 @@ _KEPT = {
     "applied_batches": "process_id",
     "replaced_rows": "replaced_by",
     "repaired_rows": "process_id",
+    "row_lineage": "process_id",
 }
 _REMOVE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} = $1 LIMIT $2))

@@ -13,6 +13,12 @@ from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.copy import copy_text
+from ingestor.services.processor.adapters.postgres.lineage import (
+    Place,
+    add_columns,
+    no_columns_notice,
+    place_of,
+)
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
 from ingestor.services.processor.adapters.postgres.table import (
@@ -39,7 +45,7 @@ _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 class PgSink(PgMarkers, Sink):
     def __init__(self, pool: PgPool) -> None:
         super().__init__(pool)
-        self._ready: set[Table] = set()
+        self._ready: dict[Table, bool] = {}  # whether it has columns for lineage
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
@@ -53,12 +59,12 @@ class PgSink(PgMarkers, Sink):
         ):
             if known := await markers.begin(connection, key, owner):
                 return known
-            await self._ensure(connection, rows.table)
+            in_columns = await self._ensure(connection, rows.table)
             displaced: list[DisplacedRow] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
-                loading = Loading(connection, key, owner, chosen)
+                loading = Loading(connection, key, owner, chosen, in_columns=in_columns)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
                 return refused
@@ -68,25 +74,29 @@ class PgSink(PgMarkers, Sink):
             else:
                 refused = await load(rows)
             outcome = conclude(refused)
+            if not in_columns:
+                outcome = replace(outcome, notices=(*outcome.notices, no_columns_notice(rows.table)))
             if displaced:
                 displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
             await markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
             self._ready.clear()
-        self._ready.add(rows.table)
+        self._ready[rows.table] = in_columns
         return Applied(outcome)
 
     def _refusal(self, error: asyncpg.PostgresError, table: Table) -> Exception:
         # The table may have been dropped or changed since; check it again next time.
-        self._ready.discard(table)
+        self._ready.pop(table, None)
         return SinkRefusedError(why_none(error, table))
 
-    async def _ensure(self, connection: PgConnection, table: Table) -> None:
-        """Create the table, or check that the existing one fits. Raises SinkRefusedError."""
+    async def _ensure(self, connection: PgConnection, table: Table) -> bool:
+        """Create the table, or check that the existing one fits. Returns whether it has columns for the
+        lineage. Raises SinkRefusedError."""
         name = sql_name(table)
-        if table in self._ready and await connection.fetchval("SELECT to_regclass($1)", name):
-            return
+        ready = self._ready.get(table)
+        if ready is not None and await connection.fetchval("SELECT to_regclass($1)", name):
+            return ready
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
         lacking = await lacking_columns(connection, table)
@@ -94,7 +104,12 @@ class PgSink(PgMarkers, Sink):
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return
+            place = await place_of(connection, table)
+            if place is Place.TO_ADD:
+                await connection.execute(_PATIENCE)
+                await add_columns(connection, table)
+                await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
+            return place is not Place.OWN_TABLE
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
@@ -102,6 +117,7 @@ class PgSink(PgMarkers, Sink):
         await connection.execute(f"CREATE TABLE {name} ({made})")
         if table.evolve:
             await self._mark(connection, name, table.columns)
+        return True
 
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]

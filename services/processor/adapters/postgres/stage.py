@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.outcomes import Notice
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.lineage import ADDED, Place, no_columns_notice, place_of
 from ingestor.services.processor.adapters.postgres.table import (
     Key,
     Reference,
@@ -80,6 +82,7 @@ class Staged:
     target: str | None
     keys: tuple[Key, ...]
     references: tuple[Reference, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 async def make_stage(connection: PgConnection, table: Table) -> Staged:
@@ -90,9 +93,15 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
         return await _stage_of_missing(connection, table)
     name = sql_name(table)
     readable = await _check(connection, table, evolves=bool(lacking))
+    place = await place_of(connection, table)
     await _make(connection, table, name, lacking)
     target = name if readable else None
-    return Staged(target, await _keys(connection, table, name), tuple(await references(connection, name)))
+    return Staged(
+        target,
+        await _keys(connection, table, name),
+        tuple(await references(connection, name)),
+        (no_columns_notice(table),) if place is Place.OWN_TABLE else (),
+    )
 
 
 async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
@@ -156,13 +165,12 @@ async def _make(
         f"CREATE TEMPORARY TABLE {STAGE} (LIKE {model} INCLUDING DEFAULTS INCLUDING CONSTRAINTS "
         "INCLUDING GENERATED) ON COMMIT DELETE ROWS"
     )
-    changes = [f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in lacking]
+    changes = [ADDED, *(f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in lacking)]
     loaded = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
     for row in await connection.fetch(_NOT_TO_COMPUTE, model, loaded):
         column = quoted(row["attname"])
         changes += [f"ALTER COLUMN {column} DROP DEFAULT", f"ALTER COLUMN {column} DROP NOT NULL"]
-    if changes:
-        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(changes)}")
+    await connection.execute(f"ALTER TABLE {STAGE} {', '.join(changes)}")
 
 
 async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key, ...]:

@@ -48,13 +48,12 @@ def sql_name(table: Table) -> str:
 async def lacking_columns(connection: PgConnection, table: Table) -> list[tuple[str, str]] | None:
     """The columns, with their types, that an evolving table still needs; None if the table does not exist.
     Raises SinkRefusedError when its columns do not fit."""
-    wanted = {**dict(table.columns), ROW_COLUMN: "bigint", PROCESS_COLUMN: "uuid"}
     found = {row["name"]: row["type"] for row in await connection.fetch(_COLUMNS, sql_name(table))}
     if not found:
         return None
-    for column, type_ in wanted.items():
+    for column, type_ in table.columns:
         if column not in found:
-            if table.evolve and column not in (ROW_COLUMN, PROCESS_COLUMN):
+            if table.evolve:
                 continue
             raise SinkRefusedError(f"The table {table.name} has no column {column}.")
         if found[column] != _PG_NAMES[type_]:
