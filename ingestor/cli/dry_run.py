@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ingestor.cli.output import OK, WITH_ERRORS, print_json, print_table, to_dict
+from ingestor.cli.output import OK, WITH_ERRORS, place, print_json, print_table, to_dict
 from ingestor.cli.summary import print_notices
 from ingestor.client import AsyncClient
 from ingestor.v1 import processor_pb2
@@ -36,7 +36,7 @@ def _print(found: processor_pb2.DryRunResponse) -> None:
     print_notices(found.notices)
     for row in found.rows[:_SHOWN]:
         for error in row.errors:
-            click.echo(f"  row {row.row_number}, line {row.line_number}: {error.message} [{error.code}]")
+            click.echo(f"  {place(row.row_number, row.line_number)}: {error.message} [{error.code}]")
     more = found.counts.failed + found.counts.skipped - min(len(found.rows), _SHOWN)
     if more > 0:
         click.echo(f"  and {more:,} rows more; --json has the first {len(found.rows):,}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ingestor.cli.common import dialect_options, file_argument, json_option
-from ingestor.cli.output import errors_in_one_line, print_json, print_table
+from ingestor.cli.output import errors_in_one_line, place, print_json, print_table
 from ingestor.cli.summary import print_notices
 from ingestor.v1 import common_pb2
 
@@ -66,9 +66,7 @@ def print_inspection(path: Path, dialect: str, rows: int, as_json: bool) -> None
     if found["rejected"]:
         click.echo(f"\n{found['rejected_count']:,} of them would be rejected:")
         for record in found["rejected"][:10]:
-            click.echo(
-                f"  row {record['row']}, line {record['line']}: {record['message']} [{record['code']}]"
-            )
+            click.echo(f"  {place(record['row'], record['line'])}: {record['message']} [{record['code']}]")
 
 
 COMMANDS = [inspect]

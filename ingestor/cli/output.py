@@ -76,6 +76,11 @@ def _printable(text: str) -> str:
     return escape("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
 
 
+def place(row: int, line: int) -> str:
+    """Where a row is; its line may be unknown (0)."""
+    return f"row {row:,}, line {line:,}" if line else f"row {row:,}"
+
+
 def say(line: str) -> None:
     """A line for people, on stderr."""
     click.echo(line, err=True)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ingestor.cli.common import Settings, json_option, process_argument
-from ingestor.cli.output import print_json, print_table, short, to_dict
+from ingestor.cli.output import place, print_json, print_table, short, to_dict
 from ingestor.cli.progress import follow, showing_progress
 from ingestor.cli.summary import exit_status, print_process, repaired_process, summary, with_repaired
 from ingestor.client import AsyncClient, ErrorGroup, Row
@@ -166,8 +166,7 @@ def row(settings: Settings, process: str, number: int, as_json: bool) -> None:
     if as_json:
         print_json(to_dict(found.raw))
         return
-    line = f", line {found.line}" if found.line else ""
-    click.echo(f"row {number}{line}: {found.state}")
+    click.echo(f"{place(number, found.line)}: {found.state}")
     for error in found.errors:
         click.echo(f"  {error.message} [{error.code}]")
     if found.repairs_row:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ingestor.cli.common import Settings
-from ingestor.cli.output import FAILED, OK, WITH_ERRORS, print_json, print_table, short, to_dict
+from ingestor.cli.output import FAILED, OK, WITH_ERRORS, place, print_json, print_table, short, to_dict
 from ingestor.client import AsyncClient, Row, UndoCounts
 from ingestor.states import TERMINAL
 from ingestor.v1 import common_pb2, status_pb2
@@ -138,7 +138,7 @@ def _print_errors(settings: Settings, process_id: str) -> None:
     click.echo("\nfirst errors:")
     for row in rows:
         for error in row.errors[:1]:
-            click.echo(f"  row {row.number}, line {row.line}: {error.message} [{error.code}]")
+            click.echo(f"  {place(row.number, row.line)}: {error.message} [{error.code}]")
     click.echo(
         f"\nlist them:     ingestor rows {process_id} --filter status=FAILED\n"
         f"count them:    ingestor errors {process_id}\n"

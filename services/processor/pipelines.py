@@ -33,6 +33,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
         evolve=pipeline.sink.schema_drift == "evolve",
         undo=sink is None or sink.undo,
         add_lineage=sink is not None and sink.lineage == "columns",
+        rounding=frozenset(field.name for field in pipeline.fields if field.rounding),
     )
 
 

@@ -84,6 +84,8 @@ class Table:
     added. Otherwise the lineage of upserted rows is kept elsewhere, by their key; appended rows have none:
     they cannot be undone, and the row that was loaded first stays. A row without lineage is older than all
     processes.
+
+    The values of a column in `rounding` may lose digits in a table that keeps fewer of them.
     """
 
     schema: str
@@ -95,6 +97,7 @@ class Table:
     foreign: tuple[ForeignKey, ...] = ()
     evolve: bool = False
     undo: bool = True
+    rounding: frozenset[str] = frozenset()
     add_lineage: bool = False
 
 
@@ -125,12 +128,13 @@ class GoodRows:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that the sink refused: its position in `GoodRows`, and why. It is SKIPPED if it is a row of a
-    repaired process that another repair has loaded."""
+    """A row that the sink refused: its position in `GoodRows`, and why; `more` are further errors. It is
+    SKIPPED if it is a row of a repaired process that another repair has loaded."""
 
     position: int
     error: RowError
     state: RejectedState = "failed"
+    more: tuple[RowError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ async def test_rows_that_were_there_before_are_replaced_and_come_back(
     assert await names(pool) == {1: "one", 2: "2000", 9: "nine"}
     assert await undo(pool, 2, table) == (0, 1, 0)
     assert await texts(pool) == before
-    assert await pool.fetchval("SELECT count(*) FROM replaced_rows") == 0
+    assert await pool.fetchval("SELECT count(*) FROM processor.replaced_rows") == 0
 
 
 @LINEAGE
@@ -101,7 +101,7 @@ async def test_without_undo_they_are_replaced_too(pool: PgPool, lineage: str) ->
     await put(pool, 2, [(1, "new"), (1, "newer"), (3, "three")], table)
     await put(pool, 1, [(1, "late"), (2, "first")], table)
     assert await names(pool) == {1: "newer", 2: "first", 3: "three"}
-    assert await pool.fetchval("SELECT count(*) FROM replaced_rows") == 0
+    assert await pool.fetchval("SELECT count(*) FROM processor.replaced_rows") == 0
 
 
 async def test_half_a_lineage_is_none(pool: PgPool) -> None:
@@ -155,7 +155,8 @@ async def test_lineage_goes_with_its_row_and_its_process(pool: PgPool) -> None:
     await put(pool, 1, [(1, "again")], batch=2)
     assert await names(pool) == {1: "again", 2: "a"}
     await PgProcessRecords(pool).remove(process(1), "default", deleted=False)
-    assert await pool.fetchval("SELECT count(*) FROM row_lineage WHERE process_id = $1", process(1)) == 0
+    of_process = "SELECT count(*) FROM processor.row_lineage WHERE process_id = $1"
+    assert await pool.fetchval(of_process, process(1)) == 0
     await put(pool, 3, [(1, "c"), (2, "c")])
     assert await undo(pool, 3) == (0, 2, 0)
     assert await names(pool) == {1: "again", 2: "a"}
@@ -248,7 +249,7 @@ async def test_columns_are_added_when_the_pipeline_says_so(pool: PgPool) -> None
         f"(2,second,2,{process(2)})",
         f"(3,first,2,{process(1)})",
     ]
-    assert await pool.fetchval("SELECT count(*) FROM row_lineage") == 0
+    assert await pool.fetchval("SELECT count(*) FROM processor.row_lineage") == 0
     assert await undo(pool, 1, adding) == (1, 0, 1)
     assert await undo(pool, 2, adding) == (0, 2, 0)
     assert await names(pool) == {1: "one", 2: "two"}

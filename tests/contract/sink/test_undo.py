@@ -59,8 +59,8 @@ class PgEnds:
 
     async def counts(self) -> tuple[int, int]:
         """Markers, and rows that are kept to be set back."""
-        markers = await self.pool.fetchval("SELECT count(*) FROM applied_batches")
-        return int(markers), int(await self.pool.fetchval("SELECT count(*) FROM replaced_rows"))
+        markers = await self.pool.fetchval("SELECT count(*) FROM processor.applied_batches")
+        return int(markers), int(await self.pool.fetchval("SELECT count(*) FROM processor.replaced_rows"))
 
 
 class MemoryEnds:
@@ -220,7 +220,7 @@ async def test_it_is_as_if_they_had_never_been(pool: PgPool, seed: int) -> None:
         await undo(ends, number)
     assert await names(ends) == before
     assert (await ends.counts())[1] == 0
-    assert await pool.fetchval("SELECT count(*) FROM row_lineage") == 0
+    assert await pool.fetchval("SELECT count(*) FROM processor.row_lineage") == 0
 
 
 async def test_what_is_undone_has_no_effect_any_more(ends: Ends) -> None:

@@ -54,8 +54,8 @@ async def place_of(connection: PgConnection, table: Table) -> Place:
     for name, type_ in columns.items():
         if type_ != _TYPES[name]:
             raise SinkRefusedError(
-                f"The column {name} of the table {table.name} is {type_}, not {_TYPES[name]}: "
-                "the suite writes the lineage of the rows there."
+                f"The column {name} of the table {table.name} must be {_TYPES[name]}, since the suite writes "
+                f"the lineage of the rows there; it is {type_}."
             )
     if len(columns) == len(_TYPES):
         return Place.COLUMNS
