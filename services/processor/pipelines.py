@@ -34,6 +34,9 @@ def table_of(pipeline: Pipeline | None) -> Table:
         undo=sink is None or sink.undo,
         add_lineage=sink is not None and sink.lineage == "columns",
         rounding=frozenset(field.name for field in pipeline.fields if field.rounding),
+        base64=frozenset(
+            field.name for field in pipeline.fields if field.type == "string" and field.format == "binary"
+        ),
     )
 
 

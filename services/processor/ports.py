@@ -80,12 +80,17 @@ class Table:
 
     With `undo` an upsert keeps the rows that it replaces, so that it can be undone.
 
+<<<<<<< HEAD
     A table that exists may lack the two columns for the lineage of its rows. With `add_lineage` they are
     added. Otherwise the lineage of upserted rows is kept elsewhere, by their key; appended rows have none:
     they cannot be undone, and the row that was loaded first stays. A row without lineage is older than all
     processes.
 
     The values of a column in `rounding` may lose digits in a table that keeps fewer of them.
+=======
+    The values of a column in `rounding` may lose digits in a table that keeps fewer of them; those of a
+    column in `base64` are bytes for a table that has bytes.
+>>>>>>> main
     """
 
     schema: str
@@ -98,6 +103,7 @@ class Table:
     evolve: bool = False
     undo: bool = True
     rounding: frozenset[str] = frozenset()
+    base64: frozenset[str] = frozenset()
     add_lineage: bool = False
 
 

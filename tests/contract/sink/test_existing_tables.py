@@ -67,13 +67,21 @@ async def test_all_errors_of_a_row(pool: PgPool) -> None:
     assert list(await content(pool, 5)) == [2]
 
 
+async def test_base64_into_a_column_of_bytes(pool: PgPool) -> None:
+    await make(pool, ["bytea", "text"])
+    fields = [{"type": "string", "format": "binary"}, {"type": "string", "format": "binary"}]
+    table = table_of(fields, base64=frozenset(("c0", "c1")))
+    await load(pool, rows_of(table, fields, [["AP8=", "AP8="], ["", None]]))
+    assert await content(pool, 2) == {1: ["\\x00ff", "AP8="], 2: ["\\x", None]}
+
+
 async def test_a_domain_that_needs_a_value(pool: PgPool) -> None:
     await pool.execute("SET search_path = public; CREATE DOMAIN known AS text NOT NULL")
     await make(pool, ["public.known"])
     fields = [{"type": "string"}]
     outcome = await load(pool, rows_of(table_of(fields), fields, [["a"], [None], [""]]))
     assert [row.errors for row in outcome.rows] == [
-        (RowError(C, "c0", "", "c0: a value is required: the column is public.known", "validate"),)
+        (RowError(C, "c0", "", "c0: a value is required: the column is known", "validate"),)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +17,12 @@ TARGETS = (Path(__file__).parent / "tables" / "targets.sql").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
-async def targets(suite: Suite) -> None:
+def targets(suite: Suite) -> None:
     """The tables; the processor's role may read and write them."""
+    asyncio.run(_make_targets(suite))
+
+
+async def _make_targets(suite: Suite) -> None:
     connection = await asyncpg.connect(suite.dsn)
     try:
         await connection.execute(TARGETS)
@@ -46,7 +51,7 @@ class Loader:
                 "fields": [{"name": name, "type": type_} for name, type_ in fields.items()],
                 **({"primaryKey": key} if key else {}),
             },
-            "sink": {"schema": "public", "table": table, **more},
+            "sink": {"table": table, **more},
         }
         path = self._folder / f"{table}.pipeline.json"
         path.write_text(json.dumps(made), "utf-8")

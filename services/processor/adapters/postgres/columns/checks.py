@@ -14,7 +14,7 @@ from ingestor.columns.arrow import AnyArray, Mask, fully, pc, to_mask
 from ingestor.outcomes import quoted
 from ingestor.services.processor.adapters.postgres.columns.conversions import is_text
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
-from ingestor.services.processor.adapters.postgres.columns.notation import array_literal, as_text
+from ingestor.services.processor.adapters.postgres.columns.notation import array_literal, as_text, hexadecimal
 from ingestor.types.type import ValueFormatError
 
 # The range of a whole number by its type, and the digits that surely fit.
@@ -49,7 +49,9 @@ class Check:
 def check_of(kind: str, column: Column, *, rounding: bool) -> Check | None:
     """What to check of the values of a field that go into a column; None if every value fits, or if only the
     database can tell (see `only_database_knows`). `kind` is the type of the field's column in a table of the
-    suite; with `rounding` numbers and times may lose digits."""
+    suite, or base64 for bytes in a column of bytes; with `rounding` numbers and times may lose digits."""
+    if kind == "base64":
+        return Check(_all, hexadecimal)
     if is_text(column):
         return None if column.length is None else _length(column)
     if column.is_array:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
 
-_WHOLE = frozenset(("int2", "int4", "int8"))
-_NUMBERS = _WHOLE | {"numeric", "float4", "float8", "money"}
+WHOLE = frozenset(("int2", "int4", "int8"))
+_NUMBERS = WHOLE | {"numeric", "float4", "float8", "money"}
 _MOMENTS = frozenset(("date", "timestamp", "timestamptz"))
 
 # By the type that a field's column has in a table of the suite: what people call the field's type, and the
@@ -29,7 +29,7 @@ _KINDS = {
 
 # What to declare instead, by the column's type.
 _FITTING = {
-    **dict.fromkeys(_WHOLE, "integer"),
+    **dict.fromkeys(WHOLE, "integer"),
     **dict.fromkeys(("numeric", "float4", "float8", "money"), "number"),
     "bool": "boolean",
     "date": "date",

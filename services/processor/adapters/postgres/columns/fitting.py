@@ -4,7 +4,7 @@ rows with values that a column does not take, each with all its errors."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,9 @@ from ingestor.services.processor.adapters.postgres.columns.checks import (
     only_database_knows,
     surely_fine,
 )
-from ingestor.services.processor.adapters.postgres.columns.conversions import is_text
+from ingestor.services.processor.adapters.postgres.columns.conversions import WHOLE, is_text
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
-from ingestor.services.processor.adapters.postgres.columns.notation import as_text
+from ingestor.services.processor.adapters.postgres.columns.notation import as_text, without_point
 from ingestor.services.processor.ports import GoodRows, Refused, Table
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class _Field:
     rounding: bool
     check: Check | None
     asks: bool
-    as_text: bool
-    """Whether moments become texts."""
+    prepare: Callable[[AnyArray], AnyArray] | None
+    """What is done to all values before."""
 
 
 class Fitting:
@@ -71,7 +71,7 @@ class Fitting:
     @classmethod
     def of(cls, table: Table, columns: Mapping[str, Column]) -> Fitting:
         """The checks for a table with these columns, which take its fields (see `why_refused`)."""
-        fields = (_field(columns[name], kind, name in table.rounding) for name, kind in table.columns)
+        fields = (_field(columns[name], kind, table) for name, kind in table.columns)
         return cls([field for field in fields if field is not None])
 
     @property
@@ -106,13 +106,20 @@ NO_FITTING = Fitting()
 """For tables that the suite makes: every value fits."""
 
 
-def _field(column: Column, kind: str, rounding: bool) -> _Field | None:
+def _field(column: Column, kind: str, table: Table) -> _Field | None:
+    if column.name in table.base64 and column.type == "bytea" and not column.is_array:
+        kind = "base64"
+    rounding = column.name in table.rounding
     check = check_of(kind, column, rounding=rounding)
     asks = only_database_knows(kind, column)
-    moment = kind == "timestamptz" and is_text(column)
-    if check is None and not asks and not moment and not column.needs_value:
+    prepare: Callable[[AnyArray], AnyArray] | None = None
+    if kind == "timestamptz" and is_text(column):
+        prepare = as_text
+    elif kind == "numeric" and column.type in WHOLE:
+        prepare = without_point
+    if check is None and not asks and prepare is None and not column.needs_value:
         return None
-    return _Field(column, kind, rounding, check, asks, moment)
+    return _Field(column, kind, rounding, check, asks, prepare)
 
 
 def _joined(column: Any) -> AnyArray:
@@ -125,8 +132,8 @@ def _resolve(field: _Field, values: AnyArray) -> tuple[AnyArray, dict[int, Fault
     if field.column.needs_value and values.null_count:
         fault = Fault("constraint-error", f"a value is required: the column is {field.column.shown}")
         faults = dict.fromkeys(np.flatnonzero(to_mask(values.is_null(), null=True)).tolist(), fault)
-    if field.as_text:
-        values = as_text(values)
+    if field.prepare:
+        values = field.prepare(values)
     suspects = field.check.suspects(values) if field.check else None
     if field.check is None or suspects is None or not suspects.any():
         return values, faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +21,18 @@ def as_text(values: AnyArray) -> AnyArray:
     texts = pc.replace_substring(texts, pattern=" ", replacement="T")
     texts = pc.ascii_rtrim(pc.ascii_rtrim(texts, characters="0"), characters=".")
     return pc.binary_join_element_wise(texts, "Z", "")  # type: ignore[no-any-return]
+
+
+def without_point(numbers: AnyArray) -> AnyArray:
+    """Decimal numbers, without the zeros behind the point of whole ones: 7.0 is 7."""
+    return pc.replace_substring_regex(  # type: ignore[no-any-return]
+        numbers, pattern=r"\A([+-]?[0-9]+)\.0*\z", replacement=r"\1"
+    )
+
+
+def hexadecimal(text: str) -> str:
+    """Base64 as PostgreSQL writes bytes."""
+    return "\\x" + b64decode(text).hex()
 
 
 def array_literal(text: str) -> str:
