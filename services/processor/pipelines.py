@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic_core import PydanticCustomError
+
 from ingestor.checking.rows import JSON_COLUMN
 from ingestor.pipelines.document import Pipeline, TableSink
+from ingestor.pipelines.names import table
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.ports import JSON_SINK, TABLE_SINK, ForeignKey, SinkChoice, Table
 
@@ -47,6 +50,15 @@ def sink_of(pipeline: Pipeline | None) -> SinkChoice:
     if isinstance(pipeline.sink, TableSink):
         return TABLE_SINK
     return SinkChoice(pipeline.sink.type, pipeline.sink.options)
+
+
+def table_name(text: str) -> tuple[str, str]:
+    """Schema and name of "schema.table", or of "table" in the schema public. Raises ValueError when there can
+    be no such table, or when its schema is taken."""
+    try:
+        return _split(table(text))
+    except PydanticCustomError as error:
+        raise ValueError(error.message()) from None
 
 
 def _split(table: str) -> tuple[str, str]:

@@ -80,17 +80,13 @@ class Table:
 
     With `undo` an upsert keeps the rows that it replaces, so that it can be undone.
 
-<<<<<<< HEAD
     A table that exists may lack the two columns for the lineage of its rows. With `add_lineage` they are
     added. Otherwise the lineage of upserted rows is kept elsewhere, by their key; appended rows have none:
     they cannot be undone, and the row that was loaded first stays. A row without lineage is older than all
     processes.
 
-    The values of a column in `rounding` may lose digits in a table that keeps fewer of them.
-=======
     The values of a column in `rounding` may lose digits in a table that keeps fewer of them; those of a
     column in `base64` are bytes for a table that has bytes.
->>>>>>> main
     """
 
     schema: str
@@ -205,6 +201,24 @@ class TableDryRun(Protocol):
     @property
     def notices(self) -> Sequence[Notice]:
         """What a person should know of the table."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableDraft:
+    """A pipeline for a table that exists. `document` is a pipeline document; `needed` are the fields whose
+    columns have no default and take no NULL."""
+
+    document: Mapping[str, Any]
+    needed: tuple[str, ...]
+
+
+class Tables(Protocol):
+    """The tables that people have."""
+
+    async def draft(self, schema: str, name: str) -> TableDraft:
+        """Draft a pipeline from a table. Raises NotFoundError (TABLE_NOT_FOUND), FailedPreconditionError
+        (TABLE_FORBIDDEN), TransientError."""
         ...
 
 
