@@ -93,7 +93,8 @@ async def test_keys_and_references(pool: PgPool) -> None:
         CREATE TABLE shop."Order lines" (
           "Order" bigint, line bigint, ean text UNIQUE, "Old line" bigint, country text, customer bigint,
           batch bigint GENERATED ALWAYS AS IDENTITY UNIQUE, late text UNIQUE DEFERRABLE,
-          PRIMARY KEY (line, "Order"), UNIQUE (ean, "Order"), FOREIGN KEY (country, customer) REFERENCES public.customers (country, no),
+          PRIMARY KEY (line, "Order"), UNIQUE (ean, "Order"),
+          FOREIGN KEY (country, customer) REFERENCES public.customers (country, no),
           FOREIGN KEY ("Old line", "Order") REFERENCES shop."Order lines" (line, "Order"));
         CREATE UNIQUE INDEX ON shop."Order lines" (lower(ean));
         CREATE UNIQUE INDEX ON shop."Order lines" (country) WHERE customer IS NULL
@@ -103,7 +104,8 @@ async def test_keys_and_references(pool: PgPool) -> None:
     assert document["schema"]["primaryKey"] == ["line", "Order"]
     assert document["schema"]["uniqueKeys"] == [["ean"], ["ean", "Order"]]
     assert document["schema"]["foreignKeys"] == [
-        {"fields": ["Old line", "Order"], "reference": {"resource": "shop.Order lines", "fields": ["line", "Order"]}},
+        {"fields": ["Old line", "Order"],
+         "reference": {"resource": "shop.Order lines", "fields": ["line", "Order"]}},
         {"fields": ["country", "customer"],
          "reference": {"resource": "customers", "fields": ["country", "no"]}},
     ]  # fmt: skip
