@@ -201,11 +201,23 @@ class Pipeline(Part):
                 problems[label] = f"{label} (occurs {found[label]} times)" if found[label] else label
         return list(problems.values())
 
+    def _distinguished(self, labels: Sequence[str], columns: Sequence[str]) -> list[str]:
+        """The labels of the columns that are read. Those that are blank or occur several times have their
+        columns' names where the pipeline reads one of these (amount_2): it then knows of the others."""
+        known = {
+            label
+            for label, column in zip(labels, columns, strict=True)
+            if column != label and column in self.labels_of_file
+        }
+        pairs = zip(labels, columns, strict=True)
+        return [column if label in known else label for label, column in pairs if column]
+
     def header_problem(
         self, labels: Sequence[str], columns: Sequence[str], options: ReadOptions
     ) -> tuple[str, str] | None:
         """Why a file with these labels in its header cannot be loaded, as (reason, sentence); None if it can.
         `columns` are the names of its columns (see TableHead)."""
+        labels = self._distinguished(labels, columns)
         match = self.table_schema.fields_match
         lacking = self.check_header(labels)
         if options.missing_columns == "ignore":

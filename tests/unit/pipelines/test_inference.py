@@ -45,7 +45,7 @@ def load(path: Path, document: dict[str, Any]) -> CheckedRows:
     options = parse_options(json.dumps(document["dialect"]))
     with path.open("rb") as file:
         sample = read_sample(file, path.stat().st_size, path.name, options)
-    assert pipeline.header_problem(sample.names, sample.names, options) is None
+    assert pipeline.header_problem(sample.labels, sample.names, options) is None
     return check_rows(sample_table(sample), sample.names, pipeline)
 
 

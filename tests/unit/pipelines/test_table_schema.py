@@ -230,6 +230,26 @@ def test_a_label_that_occurs_twice_is_never_one(match: str | None) -> None:
     assert header(match, ["id", "Name", "m", "m"]) == "HEADER_MISMATCH"
 
 
+@pytest.mark.parametrize("match", [None, "exact", "equal", "subset", "superset", "partial"])
+@pytest.mark.parametrize(
+    ("fields", "labels", "dialect"),
+    [
+        (["m", "m_2", "m_3"], ["m", "m", "m"], {}),
+        (["m", "column_2"], ["m", ""], {}),
+        (["m", "n"], ["m", "n", "m", "n"], {"duplicateColumns": "ignore"}),
+        (["m", "n"], ["m", "n", ""], {"blankColumns": "ignore"}),
+    ],
+)
+def test_a_pipeline_may_read_renamed_columns(
+    match: str | None, fields: list[str], labels: list[str], dialect: dict[str, Any]
+) -> None:
+    schema = {} if match is None else {"fieldsMatch": match}
+    pipeline = parse([{"name": name, "type": "string"} for name in fields], schema)
+    options = parse_options(dialect)
+    columns = column_names(labels, options.duplicate_columns, options.blank_columns)
+    assert pipeline.header_problem(labels, columns, options) is None
+
+
 @pytest.mark.parametrize("match", ["exact", "equal", "superset"])
 def test_a_column_without_a_label_is_one_too_many(match: str) -> None:
     assert header(match, [*ALL, ""]) == "EXTRA_LABEL"
