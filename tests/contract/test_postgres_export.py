@@ -21,6 +21,7 @@ from tests.contract.sink.batches import concluding, key
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
+    from tests.contract.conftest import OpenPool
 
 # Values besides the types' own examples. The ends of the calendar only come back in UTC.
 EXTREMES = {
@@ -72,7 +73,8 @@ async def load(pool: PgPool, data: bytes, pipeline: Pipeline) -> list[str]:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns"])
-async def test_an_export_comes_back_in_equal(pool: PgPool, zone: str) -> None:
+async def test_an_export_comes_back_in_equal(pool_of: OpenPool, zone: str) -> None:
+    pool = await pool_of("processor")
     extremes = {
         **EXTREMES,
         **({"datetime": EXTREMES["datetime"] + ENDS_OF_TIME["datetime"]} if zone == "UTC" else {}),
