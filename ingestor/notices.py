@@ -27,7 +27,7 @@ def merged(*groups: Iterable[Notice]) -> tuple[Notice, ...]:
 
 
 def shifted(notices: Iterable[Notice], rows: int) -> Iterator[Notice]:
-    """The notices of records that follow this many others."""
+    """The notices of records that follow this many others, with the numbers of their rows in the file."""
     for notice in notices:
         yield replace(notice, row_numbers=tuple(number + rows for number in notice.row_numbers))
 

@@ -35,6 +35,7 @@ from ingestor.reports import (
     row_column,
     unguard,
 )
+from ingestor.tabular.cell_faults import reject_cell_faults
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
@@ -45,7 +46,7 @@ from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.parsers.json_values import JsonObject, RepeatedNameError, as_cell, decoder
+from ingestor.tabular.parsers.json_values import JsonObject, RowError, as_cell, decoder, repeated_name
 from ingestor.tabular.records.header import HeaderError
 from ingestor.tabular.records.layout import TableHead, read_table_head
 from ingestor.tabular.records.slices import RecordDelimiter, Slice
@@ -80,7 +81,7 @@ def repair_content(
         rows = _Rows(table)
         yield header_line((NUMBER_LABEL, *table.columns))
         for block in blocks:
-            yield block_lines(rows.take(text_only(block), labels, reading))
+            yield block_lines(rows.take(text_only(reject_cell_faults(block)), labels, reading))
 
 
 @contextmanager
@@ -196,13 +197,13 @@ def _fill(row: list[str | None], text: str | None, positions: dict[str, int]) ->
     if missing := positions.keys() - names:
         return "missing-cell", f"{JSON_CELLS} lacks the column {min(missing)!r}."
     try:
-        if name := cells.repeated():
-            raise RepeatedNameError(name)
+        if (name := cells.repeated()) is not None:
+            raise repeated_name(name)
         for name, value in cells.members:
             if name:
                 row[positions[name]] = as_cell(value)
-    except RepeatedNameError as error:
-        return "json-error", f"The name {error} occurs more than once in an object."
+    except RowError as error:
+        return error.code, error.message
     return None
 
 

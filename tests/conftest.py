@@ -31,11 +31,22 @@ from ingestor.runtime.settings import QueueSettings
 from ingestor.services.status.bootstrap import bootstrap as bootstrap_status
 from ingestor.services.status.settings import StatusSettings
 from tests.examples import load_profile
+from tests.messages import Watch
 from tests.postgres_server import FAST, postgres_server
 
 load_profile()
+_watch = Watch()
+_watch.begin()
 PASSWORD = "secret"  # of each service's role
 OpenDatabase = Callable[[], Awaitable[str]]
+
+
+@pytest.fixture(autouse=True)
+def every_message_is_for_people() -> Iterator[None]:
+    """Fail a test in which the suite made a message that no user should see."""
+    _watch.flaws.clear()
+    yield
+    assert not _watch.flaws
 
 
 @pytest.fixture(scope="session")

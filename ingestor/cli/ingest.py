@@ -20,6 +20,7 @@ from ingestor.cli.output import say
 from ingestor.cli.progress import ShowProgress, follow, megabytes_left, showing_progress
 from ingestor.cli.summary import print_result
 from ingestor.client import AsyncClient, UploadProgress
+from ingestor.client.errors import can_resume
 from ingestor.v1 import status_pb2
 
 
@@ -98,8 +99,8 @@ async def ingest(
             process = await repaired.repair(path, resume=resume, on_upload=on_upload, dialect=dialect)
         else:
             process = await client.ingest(path, pipeline, dialect, resume=resume, on_upload=on_upload)
-    except BaseException:
-        if upload_id:
+    except BaseException as error:
+        if upload_id and can_resume(error):
             repair = f"--repair {repairs} " if repairs else ""
             separator = "-- " if str(path).startswith("-") else ""
             say(

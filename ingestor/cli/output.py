@@ -50,11 +50,6 @@ def short(name: str) -> str:
     return next((name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix)), name)
 
 
-def place(row: int, line: int) -> str:
-    """Where a row is: its number and, if it is known, its line."""
-    return f"row {row}, line {line}" if line else f"row {row}"
-
-
 def print_json(value: object) -> None:
     """One JSON value on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
@@ -79,6 +74,11 @@ def _printable(text: str) -> str:
     from rich.markup import escape
 
     return escape("".join(c if c.isprintable() else repr(c)[1:-1] for c in text))
+
+
+def place(row: int, line: int) -> str:
+    """Where a row is; its line may be unknown (0)."""
+    return f"row {row:,}, line {line:,}" if line else f"row {row:,}"
 
 
 def say(line: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from ingestor.cli.common import Settings, json_option, process_argument
 from ingestor.cli.output import print_json
+from ingestor.cli.summary import print_notices
 from ingestor.client import AsyncClient, Report
 from ingestor.client.reports import EXTENSIONS, ReportFormat, ReportRows
 
@@ -48,6 +49,7 @@ def report(
         print_json({"file": output, "format": kind, "rows": saved.rows, "bytes": saved.size})
     else:
         click.echo(f"{output}: {saved.rows:,} rows, {saved.size:,} bytes")
+        print_notices(notice.raw for notice in saved.notices)
 
 
 def format_of(output: str) -> ReportFormat | None:

@@ -17,7 +17,9 @@ from ingestor.client.errors import (
     raise_missing_package,
 )
 from ingestor.client.gateway import LONG_SECONDS, Gateway
+from ingestor.notices import merged
 from ingestor.v1 import common_pb2, processor_pb2
+from ingestor.wire import notice_message, notices_in
 
 if TYPE_CHECKING:
     from ingestor.outcomes import Notice
@@ -40,7 +42,6 @@ async def dry_run(
 ) -> processor_pb2.DryRunResponse:
     """See AsyncClient.dry_run. `stored_json` is the document that `pipeline` names."""
     try:
-        from ingestor.notices import merged
         from ingestor.tabular.errors import UnreadableFileError
         from ingestor.tabular.files.convert import content, open_plan
         from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
@@ -48,7 +49,7 @@ async def dry_run(
         raise_missing_package("a dry run", error)
 
     failed: list[Exception] = []
-    notices: list[Notice] = []  # of the conversion
+    notices: list[Notice] = []
 
     def plan() -> Plan:
         options = parse_options(dialect)
@@ -66,8 +67,11 @@ async def dry_run(
             dialect_json=_for_text(how.options),
             form=common_pb2.CONTENT_FORM_NORMAL if normal else common_pb2.CONTENT_FORM_DELIMITED,
         )
-        as_is = how.form == "as-is"
-        pieces = iter(lambda: file.read(_PIECE), b"") if as_is else content(file, how, notices=notices)
+        pieces = (
+            iter(lambda: file.read(_PIECE), b"")
+            if how.form == "as-is"
+            else content(file, how, notices=notices)
+        )
         try:
             while data := await asyncio.to_thread(next, pieces, b""):
                 for at in range(0, len(data), _PIECE):
@@ -81,19 +85,14 @@ async def dry_run(
         how = await asyncio.to_thread(plan)
         try:
             answer = await gateway.processor.DryRun(requests(how), timeout=limit)
+            told = merged(how.notices, notices, notices_in(answer.notices))
+            del answer.notices[:]
+            answer.notices.extend(map(notice_message, told))
+            return answer
         except asyncio.CancelledError:
             if failed:  # gRPC cancels a call whose requests cannot be made
                 raise failed[0] from None
             raise
-        told = {(notice.code, notice.message) for notice in answer.notices}
-        answer.notices.extend(
-            common_pb2.Notice(
-                code=notice.code, message=notice.message, rows=notice.rows, row_numbers=notice.row_numbers
-            )
-            for notice in merged(how.notices, notices)
-            if (notice.code, notice.message) not in told
-        )
-        return answer
     except UnreadableFileError as error:
         raise InvalidArgumentError(error.message, reason=error.reason) from error
     except OptionsError as error:

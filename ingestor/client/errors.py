@@ -138,6 +138,20 @@ def is_transient(error: IngestorError) -> bool:
     return error.code == "UNAVAILABLE" or (error.code in _OF_CONNECTION and not error.reason)
 
 
+# What a refused upload can still be completed with: another pipeline or dialect, or the same later.
+_MENDABLE = {"PIPELINE_NOT_FOUND", "PROCESS_RUNNING", "INVALID_DIALECT"}
+
+
+def can_resume(error: BaseException) -> bool:
+    """Whether an upload that ended with this error may be resumed: its connection was lost, the call was
+    stopped, or what was wrong is not the file."""
+    if not isinstance(error, IngestorError):
+        return True
+    if is_transient(error) or isinstance(error, DeadlineExceededError):
+        return True
+    return error.reason in _MENDABLE
+
+
 def raise_missing_package(what: str, error: ImportError) -> NoReturn:
     """Raise ImportError: `what` needs packages that the command line's extra brings."""
     raise ImportError(

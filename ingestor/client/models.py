@@ -274,10 +274,11 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a report holds: its rows, and its size in bytes."""
+    """What a report holds: its rows, its size in bytes, and the notices of the process."""
 
     rows: int
     size: int
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

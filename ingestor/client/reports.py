@@ -10,7 +10,7 @@ import grpc
 
 from ingestor.client.errors import DeadlineExceededError, InvalidArgumentError, from_rpc
 from ingestor.client.gateway import Gateway
-from ingestor.client.models import Report
+from ingestor.client.models import Notice, Report
 from ingestor.client.sources import File
 from ingestor.v1 import status_pb2
 
@@ -68,14 +68,16 @@ async def _write(
     gateway: Gateway, request: status_pb2.DownloadReportRequest, file: BinaryIO, timeout: float | None
 ) -> Report:
     size, count = 0, 0
+    notices: tuple[Notice, ...] = ()
     try:
         async for answer in gateway.status.DownloadReport(request, timeout=timeout):
             file.write(answer.data)
             size += len(answer.data)
             count = answer.row_count
+            notices = tuple(map(Notice.of, answer.notices))
     except grpc.aio.AioRpcError as error:
         known = from_rpc(error)
         if known.code == DeadlineExceededError.code:
             raise DeadlineExceededError(f"the report was not complete within {timeout:g} s") from error
         raise known from error
-    return Report(count, size)
+    return Report(count, size, notices)

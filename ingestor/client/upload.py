@@ -19,6 +19,7 @@ from ingestor.client.errors import (
     AbortedError,
     DeadlineExceededError,
     UnavailableError,
+    can_resume,
     from_rpc,
     is_transient,
 )
@@ -114,7 +115,8 @@ async def send(
             )  # fmt: skip
             answer = await gateway.call(gateway.uploads.CompleteUpload, request, timeout, LONG_SECONDS)
         except Exception as error:
-            error.add_note(f"the upload is kept: go on with resume={upload.upload_id!r}")
+            if can_resume(error):
+                error.add_note(f"the upload is kept: go on with resume={upload.upload_id!r}")
             raise
         return answer.process_id
 

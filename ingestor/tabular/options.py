@@ -108,10 +108,11 @@ class ReadOptions(BaseModel):
     extra_empty_cells: Literal["drop", "error"] | None = Field(None, alias="extraEmptyCells")
     """Cells beyond the last column that are all empty: drop them, or reject the record. Detected: they are
     dropped where most records of the file's beginning have some."""
-    path: str | None = None
-    """Of JSON: the names that lead to the array, joined by dots."""
     sheet: str | Annotated[int, Field(ge=1)] | None = None
     """Name or number (from 1) of a spreadsheet's sheet; by default the first."""
+    path: str | None = None
+    """Where in a JSON document the array of rows is: names joined by dots. "": the document is the array, or
+    its objects are the rows."""
     duplicate_columns: Policy = Field("rename", alias="duplicateColumns")
     blank_columns: Policy = Field("rename", alias="blankColumns")
     missing_columns: Literal["error", "ignore"] = Field("error", alias="missingColumns")

@@ -73,7 +73,7 @@ def refused_rows(table: TextTable, checked: CheckedRows, refused: Sequence[Refus
     positions = np.searchsorted(table.row_index, checked.good_index[[row.position for row in refused]])
     for row, position in zip(refused, positions.tolist(), strict=True):
         yield RejectedRow(
-            table.row_number(position), table.line_number(position), row.state, (row.error,),
+            table.row_number(position), table.line_number(position), row.state, (row.error, *row.more),
             _cells(table, position),
         )  # fmt: skip
 
@@ -133,6 +133,11 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
         line_index=table.line_index[keep],
         record_count=len(numbers),
         rejected=rejected,
+        cell_faults=tuple(
+            replace(fault, row_index=places[fault.row_index])
+            for fault in table.cell_faults
+            if fault.row_index in places
+        ),
         notices=(),  # the repaired process has them
     )
     return RepairTable(chosen, numbers)

@@ -127,14 +127,14 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
         )
         # Messages of one size, whatever the sizes of the pieces.
         held = bytearray()
-        row_count: int | None = None
         async for piece in report:
             held += piece.data
-            row_count = piece.row_count
             while len(held) > _REPORT_PIECE:
                 yield status_pb2.DownloadReportResponse(data=bytes(held[:_REPORT_PIECE]))
                 del held[:_REPORT_PIECE]
-        yield status_pb2.DownloadReportResponse(data=bytes(held), row_count=row_count)
+        yield status_pb2.DownloadReportResponse(
+            data=bytes(held), row_count=piece.row_count, notices=map(notice_message, piece.notices)
+        )
 
     async def ListEvents(
         self, request: status_pb2.ListEventsRequest, context: Context

@@ -48,17 +48,17 @@ _CONTROLS = bytes((*range(9), 11, *range(14, 27), *range(28, 32)))
 def parsers() -> tuple[TableParser, ...]:
     """Every parser in the order in which they are asked: plug-ins first, then the built-in ones."""
     from ingestor.tabular.parsers.delimited import DelimitedParser
-    from ingestor.tabular.parsers.json_array import JsonArrayParser
+    from ingestor.tabular.parsers.json_document import JsonDocumentParser
     from ingestor.tabular.parsers.json_lines import JsonLinesParser
     from ingestor.tabular.parsers.parquet import ParquetParser
-    from ingestor.tabular.parsers.xlsx import XlsxParser
+    from ingestor.tabular.parsers.xlsx.parser import XlsxParser
 
     return (
         *outside_parsers(),
         ParquetParser(),
         XlsxParser(),
         JsonLinesParser(),
-        JsonArrayParser(),
+        JsonDocumentParser(),
         DelimitedParser(),
     )
 

@@ -2,22 +2,81 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
 from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, transcode
+from ingestor.tabular.files.encodings import BAD_BYTE, detect_encoding, text_pieces, transcode
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions
-from ingestor.tabular.parsers.json_values import JsonObject, RowError, decoder, row_of
+from ingestor.tabular.parsers.json_values import (
+    TOO_DEEP,
+    JsonObject,
+    RowError,
+    check_kept,
+    decoder,
+    is_kept,
+    row_of,
+)
 from ingestor.tabular.text_table import TextTable
 
 _SAMPLE = 64 * 1024
 _MAYBE_NAMES = re.compile(rb'"([^"\\]*)"[ \t\r]*:')
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # escapes of NUL and of surrogates
+_BEGINNINGS = {
+    "{": re.compile(r'\s*\{\s*(["}]|$)'),
+    "[": re.compile(r'\s*\[\s*([\[{"\]\-0-9tfn]|$)'),
+}
+
+
+def begins_like(bracket: str, head: bytes, file_name: str) -> bool:
+    """Whether a file begins like a JSON object ("{") or array ("["), and its name is not that of delimited
+    text."""
+    named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
+    if named.endswith((".csv", ".tsv", ".txt")):
+        return False
+    return _BEGINNINGS[bracket].match(_head_text(head[:1024])) is not None
+
+
+def _head_text(head: bytes) -> str:
+    encoding = detect_encoding(head, whole=False)
+    return "".join(text_pieces(io.BytesIO(head), encoding))
+
+
+def is_json_lines(head: bytes, file_name: str) -> bool:
+    """Whether a file that begins like a JSON object has one object to a line.
+
+    Its name says so, or its first line is an object and another line follows, or its second line is one (the
+    first is broken). An object alone in its line is a row too, unless it holds an array of objects.
+    """
+    named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
+    if named.endswith((".jsonl", ".ndjson", ".jsonlines")):
+        return True
+    text = _head_text(head).lstrip()
+    first, _, rest = text.partition("\n")
+    second = rest.lstrip().partition("\n")[0]
+    return (_is_object(first) and (bool(second) or not _HOLDS_ARRAY.search(first))) or _is_object(second)
+
+
+_HOLDS_ARRAY = re.compile(r":\s*\[\s*\{")
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(decoder.decode(line), JsonObject)
+    except (ValueError, RecursionError):
+        return False
+
+
+def not_in_encoding(encoding: str) -> RowError:
+    """The error of a record with bytes that are not text."""
+    return RowError("encoding-error", f"The record holds bytes that are not valid {encoding}.")
 
 
 def _lines(file: BinaryIO, encoding: str, most: int) -> Iterator[tuple[bytes, bool]]:
@@ -78,7 +137,8 @@ class JsonLinesTable:
             seen.update(found)
             if isinstance(value, JsonObject):
                 for name, _ in value.members:
-                    names[name] = None
+                    if is_kept(name):
+                        names[name] = None
                 if len(names) > self._limits.max_columns:
                     raise UnreadableFileError(
                         "TOO_MANY_COLUMNS",
@@ -98,34 +158,37 @@ class JsonLinesTable:
                 builder.reject(line, "record-too-long", message, text)
             elif not data.strip():
                 builder.skip(line, "blank-row", "The record is blank.", "")
-            elif BAD_BYTE in data:
-                message = f"The record holds bytes that are not valid {self._encoding}."
-                builder.reject(line, "encoding-error", message, text)
             else:
                 try:
-                    builder.add(line, row_of(decoder.decode(data.decode()), positions), len(data))
+                    builder.add(line, self._row(data, positions), len(data))
                 except RowError as error:
                     builder.reject(line, error.code, error.message, text)
-                except UnicodeDecodeError:
-                    builder.reject(line, "encoding-error", "The record is not UTF-8.", text)
-                except RecursionError:
-                    builder.reject(line, "json-error", "The record is nested too deeply.", text)
-                except ValueError as error:
-                    builder.reject(line, "json-error", f"The record is not JSON: {error}.", text)
             if builder.full:
                 yield builder.take()
         if not builder.empty:
             yield builder.take()
+
+    def _row(self, data: bytes, positions: dict[str, int]) -> Sequence[str | None]:
+        if BAD_BYTE in data:
+            raise not_in_encoding(self._encoding)
+        try:
+            value = decoder.decode(data.decode())
+        except RecursionError:
+            raise RowError("json-error", TOO_DEEP) from None
+        except json.JSONDecodeError as error:
+            message = f"The record is not JSON: {error.msg} (character {error.pos + 1})."
+            raise RowError("json-error", message) from None
+        if _SUSPECT.search(data):
+            check_kept(value)
+        return row_of(value, positions)
 
 
 class JsonLinesParser(TableParser):
     name = "jsonl"
 
     def recognises(self, head: bytes, file_name: str) -> bool:
-        """Whether it begins with an object, unless its name is that of a CSV file."""
-        text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").removeprefix(b"\xff\xfe").lstrip()
-        named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
-        return text.startswith(b"{") and not named.endswith((".csv", ".tsv", ".txt"))
+        """Whether it begins with objects, one to a line."""
+        return begins_like("{", head, file_name) and is_json_lines(head, file_name)
 
     @contextmanager
     def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[JsonLinesTable]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
+
+from ingestor.outcomes import quoted, shortened
 
 
 class Number(str):
@@ -31,12 +34,17 @@ class JsonObject:
         return None
 
 
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not a JSON value")
+class NotJson:
+    """NaN or Infinity, which some programs write as if they were JSON."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 decoder = json.JSONDecoder(
-    object_pairs_hook=JsonObject, parse_int=Number, parse_float=Number, parse_constant=_no_constant
+    object_pairs_hook=JsonObject, parse_int=Number, parse_float=Number, parse_constant=NotJson
 )
 
 
@@ -44,39 +52,6 @@ def raw_decode(text: str, at: int) -> tuple[Any, int]:
     """The value that starts at `at`, and where it ends. Raises json.JSONDecodeError or another ValueError."""
     found: tuple[Any, int] = decoder.raw_decode(text, at)
     return found
-
-
-class RepeatedNameError(ValueError):
-    """An object has a name more than once."""
-
-
-def as_cell(value: Any) -> str | None:
-    """A value as the text of a cell: strings unchanged, numbers and literals as written, null as None,
-    objects and arrays as JSON without blanks. Raises RepeatedNameError."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    return _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Number):
-        return value
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, JsonObject):
-        if name := value.repeated():
-            raise RepeatedNameError(name)
-        return "{" + ",".join(f"{_text(name)}:{_text(item)}" for name, item in value.members) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_text, value)) + "]"
-    words: dict[Any, str] = {True: "true", False: "false", None: "null"}
-    return words[value]
 
 
 class RowError(Exception):
@@ -88,20 +63,96 @@ class RowError(Exception):
         self.message = message
 
 
+TOO_DEEP = "The record is nested too deeply."
+
+
+def as_cell(value: Any) -> str | None:
+    """A value as the text of a cell: strings unchanged, numbers and literals as written, null as None,
+    objects and arrays as JSON without blanks. Raises RowError."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    try:
+        return _text(value)
+    except RecursionError:
+        raise RowError("json-error", TOO_DEEP) from None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Number):
+        return value
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, JsonObject):
+        if (name := value.repeated()) is not None:
+            raise repeated_name(name)
+        return "{" + ",".join(f"{_text(name)}:{_text(item)}" for name, item in value.members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_text, value)) + "]"
+    if isinstance(value, NotJson):
+        raise RowError("json-error", f"{value.text} is not a JSON value; write null.")
+    words: dict[Any, str] = {True: "true", False: "false", None: "null"}
+    return words[value]
+
+
+def repeated_name(name: str) -> RowError:
+    """The error of an object that has a name more than once."""
+    return RowError("json-error", f"The name {quoted(name)} occurs more than once in an object.")
+
+
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+
+
+def is_kept(text: str) -> bool:
+    """Whether PostgreSQL can keep the text: it has neither NUL nor half of a surrogate pair."""
+    return _UNKEPT.search(text) is None
+
+
+def check_kept(value: Any) -> None:
+    """Raise RowError when PostgreSQL cannot keep a string or a name in the value."""
+    try:
+        _check_kept(value, "")
+    except RecursionError:
+        raise RowError("json-error", TOO_DEEP) from None
+
+
+def _check_kept(value: Any, member: str) -> None:
+    if isinstance(value, str):
+        _check_text(value, f"the member {quoted(member)}" if member else "the record")
+    elif isinstance(value, list):
+        for item in value:
+            _check_kept(item, member)
+    elif isinstance(value, JsonObject):
+        for name, item in value.members:
+            _check_text(name, f"the name of the member {json.dumps(shortened(name))}")
+            _check_kept(item, f"{member}.{name}" if member else name)
+
+
+def _check_text(text: str, where: str) -> None:
+    if found := _UNKEPT.search(text):
+        what = "the character" if found[0] == "\0" else "half of a surrogate pair,"
+        raise RowError("encoding-error", f"PostgreSQL cannot keep {what} \\u{ord(found[0]):04x} in {where}.")
+
+
 def row_of(value: Any, positions: dict[str, int]) -> Sequence[str | None]:
     """The cells of an object; `positions` are those of the columns, by name. Raises RowError."""
+    if isinstance(value, RowError):
+        raise value
     if not isinstance(value, JsonObject):
         raise RowError("type-error", "The record is not a JSON object.")
     cells: list[str | None] = [None] * len(positions)
     filled: set[str] = set()
-    try:
-        for name, item in value.members:
-            if name in filled:
-                raise RepeatedNameError(name)
-            filled.add(name)
-            cells[positions[name]] = as_cell(item)
-    except RepeatedNameError as error:
-        raise RowError("json-error", f"The name {error} occurs more than once in an object.") from None
-    except KeyError as error:
-        raise RowError("extra-cell", f"The table has no column {error}.") from None
+    for name, item in value.members:
+        if name in filled:
+            raise repeated_name(name)
+        filled.add(name)
+        cell = as_cell(item)
+        if name not in positions:
+            raise RowError("extra-cell", f"The table has no column {quoted(name)}.")
+        cells[positions[name]] = cell
     return cells

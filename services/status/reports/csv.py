@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from ingestor.outcomes import Notice
 from ingestor.reports import guard, headings
 from ingestor.services.status.reports.cells import cells
 from ingestor.services.status.reports.writer import ReportWriter
@@ -24,7 +25,7 @@ class CsvReportWriter(ReportWriter):
     def lines(self, rows: Iterable[Row]) -> bytes:
         return _lines(cells(row, self._width, with_state=self._with_state) for row in rows)
 
-    def end(self) -> bytes:
+    def end(self, notices: Sequence[Notice]) -> bytes:
         return b""
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from ingestor.outcomes import Notice
 from ingestor.services.status.reports.writer import ReportWriter
 from ingestor.services.status.rows import Row
 
@@ -30,7 +31,7 @@ class JsonlReportWriter(ReportWriter):
     def lines(self, rows: Iterable[Row]) -> bytes:
         return "".join(_as_json(self._object(row)) + "\n" for row in rows).encode()
 
-    def end(self) -> bytes:
+    def end(self, notices: Sequence[Notice]) -> bytes:
         return b""
 
     def _object(self, row: Row) -> dict[str, object]:

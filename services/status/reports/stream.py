@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from ingestor.outcomes import Notice
 from ingestor.services.status.ports import LedgerReader
 from ingestor.services.status.processes import Process
 from ingestor.services.status.reports.selection import REJECTED, ReportRows, opened
@@ -25,10 +26,12 @@ class ReportMismatchError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ReportPiece:
-    """Bytes of the file; only the last piece has `row_count`, the number of rows in the whole file."""
+    """Bytes of the file; only the last piece has `row_count`, the number of rows in the whole file, and the
+    notices of the process."""
 
     data: bytes
     row_count: int | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 async def report_pieces(
@@ -55,7 +58,7 @@ async def report_pieces(
             raise ReportMismatchError(
                 f"process {process.info.process_id}: {count} rows in the report, but {process.read} were read"
             )
-    yield ReportPiece(writer.end(), count)
+    yield ReportPiece(writer.end(process.notices), count, process.notices)
 
 
 async def report_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from ingestor.outcomes import Notice
 from ingestor.services.status.rows import Row
 
 
@@ -25,6 +26,7 @@ class ReportWriter(Protocol):
         """The next rows; no bytes while the compressor still collects them."""
         ...
 
-    def end(self) -> bytes:
-        """The end of the file; called once, last."""
+    def end(self, notices: Sequence[Notice]) -> bytes:
+        """The end of the file, with the notices of the process if the format has a place for them; called
+        once, last."""
         ...

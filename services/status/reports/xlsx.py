@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from ingestor.outcomes import Notice
 from ingestor.reports import CUT, guard, headings
 from ingestor.services.status.reports.cells import cells
 from ingestor.services.status.reports.writer import ReportWriter, TooManyColumnsError
@@ -97,11 +98,17 @@ class XlsxReportWriter(ReportWriter):
         self._write("".join(made))
         return self._sink.take()
 
-    def end(self) -> bytes:
+    def end(self, notices: Sequence[Notice]) -> bytes:
         self._end_sheet()
+        names = [_name(number) for number in range(1, self._sheets + 1)]
+        if notices:
+            names.append("Notices")
+            self._write_notices(notices)
         numbers = range(1, self._sheets + 1)
         self._part("xl/styles.xml", _STYLES)
-        sheets = "".join(f'<sheet name="{_name(n)}" sheetId="{n}" r:id="rId{n}"/>' for n in numbers)
+        sheets = "".join(
+            f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>' for n, name in enumerate(names, 1)
+        )
         self._part(
             "xl/workbook.xml",
             f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><bookViews><workbookView/></bookViews>'
@@ -130,6 +137,18 @@ class XlsxReportWriter(ReportWriter):
         )
         self._package.close()
         return self._sink.take()
+
+    def _write_notices(self, notices: Sequence[Notice]) -> None:
+        """Write the notices as the last sheet."""
+        self._headings = ["code", "message", "rows", "row numbers"]
+        self._letters = ["A", "B", "C", "D"]
+        self._begin_sheet()
+        for notice in notices:
+            rows = str(notice.rows) if notice.rows else ""
+            self._write(
+                self._line([notice.code, notice.message, rows, ", ".join(map(str, notice.row_numbers))])
+            )
+        self._end_sheet()
 
     def _part(self, name: str, text: str) -> None:
         with self._package.open(name, "w") as part:

@@ -118,6 +118,8 @@ def parsed(value: str, decimal: str, group: str | None) -> str:
     """Digit by digit."""
     if value in MISSING:
         return value
+    if group in (" ", "\u00a0"):  # blanks are alike
+        value = value.replace(" ", group).replace("\u00a0", group)
     rest = value[1:] if value[:1] in ("+", "-") else value
     mantissa, exponent = rest, ""
     for letter in "eE":

@@ -66,11 +66,20 @@ async def test_an_upload_is_resumed_by_its_identifier(client: AsyncClient, suite
 
 
 async def test_a_failure_says_how_to_resume(client: AsyncClient, suite: Suite, table: Path) -> None:
+    suite.uploads.refuse = [errors.NotFoundError("PIPELINE_NOT_FOUND", "Pipeline p does not exist.")]
+    with pytest.raises(NotFoundError) as caught:
+        await client.ingest(table, "p")
+    assert caught.value.__notes__ == ["the upload is kept: go on with resume='u1'"]
+
+
+async def test_a_final_refusal_does_not_say_how_to_resume(
+    client: AsyncClient, suite: Suite, table: Path
+) -> None:
     suite.uploads.refuse = [errors.DataLossError("HASH_MISMATCH", "the file has changed")]
     with pytest.raises(DataLossError) as caught:
         await client.ingest(table)
     assert caught.value.reason == "HASH_MISMATCH"
-    assert caught.value.__notes__ == ["the upload is kept: go on with resume='u1'"]
+    assert not getattr(caught.value, "__notes__", [])
 
 
 async def test_a_document_is_applied_first(

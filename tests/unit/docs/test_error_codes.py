@@ -25,7 +25,7 @@ FOLDERS = (
 MODULES = ("ingestor/*.py", "ingestor/runtime/grpc/*.py")
 
 # Strings that look like a code and are something else.
-NO_CODES = {"as-is", "json-rows", "plug-in", "ingestor-mark-bad", "grpc-status-details-bin"}
+NO_CODES = {"as-is", "unix-ms", "json-rows", "plug-in", "ingestor-mark-bad", "grpc-status-details-bin"}
 NO_REASONS = {"UPPER_SNAKE"}
 
 

@@ -57,7 +57,7 @@ def report(
 ) -> bytes:
     """A report as the suite writes it."""
     writer = WRITERS[kind]()
-    return writer.header(columns, with_state=with_state) + writer.lines(rows) + writer.end()
+    return writer.header(columns, with_state=with_state) + writer.lines(rows) + writer.end(())
 
 
 CELLS = st.text(

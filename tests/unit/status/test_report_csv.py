@@ -23,7 +23,7 @@ EXTRA = ["_row", "_line", "_code", "_field", "_value", "_message"]
 def read(columns: Sequence[str], rows: Sequence[Row], *, with_state: bool = False) -> list[list[str]]:
     """What a CSV reader finds in the file of these rows."""
     writer = CsvReportWriter()
-    data = writer.header(columns, with_state=with_state) + writer.lines(rows) + writer.end()
+    data = writer.header(columns, with_state=with_state) + writer.lines(rows) + writer.end(())
     return list(csv.reader(io.StringIO(data.decode(), newline="")))
 
 

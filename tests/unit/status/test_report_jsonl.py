@@ -19,7 +19,7 @@ from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 def read(columns: Sequence[str], rows: Sequence[Row]) -> list[Any]:
     """The objects of the file of these rows, a line each."""
     writer = JsonlReportWriter()
-    data = writer.header(columns, with_state=False) + writer.lines(rows) + writer.end()
+    data = writer.header(columns, with_state=False) + writer.lines(rows) + writer.end(())
     assert data == b"" or data.endswith(b"\n")
     return [json.loads(line) for line in data.split(b"\n")[:-1]]
 

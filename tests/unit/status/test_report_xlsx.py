@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
+from ingestor.outcomes import Notice
 from ingestor.reports import CUT, guard, unguard
 from ingestor.services.status.reports.writer import TooManyColumnsError
 from ingestor.services.status.reports.xlsx import (
@@ -40,7 +41,11 @@ def made(
 ) -> bytes:
     """The file of these rows, written one by one."""
     writer = writer or XlsxReportWriter()
-    pieces = [writer.header(columns, with_state=state), *(writer.lines([row]) for row in rows), writer.end()]
+    pieces = [
+        writer.header(columns, with_state=state),
+        *(writer.lines([row]) for row in rows),
+        writer.end(()),
+    ]
     return b"".join(pieces)
 
 
@@ -150,3 +155,12 @@ def test_the_file_comes_as_it_is_written_and_may_be_dropped() -> None:
     cycle.append(cycle)  # type: ignore[arg-type]
     del writer, cycle
     gc.collect()
+
+
+def test_notices_are_the_last_sheet() -> None:
+    writer = XlsxReportWriter()
+    notice = Notice("rows-left-out", "A trigger left rows out.", 3, (7, 9))
+    data = writer.header(["a"], with_state=False) + writer.lines([]) + writer.end([notice])
+    assert "Notices" in ZipFile(io.BytesIO(data)).read("xl/workbook.xml").decode()
+    _, row = xml_rows(data, 2)
+    assert row == {"A2": "rows-left-out", "B2": "A trigger left rows out.", "C2": "3", "D2": "7, 9"}
