@@ -243,6 +243,10 @@ def test_text_that_postgresql_cannot_hold() -> None:
         ),
         (document(policy={"onError": "stop"}), {"/policy/onError": "must be 'continue' or 'abort'"}),
         (document(dialect={"delimitr": ";"}), {"/dialect/delimitr": 'unknown key "delimitr"'}),
+        (
+            document(schema={"fields": [{"name": "id", "type": "number", "rounding": "up"}]}),
+            {"/schema/fields/0/rounding": "must be 'allow'"},
+        ),
         (document(schema={"fields": []}), {"/schema/fields": "must have at least 1 item"}),
         (document(schema=[]), {"/schema": "must be an object"}),
         (document(mapping={"a/b~": "x"}), {"/mapping/a~1b~0": 'no field is named "a/b~"'}),
