@@ -63,8 +63,8 @@ class DelimitedTable:
         if any("\0" in label or not _is_text(label) for label in columns):
             raise UnreadableFileError(
                 "HEADER_UNREADABLE",
-                "The header has NUL or bytes that are not valid in the encoding of the file. Declare the right "
-                "encoding, or columns.",
+                "The header has NUL or bytes that are not valid in the encoding of the file. Declare the "
+                "right encoding, or columns.",
             )
         if len(columns) > self._limits.max_columns:
             raise UnreadableFileError(
