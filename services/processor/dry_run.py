@@ -97,6 +97,7 @@ async def dry_run(
                 table: TableDryRun | None = None
                 if pipeline and sink_of(pipeline) == TABLE_SINK:
                     table = await stack.enter_async_context(tables.open(table_of(pipeline)))
+                    result.notices += table.notices
                 assert found is not None
                 rows = _Rows(result, found, how, normal_form, pipeline, table)
             for piece in slices:

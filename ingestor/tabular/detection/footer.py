@@ -159,7 +159,9 @@ def _is_table(rest: Sequence[Record], width: int, typed: dict[int, Kind], labels
         return False
     if own != width:
         return True
-    head = next(record for record in rest if record.width == own and filled(record.cells or ()) > 1)
+    head = next((record for record in rest if record.width == own and filled(record.cells or ()) > 1), None)
+    if head is None:
+        return False
     cells = head.cells or ()
     if tuple(cells) == tuple(labels) or not typed:
         return False
