@@ -108,7 +108,7 @@ def _may_skip_blanks(
     blank = sum(
         f"{delimiter} " in record.text
         if record.cells is None
-        else any(cell[:1] == " " for cell in record.cells[1:])
+        else any(cell[:1] == " " and cell.strip() for cell in record.cells[1:])
         for record in held
     )
     return 2 * blank > len(held)

@@ -95,7 +95,7 @@ def _rows(records: Sequence[Record], places: Sequence[int], width: int) -> list[
     found: list[tuple[str, ...]] = []
     for at in places:
         cells = records[at].cells
-        if cells is not None and len(cells) == width:
+        if cells is not None and len(cells) == width and filled(cells):
             found.append(cells)
             if len(found) == _DATA:
                 break

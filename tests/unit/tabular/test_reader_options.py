@@ -239,7 +239,14 @@ def test_empty_text_in_quotes(more: dict[str, Any]) -> None:
 )
 def test_both_readers_agree(rows: list[list[str]], drop: str | None, empty: str) -> None:
     text = "x,y,z\n" + "".join(",".join(cells) + "\n" for cells in [["1", "2", "3"], *rows])
-    layout = {"skipLines": 0, "header": True, "headerRows": 1, "skipFooter": 0, "rowNames": False}
+    layout = {
+        "skipLines": 0,
+        "header": True,
+        "headerRows": 1,
+        "skipFooter": 0,
+        "rowNames": False,
+        "skipInitialSpace": False,
+    }
     options = {
         "delimiter": ",",
         "emptyQuoted": empty,
