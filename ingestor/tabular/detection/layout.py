@@ -62,7 +62,7 @@ def find_head(
         return None
     after = [place for place in held if place > at]
     rows = _rows(records, after, width)
-    if at != held[0] and not rows and any(kind_of(cell) != "text" for cell in records[at].cells or ()):
+    if not rows:
         at = held[0]  # the last record is a row rather than a header without rows
     typed = typed_columns(rows, width)
     if titles and header is not False:
@@ -196,6 +196,8 @@ def _is_title(record: Record, width: int, typed: dict[int, Kind], above: Sequenc
         return not (0 in typed and kind_of(cells[0]) == typed[0])
     if count > max(width // 2, 1):
         return False
+    if len(cells) == width < 4 and not is_prose(record.text):
+        return False  # one label, and none for the other columns
     return not (len(cells) == width and _matches(record, typed))
 
 
