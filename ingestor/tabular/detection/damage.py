@@ -55,7 +55,8 @@ def find_damage(
                 return Damage(joined, between[-1])
         return None
     if header.cells is None or header.width == 1:
-        return Damage(_otherwise(header.text, width, form), at)
+        labels = _otherwise(header.text, width, form)
+        return Damage(labels, at) if labels else None
     cells = header.cells
     named = tuple(cell for cell in cells if cell.strip())
     if len(cells) > width:
@@ -85,8 +86,8 @@ def _otherwise(text: str, width: int, form: Form) -> tuple[str, ...] | None:
     """The labels of a header whose quotes or delimiters are others than those of the rows."""
     for delimiter in (form.delimiter, *_OTHER):
         cells = [cell.strip().strip("\"'") for cell in text.split(delimiter)]
-        if len(cells) == width and all(cells) and not _looks_like_row(cells):
-            return tuple(cells)
+        if len(cells) == width and all(cells):
+            return None if _looks_like_row(cells) else tuple(cells)
     return None
 
 

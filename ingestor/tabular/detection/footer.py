@@ -57,11 +57,8 @@ def find_foot(
         if not _is_foot(records, start, at, width, typed, gap=gap):
             break
         first = at
-    if first == len(records) or all(
-        is_blank(record) or record.width != width for record in records[start:first]
-    ):
-        return None
-    return Foot(first, False)
+    rows = [record for record in records[start:first] if record.width == width and not is_blank(record)]
+    return Foot(first, False) if first < len(records) and rows else None
 
 
 def _remarks(records: Sequence[Record], start: int, width: int, typed: dict[int, Kind]) -> int:
@@ -125,7 +122,7 @@ def _is_foot(
         return _REMARK.match(lead) is not None and not fits
     if _REMARK.match(lead) or _MARK.match(lead):
         return True
-    alone = count == 1 and (len(cells) == 1 or width > 2)
+    alone = count == 1 and (len(cells) == 1 or (width > 2 and first == 0))
     return (alone or gap) and is_prose(lead)
 
 

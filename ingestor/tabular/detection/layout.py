@@ -196,7 +196,7 @@ def _is_title(record: Record, width: int, typed: dict[int, Kind], above: Sequenc
         return not (0 in typed and kind_of(cells[0]) == typed[0])
     if count > max(width // 2, 1):
         return False
-    if len(cells) == width < 4 and not is_prose(record.text):
+    if width < 4 and not is_prose(record.text):
         return False  # one label, and none for the other columns
     return not (len(cells) == width and _matches(record, typed))
 
