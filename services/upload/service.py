@@ -310,7 +310,7 @@ class UploadService:
         if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
             raise wrong("pipeline", "must be a name, or name@version")
         found, dialect = await self._pipelines.find(name, int(version) if at else None)
-        return name, found, declared.over(parse_options(dialect)).to_json()
+        return name, found, _over(declared, parse_options(dialect)).to_json()
 
     async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:
         """Describe the committed part of a file; see ingestor.pipelines.inspection. Raises
@@ -331,7 +331,7 @@ class UploadService:
             raise wrong("pipeline", "and document_json exclude each other")
         options = _options(dialect)
         if document:
-            options = options.over(parse_options(await self._pipelines.dialect_of(document)))
+            options = _over(options, parse_options(await self._pipelines.dialect_of(document)))
         elif pipeline:
             name, version, found = await self._pipeline(pipeline, options)
             pipeline, options = f"{name}@{version}", parse_options(found)
@@ -394,11 +394,23 @@ def _options(dialect: str) -> ReadOptions:
     try:
         return parse_options(dialect)
     except OptionsError as error:
-        raise InvalidArgumentError(
-            "INVALID_DIALECT",
-            f"The dialect has {len(error.problems)} problem(s).",
-            violations=[
-                FieldViolation("/".join(["dialect_json", *map(str, path)]), message)
-                for path, message in error.problems
-            ],
-        ) from None
+        raise _wrong_dialect(error) from None
+
+
+def _over(declared: ReadOptions, of_pipeline: ReadOptions) -> ReadOptions:
+    """The options declared with the file, else those of the pipeline."""
+    try:
+        return declared.over(of_pipeline)
+    except OptionsError as error:
+        raise _wrong_dialect(error) from None
+
+
+def _wrong_dialect(error: OptionsError) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "INVALID_DIALECT",
+        f"The dialect has {len(error.problems)} problem(s).",
+        violations=[
+            FieldViolation("/".join(["dialect_json", *map(str, path)]), message)
+            for path, message in error.problems
+        ],
+    )
