@@ -239,7 +239,13 @@ def test_empty_text_in_quotes(more: dict[str, Any]) -> None:
 )
 def test_both_readers_agree(rows: list[list[str]], drop: str | None, empty: str) -> None:
     text = "x,y,z\n" + "".join(",".join(cells) + "\n" for cells in [["1", "2", "3"], *rows])
-    options = {"delimiter": ",", "emptyQuoted": empty, **({"extraEmptyCells": drop} if drop else {})}
+    layout = {"skipLines": 0, "header": True, "headerRows": 1, "skipFooter": 0, "rowNames": False}
+    options = {
+        "delimiter": ",",
+        "emptyQuoted": empty,
+        **layout,
+        **({"extraEmptyCells": drop} if drop else {}),
+    }
     fast = read(text, **options)
     assert is_fast(fast.plan.options)
     assert slowly(text, **options) == (fast.names, rows_of(fast), codes_of(fast))
