@@ -20,6 +20,10 @@ MAX_QUOTED_CHARACTERS = 100
 # Most `Notice.row_numbers`; part of the contract.
 MAX_NOTICE_ROWS = 100
 
+# Ends a cell with bytes that are no text (they stand in it as \\xNN), so that a repair does not take it for
+# the file's own text.
+UNREADABLE = "…[unreadable]"
+
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as compute
 
-from ingestor.outcomes import RejectedRow
+from ingestor.outcomes import UNREADABLE, RejectedRow
 from ingestor.reports import (
     CUT,
     JSON_CELLS,
@@ -41,7 +41,8 @@ from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.files.encodings import transcode
 from ingestor.tabular.files.file_process import file_arguments, write_result
-from ingestor.tabular.files.formats import HEAD_BYTES, Plan, parsers
+from ingestor.tabular.files.formats import HEAD_BYTES, Plan
+from ingestor.tabular.files.tables import open_table
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
 from ingestor.tabular.options import ReadOptions, parse_options
@@ -58,6 +59,8 @@ Mask = npt.NDArray[np.bool_]
 # Spreadsheets write whole numbers as 7, some programs as 7.0.
 _NUMBER = r"^[0-9]{1,18}(\.0+)?$"
 _PIECE = 1024 * 1024
+# Where a report has its header and its rows; nothing above or below them is found unasked.
+_REPORT = ReadOptions(skip_lines=0, header=True, header_rows=1, skip_footer=0)
 _GUARDED = r"^'+[=+\-@\t\r]"
 
 
@@ -91,8 +94,7 @@ def _opened(
     """The labels and the blocks of a file; `line_index` counts from the start of the file."""
     stream = expanded(file, how.compression, expansion)
     if how.form == "normal":
-        parser = next(found for found in parsers() if found.name == how.format)
-        with parser.open(stream, how.options, limits) as table:
+        with open_table(stream, how.format, how.options, limits) as table:
             yield table.columns, table.blocks()
         return
     assert how.encoding is not None, "delimited text has an encoding"
@@ -230,12 +232,13 @@ class _Rows:
         blank = self._blank(columns, len(texts))
         for position in problems:
             blank[position] = False
-        cut = np.zeros(len(texts), np.bool_)
+        cut, unread = np.zeros((2, len(texts)), np.bool_)
         for column in columns:
             cut |= _mask(pc.ends_with(column, CUT))
+            unread |= _mask(pc.ends_with(column, UNREADABLE))
         wrong = np.zeros(len(texts), np.bool_)
         wrong[list(problems)] = True
-        good = known & ~blank & ~cut & ~wrong
+        good = known & ~blank & ~cut & ~unread & ~wrong
         repeated = good & self._repeated(numbers, good)
         good &= ~repeated
         rejected = [replace(record, cells=()) for record in block.rejected]
@@ -255,6 +258,12 @@ class _Rows:
                 problem = "row-number", f"The value {number[:100]!r} in _row is not {what}."
             elif wrong[position]:
                 problem = problems[position]
+            elif unread[position]:
+                state = "skipped"
+                problem = (
+                    "cell-unreadable",
+                    f"A cell ends with {UNREADABLE!r}: bytes of the file there are no text; enter the text.",
+                )
             elif cut[position]:
                 problem = (
                     "cell-cut",
@@ -333,7 +342,8 @@ def main() -> int:
         out = sys.stdout.buffer
         table = OriginalTable.from_json(given.repair.read_text("utf-8"))
         with given.source.open("rb") as file:
-            how = open_plan(file, given.source.stat().st_size, given.name, parse_options(given.options))
+            options = parse_options(given.options).over(_REPORT)
+            how = open_plan(file, given.source.stat().st_size, given.name, options)
             limits = ExpansionLimits(max_bytes=given.max_bytes)
             for piece in repair_content(file, how, table, expansion=limits):
                 out.write(piece)

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
-from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, RejectedRow, RejectedState
+from ingestor.outcomes import MAX_NOTICE_ROWS, UNREADABLE, Notice, RejectedRow, RejectedState
+from ingestor.tabular.files.encodings import to_utf8
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
 from ingestor.tabular.text_table import CellFault, TextTable
 
@@ -73,15 +74,18 @@ def _is_text(cell: bytes) -> bool:
     return True
 
 
+def _shown_cell(cell: bytes) -> str:
+    """A cell as a report shows it."""
+    shown = cell.decode(errors="backslashreplace").replace("\0", "\\x00")
+    return shown if b"\0" not in cell and _is_text(cell) else shown + UNREADABLE
+
+
 def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
     rejected = list(block.rejected)
     binary = [column.cast(pa.binary()) for column in block.columns]
     for row in np.flatnonzero(bad).tolist():
         found = [column[row].as_py() for column in binary]
-        cells = tuple(
-            "" if cell is None else cell.decode(errors="backslashreplace").replace("\0", "\\x00")
-            for cell in found
-        )
+        cells = tuple("" if cell is None else _shown_cell(cell) for cell in found)
         column = next(
             position for position, cell in enumerate(found)
             if cell is not None and (b"\0" in cell or not _is_text(cell))
@@ -120,11 +124,10 @@ def _lines(block: TextTable) -> bytes:
         (error,) = record.errors
         index = record.row_number - block.first_row
         lines[index] = record.line_number
-        rejects[index] = json.dumps(
-            [record.state, error.code, error.message, record.cells or None, error.value],
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        cells = [_shown_cell(to_utf8(cell)) for cell in record.cells] or None
+        reject = [record.state, error.code, error.message, cells, error.value.replace("\udcff", "\\xff")]
+        text = json.dumps(reject, ensure_ascii=False, separators=(",", ":"))
+        rejects[index] = text.encode("utf-8", "backslashreplace").decode()
     for index, faults in _by_row(block.cell_faults).items():
         if rejects[index] is None:
             rejects[index] = json.dumps([_CELLS, faults], ensure_ascii=False, separators=(",", ":"))
@@ -294,8 +297,6 @@ def text_column(cells: Sequence[str | None]) -> pa.StringArray:
     try:
         return pa.array(cells, pa.string())
     except UnicodeEncodeError:
-        from ingestor.tabular.files.encodings import to_utf8
-
         packed = pa.array([None if cell is None else to_utf8(cell) for cell in cells], pa.binary())
         return pa.StringArray.from_buffers(len(packed), *_string_buffers(packed))
 

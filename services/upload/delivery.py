@@ -21,7 +21,7 @@ from ingestor.tabular.errors import UnreadableFileError
 
 log = structlog.get_logger(__name__)
 
-_CONVERSIONS = 5  # attempts to convert a file whose converter crashes
+_CONVERSIONS = 2  # attempts to convert a file whose converter is killed
 _CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 2.0  # to find deliveries that other instances added or that are due again
 
@@ -130,8 +130,8 @@ class DeliveryWorker:
                     raise
                 log.error("cannot convert the file", attempts=delivery.attempts)
                 message = (
-                    f"The file could not be read in {delivery.attempts} attempts; "
-                    "check that it is not damaged."
+                    f"The program that reads the file was killed in {delivery.attempts} attempts: "
+                    "the machine lacks memory or disk space for it."
                 )
                 await self._ingestion.refuse(delivery, "FILE_UNREADABLE", message)
                 return

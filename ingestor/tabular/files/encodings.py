@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from ingestor.tabular.files.encoding_guess import EncodingGuess
 
 _PIECE = 256 * 1024
 # UTF-32-LE comes before UTF-16-LE, whose mark it begins with.
@@ -17,8 +20,6 @@ _BOMS = (
 )
 # Fewer foreign bytes look like damage to UTF-8 rather than another encoding.
 _LEAST_GUESS = 3
-# Bytes that Windows-1252 leaves undefined.
-_UNDEFINED_1252 = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 BAD_BYTE = b"\xff"
 """Stands in for a byte that is invalid in the file's encoding. It is invalid in UTF-8 too, so the reader
 rejects the record."""
@@ -33,27 +34,44 @@ def detect_encoding(head: bytes, *, whole: bool) -> str:
     """The encoding of a text file, judged by its beginning (which may cut a character unless `whole`).
 
     A byte order mark decides. Else it is UTF-8 where the bytes decode as such, or UTF-16 where nearly every
-    second byte is zero. The rest is a guess: with at least `_LEAST_GUESS` bytes that are not UTF-8, and no
-    more valid UTF-8 characters beyond ASCII than those, Windows-1252, or Latin-1 if a byte is undefined in
-    Windows-1252. Otherwise UTF-8 with damaged bytes.
+    second byte is zero. The rest is a guess (see encoding_guess), or UTF-8 with damaged bytes.
     """
     if found := bom_of(head):
         return found[0]
+    guess = guessed_encoding(head, whole=whole)
+    if guess is not None:
+        return guess.encoding
+    return (_wide(head) if b"\0" in head else None) or "utf-8"
+
+
+def guessed_encoding(head: bytes, *, whole: bool) -> EncodingGuess | None:
+    """The guess at the encoding of a text file; None where there is nothing to guess.
+
+    A file has another encoding than UTF-8 when at least three of its bytes are not UTF-8, few of those beyond
+    ASCII are, and they make words in that encoding. Else such bytes are damage.
+    """
+    if bom_of(head) or b"\0" in head:
+        return None
+    if not whole and b"\n" in head:
+        head = head[: head.rindex(b"\n") + 1]
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         decoder.decode(head, final=whole)
-        is_utf8 = True
+        return None
     except UnicodeDecodeError:
-        is_utf8 = False
-    if b"\0" in head:
-        return _wide(head) or "utf-8"
-    if is_utf8:
-        return "utf-8"
+        pass
     text = head.decode(errors="replace")
     foreign = text.count("\ufffd")
-    if foreign < _LEAST_GUESS or len(text) - foreign > sum(map(str.isascii, text)):
-        return "utf-8"
-    return "iso8859-1" if any(byte in head for byte in _UNDEFINED_1252) else "cp1252"
+    valid = len(text) - foreign - sum(map(str.isascii, text))
+    if foreign < _LEAST_GUESS or valid * 3 >= foreign * 2:
+        return None
+    from ingestor.tabular.files.encoding_guess import PAIRS, guess_encoding
+
+    guess = guess_encoding(head)
+    # Pairs of bytes are UTF-8 by chance now and then, most often in encodings of pairs.
+    if guess is not None and valid * 4 >= foreign and guess.encoding not in PAIRS:
+        return None
+    return guess
 
 
 def _wide(head: bytes) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ def file_arguments(description: str | None) -> argparse.ArgumentParser:
     arguments.add_argument("result", type=Path)
     arguments.add_argument("--options", default="{}")
     arguments.add_argument("--name", default="")
+    arguments.add_argument("--labels", type=json.loads, default=[], help="that the pipeline reads, as JSON")
     arguments.add_argument("--memory-bytes", type=int, default=0)
     return arguments
 
@@ -32,7 +34,11 @@ def write_result(given: argparse.Namespace, read: Callable[[], dict[str, Any]]) 
     try:
         answer = read()
     except UnreadableFileError as error:
-        answer, status = {"reason": error.reason, "message": error.message}, UNREADABLE
+        if error.reason == "FILE_UNREADABLE":
+            traceback.print_exception(error)  # for the log of the service that runs this process
+        # A message may quote what no text can hold.
+        message = error.message.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+        answer, status = {"reason": error.reason, "message": message}, UNREADABLE
     except MemoryError:
         message = "Reading the file takes too much memory."
         answer, status = {"reason": "FILE_TOO_COMPLEX", "message": message}, UNREADABLE

@@ -7,18 +7,20 @@ import io
 import json
 from collections.abc import Sequence
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ingestor.outcomes import RowError
+from ingestor.outcomes import UNREADABLE, RowError
 from ingestor.repair_file import repair_content
 from ingestor.reports import CUT, OriginalTable, guard, headings, row_column, unguard
 from ingestor.services.status.processes import RowState
 from ingestor.services.status.reports.formats import WRITERS, ReportFormat
 from ingestor.services.status.rows import Row
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.files.convert import open_plan
+from ingestor.tabular.files.convert import content, open_plan
 from ingestor.tabular.normal_form import from_normal_form
 from ingestor.tabular.options import parse_options
 from ingestor.tabular.parsers.csv import read_csv_slice
@@ -35,8 +37,8 @@ def read(
     """Rows by their numbers, and (record from 1, state, code) of the others."""
     file = io.BytesIO(data)
     how = open_plan(file, len(data), name, parse_options("{}"))
-    content = b"".join(repair_content(file, how, table))
-    header, _, body = content.partition(b"\n")
+    lines = b"".join(repair_content(file, how, table))
+    header, _, body = lines.partition(b"\n")
     assert header.decode().count(",") >= len(EXTRA_COLUMNS) + len(table.columns)
     width = len(EXTRA_COLUMNS) + 1 + len(table.columns)
     found = from_normal_form(read_csv_slice(body, width, Dialect(), empty_is_null=True))
@@ -73,7 +75,7 @@ CELLS = st.text(
 def test_a_report_of_each_kind_comes_back_cell_for_cell(
     kind: ReportFormat, with_state: bool, cells: list[tuple[str, str]]
 ) -> None:
-    assume(not any(cell.endswith(CUT) for found in cells for cell in found))
+    assume(not any(cell.endswith((CUT, UNREADABLE)) for found in cells for cell in found))
     rows = [row(number, *found) for number, found in enumerate(cells, 1)]
     rows_back, rejected = read(
         report(kind, TABLE.columns, rows, with_state=with_state), name=f"r.{kind.name.lower()}"
@@ -136,14 +138,36 @@ def test_records_keep_their_lines_and_numbers_whatever_their_dialect() -> None:
 def test_rows_that_stand_for_none_or_for_one_that_was_there() -> None:
     lines = [
         "id,name,_row", "1,a,7", "2,b,", "3,c,x", "4,d,0", "5,e,101", "6,f,7", "7,g,-1", "8,h,8.5",
-        f"9,abc{CUT},9", "10,i,9", "11,j,99999999999999999999", "12,k", "13,l, 10 ",
+        f"9,abc{CUT},9", f"9,bad \\xff end{UNREADABLE},9", "10,i,9", "11,j,99999999999999999999", "12,k",
+        "13,l, 10 ",
     ]  # fmt: skip
     rows, rejected = read("\n".join(lines).encode())
     assert rows == {7: ["1", "a"], 9: ["10", "i"], 10: ["13", "l"]}
     assert [(number, code) for number, state, code in rejected if state == "failed"] == [
         (2, "row-number"), (3, "row-number"), (4, "row-number"), (5, "row-number"), (6, "repeated-row"),
-        (7, "row-number"), (8, "row-number"), (9, "cell-cut"), (11, "row-number"), (12, "missing-cell"),
+        (7, "row-number"), (8, "row-number"), (9, "cell-cut"), (12, "row-number"), (13, "missing-cell"),
     ]  # fmt: skip
+    assert [(number, code) for number, state, code in rejected if state == "skipped"] == [
+        (10, "cell-unreadable")
+    ]
+
+
+def test_bytes_that_are_no_text_come_back_only_when_someone_wrote_text() -> None:
+    unreadable = io.BytesIO()
+    _, offsets, data = pa.array([b"bad \xff end", b"ok", b"a\0b"]).buffers()
+    assert offsets is not None and data is not None
+    column = pa.StringArray.from_buffers(3, offsets, data)
+    pq.write_table(pa.table({"id": pa.array(["1", "2", "3"]), "name": column}), unreadable)
+    unreadable.seek(0)
+    how = open_plan(unreadable, len(unreadable.getvalue()), "t", parse_options("{}"))
+    text = b"".join(content(unreadable, how)).partition(b"\n")[2]
+    found = from_normal_form(read_csv_slice(text, 4, Dialect(), empty_is_null=True)).rejected
+    assert [record.row_number for record in found] == [1, 3]
+    for kind in ReportFormat:
+        rows = [row(record.row_number, *record.cells) for record in found]
+        assert read(report(kind, TABLE.columns, rows), name=f"r.{kind.name}") == (
+            {}, [(1, "skipped", "cell-unreadable"), (2, "skipped", "cell-unreadable")],
+        )  # fmt: skip
 
 
 def test_the_first_of_equal_rows_counts_however_far_the_other_is() -> None:

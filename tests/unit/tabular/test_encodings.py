@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.tabular.files.encodings import detect_encoding, transcode
+from ingestor.tabular.files.formats import HEAD_BYTES, plan
+from ingestor.tabular.options import ReadOptions
 
 TEXT = "id,name\n1,Zoë\n2,naïve\n3,Ærø\n"
 
@@ -25,13 +28,59 @@ TEXT = "id,name\n1,Zoë\n2,naïve\n3,Ærø\n"
         (TEXT.encode("utf-16-be"), "utf-16-be"),
         (TEXT.encode("utf-32"), "utf-32-le"),
         (TEXT.encode("cp1252"), "cp1252"),
-        (TEXT.encode("latin-1") + b"\x81", "iso8859-1"),
+        ((TEXT * 2).encode("latin-1") + b"\x81", "cp1252"),  # a damaged byte does not make it Latin-1
+        (TEXT.encode() + b"4,\x81\n5,\x90\n6,\xff\n", "utf-8"),
+        (b"id,name\n" + b"4,\x81\n5,\x90\n6,\x8d\n", "utf-8"),  # damage makes no words
         (b"id,name\n1,Zo\xeb\n", "utf-8"),  # one damaged byte is no evidence
         (TEXT.encode() + b"4,Zo\xeb\n5,\xeb\n6,\xeb\n", "utf-8"),  # nor are more of them among UTF-8
     ],
 )
 def test_detection(data: bytes, encoding: str) -> None:
     assert detect_encoding(data, whole=True) == encoding
+
+
+WORDS = {
+    "cp1251": "Москва;Екатеринбург;Петрова;Иванов;количество;молоко",
+    "koi8-r": "Москва;Екатеринбург;Петрова;Иванов;количество;молоко",
+    "cp866": "Москва;Екатеринбург;Петрова;Иванов;количество;молоко",
+    "cp1250": "Łódź;Gdańsk;Świętokrzyskie;Żółty;ilość;małopolskie",
+    "iso8859-2": "Plzeň;České Budějovice;příjmení;žluťoučký;Říčany;množství",
+    "cp1252": "München;Köln;Straße;Größe;Österreich;Jäger",
+    "cp850": "München;Köln;Straße;Größe;Österreich;Jäger",
+    "cp1253": "Αθήνα;Θεσσαλονίκη;Παπαδόπουλος;ποσότητα;όνομα;Κρήτη",
+    "cp1254": "İstanbul;Şanlıurfa;Iğdır;değişim;Yıldız;Gülşen",
+    "shift_jis": "東京;横浜市;山田太郎;カタカナ;電話番号;株式会社",
+    "euc_jp": "東京;横浜市;山田太郎;カタカナ;電話番号;ひらがな",
+    "gb18030": "北京;上海;张伟;有限公司;价格;数量",
+    "big5": "臺北;高雄;陳怡君;有限公司;價格;數量",
+    "euc_kr": "서울;부산;김철수;대한민국;전화번호;가격",
+}
+
+
+@pytest.mark.parametrize("encoding", WORDS)
+@pytest.mark.parametrize("times", [1, 500])
+def test_words_tell_the_encoding(encoding: str, times: int) -> None:
+    text = "id;name\n" + "".join(
+        f"{number};{word}\n" for number, word in enumerate(times * WORDS[encoding].split(";"))
+    )
+    data = text.encode(encoding)
+    head, whole = data[: HEAD_BYTES - 1], len(data) < HEAD_BYTES
+    how = plan(head, len(data), "t.csv", ReadOptions())
+    assert how.encoding is not None
+    assert data.decode(how.encoding) == text
+    (notice,), (guess,) = how.notices, [found for found in how.guesses if found.option == "encoding"]
+    assert notice.code == "encoding-guessed"
+    assert json.loads(guess.value_json) == how.encoding and 0.5 < guess.confidence < 1
+    shown = WORDS[encoding].split(";")[:3]
+    assert f"as {how.encoding}: " + ", ".join(f'"{word}"' for word in shown) in guess.why
+    assert guess.why.count('"') == 12, "three cells in both readings"
+    assert not whole or plan(head, len(data), "t", ReadOptions(encoding=encoding)).notices == ()
+
+
+def test_json_has_an_encoding_too() -> None:
+    data = '[{"город":"Москва","имя":"Анна"}]'.encode("cp1251")
+    how = plan(data, len(data), "t.json", ReadOptions())
+    assert (how.format, how.encoding, how.notices[0].code) == ("json", "cp1251", "encoding-guessed")
 
 
 def test_a_character_may_be_cut_at_the_end() -> None:

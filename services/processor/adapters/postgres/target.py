@@ -80,7 +80,11 @@ _ROLE = "SELECT quote_ident(current_user)"
 _VERSION = """
 SELECT concat_ws(' ', r.oid, r.xmin,
     (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = r.oid),
-    (SELECT string_agg(t.xmin::text, ',' ORDER BY t.oid) FROM pg_trigger t WHERE t.tgrelid = r.oid))
+    (SELECT string_agg(t.xmin::text, ',' ORDER BY t.oid) FROM pg_trigger t WHERE t.tgrelid = r.oid),
+    (SELECT string_agg(e.xmin::text, ',' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid IN (
+        SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = r.oid)),
+    (SELECT string_agg(c.xmin::text, ',' ORDER BY c.oid) FROM pg_constraint c WHERE c.contypid IN (
+        SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = r.oid)))
 FROM pg_class r WHERE r.oid = to_regclass($1)
 """
 
