@@ -22,7 +22,7 @@ from ingestor.tabular.files.containers import (
     expanded,
 )
 from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_encoding, text_pieces
-from ingestor.tabular.options import Compression, ReadOptions
+from ingestor.tabular.options import Compression, OptionsError, ReadOptions, parse_options
 from ingestor.tabular.records.syntax import Dialect
 from ingestor.tabular.records.width import detect_width
 
@@ -326,7 +326,14 @@ def fast_dialect(options: ReadOptions) -> Dialect:
 
 def _completed(options: ReadOptions, found: dict[str, object]) -> ReadOptions:
     given = options.model_dump(by_alias=True, exclude_unset=True)
-    return ReadOptions.model_validate({**given, **{k: v for k, v in found.items() if given.get(k) is None}})
+    try:
+        return parse_options({**given, **{k: v for k, v in found.items() if given.get(k) is None}})
+    except OptionsError as error:
+        ((_, problem), *_) = error.problems
+        raise UnreadableFileError(
+            "FORMAT_MISMATCH",
+            f"The dialect does not go with what the file was found to be: {problem}. Declare the delimiter.",
+        ) from None
 
 
 def names() -> Sequence[str]:

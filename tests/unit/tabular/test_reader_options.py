@@ -113,6 +113,13 @@ def test_senseless_options_are_refused(options: dict[str, Any], problem: str) ->
     assert problem in str(refused.value)
 
 
+def test_options_that_do_not_go_together() -> None:
+    with pytest.raises(OptionsError, match="delimiter and commentChar must differ"):
+        parse_options({"commentChar": ";"}).over(parse_options({"delimiter": ";"}))
+    with pytest.raises(UnreadableFileError, match="delimiter and commentChar must differ"):
+        read("a,b\n1,2\n3,4\n", commentChar=",")
+
+
 BOTH = pytest.mark.parametrize("more", [{}, {"commentChar": "#"}], ids=["fast", "in Python"])
 
 
