@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ingestor.outcomes import MAX_NOTICE_ROWS, Notice
@@ -24,6 +24,12 @@ def merged(*groups: Iterable[Notice]) -> tuple[Notice, ...]:
         elif len(found) < MAX_NOTICES:
             found[key] = replace(notice, row_numbers=notice.row_numbers[:MAX_NOTICE_ROWS])
     return tuple(found.values())
+
+
+def shifted(notices: Iterable[Notice], rows: int) -> Iterator[Notice]:
+    """The notices of records that follow this many others, with the numbers of their rows in the file."""
+    for notice in notices:
+        yield replace(notice, row_numbers=tuple(number + rows for number in notice.row_numbers))
 
 
 def as_objects(notices: Iterable[Notice]) -> list[dict[str, object]]:

@@ -35,6 +35,7 @@ from ingestor.reports import (
     row_column,
     unguard,
 )
+from ingestor.tabular.cell_faults import reject_cell_faults
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
@@ -81,7 +82,7 @@ def repair_content(
         rows = _Rows(table)
         yield header_line((NUMBER_LABEL, *table.columns))
         for block in blocks:
-            yield block_lines(rows.take(text_only(block), labels, reading))
+            yield block_lines(rows.take(text_only(reject_cell_faults(block)), labels, reading))
 
 
 @contextmanager
@@ -115,10 +116,13 @@ def _delimited(
     except HeaderError as error:
         raise UnreadableFileError(error.reason.value, error.message) from error
     assert found is not None, "the end of the file decides about its header"
-    return found.labels, _slices(found, chain([bytes(head[found.byte_end :])], pieces), limits)
+    rest = chain([bytes(head[found.byte_end :])], pieces)
+    return found.labels, _slices(found, rest, options.extra_empty_cells == "drop", limits)
 
 
-def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterator[TextTable]:
+def _slices(
+    head: TableHead, pieces: Iterable[bytes], drop_empty_cells: bool, limits: Limits
+) -> Iterator[TextTable]:
     delimiter = RecordDelimiter(
         head.dialect, start_offset=head.byte_end, first_line=head.line_count + 1, limits=limits
     )
@@ -126,8 +130,9 @@ def _slices(head: TableHead, pieces: Iterable[bytes], limits: Limits) -> Iterato
     def tables(slices: Iterable[Slice]) -> Iterator[TextTable]:
         for piece in slices:
             yield read_csv_slice(
-                piece.data, len(head.labels), head.dialect, limits, first_line=piece.first_line
-            )
+                piece.data, len(head.labels), head.dialect, limits, drop_empty_cells=drop_empty_cells,
+                first_line=piece.first_line,
+            )  # fmt: skip
 
     for data in pieces:
         yield from tables(delimiter.feed(data))

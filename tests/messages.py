@@ -23,7 +23,8 @@ _FLAWS = {
         r"\b[A-Z]\w*(?:Error|Exception|Warning)\b|<class |object at 0x|Traceback"
     ),
     "an empty list": re.compile(
-        r"(?::|\b(?:of|by|in|just|are|columns?|fields?|named?|with|has|have|than)) +[.,;](?:\s|$)|\[\]|\(\)"
+        r"(?::|\b(?:of|by|in|just|are|columns?|fields?|named?|with|has|have|than)) +[.,;](?:\s|$)"
+        r"|(?<![\w)])\[\]|\(\)"  # but integer[] is a type
     ),
     "SQL": re.compile(r"\b(?:SELECT|UPDATE|DELETE|INSERT INTO) .*\b(?:FROM|SET|VALUES)\b"),
 }

@@ -94,6 +94,8 @@ def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option("--delimiter", metavar="CHARACTER", help="Split CSV at this: one character, tab or space.")
     @click.option("--sheet", metavar="NAME|NUMBER", help="Read this sheet of a workbook.")
+    @click.option("--skip-lines", type=click.IntRange(0), help="Find the header after this many lines.")
+    @click.option("--header/--no-header", default=None, help="The file has a header, or none.")
     @functools.wraps(command)
     def with_dialect(
         *arguments: Any,
@@ -102,12 +104,17 @@ def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
         encoding: str | None,
         delimiter: str | None,
         sheet: str | None,
+        skip_lines: int | None,
+        header: bool | None,
         **options: Any,
     ) -> None:
         dialect: dict[str, Any] = _dialect_document(document) if document else {}
         number = int(sheet) if sheet and sheet.isdigit() else sheet
         delimiter = {"tab": "\t", "space": " "}.get(delimiter or "", delimiter)
-        named = {"format": format_, "encoding": encoding, "delimiter": delimiter, "sheet": number}
+        named = {
+            "format": format_, "encoding": encoding, "delimiter": delimiter, "sheet": number,
+            "skipLines": skip_lines, "header": header,
+        }  # fmt: skip
         dialect |= {key: value for key, value in named.items() if value is not None}
         command(*arguments, dialect=json.dumps(dialect) if dialect else "", **options)
 

@@ -17,9 +17,12 @@ from ingestor.client.errors import (
     raise_missing_package,
 )
 from ingestor.client.gateway import LONG_SECONDS, Gateway
+from ingestor.notices import merged
 from ingestor.v1 import common_pb2, processor_pb2
+from ingestor.wire import notice_message, notices_in
 
 if TYPE_CHECKING:
+    from ingestor.outcomes import Notice
     from ingestor.tabular.files.formats import Plan
     from ingestor.tabular.options import ReadOptions
 
@@ -46,6 +49,7 @@ async def dry_run(
         raise_missing_package("a dry run", error)
 
     failed: list[Exception] = []
+    notices: list[Notice] = []
 
     def plan() -> Plan:
         options = parse_options(dialect)
@@ -63,7 +67,11 @@ async def dry_run(
             dialect_json=_for_text(how.options),
             form=common_pb2.CONTENT_FORM_NORMAL if normal else common_pb2.CONTENT_FORM_DELIMITED,
         )
-        pieces = iter(lambda: file.read(_PIECE), b"") if how.form == "as-is" else content(file, how)
+        pieces = (
+            iter(lambda: file.read(_PIECE), b"")
+            if how.form == "as-is"
+            else content(file, how, notices=notices)
+        )
         try:
             while data := await asyncio.to_thread(next, pieces, b""):
                 for at in range(0, len(data), _PIECE):
@@ -76,7 +84,11 @@ async def dry_run(
     try:
         how = await asyncio.to_thread(plan)
         try:
-            return await gateway.processor.DryRun(requests(how), timeout=limit)
+            answer = await gateway.processor.DryRun(requests(how), timeout=limit)
+            told = merged(how.notices, notices, notices_in(answer.notices))
+            del answer.notices[:]
+            answer.notices.extend(map(notice_message, told))
+            return answer
         except asyncio.CancelledError:
             if failed:  # gRPC cancels a call whose requests cannot be made
                 raise failed[0] from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic import Field as Key
@@ -94,11 +94,15 @@ class Field(Part):
     decimal_char: Mark = Key(".", alias="decimalChar")
     group_char: Mark | None = Key(None, alias="groupChar")
     bare_number: bool = Key(True, alias="bareNumber")
+    accounting: bool = False
+    locale: str = "en"
+    timezone: str | None = None
     delimiter: Annotated[str, Key(min_length=1)] = ","
     item_type: Annotated[str, _one_of(ITEM_TYPES)] = Key("string", alias="itemType")
     categories: Annotated[list[Category], BeforeValidator(_valued), Key(min_length=1)] | None = None
     categories_ordered: bool | None = Key(None, alias="categoriesOrdered")
     missing_values: MissingValues | None = Key(None, alias="missingValues")
+    rounding: Literal["allow"] | None = None
     constraints: Constraints = Key(default_factory=lambda: Constraints.model_validate({}))
 
     @cached_property
@@ -169,6 +173,7 @@ def field_problems(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if field.categories_ordered is not None and field.categories is None:
         yield ("categoriesOrdered",), "needs categories"
     for key, message in type_.setting_problems(field):
+        formatted = False
         yield (key,), message
     constraints = field.constraints
     for name in sorted(constraints.model_fields_set):

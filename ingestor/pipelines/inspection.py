@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ingestor.notices import as_objects
-from ingestor.pipelines.inference import draft_pipeline, infer_columns
+from ingestor.notices import as_objects, merged
+from ingestor.pipelines.inference.columns import infer_columns
+from ingestor.pipelines.inference.draft import draft_pipeline
 from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.sample import read_sample
 from ingestor.tabular.options import ReadOptions, parse_options
@@ -76,7 +77,7 @@ def inspect_file(
             }
             for guess in sample.plan.guesses
         ],
-        "notices": as_objects(sample.notices),
+        "notices": as_objects(merged(sample.notices, *(column.notices for column in columns))),
     }  # fmt: skip
 
 

@@ -12,38 +12,48 @@ from ingestor.runtime.postgres import transient_errors
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
-_MOVE = "UPDATE removal_cursor SET sequence = $2 WHERE sequence = $1 RETURNING 1"
+_CURSOR = "SELECT sequence FROM {schema}.removal_cursor"
+_MOVE = "UPDATE {schema}.removal_cursor SET sequence = $2 WHERE sequence = $1 RETURNING 1"
 _KEEP = """
-INSERT INTO removal_inbox (sequence, process_id, tenant, deleted, due_at) VALUES ($1, $2, $3, $4, '-infinity')
+INSERT INTO {schema}.removal_inbox (sequence, process_id, tenant, deleted, due_at)
+VALUES ($1, $2, $3, $4, '-infinity')
 """
 _TAKE = """
-UPDATE removal_inbox SET due_at = $2, attempts = attempts + 1
-WHERE sequence = (SELECT sequence FROM removal_inbox WHERE due_at <= $1
+UPDATE {schema}.removal_inbox SET due_at = $2, attempts = attempts + 1
+WHERE sequence = (SELECT sequence FROM {schema}.removal_inbox WHERE due_at <= $1
                   ORDER BY due_at, sequence LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING sequence, process_id, tenant, deleted, attempts
 """
+_PUT_BACK = "UPDATE {schema}.removal_inbox SET due_at = $2 WHERE sequence = $1"
+_DONE = "DELETE FROM {schema}.removal_inbox WHERE sequence = $1"
+_WAITING = "SELECT count(*) FROM {schema}.removal_inbox"
 
 
 class PgRemovalInbox(RemovalInbox):
-    def __init__(self, pool: PgPool) -> None:
+    def __init__(self, pool: PgPool, schema: str) -> None:
         self._pool = pool
+        self._schema = schema
+
+    def _of(self, statement: str) -> str:
+        return statement.format(schema=self._schema)
 
     async def cursor(self) -> int:
         async with transient_errors("removals"):
-            return int(await self._pool.fetchval("SELECT sequence FROM removal_cursor"))
+            return int(await self._pool.fetchval(self._of(_CURSOR)))
 
     async def accept(self, after: int, removals: Sequence[Removal]) -> bool:
         async with transient_errors("removals"), self._pool.acquire() as connection, connection.transaction():
-            if not await connection.fetchval(_MOVE, after, removals[-1].sequence):
+            if not await connection.fetchval(self._of(_MOVE), after, removals[-1].sequence):
                 return False
             await connection.executemany(
-                _KEEP, [(found.sequence, found.process_id, found.tenant, found.deleted) for found in removals]
+                self._of(_KEEP),
+                [(found.sequence, found.process_id, found.tenant, found.deleted) for found in removals],
             )
             return True
 
     async def take(self, now: datetime, until: datetime) -> tuple[Removal, int] | None:
         async with transient_errors("removals"):
-            row = await self._pool.fetchrow(_TAKE, now, until)
+            row = await self._pool.fetchrow(self._of(_TAKE), now, until)
         if row is None:
             return None
         removal = Removal(row["sequence"], str(row["process_id"]), row["tenant"], row["deleted"])
@@ -51,14 +61,12 @@ class PgRemovalInbox(RemovalInbox):
 
     async def put_back(self, sequence: int, due: datetime) -> None:
         async with transient_errors("removals"):
-            await self._pool.execute(
-                "UPDATE removal_inbox SET due_at = $2 WHERE sequence = $1", sequence, due
-            )
+            await self._pool.execute(self._of(_PUT_BACK), sequence, due)
 
     async def done(self, sequence: int) -> None:
         async with transient_errors("removals"):
-            await self._pool.execute("DELETE FROM removal_inbox WHERE sequence = $1", sequence)
+            await self._pool.execute(self._of(_DONE), sequence)
 
     async def waiting(self) -> int:
         async with transient_errors("removals"):
-            return int(await self._pool.fetchval("SELECT count(*) FROM removal_inbox"))
+            return int(await self._pool.fetchval(self._of(_WAITING)))

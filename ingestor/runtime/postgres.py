@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 # After these the same statement may succeed: lost connections, a server that stops or starts, deadlocks, too
-# many connections, a full disk.
+# many connections, a full disk, a server that takes no writes for now.
 TRANSIENT_ERRORS = (
     OSError,
     TimeoutError,
@@ -33,6 +33,7 @@ TRANSIENT_ERRORS = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 
 
@@ -69,17 +70,28 @@ async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_pool(dsn: str, *, service: str, schema: str, size: int) -> AsyncIterator[PgPool]:
-    """A pool whose connections use `schema` as search path; closed at the end of the context.
+async def open_pool(
+    dsn: str, *, service: str, schema: str, size: int, usual_path: bool = False
+) -> AsyncIterator[PgPool]:
+    """A pool whose connections use `schema` as search path; closed at the end of the context. With
+    `usual_path` the role's usual search path comes before it, as triggers of other people's tables expect;
+    statements then name the schema of each table.
 
     Raises OSError or asyncpg errors when the server cannot be reached or refuses the role.
     """
+    path = f'"{schema}"'
+    if usual_path:
+        connection = await asyncpg.connect(dsn)
+        try:
+            path = ", ".join(filter(None, (await connection.fetchval("SHOW search_path"), path)))
+        finally:
+            await connection.close()
     pool = await asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=size,
         server_settings={
-            "search_path": schema,
+            "search_path": path,
             "application_name": f"ingestor-{service}",
             "timezone": "UTC",
         },
@@ -134,6 +146,7 @@ async def _apply(connection: PgConnection, schema: str, script: Traversable, kno
             raise RuntimeError(f"migration {script.name} of schema {schema} has changed since it was applied")
         return False
     async with connection.transaction():
+        await connection.execute(f'SET LOCAL search_path TO "{schema}"')
         await connection.execute(text)
         await connection.execute(
             f'INSERT INTO "{schema}".schema_migrations (name, sha256) VALUES ($1, $2)',  # noqa: S608

@@ -2,8 +2,8 @@
 
 It is CSV in UTF-8 with two extra columns in front: `_line`, the line of the original file on which the record
 starts, and `_reject`, empty for a row. For a rejected record `_reject` holds a JSON array [state, code,
-message, cells or null, text], and the columns of the table are null. Null is an empty cell without quotes;
-empty text is `""`.
+message, cells or null, text], and the columns of the table are null. For a row with cells that have no value
+it holds ["cells", [[column from 0, message], ...]]. Null is an empty cell without quotes; empty text is `""`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.csv as pacsv
 
-from ingestor.outcomes import UNREADABLE, Notice, RejectedRow, RejectedState
+from ingestor.outcomes import MAX_NOTICE_ROWS, UNREADABLE, Notice, RejectedRow, RejectedState
 from ingestor.tabular.files.encodings import to_utf8
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
-from ingestor.tabular.text_table import TextTable
+from ingestor.tabular.text_table import CellFault, TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
+_CELLS = "cells"
 _OPTIONS = pacsv.WriteOptions(include_header=False, quoting_style="needed")
 
 
@@ -108,7 +109,7 @@ def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
 
 def _lines(block: TextTable) -> bytes:
     count = block.record_count
-    if not block.rejected:
+    if not block.rejected and not block.cell_faults:
         return _write(
             [
                 pa.array(block.line_index + block.first_line),
@@ -124,9 +125,11 @@ def _lines(block: TextTable) -> bytes:
         index = record.row_number - block.first_row
         lines[index] = record.line_number
         cells = [_shown_cell(to_utf8(cell)) for cell in record.cells] or None
-        reject = [record.state, error.code, error.message, cells, error.value.replace("\udcff", "\\xff")]
-        text = json.dumps(reject, ensure_ascii=False, separators=(",", ":"))
-        rejects[index] = text.encode("utf-8", "backslashreplace").decode()
+        text = error.value.replace("\udcff", "\\xff")
+        rejects[index] = _as_json([record.state, error.code, error.message, cells, text])
+    for index, faults in _by_row(block.cell_faults).items():
+        if rejects[index] is None:
+            rejects[index] = _as_json([_CELLS, faults])
     # For each record its position among the block's rows; null for a rejected one.
     positions = np.full(count, -1, np.int64)
     positions[block.row_index] = np.arange(len(block.row_index))
@@ -134,6 +137,18 @@ def _lines(block: TextTable) -> bytes:
     return _write(
         [pa.array(lines), pa.array(rejects, pa.string()), *(column.take(indices) for column in block.columns)]
     )
+
+
+def _by_row(faults: Iterable[CellFault]) -> dict[int, list[tuple[int, str]]]:
+    found: dict[int, list[tuple[int, str]]] = {}
+    for fault in faults:
+        found.setdefault(fault.row_index, []).append((fault.column, fault.message))
+    return found
+
+
+def _as_json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _write(arrays: Sequence[Any]) -> bytes:
@@ -155,8 +170,14 @@ def from_normal_form(table: TextTable) -> TextTable:
     line_index = lines - table.first_line
     if reject.null_count == len(reject):
         return replace(table, columns=columns, line_index=line_index)
-    is_row = pc.is_null(reject)
+    faulty = pc.fill_null(pc.starts_with(reject, f'["{_CELLS}",'), False)
+    is_row = pc.or_(pc.is_null(reject), faulty)
     keep = is_row.to_numpy(zero_copy_only=False)
+    faults = [
+        CellFault(int(table.row_index[position]), column, message)
+        for position in np.flatnonzero(faulty.to_numpy(zero_copy_only=False)).tolist()
+        for column, message in json.loads(reject[position].as_py())[1]
+    ]
     rejected = []
     for position in np.flatnonzero(~keep).tolist():
         state, code, message, cells, text = json.loads(reject[position].as_py())
@@ -172,6 +193,7 @@ def from_normal_form(table: TextTable) -> TextTable:
         row_index=table.row_index[keep],
         line_index=line_index[keep],
         rejected=rejected,
+        cell_faults=tuple(faults),
     )
 
 
@@ -193,6 +215,8 @@ class BlockBuilder:
         self._index: list[int] = []
         self._lines: list[int] = []
         self._rejected: list[RejectedRow] = []
+        self._faults: list[CellFault] = []
+        self._noted: dict[tuple[str, str], list[int]] = {}
         self._count = self._size = 0
 
     def add(self, line_index: int, cells: Sequence[str | None], size: int) -> None:
@@ -202,6 +226,14 @@ class BlockBuilder:
         self._lines.append(line_index)
         self._count += 1
         self._size += size
+
+    def fault(self, column: int, message: str) -> None:
+        """Say why a cell of the row that was added last has no value."""
+        self._faults.append(CellFault(self._count - 1, column, message))
+
+    def note(self, code: str, message: str) -> None:
+        """Add a notice about the last row."""
+        self._noted.setdefault((code, message), []).append(self._count)
 
     def reject(self, line_index: int, code: str, message: str, text: str, cells: Iterable[str] = ()) -> None:
         """Add a failed record."""
@@ -227,6 +259,11 @@ class BlockBuilder:
         self._size += len(text)
 
     @property
+    def count(self) -> int:
+        """Records collected since the last `take`."""
+        return self._count
+
+    @property
     def full(self) -> bool:
         """Whether `take` is due."""
         return self._count >= self._most_rows or self._size >= self._most_size
@@ -245,7 +282,14 @@ class BlockBuilder:
             np.array(self._lines, np.int64),
             self._count,
             self._rejected,
-            notices=self._notices,
+            cell_faults=tuple(self._faults),
+            notices=(
+                *self._notices,
+                *(
+                    Notice(code, message, len(rows), tuple(rows[:MAX_NOTICE_ROWS]))
+                    for (code, message), rows in self._noted.items()
+                ),
+            ),
         )
         self._notices = ()
         self._clear()

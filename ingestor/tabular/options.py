@@ -13,8 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from ingestor.tabular.limits import DEFAULT_LIMITS
+
 Policy = Literal["error", "rename", "ignore"]
 Compression = Literal["none", "gzip", "zstd", "zip"]
+MAX_DELIMITER = 8  # characters
 
 
 class OptionsError(Exception):
@@ -31,6 +34,24 @@ def _character(value: str) -> str:
     return value
 
 
+def _delimiter(value: str) -> str:
+    if not 1 <= len(value) <= MAX_DELIMITER or any(character in value for character in "\r\n\0"):
+        raise PydanticCustomError(
+            "delimiter", f"must have 1 to {MAX_DELIMITER} characters, none of them a line end"
+        )
+    return value
+
+
+def _labels(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(value) <= DEFAULT_LIMITS.max_columns:
+        raise PydanticCustomError(
+            "columns", f"must have 1 to {DEFAULT_LIMITS.max_columns} labels, one for each column of the file"
+        )
+    if any("\0" in label for label in value):
+        raise PydanticCustomError("columns", "must not hold NUL characters")
+    return value
+
+
 def _encoding(value: str) -> str:
     try:
         found = codecs.lookup(value)
@@ -42,6 +63,7 @@ def _encoding(value: str) -> str:
 
 
 Character = Annotated[str, AfterValidator(_character)]
+Labels = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_labels)]
 
 
 class ReadOptions(BaseModel):
@@ -53,11 +75,16 @@ class ReadOptions(BaseModel):
     """Name of a parser: "csv", "jsonl", "json", "xlsx", "parquet" or a plug-in's."""
     compression: Compression | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
-    delimiter: Character | None = None
+    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
+    skip_initial_space: bool = Field(False, alias="skipInitialSpace")
+    """Blanks at the beginning of a cell are not part of it. With the delimiter " ", columns are aligned with
+    blanks: a run of them is one delimiter, and those around a record are none."""
     quote_char: Character | None = Field(None, alias="quoteChar")
     """None stands for `"`."""
     quoting: bool = True
     """False: a quote character is text like any other."""
+    empty_quoted: Literal["null", "text"] = Field("null", alias="emptyQuoted")
+    """"text": a missing value in quotes is text; so `""` is empty text."""
     double_quote: bool = Field(True, alias="doubleQuote")
     escape_char: Character | None = Field(None, alias="escapeChar")
     comment_char: Character | None = Field(None, alias="commentChar")
@@ -71,9 +98,16 @@ class ReadOptions(BaseModel):
     header_rows: Annotated[int, Field(ge=1, le=100)] = Field(1, alias="headerRows")
     """Records that make up the header; the labels of one column are joined."""
     header_join: str = Field(" ", alias="headerJoin")
+    columns: Labels | None = None
+    """Labels of the columns. The header, if there is one, is skipped whatever it says."""
+    row_names: bool = Field(False, alias="rowNames")
+    """Rows are one cell wider than the header; their first cell is the column `row_name`."""
     ragged: Literal["error", "pad"] = "error"
     """Records narrower than the header: reject them, or fill them with nulls. Wider records are always
-    rejected."""
+    rejected, but see `extraEmptyCells`."""
+    extra_empty_cells: Literal["drop", "error"] | None = Field(None, alias="extraEmptyCells")
+    """Cells beyond the last column that are all empty: drop them, or reject the record. Detected: they are
+    dropped where most records of the file's beginning have some."""
     sheet: str | Annotated[int, Field(ge=1)] | None = None
     """Name or number (from 1) of a spreadsheet's sheet; by default the first."""
     path: str | None = None
@@ -87,16 +121,20 @@ class ReadOptions(BaseModel):
     """Columns of the file that the pipeline does not read."""
 
     @model_validator(mode="after")
-    def _characters_differ(self) -> ReadOptions:
-        found = [
-            value
-            for value in (self.delimiter, self.quote if self.quoting else None, self.comment_char)
-            if value is not None
-        ]
-        if len(set(found)) < len(found):
-            raise PydanticCustomError("same", "delimiter, quoteChar and commentChar must differ")
-        if self.escape_char is not None and self.escape_char == self.delimiter:
-            raise PydanticCustomError("same", "delimiter and escapeChar must differ")
+    def _consistent(self) -> ReadOptions:
+        quote = self.quote if self.quoting else None
+        delimiter = self.delimiter or ""
+        for name, value in (
+            ("quoteChar", quote), ("commentChar", self.comment_char), ("escapeChar", self.escape_char)
+        ):  # fmt: skip
+            if value is not None and value in delimiter:
+                raise PydanticCustomError("same", f"delimiter and {name} must differ")
+        if quote is not None and quote == self.comment_char:
+            raise PydanticCustomError("same", "quoteChar and commentChar must differ")
+        if self.row_names and (self.columns is not None or not self.header):
+            raise PydanticCustomError(
+                "row_names", "rowNames goes with a header; columns name the column of the row names, too"
+            )
         return self
 
     @property

@@ -10,6 +10,28 @@ import pyarrow as pa
 
 from ingestor.outcomes import Notice, RejectedRow
 
+EMPTY_CELLS_DROPPED = (
+    "empty-cells-dropped",
+    "Rows have more cells than the table has columns; all of those cells are empty and were dropped.",
+)
+"""Code and message of the notice."""
+BOM_IN_RECORD = (
+    "The record begins with a byte order mark (U+FEFF): files were probably joined here. Remove the mark."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CellFault:
+    """A cell that has no value, such as the error of a formula in a workbook. Its row is rejected if the
+    column is read; until then the cell holds what the file shows."""
+
+    row_index: int
+    """Position in the slice of the row's record, as in `TextTable.row_index`."""
+    column: int
+    """Position among the columns, from 0."""
+    message: str
+    """One sentence that names the cell and what is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
@@ -34,6 +56,9 @@ class TextTable:
     notices: tuple[Notice, ...] = ()
     """What a person should know of these records; of the file as a whole in its first slice only. Their
     `row_numbers` count like those of `rejected`."""
+
+    cell_faults: tuple[CellFault, ...] = ()
+    """By row. Of rows that are not in `columns` they mean nothing."""
 
     def row_number(self, position: int) -> int:
         """Number in its file of the row at a position in the columns."""

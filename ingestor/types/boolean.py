@@ -13,15 +13,16 @@ from ingestor.columns.arrow import AnyArray, pc, to_mask
 from ingestor.columns.text_column import TextColumn
 from ingestor.types.type import Converted, FieldType, Settings, not_a
 
-_TRUE = ("true", "True", "TRUE", "1")
-_FALSE = ("false", "False", "FALSE", "0")
+# Those of Table Schema, and PostgreSQL's own.
+_TRUE = ("true", "True", "TRUE", "1", "t")
+_FALSE = ("false", "False", "FALSE", "0", "f")
 
 
 class BooleanType(FieldType):
     """True or false."""
 
     name = "boolean"
-    examples = ("true", "0")
+    examples = ("true", "0", "t")
     postgres_type = "boolean"
     keys = frozenset(("trueValues", "falseValues"))
     is_item = True

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, pc
 from ingestor.columns.json_strings import json_strings
 from ingestor.columns.text_column import TextColumn
-from ingestor.types.notation.fixed_format import FormattedType
+from ingestor.types.notation.formatted import FormattedType
 from ingestor.types.type import ORDERED, Converted, Value, ValueFormatError, not_a
 
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -34,7 +34,9 @@ class DateType(FormattedType):
     is_item = True
     rule_type = pa.date32()
     iso_form = "YYYY-mm-dd"
-    needed = "Ymd"
+    # A time of day is read and dropped: the format says that it is there.
+    directives = "YymbBdaAHIMSfpz"
+    keys = frozenset(("locale",))
 
     def parse_iso(self, text: str) -> date:
         return parse_date(text)

@@ -3,57 +3,138 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ingestor.columns.arrow import AnyArray, Mask, cast, fully, pc, to_mask
+from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, full_match, fully, pc, to_mask
 from ingestor.columns.json_strings import json_strings
-from ingestor.columns.text_column import TextColumn
+from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.date import DATE, FIRST_SAFE_DAY, LAST_SAFE_DAY, calendar_days, parse_date
-from ingestor.types.notation.fixed_format import FormattedType
-from ingestor.types.type import ORDERED, Converted, Value, ValueFormatError, not_a
+from ingestor.types.notation.formatted import FormattedType
+from ingestor.types.type import ORDERED, Converted, Settings, Value, ValueFormatError, is_whole, not_a
 
+# The seconds of an offset stand in exports of moments before the time zones.
 _DATETIME = (
-    DATE + r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
-    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
+    DATE + r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6}0{0,3})?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9]|:[0-5][0-9]:[0-5][0-9])?)?"
 )
-_SHIFT = re.compile(r"([+-])([0-9]{2}):([0-9]{2})\Z")
+_TOO_EXACT = r".{19}\.[0-9]{7,9}(?:Z|[+-][0-9:]+)?"
+_PARTS = re.compile(
+    r"(?P<clock>.{8})(?:\.(?P<fraction>[0-9]+))?"
+    r"(?:Z|(?P<sign>[+-])(?P<hours>..)(?::?(?P<minutes>[0-9]{2}))?(?::(?P<seconds>..))?)?"
+)
 _UTC = pa.timestamp("us", "UTC")
 _NAIVE = pa.timestamp("us")
 _DAY = 86_400_000_000
 
 
 class DatetimeType(FormattedType):
-    """YYYY-MM-DDThh:mm:ss (or a blank for the T), up to 6 digits of a second, then Z, ±hh:mm or nothing,
-    which means UTC; or a format of its own. Values are in UTC.
+    """YYYY-MM-DDThh:mm:ss (or a blank for the T), up to 6 digits of a second (9 if the others are 0), then
+    Z, ±hh, ±hhmm, ±hh:mm, ±hh:mm:ss or nothing, which means UTC; or a format of its own. Values are in UTC.
+
+    With a `timezone`, a moment without an offset is one of this zone; a local time that the zone has twice
+    or skips is refused. The formats "unix" and "unix-ms" count seconds or milliseconds since 1970.
 
     Refuses 24:00, a 60th second, and instants outside the years 0001 to 9999 in UTC.
     """
 
     name = "datetime"
-    examples = ("2024-02-29T23:59:59Z", "2024-02-29 23:59:59.5", "0001-01-01T00:00:00-01:30")
+    examples = (
+        "2024-02-29T23:59:59Z",
+        "2024-02-29 23:59:59.5+00",
+        "2024-02-29 23:59:59.123456000-0230",
+        "0001-01-01T00:00:00-01:30",
+        "1709251199.5",
+    )
+    formats = ("unix", "unix-ms")
     postgres_type = "timestamptz"
     constraints = ORDERED
     is_item = True
     rule_type = _NAIVE
     iso_form = "YYYY-mm-ddTHH:MM:SS"
-    needed = "YmdH"
+    directives = "YymbBdaAHIMSfpz"
+    keys = frozenset(("locale", "timezone"))
+
+    @classmethod
+    def setting_problems(cls, settings: Settings) -> Iterator[tuple[str, str]]:
+        yield from super().setting_problems(settings)
+        if settings.timezone is not None:
+            try:
+                _in_zone(pa.array([0], _NAIVE), settings.timezone)
+            except pa.ArrowInvalid:
+                yield "timezone", 'is not the name of a time zone such as "Europe/Berlin"'
+
+    @cached_property
+    def _unit(self) -> int | None:
+        """Digits behind the point of a second that a count of "unix" has without a point; None for texts."""
+        return {"unix": 0, "unix-ms": 3}.get(self.settings.format)
+
+    @property
+    def _count(self) -> str:
+        """The expression of a count; so many digits reach over the year 9999 and fit 64 bits."""
+        assert self._unit is not None
+        return rf"(?P<sign>-?)(?P<whole>[0-9]{{1,{12 + self._unit}}})(?:\.(?P<fraction>[0-9]{{1,9}}))?"
+
+    def parse(self, text: str) -> Value:
+        if self._unit is None:
+            return super().parse(text)
+        count = re.fullmatch(self._count, text)
+        if not count:
+            raise not_a(f"a count of {'milliseconds' if self._unit else 'seconds'} since 1970", text)
+        if (count["fraction"] or "")[6 - self._unit :].strip("0"):
+            raise ValueFormatError("is more exact than a microsecond, the most that a datetime keeps")
+        micros = int(count["whole"]) * 10 ** (6 - self._unit)
+        micros += int((count["fraction"] or "")[: 6 - self._unit].ljust(6 - self._unit, "0"))
+        micros = -micros if count["sign"] else micros
+        try:
+            return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+        except OverflowError:
+            raise ValueFormatError("is outside the years 0001 to 9999 in UTC") from None
+
+    def from_json(self, raw: Any) -> Value | None:
+        return self.parse(str(raw)) if self._unit is not None and is_whole(raw) else None
+
+    def convert(self, text: TextColumn) -> Converted:
+        if self._unit is None:
+            return super().convert(text)
+        digits = 6 - self._unit
+        found = pc.extract_regex(text.array, pattern=full_match(self._count))
+        fraction = pc.fill_null(pc.struct_field(found, "fraction"), "")
+        rest = pc.utf8_slice_codeunits(fraction, digits, 9)
+        fitting = pc.and_(pc.is_valid(found), pc.equal(pc.ascii_trim(rest, "0"), ""))
+        bad = text.present(~to_mask(fitting, null=False))
+        micros = pc.ascii_rpad(pc.utf8_slice_codeunits(fraction, 0, digits), width=digits, padding="0")
+        signed = pc.binary_join_element_wise(
+            pc.struct_field(found, "sign"), pc.struct_field(found, "whole"), micros, ""
+        )
+        instants = cast_all(pc.if_else(pa.array(bad), None, signed), pa.int64())
+        bad |= _outside(instants)
+        return Converted.of(pc.if_else(pa.array(bad), None, instants).cast(_UTC), bad)
 
     def parse_iso(self, text: str) -> datetime:
         if not re.fullmatch(_DATETIME, text):
+            if re.fullmatch(_TOO_EXACT, text):
+                raise ValueFormatError("is more exact than a microsecond, the most that a datetime keeps")
             raise not_a("a datetime of the form YYYY-MM-DDThh:mm:ss[.ffffff][Z|±hh:mm]", text)
         day = parse_date(text[:10])
-        clock, zone = text[11:], UTC
-        if shift := _SHIFT.search(clock):
-            offset = timedelta(hours=int(shift[2]), minutes=int(shift[3]))
-            zone = timezone(-offset if shift[1] == "-" else offset)
-            clock = clock[:-6]
-        clock = clock.removesuffix("Z")
-        micros = int(clock[9:].ljust(6, "0")) if len(clock) > 8 else 0
-        hour, minute, second = int(clock[:2]), int(clock[3:5]), int(clock[6:8])
+        parts = _PARTS.fullmatch(text[11:])
+        assert parts is not None, "a datetime's text has these parts"
+        hour, minute, second = (int(part) for part in parts["clock"].split(":"))
+        micros = int((parts["fraction"] or "")[:6].ljust(6, "0"))
+        offset = timedelta(
+            hours=int(parts["hours"] or 0),
+            minutes=int(parts["minutes"] or 0),
+            seconds=int(parts["seconds"] or 0),
+        )
+        zone = timezone(-offset if parts["sign"] == "-" else offset)
+        if self.settings.timezone and parts["sign"] is None and not text.endswith("Z"):
+            moment = datetime(day.year, day.month, day.day, hour, minute, second, micros)
+            return _at_home(moment, self.settings.timezone)
         try:
             return datetime(day.year, day.month, day.day, hour, minute, second, micros, zone).astimezone(UTC)
         except OverflowError:
@@ -68,21 +149,25 @@ class DatetimeType(FormattedType):
             zone = np.where(text.data[np.maximum(text.offsets[1:], 1) - 1] == ord("Z"), 1, 6)
             lengths = np.where(zoned, lengths - zone, lengths)
         formed = (lengths == 19) | ((lengths >= 21) & (lengths <= 26))
-        values = None if text.present(~formed).any() else _cast(text, zoned, None)
+        local = self.settings.timezone is not None and bool(text.present(~zoned).any())
+        values = None if local or text.present(~formed).any() else _cast(text, zoned)
         if values is not None and _within_safe_days(values):
             return Converted(values, values, None)
         bad = text.present(~(fully(text.array, _DATETIME) & calendar_days(text, text.lengths >= 19)))
-        values = _cast(text, zoned, bad)
+        canonical, seconds = _canonical(text.without(bad))
+        zoned = _zoned(canonical)
+        values = _cast(canonical, zoned)
         assert values is not None, "datetimes that follow the rules cannot be cast"
+        if local:
+            first, last = _in_zone(values.cast(_NAIVE), str(self.settings.timezone))
+            here = canonical.present(~zoned)
+            unclear = here & to_mask(pc.not_equal(first, last), null=False)
+            bad |= unclear
+            values = pc.if_else(pa.array(here), first, values)
         # An offset can lead from the year 0001 or 9999 out of the range.
-        instants = values.cast(pa.int64())
-        low, high = (FIRST_SAFE_DAY - 1) * _DAY, (LAST_SAFE_DAY + 2) * _DAY
-        inside = pc.and_(pc.greater_equal(instants, low), pc.less(instants, high))
-        outside = ~to_mask(inside, null=True)
-        if outside.any():
-            bad = bad | outside
-            values = pc.if_else(pa.array(outside), pa.scalar(None, _UTC), values)
-        return Converted.of(values, bad)
+        instants = pc.subtract(values.cast(pa.int64()), seconds)
+        bad |= _outside(instants)
+        return Converted.of(pc.if_else(pa.array(bad), None, instants).cast(_UTC), bad)
 
     def for_rules(self, column: AnyArray) -> AnyArray:
         return column.cast(_NAIVE)
@@ -97,6 +182,38 @@ class DatetimeType(FormattedType):
         values = pc.replace_substring(texts, pattern=" ", replacement="T")
         values = pc.ascii_rtrim(pc.ascii_rtrim(values, characters="0"), characters=".")
         return json_strings(pc.binary_join_element_wise(values, "Z", ""))
+
+
+def _outside(instants: Any) -> Mask:
+    """Which counts of microseconds are outside the years 0001 to 9999; not the missing ones."""
+    low, high = (FIRST_SAFE_DAY - 1) * _DAY, (LAST_SAFE_DAY + 2) * _DAY
+    return ~to_mask(pc.and_(pc.greater_equal(instants, low), pc.less(instants, high)), null=True)
+
+
+def _in_zone(moments: Any, zone: str) -> tuple[Any, Any]:
+    """The first and the last instant (UTC) that a clock in the zone shows so; they differ where the clock is
+    put back, and where it skips a moment (the instants before and after). Raises ArrowInvalid for no zone."""
+
+    def instants(which: str) -> Any:
+        return pc.assume_timezone(moments, zone, ambiguous=which, nonexistent=which).cast(_UTC)
+
+    return instants("earliest"), instants("latest")
+
+
+def _at_home(moment: datetime, zone: str) -> datetime:
+    """The instant (UTC) of a moment in the zone. Raises ValueFormatError."""
+    local = pa.array([moment], _NAIVE)
+    first, last = _in_zone(local, zone)
+    if not first.equals(last):
+        try:
+            pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="raise")
+        except pa.ArrowInvalid:
+            raise ValueFormatError(f"is skipped by the clocks of {zone}; write it with its offset") from None
+        raise ValueFormatError(f"occurs twice by the clocks of {zone}; write it with its offset")
+    if _outside(first.cast(pa.int64())).any():
+        raise ValueFormatError("is outside the years 0001 to 9999 in UTC")
+    instant: datetime = first[0].as_py()
+    return instant.astimezone(UTC)
 
 
 def _within_safe_days(values: AnyArray) -> bool:
@@ -123,18 +240,34 @@ def _zoned(text: TextColumn) -> Mask:
     return result
 
 
-def _cast(text: TextColumn, zoned: Mask, bad: Mask | None) -> AnyArray | None:
-    """UTC instants, null where missing or bad; None if Arrow refuses a value."""
-    array = text.array if bad is None else text.without(bad)
+def _canonical(array: pa.StringArray) -> tuple[TextColumn, Any]:
+    """Datetimes with at most 6 digits of a second and offsets of the form ±hh:mm; and the seconds of the
+    offsets, in microseconds, which are still to be subtracted."""
+    texts: Any = pc.replace_substring_regex(array, pattern=r"(\.[0-9]{6})0+", replacement=r"\1")
+    texts = pc.replace_substring_regex(
+        texts, pattern=r"\A(.{19}(?:\.[0-9]+)?[+-][0-9]{2})\z", replacement=r"\1:00"
+    )
+    texts = pc.replace_substring_regex(texts, pattern=r"([+-][0-9]{2})([0-9]{2})\z", replacement=r"\1:\2")
+    seconds: Any = pa.scalar(0, pa.int64())
+    found = pc.extract_regex(texts, pattern=r"\A(?P<text>.*(?P<sign>[+-])[0-9:]{5}):(?P<seconds>[0-9]{2})\z")
+    if found.null_count < len(array):
+        texts = pc.coalesce(pc.struct_field(found, "text"), texts)
+        seconds = pc.multiply(pc.struct_field(found, "seconds").cast(pa.int64()), 1_000_000)
+        negative = pc.equal(pc.struct_field(found, "sign"), "-")
+        seconds = pc.fill_null(pc.if_else(negative, pc.negate(seconds), seconds), 0)
+    return text_column(texts, frozenset()), seconds
+
+
+def _cast(text: TextColumn, zoned: Mask) -> AnyArray | None:
+    """UTC instants, null where missing; None if Arrow refuses a value."""
     zones = zoned if text.valid is None else zoned[text.valid]
     if zones.all():
-        return cast(array, _UTC)
+        return cast(text.array, _UTC)
     if not zones.any():
-        values = cast(array, _NAIVE)
+        values = cast(text.array, _NAIVE)
         return None if values is None else values.cast(_UTC)
-    none = np.zeros(len(text), np.bool_) if bad is None else bad
-    with_zone = cast(text.without(none | ~zoned), _UTC)
-    without_zone = cast(text.without(none | zoned), _NAIVE)
+    with_zone = cast(text.without(~zoned), _UTC)
+    without_zone = cast(text.without(zoned), _NAIVE)
     if with_zone is None or without_zone is None:
         return None
     both: AnyArray = pc.coalesce(with_zone, without_zone.cast(_UTC))

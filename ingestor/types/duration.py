@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 
-from ingestor.columns.arrow import Mask, full_match, fully, pc, to_mask
-from ingestor.columns.text_column import TextColumn
+from ingestor.columns.arrow import AnyArray, Mask, full_match, fully, pc, to_mask
+from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.type import ORDERED, Bound, Converted, FieldType, Value, not_a
 
-# With at most 9 digits a part, so that PostgreSQL's interval can hold it.
+# With so few digits a part that PostgreSQL's interval can hold it. Years and hours that PostgreSQL made of
+# months and minutes may have one more.
 _DURATION = (
-    r"-?P(?:[0-9]{1,9}W|(?:[0-9]{1,6}Y)?(?:[0-9]{1,6}M)?(?:[0-9]{1,9}D)?"
-    r"(?:T(?:[0-9]{1,9}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}(?:\.[0-9]{1,6})?S)?)?)"
+    r"-?P(?:[0-9]{1,8}W|(?:1?[0-9]{1,6}Y)?(?:[0-9]{1,6}M)?(?:[0-9]{1,9}D)?"
+    r"(?:T(?:1?[0-9]{1,9}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,9}(?:\.[0-9]{1,6})?S)?)?)"
 )
 # Named parts, for RE2 and Python; matches every duration as a whole.
 _PARTS = (
@@ -27,6 +29,14 @@ _PARTS = (
     r"(?:(?P<days>[0-9]+)D)?(?:T(?:(?P<hours>[0-9]+)H)?(?:(?P<minutes>[0-9]+)M)?"
     r"(?:(?P<seconds>[0-9]+)(?:\.(?P<fraction>[0-9]+))?S)?)?"
 )
+# As PostgreSQL writes an interval of one sign: "-1 years -2 mons -10 days -02:30:00", for each sign.
+_POSTGRES = {
+    sign: rf"(?:{sign}(?P<years>[0-9]+) years? ?)?(?:{sign}(?P<months>[0-9]+) mons? ?)?"
+    rf"(?:{sign}(?P<days>[0-9]+) days? ?)?"
+    rf"(?:{sign}(?P<hours>[0-9]{{2,}}):(?P<minutes>[0-9]{{2}}):(?P<seconds>[0-9]{{2}}(?:\.[0-9]{{1,6}})?))?"
+    for sign in ("", "-")
+}
+_LETTERS = {"years": "Y", "months": "M", "days": "D", "hours": "H", "minutes": "M", "seconds": "S"}
 _NAMES = ("minus", "years", "months", "weeks", "days", "hours", "minutes", "seconds", "fraction")
 _DAY = 86_400_000_000
 # The four moments, each the first of a month: years and months.
@@ -34,10 +44,11 @@ _MOMENTS = ((1696, 9), (1697, 2), (1903, 3), (1903, 7))
 
 
 class DurationType(FieldType):
-    """A duration such as P1Y2M10DT2H30M, of at least one part; stays text."""
+    """A duration such as P1Y2M10DT2H30M, of at least one part, or as PostgreSQL writes it, "1 year 2 mons
+    10 days 02:30:00"; becomes text of ISO 8601."""
 
     name = "duration"
-    examples = ("P1M", "P30D", "-P1Y2M10DT2H30M", "PT0.5S", "P3W")
+    examples = ("P1M", "P30D", "-P1Y2M10DT2H30M", "PT0.5S", "P3W", "-1 years -2 mons -02:30:00", "00:00:00")
     postgres_type = "interval"
     constraints = ORDERED
     # P30D is neither less nor more than P1M, nor the same.
@@ -49,16 +60,22 @@ class DurationType(FieldType):
     }
 
     def parse(self, text: str) -> str:
-        if not re.fullmatch(_DURATION, text) or text.endswith(("P", "T")):
+        iso = _value_of_postgres(text) or text
+        if not re.fullmatch(_DURATION, iso) or iso.endswith(("P", "T")):
             raise not_a("a duration of ISO 8601 such as P1DT12H", text)
-        return text
+        return iso
 
     def convert(self, text: TextColumn) -> Converted:
+        if (
+            pc.any(pc.match_substring(text.array, " ")).as_py()
+            or pc.any(pc.match_substring(text.array, ":")).as_py()
+        ):
+            text = text_column(_column_of_postgres(text.array), frozenset())
         empty = to_mask(pc.or_(pc.ends_with(text.array, "P"), pc.ends_with(text.array, "T")), null=False)
         return Converted.of(text.array, text.present(~fully(text.array, _DURATION)) | empty)
 
     def beyond(self, bound: Bound, limit: Value, text: TextColumn, converted: Converted) -> Mask | None:
-        months, days, micros = _column_parts(text)
+        months, days, micros = _column_parts(converted.comparable)
         broken = np.zeros(len(text), np.bool_)
         instants = _instants(months, micros)
         for (day, rest), (limit_day, limit_rest) in zip(instants, points(str(limit)), strict=True):
@@ -71,6 +88,33 @@ class DurationType(FieldType):
 
     def exceeds(self, one: Any, other: Any) -> bool:
         return all(mine > its for mine, its in zip(points(one), points(other), strict=True))
+
+
+def _value_of_postgres(text: str) -> str | None:
+    """A text of PostgreSQL in the form of ISO 8601; None if it is none."""
+    for sign, pattern in _POSTGRES.items():
+        if text and (match := re.fullmatch(pattern, text)):
+            part = {name: value and f"{value}{_LETTERS[name]}" for name, value in match.groupdict("").items()}
+            clock = part["hours"] + part["minutes"] + part["seconds"]
+            return f"{sign}P{part['years']}{part['months']}{part['days']}{'T' if clock else ''}{clock}"
+    return None
+
+
+def _column_of_postgres(array: pa.StringArray) -> Any:
+    """A column whose texts of PostgreSQL have the form of ISO 8601."""
+    result: Any = array
+    for sign, pattern in _POSTGRES.items():
+        found = pc.extract_regex(array, pattern=full_match(pattern))
+        part: dict[str, Any] = {}
+        for name, letter in _LETTERS.items():
+            digits = pc.struct_field(found, name)
+            part[name] = pc.if_else(pc.equal(digits, ""), "", pc.binary_join_element_wise(digits, letter, ""))
+        clock = pc.binary_join_element_wise(part["hours"], part["minutes"], part["seconds"], "")
+        time = pc.if_else(pc.equal(clock, ""), "", pc.binary_join_element_wise("T", clock, ""))
+        iso = pc.binary_join_element_wise(f"{sign}P", part["years"], part["months"], part["days"], time, "")
+        matched = pc.fill_null(pc.and_(pc.is_valid(found), pc.not_equal(array, "")), False)
+        result = pc.if_else(matched, iso, result)
+    return result
 
 
 def points(text: str) -> tuple[tuple[int, int], ...]:
@@ -89,9 +133,9 @@ def points(text: str) -> tuple[tuple[int, int], ...]:
 _TEXTS = ("minus", "fraction")
 
 
-def _column_parts(text: TextColumn) -> tuple[Any, Any, Any]:
+def _column_parts(array: AnyArray) -> tuple[Any, Any, Any]:
     """Months, days and microseconds of each duration (int64[n]); meaningless for missing values."""
-    parts = pc.extract_regex(text.array, pattern=full_match(_PARTS))
+    parts = pc.extract_regex(array, pattern=full_match(_PARTS))
     named: Any = {name: pc.fill_null(pc.struct_field(parts, name), "") for name in _NAMES}
     minus = pc.equal(named.pop("minus"), "-").to_numpy(zero_copy_only=False)
     named["fraction"] = pc.ascii_rpad(named["fraction"], width=6, padding="0")

@@ -19,7 +19,13 @@ import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, fully, mask_if_any, pc, texts_at, to_mask
 from ingestor.columns.text_column import TextColumn, text_column
-from ingestor.types.notation.marks import Marks, bare_pattern, number_within
+from ingestor.types.notation.marks import (
+    Marks,
+    bare_pattern,
+    column_sign_in_front,
+    number_within,
+    sign_in_front,
+)
 from ingestor.types.type import (
     ORDERED,
     Bound,
@@ -70,7 +76,7 @@ class _NumericType(FieldType):
         super().__init__(settings)
         marks = Marks(settings.decimal_char, settings.group_char)
         self._marks = None if marks == Marks() else marks
-        self._plain = self._marks is None and settings.bare_number
+        self._plain = self._marks is None and settings.bare_number and not settings.accounting
 
     @classmethod
     def setting_problems(cls, settings: Settings) -> Iterator[tuple[str, str]]:
@@ -90,6 +96,7 @@ class _NumericType(FieldType):
 
     def _without_marks(self, text: str) -> str:
         bare = self.settings.bare_number
+        text = sign_in_front(text, self.settings.accounting, bare)
         if not re.fullmatch(self._pattern, text):
             why = self._marks.explain(self.what) if self._marks else f"is not {self.what}"
             raise ValueFormatError(
@@ -114,7 +121,7 @@ class _NumericType(FieldType):
 
     def _column_without_marks(self, text: TextColumn) -> tuple[TextColumn, Mask | None]:
         """The column's plain numbers, and the values that are not numbers, which have become 0."""
-        array: Any = text.array
+        array: Any = column_sign_in_front(text.array, self.settings.accounting, self.settings.bare_number)
         marks = self._marks or Marks()
         bad = text.present(~fully(array, self._pattern))
         if not self.settings.bare_number:
@@ -122,11 +129,7 @@ class _NumericType(FieldType):
             array = pc.struct_field(found, "number")
         if bad.any():
             array = pc.if_else(pa.array(bad), "0", array)
-        if marks.group is not None:
-            array = pc.replace_substring(array, pattern=marks.group, replacement="")
-        if marks.decimal != ".":
-            array = pc.replace_substring(array, pattern=marks.decimal, replacement=".")
-        return text_column(array, frozenset()), bad if bad.any() else None
+        return text_column(marks.plain_column(array), frozenset()), bad if bad.any() else None
 
     @abstractmethod
     def parse_plain(self, text: str) -> Value:
@@ -143,7 +146,7 @@ class IntegerType(_NumericType):
     name = "integer"
     examples = ("7", "-12", "+3", "007", "9223372036854775807")
     postgres_type = "bigint"
-    keys = frozenset(("groupChar", "bareNumber", "categories", "categoriesOrdered"))
+    keys = frozenset(("groupChar", "bareNumber", "accounting", "categories", "categoriesOrdered"))
     rule_type = pa.int64()
     what = "an integer"
     whole = True
@@ -187,7 +190,7 @@ class NumberType(_NumericType):
     name = "number"
     examples = ("1.5", "-.5", "7.", "1e3", "1.50", "9007199254740993")
     postgres_type = "numeric"
-    keys = frozenset(("decimalChar", "groupChar", "bareNumber"))
+    keys = frozenset(("decimalChar", "groupChar", "bareNumber", "accounting"))
     rule_type = pa.decimal128(38, 9)
     what = "a number"
     whole = False

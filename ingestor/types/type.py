@@ -13,11 +13,12 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Int32s, Mask, fully, mask_if_any, pc, to_mask
 from ingestor.columns.json_strings import json_strings
-from ingestor.columns.text_column import TextColumn
+from ingestor.columns.text_column import TextColumn, text_column
 
 # Values of JSON are tuples (see json_text.comparable).
 Value = str | int | Decimal | bool | date | datetime | time | tuple[Any, ...]
@@ -74,6 +75,18 @@ class Settings(Protocol):
     @property
     def bare_number(self) -> bool:
         """Whether nothing may stand around a number."""
+
+    @property
+    def accounting(self) -> bool:
+        """Whether "(5)" and "5-" are negative numbers."""
+
+    @property
+    def locale(self) -> str:
+        """The language of names of months ("en")."""
+
+    @property
+    def timezone(self) -> str | None:
+        """The zone of datetimes without an offset; None for UTC."""
 
     @property
     def delimiter(self) -> str:
@@ -167,6 +180,11 @@ class FieldType(ABC):
     @abstractmethod
     def convert(self, text: TextColumn) -> Converted:
         """A column's values. A value is bad exactly when `parse` refuses it."""
+
+    def takes(self, texts: Sequence[str]) -> Mask:
+        """Which texts are values (bool[n])."""
+        bad = self.convert(text_column(pa.array(texts, pa.string()), frozenset())).bad
+        return np.ones(len(texts), np.bool_) if bad is None else ~bad
 
     def explain(self, value: str) -> str:
         """Why `value`, found bad by `convert`, is not of this type: a sentence without its subject.

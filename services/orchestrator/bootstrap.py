@@ -64,7 +64,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         )
         removals = RemovalFollower(
             GrpcRemovalLog(status_channel),
-            PgRemovalInbox(pool),
+            PgRemovalInbox(pool, "orchestrator"),
             IngestionRemover(ingestions),
             SystemClock(),
             registry,

@@ -156,8 +156,9 @@ class RepairService:
 
 
 def _knows_nulls(content: Content) -> bool:
-    """Whether a file's format has nulls: all converted formats but CSV do."""
-    return content.normal_form and parse_options(content.dialect).format != "csv"
+    """Whether a file has nulls: all converted formats but CSV do, and CSV whose quotes matter."""
+    options = parse_options(content.dialect)
+    return (content.normal_form and options.format != "csv") or options.empty_quoted == "text"
 
 
 def _retry(parent: Ingestion, process_id: str) -> Ingestion:

@@ -66,6 +66,8 @@ class RowBatch:
     quote: str = '"'
     normal_form: bool = False  # see ingestor.tabular.normal_form
     repairs: RepairedRows | None = None
+    drop_empty_cells: bool = False  # beyond the last column, where all of them are empty
+    quoted_is_text: bool = False  # a missing value in quotes is text
 
 
 DefaultState = Literal["succeeded", "failed", "unprocessed"]
@@ -139,10 +141,13 @@ def _rejected(rows: Iterable[Any]) -> tuple[RejectedRow, ...]:
 
 
 def outcome_of(
-    key: BatchKey, rejected: Iterable[RejectedRow], repaired: Repaired | None = None
+    key: BatchKey,
+    rejected: Iterable[RejectedRow],
+    repaired: Repaired | None = None,
+    notices: Iterable[Notice] = (),
 ) -> BatchOutcome:
     """The outcome of a batch whose rows were loaded, except those that were rejected or that the sink
-    refused."""
+    refused, with the reader's notices."""
     rows = sorted(rejected, key=lambda row: row.row_number)
     skipped = sum(row.state == "skipped" for row in rows)
     failed = len(rows) - skipped
@@ -154,6 +159,7 @@ def outcome_of(
         skipped,
         tuple(rows),
         repaired=repaired,
+        notices=tuple(notices),
     )
 
 

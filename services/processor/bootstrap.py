@@ -43,7 +43,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         # Dry runs hold their connections, so everything else needs its own.
         size = max(settings.database_pool_size, settings.concurrency + 3 + settings.dry_runs)
         pool = await stack.enter_async_context(
-            open_pool(dsn, service="processor", schema="processor", size=size)
+            open_pool(dsn, service="processor", schema="processor", size=size, usual_path=True)
         )
         await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
@@ -66,7 +66,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         records = PgProcessRecords(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
-            PgRemovalInbox(pool),
+            PgRemovalInbox(pool, "processor"),
             lambda removal: records.remove(removal.process_id, removal.tenant, deleted=removal.deleted),
             SystemClock(),
             registry,

@@ -23,7 +23,7 @@ from ingestor.services.processor.ports import (
 )
 from ingestor.services.processor.reading import check, read_batch, refused_rows
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.files.formats import HEAD_BYTES, plan
+from ingestor.tabular.files.formats import HEAD_BYTES, Plan, plan
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.records.header import HeaderError
 from ingestor.tabular.records.layout import TableHead, read_table_head
@@ -64,13 +64,17 @@ async def dry_run(
     found: TableHead | None = None
     delimiter: RecordDelimiter | None = None
     rows: _Rows | None = None
+    how = options
 
     def begin(final: bool) -> RecordDelimiter | None:
-        nonlocal found, pipeline
+        nonlocal found, pipeline, how
         if len(head) < HEAD_BYTES and not final:
             return None
         try:
-            how = options if normal_form else _options(bytes(head), final, options)
+            if not normal_form:
+                planned = _plan(bytes(head), final, options)
+                how = planned.options
+                result.notices[:] = planned.notices
             found = read_table_head(bytes(head), final, how, normal_form)
         except (HeaderError, UnreadableFileError) as error:
             raise InvalidArgumentError(str(error.reason), error.message) from error
@@ -94,7 +98,7 @@ async def dry_run(
                 if pipeline and sink_of(pipeline) == TABLE_SINK:
                     table = await stack.enter_async_context(tables.open(table_of(pipeline)))
                 assert found is not None
-                rows = _Rows(result, found, normal_form, pipeline, table)
+                rows = _Rows(result, found, how, normal_form, pipeline, table)
             for piece in slices:
                 assert rows is not None
                 await rows.take(piece)
@@ -122,12 +126,14 @@ class _Rows:
         self,
         result: DryRun,
         head: TableHead,
+        options: ReadOptions,
         normal_form: bool,
         pipeline: Pipeline | None,
         table: TableDryRun | None,
     ) -> None:
         self._result = result
         self._head = head
+        self._options = options
         self._normal_form = normal_form
         self._pipeline = pipeline
         self._table = table
@@ -140,10 +146,12 @@ class _Rows:
         )
         batch = RowBatch(
             BatchKey("", "", bounds), head.columns, "", 0, head.dialect.delimiter, piece.data, None,
-            head.dialect.quote, self._normal_form,
+            head.dialect.quote, self._normal_form, None, self._options.extra_empty_cells == "drop",
+            self._options.empty_quoted == "text",
         )  # fmt: skip
         checked = await asyncio.to_thread(check, batch, piece.data, self._pipeline)
         result.read += piece.row_count
+        result.notices += checked.notices
         refused: Sequence[Refused] = ()
         if self._table and self._pipeline:
             numbers = checked.good_index + piece.first_row
@@ -178,12 +186,12 @@ def _refused_rows(batch: RowBatch, checked: CheckedRows, refused: Sequence[Refus
     return list(refused_rows(read_batch(batch, batch.data), checked, refused))
 
 
-def _options(head: bytes, final: bool, options: ReadOptions) -> ReadOptions:
-    """The options, completed by what is detected in the beginning of the file."""
+def _plan(head: bytes, final: bool, options: ReadOptions) -> Plan:
+    """How to read a file with this beginning. Raises UnreadableFileError."""
     how = plan(head[:HEAD_BYTES], len(head) + (not final), "", options)
     if how.form != "as-is":
         raise UnreadableFileError(
             "CONVERSION_NEEDED",
             "Only delimited text in UTF-8 can be checked as it is; convert the file first.",
         )
-    return how.options
+    return how

@@ -32,6 +32,10 @@ def table_of(pipeline: Pipeline | None) -> Table:
         ),
         evolve=pipeline.sink.schema_drift == "evolve",
         undo=not isinstance(pipeline.sink, TableSink) or pipeline.sink.undo,
+        rounding=frozenset(field.name for field in pipeline.fields if field.rounding),
+        base64=frozenset(
+            field.name for field in pipeline.fields if field.type == "string" and field.format == "binary"
+        ),
     )
 
 

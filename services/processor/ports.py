@@ -79,6 +79,9 @@ class Table:
     that were added to an evolving table and that its own batch lacks become empty.
 
     With `undo` an upsert keeps the rows that it replaces, so that it can be undone.
+
+    The values of a column in `rounding` may lose digits in a table that keeps fewer of them; those of a
+    column in `base64` are bytes for a table that has bytes.
     """
 
     schema: str
@@ -90,6 +93,8 @@ class Table:
     foreign: tuple[ForeignKey, ...] = ()
     evolve: bool = False
     undo: bool = True
+    rounding: frozenset[str] = frozenset()
+    base64: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +124,13 @@ class GoodRows:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A row that the sink refused: its position in `GoodRows`, and why. It is SKIPPED if it is a row of a
-    repaired process that another repair has loaded."""
+    """A row that the sink refused: its position in `GoodRows`, and why; `more` are further errors. It is
+    SKIPPED if it is a row of a repaired process that another repair has loaded."""
 
     position: int
     error: RowError
     state: RejectedState = "failed"
+    more: tuple[RowError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from ingestor.checking.quoted_text import unquoted_nulls, without_missing_values
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import RejectedRow, RowError
@@ -26,9 +27,9 @@ from ingestor.tabular.text_table import TextTable
 pc: Any = compute  # the stubs know too few of its overloads
 
 
-def read_batch(batch: RowBatch, data: bytes) -> TextTable:
-    """The records of a batch as columns of text. Raises ValueError when the data do not have the form that
-    the batch states."""
+def read_batch(batch: RowBatch, data: bytes, pipeline: Pipeline | None = None) -> TextTable:
+    """The records of a batch as columns of text; where quotes matter, with the pipeline's missing values as
+    nulls. Raises ValueError when the data do not have the form that the batch states."""
     width, bounds = len(batch.columns), batch.key.range
     row, line = bounds.first_row, bounds.first_line
     if batch.normal_form:
@@ -44,7 +45,9 @@ def read_batch(batch: RowBatch, data: bytes) -> TextTable:
         )
     else:
         table = read_csv_slice(
-            data, width, Dialect(batch.delimiter, batch.quote), first_row=row, first_line=line,
+            data, width, Dialect(batch.delimiter, batch.quote),
+            nulls=unquoted_nulls(pipeline, batch.columns) if batch.quoted_is_text else None,
+            drop_empty_cells=batch.drop_empty_cells, first_row=row, first_line=line,
             byte_start=bounds.byte_start,
         )  # fmt: skip
     return reject_long_cells(table, len(data))
@@ -52,10 +55,17 @@ def read_batch(batch: RowBatch, data: bytes) -> TextTable:
 
 def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:
     """Parse and check a batch (CPU-bound). Raises ValueError when the data do not match the batch."""
-    table = read_batch(batch, data)
+    table = read_batch(batch, data, pipeline)
     if table.record_count != batch.key.range.row_count:
         raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
-    return check_rows(table, batch.columns, pipeline)
+    return check_rows(table, batch.columns, pipeline_of_text(batch, pipeline))
+
+
+def pipeline_of_text(batch: RowBatch, pipeline: Pipeline | None) -> Pipeline | None:
+    """The pipeline for the text of a batch: where quotes matter, the reader has found the missing values."""
+    if pipeline is None or not batch.quoted_is_text:
+        return pipeline
+    return without_missing_values(pipeline, only_empty=batch.normal_form)
 
 
 def refused_rows(table: TextTable, checked: CheckedRows, refused: Sequence[Refused]) -> Iterator[RejectedRow]:
@@ -63,7 +73,7 @@ def refused_rows(table: TextTable, checked: CheckedRows, refused: Sequence[Refus
     positions = np.searchsorted(table.row_index, checked.good_index[[row.position for row in refused]])
     for row, position in zip(refused, positions.tolist(), strict=True):
         yield RejectedRow(
-            table.row_number(position), table.line_number(position), row.state, (row.error,),
+            table.row_number(position), table.line_number(position), row.state, (row.error, *row.more),
             _cells(table, position),
         )  # fmt: skip
 
@@ -81,9 +91,11 @@ class RepairTable:
     numbers: Int64s
 
 
-def read_repair(batch: RowBatch, rows: RepairedRows, data: bytes) -> RepairTable:
+def read_repair(
+    batch: RowBatch, rows: RepairedRows, data: bytes, pipeline: Pipeline | None = None
+) -> RepairTable:
     """Read a batch of a repair. Raises ValueError when the data do not match the batch."""
-    found = repair_table(rows, read_batch(batch, data))
+    found = repair_table(rows, read_batch(batch, data, pipeline))
     if found.table.record_count != batch.key.range.row_count:
         raise ValueError(f"{found.table.record_count} records instead of {batch.key.range.row_count}")
     return found
@@ -121,6 +133,12 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
         line_index=table.line_index[keep],
         record_count=len(numbers),
         rejected=rejected,
+        cell_faults=tuple(
+            replace(fault, row_index=places[fault.row_index])
+            for fault in table.cell_faults
+            if fault.row_index in places
+        ),
+        notices=(),  # the repaired process has them
     )
     return RepairTable(chosen, numbers)
 

@@ -34,7 +34,14 @@ from ingestor.services.processor.ports import (
     Sink,
     SinkRefusedError,
 )
-from ingestor.services.processor.reading import check, failed_rows, read_batch, read_repair, refused_rows
+from ingestor.services.processor.reading import (
+    check,
+    failed_rows,
+    pipeline_of_text,
+    read_batch,
+    read_repair,
+    refused_rows,
+)
 from ingestor.stores.port import FileReader
 from ingestor.tabular.records.slices import bytes_to_read
 
@@ -97,7 +104,7 @@ class BatchService:
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             found = refused_rows(read_batch(batch, data), checked, refused) if refused else ()
-            return outcome_of(key, [*checked.rejected, *found])
+            return outcome_of(key, [*checked.rejected, *found], notices=checked.notices)
 
         def give_up(error: RowError) -> BatchOutcome:
             return failed_outcome(key, error)
@@ -110,14 +117,14 @@ class BatchService:
         """Load failed rows of the repaired process as its own rows, with its row numbers. Rows that have not
         failed there, and rows that another repair loads first, are skipped."""
         key = batch.key
-        found = await asyncio.to_thread(read_repair, batch, rows, data)
+        found = await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
         numbers = found.numbers
         asked = np.unique(numbers[numbers > 0]).tolist()
         states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
 
         def check_repair() -> CheckedRows:
             table, skipped = failed_rows(found, states)
-            checked = check_rows(table, rows.columns, pipeline)
+            checked = check_rows(table, rows.columns, pipeline_of_text(batch, pipeline))
             # In the order of the repaired process, so that of rows with the same key the first one wins.
             order = np.argsort(numbers[checked.good_index])
             return CheckedRows(

@@ -82,7 +82,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         status = await stack.enter_async_context(open_channel(settings.status_address))
         removals = RemovalFollower(
             GrpcRemovalLog(status),
-            PgRemovalInbox(pool),
+            PgRemovalInbox(pool, "upload"),
             UploadRemover(uploads, store, clock),
             clock,
             registry,

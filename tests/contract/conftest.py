@@ -25,6 +25,9 @@ async def pool_of(open_database: OpenDatabase) -> AsyncIterator[OpenPool]:
 
         async def open_(service: str) -> PgPool:
             dsn = service_dsn(await open_database(), service)
-            return await stack.enter_async_context(open_pool(dsn, service=service, schema=service, size=8))
+            usual_path = service == "processor"
+            return await stack.enter_async_context(
+                open_pool(dsn, service=service, schema=service, size=8, usual_path=usual_path)
+            )
 
         yield open_

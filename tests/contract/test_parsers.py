@@ -207,3 +207,10 @@ def test_blocks_with_rejects_keep_their_places() -> None:
         (3, 4, "failed", "encoding-error"),
         (5, 6, "failed", "encoding-error"),
     ]
+
+
+def test_bytes_of_parquet_are_as_postgresql_writes_them() -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table({"raw": pa.array([b"\0\xff", b"", None], pa.binary())}), buffer)
+    parquet = next(found for found in parsers() if found.name == "parquet")
+    assert read(parquet, buffer.getvalue()) == (("raw",), [("\\x00ff",), ("\\x",), (None,)])

@@ -29,7 +29,7 @@ async def inbox(request: pytest.FixtureRequest, pool_of: OpenPool) -> RemovalInb
     """An inbox: in each schema that has one, and in memory."""
     if request.param == "memory":
         return MemoryRemovalInbox()
-    return PgRemovalInbox(await pool_of(request.param))
+    return PgRemovalInbox(await pool_of(request.param), request.param)
 
 
 async def test_what_is_accepted_is_done_once(inbox: RemovalInbox) -> None:

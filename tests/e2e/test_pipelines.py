@@ -142,11 +142,12 @@ async def test_a_table_follows_its_pipeline(two: Suite, tmp_path: Path) -> None:
     document["sink"]["schemaDrift"] = "evolve"
     two.ingest(later, "--pipeline", _write(tmp_path / "p.json", document))
     assert await two.fetch("SELECT count FROM following WHERE id >= 10 ORDER BY id") == [(None,), (7,)]
-    document["schema"]["fields"][-1]["type"] = "number"
+    document["schema"]["fields"][-1] |= {"type": "boolean", "trueValues": ["7"]}
     answer = two.ingest(later, "--pipeline", _write(tmp_path / "p.json", document), status=3)
     (group,) = two.json("errors", answer["process_id"])["groups"]
     assert group["example_message"] == (
-        "The column count of the table following is bigint, not numeric; types are never changed."
+        "The column count of the table following is bigint, which takes no boolean: "
+        "declare the field count as integer."
     )
 
 

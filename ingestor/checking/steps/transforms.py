@@ -74,11 +74,7 @@ def _parse(step: Parse, inputs: Inputs) -> Made:
     absent = inputs.absent(step.column)
     matches = pc.match_substring_regex(column, pattern=full_match(marks.pattern()))
     refused = ~to_mask(matches, null=True) & ~absent
-    result = column
-    if step.group is not None:
-        result = pc.replace_substring(result, pattern=step.group, replacement="")
-    if step.decimal != ".":
-        result = pc.replace_substring(result, pattern=step.decimal, replacement=".")
+    result = marks.plain_column(column)
     errors = []
     if refused.any():
         errors = faults(step.column, column, refused, marks.explain("a number"))

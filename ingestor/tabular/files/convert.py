@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from ingestor.notices import as_objects, merged
+from ingestor.notices import as_objects, merged, shifted
 from ingestor.outcomes import Notice
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.encodings import transcode
@@ -49,9 +49,11 @@ def content(
         return
     with open_table(opened, how.format, how.options, limits) as table:
         yield header_line(table.columns)
+        count = 0
         for block in table.blocks():
             if notices is not None:
-                notices.extend(block.notices)
+                notices.extend(shifted(block.notices, count))
+            count += block.record_count
             if block.record_count:
                 yield block_lines(block)
 

@@ -66,7 +66,7 @@ def make_excerpt(
     file may follow. Raises UnreadableFileError."""
     with path.open("rb") as file:
         sample = read_sample(
-            file, path.stat().st_size, name, options, rows=rows, whole=whole, bounded=True
+            file, path.stat().st_size, name, options, rows=rows, whole=whole, bounded=True, faults=True
         )  # fmt: skip
     shown = shown_records(sample)
     content = header_line(sample.labels) + block_lines(sample_table(sample))

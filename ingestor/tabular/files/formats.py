@@ -23,6 +23,7 @@ from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_en
 from ingestor.tabular.options import Compression, ReadOptions
 from ingestor.tabular.records.dialect import detect_delimiter
 from ingestor.tabular.records.syntax import Dialect
+from ingestor.tabular.records.width import detect_width
 
 HEAD_BYTES = 64 * 1024
 Form = Literal["as-is", "text", "normal"]
@@ -40,6 +41,9 @@ _FOREIGN = (
     (b"SQLite format 3", "an SQLite database"),
 )
 
+# Control characters other than tab, line ends, form feed and escape.
+_CONTROLS = bytes((*range(9), 11, *range(14, 27), *range(28, 32)))
+
 
 @cache
 def parsers() -> tuple[TableParser, ...]:
@@ -48,7 +52,7 @@ def parsers() -> tuple[TableParser, ...]:
     from ingestor.tabular.parsers.json_document import JsonDocumentParser
     from ingestor.tabular.parsers.json_lines import JsonLinesParser
     from ingestor.tabular.parsers.parquet import ParquetParser
-    from ingestor.tabular.parsers.xlsx import XlsxParser
+    from ingestor.tabular.parsers.xlsx.parser import XlsxParser
 
     return (
         *outside_parsers(),
@@ -219,7 +223,7 @@ def _parser(head: bytes, file_name: str, options: ReadOptions) -> TableParser:
 def _delimited(head: bytes, whole: bool, compression: Compression, options: ReadOptions) -> Plan:
     encoding = options.encoding or detect_encoding(head, whole=whole)
     utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
-    if utf8 and b"\0" in head:
+    if utf8 and _is_binary(head):
         raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", "The file is binary data, not a table.")
     bom = bom_of(head)
     text = b"".join(map(to_utf8, text_pieces(io.BytesIO(head), encoding)))
@@ -228,10 +232,23 @@ def _delimited(head: bytes, whole: bool, compression: Compression, options: Read
         quote = options.quote if options.quoting and options.quote.isascii() else '"'
         found["delimiter"] = detect_delimiter(_without_lines(text, options.skip_lines), quote).delimiter
     completed = _completed(options, found)
-    if not is_fast(completed):
-        return Plan("normal", "csv", compression, encoding, completed)
-    same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
-    return Plan("as-is" if same_bytes else "text", "csv", compression, encoding, completed)
+    more, notices = detect_width(text.decode(errors="surrogateescape"), whole, completed)
+    completed = _completed(completed, more)
+    form: Form = "normal"
+    if is_fast(completed):
+        same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
+        form = "as-is" if same_bytes else "text"
+    return Plan(form, "csv", compression, encoding, completed, notices)
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether a file is no text: it has NUL bytes, and not just a stray one, and a tenth of it is control
+    characters or not UTF-8."""
+    if head.count(0) < 2:
+        return False
+    foreign = head.decode(errors="replace").count("\ufffd")
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    return 10 * (foreign + controls) > len(head)
 
 
 def _without_lines(text: bytes, count: int) -> bytes:
@@ -249,8 +266,10 @@ def is_fast(options: ReadOptions) -> bool:
         and options.comment_char is None
         and options.skip_footer == 0
         and options.ragged == "error"
+        and not options.skip_initial_space
         and options.quote.isascii()
         and (options.delimiter or ",").isascii()
+        and len(options.delimiter or ",") == 1
     )
 
 

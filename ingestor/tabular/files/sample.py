@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import numpy as np
 
-from ingestor.notices import merged
+from ingestor.notices import merged, shifted
 from ingestor.outcomes import Notice, RejectedRow
 from ingestor.plugins import ParsedTable
+from ingestor.tabular.cell_faults import reject_cell_faults
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
@@ -22,14 +23,15 @@ from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.normal_form import text_column, text_only
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.csv import read_csv_slice
-from ingestor.tabular.parsers.delimited import whole_records
 from ingestor.tabular.parsers.json_document import whole_elements
 from ingestor.tabular.records.header import HeaderError, HeaderShape, column_names, read_header
 from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.slices import RecordDelimiter
-from ingestor.tabular.text_table import TextTable
+from ingestor.tabular.records.text_records import whole_records
+from ingestor.tabular.text_table import CellFault, TextTable
 
 _BYTES = 4 * 2**20
+_EMPTY = frozenset(("",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Sample:
     record_count: int
     complete: bool  # the sample is the whole table
     notices: tuple[Notice, ...] = ()
+    cell_faults: list[CellFault] = field(default_factory=list)
+    """Empty unless asked for; `row_index` counts from the first record."""
 
 
 def read_sample(
@@ -57,12 +61,13 @@ def read_sample(
     rows: int = 1000,
     whole: bool = True,
     bounded: bool = False,
+    faults: bool = False,
 ) -> Sample:
     """Read at most `rows` records (at least 1) of a file of `size` bytes.
 
     Unless `whole`, more of the file may follow, so a record that may be incomplete is left out. `bounded`
-    reads at most 4 MiB of text, even in formats whose columns are known only at the end. Raises
-    UnreadableFileError.
+    reads at most 4 MiB of text, even in formats whose columns are known only at the end. With `faults` rows
+    with cell faults are rows, else rejected. Raises UnreadableFileError.
     """
     how = open_plan(file, size, name, options)
     opened = expanded(file, how.compression, ExpansionLimits(), partial=not whole)
@@ -73,7 +78,7 @@ def read_sample(
         opened, whole = _beginning(how, opened, whole)
         read = read.model_copy(update={"encoding": "utf-8", "skip_footer": read.skip_footer if whole else 0})
     with open_table(opened, how.format, read, DEFAULT_LIMITS) as table:
-        return _of_blocks(how, table, rows, whole)
+        return _of_blocks(how, table, rows, whole, faults)
 
 
 # By format: the part of an incomplete text that holds whole records.
@@ -110,7 +115,7 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
             ended = False
             break
     options = how.options
-    shape = HeaderShape(options.skip_lines, options.header, options.header_rows, options.header_join)
+    shape = HeaderShape.of(options)
     dialect = fast_dialect(options)
     try:
         header = read_header(bytes(text), dialect, ended, shape=shape)
@@ -128,13 +133,19 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
     if slices:
         first = slices[0]
         table = read_csv_slice(
-            first.data, len(names), dialect, first_line=first.first_line, byte_start=header.byte_end
+            first.data,
+            len(names),
+            dialect,
+            drop_empty_cells=options.extra_empty_cells == "drop",
+            nulls=[_EMPTY] * len(names) if options.empty_quoted == "text" else None,
+            first_line=first.first_line,
+            byte_start=header.byte_end,
         )
         collected.add(table)
     return collected.sample(complete=ended and len(slices) <= 1)
 
 
-def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool) -> Sample:
+def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool, faults: bool) -> Sample:
     options = how.options
     try:
         names = column_names(table.columns, options.duplicate_columns, options.blank_columns)
@@ -143,6 +154,8 @@ def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool) -> Sample:
     collected = _Collected(how, tuple(table.columns), names)
     for block in table.blocks():
         left = rows - collected.count
+        if not faults:
+            block = reject_cell_faults(block)
         if block.record_count > left:
             if left:
                 collected.add(text_only(_first(block, left)))
@@ -172,6 +185,7 @@ def sample_table(sample: Sample) -> TextTable:
         np.array(sample.line_numbers, np.int64) - 1,
         sample.record_count,
         sample.rejected,
+        cell_faults=tuple(sample.cell_faults),
     )
 
 
@@ -191,7 +205,10 @@ class _Collected:
         sample.rejected.extend(
             replace(record, row_number=self.count + record.row_number) for record in table.rejected
         )
-        self._notices += table.notices
+        self._notices += shifted(table.notices, self.count)
+        sample.cell_faults.extend(
+            replace(fault, row_index=self.count + fault.row_index) for fault in table.cell_faults
+        )
         self.count += table.record_count
 
     def sample(self, *, complete: bool) -> Sample:

@@ -7,25 +7,23 @@ slice, so that cells never move to another row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import IO, Any, Literal, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
-from ingestor.outcomes import RejectedRow, RejectedState
+from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, RejectedRow, RejectedState
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
+from ingestor.tabular.parsers.arrow_csv import Nulls, Parsed, one_chunk, parse_fast, text_array
 from ingestor.tabular.records.exact import read_exact
 from ingestor.tabular.records.scan import Int64Array, RecordScan, scan_records
-from ingestor.tabular.records.syntax import BrokenKind, Dialect, line_end_size
-from ingestor.tabular.text_table import TextTable
+from ingestor.tabular.records.syntax import UTF8_BOM, BrokenKind, Dialect, line_end_size
+from ingestor.tabular.text_table import BOM_IN_RECORD, EMPTY_CELLS_DROPPED, TextTable
 
 MAX_TEXT_CHARACTERS = 1024
-_UTF8_BOM = b"\xef\xbb\xbf"
+_EMPTY = frozenset(("",))
 
 
 def read_csv_slice(
@@ -35,47 +33,73 @@ def read_csv_slice(
     limits: Limits = DEFAULT_LIMITS,
     *,
     empty_is_null: bool = False,
+    nulls: Nulls | None = None,
+    drop_empty_cells: bool = False,
     first_row: int = 1,
     first_line: int = 1,
     byte_start: int | None = None,
 ) -> TextTable:
-    """Read whole records (`Slice.data`) of a table whose header has `column_count` cells. With
-    `empty_is_null` (normal form) an empty cell is null without quotes and empty text with them.
+    """Read whole records (`Slice.data`) of a table of `column_count` columns. `nulls` are, for each column,
+    the texts that are null without quotes and text with them; with `empty_is_null` (normal form) the empty
+    one of every column. With `drop_empty_cells` cells beyond the last column are dropped where all of them
+    are empty.
 
     The data begin with this row and line of the file and, if they are the file's own text, at `byte_start`
     (from 0): then the message of a failed record says at which byte it begins.
 
-    Rejects a record that breaks the quoting rule, is too long, is blank, is not UTF-8 or holds NUL (which
-    PostgreSQL's text cannot store), or has more or fewer cells than the header; its code is that of the first
-    that applies. Only rejected records cost work in Python.
+    Rejects a record that begins with a byte order mark, breaks the quoting rule, is too long, is not UTF-8 or
+    holds NUL (which PostgreSQL's text cannot store), holds nothing, or has more or fewer cells than the table
+    has columns; its code is that of the first that applies. Only these records, and those with cells to
+    drop, cost work in Python.
 
     Raises ValueError when `column_count` is less than 1.
     """
     if column_count < 1:
         raise ValueError("a table has at least one column")
+    if empty_is_null:
+        nulls = [_EMPTY] * column_count
     scan = scan_records(data, dialect, final=True, limits=limits)
     records = _Records(data, scan, dialect, limits, first_row, first_line, byte_start)
     rejected = {
         record.row_number - first_row: record
-        for record in (*records.blank(), *records.broken(), *records.undecodable())
+        for record in (*records.blank(), *records.broken(), *records.undecodable(), *records.marked())
     }
     kept = np.ones(scan.count, np.bool_)
     kept[list(rejected)] = False
     candidates = np.flatnonzero(kept)
 
-    parsed = _parse_fast(_without(data, scan, kept), column_count, len(candidates), dialect, empty_is_null)
+    parsed = parse_fast(_without(data, scan, kept), column_count, len(candidates), dialect, nulls)
     used_exact_reader = parsed is None
     if parsed is None:
-        if empty_is_null:
-            raise ValueError("the data are not in normal form")
+        if nulls is not None:
+            raise ValueError("the data cannot be read with nulls")
         parsed = _parse_exactly(records, candidates, column_count)
     wrong_width = candidates[parsed.wrong_width]
-    for index in wrong_width.tolist():
-        rejected[index] = records.wrong_width(index, column_count)
     kept[wrong_width] = False
-    rows = np.flatnonzero(kept)
+    rows, columns = np.flatnonzero(kept), parsed.columns
+    too_wide: dict[int, list[int]] = {}  # by width, where the cells beyond the last column are dropped
+    for index in wrong_width.tolist():
+        cells = records.cells(index)
+        if not any(cells) and records.holds_nothing(index, nulls):
+            rejected[index] = records.empty(index)
+        elif drop_empty_cells and len(cells) > column_count and not any(cells[column_count:]):
+            too_wide.setdefault(len(cells), []).append(index)
+        else:
+            rejected[index] = records.wrong_width(index, cells, column_count)
+    notices: tuple[Notice, ...] = ()
+    if too_wide:
+        rows, columns = _with_narrowed(rows, columns, too_wide, records, nulls)
+        numbers = sorted(first_row + index for indices in too_wide.values() for index in indices)
+        notices = (Notice(*EMPTY_CELLS_DROPPED, len(numbers), tuple(numbers[:MAX_NOTICE_ROWS])),)
+    nothing = [row for row in _empty_rows(columns).tolist() if records.holds_nothing(int(rows[row]), nulls)]
+    if nothing:
+        for index in rows[nothing].tolist():
+            rejected[index] = records.empty(index)
+        keep = np.ones(len(rows), np.bool_)
+        keep[nothing] = False
+        rows, columns = rows[keep], [column.filter(pa.array(keep)) for column in columns]
     return TextTable(
-        columns=parsed.columns,
+        columns=columns,
         row_index=rows,
         line_index=scan.lines[rows],
         record_count=scan.count,
@@ -83,14 +107,8 @@ def read_csv_slice(
         used_exact_reader=used_exact_reader,
         first_row=first_row,
         first_line=first_line,
+        notices=notices,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    columns: list[pa.StringArray]
-    wrong_width: Int64Array
-    """Positions, among the parsed records, of those with the wrong number of cells; ascending."""
 
 
 class _Records:
@@ -123,10 +141,37 @@ class _Records:
         assert cells is not None, "the scan found the record whole"
         return cells
 
+    def holds_nothing(self, index: int, nulls: object) -> bool:
+        """Whether a record whose cells are all empty or null holds nothing: where nulls are told by their
+        quotes, neither quotes nor words."""
+        return nulls is None or not self._content(index).strip(self._dialect.delimiter.encode())
+
+    def joined(self, indices: Sequence[int]) -> bytes:
+        """The bytes of these records, one after another."""
+        return b"".join(self._content(index) + b"\n" for index in indices)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How their cells are separated."""
+        return self._dialect
+
     def blank(self) -> Iterator[RejectedRow]:
         """The blank records."""
         for index in self._scan.blank.tolist():
             yield self._rejected(index, "skipped", "blank-row", "The record is blank.", (), "")
+
+    def empty(self, index: int) -> RejectedRow:
+        """A record whose cells are all empty."""
+        return self._rejected(index, "skipped", "blank-row", "The record is blank.", (), self._text(index))
+
+    def marked(self) -> Iterator[RejectedRow]:
+        """The records that begin with a byte order mark."""
+        at = self._data.find(UTF8_BOM)
+        while at >= 0:
+            index = int(self._scan.ends.searchsorted(at, side="right"))
+            if self._scan.starts[index] == at:
+                yield self._failed(index, "encoding-error", BOM_IN_RECORD)
+            at = self._data.find(UTF8_BOM, at + len(UTF8_BOM))
 
     def broken(self) -> Iterator[RejectedRow]:
         """The records that cannot be split."""
@@ -162,9 +207,9 @@ class _Records:
             if message := _undecodable(self._content(index)):
                 yield self._failed(index, "encoding-error", message)
 
-    def wrong_width(self, index: int, expected: int) -> RejectedRow:
+    def wrong_width(self, index: int, found: Sequence[bytes], expected: int) -> RejectedRow:
         """A record whose number of cells is not the header's."""
-        cells = tuple(cell.decode() for cell in self.cells(index))
+        cells = tuple(cell.decode() for cell in found)
         if len(cells) < expected:
             return self._failed(
                 index, "missing-cell", f"The record has {len(cells)} of {expected} cells.", cells
@@ -230,79 +275,7 @@ def _without(data: bytes, scan: RecordScan, kept: npt.NDArray[np.bool_]) -> byte
     return b"".join(view[start:end] for start, end in zip(starts, ends, strict=True))
 
 
-@lru_cache(maxsize=64)
-def _convert_options(column_count: int, empty_is_null: bool) -> pacsv.ConvertOptions:
-    return pacsv.ConvertOptions(
-        check_utf8=False,  # done for the slice as a whole
-        column_types={name: pa.string() for name in _names(column_count)},
-        null_values=[""] if empty_is_null else [],
-        strings_can_be_null=empty_is_null,
-        quoted_strings_can_be_null=False,
-    )
-
-
-def _names(column_count: int) -> list[str]:
-    return [str(position) for position in range(column_count)]
-
-
-def _parse_fast(
-    data: bytes, column_count: int, record_count: int, dialect: Dialect, empty_is_null: bool
-) -> _Parsed | None:
-    """Parse with pyarrow; None when it does not find exactly `record_count` records."""
-    if record_count == 0:
-        return _Parsed([_text_array([])] * column_count, np.zeros(0, np.int64))
-    if data.startswith(_UTF8_BOM):
-        # pyarrow drops a BOM, but here it is part of a cell; double it.
-        data = _UTF8_BOM + data
-    wrong_width: list[int] = []
-
-    def skip(row: pacsv.InvalidRow) -> Literal["skip"]:
-        # With one thread, rows are numbered from 1, skipped ones included.
-        wrong_width.append(-1 if row.number is None else row.number - 1)
-        return "skip"
-
-    try:
-        table = pacsv.read_csv(
-            cast(IO[bytes], pa.BufferReader(data)),  # the stubs do not know that this works
-            read_options=pacsv.ReadOptions(
-                use_threads=False,
-                block_size=len(data) + 1,  # one block gives one chunk and continuous row numbers
-                column_names=_names(column_count),
-            ),
-            parse_options=pacsv.ParseOptions(
-                delimiter=dialect.delimiter,
-                quote_char=dialect.quote,
-                double_quote=True,
-                escape_char=False,
-                newlines_in_values=True,
-                ignore_empty_lines=True,  # blank records are cut out already
-                invalid_row_handler=skip,
-            ),
-            convert_options=_convert_options(column_count, empty_is_null),
-        )
-    except pa.ArrowInvalid:
-        return None
-    positions = np.array(wrong_width, np.int64)
-    if table.num_rows + len(positions) != record_count or _out_of_order(positions, record_count):
-        return None
-    return _Parsed([_one_chunk(column) for column in table.columns], positions)
-
-
-def _out_of_order(positions: Int64Array, record_count: int) -> bool:
-    """Whether the positions fail to ascend within [0, record_count)."""
-    if not positions.size:
-        return False
-    return bool(positions[0] < 0 or positions[-1] >= record_count or (np.diff(positions) <= 0).any())
-
-
-def _one_chunk(column: pa.ChunkedArray[Any]) -> pa.StringArray:
-    chunks = column.chunks
-    array = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
-    assert isinstance(array, pa.StringArray)
-    return array
-
-
-def _parse_exactly(records: _Records, candidates: Int64Array, column_count: int) -> _Parsed:
+def _parse_exactly(records: _Records, candidates: Int64Array, column_count: int) -> Parsed:
     """Parse with the exact reader, record by record."""
     rows: list[tuple[bytes, ...]] = []
     wrong_width: list[int] = []
@@ -312,11 +285,48 @@ def _parse_exactly(records: _Records, candidates: Int64Array, column_count: int)
             rows.append(cells)
         else:
             wrong_width.append(position)
-    columns = [_text_array([row[column] for row in rows]) for column in range(column_count)]
-    return _Parsed(columns, np.array(wrong_width, np.int64))
+    columns = [text_array([row[column] for row in rows]) for column in range(column_count)]
+    return Parsed(columns, np.array(wrong_width, np.int64))
 
 
-def _text_array(cells: Sequence[bytes]) -> pa.StringArray:
-    array = pa.array([cell.decode() for cell in cells], pa.string())
-    assert isinstance(array, pa.StringArray)
-    return array
+def _with_narrowed(
+    rows: Int64Array,
+    columns: Sequence[pa.StringArray],
+    too_wide: Mapping[int, Sequence[int]],
+    records: _Records,
+    nulls: Nulls | None,
+) -> tuple[Int64Array, list[pa.StringArray]]:
+    """The rows (indices of their records) and their columns, with those that are too wide (indices by width),
+    in order."""
+    count = len(columns)
+    indices, parts = [rows], [list(columns)]
+    for width, wide in too_wide.items():
+        more = None if nulls is None else [*nulls, *[frozenset[str]()] * (width - count)]
+        parsed = parse_fast(records.joined(wide), width, len(wide), records.dialect, more)
+        if parsed is None or parsed.wrong_width.size:
+            raise ValueError("two readers disagree about the cells of a record")
+        indices.append(np.array(wide, np.int64))
+        parts.append(parsed.columns[:count])
+    merged = np.concatenate(indices)
+    order = np.argsort(merged)
+    return merged[order], [
+        one_chunk(pa.chunked_array(found).take(pa.array(order)))  # type: ignore[arg-type]
+        for found in zip(*parts, strict=True)
+    ]
+
+
+def _empty_rows(columns: Sequence[pa.StringArray]) -> Int64Array:
+    """Positions of the rows whose cells are all empty. Nearly always the first column says that there is
+    none."""
+    rows = np.flatnonzero(_lengths(columns[0]) == 0)
+    for column in columns[1:]:
+        if not rows.size:
+            break
+        rows = rows[_lengths(column)[rows] == 0]
+    return rows
+
+
+def _lengths(column: pa.StringArray) -> npt.NDArray[np.int32]:
+    """Bytes of each cell, 0 for null; shape [rows]."""
+    offsets = np.frombuffer(cast(bytes, column.buffers()[1]), np.int32)
+    return np.diff(offsets[column.offset : column.offset + len(column) + 1])

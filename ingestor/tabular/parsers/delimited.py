@@ -1,17 +1,14 @@
 """Reads delimited text of any dialect, record by record, in Python.
 
 Handles what the fast reader (parsers/csv.py) cannot: escape characters, files without quoting, comments,
-footers, ragged records and characters beyond ASCII. The rule is that of `exact.py`: a record begins at the
-start of a physical line; one that breaks the quoting rule is exactly that line, and the next begins after it.
+footers, ragged records, blanks between cells, delimiters of several characters and characters beyond ASCII.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
 
@@ -21,233 +18,17 @@ from ingestor.tabular.files.encodings import detect_encoding, text_pieces
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions
-from ingestor.tabular.text_table import TextTable
+from ingestor.tabular.records.header import HeaderShape
+from ingestor.tabular.records.text_records import Record, RecordReader
+from ingestor.tabular.text_table import BOM_IN_RECORD, EMPTY_CELLS_DROPPED, TextTable
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
 _SAMPLE = 64 * 1024
-_KEPT = 1024  # characters kept of a rejected record
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record: its cells, or why it has none."""
-
-    line: int
-    """Physical line on which it starts, from 0."""
-    cells: tuple[str, ...] | None
-    """() for a blank record, None for a broken one."""
-    text: str
-    """Without its line end."""
-    kind: str = ""
-    """"quote-error" or "record-too-long" for a broken record, "comment-row" for a comment."""
-
-
-class _Reader:
-    """Splits a text that arrives in pieces into records. Holds one piece and one record of at most
-    `max_record_bytes` characters."""
-
-    def __init__(self, pieces: Iterator[str], options: ReadOptions, limits: Limits) -> None:
-        self._pieces = pieces
-        self._text = ""
-        self._at = 0  # where the next record begins
-        self._line = 0
-        self._ended = False
-        self._most = limits.max_record_bytes
-        self._delimiter = options.delimiter or ","
-        self._quote = options.quote if options.quoting else None
-        self._double = options.double_quote
-        self._escape = options.escape_char
-        self._comment = options.comment_char
-        quote = re.escape(self._quote or "")
-        escape = re.escape(self._escape or "")
-        delimiter = re.escape(self._delimiter)
-        # The characters that end a plain run, outside and inside quotes.
-        self._outside = re.compile(f"[{delimiter}{quote}{escape}\r\n]")
-        self._inside = re.compile(f"[{quote}{escape}]") if self._quote else None
-
-    def _more(self) -> bool:
-        """Append the next piece; False at the end of the text."""
-        if self._ended:
-            return False
-        piece = next(self._pieces, None)
-        if piece is None:
-            self._ended = True
-            return False
-        self._text = self._text[self._at :] + piece
-        self._at = 0
-        return True
-
-    def skip_line(self) -> bool:
-        """Skip a physical line; False at the end of the text."""
-        end, after = self._line_end()
-        if after == self._at and end == after:
-            return False
-        self._at = after
-        self._line += 1
-        return True
-
-    def _line_end(self) -> tuple[int, int]:
-        """Where the physical line ends, without its line end, and where the next one starts."""
-        seen = 0
-        while True:
-            found = _LINE_END.search(self._text, self._at + max(seen - 1, 0))
-            # After a CR at the very end an LF may follow.
-            if found and (found.end() < len(self._text) or self._ended):
-                return found.span()
-            seen = len(self._text) - self._at
-            if not self._more():
-                found = _LINE_END.search(self._text, self._at)
-                return found.span() if found else (len(self._text), len(self._text))
-
-    def records(self) -> Iterator[Record]:
-        """The remaining records."""
-        while self._at < len(self._text) or self._more():
-            if self._at == len(self._text):
-                continue
-            yield self._record()
-
-    def certain(self, skip_lines: int) -> int:
-        """How many characters of a text, fed as one piece, are records that no further text can change."""
-        for _ in range(skip_lines):
-            self.skip_line()
-        end = 0
-        for _ in self.records():
-            if self._ended:
-                break
-            end = self._at
-        return end
-
-    def _record(self) -> Record:
-        line = self._line
-        if self._comment and self._text.startswith(self._comment, self._at):
-            return self._line_record("comment-row")
-        while True:
-            outcome = self._split()
-            if outcome != "more":
-                break
-            if len(self._text) - self._at > self._most + 2:
-                return self._line_record("record-too-long" if self._first_line_is_long() else "quote-error")
-            if not self._more():
-                outcome = self._split()
-                break
-        if isinstance(outcome, str):
-            return self._line_record("quote-error")
-        cells, end, after = outcome
-        if end - self._at > self._most:
-            return self._line_record("record-too-long" if self._first_line_is_long() else "quote-error")
-        text = self._text[self._at : end]
-        self._at = after
-        self._line += 1 + sum(1 for _ in _LINE_END.finditer(text))
-        return Record(line, cells if text else (), text)
-
-    def _first_line_is_long(self) -> bool:
-        found = _LINE_END.search(self._text, self._at)
-        return (found.start() if found else len(self._text)) - self._at > self._most
-
-    def _line_record(self, kind: str) -> Record:
-        """The physical line as a record without cells; keeps only the beginning of a long line."""
-        line, kept = self._line, ""
-        while True:
-            found = _LINE_END.search(self._text, self._at)
-            if found and (found.end() < len(self._text) or self._ended):
-                kept += self._text[self._at : found.start()][: _KEPT - len(kept)]
-                self._at = found.end()
-                break
-            if not found:
-                kept += self._text[self._at :][: _KEPT - len(kept)]
-                self._at = len(self._text)
-            if not self._more() and not found:
-                break
-        self._line += 1
-        return Record(line, None, kept, kind)
-
-    def _split(self) -> tuple[tuple[str, ...], int, int] | str:
-        """Cells of the record at `_at`, its end, and where the next one begins; or "more" when only more text
-        can decide, or "broken"."""
-        text, at, size, ended = self._text, self._at, len(self._text), self._ended
-        quote, escape = self._quote, self._escape
-        cells: list[str] = []
-        while True:
-            if quote and text.startswith(quote, at):
-                parsed = self._quoted(at + 1)
-                if isinstance(parsed, str):
-                    return parsed
-                cell, at = parsed
-                if at == size:
-                    return ((*cells, cell), at, at) if ended else "more"
-                if text[at] not in (self._delimiter, "\r", "\n"):
-                    return "broken"
-            else:
-                parts: list[str] = []
-                while True:
-                    found = self._outside.search(text, at)
-                    if not found:
-                        if not ended:
-                            return "more"
-                        parts.append(text[at:])
-                        at = size
-                        break
-                    parts.append(text[at : found.start()])
-                    at = found.start()
-                    if escape and text[at] == escape:
-                        if at + 1 == size:
-                            return "broken" if ended else "more"
-                        parts.append(text[at + 1])
-                        at += 2
-                        continue
-                    if text[at] == quote:
-                        return "broken"
-                    break
-                cell = "".join(parts)
-            cells.append(cell)
-            if at == size:
-                return (tuple(cells), at, at) if ended else "more"
-            if text[at] == self._delimiter:
-                at += 1
-                continue
-            if text[at] == "\n":
-                return tuple(cells), at, at + 1
-            if at + 1 == size and not ended:
-                return "more"
-            return tuple(cells), at, at + 2 if text[at + 1 : at + 2] == "\n" else at + 1
-
-    def _quoted(self, at: int) -> tuple[str, int] | str:
-        """The quoted cell whose opening quote is before `at`, and the position after its closing quote; or
-        "more" or "broken", see _split."""
-        text, ended = self._text, self._ended
-        assert self._inside is not None
-        parts: list[str] = []
-        while True:
-            found = self._inside.search(text, at)
-            if not found:
-                return "broken" if ended else "more"
-            parts.append(text[at : found.start()])
-            at = found.start()
-            following = text[at + 1 : at + 2]
-            if not following and not ended:
-                return "more"
-            if text[at] == self._escape and (self._escape != self._quote):
-                if not following:
-                    return "broken"
-                parts.append(following)
-                at += 2
-            elif self._double and following == self._quote:
-                parts.append(following)
-                at += 2
-            else:
-                return "".join(parts), at + 1
-
-
-def whole_records(text: str, options: ReadOptions, limits: Limits) -> str:
-    """The part of an incomplete text that holds the records that no further text can change."""
-    reader = _Reader(iter((text,)), options, limits)
-    return text[: reader.certain(options.skip_lines)]
 
 
 class DelimitedTable:
     """A delimited file, read record by record."""
 
-    def __init__(self, reader: _Reader, options: ReadOptions, limits: Limits) -> None:
+    def __init__(self, reader: RecordReader, options: ReadOptions, limits: Limits) -> None:
         self._options = options
         self._limits = limits
         for _ in range(options.skip_lines):
@@ -258,22 +39,27 @@ class DelimitedTable:
         self.columns: tuple[str, ...] = self._read_header()
 
     def _read_header(self) -> tuple[str, ...]:
+        options = self._options
+        wanted = options.header_rows if options.header else 1
         rows: list[tuple[str, ...]] = []
+        read = 0
         for record in self._records:
             if record.kind == "comment-row" or record.cells == ():
                 continue
-            if record.cells is None:
+            if record.cells is not None:
+                rows.append(tuple(cell or "" for cell in record.cells))
+            elif options.columns is None:
                 raise UnreadableFileError(
                     "HEADER_UNREADABLE", f"The header, on line {record.line + 1}, breaks the quoting rule."
                 )
-            rows.append(record.cells)
-            if not self._options.header:
+            if not options.header:
                 self._first = [record]
-            if len(rows) == (self._options.header_rows if self._options.header else 1):
+            read += 1
+            if read == wanted:
                 break
-        if not rows:
+        if not read:
             raise UnreadableFileError("FILE_EMPTY", "The file has no header: it is empty.")
-        columns = header_labels(rows, self._options)
+        columns = header_labels(rows, options)
         if len(columns) > self._limits.max_columns:
             raise UnreadableFileError(
                 "TOO_MANY_COLUMNS",
@@ -282,44 +68,54 @@ class DelimitedTable:
         return columns
 
     def blocks(self) -> Iterator[TextTable]:
-        width = len(self.columns)
-        builder = BlockBuilder(width)
-        waiting: deque[Record] = deque()
-
-        def add(record: Record, footer: bool = False) -> None:
-            line, cells, text = record.line, record.cells, record.text
-            if footer:
-                builder.skip(line, "footer-row", "The record belongs to the footer.", text)
-            elif record.kind == "comment-row":
-                builder.skip(line, "comment-row", "The record is a comment.", text)
-            elif cells is None:
-                too_long = f"The record is longer than {self._limits.max_record_bytes} characters."
-                message = too_long if record.kind == "record-too-long" else _QUOTE_ERROR
-                builder.reject(line, record.kind, message, text)
-            elif not cells:
-                builder.skip(line, "blank-row", "The record is blank.", "")
-            elif len(cells) == width:
-                builder.add(line, cells, len(text))
-            elif len(cells) < width and self._options.ragged == "pad":
-                builder.add(line, (*cells, *[None] * (width - len(cells))), len(text))
-            elif len(cells) < width:
-                message = f"The record has {len(cells)} of {width} cells."
-                builder.reject(line, "missing-cell", message, text, cells)
-            else:
-                message = f"The record has {len(cells)} cells, the header has {width}."
-                builder.reject(line, "extra-cell", message, text, cells)
-
         footer = self._options.skip_footer
+        builder = BlockBuilder(len(self.columns))
+        waiting: deque[Record] = deque()
         for record in chain(self._first, self._records):
             waiting.append(record)
             if len(waiting) > footer:
-                add(waiting.popleft())
+                self._add(builder, waiting.popleft())
                 if builder.full:
                     yield builder.take()
         for record in waiting:
-            add(record, footer=True)
+            builder.skip(record.line, "footer-row", "The record belongs to the footer.", record.text)
         if not builder.empty:
             yield builder.take()
+
+    def _add(self, builder: BlockBuilder, record: Record) -> None:
+        line, cells, text, width = record.line, record.cells, record.text, len(self.columns)
+        if record.kind == "comment-row":
+            builder.skip(line, "comment-row", "The record is a comment.", text)
+        elif text.startswith("\ufeff"):
+            builder.reject(line, "encoding-error", BOM_IN_RECORD, text)
+        elif cells is None:
+            too_long = f"The record is longer than {self._limits.max_record_bytes} characters."
+            message = too_long if record.kind == "record-too-long" else _QUOTE_ERROR
+            builder.reject(line, record.kind, message, text)
+        elif not self._holds_something(cells):
+            builder.skip(line, "blank-row", "The record is blank.", text)
+        elif len(cells) == width:
+            builder.add(line, cells, len(text))
+        elif len(cells) < width and self._options.ragged == "pad":
+            builder.add(line, (*cells, *[None] * (width - len(cells))), len(text))
+        elif len(cells) < width:
+            message = f"The record has {len(cells)} of {width} cells."
+            builder.reject(line, "missing-cell", message, text, _texts(cells))
+        elif self._options.extra_empty_cells == "drop" and not any(cells[width:]):
+            builder.add(line, cells[:width], len(text))
+            builder.note(*EMPTY_CELLS_DROPPED)
+        else:
+            message = f"The record has {len(cells)} cells, the header has {width}."
+            builder.reject(line, "extra-cell", message, text, _texts(cells))
+
+    def _holds_something(self, cells: Sequence[str | None]) -> bool:
+        if self._options.empty_quoted == "text":
+            return any(cell is not None for cell in cells)
+        return any(cells)
+
+
+def _texts(cells: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(cell or "" for cell in cells)
 
 
 _QUOTE_ERROR = (
@@ -329,15 +125,8 @@ _QUOTE_ERROR = (
 
 
 def header_labels(rows: Sequence[Sequence[str]], options: ReadOptions) -> tuple[str, ...]:
-    """The labels of a header of these records, joined column by column; numbered without a header."""
-    width = max(map(len, rows))
-    if not options.header:
-        return tuple(f"column_{position}" for position in range(1, width + 1))
-    labels = []
-    for position in range(width):
-        parts = [row[position] for row in rows if position < len(row) and row[position]]
-        labels.append(options.header_join.join(parts))
-    return tuple(labels)
+    """The labels of a table whose header are these records (without a header: the first record)."""
+    return HeaderShape.of(options).labels(rows)
 
 
 class DelimitedParser(TableParser):
@@ -354,4 +143,4 @@ class DelimitedParser(TableParser):
             head = file.read(_SAMPLE)
             encoding = detect_encoding(head, whole=len(head) < _SAMPLE)
             file.seek(0)
-        yield DelimitedTable(_Reader(text_pieces(file, encoding), options, limits), options, limits)
+        yield DelimitedTable(RecordReader(text_pieces(file, encoding), options, limits), options, limits)

@@ -54,7 +54,7 @@ class ParquetTable:
 
 
 def _text(column: AnyArray) -> AnyArray:
-    """A column as text: numbers exactly, times in ISO 8601, binary data in hexadecimal."""
+    """A column as text: numbers exactly, times in ISO 8601, bytes as PostgreSQL writes them."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _text(column.dictionary_decode())
@@ -85,7 +85,7 @@ def _value(value: Any) -> str | None:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, bytes):
-        return value.hex()
+        return "\\x" + value.hex()
     if isinstance(value, (dict, list)):
         return json.dumps(value, default=_value, ensure_ascii=False, separators=(",", ":"))
     if isinstance(value, (date, datetime, time)):

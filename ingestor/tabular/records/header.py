@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
+from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.records.exact import read_exact
 from ingestor.tabular.records.scan import scan_records
-from ingestor.tabular.records.syntax import CR, BrokenKind, Dialect
+from ingestor.tabular.records.syntax import CR, UTF8_BOM, BrokenKind, Dialect
 
-_UTF8_BOM = b"\xef\xbb\xbf"
 # The UTF-16-LE mark also begins the UTF-32-LE one.
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _LONGEST_BOM = 4
@@ -55,15 +55,45 @@ class Header:
     """Physical lines before the first data record, which starts on line `line_count` + 1."""
 
 
+ROW_NAME = "row_name"
+"""Label of the column of row names, of which the header has no label."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderShape:
     """Where the header is: after `skip_lines` physical lines, in `rows` records whose labels are joined
-    column by column. Without a header (`present` is False) the columns are numbered."""
+    column by column. Without a header (`present` is False) the columns are numbered. `columns` are labels
+    that count instead of those of the file. With `row_names` a column without a label is before the first."""
 
     skip_lines: int = 0
     present: bool = True
     rows: int = 1
     join: str = " "
+    columns: tuple[str, ...] | None = None
+    row_names: bool = False
+
+    @classmethod
+    def of(cls, options: ReadOptions) -> HeaderShape:
+        """The shape that these options declare."""
+        return cls(
+            options.skip_lines, options.header, options.header_rows, options.header_join, options.columns,
+            options.row_names,
+        )  # fmt: skip
+
+    def labels(self, records: Sequence[Sequence[str]]) -> tuple[str, ...]:
+        """The labels of the columns, by the header's records, or by the first record where there is no
+        header."""
+        if self.columns is not None:
+            return self.columns
+        if not self.present:
+            return numbered(len(records[0]))
+        labels = _joined(records, self.join)
+        return (ROW_NAME, *labels) if self.row_names else labels
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Labels for columns that have none."""
+    return tuple(f"column_{position}" for position in range(1, count + 1))
 
 
 PLAIN_HEADER = HeaderShape()
@@ -89,7 +119,7 @@ def read_header(
         raise HeaderError(
             HeaderReason.HEADER_UNREADABLE, "The file is UTF-16 or UTF-32, not UTF-8; declare its encoding."
         )
-    bom = len(_UTF8_BOM) if data.startswith(_UTF8_BOM) else 0
+    bom = len(UTF8_BOM) if data.startswith(UTF8_BOM) else 0
     # Two bytes more than the limit, to see the line end of a header of exactly that length.
     head = data[bom : bom + limits.max_header_bytes + 2]
     final = final and bom + len(head) == len(data)
@@ -112,23 +142,22 @@ def read_header(
         if not full:
             return None
         raise _too_long(limits)
-    broken = dict(zip(scan.broken.tolist(), scan.broken_kind.tolist(), strict=True))
     records = []
-    for index in indices:
-        if index in broken:
-            raise _broken(BrokenKind(broken[index]), limits)
-        records.append(_labels(head[int(scan.starts[index]) : int(scan.ends[index])], dialect, limits))
+    if shape.columns is None:  # else nothing that the header says counts, not even what is wrong with it
+        broken = dict(zip(scan.broken.tolist(), scan.broken_kind.tolist(), strict=True))
+        for index in indices:
+            if index in broken:
+                raise _broken(BrokenKind(broken[index]), limits)
+            records.append(_labels(head[int(scan.starts[index]) : int(scan.ends[index])], dialect, limits))
+    columns = shape.labels(records)
     if not shape.present:
-        columns = tuple(f"column_{position}" for position in range(1, len(records[0]) + 1))
         first = indices[0]
         return Header(
             columns, bom + skipped + int(scan.starts[first]), shape.skip_lines + int(scan.lines[first])
         )
     last = indices[-1]
     line_end = int(scan.lines[last + 1]) if last + 1 < scan.count else scan.line_count
-    return Header(
-        _joined(records, shape.join), bom + skipped + int(scan.ends[last]), shape.skip_lines + line_end
-    )
+    return Header(columns, bom + skipped + int(scan.ends[last]), shape.skip_lines + line_end)
 
 
 def _skip_lines(head: bytes, count: int, final: bool) -> int | None:

@@ -30,7 +30,7 @@ def read_table_head(head: bytes, final: bool, options: ReadOptions, normal_form:
     dialect, shape = Dialect(), PLAIN_HEADER
     if not normal_form:
         dialect = fast_dialect(options)
-        shape = HeaderShape(options.skip_lines, options.header, options.header_rows, options.header_join)
+        shape = HeaderShape.of(options)
     header = read_header(head, dialect, final, shape=shape)
     if header is None:
         return None

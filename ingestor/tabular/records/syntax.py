@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 LF, CR = 10, 13
+UTF8_BOM = b"\xef\xbb\xbf"
 # The first columns of the normal form; see normal_form.py.
 EXTRA_COLUMNS = ("_line", "_reject")
 

@@ -12,6 +12,7 @@ from ingestor.runtime.aws import aws_errors
 from ingestor.runtime.queues import MAX_MESSAGE_BYTES
 from ingestor.runtime.tracing import TRACEPARENT, current_traceparent
 from ingestor.services.orchestrator.ports import Message, Packed, RowQueue, TooLargeError
+from ingestor.tabular.options import parse_options
 from ingestor.v1 import common_pb2
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class SqsRows(RowQueue):
             "byte_start": batch.byte_start,
             "byte_end": batch.byte_end,
         }
+        # Only delimited text, whose dialect is one of ours, has these options.
+        options = parse_options(message.content.dialect)
         row_batch = queue_pb2.RowBatch(
             process_id=file.process_id,
             tenant=file.tenant,
@@ -54,6 +57,8 @@ class SqsRows(RowQueue):
             delimiter=message.layout.delimiter,
             quote=message.layout.quote,
             normal_form=message.content.normal_form,
+            drop_empty_cells=options.extra_empty_cells == "drop",
+            quoted_is_text=options.empty_quoted == "text",
         )
         if file.repairs:
             retried = batch.retried

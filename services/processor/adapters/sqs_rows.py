@@ -71,6 +71,8 @@ class SqsRows(RowQueue):
             message.quote or '"',
             message.normal_form,
             _repaired(message.repairs) if message.HasField("repairs") else None,
+            message.drop_empty_cells,
+            message.quoted_is_text,
         )
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:

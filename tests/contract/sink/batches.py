@@ -59,8 +59,9 @@ def concluding(of: BatchKey) -> Callable[[Sequence[Refused]], BatchOutcome]:
     def conclude(refused: Sequence[Refused]) -> BatchOutcome:
         first = of.range.first_row
         rows = [
-            RejectedRow(first + row.position, 1, row.state, (row.error,), ("cell",)) for row in refused
-        ]  # fmt: skip
+            RejectedRow(first + row.position, 1, row.state, (row.error, *row.more), ("cell",))
+            for row in refused
+        ]
         return outcome_of(of, rows)
 
     return conclude

@@ -200,7 +200,7 @@ async def test_a_crash_between_the_effect_and_its_marker(case: Case, crashes: in
     for _ in range(crashes):
         with pytest.raises(RuntimeError, match="crash"):
             await case.sinks.load(batch, case.kind.rows(batch, VALUES), crash)
-    assert await case.pool.fetchval("SELECT count(*) FROM applied_batches") == 0
+    assert await case.pool.fetchval("SELECT count(*) FROM processor.applied_batches") == 0
     assert await case.load(batch, VALUES) == BatchOutcome(batch, "succeeded", 3, 0, 0, ())
     assert await case.content() == LOADED
 
@@ -318,7 +318,7 @@ async def test_a_plug_in_that_can_take_nothing(files: Case, monkeypatch: pytest.
     monkeypatch.setenv("BATCH_FILES_ROOT", "/nowhere")
     with pytest.raises(SinkRefusedError, match="must name an existing folder"):
         await files.load(key(), VALUES)
-    assert await files.pool.fetchval("SELECT count(*) FROM applied_batches") == 0
+    assert await files.pool.fetchval("SELECT count(*) FROM processor.applied_batches") == 0
 
 
 async def test_a_plug_in_whose_trouble_may_pass(files: Case) -> None:
@@ -360,7 +360,7 @@ async def test_what_a_plug_in_may_do(
     )
     with pytest.raises(raised, match=message):
         await open_sinks(pool).load(batch, rows, concluding(batch))
-    assert await pool.fetchval("SELECT count(*) FROM applied_batches") == 0
+    assert await pool.fetchval("SELECT count(*) FROM processor.applied_batches") == 0
 
 
 @pytest.mark.parametrize(

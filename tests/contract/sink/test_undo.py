@@ -59,8 +59,8 @@ class PgEnds:
 
     async def counts(self) -> tuple[int, int]:
         """Markers, and rows that are kept to be set back."""
-        markers = await self.pool.fetchval("SELECT count(*) FROM applied_batches")
-        return int(markers), int(await self.pool.fetchval("SELECT count(*) FROM replaced_rows"))
+        markers = await self.pool.fetchval("SELECT count(*) FROM processor.applied_batches")
+        return int(markers), int(await self.pool.fetchval("SELECT count(*) FROM processor.replaced_rows"))
 
 
 class MemoryEnds:

@@ -311,8 +311,15 @@ def test_text_that_postgresql_cannot_hold() -> None:
             },
         ),
         (
-            with_field(type="date", format="%d.%m.%y"),
-            {"/schema/fields/0/format": '"%y" is not supported in a date format; supported are %Y %m %d'},
+            with_field(type="date", format="%j.%Y"),
+            {
+                "/schema/fields/0/format": '"%j" is not supported in a date format; supported are '
+                "%Y %y %m %b %B %d %a %A %H %I %M %S %f %p %z"
+            },
+        ),
+        (
+            with_field(type="date", format="%b/%d/%m/%Y"),
+            {"/schema/fields/0/format": '"%m" says the same as %b'},
         ),
         (
             with_field(type="datetime", format="%Y-%m-%d"),

@@ -46,7 +46,7 @@ def column(tmp_path: Path, *values: str) -> tuple[str, str, float]:
         (["31.12.2024", "01.02.2024"], ("date", "%d.%m.%Y", 1.0)),
         (["31/12/2024"], ("date", "%d/%m/%Y", 1.0)),
         (["12/31/2024"], ("date", "%m/%d/%Y", 1.0)),
-        (["01/02/2024"], ("date", "%d/%m/%Y", 0.5)),  # either way round
+        (["01/02/2024"], ("string", "default", 0.5)),  # either way round: asked, not guessed
         (["2024-02-29T10:00:00Z"], ("datetime", "default", 1.0)),
         (["31.12.2024 10:11"], ("datetime", "%d.%m.%Y %H:%M", 1.0)),
         (["a", "1"], ("string", "default", 1.0)),
@@ -69,10 +69,9 @@ def test_the_draft(tmp_path: Path) -> None:
                 {"name": "kunde_nr", "type": "integer"},
                 {"name": "name", "type": "string"},
                 {"name": "name_2", "type": "string"},
-                {"name": "column_4", "type": "integer"},
+                {"name": "column_4", "type": "integer", "missingValues": ["", "NULL"]},
                 {"name": "ctid_2", "type": "string"},
             ],
-            "missingValues": ["", "NULL"],
         },
         "mapping": {"kunde_nr": "Kunde Nr.", "name": "Name", "name_2": "Name_2", "ctid_2": "ctid"},
         "dialect": {"format": "csv", "compression": "none", "encoding": "utf-8", "delimiter": ";"},

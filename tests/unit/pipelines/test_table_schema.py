@@ -54,7 +54,7 @@ def violations(field: dict[str, Any], schema: dict[str, Any] | None = None, **ke
         ),
         (
             {"type": "time", "format": "%Y"},
-            {"/format": '"%Y" is not supported in a time format; supported are %H %M %S'},
+            {"/format": '"%Y" is not supported in a time format; supported are %H %I %M %S %f %p'},
         ),
         ({"type": "time", "format": "%M"}, {"/format": "%H is missing in the time format"}),
         ({"type": "time", "format": "%H%S"}, {"/format": "%S needs %M"}),

@@ -82,9 +82,14 @@ def polluted(delimiter: str, line_end: str, escape: str = "") -> Iterator[Pollut
 
 def strictly_readable(text: str, delimiter: str, width: int, escape: str = "") -> bool:
     """Whether the whole file follows RFC 4180 and every record is as wide as the header: then its text
-    has only one reading, whatever was intended. With an escape character, which makes the next character
-    plain, a doubled quote is not one. Shares no code with the reader."""
+    has only one reading, whatever was intended. With an escape character, which makes a quote, a
+    delimiter or itself plain, a doubled quote is not one. Shares no code with the reader."""
     at, size = 0, len(text)
+
+    def escaped(at: int) -> int:
+        """Where the text after an escape character goes on."""
+        return at + 2 if text[at + 1 : at + 2] in (escape, '"', delimiter) else at + 1
+
     while at < size:
         cells = 0
         while True:
@@ -96,9 +101,7 @@ def strictly_readable(text: str, delimiter: str, width: int, escape: str = "") -
                     if at == size:
                         return False
                     if text[at] == escape:
-                        if at + 1 == size:
-                            return False
-                        at += 2
+                        at = escaped(at)
                         continue
                     at += 1
                     if escape or not text.startswith('"', at):
@@ -106,9 +109,7 @@ def strictly_readable(text: str, delimiter: str, width: int, escape: str = "") -
                     at += 1
             else:
                 while at < size and text[at] not in f'{delimiter}"\r\n':
-                    if text[at] == escape and at + 1 == size:
-                        return False
-                    at += 2 if text[at] == escape else 1
+                    at = escaped(at) if text[at] == escape else at + 1
             cells += 1
             if at < size and text[at] == delimiter:
                 at += 1

@@ -48,8 +48,8 @@ def number(text: str) -> Decimal:
 
 
 def boolean(text: str) -> bool:
-    return {"true": True, "True": True, "TRUE": True, "1": True,
-            "false": False, "False": False, "FALSE": False, "0": False}[text]  # fmt: skip
+    return {"true": True, "True": True, "TRUE": True, "1": True, "t": True,
+            "false": False, "False": False, "FALSE": False, "0": False, "f": False}[text]  # fmt: skip
 
 
 def day(text: str) -> date:
@@ -68,18 +68,20 @@ def instant(text: str) -> datetime:
         raise ValueError(text)
     if rest[:1] == ".":
         digits = rest[1:].rstrip("Z").partition("+")[0].partition("-")[0]
-        if not 1 <= len(digits) <= 6 or not set(digits) <= DIGITS:
+        if not 1 <= len(digits) <= 9 or not set(digits) <= DIGITS or digits[6:].strip("0"):
             raise ValueError(text)
-        value = value.replace(microsecond=int(digits.ljust(6, "0")))
+        value = value.replace(microsecond=int(digits[:6].ljust(6, "0")))
         rest = rest[1 + len(digits) :]
     if rest in ("", "Z"):
         return value.replace(tzinfo=UTC)
-    hours, colon, minutes = rest[1:].partition(":")
-    if rest[0] not in "+-" or not colon or len(hours) != 2 or len(minutes) != 2:
+    hours, *smaller = re.split(":", rest[1:]) if ":" in rest else (rest[1:3], *filter(None, [rest[3:]]))
+    parts = [hours, *smaller]
+    if rest[0] not in "+-" or len(parts) > 3 or any(len(p) != 2 or not set(p) <= DIGITS for p in parts):
         raise ValueError(text)
-    if not set(hours + minutes) <= DIGITS or int(hours) > 23 or int(minutes) > 59:
+    hour, minute, second = map(int, [*parts, "0", "0"][:3])
+    if hour > 23 or minute > 59 or second > 59:
         raise ValueError(text)
-    shift = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if rest[0] == "-" else 1)
+    shift = timedelta(hours=hour, minutes=minute, seconds=second) * (-1 if rest[0] == "-" else 1)
     return value.replace(tzinfo=timezone(shift)).astimezone(UTC)
 
 
@@ -144,14 +146,18 @@ ODD_TEXTS = [
     "0000-12-31T23:30:00-01:00", "0001-01-01T00:00:00+00:01", "0001-01-01T00:00:00Z",
     "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59+00:01",
     "2024-01-01T10:00:00 Z", "2024-01-01  10:00:00", "2024-01-01T10:00:00é",
-    "2024-01-01T10:00:00.12345Ａ", "2024-01-01T10:00:00+01:00Z",
+    "2024-01-01T10:00:00.12345Ａ", "2024-01-01T10:00:00+01:00Z", "2024-01-01 10:00:00.5+00",
+    "2024-01-01 10:00:00-0230", "2024-01-01T10:00:00.123456789Z", "2024-01-01T10:00:00.123456000+02",
+    "2024-01-01T10:00:00.1200000Z", "2024-01-01T10:00:00.1234560000Z", "1880-01-01 00:53:28+00:53:28",
+    "1880-01-01 00:53:28.25-00:53:28", "2024-01-01T10:00:00+00:53:60", "2024-01-01T10:00:00+010203",
+    "2024-01-01T10:00:00+1", "2024-01-01T10:00:00+2400", "0001-01-01 00:00:00+00:00:01", "t", "f", "T",
 ]  # fmt: skip
 ODD = st.sampled_from(ODD_TEXTS)
 NEARLY = st.text("0123456789+-.eETZ: _x١", max_size=30)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False).map(str)
 INTEGERS = st.integers(-(2**64), 2**64).map(str)
 DATES = st.dates().map(date.isoformat)
-ZONES = st.sampled_from(["", "Z", "+00:00", "-00:30", "+14:00", "-23:59"])
+ZONES = st.sampled_from(["", "Z", "+00:00", "-00:30", "+14:00", "-23:59", "+00", "-0330", "+00:53:28"])
 DATETIMES = st.builds(
     lambda moment, separator, digits, zone: (
         moment.isoformat(separator, "seconds") + (f".{moment:%f}"[: digits + 1] if digits else "") + zone
@@ -172,7 +178,7 @@ FITTING: dict[str, st.SearchStrategy[str]] = {
     "string": st.text(),
     "integer": INTEGERS,
     "number": DECIMALS,
-    "boolean": st.sampled_from(["true", "false", "1", "0"]),
+    "boolean": st.sampled_from(["true", "false", "1", "0", "t", "f"]),
     "date": DATES,
     "datetime": DATETIMES,
     "any": ANY,

@@ -20,12 +20,24 @@ import structlog
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.postgres import transient_errors
+from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.faults import foreign_key_error, too_long_error
+from ingestor.services.processor.adapters.postgres.faults import (
+    foreign_key_error,
+    take_out_by_policies,
+    too_long_error,
+)
 from ingestor.services.processor.adapters.postgres.first_row import key_value, taken_error
 from ingestor.services.processor.adapters.postgres.loading import load_alone
 from ingestor.services.processor.adapters.postgres.stage import STAGE, Staged, make_stage
-from ingestor.services.processor.adapters.postgres.table import Key, Reference, listed, not_null, why_none
+from ingestor.services.processor.adapters.postgres.table import (
+    Key,
+    Reference,
+    listed,
+    not_null,
+    sql_name,
+    why_none,
+)
 from ingestor.services.processor.ports import (
     DryRunTables,
     GoodRows,
@@ -174,6 +186,7 @@ class PgTableDryRun(TableDryRun):
         self._stage_table = Table("pg_temp", STAGE.removeprefix("pg_temp."), table.columns, ())
         self._fault = ""
         self._target: str | None = None
+        self._fitting = NO_FITTING
         self._keys: list[_KeyCheck] = []
         self._references: tuple[Reference, ...] = ()
 
@@ -212,14 +225,16 @@ class PgTableDryRun(TableDryRun):
 
     async def _try(self, rows: GoodRows) -> Sequence[Refused]:
         async with self._transaction():
-            staged = replace(rows, table=self._stage_table)
+            fitted = await self._fitting.fit(self._connection, rows)
+            staged = replace(fitted.rows, table=self._stage_table)
             refused = await load_alone(self._connection, staged, _NOBODY)
-            if len(refused) < len(rows.row_numbers):
-                errors = await self._meet()
+            if len(refused) < len(staged.row_numbers):
+                errors = await take_out_by_policies(self._connection, sql_name(self._table), STAGE)
+                errors |= await self._meet()
                 numbers = np.fromiter(errors, np.int64, len(errors))
-                positions = np.searchsorted(rows.row_numbers, numbers).tolist()
+                positions = np.searchsorted(staged.row_numbers, numbers).tolist()
                 refused += map(Refused, positions, errors.values())
-        return sorted(refused, key=lambda row: row.position)
+        return sorted(fitted.with_loaded(refused), key=lambda row: row.position)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
@@ -235,6 +250,7 @@ class PgTableDryRun(TableDryRun):
     async def _prepare(self, staged: Staged) -> None:
         connection, table = self._connection, self._table
         self._target, self._references = staged.target, staged.references
+        self._fitting = staged.fitting
         await connection.execute(_TABLES)
         referred = {frozenset(reference.other_columns) for reference in staged.references if reference.itself}
         for reference in staged.references:

@@ -1,7 +1,8 @@
 """Finds the rows of a batch that a table would refuse, all at once instead of one by one.
 
-It looks for what most tables have: NOT NULL, CHECK and foreign keys, in PostgreSQL's order. Whatever else
-refuses a row (a trigger, the length of a type) shows when the row is inserted.
+It looks for what most tables have: policies, NOT NULL, CHECK and foreign keys, in PostgreSQL's order.
+Whatever else refuses a row (a trigger, the length of a type) shows when the row is inserted. So does
+everything, if a trigger may change a row before it is looked at.
 """
 
 from __future__ import annotations
@@ -30,8 +31,25 @@ _CHECKS = """
 SELECT c.conname, pg_get_expr(c.conbin, c.conrelid) AS condition FROM pg_constraint c
 WHERE c.conrelid = to_regclass($1) AND c.contype = 'c' ORDER BY c.conname
 """
+# Whether there are triggers that may change a row before its policies and constraints are looked at, and
+# those that may do something before late references are; a partition has its own.
+_TRIGGERS = """
+SELECT coalesce(bool_or(t.tgtype & 2 = 2), false) AS before, count(*) > 0 AS some
+FROM pg_trigger t WHERE t.tgrelid IN (
+    SELECT to_regclass($1)::oid UNION SELECT relid::oid FROM pg_partition_tree(to_regclass($1)))
+AND t.tgtype & 5 = 5 AND t.tgenabled <> 'D' AND NOT t.tgisinternal
+"""
+# The policies for rows that the current role inserts; without any, one that allows no row.
+_POLICIES = """
+SELECT coalesce(p.polpermissive, true) AS permissive, r.relname AS name,
+       coalesce(pg_get_expr(coalesce(p.polwithcheck, p.polqual), p.polrelid), 'false') AS condition
+FROM pg_class r LEFT JOIN pg_policy p ON p.polrelid = r.oid AND p.polcmd IN ('a', '*')
+AND (p.polroles = '{0}' OR EXISTS (SELECT FROM unnest(p.polroles) role WHERE pg_has_role(role, 'USAGE')))
+WHERE r.oid = to_regclass($1) AND row_security_active(r.oid)
+"""
 _LINEAGE = [ROW_COLUMN, PROCESS_COLUMN]
-_TAKE_OUT = f"DELETE FROM ingestor_stage come WHERE {{condition}} RETURNING {ROW_COLUMN}"  # noqa: S608
+_STAGE = "ingestor_stage"
+_TAKE_OUT = f"DELETE FROM {{stage}} {{alias}} WHERE {{condition}} RETURNING {ROW_COLUMN}"  # noqa: S608
 
 
 async def take_out_faults(
@@ -39,11 +57,15 @@ async def take_out_faults(
 ) -> dict[int, RowError]:
     """Take out of the temporary table ingestor_stage the rows that the table (an SQL name) would refuse if
     they were inserted with these columns. Returns the error of each, by row number."""
-    found: dict[int, RowError] = {}
+    before, some = await _triggers(connection, target)
+    if before:
+        return {}
+    found = await take_out_by_policies(connection, target, _STAGE)
 
-    async def take(condition: str, error: RowError) -> None:
-        rows = await connection.fetch(_TAKE_OUT.format(condition=condition))
+    async def take(condition: str, error: RowError) -> int:
+        rows = await connection.fetch(_TAKE_OUT.format(stage=_STAGE, alias="come", condition=condition))
         found.update((row[0], error) for row in rows)
+        return len(rows)
 
     for row in await connection.fetch(_NOT_NULL, target, list(columns), _LINEAGE):
         await take(f"{quoted(row['attname'])} IS NULL", null_error(row["attname"]))
@@ -56,14 +78,53 @@ async def take_out_faults(
             if error.sqlstate is None or error.sqlstate[:2] not in ("22", "42"):
                 raise
     for reference in await references(connection, target):
-        # References to the same table, deferred ones and MATCH FULL are left to the insert.
-        if reference.itself or reference.whole or reference.deferred:
+        # MATCH FULL, and what a trigger may fulfil in time, is left to the insert.
+        if reference.whole or (reference.deferred and some):
             continue
         there = f"({listed(reference.other_columns, 'there.')}) = ({listed(reference.columns, 'come.')})"
-        none = f"NOT EXISTS (SELECT 1 FROM {reference.other} there WHERE {there})"  # noqa: S608
-        condition = f"{not_null(reference.columns, 'come.')} AND {none}"
-        await take(condition, foreign_key_error(", ".join(reference.columns)))
+        condition = not_null(reference.columns, "come.")
+        for other in (reference.other, _STAGE) if reference.itself else (reference.other,):
+            condition += f" AND NOT EXISTS (SELECT 1 FROM {other} there WHERE {there})"  # noqa: S608
+        none = foreign_key_error(", ".join(reference.columns))
+        while await take(condition, none) and reference.itself:
+            continue  # other rows of the stage may have referred to those that are out now
     return found
+
+
+async def changes_first(connection: PgConnection, target: str) -> bool:
+    """Whether a trigger may change a row of the table (an SQL name) before anything looks at it."""
+    return (await _triggers(connection, target))[0]
+
+
+async def _triggers(connection: PgConnection, target: str) -> tuple[bool, bool]:
+    row = await connection.fetchrow(_TRIGGERS, target)
+    assert row is not None
+    return row["before"], row["some"]
+
+
+async def take_out_by_policies(connection: PgConnection, target: str, stage: str) -> dict[int, RowError]:
+    """Take the rows that the policies of the table (an SQL name) refuse out of a stage of it. Returns the
+    error of each, by row number."""
+    policies = await connection.fetch(_POLICIES, target)
+    if not policies:
+        return {}
+    one_of = [f"({row['condition']})" for row in policies if row["permissive"]]
+    each_of = [f"({row['condition']})" for row in policies if not row["permissive"]]
+    allowed = " AND ".join([f"({' OR '.join(one_of) or 'false'})", *each_of])
+    # A condition with a subquery names the table.
+    parts = {
+        "stage": stage,
+        "alias": quoted(policies[0]["name"]),
+        "condition": f"({allowed}) IS NOT TRUE",
+    }
+    try:
+        async with savepoint(connection):
+            rows = await connection.fetch(_TAKE_OUT.format(**parts))
+    except asyncpg.PostgresError as error:
+        if error.sqlstate is None or error.sqlstate[:2] not in ("22", "42"):
+            raise
+        return {}  # it fails for some row: the insert will show which rows are refused
+    return {row[0]: policy_error() for row in rows}
 
 
 def null_error(column: str) -> RowError:
@@ -71,14 +132,36 @@ def null_error(column: str) -> RowError:
     return RowError("sink-error", column, "", f"The table refuses the value of the column {column}.", "load")
 
 
-def check_error(constraint: str) -> RowError:
-    """The error of a row that a constraint of the table refuses."""
+NO_PARTITION = "ingestor_no_partition"
+"""Stands for the partitions of a table among the constraints of a copy of it."""
+
+
+def check_error(constraint: str | None) -> RowError:
+    """The error of a row that a constraint of the table refuses; None: it belongs into no partition."""
+    if constraint in (None, NO_PARTITION):
+        return RowError("sink-error", "", "", "The table has no partition for the row.", "load")
     return RowError("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
+
+
+def left_out_error() -> RowError:
+    """The error of a row that is not in the table although nothing refuses it."""
+    return RowError("sink-error", "", "", "A trigger or rule of the table left the row out.", "load")
+
+
+def policy_error() -> RowError:
+    """The error of a row that row-level security refuses."""
+    return RowError("sink-error", "", "", "A row-level security policy of the table refuses the row.", "load")
 
 
 def too_long_error() -> RowError:
     """The error of a row with a key of more bytes than an index takes (about 2,700)."""
     return RowError("sink-error", "", "", "A value is too long for an index of the table.", "load")
+
+
+def too_wide_error() -> RowError:
+    """The error of a row of more bytes than a page of the table takes."""
+    message = "The row is too large for the table, which takes about 8,160 bytes a row beside its long texts."
+    return RowError("sink-error", "", "", message, "load")
 
 
 def foreign_key_error(fields: str) -> RowError:

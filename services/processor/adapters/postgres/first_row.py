@@ -34,7 +34,8 @@ FROM (SELECT DISTINCT ON ({{key}}) * FROM ingestor_stage WHERE {ROW_COLUMN} <> A
       ORDER BY {{key}}, {ROW_COLUMN}) come
 JOIN {{target}} there ON ({{there_key}}) = ({{come_key}})
 WHERE there.{PROCESS_COLUMN} = $1 AND there.{ROW_COLUMN} > $3
-AND NOT EXISTS (SELECT 1 FROM repaired_rows r WHERE r.process_id = $1 AND r.row_number = there.{ROW_COLUMN})
+AND NOT EXISTS (SELECT 1 FROM processor.repaired_rows r
+                WHERE r.process_id = $1 AND r.row_number = there.{ROW_COLUMN})
 ORDER BY earlier FOR UPDATE OF there
 """  # noqa: S608
 _TAKE = f"""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,20 +13,14 @@ import numpy as np
 
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import DisplacedRow, RowError
-from ingestor.runtime.postgres import savepoint
+from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
     PROCESS_COLUMN,
     ROW_COLUMN,
     column_names,
     copy_text,
 )
-from ingestor.services.processor.adapters.postgres.faults import (
-    check_error,
-    foreign_key_error,
-    null_error,
-    take_out_faults,
-    too_long_error,
-)
+from ingestor.services.processor.adapters.postgres.faults import left_out_error, take_out_faults
 from ingestor.services.processor.adapters.postgres.first_row import (
     AppendKeys,
     append_keys,
@@ -33,9 +28,10 @@ from ingestor.services.processor.adapters.postgres.first_row import (
     lock_taken,
     lost_keys,
     take_places,
-    taken_error,
 )
-from ingestor.services.processor.adapters.postgres.table import Key, listed, quoted, sql_name
+from ingestor.services.processor.adapters.postgres.row_errors import is_of_row, row_error
+from ingestor.services.processor.adapters.postgres.table import listed, quoted, sql_name
+from ingestor.services.processor.adapters.postgres.target import Way
 from ingestor.services.processor.adapters.postgres.undo import upsert_with_undo
 from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused
@@ -59,27 +55,30 @@ SELECT attname FROM pg_attribute
 WHERE attrelid = to_regclass('pg_temp.ingestor_stage') AND attnum > 0 AND attnotnull
 """
 
-_CONSTRAINT_KIND = """
-SELECT contype::text FROM pg_constraint WHERE conname = $1 AND conrelid = to_regclass($2)
-"""
+# How many rows are loaded alone to learn whether an error is about rows or about the table.
+_SAMPLES = 16
 
-_CONSTRAINT_FIELDS = """
-SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
-             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place)
-FROM pg_constraint c WHERE c.conname = $1 AND c.conrelid = to_regclass($2)
-"""
+# What the database checks late is checked with the rows that it is about, not at the commit of all.
+_CHECK_NOW = "SET CONSTRAINTS ALL IMMEDIATE"
+_CHECK_LATER = "SET CONSTRAINTS ALL DEFERRED"
 
 
-class _LeftForNoReasonError(Exception):
-    """A row that was left out is accepted now; a trigger did that."""
+class _AcceptedError(Exception):
+    """A row is accepted; rolls it back."""
+
+
+_PLAIN = Way()
 
 
 class Loading:
     """Loads the rows of one batch and finds those that the database refuses."""
 
-    def __init__(self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows) -> None:
+    def __init__(
+        self, connection: PgConnection, key: BatchKey, owner: str, rows: GoodRows, way: Way = _PLAIN
+    ) -> None:
         """`owner` is the process that the rows belong to."""
         self._connection = connection
+        self._way = way
         self._tenant = key.tenant
         self._process_id = owner
         self._rows = rows
@@ -87,6 +86,8 @@ class Loading:
         self._target = sql_name(rows.table)
         self._keys: AppendKeys | None = None
         self._refused: list[Refused] = []
+        self._some_are_in = False
+        self._rows_are_at_fault = False
         self.displaced: list[DisplacedRow] = []  # rows of the process that were loaded with other batches
 
     async def all(self, text: memoryview) -> list[Refused]:
@@ -106,11 +107,11 @@ class Loading:
                 await self._all_at_once(text)
                 return
             except asyncpg.PostgresError as error:
-                if not _of_rows(error):
+                if not await self._is_of_rows(error, positions):
                     raise
                 fault = error
         taken = isinstance(fault, asyncpg.UniqueViolationError) and not self._rows.table.upsert
-        if fault is None or taken or not tidy:
+        if fault is None or (self._way.stages and ((taken and self._way.frees) or not tidy)):
             faults: dict[int, RowError] = {}
             fault = await self._sort_out(positions, text, faults, tidy=tidy)
             if fault is None:
@@ -124,12 +125,58 @@ class Loading:
                 await self._some(half, await asyncio.to_thread(self._text, half), tidy=True)
 
     async def _all_at_once(self, text: memoryview) -> None:
-        async with savepoint(self._connection):
+        async with self._part():
             if self._rows.table.upsert:
                 await self._stage(text)
                 await self._upsert()
-            else:
+            elif self._way.copies:
                 await self._copy(text, self._rows.table.name, self._rows.table.schema)
+            else:
+                await self._stage(text)
+                await self._insert_all()
+
+    @asynccontextmanager
+    async def _part(self) -> AsyncIterator[None]:
+        """Rows that get in together or not at all, with all constraints checked at the end."""
+        async with savepoint(self._connection):
+            if self._some_are_in:  # their check has changed the mode
+                await self._connection.execute(_CHECK_LATER)
+            yield
+            await self._connection.execute(_CHECK_NOW)
+        self._some_are_in = True
+
+    async def _is_of_rows(self, error: asyncpg.PostgresError, positions: Int64s) -> bool:
+        """Whether an error is about some of these rows, not about the table: then it is another one, or none,
+        for some of the rows alone."""
+        if is_of_row(error):
+            return True
+        if isinstance(error, TRANSIENT_ERRORS):
+            return False
+        if not self._rows_are_at_fault:
+            chosen = np.unique(np.linspace(0, len(positions) - 1, _SAMPLES).astype(np.int64))
+            for position in positions[chosen]:
+                found = await self._error_alone(position)
+                if found is None or found.sqlstate != error.sqlstate:
+                    self._rows_are_at_fault = True
+                    break
+        return self._rows_are_at_fault
+
+    async def _error_alone(self, position: np.int64) -> asyncpg.PostgresError | None:
+        """The database's error if this row were loaded alone."""
+        text = self._text(np.array([position]))
+        try:
+            async with savepoint(self._connection):
+                await self._all_at_once(text)
+                raise _AcceptedError
+        except _AcceptedError:
+            return None
+        except asyncpg.PostgresError as error:
+            if isinstance(error, TRANSIENT_ERRORS) and not is_of_row(error):
+                raise
+            return error
+
+    async def _error(self, error: asyncpg.PostgresError) -> RowError:
+        return await row_error(self._connection, self._rows.table, error)
 
     def _text(self, positions: Int64s) -> memoryview:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
@@ -179,21 +226,32 @@ class Loading:
         losers: dict[int, RowError] = {}
         displaced: list[DisplacedRow] = []
         try:
-            async with savepoint(self._connection):
+            async with self._part():
                 await self._stage(text)
                 if not tidy:
                     faults |= await take_out_faults(self._connection, self._target, self._columns)
                 if self._rows.table.upsert:
                     await self._upsert()
-                else:
+                elif self._way.frees:
                     losers, displaced = await self._append_free()
+                else:
+                    await self._insert_all()
         except asyncpg.PostgresError as error:
-            if not _of_rows(error):
+            if not await self._is_of_rows(error, positions):
                 raise
             return error
         self._refuse(positions, faults | losers)
         self.displaced += displaced
         return None
+
+    async def _insert_all(self) -> None:
+        """Insert the rows of the stage, in order."""
+        names = listed(self._columns)
+        await self._connection.execute(
+            f"INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
+            f"ORDER BY {ROW_COLUMN}"
+        )
+        await self._connection.execute("DROP TABLE ingestor_stage")
 
     async def _append_free(self) -> tuple[dict[int, RowError], list[DisplacedRow]]:
         """Load the rows of the stage whose keys are free, or belong to later rows of the same file. Returns
@@ -219,8 +277,7 @@ class Loading:
             await insert_free(connection, target, self._columns)
         left = [row[0] for row in await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage")]  # noqa: S608
         losers = await lost_keys(connection, self._process_id, target, keys) if left else {}
-        if unknown := [number for number in left if number not in losers]:
-            losers |= dict.fromkeys(unknown, await self._why_left(unknown[0]))
+        losers |= {number: await self._why_left(number) for number in left if number not in losers}
         await connection.execute("DROP TABLE ingestor_stage")
         return losers, displaced
 
@@ -240,17 +297,18 @@ class Loading:
                     f"WHERE {ROW_COLUMN} = $1",
                     number,
                 )
-                raise _LeftForNoReasonError
+                raise _AcceptedError
         except asyncpg.IntegrityConstraintViolationError as error:
             return await self._error(error)
-        except _LeftForNoReasonError:
-            return RowError("sink-error", "", "", "The table has left the row out.", "load")
+        except _AcceptedError:
+            return left_out_error()
 
     async def _stage(self, text: memoryview) -> None:
         """Copy the rows into the temporary table ingestor_stage, which checks nothing but their types."""
         connection = self._connection
         await connection.execute(
-            f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {self._target} INCLUDING DEFAULTS) ON COMMIT DROP"
+            f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {self._target} INCLUDING DEFAULTS "
+            "INCLUDING GENERATED) ON COMMIT DROP"
         )
         needed = [row[0] for row in await connection.fetch(_NEEDED)]
         if needed:
@@ -267,30 +325,6 @@ class Loading:
             table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
         )
 
-    async def _error(self, error: asyncpg.PostgresError) -> RowError:
-        """The error as a client may see it: names, but no SQL."""
-        constraint = getattr(error, "constraint_name", None)
-        column = getattr(error, "column_name", None)
-        if isinstance(error, asyncpg.UniqueViolationError):
-            kind = await self._connection.fetchval(_CONSTRAINT_KIND, constraint, self._target)
-            fields = self._rows.table.primary_key if kind == "p" else await self._fields(constraint)
-            return taken_error(Key(tuple(fields) or (str(constraint),), kind == "p"), "")
-        if isinstance(error, asyncpg.ForeignKeyViolationError):
-            return foreign_key_error(", ".join(await self._fields(constraint)) or str(constraint))
-        if isinstance(error, asyncpg.ProgramLimitExceededError):
-            return too_long_error()
-        if constraint:
-            return check_error(constraint)
-        if column:
-            return null_error(column)
-        return RowError(
-            "sink-error", "", "", f"The table refuses the row (SQLSTATE {error.sqlstate}).", "load"
-        )
-
-    async def _fields(self, constraint: str | None) -> Sequence[str]:
-        """The columns of a constraint."""
-        return await self._connection.fetchval(_CONSTRAINT_FIELDS, constraint, self._target) or ()
-
 
 async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) -> list[Refused]:
     """Load rows that belong to no batch into a table that exists. Returns those that it refuses, by position.
@@ -298,9 +332,3 @@ async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) 
     text = await asyncio.to_thread(copy_text, rows, process_id)
     no_batch = BatchKey(process_id, "", BatchRange(0, 0, 0, 0, 0, 0))
     return await Loading(connection, no_batch, process_id, rows).all(text)
-
-
-def _of_rows(error: asyncpg.PostgresError) -> bool:
-    """Whether the error is about values of rows: a data exception, a violated constraint, or a value that is
-    too long for an index (54000)."""
-    return error.sqlstate is not None and (error.sqlstate[:2] in ("22", "23") or error.sqlstate == "54000")

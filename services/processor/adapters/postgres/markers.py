@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 # Waits for another transaction that applies the same batch; inserts nothing if the marker exists.
 _CLAIM = """
-INSERT INTO applied_batches (process_id, batch_number, tenant, outcome) VALUES ($1, $2, $3, $4)
+INSERT INTO processor.applied_batches (process_id, batch_number, tenant, outcome) VALUES ($1, $2, $3, $4)
 ON CONFLICT (process_id, batch_number) DO NOTHING RETURNING 1
 """
-_KNOWN = "SELECT outcome FROM applied_batches WHERE process_id = $1 AND batch_number = $2"
-_CONCLUDE = "UPDATE applied_batches SET outcome = $3 WHERE process_id = $1 AND batch_number = $2"
+_KNOWN = "SELECT outcome FROM processor.applied_batches WHERE process_id = $1 AND batch_number = $2"
+_CONCLUDE = "UPDATE processor.applied_batches SET outcome = $3 WHERE process_id = $1 AND batch_number = $2"
 
 
 async def begin(connection: PgConnection, key: BatchKey, owner: str | None = None) -> Applied | None:
@@ -101,29 +101,32 @@ def _pack(outcome: BatchOutcome) -> bytes:
 _LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('ingestor:process:' || $1, 0))"
 _LOCK_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:process:' || $1, 0))"
 # A statement of its own after the lock, so that it sees what was committed while the lock was awaited.
-_GONE = "SELECT gone FROM closed_processes WHERE process_id = $1"
+_GONE = "SELECT gone FROM processor.closed_processes WHERE process_id = $1"
 
 _CLOSE_UNDONE = """
-INSERT INTO closed_processes (process_id, tenant, gone, removed, restored, kept, reported)
+INSERT INTO processor.closed_processes (process_id, tenant, gone, removed, restored, kept, reported)
 VALUES ($1, $2, false, $3, $4, $5, false)
 ON CONFLICT (process_id) DO UPDATE SET removed = $3, restored = $4, kept = $5, reported = false
 """
-_UNDONE = "SELECT removed, restored, kept FROM closed_processes WHERE process_id = $1 AND removed IS NOT NULL"
+_UNDONE = """
+SELECT removed, restored, kept FROM processor.closed_processes
+WHERE process_id = $1 AND removed IS NOT NULL
+"""
 
 _CLOSE_GONE = """
-INSERT INTO closed_processes (process_id, tenant, gone) VALUES ($1, $2, true)
+INSERT INTO processor.closed_processes (process_id, tenant, gone) VALUES ($1, $2, true)
 ON CONFLICT (process_id) DO UPDATE SET gone = true
 """
 _FORGET_UNDO = """
-UPDATE closed_processes SET removed = NULL, restored = NULL, kept = NULL, reported = true
+UPDATE processor.closed_processes SET removed = NULL, restored = NULL, kept = NULL, reported = true
 WHERE process_id = $1
 """
 _PIECE = 5_000
 # Tables with records of processes, and the column of each that names the process.
 _KEPT = {
-    "applied_batches": "process_id",
-    "replaced_rows": "replaced_by",
-    "repaired_rows": "process_id",
+    "processor.applied_batches": "process_id",
+    "processor.replaced_rows": "replaced_by",
+    "processor.repaired_rows": "process_id",
 }
 _REMOVE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} = $1 LIMIT $2))
@@ -198,11 +201,11 @@ class PgProcessRecords(ProcessRecords):
 # Claims those rows of the repaired process that no repair has loaded yet. In order, so that two repairs never
 # deadlock. Waits for repairs that are loading the same rows.
 _TAKE = """
-INSERT INTO repaired_rows (process_id, row_number, tenant, repair_process_id)
+INSERT INTO processor.repaired_rows (process_id, row_number, tenant, repair_process_id)
 SELECT $1, number, $3, $4 FROM unnest($2::bigint[]) AS n (number) ORDER BY number
 ON CONFLICT (process_id, row_number) DO NOTHING RETURNING row_number
 """
-_GIVE_BACK = "DELETE FROM repaired_rows WHERE process_id = $1 AND row_number = ANY($2)"
+_GIVE_BACK = "DELETE FROM processor.repaired_rows WHERE process_id = $1 AND row_number = ANY($2)"
 
 
 async def load_unrepaired(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -12,18 +12,21 @@ import asyncpg
 from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
+from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
 from ingestor.services.processor.adapters.postgres.table import (
     check_constraints,
     definition,
+    fitting_of,
     lacking_columns,
     qualified,
     quoted,
     sql_name,
     why_none,
 )
+from ingestor.services.processor.adapters.postgres.target import Way, way_into
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
@@ -36,16 +39,26 @@ _MOST_READY = 1000
 _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An existing table: how rows get into it, and how they are fitted to its columns."""
+
+    way: Way
+    fitting: Fitting
+
+
 class PgSink(PgMarkers, Sink):
     def __init__(self, pool: PgPool) -> None:
         super().__init__(pool)
-        self._ready: set[Table] = set()
+        self._ready: dict[Table, Target] = {}
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         owner = rows.repairs or key.process_id
-        text = await asyncio.to_thread(copy_text, rows, owner)
+        before = self._ready.get(rows.table)
+        fits = before is None or not before.fitting.is_needed
+        text = await asyncio.to_thread(copy_text, rows, owner) if fits else None
         async with (
             transient_errors("sink", lambda error: self._refusal(error, rows.table)),
             self._pool.acquire() as connection,
@@ -53,15 +66,18 @@ class PgSink(PgMarkers, Sink):
         ):
             if known := await markers.begin(connection, key, owner):
                 return known
-            await self._ensure(connection, rows.table)
+            target = await self._ensure(connection, rows.table)
             displaced: list[DisplacedRow] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
-                whole = text if chosen is rows else await asyncio.to_thread(copy_text, chosen, owner)
-                loading = Loading(connection, key, owner, chosen)
+                fitted = await target.fitting.fit(connection, chosen)
+                whole = text if fitted.rows is rows else None
+                if whole is None:
+                    whole = await asyncio.to_thread(copy_text, fitted.rows, owner)
+                loading = Loading(connection, key, owner, fitted.rows, target.way)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
-                return refused
+                return fitted.with_loaded(refused)
 
             if rows.repairs:
                 refused = await load_unrepaired(connection, key, rows, load)
@@ -74,19 +90,20 @@ class PgSink(PgMarkers, Sink):
             await markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
             self._ready.clear()
-        self._ready.add(rows.table)
+        self._ready[rows.table] = target
         return Applied(outcome)
 
     def _refusal(self, error: asyncpg.PostgresError, table: Table) -> Exception:
         # The table may have been dropped or changed since; check it again next time.
-        self._ready.discard(table)
+        self._ready.pop(table, None)
         return SinkRefusedError(why_none(error, table))
 
-    async def _ensure(self, connection: PgConnection, table: Table) -> None:
+    async def _ensure(self, connection: PgConnection, table: Table) -> Target:
         """Create the table, or check that the existing one fits. Raises SinkRefusedError."""
         name = sql_name(table)
-        if table in self._ready and await connection.fetchval("SELECT to_regclass($1)", name):
-            return
+        known = self._ready.get(table)
+        if known and await connection.fetchval("SELECT to_regclass($1)", name):
+            return known
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
         lacking = await lacking_columns(connection, table)
@@ -94,7 +111,7 @@ class PgSink(PgMarkers, Sink):
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return
+            return Target(await way_into(connection, name), await fitting_of(connection, table))
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
@@ -102,6 +119,7 @@ class PgSink(PgMarkers, Sink):
         await connection.execute(f"CREATE TABLE {name} ({made})")
         if table.evolve:
             await self._mark(connection, name, table.columns)
+        return Target(Way(), NO_FITTING)
 
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]

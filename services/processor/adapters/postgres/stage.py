@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.faults import NO_PARTITION, changes_first
 from ingestor.services.processor.adapters.postgres.table import (
     Key,
     Reference,
     check_constraints,
     definition,
+    fitting_of,
     keys_of,
     lacking_columns,
     qualified,
@@ -49,6 +52,11 @@ AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE '%nextval(%'
                AND p.refclassid = 'pg_proc'::regclass AND f.provolatile = 'v'))
 """
 
+_NEEDED = """
+SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+AND attnotnull AND attname <> ALL ($2::text[])
+"""
+
 _RIGHTS = """
 SELECT r.relkind IN ('v', 'm') AS is_view, pg_has_role(r.relowner, 'USAGE') AS mine,
        (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'INSERT')) FROM pg_attribute a
@@ -71,6 +79,15 @@ SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,
 FROM pg_class r WHERE r.oid = to_regclass($1)
 """
 
+# A condition that the rows of one of the table's partitions fulfil; NULL if it is not partitioned.
+_OF_A_PARTITION = """
+SELECT coalesce(
+    (SELECT string_agg(format('(%s)', coalesce(pg_get_partition_constraintdef(relid), 'true')), ' OR ')
+     FROM pg_partition_tree(r.oid) WHERE isleaf),
+    CASE r.relkind WHEN 'p' THEN 'false' END)
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -78,6 +95,7 @@ class Staged:
     read."""
 
     target: str | None
+    fitting: Fitting
     keys: tuple[Key, ...]
     references: tuple[Reference, ...]
 
@@ -92,7 +110,12 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
     readable = await _check(connection, table, evolves=bool(lacking))
     await _make(connection, table, name, lacking)
     target = name if readable else None
-    return Staged(target, await _keys(connection, table, name), tuple(await references(connection, name)))
+    fitting = await fitting_of(
+        connection, replace(table, columns=tuple(column for column in table.columns if column not in lacking))
+    )
+    return Staged(
+        target, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
+    )
 
 
 async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
@@ -146,7 +169,7 @@ async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
         itself = foreign.table == (table.schema, table.name)
         name = None if itself else qualified(*foreign.table)
         found.append(Reference(foreign.columns, name, foreign.table_columns, itself=itself))
-    return Staged(None, keys, tuple(found))
+    return Staged(None, NO_FITTING, keys, tuple(found))
 
 
 async def _make(
@@ -161,8 +184,13 @@ async def _make(
     for row in await connection.fetch(_NOT_TO_COMPUTE, model, loaded):
         column = quoted(row["attname"])
         changes += [f"ALTER COLUMN {column} DROP DEFAULT", f"ALTER COLUMN {column} DROP NOT NULL"]
+    if await changes_first(connection, model):  # a trigger may give a value to what the rows lack
+        needed = await connection.fetch(_NEEDED, model, loaded)
+        changes += [f"ALTER COLUMN {quoted(row['attname'])} DROP NOT NULL" for row in needed]
+    if partitions := await connection.fetchval(_OF_A_PARTITION, model):
+        changes.append(f"ADD CONSTRAINT {NO_PARTITION} CHECK ({partitions})")
     if changes:
-        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(changes)}")
+        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(dict.fromkeys(changes))}")
 
 
 async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key, ...]:

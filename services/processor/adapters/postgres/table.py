@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.services.processor.adapters.postgres.columns.conversions import why_refused
+from ingestor.services.processor.adapters.postgres.columns.facts import columns_of
+from ingestor.services.processor.adapters.postgres.columns.fitting import Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
-
-_COLUMNS = """
-SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type
-FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
-"""
 
 _UNIQUE_SETS = """
 SELECT (SELECT array_agg(a.attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid
@@ -33,12 +31,6 @@ SELECT (SELECT array_agg(a.attname) FROM pg_attribute a
 FROM pg_constraint c WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
 """
 
-_PG_NAMES = {
-    "text": "text", "bigint": "bigint", "numeric": "numeric", "boolean": "boolean", "date": "date",
-    "timestamptz": "timestamp with time zone", "jsonb": "jsonb", "uuid": "uuid",
-    "time": "time without time zone", "integer": "integer", "interval": "interval",
-}  # fmt: skip
-
 
 def sql_name(table: Table) -> str:
     """The SQL name of the table."""
@@ -48,21 +40,26 @@ def sql_name(table: Table) -> str:
 async def lacking_columns(connection: PgConnection, table: Table) -> list[tuple[str, str]] | None:
     """The columns, with their types, that an evolving table still needs; None if the table does not exist.
     Raises SinkRefusedError when its columns do not fit."""
-    wanted = {**dict(table.columns), ROW_COLUMN: "bigint", PROCESS_COLUMN: "uuid"}
-    found = {row["name"]: row["type"] for row in await connection.fetch(_COLUMNS, sql_name(table))}
+    found = await columns_of(connection, sql_name(table))
     if not found:
         return None
-    for column, type_ in wanted.items():
-        if column not in found:
-            if table.evolve and column not in (ROW_COLUMN, PROCESS_COLUMN):
-                continue
-            raise SinkRefusedError(f"The table {table.name} has no column {column}.")
-        if found[column] != _PG_NAMES[type_]:
-            raise SinkRefusedError(
-                f"The column {column} of the table {table.name} is {found[column]}, "
-                f"not {_PG_NAMES[type_]}; types are never changed."
-            )
+    for name, kind in table.columns:
+        if name in found:
+            if problem := why_refused(kind, found[name], table.name):
+                raise SinkRefusedError(problem)
+        elif not table.evolve:
+            raise SinkRefusedError(f"The table {table.name} has no column {name}.")
+    for name, type_ in ((ROW_COLUMN, "bigint"), (PROCESS_COLUMN, "uuid")):
+        if name not in found:
+            raise SinkRefusedError(f"The table {table.name} has no column {name}.")
+        if found[name].sql_type != type_:
+            raise SinkRefusedError(f"The column {name} of the table {table.name} must be {type_}.")
     return [column for column in table.columns if column[0] not in found]
+
+
+async def fitting_of(connection: PgConnection, table: Table) -> Fitting:
+    """What to check of rows for a table that exists and fits."""
+    return Fitting.of(table, await columns_of(connection, sql_name(table)))
 
 
 async def check_constraints(connection: PgConnection, table: Table) -> None:
@@ -129,7 +126,7 @@ def not_null(names: Iterable[str], prefix: str = "") -> str:
 
 
 # Unique and exclusion indexes, the primary key first: their columns in order, and whether these columns alone
-# decide, for all rows and immediately.
+# decide, for all rows.
 _KEYS = """
 SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts - 1])
                  WITH ORDINALITY AS k (number, place)
@@ -137,7 +134,7 @@ SELECT array(SELECT a.attname FROM unnest((i.indkey::smallint[])[0:i.indnkeyatts
              ORDER BY k.place) AS columns,
        i.indisprimary AS is_primary,
        coalesce((to_jsonb(i)->>'indnullsnotdistinct')::boolean, false) AS nulls_are_equal,
-       i.indisunique AND i.indisvalid AND i.indimmediate AND NOT i.indisexclusion AND i.indpred IS NULL
+       i.indisunique AND i.indisvalid AND NOT i.indisexclusion AND i.indpred IS NULL
        AND i.indexprs IS NULL AS by_columns,
        has_table_privilege(i.indrelid, 'SELECT') AND has_table_privilege(i.indrelid, 'UPDATE') AS may_change
 FROM pg_index i WHERE i.indrelid = to_regclass($1) AND (i.indisunique OR i.indisexclusion)

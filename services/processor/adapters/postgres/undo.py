@@ -33,12 +33,12 @@ AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' ORDER BY
 # The rows that the process has replaced, and its own rows that were replaced, as rows of the table.
 _BEFORE = """
 CREATE TEMPORARY TABLE ingestor_before ON COMMIT DROP AS
-SELECT v.id AS _ingestor_id, r.* FROM replaced_rows v
+SELECT v.id AS _ingestor_id, r.* FROM processor.replaced_rows v
 CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.replaced_by = '{process_id}'
 """
 _OWN = """
 CREATE TEMPORARY TABLE ingestor_own ON COMMIT DROP AS
-SELECT DISTINCT ON ({r_key}) v.replaced_by AS _ingestor_by, {r_key} FROM replaced_rows v
+SELECT DISTINCT ON ({r_key}) v.replaced_by AS _ingestor_by, {r_key} FROM processor.replaced_rows v
 CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.process_id = '{process_id}'
 ORDER BY {r_key}, v.id DESC
 """
@@ -66,7 +66,7 @@ WHERE ({t_key}) = ({there_key}) AND there.{process} = $1
 # Rows that were replaced by a row which is restored, or by a row of the process that was replaced in turn,
 # now name what is above that row.
 _RELINK = """
-UPDATE replaced_rows v SET replaced_by = above.by
+UPDATE processor.replaced_rows v SET replaced_by = above.by
 FROM (SELECT b._ingestor_id AS id, b.{process} AS process_id,
              coalesce(CASE WHEN t._ingestor_back THEN t.{process} END, o._ingestor_by) AS by
       FROM ingestor_before b
@@ -75,7 +75,7 @@ FROM (SELECT b._ingestor_id AS id, b.{process} AS process_id,
       WHERE NOT (t._ingestor_back AND t._ingestor_id = b._ingestor_id)) above
 WHERE v.id = above.id AND above.by IS NOT NULL AND above.by <> above.process_id
 """
-_FORGET = "DELETE FROM replaced_rows WHERE process_id = $1 OR replaced_by = $1"
+_FORGET = "DELETE FROM processor.replaced_rows WHERE process_id = $1 OR replaced_by = $1"
 
 
 class _DryRunError(Exception):
@@ -116,8 +116,8 @@ class PgUndo(RowUndo):
     async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
         async with transient_errors("sink"):
             rows = await self._pool.fetch(
-                "SELECT process_id, removed, restored, kept FROM closed_processes WHERE NOT reported "
-                "ORDER BY closed_at, process_id LIMIT $1",
+                "SELECT process_id, removed, restored, kept FROM processor.closed_processes "
+                "WHERE NOT reported ORDER BY closed_at, process_id LIMIT $1",
                 limit,
             )
         return [(str(row[0]), UndoCounts(*row[1:])) for row in rows]
@@ -125,7 +125,7 @@ class PgUndo(RowUndo):
     async def mark_reported(self, process_id: str) -> None:
         async with transient_errors("sink"):
             await self._pool.execute(
-                "UPDATE closed_processes SET reported = true WHERE process_id = $1", process_id
+                "UPDATE processor.closed_processes SET reported = true WHERE process_id = $1", process_id
             )
 
 
@@ -194,7 +194,7 @@ ON CONFLICT ({key}) DO NOTHING
 # Locks the rows of known keys, so that they do not change before the update, and keeps the loser of each pair
 # of rows of different processes. OFFSET 0 keeps the outer condition from deciding which rows are locked.
 _KEEP = """
-INSERT INTO replaced_rows (tenant, process_id, replaced_by, row)
+INSERT INTO processor.replaced_rows (tenant, process_id, replaced_by, row)
 SELECT $1, older, newer, loser FROM (
     SELECT least(there.{process}, come.{process}) AS older,
            greatest(there.{process}, come.{process}) AS newer,

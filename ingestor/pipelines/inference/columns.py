@@ -1,0 +1,113 @@
+"""Infers the columns of a table from a sample: type, format and the words that stand for a missing value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingestor.outcomes import Notice, quoted
+from ingestor.pipelines.inference.booleans import boolean_readings
+from ingestor.pipelines.inference.numbers import is_code, number_readings
+from ingestor.pipelines.inference.times import time_readings
+from ingestor.pipelines.inference.values import Reading, Values, best_of
+from ingestor.tabular.files.sample import Sample
+
+# Least share of a column's values that a type must fit; the others would be rejected.
+_LEAST = 0.9
+# Words that people and programs write for a missing value, in any case.
+_MISSING = frozenset((
+    "null", "(null)", "<null>", "n/a", "na", "#n/a", "#na", "<na>", "n.a.", "nan", "none", "nil", "\\n", "-",
+    "--", "---", "\u2013", "\u2014", ".", "?", "#null!", "#value!",
+))  # fmt: skip
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a sample. `keys` are those of its field, without the name. `confidence` is the share of
+    its values that fit the type (0 to 1), 0.5 where it stays text because other types are in doubt."""
+
+    label: str
+    name: str
+    keys: dict[str, Any]
+    confidence: float
+    missing: int
+    examples: tuple[str, ...]
+    trimmed: bool = False
+    """Whether the blanks around its values must go."""
+    notices: tuple[Notice, ...] = field(default=())
+
+    @property
+    def type(self) -> str:
+        """The type of its field."""
+        return str(self.keys["type"])
+
+    @property
+    def format(self) -> str:
+        """The format of its field."""
+        return str(self.keys.get("format", "default"))
+
+
+def infer_columns(sample: Sample) -> list[Column]:
+    """The columns that are read, with the narrowest type that fits."""
+    return [
+        _infer(label, name, cells)
+        for label, name, cells in zip(sample.labels, sample.names, sample.cells, strict=True)
+        if name
+    ]
+
+
+def _infer(label: str, name: str, cells: Sequence[str | None]) -> Column:
+    present = [cell for cell in cells if cell]
+    examples = tuple(value for value, _ in Counter(present).most_common(_EXAMPLES))
+    missing = len(cells) - len(present)
+    stripped = [cell.strip() for cell in present]
+    texts = [cell for cell in stripped if cell and cell.lower() not in _MISSING]
+    reading = _reading(Values(texts)) if texts else None
+    if reading is None or reading.others:
+        keys: dict[str, Any] = {"type": "string"}
+        notices: tuple[Notice, ...] = ()
+        if reading is not None:
+            message = f"{name}: {reading.doubt}; it stays text until a type and a format are declared."
+            keys["x-candidates"] = list(reading.others)
+            notices = (Notice("ambiguous-format", message),)
+        return Column(label, name, keys, 0.5 if notices else 1.0, missing, examples, notices=notices)
+    words = sorted({cell for cell in stripped if cell.lower() in _MISSING})
+    keys = dict(reading.keys)
+    if words:
+        keys["missingValues"] = ["", *words]
+    return Column(
+        label,
+        name,
+        keys,
+        round(reading.share, 4),
+        len(cells) - len(texts),
+        examples,
+        trimmed=stripped != present,
+        notices=tuple(_told(name, reading, texts)),
+    )
+
+
+def _reading(values: Values) -> Reading | None:
+    """The best reading that is no text; None if there is none."""
+    readings = [*boolean_readings(values)]
+    if not is_code(values):
+        readings += number_readings(values)
+    if not any(reading.share == 1 for reading in readings):
+        readings += time_readings(values)
+    best = best_of(readings)
+    return best if best is not None and best.share >= _LEAST else None
+
+
+def _told(name: str, reading: Reading, texts: Sequence[str]) -> list[Notice]:
+    notices = []
+    if not reading.keys.get("bareNumber", True) and texts[0].rstrip().endswith("%"):
+        number = texts[0].rstrip("% \u00a0\u202f")
+        notices.append(Notice("percent-as-number", f"{name}: {quoted(texts[0])} is read as {number}."))
+    if reading.share < 1:
+        rows = len(texts) - round(reading.share * len(texts))
+        message = f"{name}: some values of the sample are not of the type {reading.keys['type']}."
+        notices.append(Notice("values-do-not-fit", message, rows))
+    return notices

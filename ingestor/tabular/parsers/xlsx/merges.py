@@ -1,0 +1,44 @@
+"""Finds the merged cells at the top of a sheet, which the sheet lists below its rows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ingestor.tabular.parsers.xlsx.package import Package
+from ingestor.tabular.parsers.xlsx.sheet import column_of
+
+_MAX_BYTES = 256 * 2**20  # of a sheet that is searched: less than half a second
+_LONGEST = 256  # bytes of an element
+_MERGE = re.compile(
+    rb"""<(?:\w+:)?mergeCell\s[^>]*?ref=["']\$?([A-Za-z]+)\$?(\d{1,7}):\$?([A-Za-z]+)\$?(\d{1,7})["']"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Cells that show the value of the first one. Rows count from 1, columns from 0; both ends belong."""
+
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
+
+
+def merges_above(package: Package, part: str, row: int) -> list[Merge]:
+    """The merged cells of a sheet that begin in this row or above; none if the sheet is too large to search.
+    Raises UnreadableFileError."""
+    if package.size(part) > _MAX_BYTES:
+        return []
+    found: dict[Merge, None] = {}
+    rest = b""
+    for piece in package.pieces(part):
+        text = rest + piece
+        for match in _MERGE.finditer(text):
+            merge = Merge(
+                int(match[2]), int(match[4]), column_of(match[1].decode()), column_of(match[3].decode())
+            )
+            if merge.first_row <= row:
+                found[merge] = None
+        rest = text[-_LONGEST:]
+    return list(found)

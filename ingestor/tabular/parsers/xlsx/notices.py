@@ -1,0 +1,74 @@
+"""What a person is told of how a sheet was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, quoted
+from ingestor.tabular.options import ReadOptions
+from ingestor.tabular.parsers.xlsx.layout import Layout
+from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
+
+_LISTED = 20  # columns that a message names
+
+
+def layout_notices(rows: Sequence[Row], layout: Layout, options: ReadOptions) -> Iterator[Notice]:
+    """How the header was found, as far as it was not declared. `rows` begin at the top of the sheet."""
+    above = [row for row in rows if options.skip_lines < row.number <= layout.skip_lines]
+    if above:
+        yield Notice(
+            "rows-above-header",
+            f"{_rows(above[0].number, above[-1].number)} above the header and was not read: "
+            f'{_shown(above[0])}. To read on from the first row, declare "skipLines": 0.',
+        )
+    if not layout.header and options.header:
+        yield Notice(
+            "no-header",
+            f"Row {rows[0].number} looks like the rows below it, so it was read as data and the columns have "
+            'numbers for names. If it is the header, declare "header": true.',
+        )
+    if layout.header_rows > 1 and "header_rows" not in options.model_fields_set:
+        yield Notice(
+            "header-rows",
+            f"The header has {layout.header_rows} rows, whose labels were joined. To read one row only, "
+            'declare "headerRows": 1.',
+        )
+
+
+def footer_notice(rows: Sequence[Row], before: int) -> Notice:
+    """Rows that were found below the table; `before` records of their block precede them."""
+    numbers = range(before + 1, before + len(rows) + 1)[:MAX_NOTICE_ROWS]
+    return Notice(
+        "footer-rows",
+        f"{_rows(rows[0].number, rows[-1].number)} below the table and was not loaded: {_shown(rows[0])}. "
+        'To load every row, declare "skipFooter": 0.',
+        len(rows),
+        tuple(numbers),
+    )
+
+
+def hidden_rows(numbers: Sequence[int]) -> Notice:
+    """Rows, by number in their block, that the sheet hides."""
+    return Notice(
+        "hidden-rows",
+        "Rows that are hidden or filtered out in the sheet were read like the others.",
+        len(numbers),
+        tuple(numbers[:MAX_NOTICE_ROWS]),
+    )
+
+
+def hidden_columns(sheet: Sheet) -> Notice | None:
+    """The columns that the sheet hides, if any."""
+    columns = sorted(set(sheet.hidden_columns))
+    if not columns:
+        return None
+    names = ", ".join(map(letters, columns[:_LISTED])) + (", ..." if len(columns) > _LISTED else "")
+    return Notice("hidden-columns", f"Columns that the sheet hides are read like the others: {names}.")
+
+
+def _rows(first: int, last: int) -> str:
+    return f"Row {first} stands" if first == last else f"What is in the rows {first} to {last} stands"
+
+
+def _shown(row: Row) -> str:
+    return quoted(" ".join(row.cells[column] for column in sorted(row.cells)))

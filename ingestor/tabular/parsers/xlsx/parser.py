@@ -1,0 +1,147 @@
+"""The parser of workbooks: one sheet as a table."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain, islice
+from typing import BinaryIO
+
+from ingestor.outcomes import quoted
+from ingestor.plugins import TableParser
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.containers import is_workbook
+from ingestor.tabular.limits import Limits
+from ingestor.tabular.normal_form import BlockBuilder
+from ingestor.tabular.options import ReadOptions
+from ingestor.tabular.parsers.delimited import header_labels
+from ingestor.tabular.parsers.xlsx.layout import PEEKED, find_layout, footer_length, with_merged
+from ingestor.tabular.parsers.xlsx.merges import merges_above
+from ingestor.tabular.parsers.xlsx.notices import (
+    footer_notice,
+    hidden_columns,
+    hidden_rows,
+    layout_notices,
+)
+from ingestor.tabular.parsers.xlsx.package import Package
+from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
+from ingestor.tabular.parsers.xlsx.workbook import Workbook
+from ingestor.tabular.text_table import TextTable
+
+_LONGEST_FOOTER = 30  # rows at the end of a sheet that may stand below its table
+
+
+class XlsxTable:
+    """A sheet; a record's line is its row number in the sheet, and rows without cells are not records."""
+
+    def __init__(self, package: Package, options: ReadOptions, limits: Limits) -> None:
+        """Raises UnreadableFileError."""
+        book = Workbook(package)
+        tab = book.choose(options.sheet)
+        sheet = Sheet()
+        rows = book.rows(tab, sheet)
+        head = list(islice((row for row in rows if row.number > options.skip_lines), PEEKED))
+        filled = [row for row in head if row.cells]
+        if not filled:
+            raise UnreadableFileError(
+                "FILE_EMPTY", f"The sheet {quoted(tab.name)} has no header: it is empty."
+            )
+        merges = merges_above(package, tab.part or "", filled[-1].number)
+        layout = find_layout(filled, merges, options)
+        table = [row for row in filled if row.number > layout.skip_lines]
+        header = table[: layout.header_rows]
+        labelled = with_merged(header or table, merges)
+        self._first = min(min(row) for row in (*labelled, *(row.cells for row in table)))
+        self._end = max(max(row) for row in labelled) + 1
+        width = self._end - self._first
+        if width > limits.max_columns:
+            raise UnreadableFileError(
+                "TOO_MANY_COLUMNS",
+                f"The header has {width} columns; at most {limits.max_columns} can be loaded.",
+            )
+        labels = [[row.get(column, "") for column in range(self._first, self._end)] for row in labelled]
+        self.columns: tuple[str, ...] = header_labels(
+            labels, options.model_copy(update={"header": layout.header})
+        )
+        above = header[-1].number if header else layout.skip_lines
+        self._rows = chain((row for row in head if row.number > above), rows)
+        self._footer = options.skip_footer if "skip_footer" in options.model_fields_set else None
+        notices = (book.other_sheets(tab), hidden_columns(sheet), *layout_notices(filled, layout, options))
+        self._notices = [notice for notice in notices if notice is not None]
+
+    def blocks(self) -> Iterator[TextTable]:
+        builder = BlockBuilder(len(self.columns))
+        hidden: list[int] = []
+        waiting: deque[Row] = deque()
+        kept = _LONGEST_FOOTER if self._footer is None else self._footer
+        for row in self._rows:
+            waiting.append(row)
+            if len(waiting) > kept:
+                self._add(builder, waiting.popleft(), hidden)
+                if builder.full:
+                    yield self._taken(builder, hidden)
+        footer = footer_length(waiting, len(self.columns)) if self._footer is None else self._footer
+        while len(waiting) > footer:
+            self._add(builder, waiting.popleft(), hidden)
+        if waiting and self._footer is None:
+            self._notices.append(footer_notice(waiting, builder.count))
+        for row in waiting:
+            text = ",".join(row.cells.values())
+            builder.skip(row.number - 1, "footer-row", "The record belongs to the footer.", text)
+        if not builder.empty or self._notices:
+            yield self._taken(builder, hidden)
+
+    def _taken(self, builder: BlockBuilder, hidden: list[int]) -> TextTable:
+        if hidden:
+            self._notices.append(hidden_rows(hidden))
+            hidden.clear()
+        notices = tuple(self._notices)
+        self._notices.clear()
+        return replace(builder.take(), notices=notices)
+
+    def _add(self, builder: BlockBuilder, row: Row, hidden: list[int]) -> None:
+        line, cells, faults = row.number - 1, row.cells, row.faults
+        if row.hidden:
+            hidden.append(builder.count + 1)
+        outside = [
+            column for column in cells
+            if not self._first <= column < self._end and column not in faults
+        ]  # fmt: skip
+        inside = [cells.get(column) for column in range(self._first, self._end)]
+        if outside:
+            end = max(self._end, max(cells) + 1)
+            shown = [cells.get(column, "") for column in range(min(self._first, min(cells)), end)]
+            builder.reject(line, "extra-cell", self._outside(row.number, outside[0]), ",".join(shown), shown)
+            return
+        faulty = [column for column in faults if self._first <= column < self._end]
+        if not faulty and not any(inside):
+            builder.skip(line, "blank-row", "The row is blank.", "")
+            return
+        builder.add(line, inside, sum(map(len, cells.values())))
+        for column in faulty:
+            builder.fault(column - self._first, faults[column])
+
+    def _outside(self, row: int, column: int) -> str:
+        first, last = letters(self._first), letters(self._end - 1)
+        return (
+            f"The cell {letters(column)}{row} stands outside the table, whose header has the columns "
+            f"{first} to {last}."
+        )
+
+
+class XlsxParser(TableParser):
+    name = "xlsx"
+
+    def recognises(self, head: bytes, file_name: str) -> bool:
+        """Whether the first entries of the archive are those of a workbook."""
+        return is_workbook(head)
+
+    @contextmanager
+    def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[XlsxTable]:
+        package = Package(file)
+        try:
+            yield XlsxTable(package, options, limits)
+        finally:
+            package.close()

@@ -1,0 +1,233 @@
+"""Reads the rows of a sheet as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ingestor.tabular.parsers.xlsx.moments import moment_text
+from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed
+from ingestor.tabular.parsers.xlsx.package import Handler, Package, invalid, local
+from ingestor.tabular.parsers.xlsx.strings import unescaped
+from ingestor.tabular.parsers.xlsx.styles import PLAIN, Style
+
+# The size of a sheet (https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3): rows, and
+# columns up to XFD.
+_MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384
+_TRUE = frozenset(("1", "true", "on"))
+_BOOLEANS = {"1": "true", "0": "false", "true": "true", "false": "false"}
+_SHOWN = 100  # characters of a bad value that a message shows
+
+
+@dataclass(slots=True)
+class Row:
+    """The cells of a row that hold something, by column (from 0)."""
+
+    number: int
+    """From 1, as the spreadsheet shows it."""
+    cells: dict[int, str] = field(default_factory=dict)
+    words: set[int] = field(default_factory=set)
+    """The columns whose cells are text."""
+    faults: dict[int, str] = field(default_factory=dict)
+    """By column, why a cell has no value; its text, if it has one, is among the cells."""
+    hidden: bool = False
+    empty_text: bool = False
+    """A cell holds the empty text, as a formula may give it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the cells of a sheet refer to."""
+
+    strings: Sequence[str]
+    styles: Sequence[Style]
+    epoch_1904: bool
+
+
+@dataclass(slots=True)
+class Sheet:
+    """What a sheet says of itself before its rows."""
+
+    hidden_columns: list[int] = field(default_factory=list)
+
+
+def sheet_rows(package: Package, part: str, book: Book, sheet: Sheet) -> Iterator[Row]:
+    """The rows of a sheet that hold something, or the empty text. `sheet` is filled before the first. Raises
+    UnreadableFileError."""
+    handler = _Rows(book, sheet)
+    for _ in package.parse(part, handler):
+        yield from handler.rows
+        handler.rows.clear()
+
+
+@dataclass(slots=True)
+class _Cell:
+    column: int
+    kind: str
+    style: str
+    value: list[str] | None = None
+    inline: list[str] | None = None
+    formula: bool = False
+
+
+class _Rows(Handler):
+    def __init__(self, book: Book, sheet: Sheet) -> None:
+        self.rows: list[Row] = []
+        self._book = book
+        self._sheet = sheet
+        self._row = Row(0)
+        self._cell: _Cell | None = None
+        self._column = -1
+        self._reading: list[str] | None = None
+        self._phonetic = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        name = local(name) if ":" in name else name
+        cell = self._cell
+        if name == "c":
+            reference = attributes.get("r")
+            self._column = column_of(reference) if reference else self._column + 1
+            if self._column >= _MAX_COLUMNS:
+                raise invalid(f"the row {self._row.number} has cells beyond column XFD")
+            self._cell = _Cell(self._column, attributes.get("t", "n"), attributes.get("s", ""))
+        elif cell is not None:
+            if name == "v":
+                self._reading = cell.value = []
+            elif name == "t" and not self._phonetic:
+                if cell.inline is None:
+                    cell.inline = []
+                self._reading = cell.inline
+            elif name == "f":
+                cell.formula = True
+            elif name == "rPh":
+                self._phonetic = True
+        elif name == "row":
+            self._start_row(attributes)
+        elif name == "col" and attributes.get("hidden") in _TRUE:
+            self._hide_columns(attributes)
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        name = local(name) if ":" in name else name
+        if name == "c":
+            if self._cell:
+                self._take(self._cell)
+            self._cell = None
+        elif name in ("v", "t"):
+            self._reading = None
+        elif name == "rPh":
+            self._phonetic = False
+        elif name == "row":
+            row = self._row
+            if row.cells or row.faults or row.empty_text:
+                self.rows.append(row)
+
+    def text(self, data: str) -> None:
+        """Character data."""
+        if self._reading is not None:
+            self._reading.append(data)
+
+    def _start_row(self, attributes: dict[str, str]) -> None:
+        number = attributes.get("r", "").strip()
+        if number and not number.isdecimal():
+            raise invalid(f"a row has the number {number[:_SHOWN]!r}")
+        self._row = Row(int(number[:9]) if number else self._row.number + 1)
+        if not 1 <= self._row.number <= _MAX_ROWS:
+            raise invalid(f"it has a row {self._row.number}; a sheet has {_MAX_ROWS} rows")
+        self._row.hidden = attributes.get("hidden") in _TRUE
+        self._column = -1
+
+    def _hide_columns(self, attributes: dict[str, str]) -> None:
+        first, last = attributes.get("min", ""), attributes.get("max", "")
+        if first.isdecimal() and last.isdecimal() and int(last[:9]) <= _MAX_COLUMNS:
+            self._sheet.hidden_columns += range(int(first[:9]) - 1, int(last))
+
+    def _take(self, cell: _Cell) -> None:
+        row, column = self._row, cell.column
+        parts = cell.inline if cell.kind == "inlineStr" or cell.value is None else cell.value
+        raw = "".join(parts if parts is not None else cell.value or ())
+        if parts is None and cell.value is None:
+            if cell.formula:
+                self._fault(
+                    cell,
+                    "has a formula without a stored value; save the workbook in a program that computes it",
+                )
+            return
+        kind = "inlineStr" if cell.value is None else cell.kind
+        if kind == "n" and raw.isdigit() and not cell.style:
+            row.cells[column] = raw
+            return
+        try:
+            value = self._value(kind, raw, self._style(cell.style))
+        except (ValueError, LookupError, ArithmeticError):
+            self._fault(cell, f"holds {raw[:_SHOWN]!r}, which is not a valid value for its type")
+            row.cells[column] = raw
+            return
+        if value == "":
+            row.empty_text = True
+            return
+        row.cells[column] = value
+        if kind in ("s", "str", "inlineStr"):
+            row.words.add(column)
+        elif kind == "e":
+            self._fault(cell, f"holds the error {raw[:_SHOWN]}")
+
+    def _fault(self, cell: _Cell, what: str) -> None:
+        self._row.faults[cell.column] = f"The cell {letters(cell.column)}{self._row.number} {what}."
+
+    def _style(self, number: str) -> Style:
+        styles = self._book.styles
+        if not number.isdecimal() or int(number[:9]) >= len(styles):
+            return PLAIN
+        return styles[int(number)]
+
+    def _value(self, kind: str, raw: str, style: Style) -> str:
+        if kind == "s":
+            return self._book.strings[int(raw)] if raw.strip().isdecimal() else _no_value(raw)
+        if kind in ("str", "inlineStr"):
+            return unescaped(raw)
+        raw = raw.strip()
+        if raw == "" or kind == "e":
+            return raw
+        if kind == "b":
+            return _BOOLEANS[raw.lower()]
+        if kind == "d":
+            return _iso(raw, style)
+        if style.kind == "number":
+            return number_text(raw, style.zeros)
+        return moment_text(parsed(raw), style.kind, epoch_1904=self._book.epoch_1904)
+
+
+def _no_value(raw: str) -> str:
+    if raw.strip():
+        raise ValueError
+    return ""
+
+
+def _iso(raw: str, style: Style) -> str:
+    """A date or datetime of ISO 8601 as the cell's format shows it."""
+    day, _, clock = raw.partition("T")
+    if style.kind == "date" and clock in ("00:00:00", "00:00:00.000"):
+        return day
+    return f"{day}T00:00:00" if style.kind == "datetime" and not clock and ":" not in day else raw
+
+
+def column_of(reference: str) -> int:
+    """0 for A1, 27 for AB7; -1 for what is no reference."""
+    column = 0
+    for character in reference.replace("$", "").upper():
+        if not "A" <= character <= "Z":
+            break
+        column = min(column * 26 + ord(character) - 64, 10**6)
+    return column - 1
+
+
+def letters(column: int) -> str:
+    """A for 0, AB for 27."""
+    text = ""
+    column += 1
+    while column:
+        column, letter = divmod(column - 1, 26)
+        text = chr(65 + letter) + text
+    return text

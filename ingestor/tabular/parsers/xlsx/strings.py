@@ -1,0 +1,62 @@
+"""The strings that the cells of a workbook share."""
+
+from __future__ import annotations
+
+import re
+
+from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.parsers.xlsx.package import Handler, Package, local
+
+_MAX_SHARED_BYTES = 2 * 2**30  # shared strings are kept in memory
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+
+
+def unescaped(text: str) -> str:
+    """Decode _xHHHH_ (ECMA-376 22.9.2.19)."""
+    if "_x" not in text:
+        return text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+
+
+def shared_strings(package: Package, part: str) -> list[str]:
+    """The strings, without their phonetic hints. Raises UnreadableFileError."""
+    handler = _SharedStrings()
+    for _ in package.parse(part, handler):
+        pass
+    return handler.strings
+
+
+class _SharedStrings(Handler):
+    def __init__(self) -> None:
+        self.strings: list[str] = []
+        self._parts: list[str] = []
+        self._in_text = self._phonetic = False
+        self._size = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        name = local(name)
+        if name == "si":
+            self._parts = []
+        elif name == "rPh":
+            self._phonetic = True
+        elif name == "t":
+            self._in_text = not self._phonetic
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        name = local(name)
+        if name == "t":
+            self._in_text = False
+        elif name == "rPh":
+            self._phonetic = False
+        elif name == "si":
+            self.strings.append(unescaped("".join(self._parts)))
+
+    def text(self, data: str) -> None:
+        """Character data."""
+        if self._in_text:
+            self._parts.append(data)
+            self._size += len(data)
+            if self._size > _MAX_SHARED_BYTES:
+                raise UnreadableFileError("EXPANDS_TOO_FAR", "The workbook's shared strings are too large.")
