@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast, runtime_checkab
 if TYPE_CHECKING:  # not every service has pyarrow
     import pyarrow as pa
 
+    from ingestor.tabular.files.formats import Guess
     from ingestor.tabular.limits import Limits
     from ingestor.tabular.options import ReadOptions
     from ingestor.tabular.text_table import TextTable
@@ -63,6 +64,16 @@ class ParsedTable(Protocol):
 
         Raises UnreadableFileError when the rest cannot be read.
         """
+        ...
+
+
+@runtime_checkable
+class TellsGuesses(Protocol):
+    """What a ParsedTable also has if it found out how the file is to be read."""
+
+    @property
+    def guesses(self) -> Sequence[Guess]:
+        """The options that were detected, where the dialect declares none."""
         ...
 
 

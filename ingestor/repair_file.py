@@ -59,6 +59,8 @@ Mask = npt.NDArray[np.bool_]
 # Spreadsheets write whole numbers as 7, some programs as 7.0.
 _NUMBER = r"^[0-9]{1,18}(\.0+)?$"
 _PIECE = 1024 * 1024
+# Where a report has its header and its rows; nothing above or below them is found unasked.
+_REPORT = ReadOptions(skip_lines=0, header=True, header_rows=1, skip_footer=0)
 _GUARDED = r"^'+[=+\-@\t\r]"
 
 
@@ -340,7 +342,8 @@ def main() -> int:
         out = sys.stdout.buffer
         table = OriginalTable.from_json(given.repair.read_text("utf-8"))
         with given.source.open("rb") as file:
-            how = open_plan(file, given.source.stat().st_size, given.name, parse_options(given.options))
+            options = parse_options(given.options).over(_REPORT)
+            how = open_plan(file, given.source.stat().st_size, given.name, options)
             limits = ExpansionLimits(max_bytes=given.max_bytes)
             for piece in repair_content(file, how, table, expansion=limits):
                 out.write(piece)

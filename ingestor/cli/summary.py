@@ -40,6 +40,8 @@ def summary(process: status_pb2.Process, seconds: float | None = None) -> dict[s
     )
     if process.HasField("failure"):
         made["failure"] = to_dict(process.failure)
+    if process.pause_reason:
+        made["pause_reason"] = process.pause_reason
     if process.notices:
         made["notices"] = [to_dict(notice) for notice in process.notices]
     return made
@@ -80,9 +82,11 @@ def print_process(
     click.echo(f"{made['file_name']}: {made['state']}{'' if started else rate}")
     if "failure" in made:
         click.echo(f"  {made['failure']['message']} ({made['failure']['reason']})")
+    process_id = made["process_id"]
+    if process.pause_reason:
+        click.echo(f"  {process.pause_reason}\n  Then go on: ingestor resume {process_id}")
     _print_counts(counts)
     print_notices(process.notices)
-    process_id = made["process_id"]
     click.echo(f"process {process_id}")
     if process.HasField("undo"):
         click.echo(f"undone: {undo_sentence(process.undo, done=True)}")

@@ -125,6 +125,12 @@ class ProcessFields(ABC):
         return Failure(self.raw.failure.reason, self.raw.failure.message)
 
     @property
+    def pause_reason(self) -> str:
+        """Why the suite itself paused it, when it is PAUSED: its table takes no rows any more. Empty when a
+        person paused it."""
+        return self.raw.pause_reason
+
+    @property
     def notices(self) -> tuple[Notice, ...]:
         """What a person should know of how the file was understood, and of its rows."""
         return tuple(map(Notice.of, self.raw.notices))

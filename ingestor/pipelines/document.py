@@ -6,7 +6,6 @@ Rules of the schema: https://datapackage.org/standard/table-schema/. The guide i
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal, cast
@@ -25,6 +24,7 @@ from ingestor.pipelines.row_rules import MAX_CONDITIONS, Filter, RowFilter, Rule
 from ingestor.pipelines.sinks import MAX_KEY_FIELDS, PlugInSink, Sink, TableSink
 from ingestor.pipelines.transforms import MAX_STEPS, Transform
 from ingestor.tabular.options import ReadOptions
+from ingestor.tabular.records.header import listed_labels, not_found
 from ingestor.types.notation.json_text import canonical_json
 
 __all__ = [
@@ -190,53 +190,54 @@ class Pipeline(Part):
         return cast("list[RowFilter]", self.filters)  # an UnknownFilter is never valid
 
     def check_header(self, columns: Sequence[str]) -> list[str]:
-        """Labels that the pipeline reads and the header does not have exactly once, in the order of
-        labels_of_file; empty if the header fits. " (occurs N times)" follows an ambiguous label. Columns that
-        nothing reads are allowed.
-        """
-        found = Counter(columns)
-        problems = {}
-        for label in self.labels_of_file:
-            if found[label] != 1:
-                problems[label] = f"{label} (occurs {found[label]} times)" if found[label] else label
-        return list(problems.values())
+        """Labels that the pipeline reads and the file's columns do not have, in the order of labels_of_file;
+        empty if the header fits. Columns that nothing reads are allowed."""
+        return [label for label in self.labels_of_file if label not in columns]
 
     def header_problem(
         self, labels: Sequence[str], columns: Sequence[str], options: ReadOptions
     ) -> tuple[str, str] | None:
         """Why a file with these labels in its header cannot be loaded, as (reason, sentence); None if it can.
-        `columns` are the names of its columns (see TableHead)."""
+        `columns` are the names of its columns, by which the pipeline reads them (see TableHead)."""
         match = self.table_schema.fields_match
-        lacking = self.check_header(labels)
+        lacking = self.check_header(columns)
         if options.missing_columns == "ignore":
-            lacking = [label for label in lacking if label in labels]
+            lacking = []
         elif match in ("superset", "partial"):
-            may_lack = {self.source(field) for field in self.fields}.difference(labels)
+            may_lack = {self.source(field) for field in self.fields}
             lacking = [label for label in lacking if label not in may_lack]
         if lacking:
             return (
                 "HEADER_MISMATCH",
-                f"The pipeline {self.name} reads columns that the file does not have: {', '.join(lacking)}.",
+                f"The pipeline {self.name} reads columns that the file does not have: "
+                f"{not_found(lacking, columns)}",
             )
         drift = self.sink.schema_drift
-        extra = [label or "(blank)" for label in labels if label not in self.labels_of_file]
+        names = [name or label for label, name in zip(labels, columns, strict=True)]
+        extra = [
+            name if label.strip() else f"{name} (without a label)".lstrip()
+            for label, name in zip(labels, names, strict=True)
+            if name not in self.labels_of_file
+        ]
         strict = drift == "freeze" or match in ("exact", "equal", "superset")
         if extra and (options.unexpected_columns == "error" or strict):
             return (
                 "EXTRA_LABEL",
                 f"The file has columns that the pipeline {self.name} does not read: {', '.join(extra)}.",
             )
-        expected = [label for label in self.labels_of_file if label in labels]
-        if match == "exact" and list(labels) != expected:
+        expected = [label for label in self.labels_of_file if label in names]
+        if match == "exact" and names != expected:
             return (
                 "HEADER_MISMATCH",
-                f"The pipeline {self.name} wants the columns in this order: {', '.join(expected)}.",
+                f"The pipeline {self.name} wants the columns in this order: {', '.join(expected)}. "
+                f"The file has {listed_labels(names)}.",
             )
-        none = not any(self.source(field) in labels for field in self.fields)
+        none = not any(self.source(field) in columns for field in self.fields)
         if match == "partial" and none and options.missing_columns != "ignore":
             return (
                 "HEADER_MISMATCH",
-                f"The file has none of the columns that the fields of the pipeline {self.name} read.",
+                f"The file has none of the columns that the fields of the pipeline {self.name} read: "
+                f"{not_found([self.source(field) for field in self.fields], columns)}",
             )
         return self._evolution_problem(columns) if drift == "evolve" else None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.notices import as_objects, merged
-from ingestor.pipelines.inference.columns import infer_columns
+from ingestor.pipelines.inference.columns import all_notices, infer_columns, worth_reading
 from ingestor.pipelines.inference.draft import draft_pipeline
 from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.sample import read_sample
@@ -69,7 +69,7 @@ def inspect_file(
         "rejected_count": len(sample.rejected),
         "sampled_rows": sample.record_count,
         "complete": sample.complete,
-        "pipeline": draft_pipeline(name.split(".")[0], sample, columns),
+        "pipeline": draft_pipeline(name.split(".")[0], sample, worth_reading(columns)),
         "guesses": [
             {
                 "option": guess.option, "value_json": guess.value_json, "confidence": guess.confidence,
@@ -77,7 +77,7 @@ def inspect_file(
             }
             for guess in sample.plan.guesses
         ],
-        "notices": as_objects(merged(sample.notices, *(column.notices for column in columns))),
+        "notices": as_objects(merged(sample.notices, all_notices(columns))),
     }  # fmt: skip
 
 

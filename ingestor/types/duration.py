@@ -45,7 +45,7 @@ _MOMENTS = ((1696, 9), (1697, 2), (1903, 3), (1903, 7))
 
 class DurationType(FieldType):
     """A duration such as P1Y2M10DT2H30M, of at least one part, or as PostgreSQL writes it, "1 year 2 mons
-    10 days 02:30:00"; becomes text of ISO 8601."""
+    10 days 02:30:00"; becomes text of ISO 8601, as PostgreSQL reads it."""
 
     name = "duration"
     examples = ("P1M", "P30D", "-P1Y2M10DT2H30M", "PT0.5S", "P3W", "-1 years -2 mons -02:30:00", "00:00:00")
@@ -72,7 +72,8 @@ class DurationType(FieldType):
         ):
             text = text_column(_column_of_postgres(text.array), frozenset())
         empty = to_mask(pc.or_(pc.ends_with(text.array, "P"), pc.ends_with(text.array, "T")), null=False)
-        return Converted.of(text.array, text.present(~fully(text.array, _DURATION)) | empty)
+        bad = text.present(~fully(text.array, _DURATION)) | empty
+        return Converted(_for_postgres(text.array), text.array, bad if bad.any() else None)
 
     def beyond(self, bound: Bound, limit: Value, text: TextColumn, converted: Converted) -> Mask | None:
         months, days, micros = _column_parts(converted.comparable)
@@ -115,6 +116,15 @@ def _column_of_postgres(array: pa.StringArray) -> Any:
         matched = pc.fill_null(pc.and_(pc.is_valid(found), pc.not_equal(array, "")), False)
         result = pc.if_else(matched, iso, result)
     return result
+
+
+def _for_postgres(array: pa.StringArray) -> Any:
+    """Durations as PostgreSQL reads them: -P1DT2H is P-1DT-2H there."""
+    negative = pc.starts_with(array, "-")
+    if not pc.any(negative).as_py():
+        return array
+    signed = pc.replace_substring_regex(array, pattern="([0-9.]+[A-Z])", replacement=r"-\1")
+    return pc.if_else(negative, pc.utf8_slice_codeunits(signed, 1), array)
 
 
 def points(text: str) -> tuple[tuple[int, int], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,11 @@ _MAX_SHOWN = 80
 
 
 class ListType(JsonType):
-    """A text that is not empty, cut at each delimiter."""
+    """A text that is not empty, cut at each delimiter; or a JSON array of such items, as PostgreSQL writes
+    the column."""
 
     name = "list"
-    examples = ("a,b", "a", ",")
+    examples = ("a,b", "a", ",", '["a", "b"]')
     constraints = SIZED
     keys = frozenset(("delimiter", "itemType"))
     counts_items = True
@@ -31,7 +33,7 @@ class ListType(JsonType):
             raise ValueFormatError("is not a list: it is empty")
         item = self.settings.item
         found = []
-        for number, part in enumerate(text.split(self.settings.delimiter), 1):
+        for number, part in enumerate(self._items(text), 1):
             try:
                 found.append(item.as_json(item.parse(part)))
             except ValueFormatError as error:
@@ -50,17 +52,25 @@ class ListType(JsonType):
         item = self.settings.item
         return comparable([item.as_json(item.value_of(one)) for one in raw])
 
+    def _items(self, text: str) -> list[str]:
+        return _json_items(text) or text.split(self.settings.delimiter)
+
+    def _column_items(self, array: pa.StringArray) -> Any:
+        """The items of each text, an array of lists."""
+        if pc.any(pc.starts_with(array, "[")).as_py():
+            items = [None if text is None else self._items(text) for text in array.to_pylist()]
+            return pa.array(items, pa.list_(pa.string()))
+        return pc.split_pattern(array, pattern=self.settings.delimiter)
+
     def item_counts(self, text: TextColumn) -> Int32s:
-        """One more than a cell has delimiters."""
-        found = pc.count_substring(text.array, pattern=self.settings.delimiter)
-        counts: Int32s = pc.fill_null(found, 0).to_numpy() + 1
+        counts: Int32s = pc.fill_null(pc.list_value_length(self._column_items(text.array)), 1).to_numpy()
         return counts
 
     def convert(self, text: TextColumn) -> Converted:
         """Converts the items of all lists as one column, and joins the results again."""
         rows = np.flatnonzero(text.present(text.lengths > 0))
         bad = text.present(text.lengths == 0)
-        lists: Any = pc.split_pattern(pc.take(text.array, pa.array(rows)), pattern=self.settings.delimiter)
+        lists: Any = self._column_items(pc.take(text.array, pa.array(rows)))
         counts = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
         offsets = np.zeros(len(rows) + 1, np.int32)
         np.cumsum(counts, out=offsets[1:])
@@ -75,3 +85,16 @@ class ListType(JsonType):
         places = np.full(len(text), -1, np.int32)
         places[rows] = np.arange(len(rows), dtype=np.int32)
         return Converted.of(whole.take(pa.array(places, mask=places < 0)), bad)
+
+
+def _json_items(text: str) -> list[str] | None:
+    """The texts of the items of a JSON array that PostgreSQL can keep; None if it is none, or empty."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    try:
+        items = json.loads(text, parse_float=str, parse_int=str)
+        found = [{True: "true", False: "false"}.get(item, item) for item in items]
+        whole = "".join(found).encode()
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return None if b"\0" in whole else found

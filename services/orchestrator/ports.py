@@ -75,6 +75,10 @@ class Ingestions(Protocol):
         """Record that the queue has acknowledged the batch."""
         ...
 
+    async def mark_lost(self, process_id: str, numbers: Sequence[int]) -> None:
+        """Let those of the batches that are marked as sent count as sent long ago."""
+        ...
+
     async def finish(self, process_id: str, state: IngestionState) -> None:
         """Set the final state. STOPPED stays STOPPED."""
         ...
@@ -193,6 +197,7 @@ class Progress:
     state: str  # name of ProcessState without its prefix
     terminal: bool
     batches_processed: int
+    held: bool = False  # paused by the suite itself, which has dropped its batches
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,10 @@ class Reconciler:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Reconcile until `stopping` is set."""
-        await repeat(self.reconcile, stopping, every=self._interval, failure="cannot reconcile")
+        await repeat(
+            self.reconcile, stopping, every=self._interval, failure="cannot reconcile",
+            wake=(self._service.lost,),
+        )  # fmt: skip
 
     async def reconcile(self) -> int:
         """Check every process that has not ended; return the number of batches sent again."""

@@ -129,6 +129,8 @@ class OrchestratorService:
         self._max_in_flight = max_in_flight
         self._slice_bytes = slice_bytes
         self._stopping = False
+        self.lost = asyncio.Event()
+        """Set when batches are to be sent again at once."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Wait until the service stops, then end the open streams."""
@@ -428,10 +430,14 @@ class OrchestratorService:
         return progress
 
     async def resume(self, process_id: str) -> Progress:
-        """Resume dispatching."""
+        """Resume dispatching. Batches that were dropped since the table took no rows are sent again."""
         await self._get(process_id)
+        before = await self._status.progress(process_id)
         progress = await self._status.resumed(process_id)
         await self._ingestions.set_paused(process_id, False)
+        if before and before.held:
+            await self._ingestions.mark_lost(process_id, await self._status.queued(process_id))
+            self.lost.set()
         return progress
 
     async def cancel(self, process_id: str) -> Progress:

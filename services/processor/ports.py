@@ -142,7 +142,9 @@ class Applied:
 
 class SinkRefusedError(Exception):
     """The sink can take no row of the batch (its table does not fit, a right is missing); the message is for
-    people."""
+    people. `midway`: it has taken rows of the process before."""
+
+    midway = False
 
 
 class RowLoader(Protocol):
@@ -206,6 +208,7 @@ class Disposition(Enum):
     """What to do with a batch, by the state of its process."""
 
     RUNNING = "running"  # or not known yet: load the batch
+    HELD = "held"  # paused since its table takes no rows: drop the batch, it is sent again after the pause
     STOPPED = "stopped"  # cancelled, failed or undone: do not load it, report it as unprocessed
     GONE = "gone"  # deleted or expired: drop it
 
@@ -224,8 +227,13 @@ class Outcomes(Protocol):
         ...
 
     async def disposition(self, process_id: str) -> Disposition:
-        """Whether to load batches of the process. The answer may be two seconds old; GONE never changes.
-        Raises TransientError."""
+        """Whether to load batches of the process. The answer may be two seconds old, unless it is HELD; GONE
+        never changes. Raises TransientError."""
+        ...
+
+    async def hold(self, process_id: str, reason: str) -> bool:
+        """Pause a process whose table takes no rows any more, so that its batches are HELD; False if it has
+        ended. Idempotent. Raises TransientError."""
         ...
 
 

@@ -80,7 +80,8 @@ class BatchService:
 
     async def apply(self, batch: RowBatch) -> None:
         """Load a batch and report its outcome to status; both are durable when it returns. Calls that may
-        succeed later are repeated until they do. To stop it, cancel it; it can be called again. Raises
+        succeed later are repeated until they do. A batch whose process is held until its table takes rows
+        again is dropped: it is sent again then. To stop it, cancel it; it can be called again. Raises
         ValueError and others for a broken batch.
         """
         key = batch.key
@@ -88,6 +89,9 @@ class BatchService:
         if disposition is Disposition.GONE:
             self._metrics.batches.labels("dropped").inc()
             log.info("batch dropped, its process was removed")
+            return
+        if disposition is Disposition.HELD:
+            self._held(key)
             return
         if disposition is Disposition.STOPPED:
             await self.settle(unprocessed_outcome(key))
@@ -160,11 +164,27 @@ class BatchService:
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
+                if error.midway:
+                    await self._hold(key, str(error))
+                    return
                 outcome = give_up(RowError("sink-error", "", "", str(error), "load"))
                 applied = await self._until_done("sink", lambda: self._sink.settle(outcome))
         if applied.outcome:
             self._metrics.rows.inc(applied.outcome.succeeded)
         await self._report(key, applied)
+
+    async def _hold(self, key: BatchKey, reason: str) -> None:
+        """Pause the process of a batch whose table takes no rows any more; the batch is sent again when it
+        is resumed."""
+        log.warning("process paused, its table takes no rows", reason=reason)
+        if await self._until_done("status", lambda: self._outcomes.hold(key.process_id, reason)):
+            self._held(key)
+        else:
+            await self.settle(unprocessed_outcome(key))
+
+    def _held(self, key: BatchKey) -> None:
+        self._metrics.batches.labels("held").inc()
+        log.info("batch dropped until its process is resumed")
 
     async def settle(self, outcome: BatchOutcome) -> None:
         """Conclude a batch that will not be loaded (unless it was) and report its outcome to status."""

@@ -249,7 +249,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                     process_id, Failure(request.failed.reason, request.failed.message)
                 )
             case "paused":
-                account = await service.pause(process_id)
+                account = await service.pause(process_id, request.paused.reason)
             case "resumed":
                 account = await service.resume(process_id)
             case "cancelled":
@@ -436,4 +436,5 @@ def _process(process: Process) -> status_pb2.Process:
         if process.undo
         else None,
         notices=map(notice_message, process.notices),
+        pause_reason=process.pause_reason,
     )  # fmt: skip

@@ -73,6 +73,7 @@ class Account:
     bytes_dispatched: int = 0
     header_read: bool = False
     paused: bool = False
+    pause_reason: str = ""  # why the suite itself paused it
     cancelled: bool = False
     expected_rows: int | None = None  # known once all batches are sent
     expected_batches: int | None = None
@@ -156,19 +157,25 @@ def failed(account: Account, failure: Failure) -> Change:
     return _settled(replace(account, failure=failure), [])
 
 
-def paused(account: Account) -> Change:
-    """Pause dispatching. Raises IllegalTransitionError when the process has ended."""
+def paused(account: Account, reason: str = "") -> Change:
+    """Pause the process; `reason` is why the suite itself does so. Raises IllegalTransitionError when the
+    process has ended."""
     if account.state in TERMINAL:
         raise IllegalTransitionError(account.state, ProcessState.PAUSED)
-    return _settled(replace(account, paused=True), [] if account.paused else [Event("ingestion.paused", {})])
+    reason = reason or account.pause_reason
+    if account.paused and reason == account.pause_reason:
+        return _settled(account, [])
+    event = Event("ingestion.paused", {"reason": reason} if reason else {})
+    return _settled(replace(account, paused=True, pause_reason=reason), [event])
 
 
 def resumed(account: Account) -> Change:
-    """Resume dispatching. Raises IllegalTransitionError when the process has ended."""
+    """Resume the process. Raises IllegalTransitionError when the process has ended."""
     if account.state in TERMINAL:
         raise IllegalTransitionError(account.state, ProcessState.DISPATCHING)
     return _settled(
-        replace(account, paused=False), [Event("ingestion.resumed", {})] if account.paused else []
+        replace(account, paused=False, pause_reason=""),
+        [Event("ingestion.resumed", {})] if account.paused else [],
     )
 
 

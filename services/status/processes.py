@@ -122,6 +122,7 @@ class Process:
     expired: bool = False
     undo: Undo | None = None
     notices: tuple[Notice, ...] = ()
+    pause_reason: str = ""  # why the suite itself paused it
 
     @property
     def terminal(self) -> bool:

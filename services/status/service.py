@@ -150,12 +150,12 @@ class StatusService:
         """Record that the file is unusable."""
         return await self._change(process_id, lambda account: ledger.failed(account, failure))
 
-    async def pause(self, process_id: str) -> Account:
-        """Record that dispatching is paused."""
-        return await self._change(process_id, ledger.paused)
+    async def pause(self, process_id: str, reason: str = "") -> Account:
+        """Record that the process is paused; `reason` is why the suite itself did so."""
+        return await self._change(process_id, lambda account: ledger.paused(account, reason))
 
     async def resume(self, process_id: str) -> Account:
-        """Record that dispatching is resumed."""
+        """Record that the process is resumed."""
         return await self._change(process_id, ledger.resumed)
 
     async def cancel(self, process_id: str) -> Account:

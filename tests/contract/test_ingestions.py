@@ -91,6 +91,18 @@ async def test_batches_are_recorded_once(ingestions: AnyIngestions) -> None:
     assert await ingestions.unsent(process) == [batch(2)]
 
 
+async def test_batches_that_are_lost_count_as_sent_long_ago(ingestions: AnyIngestions) -> None:
+    process = await opened(ingestions)
+    for number in (1, 2, 3):
+        await ingestions.record(process, "default", batch(number))
+    for number in (1, 2):
+        await ingestions.mark_sent(process, number)
+    await ingestions.mark_lost(process, [2, 3])
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    assert await ingestions.sent_before(process, [1, 2, 3], long_ago) == [batch(2)]
+    assert await ingestions.unsent(process) == [batch(3)]
+
+
 async def test_batches_belong_to_their_process(ingestions: AnyIngestions) -> None:
     one, two = [await opened(ingestions) for _ in range(2)]
     await ingestions.record(one, "default", batch(1))

@@ -154,6 +154,28 @@ async def test_paused_resumed_cancelled(ends: Ends) -> None:
     assert await ends.status.progress(process) == Progress("CANCELLED", True, 1)
 
 
+async def test_held_and_resumed(ends: Ends) -> None:
+    """By the suite itself; what a person does then counts as well."""
+    process = await start(ends)
+    await ends.status.dispatched(process, batch(1))
+    assert await ends.outcomes.disposition(process) is Disposition.RUNNING
+    for reason in ("It is gone.", "It is gone.", "It may not be read."):
+        assert await ends.outcomes.hold(process, reason)
+        assert await ends.outcomes.disposition(process) is Disposition.HELD
+    await ends.status.paused(process)
+    assert await ends.status.progress(process) == Progress("PAUSED", False, 0, held=True)
+    assert await ends.outcomes.disposition(process) is Disposition.HELD
+    await ends.status.resumed(process)
+    assert await ends.outcomes.disposition(process) is Disposition.RUNNING
+    await ends.status.paused(process)
+    assert await ends.status.progress(process) == Progress("PAUSED", False, 0)
+    assert await ends.outcomes.hold(process, "It is gone.")
+    await ends.status.cancelled(process)
+    assert await ends.outcomes.disposition(process) is Disposition.STOPPED
+    assert not await ends.outcomes.hold(process, "It is gone.")
+    assert await ends.status.progress(process) == Progress("CANCELLED", True, 0)
+
+
 @pytest.mark.parametrize(
     ("limits", "failed", "given_up"),
     [

@@ -45,7 +45,10 @@ class MemoryTableDryRun(TableDryRun):
         for foreign in table.foreign:
             itself = foreign.table == (table.schema, table.name)
             if foreign.table[1] not in self._sink.tables and not itself:
-                text = f"The table {table.schema}.{table.name} cannot take the rows (SQLSTATE 42P01)."
+                text = (
+                    f"The table {table.schema}.{table.name} cannot be created: it refers to "
+                    f"{'.'.join(foreign.table)} ({', '.join(foreign.table_columns)}), which does not exist."
+                )
                 raise SinkRefusedError(text)
         found = []
         slice_ = rows.data.to_pylist()

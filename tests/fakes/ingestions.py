@@ -104,6 +104,11 @@ class MemoryIngestions(Ingestions):
     async def mark_sent(self, process_id: str, number: int) -> None:
         self.sent[process_id, number] = datetime.now(UTC)
 
+    async def mark_lost(self, process_id: str, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            if (process_id, number) in self.sent:
+                self.sent[process_id, number] = datetime.min.replace(tzinfo=UTC)
+
     async def finish(self, process_id: str, state: IngestionState) -> None:
         if self.ingestions[process_id].state is not IngestionState.STOPPED:
             self._change(process_id, state=state)

@@ -72,7 +72,8 @@ class MemoryStatus(Status, Outcomes):
     @staticmethod
     def _progress(process: _Process) -> Progress:
         account = process.account
-        return Progress(account.state.name, account.state in TERMINAL, account.batches_processed)
+        held = account.state is S.PAUSED and bool(account.pause_reason)
+        return Progress(account.state.name, account.state in TERMINAL, account.batches_processed, held)
 
     async def started(self, file: FileInfo) -> Progress:
         self._process(file.process_id).started = True
@@ -110,6 +111,13 @@ class MemoryStatus(Status, Outcomes):
 
     async def paused(self, process_id: str) -> Progress:
         return await self._apply(process_id, ledger.paused)
+
+    async def hold(self, process_id: str, reason: str) -> bool:
+        try:
+            await self._apply(process_id, lambda account: ledger.paused(account, reason))
+        except (FailedPreconditionError, NotFoundError):
+            return False
+        return True
 
     async def resumed(self, process_id: str) -> Progress:
         return await self._apply(process_id, ledger.resumed)
@@ -231,6 +239,8 @@ class MemoryStatus(Status, Outcomes):
         if process_id in self.deleted:
             return Disposition.GONE
         process = self.processes.get(process_id)
+        if process and self._progress(process).held:
+            return Disposition.HELD
         stopped = process is not None and process.account.state in (S.CANCELLED, S.FAILED, S.UNDONE)
         return Disposition.STOPPED if stopped else Disposition.RUNNING
 

@@ -149,3 +149,9 @@ async def test_few_look_at_once(tmp_path: Path) -> None:
     await asyncio.gather(*(converter.excerpt(upload, "{}", 5) for _ in range(9)))
     watching.cancel()
     assert 1 < most <= 4
+
+
+async def test_a_name_that_begins_with_a_dash(tmp_path: Path) -> None:
+    store = MemoryFileStore()
+    upload = await stored(store, "--rows.csv", b"id\n1\n", 5)
+    assert (await looking(store, tmp_path).inspect(upload, "{}", 5))["sampled_rows"] == 1

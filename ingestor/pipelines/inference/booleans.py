@@ -12,12 +12,15 @@ _PAIRS = (
     ("oui", "non"), ("o", "n"), ("sí", "no"), ("si", "no"), ("s", "n"), ("sim", "não"), ("vrai", "faux"),
     ("wahr", "falsch"), ("ja", "nee"),
 )  # fmt: skip
+_WORDS = frozenset(word for pair in _PAIRS for word in pair)
 # Only these are clear where a column holds one of them and not the other.
 _CLEAR = ("true", "false")
 
 
 def boolean_readings(values: Values) -> Iterator[Reading]:
     """Readings as booleans. 0 and 1 are integers."""
+    if not any(text.lower() in _WORDS for text in values.seeds):
+        return
     for pair in _PAIRS:
         words = [text for text in values.distinct if text.lower() in pair]
         found = {word.lower() for word in words}

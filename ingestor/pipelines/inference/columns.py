@@ -59,6 +59,20 @@ def infer_columns(sample: Sample) -> list[Column]:
     ]
 
 
+def worth_reading(columns: Sequence[Column]) -> list[Column]:
+    """The columns that have a label or hold something; all if there are none."""
+    return [column for column in columns if column.label.strip() or column.examples] or list(columns)
+
+
+def all_notices(columns: Sequence[Column]) -> list[Notice]:
+    """What a person should know of the columns."""
+    notices = [notice for column in columns for notice in column.notices]
+    if empty := len(columns) - len(worth_reading(columns)):
+        what = "A column without a label holds" if empty == 1 else f"{empty} columns without a label hold"
+        notices.append(Notice("empty-columns", f"{what} nothing: left out of the drafted pipeline."))
+    return notices
+
+
 def _infer(label: str, name: str, cells: Sequence[str | None]) -> Column:
     present = [cell for cell in cells if cell]
     examples = tuple(value for value, _ in Counter(present).most_common(_EXAMPLES))

@@ -29,6 +29,8 @@ def draft_pipeline(name: str, sample: Sample, columns: Sequence[Column]) -> dict
     if mapping:
         document["mapping"] = mapping
     dialect = json.loads(sample.plan.options.to_json())
+    if sample.plan.options.header and any(guess.option == "columns" for guess in sample.plan.guesses):
+        del dialect["columns"]  # a header of another file counts
     document["dialect"] = dialect
     document["sink"] = {"table": _identifier(name, "table")}
     return document

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ingestor.pipelines.field import Field
 from ingestor.pipelines.inference.values import Reading, Values
-from ingestor.types.notation.month_names import LOCALES
+from ingestor.types.notation.month_names import LOCALES, month_names
 from ingestor.types.type import ValueFormatError
 
 # Orders of a date's parts, with the words for the orders that can be taken for one another.
@@ -33,6 +33,8 @@ _MOMENT = re.compile(
 )
 _COMPACT = ("%Y%m%dT%H%M%S", "%Y%m%dT%H%M%S%z", "%Y%m%d %H%M%S", "%a %b %d %H:%M:%S %Y")
 _TIMES = ("%H:%M", "%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%I:%M%p")
+# Words of three letters and more, of which a date has a month's name.
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _MAY_BE = re.compile(r"(?s)(?=.*[0-9]).{3,60}")
 
 
@@ -40,13 +42,20 @@ def time_readings(values: Values) -> Iterator[Reading]:
     """Readings as dates, datetimes, times and durations."""
     if not any(_MAY_BE.fullmatch(text) for text in values.seeds):
         return
-    yield from _of_kind(values, "date", [*_ORDERS, *_NAMED])
-    yield from _of_kind(values, "datetime", [*_datetime_formats(values), *_COMPACT])
-    yield from _of_kind(values, "time", _TIMES)
-    yield Reading({"type": "duration"}, values.share({"type": "duration"}))
+    words = {word for text in values.seeds for word in _WORD.findall(text.lower())}
+    locales = [locale for locale in LOCALES if not words.isdisjoint(month_names(locale))]
+    if words and not locales:
+        return
+    days = _NAMED if words else tuple(_ORDERS)
+    for locale in locales or ["en"]:
+        yield from _of_kind(values, "date", days, locale)
+        yield from _of_kind(values, "datetime", [*_datetime_formats(values, days), *_COMPACT], locale)
+    if not words:
+        yield from _of_kind(values, "time", _TIMES)
+        yield Reading({"type": "duration"}, values.share({"type": "duration"}))
 
 
-def _datetime_formats(values: Values) -> Iterator[str]:
+def _datetime_formats(values: Values, days: Sequence[str]) -> Iterator[str]:
     """Formats of datetimes whose time of day looks as in one of the values."""
     seen = set()
     for text in values.seeds:
@@ -59,11 +68,11 @@ def _datetime_formats(values: Values) -> Iterator[str]:
         end = found["between"] + clock + (found["gap"] + "%z" if found["zone"] else "")
         if end not in seen:
             seen.add(end)
-            for day in (*_ORDERS, *_NAMED):
+            for day in days:
                 yield day + end
 
 
-def _of_kind(values: Values, kind: str, formats: list[str] | tuple[str, ...]) -> Iterator[Reading]:
+def _of_kind(values: Values, kind: str, formats: Sequence[str], locale: str = "en") -> Iterator[Reading]:
     """The reading in the default format, and the best one of other formats; where two orders of day, month
     and year fit equally, one with a doubt."""
     default = {"type": kind}
@@ -71,18 +80,14 @@ def _of_kind(values: Values, kind: str, formats: list[str] | tuple[str, ...]) ->
     yield Reading(default, share)
     if share == 1:
         return
-    locales = LOCALES if any(re.search(r"[^\W\d_]{3}", text) for text in values.seeds) else ("en",)
-    for locale in locales if kind != "time" else ("en",):
-        readings = []
-        for format_ in dict.fromkeys(formats):
-            keys = {**default, "format": format_, **({} if locale == "en" else {"locale": locale})}
-            if _fits_one(values, keys):
-                readings.append(Reading(keys, values.share(keys)))
-        best = max((reading.share for reading in readings), default=0.0)
-        if best:
-            yield _unless_in_doubt([reading for reading in readings if reading.share == best], values)
-        if best == 1:
-            return
+    readings = []
+    for format_ in formats:
+        keys = {**default, "format": format_, **({} if locale == "en" else {"locale": locale})}
+        if _fits_one(values, keys):
+            readings.append(Reading(keys, values.share(keys)))
+    best = max((reading.share for reading in readings), default=0.0)
+    if best:
+        yield _unless_in_doubt([reading for reading in readings if reading.share == best], values)
 
 
 def _unless_in_doubt(finest: list[Reading], values: Values) -> Reading:

@@ -11,9 +11,12 @@ from typing import Any, BinaryIO, cast
 import zstandard
 
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.zip_entries import entry_names
 from ingestor.tabular.options import Compression
 
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+# How the names of the parts of an Office Open XML package begin.
+_PACKAGE = ("[content_types].xml", "_rels/", "xl/", "word/", "ppt/", "docprops/", "customxml/")
 _PIECE = 256 * 1024
 # What macOS and Windows add to archives.
 _JUNK = ("__MACOSX/", ".DS_Store", "Thumbs.db")
@@ -43,8 +46,9 @@ def detect_compression(head: bytes) -> Compression:
 
 
 def is_workbook(head: bytes) -> bool:
-    """Whether the file is an Office Open XML package, judged by the first entries of its zip archive."""
-    return head.startswith(_ZIP) and (b"[Content_Types].xml" in head or b"xl/" in head or b"_rels/" in head)
+    """Whether the file is an Office Open XML package, of whatever program, judged by the first entries of its
+    zip archive."""
+    return any(name.startswith(_PACKAGE) for name in entry_names(head))
 
 
 class Expanded(io.RawIOBase):

@@ -10,7 +10,7 @@ of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT be
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from ingestor.notices import as_objects, merged, shifted
@@ -18,19 +18,32 @@ from ingestor.outcomes import Notice
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.encodings import transcode
 from ingestor.tabular.files.file_process import file_arguments, write_result
-from ingestor.tabular.files.formats import HEAD_BYTES, Plan, plan
+from ingestor.tabular.files.formats import TAIL_BYTES, Plan, head_size, plan
 from ingestor.tabular.files.tables import failures_told, open_table
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
 from ingestor.tabular.options import ReadOptions, parse_options
 
 
-def open_plan(file: BinaryIO, size: int, name: str, options: ReadOptions) -> Plan:
-    """How to read an open file; rewinds it. Raises UnreadableFileError."""
-    head = file.read(HEAD_BYTES)
+def open_plan(
+    file: BinaryIO,
+    size: int,
+    name: str,
+    options: ReadOptions,
+    labels: Sequence[str] = (),
+    *,
+    partial: bool = False,
+) -> Plan:
+    """How to read an open file, see `plan`; rewinds it. `partial`: more of it may follow. Raises
+    UnreadableFileError."""
+    head = file.read(head_size(size))
+    tail = b""
+    if len(head) < size and not partial:
+        file.seek(max(size - TAIL_BYTES, len(head)))
+        tail = file.read(TAIL_BYTES)
     file.seek(0)
     with failures_told("a table"):
-        return plan(head, size, name, options)
+        return plan(head, size + partial, name, options, labels=labels, tail=tail)
 
 
 def content(
@@ -68,7 +81,8 @@ def main() -> int:
         out = sys.stdout.buffer
         with given.source.open("rb") as file:
             size = given.source.stat().st_size
-            how = open_plan(file, size, given.name, parse_options(given.options))
+            options = parse_options(given.options)
+            how = open_plan(file, size, given.name, options, given.labels)
             notices = list(how.notices)
             if how.form != "as-is":
                 expansion = ExpansionLimits(max_bytes=given.max_bytes)

@@ -20,6 +20,7 @@ def file_arguments(description: str | None) -> argparse.ArgumentParser:
     arguments.add_argument("result", type=Path)
     arguments.add_argument("--options", default="{}")
     arguments.add_argument("--name", default="")
+    arguments.add_argument("--labels", type=json.loads, default=[], help="that the pipeline reads, as JSON")
     arguments.add_argument("--memory-bytes", type=int, default=0)
     return arguments
 

@@ -13,34 +13,24 @@ from typing import Literal
 
 from ingestor.outcomes import Notice
 from ingestor.plugins import TableParser, has_outside_parsers, outside_parsers
+from ingestor.tabular.detection.guess import Guess as Guess
+from ingestor.tabular.detection.table import find_table
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import (
     ExpansionLimits,
     detect_compression,
     expanded,
 )
-from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_encoding, text_pieces, to_utf8
+from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_encoding, text_pieces
+from ingestor.tabular.files.foreign import foreign_text, foreign_type, refusal
 from ingestor.tabular.options import Compression, ReadOptions
-from ingestor.tabular.records.dialect import detect_delimiter
 from ingestor.tabular.records.syntax import Dialect
 from ingestor.tabular.records.width import detect_width
 
 HEAD_BYTES = 64 * 1024
+TAIL_BYTES = 64 * 1024
+_SMALL = 2**20  # bytes of a file that is looked at as a whole
 Form = Literal["as-is", "text", "normal"]
-_FOREIGN = (
-    (b"\xd0\xcf\x11\xe0", "an old Microsoft Office file (.xls, .doc)"),
-    (b"%PDF-", "a PDF document"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"\x7fELF", "a program"),
-    (b"Rar!", "a RAR archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"BZh", "bzip2 data"),
-    (b"\xfd7zXZ", "xz data"),
-    (b"SQLite format 3", "an SQLite database"),
-)
-
 # Control characters other than tab, line ends, form feed and escape.
 _CONTROLS = bytes((*range(9), 11, *range(14, 27), *range(28, 32)))
 
@@ -64,27 +54,6 @@ def parsers() -> tuple[TableParser, ...]:
     )
 
 
-def foreign_type(head: bytes) -> str | None:
-    """What a file with this beginning is when it cannot be a table; None when it may be one."""
-    for magic, kind in _FOREIGN:
-        if head.startswith(magic):
-            return kind
-    if head.startswith(b"MZ") and b"\0" in head:
-        return "a program"
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """A detected option: its name in a dialect, its value as JSON, how sure it is (0 to 1), and why, in one
-    sentence. Declare the option to overrule it."""
-
-    option: str
-    value_json: str
-    confidence: float
-    why: str
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a file is read."""
@@ -104,8 +73,18 @@ class Plan:
     """What was detected, with how sure it is."""
 
 
-def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
-    """How to read a file of `size` bytes that begins with `head` (64 KiB, or the whole file).
+def plan(
+    head: bytes,
+    size: int,
+    file_name: str,
+    options: ReadOptions,
+    *,
+    labels: Sequence[str] = (),
+    tail: bytes = b"",
+) -> Plan:
+    """How to read a file of `size` bytes that begins with `head` and ends with `tail` (see `head_size`; a
+    tail that is not given is not looked at). `labels` are those that the pipeline reads, as far as known: the
+    record that has them is the header.
 
     Raises UnreadableFileError when no parser can read it, or it is not what was declared.
     """
@@ -118,10 +97,11 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
     whole = len(head) >= size
     if compression != "none":
         head, whole = _expanded_head(head, compression)
-    if kind := foreign_type(head):
-        raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
+    if kind := foreign_type(head) or (None if options.format == "csv" else foreign_text(head)):
+        raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", refusal(kind))
+    look = _Look(head, whole, tail if compression == "none" else b"", file_name, tuple(labels))
     if compression == "none" and is_plainly_delimited(head, file_name, options):
-        return _encoding_told(_delimited(head, whole, compression, options), head, whole, options)
+        return _encoding_told(_delimited(look, compression, options), head, whole, options)
     parser = _parser(head, file_name, options)
     if parser.name != "csv":
         found: dict[str, object] = {"format": parser.name, "compression": compression}
@@ -131,7 +111,7 @@ def plan(head: bytes, size: int, file_name: str, options: ReadOptions) -> Plan:
             found["encoding"] = encoding
         how = Plan("normal", parser.name, compression, encoding, _completed(options, found))
     else:
-        how = _delimited(head, whole, compression, options)
+        how = _delimited(look, compression, options)
     return _encoding_told(how, head, whole, options)
 
 
@@ -145,6 +125,22 @@ def _encoding_told(how: Plan, head: bytes, whole: bool, options: ReadOptions) ->
     told = Notice("encoding-guessed", f"{guess.why} Declare the encoding if that is wrong.")
     found = Guess("encoding", json.dumps(guess.encoding), guess.confidence, guess.why)
     return replace(how, notices=(*how.notices, told), guesses=(*how.guesses, found))
+
+
+def head_size(size: int) -> int:
+    """How much of the beginning of a file of `size` bytes `plan` looks at: all of a small one."""
+    return size if size <= _SMALL else HEAD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is known of a file."""
+
+    head: bytes
+    whole: bool
+    tail: bytes
+    file_name: str
+    labels: tuple[str, ...]
 
 
 def is_plainly_delimited(head: bytes, file_name: str, options: ReadOptions) -> bool:
@@ -220,25 +216,40 @@ def _parser(head: bytes, file_name: str, options: ReadOptions) -> TableParser:
     return next(parser for parser in parsers() if parser.recognises(head, file_name))
 
 
-def _delimited(head: bytes, whole: bool, compression: Compression, options: ReadOptions) -> Plan:
-    encoding = options.encoding or detect_encoding(head, whole=whole)
+def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> Plan:
+    head = look.head
+    encoding = options.encoding or detect_encoding(head, whole=look.whole)
     utf8 = codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
     if utf8 and _is_binary(head):
         raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", "The file is binary data, not a table.")
     bom = bom_of(head)
-    text = b"".join(map(to_utf8, text_pieces(io.BytesIO(head), encoding)))
-    found: dict[str, object] = {"format": "csv", "compression": compression, "encoding": encoding}
-    if options.delimiter is None:
-        quote = options.quote if options.quoting and options.quote.isascii() else '"'
-        found["delimiter"] = detect_delimiter(_without_lines(text, options.skip_lines), quote).delimiter
+    tail = "".join(text_pieces(io.BytesIO(look.tail), encoding)) if look.tail and not look.whole else ""
+    text = "".join(text_pieces(io.BytesIO(head), encoding))
+    table = find_table(
+        text,
+        options,
+        whole=look.whole,
+        file_name=look.file_name,
+        labels=look.labels,
+        tail=tail,
+    )
+    found = {"format": "csv", "compression": compression, "encoding": encoding, **table.options}
     completed = _completed(options, found)
-    more, notices = detect_width(text.decode(errors="surrogateescape"), whole, completed)
-    completed = _completed(completed, more)
+    beginning = text[:HEAD_BYTES]
+    more, width_notices = detect_width(beginning, look.whole and beginning == text, completed)
+    declared = options.model_dump(by_alias=True, exclude_unset=True)
+    completed = _completed(completed, {option: found.value for option, found in more.items()})
+    guesses = [
+        Guess(option, json.dumps(found.value, ensure_ascii=False), found.confidence, found.why)
+        for option, found in more.items()
+        if option not in declared
+    ]
     form: Form = "normal"
     if is_fast(completed):
         same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
         form = "as-is" if same_bytes else "text"
-    return Plan(form, "csv", compression, encoding, completed, notices)
+    notices = (*table.notices, *width_notices)
+    return Plan(form, "csv", compression, encoding, completed, notices, (*table.guesses, *guesses))
 
 
 def _is_binary(head: bytes) -> bool:
@@ -249,12 +260,6 @@ def _is_binary(head: bytes) -> bool:
     foreign = head.decode(errors="replace").count("\ufffd")
     controls = len(head) - len(head.translate(None, _CONTROLS))
     return 10 * (foreign + controls) > len(head)
-
-
-def _without_lines(text: bytes, count: int) -> bytes:
-    for _ in range(count):
-        text = text.partition(b"\n")[2]
-    return text
 
 
 def is_fast(options: ReadOptions) -> bool:

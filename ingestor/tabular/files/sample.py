@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ingestor.notices import merged, shifted
 from ingestor.outcomes import Notice, RejectedRow
-from ingestor.plugins import ParsedTable
+from ingestor.plugins import ParsedTable, TellsGuesses
 from ingestor.tabular.cell_faults import reject_cell_faults
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
@@ -60,6 +60,7 @@ def read_sample(
     *,
     rows: int = 1000,
     whole: bool = True,
+    labels: Sequence[str] = (),
     bounded: bool = False,
     faults: bool = False,
 ) -> Sample:
@@ -69,7 +70,7 @@ def read_sample(
     reads at most 4 MiB of text, even in formats whose columns are known only at the end. With `faults` rows
     with cell faults are rows, else rejected. Raises UnreadableFileError.
     """
-    how = open_plan(file, size, name, options)
+    how = open_plan(file, size, name, options, labels, partial=not whole)
     opened = expanded(file, how.compression, ExpansionLimits(), partial=not whole)
     if how.form != "normal":
         return _of_text(how, opened, rows, whole)
@@ -147,6 +148,8 @@ def _of_text(how: Plan, file: BinaryIO, rows: int, whole: bool) -> Sample:
 
 def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool, faults: bool) -> Sample:
     options = how.options
+    if isinstance(table, TellsGuesses):
+        how = replace(how, guesses=(*how.guesses, *table.guesses))
     try:
         names = column_names(table.columns, options.duplicate_columns, options.blank_columns)
     except HeaderError as error:

@@ -101,12 +101,17 @@ class DelimitedTable:
         elif len(cells) < width:
             message = f"The record has {len(cells)} of {width} cells."
             builder.reject(line, "missing-cell", message, text, _texts(cells))
-        elif self._options.extra_empty_cells == "drop" and not any(cells[width:]):
+        elif self._drops(cells):
             builder.add(line, cells[:width], len(text))
             builder.note(*EMPTY_CELLS_DROPPED)
         else:
             message = f"The record has {len(cells)} cells, the header has {width}."
             builder.reject(line, "extra-cell", message, text, _texts(cells))
+
+    def _drops(self, cells: Sequence[str | None]) -> bool:
+        """Whether a record that is too wide is a row without its further cells."""
+        few = len(cells) <= self._limits.max_columns
+        return few and self._options.extra_empty_cells == "drop" and not any(cells[len(self.columns) :])
 
     def _holds_something(self, cells: Sequence[str | None]) -> bool:
         if self._options.empty_quoted == "text":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from enum import StrEnum
 
+from ingestor.outcomes import quoted
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.records.exact import read_exact
@@ -15,6 +17,7 @@ from ingestor.tabular.records.syntax import CR, UTF8_BOM, BrokenKind, Dialect
 # The UTF-16-LE mark also begins the UTF-32-LE one.
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _LONGEST_BOM = 4
+_LISTED = 20  # labels that a message names
 
 
 class HeaderReason(StrEnum):
@@ -270,3 +273,24 @@ def column_names(labels: Sequence[str], duplicates: str, blanks: str) -> tuple[s
         seen.add(label)
     kept = iter(unique_columns([label for at, label in enumerate(labels) if at not in ignored]))
     return tuple("" if at in ignored else next(kept) for at in range(len(labels)))
+
+
+def listed_labels(labels: Sequence[str]) -> str:
+    """The labels as a message shows them: in quotes, which show blanks, and not all of very many."""
+    shown = ", ".join(map(quoted, labels[:_LISTED]))
+    return shown + (f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else "")
+
+
+def not_found(lacking: Sequence[str], columns: Sequence[str]) -> str:
+    """What a message says of labels that a file's columns do not have: each with the nearest one of the file,
+    and the file's. Ends with a full stop."""
+    found = [column for column in columns if column]
+    alike = {" ".join(column.casefold().split()): column for column in reversed(found)}
+    parts = []
+    for label in lacking[:_LISTED]:
+        near = get_close_matches(" ".join(label.casefold().split()), alike, 1)
+        parts.append(quoted(label) + (f" (the file has {quoted(alike[near[0]])})" if near else ""))
+    if len(lacking) > _LISTED:
+        parts.append(f"{len(lacking) - _LISTED} more")
+    have = f"The columns of the file are {listed_labels(found)}." if found else "The file has no columns."
+    return f"{', '.join(parts)}. {have}"

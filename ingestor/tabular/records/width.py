@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ingestor.outcomes import Notice
+from ingestor.outcomes import Notice, quoted
 from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.options import ReadOptions
-from ingestor.tabular.records.header import HeaderShape, numbered
+from ingestor.tabular.records.header import HeaderError, HeaderShape, column_names, numbered
 from ingestor.tabular.records.text_records import Record, RecordReader
 
+_LISTED = 20  # columns that a message names
 Row = Sequence[str | None]
 
 
-def detect_width(
-    text: str, whole: bool, options: ReadOptions
-) -> tuple[dict[str, object], tuple[Notice, ...]]:
-    """Options that the beginning of a file suggests, and what a person should know of it. `whole`: it is all
-    of the file; otherwise its last record does not count.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The value that an option should have, how sure that is (0 to 1), and why."""
+
+    value: object
+    confidence: float
+    why: str
+
+
+def detect_width(text: str, whole: bool, options: ReadOptions) -> tuple[dict[str, Found], tuple[Notice, ...]]:
+    """Options that the beginning of a file suggests, by their names, and what a person should know of it.
+    `whole`: it is all of the file; otherwise its last record does not count.
 
     Without a header, `columns` are as many as most records have cells. With one, the columns at its end
     without a label are left out where no record has anything in them. `extraEmptyCells` is "drop" where
@@ -32,9 +41,11 @@ def detect_width(
         widths = Counter(map(len, rows))
         if not widths:
             return {}, ()
-        ((width, _),) = widths.most_common(1)
+        ((width, count),) = widths.most_common(1)
         width = min(width, DEFAULT_LIMITS.max_columns)
-        return {"columns": list(numbered(width)), **_dropped(rows, width)}, ()
+        why = f"{count} of the first {len(records)} records have {width} cells."
+        columns = Found(list(numbered(width)), round(count / len(records), 2), why)
+        return {"columns": columns, **_dropped(rows, width)}, ()
     header, rows = _rows(records[: options.header_rows]), _rows(records[options.header_rows :])
     if options.columns is None and len(header) < min(options.header_rows, len(records)):
         return {}, ()  # it cannot be read
@@ -42,15 +53,39 @@ def detect_width(
     width = len(labels)
     while width and not labels[width - 1].strip():
         width -= 1
-    unused = 0 < width < len(labels) and not any(any(cells[width:]) for cells in rows)
-    if not unused or options.extra_empty_cells == "error" or options.blank_columns != "rename":
-        return _dropped(rows, len(labels)), ()
-    message = (
-        f"The last {len(labels) - width} columns have no label and hold nothing; they are not read. "
-        'Declare "extraEmptyCells": "error" to read them.'
+    unused = (
+        options.columns is None and 0 < width < len(labels) and not any(any(cells[width:]) for cells in rows)
     )
-    found: dict[str, object] = {"columns": list(labels[:width]), "extraEmptyCells": "drop"}
-    return found, (Notice("empty-columns-not-read", message),)
+    if not unused or options.extra_empty_cells == "error" or options.blank_columns != "rename":
+        return _dropped(rows, len(labels)), _renamed(labels, options)
+    which = "column has" if len(labels) - width == 1 else f"{len(labels) - width} columns have"
+    why = f"The last {which} no label and no content."
+    found = {
+        "columns": Found(list(labels[:width]), 1.0 if whole else 0.9, why),
+        "extraEmptyCells": Found("drop", 1.0 if whole else 0.9, why),
+    }
+    message = f'{why[:-1]} and is not read. Declare "extraEmptyCells": "error" to read it.'
+    if len(labels) - width > 1:
+        message = f'{why[:-1]} and are not read. Declare "extraEmptyCells": "error" to read them.'
+    return found, (Notice("empty-columns-not-read", message), *_renamed(labels[:width], options))
+
+
+def _renamed(labels: Sequence[str], options: ReadOptions) -> tuple[Notice, ...]:
+    """The notice of columns that are not read by their own labels."""
+    try:
+        names = column_names(labels, options.duplicate_columns, options.blank_columns)
+    except HeaderError:  # the file is refused for that
+        return ()
+    new = [
+        f"column {position} {quoted(label) if label.strip() else 'without a label'} is read as {quoted(name)}"
+        for position, (label, name) in enumerate(zip(labels, names, strict=True), 1)
+        if name and name != label
+    ]
+    if not new:
+        return ()
+    more = f", and {len(new) - _LISTED} more" if len(new) > _LISTED else ""
+    message = f"Labels are missing or not unique: {', '.join(new[:_LISTED])}{more}."
+    return (Notice("labels-renamed", message),)
 
 
 def _records(text: str, whole: bool, options: ReadOptions) -> list[Record]:
@@ -68,8 +103,11 @@ def _rows(records: Sequence[Record]) -> list[Row]:
     return [record.cells for record in records if record.cells is not None]
 
 
-def _dropped(rows: Sequence[Row], width: int) -> dict[str, object]:
+def _dropped(rows: Sequence[Row], width: int) -> dict[str, Found]:
     """The option for cells beyond the last column."""
     rows = [cells for cells in rows if any(cells)]
     trailing = sum(len(cells) > width and not any(cells[width:]) for cells in rows)
-    return {"extraEmptyCells": "drop"} if 2 * trailing > len(rows) else {}
+    if 2 * trailing <= len(rows):
+        return {}
+    why = f"{trailing} of the first {len(rows)} rows end with empty cells beyond the last column."
+    return {"extraEmptyCells": Found("drop", round(trailing / len(rows), 2), why)}

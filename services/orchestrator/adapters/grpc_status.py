@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 import grpc
 
@@ -83,7 +84,10 @@ class GrpcStatus(Status):
             process = await self._process(process_id)
         except NotFoundError:
             return Progress("DELETED", True, 0)
-        return _progress(process.state, process.batches_processed) if process else None
+        if process is None:
+            return None
+        found = _progress(process.state, process.batches_processed)
+        return replace(found, held=bool(process.pause_reason))
 
     async def _process(self, process_id: str) -> status_pb2.Process | None:
         request = status_pb2.GetProcessRequest(process_id=process_id)

@@ -201,6 +201,13 @@ class PgIngestions(Ingestions):
             process_id, number,
         )  # fmt: skip
 
+    async def mark_lost(self, process_id: str, numbers: Sequence[int]) -> None:
+        await self._fetch(
+            "UPDATE batches SET sent_at = '-infinity' WHERE process_id = $1 AND batch_number = ANY($2) "
+            "AND sent_at IS NOT NULL",
+            process_id, list(numbers),
+        )  # fmt: skip
+
     async def finish(self, process_id: str, state: IngestionState) -> None:
         await self._fetch(
             "UPDATE ingestions SET state = $2 WHERE process_id = $1 AND state <> 'stopped'", process_id, state

@@ -12,7 +12,7 @@ import grpc
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import RejectedRow
 from ingestor.reports import CUT
-from ingestor.runtime.errors import NotFoundError, from_rpc_error
+from ingestor.runtime.errors import NotFoundError, TransientError, from_rpc_error
 from ingestor.services.processor.batches import BatchOutcome
 from ingestor.services.processor.ports import Disposition, Outcomes, Processes, ProcessFacts, UndoCounts
 from ingestor.states import ROW_STATE_WORDS, ROW_STATES, TERMINAL
@@ -78,8 +78,22 @@ class GrpcOutcomes(Outcomes):
         found = await self._disposition(process_id)
         if len(self._dispositions) > 1_000:
             self._dispositions.clear()
-        self._dispositions[process_id] = (now, found)
+        if found is not Disposition.HELD:  # after the pause each batch counts
+            self._dispositions[process_id] = (now, found)
         return found
+
+    async def hold(self, process_id: str, reason: str) -> bool:
+        paused = ledger_pb2.DispatchPaused(reason=reason)
+        request = ledger_pb2.RecordDispatchRequest(process_id=process_id, paused=paused)
+        self._dispositions.pop(process_id, None)
+        try:
+            await self._ledger.RecordDispatch(request, timeout=_FACTS_DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            known = from_rpc_error(error)
+            if isinstance(known, TransientError):
+                raise known from error
+            return False  # it has ended, or was deleted
+        return True
 
     async def _disposition(self, process_id: str) -> Disposition:
         request = status_pb2.GetProcessRequest(process_id=process_id)
@@ -93,6 +107,8 @@ class GrpcOutcomes(Outcomes):
             return Disposition.GONE if known.reason == _DELETED else Disposition.RUNNING
         if process.expired:
             return Disposition.GONE
+        if process.pause_reason:
+            return Disposition.HELD
         return Disposition.STOPPED if process.state in _STOPPED else Disposition.RUNNING
 
 

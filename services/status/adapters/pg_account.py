@@ -24,7 +24,7 @@ _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLIC
 _LOCK = """
 SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
        bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
-       failure_reason, failure_message, tenant, started, max_failed, max_failed_share,
+       failure_reason, failure_message, tenant, started, max_failed, max_failed_share, pause_reason,
        deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
 FROM processes WHERE process_id = $1 FOR UPDATE
 """
@@ -36,7 +36,7 @@ UPDATE processes SET
     expected_rows = $13, expected_batches = $14, failure_reason = $15, failure_message = $16,
     updated_at = clock_timestamp(),
     ended_at = CASE WHEN $17 THEN coalesce(ended_at, clock_timestamp()) END,
-    max_failed = $18, max_failed_share = $19
+    max_failed = $18, max_failed_share = $19, pause_reason = $20
 WHERE process_id = $1
 """
 
@@ -102,7 +102,7 @@ class Work:
             a.batches_dispatched, a.batches_processed, a.bytes_dispatched, a.header_read, a.paused,
             a.cancelled, a.expected_rows, a.expected_batches,
             a.failure.reason if a.failure else None, a.failure.message if a.failure else None,
-            a.state in TERMINAL, a.max_failed, a.max_failed_share,
+            a.state in TERMINAL, a.max_failed, a.max_failed_share, a.pause_reason,
         )  # fmt: skip
         await self.connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, self.process_id)
 
@@ -126,4 +126,5 @@ def _account(row: Any) -> Account:
         failure=failure,
         max_failed=row["max_failed"],
         max_failed_share=row["max_failed_share"],
+        pause_reason=row["pause_reason"],
     )

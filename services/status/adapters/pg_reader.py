@@ -396,4 +396,5 @@ def _process(row: Any, retention: timedelta | None) -> Process:
         if row["undo_removed"] is not None
         else None,
         notices=notices_from_json(row["notices"]),
+        pause_reason=row["pause_reason"] if row["state"] == ProcessState.PAUSED else "",
     )

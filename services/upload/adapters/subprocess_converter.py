@@ -22,7 +22,7 @@ from ingestor.services.upload.ports import Converter, ConverterCrashedError, Ins
 from ingestor.services.upload.uploads import Content, Upload, text_key
 from ingestor.stores.port import FileStore
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
-from ingestor.tabular.files.formats import HEAD_BYTES, is_plainly_delimited, plan
+from ingestor.tabular.files.formats import HEAD_BYTES, TAIL_BYTES, head_size, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
 
 log = structlog.get_logger(__name__)
@@ -58,15 +58,23 @@ class SubprocessConverter(Converter, Inspector):
                     return await self._run("ingestor.repair_file", upload, dialect, source, result, *more)
         options = parse_options(dialect)
         size = upload.committed_size
-        head = b"".join([piece async for piece in self._store.read(upload.file_key, 0, HEAD_BYTES)])[:size]
+        head = await self._part(upload, 0, head_size(size))
         if is_plainly_delimited(head, upload.file_name, options):
-            how = plan(head, size, upload.file_name, options)
+            tail = await self._part(upload, max(size - TAIL_BYTES, len(head)), size)
+            how = plan(head, size, upload.file_name, options, tail=tail)
             if how.form == "as-is":
                 return Content(upload.file_key, size, False, how.options.to_json(), merged(how.notices))
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
             async with self._local(upload, Path(folder)) as source:
                 result = Path(folder) / "result.json"
                 return await self._run("ingestor.tabular.files.convert", upload, dialect, source, result)
+
+    async def _part(self, upload: Upload, start: int, end: int) -> bytes:
+        """The bytes from `start` to `end` of the file, or to its end."""
+        end = min(end, upload.committed_size)
+        if start >= end:
+            return b""
+        return b"".join([piece async for piece in self._store.read(upload.file_key, start, end)])
 
     @asynccontextmanager
     async def _local(self, upload: Upload, folder: Path) -> AsyncIterator[Path]:
@@ -150,7 +158,7 @@ class SubprocessConverter(Converter, Inspector):
             async with self._local(upload, folder) as path:
                 yield path, upload.whole
             return
-        head = b"".join([piece async for piece in self._store.read(upload.file_key, 0, HEAD_BYTES)])
+        head = await self._part(upload, 0, HEAD_BYTES)
         how = plan(head, size, upload.file_name, parse_options(dialect))
         if how.encoding is None or how.compression == "zip":
             async with self._local(upload, folder) as path:
@@ -167,7 +175,8 @@ class SubprocessConverter(Converter, Inspector):
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
                 sys.executable, "-m", module, str(source), str(result), "--options", dialect,
-                "--name", upload.file_name, "--memory-bytes", str(self._memory), *more,
+                f"--name={upload.file_name}",  # which may begin with a dash
+                "--memory-bytes", str(self._memory), *more,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             )
         )  # fmt: skip

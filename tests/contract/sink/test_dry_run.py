@@ -183,7 +183,7 @@ async def test_a_table_that_cannot_be_made(side: Side) -> None:
     table = replace(GOODS, foreign=(ForeignKey(("name",), ("public", "nowhere"), ("id",)),))
     async with side.open(table) as dry_run:
         for rows in (rows_of((1, "a")), []):
-            with pytest.raises(SinkRefusedError, match="SQLSTATE 42P01"):
+            with pytest.raises(SinkRefusedError, match=r"refers to public\.nowhere \(id\), which"):
                 await dry_run.refused(good(table, rows))
 
 
@@ -213,7 +213,7 @@ async def test_a_table_that_does_not_fit(
     columns, _, revoked = columns.partition("; ")
     if columns == "VIEW":
         await owner.execute(MADE.format("id bigint, name text").replace("goods", "behind"))
-        await owner.execute("CREATE VIEW public.goods AS SELECT * FROM public.behind")
+        await owner.execute("CREATE VIEW public.goods AS SELECT DISTINCT * FROM public.behind")
     else:
         await owner.execute(f"CREATE TABLE public.goods ({columns})")
     await owner.execute(f"GRANT {'SELECT' if revoked else 'ALL'} ON public.goods TO {role}")
@@ -334,7 +334,7 @@ async def test_no_lock_and_no_transaction_between_two_slices(postgres: Side, poo
         await other.execute("ALTER TABLE public.goods ADD COLUMN more text")
         assert [row.position for row in await dry_run.refused(good(GOODS, rows_of((2, "c")), 3))] == [0]
         await other.execute("DROP TABLE public.goods")
-        with pytest.raises(SinkRefusedError, match="42P01"):
+        with pytest.raises(SinkRefusedError, match=r'relation "public\.goods" does not exist'):
             await dry_run.refused(good(GOODS, rows_of((3, "d")), 4))
 
 

@@ -85,6 +85,20 @@ async def test_a_domain_that_needs_a_value(pool: PgPool) -> None:
     ]
 
 
+async def test_a_condition_that_fails_instead_of_answering(pool: PgPool) -> None:
+    """The load finds the row."""
+    await pool.execute(
+        "SET search_path = public; "
+        "CREATE FUNCTION known(v text) RETURNS boolean LANGUAGE plpgsql AS $$ "
+        "BEGIN IF v = 'x' THEN RAISE 'x is not known'; END IF; RETURN true; END $$; "
+        "CREATE DOMAIN known AS text CHECK (public.known(value))"
+    )
+    await make(pool, ["known"])
+    fields = [{"type": "string"}]
+    outcome = await load(pool, rows_of(table_of(fields), fields, [["a"], ["x"], ["b"]]))
+    assert [(row.row_number, row.errors[0].message) for row in outcome.rows] == [(2, "x is not known")]
+
+
 @pytest.mark.parametrize(
     ("column", "field", "message"),
     [
@@ -114,6 +128,30 @@ async def test_a_field_that_does_not_go_with_its_column(
         async with PgDryRunTables(pool, 1).open(rows.table) as dry_run:
             await dry_run.refused(rows)
     assert str(tried.value) == str(real.value)
+
+
+async def test_a_table_that_changes_meanwhile(pool: PgPool) -> None:
+    """Another width, another value of an enum, another table of the same name: the sink sees it."""
+    await pool.execute("CREATE TYPE public.mood AS ENUM ('fine')")
+    await make(pool, ["varchar(3)", "public.mood"])
+    fields = [{"type": "string"}, {"type": "string"}]
+    rows = rows_of(table_of(fields), fields, [["abcd", "bad"]])
+    sink = PgSink(pool)
+
+    async def errors() -> list[str]:
+        of = key(rows=1)
+        outcome = (await sink.load(of, rows, concluding(of))).outcome
+        assert outcome is not None
+        return [error.field for row in outcome.rows for error in row.errors]
+
+    assert await errors() == ["c0", "c1"]
+    await pool.execute("ALTER TABLE public.t ALTER c0 TYPE varchar(4)")
+    assert await errors() == ["c1"]
+    await pool.execute("ALTER TYPE public.mood ADD VALUE 'bad'")
+    assert await errors() == []
+    await pool.execute("DROP TABLE public.t")
+    await make(pool, ["varchar(2)", "text"])
+    assert await errors() == ["c0"]
 
 
 @pytest.mark.parametrize("upsert", [False, True])

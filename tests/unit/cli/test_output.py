@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ingestor.cli.main import main
-from ingestor.cli.output import errors_in_one_line, to_dict
+from ingestor.cli.output import errors_in_one_line, place, to_dict
 from ingestor.cli.summary import exit_status, summary
 from ingestor.client import InvalidArgumentError, UnavailableError
 from ingestor.v1 import common_pb2, status_pb2
@@ -130,3 +130,7 @@ def test_every_command_has_help_and_json() -> None:
         shown = runner.invoke(main, [*name, "--help"])
         assert shown.exit_code == 0
         assert "--json" in shown.output, name
+
+
+def test_a_line_that_is_not_known_is_not_named() -> None:
+    assert (place(1, 2), place(1, 0)) == ("row 1, line 2", "row 1")

@@ -201,7 +201,7 @@ async def test_a_dry_run_streams_the_file_and_stores_no_document(
 
 async def test_a_dry_run_of_a_wrong_dialect_names_the_key(client: AsyncClient, table: Path) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        await client.dry_run(table, dialect={"delimiter": "long"})
+        await client.dry_run(table, dialect={"delimiter": "too long for us"})
     assert caught.value.reason == "INVALID_DIALECT"
     assert list(caught.value.fields) == ["dialect/delimiter"]
 

@@ -28,6 +28,7 @@ MODULES = ("ingestor/*.py", "ingestor/runtime/grpc/*.py")
 NO_CODES = {
     "as-is",
     "unix-ms",
+    "x-candidates",
     "json-rows",
     "plug-in",
     "mac-roman",

@@ -474,6 +474,28 @@ async def test_what_the_queue_lost_is_sent_again() -> None:
     assert await suite.status.progress(suite.process) == Progress("COMPLETED", True, len(batches))
 
 
+async def test_batches_of_a_held_process_are_sent_again_when_it_is_resumed() -> None:
+    suite = Suite()
+    await suite.deliver()
+    batches = suite.sent()
+    done = batches[0]
+    await suite.status.record(BatchOutcome(done.key, "succeeded", done.key.range.row_count, 0, 0, ()))
+    clock = At(datetime.now(UTC))
+    reconciler = Reconciler(
+        suite.ingestions, suite.status, suite.service, clock, redispatch_seconds=60
+    )  # fmt: skip
+    before = len(suite.queue.sent)
+    for held in (False, True):
+        await suite.service.pause(suite.process)
+        if held:
+            assert await suite.status.hold(suite.process, "The table is gone.")
+        assert await reconciler.reconcile() == 0
+        assert (await suite.service.resume(suite.process)).state == "PROCESSING"
+        assert suite.service.lost.is_set() is held
+        assert await reconciler.reconcile() == (len(batches) - 1 if held else 0)
+    assert [suite.queue.bodies[body] for body in suite.queue.sent[before:]] == batches[1:]
+
+
 async def test_a_file_that_is_gone_does_not_stop_the_reconciler() -> None:
     suite = Suite()
     await suite.deliver()

@@ -94,7 +94,39 @@ def test_check_header() -> None:
     pipeline = parse(document(mapping={"id": "No."}))
     assert pipeline.check_header(["x", "name", "No."]) == []
     assert pipeline.check_header(["id", "Name"]) == ["No.", "name"]
-    assert pipeline.check_header(["No.", "name", "No."]) == ["No. (occurs 2 times)"]
+    assert pipeline.check_header(["No.", "name", "No._2"]) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["Id ", "name"], '"id" (the file has "Id "). The columns of the file are "Id ", "name".'),
+        (["x", "nmae"], '"id", "name" (the file has "nmae"). The columns of the file are "x", "nmae".'),
+        (
+            ["name", *(f"c{number}" for number in range(30))],
+            '"id". The columns of the file are "name", '
+            + ", ".join(f'"c{number}"' for number in range(19)) + " and 11 more.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_message_names_the_nearest_label(labels: list[str], message: str) -> None:
+    assert _header(parse(document()), labels) == (
+        "HEADER_MISMATCH",
+        f"The pipeline customers reads columns that the file does not have: {message}",
+    )
+
+
+def test_duplicate_and_blank_labels_are_read_by_their_new_names() -> None:
+    pipeline = parse(document(mapping={"id": "column_2", "name": "name_2"}))
+    assert _header(pipeline, ["name", "", "name"]) is None
+    assert _header(pipeline, ["name", "", "name"], duplicateColumns="ignore") == (
+        "HEADER_MISMATCH",
+        'The pipeline customers reads columns that the file does not have: "name_2" (the file has "name"). '
+        'The columns of the file are "name", "column_2".',
+    )
+    assert _header(pipeline, ["name", "", "name"], unexpectedColumns="error") == (
+        "EXTRA_LABEL", "The file has columns that the pipeline customers does not read: name."
+    )  # fmt: skip
 
 
 def test_check_header_of_transforms_and_filters() -> None:
@@ -115,9 +147,7 @@ def test_check_header_of_transforms_and_filters() -> None:
         )
     )
     assert pipeline.check_header(["full", "No.", "id", "x", "kind", "age", "unread"]) == []
-    assert pipeline.check_header(["name", "x", "x"]) == [
-        "id", "full", "No.", "x (occurs 2 times)", "kind", "age"
-    ]  # fmt: skip
+    assert pipeline.check_header(["name", "x"]) == ["id", "full", "No.", "kind", "age"]
 
 
 def test_canonical_json_is_the_same_for_the_same_document() -> None:
@@ -213,6 +243,10 @@ def test_text_that_postgresql_cannot_hold() -> None:
         ),
         (document(policy={"onError": "stop"}), {"/policy/onError": "must be 'continue' or 'abort'"}),
         (document(dialect={"delimitr": ";"}), {"/dialect/delimitr": 'unknown key "delimitr"'}),
+        (
+            document(schema={"fields": [{"name": "id", "type": "number", "rounding": "up"}]}),
+            {"/schema/fields/0/rounding": "must be 'allow'"},
+        ),
         (document(schema={"fields": []}), {"/schema/fields": "must have at least 1 item"}),
         (document(schema=[]), {"/schema": "must be an object"}),
         (document(mapping={"a/b~": "x"}), {"/mapping/a~1b~0": 'no field is named "a/b~"'}),
@@ -585,8 +619,7 @@ def test_what_becomes_of_columns_that_nothing_reads(
     problem = _header(_drifting(drift), ["more", "id", "", "name"], **dialect)
     assert (problem and problem[0]) == reason
     if problem:
-        message = "The file has columns that the pipeline customers does not read: more, (blank)."
-        assert problem[1] == message
+        assert problem[1].endswith("does not read: more, column_3 (without a label).")
     assert _header(_drifting(drift), ["name", "id"], **dialect) is None
 
 

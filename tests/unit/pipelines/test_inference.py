@@ -205,6 +205,20 @@ def test_labels_that_are_no_names(
     assert found["checked"].good.num_rows == 2
 
 
+def test_columns_without_a_label_that_hold_nothing_are_left_out(tmp_path: Path) -> None:
+    found = infer(tmp_path, ["1", "2"], ["", ""], ["", "x"], ["", ""], header=["id", "", "", "empty", "name"])
+    assert [field["name"] for field in found["pipeline"]["schema"]["fields"]] == [
+        "id",
+        "column_3",
+        "empty",
+        "name",
+    ]
+    assert [notice["message"] for notice in found["notices"]] == [
+        "A column without a label holds nothing: left out of the drafted pipeline."
+    ]
+    assert found["checked"].good.num_rows == 2
+
+
 KINDS: list[st.SearchStrategy[str]] = [
     st.integers(-(2**70), 2**70).map(str),
     st.integers(0, 99999).map("{:,}".format),

@@ -159,6 +159,45 @@ async def test_a_sink_that_refuses_everything_fails_the_rows(suite: Suite) -> No
     assert suite.outcome() == failed_outcome(suite.key(), problem)
 
 
+async def test_a_sink_that_refuses_everything_midway_holds_the_process(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows have no outcome until somebody resumes it."""
+    await suite.service.apply(suite.batch())
+
+    async def load(*_: object) -> None:
+        error = SinkRefusedError("The table people is gone.")
+        error.midway = True
+        raise error
+
+    with monkeypatch.context() as context:
+        context.setattr(suite.sink, "load", load)
+        await suite.service.apply(suite.batch(2))
+    process = suite.status.processes[suite.process]
+    assert (process.account.state.name, process.account.pause_reason) == (
+        "PAUSED",
+        "The table people is gone.",
+    )
+    await suite.service.apply(suite.batch(3))  # not even tried
+    assert sorted(process.outcomes) == [1]
+    await suite.status.resumed(suite.process)
+    for number in (2, 3):
+        await suite.service.apply(suite.batch(number))
+    assert sorted(process.outcomes) == [1, 2, 3]
+
+
+async def test_a_process_that_has_ended_is_not_held(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def load(*_: object) -> None:
+        await suite.status.cancelled(suite.process)
+        error = SinkRefusedError("The table people is gone.")
+        error.midway = True
+        raise error
+
+    monkeypatch.setattr(suite.sink, "load", load)
+    await suite.service.apply(suite.batch())
+    assert suite.outcome() == unprocessed_outcome(suite.key())
+
+
 async def test_the_wrong_number_of_records_is_no_batch(suite: Suite) -> None:
     with pytest.raises(ValueError, match="6 records instead of 7"):
         await suite.service.apply(suite.batch(rows=7))

@@ -154,6 +154,10 @@ def test_failing_and_cancelling_twice_is_once() -> None:
 
 def test_pausing_goes_back_to_where_it_was() -> None:
     account, _ = ledger.dispatched(Account(), BATCH)
+    held, events = ledger.paused(ledger.paused(account)[0], "why")
+    assert [(e.type, e.data) for e in events] == [("ingestion.paused", {"reason": "why"})]
+    assert ledger.paused(held) == ledger.paused(held, "why") == (held, [])
+    assert ledger.resumed(held)[0].pause_reason == ""
     paused, events = ledger.paused(account)
     assert (paused.state, [e.type for e in events]) == (ProcessState.PAUSED, ["ingestion.paused"])
     assert ledger.paused(paused)[1] == []

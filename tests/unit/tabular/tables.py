@@ -8,9 +8,9 @@ from itertools import pairwise
 from hypothesis import strategies as st
 
 from ingestor.tabular.limits import Limits
-from ingestor.tabular.records.dialect import Dialect
 from ingestor.tabular.records.exact import ExactRecord, read_exact
 from ingestor.tabular.records.slices import Slice
+from ingestor.tabular.records.syntax import Dialect
 
 COMMA = Dialect()
 

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.tabular.limits import Limits
-from ingestor.tabular.records.dialect import Dialect
 from ingestor.tabular.records.exact import read_exact
-from ingestor.tabular.records.syntax import BrokenKind
+from ingestor.tabular.records.syntax import BrokenKind, Dialect
 from tests.unit.tabular.tables import COMMA
 
 QUOTE, UNCLOSED, TOO_LONG = BrokenKind.QUOTE, BrokenKind.UNCLOSED, BrokenKind.TOO_LONG

@@ -13,10 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestor.tabular.limits import Limits
-from ingestor.tabular.parsers.csv import MAX_TEXT_CHARACTERS, read_csv_slice
-from ingestor.tabular.records.dialect import Dialect
+from ingestor.tabular.parsers.csv import read_csv_slice
+from ingestor.tabular.parsers.slice_records import MAX_TEXT_CHARACTERS
 from ingestor.tabular.records.exact import read_exact
-from ingestor.tabular.records.syntax import BrokenKind
+from ingestor.tabular.records.syntax import BrokenKind, Dialect
 from ingestor.tabular.text_table import TextTable
 from tests.unit.tabular.tables import COMMA
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.records import scan as scan_module
-from ingestor.tabular.records.dialect import Dialect
 from ingestor.tabular.records.exact import read_exact
 from ingestor.tabular.records.scan import scan_records
-from ingestor.tabular.records.syntax import BrokenKind
+from ingestor.tabular.records.syntax import BrokenKind, Dialect
 from tests.unit.tabular.tables import COMMA, limits, tables
 
 

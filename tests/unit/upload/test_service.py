@@ -444,7 +444,7 @@ async def test_inspecting() -> None:
     assert await suite.service.inspect(upload_id, '{"delimiter": ";"}', 0) == {
         "dialect": {"delimiter": ";"}, "sampled_rows": 1000
     }  # fmt: skip
-    for dialect, rows in (('{"delimiter": "ab"}', 1), ("", 100_001), ("{", 1)):
+    for dialect, rows in (('{"delimiter": ""}', 1), ("", 100_001), ("{", 1)):
         with pytest.raises(InvalidArgumentError):
             await suite.service.inspect(upload_id, dialect, rows)
     bad = (await suite.service.create("bad.csv", 0, "")).upload_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 from ingestor.tabular.parsers.xlsx.styles import Kind
 
@@ -32,16 +33,17 @@ def moment_text(serial: Decimal, kind: Kind, *, epoch_1904: bool) -> str:
     if kind == "time" and serial < _FIRST_MOMENT:
         return _clock(milliseconds)
     days, rest = divmod(milliseconds, _DAY)
-    day = _day(days, epoch_1904=epoch_1904).isoformat()
+    day = _day(days, epoch_1904=epoch_1904)
     return f"{day}T{_clock(rest)}" if rest or kind != "date" else day
 
 
-def _day(days: int, *, epoch_1904: bool) -> date:
+@lru_cache(10_000)
+def _day(days: int, *, epoch_1904: bool) -> str:
     if epoch_1904:
-        return date(1904, 1, 1) + timedelta(days)
+        return (date(1904, 1, 1) + timedelta(days)).isoformat()
     if days in (0, 60):
         raise ValueError  # 0 January and 29 February 1900, which Excel inherited from Lotus 1-2-3
-    return date(1899, 12, 31 if days < 60 else 30) + timedelta(days)
+    return (date(1899, 12, 31 if days < 60 else 30) + timedelta(days)).isoformat()
 
 
 def _clock(milliseconds: int) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, quoted
+from ingestor.tabular.files.formats import Guess
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.xlsx.layout import Layout
+from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed
 from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
 
 _LISTED = 20  # columns that a message names
@@ -17,7 +19,7 @@ def layout_notices(rows: Sequence[Row], layout: Layout, options: ReadOptions) ->
     above = [row for row in rows if options.skip_lines < row.number <= layout.skip_lines]
     if above:
         yield Notice(
-            "rows-above-header",
+            "lines-above-header",
             f"{_rows(above[0].number, above[-1].number)} above the header and was not read: "
             f'{_shown(above[0])}. To read on from the first row, declare "skipLines": 0.',
         )
@@ -35,11 +37,25 @@ def layout_notices(rows: Sequence[Row], layout: Layout, options: ReadOptions) ->
         )
 
 
+def layout_guesses(layout: Layout, options: ReadOptions) -> Iterator[Guess]:
+    """The options that say the same as the layout, as far as they were not declared."""
+    if layout.skip_lines > options.skip_lines:
+        yield Guess(
+            "skipLines", str(layout.skip_lines), 0.9, "The rows above have fewer cells than the table below."
+        )
+    if layout.header_rows > 1 and "header_rows" not in options.model_fields_set:
+        yield Guess(
+            "headerRows", str(layout.header_rows), 0.95, "The header has cells that are merged over several."
+        )
+    if not layout.header and options.header:
+        yield Guess("header", "false", 0.8, "The first row has the same kinds of values as those below.")
+
+
 def footer_notice(rows: Sequence[Row], before: int) -> Notice:
     """Rows that were found below the table; `before` records of their block precede them."""
     numbers = range(before + 1, before + len(rows) + 1)[:MAX_NOTICE_ROWS]
     return Notice(
-        "footer-rows",
+        "footer-not-read",
         f"{_rows(rows[0].number, rows[-1].number)} below the table and was not loaded: {_shown(rows[0])}. "
         'To load every row, declare "skipFooter": 0.',
         len(rows),
@@ -55,6 +71,12 @@ def hidden_rows(numbers: Sequence[int]) -> Notice:
         len(numbers),
         tuple(numbers[:MAX_NOTICE_ROWS]),
     )
+
+
+def percents(label: str, text: str) -> Notice:
+    """A column under a percent format; `text` is one of its numbers."""
+    shown = number_text(str(parsed(text) * 100))
+    return Notice("percent-as-number", f"{label}: {shown} % is read as {text}, the number that is stored.")
 
 
 def hidden_columns(sheet: Sheet) -> Notice | None:

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 _DIGITS = 15  # what a spreadsheet keeps of a number
 _FIFTEEN = Context(prec=_DIGITS, rounding=ROUND_HALF_UP)
-_SHORT = re.compile(r"-?(?:0|[1-9]\d{0,13})\.\d{1,14}")
+_FRACTION = re.compile(r"-?[0-9]{1,15}\.[0-9]+")
 # Powers of ten beyond which a number is written with an exponent.
 _LEAST, _MOST = -20, 20
 
@@ -29,8 +29,7 @@ def number_text(raw: str, zeros: int = 0) -> str:
 def _shortest(raw: str) -> str:
     if raw.isascii() and raw.removeprefix("-").isdigit():
         return raw
-    if len(raw) <= _DIGITS + 1 and _SHORT.fullmatch(raw):
-        text = raw.rstrip("0").removesuffix(".")
+    if _FRACTION.fullmatch(raw) and "e" not in (text := f"{float(raw):.{_DIGITS}g}"):
         return "0" if text == "-0" else text
     number = parsed(raw)
     if not number:

@@ -20,12 +20,9 @@ _FREE_BYTES = 64 * 2**20
 _ROOT = "_rels/.rels"
 # By the beginning of a part's name: what an archive without a workbook is.
 _OTHERS = (
-    ("xl/workbook.bin", "a binary Excel workbook (.xlsb); save it as .xlsx"),
+    ("xl/workbook.bin", "a binary Excel workbook (.xlsb)"),
     ("word/", "a Word document (.docx)"),
     ("ppt/", "a PowerPoint presentation (.pptx)"),
-    ("visio/", "a Visio drawing (.vsdx)"),
-    ("content.xml", "an OpenDocument file (.ods, .odt); save it as .xlsx"),
-    ("index/document.iwa", "an Apple iWork file; export it as .xlsx"),
 )
 
 
@@ -160,11 +157,13 @@ class Package:
             return min(found, key=len)
         for beginning, what in _OTHERS:
             if any(name.startswith(beginning) for name in self._entries):
-                raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", f"The file is {what}, not a table.")
+                raise UnreadableFileError(
+                    "UNSUPPORTED_FILE_TYPE", f"The file is {what}, not an .xlsx workbook."
+                )
         raise invalid("it has no workbook part")
 
     def _is_workbook(self, part: str) -> bool:
-        return self.has(part) and not _plain(part).startswith(("word/", "ppt/", "visio/"))
+        return self.has(part) and not _plain(part).startswith(("word/", "ppt/"))
 
     def related(self, part: str) -> list[tuple[str, str]]:
         """What a part ("": the package) refers to: the last word of each relationship's type, and the part's

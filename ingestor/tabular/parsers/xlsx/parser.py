@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,11 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import BinaryIO
 
-from ingestor.outcomes import quoted
+from ingestor.outcomes import Notice, quoted
 from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import is_workbook
+from ingestor.tabular.files.formats import Guess
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions
@@ -23,7 +25,9 @@ from ingestor.tabular.parsers.xlsx.notices import (
     footer_notice,
     hidden_columns,
     hidden_rows,
+    layout_guesses,
     layout_notices,
+    percents,
 )
 from ingestor.tabular.parsers.xlsx.package import Package
 from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
@@ -68,7 +72,13 @@ class XlsxTable:
         above = header[-1].number if header else layout.skip_lines
         self._rows = chain((row for row in head if row.number > above), rows)
         self._footer = options.skip_footer if "skip_footer" in options.model_fields_set else None
+        self.guesses = tuple(layout_guesses(layout, options))
+        if options.sheet is None and len(book.tabs) > 1:
+            why = "It is the first visible sheet with a table."
+            self.guesses += (Guess("sheet", json.dumps(tab.name, ensure_ascii=False), 0.9, why),)
         notices = (book.other_sheets(tab), hidden_columns(sheet), *layout_notices(filled, layout, options))
+        self._sheet = sheet
+        self._told: set[int] = set()
         self._notices = [notice for notice in notices if notice is not None]
 
     def blocks(self) -> Iterator[TextTable]:
@@ -97,9 +107,16 @@ class XlsxTable:
         if hidden:
             self._notices.append(hidden_rows(hidden))
             hidden.clear()
+        self._notices += self._percents()
         notices = tuple(self._notices)
         self._notices.clear()
         return replace(builder.take(), notices=notices)
+
+    def _percents(self) -> Iterator[Notice]:
+        for column, text in self._sheet.percents.items():
+            if self._first <= column < self._end and column not in self._told:
+                self._told.add(column)
+                yield percents(self.columns[column - self._first], text)
 
     def _add(self, builder: BlockBuilder, row: Row, hidden: list[int]) -> None:
         line, cells, faults = row.number - 1, row.cells, row.faults

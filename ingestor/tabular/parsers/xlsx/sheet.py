@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ingestor.tabular.parsers.xlsx.moments import moment_text
 from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed
@@ -46,13 +47,16 @@ class Book:
 
 @dataclass(slots=True)
 class Sheet:
-    """What a sheet says of itself before its rows."""
+    """What is found out about a sheet besides its rows."""
 
     hidden_columns: list[int] = field(default_factory=list)
+    """Known before the first row."""
+    percents: dict[int, str] = field(default_factory=dict)
+    """By column with numbers under a percent format, the first of them."""
 
 
 def sheet_rows(package: Package, part: str, book: Book, sheet: Sheet) -> Iterator[Row]:
-    """The rows of a sheet that hold something, or the empty text. `sheet` is filled before the first. Raises
+    """The rows of a sheet that hold something, or the empty text. `sheet` is filled meanwhile. Raises
     UnreadableFileError."""
     handler = _Rows(book, sheet)
     for _ in package.parse(part, handler):
@@ -74,6 +78,7 @@ class _Rows(Handler):
     def __init__(self, book: Book, sheet: Sheet) -> None:
         self.rows: list[Row] = []
         self._book = book
+        self._styles = {str(number): style for number, style in enumerate(book.styles)}
         self._sheet = sheet
         self._row = Row(0)
         self._cell: _Cell | None = None
@@ -144,22 +149,20 @@ class _Rows(Handler):
             self._sheet.hidden_columns += range(int(first[:9]) - 1, int(last))
 
     def _take(self, cell: _Cell) -> None:
-        row, column = self._row, cell.column
-        parts = cell.inline if cell.kind == "inlineStr" or cell.value is None else cell.value
-        raw = "".join(parts if parts is not None else cell.value or ())
-        if parts is None and cell.value is None:
+        row, column, kind = self._row, cell.column, cell.kind
+        parts = cell.value
+        if parts is None or (kind == "inlineStr" and cell.inline is not None):
+            parts, kind = cell.inline, "inlineStr"
+        if parts is None:
             if cell.formula:
                 self._fault(
                     cell,
                     "has a formula without a stored value; save the workbook in a program that computes it",
                 )
             return
-        kind = "inlineStr" if cell.value is None else cell.kind
-        if kind == "n" and raw.isdigit() and not cell.style:
-            row.cells[column] = raw
-            return
+        raw = parts[0] if len(parts) == 1 else "".join(parts)
         try:
-            value = self._value(kind, raw, self._style(cell.style))
+            value = self._value(kind, raw, self._styles.get(cell.style, PLAIN))
         except (ValueError, LookupError, ArithmeticError):
             self._fault(cell, f"holds {raw[:_SHOWN]!r}, which is not a valid value for its type")
             row.cells[column] = raw
@@ -176,12 +179,6 @@ class _Rows(Handler):
     def _fault(self, cell: _Cell, what: str) -> None:
         self._row.faults[cell.column] = f"The cell {letters(cell.column)}{self._row.number} {what}."
 
-    def _style(self, number: str) -> Style:
-        styles = self._book.styles
-        if not number.isdecimal() or int(number[:9]) >= len(styles):
-            return PLAIN
-        return styles[int(number)]
-
     def _value(self, kind: str, raw: str, style: Style) -> str:
         if kind == "s":
             return self._book.strings[int(raw)] if raw.strip().isdecimal() else _no_value(raw)
@@ -195,7 +192,10 @@ class _Rows(Handler):
         if kind == "d":
             return _iso(raw, style)
         if style.kind == "number":
-            return number_text(raw, style.zeros)
+            text = number_text(raw, style.zeros)
+            if style.percent:
+                self._sheet.percents.setdefault(self._column, text)
+            return text
         return moment_text(parsed(raw), style.kind, epoch_1904=self._book.epoch_1904)
 
 
@@ -215,10 +215,15 @@ def _iso(raw: str, style: Style) -> str:
 
 def column_of(reference: str) -> int:
     """0 for A1, 27 for AB7; -1 for what is no reference."""
+    return _column(reference.rstrip("0123456789"))
+
+
+@lru_cache(_MAX_COLUMNS)
+def _column(name: str) -> int:
     column = 0
-    for character in reference.replace("$", "").upper():
+    for character in name.replace("$", "").upper():
         if not "A" <= character <= "Z":
-            break
+            return -1
         column = min(column * 26 + ord(character) - 64, 10**6)
     return column - 1
 

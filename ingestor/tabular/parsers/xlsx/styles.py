@@ -14,6 +14,7 @@ Kind = Literal["number", "date", "datetime", "time", "elapsed"]
 _DATES = frozenset((14, 15, 16, 17, *range(27, 32), 36, *range(50, 59)))
 _TIMES = frozenset((18, 19, 20, 21, *range(32, 36), 45, 47))
 _DATETIME, _ELAPSED = 22, 46
+_PERCENTS = (9, 10)
 # What a format shows as it stands: text in quotes, a character behind a backslash or an underscore; colours
 # and locales.
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
@@ -22,10 +23,11 @@ _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECAS
 @dataclass(frozen=True, slots=True)
 class Style:
     """What a number format shows. `zeros` is the least number of digits where the format consists of zeros
-    only, as 00000 does for codes; else 0."""
+    only, as 00000 does for codes; else 0. `percent`: a hundred times the number."""
 
     kind: Kind = "number"
     zeros: int = 0
+    percent: bool = False
 
 
 PLAIN = Style()
@@ -46,7 +48,9 @@ def style_of(code: str) -> Style:
     day = re.search(r"[yde]", re.sub("e[+-]", "", plain)) is not None
     if day or ("m" in plain and not clock):
         return Style("datetime" if clock else "date")
-    return Style("time") if clock else PLAIN
+    if clock:
+        return Style("time")
+    return Style(percent=True) if "%" in plain else PLAIN
 
 
 def _built_in(number: int) -> Style:
@@ -54,6 +58,8 @@ def _built_in(number: int) -> Style:
         return Style("datetime")
     if number == _ELAPSED:
         return Style("elapsed")
+    if number in _PERCENTS:
+        return Style(percent=True)
     if number in _DATES:
         return Style("date")
     return Style("time") if number in _TIMES else PLAIN

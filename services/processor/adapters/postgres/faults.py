@@ -1,4 +1,5 @@
-"""Finds the rows of a batch that a table would refuse, all at once instead of one by one.
+"""Finds the rows of a batch that a table would refuse, all at once instead of one by one, and says why a row
+is refused, in words for people and without SQL.
 
 It looks for what most tables have: policies, NOT NULL, CHECK and foreign keys, in PostgreSQL's order.
 Whatever else refuses a row (a trigger, the length of a type) shows when the row is inserted. So does
@@ -12,13 +13,22 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ingestor.outcomes import RowError
+from ingestor.outcomes import RowError, capped
 from ingestor.runtime.postgres import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
-from ingestor.services.processor.adapters.postgres.table import listed, not_null, quoted, references
+from ingestor.services.processor.adapters.postgres.first_row import taken_error
+from ingestor.services.processor.adapters.postgres.table import (
+    Key,
+    listed,
+    not_null,
+    quoted,
+    references,
+    sql_name,
+)
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
+    from ingestor.services.processor.ports import Table
 
 # Columns that need a value, unless the database itself gives them one.
 _NOT_NULL = """
@@ -47,6 +57,27 @@ FROM pg_class r LEFT JOIN pg_policy p ON p.polrelid = r.oid AND p.polcmd IN ('a'
 AND (p.polroles = '{0}' OR EXISTS (SELECT FROM unnest(p.polroles) role WHERE pg_has_role(role, 'USAGE')))
 WHERE r.oid = to_regclass($1) AND row_security_active(r.oid)
 """
+_CONSTRAINT_KIND = """
+SELECT contype::text FROM pg_constraint WHERE conname = $1 AND conrelid = to_regclass($2)
+"""
+
+_CONSTRAINT_FIELDS = """
+SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.place)
+FROM pg_constraint c WHERE c.conname = $1 AND c.conrelid = to_regclass($2)
+"""
+
+# Classes of SQLSTATE whose errors are about values of a row: too many rows of a subquery, values,
+# constraints, changes and functions of triggers, checks of views, and what PL/pgSQL raises.
+_OF_ROWS = ("21", "22", "23", "27", "38", "39", "44", "P0")
+
+# Functions of PostgreSQL, which do not depend on the server's language: RAISE, whatever SQLSTATE it gives,
+# the checks of policies and views, a row that does not fit into a page, and a key that does not.
+_RAISE = "exec_stmt_raise"
+_POLICY = "ExecWithCheckOptions"
+_TOO_WIDE = "RelationGetBufferForTuple"
+_TOO_LONG = "index_form_tuple"
+
 _LINEAGE = [ROW_COLUMN, PROCESS_COLUMN]
 _STAGE = "ingestor_stage"
 _TAKE_OUT = f"DELETE FROM {{stage}} {{alias}} WHERE {{condition}} RETURNING {ROW_COLUMN}"  # noqa: S608
@@ -143,11 +174,6 @@ def check_error(constraint: str | None) -> RowError:
     return RowError("sink-error", "", "", f"The table's constraint {constraint} refuses the row.", "load")
 
 
-def left_out_error() -> RowError:
-    """The error of a row that is not in the table although nothing refuses it."""
-    return RowError("sink-error", "", "", "A trigger or rule of the table left the row out.", "load")
-
-
 def policy_error() -> RowError:
     """The error of a row that row-level security refuses."""
     return RowError("sink-error", "", "", "A row-level security policy of the table refuses the row.", "load")
@@ -167,3 +193,42 @@ def too_wide_error() -> RowError:
 def foreign_key_error(fields: str) -> RowError:
     """The error of a row that refers to a row that does not exist."""
     return RowError("foreign-key", fields, "", f"The table that {fields} refers to has no such row.", "load")
+
+
+def is_of_row(error: asyncpg.PostgresError) -> bool:
+    """Whether an error is about values of a row for certain."""
+    if error.server_source_function in (_RAISE, _POLICY):
+        return True
+    state = error.sqlstate or ""
+    return state[:2] in _OF_ROWS or state == "54000"
+
+
+async def row_error(connection: PgConnection, table: Table, error: asyncpg.PostgresError) -> RowError:
+    """The reason why a row of the table is refused."""
+    constraint: str | None = error.constraint_name
+    if error.server_source_function == _RAISE:
+        return RowError("sink-error", "", "", capped(error.message or "The table refuses the row."), "load")
+    if error.server_source_function == _POLICY and error.sqlstate == "42501":
+        return policy_error()
+    if isinstance(error, asyncpg.UniqueViolationError):
+        kind = await connection.fetchval(_CONSTRAINT_KIND, constraint, sql_name(table))
+        fields = table.primary_key if kind == "p" else await _fields(connection, table, constraint)
+        return taken_error(Key(tuple(fields) or (str(constraint),), kind == "p"), "")
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        fields = await _fields(connection, table, constraint)
+        return foreign_key_error(", ".join(fields) or str(constraint))
+    if error.server_source_function == _TOO_WIDE:
+        return too_wide_error()
+    too_long = constraint or (error.server_source_function or "").startswith(_TOO_LONG)
+    if error.sqlstate == "54000" and too_long:
+        return too_long_error()
+    if constraint or isinstance(error, asyncpg.CheckViolationError):
+        return check_error(constraint)
+    if isinstance(error, asyncpg.NotNullViolationError) and error.column_name:
+        return null_error(error.column_name)
+    return RowError("sink-error", "", "", capped(f"The table refuses the row: {error.message}."), "load")
+
+
+async def _fields(connection: PgConnection, table: Table, constraint: str | None) -> Sequence[str]:
+    """The columns of a constraint."""
+    return await connection.fetchval(_CONSTRAINT_FIELDS, constraint, sql_name(table)) or ()

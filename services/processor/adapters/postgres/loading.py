@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from ingestor.services.processor.adapters.postgres.copy import (
     column_names,
     copy_text,
 )
-from ingestor.services.processor.adapters.postgres.faults import left_out_error, take_out_faults
+from ingestor.services.processor.adapters.postgres.faults import is_of_row, row_error, take_out_faults
 from ingestor.services.processor.adapters.postgres.first_row import (
     AppendKeys,
     append_keys,
@@ -29,7 +29,13 @@ from ingestor.services.processor.adapters.postgres.first_row import (
     lost_keys,
     take_places,
 )
-from ingestor.services.processor.adapters.postgres.row_errors import is_of_row, row_error
+from ingestor.services.processor.adapters.postgres.left_out import (
+    left_out_error,
+    not_there,
+    not_upserted,
+    staged,
+    take_out_loaded,
+)
 from ingestor.services.processor.adapters.postgres.table import listed, quoted, sql_name
 from ingestor.services.processor.adapters.postgres.target import Way
 from ingestor.services.processor.adapters.postgres.undo import upsert_with_undo
@@ -88,6 +94,8 @@ class Loading:
         self._refused: list[Refused] = []
         self._some_are_in = False
         self._rows_are_at_fault = False
+        self.left_out: list[int] = []  # numbers of rows
+        self.lost = 0  # rows that were left out, nobody knows which
         self.displaced: list[DisplacedRow] = []  # rows of the process that were loaded with other batches
 
     async def all(self, text: memoryview) -> list[Refused]:
@@ -104,7 +112,7 @@ class Loading:
         fault: asyncpg.PostgresError | None = None
         if tidy or not self._rows.table.upsert:
             try:
-                await self._all_at_once(text)
+                self._leave_out(await self._all_at_once(positions, text))
                 return
             except asyncpg.PostgresError as error:
                 if not await self._is_of_rows(error, positions):
@@ -124,16 +132,32 @@ class Loading:
             if len(half):
                 await self._some(half, await asyncio.to_thread(self._text, half), tidy=True)
 
-    async def _all_at_once(self, text: memoryview) -> None:
+    async def _all_at_once(self, positions: Int64s, text: memoryview) -> Sequence[int]:
+        """Load these rows. Returns the numbers of those that were left out."""
+        table, numbers = self._rows.table, self._rows.row_numbers[positions].tolist()
         async with self._part():
-            if self._rows.table.upsert:
-                await self._stage(text)
-                await self._upsert()
-            elif self._way.copies:
-                await self._copy(text, self._rows.table.name, self._rows.table.schema)
-            else:
-                await self._stage(text)
-                await self._insert_all()
+            if self._way.copies and not table.upsert:
+                return await self._missing(numbers, await self._copy(text, table.name, table.schema))
+            await self._stage(text)
+            if table.upsert:
+                return await self._upsert()
+            return await self._missing(numbers, await self._insert_all())
+
+    async def _missing(self, numbers: Sequence[int], done: int) -> Sequence[int]:
+        """Of these rows, of which the database has loaded `done` into the table itself, those that are not
+        there."""
+        if done >= len(numbers):
+            return ()
+        if not self._way.tells:
+            self.lost += len(numbers) - done
+            return ()
+        return await not_there(self._connection, self._target, self._process_id, numbers)
+
+    def _leave_out(self, numbers: Sequence[int]) -> None:
+        """Note rows that the table has left out without an error, by number."""
+        if numbers:
+            self.left_out += numbers
+            self._refuse(np.arange(len(self._rows.row_numbers)), dict.fromkeys(numbers, left_out_error()))
 
     @asynccontextmanager
     async def _part(self) -> AsyncIterator[None]:
@@ -163,10 +187,10 @@ class Loading:
 
     async def _error_alone(self, position: np.int64) -> asyncpg.PostgresError | None:
         """The database's error if this row were loaded alone."""
-        text = self._text(np.array([position]))
+        alone = np.array([position])
         try:
             async with savepoint(self._connection):
-                await self._all_at_once(text)
+                await self._all_at_once(alone, self._text(alone))
                 raise _AcceptedError
         except _AcceptedError:
             return None
@@ -190,9 +214,9 @@ class Loading:
             self._refused.append(Refused(position, errors[int(self._rows.row_numbers[position])]))
         return positions[~found]
 
-    async def _upsert(self) -> None:
+    async def _upsert(self) -> Sequence[int]:
         """Upsert the last row of each key of the stage, in the order of the key, so that two batches never
-        deadlock."""
+        deadlock. Returns the numbers of rows that were left out."""
         table, target = self._rows.table, self._target
         key, names = listed(table.primary_key), listed(self._columns)
         # Before the columns are read, so that none is added until the rows are in.
@@ -215,7 +239,11 @@ class Loading:
                 f"WHERE (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) "
                 f"< (excluded.{PROCESS_COLUMN}, excluded.{ROW_COLUMN})"
             )
+        found: Sequence[int] = ()
+        if self._way.may_leave_out and self._way.tells:
+            found = await not_upserted(self._connection, target, table.primary_key)
         await self._connection.execute("DROP TABLE ingestor_stage")
+        return await self._missing(found, 0)  # a trigger may have changed the key
 
     async def _sort_out(
         self, positions: Int64s, text: memoryview, faults: dict[int, RowError], *, tidy: bool
@@ -225,41 +253,46 @@ class Loading:
         its error is returned, and `faults` has what was found."""
         losers: dict[int, RowError] = {}
         displaced: list[DisplacedRow] = []
+        left_out: Sequence[int] = ()
         try:
             async with self._part():
                 await self._stage(text)
                 if not tidy:
                     faults |= await take_out_faults(self._connection, self._target, self._columns)
                 if self._rows.table.upsert:
-                    await self._upsert()
+                    left_out = await self._upsert()
                 elif self._way.frees:
-                    losers, displaced = await self._append_free()
+                    losers, displaced, left_out = await self._append_free()
                 else:
-                    await self._insert_all()
+                    numbers = await staged(self._connection)
+                    left_out = await self._missing(numbers, await self._insert_all())
         except asyncpg.PostgresError as error:
             if not await self._is_of_rows(error, positions):
                 raise
             return error
         self._refuse(positions, faults | losers)
+        self._leave_out(left_out)
         self.displaced += displaced
         return None
 
-    async def _insert_all(self) -> None:
-        """Insert the rows of the stage, in order."""
+    async def _insert_all(self) -> int:
+        """Insert the rows of the stage, in order. Returns how many the table took."""
         names = listed(self._columns)
-        await self._connection.execute(
+        done = await self._connection.execute(
             f"INSERT INTO {self._target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
             f"ORDER BY {ROW_COLUMN}"
         )
         await self._connection.execute("DROP TABLE ingestor_stage")
+        return _count(done)
 
-    async def _append_free(self) -> tuple[dict[int, RowError], list[DisplacedRow]]:
+    async def _append_free(self) -> tuple[dict[int, RowError], list[DisplacedRow], Sequence[int]]:
         """Load the rows of the stage whose keys are free, or belong to later rows of the same file. Returns
-        the errors of the others, by row number, and the displaced rows."""
+        the errors of the others, by row number, the displaced rows, and the numbers of rows that were left
+        out."""
         connection, target = self._connection, self._target
         keys = await self._append_keys()
         await lock_taken(connection, target)
-        await insert_free(connection, target, self._columns)
+        await self._insert_free()
         displaced: list[DisplacedRow] = []
         while keys.deciding and not self._rows.repairs:
             found = await take_places(
@@ -274,12 +307,24 @@ class Loading:
                 break
             displaced += found
             # A displaced row no longer has its other keys, by which a row may have lost.
-            await insert_free(connection, target, self._columns)
-        left = [row[0] for row in await connection.fetch(f"SELECT {ROW_COLUMN} FROM ingestor_stage")]  # noqa: S608
+            await self._insert_free()
+        left = await staged(connection)
         losers = await lost_keys(connection, self._process_id, target, keys) if left else {}
-        losers |= {number: await self._why_left(number) for number in left if number not in losers}
+        left_out = []
+        for number in (number for number in left if number not in losers):
+            why = await self._why_left(number)
+            if why:
+                losers[number] = why
+            else:
+                left_out.append(number)
         await connection.execute("DROP TABLE ingestor_stage")
-        return losers, displaced
+        return losers, displaced, left_out
+
+    async def _insert_free(self) -> None:
+        """Load the rows of the stage whose keys are free, and take out those that are in the table now."""
+        await insert_free(self._connection, self._target, self._columns)
+        if self._way.may_leave_out and self._way.tells:  # a trigger may have loaded them elsewhere
+            await take_out_loaded(self._connection, self._target, self._process_id)
 
     async def _append_keys(self) -> AppendKeys:
         if self._keys is None:
@@ -287,8 +332,8 @@ class Loading:
             self._keys = await append_keys(self._connection, self._target, columns)
         return self._keys
 
-    async def _why_left(self, number: int) -> RowError:
-        """Why the database left a row in the stage."""
+    async def _why_left(self, number: int) -> RowError | None:
+        """Why the database refuses a row that it left in the stage; None if it does not."""
         names = listed(self._columns)
         try:
             async with savepoint(self._connection):
@@ -301,7 +346,7 @@ class Loading:
         except asyncpg.IntegrityConstraintViolationError as error:
             return await self._error(error)
         except _AcceptedError:
-            return left_out_error()
+            return None
 
     async def _stage(self, text: memoryview) -> None:
         """Copy the rows into the temporary table ingestor_stage, which checks nothing but their types."""
@@ -316,14 +361,22 @@ class Loading:
             await connection.execute(f"ALTER TABLE ingestor_stage {changes}")
         await self._copy(text, "ingestor_stage", None)
 
-    async def _copy(self, text: memoryview, table: str, schema: str | None) -> None:
+    async def _copy(self, text: memoryview, table: str, schema: str | None) -> int:
+        """Returns how many rows the table took."""
+
         async def pieces() -> AsyncIterator[bytes]:
             for at in range(0, len(text), _PIECE):
                 yield bytes(text[at : at + _PIECE])
 
-        await self._connection.copy_to_table(
+        done = await self._connection.copy_to_table(
             table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
         )
+        return _count(done)
+
+
+def _count(done: str) -> int:
+    """The number of rows in what the database answers, such as COPY 5."""
+    return int(done.rpartition(" ")[2])
 
 
 async def load_alone(connection: PgConnection, rows: GoodRows, process_id: str) -> list[Refused]:

@@ -39,7 +39,13 @@ INSERT INTO processor.applied_batches (process_id, batch_number, tenant, outcome
 ON CONFLICT (process_id, batch_number) DO NOTHING RETURNING 1
 """
 _KNOWN = "SELECT outcome FROM processor.applied_batches WHERE process_id = $1 AND batch_number = $2"
-_CONCLUDE = "UPDATE processor.applied_batches SET outcome = $3 WHERE process_id = $1 AND batch_number = $2"
+_CONCLUDE = """
+UPDATE processor.applied_batches SET outcome = $3, loaded = $4 WHERE process_id = $1 AND batch_number = $2
+"""
+_FORGET_OUTCOME = """
+UPDATE processor.applied_batches SET outcome = NULL WHERE process_id = $1 AND batch_number = $2
+"""
+_HAS_LOADED = "SELECT EXISTS (SELECT FROM processor.applied_batches WHERE process_id = $1 AND loaded)"
 
 
 async def begin(connection: PgConnection, key: BatchKey, owner: str | None = None) -> Applied | None:
@@ -67,7 +73,13 @@ async def conclude(connection: PgConnection, outcome: BatchOutcome) -> None:
     """Put the outcome into a claimed marker."""
     key = outcome.key
     payload = await asyncio.to_thread(_pack, outcome)
-    await connection.execute(_CONCLUDE, key.process_id, key.range.number, payload)
+    loaded = outcome.succeeded > 0
+    await connection.execute(_CONCLUDE, key.process_id, key.range.number, payload, loaded)
+
+
+async def has_loaded(connection: PgConnection | PgPool, process_id: str) -> bool:
+    """Whether batches of the process have loaded rows."""
+    return bool(await connection.fetchval(_HAS_LOADED, process_id))
 
 
 async def _known(connection: PgConnection, key: BatchKey) -> Applied:
@@ -90,7 +102,7 @@ class PgMarkers:
 
     async def forget_outcome(self, key: BatchKey) -> None:
         async with transient_errors("sink"):
-            await self._pool.execute(_CONCLUDE, key.process_id, key.range.number, None)
+            await self._pool.execute(_FORGET_OUTCOME, key.process_id, key.range.number)
 
 
 def _pack(outcome: BatchOutcome) -> bytes:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ingestor.outcomes import DisplacedRow
+from ingestor.outcomes import DisplacedRow, Notice
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
+from ingestor.services.processor.adapters.postgres.left_out import left_out_notices
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
 from ingestor.services.processor.adapters.postgres.table import (
@@ -26,7 +27,15 @@ from ingestor.services.processor.adapters.postgres.table import (
     sql_name,
     why_none,
 )
-from ingestor.services.processor.adapters.postgres.target import Way, way_into
+from ingestor.services.processor.adapters.postgres.target import (
+    Way,
+    check_making,
+    check_owner,
+    check_schema,
+    version_of,
+    way_into,
+    why_not_made,
+)
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
@@ -43,6 +52,7 @@ _PATIENCE = "SET LOCAL lock_timeout = '10s'"
 class Target:
     """An existing table: how rows get into it, and how they are fitted to its columns."""
 
+    version: str  # of its definition and rights
     way: Way
     fitting: Fitting
 
@@ -53,6 +63,22 @@ class PgSink(PgMarkers, Sink):
         self._ready: dict[Table, Target] = {}
 
     async def load(
+        self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
+    ) -> Applied:
+        known = self._ready.get(rows.table)
+        try:
+            try:
+                return await self._load(key, rows, conclude)
+            except SinkRefusedError:
+                if not known:
+                    raise
+                return await self._load(key, rows, conclude)  # it was not looked at again, see _refusal
+        except SinkRefusedError as error:
+            async with transient_errors("sink"):
+                error.midway = await markers.has_loaded(self._pool, key.process_id)
+            raise
+
+    async def _load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         owner = rows.repairs or key.process_id
@@ -66,8 +92,9 @@ class PgSink(PgMarkers, Sink):
         ):
             if known := await markers.begin(connection, key, owner):
                 return known
-            target = await self._ensure(connection, rows.table)
+            target = await self._ensure(connection, rows.table, key.process_id)
             displaced: list[DisplacedRow] = []
+            notices: list[Notice] = []
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 fitted = await target.fitting.fit(connection, chosen)
@@ -77,6 +104,7 @@ class PgSink(PgMarkers, Sink):
                 loading = Loading(connection, key, owner, fitted.rows, target.way)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
+                notices.extend(left_out_notices(loading.left_out, loading.lost))
                 return fitted.with_loaded(refused)
 
             if rows.repairs:
@@ -84,6 +112,8 @@ class PgSink(PgMarkers, Sink):
             else:
                 refused = await load(rows)
             outcome = conclude(refused)
+            if notices:
+                outcome = replace(outcome, notices=(*outcome.notices, *notices))
             if displaced:
                 displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
@@ -98,28 +128,45 @@ class PgSink(PgMarkers, Sink):
         self._ready.pop(table, None)
         return SinkRefusedError(why_none(error, table))
 
-    async def _ensure(self, connection: PgConnection, table: Table) -> Target:
-        """Create the table, or check that the existing one fits. Raises SinkRefusedError."""
+    async def _ensure(self, connection: PgConnection, table: Table, process_id: str) -> Target:
+        """Create the table, or check that the existing one fits, unless it is as it was. Raises
+        SinkRefusedError."""
         name = sql_name(table)
         known = self._ready.get(table)
-        if known and await connection.fetchval("SELECT to_regclass($1)", name):
+        if known and known.version == await version_of(connection, name):
             return known
+        way, fitting = await self._made(connection, table, process_id)
+        return Target(await version_of(connection, name), way, fitting)
+
+    async def _made(self, connection: PgConnection, table: Table, process_id: str) -> tuple[Way, Fitting]:
+        name = sql_name(table)
+        await check_schema(connection, table)
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
         lacking = await lacking_columns(connection, table)
         if lacking is not None:
+            await check_owner(connection, table, lacking)
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return Target(await way_into(connection, name), await fitting_of(connection, table))
+            return await way_into(connection, table), await fitting_of(connection, table)
+        if await markers.has_loaded(connection, process_id):
+            raise SinkRefusedError(
+                f"The table {table.schema}.{table.name} is there no more, although the process has loaded "
+                "rows into it: create it again, or cancel the process."
+            )
+        await check_making(connection, table)
         made = definition(table, lambda foreign: qualified(*foreign.table))
         # IF NOT EXISTS alone would need the right to create a schema even if it exists.
         if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
-        await connection.execute(f"CREATE TABLE {name} ({made})")
+        try:
+            await connection.execute(f"CREATE TABLE {name} ({made})")
+        except asyncpg.PostgresError as error:
+            raise why_not_made(error, table) from error
         if table.evolve:
             await self._mark(connection, name, table.columns)
-        return Target(Way(), NO_FITTING)
+        return Way(), NO_FITTING
 
     async def _add_columns(
         self, connection: PgConnection, name: str, columns: Sequence[tuple[str, str]]

@@ -27,7 +27,14 @@ from ingestor.services.processor.adapters.postgres.table import (
     quoted,
     references,
     sql_name,
-    why_none,
+)
+from ingestor.services.processor.adapters.postgres.target import (
+    check_making,
+    check_owner,
+    check_schema,
+    lacking_right,
+    way_into,
+    why_not_made,
 )
 from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
 
@@ -56,28 +63,7 @@ _NEEDED = """
 SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
 AND attnotnull AND attname <> ALL ($2::text[])
 """
-
-_RIGHTS = """
-SELECT r.relkind IN ('v', 'm') AS is_view, pg_has_role(r.relowner, 'USAGE') AS mine,
-       (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'INSERT')) FROM pg_attribute a
-        WHERE a.attrelid = r.oid AND a.attnum > 0 AND a.attname = ANY ($2::text[])) AS may_insert,
-       (SELECT coalesce(bool_and(has_column_privilege(a.attrelid, a.attnum, 'UPDATE')), true)
-        FROM pg_attribute a WHERE a.attrelid = r.oid AND a.attnum > 0 AND a.attname = ANY ($2::text[])
-        AND a.attname <> ALL ($3::text[])) AS may_update,
-       has_table_privilege(r.oid, 'SELECT') AS may_read
-FROM pg_class r WHERE r.oid = to_regclass($1)
-"""
-_MAY_MAKE = """
-SELECT CASE WHEN to_regnamespace(quote_ident($1)) IS NULL
-            THEN has_database_privilege(current_database(), 'CREATE')
-            ELSE has_schema_privilege($1, 'CREATE') END
-"""
-_MAY_REFER = """
-SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,
-       (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'REFERENCES')) FROM pg_attribute a
-        WHERE a.attrelid = r.oid AND a.attname = ANY ($2::text[])) AS may_refer
-FROM pg_class r WHERE r.oid = to_regclass($1)
-"""
+_MAY_READ = "SELECT has_table_privilege(oid, 'SELECT') FROM pg_class WHERE oid = to_regclass($1)"
 
 # A condition that the rows of one of the table's partitions fulfil; NULL if it is not partitioned.
 _OF_A_PARTITION = """
@@ -91,8 +77,8 @@ FROM pg_class r WHERE r.oid = to_regclass($1)
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What a dry run needs beside the stage: `target` is the SQL name of the table, None if it cannot be
-    read."""
+    """What a dry run needs beside the stage: `target` is the SQL name of the table, None if it does not
+    exist yet."""
 
     target: str | None
     fitting: Fitting
@@ -103,63 +89,48 @@ class Staged:
 async def make_stage(connection: PgConnection, table: Table) -> Staged:
     """Create the stage, which each commit empties, in the caller's transaction, which should be short. Raises
     SinkRefusedError when the table can take no rows or cannot be created."""
+    await check_schema(connection, table)
     lacking = await lacking_columns(connection, table)
     if lacking is None:
         return await _stage_of_missing(connection, table)
     name = sql_name(table)
-    readable = await _check(connection, table, evolves=bool(lacking))
-    await _make(connection, table, name, lacking)
-    target = name if readable else None
-    fitting = await fitting_of(
-        connection, replace(table, columns=tuple(column for column in table.columns if column not in lacking))
-    )
-    return Staged(
-        target, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
-    )
-
-
-async def _check(connection: PgConnection, table: Table, *, evolves: bool) -> bool:
-    """Whether the table can be read. Raises SinkRefusedError when it cannot take rows, with the reason that
-    the sink would meet first."""
-    columns = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
-    rights = await connection.fetchrow(_RIGHTS, sql_name(table), columns, list(table.primary_key))
-    if rights is None:
-        raise SinkRefusedError(why_none(asyncpg.UndefinedTableError(), table))
-    if evolves and not rights["mine"]:
-        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+    await check_owner(connection, table, lacking)
     await check_constraints(connection, table)
-    if rights["is_view"]:
-        raise SinkRefusedError(why_none(asyncpg.WrongObjectTypeError(), table))
-    may = rights["may_insert"]
-    if table.upsert:
-        may = may and rights["may_update"] and rights["may_read"]
-    if not may:
-        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
-    return bool(rights["may_read"])
+    await way_into(connection, table, [column for column, _ in lacking])
+    if not await connection.fetchval(_MAY_READ, name):
+        raise SinkRefusedError(await lacking_right(connection, "SELECT", table))
+    await _make(connection, table, name, lacking)
+    existing = tuple(column for column in table.columns if column not in lacking)
+    fitting = await fitting_of(connection, replace(table, columns=existing))
+    return Staged(
+        name, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
+    )
 
 
 async def _stage_of_missing(connection: PgConnection, table: Table) -> Staged:
     """Create the stage as the sink would create the table, by way of a temporary table with all its keys. So
     PostgreSQL's objections show without a lock on the tables that it refers to."""
-    if not await connection.fetchval(_MAY_MAKE, table.schema):
-        raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
+    await check_making(connection, table)
     copies: dict[tuple[str, str], str] = {(table.schema, table.name): _MODEL}
     unknown: list[ForeignKey] = []
     for foreign in table.foreign:
         other = qualified(*foreign.table)
         if foreign.table == (table.schema, table.name):
             continue
-        rights = await connection.fetchrow(_MAY_REFER, other, list(foreign.table_columns))
-        if rights and rights["may_refer"] is False:
-            raise SinkRefusedError(why_none(asyncpg.InsufficientPrivilegeError(), table))
-        if rights and not rights["may_read"]:
+        if await connection.fetchval(_MAY_READ, other) is False:
             unknown.append(foreign)
         elif foreign.table not in copies:
             copies[foreign.table] = copy = f"pg_temp.ingestor_other_{len(copies)}"
-            await connection.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {other} INCLUDING INDEXES)")
+            try:
+                await connection.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {other} INCLUDING INDEXES)")
+            except asyncpg.PostgresError as error:
+                raise why_not_made(error, table) from error
     known = tuple(foreign for foreign in table.foreign if foreign not in unknown)
     made = definition(replace(table, foreign=known), lambda foreign: copies[foreign.table])
-    await connection.execute(f"CREATE TEMPORARY TABLE {_MODEL} ({made})")
+    try:
+        await connection.execute(f"CREATE TEMPORARY TABLE {_MODEL} ({made})")
+    except asyncpg.PostgresError as error:
+        raise why_not_made(error, table) from error
     keys = await _keys(connection, table, _MODEL)
     await _make(connection, table, _MODEL, ())
     temporary = dict.fromkeys((_MODEL, *copies.values()))

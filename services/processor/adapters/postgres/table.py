@@ -95,14 +95,9 @@ def definition(table: Table, referenced: Callable[[ForeignKey], str]) -> str:
 
 def why_none(error: asyncpg.PostgresError, table: Table) -> str:
     """Why no row can be loaded, in words without SQL."""
-    if error.sqlstate == "42P10":
-        fields = ", ".join(table.primary_key)
-        return f"The table {table.schema}.{table.name} has no unique index of just {fields}."
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"The suite may not write to the table {table.schema}.{table.name}, or change it."
     if error.sqlstate == "54011":
         return f"The table {table.schema}.{table.name} cannot have as many columns."
-    return f"The table {table.schema}.{table.name} cannot take the rows (SQLSTATE {error.sqlstate})."
+    return f"The table {table.schema}.{table.name} cannot take the rows: {error.message}."
 
 
 def quoted(name: str) -> str:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import asyncpg
+
+from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
+from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.table import listed, qualified, quoted, sql_name, why_none
+from ingestor.services.processor.ports import SinkRefusedError, Table
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
@@ -13,11 +21,71 @@ SELECT r.relkind <> 'v' AND NOT row_security_active(r.oid) AS copies,
        may_read AND (r.relkind = 'v' OR NOT rules) AS stages,
        may_read AND r.relkind <> 'v' AND NOT rules AND NOT EXISTS (
            SELECT FROM pg_index i WHERE i.indrelid = r.oid AND (i.indisunique OR i.indisexclusion)
-           AND NOT i.indimmediate) AND NOT row_security_active(r.oid) AS frees
+           AND NOT i.indimmediate) AND NOT row_security_active(r.oid) AS frees,
+       row_security_active(r.oid) OR EXISTS (
+           SELECT FROM pg_trigger t WHERE t.tgrelid IN (
+               SELECT r.oid UNION SELECT relid::oid FROM pg_partition_tree(r.oid))
+           AND t.tgtype & 1 = 1 AND t.tgtype & 66 > 0 AND t.tgtype & 20 > 0 AND t.tgenabled <> 'D'
+           AND NOT t.tgisinternal) AS may_leave_out,
+       may_read AND (SELECT count(*) = 2 FROM pg_attribute a WHERE a.attrelid = r.oid AND NOT a.attisdropped
+                     AND a.attname = ANY ($2::text[])) AS tells
 FROM pg_class r,
      LATERAL (SELECT has_table_privilege(r.oid, 'SELECT') AS may_read,
                      EXISTS (SELECT FROM pg_rewrite WHERE ev_class = r.oid AND ev_type = '3') AS rules) f
 WHERE r.oid = to_regclass($1)
+"""
+
+# What the role lacks to load rows: `changes` are columns that an upsert changes.
+_LACKS = """
+SELECT array_remove(ARRAY[
+    CASE WHEN $4 AND NOT has_table_privilege(r.oid, 'SELECT') THEN 'SELECT' END,
+    CASE WHEN NOT bool_and(has_column_privilege(r.oid, a.attnum, 'INSERT')) THEN 'INSERT' END,
+    CASE WHEN $4 AND NOT bool_and(has_column_privilege(r.oid, a.attnum, 'UPDATE'))
+         FILTER (WHERE a.attname <> ALL ($3::text[])) THEN 'UPDATE' END], NULL)
+FROM pg_class r JOIN pg_attribute a ON a.attrelid = r.oid
+WHERE r.oid = to_regclass($1) AND a.attnum > 0 AND a.attname = ANY ($2::text[]) GROUP BY r.oid
+"""
+_KEY_IS_LATE = """
+SELECT bool_and(NOT i.indimmediate)
+FROM pg_index i, LATERAL (
+    SELECT array_agg(a.attname) AS columns FROM pg_attribute a
+    WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::smallint[])[0:i.indnkeyatts - 1])) key
+WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+AND i.indexprs IS NULL AND key.columns @> $2::name[] AND key.columns <@ $2::name[]
+"""
+_KIND = "SELECT relkind::text FROM pg_class WHERE oid = to_regclass($1)"
+_KINDS = {"v": "a view", "m": "a materialized view", "S": "a sequence", "i": "an index", "c": "a type"}
+
+_OWNED = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1)"
+_SCHEMA = """
+SELECT n.oid IS NOT NULL AS found, has_schema_privilege(n.oid, 'USAGE') AS may_use,
+       CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+            ELSE has_schema_privilege(n.oid, 'CREATE') END AS may_make,
+       current_database() AS database
+FROM (SELECT 1) one LEFT JOIN pg_namespace n ON n.nspname = $1
+"""
+_MAY_REFER = """
+SELECT (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'REFERENCES')) FROM pg_attribute a
+        WHERE a.attrelid = r.oid AND a.attname = ANY ($2::text[])) AS may_refer
+FROM pg_class r WHERE r.oid = to_regclass($1)
+"""
+_ROLE_AND_NAME = """
+SELECT quote_ident(current_user), (SELECT string_agg(quote_ident(n), '.' ORDER BY place)
+                                   FROM unnest($1::text[]) WITH ORDINALITY AS names (n, place))
+"""
+_ROLE = "SELECT quote_ident(current_user)"
+
+
+# Changes with the table's definition, rights, policies and triggers.
+_VERSION = """
+SELECT concat_ws(' ', r.oid, r.xmin,
+    (SELECT string_agg(a.xmin::text, ',' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = r.oid),
+    (SELECT string_agg(t.xmin::text, ',' ORDER BY t.oid) FROM pg_trigger t WHERE t.tgrelid = r.oid),
+    (SELECT string_agg(e.xmin::text, ',' ORDER BY e.oid) FROM pg_enum e WHERE e.enumtypid IN (
+        SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = r.oid)),
+    (SELECT string_agg(c.xmin::text, ',' ORDER BY c.oid) FROM pg_constraint c WHERE c.contypid IN (
+        SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = r.oid)))
+FROM pg_class r WHERE r.oid = to_regclass($1)
 """
 
 
@@ -28,15 +96,136 @@ class Way:
     `copies`: by COPY, which views and row-level security do not allow. `stages`: by INSERT from a stage, with
     the same result; rules of a table see an INSERT, but no COPY. `frees`: by INSERT ... ON CONFLICT DO
     NOTHING, which deferrable keys do not allow, and for which row-level security must let the rows be read.
+    `may_leave_out`: triggers or policies may leave rows out without an error. `tells`: its lineage tells
+    which rows are there.
     """
 
     copies: bool = True
     stages: bool = True
     frees: bool = True
+    may_leave_out: bool = False
+    tells: bool = True
 
 
-async def way_into(connection: PgConnection, target: str) -> Way:
-    """The way into a table (an SQL name) that exists."""
-    row = await connection.fetchrow(_WAY, target)
+async def version_of(connection: PgConnection, target: str) -> str:
+    """What changes whenever the table (an SQL name) does; empty if there is none."""
+    return await connection.fetchval(_VERSION, target) or ""
+
+
+async def way_into(connection: PgConnection, table: Table, missing: Collection[str] = ()) -> Way:
+    """The way into a table that exists. PostgreSQL plans the statement that loads rows, without running it
+    (and without the `missing` columns, which are to be added). Raises SinkRefusedError."""
+    name, key = sql_name(table), table.primary_key
+    columns = [name for name, _ in table.columns if name not in missing] + [ROW_COLUMN, PROCESS_COLUMN]
+    statement = (
+        f"EXPLAIN INSERT INTO {name} ({listed(columns)}) "
+        f"SELECT {', '.join(['NULL'] * len(columns))} WHERE false"
+    )
+    if table.upsert:
+        changes = ", ".join(f"{quoted(c)} = excluded.{quoted(c)}" for c in columns if c not in key)
+        statement += f" ON CONFLICT ({listed(key)}) DO UPDATE SET {changes}"
+    try:
+        async with savepoint(connection):
+            await connection.execute(statement)
+    except TRANSIENT_ERRORS:
+        raise
+    except asyncpg.PostgresError as error:
+        raise SinkRefusedError(await _why_none(connection, table, columns, error)) from error
+    if table.upsert and await connection.fetchval(_KEY_IS_LATE, name, list(key)):
+        raise SinkRefusedError(
+            f"The table {table.schema}.{table.name} checks the key {', '.join(key)} late (DEFERRABLE), which "
+            "an upsert cannot use: make it NOT DEFERRABLE."
+        )
+    row = await connection.fetchrow(_WAY, name, [ROW_COLUMN, PROCESS_COLUMN])
     assert row is not None
     return Way(*row)
+
+
+async def _why_none(
+    connection: PgConnection, table: Table, columns: Sequence[str], error: asyncpg.PostgresError
+) -> str:
+    """Why a table takes no rows, and what to do about it."""
+    name, shown = sql_name(table), f"{table.schema}.{table.name}"
+    kind = _KINDS.get(await connection.fetchval(_KIND, name))
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        lacks = await connection.fetchval(_LACKS, name, columns, list(table.primary_key), table.upsert)
+        if lacks:
+            return await lacking_right(connection, ", ".join(lacks), table)
+    if kind and error.sqlstate in ("55000", "42809"):
+        return (
+            f"{shown} is {kind} that takes no rows; load into the table behind it"
+            f"{', or give it an INSTEAD OF INSERT trigger' if kind == 'a view' else ''}."
+        )
+    if table.upsert and error.sqlstate == "0A000":
+        return f"The table {shown} has rules, which an upsert cannot use: make them triggers."
+    return why_none(error, table)
+
+
+async def lacking_right(connection: PgConnection, rights: str, table: Table) -> str:
+    """What to do about rights on a table that the suite's role lacks."""
+    return await _grant(connection, rights, "TABLE", table.schema, table.name)
+
+
+async def _grant(connection: PgConnection, rights: str, kind: str, *names: str) -> str:
+    """`names` lead to the thing, the last one is its own."""
+    role, plain = await connection.fetchrow(_ROLE_AND_NAME, names) or ("", "")
+    on = plain if kind == "TABLE" else f"{kind} {plain}"
+    what = f"the {kind.lower()} {'.'.join(names)}"
+    return f"The suite's role {role} lacks the right {rights} on {what}: GRANT {rights} ON {on} TO {role}."
+
+
+async def check_schema(connection: PgConnection, table: Table) -> None:
+    """Raises SinkRefusedError when what the schema has cannot even be looked at."""
+    row = await connection.fetchrow(_SCHEMA, table.schema)
+    assert row is not None
+    if row["found"] and not row["may_use"]:
+        raise SinkRefusedError(await _grant(connection, "USAGE", "SCHEMA", table.schema))
+
+
+async def check_owner(connection: PgConnection, table: Table, lacking: Collection[tuple[str, str]]) -> None:
+    """Raises SinkRefusedError when the role may not add the lacking columns."""
+    if lacking and not await connection.fetchval(_OWNED, sql_name(table)):
+        role = await connection.fetchval(_ROLE)
+        raise SinkRefusedError(
+            f"The table {table.schema}.{table.name} lacks {', '.join(name for name, _ in lacking)}, and only "
+            f"its owner can add columns: add them, or make the suite's role {role} its owner."
+        )
+
+
+async def check_making(connection: PgConnection, table: Table) -> None:
+    """Raises SinkRefusedError when the role may not create the table."""
+    row = await connection.fetchrow(_SCHEMA, table.schema)
+    assert row is not None
+    if not row["may_make"]:
+        in_ = ("SCHEMA", table.schema) if row["found"] else ("DATABASE", row["database"])
+        raise SinkRefusedError(
+            f"The table {table.schema}.{table.name} does not exist. "
+            + await _grant(connection, "CREATE", *in_)
+        )
+    for foreign in table.foreign:
+        other = qualified(*foreign.table)
+        if await connection.fetchval(_MAY_REFER, other, list(foreign.table_columns)) is False:
+            raise SinkRefusedError(await _grant(connection, "REFERENCES", "TABLE", *foreign.table))
+
+
+_UNFIT = {
+    "42P01": "does not exist",
+    "42703": "lacks a column",
+    "42830": "has no unique index of just these columns",
+    "42804": "has columns of other types",
+}
+
+
+def why_not_made(error: asyncpg.PostgresError, table: Table) -> Exception:
+    """Why a table cannot be created; the error itself if it may pass."""
+    if isinstance(error, TRANSIENT_ERRORS):
+        return error
+    unfit = _UNFIT.get(error.sqlstate or "")
+    if not table.foreign or not unfit:
+        return SinkRefusedError(why_none(error, table))
+    others = [f"{'.'.join(key.table)} ({', '.join(key.table_columns)})" for key in table.foreign]
+    which = "which" if len(others) == 1 else "one of which"
+    return SinkRefusedError(
+        f"The table {table.schema}.{table.name} cannot be created: it refers to {', '.join(others)}, {which} "
+        f"{unfit}."
+    )

@@ -41,7 +41,7 @@ def test_titles_stand_above_the_header(rows: Rows) -> None:
 def test_what_stands_above_is_told_and_can_be_asked_for() -> None:
     data = workbook(below(["Sales 2025"], gap=1))
     assert 'Row 1 stands above the header and was not read: "Sales 2025".' in (
-        read(data).notices["rows-above-header"].message
+        read(data).notices["lines-above-header"].message
     )
     told = read(data, skipLines=0)
     assert told.columns == ("Sales 2025",)
@@ -185,7 +185,7 @@ def test_totals_and_notes_below_the_table_are_skipped_and_told(tail: dict[int, l
     assert [(line, state, code) for line, state, code, _ in found.rejected] == [
         (line, "skipped", "footer-row") for line in tail
     ]
-    told = found.notices["footer-rows"]
+    told = found.notices["footer-not-read"]
     assert told.rows == len(tail)
     assert told.row_numbers == tuple(range(4, 4 + len(tail)))
     everything = read(data, skipFooter=0)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.formats import HEAD_BYTES, plan
+from ingestor.tabular.options import ReadOptions
 from tests.unit.tabular.workbooks.building import (
     MAIN,
     OFFICE,
@@ -104,6 +107,42 @@ def test_workbooks_of_other_writers(writer: str) -> None:
     assert found.rows == [("1", "Anna")]
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+def test_they_are_recognised_by_their_beginning(writer: str) -> None:
+    data = WRITERS[writer]()
+    assert plan(data[:HEAD_BYTES], len(data), "t.bin", ReadOptions()).format == "xlsx"
+
+
+def test_an_archive_is_recognised_by_its_names_not_by_chance() -> None:
+    text = b"id,name\n1,xl/ _rels/ [Content_Types].xml\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("t.csv", text)
+    found = plan(buffer.getvalue(), len(buffer.getvalue()), "t.zip", ReadOptions())
+    assert (found.format, found.compression) == ("csv", "zip")
+
+
+def test_a_workbook_whose_sizes_follow_their_data_is_recognised() -> None:
+    buffer = io.BytesIO()
+
+    class Stream(io.RawIOBase):
+        """Cannot seek, so that sizes follow."""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            return buffer.write(data)
+
+    with zipfile.ZipFile(Stream(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("first.txt", "x" * 500)
+        for name, text in parts().items():
+            archive.writestr(name, text)
+    data = buffer.getvalue()
+    assert plan(data[:HEAD_BYTES], len(data), "t.bin", ReadOptions()).format == "xlsx"
+    assert read(data).rows == [("1", "Anna")]
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -154,6 +193,37 @@ def test_other_packages_are_named(names: list[str], what: str) -> None:
     parts["_rels/.rels"] = relationships([("rId1", "officeDocument", names[-1])])
     with pytest.raises(UnreadableFileError, match=what) as caught:
         read(packed(parts))
+    assert caught.value.reason == "UNSUPPORTED_FILE_TYPE"
+
+
+def compound(*names: str, sector: int = 3) -> bytes:
+    """The beginning of a compound file whose directory has these names, at a sector of 512 bytes."""
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(22) + b"\x09\0" + bytes(16)
+    directory = b"".join(name.encode("utf-16-le").ljust(128, b"\0") for name in ("Root Entry", *names))
+    return (header + sector.to_bytes(4, "little")).ljust((sector + 1) * 512, b"\0") + directory.ljust(
+        512, b"\0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (
+            compound("EncryptionInfo", "EncryptedPackage"),
+            "is a Microsoft Office file that is protected by a password,",
+        ),
+        (compound("Workbook"), r"is an old Excel workbook \(\.xls\),"),
+        (compound("WordDocument"), r"is an old Microsoft Office file"),
+        (compound("EncryptedPackage", sector=500), "old format .*, or one that is protected by a password"),
+        (
+            packed({"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": "<x/>"}),
+            r"an OpenDocument spreadsheet \(\.ods\)",
+        ),
+    ],
+)
+def test_other_office_files_are_named_at_once(data: bytes, what: str) -> None:
+    with pytest.raises(UnreadableFileError, match=what) as caught:
+        plan(data[:HEAD_BYTES], len(data), "t.xlsx", ReadOptions())
     assert caught.value.reason == "UNSUPPORTED_FILE_TYPE"
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
 import pytest
 
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.sample import read_sample
+from ingestor.tabular.options import ReadOptions
 from tests.unit.tabular.workbooks.building import NOTHING, packed, parts_of, read, relationships, sheet_xml
 
 DATA = sheet_xml([["id", "name"], [1, "a"], [2, "b"]])
@@ -85,3 +89,18 @@ def test_a_chart_is_no_table() -> None:
     assert '"Chart" (no cells)' in found.notices["other-sheets"].message
     with pytest.raises(UnreadableFileError, match="it is a chart"):
         read(packed(parts), sheet="Chart")
+
+
+def test_an_inspection_says_what_was_found_and_how_sure_it_is() -> None:
+    rows = {1: ["Sales"], 3: ["Person", None, "Address", None], 4: ["First", "Last", "City", "Zip"]}
+    rows |= {at: ["a", "b", "c", "d"] for at in range(5, 9)}
+    data = book({"Empty": EMPTY, "Data": sheet_xml(rows, merged=["A3:B3", "C3:D3"])})
+    sample = read_sample(io.BytesIO(data), len(data), "t.xlsx", ReadOptions())
+    assert {guess.option: json.loads(guess.value_json) for guess in sample.plan.guesses} == {
+        "sheet": "Data", "skipLines": 2, "headerRows": 2,
+    }  # fmt: skip
+    declared = ReadOptions.model_validate({"sheet": "Data", "skipLines": 2, "headerRows": 2})
+    told = read_sample(io.BytesIO(data), len(data), "t.xlsx", declared)
+    assert not told.plan.guesses
+    assert told.labels == sample.labels
+    assert told.cells == sample.cells

@@ -86,7 +86,7 @@ def test_a_format_of_zeros_is_a_code(stored: str, zeros: int, shown: str) -> Non
         ("0.00E+00", Style()),
         ("#,##0.00 [$€-407]", Style()),
         ('0.0 "days"', Style()),
-        ("0%", Style()),
+        ("0%", Style(percent=True)),
         ("00000", Style("number", 5)),
         ("[$-407]00000", Style("number", 5)),
         ("000;-000", Style("number", 3)),
@@ -204,10 +204,13 @@ def test_dates_that_are_stored_as_iso_8601() -> None:
     ]
 
 
-def test_a_code_is_text_for_a_string_and_a_number_for_an_integer() -> None:
+def test_a_code_keeps_its_zeros_and_a_percentage_is_its_number() -> None:
     data = workbook([["zip", "share"], [number("1067", 1), number("0.12", 2)]], formats=["00000", "0%"])
     found = read(data)
     assert found.rows == [("01067", "0.12")]
+    assert [notice.message for notice in found.notices.values()] == [
+        "share: 12 % is read as 0.12, the number that is stored."
+    ]
 
 
 def test_booleans_strings_and_formulas() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from ingestor.runtime.postgres import savepoint
+from ingestor.outcomes import quoted
+from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.columns.checks import Fault
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
 
@@ -39,6 +40,9 @@ _WIDER = {
 # Types that round, if they have a limit.
 _LIMITED = frozenset(("numeric", "timestamp", "timestamptz", "time", "timetz", "interval"))
 
+# Most values of an enum that a message names.
+_NAMED_LABELS = 10
+
 _TOO_LONG = frozenset(("22001", "22026"))
 _OUT_OF_RANGE = frozenset(("22003", "22008", "22015"))
 
@@ -54,8 +58,10 @@ async def faults_of(
     try:
         async with savepoint(connection):
             rows = await connection.fetch(query, texts, column.sql_type)
-    except asyncpg.DataError as error:
-        # Types of extensions may fail instead of telling.
+    except asyncpg.PostgresError as error:
+        if isinstance(error, TRANSIENT_ERRORS):
+            raise
+        # Types of extensions and functions in conditions may fail instead of telling.
         log.info("the database cannot tell which values a type reads", type=column.shown, code=error.sqlstate)
         return {}
     return {row["place"]: _fault(column, row["code"]) for row in rows}
@@ -82,4 +88,8 @@ def _fault(column: Column, code: str | None) -> Fault:
         return Fault("constraint-error", f"is out of range: {what}")
     if code.startswith("23"):
         return Fault("constraint-error", f"breaks a condition of the type: {what}")
+    if column.labels and not column.is_array:
+        named = ", ".join(map(quoted, column.labels[:_NAMED_LABELS]))
+        more = f" and {len(column.labels) - _NAMED_LABELS} more" if len(column.labels) > _NAMED_LABELS else ""
+        return Fault("type-error", f"is none of {named}{more}: {what}")
     return Fault("type-error", f"cannot be read: {what}")

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from ingestor.columns.arrow import AnyArray, Mask, fully, pc, to_mask
-from ingestor.outcomes import quoted
 from ingestor.services.processor.adapters.postgres.columns.conversions import is_text
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
 from ingestor.services.processor.adapters.postgres.columns.notation import array_literal, as_text, hexadecimal
@@ -22,8 +21,6 @@ _WHOLE = {"int2": (2**15, 4), "int4": (2**31, 9), "int8": (2**63, 18)}
 # Whole numbers up to this one are exact.
 _EXACT: dict[str, tuple[int, Any]] = {"float4": (2**24, np.float32), "float8": (2**53, np.float64)}
 _DAY = 86_400_000_000
-# Most values of an enum that a message names.
-_NAMED_LABELS = 10
 # As many digits as a number of PostgreSQL has.
 _ALL_DIGITS = Context(prec=200_000, Emax=999_999, Emin=-999_999)
 _STANDARD_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -57,7 +54,7 @@ def check_of(kind: str, column: Column, *, rounding: bool) -> Check | None:
     if column.is_array:
         return Check(_all, _array) if kind == "jsonb" else None
     if kind == "text":
-        return _labels(column) if column.labels else None
+        return None
     if column.type in _WHOLE:
         limit, digits = _WHOLE[column.type]
         if kind == "numeric":
@@ -85,14 +82,18 @@ def only_database_knows(kind: str, column: Column) -> bool:
     if column.has_checks or column.is_array or column.type == "money":
         return True
     if kind == "text":
-        return not is_text(column) and not column.labels
+        return not is_text(column)
     return column.type == "interval" and column.limit >= 0
 
 
 def surely_fine(kind: str, column: Column, texts: AnyArray) -> Mask | None:
     """Which texts need not be shown to the database; None for none."""
-    if kind == "text" and column.type == "uuid" and not column.has_checks and not column.is_array:
+    if kind != "text" or column.has_checks or column.is_array:
+        return None
+    if column.type == "uuid":
         return fully(texts, _STANDARD_UUID)
+    if column.labels:
+        return to_mask(pc.is_in(texts, value_set=pa.array(column.labels, pa.string())), null=False)
     return None
 
 
@@ -134,19 +135,6 @@ def _length(column: Column) -> Check:
 
     fault = Fault("constraint-error", f"is too long: {_is(column)}")
     return Check(suspects, lambda _: fault)
-
-
-def _labels(column: Column) -> Check:
-    labels = pa.array(column.labels, pa.string())
-    named = ", ".join(map(quoted, column.labels[:_NAMED_LABELS]))
-    more = f" and {len(column.labels) - _NAMED_LABELS} more" if len(column.labels) > _NAMED_LABELS else ""
-    fault = Fault("type-error", f"is none of {named}{more}: {_is(column)}")
-    return Check(
-        lambda values: (
-            to_mask(values.is_valid(), null=False) & ~to_mask(pc.is_in(values, value_set=labels), null=False)
-        ),
-        lambda _: fault,
-    )
 
 
 def _range(column: Column, limit: int) -> Check:

@@ -1,0 +1,147 @@
+"""Finds what stands below a table: totals, remarks, another table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ingestor.tabular.detection.cells import Kind, filled, has_letter, kind_of, typed_columns
+from ingestor.tabular.detection.layout import is_prose
+from ingestor.tabular.detection.text import Record, is_blank
+
+_MOST = 60  # records of a footer
+_MOST_OF_TABLE = 10_000  # records of a second table
+_TOTAL = re.compile(
+    r"\W*(?:grand[ -]|sub)?(?:totale?s?|sums?|summe|gesamt(?:summe)?|insgesamt|somme|suma|average|mean"
+    r"|durchschnitt|mittelwert)\b",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(
+    r"\W*(?:(?:sources?|notes?|footnotes?|remarks?|quellen?|hinweis|anmerkung(?:en)?|fuente|nota|fonte"
+    r"|data from|last updated?|updated|as of|stand|generated|created|exported|printed|copyright|end of"
+    r"|disclaimer|licen[cs]e|legend|\d+ rows?)\b|(?:rows?|records?|key):|©)",
+    re.IGNORECASE,
+)
+_MARK = re.compile(r"\s*(?:[*†‡#©]|--|//|\(?\d{1,2}\)\s)")
+
+
+@dataclass(frozen=True, slots=True)
+class Foot:
+    """What stands below a table."""
+
+    at: int
+    """Index of its first record."""
+    table: bool
+    """It is another table."""
+
+
+def find_foot(
+    records: Sequence[Record], start: int, width: int, typed: dict[int, Kind], labels: Sequence[str] = ()
+) -> Foot | None:
+    """What stands below the table whose rows begin at index `start`; the records reach to the end of the
+    file. None when that is nothing."""
+    if width < 2:
+        return None
+    if found := _second_table(records, start, width, labels):
+        return found
+    at, first = len(records), None
+    while at > start and len(records) - at < _MOST:
+        at -= 1
+        record = records[at]
+        if is_blank(record):
+            continue
+        gap = at > start and is_blank(records[at - 1])
+        if not _is_foot(records, start, at, width, typed, gap=gap):
+            break
+        first = at
+    if first is None or not any(record.width == width for record in records[start:first]):
+        return None
+    return Foot(first, False)
+
+
+def _is_foot(
+    records: Sequence[Record], start: int, at: int, width: int, typed: dict[int, Kind], *, gap: bool
+) -> bool:
+    record = records[at]
+    cells, text = record.cells, record.text.strip().strip("\"'")
+    if cells is None:
+        return _REMARK.match(text) is not None or (gap and is_prose(text))
+    count = filled(cells)
+    first = next(column for column, cell in enumerate(cells) if cell.strip())
+    lead = cells[first].strip()
+    fits = any(kind_of(cells[column]) == kind for column, kind in typed.items() if column < len(cells))
+    if _TOTAL.match(lead) and first < 2:
+        rows = [other.cells for other in records[start:at] if other.cells and other.width == width]
+        return bool(typed_columns(rows, width)) and not any(
+            _TOTAL.match(other.cells[first].strip()) is not None
+            for other in records[start:at]
+            if other.cells and len(other.cells) > first
+        )
+    if len(cells) == width and count > max(width // 2, 1):
+        return False
+    if first in typed and kind_of(lead) == typed[first]:
+        return False
+    if not has_letter(lead):
+        return False
+    if len(cells) == width and (fits or width == 2):
+        return _REMARK.match(lead) is not None and not fits
+    if _REMARK.match(lead) or _MARK.match(lead):
+        return True
+    alone = count == 1 and (len(cells) == 1 or width > 2)
+    return (alone or gap) and is_prose(lead)
+
+
+def _second_table(records: Sequence[Record], start: int, width: int, labels: Sequence[str]) -> Foot | None:
+    """Another table: behind a gap a record that is no row of this one, and records of its own kind; or, from
+    some record to the end, records of another width."""
+    size = len(records)
+    for at in range(start + 1, size):
+        if not is_blank(records[at - 1]) or not filled(records[at].cells or ()):
+            continue  # looks at the first record behind each gap
+        rest = [record for record in records[at:] if filled(record.cells or ())]
+        if not 3 <= len(rest) <= _MOST_OF_TABLE or not any(r.width == width for r in records[start:at]):
+            continue
+        above = [record.cells for record in records[start:at] if record.cells and record.width == width]
+        if _is_table(rest, width, typed_columns(above, width), labels):
+            return Foot(at, True)
+    return _other_width(records, start, width)
+
+
+def _is_table(rest: Sequence[Record], width: int, typed: dict[int, Kind], labels: Sequence[str]) -> bool:
+    widths = Counter(record.width for record in rest)
+    own = max((one for one in widths if one > 1), key=lambda one: widths[one], default=0)
+    if own < 2 or widths[own] < 0.6 * len(rest) or widths[own] < 2:
+        return False
+    if own != width:
+        return True
+    head = next(record for record in rest if record.width == own and filled(record.cells or ()) > 1)
+    cells = head.cells or ()
+    if tuple(cells) == tuple(labels) or not typed:
+        return False
+    rows = [record.cells for record in rest if record.cells and record.width == own and record is not head]
+    text = all(kind_of(cells[column]) == "text" for column in typed if column < len(cells))
+    misfits = sum(
+        kind_of(row[column]) not in (kind, "empty") for row in rows for column, kind in typed.items()
+    )
+    return text and (misfits * 3 >= len(rows) * len(typed) or head is not rest[0])
+
+
+def _other_width(records: Sequence[Record], start: int, width: int) -> Foot | None:
+    at = len(records)
+    while at > start and records[at - 1].width != width:
+        at -= 1
+    rest = [record for record in records[at:] if filled(record.cells or ())]
+    if not 3 <= len(rest) <= _MOST_OF_TABLE or at <= start:
+        return None
+    widths = Counter(record.width for record in rest if record.width > 1)
+    own, count = widths.most_common(1)[0] if widths else (0, 0)
+    if count < 3 or count < 0.8 * len(rest):
+        return None
+    while records[at].cells == ():
+        at += 1
+    cells = next(record.cells or () for record in rest if record.width == own)
+    if any(kind_of(cell) in ("number", "time") for cell in cells):
+        return None
+    return Foot(at, True)
