@@ -40,7 +40,7 @@ from ingestor.services.upload.ports import (
 from ingestor.services.upload.uploads import Delivery, Upload, UploadState
 from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.files.formats import foreign_type
+from ingestor.tabular.files.foreign import foreign_type, refusal
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 
 log = structlog.get_logger(__name__)
@@ -389,7 +389,7 @@ def _wrong_offset(committed: int) -> FailedPreconditionError:
 def _check_type(head: bytes) -> None:
     kind = foreign_type(head)
     if kind:
-        raise InvalidArgumentError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
+        raise InvalidArgumentError("UNSUPPORTED_FILE_TYPE", refusal(kind))
 
 
 def _options(dialect: str) -> ReadOptions:
