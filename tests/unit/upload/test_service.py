@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import signal
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -29,6 +31,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.services.upload.adapters.subprocess_converter import _read_result
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.dry_runs import DryRunResult, Excerpt, ExcerptRow, RowResult
 from ingestor.services.upload.ports import (
@@ -37,6 +40,7 @@ from ingestor.services.upload.ports import (
     DryRuns,
     Ingestion,
     Inspector,
+    PipelineReading,
     Pipelines,
 )
 from ingestor.services.upload.service import Chunk, Metrics, UploadService
@@ -112,15 +116,15 @@ class OneIngestion(Ingestion):
 class OnePipeline(Pipelines):
     """Knows the pipeline `people`, whose latest version is 3."""
 
-    async def find(self, name: str, version: int | None) -> tuple[int, str]:
+    async def find(self, name: str, version: int | None) -> PipelineReading:
         if name != "people":
             raise NotFoundError("PIPELINE_NOT_FOUND", "no")
-        return version or 3, '{"delimiter": ";", "skipLines": 1}'
+        return PipelineReading(version or 3, '{"delimiter": ";", "skipLines": 1}', ("id", "name"))
 
-    async def dialect_of(self, document: str) -> str:
+    async def reading_of(self, document: str) -> PipelineReading:
         if document == "bad":
             raise InvalidArgumentError("INVALID_PIPELINE", "no")
-        return '{"delimiter": "|"}'
+        return PipelineReading(0, '{"delimiter": "|"}', ("id",))
 
 
 class OddRows(DryRuns):
@@ -140,17 +144,27 @@ class OddRows(DryRuns):
 
 
 class Upper(Converter, Inspector):
-    """Converts files whose name ends with .upper; those called bad.csv cannot be read."""
+    """Converts files whose name ends with .upper; those called bad.csv cannot be read, and reading
+    killed.csv is killed."""
 
     def __init__(self, store: MemoryFileStore) -> None:
         self.store = store
         self.calls = 0
 
-    async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
+    async def convert(
+        self,
+        upload: Upload,
+        dialect: str,
+        repaired: OriginalTable | None = None,
+        labels: Sequence[str] = (),
+    ) -> Content:
         self.calls += 1
+        self.labels = labels
         self.repaired = repaired
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
+        if upload.file_name == "killed.csv":
+            raise ConverterCrashedError("9")
         if not upload.file_name.endswith(".upper"):
             return Content(upload.file_key, upload.committed_size, False, dialect)
         if upload.file_key not in self.store.files:
@@ -166,7 +180,7 @@ class Upper(Converter, Inspector):
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         return {"dialect": json.loads(dialect), "sampled_rows": rows}
 
-    async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
+    async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()) -> Excerpt:
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         if upload.file_name == "crash.csv":
@@ -213,6 +227,7 @@ class Suite:
             self.uploads,
             self.ingestion,
             self.converter,
+            OnePipeline(),
             self.store,
             self.clock,
             owner=owner,
@@ -519,6 +534,28 @@ async def test_an_unreadable_file_is_refused() -> None:
     await delivered(suite, suite.worker())
     assert suite.ingestion.refused == {process: "XLSX_INVALID"}
     assert process not in suite.ingestion.received
+
+
+async def test_a_converter_that_is_killed_is_tried_once_more() -> None:
+    suite = Suite()
+    process = await suite.uploaded(name="killed.csv")
+    await delivered(suite, suite.worker())
+    assert (suite.converter.calls, suite.ingestion.refused) == (2, {process: "FILE_UNREADABLE"})
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (-signal.SIGSEGV, UnreadableFileError),
+        (-signal.SIGABRT, UnreadableFileError),
+        (-signal.SIGKILL, ConverterCrashedError),
+        (-signal.SIGTERM, ConverterCrashedError),
+        (1, ConverterCrashedError),
+    ],
+)
+async def test_how_a_converter_ends(status: int, error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error):
+        await _read_result(status, tmp_path / "none")
 
 
 async def test_a_stopped_worker_hands_its_lease_back() -> None:
