@@ -125,12 +125,11 @@ def _lines(block: TextTable) -> bytes:
         index = record.row_number - block.first_row
         lines[index] = record.line_number
         cells = [_shown_cell(to_utf8(cell)) for cell in record.cells] or None
-        reject = [record.state, error.code, error.message, cells, error.value.replace("\udcff", "\\xff")]
-        text = json.dumps(reject, ensure_ascii=False, separators=(",", ":"))
-        rejects[index] = text.encode("utf-8", "backslashreplace").decode()
+        text = error.value.replace("\udcff", "\\xff")
+        rejects[index] = _as_json([record.state, error.code, error.message, cells, text])
     for index, faults in _by_row(block.cell_faults).items():
         if rejects[index] is None:
-            rejects[index] = json.dumps([_CELLS, faults], ensure_ascii=False, separators=(",", ":"))
+            rejects[index] = _as_json([_CELLS, faults])
     # For each record its position among the block's rows; null for a rejected one.
     positions = np.full(count, -1, np.int64)
     positions[block.row_index] = np.arange(len(block.row_index))
@@ -145,6 +144,11 @@ def _by_row(faults: Iterable[CellFault]) -> dict[int, list[tuple[int, str]]]:
     for fault in faults:
         found.setdefault(fault.row_index, []).append((fault.column, fault.message))
     return found
+
+
+def _as_json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _write(arrays: Sequence[Any]) -> bytes:
