@@ -147,9 +147,10 @@ class ReadOptions(BaseModel):
         return json.dumps(self.model_dump(by_alias=True, exclude_unset=True), ensure_ascii=False)
 
     def over(self, other: ReadOptions) -> ReadOptions:
-        """These options; where one is not declared, the other's."""
+        """These options; where one is not declared, the other's. Raises OptionsError when they do not go
+        together."""
         ours = self.model_dump(by_alias=True, exclude_unset=True)
-        return ReadOptions.model_validate(other.model_dump(by_alias=True, exclude_unset=True) | ours)
+        return parse_options(other.model_dump(by_alias=True, exclude_unset=True) | ours)
 
 
 def parse_options(document: Any) -> ReadOptions:
@@ -174,6 +175,14 @@ def pipeline_options(document_json: str) -> ReadOptions:
     """The dialect of a valid pipeline document, without its `x-` keys."""
     dialect = json.loads(document_json).get("dialect", {})
     return parse_options({key: value for key, value in dialect.items() if not key.startswith("x-")})
+
+
+def pipeline_labels(document_json: str) -> tuple[str, ...]:
+    """The labels that the fields of a valid pipeline document are read from."""
+    document = json.loads(document_json)
+    mapping = document.get("mapping", {})
+    names = [field["name"] for field in document["schema"]["fields"]]
+    return tuple(mapping.get(name, name) for name in names)
 
 
 def _message(kind: str, path: tuple[str | int, ...], message: str) -> str:

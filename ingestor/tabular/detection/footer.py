@@ -24,6 +24,7 @@ _REMARK = re.compile(
     r"|disclaimer|licen[cs]e|legend|\d+ rows?)\b|(?:rows?|records?|key):|©)",
     re.IGNORECASE,
 )
+_RULE = re.compile(r"\s*([*=_#~+-])\1{2,}\s*")
 _MARK = re.compile(r"\s*(?:[*†‡#©]|--|//|\(?\d{1,2}\)\s)")
 
 
@@ -46,7 +47,7 @@ def find_foot(
         return None
     if found := _second_table(records, start, width, labels):
         return found
-    at, first = len(records), None
+    at = first = _remarks(records, start, width, typed)
     while at > start and len(records) - at < _MOST:
         at -= 1
         record = records[at]
@@ -56,9 +57,32 @@ def find_foot(
         if not _is_foot(records, start, at, width, typed, gap=gap):
             break
         first = at
-    if first is None or not any(record.width == width for record in records[start:first]):
+    if first == len(records) or not any(record.width == width for record in records[start:first]):
         return None
     return Foot(first, False)
+
+
+def _remarks(records: Sequence[Record], start: int, width: int, typed: dict[int, Kind]) -> int:
+    """Where the remarks begin that a gap or a ruled line parts from the table: to the end of the file all
+    records have few cells. The number of records if there are none."""
+    at = first = len(records)
+    letters = False
+    while at > start and len(records) - at < _MOST:
+        at -= 1
+        record = records[at]
+        if is_blank(record) or _RULE.fullmatch(record.text):
+            if letters:
+                first = at
+            continue
+        cells = record.cells or (record.text,)
+        if len(cells) == width or filled(cells) > max(width // 2, 1):
+            break
+        if len(cells) == 1 and 0 in typed and kind_of(cells[0]) == typed[0]:
+            break
+        letters = letters or any(map(has_letter, cells))
+    while first < len(records) and is_blank(records[first]):
+        first += 1
+    return first
 
 
 def _is_foot(
@@ -106,7 +130,26 @@ def _second_table(records: Sequence[Record], start: int, width: int, labels: Seq
         above = [record.cells for record in records[start:at] if record.cells and record.width == width]
         if _is_table(rest, width, typed_columns(above, width), labels):
             return Foot(at, True)
-    return _other_width(records, start, width)
+    return _as_wide(records, start, width, labels) or _other_width(records, start, width)
+
+
+def _as_wide(records: Sequence[Record], start: int, width: int, labels: Sequence[str]) -> Foot | None:
+    """Another table as wide as the first, without a gap: a record with text where the rows have numbers or
+    times, and below it, to the end, records that do not fit the columns either."""
+    rows = [record.cells for record in records[start:] if record.cells and record.width == width]
+    typed = typed_columns(rows[:30], width)
+    if len(typed) < 2:
+        return None
+    probe = next(iter(typed))
+    for at in range(start + 2, len(records) - 2):
+        cells = records[at].cells
+        if not cells or len(cells) != width or kind_of(cells[probe]) != "text":
+            continue
+        if tuple(cells) == tuple(labels) or any(kind_of(cells[column]) != "text" for column in typed):
+            continue
+        if len(records) - at <= _MOST_OF_TABLE and _is_table(records[at:], width, typed, labels):
+            return Foot(at, True)
+    return None
 
 
 def _is_table(rest: Sequence[Record], width: int, typed: dict[int, Kind], labels: Sequence[str]) -> bool:
@@ -116,7 +159,9 @@ def _is_table(rest: Sequence[Record], width: int, typed: dict[int, Kind], labels
         return False
     if own != width:
         return True
-    head = next(record for record in rest if record.width == own and filled(record.cells or ()) > 1)
+    head = next((record for record in rest if record.width == own and filled(record.cells or ()) > 1), None)
+    if head is None:
+        return False
     cells = head.cells or ()
     if tuple(cells) == tuple(labels) or not typed:
         return False
@@ -125,7 +170,7 @@ def _is_table(rest: Sequence[Record], width: int, typed: dict[int, Kind], labels
     misfits = sum(
         kind_of(row[column]) not in (kind, "empty") for row in rows for column, kind in typed.items()
     )
-    return text and (misfits * 3 >= len(rows) * len(typed) or head is not rest[0])
+    return text and misfits * 3 >= len(rows) * len(typed)
 
 
 def _other_width(records: Sequence[Record], start: int, width: int) -> Foot | None:

@@ -54,27 +54,40 @@ def find_head(
         return None
     if labels and header is not False and (found := _labelled(records, held, width, labels, titles)):
         return found
-    # The first record of that width is the header, as it seems.
-    typed = typed_columns(_rows(records, held, width)[1:], width)
+    # The first records of that width may be the header.
+    wide = _rows(records, held, width)
+    typed = typed_columns(wide[min(len(wide) // 3, 3) :], width)
     at = _first(records, held, width, typed) if titles else held[0]
     if at is None:
         return None
     after = [place for place in held if place > at]
     rows = _rows(records, after, width)
-    if at != held[0] and not rows and any(kind_of(cell) != "text" for cell in records[at].cells or ()):
+    last = records[at].cells
+    if at != held[0] and not rows and (last is None or any(kind_of(cell) != "text" for cell in last)):
         at = held[0]  # the last record is a row rather than a header without rows
     typed = typed_columns(rows, width)
+    if titles and header is not False:
+        # The header may stand there twice.
+        while (
+            len(after) > 1
+            and records[after[0]].cells == records[at].cells
+            and _is_label_row(records[at], typed)
+        ):
+            at = after.pop(0)
     if header is False:
         return Head(at, False, 1, 1.0, "declared", typed)
     if header is None:
         sure, why = _without_header(records[at], rows, typed, width)
         if sure:
             return Head(at, False, 1, sure, why, typed)
+    if header and at != held[0] and _without_header(records[at], rows, typed, width)[0]:
+        at = held[held.index(at) - 1]  # it is damaged
     count = header_rows or 1
     if header_rows is None:
         while count < 4 and count <= len(after) and _is_header_row(records, at, after, count, width):
             count += 1
-    names = count == 1 and _has_row_names(records[at], rows, width)
+    names = count == 1 and bool(after) and records[after[0]].width == width
+    names = names and _has_row_names(records[at], rows, width)
     why = "the records below hold numbers or dates where it holds text" if typed else "it is the first record"
     return Head(at, True, count, 0.9 if _is_label_row(records[at], typed) else 0.6, why, typed, names)
 
@@ -223,7 +236,8 @@ def _without_header(
         return 0.0, ""
     again = 0
     for column, cell in enumerate(cells):
-        values = [row[column] for row in rows]
+        # A record that is the same in all cells is the header once more.
+        values = [row[column] for row in rows if tuple(row) != tuple(cells)]
         again += bool(cell.strip()) and kind_of(cell) != "empty" and cell in values
     if again * 3 >= width:
         return 0.6, "values of the first record come again below"
@@ -237,12 +251,10 @@ def _counts_up(cells: Sequence[str], columns: Sequence[int], rows: Sequence[Sequ
         return False
     numbers = [int(text) for text in texts]
     years = all(1800 <= number <= 2100 for number in numbers)
+    if years and len(numbers) > 2 and numbers == sorted(set(numbers)):
+        return not any(all(_is_year(row[column]) for column in columns) for row in rows)
     if len(numbers) == 1:
-        return years and not all(
-            row[columns[0]].strip().isdigit() and 1800 <= int(row[columns[0]]) <= 2100
-            for row in rows
-            if row[columns[0]].strip().isascii()
-        )
+        return years and not all(_is_year(row[columns[0]]) for row in rows)
     steps = {after - before for before, after in pairwise(numbers)}
     if len(steps) != 1 or 0 in steps:
         return False
@@ -252,6 +264,11 @@ def _counts_up(cells: Sequence[str], columns: Sequence[int], rows: Sequence[Sequ
         for row in rows[:20]
         for shift in (1, len(numbers), numbers[-1])
     )
+
+
+def _is_year(cell: str) -> bool:
+    cell = cell.strip()
+    return len(cell) == 4 and cell.isascii() and cell.isdigit() and 1800 <= int(cell) <= 2100
 
 
 def _is_header_row(records: Sequence[Record], at: int, after: Sequence[int], count: int, width: int) -> bool:
@@ -265,7 +282,7 @@ def _is_header_row(records: Sequence[Record], at: int, after: Sequence[int], cou
         return False
     typed = typed_columns(rows, width)
     kinds = {column: kind_of(cells[column]) for column in typed}
-    texts = [column for column, kind in kinds.items() if kind == "text"]
+    texts = [column for column, kind in kinds.items() if kind == "text" and has_letter(cells[column])]
     if not texts or any(kind not in ("text", "empty") for kind in kinds.values()):
         return False
     units = sum(_UNIT.fullmatch(cell.strip()) is not None for cell in cells)
@@ -281,8 +298,11 @@ def _has_row_names(header: Record, rows: Sequence[Sequence[str]], width: int) ->
         return False
     if any(" " in label.strip() or not label.strip() for label in labels):
         return False
-    names = [row[0] for row in rows]
+    names = [row[0].strip() for row in rows]
     if len(set(names)) < len(names) or not all(names):
+        return False
+    numbered = names == [str(number) for number in range(1, len(names) + 1)]
+    if not numbered and any(kind_of(name) != "text" for name in names):
         return False
     return sum(reach(row) == width for row in rows) * 2 > len(rows)
 

@@ -23,7 +23,7 @@ from ingestor.tabular.files.containers import (
 )
 from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_encoding, text_pieces
 from ingestor.tabular.files.foreign import foreign_text, foreign_type, refusal
-from ingestor.tabular.options import Compression, ReadOptions
+from ingestor.tabular.options import Compression, OptionsError, ReadOptions, parse_options
 from ingestor.tabular.records.syntax import Dialect
 from ingestor.tabular.records.width import detect_width
 
@@ -237,9 +237,9 @@ def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> P
     completed = _completed(options, found)
     beginning = text[:HEAD_BYTES]
     more, width_notices = detect_width(beginning, look.whole and beginning == text, completed)
-    declared = options.model_dump(by_alias=True, exclude_unset=True)
+    declared = {**options.model_dump(by_alias=True, exclude_unset=True), **table.options}
     completed = _completed(completed, {option: found.value for option, found in more.items()})
-    guesses = [
+    guesses = table.guesses + [
         Guess(option, json.dumps(found.value, ensure_ascii=False), found.confidence, found.why)
         for option, found in more.items()
         if option not in declared
@@ -249,7 +249,7 @@ def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> P
         same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
         form = "as-is" if same_bytes else "text"
     notices = (*table.notices, *width_notices)
-    return Plan(form, "csv", compression, encoding, completed, notices, (*table.guesses, *guesses))
+    return Plan(form, "csv", compression, encoding, completed, notices, tuple(guesses))
 
 
 def _is_binary(head: bytes) -> bool:
@@ -285,7 +285,14 @@ def fast_dialect(options: ReadOptions) -> Dialect:
 
 def _completed(options: ReadOptions, found: dict[str, object]) -> ReadOptions:
     given = options.model_dump(by_alias=True, exclude_unset=True)
-    return ReadOptions.model_validate({**given, **{k: v for k, v in found.items() if given.get(k) is None}})
+    try:
+        return parse_options({**given, **{k: v for k, v in found.items() if given.get(k) is None}})
+    except OptionsError as error:
+        ((_, problem), *_) = error.problems
+        raise UnreadableFileError(
+            "FORMAT_MISMATCH",
+            f"The dialect does not go with what the file was found to be: {problem}. Declare the delimiter.",
+        ) from None
 
 
 def names() -> Sequence[str]:
