@@ -81,7 +81,7 @@ def percents(label: str, text: str) -> Notice:
 
 def hidden_columns(sheet: Sheet) -> Notice | None:
     """The columns that the sheet hides, if any."""
-    columns = sorted(set(sheet.hidden_columns))
+    columns = sorted(set().union(*sheet.hidden_columns))
     if not columns:
         return None
     names = ", ".join(map(letters, columns[:_LISTED])) + (", ..." if len(columns) > _LISTED else "")

@@ -56,8 +56,9 @@ class XlsxTable:
         layout = find_layout(filled, merges, options)
         table = [row for row in filled if row.number > layout.skip_lines]
         header = table[: layout.header_rows]
-        labelled = with_merged(header or table, merges)
-        self._first = min(min(row) for row in (*labelled, *(row.cells for row in table)))
+        self._first = min(min(row.cells) for row in table)
+        end = max(max(row.cells) for row in table) + 1
+        labelled = with_merged(header, merges, end) if header else [row.cells for row in table]
         self._end = max(max(row) for row in labelled) + 1
         width = self._end - self._first
         if width > limits.max_columns:

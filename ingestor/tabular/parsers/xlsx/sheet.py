@@ -14,7 +14,8 @@ from ingestor.tabular.parsers.xlsx.styles import PLAIN, Style
 
 # The size of a sheet (https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3): rows, and
 # columns up to XFD.
-_MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384
+_MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
+_MOST = 1000  # ranges of hidden columns that are kept
 _TRUE = frozenset(("1", "true", "on"))
 _BOOLEANS = {"1": "true", "0": "false", "true": "true", "false": "false"}
 _SHOWN = 100  # characters of a bad value that a message shows
@@ -49,7 +50,7 @@ class Book:
 class Sheet:
     """What is found out about a sheet besides its rows."""
 
-    hidden_columns: list[int] = field(default_factory=list)
+    hidden_columns: list[range] = field(default_factory=list)
     """Known before the first row."""
     percents: dict[int, str] = field(default_factory=dict)
     """By column with numbers under a percent format, the first of them."""
@@ -93,7 +94,7 @@ class _Rows(Handler):
         if name == "c":
             reference = attributes.get("r")
             self._column = column_of(reference) if reference else self._column + 1
-            if self._column >= _MAX_COLUMNS:
+            if self._column >= MAX_COLUMNS:
                 raise invalid(f"the row {self._row.number} has cells beyond column XFD")
             self._cell = _Cell(self._column, attributes.get("t", "n"), attributes.get("s", ""))
         elif cell is not None:
@@ -145,8 +146,9 @@ class _Rows(Handler):
 
     def _hide_columns(self, attributes: dict[str, str]) -> None:
         first, last = attributes.get("min", ""), attributes.get("max", "")
-        if first.isdecimal() and last.isdecimal() and int(last[:9]) <= _MAX_COLUMNS:
-            self._sheet.hidden_columns += range(int(first[:9]) - 1, int(last))
+        found = self._sheet.hidden_columns
+        if first.isdecimal() and last.isdecimal() and int(last[:9]) <= MAX_COLUMNS and len(found) < _MOST:
+            found.append(range(int(first[:9]) - 1, int(last[:9])))
 
     def _take(self, cell: _Cell) -> None:
         row, column, kind = self._row, cell.column, cell.kind
@@ -167,11 +169,12 @@ class _Rows(Handler):
             self._fault(cell, f"holds {raw[:_SHOWN]!r}, which is not a valid value for its type")
             row.cells[column] = raw
             return
+        text = kind in ("s", "str", "inlineStr")
         if value == "":
-            row.empty_text = True
+            row.empty_text |= text
             return
         row.cells[column] = value
-        if kind in ("s", "str", "inlineStr"):
+        if text:
             row.words.add(column)
         elif kind == "e":
             self._fault(cell, f"holds the error {raw[:_SHOWN]}")
@@ -218,7 +221,7 @@ def column_of(reference: str) -> int:
     return _column(reference.rstrip("0123456789"))
 
 
-@lru_cache(_MAX_COLUMNS)
+@lru_cache(MAX_COLUMNS)
 def _column(name: str) -> int:
     column = 0
     for character in name.replace("$", "").upper():

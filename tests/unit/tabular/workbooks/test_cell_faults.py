@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from ingestor.checking.rows import CheckedRows, check_rows
+from ingestor.notices import merged
+from ingestor.outcomes import Notice
 from ingestor.pipelines.document import parse_pipeline
+from ingestor.services.processor.batches import RepairedRows
+from ingestor.services.processor.reading import repair_table
 from ingestor.tabular.files.convert import content, open_plan
 from ingestor.tabular.files.sample import read_sample, sample_table
 from ingestor.tabular.normal_form import from_normal_form
@@ -93,3 +97,23 @@ def test_an_inspection_shows_such_rows_as_rejected() -> None:
     kept = read_sample(io.BytesIO(data), len(data), "t.xlsx", ReadOptions(), faults=True)
     assert [fault.row_index + 1 for fault in sample_table(kept).cell_faults] == list(MESSAGES)
     assert not kept.rejected
+
+
+def test_a_repair_by_row_numbers_keeps_the_faults_of_its_rows() -> None:
+    rows = RepairedRows("p", COLUMNS, (2, 4, 5), 1)
+    found = repair_table(rows, batch(workbook(ROWS)))
+    assert [(fault.row_index, fault.message) for fault in found.table.cell_faults] == [
+        (0, MESSAGES[2]), (2, MESSAGES[5]),
+    ]  # fmt: skip
+    checked = check_rows(found.table, COLUMNS, None)
+    assert [row.row_number for row in checked.rejected] == [1, 3]
+
+
+def test_notices_of_later_blocks_name_the_rows_of_the_file() -> None:
+    data = workbook([["id", "name"], *([at, "x"] for at in range(1, 10_003))], hidden=[2, 10_003])
+    file = io.BytesIO(data)
+    notices: list[Notice] = []
+    for _ in content(file, open_plan(file, len(data), "t.xlsx", ReadOptions()), notices=notices):
+        pass
+    (told,) = merged(notices)
+    assert (told.code, told.rows, told.row_numbers) == ("hidden-rows", 2, (1, 10_002))
