@@ -32,6 +32,7 @@ from ingestor.tabular.parsers.xlsx.notices import (
 from ingestor.tabular.parsers.xlsx.package import Package
 from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
 from ingestor.tabular.parsers.xlsx.workbook import Workbook
+from ingestor.tabular.records.header import ROW_NAME
 from ingestor.tabular.text_table import TextTable
 
 _LONGEST_FOOTER = 30  # rows at the end of a sheet that may stand below its table
@@ -67,9 +68,11 @@ class XlsxTable:
                 f"The header has {width} columns; at most {limits.max_columns} can be loaded.",
             )
         labels = [[row.get(column, "") for column in range(self._first, self._end)] for row in labelled]
-        self.columns: tuple[str, ...] = header_labels(
-            labels, options.model_copy(update={"header": layout.header})
-        )
+        shape = options.model_copy(update={"header": layout.header, "row_names": False})
+        self.columns: tuple[str, ...] = header_labels(labels, shape)
+        if options.row_names and not self.columns[0]:
+            self.columns = (ROW_NAME, *self.columns[1:])
+        self._end = self._first + len(self.columns)  # the columns may be declared
         above = header[-1].number if header else layout.skip_lines
         self._rows = chain((row for row in head if row.number > above), rows)
         self._footer = options.skip_footer if "skip_footer" in options.model_fields_set else None

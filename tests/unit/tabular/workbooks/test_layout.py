@@ -237,3 +237,16 @@ def test_hidden_rows_and_columns_are_read_and_told() -> None:
     assert found.rows == VALUES
     assert found.notices["hidden-rows"].row_numbers == (2, 3)
     assert found.notices["hidden-columns"].message.endswith("read like the others: B.")
+
+
+def test_columns_and_row_names_are_declared_as_for_other_tables() -> None:
+    data = workbook([[None, "x", "y"], ["a", 1, 2], ["b", 3, 4]])
+    assert read(data).columns == ("", "x", "y")
+    assert read(data, rowNames=True).columns == ("row_name", "x", "y")
+    named = read(data, columns=["n", "x", "y", "z"])
+    assert named.columns == ("n", "x", "y", "z")
+    assert named.rows == [("a", "1", "2", None), ("b", "3", "4", None)]
+    narrow = read(data, columns=["n", "x"])
+    assert [code for _, _, code, _ in narrow.rejected] == ["extra-cell", "extra-cell"]
+    data = workbook([[1, 2, 3], [4, 5, 6], [7, 8, 9.5]])
+    assert read(data, columns=["a", "b", "c"], header=False).rows[0] == ("1", "2", "3")
