@@ -41,7 +41,7 @@ def _control(name: str, help_: str) -> click.Command:
 
 
 pause = _control("pause", "Hold PROCESS; batches already in the queue are still loaded.")
-resume = _control("resume", "Continue a paused PROCESS.")
+resume = _control("resume", "Continue a paused PROCESS; status says why it is paused.")
 cancel = _control("cancel", "Stop PROCESS for good; loaded rows stay.")
 
 

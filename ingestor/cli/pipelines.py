@@ -39,10 +39,23 @@ def apply(settings: Settings, file: Path, dry_run: bool, as_json: bool) -> None:
 @file_argument(exists=True)
 @dialect_options
 @rows_option
+@click.option("--table", metavar="SCHEMA.TABLE", help="Draft it for this existing table; asks the suite.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as it does without this option.")
-def infer(file: Path, dialect: str, rows: int, as_json: bool) -> None:
-    """Draft a pipeline from FILE. Review it before you apply it. Needs no suite."""
-    print_json(inspection(file, dialect, rows)["pipeline"])
+@click.pass_obj
+def infer(settings: Settings, file: Path, dialect: str, rows: int, table: str | None, as_json: bool) -> None:
+    """Draft a pipeline from FILE. Review it before you apply it. Needs no suite, except for --table."""
+    found = inspection(file, dialect, rows)
+    if table is None:
+        print_json(found["pipeline"])
+        return
+    draft = settings.run(lambda client: client.pipelines.of_table(table))
+    # Takes NumPy and Arrow, which no other command needs.
+    from ingestor.pipelines.inference.table import draft_for_table
+
+    document, notices = draft_for_table(draft.document, draft.needed, found)
+    print_json(document)
+    for notice in notices:
+        click.echo(f"note: {notice.message} [{notice.code}]", err=True)
 
 
 @pipelines.command("list")

@@ -16,6 +16,7 @@ ShowProgress = Callable[[str, float, float, str], None]  # phase, done, total, r
 
 async def follow(process: AsyncProcess, show: ShowProgress) -> None:
     """Watch a process to its end."""
+    told = [""]  # the reason of a pause
 
     def show_rows(now: AsyncProcess) -> None:
         counts = now.counts
@@ -24,6 +25,9 @@ async def follow(process: AsyncProcess, show: ShowProgress) -> None:
         share = now.raw.bytes_dispatched / now.raw.content_bytes if now.raw.content_bytes else 0.0
         total = counts.read / share if share else 0
         failed = f"{counts.failed:,} failed" if counts.failed else ""
+        if now.pause_reason and now.pause_reason != told[0]:
+            say(f"paused: {now.pause_reason} Then go on: ingestor resume {now.id}")
+        told[0] = now.pause_reason
         show("ingesting", done, max(total, done), failed)
 
     await process.wait(show_rows)

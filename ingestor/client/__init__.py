@@ -32,6 +32,7 @@ from ingestor.client.models import (
     RowCounts,
     RowError,
     RowVersion,
+    TableDraft,
     UndoCounts,
     Upload,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "RowError",
     "RowState",
     "RowVersion",
+    "TableDraft",
     "UnauthenticatedError",
     "UnavailableError",
     "UndoCounts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from types import TracebackType
@@ -10,7 +11,7 @@ from typing import Self
 from ingestor.client.aio_process import AsyncProcess, first_look
 from ingestor.client.dry_run import dry_run
 from ingestor.client.gateway import Gateway
-from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, Upload
+from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, TableDraft, Upload
 from ingestor.client.sources import Source, opened
 from ingestor.client.upload import (
     Dialect,
@@ -22,7 +23,7 @@ from ingestor.client.upload import (
     is_document,
     send,
 )
-from ingestor.v1 import orchestrator_pb2, pipelines_pb2, status_pb2, upload_pb2
+from ingestor.v1 import orchestrator_pb2, pipelines_pb2, processor_pb2, status_pb2, upload_pb2
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 
@@ -243,6 +244,13 @@ class AsyncPipelines:
         NotFoundError when it never existed."""
         request = pipelines_pb2.DeletePipelineRequest(name=name)
         await self._gateway.call(self._gateway.pipelines.DeletePipeline, request, timeout)
+
+    async def of_table(self, table: str, timeout: float | None = None) -> TableDraft:
+        """Draft a pipeline from a table that exists ("table" or "schema.table"). Raises NotFoundError
+        (TABLE_NOT_FOUND), FailedPreconditionError (TABLE_FORBIDDEN), InvalidArgumentError."""
+        request = processor_pb2.DescribeTableRequest(table=table)
+        answer = await self._gateway.call(self._gateway.processor.DescribeTable, request, timeout)
+        return TableDraft(json.loads(answer.document_json), tuple(answer.needed))
 
 
 list_ = list  # `list` is a method above

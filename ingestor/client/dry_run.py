@@ -44,7 +44,7 @@ async def dry_run(
     try:
         from ingestor.tabular.errors import UnreadableFileError
         from ingestor.tabular.files.convert import content, open_plan
-        from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
+        from ingestor.tabular.options import OptionsError, parse_options, pipeline_labels, pipeline_options
     except ImportError as error:
         raise_missing_package("a dry run", error)
 
@@ -53,11 +53,12 @@ async def dry_run(
 
     def plan() -> Plan:
         options = parse_options(dialect)
+        labels: tuple[str, ...] = ()
         if document := stored_json or document_json:
-            options = options.over(pipeline_options(document))
+            options, labels = options.over(pipeline_options(document)), pipeline_labels(document)
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        return open_plan(file, size, file_name, options)
+        return open_plan(file, size, file_name, options, labels)
 
     async def requests(how: Plan) -> AsyncIterator[processor_pb2.DryRunRequest]:
         normal = how.form == "normal"

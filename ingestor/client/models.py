@@ -232,6 +232,15 @@ class PipelineVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class TableDraft:
+    """A pipeline for a table that exists. `document` is to be completed and applied; rows must bring the
+    fields `needed`, whose columns have no default and take no NULL."""
+
+    document: Mapping[str, Any]
+    needed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DryRun:
     """What an ingestion would do: `counts.succeeded` rows would be loaded; `rows` are the first rejected
     or skipped ones, at most 1000 and about 2 MiB of them."""

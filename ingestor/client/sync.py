@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from ingestor.client.aio import DEFAULT_ADDRESS, AsyncClient, AsyncPipelines
-from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, Upload
+from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, TableDraft, Upload
 from ingestor.client.sources import Source
 from ingestor.client.sync_process import Process, Runner, documented_by
 from ingestor.client.upload import Dialect, Document, OnProgress
@@ -144,3 +144,7 @@ class Pipelines:
     def delete(self, name: str, timeout: float | None = None) -> None:
         """See AsyncPipelines.delete."""
         self._runner.run(self._async.delete(name, timeout))
+
+    def of_table(self, table: str, timeout: float | None = None) -> TableDraft:
+        """See AsyncPipelines.of_table."""
+        return self._runner.run(self._async.of_table(table, timeout))

@@ -36,6 +36,9 @@ class TableSink(_Sink):
     """The key of an upsert; by default the schema's primaryKey."""
     undo: bool = True
     """Whether an upsert keeps the rows that it replaces, so that its process can be undone."""
+    lineage: Literal["columns", "own-table"] = "own-table"
+    """Where lineage is kept if the table exists and has no columns for it: the suite adds them, or keeps the
+    lineage of upserted rows in a table of its own."""
 
 
 class PlugInSink(_Sink):

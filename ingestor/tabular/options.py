@@ -176,6 +176,14 @@ def pipeline_options(document_json: str) -> ReadOptions:
     return parse_options({key: value for key, value in dialect.items() if not key.startswith("x-")})
 
 
+def pipeline_labels(document_json: str) -> tuple[str, ...]:
+    """The labels that the fields of a valid pipeline document are read from."""
+    document = json.loads(document_json)
+    mapping = document.get("mapping", {})
+    names = [field["name"] for field in document["schema"]["fields"]]
+    return tuple(mapping.get(name, name) for name in names)
+
+
 def _message(kind: str, path: tuple[str | int, ...], message: str) -> str:
     if kind == "extra_forbidden":
         return f"unknown key {json.dumps(path[-1], ensure_ascii=False)}"

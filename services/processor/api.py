@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -11,8 +12,8 @@ from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.grpc.requests import read_uuid, wrong
 from ingestor.services.processor.dry_run import DryRun, dry_run
-from ingestor.services.processor.pipelines import reference
-from ingestor.services.processor.ports import DryRunTables, Pipelines
+from ingestor.services.processor.pipelines import reference, table_name
+from ingestor.services.processor.ports import DryRunTables, Pipelines, Tables
 from ingestor.services.processor.undo import UndoService
 from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
@@ -25,10 +26,25 @@ _ANSWER_BYTES = 2 * 2**20
 class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
     """See ProcessorService in protos/ingestor/v1/processor.proto."""
 
-    def __init__(self, pipelines: Pipelines, undos: UndoService, tables: DryRunTables) -> None:
+    def __init__(
+        self, pipelines: Pipelines, undos: UndoService, dry_runs: DryRunTables, tables: Tables
+    ) -> None:
         self._pipelines = pipelines
         self._undos = undos
+        self._dry_runs = dry_runs
         self._tables = tables
+
+    async def DescribeTable(
+        self, request: processor_pb2.DescribeTableRequest, context: Context
+    ) -> processor_pb2.DescribeTableResponse:
+        try:
+            schema, name = table_name(request.table)
+        except ValueError as error:
+            raise wrong("table", str(error)) from None
+        draft = await self._tables.draft(schema, name)
+        return processor_pb2.DescribeTableResponse(
+            document_json=json.dumps(draft.document, ensure_ascii=False), needed=draft.needed
+        )
 
     async def UndoProcess(
         self, request: processor_pb2.UndoProcessRequest, context: Context
@@ -67,7 +83,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         if pipeline:
             options = options.over(pipeline_options(pipeline.canonical_json()))
         normal_form = first.form == common_pb2.CONTENT_FORM_NORMAL
-        result = await dry_run(chunks(), pipeline, options, normal_form, self._tables)
+        result = await dry_run(chunks(), pipeline, options, normal_form, self._dry_runs)
         return processor_pb2.DryRunResponse(
             counts=common_pb2.RowCounts(
                 read=result.read, succeeded=result.succeeded, failed=result.failed, skipped=result.skipped

@@ -18,6 +18,7 @@ from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import migrate, open_pool
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
+from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
 from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
@@ -75,7 +76,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
 
         yield Service(
             register=lambda server: processor_pb2_grpc.add_ProcessorServiceServicer_to_server(
-                ProcessorApi(pipelines, undos, tables), server
+                ProcessorApi(pipelines, undos, tables, PgTables(pool)), server
             ),
             grpc_services=("ingestor.v1.ProcessorService",),
             checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": rows.check},

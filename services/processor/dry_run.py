@@ -72,7 +72,7 @@ async def dry_run(
             return None
         try:
             if not normal_form:
-                planned = _plan(bytes(head), final, options)
+                planned = _plan(bytes(head), final, options, pipeline)
                 how = planned.options
                 result.notices[:] = planned.notices
             found = read_table_head(bytes(head), final, how, normal_form)
@@ -97,6 +97,7 @@ async def dry_run(
                 table: TableDryRun | None = None
                 if pipeline and sink_of(pipeline) == TABLE_SINK:
                     table = await stack.enter_async_context(tables.open(table_of(pipeline)))
+                    result.notices += table.notices
                 assert found is not None
                 rows = _Rows(result, found, how, normal_form, pipeline, table)
             for piece in slices:
@@ -186,9 +187,10 @@ def _refused_rows(batch: RowBatch, checked: CheckedRows, refused: Sequence[Refus
     return list(refused_rows(read_batch(batch, batch.data), checked, refused))
 
 
-def _plan(head: bytes, final: bool, options: ReadOptions) -> Plan:
+def _plan(head: bytes, final: bool, options: ReadOptions, pipeline: Pipeline | None) -> Plan:
     """How to read a file with this beginning. Raises UnreadableFileError."""
-    how = plan(head[:HEAD_BYTES], len(head) + (not final), "", options)
+    labels = pipeline.labels_of_file if pipeline else ()
+    how = plan(head[:HEAD_BYTES], len(head) + (not final), "", options, labels=labels)
     if how.form != "as-is":
         raise UnreadableFileError(
             "CONVERSION_NEEDED",

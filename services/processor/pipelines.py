@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic_core import PydanticCustomError
+
 from ingestor.checking.rows import JSON_COLUMN
 from ingestor.pipelines.document import Pipeline, TableSink
+from ingestor.pipelines.names import table
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.ports import JSON_SINK, TABLE_SINK, ForeignKey, SinkChoice, Table
 
@@ -16,7 +19,7 @@ def table_of(pipeline: Pipeline | None) -> Table:
         return JSON_TABLE
     schema, name = pipeline.target()
     columns = tuple((field.name, field.kind.postgres_type) for field in pipeline.fields)
-    upsert = isinstance(pipeline.sink, TableSink) and pipeline.sink.mode == "upsert"
+    sink = pipeline.sink if isinstance(pipeline.sink, TableSink) else None
     unique: list[tuple[str, ...]] = [(field.name,) for field in pipeline.fields if field.constraints.unique]
     unique += [tuple(fields) for fields in pipeline.table_schema.unique_keys]
     return Table(
@@ -24,14 +27,15 @@ def table_of(pipeline: Pipeline | None) -> Table:
         name,
         columns,
         pipeline.key,
-        upsert=upsert,
+        upsert=sink is not None and sink.mode == "upsert",
         unique=tuple(dict.fromkeys(unique)),
         foreign=tuple(
             ForeignKey(tuple(key.fields_), _split(key.reference.resource), tuple(key.reference.fields_))
             for key in pipeline.table_schema.foreign_keys
         ),
         evolve=pipeline.sink.schema_drift == "evolve",
-        undo=not isinstance(pipeline.sink, TableSink) or pipeline.sink.undo,
+        undo=sink is None or sink.undo,
+        add_lineage=sink is not None and sink.lineage == "columns",
         rounding=frozenset(field.name for field in pipeline.fields if field.rounding),
         base64=frozenset(
             field.name for field in pipeline.fields if field.type == "string" and field.format == "binary"
@@ -46,6 +50,15 @@ def sink_of(pipeline: Pipeline | None) -> SinkChoice:
     if isinstance(pipeline.sink, TableSink):
         return TABLE_SINK
     return SinkChoice(pipeline.sink.type, pipeline.sink.options)
+
+
+def table_name(text: str) -> tuple[str, str]:
+    """Schema and name of "schema.table", or of "table" in the schema public. Raises ValueError when there can
+    be no such table, or when its schema is taken."""
+    try:
+        return _split(table(text))
+    except PydanticCustomError as error:
+        raise ValueError(error.message()) from None
 
 
 def _split(table: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from ingestor.columns.arrow import Int64s
-from ingestor.outcomes import RejectedState, RowError
+from ingestor.outcomes import Notice, RejectedState, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 
@@ -80,6 +80,11 @@ class Table:
 
     With `undo` an upsert keeps the rows that it replaces, so that it can be undone.
 
+    A table that exists may lack the two columns for the lineage of its rows. With `add_lineage` they are
+    added. Otherwise the lineage of upserted rows is kept elsewhere, by their key; appended rows have none:
+    they cannot be undone, and the row that was loaded first stays. A row without lineage is older than all
+    processes.
+
     The values of a column in `rounding` may lose digits in a table that keeps fewer of them; those of a
     column in `base64` are bytes for a table that has bytes.
     """
@@ -95,6 +100,7 @@ class Table:
     undo: bool = True
     rounding: frozenset[str] = frozenset()
     base64: frozenset[str] = frozenset()
+    add_lineage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +198,29 @@ class TableDryRun(Protocol):
         Raises SinkRefusedError when the table can take none of the rows, and TransientError; either ends the
         dry run.
         """
+        ...
+
+    @property
+    def notices(self) -> Sequence[Notice]:
+        """What a person should know of the table."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableDraft:
+    """A pipeline for a table that exists. `document` is a pipeline document; `needed` are the fields whose
+    columns have no default and take no NULL."""
+
+    document: Mapping[str, Any]
+    needed: tuple[str, ...]
+
+
+class Tables(Protocol):
+    """The tables that people have."""
+
+    async def draft(self, schema: str, name: str) -> TableDraft:
+        """Draft a pipeline from a table. Raises NotFoundError (TABLE_NOT_FOUND), FailedPreconditionError
+        (TABLE_FORBIDDEN), TransientError."""
         ...
 
 

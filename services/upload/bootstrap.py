@@ -54,11 +54,12 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         clock = SystemClock()
         ids = TimeOrderedIds(clock)
         new_delivery = asyncio.Event()
+        pipelines = GrpcPipelines(orchestrator)
         service = UploadService(
             uploads,
             store,
             ingestion,
-            GrpcPipelines(orchestrator),
+            pipelines,
             converter,
             GrpcDryRuns(processor),
             clock,
@@ -72,6 +73,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             uploads,
             ingestion,
             converter,
+            pipelines,
             store,
             clock,
             owner=ids.new(),

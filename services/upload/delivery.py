@@ -14,7 +14,14 @@ from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.tracing import continue_trace
 from ingestor.runtime.workers import pause, repeat
-from ingestor.services.upload.ports import Converter, ConverterCrashedError, Deliveries, Ingestion, Uploads
+from ingestor.services.upload.ports import (
+    Converter,
+    ConverterCrashedError,
+    Deliveries,
+    Ingestion,
+    Pipelines,
+    Uploads,
+)
 from ingestor.services.upload.uploads import Delivery
 from ingestor.stores.port import FileMissingError, FileStore
 from ingestor.tabular.errors import UnreadableFileError
@@ -37,6 +44,7 @@ class DeliveryWorker:
         deliveries: Deliveries,
         ingestion: Ingestion,
         converter: Converter,
+        pipelines: Pipelines,
         store: FileStore,
         clock: Clock,
         *,
@@ -49,6 +57,7 @@ class DeliveryWorker:
         self._deliveries = deliveries
         self._ingestion = ingestion
         self._converter = converter
+        self._pipelines = pipelines
         self._store = store
         self._clock = clock
         self._owner = owner
@@ -116,11 +125,18 @@ class DeliveryWorker:
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
 
+    async def _labels(self, delivery: Delivery) -> tuple[str, ...]:
+        """The labels that the pipeline reads, which help to find the header."""
+        if not delivery.pipeline or delivery.repair:
+            return ()
+        return (await self._pipelines.find(delivery.pipeline, delivery.pipeline_version)).labels
+
     async def _send(self, delivery: Delivery) -> None:
         if delivery.content is None:
             try:
                 repaired = delivery.repair.table if delivery.repair else None
-                content = await self._converter.convert(delivery.upload, delivery.dialect, repaired)
+                labels = await self._labels(delivery)
+                content = await self._converter.convert(delivery.upload, delivery.dialect, repaired, labels)
             except UnreadableFileError as error:
                 log.info("file unreadable", reason=error.reason)
                 await self._ingestion.refuse(delivery, error.reason, error.message)

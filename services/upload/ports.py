@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -120,16 +121,25 @@ class Ingestion(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PipelineReading:
+    """How a version of a pipeline reads files: its dialect (JSON), and the labels that it reads."""
+
+    version: int
+    dialect: str
+    labels: tuple[str, ...]
+
+
 class Pipelines(Protocol):
     """The orchestrator's catalogue of pipelines."""
 
-    async def find(self, name: str, version: int | None) -> tuple[int, str]:
-        """A version (the latest for None) and its dialect (JSON). Raises NotFoundError."""
+    async def find(self, name: str, version: int | None) -> PipelineReading:
+        """A version (the latest for None). Raises NotFoundError."""
         ...
 
-    async def dialect_of(self, document: str) -> str:
-        """The dialect (JSON) of a document that is not stored. Raises InvalidArgumentError
-        (INVALID_PIPELINE) with every problem of the document."""
+    async def reading_of(self, document: str) -> PipelineReading:
+        """A document that is not stored, as version 0. Raises InvalidArgumentError (INVALID_PIPELINE) with
+        every problem of the document."""
         ...
 
 
@@ -151,7 +161,7 @@ class Inspector(Protocol):
         ConverterCrashedError, FileMissingError."""
         ...
 
-    async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
+    async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()) -> Excerpt:
         """The first records, at most `rows` and fewer when they are large. Raises what `inspect` does."""
         ...
 
@@ -163,8 +173,14 @@ class ConverterCrashedError(Exception):
 class Converter(Protocol):
     """Converts complete files that cannot be cut into batches unchanged."""
 
-    async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
+    async def convert(
+        self,
+        upload: Upload,
+        dialect: str,
+        repaired: OriginalTable | None = None,
+        labels: Sequence[str] = (),
+    ) -> Content:
         """The content of a complete file, stored durably; with `repaired` the file is a repair file for that
-        table. Deterministic, so that it can be repeated after a crash. Raises UnreadableFileError,
-        ConverterCrashedError, StoreFullError, FileMissingError."""
+        table. `labels` are those that its pipeline reads. Deterministic, so that it can be repeated after a
+        crash. Raises UnreadableFileError, ConverterCrashedError, StoreFullError, FileMissingError."""
         ...

@@ -276,7 +276,7 @@ class UploadService:
                 # The dialect is that of the repair file, not that of the original file.
                 name, version, options = repair.pipeline, repair.pipeline_version, declared.to_json()
             else:
-                name, version, options = await self._pipeline(pipeline, declared)
+                name, version, options, _ = await self._pipeline(pipeline, declared)
             process_id = await self._uploads.complete(
                 upload_id, self._ids.new(), name, version, options, self._clock.now(), repair
             )
@@ -301,16 +301,16 @@ class UploadService:
             await asyncio.to_thread(digesting.update, piece)
         return digesting.digest()
 
-    async def _pipeline(self, reference: str, declared: ReadOptions) -> tuple[str, int, str]:
-        """The name and version of the pipeline "name" or "name@version" ("" and 0 without one), and the
-        dialect (JSON): the declared options first, then those of the pipeline."""
+    async def _pipeline(self, reference: str, declared: ReadOptions) -> tuple[str, int, str, tuple[str, ...]]:
+        """The name and version of the pipeline "name" or "name@version" ("" and 0 without one), the dialect
+        (JSON): the declared options first, then those of the pipeline, and the labels that it reads."""
         if not reference:
-            return "", 0, declared.to_json()
+            return "", 0, declared.to_json(), ()
         name, at, version = reference.partition("@")
         if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
             raise wrong("pipeline", "must be a name, or name@version")
-        found, dialect = await self._pipelines.find(name, int(version) if at else None)
-        return name, found, declared.over(parse_options(dialect)).to_json()
+        found = await self._pipelines.find(name, int(version) if at else None)
+        return name, found.version, declared.over(parse_options(found.dialect)).to_json(), found.labels
 
     async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:
         """Describe the committed part of a file; see ingestor.pipelines.inspection. Raises
@@ -330,14 +330,16 @@ class UploadService:
         if pipeline and document:
             raise wrong("pipeline", "and document_json exclude each other")
         options = _options(dialect)
+        labels: tuple[str, ...] = ()
         if document:
-            options = options.over(parse_options(await self._pipelines.dialect_of(document)))
+            reading = await self._pipelines.reading_of(document)
+            options, labels = options.over(parse_options(reading.dialect)), reading.labels
         elif pipeline:
-            name, version, found = await self._pipeline(pipeline, options)
+            name, version, found, labels = await self._pipeline(pipeline, options)
             pipeline, options = f"{name}@{version}", parse_options(found)
         upload = await self.get(upload_id)
         async with _file_errors(upload):
-            excerpt = await self._inspector.excerpt(upload, options.to_json(), rows or 200)
+            excerpt = await self._inspector.excerpt(upload, options.to_json(), rows or 200, labels)
         options = parse_options(excerpt.dialect)
         if not excerpt.columns_known:
             options = options.model_copy(update={"missing_columns": "ignore"})

@@ -32,6 +32,8 @@ class MemoryDryRunTables(DryRunTables):
 
 
 class MemoryTableDryRun(TableDryRun):
+    notices = ()
+
     def __init__(self, sink: MemorySink, table: Table) -> None:
         self._sink = sink
         self._table = table

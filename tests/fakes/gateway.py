@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -238,6 +239,18 @@ class Processor(processor_pb2_grpc.ProcessorServiceServicer):
         self, request: processor_pb2.UndoProcessRequest, context: Context
     ) -> processor_pb2.UndoProcessResponse:
         return processor_pb2.UndoProcessResponse(removed=3, kept=1)
+
+    async def DescribeTable(
+        self, request: processor_pb2.DescribeTableRequest, context: Context
+    ) -> processor_pb2.DescribeTableResponse:
+        if request.table != "stock":
+            await abort(context, NotFoundError("TABLE_NOT_FOUND", f"There is no table {request.table}."))
+        document = {
+            "name": "stock",
+            "schema": {"fields": [{"name": "sku", "type": "string"}, {"name": "qty", "type": "integer"}]},
+            "sink": {"table": "stock"},
+        }
+        return processor_pb2.DescribeTableResponse(document_json=json.dumps(document), needed=["sku"])
 
 
 class Orchestrator(orchestrator_pb2_grpc.OrchestratorServiceServicer):

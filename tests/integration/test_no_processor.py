@@ -60,8 +60,9 @@ async def test_the_catalogue_answers(
         watch.cancel()
         stub: Any = pipelines_pb2_grpc.PipelineServiceStub(channel)
         await stub.ApplyPipeline(pipelines_pb2.ApplyPipelineRequest(document_json=document))
-        version, dialect = await GrpcPipelines(channel).find("p", None)
-        assert (version, json.loads(dialect)) == (1, {})
+        found = await GrpcPipelines(channel).find("p", None)
+        assert (found.version, json.loads(found.dialect)) == (1, {})
+        assert found.labels == tuple(field["name"] for field in schema["fields"])
         wrong = pipelines_pb2.ApplyPipelineRequest(document_json=document.replace("string", "strin"))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.ApplyPipeline(wrong)

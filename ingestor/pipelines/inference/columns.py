@@ -16,10 +16,11 @@ from ingestor.tabular.files.sample import Sample
 
 # Least share of a column's values that a type must fit; the others would be rejected.
 _LEAST = 0.9
-# Words that people and programs write for a missing value, in any case.
+# What people and programs write for a missing value, in any case.
 _MISSING = frozenset((
     "null", "(null)", "<null>", "n/a", "na", "#n/a", "#na", "<na>", "n.a.", "nan", "none", "nil", "\\n", "-",
     "--", "---", "\u2013", "\u2014", ".", "?", "#null!", "#value!",
+    "#div/0!", "#ref!", "#name?", "#num!", "0000-00-00", "0000-00-00 00:00:00",
 ))  # fmt: skip
 _EXAMPLES = 5
 

@@ -26,7 +26,7 @@ _CURRENCIES = frozenset((
     "AED", "ARS", "AUD", "BGN", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EUR", "GBP", "HKD",
     "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KRW", "MXN", "MYR", "NOK", "NZD", "PHP", "PLN", "RON", "RUB",
     "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "VND", "ZAR", "$", "€", "£", "¥", "₹", "₽", "₩",
-    "₺", "₪", "₴", "₫", "฿", "¢",
+    "US$", "R$", "kr", "zł", "Kč", "Ft", "Fr", "Rs", "₺", "₪", "₴", "₫", "฿", "¢",
 ))  # fmt: skip
 # Decimal and group mark.
 _PAIRS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
@@ -113,7 +113,7 @@ def _with_marks(values: Values, dressed: dict[str, Any], decimal: str, group: st
 
 def _stripped(text: str) -> str:
     """A number without what stands around it."""
-    found = re.search(r"[0-9.,](?:.*[0-9.,])?", text)
+    found = re.search(r"(?:(?<!\w)[.,])?[0-9](?:.*[0-9.,])?", text)
     return found[0] if found else ""
 
 

@@ -27,9 +27,10 @@ _NAMED = (
 )  # fmt: skip
 # A date, what separates it from the time of day, and the time.
 _MOMENT = re.compile(
-    r"(?P<date>.*?[^ T,:])(?P<between>,? |T|:)(?P<time>[0-9]{1,2}:[0-9]{2}(?P<seconds>:[0-9]{2}"
-    r"(?P<fraction>\.[0-9]{1,9})?)?(?:(?P<blank>[ \u00a0\u202f]?)(?P<half>[AaPp]\.?[Mm]\.?))?)"
-    r"(?P<gap> ?)(?P<zone>Z|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+    r"(?P<date>.*?[^ T,:])(?P<between>,? {1,2}|T|:)(?P<time>[0-9]{1,2}(?P<mark>[:.])[0-9]{2}"
+    r"(?P<seconds>(?P=mark)[0-9]{2}(?P<fraction>\.[0-9]{1,9})?)?"
+    r"(?:(?P<blank>[ \u00a0\u202f]?)(?P<half>[AaPp]\.?[Mm]\.?))?)"
+    r"(?P<gap> ?)(?P<zone>Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 _COMPACT = ("%Y%m%dT%H%M%S", "%Y%m%dT%H%M%S%z", "%Y%m%d %H%M%S", "%a %b %d %H:%M:%S %Y")
 _TIMES = ("%H:%M", "%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%I:%M%p")
@@ -42,7 +43,7 @@ def time_readings(values: Values) -> Iterator[Reading]:
     """Readings as dates, datetimes, times and durations."""
     if not any(_MAY_BE.fullmatch(text) for text in values.seeds):
         return
-    words = {word for text in values.seeds for word in _WORD.findall(text.lower())}
+    words = {word for text in values.seeds for word in _WORD.findall(text.lower())} - {"utc", "gmt"}
     locales = [locale for locale in LOCALES if not words.isdisjoint(month_names(locale))]
     if words and not locales:
         return
@@ -62,10 +63,10 @@ def _datetime_formats(values: Values, days: Sequence[str]) -> Iterator[str]:
         found = _MOMENT.fullmatch(text)
         if found is None:
             continue
-        clock = ("%I" if found["half"] else "%H") + ":%M"
-        clock += (":%S" if found["seconds"] else "") + (".%f" if found["fraction"] else "")
+        clock = ("%I" if found["half"] else "%H") + found["mark"] + "%M"
+        clock += (found["mark"] + "%S" if found["seconds"] else "") + (".%f" if found["fraction"] else "")
         clock += (" " if found["blank"] else "") + "%p" if found["half"] else ""
-        end = found["between"] + clock + (found["gap"] + "%z" if found["zone"] else "")
+        end = found["between"].replace("  ", " ") + clock + (found["gap"] + "%z" if found["zone"] else "")
         if end not in seen:
             seen.add(end)
             for day in days:

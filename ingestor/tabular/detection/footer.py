@@ -24,6 +24,7 @@ _REMARK = re.compile(
     r"|disclaimer|licen[cs]e|legend|\d+ rows?)\b|(?:rows?|records?|key):|©)",
     re.IGNORECASE,
 )
+_RULE = re.compile(r"\s*([*=_#~+-])\1{2,}\s*")
 _MARK = re.compile(r"\s*(?:[*†‡#©]|--|//|\(?\d{1,2}\)\s)")
 
 
@@ -46,7 +47,7 @@ def find_foot(
         return None
     if found := _second_table(records, start, width, labels):
         return found
-    at, first = len(records), None
+    at = first = _remarks(records, start, width, typed)
     while at > start and len(records) - at < _MOST:
         at -= 1
         record = records[at]
@@ -56,9 +57,32 @@ def find_foot(
         if not _is_foot(records, start, at, width, typed, gap=gap):
             break
         first = at
-    if first is None or not any(record.width == width for record in records[start:first]):
+    if first == len(records) or not any(record.width == width for record in records[start:first]):
         return None
     return Foot(first, False)
+
+
+def _remarks(records: Sequence[Record], start: int, width: int, typed: dict[int, Kind]) -> int:
+    """Where the remarks begin that a gap or a ruled line parts from the table: to the end of the file all
+    records have few cells. The number of records if there are none."""
+    at = first = len(records)
+    letters = False
+    while at > start and len(records) - at < _MOST:
+        at -= 1
+        record = records[at]
+        if is_blank(record) or _RULE.fullmatch(record.text):
+            if letters:
+                first = at
+            continue
+        cells = record.cells or (record.text,)
+        if len(cells) == width or filled(cells) > max(width // 2, 1):
+            break
+        if len(cells) == 1 and 0 in typed and kind_of(cells[0]) == typed[0]:
+            break
+        letters = letters or any(map(has_letter, cells))
+    while first < len(records) and is_blank(records[first]):
+        first += 1
+    return first
 
 
 def _is_foot(
@@ -116,7 +140,9 @@ def _is_table(rest: Sequence[Record], width: int, typed: dict[int, Kind], labels
         return False
     if own != width:
         return True
-    head = next(record for record in rest if record.width == own and filled(record.cells or ()) > 1)
+    head = next((record for record in rest if record.width == own and filled(record.cells or ()) > 1), None)
+    if head is None:
+        return False
     cells = head.cells or ()
     if tuple(cells) == tuple(labels) or not typed:
         return False

@@ -54,8 +54,9 @@ def find_head(
         return None
     if labels and header is not False and (found := _labelled(records, held, width, labels, titles)):
         return found
-    # The first record of that width is the header, as it seems.
-    typed = typed_columns(_rows(records, held, width)[1:], width)
+    # The first records of that width may be the header.
+    wide = _rows(records, held, width)
+    typed = typed_columns(wide[min(len(wide) // 3, 3) :], width)
     at = _first(records, held, width, typed) if titles else held[0]
     if at is None:
         return None
@@ -223,7 +224,8 @@ def _without_header(
         return 0.0, ""
     again = 0
     for column, cell in enumerate(cells):
-        values = [row[column] for row in rows]
+        # A record that is the same in all cells is the header once more.
+        values = [row[column] for row in rows if tuple(row) != tuple(cells)]
         again += bool(cell.strip()) and kind_of(cell) != "empty" and cell in values
     if again * 3 >= width:
         return 0.6, "values of the first record come again below"
@@ -237,12 +239,10 @@ def _counts_up(cells: Sequence[str], columns: Sequence[int], rows: Sequence[Sequ
         return False
     numbers = [int(text) for text in texts]
     years = all(1800 <= number <= 2100 for number in numbers)
+    if years and len(numbers) > 2 and numbers == sorted(set(numbers)):
+        return not any(all(_is_year(row[column]) for column in columns) for row in rows)
     if len(numbers) == 1:
-        return years and not all(
-            row[columns[0]].strip().isdigit() and 1800 <= int(row[columns[0]]) <= 2100
-            for row in rows
-            if row[columns[0]].strip().isascii()
-        )
+        return years and not all(_is_year(row[columns[0]]) for row in rows)
     steps = {after - before for before, after in pairwise(numbers)}
     if len(steps) != 1 or 0 in steps:
         return False
@@ -252,6 +252,11 @@ def _counts_up(cells: Sequence[str], columns: Sequence[int], rows: Sequence[Sequ
         for row in rows[:20]
         for shift in (1, len(numbers), numbers[-1])
     )
+
+
+def _is_year(cell: str) -> bool:
+    cell = cell.strip()
+    return len(cell) == 4 and cell.isascii() and cell.isdigit() and 1800 <= int(cell) <= 2100
 
 
 def _is_header_row(records: Sequence[Record], at: int, after: Sequence[int], count: int, width: int) -> bool:
@@ -265,7 +270,7 @@ def _is_header_row(records: Sequence[Record], at: int, after: Sequence[int], cou
         return False
     typed = typed_columns(rows, width)
     kinds = {column: kind_of(cells[column]) for column in typed}
-    texts = [column for column, kind in kinds.items() if kind == "text"]
+    texts = [column for column, kind in kinds.items() if kind == "text" and has_letter(cells[column])]
     if not texts or any(kind not in ("text", "empty") for kind in kinds.values()):
         return False
     units = sum(_UNIT.fullmatch(cell.strip()) is not None for cell in cells)

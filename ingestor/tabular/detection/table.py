@@ -77,17 +77,18 @@ def find_table(
     if not head.header and "header" not in declared:
         found.option("header", False, head.sure, f"{head.why[0].upper()}{head.why[1:]}.")
         found.told(
-            "no-header-found",
+            "no-header",
             f"No header was found: {head.why}. The columns are named column_1, column_2, and so on; declare "
             '"header": true if the first record is the header.',
         )
     if head.header and head.rows > 1 and "header_rows" not in declared:
         why = "Text stands below the labels where the rows have numbers or dates."
         found.option("headerRows", head.rows, 0.75, why)
+        found.told("header-rows", f"The header has {head.rows} rows; the labels of each column were joined.")
     if head.row_names and "row_names" not in declared:
         why = "Each row has one cell more than the header, and its first cell is a name of its own."
         found.option("rowNames", True, 0.7, why)
-        found.told("row-names-found", f"{why} The first column is named row_name.")
+        found.told("row-names", f"{why} The first column is named row_name.")
     if "skip_footer" not in declared:
         _find_footer(found, rest, tail, best, head, whole=whole, skipped=skipped)
     return found
@@ -159,7 +160,7 @@ def _tell_skipped(found: Found, sep: int, lines: int, sure: float, why: str) -> 
     first = sep + 1
     one = first == lines
     what = f"Line {first} stands" if one else f"Lines {first} to {lines} stand"
-    found.told("lines-above-header", f"{what} above the header and {'was' if one else 'were'} not read.")
+    found.told("rows-above-header", f"{what} above the header and {'was' if one else 'were'} not read.")
 
 
 def _find_footer(
@@ -189,7 +190,7 @@ def _find_footer(
     else:
         found.option("skipFooter", count, 0.75, "The last records are remarks or totals, not rows.")
         verb = "is a footer and was" if count == 1 else "are a footer and were"
-        found.told("footer-not-read", f"{where} {verb} not read as {'a row' if count == 1 else 'rows'}.")
+        found.told("footer-rows", f"{where} {verb} not read as {'a row' if count == 1 else 'rows'}.")
 
 
 def _where(records: Sequence[Record], skipped: int) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,13 +61,15 @@ def _shown(cells: list[str] | tuple[str, ...]) -> list[str]:
 
 
 def make_excerpt(
-    path: Path, name: str, options: ReadOptions, *, rows: int, whole: bool
+    path: Path, name: str, options: ReadOptions, *, rows: int, whole: bool, labels: Sequence[str] = ()
 ) -> tuple[dict[str, object], bytes]:
-    """RESULT (see the module) for at most `rows` records, and their normal form. Unless `whole`, more of the
+    """RESULT (see the module) for at most `rows` records, and their normal form; `labels` are those that the
+    pipeline reads. Unless `whole`, more of the
     file may follow. Raises UnreadableFileError."""
     with path.open("rb") as file:
         sample = read_sample(
-            file, path.stat().st_size, name, options, rows=rows, whole=whole, bounded=True, faults=True
+            file, path.stat().st_size, name, options, rows=rows, whole=whole, labels=labels, bounded=True,
+            faults=True,
         )  # fmt: skip
     shown = shown_records(sample)
     content = header_line(sample.labels) + block_lines(sample_table(sample))
@@ -91,7 +94,7 @@ def main() -> int:
     def excerpt() -> dict[str, object]:
         options = parse_options(given.options)
         answer, content = make_excerpt(
-            given.source, given.name, options, rows=given.rows, whole=not given.partial
+            given.source, given.name, options, rows=given.rows, whole=not given.partial, labels=given.labels
         )
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

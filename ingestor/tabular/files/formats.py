@@ -278,9 +278,9 @@ def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> P
     completed = _completed(options, found)
     beginning = text[:HEAD_BYTES]
     more, width_notices = detect_width(beginning, look.whole and beginning == text, completed)
-    declared = options.model_dump(by_alias=True, exclude_unset=True)
+    declared = {**options.model_dump(by_alias=True, exclude_unset=True), **table.options}
     completed = _completed(completed, {option: found.value for option, found in more.items()})
-    guesses = [
+    guesses = table.guesses + [
         Guess(option, json.dumps(found.value, ensure_ascii=False), found.confidence, found.why)
         for option, found in more.items()
         if option not in declared
@@ -290,7 +290,7 @@ def _delimited(look: _Look, compression: Compression, options: ReadOptions) -> P
         same_bytes = utf8 and compression == "none" and (bom is None or bom[0] == "utf-8")
         form = "as-is" if same_bytes else "text"
     notices = (*table.notices, *width_notices)
-    return Plan(form, "csv", compression, encoding, completed, notices, (*table.guesses, *guesses))
+    return Plan(form, "csv", compression, encoding, completed, notices, tuple(guesses))
 
 
 def _is_binary(head: bytes) -> bool:

@@ -60,6 +60,12 @@ class DelimitedTable:
         if not read:
             raise UnreadableFileError("FILE_EMPTY", "The file has no header: it is empty.")
         columns = header_labels(rows, options)
+        if any("\0" in label or not _is_text(label) for label in columns):
+            raise UnreadableFileError(
+                "HEADER_UNREADABLE",
+                "The header has NUL or bytes that are not valid in the encoding of the file. Declare the "
+                "right encoding, or columns.",
+            )
         if len(columns) > self._limits.max_columns:
             raise UnreadableFileError(
                 "TOO_MANY_COLUMNS",
@@ -117,6 +123,11 @@ class DelimitedTable:
         if self._options.empty_quoted == "text":
             return any(cell is not None for cell in cells)
         return any(cells)
+
+
+def _is_text(label: str) -> bool:
+    """Whether no byte of a label was invalid (see text_pieces)."""
+    return label.isascii() or not any("\ud800" <= character <= "\udfff" for character in label)
 
 
 def _texts(cells: Sequence[str | None]) -> tuple[str, ...]:

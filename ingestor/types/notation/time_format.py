@@ -30,7 +30,7 @@ _EXPRESSIONS = {
     "S": ("[0-5][0-9]", None),
     "f": ("[0-9]{1,9}", None),
     "p": (r"[AaPp]\.?[Mm]\.?", None),
-    "z": ("(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)", None),
+    "z": ("(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)", None),
 }
 _NAMES = {"b": month_names, "B": month_names, "a": weekday_names, "A": weekday_names}
 # Directives of which a format may have one, by the part that they tell.
@@ -38,8 +38,8 @@ _PARTS = {"Y": "Y", "y": "Y", "m": "m", "b": "m", "B": "m", "d": "d", "H": "H", 
 # A directive that means nothing without another one.
 _NEEDS = (("S", "M"), ("M", "H"), ("f", "S"), ("I", "p"), ("p", "I"))
 _PIVOT = "69"
-# Programs write several kinds of blanks, for instance before AM.
-_BLANK = "[ \u00a0\u2009\u202f]"
+# Programs write several kinds of blanks, for instance before AM, and two of them before a single digit.
+_BLANK = "[ \u00a0\u2009\u202f]{1,2}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class TimeFormat:
             pieces += ["T"] if pieces else []
             pieces += [self._hour(part), ":", part.get("M", "00"), ":", part.get("S", "00")]
             pieces += [".", part["f"]] if "f" in part else []
-            pieces += [part["z"]] if "z" in part else []
+            if "z" in part:
+                pieces.append(pc.replace_substring_regex(part["z"], pattern="UTC|GMT", replacement="Z"))
         joined: pa.StringArray = pc.binary_join_element_wise(*pieces, "")
         return joined
 

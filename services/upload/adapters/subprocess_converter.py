@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +47,13 @@ class SubprocessConverter(Converter, Inspector):
         self._memory = memory_bytes
         self._slots = asyncio.Semaphore(_EXAMINED)
 
-    async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
+    async def convert(
+        self,
+        upload: Upload,
+        dialect: str,
+        repaired: OriginalTable | None = None,
+        labels: Sequence[str] = (),
+    ) -> Content:
         if repaired is not None:
             with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
                 table = Path(folder) / "repair.json"
@@ -61,13 +67,18 @@ class SubprocessConverter(Converter, Inspector):
         head = await self._part(upload, 0, head_size(size))
         if is_plainly_delimited(head, upload.file_name, options):
             tail = await self._part(upload, max(size - TAIL_BYTES, len(head)), size)
-            how = plan(head, size, upload.file_name, options, tail=tail)
+            how = await asyncio.to_thread(
+                plan, head, size, upload.file_name, options, labels=labels, tail=tail
+            )
             if how.form == "as-is":
                 return Content(upload.file_key, size, False, how.options.to_json(), merged(how.notices))
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
             async with self._local(upload, Path(folder)) as source:
                 result = Path(folder) / "result.json"
-                return await self._run("ingestor.tabular.files.convert", upload, dialect, source, result)
+                more = ("--labels", json.dumps(list(labels)))
+                return await self._run(
+                    "ingestor.tabular.files.convert", upload, dialect, source, result, *more
+                )
 
     async def _part(self, upload: Upload, start: int, end: int) -> bytes:
         """The bytes from `start` to `end` of the file, or to its end."""
@@ -117,8 +128,8 @@ class SubprocessConverter(Converter, Inspector):
         found, _ = await self._examine("ingestor.pipelines.inspection", upload, dialect, rows)
         return found
 
-    async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
-        found, content = await self._examine("ingestor.tabular.files.excerpt", upload, dialect, rows)
+    async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()) -> Excerpt:
+        found, content = await self._examine("ingestor.tabular.files.excerpt", upload, dialect, rows, labels)
         return Excerpt(
             tuple(found["columns"]),
             tuple(
@@ -133,7 +144,7 @@ class SubprocessConverter(Converter, Inspector):
         )
 
     async def _examine(
-        self, module: str, upload: Upload, dialect: str, rows: int
+        self, module: str, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()
     ) -> tuple[dict[str, Any], bytes]:
         """The result and the output of a module that reads the beginning of a file."""
         async with self._slots:
@@ -141,7 +152,7 @@ class SubprocessConverter(Converter, Inspector):
                 async with self._beginning(upload, dialect, Path(folder)) as (source, whole):
                     result = Path(folder) / "result.json"
                     partial = [] if whole else ["--partial"]
-                    more = ("--rows", str(rows), *partial)
+                    more = ("--rows", str(rows), "--labels", json.dumps(list(labels)), *partial)
                     async with self._process(module, upload, dialect, source, result, *more) as process:
                         content, _ = await process.communicate()
                     assert process.returncode is not None

@@ -430,8 +430,10 @@ async def test_savepoints_do_not_pile_up(pool: PgPool) -> None:
     [
         ("id bigint, _row_number bigint, _process_id uuid", "no column name"),
         ("id date, name text, _row_number bigint, _process_id uuid", "column id .* is date, .* no integer"),
-        ("id bigint, name text, _row_number int, _process_id uuid", "column _row_number .* must be bigint"),
-        ("id bigint, name text, _process_id uuid", "no column _row_number"),
+        (
+            "id bigint PRIMARY KEY, name text, _row_number int, _process_id uuid",
+            "column _row_number .* must be bigint, since",
+        ),
         ("id bigint, name text, _row_number bigint, _process_id uuid", "no unique index of just id"),
         (
             "id bigint, name text, _row_number bigint, _process_id uuid, UNIQUE (id, name)",

@@ -227,3 +227,11 @@ async def test_a_call_that_the_suite_does_not_know_is_an_error_of_its_own(client
 
     with pytest.raises(UnimplementedError):
         await client.overview()
+
+
+async def test_a_draft_from_a_table(client: AsyncClient) -> None:
+    found = await client.pipelines.of_table("stock")
+    assert [field["name"] for field in found.document["schema"]["fields"]] == ["sku", "qty"]
+    assert found.needed == ("sku",)
+    with pytest.raises(NotFoundError, match="There is no table other"):
+        await client.pipelines.of_table("other")

@@ -32,6 +32,7 @@ NO_CODES = {
     "json-rows",
     "plug-in",
     "mac-roman",
+    "own-table",
     "ingestor-mark-bad",
     "grpc-status-details-bin",
 }

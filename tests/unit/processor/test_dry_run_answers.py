@@ -26,7 +26,7 @@ async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.DryRunR
         yield processor_pb2.DryRunRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
         yield processor_pb2.DryRunRequest(data=data)
 
-    api = ProcessorApi(MemoryCatalogue(), None, MemoryDryRunTables())  # type: ignore[arg-type]
+    api = ProcessorApi(MemoryCatalogue(), None, MemoryDryRunTables(), None)  # type: ignore[arg-type]
     return await api.DryRun(requests(), None)
 
 

@@ -180,6 +180,14 @@ def test_declared_columns_count_instead_of_the_header(header: str, more: dict[st
 
 
 @BOTH
+@pytest.mark.parametrize("header", [b"id,n\xe4me", b"id,n\0me"])
+def test_a_header_that_is_no_text(header: bytes, more: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableFileError) as refused:
+        read(header + b"\n1,x\n", encoding="utf-8", **more)
+    assert refused.value.reason == "HEADER_UNREADABLE"
+
+
+@BOTH
 def test_row_names(more: dict[str, Any]) -> None:
     sample = read('"mpg","cyl"\n"Mazda",21,6\n"Fiat",32,4\n"Audi",3\n', rowNames=True, **more)
     assert sample.names == ("row_name", "mpg", "cyl")

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,6 +37,7 @@ from ingestor.services.upload.ports import (
     DryRuns,
     Ingestion,
     Inspector,
+    PipelineReading,
     Pipelines,
 )
 from ingestor.services.upload.service import Chunk, Metrics, UploadService
@@ -112,15 +113,15 @@ class OneIngestion(Ingestion):
 class OnePipeline(Pipelines):
     """Knows the pipeline `people`, whose latest version is 3."""
 
-    async def find(self, name: str, version: int | None) -> tuple[int, str]:
+    async def find(self, name: str, version: int | None) -> PipelineReading:
         if name != "people":
             raise NotFoundError("PIPELINE_NOT_FOUND", "no")
-        return version or 3, '{"delimiter": ";", "skipLines": 1}'
+        return PipelineReading(version or 3, '{"delimiter": ";", "skipLines": 1}', ("id", "name"))
 
-    async def dialect_of(self, document: str) -> str:
+    async def reading_of(self, document: str) -> PipelineReading:
         if document == "bad":
             raise InvalidArgumentError("INVALID_PIPELINE", "no")
-        return '{"delimiter": "|"}'
+        return PipelineReading(0, '{"delimiter": "|"}', ("id",))
 
 
 class OddRows(DryRuns):
@@ -146,8 +147,15 @@ class Upper(Converter, Inspector):
         self.store = store
         self.calls = 0
 
-    async def convert(self, upload: Upload, dialect: str, repaired: OriginalTable | None = None) -> Content:
+    async def convert(
+        self,
+        upload: Upload,
+        dialect: str,
+        repaired: OriginalTable | None = None,
+        labels: Sequence[str] = (),
+    ) -> Content:
         self.calls += 1
+        self.labels = labels
         self.repaired = repaired
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
@@ -166,7 +174,7 @@ class Upper(Converter, Inspector):
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         return {"dialect": json.loads(dialect), "sampled_rows": rows}
 
-    async def excerpt(self, upload: Upload, dialect: str, rows: int) -> Excerpt:
+    async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()) -> Excerpt:
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
         if upload.file_name == "crash.csv":
@@ -213,6 +221,7 @@ class Suite:
             self.uploads,
             self.ingestion,
             self.converter,
+            OnePipeline(),
             self.store,
             self.clock,
             owner=owner,

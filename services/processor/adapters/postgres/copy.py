@@ -13,20 +13,22 @@ PROCESS_COLUMN = "_process_id"
 ROW_COLUMN = "_row_number"
 
 
-def column_names(rows: GoodRows) -> list[str]:
+def column_names(rows: GoodRows, *, lineage: bool = True) -> list[str]:
     """The columns of the text, in order."""
-    return [*(name for name, _ in rows.table.columns), ROW_COLUMN, PROCESS_COLUMN]
+    names = [name for name, _ in rows.table.columns]
+    return [*names, ROW_COLUMN, PROCESS_COLUMN] if lineage else names
 
 
-def copy_text(rows: GoodRows, process_id: str) -> memoryview:
+def copy_text(rows: GoodRows, process_id: str, *, lineage: bool = True) -> memoryview:
     """The rows as CSV without a header: NULL is empty and not quoted, text is quoted.
     Times are in UTC without an offset: the session's time zone must be UTC."""
     arrays: list[Any] = [_plain(column) for column in rows.data.columns]
-    arrays.append(pa.array(rows.row_numbers))
-    arrays.append(pa.repeat(process_id, rows.data.num_rows))
+    if lineage:
+        arrays.append(pa.array(rows.row_numbers))
+        arrays.append(pa.repeat(process_id, rows.data.num_rows))
     sink = pa.BufferOutputStream()
     options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
-    pacsv.write_csv(pa.table(arrays, names=column_names(rows)), sink, options)
+    pacsv.write_csv(pa.table(arrays, names=column_names(rows, lineage=lineage)), sink, options)
     return memoryview(sink.getvalue())
 
 

@@ -17,7 +17,7 @@ import asyncpg
 import numpy as np
 import structlog
 
-from ingestor.outcomes import RowError
+from ingestor.outcomes import Notice, RowError
 from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING
@@ -189,6 +189,7 @@ class PgTableDryRun(TableDryRun):
         self._fitting = NO_FITTING
         self._keys: list[_KeyCheck] = []
         self._references: tuple[Reference, ...] = ()
+        self._notices: tuple[Notice, ...] = ()
 
     @classmethod
     async def begin(cls, connection: PgConnection, table: Table) -> PgTableDryRun:
@@ -201,6 +202,10 @@ class PgTableDryRun(TableDryRun):
         except SinkRefusedError as error:
             run._fault = str(error)
         return run
+
+    @property
+    def notices(self) -> Sequence[Notice]:
+        return self._notices
 
     async def refused(self, rows: GoodRows) -> Sequence[Refused]:
         if self._fault:
@@ -249,7 +254,7 @@ class PgTableDryRun(TableDryRun):
 
     async def _prepare(self, staged: Staged) -> None:
         connection, table = self._connection, self._table
-        self._target, self._references = staged.target, staged.references
+        self._target, self._references, self._notices = staged.target, staged.references, staged.notices
         self._fitting = staged.fitting
         await connection.execute(_TABLES)
         referred = {frozenset(reference.other_columns) for reference in staged.references if reference.itself}

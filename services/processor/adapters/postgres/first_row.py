@@ -1,7 +1,8 @@
 """Of the appended rows of a file that share a key the first wins, whatever the order of its batches.
 
 If a later row of the same process was loaded with its key before, a row replaces it in the transaction that
-loads its own batch; the later row is displaced. Rows of other processes stay. Only one key of a table decides
+loads its own batch; the later row is displaced. Rows of other processes stay, and all rows of a table without
+columns for their lineage. Only one key of a table decides
 this way: the primary key or, without one, the only unique key. For other keys, the row that was loaded first
 stays.
 """
@@ -49,11 +50,27 @@ WITH taken AS (
 DELETE FROM ingestor_stage come USING taken WHERE come.{ROW_COLUMN} = taken.earlier RETURNING taken.earlier
 """  # noqa: S608
 
+_AFTER = f"coalesce(there.{PROCESS_COLUMN} = $1 AND there.{ROW_COLUMN} > come.{ROW_COLUMN}, false)"
+_NEVER_AFTER = "$1::uuid IS NULL"
+
+# What the table has taken cannot be told by lineage that it has no columns for.
+_INSERT_ONE_BY_ONE = f"""
+DO $rows$ DECLARE come record; taken bigint;
+BEGIN
+    FOR come IN SELECT ctid AS at FROM ingestor_stage ORDER BY {ROW_COLUMN} LOOP
+        INSERT INTO {{target}} ({{names}}) SELECT {{names}} FROM ingestor_stage WHERE ctid = come.at
+        ON CONFLICT DO NOTHING;
+        GET DIAGNOSTICS taken = ROW_COUNT;
+        IF taken = 1 THEN DELETE FROM ingestor_stage WHERE ctid = come.at; END IF;
+    END LOOP;
+END $rows$
+"""  # noqa: S608
+
 # Rows of the stage whose key a row of the table has; `after`: the row of the table comes later in the same
 # file.
 _LOST = f"""
 SELECT come.{ROW_COLUMN} AS number, {{come_value}} AS value,
-       coalesce(there.{PROCESS_COLUMN} = $1 AND there.{ROW_COLUMN} > come.{ROW_COLUMN}, false) AS after
+       {{after}} AS after
 FROM ingestor_stage come JOIN {{target}} there ON ({{there_key}}) = ({{come_key}}) WHERE {{come_whole}}
 """  # noqa: S608
 
@@ -65,17 +82,20 @@ class AppendKeys:
 
     met: tuple[Key, ...]
     deciding: Key | None
+    in_columns: bool  # the lineage
 
 
-async def append_keys(connection: PgConnection, target: str, columns: Sequence[str]) -> AppendKeys:
-    """The keys of a table (an SQL name) for rows with these columns."""
+async def append_keys(
+    connection: PgConnection, target: str, columns: Sequence[str], *, in_columns: bool
+) -> AppendKeys:
+    """The keys of a table (an SQL name) for rows with these columns. `in_columns`: it has lineage."""
     keys = await keys_of(connection, target)
     met = keys.met_by(columns)
     primary = [key for key in met if key.primary]
     only = met if len(met) == 1 and not keys.others else ()
     deciding = next((key for key in (*primary, *only) if not key.nulls_are_equal), None)
-    decides = deciding and keys.may_change and frozenset(columns).issuperset(deciding.columns)
-    return AppendKeys(met, deciding if decides else None)
+    decides = in_columns and deciding and keys.may_change and frozenset(columns).issuperset(deciding.columns)
+    return AppendKeys(met, deciding if decides else None, in_columns)
 
 
 async def lock_taken(connection: PgConnection, target: str) -> None:
@@ -83,10 +103,15 @@ async def lock_taken(connection: PgConnection, target: str) -> None:
     await connection.execute(_LOCK, target)
 
 
-async def insert_free(connection: PgConnection, target: str, columns: Sequence[str]) -> None:
+async def insert_free(
+    connection: PgConnection, target: str, columns: Sequence[str], *, in_columns: bool
+) -> None:
     """Load the rows of the temporary table ingestor_stage whose keys are free, in order, and take them out of
     the stage."""
     names = listed(columns)
+    if not in_columns:
+        await connection.execute(_INSERT_ONE_BY_ONE.format(target=target, names=names))
+        return
     await connection.execute(
         f"WITH loaded AS (INSERT INTO {target} ({names}) SELECT {names} FROM ingestor_stage "  # noqa: S608
         f"ORDER BY {ROW_COLUMN} ON CONFLICT DO NOTHING RETURNING {ROW_COLUMN}) "
@@ -149,7 +174,8 @@ async def lost_keys(
     by_deciding: dict[int, RowError] = {}  # the later row would have been displaced, if that were all
     for key in keys.met:
         later = by_deciding if key == keys.deciding else after
-        for row in await connection.fetch(_LOST.format(**_parts(target, key)), process_id):
+        statement = _LOST.format(**_parts(target, key), after=_AFTER if keys.in_columns else _NEVER_AFTER)
+        for row in await connection.fetch(statement, process_id):
             found = later if row["after"] else before
             found.setdefault(row["number"], taken_error(key, row["value"]))
     return by_deciding | after | before

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, RowError
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.lineage import Lineage
 from ingestor.services.processor.adapters.postgres.table import listed
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ _NOT_UPSERTED = f"""
 SELECT come.{ROW_COLUMN}
 FROM (SELECT DISTINCT ON ({{key}}) * FROM ingestor_stage ORDER BY {{key}}, {ROW_COLUMN} DESC) come
 WHERE NOT EXISTS (
-    SELECT FROM {{target}} there WHERE ({{there_key}}) = ({{come_key}})
-    AND (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) >= (come.{PROCESS_COLUMN}, come.{ROW_COLUMN}))
+    SELECT FROM {{target}} there WHERE ({{there_key}}) = ({{come_key}}) AND NOT {{older}})
 """  # noqa: S608
 
 
@@ -50,14 +50,15 @@ async def take_out_loaded(connection: PgConnection, target: str, process_id: str
     await connection.execute(_TAKE_OUT_LOADED.format(target=target), process_id)
 
 
-async def not_upserted(connection: PgConnection, target: str, key: Sequence[str]) -> list[int]:
+async def not_upserted(connection: PgConnection, lineage: Lineage) -> list[int]:
     """The numbers of rows of the stage, each the last one with its key, where the table has neither that row
     nor a later one with the key."""
     parts = {
-        "target": target,
-        "key": listed(key),
-        "there_key": listed(key, "there."),
-        "come_key": listed(key, "come."),
+        "target": lineage.target,
+        "key": listed(lineage.key),
+        "there_key": listed(lineage.key, "there."),
+        "come_key": listed(lineage.key, "come."),
+        "older": lineage.older_than("come"),
     }
     return [row[0] for row in await connection.fetch(_NOT_UPSERTED.format(**parts))]
 

@@ -15,7 +15,6 @@ from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import DisplacedRow, RowError
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
-    PROCESS_COLUMN,
     ROW_COLUMN,
     column_names,
     copy_text,
@@ -36,9 +35,10 @@ from ingestor.services.processor.adapters.postgres.left_out import (
     staged,
     take_out_loaded,
 )
+from ingestor.services.processor.adapters.postgres.lineage import ADDED, Lineage
 from ingestor.services.processor.adapters.postgres.table import listed, quoted, sql_name
 from ingestor.services.processor.adapters.postgres.target import Way
-from ingestor.services.processor.adapters.postgres.undo import upsert_with_undo
+from ingestor.services.processor.adapters.postgres.upsert import upsert
 from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused
 
@@ -88,7 +88,7 @@ class Loading:
         self._tenant = key.tenant
         self._process_id = owner
         self._rows = rows
-        self._columns = column_names(rows)
+        self._columns = column_names(rows, lineage=way.in_columns)
         self._target = sql_name(rows.table)
         self._keys: AppendKeys | None = None
         self._refused: list[Refused] = []
@@ -137,7 +137,10 @@ class Loading:
         table, numbers = self._rows.table, self._rows.row_numbers[positions].tolist()
         async with self._part():
             if self._way.copies and not table.upsert:
-                return await self._missing(numbers, await self._copy(text, table.name, table.schema))
+                if not self._way.in_columns:
+                    text = await asyncio.to_thread(self._text, positions, lineage=False)
+                done = await self._copy(text, self._columns, table.name, table.schema)
+                return await self._missing(numbers, done)
             await self._stage(text)
             if table.upsert:
                 return await self._upsert()
@@ -202,9 +205,10 @@ class Loading:
     async def _error(self, error: asyncpg.PostgresError) -> RowError:
         return await row_error(self._connection, self._rows.table, error)
 
-    def _text(self, positions: Int64s) -> memoryview:
+    def _text(self, positions: Int64s, *, lineage: bool = True) -> memoryview:
         data, numbers = self._rows.data.take(positions), self._rows.row_numbers[positions]
-        return copy_text(replace(self._rows, data=data, row_numbers=numbers), self._process_id)
+        rows = replace(self._rows, data=data, row_numbers=numbers)
+        return copy_text(rows, self._process_id, lineage=lineage)
 
     def _refuse(self, positions: Int64s, errors: Mapping[int, RowError]) -> Int64s:
         """Note the rows that have an error, by row number. Returns the positions of the others."""
@@ -218,31 +222,18 @@ class Loading:
         """Upsert the last row of each key of the stage, in the order of the key, so that two batches never
         deadlock. Returns the numbers of rows that were left out."""
         table, target = self._rows.table, self._target
-        key, names = listed(table.primary_key), listed(self._columns)
         # Before the columns are read, so that none is added until the rows are in.
         await self._connection.execute(f"LOCK TABLE {target} IN ROW EXCLUSIVE MODE")
         evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, EVOLVED)]
-        # A column that is not inserted has its default in `excluded`.
-        changing = [
-            name for name in dict.fromkeys((*self._columns, *evolved)) if name not in table.primary_key
-        ]
-        if table.undo:
-            await upsert_with_undo(
-                self._connection, self._tenant, target, table.primary_key, self._columns, changing
-            )
-        else:
-            changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in changing)
-            await self._connection.execute(
-                f"INSERT INTO {target} AS there ({names}) "  # noqa: S608
-                f"SELECT DISTINCT ON ({key}) {names} FROM ingestor_stage ORDER BY {key}, {ROW_COLUMN} DESC "
-                f"ON CONFLICT ({key}) DO UPDATE SET {changes} "
-                f"WHERE (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) "
-                f"< (excluded.{PROCESS_COLUMN}, excluded.{ROW_COLUMN})"
-            )
+        lineage = Lineage(target, table.primary_key, self._way.in_columns)
+        changing = (*self._columns, *evolved)
+        await upsert(self._connection, self._tenant, lineage, self._columns, changing, undo=table.undo)
         found: Sequence[int] = ()
-        if self._way.may_leave_out and self._way.tells:
-            found = await not_upserted(self._connection, target, table.primary_key)
+        if self._way.may_leave_out:
+            found = await not_upserted(self._connection, lineage)
         await self._connection.execute("DROP TABLE ingestor_stage")
+        if not self._way.in_columns:
+            return found
         return await self._missing(found, 0)  # a trigger may have changed the key
 
     async def _sort_out(
@@ -322,14 +313,16 @@ class Loading:
 
     async def _insert_free(self) -> None:
         """Load the rows of the stage whose keys are free, and take out those that are in the table now."""
-        await insert_free(self._connection, self._target, self._columns)
+        await insert_free(self._connection, self._target, self._columns, in_columns=self._way.in_columns)
         if self._way.may_leave_out and self._way.tells:  # a trigger may have loaded them elsewhere
             await take_out_loaded(self._connection, self._target, self._process_id)
 
     async def _append_keys(self) -> AppendKeys:
         if self._keys is None:
             columns = [name for name, _ in self._rows.table.columns]
-            self._keys = await append_keys(self._connection, self._target, columns)
+            self._keys = await append_keys(
+                self._connection, self._target, columns, in_columns=self._way.in_columns
+            )
         return self._keys
 
     async def _why_left(self, number: int) -> RowError | None:
@@ -355,13 +348,15 @@ class Loading:
             f"CREATE TEMPORARY TABLE ingestor_stage (LIKE {self._target} INCLUDING DEFAULTS "
             "INCLUDING GENERATED) ON COMMIT DROP"
         )
+        if not self._way.in_columns:
+            await connection.execute(f"ALTER TABLE ingestor_stage {ADDED}")
         needed = [row[0] for row in await connection.fetch(_NEEDED)]
         if needed:
             changes = ", ".join(f"ALTER COLUMN {quoted(name)} DROP NOT NULL" for name in needed)
             await connection.execute(f"ALTER TABLE ingestor_stage {changes}")
-        await self._copy(text, "ingestor_stage", None)
+        await self._copy(text, column_names(self._rows), "ingestor_stage", None)
 
-    async def _copy(self, text: memoryview, table: str, schema: str | None) -> int:
+    async def _copy(self, text: memoryview, columns: Sequence[str], table: str, schema: str | None) -> int:
         """Returns how many rows the table took."""
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -369,7 +364,7 @@ class Loading:
                 yield bytes(text[at : at + _PIECE])
 
         done = await self._connection.copy_to_table(
-            table, schema_name=schema, columns=self._columns, source=pieces(), format="csv"
+            table, schema_name=schema, columns=columns, source=pieces(), format="csv"
         )
         return _count(done)
 

@@ -139,6 +139,7 @@ _KEPT = {
     "processor.applied_batches": "process_id",
     "processor.replaced_rows": "replaced_by",
     "processor.repaired_rows": "process_id",
+    "processor.row_lineage": "process_id",
 }
 _REMOVE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} = $1 LIMIT $2))

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from ingestor.outcomes import DisplacedRow, Notice
+from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
 from ingestor.services.processor.adapters.postgres.left_out import left_out_notices
+from ingestor.services.processor.adapters.postgres.lineage import (
+    Place,
+    add_columns,
+    no_columns_notice,
+    place_of,
+)
 from ingestor.services.processor.adapters.postgres.loading import EVOLVED, Loading
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers, load_unrepaired
 from ingestor.services.processor.adapters.postgres.table import (
@@ -94,7 +100,7 @@ class PgSink(PgMarkers, Sink):
                 return known
             target = await self._ensure(connection, rows.table, key.process_id)
             displaced: list[DisplacedRow] = []
-            notices: list[Notice] = []
+            notices = [] if target.way.in_columns else [no_columns_notice(rows.table)]
 
             async def load(chosen: GoodRows) -> Sequence[Refused]:
                 fitted = await target.fitting.fit(connection, chosen)
@@ -149,7 +155,13 @@ class PgSink(PgMarkers, Sink):
             if lacking:
                 await self._add_columns(connection, name, lacking)
             await check_constraints(connection, table)
-            return await way_into(connection, table), await fitting_of(connection, table)
+            place = await place_of(connection, table)
+            if place is Place.TO_ADD:
+                await connection.execute(_PATIENCE)
+                await add_columns(connection, table)
+                await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
+                place = Place.COLUMNS
+            return await way_into(connection, table, place), await fitting_of(connection, table)
         if await markers.has_loaded(connection, process_id):
             raise SinkRefusedError(
                 f"The table {table.schema}.{table.name} is there no more, although the process has loaded "

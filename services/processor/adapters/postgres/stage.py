@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.outcomes import Notice
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.faults import NO_PARTITION, changes_first
+from ingestor.services.processor.adapters.postgres.lineage import ADDED, Place, no_columns_notice, place_of
 from ingestor.services.processor.adapters.postgres.table import (
     Key,
     Reference,
@@ -84,6 +86,7 @@ class Staged:
     fitting: Fitting
     keys: tuple[Key, ...]
     references: tuple[Reference, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 async def make_stage(connection: PgConnection, table: Table) -> Staged:
@@ -96,14 +99,19 @@ async def make_stage(connection: PgConnection, table: Table) -> Staged:
     name = sql_name(table)
     await check_owner(connection, table, lacking)
     await check_constraints(connection, table)
-    await way_into(connection, table, [column for column, _ in lacking])
+    place = await place_of(connection, table)
+    await way_into(connection, table, place, [column for column, _ in lacking])
     if not await connection.fetchval(_MAY_READ, name):
         raise SinkRefusedError(await lacking_right(connection, "SELECT", table))
     await _make(connection, table, name, lacking)
     existing = tuple(column for column in table.columns if column not in lacking)
     fitting = await fitting_of(connection, replace(table, columns=existing))
     return Staged(
-        name, fitting, await _keys(connection, table, name), tuple(await references(connection, name))
+        name,
+        fitting,
+        await _keys(connection, table, name),
+        tuple(await references(connection, name)),
+        (no_columns_notice(table),) if place is Place.OWN_TABLE else (),
     )
 
 
@@ -150,7 +158,7 @@ async def _make(
         f"CREATE TEMPORARY TABLE {STAGE} (LIKE {model} INCLUDING DEFAULTS INCLUDING CONSTRAINTS "
         "INCLUDING GENERATED) ON COMMIT DELETE ROWS"
     )
-    changes = [f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in lacking]
+    changes = [ADDED, *(f"ADD COLUMN {quoted(column)} {type_}" for column, type_ in lacking)]
     loaded = [*(name for name, _ in table.columns), ROW_COLUMN, PROCESS_COLUMN]
     for row in await connection.fetch(_NOT_TO_COMPUTE, model, loaded):
         column = quoted(row["attname"])
@@ -160,8 +168,7 @@ async def _make(
         changes += [f"ALTER COLUMN {quoted(row['attname'])} DROP NOT NULL" for row in needed]
     if partitions := await connection.fetchval(_OF_A_PARTITION, model):
         changes.append(f"ADD CONSTRAINT {NO_PARTITION} CHECK ({partitions})")
-    if changes:
-        await connection.execute(f"ALTER TABLE {STAGE} {', '.join(dict.fromkeys(changes))}")
+    await connection.execute(f"ALTER TABLE {STAGE} {', '.join(dict.fromkeys(changes))}")
 
 
 async def _keys(connection: PgConnection, table: Table, name: str) -> tuple[Key, ...]:

@@ -49,11 +49,6 @@ async def lacking_columns(connection: PgConnection, table: Table) -> list[tuple[
                 raise SinkRefusedError(problem)
         elif not table.evolve:
             raise SinkRefusedError(f"The table {table.name} has no column {name}.")
-    for name, type_ in ((ROW_COLUMN, "bigint"), (PROCESS_COLUMN, "uuid")):
-        if name not in found:
-            raise SinkRefusedError(f"The table {table.name} has no column {name}.")
-        if found[name].sql_type != type_:
-            raise SinkRefusedError(f"The column {name} of the table {table.name} must be {type_}.")
     return [column for column in table.columns if column[0] not in found]
 
 

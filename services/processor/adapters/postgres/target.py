@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.lineage import Place
 from ingestor.services.processor.adapters.postgres.table import listed, qualified, quoted, sql_name, why_none
 from ingestor.services.processor.ports import SinkRefusedError, Table
 
@@ -97,7 +98,7 @@ class Way:
     the same result; rules of a table see an INSERT, but no COPY. `frees`: by INSERT ... ON CONFLICT DO
     NOTHING, which deferrable keys do not allow, and for which row-level security must let the rows be read.
     `may_leave_out`: triggers or policies may leave rows out without an error. `tells`: its lineage tells
-    which rows are there.
+    which rows are there. `in_columns`: the table has columns for the lineage.
     """
 
     copies: bool = True
@@ -105,6 +106,7 @@ class Way:
     frees: bool = True
     may_leave_out: bool = False
     tells: bool = True
+    in_columns: bool = True
 
 
 async def version_of(connection: PgConnection, target: str) -> str:
@@ -112,11 +114,15 @@ async def version_of(connection: PgConnection, target: str) -> str:
     return await connection.fetchval(_VERSION, target) or ""
 
 
-async def way_into(connection: PgConnection, table: Table, missing: Collection[str] = ()) -> Way:
-    """The way into a table that exists. PostgreSQL plans the statement that loads rows, without running it
-    (and without the `missing` columns, which are to be added). Raises SinkRefusedError."""
+async def way_into(
+    connection: PgConnection, table: Table, place: Place, missing: Collection[str] = ()
+) -> Way:
+    """The way into a table that exists, with its lineage in this place. PostgreSQL plans the statement that
+    loads rows, without running it (and without the `missing` columns, which are to be added). Raises
+    SinkRefusedError."""
     name, key = sql_name(table), table.primary_key
-    columns = [name for name, _ in table.columns if name not in missing] + [ROW_COLUMN, PROCESS_COLUMN]
+    columns = [name for name, _ in table.columns if name not in missing]
+    columns += [ROW_COLUMN, PROCESS_COLUMN] if place is Place.COLUMNS else []
     statement = (
         f"EXPLAIN INSERT INTO {name} ({listed(columns)}) "
         f"SELECT {', '.join(['NULL'] * len(columns))} WHERE false"
@@ -138,7 +144,7 @@ async def way_into(connection: PgConnection, table: Table, missing: Collection[s
         )
     row = await connection.fetchrow(_WAY, name, [ROW_COLUMN, PROCESS_COLUMN])
     assert row is not None
-    return Way(*row)
+    return replace(Way(*row), in_columns=place is not Place.OWN_TABLE)
 
 
 async def _why_none(

@@ -2,7 +2,8 @@
 
 An upsert therefore keeps the rows that it replaces. Of all rows with the same key, the table has the last one
 of the latest process, and replaced_rows has the others: the last one of each process, with the process that
-replaced it. So neither the order of loading nor the order of undoing matters.
+replaced it. So neither the order of loading nor the order of undoing matters. Rows without lineage count as
+rows of a process before all others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncpg
 
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
+from ingestor.services.processor.adapters.postgres.lineage import NO_PROCESS, Lineage, literal
 from ingestor.services.processor.adapters.postgres.markers import undo_of, undo_once
 from ingestor.services.processor.adapters.postgres.table import listed, quoted, sql_name
 from ingestor.services.processor.ports import Loaded, RowUndo, Table, UndoCounts, UndoImpossibleError
@@ -33,12 +35,15 @@ AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' ORDER BY
 # The rows that the process has replaced, and its own rows that were replaced, as rows of the table.
 _BEFORE = """
 CREATE TEMPORARY TABLE ingestor_before ON COMMIT DROP AS
-SELECT v.id AS _ingestor_id, r.* FROM processor.replaced_rows v
+SELECT v.id AS _ingestor_id, v.process_id AS _ingestor_process,
+       (v.row->>'{row}')::bigint AS _ingestor_row, r.*
+FROM processor.replaced_rows v
 CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.replaced_by = '{process_id}'
 """
 _OWN = """
 CREATE TEMPORARY TABLE ingestor_own ON COMMIT DROP AS
-SELECT DISTINCT ON ({r_key}) v.replaced_by AS _ingestor_by, {r_key} FROM processor.replaced_rows v
+SELECT DISTINCT ON ({r_key}) v.replaced_by AS _ingestor_by, {r_key}
+FROM processor.replaced_rows v
 CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.process_id = '{process_id}'
 ORDER BY {r_key}, v.id DESC
 """
@@ -46,34 +51,46 @@ ORDER BY {r_key}, v.id DESC
 _TOP = """
 CREATE TEMPORARY TABLE ingestor_top ON COMMIT DROP AS
 SELECT DISTINCT ON ({key}) *, false AS _ingestor_back FROM ingestor_before
-ORDER BY {key}, {process} DESC, {row} DESC, _ingestor_id DESC
+ORDER BY {key}, _ingestor_process DESC, _ingestor_row DESC NULLS LAST, _ingestor_id DESC
 """
 
 # Removals come first: a removed row may hold a value that must be unique.
 _REMOVE = """
-DELETE FROM {target} there WHERE {process} = $1
+DELETE FROM {target} there WHERE {of_process}
 AND NOT EXISTS (SELECT 1 FROM ingestor_top t WHERE ({t_key}) = ({there_key}))
 """
 _MARK = """
 UPDATE ingestor_top t SET _ingestor_back = true FROM {target} there
-WHERE ({t_key}) = ({there_key}) AND there.{process} = $1
+WHERE ({t_key}) = ({there_key}) AND {of_process}
 """
 _RESTORE = """
 UPDATE {target} there SET {changes} FROM ingestor_top t
-WHERE ({t_key}) = ({there_key}) AND there.{process} = $1
+WHERE ({t_key}) = ({there_key}) AND {of_process}
 """
 
 # Rows that were replaced by a row which is restored, or by a row of the process that was replaced in turn,
 # now name what is above that row.
 _RELINK = """
 UPDATE processor.replaced_rows v SET replaced_by = above.by
-FROM (SELECT b._ingestor_id AS id, b.{process} AS process_id,
-             coalesce(CASE WHEN t._ingestor_back THEN t.{process} END, o._ingestor_by) AS by
+FROM (SELECT b._ingestor_id AS id, b._ingestor_process AS process_id,
+             coalesce(CASE WHEN t._ingestor_back THEN t._ingestor_process END, o._ingestor_by) AS by
       FROM ingestor_before b
       JOIN ingestor_top t ON ({t_key}) = ({b_key})
       LEFT JOIN ingestor_own o ON ({o_key}) = ({b_key})
       WHERE NOT (t._ingestor_back AND t._ingestor_id = b._ingestor_id)) above
 WHERE v.id = above.id AND above.by IS NOT NULL AND above.by <> above.process_id
+"""
+# In the suite's own table of lineage; nothing is kept there of removed processes.
+_RELINEAGE = """
+UPDATE processor.row_lineage l SET (process_id, row_number) = (there._ingestor_process, there._ingestor_row)
+FROM ingestor_top there WHERE there._ingestor_back AND {entry} AND there._ingestor_process <> {nobody}
+AND NOT EXISTS (
+    SELECT FROM processor.closed_processes c WHERE c.process_id = there._ingestor_process AND c.gone)
+"""
+_FORGET_LINEAGE = "DELETE FROM processor.row_lineage WHERE process_id = $1"
+_KNOWN = """
+SELECT EXISTS (SELECT FROM processor.row_lineage WHERE process_id = $1)
+    OR EXISTS (SELECT FROM processor.replaced_rows WHERE process_id = $1)
 """
 _FORGET = "DELETE FROM processor.replaced_rows WHERE process_id = $1 OR replaced_by = $1"
 
@@ -136,19 +153,29 @@ async def _undo(connection: PgConnection, process_id: str, table: Table) -> Undo
     # No batch changes the table meanwhile; it can still be read.
     await connection.execute(f"LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")
     columns = [row[0] for row in await connection.fetch(_COLUMNS, target)]
-    if PROCESS_COLUMN not in columns:
-        raise UndoImpossibleError(f"The table {table.name} no longer has a column {PROCESS_COLUMN}.")
+    in_columns = {PROCESS_COLUMN, ROW_COLUMN}.issubset(columns)
+    lineage = Lineage(target, table.primary_key, in_columns=in_columns)
+    if not in_columns and not (table.upsert and await connection.fetchval(_KNOWN, process_id)):
+        raise UndoImpossibleError(
+            f"The table {table.name} has no columns {PROCESS_COLUMN} and {ROW_COLUMN}, so it is not known "
+            "which of its rows are those of the process."
+        )
     if not table.primary_key:
-        removed = await connection.execute(f"DELETE FROM {target} WHERE {PROCESS_COLUMN} = $1", process_id)  # noqa: S608
+        removed = await connection.execute(
+            f"DELETE FROM {target} there WHERE {lineage.of_process}",  # noqa: S608
+            process_id,
+        )
         kept = await connection.execute(_FORGET, process_id)
         return UndoCounts(_count(removed), 0, _count(kept))
     key = table.primary_key
     parts = {
         "target": target,
         "process_id": uuid.UUID(process_id),  # typed, since CREATE TABLE AS takes no parameters
+        "nobody": literal(NO_PROCESS),
         "key": listed(key),
-        "process": PROCESS_COLUMN,
         "row": ROW_COLUMN,
+        "of_process": lineage.of_process,
+        "entry": lineage.entry,
         "changes": ", ".join(f"{quoted(name)} = t.{quoted(name)}" for name in columns if name not in key),
         "there_key": listed(key, "there."),
         **{f"{alias}_key": listed(key, f"{alias}.") for alias in ("r", "t", "b", "o")},
@@ -161,6 +188,9 @@ async def _undo(connection: PgConnection, process_id: str, table: Table) -> Undo
     await connection.execute(_MARK.format(**parts), process_id)
     restored = await connection.execute(_RESTORE.format(**parts), process_id)
     await connection.execute(_RELINK.format(**parts))
+    if not in_columns:
+        await connection.execute(_RELINEAGE.format(**parts))
+        await connection.execute(_FORGET_LINEAGE, process_id)
     await connection.execute(_FORGET, process_id)
     # Else a second undo in the same transaction would find them.
     await connection.execute("DROP TABLE ingestor_before, ingestor_own, ingestor_top")
@@ -178,65 +208,5 @@ def _reason(error: asyncpg.PostgresError, table: Table) -> str:
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return f"The table {table.name} does not take back a row as it was before the process."
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"The suite may not take rows out of the table {table.name}."
-    return f"The rows cannot be taken out of the table {table.name} (SQLSTATE {error.sqlstate})."
-
-
-# In the order of the key, so that two batches never deadlock.
-_LAST_OF_KEY = "(SELECT DISTINCT ON ({key}) * FROM ingestor_stage ORDER BY {key}, {row} DESC)"
-
-# Waits for another transaction that loads the same new key; afterwards the table has every key of the stage.
-_INSERT = """
-INSERT INTO {target} ({names}) SELECT {names} FROM {last} come ORDER BY {key}
-ON CONFLICT ({key}) DO NOTHING
-"""
-
-# Locks the rows of known keys, so that they do not change before the update, and keeps the loser of each pair
-# of rows of different processes. OFFSET 0 keeps the outer condition from deciding which rows are locked.
-_KEEP = """
-INSERT INTO processor.replaced_rows (tenant, process_id, replaced_by, row)
-SELECT $1, older, newer, loser FROM (
-    SELECT least(there.{process}, come.{process}) AS older,
-           greatest(there.{process}, come.{process}) AS newer,
-           CASE WHEN there.{process} < come.{process} THEN row_to_json(there)
-                WHEN there.{process} > come.{process} THEN row_to_json(come) END AS loser
-    FROM {last} come JOIN {target} there ON ({there_key}) = ({come_key})
-    WHERE (there.{process}, there.{row}) <> (come.{process}, come.{row})
-    ORDER BY {come_key} OFFSET 0 FOR UPDATE OF there) pairs
-WHERE older <> newer
-"""
-
-_UPDATE = """
-UPDATE {target} there SET {changes} FROM {last} come
-WHERE ({there_key}) = ({come_key}) AND (there.{process}, there.{row}) < (come.{process}, come.{row})
-"""
-
-
-async def upsert_with_undo(
-    connection: PgConnection,
-    tenant: str,
-    target: str,
-    key: Sequence[str],
-    columns: Sequence[str],
-    changing: Sequence[str],
-) -> None:
-    """Upsert the rows of the temporary table ingestor_stage, which has all columns of `target` (an SQL name):
-    rows with new keys get `columns`; known keys with an older row get `changing`. In the caller's
-    transaction."""
-    parts = {
-        "target": target,
-        "key": listed(key),
-        "names": listed(columns),
-        "there_key": listed(key, "there."),
-        "come_key": listed(key, "come."),
-        "process": PROCESS_COLUMN,
-        "row": ROW_COLUMN,
-        "changes": ", ".join(f"{quoted(name)} = come.{quoted(name)}" for name in dict.fromkeys(changing)),
-    }
-    parts["last"] = _LAST_OF_KEY.format(**parts)
-    staged = await connection.fetchval("SELECT count(*) FROM ingestor_stage")
-    inserted = await connection.execute(_INSERT.format(**parts))
-    if inserted == f"INSERT 0 {staged}":
-        return
-    await connection.execute(_KEEP.format(**parts), tenant)
-    await connection.execute(_UPDATE.format(**parts))
+        return f"To take rows out of the table {table.name}, the suite needs the right to DELETE and UPDATE."
+    return f"The rows cannot be taken out of the table {table.name}: {error.message}."

@@ -28,7 +28,7 @@ _KINDS = {
 }
 
 # What to declare instead, by the column's type.
-_FITTING = {
+FITTING = {
     **dict.fromkeys(WHOLE, "integer"),
     **dict.fromkeys(("numeric", "float4", "float8", "money"), "number"),
     "bool": "boolean",
@@ -63,5 +63,5 @@ def why_refused(kind: str, column: Column, table: str) -> str | None:
         return None
     if column.type in takes and not column.is_array:
         return None
-    better = "array" if column.is_array else _FITTING.get(column.type, "string")
+    better = "array" if column.is_array else FITTING.get(column.type, "string")
     return f"{subject} is {column.shown}, which takes no {what}: declare the field {column.name} as {better}."

@@ -93,7 +93,8 @@ class Fitting:
                 faults |= await _ask(connection, field, fitted, faults)
             if fitted is not values:
                 data = data.set_column(data.schema.get_field_index(name), name, pa.chunked_array([fitted]))
-            await asyncio.to_thread(_note, name, values, faults, errors)
+            if faults:
+                await asyncio.to_thread(_note, name, values, faults, errors)
         if not errors:
             return Fitted(rows if data is rows.data else replace(rows, data=data), [])
         keep = ~np.isin(np.arange(data.num_rows), np.fromiter(errors, np.int64, len(errors)))
@@ -189,8 +190,6 @@ def _note(
     name: str, values: AnyArray, faults: Mapping[int, Fault], errors: dict[int, list[RowError]]
 ) -> None:
     """Add the errors of a column's values to those of their rows."""
-    if not faults:
-        return
     texts = as_text(values.take(pa.array(list(faults), pa.int64()))).to_pylist()
     for (position, fault), text in zip(faults.items(), texts, strict=True):
         subject = "" if text is None else f"{quoted(text)} "

@@ -32,7 +32,7 @@ def table_of(fields: Sequence[Mapping[str, Any]], **more: Any) -> Table:
     """A table with the columns c0, c1, ... of these fields."""
     kinds = [Field.model_validate({"name": "f", **field}).kind.postgres_type for field in fields]
     columns = tuple((f"c{number}", kind) for number, kind in enumerate(kinds))
-    return Table("public", "t", columns, **{"primary_key": (), **more})
+    return Table("public", "t", **{"columns": columns, "primary_key": (), **more})
 
 
 def rows_of(

@@ -6,7 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.contract.sink.existing import content, load, make, rows_of, table_of
+from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.postgres.undo import PgUndo
+from ingestor.services.processor.ports import TABLE_SINK, Loaded
+from tests.contract.sink.batches import concluding, key, new_process, process_after_all_this
+from tests.contract.sink.existing.tables import content, load, make, rows_of, table_of
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
@@ -17,8 +21,11 @@ CREATE TYPE pair AS (a int, b text);
 CREATE DOMAIN percent AS numeric(5,2) CHECK (value BETWEEN 0 AND 100);
 CREATE DOMAIN small_share AS percent CHECK (value < 10);
 CREATE DOMAIN code AS varchar(3);
-CREATE DOMAIN known AS text NOT NULL DEFAULT 'x';
 CREATE DOMAIN tens AS integer CHECK (value % 10 = 0);
+CREATE DOMAIN few AS text[] CHECK (cardinality(value) < 3);
+CREATE DOMAIN feeling AS mood;
+CREATE DOMAIN second AS timestamptz(0);
+CREATE DOMAIN digits AS text CHECK (value ~ '^[0-9]+$');
 CREATE EXTENSION citext;
 """
 C, T = "constraint-error", "type-error"
@@ -139,6 +146,24 @@ CASES = [
     Case("int4range", "string", {"[1,5)": "[1,5)"}, {"x": T, "[5,1)": T}),
     Case("point", "geopoint", {"1.5, 2": "(1.5,2)"}, {}),
     Case("pair", "string", {"(1,b)": "(1,b)"}, {"(x,b)": T}),
+    Case("few", "array", {'["a"]': "{a}"}, {'["a", "b", "c"]': C}),
+    Case("few", "string", {"{a}": "{a}"}, {"{a,b,c}": C, "a": T}),
+    Case("feeling", "string", {"fine": "fine"}, {"bad": T}),
+    Case("second", "datetime", {"2024-02-29T10:00:00Z": "2024-02-29 10:00:00+00"},
+         {"2024-02-29T10:00:00.6Z": C}),
+    Case("digits", "string", {"12": "12"}, {"x": C}),
+    Case("digits", "integer", {"12": "12"}, {"-12": C}),
+    Case("digits[]", "array", {'["1"]': "{1}", "[1]": "{1}"}, {'["x"]': C}),
+    Case("timetz(0)", "time", {"10:00:00": "10:00:00+00"}, {"10:00:00.6": C}),
+    Case("jsonb[]", "string", {"{1,2}": "{1,2}"}, {"{a}": T}),
+    Case("date[]", "array", {'["2024-02-29"]': "{2024-02-29}"}, {'["2024-02-30"]': C}),
+    Case("uuid[]", "list", {"123e4567-e89b-12d3-a456-426614174000": "{123e4567-e89b-12d3-a456-426614174000}"},
+         {}),
+    Case("oid", "string", {"12": "12"}, {"x": T}),
+    Case("box", "string", {"(1,1),(0,0)": "(1,1),(0,0)"}, {"x": T}),
+    Case("tsrange", "string", {"[2024-01-01,2024-01-02)": '["2024-01-01 00:00:00","2024-01-02 00:00:00")'},
+         {"[x,y)": T}),
+    Case("jsonpath", "string", {"$.a": '$."a"'}, {"$..": T}),
     Case("tsvector", "string", {"a b": "'a' 'b'"}, {}),
 ]  # fmt: skip
 
@@ -167,3 +192,25 @@ async def test_every_type(pool: PgPool) -> None:
         number: next((names[f"c{place}"], text) for place, text in enumerate(values) if text is not None)
         for number, values in loaded.items()
     } == {number: (name, text) for number, (name, _, text) in good.items()}
+
+
+async def test_undo_brings_every_value_back(pool: PgPool) -> None:
+    """As it was, whatever its type."""
+    await pool.execute("SET search_path = public; " + TYPES)
+    cases = [(case, text) for case in CASES for text in case.good]
+    await make(pool, [case.column for case, _ in cases], ", id integer PRIMARY KEY")
+    fields = [*({"type": case.field} for case, _ in cases), {"type": "integer"}]
+    columns = [*(name for name, _ in table_of(fields).columns[:-1]), "id"]
+    kinds = [kind for _, kind in table_of(fields).columns]
+    table = table_of(
+        fields, primary_key=("id",), upsert=True, columns=tuple(zip(columns, kinds, strict=True))
+    )
+    before, after = new_process(), process_after_all_this()
+    for process, values in ((before, [text for _, text in cases]), (after, [None] * len(cases))):
+        of = key(rows=1, process=process)
+        await PgSink(pool).load(of, rows_of(table, fields, [[*values, "1"]]), concluding(of))
+        if process == before:
+            there = await content(pool, len(cases))
+    assert await content(pool, len(cases)) != there
+    await PgUndo(pool).undo(Loaded(after, "default", (), table, TABLE_SINK), dry_run=False)
+    assert await content(pool, len(cases)) == there

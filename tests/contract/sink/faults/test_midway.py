@@ -12,7 +12,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchOutcome
 from ingestor.services.processor.ports import SinkRefusedError, Table
 from tests.contract.sink.batches import concluding, good, key, new_process
-from tests.contract.sink.test_row_faults import MADE, T, raising
+from tests.contract.sink.faults.test_rows import MADE, T, raising
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

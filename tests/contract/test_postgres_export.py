@@ -21,6 +21,7 @@ from tests.contract.sink.batches import concluding, key
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
+    from tests.contract.conftest import OpenPool
 
 # Values besides the types' own examples. The ends of the calendar only come back in UTC.
 EXTREMES = {
@@ -35,6 +36,7 @@ EXTREMES = {
     "array": ["[]", "[1e30, 1.0]"],
     "list": ["[", "[x]"],
 }
+DIALECT = '{"delimiter": ",", "header": true, "skipLines": 0, "skipFooter": 0}'
 ENDS_OF_TIME = {"datetime": ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]}
 # PostgreSQL writes fewer digits of such a year, and a moment before the year 1 in zones to the west.
 LEFT_OUT = {"0033", "0001-01-01T00:00:00-01:30"}
@@ -61,7 +63,7 @@ def pipeline_of(fields: list[dict[str, Any]], table: str) -> Pipeline:
 
 async def load(pool: PgPool, data: bytes, pipeline: Pipeline) -> list[str]:
     """Load a file; what is wrong with rows of it."""
-    sample = read_sample(io.BytesIO(data), len(data), "t.csv", parse_options('{"delimiter": ","}'))
+    sample = read_sample(io.BytesIO(data), len(data), "t.csv", parse_options(DIALECT))
     checked = check_rows(sample_table(sample), sample.names, pipeline)
     batch = key(rows=sample.record_count)
     rows = GoodRows(table_of(pipeline), checked.good, checked.good_index + batch.range.first_row)
@@ -72,7 +74,8 @@ async def load(pool: PgPool, data: bytes, pipeline: Pipeline) -> list[str]:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns"])
-async def test_an_export_comes_back_in_equal(pool: PgPool, zone: str) -> None:
+async def test_an_export_comes_back_in_equal(pool_of: OpenPool, zone: str) -> None:
+    pool = await pool_of("processor")
     extremes = {
         **EXTREMES,
         **({"datetime": EXTREMES["datetime"] + ENDS_OF_TIME["datetime"]} if zone == "UTC" else {}),

@@ -13,7 +13,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchOutcome
 from ingestor.services.processor.ports import Table
 from tests.contract.sink.batches import concluding, good, key, new_process
-from tests.contract.sink.test_row_faults import BY_ID, BY_ID_ONLY, GUARD, KEYED, MADE, T, raising, trigger
+from tests.contract.sink.faults.test_rows import BY_ID, BY_ID_ONLY, GUARD, KEYED, MADE, T, raising, trigger
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool

@@ -1,0 +1,159 @@
+"""Drafts a pipeline from a table that exists: what its columns, keys and references say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from ingestor.pipelines.names import RESERVED_SCHEMAS, is_reserved
+from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
+from ingestor.runtime.postgres import transient_errors
+from ingestor.services.processor.adapters.postgres.columns.conversions import FITTING
+from ingestor.services.processor.adapters.postgres.columns.facts import Column, columns_of
+from ingestor.services.processor.adapters.postgres.table import keys_of, qualified
+from ingestor.services.processor.ports import TableDraft, Tables
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgConnection, PgPool
+
+_RELATION = """
+SELECT has_any_column_privilege(r.oid, 'INSERT') AS may_insert FROM pg_class r
+WHERE r.oid = to_regclass($1) AND r.relkind IN ('r', 'p', 'v', 'f')
+"""
+_COLUMNS = """
+SELECT attname, attnotnull, atthasdef OR attidentity <> '' AS has_default FROM pg_attribute
+WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
+"""
+_FOREIGN = """
+SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
+             ORDER BY k.place) AS columns,
+       array(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
+             ORDER BY k.place) AS other_columns,
+       n.nspname AS schema, r.relname AS name
+FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
+WHERE c.conrelid = to_regclass($1) AND c.contype = 'f' AND c.conparentid = 0 ORDER BY c.conname
+"""
+# Of integer columns that are narrower than an integer field.
+_RANGES = {"int2": 2**15, "int4": 2**31}
+# Numbers with no more digits are the same in JSON, wherever it is read.
+_EXACT_DIGITS = 15
+
+
+class PgTables(Tables):
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def draft(self, schema: str, name: str) -> TableDraft:
+        async with transient_errors("sink", _unknown), self._pool.acquire() as connection:
+            return await _draft(connection, schema, name)
+
+
+def _unknown(error: asyncpg.PostgresError) -> Exception:
+    # The role may not even look into the schema.
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return FailedPreconditionError("TABLE_FORBIDDEN", "The suite may not look into the table's schema.")
+    return error
+
+
+async def _draft(connection: PgConnection, schema: str, name: str) -> TableDraft:
+    target = qualified(schema, name)
+    relation = await connection.fetchrow(_RELATION, target)
+    if relation is None:
+        raise NotFoundError("TABLE_NOT_FOUND", f"There is no table {schema}.{name}.")
+    if not relation["may_insert"]:
+        role = await connection.fetchval("SELECT current_user")
+        raise FailedPreconditionError(
+            "TABLE_FORBIDDEN",
+            f"The suite may not add rows to the table {schema}.{name}: GRANT SELECT, INSERT, UPDATE, DELETE "
+            f"ON {target} TO {role}.",
+        )
+    facts = {row["attname"]: row for row in await connection.fetch(_COLUMNS, target)}
+    fields: list[dict[str, Any]] = []
+    needed: list[str] = []
+    for column in (await columns_of(connection, target)).values():
+        if column.is_computed or column.is_numbered or is_reserved(column.name):
+            continue
+        fact = facts[column.name]
+        required = fact["attnotnull"] or column.needs_value
+        fields.append(_field(column, required=required))
+        if required and not fact["has_default"]:
+            needed.append(column.name)
+    if not fields:
+        raise FailedPreconditionError(
+            "TABLE_FORBIDDEN", f"The table {schema}.{name} has no column that takes values."
+        )
+    document = {
+        "name": _pipeline_name(name),
+        "schema": {"fields": fields, **await _keys(connection, target, [field["name"] for field in fields])},
+        "sink": {"table": name if schema == "public" else f"{schema}.{name}"},
+    }
+    return TableDraft(document, tuple(needed))
+
+
+def _field(column: Column, *, required: bool) -> dict[str, Any]:
+    """The field that goes into a column."""
+    field: dict[str, Any] = {"name": column.name, "type": "string"}
+    constraints: dict[str, Any] = {"required": True} if required else {}
+    if column.is_array:
+        field["type"] = "array"
+    elif column.type == "uuid":
+        field["format"] = "uuid"
+    else:
+        field["type"] = FITTING.get(column.type, "string")
+        constraints |= _constraints(column)
+    if constraints:
+        field["constraints"] = constraints
+    return field
+
+
+def _constraints(column: Column) -> dict[str, Any]:
+    """What a column takes of the values of its type."""
+    if column.labels:
+        return {"enum": list(column.labels)}
+    if column.length is not None:
+        return {"maxLength": column.length}
+    if end := _RANGES.get(column.type):
+        return {"minimum": -end, "maximum": end - 1}
+    if column.digits is not None and column.digits[0] <= _EXACT_DIGITS:
+        precision, scale = column.digits
+        limit = (10**precision - 1) * Decimal(10) ** -scale
+        most = float(limit) if scale > 0 else int(limit)
+        return {"minimum": -most, "maximum": most}
+    return {}
+
+
+async def _keys(connection: PgConnection, target: str, fields: Sequence[str]) -> dict[str, Any]:
+    """The keys and references of the table that consist of these fields."""
+    found: dict[str, Any] = {}
+    unique: list[list[str]] = []
+    for key in (await keys_of(connection, target)).by_columns:
+        if not set(key.columns).issubset(fields):
+            continue
+        if key.primary:
+            found["primaryKey"] = list(key.columns)
+        elif list(key.columns) not in unique:
+            unique.append(list(key.columns))
+    if unique:
+        found["uniqueKeys"] = unique
+    foreign = []
+    for row in await connection.fetch(_FOREIGN, target):
+        schema, name = row["schema"], row["name"]
+        if not set(row["columns"]).issubset(fields) or "." in schema + name or schema in RESERVED_SCHEMAS:
+            continue
+        resource = name if schema == "public" else f"{schema}.{name}"
+        reference = {"resource": resource, "fields": list(row["other_columns"])}
+        foreign.append({"fields": list(row["columns"]), "reference": reference})
+    if foreign:
+        found["foreignKeys"] = foreign
+    return found
+
+
+def _pipeline_name(table: str) -> str:
+    made = re.sub(r"[^a-z0-9]+", "-", table.lower()).strip("-")
+    return (made if made[:1].isalpha() else f"table-{made}".rstrip("-"))[:50]
