@@ -76,7 +76,10 @@ def hidden_rows(numbers: Sequence[int]) -> Notice:
 def percents(label: str, text: str) -> Notice:
     """A column under a percent format; `text` is one of its numbers."""
     shown = number_text(str(parsed(text) * 100))
-    return Notice("percent-as-number", f"{label}: {shown} % is read as {text}, the number that is stored.")
+    return Notice(
+        "percent-as-number",
+        f"{label}: {shown} % is read as {text}, the number that is stored; a string gets what is shown.",
+    )
 
 
 def hidden_columns(sheet: Sheet) -> Notice | None:

@@ -142,7 +142,10 @@ class XlsxTable:
             return
         builder.add(line, inside, sum(map(len, cells.values())))
         for column in faulty:
-            builder.fault(column - self._first, faults[column])
+            builder.cell_note(column - self._first, fault=faults[column])
+        for column, text in row.shown.items():
+            if column < self._end:
+                builder.cell_note(column - self._first, shown=text)
 
     def _outside(self, row: int, column: int) -> str:
         first, last = letters(self._first), letters(self._end - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ingestor.tabular.parsers.xlsx.moments import moment_text
-from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed
+from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed, percent_text
 from ingestor.tabular.parsers.xlsx.package import Handler, Package, invalid, local
 from ingestor.tabular.parsers.xlsx.strings import unescaped
 from ingestor.tabular.parsers.xlsx.styles import PLAIN, Style
@@ -32,6 +32,8 @@ class Row:
     """The columns whose cells are text."""
     faults: dict[int, str] = field(default_factory=dict)
     """By column, why a cell has no value; its text, if it has one, is among the cells."""
+    shown: dict[int, str] = field(default_factory=dict)
+    """By column, what a cell shows whose text is only its number."""
     hidden: bool = False
     empty_text: bool = False
     """A cell holds the empty text, as a formula may give it."""
@@ -197,6 +199,7 @@ class _Rows(Handler):
         if style.kind == "number":
             text = number_text(raw, style.zeros)
             if style.percent:
+                self._row.shown[self._column] = percent_text(text, style.decimals) + style.percent
                 self._sheet.percents.setdefault(self._column, text)
             return text
         return moment_text(parsed(raw), style.kind, epoch_1904=self._book.epoch_1904)
