@@ -256,11 +256,6 @@ class BlockBuilder:
         self._size += len(text)
 
     @property
-    def count(self) -> int:
-        """Records collected since the last `take`."""
-        return self._count
-
-    @property
     def full(self) -> bool:
         """Whether `take` is due."""
         return self._count >= self._most_rows or self._size >= self._most_size

@@ -22,9 +22,9 @@ from ingestor.tabular.parsers.delimited import header_labels
 from ingestor.tabular.parsers.xlsx.layout import PEEKED, find_layout, footer_length, with_merged
 from ingestor.tabular.parsers.xlsx.merges import merges_above
 from ingestor.tabular.parsers.xlsx.notices import (
-    footer_notice,
+    HIDDEN_ROW,
+    footer_found,
     hidden_columns,
-    hidden_rows,
     layout_guesses,
     layout_notices,
     percents,
@@ -87,34 +87,32 @@ class XlsxTable:
 
     def blocks(self) -> Iterator[TextTable]:
         builder = BlockBuilder(len(self.columns))
-        hidden: list[int] = []
         waiting: deque[Row] = deque()
         kept = _LONGEST_FOOTER if self._footer is None else self._footer
         for row in self._rows:
             waiting.append(row)
             if len(waiting) > kept:
-                self._add(builder, waiting.popleft(), hidden)
+                self._add(builder, waiting.popleft())
                 if builder.full:
-                    yield self._taken(builder, hidden)
+                    yield self._taken(builder)
         footer = footer_length(waiting, len(self.columns)) if self._footer is None else self._footer
         while len(waiting) > footer:
-            self._add(builder, waiting.popleft(), hidden)
-        if waiting and self._footer is None:
-            self._notices.append(footer_notice(waiting, builder.count))
+            self._add(builder, waiting.popleft())
+        told = footer_found(waiting) if waiting and self._footer is None else None
         for row in waiting:
             text = ",".join(row.cells.values())
             builder.skip(row.number - 1, "footer-row", "The record belongs to the footer.", text)
+            if told:
+                builder.note(*told)
         if not builder.empty or self._notices:
-            yield self._taken(builder, hidden)
+            yield self._taken(builder)
 
-    def _taken(self, builder: BlockBuilder, hidden: list[int]) -> TextTable:
-        if hidden:
-            self._notices.append(hidden_rows(hidden))
-            hidden.clear()
+    def _taken(self, builder: BlockBuilder) -> TextTable:
         self._notices += self._percents()
-        notices = tuple(self._notices)
+        block = builder.take()
+        notices = (*self._notices, *block.notices)
         self._notices.clear()
-        return replace(builder.take(), notices=notices)
+        return replace(block, notices=notices)
 
     def _percents(self) -> Iterator[Notice]:
         for column, text in self._sheet.percents.items():
@@ -122,10 +120,13 @@ class XlsxTable:
                 self._told.add(column)
                 yield percents(self.columns[column - self._first], text)
 
-    def _add(self, builder: BlockBuilder, row: Row, hidden: list[int]) -> None:
-        line, cells, faults = row.number - 1, row.cells, row.faults
+    def _add(self, builder: BlockBuilder, row: Row) -> None:
+        self._add_cells(builder, row)
         if row.hidden:
-            hidden.append(builder.count + 1)
+            builder.note(*HIDDEN_ROW)
+
+    def _add_cells(self, builder: BlockBuilder, row: Row) -> None:
+        line, cells, faults = row.number - 1, row.cells, row.faults
         outside = [
             column for column in cells
             if not self._first <= column < self._end and column not in faults
