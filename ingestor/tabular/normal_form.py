@@ -126,12 +126,11 @@ def _lines(block: TextTable) -> bytes:
         index = record.row_number - block.first_row
         lines[index] = record.line_number
         cells = [_shown_cell(to_utf8(cell)) for cell in record.cells] or None
-        reject = [record.state, error.code, error.message, cells, error.value.replace("\udcff", "\\xff")]
-        text = json.dumps(reject, ensure_ascii=False, separators=(",", ":"))
-        rejects[index] = text.encode("utf-8", "backslashreplace").decode()
+        text = error.value.replace("\udcff", "\\xff")
+        rejects[index] = _as_json([record.state, error.code, error.message, cells, text])
     for index, notes in _by_row(block.cell_notes).items():
         if rejects[index] is None:
-            rejects[index] = json.dumps([_CELLS, notes], ensure_ascii=False, separators=(",", ":"))
+            rejects[index] = _as_json([_CELLS, notes])
     # For each record its position among the block's rows; null for a rejected one.
     positions = np.full(count, -1, np.int64)
     positions[block.row_index] = np.arange(len(block.row_index))
@@ -146,6 +145,11 @@ def _by_row(notes: Iterable[CellNote]) -> dict[int, list[tuple[int, str, str]]]:
     for note in notes:
         found.setdefault(note.row_index, []).append((note.column, note.fault, note.shown))
     return found
+
+
+def _as_json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _write(arrays: Sequence[Any]) -> bytes:

@@ -51,7 +51,7 @@ def explain(text: str, options: ReadOptions, file_name: str, named: str | None =
     for delimiter in delimiters:
         plain = _best_quoting(sample, delimiter, options, skip=False)
         tried = [plain]
-        if _may_skip_blanks(lines, delimiter, options):
+        if _may_skip_blanks(plain.records, lines, delimiter, options):
             tried.append(_best_quoting(sample, delimiter, options, skip=True))
         for candidate in tried:
             weight = _WEIGHT.get(delimiter, 1.0 if len(delimiter) == 1 else 0.97)
@@ -96,12 +96,22 @@ def _alone(token: str, line: str) -> bool:
     return token[0] in re.sub(r"(?<=\d):(?=\d)", "", line.replace(token, ""))
 
 
-def _may_skip_blanks(lines: Sequence[str], delimiter: str, options: ReadOptions) -> bool:
+def _may_skip_blanks(
+    records: Sequence[Record], lines: Sequence[str], delimiter: str, options: ReadOptions
+) -> bool:
+    """Whether blanks stand behind the delimiters in half of the records."""
     if len(delimiter) > 1 or "skip_initial_space" in options.model_fields_set:
         return False
     if delimiter == " ":
         return any("  " in line.strip() or line.startswith(" ") for line in lines)
-    return sum(f"{delimiter} " in line for line in lines) >= 0.6 * len(lines)
+    held = [record for record in records if record.cells != ()]
+    blank = sum(
+        f"{delimiter} " in record.text
+        if record.cells is None
+        else any(cell[:1] == " " for cell in record.cells[1:])
+        for record in held
+    )
+    return 2 * blank > len(held)
 
 
 def _best_quoting(text: str, delimiter: str, options: ReadOptions, *, skip: bool) -> Explained:
@@ -155,7 +165,8 @@ def _explained(text: str, form: Form) -> Explained:
         wide = max((one for one in widths if one > 1), key=lambda one: (widths[one], one))
         if widths[wide] >= 3 and widths[wide] >= 0.3 * len(held):
             width = wide
-    width = _first_table(records) or width
+    first, length = _first_table(records)
+    width = first if length * 5 > widths[width] else width
     places = [at for at, record in enumerate(held) if record.width == width]
     share = len(places) / (places[-1] - places[0] + 1)
     overall = len(places) / len(held)
@@ -166,9 +177,9 @@ def _explained(text: str, form: Form) -> Explained:
     return Explained(form, records, width, share, score)
 
 
-def _first_table(records: Sequence[Record]) -> int:
-    """The width of the table in front of the first gap; 0 when there is no gap, or what stands there may be
-    titles."""
+def _first_table(records: Sequence[Record]) -> tuple[int, int]:
+    """The width and the number of records of the table in front of the first gap; zeros when there is no gap,
+    or what stands there may be titles."""
     held: list[Record] = []
     for record in records:
         if is_blank(record):
@@ -177,9 +188,10 @@ def _first_table(records: Sequence[Record]) -> int:
         else:
             held.append(record)
     else:
-        return 0
+        return 0, 0
     widths = {record.width for record in held}
-    return held[0].width if len(held) >= 3 and len(widths) == 1 and held[0].width >= 3 else 0
+    found = len(held) >= 3 and len(widths) == 1 and held[0].width >= 3
+    return (held[0].width, len(held)) if found else (0, 0)
 
 
 def _cleanness(rows: Sequence[Sequence[str]], width: int, form: Form) -> float:

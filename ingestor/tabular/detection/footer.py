@@ -130,7 +130,26 @@ def _second_table(records: Sequence[Record], start: int, width: int, labels: Seq
         above = [record.cells for record in records[start:at] if record.cells and record.width == width]
         if _is_table(rest, width, typed_columns(above, width), labels):
             return Foot(at, True)
-    return _other_width(records, start, width)
+    return _as_wide(records, start, width, labels) or _other_width(records, start, width)
+
+
+def _as_wide(records: Sequence[Record], start: int, width: int, labels: Sequence[str]) -> Foot | None:
+    """Another table as wide as the first, without a gap: a record with text where the rows have numbers or
+    times, and below it, to the end, records that do not fit the columns either."""
+    rows = [record.cells for record in records[start:] if record.cells and record.width == width]
+    typed = typed_columns(rows[:30], width)
+    if len(typed) < 2:
+        return None
+    probe = next(iter(typed))
+    for at in range(start + 2, len(records) - 2):
+        cells = records[at].cells
+        if not cells or len(cells) != width or kind_of(cells[probe]) != "text":
+            continue
+        if tuple(cells) == tuple(labels) or any(kind_of(cells[column]) != "text" for column in typed):
+            continue
+        if len(records) - at <= _MOST_OF_TABLE and _is_table(records[at:], width, typed, labels):
+            return Foot(at, True)
+    return None
 
 
 def _is_table(rest: Sequence[Record], width: int, typed: dict[int, Kind], labels: Sequence[str]) -> bool:
@@ -151,7 +170,7 @@ def _is_table(rest: Sequence[Record], width: int, typed: dict[int, Kind], labels
     misfits = sum(
         kind_of(row[column]) not in (kind, "empty") for row in rows for column, kind in typed.items()
     )
-    return text and (misfits * 3 >= len(rows) * len(typed) or head is not rest[0])
+    return text and misfits * 3 >= len(rows) * len(typed)
 
 
 def _other_width(records: Sequence[Record], start: int, width: int) -> Foot | None:

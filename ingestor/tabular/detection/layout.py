@@ -62,20 +62,32 @@ def find_head(
         return None
     after = [place for place in held if place > at]
     rows = _rows(records, after, width)
-    if at != held[0] and not rows and any(kind_of(cell) != "text" for cell in records[at].cells or ()):
+    last = records[at].cells
+    if at != held[0] and not rows and (last is None or any(kind_of(cell) != "text" for cell in last)):
         at = held[0]  # the last record is a row rather than a header without rows
     typed = typed_columns(rows, width)
+    if titles and header is not False:
+        # The header may stand there twice.
+        while (
+            len(after) > 1
+            and records[after[0]].cells == records[at].cells
+            and _is_label_row(records[at], typed)
+        ):
+            at = after.pop(0)
     if header is False:
         return Head(at, False, 1, 1.0, "declared", typed)
     if header is None:
         sure, why = _without_header(records[at], rows, typed, width)
         if sure:
             return Head(at, False, 1, sure, why, typed)
+    if header and at != held[0] and _without_header(records[at], rows, typed, width)[0]:
+        at = held[held.index(at) - 1]  # it is damaged
     count = header_rows or 1
     if header_rows is None:
         while count < 4 and count <= len(after) and _is_header_row(records, at, after, count, width):
             count += 1
-    names = count == 1 and _has_row_names(records[at], rows, width)
+    names = count == 1 and bool(after) and records[after[0]].width == width
+    names = names and _has_row_names(records[at], rows, width)
     why = "the records below hold numbers or dates where it holds text" if typed else "it is the first record"
     return Head(at, True, count, 0.9 if _is_label_row(records[at], typed) else 0.6, why, typed, names)
 
@@ -286,8 +298,11 @@ def _has_row_names(header: Record, rows: Sequence[Sequence[str]], width: int) ->
         return False
     if any(" " in label.strip() or not label.strip() for label in labels):
         return False
-    names = [row[0] for row in rows]
+    names = [row[0].strip() for row in rows]
     if len(set(names)) < len(names) or not all(names):
+        return False
+    numbered = names == [str(number) for number in range(1, len(names) + 1)]
+    if not numbered and any(kind_of(name) != "text" for name in names):
         return False
     return sum(reach(row) == width for row in rows) * 2 > len(rows)
 

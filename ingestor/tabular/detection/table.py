@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingestor.outcomes import Notice
+from ingestor.tabular.detection.damage import Damage, find_damage, labels_above
 from ingestor.tabular.detection.dialects import Explained, explain
 from ingestor.tabular.detection.footer import find_foot
 from ingestor.tabular.detection.guess import Guess
 from ingestor.tabular.detection.layout import Head, find_head
 from ingestor.tabular.detection.text import Record, split
 from ingestor.tabular.options import ReadOptions
+from ingestor.tabular.records.header import numbered
 
 _SEP = re.compile(r"\"?sep=([^\r\n\"])\"?[ ,;\t]*(?:\r\n|\n|\r|$)", re.IGNORECASE)
 _MOST_FOOTER = 10_000
@@ -70,11 +72,14 @@ def find_table(
         if named:
             _tell_skipped(found, 0, skipped, 1.0, "the first line names the delimiter")
         return found
-    line = skipped + best.records[head.at].line
+    damage = _damage(best, head, options)
+    line = skipped + best.records[damage.last if damage and titles else head.at].line
     if titles and line and not _only_blank(text, line):
         why = "the lines above have fewer cells than the table"
-        _tell_skipped(found, skipped if named else 0, line, head.sure, why)
-    if not head.header and "header" not in declared:
+        _tell_skipped(found, skipped if named else 0, line, head.sure, why, told=damage is None)
+    if damage:
+        _tell_damage(found, damage, line, best.width)
+    elif not head.header and "header" not in declared:
         found.option("header", False, head.sure, f"{head.why[0].upper()}{head.why[1:]}.")
         found.told(
             "no-header",
@@ -92,6 +97,29 @@ def find_table(
     if "skip_footer" not in declared:
         _find_footer(found, rest, tail, best, head, whole=whole, skipped=skipped)
     return found
+
+
+def _damage(best: Explained, head: Head, options: ReadOptions) -> Damage | None:
+    """How the header is damaged, if it is."""
+    if head.rows > 1 or head.row_names or not options.header or options.row_names or options.columns:
+        return None
+    if not head.header:
+        labels = labels_above(best.records, head.at, best.width, best.form)
+        return Damage(labels, head.at - 1) if labels else None
+    rows = [record.cells for record in best.records[head.at + 1 :] if record.width == best.width]
+    return find_damage(best.records, head.at, best.width, best.form, [cells for cells in rows if cells])
+
+
+def _tell_damage(found: Found, damage: Damage, line: int, width: int) -> None:
+    labels = damage.labels or numbered(width)
+    why = "The header has another number of cells than the records."
+    found.option("columns", list(labels), 0.6, why)
+    named = ", ".join(labels[:20]) if damage.labels else "column_1, column_2, and so on"
+    found.told(
+        "header-damaged",
+        f"The header, on line {line + 1}, does not fit the records, which have {width} cells. The columns "
+        f'are named {named}; declare "columns" to name them otherwise.',
+    )
 
 
 def _choose(
@@ -153,14 +181,14 @@ def _tell_dialect(
         found.option("escapeChar", form.escape, 0.8, "Quotes inside cells follow it.")
 
 
-def _tell_skipped(found: Found, sep: int, lines: int, sure: float, why: str) -> None:
+def _tell_skipped(found: Found, sep: int, lines: int, sure: float, why: str, *, told: bool = True) -> None:
     found.option("skipLines", lines, sure, f"{why[0].upper()}{why[1:]}.")
-    if lines == sep or (not sep and why.startswith("the first line names")):
+    if not told or lines == sep or (not sep and why.startswith("the first line names")):
         return
     first = sep + 1
     one = first == lines
     what = f"Line {first} stands" if one else f"Lines {first} to {lines} stand"
-    found.told("rows-above-header", f"{what} above the header and {'was' if one else 'were'} not read.")
+    found.told("lines-above-header", f"{what} above the header and {'was' if one else 'were'} not read.")
 
 
 def _find_footer(
@@ -190,7 +218,7 @@ def _find_footer(
     else:
         found.option("skipFooter", count, 0.75, "The last records are remarks or totals, not rows.")
         verb = "is a footer and was" if count == 1 else "are a footer and were"
-        found.told("footer-rows", f"{where} {verb} not read as {'a row' if count == 1 else 'rows'}.")
+        found.told("footer-not-read", f"{where} {verb} not read as {'a row' if count == 1 else 'rows'}.")
 
 
 def _where(records: Sequence[Record], skipped: int) -> str:

@@ -57,11 +57,11 @@ def guess_encoding(head: bytes) -> EncodingGuess | None:
     sound = [line for line in lines if not _UNDEFINED_1252.search(line)]
     found: list[tuple[str, float]] = []
     for chosen in (sound, lines) if len(sound) * 5 >= len(lines) * 4 else (lines, sound):
-        text = b"".join(chosen)[:_LOOKED_AT]
-        if found := _ranked(text):
+        if found := _ranked(b"".join(chosen)[:_LOOKED_AT]):
             break
     else:
         return None
+    text = b"".join(lines)[:_LOOKED_AT]
     (encoding, weight), *others = found
     cells, seen = _cells(text, encoding), f"It is read as {encoding}"
     if cells:
@@ -117,7 +117,8 @@ def _is_plausible(text: bytes, encoding: str, inner: str) -> bool:
 
 
 def _in_place(text: bytes, encoding: str) -> float:
-    """The share of the foreign characters that are no sign and no capital inside a word in small letters."""
+    """The share of the foreign characters that are where one expects them: no sign inside a word, no capital
+    after a small letter, no letter of another script beside Latin ones."""
     if encoding in PAIRS:
         return 1.0
     decoded = text.decode(encoding, "replace")
@@ -126,7 +127,11 @@ def _in_place(text: bytes, encoding: str) -> float:
         (inner.isupper() and before.islower()) or not (inner.isalpha() or inner in "’\xad")
         for before, inner in _INSIDE.findall(decoded)
     )
-    return 1.0 - misplaced / max(foreign, 1)
+    for word in _WORD.findall(decoded):
+        other = sum(letter > "\x7f" and "LATIN" not in unicodedata.name(letter, "") for letter in word)
+        if other < len(word):
+            misplaced += other
+    return max(1.0 - misplaced / max(foreign, 1), 0.0)
 
 
 def _cells(text: bytes, encoding: str) -> list[str]:

@@ -113,6 +113,13 @@ def test_senseless_options_are_refused(options: dict[str, Any], problem: str) ->
     assert problem in str(refused.value)
 
 
+def test_options_that_do_not_go_together() -> None:
+    with pytest.raises(OptionsError, match="delimiter and commentChar must differ"):
+        parse_options({"commentChar": ";"}).over(parse_options({"delimiter": ";"}))
+    with pytest.raises(UnreadableFileError, match="delimiter and commentChar must differ"):
+        read("a,b\n1,2\n3,4\n", commentChar=",")
+
+
 BOTH = pytest.mark.parametrize("more", [{}, {"commentChar": "#"}], ids=["fast", "in Python"])
 
 
@@ -239,7 +246,13 @@ def test_empty_text_in_quotes(more: dict[str, Any]) -> None:
 )
 def test_both_readers_agree(rows: list[list[str]], drop: str | None, empty: str) -> None:
     text = "x,y,z\n" + "".join(",".join(cells) + "\n" for cells in [["1", "2", "3"], *rows])
-    options = {"delimiter": ",", "emptyQuoted": empty, **({"extraEmptyCells": drop} if drop else {})}
+    layout = {"skipLines": 0, "header": True, "headerRows": 1, "skipFooter": 0, "rowNames": False}
+    options = {
+        "delimiter": ",",
+        "emptyQuoted": empty,
+        **layout,
+        **({"extraEmptyCells": drop} if drop else {}),
+    }
     fast = read(text, **options)
     assert is_fast(fast.plan.options)
     assert slowly(text, **options) == (fast.names, rows_of(fast), codes_of(fast))

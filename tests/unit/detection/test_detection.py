@@ -13,7 +13,7 @@ from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.formats import Plan, plan
 from ingestor.tabular.files.sample import Sample, read_sample
 from ingestor.tabular.options import ReadOptions
-from tests.unit.tabular.detection_corpus import Messy, Read, score_all, table_of
+from tests.unit.detection.corpus import Messy, Read, score_all, table_of
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "accuracy.md"
 
@@ -88,6 +88,7 @@ def test_the_corpus_is_read_and_the_document_shows_the_scores() -> None:
 def test_cases(text: str, name: str, dialect: dict[str, Any], labels: tuple[str, ...], count: int) -> None:
     sample = sample_of(text, name)
     guessed = {guess.option: json.loads(guess.value_json) for guess in sample.plan.guesses}
+    guessed.pop("columns", None)
     assert guessed == dialect
     assert (sample.names, len(sample.row_numbers)) == (labels, count)
 
@@ -95,8 +96,8 @@ def test_cases(text: str, name: str, dialect: dict[str, Any], labels: tuple[str,
 def test_what_is_not_read_is_told_with_its_lines() -> None:
     found = plan_of("Report,,\n\nid,name,city\n1,a,x\n2,b,y\n\nSource: office\n")
     assert [(notice.code, notice.message) for notice in found.notices] == [
-        ("rows-above-header", "Lines 1 to 2 stand above the header and were not read."),
-        ("footer-rows", "Line 7 is a footer and was not read as a row."),
+        ("lines-above-header", "Lines 1 to 2 stand above the header and were not read."),
+        ("footer-not-read", "Line 7 is a footer and was not read as a row."),
     ]
     (second,) = plan_of("id,name,x\n1,a,\n2,b,\n\ncode,meaning\nA,b\nB,c\nC,d\n").notices
     assert second.code == "second-table"
@@ -106,8 +107,7 @@ def test_what_is_not_read_is_told_with_its_lines() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        # A damaged header is none the less the header, and stays in the first line.
-        "id name,city\n1,Anna,Berlin\n2,Bert,Paris\n3,Cara,Rome\n",
+        # More labels than cells, which may be missing.
         "id,na,me,city\n1,Anna,Berlin\n2,Bert,Paris\n3,Cara,Rome\n",
         # Years are labels.
         "region,2019,2020\nnorth,1,5\nsouth,2,7\n",
@@ -125,6 +125,36 @@ def test_when_unsure_the_first_line_is_the_header_and_all_else_are_records(text:
     found = plan_of(text)
     assert [guess.option for guess in found.guesses] == ["delimiter"]
     assert found.form == "as-is"
+
+
+@pytest.mark.parametrize("declared", [{}, {"header": True, "delimiter": ","}])
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("day,,qty,url", ("day", "qty", "url")),  # a delimiter too many
+        ("day qty url", ("day", "qty", "url")),  # other delimiters
+        ("day;qty;url", ("day", "qty", "url")),
+        ('"day,qty,url', ("day", "qty", "url")),  # a quote too many
+        ("day\nqty,url", ("day", "qty", "url")),  # a line end too many
+        ("dayqty,url", ("column_1", "column_2", "column_3")),  # a delimiter too few
+    ],
+)
+def test_a_damaged_header_costs_the_header(
+    header: str, columns: tuple[str, ...], declared: dict[str, Any]
+) -> None:
+    rows = "".join(f"2024-01-{n + 10},{n},https://a.b/{n}\n" for n in range(9))
+    sample = sample_of(f"{header}\n{rows}", **declared)
+    assert (sample.names, len(sample.row_numbers), sample.rejected) == (columns, 9, [])
+    assert [notice.code for notice in sample.notices] == ["header-damaged"]
+
+
+def test_a_label_that_two_have_become_is_no_delimiter_at_the_end_of_the_rows() -> None:
+    rows = "".join(f"2024-01-{n + 10},{n}.5,text,https://a.b/{n},\n" for n in range(9))
+    damaged = sample_of(f"dayprice,title,url,note\n{rows}")
+    assert damaged.names == ("column_1", "column_2", "column_3", "column_4", "column_5")
+    trailing = sample_of(f"day,price,title,url\n{rows}")
+    assert trailing.names == ("day", "price", "title", "url")
+    assert (len(damaged.row_numbers), len(trailing.row_numbers)) == (9, 9)
 
 
 def test_what_is_declared_is_not_overruled() -> None:
