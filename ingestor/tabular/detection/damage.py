@@ -62,7 +62,7 @@ def find_damage(
         return Damage(named, at) if len(named) == width else None
     if max(map(reach, rows)) <= len(cells):
         return Damage(None, at) if _shifted(cells, rows) else None
-    return Damage(None, at)
+    return Damage(labels_above(records, at + 1, width, form), at)
 
 
 def labels_above(records: Sequence[Record], at: int, width: int, form: Form) -> tuple[str, ...] | None:

@@ -25,7 +25,7 @@ _REMARK = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(r"\s*([*=_#~+-])\1{2,}\s*")
-_MARK = re.compile(r"\s*(?:[*†‡#©]|--|//|\(?\d{1,2}\)\s)")
+_MARK = re.compile(r"\s*(?:[*†‡#©]|--|//|\(?\d{1,2}[.)]\s)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,16 @@ def _is_foot(
             for other in records[start:at]
             if other.cells and len(other.cells) > first
         )
+    if (
+        _REMARK.match(lead)
+        and ":" in lead[:20]
+        and not any(
+            _REMARK.match(other.cells[first].strip())
+            for other in records[start:at]
+            if other.width == width and other.cells
+        )
+    ):
+        return True
     if len(cells) == width and count > max(width // 2, 1):
         return False
     if first in typed and kind_of(lead) == typed[first]:

@@ -134,6 +134,8 @@ def _first(records: Sequence[Record], held: Sequence[int], width: int, typed: di
     """The header, or the first row: the first record that is no title."""
     if width == 1:
         return held[0]
+    if (behind := _behind_gap(records, held, width)) is not None:
+        return behind
     for index, at in enumerate(held[:_MOST_TITLES]):
         record = records[at]
         below = held[index + 1 : index + 4]
@@ -151,6 +153,28 @@ def _first(records: Sequence[Record], held: Sequence[int], width: int, typed: di
         if following is None or not typed or not _is_label_row(records[following], typed):
             return at
     return None
+
+
+def _behind_gap(records: Sequence[Record], held: Sequence[int], width: int) -> int | None:
+    """The header behind a blank line, where what stands above it is as wide as the table: names and values.
+    None of that has numbers or times in all the columns in which the rows have."""
+    for index, at in enumerate(held[1:_MOST_TITLES], 1):
+        if at == held[index - 1] + 1 or records[at].width != width:
+            continue
+        rows = _rows(records, held[index + 1 :], width)
+        typed = typed_columns(rows, width)
+        above = [records[place].cells or () for place in held[:index]]
+        if len(rows) < index or not typed or not _is_label_row(records[at], typed):
+            continue
+        if len(typed) > 1 and not any(_fits(cells, typed) for cells in above):
+            return at
+    return None
+
+
+def _fits(cells: Sequence[str], typed: dict[int, Kind]) -> bool:
+    return all(
+        column < len(cells) and kind_of(cells[column]) in (kind, "empty") for column, kind in typed.items()
+    )
 
 
 def _comments(records: Sequence[Record]) -> bool:

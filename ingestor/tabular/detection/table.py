@@ -94,6 +94,8 @@ def find_table(
         why = "Each row has one cell more than the header, and its first cell is a name of its own."
         found.option("rowNames", True, 0.7, why)
         found.told("row-names", f"{why} The first column is named row_name.")
+    if "comment_char" not in declared and _has_comments(best, head):
+        found.option("commentChar", "#", 0.8, "Some lines between the rows begin with it, and are no rows.")
     if "skip_footer" not in declared:
         _find_footer(found, rest, tail, best, head, whole=whole, skipped=skipped)
     return found
@@ -108,6 +110,15 @@ def _damage(best: Explained, head: Head, options: ReadOptions) -> Damage | None:
         return Damage(labels, head.at - 1) if labels else None
     rows = [record.cells for record in best.records[head.at + 1 :] if record.width == best.width]
     return find_damage(best.records, head.at, best.width, best.form, [cells for cells in rows if cells])
+
+
+def _has_comments(best: Explained, head: Head) -> bool:
+    """Whether a few lines between the rows begin with # and do not look like rows."""
+    records = [record for record in best.records[head.at :] if record.cells != ()]
+    marked = [record for record in records if record.text.startswith("#")]
+    if not marked or records[0].text.startswith("#") or len(marked) * 5 > len(records):
+        return False
+    return all(record.width != best.width or 0 in head.typed for record in marked)
 
 
 def _tell_damage(found: Found, damage: Damage, line: int, width: int) -> None:

@@ -55,9 +55,9 @@ class SliceRecords:
         return found if least < found <= self._limits.max_columns else least
 
     def holds_nothing(self, index: int, nulls: object) -> bool:
-        """Whether a record whose cells are all empty or null holds nothing: where nulls are told by their
+        """Whether a record whose cells are all blank or null holds nothing: where nulls are told by their
         quotes, neither quotes nor words."""
-        return nulls is None or not self._content(index).strip(self._dialect.delimiter.encode())
+        return nulls is None or not self._content(index).strip(b" \t" + self._dialect.delimiter.encode())
 
     def joined(self, indices: Sequence[int]) -> bytes:
         """The bytes of these records, one after another."""

@@ -157,6 +157,14 @@ def test_a_label_that_two_have_become_is_no_delimiter_at_the_end_of_the_rows() -
     assert (len(damaged.row_numbers), len(trailing.row_numbers)) == (9, 9)
 
 
+def test_comments_between_the_rows() -> None:
+    rows = [f"{n},name {n}" for n in range(20)]
+    sample = sample_of("\n".join(["id,name", *rows[:9], "#9,name 9", "# a, b, c", *rows[10:], ""]))
+    assert sample.plan.options.comment_char == "#"
+    assert [record.errors[0].code for record in sample.rejected] == ["comment-row", "comment-row"]
+    assert plan_of("song,place\n#1 hit,2\nother,3\nmore,4\nlast,5\nx,6\n").options.comment_char is None
+
+
 def test_what_is_declared_is_not_overruled() -> None:
     text = "Report\n1;Anna,x;3.5\n2;Bert,y;4.5\n3;Cara,z;5.5\nSource: own\n"
     options = {"delimiter": ",", "skipLines": 0, "header": True, "headerRows": 1, "skipFooter": 0}

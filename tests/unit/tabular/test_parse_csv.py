@@ -51,7 +51,10 @@ def expected(
             code = "record-too-long" if record.broken is BrokenKind.TOO_LONG else "quote-error"
         elif not is_text(data[record.start : record.end]):
             code = "encoding-error"
-        elif not any(record.cells or ()):
+        elif not any(
+            cell if len(record.cells or ()) == column_count else cell.strip(b" \t")
+            for cell in record.cells or ()
+        ):
             code = "blank-row"
         else:
             assert record.cells is not None
