@@ -62,7 +62,8 @@ def find_head(
         return None
     after = [place for place in held if place > at]
     rows = _rows(records, after, width)
-    if at != held[0] and not rows and any(kind_of(cell) != "text" for cell in records[at].cells or ()):
+    last = records[at].cells
+    if at != held[0] and not rows and (last is None or any(kind_of(cell) != "text" for cell in last)):
         at = held[0]  # the last record is a row rather than a header without rows
     typed = typed_columns(rows, width)
     if titles and header is not False:
