@@ -57,7 +57,9 @@ def find_foot(
         if not _is_foot(records, start, at, width, typed, gap=gap):
             break
         first = at
-    if first == len(records) or not any(record.width == width for record in records[start:first]):
+    if first == len(records) or all(
+        is_blank(record) or record.width != width for record in records[start:first]
+    ):
         return None
     return Foot(first, False)
 

@@ -62,8 +62,7 @@ def find_head(
         return None
     after = [place for place in held if place > at]
     rows = _rows(records, after, width)
-    last = records[at].cells
-    if at != held[0] and not rows and (last is None or any(kind_of(cell) != "text" for cell in last)):
+    if not rows:
         at = held[0]  # the last record is a row rather than a header without rows
     typed = typed_columns(rows, width)
     if titles and header is not False:
@@ -200,6 +199,8 @@ def _is_title(record: Record, width: int, typed: dict[int, Kind], above: Sequenc
         return not (0 in typed and kind_of(cells[0]) == typed[0])
     if count > max(width // 2, 1):
         return False
+    if len(cells) == width < 4 and not is_prose(record.text):
+        return False  # one label, and none for the other columns
     return not (len(cells) == width and _matches(record, typed))
 
 
