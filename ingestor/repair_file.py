@@ -35,7 +35,7 @@ from ingestor.reports import (
     row_column,
     unguard,
 )
-from ingestor.tabular.cell_faults import reject_cell_faults
+from ingestor.tabular.cell_notes import reject_faults
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
@@ -84,7 +84,7 @@ def repair_content(
         rows = _Rows(table)
         yield header_line((NUMBER_LABEL, *table.columns))
         for block in blocks:
-            yield block_lines(rows.take(text_only(reject_cell_faults(block)), labels, reading))
+            yield block_lines(rows.take(text_only(reject_faults(block)), labels, reading))
 
 
 @contextmanager

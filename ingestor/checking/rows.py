@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingestor.checking.blank_rows import skip_blank_rows
+from ingestor.checking.cell_notes import apply_cell_notes
 from ingestor.checking.constraints import broken_constraints
 from ingestor.checking.steps.apply import Cells, filter_rows, transform
 from ingestor.checking.steps.rules import broken_rules
@@ -19,8 +20,7 @@ from ingestor.columns.json_strings import escaped, json_strings
 from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.outcomes import Notice, RejectedRow, RejectedState, RowError, capped, quoted
 from ingestor.pipelines.document import Field, Pipeline
-from ingestor.tabular.cell_faults import reject_cell_faults
-from ingestor.tabular.text_table import CellFault, TextTable
+from ingestor.tabular.text_table import TextTable
 
 # Name of the only column of rows without a pipeline.
 JSON_COLUMN = "data"
@@ -45,10 +45,8 @@ class CheckedRows:
 def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> CheckedRows:
     """Check every record of a slice: the pipeline's transforms, filters, schema and rules. `columns` are
     the labels of the file's columns, in order; a column called "" is left out. The cells of a column
-    that the file lacks are missing; Pipeline.header_problem says whether that is allowed. A cell without a
-    value rejects its row if the pipeline reads its column, unless its text is one of the column's missing
-    values; without a pipeline in any column."""
-    text = reject_cell_faults(text, lambda fault: _matters(fault, text, columns, pipeline))
+    that the file lacks are missing; Pipeline.header_problem says whether that is allowed."""
+    text = apply_cell_notes(text, columns, pipeline)
     if pipeline is not None:
         text = skip_blank_rows(text, columns, pipeline)
     rejected = list(text.rejected)
@@ -61,18 +59,6 @@ def check_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline | Non
         names = [field.name for field in pipeline.fields]
     rejected.sort(key=lambda row: row.row_number)
     return CheckedRows(pa.table(good, names=names), good_index, rejected, text.notices)
-
-
-def _matters(fault: CellFault, text: TextTable, columns: Sequence[str], pipeline: Pipeline | None) -> bool:
-    label = columns[fault.column]
-    if pipeline is None:
-        return label != ""
-    if label not in pipeline.labels_of_file:
-        return False
-    position = int(text.row_index.searchsorted(fault.row_index))
-    shown = text.columns[fault.column][position].as_py()
-    fields = [field for field in pipeline.fields if pipeline.source(field) == label]
-    return not fields or not all(shown in pipeline.missing_values_of(field) for field in fields)
 
 
 def _json_rows(columns: Sequence[pa.StringArray], labels: Sequence[str]) -> pa.StringArray:

@@ -92,7 +92,7 @@ def dialect_options(command: Callable[..., None]) -> Callable[..., None]:
         metavar="NAME",
         help="Decode text by this encoding, as Python names it: utf-16, cp1252, ...",
     )
-    @click.option("--delimiter", metavar="CHARACTER", help="Split CSV at this: one character, tab or space.")
+    @click.option("--delimiter", metavar="TEXT", help="Split CSV at this: up to 8 characters, tab or space.")
     @click.option("--sheet", metavar="NAME|NUMBER", help="Read this sheet of a workbook.")
     @click.option("--skip-lines", type=click.IntRange(0), help="Find the header after this many lines.")
     @click.option("--header/--no-header", default=None, help="The file has a header, or none.")

@@ -2,8 +2,9 @@
 
 It is CSV in UTF-8 with two extra columns in front: `_line`, the line of the original file on which the record
 starts, and `_reject`, empty for a row. For a rejected record `_reject` holds a JSON array [state, code,
-message, cells or null, text], and the columns of the table are null. For a row with cells that have no value
-it holds ["cells", [[column from 0, message], ...]]. Null is an empty cell without quotes; empty text is `""`.
+message, cells or null, text], and the columns of the table are null. For a row with notes of cells
+it holds ["cells", [[column from 0, fault, shown], ...]]. Null is an empty cell without quotes; empty text is
+`""`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import pyarrow.csv as pacsv
 from ingestor.outcomes import MAX_NOTICE_ROWS, UNREADABLE, Notice, RejectedRow, RejectedState
 from ingestor.tabular.files.encodings import to_utf8
 from ingestor.tabular.records.syntax import EXTRA_COLUMNS
-from ingestor.tabular.text_table import CellFault, TextTable
+from ingestor.tabular.text_table import CellNote, TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
 _CELLS = "cells"
@@ -109,7 +110,7 @@ def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
 
 def _lines(block: TextTable) -> bytes:
     count = block.record_count
-    if not block.rejected and not block.cell_faults:
+    if not block.rejected and not block.cell_notes:
         return _write(
             [
                 pa.array(block.line_index + block.first_line),
@@ -125,12 +126,11 @@ def _lines(block: TextTable) -> bytes:
         index = record.row_number - block.first_row
         lines[index] = record.line_number
         cells = [_shown_cell(to_utf8(cell)) for cell in record.cells] or None
-        reject = [record.state, error.code, error.message, cells, error.value.replace("\udcff", "\\xff")]
-        text = json.dumps(reject, ensure_ascii=False, separators=(",", ":"))
-        rejects[index] = text.encode("utf-8", "backslashreplace").decode()
-    for index, faults in _by_row(block.cell_faults).items():
+        text = error.value.replace("\udcff", "\\xff")
+        rejects[index] = _as_json([record.state, error.code, error.message, cells, text])
+    for index, notes in _by_row(block.cell_notes).items():
         if rejects[index] is None:
-            rejects[index] = json.dumps([_CELLS, faults], ensure_ascii=False, separators=(",", ":"))
+            rejects[index] = _as_json([_CELLS, notes])
     # For each record its position among the block's rows; null for a rejected one.
     positions = np.full(count, -1, np.int64)
     positions[block.row_index] = np.arange(len(block.row_index))
@@ -140,11 +140,16 @@ def _lines(block: TextTable) -> bytes:
     )
 
 
-def _by_row(faults: Iterable[CellFault]) -> dict[int, list[tuple[int, str]]]:
-    found: dict[int, list[tuple[int, str]]] = {}
-    for fault in faults:
-        found.setdefault(fault.row_index, []).append((fault.column, fault.message))
+def _by_row(notes: Iterable[CellNote]) -> dict[int, list[tuple[int, str, str]]]:
+    found: dict[int, list[tuple[int, str, str]]] = {}
+    for note in notes:
+        found.setdefault(note.row_index, []).append((note.column, note.fault, note.shown))
     return found
+
+
+def _as_json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _write(arrays: Sequence[Any]) -> bytes:
@@ -166,13 +171,13 @@ def from_normal_form(table: TextTable) -> TextTable:
     line_index = lines - table.first_line
     if reject.null_count == len(reject):
         return replace(table, columns=columns, line_index=line_index)
-    faulty = pc.fill_null(pc.starts_with(reject, f'["{_CELLS}",'), False)
-    is_row = pc.or_(pc.is_null(reject), faulty)
+    noted = pc.fill_null(pc.starts_with(reject, f'["{_CELLS}",'), False)
+    is_row = pc.or_(pc.is_null(reject), noted)
     keep = is_row.to_numpy(zero_copy_only=False)
-    faults = [
-        CellFault(int(table.row_index[position]), column, message)
-        for position in np.flatnonzero(faulty.to_numpy(zero_copy_only=False)).tolist()
-        for column, message in json.loads(reject[position].as_py())[1]
+    notes = [
+        CellNote(int(table.row_index[position]), *note)
+        for position in np.flatnonzero(noted.to_numpy(zero_copy_only=False)).tolist()
+        for note in json.loads(reject[position].as_py())[1]
     ]
     rejected = []
     for position in np.flatnonzero(~keep).tolist():
@@ -189,7 +194,7 @@ def from_normal_form(table: TextTable) -> TextTable:
         row_index=table.row_index[keep],
         line_index=line_index[keep],
         rejected=rejected,
-        cell_faults=tuple(faults),
+        cell_notes=tuple(notes),
     )
 
 
@@ -211,7 +216,7 @@ class BlockBuilder:
         self._index: list[int] = []
         self._lines: list[int] = []
         self._rejected: list[RejectedRow] = []
-        self._faults: list[CellFault] = []
+        self._cell_notes: list[CellNote] = []
         self._noted: dict[tuple[str, str], list[int]] = {}
         self._count = self._size = 0
 
@@ -223,9 +228,9 @@ class BlockBuilder:
         self._count += 1
         self._size += size
 
-    def fault(self, column: int, message: str) -> None:
-        """Say why a cell of the row that was added last has no value."""
-        self._faults.append(CellFault(self._count - 1, column, message))
+    def cell_note(self, column: int, *, fault: str = "", shown: str = "") -> None:
+        """Say more of a cell of the row that was added last; see CellNote."""
+        self._cell_notes.append(CellNote(self._count - 1, column, fault, shown))
 
     def note(self, code: str, message: str) -> None:
         """Add a notice about the last row."""
@@ -255,11 +260,6 @@ class BlockBuilder:
         self._size += len(text)
 
     @property
-    def count(self) -> int:
-        """Records collected since the last `take`."""
-        return self._count
-
-    @property
     def full(self) -> bool:
         """Whether `take` is due."""
         return self._count >= self._most_rows or self._size >= self._most_size
@@ -278,7 +278,7 @@ class BlockBuilder:
             np.array(self._lines, np.int64),
             self._count,
             self._rejected,
-            cell_faults=tuple(self._faults),
+            cell_notes=tuple(self._cell_notes),
             notices=(
                 *self._notices,
                 *(

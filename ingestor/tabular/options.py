@@ -147,9 +147,10 @@ class ReadOptions(BaseModel):
         return json.dumps(self.model_dump(by_alias=True, exclude_unset=True), ensure_ascii=False)
 
     def over(self, other: ReadOptions) -> ReadOptions:
-        """These options; where one is not declared, the other's."""
+        """These options; where one is not declared, the other's. Raises OptionsError when they do not go
+        together."""
         ours = self.model_dump(by_alias=True, exclude_unset=True)
-        return ReadOptions.model_validate(other.model_dump(by_alias=True, exclude_unset=True) | ours)
+        return parse_options(other.model_dump(by_alias=True, exclude_unset=True) | ours)
 
 
 def parse_options(document: Any) -> ReadOptions:

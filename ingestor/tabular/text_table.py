@@ -21,16 +21,19 @@ BOM_IN_RECORD = (
 
 
 @dataclass(frozen=True, slots=True)
-class CellFault:
-    """A cell that has no value, such as the error of a formula in a workbook. Its row is rejected if the
-    column is read; until then the cell holds what the file shows."""
+class CellNote:
+    """What a workbook says of a cell besides its text: that it has no value, such as the error of a formula,
+    or what it shows where the text is a number. A row is rejected for a cell without a value if the column is
+    read; until then the cell holds what the file shows."""
 
     row_index: int
     """Position in the slice of the row's record, as in `TextTable.row_index`."""
     column: int
     """Position among the columns, from 0."""
-    message: str
-    """One sentence that names the cell and what is wrong."""
+    fault: str = ""
+    """Why it has no value: one sentence that names the cell. "" for a cell with a value."""
+    shown: str = ""
+    """What a field of text gets instead of the cell's text; "" for the text itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class TextTable:
     """What a person should know of these records; of the file as a whole in its first slice only. Their
     `row_numbers` count like those of `rejected`."""
 
-    cell_faults: tuple[CellFault, ...] = ()
+    cell_notes: tuple[CellNote, ...] = ()
     """By row. Of rows that are not in `columns` they mean nothing."""
 
     def row_number(self, position: int) -> int:

@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, pc
+from ingestor.columns.arrow import AnyArray, Mask, cast, cast_all, full_match, pc
 from ingestor.columns.json_strings import json_strings
-from ingestor.columns.text_column import TextColumn
+from ingestor.columns.text_column import TextColumn, text_column
 from ingestor.types.notation.formatted import FormattedType
 from ingestor.types.type import ORDERED, Converted, Value, ValueFormatError, not_a
 
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_LENGTH = 10
+# A date with a time of day and perhaps an offset.
+_MOMENT = (
+    rf"({DATE})[T ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{{1,9}})?)?(?:Z|[+-][0-9:]{{2,8}})?"
+)
 # Days since 1970. From these, no offset of a datetime leads out of the years 0001 to 9999.
 FIRST_SAFE_DAY, LAST_SAFE_DAY = -719161, 2932895
 
@@ -25,7 +30,8 @@ _MONTH_LENGTHS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], n
 
 
 class DateType(FormattedType):
-    """YYYY-MM-DD, a day of the calendar, years 0001 to 9999; or a format of its own."""
+    """YYYY-MM-DD, a day of the calendar, years 0001 to 9999; or a format of its own. With `rounding` a time
+    of day may follow, which is dropped."""
 
     name = "date"
     examples = ("2024-02-29", "0001-01-01")
@@ -39,14 +45,21 @@ class DateType(FormattedType):
     keys = frozenset(("locale",))
 
     def parse_iso(self, text: str) -> date:
+        if match := re.fullmatch(_MOMENT, text):
+            if self.settings.rounding is None:
+                raise ValueFormatError('is a date with a time of day; declare "rounding": "allow" to drop it')
+            text = match[1]
         return parse_date(text)
 
     def convert_iso(self, text: TextColumn) -> Converted:
+        if self.settings.rounding is not None and (text.lengths > _LENGTH).any():
+            days = pc.replace_substring_regex(text.array, pattern=full_match(_MOMENT), replacement=r"\1")
+            text = text_column(days, frozenset())
         # Arrow reads exactly YYYY-MM-DD, and also the year 0000.
         values = cast(text.array, pa.date32())
         if values is not None and _first_day(values) >= FIRST_SAFE_DAY - 1:
             return Converted(values, values, None)
-        bad = text.present(~calendar_days(text, text.lengths == 10))
+        bad = text.present(~calendar_days(text, text.lengths == _LENGTH))
         return Converted.of(cast_all(text.without(bad), pa.date32()), bad)
 
     def as_json(self, value: Value) -> Any:

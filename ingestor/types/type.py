@@ -89,6 +89,10 @@ class Settings(Protocol):
         """The zone of datetimes without an offset; None for UTC."""
 
     @property
+    def rounding(self) -> str | None:
+        """ "allow" where values may lose digits, dates their time of day."""
+
+    @property
     def delimiter(self) -> str:
         """What separates the items of a list."""
 

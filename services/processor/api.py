@@ -78,10 +78,10 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
 
         try:
             options = parse_options(first.dialect_json)
+            if pipeline:
+                options = options.over(pipeline_options(pipeline.canonical_json()))
         except OptionsError as error:
             raise wrong("dialect_json", str(error)) from None
-        if pipeline:
-            options = options.over(pipeline_options(pipeline.canonical_json()))
         normal_form = first.form == common_pb2.CONTENT_FORM_NORMAL
         result = await dry_run(chunks(), pipeline, options, normal_form, self._dry_runs)
         return processor_pb2.DryRunResponse(

@@ -133,10 +133,10 @@ def _chosen(rows: RepairedRows, table: TextTable) -> RepairTable:
         line_index=table.line_index[keep],
         record_count=len(numbers),
         rejected=rejected,
-        cell_faults=tuple(
-            replace(fault, row_index=places[fault.row_index])
-            for fault in table.cell_faults
-            if fault.row_index in places
+        cell_notes=tuple(
+            replace(note, row_index=places[note.row_index])
+            for note in table.cell_notes
+            if note.row_index in places
         ),
         notices=(),  # the repaired process has them
     )

@@ -40,7 +40,7 @@ from ingestor.services.upload.ports import (
 from ingestor.services.upload.uploads import Delivery, Upload, UploadState
 from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.files.formats import foreign_type
+from ingestor.tabular.files.foreign import foreign_type, refusal
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 
 log = structlog.get_logger(__name__)
@@ -310,7 +310,7 @@ class UploadService:
         if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
             raise wrong("pipeline", "must be a name, or name@version")
         found = await self._pipelines.find(name, int(version) if at else None)
-        return name, found.version, declared.over(parse_options(found.dialect)).to_json(), found.labels
+        return name, found.version, _over(declared, parse_options(found.dialect)).to_json(), found.labels
 
     async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:
         """Describe the committed part of a file; see ingestor.pipelines.inspection. Raises
@@ -333,7 +333,7 @@ class UploadService:
         labels: tuple[str, ...] = ()
         if document:
             reading = await self._pipelines.reading_of(document)
-            options, labels = options.over(parse_options(reading.dialect)), reading.labels
+            options, labels = _over(options, parse_options(reading.dialect)), reading.labels
         elif pipeline:
             name, version, found, labels = await self._pipeline(pipeline, options)
             pipeline, options = f"{name}@{version}", parse_options(found)
@@ -389,18 +389,30 @@ def _wrong_offset(committed: int) -> FailedPreconditionError:
 def _check_type(head: bytes) -> None:
     kind = foreign_type(head)
     if kind:
-        raise InvalidArgumentError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
+        raise InvalidArgumentError("UNSUPPORTED_FILE_TYPE", refusal(kind))
 
 
 def _options(dialect: str) -> ReadOptions:
     try:
         return parse_options(dialect)
     except OptionsError as error:
-        raise InvalidArgumentError(
-            "INVALID_DIALECT",
-            f"The dialect has {len(error.problems)} problem(s).",
-            violations=[
-                FieldViolation("/".join(["dialect_json", *map(str, path)]), message)
-                for path, message in error.problems
-            ],
-        ) from None
+        raise _wrong_dialect(error) from None
+
+
+def _over(declared: ReadOptions, of_pipeline: ReadOptions) -> ReadOptions:
+    """The options declared with the file, else those of the pipeline."""
+    try:
+        return declared.over(of_pipeline)
+    except OptionsError as error:
+        raise _wrong_dialect(error) from None
+
+
+def _wrong_dialect(error: OptionsError) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        "INVALID_DIALECT",
+        f"The dialect has {len(error.problems)} problem(s).",
+        violations=[
+            FieldViolation("/".join(["dialect_json", *map(str, path)]), message)
+            for path, message in error.problems
+        ],
+    )

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from ingestor import AsyncClient
@@ -213,3 +214,42 @@ async def test_pause_resume_cancel(suite: Suite, tmp_path: Path) -> None:
     assert counts["read"] == sum(counts[key] for key in ("succeeded", "failed", "skipped", "unprocessed"))
     done = suite.run("resume", process, status=1)
     assert "ILLEGAL_TRANSITION" in done.stderr
+
+
+async def test_a_table_that_takes_no_rows_any_more(two: Suite, tmp_path: Path) -> None:
+    """Its process pauses and says why; when it goes on, no row is missing, and none has failed."""
+    table, rows = "revoked_readings", 200_000  # some nine batches, of which four are in work at once
+    owner = await asyncpg.connect(two.dsn)
+    try:
+        await owner.execute(
+            f"CREATE TABLE {table} (id bigint PRIMARY KEY, name text, amount numeric, _row_number bigint, "
+            f"_process_id uuid); GRANT SELECT, INSERT, UPDATE ON {table} TO ingestor_processor; "
+            "CREATE SEQUENCE gate; GRANT USAGE ON SEQUENCE gate TO ingestor_processor; "
+            "CREATE FUNCTION let_one_in() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF nextval('gate') > 1 THEN PERFORM pg_advisory_xact_lock_shared(77); END IF; RETURN null; "
+            "END $$; "
+            f"CREATE TRIGGER waits BEFORE INSERT ON {table} EXECUTE FUNCTION let_one_in()"
+        )
+        await owner.execute("SELECT pg_advisory_lock(77)")
+        source = write_readings(tmp_path / "r.csv", rows)
+        process = start(two, source, write_pipeline(tmp_path, table))
+        wait_until(lambda: two.json("status", process)["counts"]["succeeded"], "the first batch")
+        await owner.execute(f"REVOKE INSERT ON {table} FROM ingestor_processor")
+        await owner.execute("SELECT pg_advisory_unlock(77)")
+        reason = (
+            f"The suite's role ingestor_processor lacks the right INSERT on the table public.{table}: "
+            f"GRANT INSERT ON public.{table} TO ingestor_processor."
+        )
+        wait_until(lambda: two.json("status", process)["pause_reason"] == reason, "the pause")
+        shown = two.run("status", process).stdout
+        assert f"PAUSED\n  {reason}\n  Then go on: ingestor resume {process}\n" in shown
+        await owner.execute(f"GRANT INSERT ON {table} TO ingestor_processor")
+        two.run("resume", process)
+        assert two.json("status", process)["pause_reason"] == ""
+        await check_exactly_once(two, process, rows, table)
+        paused = [
+            event for event in two.json("events", process)["events"] if event["type"] == "ingestion.paused"
+        ]
+        assert [event["data"] for event in paused] == [{"reason": reason}]
+    finally:
+        await owner.close()

@@ -29,8 +29,11 @@ def draft_pipeline(name: str, sample: Sample, columns: Sequence[Column]) -> dict
     if mapping:
         document["mapping"] = mapping
     dialect = json.loads(sample.plan.options.to_json())
-    if sample.plan.options.header and any(guess.option == "columns" for guess in sample.plan.guesses):
-        del dialect["columns"]  # a header of another file counts
+    # What belongs to this file alone is found anew in the next one.
+    alone = {"skipLines", "skipFooter", *(("columns",) if sample.plan.options.header else ())}
+    for guess in sample.plan.guesses:
+        if guess.option in alone:
+            dialect.pop(guess.option, None)
     document["dialect"] = dialect
     document["sink"] = {"table": _identifier(name, "table")}
     return document

@@ -75,7 +75,7 @@ def _dressed(values: Values) -> dict[str, Any] | None:
     beside all of them."""
     keys: dict[str, Any] = {}
     words: set[str] = set()
-    for text in values.distinct:
+    for text in filter(_DIGITS.search, values.distinct):
         found = _WORD.findall(text)
         if len(found) > 1:
             return None
@@ -102,13 +102,12 @@ def _with_marks(values: Values, dressed: dict[str, Any], decimal: str, group: st
     keys = dict(dressed)
     if marks & set(groups):
         keys["groupChar"] = group
+    number = {"type": "number", **keys, **({} if decimal == "." else {"decimalChar": decimal})}
+    share = values.share(number)
     whole = {"type": "integer", **keys}
-    if decimal not in marks and (share := values.share(whole)) == 1:
+    if decimal not in marks and values.share(whole) == share:
         return Reading(whole, share)
-    if decimal != ".":
-        keys["decimalChar"] = decimal
-    number = {"type": "number", **keys}
-    return Reading(number, values.share(number))
+    return Reading(number, share)
 
 
 def _stripped(text: str) -> str:

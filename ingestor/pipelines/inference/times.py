@@ -41,17 +41,16 @@ _MAY_BE = re.compile(r"(?s)(?=.*[0-9]).{3,60}")
 
 def time_readings(values: Values) -> Iterator[Reading]:
     """Readings as dates, datetimes, times and durations."""
-    if not any(_MAY_BE.fullmatch(text) for text in values.seeds):
+    seeds = [text.lower() for text in values.seeds if _MAY_BE.fullmatch(text)]
+    words = [set(_WORD.findall(text)) - {"utc", "gmt"} for text in seeds]
+    locales = [locale for locale in LOCALES if not set().union(*words).isdisjoint(month_names(locale))]
+    if not locales and all(words):
         return
-    words = {word for text in values.seeds for word in _WORD.findall(text.lower())} - {"utc", "gmt"}
-    locales = [locale for locale in LOCALES if not words.isdisjoint(month_names(locale))]
-    if words and not locales:
-        return
-    days = _NAMED if words else tuple(_ORDERS)
+    days = [*(_ORDERS if not all(words) else ()), *(_NAMED if locales else ())]
     for locale in locales or ["en"]:
         yield from _of_kind(values, "date", days, locale)
         yield from _of_kind(values, "datetime", [*_datetime_formats(values, days), *_COMPACT], locale)
-    if not words:
+    if not all(words):
         yield from _of_kind(values, "time", _TIMES)
         yield Reading({"type": "duration"}, values.share({"type": "duration"}))
 
@@ -97,7 +96,7 @@ def _unless_in_doubt(finest: list[Reading], values: Values) -> Reading:
     if len(finest) == 1:
         return first
     ways = [f'{_order(reading.keys["format"])} ("{reading.keys["format"]}")' for reading in finest]
-    doubt = f'"{values.distinct[0]}" can be read {", ".join(ways[:-1])} or {ways[-1]}'
+    doubt = f'"{values.first(first.keys)}" can be read {", ".join(ways[:-1])} or {ways[-1]}'
     return Reading(first.keys, first.share, tuple(reading.keys for reading in finest), doubt)
 
 

@@ -33,13 +33,20 @@ class Values:
 
     def share(self, keys: dict[str, Any]) -> float:
         """The share of the cells that a field with these keys takes (0 to 1)."""
-        kind = Field.model_validate({"name": "x", **keys}).kind
-        return int(self._weights[kind.takes(self.distinct)].sum()) / self.total
+        return int(self._weights[_taken(self.distinct, keys)].sum()) / self.total
+
+    def first(self, keys: dict[str, Any]) -> str:
+        """The first text that such a field takes; there is one."""
+        return self.distinct[int(_taken(self.distinct, keys).argmax())]
 
     def _few(self) -> tuple[str, ...]:
         """A few texts that stand for the others, to try what is worth trying."""
         distinct = self.distinct
         return tuple(dict.fromkeys((distinct[0], distinct[len(distinct) // 2], distinct[-1])))
+
+
+def _taken(texts: Sequence[str], keys: dict[str, Any]) -> Any:
+    return Field.model_validate({"name": "x", **keys}).kind.takes(texts)
 
 
 @dataclass(frozen=True, slots=True)

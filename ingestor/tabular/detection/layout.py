@@ -105,28 +105,31 @@ def _rows(records: Sequence[Record], places: Sequence[int], width: int) -> list[
 def _labelled(
     records: Sequence[Record], held: Sequence[int], width: int, labels: Sequence[str], titles: bool
 ) -> Head | None:
-    """The first record, or records joined by blanks, that holds most of the labels."""
+    """The record, or the fewest records joined by blanks, that holds the most of the labels; of equals the
+    first. None if none holds more than half of them."""
     wanted = {label.strip().lower() for label in labels}
     least = max(len(wanted) / 2, 1)
-    for index, at in enumerate(held[:_MOST_TITLES] if titles else held[:1]):
+    best: tuple[int, int, int] | None = None  # labels held, records (negative), place among `held` (negative)
+    for index in range(len(held[:_MOST_TITLES]) if titles else 1):
         joined: list[str] = []
-        for rows in range(1, 4):
-            if index + rows > len(held):
-                break
+        for rows in range(1, min(4, len(held) - index + 1)):
             cells = records[held[index + rows - 1]].cells
             if cells is None:
                 break
             pairs = zip_longest(joined, cells, fillvalue="")
             joined = [" ".join(part for part in pair if part) for pair in pairs]
             same = len(wanted & {label.strip().lower() for label in joined})
-            if same > least or same == len(wanted):
-                after = held[index + rows :]
-                data = _rows(records, after, width)
-                return Head(
-                    at, True, rows, 0.95, f"it has {same} of the pipeline's {len(wanted)} labels",
-                    typed_columns(data, width), rows == 1 and _has_row_names(records[at], data, width),
-                )  # fmt: skip
-    return None
+            if (same > least or same == len(wanted)) and (best is None or (same, -rows, -index) > best):
+                best = same, -rows, -index
+    if best is None:
+        return None
+    same, rows, index = best[0], -best[1], -best[2]
+    data = _rows(records, held[index + rows :], width)
+    at = held[index]
+    return Head(
+        at, True, rows, 0.95, f"it has {same} of the pipeline's {len(wanted)} labels",
+        typed_columns(data, width), rows == 1 and _has_row_names(records[at], data, width),
+    )  # fmt: skip
 
 
 def _first(records: Sequence[Record], held: Sequence[int], width: int, typed: dict[int, Kind]) -> int | None:

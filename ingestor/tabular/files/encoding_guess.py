@@ -56,12 +56,12 @@ def guess_encoding(head: bytes) -> EncodingGuess | None:
     # A damaged byte or two must not rule the commonest encoding out.
     sound = [line for line in lines if not _UNDEFINED_1252.search(line)]
     found: list[tuple[str, float]] = []
-    for chosen in (sound, lines) if len(sound) * 5 >= len(lines) * 4 else (lines, sound):
-        text = b"".join(chosen)[:_LOOKED_AT]
-        if found := _ranked(text):
+    for chosen in (sound, lines) if len(sound) * 5 >= len(lines) * 4 else (lines,):
+        if found := _ranked(b"".join(chosen)[:_LOOKED_AT]):
             break
     else:
         return None
+    text = b"".join(lines)[:_LOOKED_AT]
     (encoding, weight), *others = found
     cells, seen = _cells(text, encoding), f"It is read as {encoding}"
     if cells:
@@ -91,12 +91,15 @@ def _ranked(text: bytes) -> list[tuple[str, float]]:
         encoding, inner = _TWO_BYTES.get(one["encoding"] or "", 2 * (one["encoding"] or "",))
         if encoding and _is_plausible(text, encoding, inner):
             factor, least = _COMMON.get(encoding, (1.0, 0.0))
-            weights[encoding] = (one["confidence"] * factor + least) * _in_place(text, encoding)
-    if "cp1252" in weights and not _FOREIGN_PAIR.search(text):
-        foreign = {character for character in text.decode("cp1252") if character > "\x7f"}
+            in_place = _in_place(text, encoding)
+            # Else it is no more than the next likely one.
+            weights[encoding] = (one["confidence"] * factor + least) * (in_place if in_place >= 0.5 else 1e-6)
+    if "cp1252" in weights and not _FOREIGN_PAIR.search(text) and _in_place(text, "cp1252") >= 0.5:
+        foreign = {character for character in text.decode("cp1252", "replace") if character > "\x7f"}
         if foreign <= _SIGNS_1252:
             weights["cp1252"] = max(weights.values()) * 2
-    return sorted(weights.items(), key=lambda item: -item[1])
+    ranked = sorted(weights.items(), key=lambda item: -item[1])
+    return ranked if ranked and _in_place(text, ranked[0][0]) >= 0.5 else []
 
 
 def _is_plausible(text: bytes, encoding: str, inner: str) -> bool:
@@ -117,7 +120,8 @@ def _is_plausible(text: bytes, encoding: str, inner: str) -> bool:
 
 
 def _in_place(text: bytes, encoding: str) -> float:
-    """The share of the foreign characters that are no sign and no capital inside a word in small letters."""
+    """The share of the foreign characters that are where one expects them: no sign inside a word, no capital
+    after a small letter, no letter of another script beside Latin ones."""
     if encoding in PAIRS:
         return 1.0
     decoded = text.decode(encoding, "replace")
@@ -126,7 +130,11 @@ def _in_place(text: bytes, encoding: str) -> float:
         (inner.isupper() and before.islower()) or not (inner.isalpha() or inner in "’\xad")
         for before, inner in _INSIDE.findall(decoded)
     )
-    return 1.0 - misplaced / max(foreign, 1)
+    for word in _WORD.findall(decoded):
+        other = sum(letter > "\x7f" and "LATIN" not in unicodedata.name(letter, "") for letter in word)
+        if other < len(word):
+            misplaced += other
+    return max(1.0 - misplaced / max(foreign, 1), 0.0)
 
 
 def _cells(text: bytes, encoding: str) -> list[str]:

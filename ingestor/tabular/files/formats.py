@@ -22,7 +22,8 @@ from ingestor.tabular.files.containers import (
     expanded,
 )
 from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_encoding, text_pieces
-from ingestor.tabular.options import Compression, ReadOptions
+from ingestor.tabular.files.foreign import foreign_text, foreign_type, refusal
+from ingestor.tabular.options import Compression, OptionsError, ReadOptions, parse_options
 from ingestor.tabular.records.syntax import Dialect
 from ingestor.tabular.records.width import detect_width
 
@@ -30,22 +31,6 @@ HEAD_BYTES = 64 * 1024
 TAIL_BYTES = 64 * 1024
 _SMALL = 2**20  # bytes of a file that is looked at as a whole
 Form = Literal["as-is", "text", "normal"]
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_FOREIGN = (
-    (b"application/vnd.oasis.opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)"),
-    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
-    (b"%PDF-", "a PDF document"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"\x7fELF", "a program"),
-    (b"Rar!", "a RAR archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"BZh", "bzip2 data"),
-    (b"\xfd7zXZ", "xz data"),
-    (b"SQLite format 3", "an SQLite database"),
-)
-
 # Control characters other than tab, line ends, form feed and escape.
 _CONTROLS = bytes((*range(9), 11, *range(14, 27), *range(28, 32)))
 
@@ -67,32 +52,6 @@ def parsers() -> tuple[TableParser, ...]:
         JsonDocumentParser(),
         DelimitedParser(),
     )
-
-
-def foreign_type(head: bytes) -> str | None:
-    """What a file with this beginning is when it cannot be a table; None when it may be one."""
-    if head.startswith(_OLE):
-        return _ole_type(head)
-    for magic, kind in _FOREIGN:
-        if head.startswith(magic):
-            return kind
-    if head.startswith(b"MZ") and b"\0" in head:
-        return "a program"
-    return None
-
-
-def _ole_type(head: bytes) -> str:
-    """What a compound file of Microsoft Office is, by the names in its directory ([MS-CFB] 2.2 and 2.6)."""
-    size = 1 << int.from_bytes(head[30:32], "little")
-    start = (int.from_bytes(head[48:52], "little") + 1) * size
-    if start + size > len(head):
-        return "a Microsoft Office file of an old format (.xls, .doc), or one that is protected by a password"
-    names = head[start : start + size]
-    if any(name.encode("utf-16-le") in names for name in ("EncryptedPackage", "EncryptionInfo", "DataSpace")):
-        return "a Microsoft Office file that is protected by a password"
-    if any(name.encode("utf-16-le") in names for name in ("Workbook", "Book")):
-        return "an old Excel workbook (.xls)"
-    return "an old Microsoft Office file (.doc, .ppt)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +97,8 @@ def plan(
     whole = len(head) >= size
     if compression != "none":
         head, whole = _expanded_head(head, compression)
-    if kind := foreign_type(head):
-        raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", f"The file is {kind}, not a table.")
+    if kind := foreign_type(head) or (None if options.format == "csv" else foreign_text(head)):
+        raise UnreadableFileError("UNSUPPORTED_FILE_TYPE", refusal(kind))
     look = _Look(head, whole, tail if compression == "none" else b"", file_name, tuple(labels))
     if compression == "none" and is_plainly_delimited(head, file_name, options):
         return _encoding_told(_delimited(look, compression, options), head, whole, options)
@@ -326,7 +285,14 @@ def fast_dialect(options: ReadOptions) -> Dialect:
 
 def _completed(options: ReadOptions, found: dict[str, object]) -> ReadOptions:
     given = options.model_dump(by_alias=True, exclude_unset=True)
-    return ReadOptions.model_validate({**given, **{k: v for k, v in found.items() if given.get(k) is None}})
+    try:
+        return parse_options({**given, **{k: v for k, v in found.items() if given.get(k) is None}})
+    except OptionsError as error:
+        ((_, problem), *_) = error.problems
+        raise UnreadableFileError(
+            "FORMAT_MISMATCH",
+            f"The dialect does not go with what the file was found to be: {problem}. Declare the delimiter.",
+        ) from None
 
 
 def names() -> Sequence[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from ingestor.notices import merged, shifted
 from ingestor.outcomes import Notice, RejectedRow
 from ingestor.plugins import ParsedTable, TellsGuesses
-from ingestor.tabular.cell_faults import reject_cell_faults
+from ingestor.tabular.cell_notes import reject_faults
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.convert import open_plan
@@ -28,7 +28,7 @@ from ingestor.tabular.records.header import HeaderError, HeaderShape, column_nam
 from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.slices import RecordDelimiter
 from ingestor.tabular.records.text_records import whole_records
-from ingestor.tabular.text_table import CellFault, TextTable
+from ingestor.tabular.text_table import CellNote, TextTable
 
 _BYTES = 4 * 2**20
 _EMPTY = frozenset(("",))
@@ -48,7 +48,7 @@ class Sample:
     record_count: int
     complete: bool  # the sample is the whole table
     notices: tuple[Notice, ...] = ()
-    cell_faults: list[CellFault] = field(default_factory=list)
+    cell_notes: list[CellNote] = field(default_factory=list)
     """Empty unless asked for; `row_index` counts from the first record."""
 
 
@@ -68,7 +68,7 @@ def read_sample(
 
     Unless `whole`, more of the file may follow, so a record that may be incomplete is left out. `bounded`
     reads at most 4 MiB of text, even in formats whose columns are known only at the end. With `faults` rows
-    with cell faults are rows, else rejected. Raises UnreadableFileError.
+    with faulty cells are rows, else rejected. Raises UnreadableFileError.
     """
     how = open_plan(file, size, name, options, labels, partial=not whole)
     opened = expanded(file, how.compression, ExpansionLimits(), partial=not whole)
@@ -158,7 +158,7 @@ def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool, faults: bo
     for block in table.blocks():
         left = rows - collected.count
         if not faults:
-            block = reject_cell_faults(block)
+            block = reject_faults(block)
         if block.record_count > left:
             if left:
                 collected.add(text_only(_first(block, left)))
@@ -188,7 +188,7 @@ def sample_table(sample: Sample) -> TextTable:
         np.array(sample.line_numbers, np.int64) - 1,
         sample.record_count,
         sample.rejected,
-        cell_faults=tuple(sample.cell_faults),
+        cell_notes=tuple(sample.cell_notes),
     )
 
 
@@ -209,8 +209,8 @@ class _Collected:
             replace(record, row_number=self.count + record.row_number) for record in table.rejected
         )
         self._notices += shifted(table.notices, self.count)
-        sample.cell_faults.extend(
-            replace(fault, row_index=self.count + fault.row_index) for fault in table.cell_faults
+        sample.cell_notes.extend(
+            replace(note, row_index=self.count + note.row_index) for note in table.cell_notes
         )
         self.count += table.record_count
 

@@ -23,9 +23,11 @@ def open_table(file: BinaryIO, name: str, options: ReadOptions, limits: Limits) 
     with failures_told(name), parser.open(file, options, limits) as table:
         for position, label in enumerate(table.columns):
             if not is_kept(label):
+                what = "a character that PostgreSQL cannot keep"
+                if "\udcff" in label:  # in place of such a byte
+                    what = f"a byte that is not valid {options.encoding or 'utf-8'}; declare the encoding"
                 raise UnreadableFileError(
-                    "HEADER_UNREADABLE",
-                    f"The label of column {position + 1} holds a character that PostgreSQL cannot keep.",
+                    "HEADER_UNREADABLE", f"The label of column {position + 1} holds {what}."
                 )
         yield table
 

@@ -88,10 +88,10 @@ def read_csv_slice(
     more: dict[int, list[int]] = {}  # rows of another width, by width
     for index in others.tolist():
         cells = records.cells(index)
-        if not any(cells) and records.holds_nothing(index, nulls):
-            rejected[index] = records.empty(index)
-        elif len(cells) == column_count:
+        if len(cells) == column_count:
             more.setdefault(column_count, []).append(index)
+        elif not any(cell.strip(b" \t") for cell in cells) and records.holds_nothing(index, nulls):
+            rejected[index] = records.empty(index)
         elif (
             drop_empty_cells
             and column_count < len(cells) <= limits.max_columns

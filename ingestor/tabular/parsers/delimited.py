@@ -98,7 +98,7 @@ class DelimitedTable:
             too_long = f"The record is longer than {self._limits.max_record_bytes} characters."
             message = too_long if record.kind == "record-too-long" else _QUOTE_ERROR
             builder.reject(line, record.kind, message, text)
-        elif not self._holds_something(cells):
+        elif not self._holds_something(cells, text):
             builder.skip(line, "blank-row", "The record is blank.", text)
         elif len(cells) == width:
             builder.add(line, cells, len(text))
@@ -119,10 +119,13 @@ class DelimitedTable:
         few = len(cells) <= self._limits.max_columns
         return few and self._options.extra_empty_cells == "drop" and not any(cells[len(self.columns) :])
 
-    def _holds_something(self, cells: Sequence[str | None]) -> bool:
-        if self._options.empty_quoted == "text":
-            return any(cell is not None for cell in cells)
-        return any(cells)
+    def _holds_something(self, cells: Sequence[str | None], text: str) -> bool:
+        """False for a record of empty cells, or of blank ones where it is no row anyway. Quotes are something
+        where they matter."""
+        whole = len(cells) == len(self.columns)
+        if any(cell if whole else cell.strip(" \t") for cell in cells if cell):
+            return True
+        return self._options.empty_quoted == "text" and self._options.quote in text
 
 
 def _is_text(label: str) -> bool:

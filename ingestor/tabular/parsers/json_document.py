@@ -106,14 +106,20 @@ class _Search:
         return next(iter(self.found), "")
 
 
-def _found_path(text: JsonText) -> str:
-    """Where the rows of a document are. Raises UnreadableFileError when that is not plain."""
+def _found_path(text: JsonText) -> tuple[str, tuple[Notice, ...]]:
+    """Where the rows of a document are, and what is told of it. Raises UnreadableFileError when that is not
+    plain."""
     if text.peek() != "{":
-        return ""
+        return "", ()
     search = _Search(text)
     search.run()
-    # Where something follows, objects one after another are the rows.
-    return "" if text.peek() else search.only()
+    if text.peek():  # objects one after another are the rows
+        return "", ()
+    path = search.only()
+    told = "The document is one object without an array of objects in it, so it is read as one row."
+    if path:
+        told = f"The rows are the objects of the array {quoted(path)}; the rest of the document is not read."
+    return path, (Notice("json-path", told),)
 
 
 def whole_elements(text: str, path: str | None) -> str:
@@ -161,13 +167,8 @@ class JsonDocument:
         self._file = file
         self._encoding = options.encoding or detect_encoding(head, whole=len(head) < _SAMPLE)
         self._most = limits.max_record_bytes
-        self._told: tuple[Notice, ...] = ()
-        if options.path is None:
-            self._path = _found_path(self._text())
-            if self._path:
-                self._told = (_told(self._path),)
-        else:
-            self._path = options.path
+        found = _found_path(self._text()) if options.path is None else (options.path, ())
+        self._path, self._told = found
         names: dict[str, None] = {}
         for element in _rows(self._text(), self._path):
             if isinstance(element.value, JsonObject):
@@ -203,13 +204,6 @@ class JsonDocument:
                 yield builder.take()
         if not builder.empty:
             yield builder.take()
-
-
-def _told(path: str) -> Notice:
-    return Notice(
-        "json-path",
-        f"The rows are the objects of the array {quoted(path)}; the rest of the document is not read.",
-    )
 
 
 class JsonDocumentParser(TableParser):

@@ -22,6 +22,7 @@ from ingestor.tabular.parsers.json_values import (
     check_kept,
     decoder,
     is_kept,
+    raw_decode,
     row_of,
 )
 from ingestor.tabular.text_table import TextTable
@@ -52,18 +53,24 @@ def _head_text(head: bytes) -> str:
 def is_json_lines(head: bytes, file_name: str) -> bool:
     """Whether a file that begins like a JSON object has one object to a line.
 
-    Its name says so, or its first line is an object and another line follows, or its second line is one (the
-    first is broken). An object alone in its line is a row too, unless it holds an array of objects.
+    Its name says so; or its first line is an object, and another line follows or it holds no array of
+    objects; or no object begins in its first line (which is broken then), but one is in a line behind it.
     """
     named = file_name.lower().removesuffix(".gz").removesuffix(".zst")
     if named.endswith((".jsonl", ".ndjson", ".jsonlines")):
         return True
     text = _head_text(head).lstrip()
-    first, _, rest = text.partition("\n")
-    second = rest.lstrip().partition("\n")[0]
-    return (_is_object(first) and (bool(second) or not _HOLDS_ARRAY.search(first))) or _is_object(second)
+    first, *others = text.split("\n", _LOOKED_AT)
+    if _is_object(first):
+        return any(map(str.strip, others)) or not _HOLDS_ARRAY.search(first)
+    try:
+        raw_decode(text, 0)
+        return False
+    except (ValueError, RecursionError):
+        return any(map(_is_object, others[: _LOOKED_AT - 1]))
 
 
+_LOOKED_AT = 6  # lines that tell whether each is an object
 _HOLDS_ARRAY = re.compile(r":\s*\[\s*\{")
 
 

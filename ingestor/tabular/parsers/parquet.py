@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import islice, repeat
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -28,9 +29,10 @@ _ROWS = 10_000
 class ParquetTable:
     """A Parquet file; a record's line is its row number."""
 
-    def __init__(self, file: pq.ParquetFile, limits: Limits) -> None:
-        self._file = file
-        self.columns: tuple[str, ...] = tuple(file.schema_arrow.names)
+    def __init__(self, file: BinaryIO, limits: Limits) -> None:
+        """Raises UnreadableFileError."""
+        self._file = _open(file)
+        self.columns: tuple[str, ...] = tuple(self._file.schema_arrow.names)
         if not self.columns:
             raise UnreadableFileError("FILE_EMPTY", "The file has no columns.")
         if len(self.columns) > limits.max_columns:
@@ -38,62 +40,165 @@ class ParquetTable:
                 "TOO_MANY_COLUMNS",
                 f"The file has {len(self.columns)} columns; at most {limits.max_columns} can be loaded.",
             )
+        # INT96 holds nanoseconds over more years than Arrow's do. So it is read twice: in microseconds, and
+        # in nanoseconds for the last three digits.
+        leaves = map(self._file.schema.column, range(len(self._file.schema)))
+        self._wide = [
+            leaf.path
+            for leaf in leaves
+            if leaf.physical_type == "INT96" and self.columns.count(leaf.path) == 1
+        ]
+        self._nanoseconds = self._file
+        if self._wide:
+            self._file = _open(file, coerce_int96_timestamp_unit="us")
+
+    def close(self) -> None:
+        """Close what is open of the file."""
+        self._file.close()
+        self._nanoseconds.close()
 
     def blocks(self) -> Iterator[TextTable]:
         first = 0
         try:
-            for batch in self._file.iter_batches(batch_size=_ROWS, use_threads=False):
+            for batch, exact in zip(self._batches(self._file), self._exact_batches(), strict=False):
+                columns = list(map(_text, batch.columns))
+                for name in self._wide:
+                    position = self.columns.index(name)
+                    columns[position] = _wide_text(batch.column(position), exact.column(name))
                 count = batch.num_rows
                 index = np.arange(count, dtype=np.int64)
-                yield TextTable([_text(column) for column in batch.columns], index, index + first, count, [])
+                yield TextTable(columns, index, index + first, count, [])
                 first += count
         except (pa.ArrowException, OSError) as error:
             raise UnreadableFileError(
                 "PARQUET_INVALID", f"The file is damaged after record {first}."
             ) from error
 
+    def _batches(self, file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[Any]:
+        return iter(file.iter_batches(batch_size=_ROWS, use_threads=False, columns=columns))
+
+    def _exact_batches(self) -> Iterator[Any]:
+        return self._batches(self._nanoseconds, self._wide) if self._wide else repeat(None)
+
+
+def _open(file: BinaryIO, **more: Any) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file, pre_buffer=False, thrift_string_size_limit=2**26, **more)
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableFileError("PARQUET_INVALID", "The file cannot be read as Parquet.") from error
+
 
 def _text(column: AnyArray) -> AnyArray:
-    """A column as text: numbers exactly, times in ISO 8601, bytes as PostgreSQL writes them."""
+    """A column as text: numbers exactly, moments, times and durations in ISO 8601, binary data as PostgreSQL
+    writes it (\\x and hexadecimal digits), nested values as JSON."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
+    types = pa.types
+    if types.is_dictionary(kind):
         return _text(column.dictionary_decode())
-    if pa.types.is_string(kind):
+    if types.is_string(kind):
         return column
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+    if types.is_large_string(kind) or types.is_string_view(kind) or types.is_null(kind):
         return column.cast(pa.string())
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+    if types.is_boolean(kind) or types.is_integer(kind):
         return column.cast(pa.string())
-    if pa.types.is_date32(kind) and column.null_count < len(column):
-        return column.cast(pa.string())
-    if pa.types.is_timestamp(kind) and kind.unit in ("s", "ms", "us"):
+    if types.is_date(kind):
+        return column.cast(pa.date32()).cast(pa.string())
+    if types.is_timestamp(kind):
         zone = "" if kind.tz is None else "Z"  # Parquet stores values with a zone in UTC
-        return pc.strftime(column.cast(pa.timestamp("us", kind.tz and "UTC")), f"%Y-%m-%dT%H:%M:%S{zone}")
-    if pa.types.is_timestamp(kind):
-        zone = "" if kind.tz is None else "Z"
-        numbers = column.cast(pa.int64()).to_pylist()
-        texts = [None if number is None else f"{np.datetime64(number, 'ns')}{zone}" for number in numbers]
+        if kind.unit != "ns":
+            moments = column.cast(pa.timestamp("us", kind.tz and "UTC"))
+            return pc.strftime(moments, f"%Y-%m-%dT%H:%M:%S{zone}")
+        return _each(lambda number: f"{np.datetime64(number, 'ns')}{zone}", column)
+    if types.is_time(kind):
+        size = _PER_UNIT[kind.unit]
+        return _each(lambda number: _clock(number * size), column.cast(f"int{kind.bit_width}"))
+    if types.is_duration(kind):
+        size = _PER_UNIT[kind.unit]
+        return _each(lambda number: _duration(number * size), column)
+    if types.is_nested(kind):
+        return pa.array([None if value is None else _json(value) for value in _values(column)], pa.string())
+    if types.is_float32(kind) or types.is_float16(kind):
+        shortest = column.to_numpy(zero_copy_only=False)
+        valid = column.is_valid().to_pylist()
+        texts = [
+            repr(float(str(value))) if there else None for value, there in zip(shortest, valid, strict=True)
+        ]
         return pa.array(texts, pa.string())
     return pa.array([_value(value) for value in column.to_pylist()], pa.string())
+
+
+def _wide_text(microseconds: AnyArray, nanoseconds: AnyArray) -> AnyArray:
+    """Moments of INT96, read in microseconds and in nanoseconds, which overflow: the difference is still the
+    last three digits."""
+    micros = pc.fill_null(microseconds.cast(pa.int64()), 0).to_numpy()
+    nanos = pc.fill_null(nanoseconds.cast(pa.int64()), 0).to_numpy()
+    with np.errstate(over="ignore"):
+        last = pa.array(nanos - micros * 1000)
+    texts = pc.strftime(microseconds, "%Y-%m-%dT%H:%M:%S")
+    digits = pc.utf8_lpad(last.cast(pa.string()), 3, "0")
+    return pc.if_else(pc.equal(last, 0), texts, pc.binary_join_element_wise(texts, digits, ""))
+
+
+_PER_UNIT = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # nanoseconds
+
+
+def _each(text: Callable[[int], str], column: AnyArray) -> AnyArray:
+    numbers = column.cast(pa.int64()).to_pylist()
+    return pa.array([None if number is None else text(number) for number in numbers], pa.string())
+
+
+def _clock(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{_fraction(rest)}"
+
+
+def _duration(nanoseconds: int) -> str:
+    seconds, rest = divmod(abs(nanoseconds), 10**9)
+    parts = (f"{seconds // 3600}H", f"{seconds // 60 % 60}M", f"{seconds % 60}{_fraction(rest)}S")
+    text = "".join(part for part in parts if part not in ("0H", "0M", "0S"))
+    return f"{'-' if nanoseconds < 0 else ''}PT{text or '0S'}"
+
+
+def _fraction(nanoseconds: int) -> str:
+    return f".{nanoseconds:09}".rstrip("0") if nanoseconds else ""
+
+
+def _values(column: AnyArray) -> list[Any]:
+    """A column as values that JSON has; moments, times and durations as text."""
+    kind = column.type
+    types = pa.types
+    there = column.is_valid().to_pylist()
+    if types.is_struct(kind):
+        names = [field.name for field in kind]
+        rows = zip(*map(_values, column.flatten()), strict=True) if names else repeat(())
+        return [
+            dict(zip(names, row, strict=True)) if valid else None
+            for valid, row in zip(there, rows, strict=False)
+        ]
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        items = iter(_values(column.flatten()))
+        lengths = column.value_lengths().to_pylist()
+        return [None if length is None else list(islice(items, length)) for length in lengths]
+    if types.is_temporal(kind):
+        return list(_text(column).to_pylist())
+    return list(column.to_pylist())
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=_value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _value(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, default=_value, ensure_ascii=False, separators=(",", ":"))
-    if isinstance(value, (date, datetime, time)):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return str(value)
+        return f"\\x{value.hex()}"
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, (date, datetime, time)):
+        return value.isoformat()
     return str(value)
 
 
@@ -106,9 +211,8 @@ class ParquetParser(TableParser):
 
     @contextmanager
     def open(self, file: BinaryIO, options: ReadOptions, limits: Limits) -> Iterator[ParquetTable]:
+        table = ParquetTable(file, limits)
         try:
-            opened = pq.ParquetFile(file, pre_buffer=False, thrift_string_size_limit=2**26)
-        except (pa.ArrowException, OSError) as error:
-            raise UnreadableFileError("PARQUET_INVALID", "The file cannot be read as Parquet.") from error
-        with opened:
-            yield ParquetTable(opened, limits)
+            yield table
+        finally:
+            table.close()

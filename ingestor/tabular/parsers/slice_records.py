@@ -11,6 +11,7 @@ import pyarrow as pa
 from ingestor.outcomes import RejectedRow, RejectedState
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.records.exact import read_exact
+from ingestor.tabular.records.foreign_byte import described
 from ingestor.tabular.records.scan import Int64Array, RecordScan
 from ingestor.tabular.records.syntax import UTF8_BOM, BrokenKind, Dialect, line_end_size
 from ingestor.tabular.text_table import BOM_IN_RECORD
@@ -54,9 +55,9 @@ class SliceRecords:
         return found if least < found <= self._limits.max_columns else least
 
     def holds_nothing(self, index: int, nulls: object) -> bool:
-        """Whether a record whose cells are all empty or null holds nothing: where nulls are told by their
+        """Whether a record whose cells are all blank or null holds nothing: where nulls are told by their
         quotes, neither quotes nor words."""
-        return nulls is None or not self._content(index).strip(self._dialect.delimiter.encode())
+        return nulls is None or not self._content(index).strip(b" \t" + self._dialect.delimiter.encode())
 
     def joined(self, indices: Sequence[int]) -> bytes:
         """The bytes of these records, one after another."""
@@ -172,5 +173,9 @@ def _undecodable(content: bytes) -> str | None:
         content.decode()
     except UnicodeDecodeError as error:
         if nul < 0 or error.start < nul:
-            return f"Byte 0x{content[error.start]:02X} at offset {error.start} of the record is not UTF-8."
+            byte = described(content[error.start])
+            return (
+                f"Byte {byte} at offset {error.start} of the record is not UTF-8. If the whole file is in "
+                "another encoding, declare it."
+            )
     return None if nul < 0 else f"The record holds a NUL byte at offset {nul}."

@@ -11,6 +11,7 @@ from ingestor.outcomes import quoted
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.records.exact import read_exact
+from ingestor.tabular.records.foreign_byte import described
 from ingestor.tabular.records.scan import scan_records
 from ingestor.tabular.records.syntax import CR, UTF8_BOM, BrokenKind, Dialect
 
@@ -203,7 +204,11 @@ def _labels(record: bytes, dialect: Dialect, limits: Limits) -> tuple[str, ...]:
     try:
         return tuple(cell.decode() for cell in cells)
     except UnicodeDecodeError as error:
-        raise HeaderError(HeaderReason.HEADER_UNREADABLE, "The header is not UTF-8.") from error
+        byte = described(error.object[error.start])
+        raise HeaderError(
+            HeaderReason.HEADER_UNREADABLE,
+            f"The header is not UTF-8: it holds the byte {byte}. Declare the encoding, or the columns.",
+        ) from error
 
 
 def _broken(kind: BrokenKind, limits: Limits) -> HeaderError:

@@ -273,3 +273,57 @@ async def test_columns_that_only_the_owner_can_add(pool: PgPool, database_url: s
             await dry_run.refused(good(key(rows=1), [(1, "a")], adding))
     await put(pool, 1, [(1, "a")])
     assert await names(pool) == {1: "a"}
+
+
+async def test_columns_of_other_types(pool: PgPool) -> None:
+    """Keys and values are fitted to their columns first, and undone as the table has them."""
+    await pool.execute(
+        "CREATE TABLE public.people (id integer, code char(4), name varchar(20), seen timestamptz(0) "
+        "DEFAULT '2026-01-02T03:04:05Z', price numeric(6,2), PRIMARY KEY (id, code));"
+        "INSERT INTO public.people (id, code, name, price) VALUES (1, 'a', 'one', 1.00), (2, 'b', 'two', 2)"
+    )
+    before = await texts(pool)
+    columns = (("id", "bigint"), ("code", "text"), ("name", "text"), ("price", "numeric"))
+    table = Table("public", "people", columns, ("id", "code"), upsert=True)
+    of = key(1, rows=4, process=process(1))
+    data = pa.table(
+        {
+            "id": pa.array([1, 2, 3, 4], pa.int64()),
+            "code": pa.array(["a", "b", "c", "d"]),
+            "name": pa.array(["100", "200", "300", "x" * 21]),
+            "price": pa.array(["1.5", "2.25", "3", "4"]),
+        }
+    )
+    rows = GoodRows(table, data, good(of, [(1, "")] * 4).row_numbers)
+    outcome = (await PgSink(pool).load(of, rows, concluding(of))).outcome
+    assert outcome is not None
+    assert [(row.row_number, row.errors[0].field) for row in outcome.rows] == [(4, "name")]
+    assert [row[0] for row in await pool.fetch("SELECT name FROM public.people ORDER BY id")] == [
+        "100", "200", "300",
+    ]  # fmt: skip
+    assert await undo(pool, 1, table) == (1, 2, 0)
+    assert await texts(pool) == before
+
+
+@pytest.mark.parametrize("table", [UPSERT, APPEND], ids=["upsert", "append"])
+async def test_rows_that_a_trigger_leaves_out(pool: PgPool, table: Table) -> None:
+    """Of an upsert they are known by their key, of an append only how many they are."""
+    await pool.execute(
+        "CREATE TABLE public.people (id bigint PRIMARY KEY, name text);"
+        "INSERT INTO public.people VALUES (1, 'one');"
+        "CREATE FUNCTION public.leave_out() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN IF new.name = 'b' THEN RETURN NULL; END IF; RETURN new; END $$;"
+        "CREATE TRIGGER leave_out BEFORE INSERT OR UPDATE ON public.people "
+        "FOR EACH ROW EXECUTE FUNCTION public.leave_out()"
+    )
+    first = 1 if table.upsert else 4
+    outcome = await put(pool, 1, [(first, "b"), (2, "b"), (3, "c")], table)
+    (notice,) = [notice for notice in outcome.notices if notice.code == "rows-left-out"]
+    assert notice.rows == 2
+    assert notice.row_numbers == ((1, 2) if table.upsert else ())
+    assert [row.row_number for row in outcome.rows] == list(notice.row_numbers)
+    assert await names(pool) == {1: "one", 3: "c"}
+    if table.upsert:
+        assert await undo(pool, 1) == (1, 0, 0)
+        assert await names(pool) == {1: "one"}
+        assert await pool.fetchval("SELECT count(*) FROM processor.replaced_rows") == 0

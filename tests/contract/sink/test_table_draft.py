@@ -102,7 +102,7 @@ async def test_keys_and_references(pool: PgPool) -> None:
     document, needed = await draft(pool, "Order lines", "shop")
     assert (document["name"], document["sink"]) == ("order-lines", {"table": "shop.Order lines"})
     assert document["schema"]["primaryKey"] == ["line", "Order"]
-    assert document["schema"]["uniqueKeys"] == [["ean"], ["ean", "Order"]]
+    assert document["schema"]["uniqueKeys"] == [["ean"], ["late"], ["ean", "Order"]]
     assert document["schema"]["foreignKeys"] == [
         {"fields": ["Old line", "Order"],
          "reference": {"resource": "shop.Order lines", "fields": ["line", "Order"]}},

@@ -57,6 +57,7 @@ FILES = [
         "files/title-blank-header.csv",
         ("id", "name", "city"),
         (("1", "a", "x"), ("2", "b", "y")),
+        rejected={3: "footer-row"},
         notices=("lines-above-header", "footer-not-read"),
     ),
     Case(
@@ -94,7 +95,6 @@ FILES = [
     Case("files/bom-inside.csv", ("id", "name"), (("1", "x"),), rejected={2: "encoding-error"}),
     Case("files/nul.csv", ("id", "name"), (("2", "c"),), rejected={1: "encoding-error"}),
     Case("files/cyrillic.csv", ("id", "имя"), (("1", "Анна"), ("2", "Борис"))),
-    Case("files/latin-header-comment.txt", ("id", "näme"), (("1", "x"),), dialect={"commentChar": "#"}),
     Case(
         "files/thousands.csv",
         ("id", "amount"),
@@ -193,7 +193,7 @@ FILES = [
         "workbooks/title-rows.xlsx",
         ("id", "name", "city"),
         (("1", "a", "x"), ("2", "b", "y")),
-        notices=("rows-above-header",),
+        notices=("lines-above-header",),
     ),
     Case(
         "workbooks/merged-header.xlsx",
@@ -283,6 +283,14 @@ def test_a_file_loads_as_it_was_meant(results: Mapping[str, Result | BaseExcepti
     assert result.rejected == dict(case.rejected)
     assert set(case.notices) <= set(result.notices)
     assert {name: result.types[name] for name in case.types} == dict(case.types)
+
+
+def test_a_header_in_an_unknown_encoding_is_refused_at_once() -> None:
+    with pytest.raises(UnreadableFileError, match="encoding"):
+        inspect_file(
+            CASES / "files/latin-header-comment.txt", "latin-header-comment.txt",
+            parse_options({"commentChar": "#"}),
+        )  # fmt: skip
 
 
 def test_a_page_is_refused_by_its_content() -> None:

@@ -106,6 +106,27 @@ async def test_rows_that_were_there_before_are_replaced(suite: Suite, loader: Lo
     assert await table(suite, ("sku", "qty"), name) == before
 
 
+async def test_a_pipeline_is_drafted_from_a_table(suite: Suite, loader: Loader) -> None:
+    file = loader.file("SKU,Qty,note\nc-1,7,x\n")
+    document = suite.json("pipelines", "infer", str(file), "--table", "stock_plain")
+    assert document["mapping"] == {"sku": "SKU", "qty": "Qty"}
+    assert document["schema"] == {
+        "fields": [
+            {"name": "sku", "type": "string", "constraints": {"required": True, "maxLength": 20}},
+            {
+                "name": "qty",
+                "type": "integer",
+                "constraints": {"required": True, "minimum": -(2**31), "maximum": 2**31 - 1},
+            },
+        ],
+        "primaryKey": ["sku"],
+    }
+    pipeline = file.with_suffix(".json")
+    pipeline.write_text(json.dumps(document), "utf-8")
+    assert suite.ingest(file, "--pipeline", str(pipeline))["counts"]["succeeded"] == 1
+    assert ("c-1", "7") in await table(suite, ("sku", "qty"), "stock_plain")
+
+
 async def test_what_the_column_would_round_or_cut_is_refused(suite: Suite, loader: Loader) -> None:
     fields = {"sku": "string", "qty": "integer", "price": "number", "seen": "datetime"}
     pipeline = loader.document("stock_plain", fields, key="sku", mode="upsert")

@@ -100,7 +100,7 @@ BOUNDS = [
 def test_bounds_of_durations(constraints: dict[str, str], good: list[str], bad: list[str]) -> None:
     field = {"type": "duration", "constraints": constraints}
     checked = check_column([*good, "", "x", *bad], field)
-    assert checked.good.column("f").to_pylist() == [*good, None]
+    assert checked.good_index.tolist() == list(range(len(good) + 1))
     assert [row.cells for row in checked.rejected] == [(value,) for value in ("x", *bad)]
     codes = [[problem.code for problem in row.errors] for row in checked.rejected]
     assert codes == [["type-error"], *[["constraint-error"]] * len(bad)]

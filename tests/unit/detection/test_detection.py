@@ -176,6 +176,8 @@ def test_a_pipeline_finds_its_header_by_its_labels() -> None:
     text = "All, of it, 2024\nmade, by, me\nid,name,city\nx,Anna,Berlin\ny,Bert,Paris\n"
     sample = sample_of(text, labels=("id", "city"))
     assert (sample.names, rows_of(sample)[0]) == (("id", "name", "city"), ("x", "Anna", "Berlin"))
+    title = sample_of("Report of 2024\nid;name;city\n1;Anna;Berlin\n", labels=("id", "name", "city"))
+    assert title.names == ("id", "name", "city")
     joined = sample_of("Person,Person,City\nFirst,Last,\nA,B,C\nD,E,F\n", labels=("Person First", "City"))
     assert joined.names == ("Person First", "Person Last", "City")
 

@@ -21,6 +21,15 @@ from ingestor.tabular.files.sample import read_sample, sample_table
 from ingestor.tabular.options import parse_options
 from tests.examples import examples
 
+DIALECT = {
+    "format": "csv",
+    "delimiter": ",",
+    "header": True,
+    "headerRows": 1,
+    "skipLines": 0,
+    "skipFooter": 0,
+}
+
 
 def text_of(rows: list[list[str]]) -> bytes:
     out = io.StringIO()
@@ -35,7 +44,7 @@ def infer(tmp_path: Path, *columns: list[str], header: list[str] | None = None) 
     letters = ["abcdefgh"[place % 8] for place in range(len(columns[0]))]
     path = tmp_path / "t.csv"
     path.write_bytes(text_of([labels, *map(list, zip(*columns, letters, strict=True))]))
-    found = inspect_file(path, path.name, parse_options('{"format": "csv", "delimiter": ","}'))
+    found = inspect_file(path, path.name, parse_options(json.dumps(DIALECT)))
     found["checked"] = load(path, found["pipeline"])
     return found
 
@@ -196,6 +205,26 @@ def test_what_a_percentage_means_and_values_that_do_not_fit_are_told(tmp_path: P
         ("values-do-not-fit", "y: some values of the sample are not of the type integer.", 1),
     ]
     assert [row.row_number for row in found["checked"].rejected] == [19]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("1,234.50", {"type": "number", "groupChar": ","}),
+        ("12%", {"type": "integer", "bareNumber": False}),
+        ("31.12.2024", {"type": "date", "format": "%d.%m.%Y"}),
+        ("5 Jan 2025", {"type": "date", "format": "%d %b %Y"}),
+        ("yes", {"type": "string"}),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_one_word_among_many_values(
+    tmp_path: Path, value: str, expected: dict[str, Any], first: bool
+) -> None:
+    values = [value] * 10
+    found = infer(tmp_path, ["unknown", *values] if first else [*values, "unknown"])
+    assert found["pipeline"]["schema"]["fields"][0] == {"name": "x", **expected}
+    assert len(found["checked"].rejected) == (expected["type"] != "string")
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,9 @@ def test_an_inferred_pipeline_loads_its_own_file(
     filled = [row for row in rows if any(row[: len(labels)])]
     if not filled:
         return
-    _, checked = inspected_and_loaded(path, {"delimiter": ",", "header": header})
+    layout = {"skipLines": 0, "skipFooter": 0, "skipInitialSpace": False, "quoteChar": '"'}
+    if header:
+        layout |= {"headerRows": 1, "rowNames": False}
+    _, checked = inspected_and_loaded(path, {"delimiter": ",", "header": header, **layout})
     assert checked.good.num_rows == len(filled)
     assert {row.errors[0].code for row in checked.rejected} <= {"blank-row"}

@@ -51,7 +51,10 @@ def expected(
             code = "record-too-long" if record.broken is BrokenKind.TOO_LONG else "quote-error"
         elif not is_text(data[record.start : record.end]):
             code = "encoding-error"
-        elif not any(record.cells or ()):
+        elif not any(
+            cell if len(record.cells or ()) == column_count else cell.strip(b" \t")
+            for cell in record.cells or ()
+        ):
             code = "blank-row"
         else:
             assert record.cells is not None
@@ -155,12 +158,16 @@ def test_every_reason_is_told() -> None:
         (2, 2, "blank-row", "The record is blank."),
         (3, 3, "missing-cell", "The record has 1 of 2 cells."),
         (4, 4, "extra-cell", "The record has 3 cells, the header has 2."),
-        (5, 5, "encoding-error", "Byte 0xE9 at offset 5 of the record is not UTF-8."),
+        (
+            5, 5, "encoding-error",
+            'Byte 0xE9 ("é" in cp1252) at offset 5 of the record is not UTF-8. '
+            "If the whole file is in another encoding, declare it.",
+        ),
         (6, 6, "encoding-error", "The record holds a NUL byte at offset 5."),
         (8, 9, "record-too-long", "The record is longer than 60 bytes."),
         (9, 10, "quote-error", "A quoted cell is open at the end of the line and is never properly closed."),
         (10, 11, "extra-cell", "The record has 3 cells, the header has 2."),
-    ]
+    ]  # fmt: skip
     assert messages[0][1:] == ["byte 1005 of the file's text."]
     assert messages[1][1:] == []  # a skipped record
     assert messages[2][1:] == ["byte 1019 of the file's text."]

@@ -69,6 +69,12 @@ def at(*parts: int) -> datetime:
             ["2024-02-29", "2024-02-29 24:00:00"],
         ),
         (
+            {"type": "date", "rounding": "allow"},
+            {"2024-02-29": date(2024, 2, 29), "2024-02-29T23:59:59.5": date(2024, 2, 29),
+             "2024-02-29 10:00": date(2024, 2, 29), "2024-02-29 23:59:59+00": date(2024, 2, 29)},
+            ["2024-02-30T10:00:00", "2024-02-29T24:00:00", "2024-02-29T", "2024-02-29x"],
+        ),
+        (
             {"type": "time", "format": "%I:%M %p"},
             {"12:00 AM": time(0), "12:30 pm": time(12, 30),
              "1:05 p.m.": time(13, 5), "11:59\u202fPM": time(23, 59)},
@@ -161,6 +167,11 @@ def test_formats(field: dict[str, Any], good: dict[str, Any], bad: list[str]) ->
             {"type": "time"},
             "00:00:00.1234567",
             "is more exact than a microsecond, the most that a time keeps",
+        ),
+        (
+            {"type": "date"},
+            "2024-02-29T00:00:00",
+            'is a date with a time of day; declare "rounding": "allow" to drop it',
         ),
         ({"type": "date", "format": "%d.%m.%Y"}, "31.2.2024", "is not a day of the calendar"),
         ({"type": "datetime", "format": "unix"}, "x", "is not a count of seconds since 1970"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -29,6 +31,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.services.upload.adapters.subprocess_converter import _read_result
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.dry_runs import DryRunResult, Excerpt, ExcerptRow, RowResult
 from ingestor.services.upload.ports import (
@@ -141,7 +144,8 @@ class OddRows(DryRuns):
 
 
 class Upper(Converter, Inspector):
-    """Converts files whose name ends with .upper; those called bad.csv cannot be read."""
+    """Converts files whose name ends with .upper; those called bad.csv cannot be read, and reading
+    killed.csv is killed."""
 
     def __init__(self, store: MemoryFileStore) -> None:
         self.store = store
@@ -159,6 +163,8 @@ class Upper(Converter, Inspector):
         self.repaired = repaired
         if upload.file_name == "bad.csv":
             raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
+        if upload.file_name == "killed.csv":
+            raise ConverterCrashedError("9")
         if not upload.file_name.endswith(".upper"):
             return Content(upload.file_key, upload.committed_size, False, dialect)
         if upload.file_key not in self.store.files:
@@ -528,6 +534,28 @@ async def test_an_unreadable_file_is_refused() -> None:
     await delivered(suite, suite.worker())
     assert suite.ingestion.refused == {process: "XLSX_INVALID"}
     assert process not in suite.ingestion.received
+
+
+async def test_a_converter_that_is_killed_is_tried_once_more() -> None:
+    suite = Suite()
+    process = await suite.uploaded(name="killed.csv")
+    await delivered(suite, suite.worker())
+    assert (suite.converter.calls, suite.ingestion.refused) == (2, {process: "FILE_UNREADABLE"})
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (-signal.SIGSEGV, UnreadableFileError),
+        (-signal.SIGABRT, UnreadableFileError),
+        (-signal.SIGKILL, ConverterCrashedError),
+        (-signal.SIGTERM, ConverterCrashedError),
+        (1, ConverterCrashedError),
+    ],
+)
+async def test_how_a_converter_ends(status: int, error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error):
+        await _read_result(status, tmp_path / "none")
 
 
 async def test_a_stopped_worker_hands_its_lease_back() -> None:

@@ -15,7 +15,7 @@ import type { UploadSnapshot } from "./engine/task";
 import { DraftFields } from "./map/DraftFields";
 import { FieldMatches } from "./map/FieldMatches";
 import classes from "./map/Map.module.css";
-import { JSON_ROWS, NEW } from "./map/plan";
+import { JSON_ROWS, NEW, noticesOf } from "./map/plan";
 import { uploadQuery } from "./map/queries";
 import { StartBar } from "./map/StartBar";
 import { TargetPanel } from "./map/TargetPanel";
@@ -147,7 +147,7 @@ function Mapping({ upload, local, whole }: MappingProps) {
           declared={search.dialect ?? {}}
           used={plan.used}
           guesses={plan.inspection.data?.guesses ?? []}
-          notices={plan.dryRun.data?.notices ?? plan.inspection.data?.notices ?? []}
+          notices={noticesOf(plan.target, plan.inspection.data?.notices, plan.dryRun.data?.notices)}
           onChange={(dialect) => change({ dialect: writeDialect(dialect) === "" ? undefined : dialect })}
           problems={dialectProblems}
         />

@@ -156,14 +156,14 @@ def _bottom(rows: Sequence[Row], first: int, merges: Sequence[Merge]) -> int:
     return min(last, first + _DEEPEST - 1)
 
 
-def with_merged(rows: Sequence[Row], merges: Sequence[Merge]) -> list[dict[int, str]]:
-    """The cells of a header's rows; a cell that is merged over several columns stands in each."""
+def with_merged(rows: Sequence[Row], merges: Sequence[Merge], end: int) -> list[dict[int, str]]:
+    """The cells of a header's rows; one that is merged over several columns stands in each before `end`."""
     found = []
     for row in rows:
         cells = dict(row.cells)
         for merge in merges:
             if merge.first_row == row.number and merge.first_column in cells:
-                for column in range(merge.first_column, merge.last_column + 1):
+                for column in range(merge.first_column, min(merge.last_column + 1, end)):
                     cells.setdefault(column, cells[merge.first_column])
         found.append(cells)
     return found

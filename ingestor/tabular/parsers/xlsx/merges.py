@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 
 from ingestor.tabular.parsers.xlsx.package import Package
-from ingestor.tabular.parsers.xlsx.sheet import column_of
+from ingestor.tabular.parsers.xlsx.sheet import MAX_COLUMNS, column_of
 
 _MAX_BYTES = 256 * 2**20  # of a sheet that is searched: less than half a second
 _LONGEST = 256  # bytes of an element
+_MOST = 10_000  # that are kept
 _MERGE = re.compile(
     rb"""<(?:\w+:)?mergeCell\s[^>]*?ref=["']\$?([A-Za-z]+)\$?(\d{1,7}):\$?([A-Za-z]+)\$?(\d{1,7})["']"""
 )
@@ -38,7 +39,7 @@ def merges_above(package: Package, part: str, row: int) -> list[Merge]:
             merge = Merge(
                 int(match[2]), int(match[4]), column_of(match[1].decode()), column_of(match[3].decode())
             )
-            if merge.first_row <= row:
+            if merge.first_row <= row and merge.last_column < MAX_COLUMNS and len(found) < _MOST:
                 found[merge] = None
         rest = text[-_LONGEST:]
     return list(found)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ingestor.outcomes import MAX_NOTICE_ROWS, Notice, quoted
+from ingestor.outcomes import Notice, quoted
 from ingestor.tabular.files.formats import Guess
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.xlsx.layout import Layout
 from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed
 from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
 
+HIDDEN_ROW = ("hidden-rows", "Rows that are hidden or filtered out in the sheet were read like the others.")
 _LISTED = 20  # columns that a message names
 
 
@@ -51,37 +52,27 @@ def layout_guesses(layout: Layout, options: ReadOptions) -> Iterator[Guess]:
         yield Guess("header", "false", 0.8, "The first row has the same kinds of values as those below.")
 
 
-def footer_notice(rows: Sequence[Row], before: int) -> Notice:
-    """Rows that were found below the table; `before` records of their block precede them."""
-    numbers = range(before + 1, before + len(rows) + 1)[:MAX_NOTICE_ROWS]
-    return Notice(
+def footer_found(rows: Sequence[Row]) -> tuple[str, str]:
+    """Code and message of the notice of rows that were found below the table."""
+    return (
         "footer-not-read",
         f"{_rows(rows[0].number, rows[-1].number)} below the table and was not loaded: {_shown(rows[0])}. "
         'To load every row, declare "skipFooter": 0.',
-        len(rows),
-        tuple(numbers),
-    )
-
-
-def hidden_rows(numbers: Sequence[int]) -> Notice:
-    """Rows, by number in their block, that the sheet hides."""
-    return Notice(
-        "hidden-rows",
-        "Rows that are hidden or filtered out in the sheet were read like the others.",
-        len(numbers),
-        tuple(numbers[:MAX_NOTICE_ROWS]),
     )
 
 
 def percents(label: str, text: str) -> Notice:
     """A column under a percent format; `text` is one of its numbers."""
     shown = number_text(str(parsed(text) * 100))
-    return Notice("percent-as-number", f"{label}: {shown} % is read as {text}, the number that is stored.")
+    return Notice(
+        "percent-as-number",
+        f"{label}: {shown} % is read as {text}, the number that is stored; a string gets what is shown.",
+    )
 
 
 def hidden_columns(sheet: Sheet) -> Notice | None:
     """The columns that the sheet hides, if any."""
-    columns = sorted(set(sheet.hidden_columns))
+    columns = sorted(set().union(*sheet.hidden_columns))
     if not columns:
         return None
     names = ", ".join(map(letters, columns[:_LISTED])) + (", ..." if len(columns) > _LISTED else "")

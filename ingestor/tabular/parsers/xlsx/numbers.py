@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 _DIGITS = 15  # what a spreadsheet keeps of a number
 _FIFTEEN = Context(prec=_DIGITS, rounding=ROUND_HALF_UP)
+_WIDE = Context(prec=1000)
 _FRACTION = re.compile(r"-?[0-9]{1,15}\.[0-9]+")
 # Powers of ten beyond which a number is written with an exponent.
 _LEAST, _MOST = -20, 20
@@ -38,6 +39,12 @@ def _shortest(raw: str) -> str:
         return f"{number:.0f}"
     number = _FIFTEEN.plus(number).normalize(_FIFTEEN)
     return f"{number:f}" if _LEAST <= number.adjusted() <= _MOST else str(number)
+
+
+def percent_text(number: str, decimals: int) -> str:
+    """A hundred times the number with so many decimals."""
+    percent = (parsed(number) * 100).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _WIDE)
+    return f"{percent:f}"
 
 
 def parsed(raw: str) -> Decimal:

@@ -22,9 +22,9 @@ from ingestor.tabular.parsers.delimited import header_labels
 from ingestor.tabular.parsers.xlsx.layout import PEEKED, find_layout, footer_length, with_merged
 from ingestor.tabular.parsers.xlsx.merges import merges_above
 from ingestor.tabular.parsers.xlsx.notices import (
-    footer_notice,
+    HIDDEN_ROW,
+    footer_found,
     hidden_columns,
-    hidden_rows,
     layout_guesses,
     layout_notices,
     percents,
@@ -32,6 +32,7 @@ from ingestor.tabular.parsers.xlsx.notices import (
 from ingestor.tabular.parsers.xlsx.package import Package
 from ingestor.tabular.parsers.xlsx.sheet import Row, Sheet, letters
 from ingestor.tabular.parsers.xlsx.workbook import Workbook
+from ingestor.tabular.records.header import ROW_NAME
 from ingestor.tabular.text_table import TextTable
 
 _LONGEST_FOOTER = 30  # rows at the end of a sheet that may stand below its table
@@ -56,8 +57,9 @@ class XlsxTable:
         layout = find_layout(filled, merges, options)
         table = [row for row in filled if row.number > layout.skip_lines]
         header = table[: layout.header_rows]
-        labelled = with_merged(header or table, merges)
-        self._first = min(min(row) for row in (*labelled, *(row.cells for row in table)))
+        self._first = min(min(row.cells) for row in table)
+        end = max(max(row.cells) for row in table) + 1
+        labelled = with_merged(header, merges, end) if header else [row.cells for row in table]
         self._end = max(max(row) for row in labelled) + 1
         width = self._end - self._first
         if width > limits.max_columns:
@@ -66,9 +68,11 @@ class XlsxTable:
                 f"The header has {width} columns; at most {limits.max_columns} can be loaded.",
             )
         labels = [[row.get(column, "") for column in range(self._first, self._end)] for row in labelled]
-        self.columns: tuple[str, ...] = header_labels(
-            labels, options.model_copy(update={"header": layout.header})
-        )
+        shape = options.model_copy(update={"header": layout.header, "row_names": False})
+        self.columns: tuple[str, ...] = header_labels(labels, shape)
+        if options.row_names and not self.columns[0]:
+            self.columns = (ROW_NAME, *self.columns[1:])
+        self._end = self._first + len(self.columns)  # the columns may be declared
         above = header[-1].number if header else layout.skip_lines
         self._rows = chain((row for row in head if row.number > above), rows)
         self._footer = options.skip_footer if "skip_footer" in options.model_fields_set else None
@@ -83,34 +87,32 @@ class XlsxTable:
 
     def blocks(self) -> Iterator[TextTable]:
         builder = BlockBuilder(len(self.columns))
-        hidden: list[int] = []
         waiting: deque[Row] = deque()
         kept = _LONGEST_FOOTER if self._footer is None else self._footer
         for row in self._rows:
             waiting.append(row)
             if len(waiting) > kept:
-                self._add(builder, waiting.popleft(), hidden)
+                self._add(builder, waiting.popleft())
                 if builder.full:
-                    yield self._taken(builder, hidden)
+                    yield self._taken(builder)
         footer = footer_length(waiting, len(self.columns)) if self._footer is None else self._footer
         while len(waiting) > footer:
-            self._add(builder, waiting.popleft(), hidden)
-        if waiting and self._footer is None:
-            self._notices.append(footer_notice(waiting, builder.count))
+            self._add(builder, waiting.popleft())
+        told = footer_found(waiting) if waiting and self._footer is None else None
         for row in waiting:
             text = ",".join(row.cells.values())
             builder.skip(row.number - 1, "footer-row", "The record belongs to the footer.", text)
+            if told:
+                builder.note(*told)
         if not builder.empty or self._notices:
-            yield self._taken(builder, hidden)
+            yield self._taken(builder)
 
-    def _taken(self, builder: BlockBuilder, hidden: list[int]) -> TextTable:
-        if hidden:
-            self._notices.append(hidden_rows(hidden))
-            hidden.clear()
+    def _taken(self, builder: BlockBuilder) -> TextTable:
         self._notices += self._percents()
-        notices = tuple(self._notices)
+        block = builder.take()
+        notices = (*self._notices, *block.notices)
         self._notices.clear()
-        return replace(builder.take(), notices=notices)
+        return replace(block, notices=notices)
 
     def _percents(self) -> Iterator[Notice]:
         for column, text in self._sheet.percents.items():
@@ -118,10 +120,13 @@ class XlsxTable:
                 self._told.add(column)
                 yield percents(self.columns[column - self._first], text)
 
-    def _add(self, builder: BlockBuilder, row: Row, hidden: list[int]) -> None:
-        line, cells, faults = row.number - 1, row.cells, row.faults
+    def _add(self, builder: BlockBuilder, row: Row) -> None:
+        self._add_cells(builder, row)
         if row.hidden:
-            hidden.append(builder.count + 1)
+            builder.note(*HIDDEN_ROW)
+
+    def _add_cells(self, builder: BlockBuilder, row: Row) -> None:
+        line, cells, faults = row.number - 1, row.cells, row.faults
         outside = [
             column for column in cells
             if not self._first <= column < self._end and column not in faults
@@ -138,7 +143,10 @@ class XlsxTable:
             return
         builder.add(line, inside, sum(map(len, cells.values())))
         for column in faulty:
-            builder.fault(column - self._first, faults[column])
+            builder.cell_note(column - self._first, fault=faults[column])
+        for column, text in row.shown.items():
+            if column < self._end:
+                builder.cell_note(column - self._first, shown=text)
 
     def _outside(self, row: int, column: int) -> str:
         first, last = letters(self._first), letters(self._end - 1)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ingestor.tabular.parsers.xlsx.moments import moment_text
-from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed
+from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed, percent_text
 from ingestor.tabular.parsers.xlsx.package import Handler, Package, invalid, local
 from ingestor.tabular.parsers.xlsx.strings import unescaped
 from ingestor.tabular.parsers.xlsx.styles import PLAIN, Style
 
 # The size of a sheet (https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3): rows, and
 # columns up to XFD.
-_MAX_ROWS, _MAX_COLUMNS = 1_048_576, 16_384
+_MAX_ROWS, MAX_COLUMNS = 1_048_576, 16_384
+_MOST = 1000  # ranges of hidden columns that are kept
 _TRUE = frozenset(("1", "true", "on"))
 _BOOLEANS = {"1": "true", "0": "false", "true": "true", "false": "false"}
 _SHOWN = 100  # characters of a bad value that a message shows
@@ -31,6 +32,8 @@ class Row:
     """The columns whose cells are text."""
     faults: dict[int, str] = field(default_factory=dict)
     """By column, why a cell has no value; its text, if it has one, is among the cells."""
+    shown: dict[int, str] = field(default_factory=dict)
+    """By column, what a cell shows whose text is only its number."""
     hidden: bool = False
     empty_text: bool = False
     """A cell holds the empty text, as a formula may give it."""
@@ -49,7 +52,7 @@ class Book:
 class Sheet:
     """What is found out about a sheet besides its rows."""
 
-    hidden_columns: list[int] = field(default_factory=list)
+    hidden_columns: list[range] = field(default_factory=list)
     """Known before the first row."""
     percents: dict[int, str] = field(default_factory=dict)
     """By column with numbers under a percent format, the first of them."""
@@ -93,7 +96,7 @@ class _Rows(Handler):
         if name == "c":
             reference = attributes.get("r")
             self._column = column_of(reference) if reference else self._column + 1
-            if self._column >= _MAX_COLUMNS:
+            if self._column >= MAX_COLUMNS:
                 raise invalid(f"the row {self._row.number} has cells beyond column XFD")
             self._cell = _Cell(self._column, attributes.get("t", "n"), attributes.get("s", ""))
         elif cell is not None:
@@ -145,8 +148,9 @@ class _Rows(Handler):
 
     def _hide_columns(self, attributes: dict[str, str]) -> None:
         first, last = attributes.get("min", ""), attributes.get("max", "")
-        if first.isdecimal() and last.isdecimal() and int(last[:9]) <= _MAX_COLUMNS:
-            self._sheet.hidden_columns += range(int(first[:9]) - 1, int(last))
+        found = self._sheet.hidden_columns
+        if first.isdecimal() and last.isdecimal() and int(last[:9]) <= MAX_COLUMNS and len(found) < _MOST:
+            found.append(range(int(first[:9]) - 1, int(last[:9])))
 
     def _take(self, cell: _Cell) -> None:
         row, column, kind = self._row, cell.column, cell.kind
@@ -167,11 +171,12 @@ class _Rows(Handler):
             self._fault(cell, f"holds {raw[:_SHOWN]!r}, which is not a valid value for its type")
             row.cells[column] = raw
             return
+        text = kind in ("s", "str", "inlineStr")
         if value == "":
-            row.empty_text = True
+            row.empty_text |= text
             return
         row.cells[column] = value
-        if kind in ("s", "str", "inlineStr"):
+        if text:
             row.words.add(column)
         elif kind == "e":
             self._fault(cell, f"holds the error {raw[:_SHOWN]}")
@@ -194,6 +199,7 @@ class _Rows(Handler):
         if style.kind == "number":
             text = number_text(raw, style.zeros)
             if style.percent:
+                self._row.shown[self._column] = percent_text(text, style.decimals) + style.percent
                 self._sheet.percents.setdefault(self._column, text)
             return text
         return moment_text(parsed(raw), style.kind, epoch_1904=self._book.epoch_1904)
@@ -218,7 +224,7 @@ def column_of(reference: str) -> int:
     return _column(reference.rstrip("0123456789"))
 
 
-@lru_cache(_MAX_COLUMNS)
+@lru_cache(MAX_COLUMNS)
 def _column(name: str) -> int:
     column = 0
     for character in name.replace("$", "").upper():

@@ -14,7 +14,7 @@ Kind = Literal["number", "date", "datetime", "time", "elapsed"]
 _DATES = frozenset((14, 15, 16, 17, *range(27, 32), 36, *range(50, 59)))
 _TIMES = frozenset((18, 19, 20, 21, *range(32, 36), 45, 47))
 _DATETIME, _ELAPSED = 22, 46
-_PERCENTS = (9, 10)
+_PERCENTS = {9: "0%", 10: "0.00%"}
 # What a format shows as it stands: text in quotes, a character behind a backslash or an underscore; colours
 # and locales.
 _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
@@ -23,11 +23,13 @@ _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECAS
 @dataclass(frozen=True, slots=True)
 class Style:
     """What a number format shows. `zeros` is the least number of digits where the format consists of zeros
-    only, as 00000 does for codes; else 0. `percent`: a hundred times the number."""
+    only, as 00000 does for codes; else 0. A percent format shows a hundred times the number with so many
+    `decimals`, and `percent` behind it, which is "%" or " %"; it is "" for other formats."""
 
     kind: Kind = "number"
     zeros: int = 0
-    percent: bool = False
+    percent: str = ""
+    decimals: int = 0
 
 
 PLAIN = Style()
@@ -50,7 +52,14 @@ def style_of(code: str) -> Style:
         return Style("datetime" if clock else "date")
     if clock:
         return Style("time")
-    return Style(percent=True) if "%" in plain else PLAIN
+    return _percent(code) if "%" in plain else PLAIN
+
+
+def _percent(code: str) -> Style:
+    section = code.split(";")[0]
+    decimals = re.search(r"\.(0+)", section)
+    blank = re.search(r"""[ \u00a0]["']?\\?%""", section)
+    return Style(percent=" %" if blank else "%", decimals=len(decimals[1]) if decimals else 0)
 
 
 def _built_in(number: int) -> Style:
@@ -59,7 +68,7 @@ def _built_in(number: int) -> Style:
     if number == _ELAPSED:
         return Style("elapsed")
     if number in _PERCENTS:
-        return Style(percent=True)
+        return _percent(_PERCENTS[number])
     if number in _DATES:
         return Style("date")
     return Style("time") if number in _TIMES else PLAIN

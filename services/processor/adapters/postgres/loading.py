@@ -134,7 +134,7 @@ class Loading:
 
     async def _all_at_once(self, positions: Int64s, text: memoryview) -> Sequence[int]:
         """Load these rows. Returns the numbers of those that were left out."""
-        table, numbers = self._rows.table, self._rows.row_numbers[positions].tolist()
+        table, numbers = self._rows.table, self._rows.row_numbers[positions]
         async with self._part():
             if self._way.copies and not table.upsert:
                 if not self._way.in_columns:
@@ -146,7 +146,7 @@ class Loading:
                 return await self._upsert()
             return await self._missing(numbers, await self._insert_all())
 
-    async def _missing(self, numbers: Sequence[int], done: int) -> Sequence[int]:
+    async def _missing(self, numbers: Sequence[int] | Int64s, done: int) -> Sequence[int]:
         """Of these rows, of which the database has loaded `done` into the table itself, those that are not
         there."""
         if done >= len(numbers):
@@ -154,7 +154,7 @@ class Loading:
         if not self._way.tells:
             self.lost += len(numbers) - done
             return ()
-        return await not_there(self._connection, self._target, self._process_id, numbers)
+        return await not_there(self._connection, self._target, self._process_id, list(map(int, numbers)))
 
     def _leave_out(self, numbers: Sequence[int]) -> None:
         """Note rows that the table has left out without an error, by number."""
@@ -190,7 +190,7 @@ class Loading:
 
     async def _error_alone(self, position: np.int64) -> asyncpg.PostgresError | None:
         """The database's error if this row were loaded alone."""
-        alone = np.array([position])
+        alone, lost = np.array([position]), self.lost
         try:
             async with savepoint(self._connection):
                 await self._all_at_once(alone, self._text(alone))
@@ -201,6 +201,8 @@ class Loading:
             if isinstance(error, TRANSIENT_ERRORS) and not is_of_row(error):
                 raise
             return error
+        finally:
+            self.lost = lost
 
     async def _error(self, error: asyncpg.PostgresError) -> RowError:
         return await row_error(self._connection, self._rows.table, error)

@@ -193,7 +193,7 @@ AND NOT EXISTS (SELECT 1 FROM pg_constraint p WHERE p.oid = c.conparentid AND p.
 AND coalesce((to_jsonb(c)->>'conenforced')::boolean, true)
 AND NOT coalesce((to_jsonb(c)->>'conperiod')::boolean, false)
 AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT')
-ORDER BY c.oid
+AND NOT row_security_active(r.oid) ORDER BY c.oid
 """
 
 
@@ -212,7 +212,7 @@ class Reference:
 
 
 async def references(connection: PgConnection, target: str) -> list[Reference]:
-    """The references of a table (an SQL name) to tables that may be read."""
+    """The references of a table (an SQL name) to tables of which every row may be read."""
     return [
         Reference(
             tuple(row["columns"]),

@@ -36,7 +36,7 @@ FROM pg_class r,
 WHERE r.oid = to_regclass($1)
 """
 
-# What the role lacks to load rows: `changes` are columns that an upsert changes.
+# The rights that the role lacks to load rows with the columns $2; $4: to upsert them by the key $3.
 _LACKS = """
 SELECT array_remove(ARRAY[
     CASE WHEN $4 AND NOT has_table_privilege(r.oid, 'SELECT') THEN 'SELECT' END,
@@ -75,7 +75,6 @@ SELECT quote_ident(current_user), (SELECT string_agg(quote_ident(n), '.' ORDER B
                                    FROM unnest($1::text[]) WITH ORDINALITY AS names (n, place))
 """
 _ROLE = "SELECT quote_ident(current_user)"
-
 
 # Changes with the table's definition, rights, policies and triggers.
 _VERSION = """

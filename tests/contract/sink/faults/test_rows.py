@@ -106,6 +106,12 @@ CASES = {
         {2: "The table's constraint t_name_check refuses the row."},
         ((5, "a"), (6, "b"), (7, "c"), (8, "d")), (T,),
     ),
+    "reference to rows that a policy hides": Case(
+        REFERS.format(" REFERENCES public.o", " CHECK (name <> 'b')")
+        + "ALTER TABLE public.o ENABLE ROW LEVEL SECURITY; ALTER TABLE public.o FORCE ROW LEVEL SECURITY;",
+        {2: "The table's constraint t_name_check refuses the row."},
+        ((1, "a"), (1, "b"), (1, "c")), (T,),
+    ),
     "policy": Case(
         KEYED + GUARD + "CREATE POLICY p ON public.t USING (true) WITH CHECK (name <> 'b');",
         {2: POLICY}, dry=True,

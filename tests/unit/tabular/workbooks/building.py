@@ -14,7 +14,7 @@ from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.xlsx.parser import XlsxParser
 from ingestor.tabular.parsers.xlsx.sheet import letters
-from ingestor.tabular.text_table import CellFault
+from ingestor.tabular.text_table import CellNote
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -165,7 +165,7 @@ class Reading:
     lines: list[int]
     rejected: list[tuple[int, str, str, str]]
     """Line, state, code, message."""
-    faults: list[CellFault]
+    faults: list[CellNote]
     notices: dict[str, Notice]
 
 
@@ -181,7 +181,7 @@ def read(data: bytes, **options: Any) -> Reading:
                 (row.line_number, row.state, row.errors[0].code, row.errors[0].message)
                 for row in block.rejected
             )
-            found.faults.extend(block.cell_faults)
+            found.faults.extend(note for note in block.cell_notes if note.fault)
             for notice in block.notices:
                 assert notice.code not in found.notices
                 found.notices[notice.code] = notice

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tabular.workbooks.building import NOTHING, Rows, number, read, workbook
+from tests.unit.tabular.workbooks.building import NOTHING, Cell, Rows, number, read, workbook
 
 PEOPLE: list[list[Any]] = [["id", "name", "city"], [1, "Anna", "Rom"], [2, "Bob", "Oslo"], [3, "Eve", "Bern"]]
 VALUES = [("1", "Anna", "Rom"), ("2", "Bob", "Oslo"), ("3", "Eve", "Bern")]
@@ -120,6 +120,11 @@ def test_merged_cells_of_the_data_change_nothing() -> None:
     assert not found.notices
 
 
+def test_a_title_that_is_merged_over_the_whole_sheet_makes_no_columns() -> None:
+    found = read(workbook([["People"], *PEOPLE], merged=["A1:XFD1"]), headerRows=1)
+    assert found.columns == ("People", "People", "People")
+
+
 def test_declared_header_rows_are_joined_with_their_merged_cells() -> None:
     found = read(workbook(GROUPS, merged=["A1:B1", "C1:D1"]), headerRows=2, headerJoin="/")
     assert found.columns == ("Person/First", "Person/Last", "Address/City", "Address/Zip")
@@ -218,6 +223,7 @@ def test_rows_and_cells_of_empty_text_hold_nothing() -> None:
         [None, NOTHING],
         [2, NOTHING],
         ["", ""],
+        [Cell(""), Cell(None, style=0)],  # only formatted
     ]
     found = read(workbook(rows))
     assert found.rows == [("1", "a"), (None, "b"), ("2", None)]
@@ -231,3 +237,16 @@ def test_hidden_rows_and_columns_are_read_and_told() -> None:
     assert found.rows == VALUES
     assert found.notices["hidden-rows"].row_numbers == (2, 3)
     assert found.notices["hidden-columns"].message.endswith("read like the others: B.")
+
+
+def test_columns_and_row_names_are_declared_as_for_other_tables() -> None:
+    data = workbook([[None, "x", "y"], ["a", 1, 2], ["b", 3, 4]])
+    assert read(data).columns == ("", "x", "y")
+    assert read(data, rowNames=True).columns == ("row_name", "x", "y")
+    named = read(data, columns=["n", "x", "y", "z"])
+    assert named.columns == ("n", "x", "y", "z")
+    assert named.rows == [("a", "1", "2", None), ("b", "3", "4", None)]
+    narrow = read(data, columns=["n", "x"])
+    assert [code for _, _, code, _ in narrow.rejected] == ["extra-cell", "extra-cell"]
+    data = workbook([[1, 2, 3], [4, 5, 6], [7, 8, 9.5]])
+    assert read(data, columns=["a", "b", "c"], header=False).rows[0] == ("1", "2", "3")

@@ -86,7 +86,10 @@ def test_a_format_of_zeros_is_a_code(stored: str, zeros: int, shown: str) -> Non
         ("0.00E+00", Style()),
         ("#,##0.00 [$€-407]", Style()),
         ('0.0 "days"', Style()),
-        ("0%", Style(percent=True)),
+        ("0%", Style(percent="%")),
+        ("0.0 %", Style(percent=" %", decimals=1)),
+        ('0.00" %"', Style()),  # text in quotes is no percent format
+        ("0.00\\ %;[Red]-0.00\\ %", Style(percent=" %", decimals=2)),
         ("00000", Style("number", 5)),
         ("[$-407]00000", Style("number", 5)),
         ("000;-000", Style("number", 3)),
@@ -155,7 +158,7 @@ def test_moments_follow_the_format_not_the_value(code: str, stored: str, shown: 
 @pytest.mark.parametrize("stored", ["60", "60.5", "-1", "2958466", "0", "1e300"])
 def test_what_is_no_day_is_a_fault_of_its_cell(stored: str) -> None:
     found = read(workbook([["id", "at"], ["a", number(stored, 1)]], formats=[DAYS]))
-    assert [fault.message for fault in found.faults] == [
+    assert [fault.fault for fault in found.faults] == [
         f"The cell B2 holds '{stored}', which is not a valid value for its type."
     ]
 
@@ -209,7 +212,7 @@ def test_a_code_keeps_its_zeros_and_a_percentage_is_its_number() -> None:
     found = read(data)
     assert found.rows == [("01067", "0.12")]
     assert [notice.message for notice in found.notices.values()] == [
-        "share: 12 % is read as 0.12, the number that is stored."
+        "share: 12 % is read as 0.12, the number that is stored; a string gets what is shown."
     ]
 
 

@@ -17,6 +17,7 @@ import {
 } from "@/features/pipelines";
 import { Confidence } from "./Confidence";
 import classes from "./Map.module.css";
+import { candidatesOf, describeCandidate, retyped, typeKeys } from "./plan";
 
 interface DraftFieldsProps {
   readonly columns: readonly InspectedColumn[];
@@ -73,6 +74,11 @@ function DraftField({
   const field = fields[index];
 
   const key = asList(draft.schema.primaryKey);
+  const drafts = original.schema.fields.find(({ name }) => labelOf(original, name) === column.label) ?? field;
+  const candidates = field === undefined ? [] : candidatesOf(field);
+  const chosen = candidates.findIndex(
+    (keys) => field !== undefined && describeCandidate(keys) === describeCandidate(typeKeys(field)),
+  );
 
   const change = (next: PipelineField) => onChange(withField(draft, index, next));
   const toggle = () => {
@@ -80,7 +86,7 @@ function DraftField({
       onChange(withoutField(draft, index));
       return;
     }
-    const back = original.schema.fields.find(({ name }) => labelOf(original, name) === column.label);
+    const back = drafts;
     if (back === undefined) return;
     const labels = new Map(fields.map(({ name }): [string, string] => [name, labelOf(draft, name)]));
     onChange(withLabels(withFields(draft, [...fields, back]), labels.set(back.name, column.label)));
@@ -123,19 +129,16 @@ function DraftField({
               size="xs"
               w={128}
               aria-label={`Type of ${column.label}`}
-              data={[...FIELD_TYPES]}
-              value={field.type}
+              data={[
+                ...FIELD_TYPES,
+                ...candidates.map((keys, place) => ({ value: `${place}`, label: describeCandidate(keys) })),
+              ]}
+              value={chosen < 0 ? field.type : `${chosen}`}
               error={violations.at("schema", "fields", index, "type")}
               onChange={(event) => {
                 const type = event.currentTarget.value;
-                // A date's pattern means nothing for another type.
-                change(
-                  withKey(
-                    { ...field, type },
-                    "format",
-                    type === column.type ? column.format.replace(/^default$/, "") : "",
-                  ),
-                );
+                const drafted = drafts?.type === type ? typeKeys(drafts) : { type };
+                change(retyped(field, candidates[Number(type)] ?? drafted));
               }}
             />
           </td>

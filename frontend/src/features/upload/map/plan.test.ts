@@ -1,9 +1,23 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { InspectedColumnSchema } from "@/api/contract";
+import { InspectedColumnSchema, NoticeSchema } from "@/api/contract";
 import type { PipelineDocument } from "@/features/pipelines";
 import { declare, describeDialect, parseDialect, writeDialect } from "../preview/dialect";
-import { draftFrom, matchPipeline, mayLackColumns, missingFields, redraft, withMatches } from "./plan";
+import {
+  candidatesOf,
+  describeCandidate,
+  draftFrom,
+  JSON_ROWS,
+  matchPipeline,
+  mayLackColumns,
+  missingFields,
+  NEW,
+  noticesOf,
+  redraft,
+  retyped,
+  typeKeys,
+  withMatches,
+} from "./plan";
 
 const PIPELINE: PipelineDocument = {
   name: "people",
@@ -65,6 +79,41 @@ describe("drafts", () => {
     expect(after.name).toBe("mine");
     expect(after.sink).toEqual({ table: "crm.people", mode: "upsert", key: undefined });
     expect(after.schema.primaryKey).toEqual(["id"]);
+  });
+});
+
+describe("types of a drafted field", () => {
+  const day = {
+    name: "day",
+    type: "string",
+    missingValues: ["-"],
+    "x-candidates": [
+      { type: "date", format: "%d/%m/%Y" },
+      { type: "date", format: "%m/%d/%Y" },
+    ],
+  };
+
+  it("are chosen from what the column may be", () => {
+    const [first, second] = candidatesOf(day);
+    if (first === undefined || second === undefined) throw new Error("two candidates");
+    expect(describeCandidate(second)).toBe("date %m/%d/%Y");
+    const chosen = retyped(day, second);
+    expect(chosen).toEqual({ ...day, type: "date", format: "%m/%d/%Y" });
+    expect(typeKeys(chosen)).toEqual(second);
+    expect(retyped(chosen, { type: "string" })).toEqual(day);
+  });
+
+  it("take their settings with them", () => {
+    const price = { name: "price", type: "number", groupChar: ",", bareNumber: false, title: "Price" };
+    expect(retyped(price, { type: "string" })).toEqual({ name: "price", type: "string", title: "Price" });
+  });
+
+  it("are told with the notices of the dry run", () => {
+    const drafted = create(NoticeSchema, { code: "percent-as-number", message: "a" });
+    const read = create(NoticeSchema, { code: "other-sheets", message: "b" });
+    expect(noticesOf(NEW, [drafted, read], undefined)).toEqual([drafted, read]);
+    expect(noticesOf(NEW, [drafted, read], [read])).toEqual([drafted, read]);
+    expect(noticesOf(JSON_ROWS, [drafted, read], [read])).toEqual([read]);
   });
 });
 

@@ -1,11 +1,12 @@
 /** Where the rows of a file go, and the pipeline document for it. */
 
-import type { InspectedColumn } from "@/api/contract";
+import type { InspectedColumn, Notice } from "@/api/contract";
 import {
   labelOf,
   madeLabels,
   nameFrom,
   type PipelineDocument,
+  type PipelineField,
   readDocument,
   withLabels,
   writeDocument,
@@ -82,6 +83,61 @@ export function draftFrom(pipelineJson: string, fileName: string): PipelineDocum
     name,
     sink: { ...read.document.sink, table: read.document.sink.table ?? name.replaceAll("-", "_") },
   };
+}
+
+/** What a person should know of the file: the dry run of a draft says nothing of how it was drafted. */
+export function noticesOf(
+  target: Target | undefined,
+  inspected: readonly Notice[] = [],
+  dryRun: readonly Notice[] | undefined = undefined,
+): readonly Notice[] {
+  if (dryRun === undefined) return inspected;
+  if (target !== NEW) return dryRun;
+  const known = new Set(dryRun.map(({ code, message }) => `${code} ${message}`));
+  return [...inspected.filter(({ code, message }) => !known.has(`${code} ${message}`)), ...dryRun];
+}
+
+/** Keys of a field that mean nothing for another type. */
+const KEYS_OF_TYPES = new Set([
+  "type",
+  "format",
+  "trueValues",
+  "falseValues",
+  "decimalChar",
+  "groupChar",
+  "bareNumber",
+  "accounting",
+  "locale",
+  "timezone",
+  "delimiter",
+  "itemType",
+]);
+
+/** Type and settings of a field, without its name and what holds for every type. */
+export type TypeKeys = Readonly<Record<string, unknown>> & { readonly type: string };
+
+/** The types that a column could have just as well: where the draft leaves the choice to the person. */
+export function candidatesOf(field: PipelineField): readonly TypeKeys[] {
+  const found = field["x-candidates"];
+  return Array.isArray(found) ? (found as TypeKeys[]) : [];
+}
+
+/** The candidate in words: "date %d/%m/%Y". */
+export function describeCandidate({ type, format, ...others }: TypeKeys): string {
+  const settings = Object.entries(others).map(([key, value]) => `${key} ${value}`);
+  return [type, format, ...settings].filter((part) => part !== undefined).join(" ");
+}
+
+/** The field with another type and its settings. */
+export function retyped(field: PipelineField, keys: TypeKeys): PipelineField {
+  const kept = Object.entries(field).filter(([key]) => !KEYS_OF_TYPES.has(key));
+  return { ...Object.fromEntries(kept), name: field.name, ...keys };
+}
+
+/** Type and settings of a field. */
+export function typeKeys(field: PipelineField): TypeKeys {
+  const own = Object.entries(field).filter(([key]) => KEYS_OF_TYPES.has(key));
+  return { ...Object.fromEntries(own), type: field.type };
 }
 
 /** The draft for a new dialect, with the person's earlier decisions. */

@@ -17,8 +17,11 @@ export function uploadQuery(uploadId: string) {
 export function inspectionQuery(uploadId: string, dialectJson: string, stage: string) {
   return queryOptions({
     queryKey: ["upload", uploadId, "inspection", dialectJson, stage],
-    queryFn: ({ signal }) =>
-      uploadClient.inspectUpload({ uploadId, dialectJson, sampleRows: 1000 }, { signal }),
+    queryFn: async ({ signal }) => {
+      const found = await uploadClient.inspectUpload({ uploadId, dialectJson, sampleRows: 1000 }, { signal });
+      // Pipelines read a column by its name: labels may be blank or occur twice.
+      return { ...found, columns: found.columns.map((column) => ({ ...column, label: column.name })) };
+    },
     staleTime: Number.POSITIVE_INFINITY,
     placeholderData: keepPreviousData,
   });

@@ -1,6 +1,6 @@
 """Which fields may go into which columns.
 
-One rule: into a column of the same kind or a wider one, value by value. A text goes into every column, whose
+One rule: into a column of the same kind or a wider one, value by value. A text goes into every column whose
 type reads it; every value goes into a column of text.
 """
 

@@ -65,6 +65,29 @@ def test_where_the_rows_are(text: str, name: str, form: str, notices: list[str])
     assert [code for code in found["notices"] if code == "json-path"] == notices
 
 
+@pytest.mark.parametrize(
+    ("text", "form", "count"),
+    [
+        ('{"rows":[\n{"id":1}\n]}', "json", 1),
+        ('{"rows":[\n{"id":1},\n{"id":2}\n]}', "json", 2),
+        ('{"id":\n{"id":2}\n{"id":3}', "jsonl", 3),
+        ('{"id": nope}\nnothing\n{"id":3}', "jsonl", 3),
+        ('{"id":1,"t":[{"x":1}]}\n{"id":2}', "jsonl", 2),
+        ('{"id":1,"t":[{"x":1},{"x":2}]}\n', "json", 2),
+        ('{"id":1}', "jsonl", 1),
+        ('{\n"id":1, "t": []}', "json", 1),
+    ],
+)
+def test_one_object_to_a_line_or_a_document(text: str, form: str, count: int) -> None:
+    found = read(text.encode())
+    assert (found["format"], len(found["rows"]) + len(found["rejected"])) == (form, count)
+
+
+def test_one_object_as_a_row_is_told() -> None:
+    assert read(b'{\n"id":1, "t": []}')["notices"] == ["json-path"]
+    assert read(b'{\n"id":1, "t": []}', path="")["notices"] == []
+
+
 def test_lines_are_those_of_the_file() -> None:
     assert read(b'{\n "id": 1\n}\n\n{"id":\n2}{"id": 3}')["lines"] == [1, 5, 6]
     assert read(b'{"x": 1,\n "rows": [\n{"id": 1},\n\n{"id": 2}]}')["lines"] == [3, 5]

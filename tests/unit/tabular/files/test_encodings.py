@@ -29,8 +29,10 @@ TEXT = "id,name\n1,Zoë\n2,naïve\n3,Ærø\n"
         (TEXT.encode("utf-32"), "utf-32-le"),
         (TEXT.encode("cp1252"), "cp1252"),
         ((TEXT * 2).encode("latin-1") + b"\x81", "cp1252"),  # a damaged byte does not make it Latin-1
+        ("id,name\n7,Zoë Müßig\n".encode("cp1252"), "cp1252"),  # no Cyrillic letters inside Latin words
         (TEXT.encode() + b"4,\x81\n5,\x90\n6,\xff\n", "utf-8"),
         (b"id,name\n" + b"4,\x81\n5,\x90\n6,\x8d\n", "utf-8"),  # damage makes no words
+        (b"id,name\n" + b"4,Jo\x81se\n5,An\x90na\n6,Kar\xffl\n", "utf-8"),
         (b"id,name\n1,Zo\xeb\n", "utf-8"),  # one damaged byte is no evidence
         (TEXT.encode() + b"4,Zo\xeb\n5,\xeb\n6,\xeb\n", "utf-8"),  # nor are more of them among UTF-8
     ],
