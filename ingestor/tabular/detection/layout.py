@@ -134,8 +134,8 @@ def _labelled(
 
 def _first(records: Sequence[Record], held: Sequence[int], width: int, typed: dict[int, Kind]) -> int | None:
     """The header, or the first row: the first record that is no title."""
-    if width == 1:
-        return held[0]
+    if max(map(reach, _rows(records, held, width)), default=0) <= 1:
+        return held[0]  # one column, whatever stands behind it
     if (behind := _behind_gap(records, held, width)) is not None:
         return behind
     for index, at in enumerate(held[:_MOST_TITLES]):
