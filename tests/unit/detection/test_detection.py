@@ -94,7 +94,7 @@ def test_cases(text: str, name: str, dialect: dict[str, Any], labels: tuple[str,
 
 
 def test_what_is_not_read_is_told_with_its_lines() -> None:
-    found = plan_of("Report,,\n\nid,name,city\n1,a,x\n2,b,y\n\nSource: office\n")
+    found = plan_of("Sales report,,\n\nid,name,city\n1,a,x\n2,b,y\n\nSource: office\n")
     assert [(notice.code, notice.message) for notice in found.notices] == [
         ("lines-above-header", "Lines 1 to 2 stand above the header and were not read."),
         ("footer-not-read", "Line 7 is a footer and was not read as a row."),
