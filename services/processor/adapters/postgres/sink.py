@@ -164,7 +164,7 @@ class PgSink(PgMarkers, Sink):
             return await way_into(connection, table, place), await fitting_of(connection, table)
         if await markers.has_loaded(connection, process_id):
             raise SinkRefusedError(
-                f"The table {table.schema}.{table.name} is there no more, although the process has loaded "
+                f"The table {table.schema}.{table.name} no longer exists, although the process has loaded "
                 "rows into it: create it again, or cancel the process."
             )
         await check_making(connection, table)
