@@ -29,7 +29,7 @@ from ingestor.tabular.text_table import TextTable
 
 _SAMPLE = 64 * 1024
 _MAYBE_NAMES = re.compile(rb'"([^"\\]*)"[ \t\r]*:')
-_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # escapes of NUL and of surrogates
+_SUSPECT = re.compile(rb"\0|\\u(?:0000|[dD][89a-fA-F])")  # NUL, and escapes of it and of surrogates
 _BEGINNINGS = {
     "{": re.compile(r'\s*\{\s*(["}]|$)'),
     "[": re.compile(r'\s*\[\s*([\[{"\]\-0-9tfn]|$)'),

@@ -39,7 +39,7 @@ class Element:
 BAD_CHARACTER = "\udcff"
 """In place of a byte that is not valid in the file's encoding."""
 # The escapes of NUL and of surrogates.
-_SUSPECT = re.compile(rf"\\u(?:0000|[dD][89a-fA-F])|{BAD_CHARACTER}")
+_SUSPECT = re.compile(rf"\0|\\u(?:0000|[dD][89a-fA-F])|{BAD_CHARACTER}")
 
 
 class JsonText:

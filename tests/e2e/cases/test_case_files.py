@@ -48,6 +48,13 @@ def _seen(number: int) -> str:
     return f"{day} {'00' if number % 10 == 0 else '09'}:00:00+00"
 
 
+def _day(number: int) -> str:
+    """The dates of us-dates.csv."""
+    line = (CASES / "files/us-dates.csv").read_text("utf-8").splitlines()[number]
+    month, day, year = map(int, line.partition(",")[2].split("/"))
+    return date(year, month, day).isoformat()
+
+
 TWO = (("1", "a"), ("2", "b"))
 BOOK = (("1", "Anna"),)
 FILES = [
@@ -129,6 +136,27 @@ FILES = [
         types={"at": "datetime"},
     ),
     Case("files/pretty-objects.json", ("id", "v"), (("1", "2"), ("2", "3"))),
+    Case(
+        "files/us-dates.csv",
+        ("id", "day"),
+        [(str(n), _day(n)) for n in range(1, 40)],
+        types={"day": "date"},
+    ),
+    Case(
+        "files/json-not-storable.jsonl",
+        ("id", "t"),
+        (
+            ("3", "pair \N{GRINNING FACE}"),
+            ("4", "ctl \x01 \x1f"),
+            ("9", "ok"),
+            ("10", "raw\ttab"),
+            ("11", "a\\u0000b"),
+            ("12", '{"n":"a\\\\u0000b"}'),
+        ),
+        rejected=dict.fromkeys((1, 2, 5, 6, 7), "encoding-error"),
+    ),
+    Case("files/surrogate-name.jsonl", ("id",), (("2",),), rejected={1: "encoding-error"}),
+    Case("files/nul-name.jsonl", ("id",), (("1",), ("2",)), rejected={3: "encoding-error"}),
     Case(
         "files/comma_blank.csv",
         ("id", "name", "city"),
@@ -296,3 +324,26 @@ def test_a_header_in_an_unknown_encoding_is_refused_at_once() -> None:
 def test_a_page_is_refused_by_its_content() -> None:
     with pytest.raises(UnreadableFileError, match="HTML"):
         inspect_file(CASES / "files/html.csv", "html.csv", parse_options({}))
+
+
+@pytest.mark.parametrize("name", ["times.xlsx", "time-edge.xlsx"])
+def test_times_of_a_day_and_more_are_never_dates(name: str) -> None:
+    found = inspect_file(CASES / "workbooks" / name, name, parse_options({}))
+    texts = [cell for row in found["first_rows"] for cell in row["cells"] if cell]
+    assert not [text for text in texts if "1899" in text or "1900" in text]
+    assert any(text.startswith(("24:00", "PT24H")) for text in texts)
+
+
+@pytest.mark.parametrize(("name", "type_"), [("time_ns", "time"), ("timestamp_ns", "datetime")])
+async def test_nanoseconds_are_an_error_of_their_row(suite: Suite, name: str, type_: str) -> None:
+    """Both files have a value of whole microseconds and one that is more exact."""
+    path = CASES / f"files/{name}.parquet"
+    found = inspect_file(path, path.name, parse_options({}))
+    document = {**found["pipeline"], "name": name.replace("_", "-"), "sink": {"table": f"case_{name}"}}
+    document["schema"]["fields"][1] = {"name": found["columns"][1]["name"], "type": type_}
+    async with AsyncClient(suite.gateway) as client:
+        process = await (await client.ingest(path, document)).wait(timeout=60)
+        failed = [row async for row in process.rows("status=FAILED")]
+    assert process.counts.succeeded + len(failed) == 2
+    assert all("microsecond" in row.errors[0].message for row in failed)
+    assert process.counts.succeeded >= 1
