@@ -19,7 +19,7 @@ from ingestor.tabular.files.containers import ExpansionLimits, expanded
 from ingestor.tabular.files.encodings import transcode
 from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.formats import TAIL_BYTES, Plan, head_size, plan
-from ingestor.tabular.files.tables import failures_told, open_table
+from ingestor.tabular.files.tables import open_table
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
 from ingestor.tabular.options import ReadOptions, parse_options
@@ -42,8 +42,7 @@ def open_plan(
         file.seek(max(size - TAIL_BYTES, len(head)))
         tail = file.read(TAIL_BYTES)
     file.seek(0)
-    with failures_told("a table"):
-        return plan(head, size + partial, name, options, labels=labels, tail=tail)
+    return plan(head, size + partial, name, options, labels=labels, tail=tail)
 
 
 def content(

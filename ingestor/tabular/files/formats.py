@@ -22,6 +22,7 @@ from ingestor.tabular.files.containers import (
     expanded,
 )
 from ingestor.tabular.files.encodings import bom_of, detect_encoding, guessed_encoding, text_pieces
+from ingestor.tabular.files.failures import failures_told
 from ingestor.tabular.files.foreign import foreign_text, foreign_type, refusal
 from ingestor.tabular.options import Compression, OptionsError, ReadOptions, parse_options
 from ingestor.tabular.records.syntax import Dialect
@@ -73,6 +74,7 @@ class Plan:
     """What was detected, with how sure it is."""
 
 
+@failures_told("a table")
 def plan(
     head: bytes,
     size: int,

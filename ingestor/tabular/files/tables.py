@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 from ingestor.plugins import ParsedTable
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.failures import failures_told
 from ingestor.tabular.files.formats import parsers
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.json_values import is_kept
-from ingestor.tabular.records.header import HeaderError
 
 
 @contextmanager
@@ -30,21 +30,3 @@ def open_table(file: BinaryIO, name: str, options: ReadOptions, limits: Limits) 
                     "HEADER_UNREADABLE", f"The label of column {position + 1} holds {what}."
                 )
         yield table
-
-
-@contextmanager
-def failures_told(what: str) -> Iterator[None]:
-    """Turn every failure of reading into an UnreadableFileError, apart from those of the machine."""
-    try:
-        yield
-    except (UnreadableFileError, HeaderError):
-        raise
-    except MemoryError as error:
-        raise UnreadableFileError("FILE_TOO_COMPLEX", "Reading the file takes too much memory.") from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # a full disk, say: nothing is wrong with the file
-        raise UnreadableFileError(
-            "FILE_UNREADABLE",
-            f"The file cannot be read as {what}: it is damaged, or the reader of this format has a defect.",
-        ) from error

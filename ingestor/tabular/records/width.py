@@ -47,8 +47,8 @@ def detect_width(text: str, whole: bool, options: ReadOptions) -> tuple[dict[str
         columns = Found(list(numbered(width)), round(count / len(records), 2), why)
         return {"columns": columns, **_dropped(rows, width)}, ()
     header, rows = _rows(records[: options.header_rows]), _rows(records[options.header_rows :])
-    if options.columns is None and len(header) < min(options.header_rows, len(records)):
-        return {}, ()  # it cannot be read
+    if options.columns is None and (not header or len(header) < min(options.header_rows, len(records))):
+        return {}, ()  # the file is empty, or its header cannot be read
     labels = HeaderShape.of(options).labels([[cell or "" for cell in cells] for cells in header])
     width = len(labels)
     while width and not labels[width - 1].strip():

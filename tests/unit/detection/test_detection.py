@@ -190,3 +190,13 @@ def test_the_end_of_a_large_file_is_looked_at() -> None:
     assert [notice.message for notice in found.notices] == [
         "The last record is a footer and was not read as a row."
     ]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\r\n\r\n", "\ufeff", " ", '"', ",", "a", "\0"])
+@pytest.mark.parametrize("declared", [{}, {"header": False}, {"skipLines": 3}, {"columns": ["a"]}])
+def test_next_to_nothing_is_planned_or_refused(text: str, declared: dict[str, Any]) -> None:
+    data = text.encode()
+    try:
+        plan(data, len(data), "a.csv", ReadOptions.model_validate(declared))
+    except UnreadableFileError as error:
+        assert error.reason != "FILE_UNREADABLE"
