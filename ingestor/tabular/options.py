@@ -178,11 +178,15 @@ def pipeline_options(document_json: str) -> ReadOptions:
 
 
 def pipeline_labels(document_json: str) -> tuple[str, ...]:
-    """The labels that the fields of a valid pipeline document are read from."""
+    """The labels that the fields of a pipeline document are read from; none of a document that is wrong,
+    which the suite will say."""
     document = json.loads(document_json)
-    mapping = document.get("mapping", {})
-    names = [field["name"] for field in document["schema"]["fields"]]
-    return tuple(mapping.get(name, name) for name in names)
+    try:
+        mapping = document.get("mapping", {})
+        names = [field["name"] for field in document["schema"]["fields"]]
+        return tuple(str(mapping.get(name, name)) for name in names)
+    except (AttributeError, KeyError, TypeError):
+        return ()
 
 
 def _message(kind: str, path: tuple[str | int, ...], message: str) -> str:

@@ -46,7 +46,7 @@ async def load(sink: PgSink, process: str, number: int, table: Table = T) -> Bat
         ),
         (
             "ALTER TABLE public.t RENAME TO gone", "ALTER TABLE public.gone RENAME TO t",
-            "The table public.t is there no more, although the process has loaded rows into it: create it "
+            "The table public.t no longer exists, although the process has loaded rows into it: create it "
             "again, or cancel the process.",
         ),
         (
