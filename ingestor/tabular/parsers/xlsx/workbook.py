@@ -63,7 +63,7 @@ class Workbook:
         kind, part = found or ("worksheet", f"{folder}/worksheets/sheet{position}.xml")
         return Tab(
             attributes.get("name", ""),
-            part if kind == "worksheet" else None,
+            part if kind in ("worksheet", "") else None,  # some writers leave the type out
             attributes.get("state", "visible").lower() in ("hidden", "veryhidden"),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,14 @@ def without(*names: str) -> dict[str, str]:
     return {name: text for name, text in parts().items() if name not in names}
 
 
+def untyped() -> dict[str, str]:
+    """The same with relationships that do not say of what type they are."""
+    found = parts()
+    name = "xl/_rels/workbook.xml.rels"
+    found[name] = re.sub(r' Type="[^"]*"', "", found[name])
+    return found
+
+
 WRITERS: dict[str, Callable[[], bytes]] = {
     "plain": lambda: packed(parts()),
     "strings in other case": lambda: packed(
@@ -96,6 +105,7 @@ WRITERS: dict[str, Callable[[], bytes]] = {
     "strict": lambda: packed(strict()),
     "prefixes": lambda: packed(prefixed()),
     "no relationships": lambda: packed(without("_rels/.rels", "xl/_rels/workbook.xml.rels")),
+    "relationships without types": lambda: packed(untyped()),
     "no styles": lambda: packed(without("xl/styles.xml")),
 }
 
