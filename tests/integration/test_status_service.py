@@ -160,6 +160,8 @@ async def test_notices_of_the_file_and_of_its_rows(status: Any) -> None:
     assert list((await get(status, other)).notices) == [sheets, left_out(4, 7, 102, 104)]
     assert not (await get(status, process)).notices
 
+    await dispatch(status, other, 3)
+    assert await outcome(status, other, 3, notices=[sheets])  # nothing new
     answer = await status.ListEvents(status_pb2.ListEventsRequest(process_id=other))
     noticed = [json.loads(e.data_json)["notices"] for e in answer.events if e.type == "ingestion.noticed"]
     assert [[notice["rows"] for notice in notices] for notices in noticed] == [[0], [3], [1]]

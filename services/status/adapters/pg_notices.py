@@ -15,12 +15,13 @@ async def add_notices(work: Work, notices: Sequence[Notice]) -> None:
     if not notices:
         return
     new = merged(notices)
-    known = await work.connection.fetchval(
-        "SELECT notices FROM processes WHERE process_id = $1", work.process_id
+    known = notices_from_json(
+        await work.connection.fetchval("SELECT notices FROM processes WHERE process_id = $1", work.process_id)
     )
+    found = merged(known, new)
+    if found == known:  # every batch says the same of the table
+        return
     await work.connection.execute(
-        "UPDATE processes SET notices = $2 WHERE process_id = $1",
-        work.process_id,
-        notices_to_json(merged(notices_from_json(known), new)),
+        "UPDATE processes SET notices = $2 WHERE process_id = $1", work.process_id, notices_to_json(found)
     )
     await work.apply((work.account, [Event("ingestion.noticed", {"notices": as_objects(new)})]))
