@@ -8,7 +8,7 @@ RUNS ?= 3
 SETUP := $(VENV)/.setup
 STARTED := $(shell date +%s)
 # Several workers at once, each with servers of its own; the ten slowest tests are listed.
-WORKERS ?= 3
+WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
 PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name dist -o -name gen \) -prune -o -type f -print 2>/dev/null)
@@ -41,7 +41,7 @@ setup: $(SETUP) $(PAGE) ## install everything into .venv, build the page
 run: setup ## start the suite, ingest the sample, stay up (ONCE=1: stop after the summary)
 	@$(BIN)/python examples/first_run.py $(if $(ONCE),--once)
 
-test: setup ## every check and every test (WORKERS=3)
+test: setup ## every check and every test (WORKERS=2)
 	@$(MAKE) --no-print-directory -j$(WORKERS) --output-sync lint types test-page
 	@$(PYTEST)
 	@echo "all of it took $$(($$(date +%s) - $(STARTED))) s"
