@@ -205,6 +205,7 @@ async def test_pause_resume_cancel(suite: Suite, tmp_path: Path) -> None:
     source = write_readings(tmp_path / "r.csv", ROWS)
     with stopped(suite.pid("processor")):
         process = start(suite, source)
+        wait_until(lambda: suite.json("status", process)["state"] != "PENDING", "the header")
         assert suite.json("pause", process)["state"] == "PAUSED"
         assert suite.json("resume", process)["state"] in {"DISPATCHING", "PROCESSING"}
         assert suite.json("cancel", process)["state"] == "CANCELLED"
