@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.columns.arrow import Int64s, pc, to_mask
 from ingestor.outcomes import RejectedRow
@@ -37,8 +35,8 @@ def skip_blank_rows(text: TextTable, columns: Sequence[str], pipeline: Pipeline)
 
 
 def _skipped(text: TextTable, rows: Int64s) -> TextTable:
-    keep = np.ones(len(text.row_index), np.bool_)
-    keep[rows] = False
+    blank = np.zeros(len(text.row_index), np.bool_)
+    blank[rows] = True
     skipped = [
         RejectedRow.by_reader(
             text.row_number(row), text.line_number(row), "skipped", "blank-row",
@@ -46,10 +44,4 @@ def _skipped(text: TextTable, rows: Int64s) -> TextTable:
         )
         for row in rows.tolist()
     ]  # fmt: skip
-    return replace(
-        text,
-        columns=[column.filter(pa.array(keep)) for column in text.columns],
-        row_index=text.row_index[keep],
-        line_index=text.line_index[keep],
-        rejected=sorted([*text.rejected, *skipped], key=lambda row: row.row_number),
-    )
+    return text.rejecting(blank, skipped)

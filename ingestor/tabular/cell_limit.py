@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as compute
 
 from ingestor.outcomes import RejectedRow
@@ -30,7 +28,7 @@ def reject_long_cells(table: TextTable, data_size: int, limits: Limits = DEFAULT
     rows = np.flatnonzero(first_long >= 0)
     if not rows.size:
         return table
-    rejected = list(table.rejected)
+    rejected = []
     for row in rows.tolist():
         position = int(first_long[row])
         text = table.columns[position][row].as_py()
@@ -40,11 +38,4 @@ def reject_long_cells(table: TextTable, data_size: int, limits: Limits = DEFAULT
                 table.row_number(row), table.line_number(row), "failed", "cell-too-long", message, (), text
             )
         )  # fmt: skip
-    keep = first_long < 0
-    return replace(
-        table,
-        columns=[column.filter(pa.array(keep)) for column in table.columns],
-        row_index=table.row_index[keep],
-        line_index=table.line_index[keep],
-        rejected=sorted(rejected, key=lambda record: record.row_number),
-    )
+    return table.rejecting(first_long >= 0, rejected)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from ingestor.outcomes import RejectedRow
 from ingestor.tabular.normal_form import text_column
@@ -21,11 +20,9 @@ def reject_faults(table: TextTable, matters: Callable[[CellNote], bool] = lambda
     for note in table.cell_notes:
         if note.fault and matters(note):
             by_row.setdefault(note.row_index, note)
-    positions = np.flatnonzero(np.isin(table.row_index, np.fromiter(by_row, np.int64, len(by_row))))
-    if not positions.size:
-        return replace(table, cell_notes=())
-    rejected = list(table.rejected)
-    for position in positions.tolist():
+    rows = np.isin(table.row_index, np.fromiter(by_row, np.int64, len(by_row)))
+    rejected = []
+    for position in np.flatnonzero(rows).tolist():
         fault = by_row[int(table.row_index[position])]
         cells = tuple(column[position].as_py() or "" for column in table.columns)
         rejected.append(
@@ -34,16 +31,8 @@ def reject_faults(table: TextTable, matters: Callable[[CellNote], bool] = lambda
                 fault.fault, cells, cells[fault.column],
             )
         )  # fmt: skip
-    keep = np.ones(len(table.row_index), np.bool_)
-    keep[positions] = False
-    return replace(
-        table,
-        columns=[column.filter(pa.array(keep)) for column in table.columns],
-        row_index=table.row_index[keep],
-        line_index=table.line_index[keep],
-        rejected=sorted(rejected, key=lambda record: record.row_number),
-        cell_notes=(),
-    )
+    known = replace(table, cell_notes=())
+    return known.rejecting(rows, rejected) if rejected else known
 
 
 def with_shown_texts(table: TextTable, columns: Collection[int]) -> TextTable:

@@ -82,7 +82,7 @@ def _shown_cell(cell: bytes) -> str:
 
 
 def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
-    rejected = list(block.rejected)
+    rejected = []
     binary = [column.cast(pa.binary()) for column in block.columns]
     for row in np.flatnonzero(bad).tolist():
         found = [column[row].as_py() for column in binary]
@@ -98,14 +98,7 @@ def _rejecting(block: TextTable, bad: npt.NDArray[np.bool_]) -> TextTable:
                 cells[column],
             )
         )  # fmt: skip
-    keep = pa.array(~bad)
-    return replace(
-        block,
-        columns=[column.filter(keep) for column in block.columns],
-        row_index=block.row_index[~bad],
-        line_index=block.line_index[~bad],
-        rejected=sorted(rejected, key=lambda record: record.row_number),
-    )
+    return block.rejecting(bad, rejected)
 
 
 def _lines(block: TextTable) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -70,3 +71,15 @@ class TextTable:
     def line_number(self, position: int) -> int:
         """Line of its file on which the row at a position in the columns starts."""
         return self.first_line + int(self.line_index[position])
+
+    def rejecting(self, rows: npt.NDArray[np.bool_], records: Iterable[RejectedRow]) -> TextTable:
+        """The table without the rows of a mask (shape [n]), which are in `rejected` now as `records`."""
+        kept = ~rows
+        mask = pa.array(kept)
+        return replace(
+            self,
+            columns=[column.filter(mask) for column in self.columns],
+            row_index=self.row_index[kept],
+            line_index=self.line_index[kept],
+            rejected=sorted([*self.rejected, *records], key=lambda record: record.row_number),
+        )

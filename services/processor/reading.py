@@ -166,15 +166,7 @@ def failed_rows(found: RepairTable, states: Mapping[int, str]) -> tuple[TextTabl
             skip(row.row_number, row.line_number, row.cells)
         else:
             rejected.append(row)
-    mask = pa.array(~leave)
-    kept = replace(
-        table,
-        columns=[column.filter(mask) for column in table.columns],
-        row_index=table.row_index[~leave],
-        line_index=table.line_index[~leave],
-        rejected=rejected,
-    )
-    return kept, skipped
+    return replace(table, rejected=rejected).rejecting(leave, ()), skipped
 
 
 def _not_failed(number: int, states: Mapping[int, str]) -> RowError:
