@@ -35,6 +35,8 @@ class Head:
     typed: dict[int, Kind] = field(default_factory=dict)
     """Columns of numbers or times."""
     row_names: bool = False
+    held: float = 0.0
+    """Share of the pipeline's labels that it has; 0 when it was not found by them."""
 
 
 def find_head(
@@ -129,6 +131,7 @@ def _labelled(
     return Head(
         at, True, rows, 0.95, f"it has {same} of the pipeline's {len(wanted)} labels",
         typed_columns(data, width), rows == 1 and _has_row_names(records[at], data, width),
+        same / len(wanted),
     )  # fmt: skip
 
 

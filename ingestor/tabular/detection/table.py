@@ -70,7 +70,7 @@ def find_table(
     _tell_dialect(found, best, ways, options, named)
     if head is None or best.width < 1:
         if named:
-            _tell_skipped(found, 0, skipped, 1.0, "the first line names the delimiter")
+            _tell_skipped(found, 0, skipped, 1.0, "the first line names the delimiter", told=False)
         return found
     damage = _damage(best, head, options)
     line = skipped + best.records[damage.last if damage and titles else head.at].line
@@ -102,8 +102,16 @@ def find_table(
 
 
 def _damage(best: Explained, head: Head, options: ReadOptions) -> Damage | None:
-    """How the header is damaged, if it is."""
-    if head.rows > 1 or head.row_names or not options.header or options.row_names or options.columns:
+    """How the header is damaged, if it is. One that has all labels of the pipeline is not, whatever stands
+    below it."""
+    if (
+        head.held == 1
+        or head.rows > 1
+        or head.row_names
+        or not options.header
+        or options.row_names
+        or options.columns
+    ):
         return None
     if not head.header:
         labels = labels_above(best.records, head.at, best.width, best.form)
@@ -146,7 +154,7 @@ def _choose(
         head = find_head(
             way.records, way.width, labels=labels, titles=titles, header=header, header_rows=rows
         )
-        if head and "pipeline" in head.why:
+        if head and head.held:
             return way, head
         heads.append((way, head))
     return heads[0]
@@ -194,7 +202,7 @@ def _tell_dialect(
 
 def _tell_skipped(found: Found, sep: int, lines: int, sure: float, why: str, *, told: bool = True) -> None:
     found.option("skipLines", lines, sure, f"{why[0].upper()}{why[1:]}.")
-    if not told or lines == sep or (not sep and why.startswith("the first line names")):
+    if not told or lines == sep:
         return
     first = sep + 1
     one = first == lines

@@ -178,6 +178,9 @@ def test_a_pipeline_finds_its_header_by_its_labels() -> None:
     assert (sample.names, rows_of(sample)[0]) == (("id", "name", "city"), ("x", "Anna", "Berlin"))
     title = sample_of("Report of 2024\nid;name;city\n1;Anna;Berlin\n", labels=("id", "name", "city"))
     assert title.names == ("id", "name", "city")
+    narrow = sample_of("id,name\n1,7,8\n1,7,8\n", labels=("id", "name"))
+    assert narrow.names == ("id", "name")
+    assert [record.errors[0].code for record in narrow.rejected] == ["extra-cell", "extra-cell"]
     joined = sample_of("Person,Person,City\nFirst,Last,\nA,B,C\nD,E,F\n", labels=("Person First", "City"))
     assert joined.names == ("Person First", "Person Last", "City")
 

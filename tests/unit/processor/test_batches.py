@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -320,8 +320,6 @@ _LAYOUT = parse_options(
 )
 def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut: int, ending: str) -> None:
     """But for keys that are taken, which only the table knows."""
-    # A header as wide as no row is damaged; detection then numbers the columns, and the file is refused.
-    assume(not lines or any("," not in f"{one}{two}" for one, two in lines))
     text = "id,name\n" + "".join(f"{one},{two}\n" for one, two in lines)
     data = text.rstrip("\n").encode() + ending.strip(" ").encode()
     document = json.dumps({**PIPELINE, "schema": {"fields": PIPELINE["schema"]["fields"]}})  # type: ignore[index]
