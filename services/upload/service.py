@@ -221,21 +221,18 @@ class UploadService:
         hashing = None
         if running.hashed == chunk.offset:
             hashing = asyncio.ensure_future(asyncio.to_thread(running.hash.update, chunk.data))
+        running.hashed = -1  # until hash and file both have the chunk: an error or a disconnect leaves it so
         try:
             await self._store.append(upload.file_key, chunk.offset, chunk.data)
         except StoreFullError as error:
-            running.hashed = -1
             raise ResourceExhaustedError(
                 "STORE_FULL",
                 "The file store is full; the bytes sent so far are kept. Resume when it has space.",
             ) from error
-        except BaseException:
-            running.hashed = -1  # the hash may include a chunk that the file lacks
-            raise
         finally:
             if hashing is not None:
                 await asyncio.shield(hashing)
-        if hashing is not None and running.hashed >= 0:
+        if hashing is not None:
             running.hashed = chunk.offset + len(chunk.data)
         self._metrics.bytes.inc(len(chunk.data))
 

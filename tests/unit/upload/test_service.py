@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import signal
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -384,6 +385,46 @@ async def test_limits() -> None:
         )  # fmt: skip
     assert caught.value.reason == "STORE_FULL"
     assert (await suite.service.get(upload_id)).committed_size == 2000
+
+
+class HeldHash:
+    """A hash that takes its next piece only when it may."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.entered, self.may, self.left = threading.Event(), threading.Event(), threading.Event()
+
+    def update(self, data: bytes) -> None:
+        self.entered.set()
+        self.may.wait(10)
+        self._inner.update(data)
+        self.left.set()
+
+    def digest(self) -> bytes:
+        digest: bytes = self._inner.digest()
+        return digest
+
+
+async def test_a_disconnect_while_the_stored_chunk_is_hashed() -> None:
+    """The chunk is sent again; it must not be in the hash twice."""
+    suite = Suite()
+    upload = await suite.service.create("a.csv", 0, "")
+    await suite.service.write(upload.upload_id, given_chunks([chunk(0, DATA[:300])]))
+    running = suite.service._running[upload.upload_id]
+    held = running.hash = HeldHash(running.hash)
+    writing = asyncio.create_task(
+        suite.service.write(upload.upload_id, given_chunks([chunk(300, DATA[300:600])]))
+    )
+    assert await asyncio.to_thread(held.entered.wait, 10)
+    assert len(suite.store.files[upload.file_key]) == 600
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    held.may.set()
+    assert await asyncio.to_thread(held.left.wait, 10)
+    committed = (await suite.service.get(upload.upload_id)).committed_size
+    await suite.service.write(upload.upload_id, chunks(DATA, committed))
+    await suite.service.complete(upload.upload_id, hashlib.sha256(DATA).digest(), "")
 
 
 async def test_a_wrong_hash_is_data_loss_also_after_a_restart() -> None:
