@@ -177,15 +177,19 @@ async def keys_of(connection: PgConnection, target: str) -> Keys:
     )
 
 
-# In PostgreSQL's order of checking. (A reference to a partitioned table is repeated for each partition.)
-_REFERENCES = """
-SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
+# The columns of a reference c to the table r of the schema n.
+REFERENCE_ENDS = """
+       array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
              JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
              ORDER BY k.place) AS columns,
        array(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k (number, place)
              JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
              ORDER BY k.place) AS other_columns,
-       n.nspname AS schema, r.relname AS name,
+       n.nspname AS schema, r.relname AS name"""
+
+# In PostgreSQL's order of checking. (A reference to a partitioned table is repeated for each partition.)
+_REFERENCES = f"""
+SELECT {REFERENCE_ENDS},
        c.confmatchtype = 'f' AS whole, c.confrelid = c.conrelid AS itself, c.condeferred AS deferred
 FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
 WHERE c.conrelid = to_regclass($1) AND c.contype = 'f'
@@ -194,7 +198,7 @@ AND coalesce((to_jsonb(c)->>'conenforced')::boolean, true)
 AND NOT coalesce((to_jsonb(c)->>'conperiod')::boolean, false)
 AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT')
 AND NOT row_security_active(r.oid) ORDER BY c.oid
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

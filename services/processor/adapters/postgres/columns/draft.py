@@ -14,7 +14,7 @@ from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.columns.conversions import FITTING
 from ingestor.services.processor.adapters.postgres.columns.facts import Column, columns_of
-from ingestor.services.processor.adapters.postgres.table import keys_of, qualified
+from ingestor.services.processor.adapters.postgres.table import REFERENCE_ENDS, keys_of, qualified
 from ingestor.services.processor.ports import TableDraft, Tables
 
 if TYPE_CHECKING:
@@ -24,21 +24,11 @@ _RELATION = """
 SELECT has_any_column_privilege(r.oid, 'INSERT') AS may_insert FROM pg_class r
 WHERE r.oid = to_regclass($1) AND r.relkind IN ('r', 'p', 'v', 'f')
 """
-_COLUMNS = """
-SELECT attname, attnotnull, atthasdef OR attidentity <> '' AS has_default FROM pg_attribute
-WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
-"""
-_FOREIGN = """
-SELECT array(SELECT a.attname FROM unnest(c.conkey) WITH ORDINALITY AS k (number, place)
-             JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
-             ORDER BY k.place) AS columns,
-       array(SELECT a.attname FROM unnest(c.confkey) WITH ORDINALITY AS k (number, place)
-             JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
-             ORDER BY k.place) AS other_columns,
-       n.nspname AS schema, r.relname AS name
+_FOREIGN = f"""
+SELECT {REFERENCE_ENDS}
 FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid JOIN pg_namespace n ON n.oid = r.relnamespace
 WHERE c.conrelid = to_regclass($1) AND c.contype = 'f' AND c.conparentid = 0 ORDER BY c.conname
-"""
+"""  # noqa: S608
 # Of integer columns that are narrower than an integer field.
 _RANGES = {"int2": 2**15, "int4": 2**31}
 # Numbers with no more digits are the same in JSON, wherever it is read.
@@ -73,16 +63,14 @@ async def _draft(connection: PgConnection, schema: str, name: str) -> TableDraft
             f"The suite may not add rows to the table {schema}.{name}: GRANT SELECT, INSERT, UPDATE, DELETE "
             f"ON {target} TO {role}.",
         )
-    facts = {row["attname"]: row for row in await connection.fetch(_COLUMNS, target)}
     fields: list[dict[str, Any]] = []
     needed: list[str] = []
     for column in (await columns_of(connection, target)).values():
         if column.is_computed or column.is_numbered or is_reserved(column.name):
             continue
-        fact = facts[column.name]
-        required = fact["attnotnull"] or column.needs_value
+        required = column.is_not_null or column.needs_value
         fields.append(_field(column, required=required))
-        if required and not fact["has_default"]:
+        if required and not column.has_default:
             needed.append(column.name)
     if not fields:
         raise FailedPreconditionError(

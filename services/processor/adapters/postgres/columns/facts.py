@@ -32,7 +32,8 @@ SELECT DISTINCT ON (a.attnum) a.attname AS name, format_type(a.atttypid, a.attty
        t.typname AS type, t.typcategory::text AS category, format_type(t.oid, NULL) AS base, s.typmod,
        s.is_array, s.has_checks, s.needs_value,
        a.attgenerated <> '' AS is_computed, a.attidentity = 'a' AS is_numbered,
-       array(SELECT e.enumlabel FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels
+       array(SELECT e.enumlabel FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels,
+       a.attnotnull AS is_not_null, a.atthasdef OR a.attidentity <> '' AS has_default
 FROM steps s JOIN pg_attribute a ON a.attrelid = to_regclass($1) AND a.attnum = s.attnum
 JOIN pg_type t ON t.oid = s.type ORDER BY a.attnum, s.depth DESC
 """
@@ -70,6 +71,9 @@ class Column:
     """Whether it is an identity column that takes no numbers of others (GENERATED ALWAYS)."""
     labels: tuple[str, ...] = ()
     """The values of an enum, in order."""
+    is_not_null: bool = False
+    """Whether the column itself is NOT NULL."""
+    has_default: bool = False
 
     @property
     def shown(self) -> str:
@@ -115,6 +119,8 @@ async def columns_of(connection: PgConnection, target: str) -> dict[str, Column]
             row["is_computed"],
             row["is_numbered"],
             tuple(row["labels"]),
+            row["is_not_null"],
+            row["has_default"],
         )
         for row in rows
     }
