@@ -1,5 +1,6 @@
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { authorize } from "./authorize";
 import { reportAnswer, reportOutage } from "./connection";
 import { isUnreachable } from "./errors";
 
@@ -30,5 +31,5 @@ const watchConnection: Interceptor = (next) => async (request) => {
 
 /** gRPC-web to the origin that served the page. */
 export function createPageTransport(baseUrl: string = globalThis.location.origin): Transport {
-  return createGrpcWebTransport({ baseUrl, fetch: reach, interceptors: [watchConnection] });
+  return createGrpcWebTransport({ baseUrl, fetch: reach, interceptors: [authorize, watchConnection] });
 }

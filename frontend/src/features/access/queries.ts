@@ -1,0 +1,80 @@
+/** Queries about who the caller is, and about keys, members, quotas and the audit log. */
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { accessClient } from "@/api/clients";
+import type { AuditFilter } from "./audit/filter";
+
+export const accessKeys = {
+  all: ["access"] as const,
+  keys: ["access", "keys"] as const,
+  members: ["access", "members"] as const,
+  quotas: ["access", "quotas"] as const,
+  tenants: ["access", "tenants"] as const,
+  audit: ["access", "audit"] as const,
+};
+
+/** Who the caller is, and the methods that it may call. */
+export function accessQuery() {
+  return queryOptions({
+    queryKey: [...accessKeys.all, "me"],
+    queryFn: ({ signal }) => accessClient.getAccess({}, { signal }),
+    // Roles change rarely; a service refuses what is no longer allowed.
+    staleTime: 60_000,
+  });
+}
+
+const PAGE_SIZE = 50;
+
+/** API keys, newest first, page by page. */
+export function keysQuery() {
+  return infiniteQueryOptions({
+    queryKey: accessKeys.keys,
+    queryFn: ({ pageParam, signal }) =>
+      accessClient.listKeys({ pageSize: PAGE_SIZE, pageToken: pageParam }, { signal }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+  });
+}
+
+/** Members by subject, page by page. */
+export function membersQuery() {
+  return infiniteQueryOptions({
+    queryKey: accessKeys.members,
+    queryFn: ({ pageParam, signal }) =>
+      accessClient.listMembers({ pageSize: PAGE_SIZE, pageToken: pageParam }, { signal }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+  });
+}
+
+/** Every quota and how much of it is used. */
+export function quotasQuery() {
+  return queryOptions({
+    queryKey: accessKeys.quotas,
+    queryFn: async ({ signal }) => (await accessClient.getQuotas({}, { signal })).quotas,
+  });
+}
+
+/** All tenants by name, page by page; for admins of the platform. */
+export function tenantsQuery() {
+  return infiniteQueryOptions({
+    queryKey: accessKeys.tenants,
+    queryFn: ({ pageParam, signal }) =>
+      accessClient.listTenants({ pageSize: PAGE_SIZE, pageToken: pageParam }, { signal }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+  });
+}
+
+/** The audit log, newest first, page by page. Reading it is audited too, so it is fetched only when asked. */
+export function auditQuery(filter: AuditFilter) {
+  return infiniteQueryOptions({
+    queryKey: [...accessKeys.audit, filter],
+    queryFn: ({ pageParam, signal }) =>
+      accessClient.listAuditRecords({ ...filter, pageSize: 100, pageToken: pageParam }, { signal }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.nextPageToken || undefined,
+    refetchOnWindowFocus: false,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+}
