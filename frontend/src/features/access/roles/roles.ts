@@ -82,7 +82,10 @@ const GROUPS: readonly (readonly [string, DescService])[] = [
 ];
 
 /** Every public method by service, and who may call it. */
-export function methodTable(): readonly { readonly title: string; readonly methods: readonly MethodLine[] }[] {
+export function methodTable(): readonly {
+  readonly title: string;
+  readonly methods: readonly MethodLine[];
+}[] {
   return GROUPS.map(([title, service]) => ({
     title,
     methods: service.methods

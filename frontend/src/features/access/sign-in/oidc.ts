@@ -218,7 +218,9 @@ class PopupNavigator implements INavigator {
   async prepare({ popupSignal }: { popupSignal: AbortSignal }): Promise<IWindow> {
     const popup = globalThis.open("", "_blank", "popup,width=480,height=680");
     if (popup === null) {
-      throw new Error("The browser has blocked the pop-up window. Allow pop-ups for this page and try again.");
+      throw new Error(
+        "The browser has blocked the pop-up window. Allow pop-ups for this page and try again.",
+      );
     }
     return {
       async navigate({ url, state = "" }: NavigateParams): Promise<NavigateResponse> {
