@@ -42,11 +42,7 @@ interface SavePicker {
  * Asks where to save and streams to that file, so that memory use stays flat. Browsers without such a dialog
  * get a blob. Null: the person closed the dialog.
  */
-export async function openSink(
-  fileName: string,
-  type: string,
-  extension: string,
-): Promise<FileSink | null> {
+export async function openSink(fileName: string, type: string, extension: string): Promise<FileSink | null> {
   const { showSaveFilePicker } = globalThis as SavePicker;
   if (showSaveFilePicker === undefined) return blobSink(fileName, type);
   let file: FileSystemFileHandle;

@@ -1,7 +1,8 @@
 /** Queries about who the caller is, and about keys, members, quotas and the audit log. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { accessClient } from "@/api/clients";
-import type { AuditFilter } from "./audit/filter";
+import type { AccessSearch } from "@/lib/search";
+import { auditFilter } from "./audit/filter";
 
 export const accessKeys = {
   all: ["access"] as const,
@@ -66,11 +67,15 @@ export function tenantsQuery() {
 }
 
 /** The audit log, newest first, page by page. Reading it is audited too, so it is fetched only when asked. */
-export function auditQuery(filter: AuditFilter) {
+export function auditQuery(search: AccessSearch) {
+  const { subject, method, object, from, until } = search;
   return infiniteQueryOptions({
-    queryKey: [...accessKeys.audit, filter],
+    queryKey: [...accessKeys.audit, subject, method, object, from, until],
     queryFn: ({ pageParam, signal }) =>
-      accessClient.listAuditRecords({ ...filter, pageSize: 100, pageToken: pageParam }, { signal }),
+      accessClient.listAuditRecords(
+        { ...auditFilter(search), pageSize: 100, pageToken: pageParam },
+        { signal },
+      ),
     initialPageParam: "",
     getNextPageParam: (last) => last.nextPageToken || undefined,
     refetchOnWindowFocus: false,
