@@ -11,13 +11,12 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ingestor.provisioning.database import provision
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import NotFoundError, TransientError
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.metrics import RpcMetrics
-from ingestor.runtime.postgres import migrate
-from ingestor.runtime.provision import provision
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
 from ingestor.services.orchestrator.api import PipelineApi
 from ingestor.services.orchestrator.pipelines import PipelineService
@@ -135,7 +134,6 @@ async def test_pipelines_of_an_earlier_version_move(database_url: str, pool_of: 
         )
         await provision(database_url, {"processor": PASSWORD, "orchestrator": PASSWORD})
         pool = await pool_of("orchestrator")
-        await migrate(pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations")
         store = PgPipelines(pool)
         assert [stored.name for stored in await store.list("", 10)] == ["p"]
         assert (await store.add("q", "z", "z"))[0].version == 2

@@ -143,8 +143,7 @@ class PgIngestions(Ingestions):
         assert content is not None and layout is not None, "a retry has content and a layout"
         async with (
             transient_errors("ingestions"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
         ):
             added = await connection.fetchval(
                 _ADD_RETRY, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,

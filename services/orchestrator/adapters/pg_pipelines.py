@@ -42,8 +42,7 @@ class PgPipelines(PipelineStore):
     async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
         async with (
             transient_errors("pipelines"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
         ):
             await _lock(connection, name)
             restored = await connection.fetchval(
@@ -79,8 +78,7 @@ class PgPipelines(PipelineStore):
     async def delete(self, name: str) -> None:
         async with (
             transient_errors("pipelines"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
         ):
             await _lock(connection, name)
             await connection.execute(_DELETE, _TENANT, name)

@@ -99,7 +99,7 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         now: datetime,
         repair: Repair | None = None,
     ) -> str:
-        async with transient_errors("uploads"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("uploads"), self._pool.transaction() as connection:
             tenant = await connection.fetchval(_COMPLETE, upload_id, process_id, now)
             if tenant is None:
                 found = await connection.fetchval(
