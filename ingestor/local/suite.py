@@ -26,7 +26,7 @@ from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import SERVICES, Endpoints, ServiceProcess
 from ingestor.local.web import WebProcess
-from ingestor.provisioning.database import NotAllowedError, provision
+from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.runtime.errors import TransientError
 from ingestor.web.page import find_page
 
