@@ -131,7 +131,8 @@ class Guard(grpc.aio.ServerInterceptor):
         scope.enter(principal.tenant)
         structlog.contextvars.bind_contextvars(tenant=principal.tenant, principal=principal.subject)
         call = _Call()
-        ended = asyncio.create_task(self._end_with_token(principal, metadata, call)) if streams else None
+        watched = streams and principal.kind in ("person", "key")
+        ended = asyncio.create_task(self._end_with_token(principal, metadata, call)) if watched else None
         outcome, reason = "OK", ""
         try:
             self._check(principal, access)
