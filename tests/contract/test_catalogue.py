@@ -120,8 +120,7 @@ async def test_pipelines_of_an_earlier_version_move(database_url: str, pool_of: 
     try:
         await admin.execute(
             "DROP TABLE orchestrator.pipelines, orchestrator.deleted_pipelines;"
-            "DELETE FROM orchestrator.schema_migrations WHERE name = '0005_pipelines.sql';"
-            "SET ROLE ingestor_processor;"
+            "DELETE FROM orchestrator.schema_migrations WHERE name ~ 'pipelines';"
             "CREATE TABLE processor.pipelines (tenant text NOT NULL, name text NOT NULL, version integer "
             "NOT NULL, document text NOT NULL, canonical text NOT NULL, created_at timestamptz NOT NULL "
             "DEFAULT now(), PRIMARY KEY (tenant, name, version));"
@@ -129,8 +128,7 @@ async def test_pipelines_of_an_earlier_version_move(database_url: str, pool_of: 
             "timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (tenant, name));"
             "INSERT INTO processor.pipelines VALUES ('default', 'p', 1, 'x', 'x'),"
             "('default', 'q', 1, 'y', 'y');"
-            "INSERT INTO processor.deleted_pipelines VALUES ('default', 'q');"
-            "RESET ROLE"
+            "INSERT INTO processor.deleted_pipelines VALUES ('default', 'q')"
         )
         await provision(database_url, {"processor": PASSWORD, "orchestrator": PASSWORD})
         pool = await pool_of("orchestrator")
