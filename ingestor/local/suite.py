@@ -26,8 +26,8 @@ from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import SERVICES, Endpoints, ServiceProcess
 from ingestor.local.web import WebProcess
+from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.provision import NotAllowedError, provision
 from ingestor.web.page import find_page
 
 Say = Callable[[str], None]
@@ -122,9 +122,11 @@ def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str
     """A DSN per service: the administrator's for all of them when it may not create roles."""
     passwords = {service: folder.password(service) for service in SERVICES}
     try:
-        return asyncio.run(provision(admin_dsn, passwords))
-    except NotAllowedError:
-        return dict.fromkeys(SERVICES, admin_dsn)
+        try:
+            return asyncio.run(provision(admin_dsn, passwords))
+        except NotAllowedError:
+            asyncio.run(provision_without_roles(admin_dsn))
+            return dict.fromkeys(SERVICES, admin_dsn)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         where = "INGESTOR_DATABASE_URL: " if external else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -211,6 +213,7 @@ def _start_services(
         addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for _, instance in instances},
         files=folder.files,
+        internal_keys=f"local:{folder.password('internal')}",
     )
     services = [
         ServiceProcess(service, instance, endpoints, folder.logs / f"{instance}.log")
