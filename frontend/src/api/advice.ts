@@ -132,13 +132,10 @@ const BY_REASON: Readonly<Record<string, Advice>> = {
     advice: "Ask an administrator of your tenant for the role, then reload the page.",
   },
   NOT_A_MEMBER: {
-    title: "You are not a member of any tenant",
-    advice: "Ask an administrator to add you, then sign in again.",
+    title: "You are not a member",
+    advice: "Ask an administrator of the tenant to add you, then try again.",
   },
-  TENANT_UNKNOWN: {
-    title: "You are not a member of this tenant",
-    advice: "Choose another tenant, or ask one of its administrators to add you.",
-  },
+  TENANT_NOT_CHOSEN: { title: "Choose a tenant", advice: "You are a member of several. Reload the page." },
   KEY_NOT_FOUND: { title: "Key not found", advice: "It may be another tenant's. Reload the list." },
   TENANT_NOT_FOUND: { title: "Tenant not found", advice: "It may have been removed. Reload the list." },
   TOO_MANY_COLUMNS: { title: "Too many columns", advice: "Choose another format, such as CSV." },

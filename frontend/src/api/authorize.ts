@@ -14,16 +14,19 @@ import { currentSession, type SignIn } from "./session";
 const ATTEMPTS = 3;
 
 /**
- * Sets `authorization` and `ingestor-tenant`. A call whose token is refused is repeated with another one; a
+ * Sets `authorization` and `ingestor-tenant`: the chosen tenant, or a fixed one. A call whose token is refused is repeated with another one; a
  * stream that is cut because its token has ended fails only once there is another token, so that whoever
  * follows it can open it again.
  */
-export const authorize: Interceptor = (next) => async (request) => {
-  const { signIn, tenant } = currentSession();
-  if (tenant !== "" && !request.header.has("ingestor-tenant")) request.header.set("ingestor-tenant", tenant);
-  if (signIn === null) return next(request);
-  return request.stream ? callStream(next, request, signIn) : callUnary(next, request, signIn);
-};
+export function authorize(fixedTenant?: string): Interceptor {
+  return (next) => async (request) => {
+    const { signIn, tenant: chosen } = currentSession();
+    if (signIn === null) return next(request);
+    const tenant = fixedTenant ?? chosen;
+    if (tenant !== "") request.header.set("ingestor-tenant", tenant);
+    return request.stream ? callStream(next, request, signIn) : callUnary(next, request, signIn);
+  };
+}
 
 type Next = Parameters<Interceptor>[0];
 

@@ -29,7 +29,18 @@ const watchConnection: Interceptor = (next) => async (request) => {
   }
 };
 
+interface PageTransportOptions {
+  readonly baseUrl?: string;
+  /** Stays in this tenant, whichever is chosen later; "": the caller's only one. */
+  readonly tenant?: string;
+}
+
 /** gRPC-web to the origin that served the page. */
-export function createPageTransport(baseUrl: string = globalThis.location.origin): Transport {
-  return createGrpcWebTransport({ baseUrl, fetch: reach, interceptors: [authorize, watchConnection] });
+export function createPageTransport(options: PageTransportOptions = {}): Transport {
+  const { baseUrl = globalThis.location.origin, tenant } = options;
+  return createGrpcWebTransport({
+    baseUrl,
+    fetch: reach,
+    interceptors: [authorize(tenant), watchConnection],
+  });
 }

@@ -16,14 +16,15 @@ export function Entry({ children }: { readonly children: ReactNode }) {
   const access = useQuery({ ...accessQuery(), enabled: signIn !== null });
   const reason = access.isError ? reasonOf(access.error) : "";
   // The tenant of the last time may be another person's, or gone.
-  const stale = reason === "TENANT_UNKNOWN" && tenant !== "";
+  const stale = reason === "NOT_A_MEMBER" && tenant !== "";
   useEffect(() => {
     if (stale) chooseTenant("");
   }, [stale]);
   if (signIn === null || access.data !== undefined) return children;
   if (access.isPending || stale) return <LoadingState label="Loading what you may do" />;
-  const tenants = (factsOf(access.error).tenants ?? "").split(",").filter((name) => name !== "");
-  if (tenants.length > 1) return <TenantChoice tenants={tenants} />;
+  if (reason === "TENANT_NOT_CHOSEN") {
+    return <TenantChoice tenants={(factsOf(access.error).tenants ?? "").split(",")} />;
+  }
   return <ErrorState error={access.error} onRetry={() => void access.refetch()} />;
 }
 

@@ -14,7 +14,7 @@ import {
 import { reportAnswer, reportOutage, SIGN_IN } from "@/api/connection";
 import type { SignIn } from "@/api/session";
 import type { OidcConfig } from "./config";
-import { POPUP, SIGNED_IN_PATH, SIGNED_OUT_PATH, untilHandedOver } from "./paths";
+import { noteSignOut, POPUP, SIGNED_IN_PATH, untilHandedOver } from "./paths";
 
 /** A token is renewed when this share of its life is over. */
 const RENEW_AT = 0.75;
@@ -44,7 +44,7 @@ function createManager(config: OidcConfig): UserManager {
       client_id: config.clientId,
       redirect_uri: origin + SIGNED_IN_PATH,
       popup_redirect_uri: origin + SIGNED_IN_PATH,
-      post_logout_redirect_uri: origin + SIGNED_OUT_PATH,
+      post_logout_redirect_uri: `${origin}/`,
       scope: config.scope,
       ...(config.resource === "" ? {} : { resource: config.resource }),
       // Tokens stay in memory; only what a redirect needs to be recognised survives it.
@@ -59,14 +59,10 @@ function createManager(config: OidcConfig): UserManager {
   );
 }
 
-/** Leaves the page for the provider; `again`: which asks who it is, even if it knows. */
-export async function goToSignIn(config: OidcConfig, back: string, again = false): Promise<void> {
+/** Leaves the page for the provider. */
+export async function goToSignIn(config: OidcConfig, back: string): Promise<void> {
   const kept: Kept = { back };
-  await createManager(config).signinRedirect({
-    state: kept,
-    redirectMethod: "replace",
-    ...(again ? { prompt: "login" } : {}),
-  });
+  await createManager(config).signinRedirect({ state: kept, redirectMethod: "replace" });
 }
 
 /** Takes the provider's answer from the address. Throws when it is an error or no answer at all. */
@@ -144,7 +140,8 @@ export class OidcSignIn implements SignIn {
     // A provider without revocation still forgets the session.
     await this.manager.revokeTokens(["refresh_token"]).catch(() => undefined);
     const { end_session_endpoint: end } = await this.manager.metadataService.getMetadata();
-    if (end === undefined) globalThis.location.replace(SIGNED_OUT_PATH);
+    noteSignOut();
+    if (end === undefined) globalThis.location.replace("/");
     else await this.manager.signoutRedirect({ redirectMethod: "replace" });
   }
 

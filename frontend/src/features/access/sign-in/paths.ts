@@ -1,6 +1,22 @@
-/** Addresses of this page that the provider sends people back to; it must know both. */
+/** The way to the provider and back. After a sign-out it sends people to "/"; it must know both addresses. */
 export const SIGNED_IN_PATH = "/signed-in";
+
+/** Shows that the person is signed out, until it signs in again. */
 export const SIGNED_OUT_PATH = "/signed-out";
+
+const SIGNED_OUT = "ingestor-signed-out";
+
+/** The next load of this tab shows that the person is signed out, instead of signing in again at once. */
+export function noteSignOut(): void {
+  sessionStorage.setItem(SIGNED_OUT, "1");
+}
+
+/** Whether this tab comes from a sign-out; true once. */
+export function comesFromSignOut(): boolean {
+  const noted = sessionStorage.getItem(SIGNED_OUT) !== null;
+  sessionStorage.removeItem(SIGNED_OUT);
+  return noted;
+}
 
 /** The end of `state` when a pop-up window signs in: it hands its address to the page that waits for it. */
 export const POPUP = "pop-up";

@@ -3,7 +3,7 @@ import { setSession } from "@/api/session";
 import { rememberedTenant } from "../tenant";
 import { loadConfig, type OidcConfig } from "./config";
 import type { OidcSignIn } from "./oidc";
-import { handOver, isPopup, SIGNED_IN_PATH, SIGNED_OUT_PATH } from "./paths";
+import { comesFromSignOut, handOver, isPopup, SIGNED_IN_PATH, SIGNED_OUT_PATH } from "./paths";
 
 export type Start =
   /** Nobody signs in. */
@@ -38,7 +38,7 @@ async function begin(): Promise<Start> {
 
 async function signInAt(config: OidcConfig, location: Location): Promise<Start> {
   const { href, pathname, search, hash } = location;
-  if (pathname === SIGNED_OUT_PATH) {
+  if (pathname === SIGNED_OUT_PATH || (comesFromSignOut() && pathname === "/")) {
     globalThis.history.replaceState(null, "", SIGNED_OUT_PATH);
     return { phase: "signed-out", config };
   }
