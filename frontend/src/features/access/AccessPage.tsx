@@ -7,7 +7,7 @@ import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import type { AccessSearch } from "@/lib/search";
 import classes from "./AccessPage.module.css";
-import { accessQuery } from "./queries";
+import { accessQuery } from "./me";
 import { QuotasPanel } from "./quotas/QuotasPanel";
 import { roleLabel } from "./roles/roles";
 import { useMayAll } from "./use-access";

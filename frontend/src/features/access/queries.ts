@@ -1,27 +1,9 @@
-/** Queries about who the caller is, and about keys, members, quotas and the audit log. */
+/** Queries about keys, members, quotas and the audit log; who the caller is: me.ts. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { accessClient } from "@/api/clients";
 import type { AccessSearch } from "@/lib/search";
 import { auditFilter } from "./audit/filter";
-
-export const accessKeys = {
-  all: ["access"] as const,
-  keys: ["access", "keys"] as const,
-  members: ["access", "members"] as const,
-  quotas: ["access", "quotas"] as const,
-  tenants: ["access", "tenants"] as const,
-  audit: ["access", "audit"] as const,
-};
-
-/** Who the caller is, and the methods that it may call. */
-export function accessQuery() {
-  return queryOptions({
-    queryKey: [...accessKeys.all, "me"],
-    queryFn: ({ signal }) => accessClient.getAccess({}, { signal }),
-    // Roles change rarely; a service refuses what is no longer allowed.
-    staleTime: 60_000,
-  });
-}
+import { accessKeys } from "./me";
 
 const PAGE_SIZE = 50;
 

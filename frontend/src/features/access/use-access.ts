@@ -3,7 +3,7 @@ import type { DescMethod } from "@bufbuild/protobuf";
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useSyncExternalStore } from "react";
 import { currentSession, subscribeToSession } from "@/api/session";
-import { accessQuery } from "./queries";
+import { accessQuery } from "./me";
 
 export function useSession() {
   return useSyncExternalStore(subscribeToSession, currentSession);

@@ -2,7 +2,7 @@ import { ActionIcon, NativeSelect, Tooltip } from "@mantine/core";
 import { IconLogout } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
-import { accessQuery } from "../queries";
+import { accessQuery } from "../me";
 import type { OidcSignIn } from "../sign-in/oidc";
 import { chooseTenant } from "../tenant";
 import classes from "./Account.module.css";

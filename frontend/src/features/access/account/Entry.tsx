@@ -5,7 +5,7 @@ import { factsOf, reasonOf } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
-import { accessQuery } from "../queries";
+import { accessQuery } from "../me";
 import { chooseTenant } from "../tenant";
 import { useSession } from "../use-access";
 import classes from "./Account.module.css";

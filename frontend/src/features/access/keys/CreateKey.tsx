@@ -8,7 +8,7 @@ import { violationsOf } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import { pipelinesQuery } from "@/features/pipelines/queries";
 import classes from "../AccessPage.module.css";
-import { accessKeys } from "../queries";
+import { accessKeys } from "../me";
 import { RoleChecks } from "../roles/RoleList";
 import { EXPIRIES, expiryOf } from "./expiry";
 

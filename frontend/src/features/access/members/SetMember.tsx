@@ -6,7 +6,7 @@ import { type Member, Role } from "@/api/contract";
 import { violationsOf } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import classes from "../AccessPage.module.css";
-import { accessKeys } from "../queries";
+import { accessKeys } from "../me";
 import { RoleChecks } from "../roles/RoleList";
 
 interface SetMemberProps {

@@ -6,7 +6,7 @@ import type { Tenant } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { QUOTAS, readAmount, writeAmount } from "@/lib/quotas";
 import classes from "../AccessPage.module.css";
-import { accessKeys } from "../queries";
+import { accessKeys } from "../me";
 
 interface SetQuotasProps {
   readonly tenant: Tenant | null;

@@ -1,5 +1,14 @@
 import { Button } from "@mantine/core";
-import { createContext, lazy, type ReactNode, Suspense, useContext, useEffect, useState } from "react";
+import {
+  createContext,
+  lazy,
+  type ReactNode,
+  Suspense,
+  useContext,
+  useEffect,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { LoadingState } from "@/components/LoadingState";
 import type { OidcConfig } from "./config";
 import classes from "./Gate.module.css";
@@ -35,9 +44,7 @@ export function Gate({ children }: { readonly children: ReactNode }) {
       return (
         <SignedIn value={state.signIn}>
           {children}
-          <Suspense fallback={null}>
-            <SignInAgain signIn={state.signIn} />
-          </Suspense>
+          <WhenEnded signIn={state.signIn} />
         </SignedIn>
       );
     case "handed-over":
@@ -59,6 +66,20 @@ export function Gate({ children }: { readonly children: ReactNode }) {
         </Screen>
       );
   }
+}
+
+/** The dialog, loaded when it is needed first. */
+function WhenEnded({ signIn }: { readonly signIn: OidcSignIn }) {
+  const ended = useSyncExternalStore(signIn.subscribe, signIn.hasEnded);
+  const [wanted, setWanted] = useState(false);
+  if (ended && !wanted) setWanted(true);
+  return (
+    wanted && (
+      <Suspense fallback={null}>
+        <SignInAgain signIn={signIn} opened={ended} />
+      </Suspense>
+    )
+  );
 }
 
 function reasonOf(error: unknown): string {

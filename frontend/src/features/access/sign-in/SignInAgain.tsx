@@ -1,11 +1,15 @@
 import { Button, Modal } from "@mantine/core";
-import { useState, useSyncExternalStore } from "react";
+import { useState } from "react";
 import classes from "./Gate.module.css";
 import type { OidcSignIn } from "./oidc";
 
+interface SignInAgainProps {
+  readonly signIn: OidcSignIn;
+  readonly opened: boolean;
+}
+
 /** Asks the person to sign in again when the session has ended; everything on the page stays. */
-export function SignInAgain({ signIn }: { readonly signIn: OidcSignIn }) {
-  const ended = useSyncExternalStore(signIn.subscribe, signIn.hasEnded);
+export function SignInAgain({ signIn, opened }: SignInAgainProps) {
   const [problem, setProblem] = useState("");
   const again = async () => {
     setProblem("");
@@ -17,7 +21,7 @@ export function SignInAgain({ signIn }: { readonly signIn: OidcSignIn }) {
   };
   return (
     <Modal
-      opened={ended}
+      opened={opened}
       onClose={() => undefined}
       withCloseButton={false}
       closeOnEscape={false}
