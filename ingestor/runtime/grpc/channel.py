@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 import grpc
 
+from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, server_name
+from ingestor.runtime.grpc.renewing_channel import RenewingChannel
 from ingestor.runtime.grpc.trace_calls import client_interceptors
 
 # A message carries at most a 4 MiB piece of a file and its envelope.
@@ -39,8 +41,11 @@ _SERVICE_CONFIG = json.dumps(
 
 
 @asynccontextmanager
-async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to host:port, closed at the end of the context; calls carry the current trace."""
+async def open_channel(
+    address: str, service: str = "", tls: TlsFiles | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to host:port, closed at the end of the context; calls carry the current trace. With `tls`
+    the server must have a certificate that names `service`."""
     options: list[tuple[str, int | str]] = [
         *MESSAGE_OPTIONS,
         ("grpc.service_config", _SERVICE_CONFIG),
@@ -49,7 +54,17 @@ async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.initial_reconnect_backoff_ms", 200),
     ]
-    channel = grpc.aio.insecure_channel(address, options=options, interceptors=client_interceptors())
+    channel: grpc.aio.Channel
+    if tls is None:
+        channel = grpc.aio.insecure_channel(address, options=options, interceptors=client_interceptors())
+    else:
+        options.append(server_name(service))
+        channel = RenewingChannel(
+            tls,
+            lambda identity: grpc.aio.secure_channel(
+                address, channel_credentials(identity), options=options, interceptors=client_interceptors()
+            ),
+        )
     try:
         yield channel
     finally:
