@@ -68,7 +68,8 @@ class AwsSettings(BaseSettings):
     aws_endpoint_url: str | None = Field(None, description="Endpoint of SQS and S3; unset: AWS itself.")
     aws_region: str = Field("us-east-1", description="AWS region.")
     aws_ca: str = Field(
-        "", description="File of the CAs (PEM) that the endpoint's certificate is checked by; empty: the system's."
+        "",
+        description="File of the CAs (PEM) that vouch for the endpoint; empty: the system's.",
     )
 
 

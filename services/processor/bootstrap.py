@@ -48,8 +48,12 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         )
         await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
-        status = await stack.enter_async_context(open_channel(settings.status_address, "status", settings.tls))
-        orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address, "orchestrator", settings.tls))
+        status = await stack.enter_async_context(
+            open_channel(settings.status_address, "status", settings.tls)
+        )
+        orchestrator = await stack.enter_async_context(
+            open_channel(settings.orchestrator_address, "orchestrator", settings.tls)
+        )
         pipelines = GrpcPipelines(orchestrator)
         metrics = Metrics(registry)
         batches = BatchService(

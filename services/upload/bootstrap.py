@@ -40,8 +40,12 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             open_pool(dsn, service="upload", schema="upload", size=settings.database_pool_size)
         )
         await migrate(pool, schema="upload", package="ingestor.services.upload.migrations")
-        orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address, "orchestrator", settings.tls))
-        processor = await stack.enter_async_context(open_channel(settings.processor_address, "processor", settings.tls))
+        orchestrator = await stack.enter_async_context(
+            open_channel(settings.orchestrator_address, "orchestrator", settings.tls)
+        )
+        processor = await stack.enter_async_context(
+            open_channel(settings.processor_address, "processor", settings.tls)
+        )
         uploads = PgUploads(pool)
         store = await stack.enter_async_context(open_store(settings))
         ingestion = GrpcIngestion(orchestrator)
@@ -81,7 +85,9 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             lease_seconds=settings.lease_seconds,
             new_delivery=new_delivery,
         )
-        status = await stack.enter_async_context(open_channel(settings.status_address, "status", settings.tls))
+        status = await stack.enter_async_context(
+            open_channel(settings.status_address, "status", settings.tls)
+        )
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool, "upload"),
