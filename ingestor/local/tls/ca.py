@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -33,7 +33,7 @@ class Leaf:
 
 class LocalCa:
     """Makes and renews certificates. The CA's own is made once and kept, so that whoever trusts it once does
-    so for good; it cannot sign for names other than those it was made for."""
+    so for good; it cannot vouch for any other host name."""
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
         """`names`: those of the parts of the suite, which the CA may sign for besides this machine's own.
@@ -44,7 +44,7 @@ class LocalCa:
         self.certificate = self._folder / "ca.crt"
         key_file = self._folder / "ca.key"
         if not (self.certificate.exists() and key_file.exists()):
-            self._make(key_file, [*names, *LOCAL_NAMES])
+            self._make(key_file, [*names, "localhost"])
         self._certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         key = serialization.load_pem_private_key(key_file.read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
@@ -57,7 +57,8 @@ class LocalCa:
     def _make(self, key_file: Path, names: Sequence[str]) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Data Ingestor on this machine")])
-        allowed = x509.NameConstraints([_constraint(found) for found in names], None)
+        # Of addresses BoringSSL knows no constraints.
+        allowed = x509.NameConstraints([x509.DNSName(found) for found in names], None)
         certificate = (
             _builder(name, name, key, CA_DAYS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -161,13 +162,6 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 def _general(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-def _constraint(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_network(name))
     except ValueError:
         return x509.DNSName(name)
 

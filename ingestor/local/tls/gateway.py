@@ -24,6 +24,7 @@ class GatewayTls:
 def add_tls(config: dict[str, Any], tls: GatewayTls) -> None:
     """Make the listener speak TLS only, and the clusters that speak gRPC mutual TLS: each with a server whose
     certificate bears the cluster's name. Every response tells browsers to come by TLS only (HSTS)."""
+    config.setdefault("node", {"id": "gateway", "cluster": "gateway"})  # SDS wants to know whom it answers
     secrets = EnvoySecrets(tls.folder)
     (listener,) = config["static_resources"]["listeners"]
     (chain,) = listener["filter_chains"]

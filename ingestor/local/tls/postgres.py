@@ -1,7 +1,8 @@
 """TLS before the embedded PostgreSQL, whose wheel is built without it.
 
-It answers PostgreSQL's own request for TLS, refuses connections without it, and hands the rest to the server's
-Unix socket; no port takes what is not encrypted."""
+It answers PostgreSQL's own request for TLS, refuses connections without it, and hands the rest to the
+server's Unix socket; no port takes what is not encrypted.
+"""
 
 from __future__ import annotations
 
