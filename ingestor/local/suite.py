@@ -28,8 +28,8 @@ from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProces
 from ingestor.local.tls.postgres import PostgresTls
 from ingestor.local.tls.suite import AWS, POSTGRES, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
+from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.provision import NotAllowedError, provision
 from ingestor.runtime.settings import AwsSettings
 from ingestor.web.page import find_page
 
@@ -159,9 +159,11 @@ def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str
     """A DSN per service: the administrator's for all of them when it may not create roles."""
     passwords = {service: folder.password(service) for service in SERVICES}
     try:
-        return asyncio.run(provision(admin_dsn, passwords))
-    except NotAllowedError:
-        return dict.fromkeys(SERVICES, admin_dsn)
+        try:
+            return asyncio.run(provision(admin_dsn, passwords))
+        except NotAllowedError:
+            asyncio.run(provision_without_roles(admin_dsn))
+            return dict.fromkeys(SERVICES, admin_dsn)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         where = "INGESTOR_DATABASE_URL: " if external else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -254,6 +256,7 @@ def _endpoints(
         addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},
         files=folder.files,
+        internal_keys=f"local:{folder.password('internal')}",
         tls=tls.services if tls else {},
         aws_ca=aws_ca,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
@@ -42,10 +42,14 @@ _SERVICE_CONFIG = json.dumps(
 
 @asynccontextmanager
 async def open_channel(
-    address: str, service: str = "", tls: TlsFiles | None = None
+    address: str,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    *,
+    service: str = "",
+    tls: TlsFiles | None = None,
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to host:port, closed at the end of the context; calls carry the current trace. With `tls`
-    the server must have a certificate that names `service`."""
+    """A channel to host:port, closed at the end of the context; calls carry the current trace, and what the
+    interceptors add. With `tls` the server must have a certificate that names `service`."""
     options: list[tuple[str, int | str]] = [
         *MESSAGE_OPTIONS,
         ("grpc.service_config", _SERVICE_CONFIG),
@@ -55,14 +59,15 @@ async def open_channel(
         ("grpc.initial_reconnect_backoff_ms", 200),
     ]
     channel: grpc.aio.Channel
+    all_ = [*client_interceptors(), *interceptors]
     if tls is None:
-        channel = grpc.aio.insecure_channel(address, options=options, interceptors=client_interceptors())
+        channel = grpc.aio.insecure_channel(address, options=options, interceptors=all_)
     else:
         options.append(server_name(service))
         channel = RenewingChannel(
             tls,
             lambda identity: grpc.aio.secure_channel(
-                address, channel_credentials(identity), options=options, interceptors=client_interceptors()
+                address, channel_credentials(identity), options=options, interceptors=all_
             ),
         )
     try:
