@@ -11,6 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
+from email.message import Message
 from html import unescape
 from http.client import HTTPMessage
 from http.cookiejar import CookieJar
@@ -42,7 +43,7 @@ class Answer:
 
     status: int
     url: str
-    headers: HTTPMessage
+    headers: Message
     body: bytes
 
     @property

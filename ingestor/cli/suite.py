@@ -65,6 +65,7 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Run this many processors.",
 )
+@click.option("--auth", is_flag=True, help="Let people sign in: see docs/guides/access/sign-in.md.")
 @click.option("--detach", is_flag=True, help="Return when the suite is up.")
 @click.option("--json", "as_json", is_flag=True, help="Print what `env --json` prints.")
 @click.option(
@@ -76,7 +77,13 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
 )
 @needs_local
 def up(
-    data: Path, gateway_port: int, processors: int, detach: bool, as_json: bool, least_free_mib: int
+    data: Path,
+    gateway_port: int,
+    processors: int,
+    auth: bool,
+    detach: bool,
+    as_json: bool,
+    least_free_mib: int,
 ) -> None:
     """Start the whole suite on this machine.
 
@@ -84,9 +91,12 @@ def up(
 
     Set INGESTOR_DATABASE_URL to use another PostgreSQL, INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
     INGESTOR_AWS=1 to use AWS itself.
+
+    Nobody has to sign in, so it answers this machine only. With --auth people sign in: at the OpenID provider
+    of INGESTOR_OIDC_ISSUER, else at one that it starts, with people of each role in two tenants.
     """
     if detach:
-        _detach(data, gateway_port, processors, least_free_mib)
+        _detach(data, gateway_port, processors, least_free_mib, auth)
         _print_up(data, as_json)
         return
     from ingestor.local.errors import SuiteError
@@ -101,6 +111,7 @@ def up(
         aws_endpoint_url=os.environ.get("INGESTOR_AWS_ENDPOINT_URL"),
         aws=os.environ.get("INGESTOR_AWS") == "1",
         page_dir=os.environ.get("INGESTOR_PAGE_DIR", ""),
+        auth=auth,
     )
     try:
         run(options, lambda line: click.echo(line, err=True), lambda: _print_up(data, as_json))
@@ -108,7 +119,7 @@ def up(
         _fail(str(error))
 
 
-def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int) -> None:
+def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int, auth: bool) -> None:
     """Run `up` in a process of its own and wait until it is up or has failed."""
     from ingestor.local.folder import Folder
 
@@ -124,7 +135,7 @@ def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int)
             [
                 sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),
                 "--gateway-port", str(gateway_port), "--processors", str(processors),
-                "--least-free-mib", str(least_free_mib),
+                "--least-free-mib", str(least_free_mib), *(["--auth"] if auth else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -157,6 +168,10 @@ def _print_up(data: Path, as_json: bool) -> None:
         return
     if state["page"]:
         click.echo(f"the page: {state['page']['url']}")
+    if sign_in := state["sign_in"]:
+        click.echo(f"sign in at {sign_in['issuer']}")
+        if sign_in["users"]:
+            click.echo(f"  a demonstration, as one of: {', '.join(sign_in['users'])}")
     click.echo(f"up: gateway http://{state['gateway']}, data {state['data']}, logs {state['logs']}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ingestor.gateway.origins import allow_origins
+from ingestor.gateway.origins import allow_origins, answer_to_this_machine
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import require_tokens
 
@@ -26,10 +26,12 @@ def load() -> dict[str, Any]:
 
 def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bool = False) -> None:
     """Add what the settings ask for, in place: which origins may call, and whether calls need a token. With
-    `this_machine` pages of localhost may call too.
+    `this_machine` pages of localhost may call too, and only they when nobody has to sign in.
 
     Raises GatewayError when the settings do not fit together, or the issuer cannot be asked for its keys.
     """
     allow_origins(config, settings.origins, this_machine=this_machine)
     if settings.auth == "required":
         require_tokens(config, settings)
+    elif this_machine:
+        answer_to_this_machine(config, settings.origins)

@@ -29,11 +29,11 @@ _MOST_DISCOVERED = 1_000_000  # bytes
 # that applies counts.
 _REFUSALS = (
     ("Jwks_remote_fetch_is_failed", 503, "SIGN_IN_UNAVAILABLE",
-     "tokens cannot be checked now, because the keys of the sign-in service cannot be fetched; try again later"),
+     "tokens cannot be checked now: the keys of the sign-in service cannot be fetched; try again later"),
     ("Jwt_is_missing", 401, "TOKEN_MISSING", "this call needs a token: sign in, or send an API key"),
     ("Jwt_is_expired", 401, "TOKEN_EXPIRED", "the token has expired: sign in again"),
     ("", 401, "TOKEN_INVALID",
-     "the token is not valid here: it must be signed by the sign-in service of this suite and be meant for it"),
+     "the token is not valid here: it must come from the sign-in service of this suite and be meant for it"),
 )  # fmt: skip
 
 

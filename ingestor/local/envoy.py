@@ -13,18 +13,15 @@ from typing import Any
 
 import yaml
 
+from ingestor.gateway.render import apply, template
+from ingestor.gateway.settings import GatewaySettings
+from ingestor.gateway.sign_in import GatewayError
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.errors import SuiteError
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.runtime.addresses import split_address
 
 WEB = "web"  # name of the page server's cluster
-
-
-def template() -> Path:
-    """gateway/envoy.yaml of a checkout, else the copy in the installed package."""
-    checkout = Path(__file__).parents[2] / "gateway" / "envoy.yaml"
-    return checkout if checkout.exists() else Path(__file__).with_name("envoy.yaml")
 
 
 def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
@@ -67,10 +64,13 @@ def _set_address(address: dict[str, Any], host: str, port: int) -> None:
 class Envoy:
     """Starts and stops the gateway."""
 
-    def __init__(self, folder: Path, *, port: int, clusters: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, *, port: int, clusters: Mapping[str, str], settings: GatewaySettings
+    ) -> None:
         self._folder = folder.absolute()
         self._port = port
         self._clusters = clusters
+        self._settings = settings
         self._admin_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._folder / "logs" / "envoy.log"
@@ -93,7 +93,7 @@ class Envoy:
     def start(self) -> None:
         """Start it and wait until every cluster is healthy.
 
-        Raises SuiteError when the wheel is missing or Envoy does not become ready.
+        Raises SuiteError when the wheel is missing, the settings are wrong or Envoy does not become ready.
         """
         self._admin_port = free_port()
         config = self._folder / "envoy.json"
@@ -103,6 +103,10 @@ class Envoy:
             admin_port=self._admin_port,
             clusters=self._clusters,
         )
+        try:
+            apply(rendered, self._settings, this_machine=True)
+        except GatewayError as error:
+            raise SuiteError(str(error)) from error
         config.write_text(json.dumps(rendered, indent=2), "utf-8")
         self._process = spawn(
             [_binary(), "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],

@@ -29,6 +29,7 @@ class Endpoints:
     addresses: Mapping[str, str]  # service -> host:port
     metrics: Mapping[str, str]  # instance -> host:port
     files: Path
+    access: Mapping[str, str] = field(default_factory=dict)  # settings that say who may call
 
 
 def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, str]:
@@ -43,6 +44,7 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         "INGESTOR_DATABASE_URL": endpoints.databases[service],
         "INGESTOR_FILE_STORE_DIR": str(endpoints.files),
         "INGESTOR_LOG_FORMAT": "json",
+        **endpoints.access,
     }
     variables.setdefault("INGESTOR_REFLECTION", "suite")
     for other, address in endpoints.addresses.items():

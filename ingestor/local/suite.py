@@ -17,11 +17,13 @@ import asyncpg
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingestor.local.access import Access, open_access
 from ingestor.local.children import last_line
 from ingestor.local.envoy import Envoy
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.ministack import MiniStack
+from ingestor.local.oidc.provider import DemoProvider
 from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import SERVICES, Endpoints, ServiceProcess
@@ -45,6 +47,7 @@ class Options:
     aws_endpoint_url: str | None = None  # an external SQS
     aws: bool = False  # AWS itself
     page_dir: str = ""  # of the built page; empty: the checkout's, or the installed one
+    auth: bool = False  # people sign in
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,13 @@ class RunningSuite:
     envoy: Envoy
     services: list[ServiceProcess]
     web: WebProcess | None  # None: the page was never built
+    provider: DemoProvider | None  # None: nobody signs in, or elsewhere
     save: Callable[[], None]  # writes the state file again, after a restart
 
     @property
-    def supervised(self) -> Sequence[ServiceProcess | WebProcess]:
+    def supervised(self) -> Sequence[ServiceProcess | WebProcess | DemoProvider]:
         """The processes that are restarted when they end."""
-        return [*self.services, *([self.web] if self.web else [])]
+        return [*self.services, *(process for process in (self.web, self.provider) if process)]
 
 
 @contextmanager
@@ -76,6 +80,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
                 f"port {options.gateway_port} is in use; choose another for the gateway with --gateway-port"
             )
         ports = folder.ports()
+        access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
         admin_dsn = options.database_url
         if admin_dsn is None:
             say("starting PostgreSQL")
@@ -98,24 +103,24 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         databases = _provision(admin_dsn, folder, external=options.database_url is not None)
         _make_queues(endpoint)
         _make_bucket(endpoint)
-        web = _start_web(options, folder, ports, stack, say)
-        services = _start_services(options, folder, ports, databases, endpoint, stack, say)
+        web = _start_web(options, folder, ports, access, stack, say)
+        services = _start_services(options, folder, ports, databases, endpoint, access, stack, say)
         addresses = dict(services[0].endpoints.addresses)
         if web is not None:
             web.wait()
             addresses["web"] = web.address
         say("starting Envoy")
-        envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses)
+        envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, settings=access.gateway)
         stack.callback(envoy.stop)
         envoy.start()
         folder.save_ports(ports)
 
         def save() -> None:
-            folder.save_state(_state(options, folder, admin_dsn, endpoint, envoy, services, web))
+            folder.save_state(_state(options, folder, admin_dsn, endpoint, access, envoy, services, web))
 
         stack.callback(folder.forget_state)
         save()
-        yield RunningSuite(envoy, services, web, save)
+        yield RunningSuite(envoy, services, web, access.provider, save)
 
 
 def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
@@ -176,7 +181,7 @@ def _make_bucket(endpoint: str | None) -> None:
 
 
 def _start_web(
-    options: Options, folder: Folder, ports: dict[str, int], stack: ExitStack, say: Say
+    options: Options, folder: Folder, ports: dict[str, int], access: Access, stack: ExitStack, say: Say
 ) -> WebProcess | None:
     """Start the page server, which compresses the page while the services start. None without a page."""
     page = find_page(options.page_dir)
@@ -185,7 +190,7 @@ def _start_web(
         say(f"the page is not built{where}; make setup builds it (with Node.js 20 or later)")
         return None
     ports["web"] = free_port(ports.get("web"))
-    web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log")
+    web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log", access.environment)
     stack.callback(web.stop)
     web.start()
     return web
@@ -197,6 +202,7 @@ def _start_services(
     ports: dict[str, int],
     databases: Mapping[str, str],
     endpoint: str | None,
+    access: Access,
     stack: ExitStack,
     say: Say,
 ) -> list[ServiceProcess]:
@@ -211,6 +217,7 @@ def _start_services(
         addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for _, instance in instances},
         files=folder.files,
+        access=access.environment,
     )
     services = [
         ServiceProcess(service, instance, endpoints, folder.logs / f"{instance}.log")
@@ -230,6 +237,7 @@ def _state(
     folder: Folder,
     dsn: str,
     endpoint: str | None,
+    access: Access,
     envoy: Envoy,
     services: list[ServiceProcess],
     web: WebProcess | None,
@@ -249,6 +257,7 @@ def _state(
         "data": str(folder.path),
         "gateway": f"{LOOPBACK}:{options.gateway_port}",
         "page": page,
+        "sign_in": access.state,
         "envoy_admin": envoy.admin,
         "database_url": dsn,
         "aws_endpoint_url": endpoint,
