@@ -84,7 +84,7 @@ def _filter(settings: GatewaySettings, keys: str) -> dict[str, Any]:
         "require_expiration": True,
         # The only place: neither the address nor cookies.
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
-        "clock_skew_seconds": settings.oidc_clock_skew_seconds,
+        "clock_skew_seconds": max(1, settings.oidc_clock_skew_seconds),  # 0 would be Envoy's own 60
     }
     if "://" in keys:
         provider["remote_jwks"] = {

@@ -16,7 +16,7 @@ import yaml
 from ingestor.gateway.render import apply, template
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import GatewayError
-from ingestor.local.children import spawn, stop, wait_ready
+from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.errors import SuiteError
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.runtime.addresses import split_address
@@ -115,6 +115,8 @@ class Envoy:
         wait_ready(self._process, self._ready, what="Envoy", log=self._log)
 
     def _ready(self) -> bool:
+        if not answers(f"{self.admin}/ready"):  # it listens when it has asked for the keys of tokens
+            return False
         try:
             with urllib.request.urlopen(f"{self.admin}/clusters?format=json", timeout=2) as answer:  # noqa: S310
                 clusters = json.load(answer)["cluster_statuses"]
