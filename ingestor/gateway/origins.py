@@ -10,8 +10,8 @@ _POLICY = "envoy.filters.http.cors"
 _THIS_MACHINE = {"safe_regex": {"regex": r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?"}}
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _REFUSED = (
-    "nobody has to sign in to this suite, so it answers under the names of this machine only: call "
-    "localhost, start it with --auth, or name the origin in INGESTOR_CORS_ORIGINS"
+    "Nobody has to sign in to this suite, so it answers under the names of this machine only: call "
+    "localhost, start it with --auth, or name the origin in INGESTOR_CORS_ORIGINS."
 )
 
 

@@ -28,10 +28,11 @@ def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bo
     """Add what the settings ask for, in place: which origins may call, and whether calls need a token. With
     `this_machine` pages of localhost may call too, and only they when nobody has to sign in.
 
-    Raises GatewayError when the settings do not fit together, or the issuer cannot be asked for its keys.
+    Raises GatewayError when the issuer cannot be asked for its keys.
     """
     allow_origins(config, settings.origins, this_machine=this_machine)
-    if settings.auth == "required":
+    if settings.auth == "local":
+        if this_machine:
+            answer_to_this_machine(config, settings.origins)
+    elif settings.oidc_issuer:  # without one there are API keys only, which the services check
         require_tokens(config, settings)
-    elif this_machine:
-        answer_to_this_machine(config, settings.origins)

@@ -6,26 +6,17 @@ import re
 from typing import Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingestor.access.settings import IssuerSettings
 
 _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 
 
-class GatewaySettings(BaseSettings):
-    """Environment variables INGESTOR_<FIELD>; those of OIDC are the services' own."""
-
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+class GatewaySettings(IssuerSettings):
+    """Environment variables INGESTOR_<FIELD>."""
 
     auth: Literal["required", "local"] = Field(
         "required", description="required: calls need a token; local: none does."
-    )
-    oidc_issuer: str = Field("", description="Issuer of the tokens, as their claim `iss` has it.")
-    oidc_audience: str = Field("ingestor", description="What the claim `aud` of a token must name.")
-    oidc_jwks: str = Field(
-        "", description="Keys of the issuer: a URL or a file; empty: as its discovery document says."
-    )
-    oidc_clock_skew_seconds: int = Field(
-        30, ge=0, le=600, description="How far the issuer's clock may differ, in seconds."
     )
     oidc_jwks_seconds: float = Field(
         60, ge=1, le=86400, description="The gateway asks a URL for new keys after so many seconds."

@@ -10,6 +10,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,11 +30,11 @@ _MOST_DISCOVERED = 1_000_000  # bytes
 # that applies counts.
 _REFUSALS = (
     ("Jwks_remote_fetch_is_failed", 503, "SIGN_IN_UNAVAILABLE",
-     "tokens cannot be checked now: the keys of the sign-in service cannot be fetched; try again later"),
-    ("Jwt_is_missing", 401, "TOKEN_MISSING", "this call needs a token: sign in, or send an API key"),
-    ("Jwt_is_expired", 401, "TOKEN_EXPIRED", "the token has expired: sign in again"),
+     "Tokens cannot be checked now, because the keys of their issuer cannot be fetched; try again later."),
+    ("Jwt_is_missing", 401, "TOKEN_MISSING", "This call needs a token or an API key."),
+    ("Jwt_is_expired", 401, "TOKEN_EXPIRED", "The token has expired; sign in again, or renew it."),
     ("", 401, "TOKEN_INVALID",
-     "the token is not valid here: it must come from the sign-in service of this suite and be meant for it"),
+     "The token is malformed, is from another issuer or for another audience, or its signature is wrong."),
 )  # fmt: skip
 
 
@@ -59,12 +60,8 @@ def discover_keys(issuer: str, timeout: float = 10) -> str:
 
 
 def require_tokens(config: dict[str, Any], settings: GatewaySettings) -> None:
-    """Let the gateway refuse calls without a valid token, in place. API keys pass; the services check them.
-
-    Raises GatewayError when the settings do not say whose tokens are valid.
-    """
-    if not settings.oidc_issuer:
-        raise GatewayError("INGESTOR_OIDC_ISSUER is not set: it says whose tokens are valid")
+    """Let the gateway refuse calls without a valid token of the issuer, in place. API keys pass; the services
+    check them. Raises GatewayError when the issuer cannot be asked for its keys."""
     keys = settings.oidc_jwks or discover_keys(settings.oidc_issuer)
     (listener,) = config["static_resources"]["listeners"]
     for chain in listener["filter_chains"]:
@@ -84,7 +81,7 @@ def _filter(settings: GatewaySettings, keys: str) -> dict[str, Any]:
         "require_expiration": True,
         # The only place: neither the address nor cookies.
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
-        "clock_skew_seconds": max(1, settings.oidc_clock_skew_seconds),  # 0 would be Envoy's own 60
+        "clock_skew_seconds": max(1, ceil(settings.oidc_clock_skew_seconds)),  # 0 would be Envoy's own 60
     }
     if "://" in keys:
         provider["remote_jwks"] = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from pydantic import ValidationError
 
 from ingestor.gateway.settings import GatewaySettings
@@ -15,6 +17,7 @@ from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.oidc import provider as demo
 from ingestor.local.ports import LOOPBACK, free_port
+from ingestor.provisioning.tenants import TenantError, create_tenant
 
 TENANTS = ("acme", "globex")  # of the demonstration
 _DEMO_PORT = 4455
@@ -92,6 +95,27 @@ def open_access(
         "INGESTOR_CLI_CLIENT_ID": demo.COMMAND_LINE_CLIENT,
     }
     return Access(environment, gateway, provider, TENANTS)
+
+
+def make_tenants(admin_dsn: str, names: Sequence[str]) -> None:
+    """Make the tenants that are missing. Raises SuiteError."""
+
+    async def make() -> None:
+        connection = await asyncpg.connect(admin_dsn)
+        try:
+            for name in names:
+                await create_tenant(connection, name)
+        finally:
+            await connection.close()
+
+    try:
+        asyncio.run(make())
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise SuiteError(
+            "INGESTOR_DATABASE_URL: tenants need a role of PostgreSQL that may create roles and schemas"
+        ) from error
+    except TenantError as error:
+        raise SuiteError(str(error)) from error
 
 
 def _gateway(**known: Any) -> GatewaySettings:

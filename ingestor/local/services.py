@@ -29,7 +29,7 @@ class Endpoints:
     addresses: Mapping[str, str]  # service -> host:port
     metrics: Mapping[str, str]  # instance -> host:port
     files: Path
-    access: Mapping[str, str] = field(default_factory=dict)  # settings that say who may call
+    access: Mapping[str, str]  # settings that say who may call
 
 
 def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, str]:

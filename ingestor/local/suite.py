@@ -17,7 +17,7 @@ import asyncpg
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingestor.local.access import Access, open_access
+from ingestor.local.access import Access, make_tenants, open_access
 from ingestor.local.children import last_line
 from ingestor.local.envoy import Envoy
 from ingestor.local.errors import SuiteError
@@ -28,8 +28,8 @@ from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import SERVICES, Endpoints, ServiceProcess
 from ingestor.local.web import WebProcess
+from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.provision import NotAllowedError, provision
 from ingestor.web.page import find_page
 
 Say = Callable[[str], None]
@@ -101,6 +101,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         databases = _provision(admin_dsn, folder, external=options.database_url is not None)
+        make_tenants(admin_dsn, access.tenants)
         _make_queues(endpoint)
         _make_bucket(endpoint)
         web = _start_web(options, folder, ports, access, stack, say)
@@ -127,9 +128,11 @@ def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str
     """A DSN per service: the administrator's for all of them when it may not create roles."""
     passwords = {service: folder.password(service) for service in SERVICES}
     try:
-        return asyncio.run(provision(admin_dsn, passwords))
-    except NotAllowedError:
-        return dict.fromkeys(SERVICES, admin_dsn)
+        try:
+            return asyncio.run(provision(admin_dsn, passwords))
+        except NotAllowedError:
+            asyncio.run(provision_without_roles(admin_dsn))
+            return dict.fromkeys(SERVICES, admin_dsn)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         where = "INGESTOR_DATABASE_URL: " if external else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

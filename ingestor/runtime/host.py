@@ -50,6 +50,7 @@ class Service:
     grpc_services: tuple[str, ...]  # full names, for health and reflection
     checks: Mapping[str, Check]  # what health depends on
     workers: Sequence[Worker] = ()
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = ()  # run within the host's own
 
 
 Bootstrap = Callable[[CollectorRegistry], AbstractAsyncContextManager[Service]]
@@ -73,7 +74,7 @@ async def host(
     """
     async with bootstrap(registry) as service:
         server = grpc.aio.server(
-            interceptors=[ServerInterceptor(RpcMetrics(registry))],
+            interceptors=[ServerInterceptor(RpcMetrics(registry)), *service.interceptors],
             options=[
                 *MESSAGE_OPTIONS,
                 ("grpc.so_reuseport", 0),  # a second server on the same port must fail

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from ingestor.access.scope import within
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError
 from ingestor.runtime.workers import repeat
@@ -53,7 +54,8 @@ class Reconciler:
         count = 0
         for ingestion in await self._ingestions.unsettled(_AT_ONCE):
             try:
-                count += await self._reconcile(ingestion)
+                with within(ingestion.file.tenant):
+                    count += await self._reconcile(ingestion)
             except (FileMissingError, ServiceError) as error:
                 log.error("cannot send a batch again", process_id=ingestion.file.process_id, error=str(error))
         return count

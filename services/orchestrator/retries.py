@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from ingestor.access.scope import within
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.tracing import continue_trace
 from ingestor.runtime.workers import repeat
@@ -48,11 +49,12 @@ class RetryWorker:
         for retry in await self._ingestions.open_retries(_AT_ONCE):
             process_id = retry.file.process_id
             structlog.contextvars.clear_contextvars()
-            structlog.contextvars.bind_contextvars(process_id=process_id)
+            structlog.contextvars.bind_contextvars(process_id=process_id, tenant=retry.file.tenant)
             continue_trace(None)
             try:
-                async with self._ingestions.hold(process_id):
-                    await self._dispatch(process_id)
+                with within(retry.file.tenant):
+                    async with self._ingestions.hold(process_id):
+                        await self._dispatch(process_id)
             except BusyError:
                 continue
             except (TransientError, ServiceError) as error:

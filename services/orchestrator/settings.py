@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ingestor.access.settings import AccessSettings
 from ingestor.runtime.queues import QueueNames
 from ingestor.runtime.settings import FileStoreSettings, QueueSettings, RemovalSettings, ServiceSettings
 
 
-class OrchestratorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings):
+class OrchestratorSettings(
+    ServiceSettings, AccessSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings
+):
     """Environment variables INGESTOR_<FIELD>."""
 
     database_pool_size: int = Field(

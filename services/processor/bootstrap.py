@@ -8,6 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.build import build_guard
+from ingestor.access.calls import CallSigner
+from ingestor.access.scope import row_security
+from ingestor.access.work import service_wide
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
@@ -15,7 +19,7 @@ from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.postgres import check_migrations, open_pool
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
@@ -34,7 +38,7 @@ from ingestor.v1 import processor_pb2_grpc
 
 @asynccontextmanager
 async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
-    """Build everything, migrate the schema, and close it all at the end."""
+    """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     # Each batch is computed in a thread of its own, so Arrow needs no threads; the system's allocator returns
     # memory that is free.
     pa.set_cpu_count(1)
@@ -44,12 +48,17 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         # Dry runs hold their connections, so everything else needs its own.
         size = max(settings.database_pool_size, settings.concurrency + 3 + settings.dry_runs)
         pool = await stack.enter_async_context(
-            open_pool(dsn, service="processor", schema="processor", size=size, usual_path=True)
+            open_pool(
+                dsn, service="processor", schema="processor", size=size, usual_path=True, prepare=row_security
+            )
         )
-        await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
+        await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
+        signer = CallSigner(settings.keyring(), "processor")
         sqs = await stack.enter_async_context(open_sqs(settings))
-        status = await stack.enter_async_context(open_channel(settings.status_address))
-        orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address))
+        status = await stack.enter_async_context(open_channel(settings.status_address, signer.interceptors()))
+        orchestrator = await stack.enter_async_context(
+            open_channel(settings.orchestrator_address, signer.interceptors())
+        )
         pipelines = GrpcPipelines(orchestrator)
         metrics = Metrics(registry)
         batches = BatchService(
@@ -79,8 +88,8 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                 ProcessorApi(pipelines, undos, tables, PgTables(pool)), server
             ),
             grpc_services=("ingestor.v1.ProcessorService",),
-            checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": rows.check},
-            workers=(
+            checks={"database": pool.check, "rows queue": rows.check},
+            workers=service_wide(
                 undos,
                 removals,
                 QueueWorker(
@@ -100,4 +109,5 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     visibility_seconds=settings.visibility_seconds,
                 ),
             ),
+            interceptors=(build_guard(settings, pool, registry),),
         )

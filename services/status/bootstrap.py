@@ -9,11 +9,14 @@ from datetime import timedelta
 import grpc
 from prometheus_client import CollectorRegistry, Gauge
 
+from ingestor.access.build import build_guard
+from ingestor.access.scope import row_security
+from ingestor.access.work import service_wide
 from ingestor.internal.v1 import ledger_pb2_grpc
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.postgres import check_migrations, open_pool
 from ingestor.runtime.retry import Retries
 from ingestor.services.status.adapters.pg_changes import PgChanges
 from ingestor.services.status.adapters.pg_ledger import PgLedger
@@ -32,13 +35,15 @@ from ingestor.v1 import status_pb2_grpc
 
 @asynccontextmanager
 async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
-    """Build everything, migrate the schema, and close it all at the end."""
+    """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
         dsn = settings.database_url.get_secret_value()
         pool = await stack.enter_async_context(
-            open_pool(dsn, service="status", schema="status", size=settings.database_pool_size)
+            open_pool(
+                dsn, service="status", schema="status", size=settings.database_pool_size, prepare=row_security
+            )
         )
-        await migrate(pool, schema="status", package="ingestor.services.status.migrations")
+        await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         retries = Retries(registry)
@@ -64,6 +69,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         yield Service(
             register=register,
             grpc_services=("ingestor.v1.StatusService", "ingestor.internal.v1.LedgerService"),
-            checks={"database": lambda: pool.fetchval("SELECT 1"), "events queue": events.check},
-            workers=(changes, feed, publisher, Retention(removals, clock, keep)),
+            checks={"database": pool.check, "events queue": events.check},
+            workers=service_wide(changes, feed, publisher, Retention(removals, clock, keep)),
+            interceptors=(build_guard(settings, pool, registry),),
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ingestor.access.settings import AccessSettings
 from ingestor.runtime.queues import QueueNames
 from ingestor.runtime.settings import QueueSettings, ServiceSettings
 
 
-class StatusSettings(ServiceSettings, QueueSettings, QueueNames):
+class StatusSettings(ServiceSettings, AccessSettings, QueueSettings, QueueNames):
     """Environment variables INGESTOR_<FIELD>."""
 
     retention_days: float = Field(

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import structlog
 
+from ingestor.access import scope
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.retry import backoff
@@ -95,7 +96,8 @@ class DeliveryWorker:
     async def _deliver(self, delivery: Delivery) -> None:
         """Deliver one file. Raises only when cancelled."""
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(process_id=delivery.process_id)
+        scope.enter(delivery.upload.tenant)
+        structlog.contextvars.bind_contextvars(process_id=delivery.process_id, tenant=delivery.upload.tenant)
         continue_trace(None)
         holding = asyncio.create_task(self._hold(delivery))
         wait = timedelta(seconds=backoff(delivery.attempts, first=0.5, longest=30))
@@ -216,9 +218,10 @@ class Cleaner:
         """Remove abandoned uploads; return how many."""
         count = 0
         for upload in await self._uploads.abandoned(self._clock.now() - self._age, 1000):
-            if await self._uploads.abort(upload.upload_id):
-                await self._store.delete(upload.file_key)
-                count += 1
+            with scope.within(upload.tenant):
+                if await self._uploads.abort(upload.upload_id):
+                    await self._store.delete(upload.file_key)
+                    count += 1
         if count:
             log.info("abandoned uploads removed", count=count)
         return count

@@ -13,10 +13,10 @@ from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload
 
 
 class Uploads(Protocol):
-    """Stores uploads."""
+    """Stores uploads. What belongs to another tenant does not exist here."""
 
     async def add(self, upload: Upload) -> Upload:
-        """Store an upload. Returns the existing one when its tenant has already used the request id."""
+        """Store an upload. Returns the existing one when its creator has already used the request id."""
         ...
 
     async def get(self, upload_id: str) -> Upload | None:
@@ -47,7 +47,7 @@ class Uploads(Protocol):
         ...
 
     async def kept(self) -> tuple[int, int]:
-        """Number and bytes of the stored files, complete or not."""
+        """Number and bytes of the tenant's stored files, complete or not."""
         ...
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:

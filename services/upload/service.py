@@ -14,6 +14,8 @@ import google_crc32c
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.principal import current_principal
+from ingestor.access.scope import tenant
 from ingestor.runtime.clock import Clock, Ids
 from ingestor.runtime.errors import (
     AbortedError,
@@ -49,7 +51,6 @@ _COMMIT_BYTES = 16 * 2**20  # the most that is sent again after a crash
 _MOST_SAMPLE_ROWS = 100_000
 _MOST_DRY_RUN_ROWS = 1000
 _MOST_HASHES = 10_000  # kept in memory while files arrive; further ones are computed from the stored file
-TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,10 @@ class UploadService:
             raise wrong("request_id", "must have at most 128 characters, none of them NUL")
         self._check_size(size)
         upload_id = self._ids.new()
+        principal = current_principal()
         upload = Upload(
-            upload_id, TENANT, request_id or None, file_name, size, f"{TENANT}/{upload_id}",
-            UploadState.OPEN, 0, None, self._clock.now(),
+            upload_id, tenant(), request_id or None, file_name, size, f"{tenant()}/{upload_id}",
+            UploadState.OPEN, 0, None, self._clock.now(), principal.subject if principal else "",
         )  # fmt: skip
         known = await self._uploads.add(upload)
         if known.upload_id == upload_id:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ingestor.access.settings import AccessSettings
 from ingestor.runtime.settings import FileStoreSettings, RemovalSettings, ServiceSettings
 
 
-class UploadSettings(ServiceSettings, FileStoreSettings, RemovalSettings):
+class UploadSettings(ServiceSettings, AccessSettings, FileStoreSettings, RemovalSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")

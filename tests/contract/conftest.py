@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.access.scope import row_security
 from ingestor.runtime.postgres import open_pool
 from tests.conftest import OpenDatabase, service_dsn
 
@@ -27,7 +28,9 @@ async def pool_of(open_database: OpenDatabase) -> AsyncIterator[OpenPool]:
             dsn = service_dsn(await open_database(), service)
             usual_path = service == "processor"
             return await stack.enter_async_context(
-                open_pool(dsn, service=service, schema=service, size=8, usual_path=usual_path)
+                open_pool(
+                    dsn, service=service, schema=service, size=8, usual_path=usual_path, prepare=row_security
+                )
             )
 
         yield open_

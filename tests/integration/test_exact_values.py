@@ -15,10 +15,11 @@ import asyncpg
 import pyarrow as pa
 import pyarrow.csv
 
+from ingestor.access.scope import row_security
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.pipelines.document import Pipeline, parse_pipeline
-from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.runtime.provision import provision
+from ingestor.provisioning.database import provision
+from ingestor.runtime.postgres import open_pool
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.pipelines import sink_of, table_of
@@ -253,8 +254,9 @@ async def test_exact_or_an_error(database_url: str) -> None:
     """The way of a batch into PostgreSQL, each value between two good rows: the value itself, or a row
     error; never something near."""
     dsns = await provision(database_url, {"processor": "secret"})
-    async with open_pool(dsns["processor"], service="processor", schema="processor", size=2) as pool:
-        await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
+    async with open_pool(
+        dsns["processor"], service="processor", schema="processor", size=2, prepare=row_security
+    ) as pool:
         sink = PgSink(pool)
         cases = [*(({"type": type_}, text, value) for type_, text, value in CASES), *FIELD_CASES]
         for number, (field, text, value) in enumerate(cases):

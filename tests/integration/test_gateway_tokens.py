@@ -130,7 +130,7 @@ async def test_a_token_in_the_address_counts_for_nothing(checking: Gateway) -> N
 
 
 async def test_a_refusal_says_what_to_do(checking: Gateway) -> None:
-    with pytest.raises(UnauthenticatedError, match="sign in, or send an API key"):
+    with pytest.raises(UnauthenticatedError, match="needs a token or an API key"):
         await checking.call()
 
 
@@ -250,7 +250,7 @@ def preflight(running: Gateway, origin: str) -> dict[str, str]:
 def test_a_page_learns_why_it_is_refused(checking: Gateway) -> None:
     status, headers = ask(checking)
     assert (status, headers["grpc-status"]) == (401, "16")
-    assert "sign in" in headers["grpc-message"]
+    assert "needs a token" in headers["grpc-message"]
     assert headers["access-control-allow-origin"] == PAGE
     assert "grpc-status-details-bin" in headers["access-control-expose-headers"]
 

@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.scope import row_security
 from ingestor.internal.v1 import ledger_pb2
 from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
+from ingestor.runtime.postgres import open_pool
 from ingestor.services.status.adapters.pg_removals import PgRemovals
 from ingestor.services.status.bootstrap import bootstrap
 from ingestor.services.status.retention import Retention
@@ -66,11 +67,8 @@ async def status(status_settings: StatusSettings) -> AsyncIterator[Any]:
 async def pool(status_settings: StatusSettings, status: Any) -> AsyncIterator[PgPool]:
     """The service's database."""
     dsn = status_settings.database_url.get_secret_value()
-    pool: PgPool = await asyncpg.create_pool(dsn, server_settings={"search_path": "status"}, min_size=1)
-    try:
+    async with open_pool(dsn, service="test", schema="status", size=10, prepare=row_security) as pool:
         yield pool
-    finally:
-        await pool.close()
 
 
 async def ended(status: Any, repairs: str = "") -> str:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from ingestor.access.scope import row_security
 from ingestor.local.ports import free_port
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.runtime.grpc.channel import open_channel
-from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.postgres import open_pool
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.ledger import Batch, Outcome, finished
@@ -29,7 +30,8 @@ from ingestor.v1 import status_pb2
 from tests.status_stub import status_stub
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.access.scope import row_security
+from ingestor.runtime.postgres import PgPool
 
 ROWS, BATCH = 50_000, 10_000
 COLUMNS = [f"column {number}" for number in range(1, 9)]
@@ -49,8 +51,7 @@ def rejected(number: int) -> RejectedRow:
 async def open_database(settings: StatusSettings) -> AsyncIterator[PgPool]:
     """A pool of the service's role, the schema migrated."""
     dsn = settings.database_url.get_secret_value()
-    async with open_pool(dsn, service="status", schema="status", size=2) as pool:
-        await migrate(pool, schema="status", package="ingestor.services.status.migrations")
+    async with open_pool(dsn, service="status", schema="status", size=2, prepare=row_security) as pool:
         yield pool
 
 

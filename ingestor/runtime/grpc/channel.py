@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
@@ -39,8 +39,11 @@ _SERVICE_CONFIG = json.dumps(
 
 
 @asynccontextmanager
-async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to host:port, closed at the end of the context; calls carry the current trace."""
+async def open_channel(
+    address: str, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to host:port, closed at the end of the context; calls carry the current trace, and what the
+    interceptors add."""
     options: list[tuple[str, int | str]] = [
         *MESSAGE_OPTIONS,
         ("grpc.service_config", _SERVICE_CONFIG),
@@ -49,7 +52,9 @@ async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.initial_reconnect_backoff_ms", 200),
     ]
-    channel = grpc.aio.insecure_channel(address, options=options, interceptors=client_interceptors())
+    channel = grpc.aio.insecure_channel(
+        address, options=options, interceptors=[*client_interceptors(), *interceptors]
+    )
     try:
         yield channel
     finally:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from ingestor.access.scope import visible
 from ingestor.notices import notices_from_json, notices_to_json
+from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from ingestor.services.orchestrator.ingestions import (
     Batch,
@@ -38,6 +40,12 @@ INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pi
                         delimiter, quote, data_start, data_line)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, true, 'open', $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (repairs) WHERE retry AND NOT settled DO NOTHING RETURNING 1
+"""
+
+_ADD_RETRIED = """
+INSERT INTO batches (process_id, batch_number, tenant, first_row, row_count, first_line, next_line,
+                     byte_start, byte_end, retried_rows, retried_first)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 
 _SET_CONTENT = """
@@ -74,7 +82,8 @@ class PgIngestions(Ingestions):
             file.pipeline, file.pipeline_version, file.repairs or None,
         )  # fmt: skip
         found = await self.get(file.process_id)
-        assert found is not None
+        if found is None:  # another tenant has it
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {file.process_id} does not exist.")
         return found
 
     async def set_content(self, process_id: str, content: Content) -> None:
@@ -84,7 +93,9 @@ class PgIngestions(Ingestions):
         )  # fmt: skip
 
     async def get(self, process_id: str) -> Ingestion | None:
-        rows = await self._fetch("SELECT * FROM ingestions WHERE process_id = $1", process_id)
+        rows = await self._fetch(
+            "SELECT * FROM ingestions WHERE process_id = $1 AND $2 IN (tenant, '*')", process_id, visible()
+        )
         return _ingestion(rows[0]) if rows else None
 
     @asynccontextmanager
@@ -141,11 +152,7 @@ class PgIngestions(Ingestions):
     async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
         file, content, layout = retry.file, retry.content, retry.layout
         assert content is not None and layout is not None, "a retry has content and a layout"
-        async with (
-            transient_errors("ingestions"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
-        ):
+        async with transient_errors("ingestions"), self._pool.transaction() as connection:
             added = await connection.fetchval(
                 _ADD_RETRY, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
                 file.pipeline, file.pipeline_version, file.repairs, content.file_key, content.size_bytes,
@@ -153,18 +160,15 @@ class PgIngestions(Ingestions):
                 layout.data_start, layout.data_line,
             )  # fmt: skip
             if added:
-                await connection.copy_records_to_table(
-                    "batches",
-                    records=[
+                # Row-level security refuses COPY.
+                await connection.executemany(
+                    _ADD_RETRIED,
+                    [
                         (
                             file.process_id, b.number, file.tenant, b.first_row, b.row_count, b.first_line,
                             b.next_line, b.byte_start, b.byte_end, list(b.retried.rows), b.retried.first_row,
                         )
                         for b in batches if b.retried is not None
-                    ],
-                    columns=[
-                        "process_id", "batch_number", "tenant", "first_row", "row_count", "first_line",
-                        "next_line", "byte_start", "byte_end", "retried_rows", "retried_first",
                     ],
                 )  # fmt: skip
                 return file.process_id

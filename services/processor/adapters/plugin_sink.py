@@ -67,8 +67,7 @@ class PlugInSinks(RowLoader):
 
         async with (
             transient_errors("markers"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
         ):
             if known := await markers.begin(connection, key, rows.repairs or key.process_id):
                 return known
@@ -130,7 +129,6 @@ class PlugInUndo:
 
         async with (
             transient_errors("markers"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
         ):
             return await undo_once(connection, of, undo, dry_run=dry_run)

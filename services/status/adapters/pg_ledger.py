@@ -212,8 +212,7 @@ class PgLedger(Ledger):
         """A transaction that holds the process."""
         async with (
             transient_errors("ledger"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
             hold(connection, process_id, tenant) as work,
         ):
             yield work

@@ -35,7 +35,7 @@ async def give_positions(pool: PgPool) -> None:
 
 async def last_position(pool: PgPool) -> int:
     """Give positions, and return the last one; 0 before the first. Its event may have been removed."""
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.transaction() as connection:
         await connection.execute(_LOCK)
         await connection.execute(_NUMBER)
         # The lock excludes other writers, so all positions are visible.

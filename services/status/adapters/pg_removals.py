@@ -77,7 +77,7 @@ class PgRemovals(Removals):
         self._pool = pool
 
     async def delete(self, process_id: str) -> None:
-        async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("ledger"), self._pool.transaction() as connection:
             row = await connection.fetchrow(_LOCK, process_id)
             if row is None:
                 raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
@@ -92,7 +92,7 @@ class PgRemovals(Removals):
             await self._list(connection, going, deleted=True)
 
     async def expire(self, before: datetime, now: datetime, limit: int) -> int:
-        async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("ledger"), self._pool.transaction() as connection:
             going = [str(row[0]) for row in await connection.fetch(_EXPIRING, before, limit)]
             if going:
                 await connection.execute(_EXPIRE, going, now)
@@ -109,7 +109,7 @@ class PgRemovals(Removals):
             await connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, process_id)
 
     async def clear(self, now: datetime, limit: int) -> int:
-        async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("ledger"), self._pool.transaction() as connection:
             row = await connection.fetchrow(_UNCLEARED)
             if row is None:
                 return 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.scope import tenant, visible
 from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.reports import OriginalTable
 from ingestor.runtime.postgres import transient_errors
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
 
 _ADD = """
 INSERT INTO uploads (upload_id, tenant, request_id, file_name, declared_size, file_key, created_at,
-                     touched_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (tenant, request_id) DO NOTHING RETURNING *
+                     touched_at, creator)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8) ON CONFLICT (tenant, creator, request_id) DO NOTHING RETURNING *
 """
 
 # Compare and set: of two writers only one succeeds.
 _COMMIT = """
 UPDATE uploads SET committed_size = $3, touched_at = $4
-WHERE upload_id = $1 AND committed_size = $2 AND state = 'open' RETURNING committed_size
+WHERE upload_id = $1 AND committed_size = $2 AND state = 'open' AND tenant = $5 RETURNING committed_size
 """
 
 _COMPLETE = """
 UPDATE uploads SET state = 'completed', process_id = $2, touched_at = $3
-WHERE upload_id = $1 AND state = 'open' RETURNING tenant
+WHERE upload_id = $1 AND state = 'open' AND tenant = $4 RETURNING 1
 """
 
 _DELIVER = """
@@ -70,24 +71,28 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
     async def add(self, upload: Upload) -> Upload:
         row = await self._row(
             _ADD, upload.upload_id, upload.tenant, upload.request_id, upload.file_name,
-            upload.declared_size, upload.file_key, upload.created,
+            upload.declared_size, upload.file_key, upload.created, upload.creator,
         )  # fmt: skip
         if row is None:
             row = await self._row(
-                "SELECT * FROM uploads WHERE tenant = $1 AND request_id = $2",
-                upload.tenant, upload.request_id,
+                "SELECT * FROM uploads WHERE tenant = $1 AND creator = $2 AND request_id = $3",
+                upload.tenant, upload.creator, upload.request_id,
             )  # fmt: skip
         return _upload(row)
 
     async def get(self, upload_id: str) -> Upload | None:
-        row = await self._row("SELECT * FROM uploads WHERE upload_id = $1", upload_id)
+        row = await self._row(
+            "SELECT * FROM uploads WHERE upload_id = $1 AND $2 IN (tenant, '*')", upload_id, visible()
+        )
         return _upload(row) if row else None
 
     async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
-        row = await self._row(_COMMIT, upload_id, old, new, now)
+        row = await self._row(_COMMIT, upload_id, old, new, now, tenant())
         if row is None:
-            row = await self._row("SELECT committed_size FROM uploads WHERE upload_id = $1", upload_id)
-        return int(row["committed_size"])
+            row = await self._row(
+                "SELECT committed_size FROM uploads WHERE upload_id = $1 AND tenant = $2", upload_id, tenant()
+            )
+        return int(row["committed_size"]) if row else old
 
     async def complete(
         self,
@@ -99,30 +104,32 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         now: datetime,
         repair: Repair | None = None,
     ) -> str:
-        async with transient_errors("uploads"), self._pool.acquire() as connection, connection.transaction():
-            tenant = await connection.fetchval(_COMPLETE, upload_id, process_id, now)
-            if tenant is None:
+        async with transient_errors("uploads"), self._pool.transaction() as connection:
+            if not await connection.fetchval(_COMPLETE, upload_id, process_id, now, tenant()):
                 found = await connection.fetchval(
-                    "SELECT process_id FROM uploads WHERE upload_id = $1", upload_id
+                    "SELECT process_id FROM uploads WHERE upload_id = $1 AND tenant = $2", upload_id, tenant()
                 )
                 return str(found)
             await connection.execute(
-                _DELIVER, process_id, upload_id, tenant, pipeline, version, dialect, now,
+                _DELIVER, process_id, upload_id, tenant(), pipeline, version, dialect, now,
                 repair.process_id if repair else None, repair.table.to_json() if repair else None,
             )  # fmt: skip
             return process_id
 
     async def abort(self, upload_id: str) -> bool:
         row = await self._row(
-            "UPDATE uploads SET state = 'aborted' WHERE upload_id = $1 AND state <> 'completed' RETURNING 1",
+            "UPDATE uploads SET state = 'aborted' WHERE upload_id = $1 AND state <> 'completed' "
+            "AND tenant = $2 RETURNING 1",
             upload_id,
+            tenant(),
         )
         return row is not None
 
     async def kept(self) -> tuple[int, int]:
         row = await self._row(
             "SELECT count(*) AS count, coalesce(sum(committed_size), 0)::bigint AS bytes FROM uploads "
-            "WHERE state IN ('open', 'completed')"
+            "WHERE tenant = $1 AND state IN ('open', 'completed')",
+            tenant(),
         )
         return row["count"], row["bytes"]
 
@@ -213,5 +220,5 @@ def _upload(row: Any) -> Upload:
     return Upload(
         str(row["upload_id"]), row["tenant"], row["request_id"], row["file_name"], row["declared_size"],
         row["file_key"], UploadState(row["state"]), row["committed_size"],
-        str(row["process_id"]) if row["process_id"] else None, row["created_at"],
+        str(row["process_id"]) if row["process_id"] else None, row["created_at"], row["creator"],
     )  # fmt: skip

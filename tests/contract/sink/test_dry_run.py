@@ -6,7 +6,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -381,9 +381,10 @@ async def test_nothing_is_left_however_it_ends(pool: PgPool, how: str) -> None:
     async with asyncio.timeout(30):
         while await traces(pool) != before:  # a server needs a moment to see that a session is gone
             await asyncio.sleep(0.01)
-    for connection in [await pool.acquire() for _ in range(4)]:
-        assert await connection.fetchval("SHOW enable_seqscan") == "on"
-        await pool.release(connection)
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            connection = await stack.enter_async_context(pool.acquire())
+            assert await connection.fetchval("SHOW enable_seqscan") == "on"
 
 
 async def test_no_more_dry_runs_than_there_may_be(pool: PgPool) -> None:

@@ -21,6 +21,7 @@ from ingestor.local.envoy import _binary
 ISSUER = "https://issuer.example/realm"
 VARIANTS = {
     "local": {"AUTH": "local"},
+    "keys only": {},
     "file": {"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "keys.json"},
     "http": {"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "http://127.0.0.1:4455/jwks"},
     "https": {"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "https://issuer.example/realm/keys"},
@@ -83,7 +84,6 @@ def test_the_issuers_certificate_is_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({}, "INGESTOR_OIDC_ISSUER is not set"),
         ({"OIDC_ISSUER": "http://127.0.0.1:1"}, "cannot be read"),
         ({"OIDC_ISSUER": "acme"}, "'acme' is not a URL"),
         ({"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "ftp://keys"}, "neither a URL nor a file"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -141,18 +141,17 @@ class PgDryRunTables(DryRunTables):
             message = f"{self._most} dry runs are under way, which is the limit; try again later."
             raise ResourceExhaustedError("TOO_MANY_DRY_RUNS", message) from None
         try:
-            async with transient_errors("sink"):
-                connection = await self._pool.acquire()
-            try:
+            async with AsyncExitStack() as stack:
+                async with transient_errors("sink"):
+                    connection = await stack.enter_async_context(self._pool.acquire())
+                stack.push_async_callback(self._leave, connection)
                 async with transient_errors("sink"):
                     await connection.execute(_END_WITH_CONNECTION)
                 yield await PgTableDryRun.begin(connection, table)
-            finally:
-                await self._leave(connection)
         finally:
             self._slots.release()
 
-    async def _leave(self, connection: PoolConnection) -> None:
+    async def _leave(self, connection: PgConnection) -> None:
         """Drop the temporary tables; if that fails, end the session, which drops them too."""
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -163,8 +162,6 @@ class PgDryRunTables(DryRunTables):
             if not isinstance(error, Exception):
                 raise
             log.warning("a dry run's session was ended", error=type(error).__name__)
-        finally:
-            await self._pool.release(connection)
 
 
 @dataclass(frozen=True, slots=True)

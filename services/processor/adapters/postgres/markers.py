@@ -95,7 +95,7 @@ class PgMarkers:
         self._pool = pool
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
-        async with transient_errors("sink"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("sink"), self._pool.transaction() as connection:
             if await is_gone(connection, outcome.key.process_id):
                 return Applied(None)
             return await _settle(connection, outcome)
@@ -200,7 +200,7 @@ class PgProcessRecords(ProcessRecords):
 
     async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
         async with transient_errors("markers"):
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with self._pool.transaction() as connection:
                 await _lock_alone(connection, [process_id])
                 await connection.execute(_CLOSE_GONE, process_id, tenant)
                 if deleted:

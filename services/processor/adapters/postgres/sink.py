@@ -93,8 +93,7 @@ class PgSink(PgMarkers, Sink):
         text = await asyncio.to_thread(copy_text, rows, owner) if fits else None
         async with (
             transient_errors("sink", lambda error: self._refusal(error, rows.table)),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
         ):
             if known := await markers.begin(connection, key, owner):
                 return known

@@ -115,8 +115,7 @@ class PgUndo(RowUndo):
         try:
             async with (
                 transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, of.table))),
-                self._pool.acquire() as connection,
-                connection.transaction(),
+                self._pool.transaction() as connection,
             ):
                 counts = await undo_once(
                     connection,

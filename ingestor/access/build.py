@@ -1,0 +1,25 @@
+"""Builds the guard of a service, for the bootstraps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+
+from ingestor.access.audit import PgAuditLog
+from ingestor.access.authenticator import Authenticator
+from ingestor.access.directory import PgDirectory
+from ingestor.access.guard import Guard
+from ingestor.access.settings import AccessSettings
+from ingestor.access.tokens import TokenChecker, key_source
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres import PgPool
+
+
+def build_guard(settings: AccessSettings, pool: PgPool, registry: CollectorRegistry) -> Guard:
+    """The guard, as the settings say."""
+    tokens = TokenChecker(settings, key_source(settings)) if settings.oidc_issuer else None
+    local = settings.auth == "local"
+    authenticator = Authenticator(settings.keyring(), PgDirectory(pool), tokens, local=local)
+    return Guard(authenticator, PgAuditLog(pool), registry, platform_tenant=settings.platform_tenant)

@@ -1,0 +1,259 @@
+"""The guard of every gRPC server: who calls, whether it may, in which tenant the call runs, how long a stream
+may last, and what the audit log says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from ingestor.access import scope
+from ingestor.access.audit import AuditLog, AuditRecord, object_of
+from ingestor.access.authenticator import REMEMBERED_SECONDS, Authenticator
+from ingestor.access.principal import Principal, set_principal
+from ingestor.access.roles import MethodAccess, Role, may, methods, roles_of
+from ingestor.runtime import tracing
+from ingestor.runtime.errors import (
+    PermissionDeniedError,
+    ServiceError,
+    TransientError,
+    UnauthenticatedError,
+)
+
+log = structlog.get_logger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+# Health is open. Reflection, where a server has it, is for everybody who is signed in.
+_OPEN = "grpc.health.v1.Health/"
+_REFLECTION = MethodAccess(anyone_signed_in=True)
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Lets a call in, or raises UnauthenticatedError or PermissionDeniedError."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        audit: AuditLog,
+        registry: CollectorRegistry,
+        *,
+        platform_tenant: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._authenticator = authenticator
+        self._audit = audit
+        self._platform = platform_tenant
+        self._clock = clock
+        self._refused = Counter(
+            "ingestor_calls_refused_total", "Calls without a valid token or the right role.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
+        self._unaudited = Counter(
+            "ingestor_audit_failures_total", "Calls that the audit log lacks.", registry=registry
+        )
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap the method's behaviour, whichever of the four kinds of RPC it is."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method.removeprefix("/")
+        if handler is None or method.startswith(_OPEN):
+            return handler
+        metadata = {
+            key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
+        }
+        inner: Any = (
+            handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+        )
+        streams = bool(handler.request_streaming or handler.response_streaming)
+
+        async def answer_one(request: Any, context: Context) -> Any:
+            seen = _Seen(request) if handler.request_streaming else None
+            async with self._call(method, metadata, context, streams) as call:
+                call.request = None if seen else request
+                try:
+                    call.response = await inner(seen or request, context)
+                finally:
+                    call.request = seen.first if seen else request
+                return call.response
+
+        async def answer_many(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with self._call(method, metadata, context, streams) as call:
+                call.request = None if handler.request_streaming else request
+                responses = inner(request, context)
+                if hasattr(responses, "__aiter__"):
+                    async for response in responses:
+                        yield response
+                else:  # a coroutine that writes to the context, like reflection
+                    await responses
+
+        make: Any
+        behaviour: Any = answer_one
+        if handler.response_streaming:
+            behaviour = answer_many
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+        else:
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+        wrapped: grpc.RpcMethodHandler[Any, Any] = make(
+            behaviour, handler.request_deserializer, handler.response_serializer
+        )
+        return wrapped
+
+    @asynccontextmanager
+    async def _call(
+        self, method: str, metadata: Mapping[str, str], context: Context, streams: bool
+    ) -> AsyncIterator[_Call]:
+        """One call: refused before anything else, ended with its token, and audited."""
+        access = _REFLECTION if not method.startswith("ingestor.") else methods().get(method)
+        try:
+            principal = await self._authenticator.principal(metadata)
+        except ServiceError as error:
+            self._refused.labels(error.reason).inc()
+            raise
+        set_principal(principal)
+        scope.enter(principal.tenant)
+        structlog.contextvars.bind_contextvars(tenant=principal.tenant, principal=principal.subject)
+        call = _Call()
+        watched = streams and principal.kind in ("person", "key")
+        ended = asyncio.create_task(self._end_with_token(principal, metadata, call)) if watched else None
+        outcome, reason = "OK", ""
+        try:
+            self._check(principal, access)
+            yield call
+        except asyncio.CancelledError:
+            outcome, reason = "CANCELLED", ""
+            if call.over is None:
+                raise
+            outcome, reason = call.over.code.name, call.over.reason
+            raise call.over from None
+        except ServiceError as error:
+            outcome, reason = error.code.name, error.reason
+            raise
+        except TransientError:
+            outcome = "UNAVAILABLE"
+            raise
+        except Exception:
+            outcome = "INTERNAL"
+            raise
+        finally:
+            if ended:
+                ended.cancel()
+            if access is not None and access.audited and principal.kind != "service":
+                await self._write(
+                    AuditRecord(
+                        principal, method, object_of(call.request, call.response), outcome, reason,
+                        _address(metadata, context), tracing.current_trace_id() or "",
+                    )
+                )  # fmt: skip
+
+    def _check(self, principal: Principal, access: MethodAccess | None) -> None:
+        """Raise PermissionDeniedError unless the principal may call the method."""
+        if access is None:
+            self._refused.labels("METHOD_CLOSED").inc()
+            raise PermissionDeniedError("METHOD_CLOSED", "Nobody may call this method.")
+        if principal.kind == "service":
+            if principal.service not in access.services:
+                self._refused.labels("ROLE_MISSING").inc()
+                raise PermissionDeniedError("ROLE_MISSING", "This service may not call this method.")
+            return
+        if not may(principal.roles, access, platform=principal.tenant == self._platform):
+            self._refused.labels("ROLE_MISSING").inc()
+            raise PermissionDeniedError("ROLE_MISSING", _needed(access, self._platform))
+
+    async def _end_with_token(self, principal: Principal, metadata: Mapping[str, str], call: _Call) -> None:
+        """End a stream when its token or key ends: looked at when it expires, and every few seconds for a key
+        that was revoked or a role that was taken away."""
+        while True:
+            wait = REMEMBERED_SECONDS
+            if principal.expires_at is not None:
+                wait = min(wait, max(0.0, principal.expires_at - self._clock()))
+            await asyncio.sleep(wait)
+            try:
+                if principal.expires_at is not None and principal.expires_at <= self._clock():
+                    raise UnauthenticatedError(
+                        "TOKEN_EXPIRED", "The token has expired; renew it and call again."
+                    )
+                now = await self._authenticator.principal(metadata)
+                if not principal.roles <= now.roles:
+                    raise PermissionDeniedError("ROLE_MISSING", "Your role was taken away.")
+            except ServiceError as error:
+                call.over = error
+                call.task.cancel()
+                return
+            except TransientError as error:  # the next look may succeed; the token's own end holds anyway
+                log.warning("a stream's token could not be checked again", error=str(error))
+
+    async def _write(self, record: AuditRecord) -> None:
+        """The call has had its effect, so a failure is told to whoever runs the suite, not to the caller."""
+        try:
+            await asyncio.shield(self._audit.write(record))
+        except Exception as error:
+            self._unaudited.inc()
+            log.error(
+                "the audit log lacks a call", method=record.method, object=record.object,
+                outcome=record.outcome, exc_info=error,
+            )  # fmt: skip
+
+
+class _Call:
+    """One call while it runs."""
+
+    def __init__(self) -> None:
+        self.request: Any = None
+        self.response: Any = None
+        self.over: ServiceError | None = None  # why the stream was ended
+        task = asyncio.current_task()
+        assert task is not None
+        self.task = task
+
+
+class _Seen:
+    """The messages of a stream; remembers the first, which says what the call is about."""
+
+    def __init__(self, messages: AsyncIterator[Any]) -> None:
+        self._messages = messages
+        self.first: Any = None
+
+    def __aiter__(self) -> _Seen:
+        return self
+
+    async def __anext__(self) -> Any:
+        message = await anext(aiter(self._messages))
+        if self.first is None:
+            self.first = message
+        return message
+
+
+def _needed(access: MethodAccess, platform: str) -> str:
+    """Who may call a method, in a sentence."""
+    if not access.roles:
+        return "Only services call this method."
+    if access.platform:
+        return f"This needs the role admin in the tenant {platform}."
+    allowed = roles_of(access)
+    roles = " or ".join(role for role in Role if role in allowed)
+    return f"This needs the role {roles}."
+
+
+def _address(metadata: Mapping[str, str], context: Context) -> str:
+    """Where the call comes from: as the gateway saw it (it adds the last entry of x-forwarded-for), else the
+    peer."""
+    forwarded = metadata.get("x-forwarded-for", "")
+    return (forwarded.rpartition(",")[2].strip() or str(context.peer()))[:100]
