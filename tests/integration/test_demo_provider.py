@@ -55,7 +55,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProvider]
 def checking(provider: DemoProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway that finds the provider's keys by its discovery document."""
     folder = tmp_path_factory.mktemp("gateway")
-    with gateway(folder, GatewaySettings(oidc_issuer=provider.issuer)) as running:
+    with gateway(folder, GatewaySettings(auth="required", oidc_issuer=provider.issuer)) as running:
         yield running
 
 
@@ -183,6 +183,7 @@ async def test_tokens_end_and_new_keys_replace_old_ones(tmp_path: Path) -> None:
     folder = tmp_path / "provider"
     with providing(folder, port, token_seconds=1) as first:
         settings = GatewaySettings(
+            auth="required",
             oidc_issuer=first.issuer,
             oidc_jwks=f"{first.issuer}/jwks",
             oidc_clock_skew_seconds=0,

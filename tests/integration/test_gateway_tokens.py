@@ -62,7 +62,10 @@ def checking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "keys.json").write_text(key_set({"first": KEY}))
     settings = GatewaySettings(
-        oidc_issuer=ISSUER, oidc_jwks=str(folder / "keys.json"), cors_origins=f"https://other.test, {PAGE}"
+        auth="required",
+        oidc_issuer=ISSUER,
+        oidc_jwks=str(folder / "keys.json"),
+        cors_origins=f"https://other.test, {PAGE}",
     )
     with gateway(folder, settings) as running:
         yield running
@@ -153,7 +156,10 @@ async def test_a_call_from_outside_does_not_pass_for_a_service(checking: Gateway
 async def test_clocks_may_differ_a_little(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text(key_set({"first": KEY}))
     settings = GatewaySettings(
-        oidc_issuer=ISSUER, oidc_jwks=str(tmp_path / "keys.json"), oidc_clock_skew_seconds=300
+        auth="required",
+        oidc_issuer=ISSUER,
+        oidc_jwks=str(tmp_path / "keys.json"),
+        oidc_clock_skew_seconds=300,
     )
     with gateway(tmp_path, settings) as patient:
         await patient.call(token(exp=int(time.time()) - 200))
@@ -204,7 +210,7 @@ async def _passes(running: Gateway, sent: str) -> None:
 async def test_keys_of_a_url_may_come_late_and_change(tmp_path: Path) -> None:
     port = free_port()
     settings = GatewaySettings(
-        oidc_issuer=ISSUER, oidc_jwks=f"http://{LOOPBACK}:{port}/keys", oidc_jwks_seconds=1
+        auth="required", oidc_issuer=ISSUER, oidc_jwks=f"http://{LOOPBACK}:{port}/keys", oidc_jwks_seconds=1
     )
     now = {"first": KEY}
     with gateway(tmp_path, settings) as running:
