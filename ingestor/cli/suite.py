@@ -65,6 +65,7 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Run this many processors.",
 )
+@click.option("--auth", is_flag=True, help="Let people sign in: see docs/guides/access/sign-in.md.")
 @click.option("--detach", is_flag=True, help="Return when the suite is up.")
 @click.option("--json", "as_json", is_flag=True, help="Print what `env --json` prints.")
 @click.option(
@@ -80,6 +81,7 @@ def up(
     data: Path,
     gateway_port: int,
     processors: int,
+    auth: bool,
     detach: bool,
     as_json: bool,
     least_free_mib: int,
@@ -92,10 +94,13 @@ def up(
     Set INGESTOR_DATABASE_URL to use another PostgreSQL, INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
     INGESTOR_AWS=1 to use AWS itself.
 
+    Nobody has to sign in, so it answers this machine only. With --auth people sign in: at the OpenID provider
+    of INGESTOR_OIDC_ISSUER, else at one that it starts, with people of each role in two tenants.
+
     With --tls, eval "$(ingestor env)" has commands trust the suite's CA.
     """
     if detach:
-        _detach(data, gateway_port, processors, least_free_mib, tls)
+        _detach(data, gateway_port, processors, least_free_mib, auth=auth, tls=tls)
         _print_up(data, as_json)
         return
     from ingestor.local.errors import SuiteError
@@ -111,6 +116,7 @@ def up(
         aws=os.environ.get("INGESTOR_AWS") == "1",
         page_dir=os.environ.get("INGESTOR_PAGE_DIR", ""),
         tls=tls,
+        auth=auth,
     )
     try:
         run(options, lambda line: click.echo(line, err=True), lambda: _print_up(data, as_json))
@@ -118,7 +124,9 @@ def up(
         _fail(str(error))
 
 
-def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int, tls: bool) -> None:
+def _detach(
+    data: Path, gateway_port: int, processors: int, least_free_mib: int, *, auth: bool, tls: bool
+) -> None:
     """Run `up` in a process of its own and wait until it is up or has failed."""
     from ingestor.local.folder import Folder
 
@@ -134,7 +142,8 @@ def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int,
             [
                 sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),
                 "--gateway-port", str(gateway_port), "--processors", str(processors),
-                "--least-free-mib", str(least_free_mib), *(["--tls"] if tls else []),
+                "--least-free-mib", str(least_free_mib), *(["--auth"] if auth else []),
+                *(["--tls"] if tls else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -169,6 +178,10 @@ def _print_up(data: Path, as_json: bool) -> None:
         click.echo(f"the page: {state['page']['url']}")
     if state["tls"]:
         click.echo(f"the CA: {state['tls']['ca']}")
+    if sign_in := state["sign_in"]:
+        click.echo(f"sign in at {sign_in['issuer']}")
+        if sign_in["users"]:
+            click.echo(f"  a demonstration, as one of: {', '.join(sign_in['users'])}")
     click.echo(f"up: gateway {state['gateway_url']}, data {state['data']}, logs {state['logs']}")
 
 
