@@ -28,7 +28,8 @@ DATA = click.option(
 )
 
 
-def _fail(message: str) -> NoReturn:
+def fail(message: str) -> NoReturn:
+    """Print an error and end the program with status 1."""
     click.echo(f"error: {message}", err=True)
     sys.exit(1)
 
@@ -43,7 +44,7 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("ingestor"):
                 raise
-            _fail("the suite is not installed here: run pip install 'data-ingestor[local]'")
+            fail("the suite is not installed here: run pip install 'data-ingestor[local]'")
 
     return checked
 
@@ -121,7 +122,7 @@ def up(
     try:
         run(options, lambda line: click.echo(line, err=True), lambda: _print_up(data, as_json))
     except SuiteError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _detach(
@@ -134,7 +135,7 @@ def _detach(
     try:
         folder.logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
+        fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
     log = folder.logs / "suite.log"
     before = folder.state()
     with log.open("wb") as output:
@@ -190,7 +191,7 @@ def _state(data: Path) -> dict[str, Any]:
 
     state = Folder(data).state()
     if state is None:
-        _fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
+        fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
     return state
 
 
@@ -211,7 +212,7 @@ def down(data: Path, as_json: bool) -> None:
         try:
             process.wait(60)
         except psutil.TimeoutExpired:
-            _fail(f"the suite (process {state['pid']}) did not stop within 60 s")
+            fail(f"the suite (process {state['pid']}) did not stop within 60 s")
     if as_json:
         click.echo(json.dumps({"stopped": state is not None}))
     else:
