@@ -220,7 +220,7 @@ def _start_services(
         addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for _, instance in instances},
         files=folder.files,
-        access=access.environment,
+        access={**access.environment, "INGESTOR_INTERNAL_KEYS": access.internal_keys},
     )
     services = [
         ServiceProcess(service, instance, endpoints, folder.logs / f"{instance}.log")
