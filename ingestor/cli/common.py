@@ -25,6 +25,7 @@ class Settings:
 
     address: str
     debug: bool
+    ca: str | None = None  # file
 
     def run(self, work: Callable[[AsyncClient], Awaitable[T]], *, patience: float = 10.0) -> T:
         """Do some work with a client; an error ends the program with a line on stderr. A lost connection
@@ -37,7 +38,11 @@ class Settings:
                 reported.append(reason)
 
         async def with_client() -> T:
-            async with AsyncClient(self.address, patience=patience, on_lost=on_lost) as client:
+            try:
+                made = AsyncClient(self.address, patience=patience, on_lost=on_lost, ca=self.ca)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from None
+            async with made as client:
                 return await work(client)
 
         with errors_in_one_line(self.address, self.debug):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self
 
 from ingestor.client.aio_process import AsyncProcess, first_look
+from ingestor.client.channel import Endpoint
 from ingestor.client.dry_run import dry_run
 from ingestor.client.gateway import Gateway
 from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, TableDraft, Upload
@@ -43,14 +45,19 @@ class AsyncClient:
         timeout: float = 60.0,
         patience: float = 30.0,
         on_lost: Callable[[str], None] | None = None,
+        tls: bool | None = None,
+        ca: str | PathLike[str] | None = None,
     ) -> None:
-        """`address` is host:port of the gateway; it is connected to at the first call.
+        """`address` is host:port, http://host:port or https://host:port of the gateway; it is connected to at
+        the first call. `ca` is a file: the CA (PEM) that vouches for the gateway; without it, well-known ones
+        do. `tls` says whether to use TLS; None: with https://, and with host:port and a `ca`. Raises
+        ValueError or OSError for an address or a `ca` that cannot be used.
 
         `timeout`: seconds a call may take, unless it is given one of its own. `patience`: seconds for
         which a lost connection is tried again; of uploads and `wait` counted from the last progress.
         `on_lost` is called with a sentence at every try.
         """
-        self._gateway = Gateway(address, timeout, patience, on_lost)
+        self._gateway = Gateway(Endpoint.of(address, tls=tls, ca=ca), timeout, patience, on_lost)
         self.pipelines = AsyncPipelines(self._gateway)
 
     async def __aenter__(self) -> Self:

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import grpc
 
+from ingestor.client.channel import refused_hint, tls_problem
 from ingestor.runtime.grpc.error_details import error_details
 
 
@@ -97,7 +98,8 @@ class DataLossError(IngestorError):
 
 
 class UnavailableError(IngestorError):
-    """The suite could not be reached, or the connection was lost and did not come back in time."""
+    """The suite could not be reached, or the connection was lost and did not come back in time. With the
+    reason TLS_FAILED its certificate is not trusted, and it was not called."""
 
     code = "UNAVAILABLE"
 
@@ -114,6 +116,7 @@ class InternalError(IngestorError):
     code = "INTERNAL"
 
 
+TLS_FAILED = "TLS_FAILED"
 _BY_CODE = {cls.code: cls for cls in IngestorError.__subclasses__()}
 # The connection's fault, unless the server gives a reason of its own.
 _OF_CONNECTION = {"CANCELLED", "UNKNOWN", "INTERNAL"}
@@ -128,6 +131,10 @@ def from_rpc(error: grpc.aio.AioRpcError) -> IngestorError:
         before = fields.get(field)
         fields[field] = f"{before}; {description}" if before else description
     message = error.details() or code
+    if code == UnavailableError.code and not details.reason:
+        if problem := tls_problem(message):
+            return UnavailableError(f"the gateway cannot be trusted: {problem}", reason=TLS_FAILED)
+        message = refused_hint(message) or message
     return _BY_CODE.get(code, IngestorError)(
         message, code=code, reason=details.reason, fields=fields, metadata=details.metadata
     )
@@ -135,6 +142,8 @@ def from_rpc(error: grpc.aio.AioRpcError) -> IngestorError:
 
 def is_transient(error: IngestorError) -> bool:
     """Whether the same call may succeed once the connection is back."""
+    if error.reason == TLS_FAILED:
+        return False
     return error.code == "UNAVAILABLE" or (error.code in _OF_CONNECTION and not error.reason)
 
 

@@ -9,8 +9,8 @@ from typing import Protocol, TypeVar
 
 import grpc
 
+from ingestor.client.channel import Endpoint
 from ingestor.client.errors import DeadlineExceededError, from_rpc, is_transient
-from ingestor.runtime.grpc.trace_calls import client_interceptors
 from ingestor.v1 import (
     orchestrator_pb2_grpc,
     pipelines_pb2_grpc,
@@ -25,15 +25,6 @@ T = TypeVar("T")
 
 LONG_SECONDS = 900.0
 """Default time limit of calls that read a whole file or change many rows."""
-
-_OPTIONS: list[tuple[str, int | str]] = [
-    ("grpc.max_send_message_length", 5 * 2**20),
-    ("grpc.max_receive_message_length", 5 * 2**20),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-]
 
 
 class Unary(Protocol[Request, Answer]):
@@ -67,12 +58,12 @@ class Gateway:
     """An open connection; `timeout` and `patience` as of AsyncClient."""
 
     def __init__(
-        self, address: str, timeout: float, patience: float, on_lost: Callable[[str], None] | None
+        self, endpoint: Endpoint, timeout: float, patience: float, on_lost: Callable[[str], None] | None
     ) -> None:
         self.timeout = timeout
         self.patience = patience
         self.on_lost = on_lost or (lambda _: None)
-        self._address = address
+        self._endpoint = endpoint
         self._closed = False
 
     @cached_property
@@ -80,7 +71,7 @@ class Gateway:
         # Made at the first call, since it belongs to the event loop that runs then.
         if self._closed:
             raise RuntimeError("the client is closed")
-        return grpc.aio.insecure_channel(self._address, options=_OPTIONS, interceptors=client_interceptors())
+        return self._endpoint.open_channel()
 
     @property
     def uploads(self) -> upload_pb2_grpc.UploadServiceAsyncStub:

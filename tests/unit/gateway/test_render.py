@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import GatewayError, discover_keys
-from ingestor.local.envoy import _binary
+from ingestor.local.envoy import binary
 
 ISSUER = "https://issuer.example/realm"
 VARIANTS = {
@@ -50,7 +50,7 @@ def test_envoy_takes_every_variant(variant: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (tmp_path / "envoy.yaml").write_text(done.stdout)
     checked = subprocess.run(
-        [_binary(), "--mode", "validate", "-c", "envoy.yaml"],
+        [binary(), "--mode", "validate", "-c", "envoy.yaml"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
