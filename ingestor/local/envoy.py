@@ -81,8 +81,8 @@ class Envoy:
         self._folder = folder.absolute()
         self._port = port
         self._clusters = clusters
-        self._settings = settings
         self._tls = tls
+        self._settings = settings
         self._admin_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._folder / "logs" / "envoy.log"

@@ -51,8 +51,8 @@ class Options:
     aws_endpoint_url: str | None = None  # an external SQS
     aws: bool = False  # AWS itself
     page_dir: str = ""  # of the built page; empty: the checkout's, or the installed one
-    auth: bool = False  # people sign in
     tls: bool = False  # everywhere, by a CA of this suite
+    auth: bool = False  # people sign in
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
                 f"port {options.gateway_port} is in use; choose another for the gateway with --gateway-port"
             )
         ports = folder.ports()
-        access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
         tls = open_tls(folder) if options.tls else None
+        access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
         admin_dsn = options.database_url or _start_postgres(folder, ports, tls, stack, say)
         endpoint = options.aws_endpoint_url
         aws_ca = Path(ca) if (ca := os.environ.get("INGESTOR_AWS_CA")) else None
@@ -109,13 +109,11 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             web.wait()
             addresses["web"] = web.address
         say("starting Envoy")
+        gateway_tls = tls.gateway(folder) if tls else None
         envoy = Envoy(
-            folder.path,
-            port=options.gateway_port,
-            clusters=addresses,
-            settings=access.gateway,
-            tls=tls.gateway(folder) if tls else None,
-        )
+            folder.path, port=options.gateway_port, clusters=addresses, settings=access.gateway,
+            tls=gateway_tls,
+        )  # fmt: skip
         stack.callback(envoy.stop)
         envoy.start()
         folder.save_ports(ports)
