@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ingestor.cli import ingest, inspect, lifecycle, pipelines, processes, reports, suite
+from ingestor.cli import admin, ingest, inspect, lifecycle, pipelines, processes, reports, suite
 from ingestor.cli.common import Settings
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
@@ -54,6 +54,6 @@ def main(context: click.Context, address: str | None, ca: str | None, debug: boo
     context.obj = Settings(address, debug, ca or local_ca)
 
 
-for module in (suite, ingest, processes, reports, lifecycle, pipelines, inspect):
+for module in (suite, ingest, processes, reports, lifecycle, pipelines, inspect, admin):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -28,7 +28,8 @@ DATA = click.option(
 )
 
 
-def _fail(message: str) -> NoReturn:
+def fail(message: str) -> NoReturn:
+    """Print an error and end the program with status 1."""
     click.echo(f"error: {message}", err=True)
     sys.exit(1)
 
@@ -43,7 +44,7 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("ingestor"):
                 raise
-            _fail("the suite is not installed here: run pip install 'data-ingestor[local]'")
+            fail("the suite is not installed here: run pip install 'data-ingestor[local]'")
 
     return checked
 
@@ -65,6 +66,7 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Run this many processors.",
 )
+@click.option("--auth", is_flag=True, help="Let people sign in: see docs/guides/access/sign-in.md.")
 @click.option("--detach", is_flag=True, help="Return when the suite is up.")
 @click.option("--json", "as_json", is_flag=True, help="Print what `env --json` prints.")
 @click.option(
@@ -80,6 +82,7 @@ def up(
     data: Path,
     gateway_port: int,
     processors: int,
+    auth: bool,
     detach: bool,
     as_json: bool,
     least_free_mib: int,
@@ -92,10 +95,13 @@ def up(
     Set INGESTOR_DATABASE_URL to use another PostgreSQL, INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
     INGESTOR_AWS=1 to use AWS itself.
 
+    Nobody has to sign in, so it answers this machine only. With --auth people sign in: at the OpenID provider
+    of INGESTOR_OIDC_ISSUER, else at one that it starts, with people of each role in two tenants.
+
     With --tls, eval "$(ingestor env)" has commands trust the suite's CA.
     """
     if detach:
-        _detach(data, gateway_port, processors, least_free_mib, tls)
+        _detach(data, gateway_port, processors, least_free_mib, auth=auth, tls=tls)
         _print_up(data, as_json)
         return
     from ingestor.local.errors import SuiteError
@@ -111,14 +117,17 @@ def up(
         aws=os.environ.get("INGESTOR_AWS") == "1",
         page_dir=os.environ.get("INGESTOR_PAGE_DIR", ""),
         tls=tls,
+        auth=auth,
     )
     try:
         run(options, lambda line: click.echo(line, err=True), lambda: _print_up(data, as_json))
     except SuiteError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
-def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int, tls: bool) -> None:
+def _detach(
+    data: Path, gateway_port: int, processors: int, least_free_mib: int, *, auth: bool, tls: bool
+) -> None:
     """Run `up` in a process of its own and wait until it is up or has failed."""
     from ingestor.local.folder import Folder
 
@@ -126,7 +135,7 @@ def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int,
     try:
         folder.logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
+        fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
     log = folder.logs / "suite.log"
     before = folder.state()
     with log.open("wb") as output:
@@ -134,7 +143,8 @@ def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int,
             [
                 sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),
                 "--gateway-port", str(gateway_port), "--processors", str(processors),
-                "--least-free-mib", str(least_free_mib), *(["--tls"] if tls else []),
+                "--least-free-mib", str(least_free_mib), *(["--auth"] if auth else []),
+                *(["--tls"] if tls else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -169,6 +179,10 @@ def _print_up(data: Path, as_json: bool) -> None:
         click.echo(f"the page: {state['page']['url']}")
     if state["tls"]:
         click.echo(f"the CA: {state['tls']['ca']}")
+    if sign_in := state["sign_in"]:
+        click.echo(f"sign in at {sign_in['issuer']}")
+        if sign_in["users"]:
+            click.echo(f"  a demonstration, as one of: {', '.join(sign_in['users'])}")
     click.echo(f"up: gateway {state['gateway_url']}, data {state['data']}, logs {state['logs']}")
 
 
@@ -177,7 +191,7 @@ def _state(data: Path) -> dict[str, Any]:
 
     state = Folder(data).state()
     if state is None:
-        _fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
+        fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
     return state
 
 
@@ -198,7 +212,7 @@ def down(data: Path, as_json: bool) -> None:
         try:
             process.wait(60)
         except psutil.TimeoutExpired:
-            _fail(f"the suite (process {state['pid']}) did not stop within 60 s")
+            fail(f"the suite (process {state['pid']}) did not stop within 60 s")
     if as_json:
         click.echo(json.dumps({"stopped": state is not None}))
     else:

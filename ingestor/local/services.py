@@ -33,7 +33,7 @@ class Endpoints:
     addresses: Mapping[str, str]  # service -> host:port
     metrics: Mapping[str, str]  # instance -> host:port
     files: Path
-    internal_keys: str  # by which the services know each other
+    access: Mapping[str, str]  # settings that say who may call
     tls: Mapping[str, Leaf] = field(default_factory=dict)  # service or "operator" -> certificate
     aws_ca: Path | None = None
 
@@ -50,10 +50,9 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         "INGESTOR_DATABASE_URL": endpoints.databases[service],
         "INGESTOR_FILE_STORE_DIR": str(endpoints.files),
         "INGESTOR_LOG_FORMAT": "json",
-        "INGESTOR_INTERNAL_KEYS": endpoints.internal_keys,
+        **endpoints.access,
     }
     variables.setdefault("INGESTOR_REFLECTION", "suite")
-    variables.setdefault("INGESTOR_AUTH", "local")
     for other, address in endpoints.addresses.items():
         variables[f"INGESTOR_{other.upper()}_ADDRESS"] = address
     if endpoints.aws_endpoint_url:

@@ -17,11 +17,13 @@ import asyncpg
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingestor.local.access import Access, make_tenants, open_access
 from ingestor.local.children import last_line
 from ingestor.local.envoy import Envoy
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.ministack import MiniStack
+from ingestor.local.oidc.provider import DemoProvider
 from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess
@@ -50,6 +52,7 @@ class Options:
     aws: bool = False  # AWS itself
     page_dir: str = ""  # of the built page; empty: the checkout's, or the installed one
     tls: bool = False  # everywhere, by a CA of this suite
+    auth: bool = False  # people sign in
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,14 @@ class RunningSuite:
     envoy: Envoy
     services: list[ServiceProcess]
     web: WebProcess | None  # None: the page was never built
+    provider: DemoProvider | None  # None: nobody signs in, or elsewhere
     save: Callable[[], None]  # writes the state file again, after a restart
     tls: SuiteTls | None = None
 
     @property
-    def supervised(self) -> Sequence[ServiceProcess | WebProcess]:
+    def supervised(self) -> Sequence[ServiceProcess | WebProcess | DemoProvider]:
         """The processes that are restarted when they end."""
-        return [*self.services, *([self.web] if self.web else [])]
+        return [*self.services, *(process for process in (self.web, self.provider) if process)]
 
 
 @contextmanager
@@ -83,6 +87,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             )
         ports = folder.ports()
         tls = open_tls(folder) if options.tls else None
+        access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
         admin_dsn = options.database_url or _start_postgres(folder, ports, tls, stack, say)
         endpoint = options.aws_endpoint_url
         aws_ca = Path(ca) if (ca := os.environ.get("INGESTOR_AWS_CA")) else None
@@ -93,10 +98,11 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         databases = _provision(admin_dsn, folder, external=options.database_url is not None)
+        make_tenants(admin_dsn, access.tenants)
         _make_queues(endpoint, aws_ca)
         _make_bucket(endpoint, aws_ca)
-        web = _start_web(options, folder, ports, stack, say)
-        endpoints = _endpoints(options, folder, ports, databases, endpoint, aws_ca, tls)
+        web = _start_web(options, folder, ports, access, stack, say)
+        endpoints = _endpoints(options, folder, ports, databases, endpoint, aws_ca, access, tls)
         services = _start_services(folder, endpoints, stack, say)
         addresses = dict(endpoints.addresses)
         if web is not None:
@@ -104,17 +110,20 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             addresses["web"] = web.address
         say("starting Envoy")
         gateway_tls = tls.gateway(folder) if tls else None
-        envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, tls=gateway_tls)
+        envoy = Envoy(
+            folder.path, port=options.gateway_port, clusters=addresses, settings=access.gateway,
+            tls=gateway_tls,
+        )  # fmt: skip
         stack.callback(envoy.stop)
         envoy.start()
         folder.save_ports(ports)
 
         def save() -> None:
-            folder.save_state(_state(options, folder, admin_dsn, envoy, services, web, tls))
+            folder.save_state(_state(options, folder, admin_dsn, access, envoy, services, web, tls))
 
         stack.callback(folder.forget_state)
         save()
-        yield RunningSuite(envoy, services, web, save, tls)
+        yield RunningSuite(envoy, services, web, access.provider, save, tls)
 
 
 def _start_postgres(
@@ -221,7 +230,7 @@ def _make_bucket(endpoint: str | None, ca: Path | None) -> None:
 
 
 def _start_web(
-    options: Options, folder: Folder, ports: dict[str, int], stack: ExitStack, say: Say
+    options: Options, folder: Folder, ports: dict[str, int], access: Access, stack: ExitStack, say: Say
 ) -> WebProcess | None:
     """Start the page server, which compresses the page while the services start. None without a page."""
     page = find_page(options.page_dir)
@@ -230,7 +239,7 @@ def _start_web(
         say(f"the page is not built{where}; make setup builds it (with Node.js 20 or later)")
         return None
     ports["web"] = free_port(ports.get("web"))
-    web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log")
+    web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log", access.environment)
     stack.callback(web.stop)
     web.start()
     return web
@@ -243,6 +252,7 @@ def _endpoints(
     databases: Mapping[str, str],
     aws_endpoint_url: str | None,
     aws_ca: Path | None,
+    access: Access,
     tls: SuiteTls | None,
 ) -> Endpoints:
     """Where the services will be, each at a port of its own."""
@@ -256,7 +266,7 @@ def _endpoints(
         addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},
         files=folder.files,
-        internal_keys=f"local:{folder.password('internal')}",
+        access=access.environment,
         tls=tls.services if tls else {},
         aws_ca=aws_ca,
     )
@@ -280,6 +290,7 @@ def _state(
     options: Options,
     folder: Folder,
     dsn: str,
+    access: Access,
     envoy: Envoy,
     services: list[ServiceProcess],
     web: WebProcess | None,
@@ -312,6 +323,7 @@ def _state(
         if tls and own
         else None,
         "page": page,
+        "sign_in": access.state,
         "envoy_admin": envoy.admin,
         "database_url": dsn,
         "aws_endpoint_url": endpoints.aws_endpoint_url,
