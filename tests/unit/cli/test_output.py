@@ -130,10 +130,10 @@ def test_every_command_has_help_and_json() -> None:
         names += [[name, of] for of in inner] or [[name]]
     assert len(names) > 15
     assert ["pipelines", "infer"] in names
-    for name in names:
-        shown = runner.invoke(main, [*name, "--help"])
+    for words in names:
+        shown = runner.invoke(main, [*words, "--help"])
         assert shown.exit_code == 0
-        assert "--json" in shown.output, name
+        assert "--json" in shown.output, words
 
 
 def test_a_line_that_is_not_known_is_not_named() -> None:
