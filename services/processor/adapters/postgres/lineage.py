@@ -151,10 +151,8 @@ class Lineage:
                 f"(there.{PROCESS_COLUMN} IS NULL OR there.{ROW_COLUMN} IS NULL "
                 f"OR (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) < {other})"
             )
-        return (
-            f"coalesce((SELECT (l.process_id, l.row_number) < {other} FROM processor.row_lineage l "
-            f"WHERE {self.entry}), true)"
-        )
+        is_before = f"(l.process_id, l.row_number) < {other}"
+        return f"coalesce((SELECT {is_before} FROM processor.row_lineage l WHERE {self.entry}), true)"  # noqa: S608
 
     @property
     def whole_row(self) -> str:
