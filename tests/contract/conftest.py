@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ingestor.access.scope import row_security
+from ingestor.access import scope
+from ingestor.access.scope import DEFAULT_TENANT, row_security
 from ingestor.runtime.postgres import open_pool
 from tests.conftest import OpenDatabase, service_dsn
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
     OpenPool = Callable[[str], Awaitable[PgPool]]
+    Stranger = Callable[[], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -34,3 +36,20 @@ async def pool_of(open_database: OpenDatabase) -> AsyncIterator[OpenPool]:
             )
 
         yield open_
+
+
+@pytest.fixture(params=["both walls", "row-level security alone"])
+def stranger(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stranger:
+    """Makes what runs within it run for another tenant than the test. The second time the code takes that
+    tenant for the test's, so that only the database keeps them apart."""
+    if request.param != "both walls" and "memory" in request.node.callspec.params.values():
+        pytest.skip("a fake has one wall")
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        with scope.within("globex"), monkeypatch.context() as patching:
+            if request.param != "both walls":
+                patching.setattr(scope, "_BELIEVED", DEFAULT_TENANT)
+            yield
+
+    return within

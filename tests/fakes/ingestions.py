@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from ingestor.access import scope
+from ingestor.runtime.errors import NotFoundError
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -32,14 +34,19 @@ class MemoryIngestions(Ingestions):
     async def add(self, file: FileInfo) -> Ingestion:
         self.recorded.setdefault(file.process_id, {})
         new = Ingestion(file, None, IngestionState.ANNOUNCED, False, None)
-        return self.ingestions.setdefault(file.process_id, new)
+        self.ingestions.setdefault(file.process_id, new)
+        found = await self.get(file.process_id)
+        if found is None:
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {file.process_id} does not exist.")
+        return found
 
     async def set_content(self, process_id: str, content: Content) -> None:
         if self.ingestions[process_id].state is IngestionState.ANNOUNCED:
             self._change(process_id, content=content, state=IngestionState.OPEN)
 
     async def get(self, process_id: str) -> Ingestion | None:
-        return self.ingestions.get(process_id)
+        found = self.ingestions.get(process_id)
+        return found if found and scope.visible() in (found.file.tenant, scope.EVERYTHING) else None
 
     @asynccontextmanager
     async def hold(self, process_id: str) -> AsyncIterator[None]:

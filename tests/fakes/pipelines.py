@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ingestor.access import scope
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.runtime.errors import NotFoundError
 from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
@@ -29,8 +30,16 @@ class MemoryCatalogue(Pipelines):
 
 class MemoryPipelines(PipelineStore):
     def __init__(self) -> None:
-        self.stored: dict[str, list[tuple[str, StoredPipeline]]] = {}
-        self.deleted: set[str] = set()
+        self._stored: dict[str, dict[str, list[tuple[str, StoredPipeline]]]] = {}
+        self._deleted: dict[str, set[str]] = {}
+
+    @property
+    def stored(self) -> dict[str, list[tuple[str, StoredPipeline]]]:
+        return self._stored.setdefault(scope.tenant(), {})
+
+    @property
+    def deleted(self) -> set[str]:
+        return self._deleted.setdefault(scope.tenant(), set())
 
     async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
         known = self.stored.setdefault(name, [])

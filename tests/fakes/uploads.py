@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ingestor.access import scope
 from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
+
+
+def _sent(upload: Upload) -> tuple[str, str, str | None]:
+    return upload.tenant, upload.creator, upload.request_id
+
+
+def _seen(upload: Upload) -> bool:
+    return scope.visible() in (upload.tenant, scope.EVERYTHING)
 
 
 @dataclass
@@ -27,17 +36,20 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
 
     async def add(self, upload: Upload) -> Upload:
         for known in self.uploads.values():
-            if upload.request_id and (known.tenant, known.request_id) == (upload.tenant, upload.request_id):
+            if upload.request_id and _sent(known) == _sent(upload):
                 return known
         self.uploads[upload.upload_id] = upload
         self.touched[upload.upload_id] = upload.created
         return upload
 
     async def get(self, upload_id: str) -> Upload | None:
-        return self.uploads.get(upload_id)
+        found = self.uploads.get(upload_id)
+        return found if found and _seen(found) else None
 
     async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
-        upload = self.uploads[upload_id]
+        upload = await self.get(upload_id)
+        if upload is None:
+            return old
         if upload.committed_size == old and upload.state is UploadState.OPEN:
             upload = self.uploads[upload_id] = replace(upload, committed_size=new)
             self.touched[upload_id] = now
@@ -63,14 +75,18 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         return process_id
 
     async def abort(self, upload_id: str) -> bool:
-        upload = self.uploads[upload_id]
-        if upload.state is UploadState.COMPLETED:
+        upload = await self.get(upload_id)
+        if upload is None or upload.state is UploadState.COMPLETED:
             return False
         self.uploads[upload_id] = replace(upload, state=UploadState.ABORTED)
         return True
 
     async def kept(self) -> tuple[int, int]:
-        found = [u.committed_size for u in self.uploads.values() if u.state is not UploadState.ABORTED]
+        found = [
+            upload.committed_size
+            for upload in self.uploads.values()
+            if upload.state is not UploadState.ABORTED and upload.tenant == scope.tenant()
+        ]
         return len(found), sum(found)
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
@@ -126,12 +142,14 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
     async def files(self, process_id: str) -> Sequence[str]:
         keys = set[str]()
         for upload in self.uploads.values():
-            if upload.process_id == process_id:
+            if upload.process_id == process_id and _seen(upload):
                 keys |= {upload.file_key, text_key(upload.file_key)}
                 content = self.work[process_id].delivery.content
                 keys |= {content.file_key} if content else set()
         return sorted(keys)
 
     async def forget(self, process_id: str) -> None:
-        self.uploads = {key: found for key, found in self.uploads.items() if found.process_id != process_id}
-        self.work.pop(process_id, None)
+        for upload in list(self.uploads.values()):
+            if upload.process_id == process_id and _seen(upload):
+                del self.uploads[upload.upload_id]
+                self.work.pop(process_id, None)

@@ -56,7 +56,7 @@ WHERE process_id = $1 AND done_at IS NULL AND (lease_until IS NULL OR lease_unti
 
 _FILES = """
 SELECT u.file_key, d.content_key FROM uploads u LEFT JOIN deliveries d USING (upload_id)
-WHERE u.process_id = $1
+WHERE u.process_id = $1 AND $2 IN (u.tenant, '*')
 """
 
 
@@ -205,7 +205,7 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         return open_ is None
 
     async def files(self, process_id: str) -> Sequence[str]:
-        row = await self._row(_FILES, process_id)
+        row = await self._row(_FILES, process_id, visible())
         if row is None:
             return []
         # A conversion that has not finished is not recorded in the delivery.
@@ -213,7 +213,9 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         return sorted(keys - {None})
 
     async def forget(self, process_id: str) -> None:
-        await self._row("DELETE FROM uploads WHERE process_id = $1", process_id)
+        await self._row(
+            "DELETE FROM uploads WHERE process_id = $1 AND $2 IN (tenant, '*')", process_id, visible()
+        )
 
 
 def _upload(row: Any) -> Upload:
