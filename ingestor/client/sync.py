@@ -7,6 +7,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from ingestor.client.access.credentials import Token
+from ingestor.client.access.sync import Access
 from ingestor.client.aio import DEFAULT_ADDRESS, AsyncClient, AsyncPipelines
 from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, TableDraft, Upload
 from ingestor.client.sources import Source
@@ -30,11 +32,18 @@ class Client:
         timeout: float = 60.0,
         patience: float = 30.0,
         on_lost: Callable[[str], None] | None = None,
+        token: Token | None = None,
+        tenant: str | None = None,
+        allow_plaintext_token: bool = False,
     ) -> None:
         """See AsyncClient."""
         self._runner = Runner()
-        self._async = AsyncClient(address, timeout=timeout, patience=patience, on_lost=on_lost)
+        self._async = AsyncClient(
+            address, timeout=timeout, patience=patience, on_lost=on_lost, token=token, tenant=tenant,
+            allow_plaintext_token=allow_plaintext_token,
+        )  # fmt: skip
         self.pipelines = Pipelines(self._runner, self._async.pipelines)
+        self.access = Access(self._runner, self._async.access)
 
     def __enter__(self) -> Self:
         """The client."""
