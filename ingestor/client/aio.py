@@ -35,9 +35,9 @@ class AsyncClient:
     """A client of one suite; an async context manager. Not bound to a task: calls may run side by side.
 
     Every call may raise IngestorError: UnavailableError when the suite cannot be reached,
-    DeadlineExceededError after `timeout` seconds; UnauthenticatedError and PermissionDeniedError when it does
-    not let the caller in, QuotaExceededError; further ones are named where they occur. No exception of gRPC is
-    raised.
+    DeadlineExceededError after `timeout` seconds; UnauthenticatedError and PermissionDeniedError when it
+    does not let the caller in, QuotaExceededError; further ones are named where they occur. No exception of
+    gRPC is raised.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class AsyncClient:
     ) -> None:
         """`address` is host:port of the gateway; it is connected to at the first call.
 
-        `token` says who calls: an API key, a JWT, or a function that gives one, at first and whenever the last
-        one has expired (plain or asynchronous; it must not call the client). None: INGESTOR_TOKEN, else what
-        `ingestor login` has stored for this address, renewed as needed. `tenant`: in which one acts; needed
-        by those who have roles in several; None: INGESTOR_TENANT. A token is sent over a connection without
-        TLS only to this machine, unless `allow_plaintext_token`: calls raise FailedPreconditionError
-        (TOKEN_NEEDS_TLS). Raises ValueError for a token or tenant that cannot be one.
+        `token` says who calls: an API key, a JWT, or a function that gives one, at first and whenever the
+        last one has expired (plain or asynchronous; it must not call the client). None: INGESTOR_TOKEN, else
+        what `ingestor login` has stored for this address, renewed as needed. `tenant`: in which one acts;
+        needed by those who have roles in several; None: INGESTOR_TENANT. A token is sent over a connection
+        without TLS only to this machine, unless `allow_plaintext_token`: calls raise
+        FailedPreconditionError (TOKEN_NEEDS_TLS). Raises ValueError for a token or tenant that cannot be one.
 
         `timeout`: seconds a call may take, unless it is given one of its own. `patience`: seconds for
         which a lost connection is tried again; of uploads and `wait` counted from the last progress.

@@ -47,8 +47,8 @@ class AsyncProcess(ProcessFields):
     async def watch(self, timeout: float | None = None) -> AsyncIterator[Self]:
         """Itself now and after every change (at most ten times a second) until it has ended.
 
-        A lost connection is reopened, also one that ended with its token. `timeout` covers all of it; None: no limit. The process goes on
-        when DeadlineExceededError is raised.
+        A lost connection is reopened, also one that ended with its token. `timeout` covers all of it; None:
+        no limit. The process goes on when DeadlineExceededError is raised.
         """
         gateway, loop = self._gateway, asyncio.get_running_loop()
         end = None if timeout is None else loop.time() + timeout

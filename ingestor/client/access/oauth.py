@@ -257,7 +257,9 @@ def _ask(url: str, form: Mapping[str, str] | None = None) -> tuple[int, dict[str
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
         raise FailedPreconditionError(f"{url[:200]} is not an address with TLS", reason="ISSUER_WRONG")
-    handlers: list[urllib.request.BaseHandler] = [_Stay(), urllib.request.HTTPSHandler(context=_trust())]
+    handlers: list[urllib.request.BaseHandler] = [_Stay()]
+    if parts.scheme == "https":
+        handlers.append(urllib.request.HTTPSHandler(context=_trust()))
     if is_loopback(url):
         handlers.append(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
