@@ -93,7 +93,7 @@ class Door(grpc.aio.ServerInterceptor):
             expiring.cancel()
             if not working.done():
                 working.cancel()
-                await asyncio.gather(working, return_exceptions=True)
+            await asyncio.gather(working, return_exceptions=True)
 
 
 @dataclass
