@@ -25,6 +25,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnauthenticatedError,
 )
+from ingestor.runtime.grpc.credentials import peer_names
 
 log = structlog.get_logger(__name__)
 
@@ -124,6 +125,7 @@ class Guard(grpc.aio.ServerInterceptor):
         access = _REFLECTION if not method.startswith("ingestor.") else methods().get(method)
         try:
             principal = await self._authenticator.principal(metadata)
+            _check_certificate(principal, context)
         except ServiceError as error:
             self._refused.labels(error.reason).inc()
             raise
@@ -210,6 +212,15 @@ class Guard(grpc.aio.ServerInterceptor):
                 "the audit log lacks a call", method=record.method, object=record.object,
                 outcome=record.outcome, exc_info=error,
             )  # fmt: skip
+
+
+def _check_certificate(principal: Principal, context: Context) -> None:
+    """With TLS, the certificate of a caller that says it is a service must name it too."""
+    names = peer_names(context)
+    if names is not None and principal.kind == "service" and principal.service not in names:
+        raise UnauthenticatedError(
+            "CERTIFICATE_OF_ANOTHER", "The caller's certificate does not name the service that it says it is."
+        )
 
 
 class _Call:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from ingestor.client.access.aio import AsyncAccess
 from ingestor.client.access.credentials import Credentials, Token
 from ingestor.client.access.oauth import is_loopback
 from ingestor.client.aio_process import AsyncProcess, first_look
+from ingestor.client.channel import Endpoint
 from ingestor.client.dry_run import dry_run
 from ingestor.client.gateway import Gateway
 from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, TableDraft, Upload
@@ -47,11 +49,16 @@ class AsyncClient:
         timeout: float = 60.0,
         patience: float = 30.0,
         on_lost: Callable[[str], None] | None = None,
+        tls: bool | None = None,
+        ca: str | PathLike[str] | None = None,
         token: Token | None = None,
         tenant: str | None = None,
         allow_plaintext_token: bool = False,
     ) -> None:
-        """`address` is host:port of the gateway; it is connected to at the first call.
+        """`address` is host:port, http://host:port or https://host:port of the gateway; it is connected to at
+        the first call. `ca` is a file: the CA (PEM) that vouches for the gateway; without it, well-known ones
+        do. `tls` says whether to use TLS; None: with https://, and with host:port and a `ca`. Raises
+        ValueError or OSError for an address or a `ca` that cannot be used.
 
         `token` says who calls: an API key, a JWT, or a function that gives one, at first and whenever the
         last one has expired (plain or asynchronous; it must not call the client). None: INGESTOR_TOKEN, else
@@ -64,9 +71,10 @@ class AsyncClient:
         which a lost connection is tried again; of uploads and `wait` counted from the last progress.
         `on_lost` is called with a sentence at every try.
         """
-        plaintext = allow_plaintext_token or is_loopback(address)
-        credentials = Credentials(address, token, tenant, plaintext=plaintext)
-        self._gateway = Gateway(address, timeout, patience, on_lost, credentials)
+        endpoint = Endpoint.of(address, tls=tls, ca=ca)
+        plaintext = allow_plaintext_token or endpoint.tls or is_loopback(endpoint.target)
+        credentials = Credentials(endpoint.target, token, tenant, plaintext=plaintext)
+        self._gateway = Gateway(endpoint, timeout, patience, on_lost, credentials)
         self.pipelines = AsyncPipelines(self._gateway)
         self.access = AsyncAccess(self._gateway)
 

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import grpc
 
+from ingestor.client.channel import refused_hint, tls_problem
 from ingestor.runtime.grpc.error_details import error_details
 
 
@@ -132,7 +133,8 @@ class DataLossError(IngestorError):
 
 
 class UnavailableError(IngestorError):
-    """The suite could not be reached, or the connection was lost and did not come back in time."""
+    """The suite could not be reached, or the connection was lost and did not come back in time. With the
+    reason TLS_FAILED its certificate is not trusted, and it was not called."""
 
     code = "UNAVAILABLE"
 
@@ -153,6 +155,7 @@ def _number(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
+TLS_FAILED = "TLS_FAILED"
 _BY_CODE = {cls.code: cls for cls in IngestorError.__subclasses__()}
 # What to do, beside what the suite says.
 _REMEDIES = {
@@ -175,6 +178,10 @@ def from_rpc(error: grpc.aio.AioRpcError) -> IngestorError:
         before = fields.get(field)
         fields[field] = f"{before}; {description}" if before else description
     message = error.details() or code
+    if code == UnavailableError.code and not details.reason:
+        if problem := tls_problem(message):
+            return UnavailableError(f"the gateway cannot be trusted: {problem}", reason=TLS_FAILED)
+        message = refused_hint(message) or message
     known = _BY_CODE.get(code, IngestorError)
     if known is UnauthenticatedError and not details.reason:  # of the gateway, which looks first
         message = f"{message.rstrip('.')}. {_REMEDIES['TOKEN_INVALID']}"
@@ -193,6 +200,8 @@ def from_rpc(error: grpc.aio.AioRpcError) -> IngestorError:
 
 def is_transient(error: IngestorError) -> bool:
     """Whether the same call may succeed once the connection is back."""
+    if error.reason == TLS_FAILED:
+        return False
     return error.code == "UNAVAILABLE" or (error.code in _OF_CONNECTION and not error.reason)
 
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import grpc
 
 from ingestor.client.access.credentials import Credentials
+from ingestor.client.channel import Endpoint
 from ingestor.client.errors import (
     DeadlineExceededError,
     IngestorError,
@@ -18,7 +19,6 @@ from ingestor.client.errors import (
     from_rpc,
     is_transient,
 )
-from ingestor.runtime.grpc.trace_calls import client_interceptors
 from ingestor.v1 import (
     access_pb2_grpc,
     orchestrator_pb2_grpc,
@@ -35,14 +35,6 @@ T = TypeVar("T")
 LONG_SECONDS = 900.0
 """Default time limit of calls that read a whole file or change many rows."""
 
-_OPTIONS: list[tuple[str, int | str]] = [
-    ("grpc.max_send_message_length", 5 * 2**20),
-    ("grpc.max_receive_message_length", 5 * 2**20),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-]
 _ACCEPTED_AFTER = 1.0  # seconds; a renewed token that is refused sooner will not be accepted later
 
 
@@ -93,7 +85,7 @@ class Gateway:
 
     def __init__(
         self,
-        address: str,
+        endpoint: Endpoint,
         timeout: float,
         patience: float,
         on_lost: Callable[[str], None] | None,
@@ -103,7 +95,7 @@ class Gateway:
         self.timeout = timeout
         self.patience = patience
         self.on_lost = on_lost or (lambda _: None)
-        self._address = address
+        self._endpoint = endpoint
         self._closed = False
 
     @cached_property
@@ -111,8 +103,7 @@ class Gateway:
         # Made at the first call, since it belongs to the event loop that runs then.
         if self._closed:
             raise RuntimeError("the client is closed")
-        interceptors = [*client_interceptors(), *self.credentials.interceptors()]
-        return grpc.aio.insecure_channel(self._address, options=_OPTIONS, interceptors=interceptors)
+        return self._endpoint.open_channel(self.credentials.interceptors())
 
     @property
     def uploads(self) -> upload_pb2_grpc.UploadServiceAsyncStub:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self
 
@@ -32,16 +33,18 @@ class Client:
         timeout: float = 60.0,
         patience: float = 30.0,
         on_lost: Callable[[str], None] | None = None,
+        tls: bool | None = None,
+        ca: str | PathLike[str] | None = None,
         token: Token | None = None,
         tenant: str | None = None,
         allow_plaintext_token: bool = False,
     ) -> None:
         """See AsyncClient."""
-        self._runner = Runner()
         self._async = AsyncClient(
-            address, timeout=timeout, patience=patience, on_lost=on_lost, token=token, tenant=tenant,
-            allow_plaintext_token=allow_plaintext_token,
+            address, timeout=timeout, patience=patience, on_lost=on_lost, tls=tls, ca=ca, token=token,
+            tenant=tenant, allow_plaintext_token=allow_plaintext_token,
         )  # fmt: skip
+        self._runner = Runner()
         self.pipelines = Pipelines(self._runner, self._async.pipelines)
         self.access = Access(self._runner, self._async.access)
 

@@ -17,9 +17,13 @@ from ingestor.client import AsyncClient, AuditRecord
 @click.option("--subject", default="", help="Only of this person or key (key:PREFIX).")
 @click.option("--method", default="", help="Only of this method, as ingestor.v1.StatusService/DeleteProcess.")
 @click.option("--object", "object_", default="", help="Only about this process, pipeline, key, ...")
-@click.option("--since", type=Time(), metavar="TIME", help="Only from this time on (ISO 8601; UTC without an offset).")
+@click.option(
+    "--since", type=Time(), metavar="TIME", help="Only from this time on (ISO 8601; UTC without an offset)."
+)
 @click.option("--until", type=Time(), metavar="TIME", help="Only before this time.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="List at most this many.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="List at most this many."
+)
 @click.option("--all", "all_", is_flag=True, help="List all of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines, one for each record.")
 @click.pass_obj

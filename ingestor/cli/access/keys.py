@@ -20,7 +20,13 @@ def keys() -> None:
 @keys.command()
 @click.argument("name")
 @roles_option
-@click.option("--pipeline", "pipelines", metavar="NAME", multiple=True, help="Let it use this pipeline only; may be repeated.")
+@click.option(
+    "--pipeline",
+    "pipelines",
+    metavar="NAME",
+    multiple=True,
+    help="Let it use this pipeline only; may be repeated.",
+)
 @click.option("--days", type=click.IntRange(1, 3650), help="Let it end after so many days. Default: never.")
 @json_option
 @click.pass_obj

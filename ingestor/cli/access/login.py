@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from ingestor.cli.access.roles import joined, moment
 from ingestor.cli.common import Settings, json_option
 from ingestor.cli.output import errors_in_one_line, print_json, say, to_dict
-from ingestor.client import Identity, PermissionDeniedError
+from ingestor.client import AsyncClient, Identity, PermissionDeniedError
 from ingestor.client.access import oauth
 from ingestor.client.access.logins import Logins
 from ingestor.client.access.oauth import DeviceCode, SignIn
 
 
 @click.command()
-@click.option("--issuer", metavar="URL", help="Sign in at this OpenID provider. Default: as the gateway says.")
+@click.option(
+    "--issuer", metavar="URL", help="Sign in at this OpenID provider. Default: as the gateway says."
+)
 @click.option("--client-id", metavar="ID", help="Be this client there. Default: as the gateway says.")
 @click.option("--scope", metavar="TEXT", help="Ask for this scope. Default: as the gateway says.")
 @click.option("--resource", metavar="URI", help="Ask for tokens for this resource (RFC 8707).")
@@ -34,26 +38,23 @@ def login(
     The tokens are kept in logins.json in the folder ingestor of $XDG_CONFIG_HOME (~/.config), which only you
     can read; commands and programs use and renew them.
     """
+    gateway = settings.endpoint
     with errors_in_one_line(settings.address, settings.debug):
-        if issuer:
-            how = SignIn(issuer, client_id or "ingestor-cli", scope or SignIn.scope, resource or "")
-        else:
-            found = oauth.how_to_sign_in(settings.address)
-            if found is None:
-                if as_json:
-                    print_json({"address": settings.address, "signed_in": False})
-                say(f"nobody needs to sign in at {settings.address}")
-                return
-            how = SignIn(
-                found.issuer, client_id or found.client_id, scope or found.scope, resource or found.resource
-            )
+        how = SignIn(issuer, "ingestor-cli") if issuer else oauth.how_to_sign_in(gateway)
+        if how is None:
+            if as_json:
+                print_json({"address": gateway.target, "signed_in": False})
+            say(f"nobody needs to sign in at {gateway.target}")
+            return
+        wanted = {"client_id": client_id, "scope": scope, "resource": resource}
+        how = replace(how, **{name: value for name, value in wanted.items() if value is not None})
         signed_in = oauth.sign_in(how, _show)
         logins = Logins()
         with logins.alone():
-            logins.put(settings.address, signed_in)
-    me = _who(settings)
+            logins.put(gateway.target, signed_in)
+    me = replace(settings, token=signed_in.access_token).run(_who)
     if as_json:
-        print_json({"address": settings.address, "signed_in": True, "access": to_dict(me.raw) if me else None})
+        print_json({"address": gateway.target, "signed_in": True, "access": to_dict(me.raw) if me else None})
     elif me:
         click.echo(f"signed in as {_sentence(me)}")
 
@@ -65,11 +66,10 @@ def _show(code: DeviceCode) -> None:
     say(f"Waiting, at most {code.expires_in / 60:.0f} minutes ...")
 
 
-def _who(settings: Settings) -> Identity | None:
-    """Who has just signed in; None when that is for the next command to say."""
+async def _who(client: AsyncClient) -> Identity | None:
+    """Who has just signed in; None for somebody who has no tenant yet, or has to choose one."""
     try:
-        # Not a token of the environment, which the other commands prefer.
-        return settings.of_login().run(lambda client: client.access.whoami(), raising=PermissionDeniedError)
+        return await client.access.whoami()
     except PermissionDeniedError as error:
         say(f"signed in. {error.message}")
         return None
@@ -80,17 +80,18 @@ def _who(settings: Settings) -> Identity | None:
 @click.pass_obj
 def logout(settings: Settings, as_json: bool) -> None:
     """Sign out at this gateway's address: forget the tokens, and have the issuer revoke them."""
-    with errors_in_one_line(settings.address, settings.debug):
+    address = settings.endpoint.target
+    with errors_in_one_line(address, settings.debug):
         logins = Logins()
         with logins.alone():
-            found = logins.get(settings.address)
+            found = logins.get(address)
             if found:
-                logins.put(settings.address, None)
+                logins.put(address, None)
         revoked = bool(found and oauth.revoke(found))
     if as_json:
-        print_json({"address": settings.address, "signed_out": found is not None, "revoked": revoked})
+        print_json({"address": address, "signed_out": found is not None, "revoked": revoked})
     elif found is None:
-        say(f"nobody is signed in at {settings.address}")
+        say(f"nobody is signed in at {address}")
     else:
         how = "" if revoked else f"; {found.issuer} did not confirm that it has revoked them"
         click.echo(f"signed out, the tokens are forgotten{how}")

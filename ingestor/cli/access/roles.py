@@ -35,17 +35,14 @@ def moment(time: datetime | None, none: str = "") -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S") if time else none
 
 
-class Time(click.ParamType):
-    """A point in time in ISO 8601; one without an offset is in UTC."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Read it."""
-        try:
-            found = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time such as 2026-01-31 or 2026-01-31T12:00:00+01:00", param, ctx)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+def read_time(context: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
+    """A point in time in ISO 8601; one without an offset is in UTC. A callback of options."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is not a time such as 2026-01-31 or 2026-01-31T12:00:00+01:00"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -33,13 +33,8 @@ class Login:
         return f"Login(issuer={self.issuer!r}, expires_at={self.expires_at!r})"
 
 
-def host_and_port(address: str) -> str:
-    """A gateway's address without what may stand before and after host:port."""
-    return address.rpartition("://")[2].partition("/")[0].lower()
-
-
 class Logins:
-    """The file. Its methods block; they raise FailedPreconditionError (LOGINS_UNREADABLE), OSError."""
+    """The file, by host:port of gateways. Its methods block; they raise FailedPreconditionError (LOGINS_UNREADABLE), OSError."""
 
     def __init__(self, path: Path | None = None) -> None:
         """Without a path: logins.json in the folder `ingestor` of $XDG_CONFIG_HOME, else of ~/.config."""
@@ -50,14 +45,14 @@ class Logins:
 
     def get(self, address: str) -> Login | None:
         """Who is signed in at an address."""
-        return self._read().get(host_and_port(address))
+        return self._read().get(address.lower())
 
     def put(self, address: str, login: Login | None) -> None:
         """Sign somebody in, or out."""
         known = self._read()
-        known.pop(host_and_port(address), None)
+        known.pop(address.lower(), None)
         if login is not None:
-            known[host_and_port(address)] = login
+            known[address.lower()] = login
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
         part.unlink(missing_ok=True)  # one that was left may be open to others

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ingestor.client.access.logins import Login, host_and_port
+from ingestor.client.access.logins import Login
+from ingestor.client.channel import Endpoint
 from ingestor.client.errors import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -72,35 +73,24 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def how_to_sign_in(address: str) -> SignIn | None:
-    """What the gateway at an address says of it; None when nobody signs in there.
+def how_to_sign_in(endpoint: Endpoint) -> SignIn | None:
+    """What a gateway says of it; None when nobody signs in there.
 
     Raises UnavailableError; FailedPreconditionError (NO_SIGN_IN) when it says nothing.
     """
-    scheme, separator, _ = address.partition("://")
-    schemes = (scheme,) if separator else ("http", "https") if is_loopback(address) else ("https",)
-    for scheme in schemes:
-        last = scheme == schemes[-1]
-        try:
-            status, found = _ask(f"{scheme}://{host_and_port(address)}/config.json")
-        except UnavailableError:
-            if last:
-                raise
-            continue
-        if status == 200 and found.get("auth") == "local":
-            return None
-        if status == 200 and found.get("issuer"):
-            return SignIn(
-                str(found["issuer"]),
-                str(found.get("commandLineClientId") or "ingestor-cli"),
-                str(found.get("scope") or SignIn.scope),
-                str(found.get("resource") or ""),
-            )
-        if last or status != 400:  # 400: plain text at a port with TLS
-            break
+    scheme = "https" if endpoint.tls else "http"
+    status, found = _ask(f"{scheme}://{endpoint.target}/config.json", ca=endpoint.ca)
+    if status == 200 and found.get("auth") == "local":
+        return None
+    if status == 200 and found.get("issuer"):
+        return SignIn(
+            str(found["issuer"]),
+            str(found.get("commandLineClientId") or "ingestor-cli"),
+            str(found.get("scope") or SignIn.scope),
+            str(found.get("resource") or ""),
+        )
     raise FailedPreconditionError(
-        f"{host_and_port(address)} does not say where to sign in; give --issuer and --client-id, or use an "
-        "API key",
+        f"{endpoint.target} does not say where to sign in; give --issuer and --client-id, or use an API key",
         reason="NO_SIGN_IN",
     )
 
@@ -224,7 +214,7 @@ def _login(before: Login, found: Mapping[str, Any], now: float) -> Login:
 def signed_out(address: str) -> UnauthenticatedError:
     """The error of a sign-in that is no longer stored."""
     return UnauthenticatedError(
-        f"nobody is signed in at {host_and_port(address)} any more; run `ingestor login`",
+        f"nobody is signed in at {address} any more; run `ingestor login`",
         reason="LOGIN_ENDED",
     )
 
@@ -251,7 +241,9 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         """None."""
 
 
-def _ask(url: str, form: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+def _ask(
+    url: str, form: Mapping[str, str] | None = None, ca: bytes | None = None
+) -> tuple[int, dict[str, Any]]:
     """The status of an answer, and its JSON object; an empty one when it is something else. Raises
     UnavailableError."""
     parts = urllib.parse.urlsplit(url)
@@ -259,7 +251,7 @@ def _ask(url: str, form: Mapping[str, str] | None = None) -> tuple[int, dict[str
         raise FailedPreconditionError(f"{url[:200]} is not an address with TLS", reason="ISSUER_WRONG")
     handlers: list[urllib.request.BaseHandler] = [_Stay()]
     if parts.scheme == "https":
-        handlers.append(urllib.request.HTTPSHandler(context=_trust()))
+        handlers.append(urllib.request.HTTPSHandler(context=_trust(ca)))
     if is_loopback(url):
         handlers.append(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
@@ -285,11 +277,14 @@ def _ask(url: str, form: Mapping[str, str] | None = None) -> tuple[int, dict[str
     return status, found if isinstance(found, dict) else {}
 
 
-def _trust() -> ssl.SSLContext:
+def _trust(ca: bytes | None) -> ssl.SSLContext:
+    """Trust well-known CAs, that of INGESTOR_CA, and this one."""
     context = ssl.create_default_context()
-    if ca := os.environ.get("INGESTOR_CA"):
+    if ca:
+        context.load_verify_locations(cadata=ca.decode("ascii"))
+    if file := os.environ.get("INGESTOR_CA"):
         try:
-            context.load_verify_locations(ca)
+            context.load_verify_locations(file)
         except OSError as error:
-            raise UnavailableError(f"INGESTOR_CA: {ca} cannot be used: {error.strerror or error}") from None
+            raise UnavailableError(f"INGESTOR_CA: {file} cannot be used: {error.strerror or error}") from None
     return context

@@ -24,6 +24,7 @@ from ingestor.client import (
 from ingestor.client.access import oauth
 from ingestor.client.access.logins import Login, Logins
 from ingestor.client.access.oauth import DeviceCode, SignIn
+from ingestor.client.channel import Endpoint
 from tests.fakes.gateway import Suite
 from tests.fakes.issuer import Issuer, serving
 
@@ -42,33 +43,33 @@ def logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Logins:
 
 def sign_in(issuer: Issuer, waits: list[float] | None = None) -> Login:
     """A person who agrees at once."""
-    found = oauth.how_to_sign_in(issuer.address)
+    found = oauth.how_to_sign_in(Endpoint.of(issuer.address))
     assert found
     return oauth.sign_in(found, lambda code: None, wait=(waits if waits is not None else []).append)
 
 
 def test_the_gateway_says_where_to_sign_in(issuer: Issuer) -> None:
-    assert oauth.how_to_sign_in(issuer.address) == SignIn(issuer.url, "ingestor-cli", "openid", "urn:r")
+    gateway = Endpoint.of(issuer.address)
+    assert oauth.how_to_sign_in(gateway) == SignIn(issuer.url, "ingestor-cli", "openid", "urn:r")
     issuer.config = {"auth": "oidc", "issuer": "https://i", "commandLineClientId": "other"}
-    found = oauth.how_to_sign_in(issuer.url)
-    assert found == SignIn("https://i", "other", "openid profile offline_access", "")
+    assert oauth.how_to_sign_in(gateway) == SignIn("https://i", "other", "openid profile offline_access", "")
     issuer.config = {"auth": "local"}
-    assert oauth.how_to_sign_in(issuer.address) is None
+    assert oauth.how_to_sign_in(gateway) is None
     issuer.config = {}
     with pytest.raises(FailedPreconditionError, match="does not say where to sign in; give --issuer"):
-        oauth.how_to_sign_in(issuer.address)
+        oauth.how_to_sign_in(gateway)
 
 
 def test_a_gateway_elsewhere_is_asked_over_tls_only() -> None:
     with pytest.raises(FailedPreconditionError, match="is not an address with TLS"):
-        oauth.how_to_sign_in("http://suite.example:80")
+        oauth.how_to_sign_in(Endpoint.of("suite.example:80"))
 
 
 def test_a_person_signs_in(issuer: Issuer) -> None:
     issuer.pending = 2
     shown: list[DeviceCode] = []
     waits: list[float] = []
-    how = oauth.how_to_sign_in(issuer.address)
+    how = oauth.how_to_sign_in(Endpoint.of(issuer.address))
     assert how
     login = oauth.sign_in(how, shown.append, wait=waits.append)
     assert (shown[0].url, shown[0].user_code) == (f"{issuer.url}/go", "ABCD-EFGH")
@@ -141,7 +142,7 @@ def test_tokens_are_the_owners_alone(issuer: Issuer, logins: Logins) -> None:
     logins.put("Suite.example:443", login)
     assert stat.S_IMODE(logins.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(logins.path.parent.stat().st_mode) == 0o700
-    assert logins.get("https://suite.example:443/") == login
+    assert logins.get("suite.example:443") == login
     assert logins.get("suite.example:444") is None
     assert "token-1" not in repr(login) and "refresh-1" not in repr(login)
     logins.put("suite.example:443", None)
