@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from ingestor.cli.access.roles import Time, joined, moment
+from ingestor.cli.access.roles import joined, moment, read_time
 from ingestor.cli.common import Settings
 from ingestor.cli.output import print_table, to_dict
 from ingestor.client import AsyncClient, AuditRecord
@@ -18,9 +18,9 @@ from ingestor.client import AsyncClient, AuditRecord
 @click.option("--method", default="", help="Only of this method, as ingestor.v1.StatusService/DeleteProcess.")
 @click.option("--object", "object_", default="", help="Only about this process, pipeline, key, ...")
 @click.option(
-    "--since", type=Time(), metavar="TIME", help="Only from this time on (ISO 8601; UTC without an offset)."
+    "--since", callback=read_time, metavar="TIME", help="Only from this time on (ISO 8601; UTC if not said)."
 )
-@click.option("--until", type=Time(), metavar="TIME", help="Only before this time.")
+@click.option("--until", callback=read_time, metavar="TIME", help="Only before this time.")
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="List at most this many."
 )

@@ -34,7 +34,8 @@ class Login:
 
 
 class Logins:
-    """The file, by host:port of gateways. Its methods block; they raise FailedPreconditionError (LOGINS_UNREADABLE), OSError."""
+    """The file, by host:port of gateways. Its methods block; they raise FailedPreconditionError
+    (LOGINS_UNREADABLE), OSError."""
 
     def __init__(self, path: Path | None = None) -> None:
         """Without a path: logins.json in the folder `ingestor` of $XDG_CONFIG_HOME, else of ~/.config."""
