@@ -28,7 +28,7 @@ from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess
 from ingestor.local.tls.postgres import PostgresTls
-from ingestor.local.tls.suite import AWS, POSTGRES, SuiteTls, open_tls
+from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
 from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.runtime.errors import TransientError
@@ -109,11 +109,8 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             web.wait()
             addresses["web"] = web.address
         say("starting Envoy")
-        gateway_tls = tls.gateway(folder) if tls else None
-        envoy = Envoy(
-            folder.path, port=options.gateway_port, clusters=addresses, settings=access.gateway,
-            tls=gateway_tls,
-        )  # fmt: skip
+        settings = access.gateway.model_copy(update=tls.gateway if tls else WITHOUT_TLS)
+        envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, settings=settings)
         stack.callback(envoy.stop)
         envoy.start()
         folder.save_ports(ports)

@@ -69,9 +69,8 @@ def _manager(text: str) -> dict[str, list[dict[str, str]]]:
 
 def test_without_sign_in_it_listens_on_loopback(tmp_path: Path) -> None:
     for variant, address in (("local", "127.0.0.1"), ("keys only", "0.0.0.0"), ("https", "0.0.0.0")):
-        (listener,) = yaml.safe_load(render(tmp_path, VARIANTS[variant]).stdout)["static_resources"][
-            "listeners"
-        ]
+        rendered = yaml.safe_load(render(tmp_path, VARIANTS[variant]).stdout)
+        (listener,) = rendered["static_resources"]["listeners"]
         assert listener["address"]["socket_address"] == {"address": address, "port_value": 8080}
 
 
