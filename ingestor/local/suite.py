@@ -263,7 +263,7 @@ def _endpoints(
         addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},
         files=folder.files,
-        access=access.environment,
+        access={**access.environment, "INGESTOR_INTERNAL_KEYS": access.internal_keys},
         tls=tls.services if tls else {},
         aws_ca=aws_ca,
     )

@@ -214,7 +214,7 @@ async def test_keys_of_a_url_may_come_late_and_change(tmp_path: Path) -> None:
     )
     now = {"first": KEY}
     with gateway(tmp_path, settings) as running:
-        assert await running.refusal(token()) == ("UNAVAILABLE", "SIGN_IN_UNAVAILABLE")
+        assert await running.refusal(token()) == ("UNAVAILABLE", "DEPENDENCY_UNAVAILABLE")
         server = ThreadingHTTPServer((LOOPBACK, port), partial(_Keys, now))
         Thread(target=server.serve_forever, daemon=True).start()
         try:

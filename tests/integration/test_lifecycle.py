@@ -266,8 +266,7 @@ async def test_records_go_in_pieces(status: Any, pool: PgPool) -> None:
     await pool.execute("UPDATE events SET published_at = now() WHERE published_at IS NULL")
     log = PgRemovals(pool)
     # Without the service's own worker between.
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("UPDATE processes SET expired_at = now() WHERE process_id = $1", process)
+    await pool.execute("UPDATE processes SET expired_at = now() WHERE process_id = $1", process)
     steps = []
     while count := await log.clear(datetime.now(UTC), 1):
         steps.append(count)
