@@ -15,21 +15,29 @@ from ingestor.runtime.addresses import split_address
 _LEAST_SECRET = 32  # characters
 
 
-class AccessSettings(BaseSettings):
-    """Environment variables INGESTOR_<FIELD>."""
+class IssuerSettings(BaseSettings):
+    """Whose tokens count. Environment variables INGESTOR_<FIELD>, the same for services and gateway."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
-    auth: Literal["required", "local"] = Field(
-        "required",
-        description="required: every call needs a token or key. local: a call without one is the local "
-        "admin's; only for a service that listens on loopback.",
-    )
     oidc_issuer: str = Field("", description="Issuer of people's tokens (OpenID Connect); empty: keys only.")
     oidc_audience: str = Field("ingestor", description="Audience that a token must name.")
     oidc_jwks: str = Field(
         "",
         description="URL or file of the issuer's public keys (JWKS); empty: as its discovery document says.",
+    )
+    oidc_clock_skew_seconds: float = Field(
+        30, ge=0, le=300, description="How far the issuer's clock may differ."
+    )
+
+
+class AccessSettings(IssuerSettings):
+    """Environment variables INGESTOR_<FIELD>."""
+
+    auth: Literal["required", "local"] = Field(
+        "required",
+        description="required: every call needs a token or key. local: a call without one is the local "
+        "admin's; only for a service that listens on loopback.",
     )
     oidc_subject_claim: str = Field("sub", description="Claim with who the person is.")
     oidc_name_claim: str = Field("name", description="Claim with the person's name.")
@@ -38,9 +46,6 @@ class AccessSettings(BaseSettings):
     )
     oidc_roles_claim: str = Field(
         "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
-    )
-    oidc_clock_skew_seconds: float = Field(
-        30, ge=0, le=300, description="How far the issuer's clock may differ."
     )
     internal_keys: SecretStr = Field(
         SecretStr(""),

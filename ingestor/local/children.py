@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -70,10 +71,11 @@ def wait_ready(
         time.sleep(0.05)
 
 
-def answers(url: str, timeout: float = 2) -> bool:
-    """Whether a GET of a local URL is answered with 200."""
+def answers(url: str, timeout: float = 2, ca: Path | None = None) -> bool:
+    """Whether a GET of a local URL is answered with 200; a certificate is checked by `ca`."""
+    context = ssl.create_default_context(cafile=ca) if ca else None
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -10,15 +10,18 @@ from pathlib import Path
 
 from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
+from ingestor.local.tls.ca import Leaf
 
 
 class MiniStack:
     """Starts and stops one server. Queues and messages survive a stop; when a kill loses messages, the
     orchestrator's reconciler sends them again."""
 
-    def __init__(self, state_dir: Path, port: int | None = None) -> None:
+    def __init__(self, state_dir: Path, port: int | None = None, tls: Leaf | None = None) -> None:
+        """Without a `port`, `start` picks a free one; with `tls` it speaks HTTPS."""
         self._state = state_dir.absolute()
         self._port = port
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._state.parent / f"{self._state.name}.log"
 
@@ -37,7 +40,7 @@ class MiniStack:
     @property
     def endpoint(self) -> str:
         """URL of the API."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
         """Start the server; raises SuiteError when it does not answer."""
@@ -56,9 +59,17 @@ class MiniStack:
             "TMPDIR": str(self._state),
             "LOG_LEVEL": "WARNING",
         }
+        ca = None
+        if self._tls:
+            ca = self._tls.ca
+            environment |= {
+                "USE_SSL": "1",
+                "MINISTACK_SSL_CERT": str(self._tls.certificate),
+                "MINISTACK_SSL_KEY": str(self._tls.key),
+            }
         self._process = spawn([sys.executable, "-m", "ministack"], log=self._log, env=environment)
         health = f"{self.endpoint}/_ministack/health"
-        wait_ready(self._process, lambda: answers(health), what="MiniStack", log=self._log)
+        wait_ready(self._process, lambda: answers(health, ca=ca), what="MiniStack", log=self._log)
 
     def stop(self) -> None:
         """Stop the server, which saves its state."""

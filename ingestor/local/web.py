@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class WebProcess:
     page: Path
     address: str  # host:port
     log: Path
+    access: Mapping[str, str]  # settings that say how people sign in
     process: subprocess.Popen[bytes] | None = None
     restarts: int = field(default=0)
     instance: str = "web"
@@ -28,6 +30,7 @@ class WebProcess:
             "INGESTOR_LISTEN": self.address,
             "INGESTOR_PAGE_DIR": str(self.page),
             "INGESTOR_LOG_FORMAT": "json",
+            **self.access,
         }
         self.process = spawn(
             [sys.executable, "-m", "ingestor.web"], log=self.log, env={**os.environ, **settings}

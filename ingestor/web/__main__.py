@@ -18,6 +18,7 @@ from ingestor.runtime.settings import load_settings
 from ingestor.web.app import PageApp
 from ingestor.web.page import find_page, prepared
 from ingestor.web.settings import WebSettings
+from ingestor.web.sign_in import sign_in
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ def main() -> int:
         return 1
     try:
         with prepared(page) as folder, _listen(settings.listen) as listening:
-            asyncio.run(_serve(PageApp(folder), listening, settings.drain_seconds))
+            asyncio.run(_serve(PageApp(folder, sign_in(settings)), listening, settings.drain_seconds))
     except (OSError, ValueError) as error:
         log.error("the page cannot be served", error=str(error))
         return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import grpc
 from prometheus_client import CollectorRegistry
@@ -56,10 +57,9 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations"
         )
         signer = CallSigner(settings.keyring(), "orchestrator")
+        connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         sqs = await stack.enter_async_context(open_sqs(settings))
-        status_channel = await stack.enter_async_context(
-            open_channel(settings.status_address, signer.interceptors())
-        )
+        status_channel = await stack.enter_async_context(connect(settings.status_address, service="status"))
         ingestions = PgIngestions(pool)
         queue = SqsRows(sqs, settings.rows_queue, settings.keyring())
         status = GrpcStatus(status_channel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
@@ -56,10 +57,11 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
         tenants = await TenantPool.of(pool)
         signer = CallSigner(settings.keyring(), "processor")
+        connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         sqs = await stack.enter_async_context(open_sqs(settings))
-        status = await stack.enter_async_context(open_channel(settings.status_address, signer.interceptors()))
+        status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         orchestrator = await stack.enter_async_context(
-            open_channel(settings.orchestrator_address, signer.interceptors())
+            connect(settings.orchestrator_address, service="orchestrator")
         )
         pipelines = GrpcPipelines(orchestrator)
         metrics = Metrics(registry)

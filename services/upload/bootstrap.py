@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -47,12 +48,11 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         )
         await check_migrations(pool, schema="upload", package="ingestor.services.upload.migrations")
         signer = CallSigner(settings.keyring(), "upload")
+        connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         orchestrator = await stack.enter_async_context(
-            open_channel(settings.orchestrator_address, signer.interceptors())
+            connect(settings.orchestrator_address, service="orchestrator")
         )
-        processor = await stack.enter_async_context(
-            open_channel(settings.processor_address, signer.interceptors())
-        )
+        processor = await stack.enter_async_context(connect(settings.processor_address, service="processor"))
         uploads = PgUploads(pool)
         store = await stack.enter_async_context(open_store(settings))
         ingestion = GrpcIngestion(orchestrator)
@@ -92,7 +92,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             lease_seconds=settings.lease_seconds,
             new_delivery=new_delivery,
         )
-        status = await stack.enter_async_context(open_channel(settings.status_address, signer.interceptors()))
+        status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool, "upload"),

@@ -52,6 +52,24 @@ def test_a_browser_sends_chunks_and_watches(connection: http.client.HTTPConnecti
     assert seen[-1].process.counts.succeeded == 40_000
 
 
+def test_looking_at_a_file_forks_nothing(
+    suite: Suite, connection: http.client.HTTPConnection, tmp_path: Path
+) -> None:
+    """A child of a fork may crash in gRPC's handlers, which the log shows by lines that are not ours."""
+    data = write_readings(tmp_path / "r.csv", 10).read_bytes()
+    browser = Browser(connection)
+    request = upload_pb2.CreateUploadRequest(file_name="r.csv", size_bytes=len(data))
+    upload = browser.unary("UploadService/CreateUpload", request, upload_pb2.CreateUploadResponse).upload
+    write = upload_pb2.WriteChunkRequest(upload_id=upload.upload_id, chunk=chunk(data, 0, len(data)))
+    browser.unary("UploadService/WriteChunk", write, upload_pb2.WriteChunkResponse)
+    for _ in range(5):
+        look = upload_pb2.InspectUploadRequest(upload_id=upload.upload_id)
+        found = browser.unary("UploadService/InspectUpload", look, upload_pb2.InspectUploadResponse)
+        assert found.sampled_rows == 10
+    lines = (suite.data / "logs" / "upload.log").read_text("utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("{")] == []
+
+
 async def test_a_cut_stream_goes_on_where_it_stopped(suite: Suite, tmp_path: Path) -> None:
     data = write_readings(tmp_path / "r.csv", 100_000).read_bytes()
     async with grpc.aio.insecure_channel(suite.gateway) as channel:

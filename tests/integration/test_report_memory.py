@@ -66,7 +66,7 @@ async def fill(settings: StatusSettings, failed: int) -> str:
             batch = Batch(number, first, 2 * BATCH, first + 1, first, first + 1)
             rows = [rejected(row) for row in range(first, first + 2 * BATCH, 2)]
             outcome = Outcome(batch, RowState.SUCCEEDED, BATCH, BATCH, 0)
-            await ledger.record(process, "default", outcome, None, rows)
+            await ledger.record(process, outcome, None, rows)
         account = await ledger.change(process, lambda a: finished(a, 2 * failed, failed // BATCH))
         assert account.failed == failed
     return process
@@ -136,7 +136,7 @@ async def test_a_page_of_wide_rows_ends_early(status_settings: StatusSettings) -
     rows = [RejectedRow(row, row + 1, "failed", (), ("x" * 500_000,)) for row in range(1, 31)]
     async with open_database(status_settings) as pool:
         batch = Outcome(Batch(1, 1, 30, 2, 0, 1), RowState.SUCCEEDED, 0, 30, 0)
-        await PgLedger(pool).record(process, "default", batch, None, rows)
+        await PgLedger(pool).record(process, batch, None, rows)
         reader = PgLedgerReader(pool)
         page = await reader.own_rows(process, {RowState.FAILED}, 3, 29, 1_000)
         assert [row.row_number for row in page] == list(range(4, 13))  # 9 rows: 4.5 MB

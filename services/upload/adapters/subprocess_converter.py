@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import structlog
 
 from ingestor.notices import from_objects, merged
 from ingestor.reports import OriginalTable
+from ingestor.services.upload.adapters.programs import Program, running
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
 from ingestor.services.upload.uploads import Content, Upload, text_key
@@ -103,14 +104,13 @@ class SubprocessConverter(Converter, Inspector):
     ) -> Content:
         key = text_key(upload.file_key)
         most = ("--max-bytes", str(self._max_expanded))
-        async with self._process(module, upload, dialect, source, result, *most, *more) as process:
-            assert process.stdout is not None
+        async with self._program(module, upload, dialect, source, result, *most, *more) as program:
             await self._store.create(key)
             size = 0
-            while piece := await process.stdout.read(_PIECE):
+            while piece := await program.output.read(_PIECE):
                 await self._store.append(key, size, piece)
                 size += len(piece)
-            status = await process.wait()
+            status = await program.wait()
         try:
             found = await _read_result(status, result)
         except UnreadableFileError:
@@ -153,10 +153,10 @@ class SubprocessConverter(Converter, Inspector):
                     result = Path(folder) / "result.json"
                     partial = [] if whole else ["--partial"]
                     more = ("--rows", str(rows), "--labels", json.dumps(list(labels)), *partial)
-                    async with self._process(module, upload, dialect, source, result, *more) as process:
-                        content, _ = await process.communicate()
-                    assert process.returncode is not None
-                    return await _read_result(process.returncode, result), content
+                    async with self._program(module, upload, dialect, source, result, *more) as program:
+                        content = await program.output.read()
+                        status = await program.wait()
+                    return await _read_result(status, result), content
 
     @asynccontextmanager
     async def _beginning(
@@ -178,34 +178,15 @@ class SubprocessConverter(Converter, Inspector):
         async with self._local(replace(upload, committed_size=_COPIED), folder) as path:
             yield path, False
 
-    @asynccontextmanager
-    async def _process(
+    def _program(
         self, module: str, upload: Upload, dialect: str, source: Path, result: Path, *more: str
-    ) -> AsyncIterator[asyncio.subprocess.Process]:
-        """A process that runs a module and never outlives the context."""
-        starting = asyncio.ensure_future(
-            asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, str(source), str(result), "--options", dialect,
-                f"--name={upload.file_name}",  # which may begin with a dash
-                "--memory-bytes", str(self._memory), *more,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            )
+    ) -> AbstractAsyncContextManager[Program]:
+        """A module that runs in a process of its own, no longer than the context."""
+        return running(
+            sys.executable, "-m", module, str(source), str(result), "--options", dialect,
+            f"--name={upload.file_name}",  # which may begin with a dash
+            "--memory-bytes", str(self._memory), *more,
         )  # fmt: skip
-        try:
-            process = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            await _end(await starting)  # it may have started already
-            raise
-        try:
-            yield process
-        finally:
-            await _end(process)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
 
 
 async def _read_result(status: int, result: Path) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ingestor.gateway.render import template
 from ingestor.local.children import last_line, spawn, stop, wait_ready
-from ingestor.local.envoy import render, template
+from ingestor.local.envoy import render
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.ports import free_port, is_free

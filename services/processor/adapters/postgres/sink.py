@@ -63,6 +63,10 @@ class Target:
     fitting: Fitting
 
 
+class _UnexplainedError(SinkRefusedError):
+    """A load failed for a reason that the look at the table before it had not found."""
+
+
 class PgSink(PgMarkers, Sink):
     def __init__(self, pool: PgPool) -> None:
         """The pool's transactions run as the tenant."""
@@ -72,14 +76,12 @@ class PgSink(PgMarkers, Sink):
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        known = self._ready.get((key.tenant, rows.table))
         try:
             try:
                 return await self._load(key, rows, conclude)
-            except SinkRefusedError:
-                if not known:
-                    raise
-                return await self._load(key, rows, conclude)  # it was not looked at again, see _refusal
+            except _UnexplainedError:
+                # The table is no longer what was known of it: it is looked at again, which tells why.
+                return await self._load(key, rows, conclude)
         except SinkRefusedError as error:
             async with transient_errors("sink"):
                 error.midway = await markers.has_loaded(self._pool, key.process_id, key.tenant)
@@ -131,9 +133,9 @@ class PgSink(PgMarkers, Sink):
         return Applied(outcome)
 
     def _refusal(self, error: asyncpg.PostgresError, tenant: str, table: Table) -> Exception:
-        # The table may have been dropped or changed since; check it again next time.
+        # The table may have been dropped or changed since it was looked at, a moment ago or long before.
         self._ready.pop((tenant, table), None)
-        return SinkRefusedError(why_none(error, table))
+        return _UnexplainedError(why_none(error, table))
 
     async def _ensure(self, connection: PgConnection, table: Table, key: BatchKey) -> Target:
         """Create the table, or check that the existing one fits, unless it is as it was. Raises

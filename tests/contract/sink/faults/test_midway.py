@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
-from ingestor.services.processor.adapters.postgres.sink import PgSink
-from ingestor.services.processor.batches import BatchOutcome
+from ingestor.services.processor.adapters.postgres.sink import PgSink, Target
+from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import SinkRefusedError, Table
 from tests.contract.sink.batches import concluding, good, key, new_process
 from tests.contract.sink.faults.test_rows import MADE, T, raising
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres import PgConnection, PgPool
 
 ABC = ((1, "a"), (2, "b"), (3, "c"))
 BY_ID = replace(T, primary_key=("id",), upsert=True)
@@ -78,6 +79,44 @@ async def test_a_table_that_takes_no_rows_any_more(
     await owner.close()
     assert (await load(sink, process, 2, table)).succeeded == 3
     assert await pool.fetchval("SELECT count(*) FROM public.t") == 6
+
+
+class Overtaken(PgSink):
+    """A sink whose table is changed once, between the look at it and the load."""
+
+    change: Callable[[], Awaitable[object]] | None = None
+
+    async def _ensure(self, connection: PgConnection, table: Table, key: BatchKey) -> Target:
+        target = await super()._ensure(connection, table, key)
+        if (change := self.change) is not None:
+            self.change = None
+            await change()
+        return target
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["first-batch", "later-batch"])
+@pytest.mark.parametrize("table", [T, BY_ID], ids=["append", "upsert"])
+async def test_a_right_that_goes_while_a_batch_is_loaded(
+    pool: PgPool, database_url: str, table: Table, seen: bool
+) -> None:
+    """The reason is the same as if the right had gone before the batch; its first batch or a later one."""
+    role = await pool.fetchval("SELECT current_user")
+    owner = await asyncpg.connect(database_url)
+    await owner.execute(MADE.format(" PRIMARY KEY", "") + f"GRANT ALL ON public.t TO {role}")
+    sink, process = Overtaken(pool), new_process()
+    await load(sink if seen else PgSink(pool), process, 1, table)
+    sink.change = lambda: owner.execute(f"REVOKE INSERT ON public.t FROM {role}")
+    with pytest.raises(SinkRefusedError) as caught:
+        await load(sink, process, 2, table)
+    assert sink.change is None
+    assert (str(caught.value), caught.value.midway) == (
+        f"The suite's role {role} lacks the right INSERT on the table public.t: GRANT INSERT ON public.t TO "
+        f"{role}.",
+        True,
+    )
+    await owner.execute(f"GRANT INSERT ON public.t TO {role}")
+    await owner.close()
+    assert (await load(sink, process, 2, table)).succeeded == 3
 
 
 @pytest.mark.parametrize("table", [T, BY_ID], ids=["append", "upsert"])

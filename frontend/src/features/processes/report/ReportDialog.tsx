@@ -7,8 +7,9 @@ import { isCancelled } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import { formatBytes, formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
+import { openSink } from "@/lib/save-file";
 import { isTerminal } from "@/lib/states";
-import { openSink, type ReportProgress, receive, reportName } from "./download";
+import { type ReportProgress, receive, reportName } from "./download";
 import classes from "./Report.module.css";
 
 const FORMATS = [

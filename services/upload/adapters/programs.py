@@ -1,0 +1,41 @@
+"""Programs that the service runs beside itself, with what they write to stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A running program."""
+
+    output: asyncio.StreamReader
+    process: subprocess.Popen[bytes]
+
+    async def wait(self) -> int:
+        """The exit status of a program that has ended its output; negative: the signal that killed it."""
+        return await asyncio.to_thread(self.process.wait)
+
+
+@asynccontextmanager
+async def running(*arguments: str) -> AsyncIterator[Program]:
+    """A program with an empty stdin, which never outlives the context. Raises OSError if it cannot start."""
+    # Not by asyncio: uvloop forks, and a child in which gRPC then runs its handlers of forks may crash before
+    # it is the program. `subprocess` uses vfork, which runs no handlers, and is faster.
+    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: ASYNC220
+    try:
+        output = asyncio.StreamReader()
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(output), process.stdout
+        )
+        try:
+            yield Program(output, process)
+        finally:
+            pipe.close()
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.wait)
