@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ingestor.access.scope import EVERYTHING, visible
 from ingestor.outcomes import DisplacedRow, RowError
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
 from ingestor.services.processor.ports import (
@@ -18,6 +19,7 @@ from ingestor.services.processor.ports import (
     Sink,
     UndoCounts,
     UndoImpossibleError,
+    Undone,
 )
 from ingestor.services.processor.reading import repaired_meanwhile
 
@@ -30,6 +32,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         self.behind: dict[str, list[dict[str, Any]]] = {}  # rows that are not there because of others
         self.gone: dict[str, bool] = {}  # of closed processes
         self.undos: dict[str, UndoCounts] = {}
+        self.tenants: dict[str, str] = {}  # of undone processes
         self.reported: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
         self.repaired: set[tuple[str, int]] = set()
@@ -142,11 +145,17 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
             self.tables[table.name], self.behind[table.name] = there, behind
             self.undos[process_id] = counts
             self.undos |= dict.fromkeys(of.repairs, UndoCounts(0, 0, 0))
+            self.tenants |= dict.fromkeys([process_id, *of.repairs], of.tenant)
             self.gone |= dict.fromkeys([process_id, *of.repairs], False)
         return counts
 
-    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        return [found for found in self.undos.items() if found[0] not in self.reported][:limit]
+    async def unreported(self, limit: int) -> Sequence[Undone]:
+        found = [
+            Undone(process_id, self.tenants[process_id], counts)
+            for process_id, counts in self.undos.items()
+            if process_id not in self.reported
+        ]
+        return [undone for undone in found if visible() in (undone.tenant, EVERYTHING)][:limit]
 
     async def mark_reported(self, process_id: str) -> None:
         self.reported.add(process_id)
