@@ -127,6 +127,10 @@ const BY_REASON: Readonly<Record<string, Advice>> = {
     title: "Your tenant has used up a quota",
     advice: "Wait until it starts again, free some of it, or ask your administrator for more.",
   },
+  TOKEN_EXPIRED: {
+    title: "Your sign-in ended meanwhile",
+    advice: "It has been renewed. Try again.",
+  },
   ROLE_MISSING: {
     title: "Your role does not allow this",
     advice: "Ask an administrator of your tenant for the role, then reload the page.",

@@ -15,6 +15,8 @@ export interface SignIn {
    * so that the person has to sign in.
    */
   replace(refused: string, again: boolean): Promise<string>;
+  /** Renews a token that is not new, before a download: that ends with its token and cannot be resumed. */
+  freshen(): Promise<void>;
 }
 
 interface Session {

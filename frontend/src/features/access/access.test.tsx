@@ -105,7 +105,12 @@ function me(roles: readonly Role[]) {
   });
 }
 
-const SIGN_IN = { subject: "ada", token: async () => "t", replace: async () => "t" };
+const SIGN_IN = {
+  subject: "ada",
+  token: async () => "t",
+  replace: async () => "t",
+  freshen: async () => undefined,
+};
 
 function show(children: ReactNode) {
   render(
