@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ingestor.access.scope import TENANT_NAME
-from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
+from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError, check_key
 
 _PIECE = 1024 * 1024
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}/[A-Za-z0-9-]{1,64}")
 
 
 class DiskFileStore(FileStore, BoundedStore):
@@ -24,8 +22,7 @@ class DiskFileStore(FileStore, BoundedStore):
         self._root = root
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):  # the server makes keys; this only guards against bugs
-            raise ValueError(f"{key!r} is not a file key")
+        check_key(key)
         return self._root / key
 
     async def create(self, key: str) -> None:
@@ -65,6 +62,7 @@ class DiskFileStore(FileStore, BoundedStore):
 
     async def sync(self, key: str) -> None:
         """Nothing to do: the page cache keeps written bytes when the process ends."""
+        check_key(key)
 
     async def seal(self, key: str, size: int) -> None:
         await asyncio.to_thread(self._seal, self._path(key), size)

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from ingestor.access.scope import TENANT_NAME
 from ingestor.runtime.aws import aws_errors
-from ingestor.stores.port import FileMissingError, FileStore
+from ingestor.stores.port import FileMissingError, FileStore, check_key
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -66,11 +66,13 @@ class S3FileStore(FileStore):
     # -- writing -----------------------------------------------------------------------------------
 
     async def create(self, key: str) -> None:
+        check_key(key)
         async with aws_errors("file store"):
             if await self._sealed_size(key) is None and not await self._list(key):
                 await self._put(self._segment(key, 0), b"")
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
+        check_key(key)
         async with aws_errors("file store"):
             file = self._open.get(key)
             if file is None or file.size != offset:  # another instance may have appended
@@ -96,12 +98,14 @@ class S3FileStore(FileStore):
                     file.tail = bytearray()
 
     async def sync(self, key: str) -> None:
+        check_key(key)
         file = self._open.get(key)
         if file is not None:
             async with aws_errors("file store"):
                 await self._flush(key, file)
 
     async def seal(self, key: str, size: int) -> None:
+        check_key(key)
         async with aws_errors("file store"):
             sealed = await self._sealed_size(key)
             if sealed is None:
@@ -121,6 +125,7 @@ class S3FileStore(FileStore):
             await self._remove(await self._list(key))
 
     async def delete(self, key: str) -> None:
+        check_key(key)
         self._open.pop(key, None)
         async with aws_errors("file store"):
             await self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
@@ -255,6 +260,7 @@ class S3FileStore(FileStore):
             return await body.read()
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        check_key(key)
         if end is not None and end <= start:
             return
         async with aws_errors("file store"):
@@ -289,6 +295,7 @@ class S3FileStore(FileStore):
                 yield piece
 
     def local_path(self, key: str) -> Path | None:
+        check_key(key)
         return None
 
     async def check(self) -> None:

@@ -25,6 +25,7 @@ from ingestor.services.processor.ports import (
     Loaded,
     ProcessRecords,
     Refused,
+    TenantGoneError,
     UndoCounts,
     UndoImpossibleError,
 )
@@ -102,6 +103,14 @@ class PgMarkers:
     async def forget_outcome(self, key: BatchKey) -> None:
         async with transient_errors("sink"):
             await self._pool.execute(_FORGET_OUTCOME, key.process_id, key.range.number, key.tenant)
+
+    async def has_tenant(self) -> bool:
+        """As of the port."""
+        try:
+            async with transient_errors("sink"), self._pool.transaction():
+                return True
+        except TenantGoneError:
+            return False
 
 
 def _pack(outcome: BatchOutcome) -> bytes:
