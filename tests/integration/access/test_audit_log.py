@@ -126,10 +126,8 @@ async def test_the_log_is_filtered_paged_and_of_one_tenant(served: Served) -> No
         seen += [record.sequence for record in page.records]
         if not (token := page.next_page_token):
             break
-        for calls, filters in ((ann, {"subject": "dan"}), (served.person("eve", "globex", "admin"), {})):
-            other = access_pb2.ListAuditRecordsRequest(
-                page_token=token, page_size=2, **{"subject": "ann", **filters}
-            )
+        for calls, subject in ((ann, "dan"), (served.person("eve", "globex", "admin"), "ann")):
+            other = access_pb2.ListAuditRecordsRequest(page_token=token, page_size=2, subject=subject)
             assert (await refusal(calls.ListAuditRecords(other)))[1] == "INVALID_PAGE_TOKEN"
     assert seen == sorted(set(seen), reverse=True)
     assert set(seen) >= {record.sequence for record in everything_ if record.subject == "ann"}
