@@ -257,6 +257,13 @@ describe("the tenant", () => {
     expect(screen.queryByText("inside")).toBeNull();
   });
 
+  it("that is the only one stays the person's when another is added", async () => {
+    const { generation } = currentSession();
+    show(<Entry>inside</Entry>);
+    await screen.findByText("inside");
+    expect(currentSession()).toMatchObject({ tenant: "acme", generation });
+  });
+
   it("of the last time is forgotten when the person is not in it any more", async () => {
     setSession({ tenant: "gone" });
     fake.refusal = refusal("NOT_A_MEMBER");
