@@ -143,7 +143,7 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
   });
 
   test("a token that is refused is renewed, and the call made again", async () => {
-    const { context, page, complaints } = await signIn("viewer@acme", "/processes");
+    const { context, page, complaints } = await signIn("viewer@acme", "/access");
     const sent: string[] = [];
     // The gateway refuses the first token that it gets.
     await page.route("**/ingestor.v1.PipelineService/ListPipelines", async (route) => {
@@ -323,7 +323,7 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     await dialog.getByRole("button", { name: "Save quotas" }).click();
     await line.getByText("Storage 10.0 GiB").waitFor();
 
-    const other = await signIn("viewer@globex", "/access?tab=quotas");
+    const other = await signIn("operator@globex", "/access?tab=quotas");
     await other.page.getByText(/of 10\.0 GiB used/).waitFor();
     await other.context.close();
 
