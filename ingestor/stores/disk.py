@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from ingestor.access.scope import TENANT_NAME
 from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError, check_key
 
 _PIECE = 1024 * 1024
@@ -110,6 +111,26 @@ class DiskFileStore(FileStore, BoundedStore):
 
     def local_path(self, key: str) -> Path | None:
         return self._path(key)
+
+    async def files_of(self, tenant: str) -> tuple[int, int]:
+        def look() -> tuple[int, int]:
+            sizes = [path.stat().st_size for path in self._folder(tenant).glob("*")]
+            return len(sizes), sum(sizes)
+
+        return await asyncio.to_thread(look)
+
+    async def delete_files_of(self, tenant: str) -> None:
+        def delete() -> None:
+            folder = self._folder(tenant)
+            if folder.exists():
+                shutil.rmtree(folder)
+
+        await asyncio.to_thread(delete)
+
+    def _folder(self, tenant: str) -> Path:
+        if not TENANT_NAME.fullmatch(tenant):
+            raise ValueError(f"{tenant!r} is not the name of a tenant")
+        return self._root / tenant
 
     async def free_bytes(self) -> int:
         """Bytes that this user can still write to the disk."""

@@ -89,6 +89,19 @@ class FileStore(FileReader, FileWriter, Protocol):
 
 
 @runtime_checkable
+class TenantFiles(Protocol):
+    """A store that can say and remove all files of a tenant. Raises OSError or TransientError."""
+
+    async def files_of(self, tenant: str) -> tuple[int, int]:
+        """How many files, or pieces of files, a tenant has, and how many bytes."""
+        ...
+
+    async def delete_files_of(self, tenant: str) -> None:
+        """Delete them. Idempotent."""
+        ...
+
+
+@runtime_checkable
 class BoundedStore(Protocol):
     """A store with limited space."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from ingestor.access.scope import TENANT_NAME
 from ingestor.runtime.aws import aws_errors
 from ingestor.stores.port import FileMissingError, FileStore, check_key
 
@@ -134,7 +135,8 @@ class S3FileStore(FileStore):
         """Keep the number of tails in memory below the limit, writing one before dropping it."""
         while len(self._open) >= _MOST_OPEN and key not in self._open:
             oldest, file = next(iter(self._open.items()))
-            await self._flush(oldest, file)
+            if file.dirty and await self._list(oldest):  # not deleted meanwhile, by whomever
+                await self._flush(oldest, file)
             self._open.pop(oldest, None)
 
     async def _flush(self, key: str, file: _Open) -> None:
@@ -220,6 +222,26 @@ class S3FileStore(FileStore):
             )
             raise
 
+    async def files_of(self, tenant: str) -> tuple[int, int]:
+        async with aws_errors("file store"):
+            found = await self._list(_checked(tenant))
+        return len(found), sum(size for _, size in found)
+
+    async def delete_files_of(self, tenant: str) -> None:
+        async with aws_errors("file store"):
+            await self._abort_joins(_checked(tenant))
+            await self._remove(await self._list(tenant))
+
+    async def _abort_joins(self, tenant: str) -> None:
+        """Drop the parts of files whose segments were being joined."""
+        found = await self._client.list_multipart_uploads(
+            Bucket=self._bucket, Prefix=f"{self._name(tenant)}/"
+        )
+        for each in found.get("Uploads", []):
+            await self._client.abort_multipart_upload(
+                Bucket=self._bucket, Key=each["Key"], UploadId=each["UploadId"]
+            )
+
     # -- reading -----------------------------------------------------------------------------------
 
     async def _sealed_size(self, key: str) -> int | None:
@@ -279,3 +301,9 @@ class S3FileStore(FileStore):
     async def check(self) -> None:
         async with aws_errors("file store"):
             await self._client.head_bucket(Bucket=self._bucket)
+
+
+def _checked(tenant: str) -> str:
+    if not TENANT_NAME.fullmatch(tenant):
+        raise ValueError(f"{tenant!r} is not the name of a tenant")
+    return tenant
