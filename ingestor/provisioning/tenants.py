@@ -167,4 +167,13 @@ async def _make_role(connection: PgConnection, name: str) -> None:
         await connection.execute(f'GRANT USAGE, CREATE ON SCHEMA public TO "{role}"')
         await connection.execute(f'GRANT CREATE ON DATABASE "{database}" TO "{role}"')
     else:
-        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION "{role}"')
+        owner = await connection.fetchval(
+            "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = $1", schema
+        )
+        if owner is None:
+            await connection.execute(f'CREATE SCHEMA "{schema}" AUTHORIZATION "{role}"')
+        elif owner != role:
+            raise TenantError(
+                f"the schema {schema} exists and belongs to {owner}: rename it, or "
+                f'ALTER SCHEMA "{schema}" OWNER TO "{role}"'
+            )
