@@ -72,8 +72,9 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             await stack.enter_async_context(open_store(settings)),
             metrics,
         )
-        rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
-        dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
+        keys = settings.keyring()
+        rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds, keys)
+        dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
 
         undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
         tables = PgDryRunTables(tenants, settings.dry_runs)
@@ -100,7 +101,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "rows",
                     rows,
                     RowsHandler(rows, batches),
-                    metrics.retries,
+                    metrics,
                     concurrency=settings.concurrency,
                     visibility_seconds=settings.visibility_seconds,
                 ),
@@ -108,7 +109,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "dead letters",
                     dead,
                     DeadHandler(batches, registry),
-                    metrics.retries,
+                    metrics,
                     concurrency=1,
                     visibility_seconds=settings.visibility_seconds,
                 ),

@@ -59,8 +59,7 @@ class RowQueue(Protocol):
         ...
 
     def decode(self, delivery: Delivery) -> RowBatch:
-        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError, and
-        MessageRefusedError when it names a file of another tenant."""
+        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError."""
         ...
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
@@ -203,6 +202,10 @@ class Sink(RowLoader, Protocol):
 
     async def forget_outcome(self, key: BatchKey) -> None:
         """Drop the outcome, which status has recorded; the marker stays. Idempotent."""
+        ...
+
+    async def has_tenant(self) -> bool:
+        """Whether the scope's tenant can take rows at all; all other calls raise TenantGoneError when not."""
         ...
 
 

@@ -17,6 +17,7 @@ from ingestor.services.processor.ports import (
     Refused,
     RowUndo,
     Sink,
+    TenantGoneError,
     UndoCounts,
     UndoImpossibleError,
     Undone,
@@ -32,6 +33,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         self.behind: dict[str, list[dict[str, Any]]] = {}  # rows that are not there because of others
         self.gone: dict[str, bool] = {}  # of closed processes
         self.undos: dict[str, UndoCounts] = {}
+        self.no_tenants: set[str] = set()  # that are gone
         self.tenants: dict[str, str] = {}  # of undone processes
         self.reported: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
@@ -40,6 +42,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
+        await self._check_tenant()
         mark = (key.process_id, key.range.number)
         for closed in (key.process_id, rows.repairs or key.process_id):
             if closed in self.gone:
@@ -97,6 +100,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         return Applied(outcome)
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
+        await self._check_tenant()
         mark = (outcome.key.process_id, outcome.key.range.number)
         if self.gone.get(outcome.key.process_id):
             return Applied(None)
@@ -148,6 +152,13 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
             self.tenants |= dict.fromkeys([process_id, *of.repairs], of.tenant)
             self.gone |= dict.fromkeys([process_id, *of.repairs], False)
         return counts
+
+    async def _check_tenant(self) -> None:
+        if not await self.has_tenant():
+            raise TenantGoneError
+
+    async def has_tenant(self) -> bool:
+        return visible() not in self.no_tenants
 
     async def unreported(self, limit: int) -> Sequence[Undone]:
         found = [

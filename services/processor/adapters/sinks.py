@@ -59,6 +59,9 @@ class Sinks(Sink):
     async def forget_outcome(self, key: BatchKey) -> None:
         await self._markers.forget_outcome(key)
 
+    async def has_tenant(self) -> bool:
+        return await self._markers.has_tenant()
+
 
 class Undos(RowUndo):
     """Passes an undo to the sink that the pipeline of the process names."""

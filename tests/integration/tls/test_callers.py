@@ -45,7 +45,7 @@ async def ledger(status: StatusSettings, leaf: Leaf, says: str) -> AsyncIterator
     files = TlsFiles(leaf.certificate, leaf.key, leaf.ca)
     with scope.within("default"):
         async with open_channel(status.listen, signer.interceptors(), service="status", tls=files) as channel:
-            yield ledger_pb2_grpc.LedgerServiceStub(channel)  # type: ignore[no-untyped-call]
+            yield ledger_pb2_grpc.LedgerServiceStub(channel)
 
 
 async def refusal(stub: Any) -> tuple[grpc.StatusCode, str]:
