@@ -162,8 +162,8 @@ async def everything_of(dsn: str, tenant: str) -> dict[str, str]:
         for row in tables:
             found[row["name"]] = await connection.fetchval(
                 "SELECT count(*) || ' ' || coalesce(md5(string_agg(row, ',' ORDER BY row)), '') FROM ("
-                "SELECT (to_jsonb(t) - 'last_used_at' - 'published_at' - 'position' - 'settled')::text AS row "
-                f"FROM {row['name']} t WHERE tenant = $1) rows",
+                "SELECT (to_jsonb(t) - 'last_used_at' - 'published_at' - 'position' - 'settled')::text "
+                f"AS row FROM {row['name']} t WHERE tenant = $1) rows",
                 tenant,
             )
         for row in await connection.fetch(
