@@ -54,6 +54,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             )
         )
         await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
+        guard, quotas = build_guard(settings, pool, registry)
         signer = CallSigner(settings.keyring(), "processor")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         sqs = await stack.enter_async_context(open_sqs(settings))
@@ -111,5 +112,5 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     visibility_seconds=settings.visibility_seconds,
                 ),
             ),
-            interceptors=(build_guard(settings, pool, registry),),
+            interceptors=(guard,),
         )

@@ -44,6 +44,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
             )
         )
         await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
+        guard, _ = build_guard(settings, pool, registry)
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         retries = Retries(registry)
@@ -71,5 +72,5 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
             grpc_services=("ingestor.v1.StatusService", "ingestor.internal.v1.LedgerService"),
             checks={"database": pool.check, "events queue": events.check},
             workers=service_wide(changes, feed, publisher, Retention(removals, clock, keep)),
-            interceptors=(build_guard(settings, pool, registry),),
+            interceptors=(guard,),
         )

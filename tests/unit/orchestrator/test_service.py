@@ -35,6 +35,7 @@ from tests.examples import examples
 from tests.fakes.ingestions import MemoryIngestions
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.queue import MemoryQueue
+from tests.fakes.quotas import MemoryQuotas
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
 
@@ -49,7 +50,7 @@ class OnePipeline(PipelineService):
     """Knows one pipeline, which reads the column `id`."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryPipelines(), SystemClock())
+        super().__init__(MemoryPipelines(), SystemClock(), MemoryQuotas())
 
     async def get(self, name: str, version: int) -> StoredPipeline:
         fields = [{"name": "id", "type": "integer"}]
@@ -62,6 +63,8 @@ class Suite:
 
     def __init__(self, data: bytes = DATA, *, limit: int = 2**20, in_flight: int = 1000) -> None:
         self.ingestions = MemoryIngestions()
+        self.quotas = MemoryQuotas()
+        self.ingestions.usage = self.quotas.usage
         self.queue = MemoryQueue(limit)
         self.status = MemoryStatus()
         self.store = MemoryFileStore()
@@ -86,6 +89,7 @@ class Suite:
             OnePipeline(),
             self.store,
             Metrics(CollectorRegistry()),
+            self.quotas,
             max_in_flight=self.in_flight,
             slice_bytes=100,
             queues=self.queue,
