@@ -35,6 +35,7 @@ from ingestor.services.orchestrator.repairs import RepairService
 from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Metrics, OrchestratorService
 from ingestor.services.orchestrator.settings import OrchestratorSettings
+from ingestor.services.orchestrator.window import Windows
 from ingestor.stores.open import open_store
 from ingestor.v1 import orchestrator_pb2_grpc, pipelines_pb2_grpc
 
@@ -75,7 +76,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             store,
             Metrics(registry),
             quotas,
-            max_in_flight=settings.max_batches_in_flight,
+            windows=Windows(settings.max_batches_in_flight),
             slice_bytes=settings.slice_bytes,
             queues=SqsDepths(sqs, settings.rows_queue, settings.rows_dead_letter_queue),
         )

@@ -122,11 +122,10 @@ class OrchestratorService:
         metrics: Metrics,
         quotas: Quotas,
         *,
-        max_in_flight: int,
+        windows: Windows,
         slice_bytes: int,
         queues: Queues,
     ) -> None:
-        """`max_in_flight`: batches without an outcome, of all streams together."""
         self._ingestions = ingestions
         self._queue = queue
         self._status = status
@@ -135,7 +134,7 @@ class OrchestratorService:
         self._metrics = metrics
         self._queues = queues
         self._quotas = quotas
-        self.windows = Windows(max_in_flight)
+        self.windows = windows
         self._slice_bytes = slice_bytes
         self._stopping = False
         self.lost = asyncio.Event()

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager
 
 _WAITING_SECONDS = 0.5  # work that may wait for a processor
 _LEAST = 4  # batches in flight, of all streams together
-_FIRST = 8
 _REMEMBERED_SECONDS = 30.0
 
 
@@ -18,9 +17,11 @@ class Windows:
     """The windows of the streams of this instance, which active tenants share, and streams of a tenant its
     share."""
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`most`: batches in flight, of all streams together; each stream may have one."""
+    def __init__(self, most: int, *, first: int = 8, clock: Callable[[], float] = time.monotonic) -> None:
+        """`most`: batches in flight, of all streams together; each stream may have one. `first`: those of a
+        stream that has just begun."""
         self._most = most
+        self._first = first
         self._clock = clock
         self._streams = Counter[str]()
 
@@ -29,7 +30,7 @@ class Windows:
         """The window of a stream while that lasts."""
         self._begin(tenant)
         try:
-            yield Window(self, tenant, self._clock)
+            yield Window(self, tenant, self._first, self._clock)
         finally:
             self._end(tenant)
 
@@ -60,11 +61,11 @@ class Window:
     """The window of one stream. It grows while batches take no longer than the shortest time of late and
     _WAITING_SECONDS, and shrinks when they take longer: then they wait. (As TCP Vegas does with packets.)"""
 
-    def __init__(self, windows: Windows, tenant: str, clock: Callable[[], float]) -> None:
+    def __init__(self, windows: Windows, tenant: str, first: int, clock: Callable[[], float]) -> None:
         self._windows = windows
         self._tenant = tenant
         self._clock = clock
-        self._size = float(_FIRST)
+        self._size = first
         self._sent: deque[float] = deque()  # when each batch in flight was sent
         self._shortest = (float("inf"), float("inf"))  # of the last and of the current half minute
         self._since = clock()
@@ -74,7 +75,7 @@ class Window:
         """How many batches may be in flight."""
         least, most = self._windows.bounds(self._tenant)
         self._size = min(max(self._size, least), most)
-        return int(self._size)
+        return self._size
 
     def resting(self) -> AbstractContextManager[None]:
         """A stream that is paused leaves its share to the others while that lasts."""

@@ -29,8 +29,8 @@ class UploadSettings(ServiceSettings, AccessSettings, FileStoreSettings, Removal
         4,
         ge=1,
         le=64,
-        description="Files delivered at the same time; the last place is kept for a tenant that has none, and "
-        "further tenants without any have as many again.",
+        description="Files delivered at the same time; the last place is kept for a tenant that has none, "
+        "and further tenants without any have as many again.",
     )
     lease_seconds: float = Field(
         30, ge=3, description="Seconds of silence after which a delivery is free again."

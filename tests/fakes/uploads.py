@@ -49,10 +49,8 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         for known in self.uploads.values():
             if upload.request_id and _sent(known) == _sent(upload):
                 return known
-        opened = [
-            known for known in self.uploads.values() if known.state is UploadState.OPEN and _seen(known)
-        ]
-        check(QuotaName.OPEN_UPLOADS, limits, len(opened))
+        opened = sum(u.state is UploadState.OPEN and _seen(u) for u in self.uploads.values())
+        check(QuotaName.OPEN_UPLOADS, limits, opened)
         check(QuotaName.BYTES_STORED, limits, self._stored(), upload.declared_size)
         self.usage.spend(QuotaName.BYTES_PER_DAY, upload.declared_size, limits)
         self.uploads[upload.upload_id] = upload
@@ -91,12 +89,8 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         upload = self.uploads[upload_id]
         if upload.state is not UploadState.OPEN:
             return str(upload.process_id)
-        running = [
-            work
-            for work in self.work.values()
-            if not work.done and work.delivery.upload.tenant == upload.tenant
-        ]
-        check(QuotaName.RUNNING_PROCESSES, limits, len(running))
+        running = sum(not w.done and w.delivery.upload.tenant == upload.tenant for w in self.work.values())
+        check(QuotaName.RUNNING_PROCESSES, limits, running)
         upload = replace(upload, state=UploadState.COMPLETED, process_id=process_id)
         self.uploads[upload_id] = upload
         delivery = Delivery(process_id, upload, pipeline, version, 0, dialect, repair=repair)

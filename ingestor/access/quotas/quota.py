@@ -100,10 +100,10 @@ def _message(name: QuotaName, limit: int, used: int, more: int, reset_time: date
         case QuotaName.BYTES_STORED:
             return (
                 f"The tenant stores {used:,} of its {limit:,} bytes, and {more:,} more do not fit; delete "
-                "processes whose files are not needed"
-            ) + "."
+                "processes whose files are not needed."
+            )
         case QuotaName.BYTES_PER_DAY if reset_time is None:
-            return f"A file of {more:,} bytes is more than the {limit:,} bytes that the tenant may send in a day."
+            return f"{more:,} bytes are more than the {limit:,} bytes that the tenant may send in a day."
         case QuotaName.BYTES_PER_DAY:
             return (
                 f"The tenant has sent {used:,} of its {limit:,} bytes of today, and {more:,} more do not "

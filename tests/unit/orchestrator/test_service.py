@@ -28,6 +28,7 @@ from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Packed, Progress, StoredPipeline
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
+from ingestor.services.orchestrator.window import Windows
 from ingestor.services.processor.batches import BatchOutcome, RowBatch
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
@@ -90,7 +91,7 @@ class Suite:
             self.store,
             Metrics(CollectorRegistry()),
             self.quotas,
-            max_in_flight=self.in_flight,
+            windows=Windows(self.in_flight, first=self.in_flight),
             slice_bytes=100,
             queues=self.queue,
         )
