@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ingestor.access.limits.pipelines import name_in
 from ingestor.access.principal import Principal
 from ingestor.access.scope import within
 from ingestor.runtime.postgres import transient_errors
@@ -16,11 +17,10 @@ _INSERT = """
 INSERT INTO access.audit_log (tenant, subject, roles, method, object, outcome, reason, address, trace_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
-# Fields of requests and responses that name what a call is about, the first that is set.
-_OBJECTS = (
-    "process_id", "upload_id", "name", "prefix", "subject", "tenant", "file_name", "process", "upload",
-    "pipeline", "key",
-)  # fmt: skip
+# Fields of requests and responses that say what a call is about, the first that is set: identifiers, else
+# names. Messages among them are searched.
+_IDENTIFIERS = ("process_id", "upload_id", "prefix", "subject", "tenant", "process", "upload", "key")
+_NAMES = ("name", "file_name", "pipeline", "tenant")
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,23 @@ class PgAuditLog(AuditLog):
                 )  # fmt: skip
 
 
-def object_of(*messages: Any) -> str:
-    """What a call is about, from its request and response: an identifier or a name; empty without one."""
-    for message in messages:
-        if message is None:
-            continue
-        for name in _OBJECTS:
-            if name not in message.DESCRIPTOR.fields_by_name:
-                continue
-            value = getattr(message, name)
-            if isinstance(value, str) and value:
-                return value[:200]
-            if not isinstance(value, str) and message.HasField(name) and (found := object_of(value)):
+def object_of(request: Any, response: Any) -> str:
+    """What a call is about: an identifier, else a name; empty when neither message has one, or is None."""
+    for fields in (_IDENTIFIERS, _NAMES):
+        for message in (request, response):
+            if message is not None and (found := _first(message, fields)):
                 return found
+    return name_in(request.document_json)[:200] if hasattr(request, "document_json") else ""
+
+
+def _first(message: Any, fields: tuple[str, ...]) -> str:
+    for field in fields:
+        if field not in message.DESCRIPTOR.fields_by_name:
+            continue
+        value = getattr(message, field)
+        if isinstance(value, str):
+            if value:
+                return value[:200]
+        elif message.HasField(field) and (found := _first(value, fields)):
+            return found
     return ""

@@ -10,8 +10,8 @@ from ingestor.access.audit import PgAuditLog
 from ingestor.access.authenticator import Authenticator
 from ingestor.access.directory import PgDirectory
 from ingestor.access.guard import Guard
-from ingestor.access.quotas.pg_quotas import PgQuotas
-from ingestor.access.quotas.streams import StreamPlaces
+from ingestor.access.limits.pg_quotas import PgQuotas
+from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.settings import AccessSettings
 from ingestor.access.tokens import TokenChecker, key_source
 

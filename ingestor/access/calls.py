@@ -30,12 +30,13 @@ class CallSigner:
         self._keys = keys
         self._service = service
         self._clock = clock
-        self._made: dict[tuple[str, str], tuple[float, str]] = {}
+        self._made: dict[tuple[str, str, tuple[str, ...]], tuple[float, str]] = {}
 
     def token(self) -> str:
         """A token for a call of the current scope and principal. Raises NoScopeError without a scope."""
         principal = current_principal()
-        key = (scope.current(), principal.subject if principal else "")
+        pipelines = tuple(sorted(principal.pipelines)) if principal else ()
+        key = (scope.current(), principal.subject if principal else "", pipelines)
         now = self._clock()
         made = self._made.get(key)
         if made is None or made[0] < now:
@@ -45,6 +46,8 @@ class CallSigner:
                 "iss": self._service, "aud": _AUDIENCE, "tenant": key[0], "sub": key[1],
                 "exp": now + _SECONDS,
             }  # fmt: skip
+            if pipelines:
+                claims["pipelines"] = pipelines
             key_id = self._keys.signing
             secret = self._keys.key(key_id, _PURPOSE)
             assert secret is not None
@@ -81,7 +84,11 @@ def read_call(keys: KeyRing, token: str) -> Principal:
             "TOKEN_INVALID", "The call claims to be from a service, but its signature is not valid."
         ) from None
     return Principal(
-        "service", str(claims.get("sub", "")), str(claims.get("tenant", "")), service=str(claims["iss"])
+        "service",
+        str(claims.get("sub", "")),
+        str(claims.get("tenant", "")),
+        pipelines=frozenset(claims.get("pipelines", ())),
+        service=str(claims["iss"]),
     )
 
 

@@ -4,10 +4,12 @@ may last, and what the audit log says of it."""
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import structlog
@@ -16,9 +18,11 @@ from prometheus_client import CollectorRegistry, Counter
 from ingestor.access import scope
 from ingestor.access.audit import AuditLog, AuditRecord, object_of
 from ingestor.access.authenticator import REMEMBERED_SECONDS, Authenticator
+from ingestor.access.directory import is_of_removed_tenant
+from ingestor.access.limits.pipelines import check_call
+from ingestor.access.limits.quotas import QuotaExceededError, Quotas
+from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import Principal, set_principal
-from ingestor.access.quotas.quota import QuotaExceededError, Quotas
-from ingestor.access.quotas.streams import StreamPlaces
 from ingestor.access.roles import MethodAccess, Role, may, methods, roles_of
 from ingestor.runtime import tracing
 from ingestor.runtime.errors import (
@@ -34,6 +38,7 @@ log = structlog.get_logger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 # Health is open. Reflection, where a server has it, is for everybody who is signed in.
 _OPEN = "grpc.health.v1.Health/"
+_PEER = re.compile(r"ipv[46]:\[?(.*?)\]?:\d+")  # as gRPC writes it
 _REFLECTION = MethodAccess(anyone_signed_in=True)
 
 
@@ -89,19 +94,15 @@ class Guard(grpc.aio.ServerInterceptor):
         streams = bool(handler.request_streaming or handler.response_streaming)
 
         async def answer_one(request: Any, context: Context) -> Any:
-            seen = _Seen(request) if handler.request_streaming else None
-            async with self._call(method, metadata, context, streams) as call:
-                call.request = None if seen else request
-                try:
-                    call.response = await inner(seen or request, context)
-                finally:
-                    call.request = seen.first if seen else request
+            one = None if handler.request_streaming else request
+            async with self._call(method, metadata, context, streams, one) as call:
+                call.response = await inner(call.messages(request) if one is None else one, context)
                 return call.response
 
         async def answer_many(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with self._call(method, metadata, context, streams) as call:
-                call.request = None if handler.request_streaming else request
-                responses = inner(request, context)
+            one = None if handler.request_streaming else request
+            async with self._call(method, metadata, context, streams, one) as call:
+                responses = inner(call.messages(request) if one is None else one, context)
                 if hasattr(responses, "__aiter__"):
                     async for response in responses:
                         yield response
@@ -130,9 +131,10 @@ class Guard(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _call(
-        self, method: str, metadata: Mapping[str, str], context: Context, streams: bool
+        self, method: str, metadata: Mapping[str, str], context: Context, streams: bool, request: Any
     ) -> AsyncIterator[_Call]:
-        """One call: refused before anything else, ended with its token, and audited."""
+        """One call: refused before anything else, ended with its token, and audited. `request`: None for a
+        stream of requests."""
         access = _REFLECTION if not method.startswith("ingestor.") else methods().get(method)
         try:
             principal = await self._authenticator.principal(metadata)
@@ -143,12 +145,14 @@ class Guard(grpc.aio.ServerInterceptor):
         set_principal(principal)
         scope.enter(principal.tenant)
         structlog.contextvars.bind_contextvars(tenant=principal.tenant, principal=principal.subject)
-        call = _Call()
+        call = _Call(request, lambda first: self._check_pipelines(principal, method, first))
         watched = streams and principal.kind in ("person", "key")
         ended = asyncio.create_task(self._end_with_token(principal, metadata, call)) if watched else None
         outcome, reason = "OK", ""
         try:
             self._check(principal, access)
+            if request is not None:
+                self._check_pipelines(principal, method, request)
             with await self._place(principal) if streams else nullcontext():
                 yield call
         except asyncio.CancelledError:
@@ -165,7 +169,10 @@ class Guard(grpc.aio.ServerInterceptor):
         except TransientError:
             outcome = "UNAVAILABLE"
             raise
-        except Exception:
+        except Exception as error:
+            if is_of_removed_tenant(error):  # a call that was on its way when it was removed
+                outcome, reason = "PERMISSION_DENIED", "TENANT_UNKNOWN"
+                raise PermissionDeniedError(reason, "There is no such tenant, or it was removed.") from error
             outcome = "INTERNAL"
             raise
         finally:
@@ -199,6 +206,17 @@ class Guard(grpc.aio.ServerInterceptor):
             self._refused.labels("ROLE_MISSING").inc()
             raise PermissionDeniedError("ROLE_MISSING", _needed(access, self._platform))
 
+    def _check_pipelines(self, principal: Principal, method: str, request: Any) -> None:
+        """Raise PermissionDeniedError when a key is for other pipelines. Services ask for whom they work, and
+        status looks."""
+        if principal.kind == "service" or method not in methods():
+            return
+        try:
+            check_call(principal, method, request)
+        except PermissionDeniedError as error:
+            self._refused.labels(error.reason).inc()
+            raise
+
     async def _end_with_token(self, principal: Principal, metadata: Mapping[str, str], call: _Call) -> None:
         """End a stream when its token or key ends: looked at when it expires, and every few seconds for a key
         that was revoked or a role that was taken away."""
@@ -213,7 +231,7 @@ class Guard(grpc.aio.ServerInterceptor):
                         "TOKEN_EXPIRED", "The token has expired; renew it and call again."
                     )
                 now = await self._authenticator.principal(metadata)
-                if not principal.roles <= now.roles:
+                if now.tenant != principal.tenant or not principal.roles <= now.roles:
                     raise PermissionDeniedError("ROLE_MISSING", "Your role was taken away.")
             except ServiceError as error:
                 call.over = error
@@ -246,30 +264,23 @@ def _check_certificate(principal: Principal, context: Context) -> None:
 class _Call:
     """One call while it runs."""
 
-    def __init__(self) -> None:
-        self.request: Any = None
+    def __init__(self, request: Any, check: Callable[[Any], None]) -> None:
+        """`check` gets the first message of a stream of requests."""
+        self._check = check
+        self.request = request  # of a stream its first message, which says what the call is about
         self.response: Any = None
         self.over: ServiceError | None = None  # why the stream was ended
         task = asyncio.current_task()
         assert task is not None
         self.task = task
 
-
-class _Seen:
-    """The messages of a stream; remembers the first, which says what the call is about."""
-
-    def __init__(self, messages: AsyncIterator[Any]) -> None:
-        self._messages = messages
-        self.first: Any = None
-
-    def __aiter__(self) -> _Seen:
-        return self
-
-    async def __anext__(self) -> Any:
-        message = await anext(aiter(self._messages))
-        if self.first is None:
-            self.first = message
-        return message
+    async def messages(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The requests of a stream, whose first is checked."""
+        async for message in requests:
+            if self.request is None:
+                self._check(message)
+                self.request = message
+            yield message
 
 
 def _needed(access: MethodAccess, platform: str) -> str:
@@ -286,5 +297,5 @@ def _needed(access: MethodAccess, platform: str) -> str:
 def _address(metadata: Mapping[str, str], context: Context) -> str:
     """Where the call comes from: as the gateway saw it (it adds the last entry of x-forwarded-for), else the
     peer."""
-    forwarded = metadata.get("x-forwarded-for", "")
-    return (forwarded.rpartition(",")[2].strip() or str(context.peer()))[:100]
+    forwarded = metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return (forwarded or _PEER.sub(r"\1", unquote(str(context.peer()))))[:100]

@@ -65,6 +65,12 @@ def methods() -> Mapping[str, MethodAccess]:
     }
 
 
+@cache
+def public_methods() -> Mapping[str, MethodAccess]:
+    """The methods that people and their machines may call, by `package.Service/Method`."""
+    return {name: access for name, access in methods().items() if access.roles or access.anyone_signed_in}
+
+
 def roles_of(access: MethodAccess) -> frozenset[Role]:
     """The roles that may call a method, those that include them too."""
     named = {role for number in access.roles if (role := role_from(number))}

@@ -28,6 +28,9 @@ def main() -> int:
     except GatewayError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(f"error: INGESTOR_GATEWAY_SDS_DIR: {error.filename}: {error.strerror}\n")
+        return 1
     sys.stdout.write(yaml.dump(config, Dumper=_Whole, sort_keys=False, width=120))
     return 0
 

@@ -29,7 +29,7 @@ _MOST_DISCOVERED = 1_000_000  # bytes
 # What Envoy says of a refused token, the reason that clients get, and one sentence for people. The first
 # that applies counts.
 _REFUSALS = (
-    ("Jwks_remote_fetch_is_failed", 503, "SIGN_IN_UNAVAILABLE",
+    ("Jwks_remote_fetch_is_failed", 503, "DEPENDENCY_UNAVAILABLE",
      "Tokens cannot be checked now, because the keys of their issuer cannot be fetched; try again later."),
     ("Jwt_is_missing", 401, "TOKEN_MISSING", "This call needs a token or an API key."),
     ("Jwt_is_expired", 401, "TOKEN_EXPIRED", "The token has expired; sign in again, or renew it."),

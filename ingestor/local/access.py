@@ -29,6 +29,7 @@ class Access:
     """How the parts of a suite find out who calls."""
 
     environment: Mapping[str, str]  # settings of the services and of the page
+    internal_keys: str  # by which the services know each other
     gateway: GatewaySettings
     provider: demo.DemoProvider | None = None
     tenants: tuple[str, ...] = ()  # to be made
@@ -56,12 +57,12 @@ def open_access(
 ) -> Access:
     """Settings for a suite in `folder`. With `auth` people sign in at the provider of INGESTOR_OIDC_ISSUER,
     else at one that is started for them. Raises SuiteError."""
-    keys = {"INGESTOR_INTERNAL_KEYS": f"local:{folder.password('internal')}"}
+    keys = f"local:{folder.password('internal')}"
     if not auth:
-        return Access({**keys, "INGESTOR_AUTH": "local"}, _gateway(auth="local"))
-    required = {**keys, "INGESTOR_AUTH": "required"}
+        return Access({"INGESTOR_AUTH": "local"}, keys, _gateway(auth="local"))
+    required = {"INGESTOR_AUTH": "required"}
     if os.environ.get("INGESTOR_OIDC_ISSUER"):
-        return Access(required, _gateway(auth="required"))
+        return Access(required, keys, _gateway(auth="required"))
     ports["oidc"] = free_port(ports.get("oidc", _DEMO_PORT))
     provider = demo.DemoProvider(
         folder.path / "oidc",
@@ -94,7 +95,7 @@ def open_access(
         "INGESTOR_PAGE_RESOURCE": demo.RESOURCE,
         "INGESTOR_CLI_CLIENT_ID": demo.COMMAND_LINE_CLIENT,
     }
-    return Access(environment, gateway, provider, TENANTS)
+    return Access(environment, keys, gateway, provider, TENANTS)
 
 
 def make_tenants(admin_dsn: str, names: Sequence[str]) -> None:
@@ -123,5 +124,6 @@ def _gateway(**known: Any) -> GatewaySettings:
         return GatewaySettings(**known)
     except ValidationError as error:
         (problem, *_) = error.errors(include_input=False, include_url=False)
-        name = "_".join(str(part) for part in problem["loc"]).upper()
-        raise SuiteError(f"INGESTOR_{name}: {problem['msg']}") from error
+        name = "".join(f"_{part}" for part in problem["loc"]).upper()
+        where = f"INGESTOR{name}: " if name else ""  # the message names several settings itself
+        raise SuiteError(f"{where}{problem['msg'].removeprefix('Value error, ')}") from error

@@ -19,15 +19,12 @@ from ingestor.gateway.sign_in import GatewayError
 from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.errors import SuiteError
 from ingestor.local.ports import LOOPBACK, free_port
-from ingestor.local.tls.gateway import GatewayTls, add_tls
 from ingestor.runtime.addresses import split_address
 
 WEB = "web"  # name of the page server's cluster
 
 
-def render(
-    text: str, *, port: int, admin_port: int, clusters: Mapping[str, str], tls: GatewayTls | None = None
-) -> dict[str, Any]:
+def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
     """The configuration with listener and admin on loopback ports and every cluster at its host:port. Without
     an address for the page server, the page answers 404. Raises KeyError when any other cluster has no
     address."""
@@ -43,8 +40,6 @@ def render(
         (group,) = cluster["load_assignment"]["endpoints"]
         (endpoint,) = group["lb_endpoints"]
         _set_address(endpoint["endpoint"]["address"], host, cluster_port)
-    if tls is not None:
-        add_tls(config, tls)
     return config
 
 
@@ -76,12 +71,10 @@ class Envoy:
         port: int,
         clusters: Mapping[str, str],
         settings: GatewaySettings,
-        tls: GatewayTls | None = None,
     ) -> None:
         self._folder = folder.absolute()
         self._port = port
         self._clusters = clusters
-        self._tls = tls
         self._settings = settings
         self._admin_port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -114,7 +107,6 @@ class Envoy:
             port=self._port,
             admin_port=self._admin_port,
             clusters=self._clusters,
-            tls=self._tls,
         )
         try:
             apply(rendered, self._settings, this_machine=True)

@@ -28,7 +28,7 @@ from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess
 from ingestor.local.tls.postgres import PostgresTls
-from ingestor.local.tls.suite import AWS, POSTGRES, SuiteTls, open_tls
+from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
 from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.runtime.errors import TransientError
@@ -109,11 +109,8 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             web.wait()
             addresses["web"] = web.address
         say("starting Envoy")
-        gateway_tls = tls.gateway(folder) if tls else None
-        envoy = Envoy(
-            folder.path, port=options.gateway_port, clusters=addresses, settings=access.gateway,
-            tls=gateway_tls,
-        )  # fmt: skip
+        settings = access.gateway.model_copy(update=tls.gateway if tls else WITHOUT_TLS)
+        envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, settings=settings)
         stack.callback(envoy.stop)
         envoy.start()
         folder.save_ports(ports)
@@ -266,7 +263,7 @@ def _endpoints(
         addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},
         files=folder.files,
-        access=access.environment,
+        access={**access.environment, "INGESTOR_INTERNAL_KEYS": access.internal_keys},
         tls=tls.services if tls else {},
         aws_ca=aws_ca,
     )

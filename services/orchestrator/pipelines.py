@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingestor.access.quotas.quota import QuotaName, Quotas, check
+from ingestor.access.limits.quotas import QuotaName, Quotas, check
 from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import parse_pipeline
 from ingestor.runtime.clock import Clock

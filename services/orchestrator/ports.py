@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ingestor.access.quotas.quota import NO_LIMITS, QuotaLimits
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from ingestor.access.quotas.quota import QuotaExceededError
+from ingestor.access.limits.quotas import QuotaExceededError
 from ingestor.access.scope import within
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError

@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from ingestor.access.quotas.quota import QuotaExceededError, Quotas
+from ingestor.access.limits.quotas import QuotaExceededError, Quotas
 from ingestor.pipelines.document import parse_pipeline
 from ingestor.reports import NUMBER_LABEL
 from ingestor.runtime.errors import (

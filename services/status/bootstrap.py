@@ -18,6 +18,12 @@ from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres import check_migrations, open_pool
 from ingestor.runtime.retry import Retries
+from ingestor.services.status.access.api import AccessApi
+from ingestor.services.status.access.service import AccessService
+from ingestor.services.status.adapters.access.pg_audit import PgAuditRecords
+from ingestor.services.status.adapters.access.pg_keys import PgKeys
+from ingestor.services.status.adapters.access.pg_members import PgMembers
+from ingestor.services.status.adapters.access.pg_tenants import PgTenants
 from ingestor.services.status.adapters.pg_changes import PgChanges
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_outbox import PgOutbox
@@ -30,7 +36,7 @@ from ingestor.services.status.publisher import Publisher
 from ingestor.services.status.retention import Retention
 from ingestor.services.status.service import Metrics, StatusService
 from ingestor.services.status.settings import StatusSettings
-from ingestor.v1 import status_pb2_grpc
+from ingestor.v1 import access_pb2_grpc, status_pb2_grpc
 
 
 @asynccontextmanager
@@ -44,7 +50,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
             )
         )
         await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
-        guard, _ = build_guard(settings, pool, registry)
+        guard, quotas = build_guard(settings, pool, registry)
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         retries = Retries(registry)
@@ -57,6 +63,12 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         service = StatusService(
             PgLedger(pool), reader, reader, removals, changes, feed, clock, Metrics(registry)
         )
+        audit = PgAuditRecords(pool)
+        access = AccessService(
+            PgKeys(pool), PgMembers(pool), audit, quotas, PgTenants(pool), clock,
+            platform_tenant=settings.platform_tenant,
+        )  # fmt: skip
+        retention = Retention(removals, audit, clock, keep, timedelta(days=settings.audit_retention_days))
         publisher = Publisher(PgOutbox(pool), events, clock, timedelta(days=settings.event_retention_days))
         watchers = Gauge("ingestor_watchers", "Open WatchProcess streams.", registry=registry)
         watchers.set_function(lambda: changes.watchers)
@@ -65,12 +77,17 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
 
         def register(server: grpc.aio.Server) -> None:
             status_pb2_grpc.add_StatusServiceServicer_to_server(StatusApi(service), server)
+            access_pb2_grpc.add_AccessServiceServicer_to_server(AccessApi(access), server)
             ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerApi(service), server)
 
         yield Service(
             register=register,
-            grpc_services=("ingestor.v1.StatusService", "ingestor.internal.v1.LedgerService"),
+            grpc_services=(
+                "ingestor.v1.StatusService",
+                "ingestor.v1.AccessService",
+                "ingestor.internal.v1.LedgerService",
+            ),
             checks={"database": pool.check, "events queue": events.check},
-            workers=service_wide(changes, feed, publisher, Retention(removals, clock, keep)),
+            workers=service_wide(changes, feed, publisher, retention),
             interceptors=(guard,),
         )

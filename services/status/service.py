@@ -10,6 +10,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.limits.pipelines import only_pipelines
 from ingestor.access.scope import tenant
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runtime.clock import Clock
@@ -211,6 +212,7 @@ class StatusService:
     async def delete(self, process_id: str) -> None:
         """Delete a process that has ended, and its repairs. Raises NotFoundError (PROCESS_NOT_FOUND),
         FailedPreconditionError (PROCESS_RUNNING)."""
+        await self._check_seen(process_id)
         await self._removals.delete(process_id)
 
     async def removals(self, after: int, size: int) -> Sequence[Removal]:
@@ -225,6 +227,12 @@ class StatusService:
         if found is None:
             raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
         return found
+
+    async def _check_seen(self, process_id: str | None) -> None:
+        """Raise NotFoundError when the caller's key is for some pipelines only, and not for that of the
+        process. Whoever sees every pipeline is told of deleted processes too."""
+        if process_id is not None and only_pipelines() is not None:
+            await self.process(process_id)
 
     async def _kept(self, process_id: str) -> Process:
         """A process that has not expired. Raises NotFoundError, FailedPreconditionError
@@ -315,6 +323,7 @@ class StatusService:
     async def events(self, process_id: str | None, token: str, size: int) -> tuple[list[LoggedEvent], str]:
         """A page of events, oldest first, and the next page's token."""
         scope = f"{tenant()} events {process_id}"
+        await self._check_seen(process_id)
         found = await self._event_log.events(process_id, read_token(scope, token, int) or 0, size + 1)
         more = make_token(scope, found[size - 1].sequence) if len(found) > size else ""
         return found[:size], more
@@ -323,6 +332,7 @@ class StatusService:
         """Events after a position (-1 for only new ones) as they happen; an empty list after every 20 s
         without any. The events of a single process end with its last one. Raises NotFoundError when the
         process does not exist, UnavailableError when the service stops."""
+        await self._check_seen(process_id)
         ended = False
         before: list[LoggedEvent] | None = None
         async with aclosing(self._feed.watch(process_id, after)) as feed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from ingestor.access.quotas.quota import NO_LIMITS, QuotaLimits
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.dry_runs import DryRunResult, Excerpt
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload

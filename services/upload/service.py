@@ -14,8 +14,8 @@ import google_crc32c
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.limits.quotas import NO_LIMITS, Quotas
 from ingestor.access.principal import current_principal
-from ingestor.access.quotas.quota import NO_LIMITS, Quotas
 from ingestor.access.scope import tenant
 from ingestor.runtime.clock import Clock, Ids
 from ingestor.runtime.errors import (

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ingestor.access import scope
-from ingestor.access.quotas.quota import NO_LIMITS, QuotaExceededError, QuotaLimits, QuotaName
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaExceededError, QuotaLimits, QuotaName
 from ingestor.runtime.errors import NotFoundError
 from ingestor.services.orchestrator.ingestions import (
     Batch,

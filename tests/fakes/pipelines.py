@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ingestor.access import scope
-from ingestor.access.quotas.quota import NO_LIMITS, QuotaLimits, QuotaName, check
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.runtime.errors import NotFoundError
 from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
@@ -15,7 +15,11 @@ from ingestor.services.processor.ports import Pipelines
 
 class MemoryCatalogue(Pipelines):
     def __init__(self) -> None:
-        self.known: dict[str, list[Pipeline]] = {}
+        self._known: dict[str, dict[str, list[Pipeline]]] = {}
+
+    @property
+    def known(self) -> dict[str, list[Pipeline]]:
+        return self._known.setdefault(scope.tenant(), {})
 
     def add(self, document: str) -> None:
         """Store the next version."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ingestor.access.quotas.quota import QuotaExceededError, QuotaLimits, QuotaName, Quotas, check
+from ingestor.access.limits.quotas import QuotaExceededError, QuotaLimits, QuotaName, Quotas, check
 
 
 class MemoryUsage:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ingestor.access import scope
-from ingestor.access.quotas.quota import NO_LIMITS, QuotaLimits, QuotaName, check
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 from tests.fakes.quotas import MemoryUsage

@@ -38,11 +38,11 @@ class LocalCa:
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
         """`names`: those of the parts of the suite, which the CA may sign for besides this machine's own.
         Makes the CA if the folder has none. Raises SuiteError when its own certificate has ended."""
-        self._folder = folder.absolute()
+        self.folder = folder.absolute()
         self._names: dict[str, Sequence[str]] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.certificate = self._folder / "ca.crt"
-        key_file = self._folder / "ca.key"
+        self.certificate = self.folder / "ca.crt"
+        key_file = self.folder / "ca.key"
         if not (self.certificate.exists() and key_file.exists()):
             self._make(key_file, [*names, "localhost"])
         self._certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
@@ -51,7 +51,7 @@ class LocalCa:
         self._key = key
         if self._certificate.not_valid_after_utc < datetime.now(UTC):
             raise SuiteError(
-                f"the suite's CA in {self._folder} has expired; delete the folder, and a new one is made"
+                f"the suite's CA in {self.folder} has expired; delete the folder, and a new one is made"
             )
 
     def _make(self, key_file: Path, names: Sequence[str]) -> None:
@@ -110,7 +110,7 @@ class LocalCa:
         _write(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
 
     def _files(self, name: str) -> Leaf:
-        folder = self._folder / name
+        folder = self.folder / name
         return Leaf(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
 
     def _is_good(self, files: Leaf, name: str) -> bool:

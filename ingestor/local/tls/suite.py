@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from ingestor.local.folder import Folder
 from ingestor.local.services import OPERATOR, SERVICES
 from ingestor.local.tls.ca import LocalCa
-from ingestor.local.tls.gateway import GatewayTls
 
 _LOOK_SECONDS = 3600.0
 GATEWAY, POSTGRES, AWS = "gateway", "postgres", "aws"
+# The gateway's settings, whatever the environment says: a suite without --tls has none.
+WITHOUT_TLS = {"gateway_tls_cert": "", "gateway_tls_key": "", "tls_cert": "", "tls_key": "", "tls_ca": ""}
 
 
 @dataclass
@@ -27,11 +28,16 @@ class SuiteTls:
         self.services = {name: self.ca.leaf(name) for name in (*SERVICES, OPERATOR)}
         self.postgres = self.ca.leaf(POSTGRES, local=True)
         self.aws = self.ca.leaf(AWS, local=True)
-        self._gateway = self.ca.leaf(GATEWAY, local=True)
-
-    def gateway(self, folder: Folder) -> GatewayTls:
-        """What the gateway shows to clients and to services."""
-        return GatewayTls(shown=self._gateway, own=self._gateway, folder=folder.path / "tls" / "envoy")
+        own = self.ca.leaf(GATEWAY, local=True)
+        # Settings of the gateway, which shows clients and services the same certificate.
+        self.gateway = {
+            "gateway_tls_cert": str(own.certificate),
+            "gateway_tls_key": str(own.key),
+            "tls_cert": str(own.certificate),
+            "tls_key": str(own.key),
+            "tls_ca": str(own.ca),
+            "gateway_sds_dir": str(self.ca.folder / "sds"),
+        }
 
     def renew(self) -> None:
         """Now and then, renew the certificates near their end."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from ingestor.access.quotas.quota import NO_LIMITS, QuotaExceededError, QuotaLimits, QuotaName
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaExceededError, QuotaLimits, QuotaName
 from ingestor.access.scope import visible
 from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.runtime.errors import NotFoundError

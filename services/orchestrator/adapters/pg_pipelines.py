@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ingestor.access.quotas.pg_quotas import hold
-from ingestor.access.quotas.quota import NO_LIMITS, QuotaLimits, QuotaName, check
+from ingestor.access.limits.pg_quotas import hold
+from ingestor.access.limits.pipelines import only_pipelines
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.access.scope import tenant
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _LATEST = """
 SELECT DISTINCT ON (name) name, version, document, canonical, created_at FROM pipelines p
-WHERE tenant = $1 AND name > $2
+WHERE tenant = $1 AND name > $2 AND ($4::text[] IS NULL OR name = ANY($4))
 AND NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
 ORDER BY name, version DESC LIMIT $3
 """
@@ -76,8 +77,10 @@ class PgPipelines(PipelineStore):
         return _stored(found) if found else None
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+        only = only_pipelines()
+        arguments = (tenant(), after, limit, None if only is None else list(only))
         async with transient_errors("pipelines"):
-            return [_stored(row) for row in await self._pool.fetch(_LATEST, tenant(), after, limit)]
+            return [_stored(row) for row in await self._pool.fetch(_LATEST, *arguments)]
 
     async def count(self) -> int:
         async with transient_errors("pipelines"):

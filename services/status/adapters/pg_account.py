@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.limits.pipelines import sees_pipeline
 from ingestor.access.scope import tenant
 from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.tracing import current_traceparent
@@ -25,7 +26,7 @@ _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLIC
 _LOCK = """
 SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
        bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
-       failure_reason, failure_message, started, max_failed, max_failed_share, pause_reason,
+       failure_reason, failure_message, started, pipeline, max_failed, max_failed_share, pause_reason,
        deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
 FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE
 """
@@ -58,11 +59,11 @@ def deleted_error(process_id: str) -> NotFoundError:
 async def hold(connection: PgConnection, process_id: str) -> AsyncIterator[Work]:
     """Lock a process of the tenant in scope until the end of the connection's transaction, creating it if
     necessary; save its changes and notify watchers. Raises NotFoundError (PROCESS_DELETED, and
-    PROCESS_NOT_FOUND for another tenant's process)."""
+    PROCESS_NOT_FOUND for another tenant's process, and for one that the caller's key is not for)."""
     owner = tenant()
     await connection.execute(_ENSURE, process_id, owner)
     row = await connection.fetchrow(_LOCK, process_id, owner)
-    if row is None:
+    if row is None or (row["started"] and not sees_pipeline(row["pipeline"])):
         raise unknown_error(process_id)
     if row["deleted"]:
         raise deleted_error(process_id)

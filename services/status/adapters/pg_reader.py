@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
 from ingestor.access.scope import EVERYTHING, tenant, visible
 from ingestor.notices import notices_from_json
 from ingestor.runtime.postgres import transient_errors
@@ -152,13 +153,16 @@ class PgLedgerReader(LedgerReader, EventLog):
         found = await self._fetch(_PROCESS, process_id, tenant())
         if found and found[0]["deleted_at"] is not None:
             raise deleted_error(process_id)
-        return self._process(found[0]) if found else None
+        return self._process(found[0]) if found and sees_pipeline(found[0]["pipeline"]) else None
 
     async def processes(
         self, comparisons: Sequence[Comparison], before: int | None, limit: int
     ) -> list[tuple[int, Process]]:
         where = ["tenant = $3", "($1::bigint IS NULL OR position < $1)", "deleted_at IS NULL"]
         arguments: list[object] = [before, limit, tenant()]
+        if (only := only_pipelines()) is not None:
+            arguments.append(list(only))
+            where.append(f"pipeline = ANY(${len(arguments)})")
         for comparison in comparisons:
             value: object = comparison.value
             if comparison.name == "state":

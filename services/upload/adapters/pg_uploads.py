@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ingestor.access.quotas.pg_quotas import give_back, hold, spend
-from ingestor.access.quotas.quota import NO_LIMITS, QuotaLimits, QuotaName, check
+from ingestor.access.limits.pg_quotas import give_back, hold, spend
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.access.scope import tenant, visible
 from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.reports import OriginalTable

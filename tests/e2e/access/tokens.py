@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import time
 from collections.abc import Sequence
@@ -52,7 +54,7 @@ class Issuer:
         claims = self.claims("mallory", [tenant], ["admin"])
         past = int(time.time()) - 3600
         public = self._key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         header = {"kid": self._key_id}
         valid = self.sign(claims)
@@ -65,7 +67,7 @@ class Issuer:
             "no audience": self.sign({key: value for key, value in claims.items() if key != "aud"}),
             "never ends": self.sign({key: value for key, value in claims.items() if key != "exp"}),
             "alg none": jwt.encode(claims, "", algorithm="none", headers=header),
-            "public key as a shared secret": jwt.encode(claims, public, algorithm="HS256", headers=header),
+            "public key as a shared secret": _hs256(claims, public, self._key_id),
             "key of somebody else": Issuer(self._url, self._key_id).sign(claims),
             "unknown key": self.sign(claims, key_id="two"),
             "altered signature": f"{start}.{signature[:10]}{swapped}{signature[11:]}",
@@ -74,3 +76,11 @@ class Issuer:
             "key that does not exist": f"ing_abcdefgh_{'x' * 43}",
             "malformed key": "ing_x",
         }
+
+
+def _hs256(claims: dict[str, Any], secret: bytes, key_id: str) -> str:
+    """A token signed by a secret that the library refuses as one."""
+    header = {"alg": "HS256", "typ": "JWT", "kid": key_id}
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+    signature = hmac.digest(secret, b".".join(parts), "sha256")
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()

@@ -4,24 +4,24 @@ last one."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ingestor.access.quotas.quota import (
+from ingestor.access.authenticator import Remembered
+from ingestor.access.limits.quotas import (
     DAILY,
-    Quota,
     QuotaExceededError,
     QuotaLimits,
     QuotaName,
-    QuotaReader,
     Quotas,
+    QuotaUse,
+    QuotaUses,
     next_day,
 )
-from ingestor.access.quotas.streams import StreamPlaces
+from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.scope import tenant
 from ingestor.runtime.postgres import transient_errors
-from ingestor.runtime.remembered import Remembered
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -60,7 +60,7 @@ WHERE tenant = $1 AND name = $2 AND day = ($4::timestamptz AT TIME ZONE 'UTC')::
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:quota:' || $1 || ':' || $2, 0))"
 
 
-class PgQuotas(Quotas, QuotaReader):
+class PgQuotas(Quotas, QuotaUses):
     def __init__(
         self, pool: PgPool, streams: StreamPlaces, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -84,14 +84,14 @@ class PgQuotas(Quotas, QuotaReader):
             if used >= limit:
                 raise QuotaExceededError(name, limit, used, 0)
 
-    async def quotas(self) -> list[Quota]:
+    async def all(self) -> Sequence[QuotaUse]:
         limits = await self._read_limits()
         async with transient_errors("quotas"):
             used = {row["name"]: row["used"] for row in await self._pool.fetch(_USED, tenant())}
         used[QuotaName.STREAMS] = self._streams.used(tenant())
         day = next_day()
         return [
-            Quota(name, limits.get(name), used.get(name, 0), day if name in DAILY else None)
+            QuotaUse(name, limits.get(name), used.get(name, 0), day if name in DAILY else None)
             for name in QuotaName
         ]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ingestor.access.quotas.quota import QuotaLimits, QuotaName, check
+from ingestor.access.limits.quotas import QuotaLimits, QuotaName, check
 
 
 class StreamPlaces:

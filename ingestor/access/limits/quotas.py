@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -27,6 +27,7 @@ class QuotaName(StrEnum):
     STREAMS = "streams"
 
 
+QUOTAS = tuple(QuotaName)
 DAILY = frozenset({QuotaName.BYTES_PER_DAY, QuotaName.ROWS_PER_DAY})
 
 QuotaLimits = Mapping[QuotaName, int]
@@ -36,13 +37,13 @@ NO_LIMITS: QuotaLimits = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
-    """A quota of a tenant, and how much of it is used."""
+class QuotaUse:
+    """A quota of a tenant and how much of it is used."""
 
-    name: QuotaName
-    limit: int | None  # None: no limit
-    used: int
-    reset_time: datetime | None  # when it is used from 0 again; None: never by itself
+    name: str
+    limit: int | None = None
+    used: int = 0
+    resets: datetime | None = None  # when its use starts from 0 again; None: never by itself
 
 
 class Quotas(Protocol):
@@ -58,11 +59,11 @@ class Quotas(Protocol):
         ...
 
 
-class QuotaReader(Protocol):
-    """Shows quotas."""
+class QuotaUses(Protocol):
+    """The quotas of the tenant in scope."""
 
-    async def quotas(self) -> list[Quota]:
-        """Every quota of the scope's tenant, limited or not. Raises TransientError."""
+    async def all(self) -> Sequence[QuotaUse]:
+        """Every quota, limited or not. Raises TransientError."""
         ...
 
 
