@@ -55,7 +55,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             )
         )
         await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
-        guard, quotas = build_guard(settings, pool, registry)
+        guard, _ = build_guard(settings, pool, registry)
         tenants = await TenantPool.of(pool)
         signer = CallSigner(settings.keyring(), "processor")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)

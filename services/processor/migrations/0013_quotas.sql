@@ -14,3 +14,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = processor, pg_temp AS $$
     VALUES ('tables', tables_of(wanted))
 $$;
 REVOKE EXECUTE ON FUNCTION access.usage_of_processor FROM PUBLIC;
+
+-- How many tables a tenant has and may have (null: no limit), for its own role. Until the transaction ends, no other
+-- one of the tenant takes a place.
+CREATE FUNCTION tables_left(wanted text) RETURNS TABLE (used bigint, most bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = processor, pg_temp AS $$
+BEGIN
+    SELECT q.max_value INTO most FROM access.quotas q WHERE q.tenant = wanted AND q.name = 'tables';
+    IF most IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('ingestor:quota:' || wanted || ':tables', 0));
+        used := tables_of(wanted);
+    END IF;
+    RETURN NEXT;
+END
+$$;
