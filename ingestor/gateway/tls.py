@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestor.gateway.settings import GatewaySettings
+from ingestor.gateway.sign_in import GatewayError
 
 _TYPES = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 _LEAST_VERSION = {"tls_minimum_protocol_version": "TLSv1_2"}
@@ -20,8 +21,9 @@ def use_tls(config: dict[str, Any], settings: GatewaySettings) -> None:
     """Make the listener speak TLS only, and call each service whose cluster speaks gRPC by mutual TLS: its
     certificate must bear the cluster's name. In place; what the settings leave out stays as it is.
 
-    Raises OSError when what SDS reads cannot be written.
+    Raises GatewayError when a file is missing, OSError when what SDS reads cannot be written.
     """
+    _check_files(settings)
     if settings.gateway_tls_cert or settings.tls_cert:
         config.setdefault(
             "node", {"id": "gateway", "cluster": "gateway"}
@@ -30,6 +32,14 @@ def use_tls(config: dict[str, Any], settings: GatewaySettings) -> None:
         _from_clients(config, settings)
     if settings.tls_cert:
         _to_services(config, settings)
+
+
+def _check_files(settings: GatewaySettings) -> None:
+    """Envoy itself would start without a certificate, and wait for it."""
+    for name in ("gateway_tls_cert", "gateway_tls_key", "tls_cert", "tls_key", "tls_ca"):
+        file = getattr(settings, name)
+        if file and not Path(file).is_file():
+            raise GatewayError(f"INGESTOR_{name.upper()}: there is no file {file}")
 
 
 def _from_clients(config: dict[str, Any], settings: GatewaySettings) -> None:
