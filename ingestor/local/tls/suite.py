@@ -11,7 +11,7 @@ from ingestor.local.services import OPERATOR, SERVICES
 from ingestor.local.tls.ca import LocalCa
 
 _LOOK_SECONDS = 3600.0
-GATEWAY, POSTGRES, AWS = "gateway", "postgres", "aws"
+GATEWAY, WEB, POSTGRES, AWS = "gateway", "web", "postgres", "aws"
 # The gateway's settings, whatever the environment says: a suite without --tls has none.
 WITHOUT_TLS = {"gateway_tls_cert": "", "gateway_tls_key": "", "tls_cert": "", "tls_key": "", "tls_ca": ""}
 
@@ -26,6 +26,7 @@ class SuiteTls:
 
     def __post_init__(self) -> None:
         self.services = {name: self.ca.leaf(name) for name in (*SERVICES, OPERATOR)}
+        self.web = self.ca.leaf(WEB, local=True)
         self.postgres = self.ca.leaf(POSTGRES, local=True)
         self.aws = self.ca.leaf(AWS, local=True)
         own = self.ca.leaf(GATEWAY, local=True)
@@ -50,4 +51,4 @@ class SuiteTls:
 
 def open_tls(folder: Folder) -> SuiteTls:
     """The CA of a data folder, made when there is none. Raises SuiteError when it has expired."""
-    return SuiteTls(LocalCa(folder.path / "tls", [*SERVICES, OPERATOR, GATEWAY, POSTGRES, AWS]))
+    return SuiteTls(LocalCa(folder.path / "tls", [*SERVICES, OPERATOR, GATEWAY, WEB, POSTGRES, AWS]))

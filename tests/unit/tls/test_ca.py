@@ -104,3 +104,9 @@ def test_an_expired_ca_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ca_module, "CA_DAYS", -1)
     with pytest.raises(SuiteError, match="has expired; delete the folder"):
         LocalCa(tmp_path, NAMES)
+
+
+def test_a_ca_for_fewer_parts_is_told(tmp_path: Path) -> None:
+    LocalCa(tmp_path, NAMES)
+    with pytest.raises(SuiteError, match="earlier version"):
+        LocalCa(tmp_path, [*NAMES, "archive"])
