@@ -28,6 +28,7 @@ from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Packed, Progress, StoredPipeline
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
+from ingestor.services.orchestrator.window import Windows
 from ingestor.services.processor.batches import BatchOutcome, RowBatch
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
@@ -35,6 +36,7 @@ from tests.examples import examples
 from tests.fakes.ingestions import MemoryIngestions
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.queue import MemoryQueue
+from tests.fakes.quotas import MemoryQuotas
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
 
@@ -49,7 +51,7 @@ class OnePipeline(PipelineService):
     """Knows one pipeline, which reads the column `id`."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryPipelines(), SystemClock())
+        super().__init__(MemoryPipelines(), SystemClock(), MemoryQuotas())
 
     async def get(self, name: str, version: int) -> StoredPipeline:
         fields = [{"name": "id", "type": "integer"}]
@@ -62,6 +64,8 @@ class Suite:
 
     def __init__(self, data: bytes = DATA, *, limit: int = 2**20, in_flight: int = 1000) -> None:
         self.ingestions = MemoryIngestions()
+        self.quotas = MemoryQuotas()
+        self.ingestions.usage = self.quotas.usage
         self.queue = MemoryQueue(limit)
         self.status = MemoryStatus()
         self.store = MemoryFileStore()
@@ -86,7 +90,8 @@ class Suite:
             OnePipeline(),
             self.store,
             Metrics(CollectorRegistry()),
-            max_in_flight=self.in_flight,
+            self.quotas,
+            windows=Windows(self.in_flight, first=self.in_flight),
             slice_bytes=100,
             queues=self.queue,
         )

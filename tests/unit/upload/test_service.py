@@ -49,6 +49,7 @@ from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, 
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
 from tests.examples import examples
+from tests.fakes.quotas import MemoryQuotas
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 
@@ -196,6 +197,7 @@ class Suite:
 
     def __init__(self, room: int | None = None) -> None:
         self.uploads = MemoryUploads()
+        self.quotas = MemoryQuotas()
         self.store = MemoryFileStore(room)
         self.ingestion = OneIngestion()
         self.converter = Upper(self.store)
@@ -216,6 +218,7 @@ class Suite:
             self.clock,
             TimeOrderedIds(self.clock),
             Metrics(CollectorRegistry()),
+            self.quotas,
             max_upload_bytes=10_000,
             max_chunk_bytes=1_000,
             new_delivery=self.news,
