@@ -384,7 +384,7 @@ def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> No
                 service.restarts += 1
                 suite.save()
         if suite.tls:
-            suite.tls.renew()
+            suite.tls.renew(say)
         envoy = suite.envoy.process
         if envoy is not None and envoy.poll() is not None:
             raise SuiteError(f"Envoy ended with status {envoy.returncode} (see its log)")

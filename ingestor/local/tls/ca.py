@@ -94,12 +94,9 @@ class LocalCa:
             self.issue(name)
         return files
 
-    def renew(self) -> list[str]:
-        """Renew the certificates near their end; their names."""
-        due = [name for name in self._names if not self._is_good(self._files(name), name)]
-        for name in due:
-            self.issue(name)
-        return due
+    def due(self) -> list[str]:
+        """The names of the certificates near their end."""
+        return [name for name in self._names if not self._is_good(self._files(name), name)]
 
     def issue(self, name: str, *, days: float = LEAF_DAYS, names: Sequence[str] | None = None) -> None:
         """Make a certificate that ends in `days` (or has ended, if negative) and replace the files, each at
