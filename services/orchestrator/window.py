@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 _WAITING_SECONDS = 0.2  # work that may wait for a processor
 _LEAST = 4  # batches in flight, of all streams together
 _REMEMBERED_SECONDS = 30.0
+_RATED = 64  # batches
 
 
 class Windows:
@@ -69,6 +70,7 @@ class Window:
         self._size = first
         self._doubling = True
         self._sent: deque[float] = deque()  # when each batch in flight was sent
+        self._ended = deque[float](maxlen=_RATED)  # when the last batches ended
         self._changed = clock()
         self._shortest = (float("inf"), float("inf"))  # of the last and of the current half minute
         self._since = clock()
@@ -96,6 +98,7 @@ class Window:
     def _look(self, sent: float, full: bool) -> None:
         now = self._clock()
         took = now - sent
+        self._ended.append(now)
         if now - self._since > _REMEMBERED_SECONDS:
             self._shortest, self._since = (self._shortest[1], float("inf")), now
         self._shortest = self._shortest[0], min(self._shortest[1], took)
@@ -103,11 +106,16 @@ class Window:
             return
         most = min(self._shortest) + _WAITING_SECONDS
         if took > most:
-            size = self.size
-            self._size = max(size * 7 // 8 if not self._doubling else size // 2, 1)
+            # What is done in the time that a batch may take (Little's law).
+            self._size = min(self.size, round(self._rate() * most))
             self._doubling = False
         elif full:  # else the window is not what holds the stream back
             self._size = 2 * self.size if self._doubling else self.size + 1
         else:
             return
         self._changed = now
+
+    def _rate(self) -> float:
+        """Batches in a second, as the last of them have ended."""
+        took = self._ended[-1] - self._ended[0]
+        return (len(self._ended) - 1) / took if took else float(self._size)
