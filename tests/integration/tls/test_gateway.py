@@ -144,6 +144,32 @@ def test_a_renewal_that_is_half_done_changes_nothing(tls: Running) -> None:
     wait_until(lambda: handshake(tls.running.port) == x509_der(renewed), "the renewed certificate")
 
 
+def test_a_mounted_secret_is_renewed_as_kubernetes_does_it(tmp_path: Path) -> None:
+    """The files are links into a folder that another one takes the place of; they themselves never change."""
+    ca = LocalCa(tmp_path / "ca", NAMES)
+    leaf = ca.leaf("gateway", local=True)
+    services = ca.leaf("status")
+    ca.issue("status", names=SERVICES)
+    mounted = mount(tmp_path / "secret", leaf, "first")
+    with gateway(tmp_path / "envoy", settings(tmp_path, mounted, mounted), services) as running:
+        assert handshake(running.port) == certificate(leaf)
+        ca.issue("gateway")
+        mount(tmp_path / "secret", leaf, "second")
+        wait_until(lambda: handshake(running.port) == certificate(leaf), "the renewed certificate")
+
+
+def mount(folder: Path, leaf: Leaf, version: str) -> Leaf:
+    """Make this version of a secret the current one in a folder."""
+    (folder / version).mkdir(parents=True)
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (folder / version / name).write_bytes((leaf.certificate.parent / name).read_bytes())
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    (folder / "..data_tmp").symlink_to(version)
+    (folder / "..data_tmp").rename(folder / "..data")
+    return Leaf(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
+
+
 async def test_a_server_gets_no_calls_of_a_service_that_its_certificate_does_not_name(tls: Running) -> None:
     upload = "/ingestor.v1.UploadService/GetUpload"
     await tls.running.call(path=upload)

@@ -82,6 +82,8 @@ export class OidcSignIn implements SignIn {
   readonly name: string;
   private readonly manager: UserManager;
   private user: User;
+  /** Seconds that the token lasts, from when it was given. */
+  private life = Number.POSITIVE_INFINITY;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private renewing: Promise<void> | null = null;
   private waiting: { readonly until: Promise<void>; readonly end: () => void } | null = null;
@@ -117,6 +119,13 @@ export class OidcSignIn implements SignIn {
       else await this.renew();
     }
     return this.token();
+  }
+
+  async freshen(): Promise<void> {
+    const { expires_in: left = Number.POSITIVE_INFINITY, refresh_token: refresh } = this.user;
+    if (refresh === undefined || left >= this.life * RENEW_AT) return;
+    // The provider may be down; what is left of the token may do.
+    await this.renew().catch(() => undefined);
   }
 
   /** Has the person sign in in a pop-up window, so that nothing on this page is lost. Call it on a click. */
@@ -161,6 +170,7 @@ export class OidcSignIn implements SignIn {
   private renewInTime(): void {
     clearTimeout(this.timer);
     const { expires_in: seconds, refresh_token: refresh } = this.user;
+    this.life = seconds ?? Number.POSITIVE_INFINITY;
     if (seconds === undefined || refresh === undefined) return;
     // A provider that does not answer is asked again by the next call.
     this.timer = setTimeout(() => void this.renew().catch(() => undefined), seconds * RENEW_AT * 1000);
