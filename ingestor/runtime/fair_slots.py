@@ -36,9 +36,7 @@ class FairSlots:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._forget(group, turn)
-            else:  # it was given the place in the same moment
+            if not turn.cancelled():  # it was given the place in the same moment
                 self._release(group)
             raise
 
@@ -46,16 +44,20 @@ class FairSlots:
         self._taken[group] -= 1
         if not self._taken[group]:
             del self._taken[group]
-        if not self._waiting:
+        if (following := self._next()) is None:
             self._free += 1
             return
-        following = min(self._waiting, key=self._taken.__getitem__)
-        turn = self._waiting[following][0]
-        self._forget(following, turn)
-        self._taken[following] += 1
+        following_group, turn = following
+        self._taken[following_group] += 1
         turn.set_result(None)
 
-    def _forget(self, group: str, turn: asyncio.Future[None]) -> None:
-        self._waiting[group].remove(turn)
-        if not self._waiting[group]:
-            del self._waiting[group]
+    def _next(self) -> tuple[str, asyncio.Future[None]] | None:
+        """Take out who is next and still waits."""
+        while self._waiting:
+            group = min(self._waiting, key=self._taken.__getitem__)
+            turn = self._waiting[group].popleft()
+            if not self._waiting[group]:
+                del self._waiting[group]
+            if not turn.cancelled():
+                return group, turn
+        return None

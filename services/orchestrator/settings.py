@@ -21,8 +21,8 @@ class OrchestratorSettings(
     max_batches_in_flight: int = Field(
         64,
         ge=1,
-        description="Most batches without an outcome, of all files that are being read; fewer when half a "
-        "second of work waits.",
+        description="Most batches without an outcome, of all files that are being read; fewer when work "
+        "waits for the processors.",
     )
     slice_bytes: int = Field(
         2_500_000, ge=1_000, le=16_000_000, description="Most bytes of the file in one batch."
