@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import asyncpg
+
 from ingestor.access.roles import Role, known_roles
 from ingestor.runtime.postgres import transient_errors
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
+
+
+def is_of_removed_tenant(error: BaseException) -> bool:
+    """Whether PostgreSQL refused a row because its tenant was removed; see
+    access/migrations/0004_removed_tenants.sql."""
+    return isinstance(error, asyncpg.PostgresError) and error.sqlstate == "IG001"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter
 from ingestor.access import scope
 from ingestor.access.audit import AuditLog, AuditRecord, object_of
 from ingestor.access.authenticator import REMEMBERED_SECONDS, Authenticator
+from ingestor.access.directory import is_of_removed_tenant
 from ingestor.access.limits.pipelines import check_call
 from ingestor.access.principal import Principal, set_principal
 from ingestor.access.roles import MethodAccess, Role, may, methods, roles_of
@@ -154,7 +155,10 @@ class Guard(grpc.aio.ServerInterceptor):
         except TransientError:
             outcome = "UNAVAILABLE"
             raise
-        except Exception:
+        except Exception as error:
+            if is_of_removed_tenant(error):  # a call that was on its way when it was removed
+                outcome, reason = "PERMISSION_DENIED", "TENANT_UNKNOWN"
+                raise PermissionDeniedError(reason, "There is no such tenant, or it was removed.") from error
             outcome = "INTERNAL"
             raise
         finally:
@@ -207,7 +211,7 @@ class Guard(grpc.aio.ServerInterceptor):
                         "TOKEN_EXPIRED", "The token has expired; renew it and call again."
                     )
                 now = await self._authenticator.principal(metadata)
-                if not principal.roles <= now.roles:
+                if now.tenant != principal.tenant or not principal.roles <= now.roles:
                     raise PermissionDeniedError("ROLE_MISSING", "Your role was taken away.")
             except ServiceError as error:
                 call.over = error

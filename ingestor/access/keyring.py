@@ -61,3 +61,26 @@ class KeyRing:
             made.update(len(part).to_bytes(8, "big"))
             made.update(part)
         return made.hexdigest()
+
+
+SIGNATURE = "signature"  # the attribute of a queue message that vouches for its body and other attributes
+_MESSAGES = "queue"
+
+
+def sign_message(keys: KeyRing, body: str, attributes: Mapping[str, str]) -> str:
+    """The signature of a queue message with these attributes."""
+    return keys.sign(_MESSAGES, *_parts(body, attributes))
+
+
+def is_signed(keys: KeyRing, body: str, attributes: Mapping[str, str | None]) -> bool:
+    """Whether a received message is as one of the keys has signed it. All attributes must be texts."""
+    texts = {name: value for name, value in attributes.items() if value is not None}
+    signature = texts.pop(SIGNATURE, "")
+    if len(texts) != len(attributes) - 1:
+        return False
+    return keys.verify(_MESSAGES, signature, *_parts(body, texts))
+
+
+def _parts(body: str, attributes: Mapping[str, str]) -> list[bytes]:
+    named = [text for name in sorted(attributes) for text in (name, attributes[name])]
+    return [text.encode() for text in (body, *named)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -55,16 +56,13 @@ class Endpoint:
         tls = wanted if tls is None else tls
         return cls(target, tls, _read_ca(Path(ca)) if ca is not None and tls else None)
 
-    def open_channel(self) -> grpc.aio.Channel:
+    def open_channel(self, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:
         """A channel, which belongs to the event loop that runs now; calls carry the current trace."""
+        every = [*client_interceptors(), *interceptors]
         if not self.tls:
-            return grpc.aio.insecure_channel(
-                self.target, options=_OPTIONS, interceptors=client_interceptors()
-            )
+            return grpc.aio.insecure_channel(self.target, options=_OPTIONS, interceptors=every)
         credentials = grpc.ssl_channel_credentials(self.ca)
-        return grpc.aio.secure_channel(
-            self.target, credentials, options=_OPTIONS, interceptors=client_interceptors()
-        )
+        return grpc.aio.secure_channel(self.target, credentials, options=_OPTIONS, interceptors=every)
 
 
 def _read_ca(path: Path) -> bytes:

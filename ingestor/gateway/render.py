@@ -27,15 +27,14 @@ def load() -> dict[str, Any]:
 
 def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bool = False) -> None:
     """Add what the settings ask for, in place: which origins may call, whether calls need a token, TLS. With
-    `this_machine` pages of localhost may call too, and only they when nobody has to sign in.
+    `this_machine` pages of localhost may call too. Where nobody has to sign in, only this machine may call.
 
     Raises GatewayError when the issuer cannot be asked for its keys, OSError when what tells Envoy the files
     of certificates cannot be written.
     """
     allow_origins(config, settings.origins, this_machine=this_machine)
     if settings.auth == "local":
-        if this_machine:
-            answer_to_this_machine(config, settings.origins)
+        answer_to_this_machine(config, settings.origins)
     elif settings.oidc_issuer:  # without one there are API keys only, which the services check
         require_tokens(config, settings)
     use_tls(config, settings)

@@ -16,7 +16,8 @@ class GatewaySettings(IssuerSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     auth: Literal["required", "local"] = Field(
-        "required", description="required: calls need a token; local: none does."
+        "required",
+        description="required: calls need a token; local: none does, and only this machine may call.",
     )
     oidc_jwks_seconds: float = Field(
         60, ge=1, le=86400, description="The gateway asks a URL for new keys after so many seconds."

@@ -124,5 +124,6 @@ def _gateway(**known: Any) -> GatewaySettings:
         return GatewaySettings(**known)
     except ValidationError as error:
         (problem, *_) = error.errors(include_input=False, include_url=False)
-        name = "_".join(str(part) for part in problem["loc"]).upper()
-        raise SuiteError(f"INGESTOR_{name}: {problem['msg']}") from error
+        name = "".join(f"_{part}" for part in problem["loc"]).upper()
+        where = f"INGESTOR{name}: " if name else ""  # the message names several settings itself
+        raise SuiteError(f"{where}{problem['msg'].removeprefix('Value error, ')}") from error

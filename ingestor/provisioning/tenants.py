@@ -36,7 +36,20 @@ async def create_tenant(connection: PgConnection, name: str) -> bool:
         ):
             raise TenantError(f"the tenant {name} was removed; its name is not used again")
         await _make_role(connection, name)
+        if made:
+            await note(connection, name, "admin tenants create")
     return bool(made)
+
+
+async def note(connection: PgConnection, name: str, what: str) -> None:
+    """Write into a tenant's audit log what an administrator of the database does to it, in the transaction
+    that does it."""
+    await connection.execute(
+        "INSERT INTO access.audit_log (tenant, subject, roles, method, object, outcome, reason, address, "
+        "trace_id) VALUES ($1, 'database:' || session_user, '{}', $2, $1, 'OK', '', '', '')",
+        name,
+        what,
+    )
 
 
 async def _make_role(connection: PgConnection, name: str) -> None:

@@ -72,20 +72,20 @@ class PgPool:
     """A pool of connections. Statements on tables with row-level security run in its transactions, which
     begin with what `prepare` returns, such as `SET LOCAL ...`."""
 
-    def __init__(self, pool: asyncpg.Pool[Record], prepare: Callable[[], str]) -> None:
-        self._pool = pool
+    def __init__(self, connections: asyncpg.Pool[Record], prepare: Callable[[], str]) -> None:
+        self.connections = connections
         self._prepare = prepare
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[PgConnection]:
         """A bare connection: it sees no row of a table with row-level security, unless in `begin`."""
-        async with self._pool.acquire() as connection:
+        async with self.connections.acquire() as connection:
             yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PgConnection]:
         """A transaction on a connection of its own; committed at the end, rolled back by an exception."""
-        async with self._pool.acquire() as connection, self.begin(connection):
+        async with self.connections.acquire() as connection, self.begin(connection):
             yield connection
 
     @asynccontextmanager

@@ -28,6 +28,7 @@ from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
+from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.api import ProcessorApi
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
@@ -54,6 +55,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             )
         )
         await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
+        tenants = await TenantPool.of(pool)
         signer = CallSigner(settings.keyring(), "processor")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         sqs = await stack.enter_async_context(open_sqs(settings))
@@ -64,17 +66,18 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         pipelines = GrpcPipelines(orchestrator)
         metrics = Metrics(registry)
         batches = BatchService(
-            open_sinks(pool),
+            open_sinks(tenants),
             GrpcOutcomes(status),
             pipelines,
             await stack.enter_async_context(open_store(settings)),
             metrics,
         )
-        rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
-        dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
+        keys = settings.keyring()
+        rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds, keys)
+        dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
 
-        undos = UndoService(Undos(pool), GrpcProcesses(status), pipelines)
-        tables = PgDryRunTables(pool, settings.dry_runs)
+        undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
+        tables = PgDryRunTables(tenants, settings.dry_runs)
         records = PgProcessRecords(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
@@ -87,7 +90,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
 
         yield Service(
             register=lambda server: processor_pb2_grpc.add_ProcessorServiceServicer_to_server(
-                ProcessorApi(pipelines, undos, tables, PgTables(pool)), server
+                ProcessorApi(pipelines, undos, tables, PgTables(tenants)), server
             ),
             grpc_services=("ingestor.v1.ProcessorService",),
             checks={"database": pool.check, "rows queue": rows.check},
@@ -98,7 +101,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "rows",
                     rows,
                     RowsHandler(rows, batches),
-                    metrics.retries,
+                    metrics,
                     concurrency=settings.concurrency,
                     visibility_seconds=settings.visibility_seconds,
                 ),
@@ -106,7 +109,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "dead letters",
                     dead,
                     DeadHandler(batches, registry),
-                    metrics.retries,
+                    metrics,
                     concurrency=1,
                     visibility_seconds=settings.visibility_seconds,
                 ),

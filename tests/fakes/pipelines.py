@@ -14,7 +14,11 @@ from ingestor.services.processor.ports import Pipelines
 
 class MemoryCatalogue(Pipelines):
     def __init__(self) -> None:
-        self.known: dict[str, list[Pipeline]] = {}
+        self._known: dict[str, dict[str, list[Pipeline]]] = {}
+
+    @property
+    def known(self) -> dict[str, list[Pipeline]]:
+        return self._known.setdefault(scope.tenant(), {})
 
     def add(self, document: str) -> None:
         """Store the next version."""

@@ -122,6 +122,12 @@ def test_the_provider_sends_nobody_elsewhere(browser: Browser) -> None:
     assert "redirect_uri did not match" in page.text
 
 
+def test_it_answers_under_its_own_name_only(provider: DemoProvider, browser: Browser) -> None:
+    discovery = f"{provider.issuer}/.well-known/openid-configuration"
+    assert browser.ask(discovery).status == 200
+    assert browser.ask(discovery, headers={"host": f"evil.example:{provider.port}"}).status == 403
+
+
 def test_nobody_signs_in_as_somebody_unknown(browser: Browser) -> None:
     page, _ = browser.authorize(BACK)
     again = browser.ask(page.url, {"user": "root@acme"})

@@ -223,6 +223,9 @@ async def test_keys_of_a_url_may_come_late_and_change(tmp_path: Path) -> None:
             now["second"] = OTHER_KEY
             await _passes(running, token(OTHER_KEY, "second"))
             await running.call(token())
+            # Perhaps it knows keys that were fetched for a call; wait for those of its own rounds.
+            fetched = running.stat("jwks_fetch_success")
+            wait_until(lambda: running.stat("jwks_fetch_success") > fetched + 1)
         finally:
             server.shutdown()
             server.server_close()

@@ -7,6 +7,7 @@
 // missing; origins: where the page is served; tokenSeconds: how long an access token lasts.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
@@ -46,6 +47,7 @@ function show(ctx, title, body) {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
+<link rel="icon" href="data:,">
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 3rem auto; padding: 0 1rem; color: #222; background: #fff }
 ul { list-style: none; padding: 0 }
@@ -222,7 +224,14 @@ provider.use(async (ctx, next) => {
 });
 
 provider.on("server_error", (_ctx, error) => console.error(error));
-const server = provider.listen(options.port, HOST, () => console.log(`listening at ${options.issuer}`));
+// A page of elsewhere that lets its own name point to this machine (DNS rebinding) must not choose for a person.
+const { host } = new URL(options.issuer);
+const answer = provider.callback();
+const server = createServer((request, response) => {
+  if (request.headers.host === host) answer(request, response);
+  else response.writeHead(403).end(`Call ${options.issuer}.\n`);
+});
+server.listen(options.port, HOST, () => console.log(`listening at ${options.issuer}`));
 for (const signal of ["SIGTERM", "SIGINT"]) {
   process.on(signal, () => {
     server.close(() => process.exit(0));

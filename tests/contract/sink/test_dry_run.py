@@ -330,10 +330,9 @@ async def test_no_lock_and_no_transaction_between_two_slices(postgres: Side, poo
             "AND (backend_xmin IS NOT NULL OR state LIKE 'idle in%')"
         )
         assert await other.fetchval(busy) == 0
-        await other.execute("SET lock_timeout = '5s'")
-        await other.execute("ALTER TABLE public.goods ADD COLUMN more text")
+        await pool.execute("SET LOCAL lock_timeout = '5s'; ALTER TABLE public.goods ADD COLUMN more text")
         assert [row.position for row in await dry_run.refused(good(GOODS, rows_of((2, "c")), 3))] == [0]
-        await other.execute("DROP TABLE public.goods")
+        await pool.execute("SET LOCAL lock_timeout = '5s'; DROP TABLE public.goods")
         with pytest.raises(SinkRefusedError, match=r'relation "public\.goods" does not exist'):
             await dry_run.refused(good(GOODS, rows_of((3, "d")), 4))
 
@@ -341,9 +340,9 @@ async def test_no_lock_and_no_transaction_between_two_slices(postgres: Side, poo
 async def test_a_table_that_is_locked_is_waited_for(postgres: Side, pool: PgPool) -> None:
     """But not for ever, and the dry run is over then."""
     await postgres.load(GOODS, rows_of((1, "old")))
-    async with postgres.open(GOODS) as dry_run, pool.acquire() as other:
+    async with postgres.open(GOODS) as dry_run:
         await dry_run._connection.execute("SET lock_timeout = '10ms'")  # type: ignore[attr-defined]
-        async with other.transaction():
+        async with pool.transaction() as other:
             await other.execute("LOCK TABLE public.goods")
             with pytest.raises(TransientError):
                 await dry_run.refused(good(GOODS, rows_of((2, "a"))))

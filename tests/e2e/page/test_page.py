@@ -16,6 +16,10 @@ FRONTEND = Path(__file__).parents[3] / "frontend"
 CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
 
 
+# Needs a suite in which people sign in: test_page_access.py.
+ACCESS = "access.test.ts"
+
+
 def missing() -> str | None:
     """Return what this machine lacks for these tests, if anything."""
     if not (FRONTEND / "dist" / "index.html").is_file() or shutil.which("npm") is None:
@@ -36,13 +40,19 @@ def page_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
         yield started
 
 
-@pytest.mark.parametrize("test_file", sorted(path.name for path in (FRONTEND / "e2e").glob("*.test.ts")))
+@pytest.mark.parametrize(
+    "test_file", sorted(path.name for path in (FRONTEND / "e2e").glob("*.test.ts") if path.name != ACCESS)
+)
 def test_the_page(page_suite: Suite, test_file: str) -> None:
-    # Its output is this test's output: shown on failure, and with `pytest -s`.
+    run_in_browser(test_file, INGESTOR_PAGE=f"http://{page_suite.gateway}")
+
+
+def run_in_browser(test_file: str, **env: str) -> None:
+    """Run a file of frontend/e2e. Its output is the test's output: shown on failure, and with `pytest -s`."""
     done = subprocess.run(
         ["npm", "run", "--silent", "e2e", "--", test_file],
         cwd=FRONTEND,
-        env={**os.environ, "INGESTOR_PAGE": f"http://{page_suite.gateway}", "NO_COLOR": "1"},
+        env={**os.environ, **env, "NO_COLOR": "1"},
         timeout=1800,
         check=False,
     )

@@ -67,6 +67,13 @@ def _manager(text: str) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def test_without_sign_in_it_listens_on_loopback(tmp_path: Path) -> None:
+    for variant, address in (("local", "127.0.0.1"), ("keys only", "0.0.0.0"), ("https", "0.0.0.0")):
+        rendered = yaml.safe_load(render(tmp_path, VARIANTS[variant]).stdout)
+        (listener,) = rendered["static_resources"]["listeners"]
+        assert listener["address"]["socket_address"] == {"address": address, "port_value": 8080}
+
+
 def test_tokens_are_looked_at_behind_cors_and_before_the_router(tmp_path: Path) -> None:
     done = render(tmp_path, VARIANTS["https"])
     names = [part["name"].rpartition(".")[2] for part in _manager(done.stdout)["http_filters"]]

@@ -147,7 +147,7 @@ class PgDryRunTables(DryRunTables):
                 stack.push_async_callback(self._leave, connection)
                 async with transient_errors("sink"):
                     await connection.execute(_END_WITH_CONNECTION)
-                yield await PgTableDryRun.begin(connection, table)
+                yield await PgTableDryRun.begin(self._pool, connection, table)
         finally:
             self._slots.release()
 
@@ -177,7 +177,8 @@ class _KeyCheck:
 
 
 class PgTableDryRun(TableDryRun):
-    def __init__(self, connection: PgConnection, table: Table) -> None:
+    def __init__(self, pool: PgPool, connection: PgConnection, table: Table) -> None:
+        self._pool = pool
         self._connection = connection
         self._table = table
         self._stage_table = Table("pg_temp", STAGE.removeprefix("pg_temp."), table.columns, ())
@@ -189,9 +190,10 @@ class PgTableDryRun(TableDryRun):
         self._notices: tuple[Notice, ...] = ()
 
     @classmethod
-    async def begin(cls, connection: PgConnection, table: Table) -> PgTableDryRun:
-        """Begin a dry run in a session whose temporary tables the caller drops. Raises TransientError."""
-        run = cls(connection, table)
+    async def begin(cls, pool: PgPool, connection: PgConnection, table: Table) -> PgTableDryRun:
+        """Begin a dry run on a connection of the pool, in a session whose temporary tables the caller drops.
+        Raises TransientError."""
+        run = cls(pool, connection, table)
         try:
             async with run._transaction():
                 await connection.execute(_SESSION)
@@ -241,7 +243,7 @@ class PgTableDryRun(TableDryRun):
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
         """A transaction that raises the errors of the port."""
-        async with transient_errors("sink", self._refusal), self._connection.transaction():
+        async with transient_errors("sink", self._refusal), self._pool.begin(self._connection):
             yield
 
     def _refusal(self, error: asyncpg.PostgresError) -> Exception:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.provisioning.names import OWNER, tenant_role
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Place
@@ -15,6 +16,8 @@ from ingestor.services.processor.adapters.postgres.table import listed, qualifie
 from ingestor.services.processor.ports import SinkRefusedError, Table
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from ingestor.runtime.postgres import PgConnection
 
 _WAY = """
@@ -58,8 +61,11 @@ _KIND = "SELECT relkind::text FROM pg_class WHERE oid = to_regclass($1)"
 _KINDS = {"v": "a view", "m": "a materialized view", "S": "a sequence", "i": "an index", "c": "a type"}
 
 _OWNED = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1)"
+# The suite's owner is NULL in a database without roles.
 _SCHEMA = """
 SELECT n.oid IS NOT NULL AS found, has_schema_privilege(n.oid, 'USAGE') AS may_use,
+       coalesce(n.nspowner = to_regrole($2), false) AS is_of_suite,
+       starts_with(pg_get_userbyid(n.nspowner), $3) AS is_of_tenant,
        CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
             ELSE has_schema_privilege(n.oid, 'CREATE') END AS may_make,
        current_database() AS database
@@ -180,11 +186,36 @@ async def _grant(connection: PgConnection, rights: str, kind: str, *names: str) 
 
 
 async def check_schema(connection: PgConnection, table: Table) -> None:
-    """Raises SinkRefusedError when what the schema has cannot even be looked at."""
-    row = await connection.fetchrow(_SCHEMA, table.schema)
-    assert row is not None
+    """Raises SinkRefusedError when what the schema has cannot even be looked at, or is the suite's own. A
+    schema of another tenant is not there."""
+    row = await _schema(connection, table)
+    if row["is_of_suite"]:
+        raise SinkRefusedError(f"The schema {table.schema} belongs to the suite: choose another one.")
     if row["found"] and not row["may_use"]:
+        if row["is_of_tenant"]:
+            raise SinkRefusedError(await _not_made(connection, table, "DATABASE", row["database"]))
         raise SinkRefusedError(await _grant(connection, "USAGE", "SCHEMA", table.schema))
+
+
+async def _schema(connection: PgConnection, table: Table) -> Record:
+    row = await connection.fetchrow(_SCHEMA, table.schema, OWNER, tenant_role(""))
+    assert row is not None
+    return row
+
+
+async def _not_made(connection: PgConnection, table: Table, kind: str, name: str) -> str:
+    """That a table is not there, and the right to make it in a schema or a database neither."""
+    advice = await _grant(connection, "CREATE", kind, name)
+    return f"The table {table.schema}.{table.name} does not exist. {advice}"
+
+
+async def may_look_into(connection: PgConnection, schema: str) -> bool | None:
+    """Whether the role may look into a schema; None if there is none, or it is another tenant's or the
+    suite's."""
+    row = await connection.fetchrow(_SCHEMA, schema, OWNER, tenant_role(""))
+    if row is None or not row["found"] or row["is_of_suite"]:
+        return None
+    return True if row["may_use"] else None if row["is_of_tenant"] else False
 
 
 async def check_owner(connection: PgConnection, table: Table, lacking: Collection[tuple[str, str]]) -> None:
@@ -199,14 +230,10 @@ async def check_owner(connection: PgConnection, table: Table, lacking: Collectio
 
 async def check_making(connection: PgConnection, table: Table) -> None:
     """Raises SinkRefusedError when the role may not create the table."""
-    row = await connection.fetchrow(_SCHEMA, table.schema)
-    assert row is not None
+    row = await _schema(connection, table)
     if not row["may_make"]:
         in_ = ("SCHEMA", table.schema) if row["found"] else ("DATABASE", row["database"])
-        raise SinkRefusedError(
-            f"The table {table.schema}.{table.name} does not exist. "
-            + await _grant(connection, "CREATE", *in_)
-        )
+        raise SinkRefusedError(await _not_made(connection, table, *in_))
     for foreign in table.foreign:
         other = qualified(*foreign.table)
         if await connection.fetchval(_MAY_REFER, other, list(foreign.table_columns)) is False:
