@@ -114,6 +114,8 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     const { context, page } = await signIn("viewer@acme");
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { name: "You are signed out" }).waitFor();
     await page.getByRole("button", { name: "Sign in" }).click();
     // The provider asks again.
     await chooseUser(page, "operator@acme");
@@ -138,6 +140,52 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     expect(tokens.size).toBeGreaterThanOrEqual(3);
     expect(await page.getByRole("alert").count()).toBe(0);
     expect(await page.getByRole("dialog").count()).toBe(0);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test("a token that is refused is renewed, and the call made again", async () => {
+    const { context, page, complaints } = await signIn("viewer@acme", "/access");
+    const sent: string[] = [];
+    // The gateway refuses the first token that it gets.
+    await page.route("**/ingestor.v1.PipelineService/ListPipelines", async (route) => {
+      const headers = route.request().headers();
+      sent.push(headers.authorization ?? "");
+      if (sent.length === 1) headers.authorization = "Bearer e30.e30.x";
+      await route.continue({ headers });
+    });
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Pipelines" }).click();
+    await expect.poll(() => sent.length).toBeGreaterThanOrEqual(2);
+    await expect.poll(() => page.getByRole("status", { name: /^Loading/ }).count()).toBe(0);
+    expect(sent[1]).not.toBe(sent[0]);
+    expect(await page.getByRole("alert").count()).toBe(0);
+    expect(await page.getByRole("dialog").count()).toBe(0);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test("an author tries a pipeline on a file and saves it, without loading the file", async () => {
+    const { context, page, complaints } = await signIn("author@acme", "/upload");
+    await choose(page, writePeople(folder, "of-an-author.csv"));
+    await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
+    await page.getByRole("radio", { name: /New pipeline/ }).check();
+    await page.getByText("To load this file, you need the role uploader.").waitFor();
+    expect(await page.getByRole("button", { name: "Start" }).count()).toBe(0);
+    await page.getByLabel("Pipeline name").fill("of-an-author");
+    await page.getByRole("textbox", { name: "Table" }).fill("of_an_author");
+    await page.getByText(/would load/).waitFor();
+    await page.getByRole("button", { name: "Save pipeline" }).click();
+    await page.waitForURL(/\/pipelines\/of-an-author/);
+    await page.getByRole("button", { name: "Delete" }).waitFor();
+
+    // A viewer reads it, and changes nothing.
+    const viewer = await signIn("viewer@acme", "/pipelines/of-an-author");
+    await viewer.page.getByText("To change this pipeline, you need the role author.").waitFor();
+    expect(await viewer.page.getByRole("textbox", { name: "Title" }).isDisabled()).toBe(true);
+    expect(await viewer.page.getByRole("button", { name: "Delete" }).count()).toBe(0);
+    expect(await findings(viewer.page)).toEqual([]);
+    expect(viewer.complaints).toEqual([]);
+    await viewer.context.close();
     expect(complaints).toEqual([]);
     await context.close();
   });
@@ -274,24 +322,33 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     await dialog.getByLabel("Storage").fill("much");
     await dialog.getByText("Write a size, such as 10 GiB").waitFor();
     await dialog.getByLabel("Storage").fill("10 GiB");
+    await dialog.getByLabel("Open uploads").fill("0");
     await dialog.getByRole("button", { name: "Save quotas" }).click();
-    await line.getByText("Storage 10.0 GiB").waitFor();
+    await line.getByText("Storage 10.0 GiB, Open uploads 0").waitFor();
 
-    const other = await signIn("viewer@globex", "/access?tab=quotas");
+    const other = await signIn("operator@globex", "/access?tab=quotas");
     await other.page.getByText(/of 10\.0 GiB used/).waitFor();
     await other.context.close();
+    const sender = await signIn("uploader@globex", "/upload");
+    await choose(sender.page, writePeople(folder, "over-the-quota.csv"));
+    await sender.page.getByText("Your tenant has used up a quota.").waitFor();
+    await sender.page.getByText("Open uploads: 0 of 0 used.").waitFor();
+    await sender.context.close();
 
     await line.getByRole("button", { name: "Set quotas of globex" }).click();
     await dialog.getByLabel("Storage").fill("");
+    await dialog.getByLabel("Open uploads").fill("");
     await dialog.getByRole("button", { name: "Save quotas" }).click();
     await line.getByText("Storage 10.0 GiB").waitFor({ state: "hidden" });
     expect(complaints).toEqual([]);
     await context.close();
   });
 
-  const TABS = ["keys", "members", "audit", "quotas", "roles"] as const;
+  const TABS = ["keys", "members", "audit", "quotas", "tenants", "roles"] as const;
   test.each(TABS)("%s: axe finds nothing serious, on a wide and on a narrow screen", async (tab) => {
-    const { context, page } = await signIn("admin@acme", `/access?tab=${tab}`);
+    const { context, page } = await signIn("admin@default", `/access?tab=${tab}`);
+    const label = { keys: "API keys", audit: "Audit log" }[tab as string] ?? tab;
+    await page.getByRole("tab", { name: label, selected: true }).waitFor();
     for (const width of [1280, 390]) {
       await page.setViewportSize({ width, height: 900 });
       await page.getByRole("tabpanel").waitFor();

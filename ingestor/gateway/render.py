@@ -29,8 +29,8 @@ def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bo
     """Add what the settings ask for, in place: which origins may call, whether calls need a token, TLS. With
     `this_machine` pages of localhost may call too. Where nobody has to sign in, only this machine may call.
 
-    Raises GatewayError when the issuer cannot be asked for its keys, OSError when what tells Envoy the files
-    of certificates cannot be written.
+    Raises GatewayError when the issuer cannot be asked for its keys or a file of a certificate is missing,
+    OSError when what tells Envoy those files cannot be written.
     """
     allow_origins(config, settings.origins, this_machine=this_machine)
     if settings.auth == "local":

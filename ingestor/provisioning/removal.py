@@ -114,7 +114,7 @@ async def remove_tenant(
             )
         found = await find_tenant(connection, name, files)
         await _drop_tables(connection, name, found, say)
-        await _delete_rows(connection, name, say)
+        await _delete_rows(connection, name, found, say)
         if files is not None:
             say(f"deleting {found.files:,} files")
             await files.delete_files_of(name)
@@ -147,11 +147,14 @@ async def _drop_tables(
         found.role_stays = True
 
 
-async def _delete_rows(connection: PgConnection, name: str, say: Callable[[str], None]) -> None:
+async def _delete_rows(
+    connection: PgConnection, name: str, found: Findings, say: Callable[[str], None]
+) -> None:
     async with _as_owner(connection, name):
         tables = await _tables(connection)
     for table in tables:
-        say(f"deleting from {table}")
+        if table in found.rows:
+            say(f"deleting {found.rows[table]:,} rows of {table}")
         async with _as_owner(connection, name):
             await connection.execute(f"DELETE FROM {table} WHERE tenant = $1", name)  # noqa: S608
 

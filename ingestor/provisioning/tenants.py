@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ingestor.access.scope import DEFAULT_TENANT, TENANT_NAME
+from ingestor.access.api_keys import hash_of, new_key
+from ingestor.access.limits.quotas import QUOTAS
+from ingestor.access.scope import DEFAULT_TENANT, EVERYTHING, TENANT_NAME
 from ingestor.provisioning.names import TENANTS, role_of, tenant_role, tenant_schema
 
 if TYPE_CHECKING:
@@ -41,6 +47,102 @@ async def create_tenant(connection: PgConnection, name: str) -> bool:
     return bool(made)
 
 
+@dataclass(frozen=True)
+class TenantFacts:
+    """A tenant as the database knows it."""
+
+    name: str
+    created: datetime
+    removed: datetime | None
+    limits: dict[str, int]  # by quota; one that is not here has none
+
+
+async def list_tenants(connection: PgConnection) -> list[TenantFacts]:
+    """All tenants by name, also removed ones. Raises asyncpg errors."""
+    async with _within(connection, EVERYTHING):
+        limits = await connection.fetch("SELECT tenant, name, max_value FROM access.quotas ORDER BY 1, 2")
+        rows = await connection.fetch("SELECT name, created_at, removed_at FROM access.tenants ORDER BY 1")
+    return [
+        TenantFacts(
+            row["name"], row["created_at"], row["removed_at"],
+            {each["name"]: each["max_value"] for each in limits if each["tenant"] == row["name"]},
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def set_limits(connection: PgConnection, name: str, limits: Mapping[str, int | None]) -> None:
+    """Set limits of a tenant; None takes a limit away, and those that are not named stay. Services follow
+    within ten seconds. Raises TenantError for a tenant or a quota that does not exist."""
+    for quota, limit in limits.items():
+        if quota not in QUOTAS:
+            raise TenantError(f"there is no quota {quota!r}; there are {', '.join(QUOTAS)}")
+        if limit is not None and not 0 <= limit < 2**63:
+            raise TenantError(f"the limit of {quota} must be from 0 to {2**63 - 1}")
+    async with _within(connection, name):
+        await _check_is_there(connection, name)
+        for quota, limit in limits.items():
+            if limit is None:
+                await connection.execute(
+                    "DELETE FROM access.quotas WHERE tenant = $1 AND name = $2", name, quota
+                )
+            else:
+                await connection.execute(
+                    "INSERT INTO access.quotas (tenant, name, max_value) VALUES ($1, $2, $3) "
+                    "ON CONFLICT (tenant, name) DO UPDATE SET max_value = $3",
+                    name, quota, limit,
+                )  # fmt: skip
+        await note(connection, name, "admin tenants quotas")
+
+
+async def add_admin(connection: PgConnection, name: str, subject: str) -> None:
+    """Make a person (the subject of its tokens, or its verified e-mail address) an admin of a tenant, beside
+    the roles that it has. Raises TenantError."""
+    if not 1 <= len(subject) <= 200 or "\0" in subject:
+        raise TenantError("a subject has 1 to 200 characters, none of them NUL")
+    async with _within(connection, name):
+        await _check_is_there(connection, name)
+        await connection.execute(
+            "INSERT INTO access.members AS m (tenant, subject, roles, creator) "
+            "VALUES ($1, $2, ARRAY['admin'], 'database:' || session_user) "
+            "ON CONFLICT (tenant, subject) DO UPDATE SET roles = array_append(m.roles, 'admin'), "
+            "creator = excluded.creator, updated_at = now() WHERE 'admin' <> ALL (m.roles)",
+            name,
+            subject,
+        )
+        await note(connection, name, "admin tenants create --admin")
+
+
+async def add_admin_key(connection: PgConnection, name: str) -> str:
+    """Create an API key with the role admin; the whole key, which is stored nowhere. Raises TenantError."""
+    prefix, token = new_key()
+    async with _within(connection, name):
+        await _check_is_there(connection, name)
+        await connection.execute(
+            "INSERT INTO access.api_keys (prefix, tenant, name, sha256, roles, creator) "
+            "VALUES ($1, $2, 'first key', $3, ARRAY['admin'], 'database:' || session_user)",
+            prefix, name, hash_of(token),
+        )  # fmt: skip
+        await note(connection, name, "admin tenants create --key")
+    return token
+
+
+@asynccontextmanager
+async def _within(connection: PgConnection, name: str) -> AsyncIterator[None]:
+    if name != EVERYTHING and not TENANT_NAME.fullmatch(name):  # it becomes a part of a statement
+        raise TenantError(f"there is no tenant {name!r}")
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL ingestor.tenant = '{name}'")
+        yield
+
+
+async def _check_is_there(connection: PgConnection, name: str) -> None:
+    if not await connection.fetchval(
+        "SELECT true FROM access.tenants WHERE name = $1 AND removed_at IS NULL", name
+    ):
+        raise TenantError(f"there is no tenant {name}, or it was removed")
+
+
 async def note(connection: PgConnection, name: str, what: str) -> None:
     """Write into a tenant's audit log what an administrator of the database does to it, in the transaction
     that does it."""
@@ -65,4 +167,13 @@ async def _make_role(connection: PgConnection, name: str) -> None:
         await connection.execute(f'GRANT USAGE, CREATE ON SCHEMA public TO "{role}"')
         await connection.execute(f'GRANT CREATE ON DATABASE "{database}" TO "{role}"')
     else:
-        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION "{role}"')
+        owner = await connection.fetchval(
+            "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = $1", schema
+        )
+        if owner is None:
+            await connection.execute(f'CREATE SCHEMA "{schema}" AUTHORIZATION "{role}"')
+        elif owner != role:
+            raise TenantError(
+                f"the schema {schema} exists and belongs to {owner}: rename it, or "
+                f'ALTER SCHEMA "{schema}" OWNER TO "{role}"'
+            )

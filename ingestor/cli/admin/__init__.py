@@ -3,9 +3,9 @@
 Each module registers its commands at the group.
 """
 
-from ingestor.cli.admin import database
+from ingestor.cli.admin import database, tenants
 from ingestor.cli.admin.group import admin
 
-__all__ = ["database"]
+__all__ = ["database", "tenants"]
 
 COMMANDS = (admin,)

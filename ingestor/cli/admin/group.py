@@ -28,6 +28,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     from ingestor.provisioning.database import NotAllowedError
     from ingestor.provisioning.tenants import TenantError
+    from ingestor.runtime.errors import TransientError
 
     try:
         return asyncio.run(work)
@@ -35,7 +36,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         fail(f"the administrator lacks a right: {error}")
     except TenantError as error:
         fail(str(error))
+    except TransientError as error:
+        fail(str(error))
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.filename:  # of the file store
+            fail(f"{error.filename}: {error.strerror}")
         fail(f"the database cannot be used: {error or type(error).__name__}")
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         fail(f"PostgreSQL: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
@@ -43,4 +48,4 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @click.group()
 def admin() -> None:
-    """Prepare the database: roles, schemas, tables."""
+    """Prepare the database: roles, schemas, tables, tenants."""

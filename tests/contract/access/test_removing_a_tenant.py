@@ -19,6 +19,8 @@ from ingestor.provisioning.removal import find_tenant, remove_tenant
 from ingestor.provisioning.tenants import TenantError, create_tenant
 from ingestor.runtime.aws import open_s3
 from ingestor.runtime.settings import FileStoreSettings
+from ingestor.services.processor.adapters.postgres.markers import PgMarkers as Markers
+from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.stores.disk import DiskFileStore
 from ingestor.stores.port import FileStore, TenantFiles
 from ingestor.stores.s3 import S3FileStore
@@ -156,7 +158,8 @@ async def test_run_again_it_finishes_what_was_interrupted(
     admin: PgConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     store = DiskFileStore(tmp_path)
-    await store.create(f"{LEAVER}/a")
+    with within(LEAVER):
+        await store.create(f"{LEAVER}/a")
 
     async def interrupted(*_: object, **__: object) -> None:
         raise OSError("the line is cut")
@@ -175,6 +178,27 @@ async def test_run_again_it_finishes_what_was_interrupted(
     assert not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", tenant_role(LEAVER))
     methods = await admin.fetch("SELECT method FROM access.audit_log WHERE tenant = $1 ORDER BY 1", LEAVER)
     assert [row[0] for row in methods if "remove" in row[0]] == ["admin tenants remove"]
+
+
+async def test_a_role_that_another_database_uses_stays(
+    admin: PgConnection, postgres_dsn: str, pool_of: OpenPool
+) -> None:
+    """The processor takes nothing for it in this one all the same."""
+    processor = Markers(await TenantPool.of(await pool_of("processor")))
+    with within(LEAVER):
+        assert await processor.has_tenant()
+    other = await asyncpg.connect(postgres_dsn)
+    try:
+        await other.execute(f'CREATE SCHEMA elsewhere AUTHORIZATION "{tenant_role(LEAVER)}"')
+        found = await remove_tenant(admin, LEAVER, None)
+        assert found.role_stays
+        with within(LEAVER):
+            assert not await processor.has_tenant()
+        with within(STAYER):
+            assert await processor.has_tenant()
+    finally:
+        await other.execute("DROP SCHEMA elsewhere")
+        await other.close()
 
 
 async def test_the_name_is_not_used_again(admin: PgConnection) -> None:
@@ -314,7 +338,8 @@ async def test_late_files_go_too(admin: PgConnection, tmp_path: Path) -> None:
         swept += 1
         await delete(tenant)
         if swept == 1:
-            await store.create(f"{LEAVER}/late")
+            with within(LEAVER):
+                await store.create(f"{LEAVER}/late")
 
     store.delete_files_of = delete_and_be_late  # type: ignore[method-assign]
     await remove_tenant(admin, LEAVER, store, late_seconds=0.01)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import google_crc32c
@@ -37,15 +37,7 @@ class Names:
 
     def replaced(self, text: str) -> str:
         """A text in which each of the names is X."""
-        for name in (
-            self.process,
-            self.upload,
-            self.pipeline,
-            self.table,
-            self.key,
-            self.member,
-            self.tenant,
-        ):
+        for name in sorted(astuple(self), key=len, reverse=True):
             text = text.replace(name, "X")
         return text
 

@@ -18,6 +18,7 @@ from ingestor.access.calls import CALL, CallSigner
 from ingestor.access.directory import StoredKey
 from ingestor.access.guard import Guard
 from ingestor.access.keyring import KeyRing
+from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import current_principal
 from ingestor.access.roles import Role
 from ingestor.access.scope import everything, within
@@ -37,6 +38,7 @@ from ingestor.v1 import (
     upload_pb2_grpc,
 )
 from tests.fakes.directory import MemoryAuditLog, MemoryDirectory
+from tests.fakes.quotas import MemoryQuotas
 
 KEYS = KeyRing.parse("one:" + "s" * 32)
 PROCESS = "00000000-0000-7000-8000-000000000001"
@@ -178,8 +180,9 @@ class Guarded:
         self.registry = CollectorRegistry()
         authenticator = Authenticator(KEYS, self.directory, None, local=False, clock=self.clock)
         self.guard = Guard(
-            authenticator, self.audit, self.registry, platform_tenant="default", clock=self.clock
-        )
+            authenticator, self.audit, self.registry, platform_tenant="default", limits=MemoryQuotas(),
+            streams=StreamPlaces(), clock=self.clock,
+        )  # fmt: skip
         self.channel: Any = None
 
     def key(

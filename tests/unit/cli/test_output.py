@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -122,14 +123,21 @@ def test_help_starts_quickly() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 
+def words_of(command: click.Command) -> Iterator[list[str]]:
+    """The words that run each command of a group, in groups of it too."""
+    if not isinstance(command, click.Group):
+        yield []
+        return
+    for name, inner in command.commands.items():
+        yield from ([name, *words] for words in words_of(inner))
+
+
 def test_every_command_has_help_and_json() -> None:
     runner = CliRunner()
-    names: list[list[str]] = []
-    for name, command in main.commands.items():
-        inner = command.commands if isinstance(command, click.Group) else ()
-        names += [[name, of] for of in inner] or [[name]]
+    names = list(words_of(main))
     assert len(names) > 15
     assert ["pipelines", "infer"] in names
+    assert ["admin", "tenants", "remove"] in names
     for words in names:
         shown = runner.invoke(main, [*words, "--help"])
         assert shown.exit_code == 0

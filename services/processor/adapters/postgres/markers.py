@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from ingestor.access.scope import tenant
+from ingestor.provisioning.names import tenant_schema
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
 from ingestor.services.processor.ports import (
@@ -46,6 +48,9 @@ _FORGET_OUTCOME = f"UPDATE processor.applied_batches SET outcome = NULL WHERE {_
 _HAS_LOADED = """
 SELECT EXISTS (SELECT FROM processor.applied_batches WHERE process_id = $1 AND tenant = $2 AND loaded)
 """
+
+
+_HAS_SCHEMA = "SELECT $2 = 'default' OR to_regnamespace(quote_ident($1)) IS NOT NULL"
 
 
 async def begin(connection: PgConnection, key: BatchKey, owner: str | None = None) -> Applied | None:
@@ -107,8 +112,9 @@ class PgMarkers:
     async def has_tenant(self) -> bool:
         """As of the port."""
         try:
-            async with transient_errors("sink"), self._pool.transaction():
-                return True
+            async with transient_errors("sink"), self._pool.transaction() as connection:
+                # The role of a removed tenant may be left, for another database of the server.
+                return bool(await connection.fetchval(_HAS_SCHEMA, tenant_schema(tenant()), tenant()))
         except TenantGoneError:
             return False
 

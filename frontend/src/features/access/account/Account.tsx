@@ -12,9 +12,15 @@ export function Account({ signIn }: { readonly signIn: OidcSignIn }) {
   const { data } = useQuery(accessQuery());
   const router = useRouter();
   const change = async (tenant: string) => {
-    // What the screen shows is of the old tenant. A screen with unsaved changes may refuse to be left.
+    // What the screen shows is of the old tenant. A screen with unsaved changes may refuse to be left; the
+    // person may also have gone on to another screen meanwhile.
+    let left = router.state.location.pathname === "/";
+    const stop = router.history.subscribe(({ location }) => {
+      left ||= location.pathname === "/";
+    });
     await router.navigate({ to: "/" });
-    if (router.state.location.pathname === "/") chooseTenant(tenant);
+    stop();
+    if (left) chooseTenant(tenant);
   };
   return (
     <section className={classes.account} aria-label="Account">
