@@ -37,7 +37,7 @@ from ingestor.v1 import (
     upload_pb2,
     upload_pb2_grpc,
 )
-from tests.fakes.directory import MemoryAuditLog, MemoryDirectory
+from tests.fakes.callers.directory import MemoryAuditLog, MemoryDirectory
 from tests.fakes.quotas import MemoryQuotas
 
 KEYS = KeyRing.parse("one:" + "s" * 32)
