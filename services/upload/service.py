@@ -123,7 +123,7 @@ class UploadService:
         self._max_upload = max_upload_bytes
         self.max_chunk_bytes = max_chunk_bytes
         self._new_delivery = new_delivery
-        self._running: OrderedDict[str, _Running] = OrderedDict()
+        self._running: OrderedDict[tuple[str, str], _Running] = OrderedDict()  # by tenant and upload
 
     async def create(self, file_name: str, size: int, request_id: str) -> Upload:
         """Open an upload; a request id that was already used returns the upload that it opened."""
@@ -185,20 +185,23 @@ class UploadService:
     @asynccontextmanager
     async def _writing(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
         """The open upload, with this instance as its only writer here."""
-        running = self._running.setdefault(upload_id, _Running())
-        self._running.move_to_end(upload_id)
-        async with running.lock:
-            upload = await self.get(upload_id)
-            if upload.state is not UploadState.OPEN:
-                raise FailedPreconditionError(
-                    f"UPLOAD_{upload.state.name}", f"The upload is {upload.state.value}."
-                )
-            yield upload, running
-        while len(self._running) > _MOST_HASHES:
-            oldest, other = next(iter(self._running.items()))
-            if other.lock.locked():
-                break
-            del self._running[oldest]
+        key = (tenant(), upload_id)
+        running = self._running.setdefault(key, _Running())
+        self._running.move_to_end(key)
+        try:
+            async with running.lock:
+                upload = await self.get(upload_id)
+                if upload.state is not UploadState.OPEN:
+                    raise FailedPreconditionError(
+                        f"UPLOAD_{upload.state.name}", f"The upload is {upload.state.value}."
+                    )
+                yield upload, running
+        finally:
+            while len(self._running) > _MOST_HASHES:
+                oldest, other = next(iter(self._running.items()))
+                if other.lock.locked():
+                    break
+                del self._running[oldest]
 
     def _check_chunk(self, upload: Upload, chunk: Chunk, committed: int) -> None:
         if chunk.offset != committed:
@@ -285,7 +288,7 @@ class UploadService:
                 upload_id, self._ids.new(), name, version, options, self._clock.now(), repair,
                 await self._quotas.limits(),
             )  # fmt: skip
-        self._running.pop(upload_id, None)
+        self._running.pop((tenant(), upload_id), None)
         self._metrics.uploads.labels("completed").inc()
         log.info("upload complete", process_id=process_id, size=size)
         # So that status knows the process when the client asks; if this fails, the delivery worker does it.
@@ -363,7 +366,7 @@ class UploadService:
         if not await self._uploads.abort(upload_id):
             raise FailedPreconditionError("UPLOAD_COMPLETED", "The upload is complete.")
         await self._store.delete(upload.file_key)
-        self._running.pop(upload_id, None)
+        self._running.pop((tenant(), upload_id), None)
         self._metrics.uploads.labels("aborted").inc()
 
 
