@@ -39,7 +39,7 @@ from ingestor.v1 import (
     upload_pb2_grpc,
 )
 from tests.fakes.directory import MemoryAuditLog, MemoryDirectory
-from tests.fakes.quotas import MemoryQuotas
+from tests.fakes.limits.quotas import MemoryQuotas
 
 KEYS = KeyRing.parse("one:" + "s" * 32)
 PROCESS = "00000000-0000-7000-8000-000000000001"
