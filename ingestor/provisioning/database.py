@@ -181,10 +181,15 @@ async def _grant(connection: PgConnection, roles: list[str]) -> None:
                 f'GRANT USAGE ON SCHEMA "{service}" TO {role};'
                 f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{service}" TO {role};'
                 f'REVOKE INSERT, UPDATE, DELETE ON "{service}".schema_migrations FROM {role};'
-                f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{service}" TO {role}'
+                f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{service}" TO {role};'
+                f'REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA "{service}" FROM PUBLIC;'
+                f'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA "{service}" TO {role}'
             )
         await connection.execute(_ACCESS_RIGHTS.format(every=", ".join(roles), status=role_of("status")))
-        await connection.execute(f"GRANT USAGE ON SCHEMA processor TO {TENANTS}")
+        await connection.execute(
+            f"GRANT USAGE ON SCHEMA processor TO {TENANTS};"
+            f"GRANT EXECUTE ON FUNCTION processor.tables_left TO {TENANTS}"
+        )
         for table in _MARKER_TABLES:
             await connection.execute(
                 f"GRANT SELECT, INSERT, UPDATE, DELETE ON processor.{table} TO {TENANTS};"
