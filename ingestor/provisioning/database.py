@@ -181,7 +181,9 @@ async def _grant(connection: PgConnection, roles: list[str]) -> None:
                 f'GRANT USAGE ON SCHEMA "{service}" TO {role};'
                 f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{service}" TO {role};'
                 f'REVOKE INSERT, UPDATE, DELETE ON "{service}".schema_migrations FROM {role};'
-                f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{service}" TO {role};'
+                f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{service}" TO {role}'
+            )
+            await connection.execute(
                 f'REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA "{service}" FROM PUBLIC;'
                 f'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA "{service}" TO {role}'
             )
