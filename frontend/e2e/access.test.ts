@@ -114,6 +114,8 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     const { context, page } = await signIn("viewer@acme");
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { name: "You are signed out" }).waitFor();
     await page.getByRole("button", { name: "Sign in" }).click();
     // The provider asks again.
     await chooseUser(page, "operator@acme");

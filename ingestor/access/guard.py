@@ -171,7 +171,7 @@ class Guard(grpc.aio.ServerInterceptor):
             raise
         except Exception as error:
             if is_of_removed_tenant(error):  # a call that was on its way when it was removed
-                outcome, reason = "PERMISSION_DENIED", "TENANT_UNKNOWN"
+                outcome, reason = PermissionDeniedError.code.name, "TENANT_UNKNOWN"
                 raise PermissionDeniedError(reason, "There is no such tenant, or it was removed.") from error
             outcome = "INTERNAL"
             raise

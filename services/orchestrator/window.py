@@ -8,8 +8,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-_WAITING_SECONDS = 0.2  # work that may wait for a processor
-_LEAST = 4  # batches in flight, of all streams together
+_WAITING_SECONDS = 0.1  # work that may wait for a processor
+_LEAST = 3  # batches in flight, of all streams together
 _REMEMBERED_SECONDS = 30.0
 _RATED = 64  # batches
 

@@ -43,8 +43,8 @@ class SuiteTls:
         }
 
     def renew(self, say: Callable[[str], None]) -> None:
-        """Now and then, renew the certificates near their end. What fails is said, and tried again at the next
-        look: there are weeks for it."""
+        """Now and then, renew the certificates near their end. What fails is said, and tried again at the
+        next look: there are weeks for it."""
         if time.monotonic() - self.looked < LOOK_SECONDS:
             return
         self.looked = time.monotonic()

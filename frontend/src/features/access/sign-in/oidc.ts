@@ -146,12 +146,15 @@ export class OidcSignIn implements SignIn {
   /** Signs out here and at the provider, which sends the person back to the page. */
   async signOut(): Promise<void> {
     clearTimeout(this.timer);
-    // A provider without revocation still forgets the session.
-    await this.manager.revokeTokens(["refresh_token"]).catch(() => undefined);
-    const { end_session_endpoint: end } = await this.manager.metadataService.getMetadata();
+    // "Back" must not show the page as it was, with what is left of the token.
+    globalThis.addEventListener("pageshow", () => globalThis.location.reload(), { once: true });
     noteSignOut();
-    if (end === undefined) globalThis.location.replace("/");
-    else await this.manager.signoutRedirect({ redirectMethod: "replace" });
+    // A provider that cannot revoke still forgets the session; one that is down forgets nothing, and this
+    // page does.
+    await this.manager.revokeTokens(["refresh_token"]).catch(() => undefined);
+    await this.manager
+      .signoutRedirect({ redirectMethod: "replace" })
+      .catch(() => globalThis.location.replace("/"));
   }
 
   private isOver(): boolean {
