@@ -184,13 +184,10 @@ async def test_poison_ends_in_the_dead_letter_queue(
                 body, attributes = message["Body"], message["MessageAttributes"]
                 if number == 0:
                     body = "this is no batch"
-                    bare = {
-                        name: text["StringValue"] for name, text in attributes.items() if name != SIGNATURE
-                    }
-                    signed = {**bare, SIGNATURE: sign_message(keys, body, bare)}
-                    attributes = {
-                        name: {"DataType": "String", "StringValue": text} for name, text in signed.items()
-                    }
+                    texts = {name: value["StringValue"] for name, value in attributes.items()}
+                    del texts[SIGNATURE]
+                    signature = sign_message(keys, body, texts)
+                    attributes[SIGNATURE] = {"DataType": "String", "StringValue": signature}
                 await queue.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
                 await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         answer = suite.json("watch", process, status=3)
@@ -204,6 +201,12 @@ async def test_poison_ends_in_the_dead_letter_queue(
     assert await suite.fetch(loaded, process) == [(ROWS - lost,)]
 
 
+def read(url: str) -> str:
+    """The text at an address."""
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return str(answer.read(), "utf-8")
+
+
 async def test_a_forged_message_is_dropped(suite: Suite, client: AsyncClient, tmp_path: Path) -> None:
     """It never fails a row: its batch is dispatched again."""
     source = write_readings(tmp_path / "r.csv", ROWS)
@@ -213,7 +216,7 @@ async def test_a_forged_message_is_dropped(suite: Suite, client: AsyncClient, tm
             batches = await dispatched(client, process)
             url = await rows_queue(queue)
             for message in await take(queue, url, batches - 3):
-                tenant = {"DataType": "String", "StringValue": "acme"}
+                tenant: Any = {"DataType": "String", "StringValue": "acme"}
                 await queue.send_message(
                     QueueUrl=url,
                     MessageBody=message["Body"],
@@ -221,8 +224,8 @@ async def test_a_forged_message_is_dropped(suite: Suite, client: AsyncClient, tm
                 )
                 await queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     await check_exactly_once(suite, process, ROWS)
-    with urllib.request.urlopen(suite.facts["services"]["processor"]["metrics"], timeout=20) as answer:
-        assert b'ingestor_messages_refused_total{reason="signature"}' in answer.read()
+    metrics = await asyncio.to_thread(read, suite.facts["services"]["processor"]["metrics"])
+    assert 'ingestor_messages_refused_total{reason="signature"}' in metrics
 
 
 async def test_a_garbled_message_disturbs_nobody(suite: Suite, tmp_path: Path) -> None:
