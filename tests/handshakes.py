@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 import warnings
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ingestor.local.tls.ca import Leaf
 
@@ -30,3 +35,16 @@ def handshake(port: int, version: ssl.TLSVersion | None = None, own: Leaf | None
         shown = wrapped.getpeercert(binary_form=True)
     assert shown is not None
     return shown
+
+
+def certificate(file: Path) -> bytes:
+    """The first certificate (DER) of a file in PEM."""
+    return x509.load_pem_x509_certificate(file.read_bytes()).public_bytes(Encoding.DER)
+
+
+def wait_for_certificate(port: int, file: Path, own: Leaf | None = None, seconds: float = 30) -> None:
+    """Shake hands until the certificate in the file is shown."""
+    deadline = time.monotonic() + seconds
+    while handshake(port, own=own) != certificate(file):
+        assert time.monotonic() < deadline, f"{file} was not shown within {seconds:.0f} s"
+        time.sleep(0.05)  # between two looks

@@ -114,6 +114,8 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     const { context, page } = await signIn("viewer@acme");
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { name: "You are signed out" }).waitFor();
     await page.getByRole("button", { name: "Sign in" }).click();
     // The provider asks again.
     await chooseUser(page, "operator@acme");
@@ -143,7 +145,7 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
   });
 
   test("a token that is refused is renewed, and the call made again", async () => {
-    const { context, page, complaints } = await signIn("viewer@acme", "/processes");
+    const { context, page, complaints } = await signIn("viewer@acme", "/access");
     const sent: string[] = [];
     // The gateway refuses the first token that it gets.
     await page.route("**/ingestor.v1.PipelineService/ListPipelines", async (route) => {
@@ -320,15 +322,22 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     await dialog.getByLabel("Storage").fill("much");
     await dialog.getByText("Write a size, such as 10 GiB").waitFor();
     await dialog.getByLabel("Storage").fill("10 GiB");
+    await dialog.getByLabel("Open uploads").fill("0");
     await dialog.getByRole("button", { name: "Save quotas" }).click();
-    await line.getByText("Storage 10.0 GiB").waitFor();
+    await line.getByText("Storage 10.0 GiB, Open uploads 0").waitFor();
 
-    const other = await signIn("viewer@globex", "/access?tab=quotas");
+    const other = await signIn("operator@globex", "/access?tab=quotas");
     await other.page.getByText(/of 10\.0 GiB used/).waitFor();
     await other.context.close();
+    const sender = await signIn("uploader@globex", "/upload");
+    await choose(sender.page, writePeople(folder, "over-the-quota.csv"));
+    await sender.page.getByText("Your tenant has used up a quota.").waitFor();
+    await sender.page.getByText("Open uploads: 0 of 0 used.").waitFor();
+    await sender.context.close();
 
     await line.getByRole("button", { name: "Set quotas of globex" }).click();
     await dialog.getByLabel("Storage").fill("");
+    await dialog.getByLabel("Open uploads").fill("");
     await dialog.getByRole("button", { name: "Save quotas" }).click();
     await line.getByText("Storage 10.0 GiB").waitFor({ state: "hidden" });
     expect(complaints).toEqual([]);

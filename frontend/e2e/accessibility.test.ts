@@ -53,7 +53,7 @@ const SCREENS: readonly (readonly [string, () => string, string])[] = [
   ["pipeline, JSON", () => "/pipelines/page-axe?view=json", "main textarea"],
   ["pipeline, changes", () => "/pipelines/page-axe?view=compare", "main h2"],
   ["access, keys", () => "/access?tab=keys", "[role=tabpanel]"],
-  ["access, quotas", () => "/access?tab=quotas", "[role=tabpanel]"],
+  ["access, quotas", () => "/access?tab=quotas", "ul[aria-label=Quotas] li"],
   ["access, roles", () => "/access?tab=roles", "[role=tabpanel] tbody"],
   ["new pipeline", () => "/pipelines/_new", "main table tbody tr"],
   ["unknown page", () => "/nothing/here", "main h1"],

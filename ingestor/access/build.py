@@ -1,4 +1,4 @@
-"""Builds the guard of a service, for the bootstraps."""
+"""Builds the guard of a service and what it knows of quotas, for the bootstraps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ingestor.access.audit import PgAuditLog
 from ingestor.access.authenticator import Authenticator
 from ingestor.access.directory import PgDirectory
 from ingestor.access.guard import Guard
+from ingestor.access.limits.pg_quotas import PgQuotas
+from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.settings import AccessSettings
 from ingestor.access.tokens import TokenChecker, key_source
 
@@ -17,9 +19,17 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
 
-def build_guard(settings: AccessSettings, pool: PgPool, registry: CollectorRegistry) -> Guard:
-    """The guard, as the settings say."""
+def build_guard(
+    settings: AccessSettings, pool: PgPool, registry: CollectorRegistry
+) -> tuple[Guard, PgQuotas]:
+    """The guard, as the settings say, and the quotas."""
     tokens = TokenChecker(settings, key_source(settings)) if settings.oidc_issuer else None
     local = settings.auth == "local"
     authenticator = Authenticator(settings.keyring(), PgDirectory(pool), tokens, local=local)
-    return Guard(authenticator, PgAuditLog(pool), registry, platform_tenant=settings.platform_tenant)
+    streams = StreamPlaces()
+    quotas = PgQuotas(pool, streams)
+    guard = Guard(
+        authenticator, PgAuditLog(pool), registry,
+        platform_tenant=settings.platform_tenant, limits=quotas, streams=streams,
+    )  # fmt: skip
+    return guard, quotas

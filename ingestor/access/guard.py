@@ -7,7 +7,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,6 +20,8 @@ from ingestor.access.audit import AuditLog, AuditRecord, object_of
 from ingestor.access.authenticator import REMEMBERED_SECONDS, Authenticator
 from ingestor.access.directory import is_of_removed_tenant
 from ingestor.access.limits.pipelines import check_call
+from ingestor.access.limits.quotas import QuotaExceededError, Quotas
+from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import Principal, set_principal
 from ingestor.access.roles import MethodAccess, Role, may, methods, roles_of
 from ingestor.runtime import tracing
@@ -50,14 +52,23 @@ class Guard(grpc.aio.ServerInterceptor):
         registry: CollectorRegistry,
         *,
         platform_tenant: str,
+        limits: Quotas,
+        streams: StreamPlaces,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`streams`: those that are open here, for the quota."""
+        self._limits = limits
+        self._streams = streams
         self._authenticator = authenticator
         self._audit = audit
         self._platform = platform_tenant
         self._clock = clock
         self._refused = Counter(
             "ingestor_calls_refused_total", "Calls without a valid token or the right role.", ["reason"],
+            registry=registry,
+        )  # fmt: skip
+        self._over_quota = Counter(
+            "ingestor_quota_refusals_total", "Calls that a quota of their tenant did not allow.", ["quota"],
             registry=registry,
         )  # fmt: skip
         self._unaudited = Counter(
@@ -142,7 +153,8 @@ class Guard(grpc.aio.ServerInterceptor):
             self._check(principal, access)
             if request is not None:
                 self._check_pipelines(principal, method, request)
-            yield call
+            with await self._place(principal) if streams else nullcontext():
+                yield call
         except asyncio.CancelledError:
             outcome, reason = "CANCELLED", ""
             if call.over is None:
@@ -151,13 +163,15 @@ class Guard(grpc.aio.ServerInterceptor):
             raise call.over from None
         except ServiceError as error:
             outcome, reason = error.code.name, error.reason
+            if isinstance(error, QuotaExceededError):
+                self._over_quota.labels(error.name).inc()
             raise
         except TransientError:
             outcome = "UNAVAILABLE"
             raise
         except Exception as error:
             if is_of_removed_tenant(error):  # a call that was on its way when it was removed
-                outcome, reason = "PERMISSION_DENIED", "TENANT_UNKNOWN"
+                outcome, reason = PermissionDeniedError.code.name, "TENANT_UNKNOWN"
                 raise PermissionDeniedError(reason, "There is no such tenant, or it was removed.") from error
             outcome = "INTERNAL"
             raise
@@ -171,6 +185,12 @@ class Guard(grpc.aio.ServerInterceptor):
                         _address(metadata, context), tracing.current_trace_id() or "",
                     )
                 )  # fmt: skip
+
+    async def _place(self, principal: Principal) -> AbstractContextManager[None]:
+        """A place among the tenant's streams; those between services need none."""
+        if principal.kind == "service":
+            return nullcontext()
+        return self._streams.place(principal.tenant, await self._limits.limits())
 
     def _check(self, principal: Principal, access: MethodAccess | None) -> None:
         """Raise PermissionDeniedError unless the principal may call the method."""

@@ -49,14 +49,17 @@ def discover_keys(issuer: str, timeout: float = 10) -> str:
         raise GatewayError(f"INGESTOR_OIDC_ISSUER: {issuer!r} is not a URL")
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310
-            found = json.loads(answer.read(_MOST_DISCOVERED))["jwks_uri"]
+            found = json.loads(answer.read(_MOST_DISCOVERED))
+            named, keys = str(found["issuer"]), str(found["jwks_uri"])
     except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "reason", None) or "it is no discovery document"
         raise GatewayError(
             f"INGESTOR_OIDC_ISSUER: {url} cannot be read ({reason}); correct the issuer, or set "
             "INGESTOR_OIDC_JWKS to the URL or the file of its keys"
         ) from error
-    return str(found)
+    if named != issuer:
+        raise GatewayError(f"INGESTOR_OIDC_ISSUER: {url} is of another issuer; is {named!r} meant?")
+    return keys
 
 
 def require_tokens(config: dict[str, Any], settings: GatewaySettings) -> None:
@@ -80,7 +83,9 @@ def _filter(settings: GatewaySettings, keys: str) -> dict[str, Any]:
         "forward": True,  # the services check it again
         "require_expiration": True,
         # The only place: neither the address nor cookies.
-        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
+        "from_headers": [
+            {"name": "authorization", "value_prefix": prefix} for prefix in ("Bearer ", "bearer ")
+        ],
         "clock_skew_seconds": max(1, ceil(settings.oidc_clock_skew_seconds)),  # 0 would be Envoy's own 60
     }
     if "://" in keys:
@@ -93,7 +98,7 @@ def _filter(settings: GatewaySettings, keys: str) -> dict[str, Any]:
         }
     else:
         provider["local_jwks"] = {"filename": keys}
-    api_key = {"name": "authorization", "string_match": {"prefix": API_KEY_PREFIX}}
+    api_key = {"name": "authorization", "string_match": {"prefix": API_KEY_PREFIX, "ignore_case": True}}
     rules: list[dict[str, Any]] = [{"match": {"prefix": "/", "headers": [api_key]}}]
     rules += [
         {"match": {"prefix": prefix}, "requires": {"provider_name": _PROVIDER}} for prefix in _WITH_TOKEN

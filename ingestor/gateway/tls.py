@@ -14,11 +14,12 @@ from ingestor.gateway.sign_in import GatewayError
 
 _TYPES = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 _LEAST_VERSION = {"tls_minimum_protocol_version": "TLSv1_2"}
+_SERVICES = ("upload", "orchestrator", "processor", "status", "web")
 _HSTS = "max-age=31536000"
 
 
 def use_tls(config: dict[str, Any], settings: GatewaySettings) -> None:
-    """Make the listener speak TLS only, and call each service whose cluster speaks gRPC by mutual TLS: its
+    """Make the listener speak TLS only, and call each service and the page server by mutual TLS: its
     certificate must bear the cluster's name. In place; what the settings leave out stays as it is.
 
     Raises GatewayError when a file is missing, OSError when what SDS reads cannot be written.
@@ -60,13 +61,13 @@ def _to_services(config: dict[str, Any], settings: GatewaySettings) -> None:
     authority = {"trusted_ca": {"filename": settings.tls_ca}, **_watched(settings.tls_ca)}
     ca = _secret(settings, "services_ca", {"validation_context": authority})
     for cluster in config["static_resources"]["clusters"]:
-        if "typed_extension_protocol_options" not in cluster:  # it does not speak gRPC
-            continue
         service = cluster["name"]
+        if service not in _SERVICES:
+            continue
         names = [{"san_type": "DNS", "matcher": {"exact": service}}]
         context = {
             "tls_params": _LEAST_VERSION,
-            "alpn_protocols": ["h2"],
+            "alpn_protocols": ["http/1.1" if service == "web" else "h2"],
             "tls_certificate_sds_secret_configs": [certificate],
             "combined_validation_context": {
                 "default_validation_context": {"match_typed_subject_alt_names": names},

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ingestor.local.errors import SuiteError
+from ingestor.local.tls.ca import Leaf
 
 _PR_SET_PDEATHSIG = 1
 _LOG_LIMIT = 10 * 1024 * 1024
@@ -71,9 +72,13 @@ def wait_ready(
         time.sleep(0.05)
 
 
-def answers(url: str, timeout: float = 2, ca: Path | None = None) -> bool:
-    """Whether a GET of a local URL is answered with 200; a certificate is checked by `ca`."""
-    context = ssl.create_default_context(cafile=ca) if ca else None
+def answers(url: str, timeout: float = 2, tls: Leaf | None = None) -> bool:
+    """Whether a GET of a local URL is answered with 200. With `tls` its CA must vouch for the server, and the
+    server is shown its certificate."""
+    context = None
+    if tls:
+        context = ssl.create_default_context(cafile=tls.ca)
+        context.load_cert_chain(tls.certificate, tls.key)
     try:
         with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:  # noqa: S310
             return bool(answer.status == 200)

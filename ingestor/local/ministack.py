@@ -59,9 +59,7 @@ class MiniStack:
             "TMPDIR": str(self._state),
             "LOG_LEVEL": "WARNING",
         }
-        ca = None
         if self._tls:
-            ca = self._tls.ca
             environment |= {
                 "USE_SSL": "1",
                 "MINISTACK_SSL_CERT": str(self._tls.certificate),
@@ -69,7 +67,7 @@ class MiniStack:
             }
         self._process = spawn([sys.executable, "-m", "ministack"], log=self._log, env=environment)
         health = f"{self.endpoint}/_ministack/health"
-        wait_ready(self._process, lambda: answers(health, ca=ca), what="MiniStack", log=self._log)
+        wait_ready(self._process, lambda: answers(health, tls=self._tls), what="MiniStack", log=self._log)
 
     def stop(self) -> None:
         """Stop the server, which saves its state."""

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK
-from ingestor.local.tls.ca import Leaf
+from ingestor.local.tls.ca import Leaf, tls_settings
 from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, server_name
 
 # In the order in which they start; none waits for another to become ready.
@@ -59,11 +59,7 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         variables["INGESTOR_AWS_ENDPOINT_URL"] = endpoints.aws_endpoint_url
     if endpoints.aws_ca:
         variables["INGESTOR_AWS_CA"] = str(endpoints.aws_ca)
-    leaf = endpoints.tls.get(service)
-    variables["INGESTOR_TLS_CERT"] = str(leaf.certificate) if leaf else ""
-    variables["INGESTOR_TLS_KEY"] = str(leaf.key) if leaf else ""
-    variables["INGESTOR_TLS_CA"] = str(leaf.ca) if leaf else ""
-    return variables
+    return variables | tls_settings(endpoints.tls.get(service))
 
 
 @dataclass

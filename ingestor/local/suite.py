@@ -101,7 +101,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         make_tenants(admin_dsn, access.tenants)
         _make_queues(endpoint, aws_ca)
         _make_bucket(endpoint, aws_ca)
-        web = _start_web(options, folder, ports, access, stack, say)
+        web = _start_web(options, folder, ports, access, tls, stack, say)
         endpoints = _endpoints(options, folder, ports, databases, endpoint, aws_ca, access, tls)
         services = _start_services(folder, endpoints, stack, say)
         addresses = dict(endpoints.addresses)
@@ -227,7 +227,13 @@ def _make_bucket(endpoint: str | None, ca: Path | None) -> None:
 
 
 def _start_web(
-    options: Options, folder: Folder, ports: dict[str, int], access: Access, stack: ExitStack, say: Say
+    options: Options,
+    folder: Folder,
+    ports: dict[str, int],
+    access: Access,
+    tls: SuiteTls | None,
+    stack: ExitStack,
+    say: Say,
 ) -> WebProcess | None:
     """Start the page server, which compresses the page while the services start. None without a page."""
     page = find_page(options.page_dir)
@@ -236,7 +242,10 @@ def _start_web(
         say(f"the page is not built{where}; make setup builds it (with Node.js 20 or later)")
         return None
     ports["web"] = free_port(ports.get("web"))
-    web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log", access.environment)
+    web = WebProcess(
+        page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log", access.environment,
+        tls=tls.web if tls else None, operator=tls.services[OPERATOR] if tls else None,
+    )  # fmt: skip
     stack.callback(web.stop)
     web.start()
     return web
@@ -375,7 +384,7 @@ def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> No
                 service.restarts += 1
                 suite.save()
         if suite.tls:
-            suite.tls.renew()
+            suite.tls.renew(say)
         envoy = suite.envoy.process
         if envoy is not None and envoy.poll() is not None:
             raise SuiteError(f"Envoy ended with status {envoy.returncode} (see its log)")

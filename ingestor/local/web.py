@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingestor.local.children import answers, spawn, stop, wait_ready
+from ingestor.local.tls.ca import Leaf, tls_settings
 
 
 @dataclass
@@ -20,6 +22,8 @@ class WebProcess:
     address: str  # host:port
     log: Path
     access: Mapping[str, str]  # settings that say how people sign in
+    tls: Leaf | None = None
+    operator: Leaf | None = None  # for looking at it, with TLS
     process: subprocess.Popen[bytes] | None = None
     restarts: int = field(default=0)
     instance: str = "web"
@@ -31,6 +35,7 @@ class WebProcess:
             "INGESTOR_PAGE_DIR": str(self.page),
             "INGESTOR_LOG_FORMAT": "json",
             **self.access,
+            **tls_settings(self.tls),
         }
         self.process = spawn(
             [sys.executable, "-m", "ingestor.web"], log=self.log, env={**os.environ, **settings}
@@ -39,8 +44,9 @@ class WebProcess:
     def wait(self) -> None:
         """Wait until it serves. Raises SuiteError when it does not in time."""
         assert self.process is not None
-        url = f"http://{self.address}/healthz"
-        wait_ready(self.process, lambda: answers(url, timeout=1), what="the page server", log=self.log)
+        url = f"{'https' if self.tls else 'http'}://{self.address}/healthz"
+        ready = functools.partial(answers, url, timeout=1, tls=self.operator)
+        wait_ready(self.process, ready, what="the page server", log=self.log)
 
     def stop(self) -> None:
         """Let it finish its responses, then kill it."""

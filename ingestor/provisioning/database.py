@@ -44,7 +44,8 @@ GRANT USAGE ON SCHEMA access TO {every};
 GRANT SELECT ON access.schema_migrations, access.tenants, access.quotas TO {every};
 GRANT INSERT ON access.audit_log TO {every};
 GRANT SELECT, INSERT, UPDATE ON access.usage TO {every};
-GRANT EXECUTE ON FUNCTION access.find_key, access.note_use_of_key, access.memberships, access.tenant_exists
+GRANT EXECUTE ON FUNCTION access.find_key, access.note_use_of_key, access.memberships, access.tenant_exists,
+    access.usage_of_upload, access.usage_of_orchestrator, access.usage_of_processor, access.running_processes
     TO {every};
 GRANT SELECT, INSERT, UPDATE ON access.api_keys TO {status};
 GRANT SELECT, INSERT, UPDATE, DELETE ON access.members, access.quotas TO {status};

@@ -10,7 +10,6 @@ from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import structlog
 
 from ingestor.runtime.errors import TransientError
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     PgConnection = Connection[Record] | asyncpg.pool.PoolConnectionProxy[Record]
 
-log = structlog.get_logger(__name__)
 
 # After these the same statement may succeed: lost connections, a server that stops or starts, deadlocks, too
 # many connections, a full disk, a server that takes no writes for now.
@@ -193,8 +191,6 @@ async def migrate(connection: PgConnection, *, schema: str, package: str) -> lis
     for script in migrations(package):
         if await _apply(connection, schema, script, known):
             applied.append(script.name)
-    if applied:
-        log.info("migrated", schema=schema, applied=applied)
     return applied
 
 

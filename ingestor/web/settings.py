@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from ingestor.runtime.settings import TlsSettings
 
 
-class WebSettings(BaseSettings):
+class WebSettings(TlsSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)

@@ -35,6 +35,7 @@ from ingestor.services.orchestrator.repairs import RepairService
 from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Metrics, OrchestratorService
 from ingestor.services.orchestrator.settings import OrchestratorSettings
+from ingestor.services.orchestrator.window import Windows
 from ingestor.stores.open import open_store
 from ingestor.v1 import orchestrator_pb2_grpc, pipelines_pb2_grpc
 
@@ -56,6 +57,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         await check_migrations(
             pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations"
         )
+        guard, quotas = build_guard(settings, pool, registry)
         signer = CallSigner(settings.keyring(), "orchestrator")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         sqs = await stack.enter_async_context(open_sqs(settings))
@@ -65,7 +67,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         status = GrpcStatus(status_channel)
         store = await stack.enter_async_context(open_store(settings))
         clock = SystemClock()
-        pipelines = PipelineService(PgPipelines(pool), clock)
+        pipelines = PipelineService(PgPipelines(pool), clock, quotas)
         service = OrchestratorService(
             ingestions,
             queue,
@@ -73,7 +75,8 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             pipelines,
             store,
             Metrics(registry),
-            max_in_flight=settings.max_batches_in_flight,
+            quotas,
+            windows=Windows(settings.max_batches_in_flight),
             slice_bytes=settings.slice_bytes,
             queues=SqsDepths(sqs, settings.rows_queue, settings.rows_dead_letter_queue),
         )
@@ -111,5 +114,5 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             ),
             checks={"database": pool.check, "rows queue": queue.check},
             workers=service_wide(service, reconciler, retries, removals),
-            interceptors=(build_guard(settings, pool, registry),),
+            interceptors=(guard,),
         )

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from ingestor.access.limits.quotas import QuotaExceededError
 from ingestor.access.scope import within
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError
@@ -71,9 +72,18 @@ class Reconciler:
         if progress.terminal:
             await self._ingestions.settle(process_id)
             return 0
+        if ingestion.paused_until and ingestion.paused and ingestion.paused_until <= self._clock.now():
+            await self._resume(process_id)
         numbers = await self._status.queued(process_id)
         old = await self._ingestions.sent_before(process_id, numbers, self._clock.now() - self._age)
         for batch in old:
             log.warning("sending a batch again", process_id=process_id, batch=batch.number)
             await self._service.send_again(ingestion, batch, "lost")
         return len(old)
+
+    async def _resume(self, process_id: str) -> None:
+        """Resume a process that a quota has paused, now that the quota has begun anew."""
+        try:
+            await self._service.resume(process_id)
+        except QuotaExceededError as error:  # other processes were faster
+            log.info("process stays paused by a quota", process_id=process_id, quota=error.name)

@@ -18,7 +18,12 @@ class OrchestratorSettings(
         20, ge=4, le=500, description="Most connections to PostgreSQL; a file being read holds one."
     )
     status_address: str = Field("status:50051", description="host:port of the status service.")
-    max_batches_in_flight: int = Field(64, ge=1, description="Batches of a process without an outcome.")
+    max_batches_in_flight: int = Field(
+        64,
+        ge=1,
+        description="Most batches without an outcome, of all files that are being read; fewer when work "
+        "waits for the processors.",
+    )
     slice_bytes: int = Field(
         2_500_000, ge=1_000, le=16_000_000, description="Most bytes of the file in one batch."
     )

@@ -55,6 +55,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             )
         )
         await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
+        guard, _ = build_guard(settings, pool, registry)
         tenants = await TenantPool.of(pool)
         signer = CallSigner(settings.keyring(), "processor")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
@@ -114,5 +115,5 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     visibility_seconds=settings.visibility_seconds,
                 ),
             ),
-            interceptors=(build_guard(settings, pool, registry),),
+            interceptors=(guard,),
         )

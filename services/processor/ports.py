@@ -171,6 +171,10 @@ class SinkRefusedError(Exception):
     midway = False
 
 
+class TooManyTablesError(SinkRefusedError):
+    """The tenant may have no further table; the process can go on when one is gone."""
+
+
 class RowLoader(Protocol):
     """One kind of sink."""
 

@@ -34,6 +34,7 @@ from ingestor.services.processor.ports import (
     Refused,
     Sink,
     SinkRefusedError,
+    TooManyTablesError,
 )
 from ingestor.services.processor.reading import (
     check,
@@ -170,7 +171,7 @@ class BatchService:
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
-                if error.midway:
+                if error.midway or isinstance(error, TooManyTablesError):
                     await self._hold(key, str(error))
                     return
                 outcome = give_up(RowError("sink-error", "", "", str(error), "load"))

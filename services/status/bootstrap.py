@@ -23,7 +23,7 @@ from ingestor.services.status.access.service import AccessService
 from ingestor.services.status.adapters.access.pg_audit import PgAuditRecords
 from ingestor.services.status.adapters.access.pg_keys import PgKeys
 from ingestor.services.status.adapters.access.pg_members import PgMembers
-from ingestor.services.status.adapters.access.pg_tenants import PgQuotaUses, PgTenants
+from ingestor.services.status.adapters.access.pg_tenants import PgTenants
 from ingestor.services.status.adapters.pg_changes import PgChanges
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_outbox import PgOutbox
@@ -50,6 +50,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
             )
         )
         await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
+        guard, quotas = build_guard(settings, pool, registry)
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         retries = Retries(registry)
@@ -64,7 +65,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         )
         audit = PgAuditRecords(pool)
         access = AccessService(
-            PgKeys(pool), PgMembers(pool), audit, PgQuotaUses(pool), PgTenants(pool), clock,
+            PgKeys(pool), PgMembers(pool), audit, quotas, PgTenants(pool), clock,
             platform_tenant=settings.platform_tenant,
         )  # fmt: skip
         retention = Retention(removals, audit, clock, keep, timedelta(days=settings.audit_retention_days))
@@ -88,5 +89,5 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
             ),
             checks={"database": pool.check, "events queue": events.check},
             workers=service_wide(changes, feed, publisher, retention),
-            interceptors=(build_guard(settings, pool, registry),),
+            interceptors=(guard,),
         )

@@ -47,6 +47,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             )
         )
         await check_migrations(pool, schema="upload", package="ingestor.services.upload.migrations")
+        guard, quotas = build_guard(settings, pool, registry)
         signer = CallSigner(settings.keyring(), "upload")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         orchestrator = await stack.enter_async_context(
@@ -76,6 +77,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             clock,
             ids,
             Metrics(registry),
+            quotas,
             max_upload_bytes=settings.max_upload_bytes,
             max_chunk_bytes=settings.max_chunk_bytes,
             new_delivery=new_delivery,
@@ -109,5 +111,5 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             grpc_services=("ingestor.v1.UploadService",),
             checks={"database": pool.check, "file store": store.check},
             workers=service_wide(worker, cleaner, removals),
-            interceptors=(build_guard(settings, pool, registry),),
+            interceptors=(guard,),
         )

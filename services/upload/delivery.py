@@ -80,10 +80,13 @@ class DeliveryWorker:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _start_due(self) -> None:
-        while len(self._running) < self._at_once:
+        # The last place is for a tenant that has none, so that large files of one do not keep others waiting;
+        # for more such tenants there are as many places again.
+        while (running := len(self._running)) < 2 * self._at_once:
             now = self._clock.now()
+            of_idle = running >= max(1, self._at_once - 1)
             try:
-                delivery = await self._deliveries.take(self._owner, now, now + self._lease)
+                delivery = await self._deliveries.take(self._owner, now, now + self._lease, of_idle=of_idle)
             except TransientError as error:
                 log.warning("cannot take deliveries", error=str(error))
                 return

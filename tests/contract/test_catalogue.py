@@ -24,6 +24,7 @@ from ingestor.services.processor.adapters import grpc_pipelines
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.v1 import pipelines_pb2_grpc
 from tests.conftest import PASSWORD
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def store() -> Store:
 async def pipelines(store: Store) -> AsyncIterator[GrpcPipelines]:
     """The processor's adapter, at a catalogue with that store."""
     server = grpc.aio.server(interceptors=[ServerInterceptor(RpcMetrics(CollectorRegistry()))])
-    api = PipelineApi(PipelineService(store, SystemClock()))
+    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas()))
     pipelines_pb2_grpc.add_PipelineServiceServicer_to_server(api, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

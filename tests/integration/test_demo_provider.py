@@ -16,6 +16,7 @@ import pytest
 
 from ingestor.client.errors import UnauthenticatedError
 from ingestor.gateway.settings import GatewaySettings
+from ingestor.gateway.sign_in import GatewayError, discover_keys
 from ingestor.local.errors import SuiteError
 from ingestor.local.oidc.provider import AUDIENCE, RESOURCE, DemoProvider, find_modules, users
 from ingestor.local.ports import free_port
@@ -120,6 +121,12 @@ def test_the_provider_sends_nobody_elsewhere(browser: Browser) -> None:
     page, _ = browser.authorize("https://evil.example/signed-in")
     assert page.status == 400
     assert "redirect_uri did not match" in page.text
+
+
+def test_an_issuer_is_written_as_it_writes_itself(provider: DemoProvider) -> None:
+    assert discover_keys(provider.issuer) == f"{provider.issuer}/jwks"
+    with pytest.raises(GatewayError, match=f"is of another issuer; is '{provider.issuer}' meant"):
+        discover_keys(f"{provider.issuer}/")
 
 
 def test_it_answers_under_its_own_name_only(provider: DemoProvider, browser: Browser) -> None:

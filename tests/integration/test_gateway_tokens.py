@@ -80,6 +80,11 @@ async def test_a_valid_token_reaches_the_services_as_it_is(checking: Gateway) ->
     assert metadata["ingestor-tenant"] == "acme"
 
 
+async def test_the_scheme_is_written_as_one_likes(checking: Gateway) -> None:
+    await checking.call(authorization=f"bearer {token()}")
+    await checking.call(authorization="bearer ing_12345678_secret")
+
+
 async def test_one_of_several_audiences_is_enough(checking: Gateway) -> None:
     await checking.call(token(aud=["account", "ingestor"]))
 

@@ -125,7 +125,11 @@ const BY_REASON: Readonly<Record<string, Advice>> = {
   REPAIR: { title: "This process is a repair", advice: "Undo the repaired process instead." },
   QUOTA_EXCEEDED: {
     title: "Your tenant has used up a quota",
-    advice: "Wait until it starts again, free some of it, or ask your administrator for more.",
+    advice: "Ask your administrator if you need more.",
+  },
+  TOKEN_EXPIRED: {
+    title: "Your sign-in ended meanwhile",
+    advice: "It has been renewed. Try again.",
   },
   ROLE_MISSING: {
     title: "Your role does not allow this",

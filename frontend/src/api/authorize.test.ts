@@ -28,6 +28,8 @@ class Tokens implements SignIn {
     if (refused === `t${this.current}`) this.current += 1;
     return this.token();
   }
+
+  async freshen() {}
 }
 
 /** A service that accepts a token only once `accepted` says so; records what it was sent. */

@@ -15,16 +15,20 @@ export interface SignIn {
    * so that the person has to sign in.
    */
   replace(refused: string, again: boolean): Promise<string>;
+  /** Renews a token that is not new, before a download: that ends with its token and cannot be resumed. */
+  freshen(): Promise<void>;
 }
 
 interface Session {
   /** Null: nobody signs in, every caller is the local admin. */
   readonly signIn: SignIn | null;
-  /** The chosen tenant; "": the only one. */
+  /** The tenant in which the page works; "": the only one, until it is known. */
   readonly tenant: string;
+  /** Grows when another tenant is chosen: all that is shown and cached is then of the last one. */
+  readonly generation: number;
 }
 
-let session: Session = { signIn: null, tenant: "" };
+let session: Session = { signIn: null, tenant: "", generation: 0 };
 const listeners = new Set<() => void>();
 
 export function currentSession(): Session {
@@ -42,6 +46,6 @@ export function subscribeToSession(listener: () => void): () => void {
 }
 
 /** What this browser remembers of a person and a tenant is kept under this; "": the local admin. */
-export function sessionScope({ signIn, tenant }: Session = session): string {
+export function sessionScope({ signIn, tenant }: Pick<Session, "signIn" | "tenant"> = session): string {
   return signIn === null ? "" : `${encodeURIComponent(signIn.subject)}/${tenant}`;
 }

@@ -25,8 +25,8 @@ export function App() {
 
 /** Another tenant starts over: nothing of the last one stays in a screen or a cache. */
 function Screens() {
-  const { tenant } = useSession();
-  return <ScreensOfTenant key={tenant} />;
+  const { generation } = useSession();
+  return <ScreensOfTenant key={generation} />;
 }
 
 function ScreensOfTenant() {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -31,13 +31,22 @@ class Leaf:
     ca: Path
 
 
+def tls_settings(leaf: Leaf | None) -> dict[str, str]:
+    """The environment of a service that has this certificate; without one empty values, whatever the suite's
+    own environment says."""
+    files = (leaf.certificate, leaf.key, leaf.ca) if leaf else ("", "", "")
+    names = ("INGESTOR_TLS_CERT", "INGESTOR_TLS_KEY", "INGESTOR_TLS_CA")
+    return {name: str(file) for name, file in zip(names, files, strict=True)}
+
+
 class LocalCa:
     """Makes and renews certificates. The CA's own is made once and kept, so that whoever trusts it once does
     so for good; it cannot vouch for any other host name."""
 
-    def __init__(self, folder: Path, names: Iterable[str]) -> None:
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
         """`names`: those of the parts of the suite, which the CA may sign for besides this machine's own.
-        Makes the CA if the folder has none. Raises SuiteError when its own certificate has ended."""
+        Makes the CA if the folder has none. Raises SuiteError when its own certificate has ended, or is for
+        other parts."""
         self.folder = folder.absolute()
         self._names: dict[str, Sequence[str]] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -52,6 +61,12 @@ class LocalCa:
         if self._certificate.not_valid_after_utc < datetime.now(UTC):
             raise SuiteError(
                 f"the suite's CA in {self.folder} has expired; delete the folder, and a new one is made"
+            )
+        allowed = self._certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+        if not {x509.DNSName(name) for name in names} <= set(allowed.permitted_subtrees or ()):
+            raise SuiteError(
+                f"the suite's CA in {self.folder} is of an earlier version, which had fewer parts; "
+                "delete the folder, and a new one is made"
             )
 
     def _make(self, key_file: Path, names: Sequence[str]) -> None:
@@ -79,12 +94,9 @@ class LocalCa:
             self.issue(name)
         return files
 
-    def renew(self) -> list[str]:
-        """Renew the certificates near their end; their names."""
-        due = [name for name in self._names if not self._is_good(self._files(name), name)]
-        for name in due:
-            self.issue(name)
-        return due
+    def due(self) -> list[str]:
+        """The names of the certificates near their end."""
+        return [name for name in self._names if not self._is_good(self._files(name), name)]
 
     def issue(self, name: str, *, days: float = LEAF_DAYS, names: Sequence[str] | None = None) -> None:
         """Make a certificate that ends in `days` (or has ended, if negative) and replace the files, each at

@@ -35,11 +35,11 @@ class TlsFiles:
 
     def __init__(self, certificate: Path, key: Path, ca: Path) -> None:
         """Read the files. Raises TlsFileError when one cannot be read or they do not belong together."""
-        self._paths = (certificate, key, ca)
+        self.certificate, self.key, self.ca = certificate, key, ca
         self._lock = threading.Lock()  # a server asks from gRPC's threads
         self._seen = self._stamp()
         self._looked = time.monotonic()
-        self._identity = _read(*self._paths)
+        self._identity = _read(self.certificate, self.key, self.ca)
 
     def current(self) -> Identity:
         """What the files hold now, or held when they last belonged together: they are replaced one after the
@@ -57,14 +57,14 @@ class TlsFiles:
             return
         self._seen = stamp
         try:
-            self._identity = _read(*self._paths)
+            self._identity = _read(self.certificate, self.key, self.ca)
         except TlsFileError as error:
             log.warning("changed certificate files are not used", error=str(error))
         else:
-            log.info("certificate files read again", certificate=str(self._paths[0]))
+            log.info("certificate files read again", certificate=str(self.certificate))
 
     def _stamp(self) -> list[tuple[int, int, int] | None]:
-        return [_stamp(path) for path in self._paths]
+        return [_stamp(path) for path in (self.certificate, self.key, self.ca)]
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

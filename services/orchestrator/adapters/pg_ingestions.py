@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaExceededError, QuotaLimits, QuotaName
 from ingestor.access.scope import visible
 from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.runtime.errors import NotFoundError
@@ -54,13 +55,22 @@ UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, diale
 WHERE process_id = $1 AND state = 'announced'
 """
 
-# Records a batch and reads the flags of its ingestion in one round trip.
+# Counts the rows of a batch as used today, if any are left; then records it. Reads the flags of its ingestion
+# in the same round trip.
 _RECORD = """
-WITH recorded AS (
+WITH counted AS (
+    INSERT INTO access.usage AS u (tenant, day, name, used)
+    SELECT $3, (now() AT TIME ZONE 'UTC')::date, 'rows_per_day', $5::bigint
+    WHERE coalesce($10::bigint, 1) > 0
+    ON CONFLICT (tenant, day, name) DO UPDATE SET used = u.used + excluded.used
+    WHERE u.used < coalesce($10::bigint, u.used + 1)
+    RETURNING used),
+recorded AS (
     INSERT INTO batches (process_id, batch_number, tenant, first_row, row_count, first_line, next_line,
                          byte_start, byte_end)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9))
-SELECT state, paused FROM ingestions WHERE process_id = $1
+    SELECT $1::uuid, $2::bigint, $3, $4::bigint, $5, $6::bigint, $7::bigint, $8::bigint, $9::bigint
+    FROM counted)
+SELECT state, paused, (SELECT used FROM counted) AS used FROM ingestions WHERE process_id = $1::uuid
 """
 
 # A session lock: it ends with the connection, and so with its holder.
@@ -133,14 +143,20 @@ class PgIngestions(Ingestions):
         )
         return [_batch(row) for row in rows]
 
-    async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
+    async def record(
+        self, process_id: str, tenant: str, batch: Batch, limits: QuotaLimits = NO_LIMITS
+    ) -> Flags:
+        limit = limits.get(QuotaName.ROWS_PER_DAY)
         try:
             rows = await self._fetch(
                 _RECORD, process_id, batch.number, tenant, batch.first_row, batch.row_count,
-                batch.first_line, batch.next_line, batch.byte_start, batch.byte_end,
+                batch.first_line, batch.next_line, batch.byte_start, batch.byte_end, limit,
             )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
             raise BusyError from error
+        if rows[0]["used"] is None:
+            assert limit is not None, "without a limit every row is counted"
+            raise QuotaExceededError(QuotaName.ROWS_PER_DAY, limit, limit, 0)
         return Flags(IngestionState(rows[0]["state"]), rows[0]["paused"])
 
     async def batches(self, process_id: str) -> Sequence[Batch]:
@@ -217,8 +233,13 @@ class PgIngestions(Ingestions):
             "UPDATE ingestions SET state = $2 WHERE process_id = $1 AND state <> 'stopped'", process_id, state
         )
 
-    async def set_paused(self, process_id: str, paused: bool) -> None:
-        await self._fetch("UPDATE ingestions SET paused = $2 WHERE process_id = $1", process_id, paused)
+    async def set_paused(self, process_id: str, paused: bool, until: datetime | None = None) -> None:
+        await self._fetch(
+            "UPDATE ingestions SET paused = $2, "
+            "paused_until = CASE WHEN paused AND paused_until IS NULL THEN NULL ELSE $3::timestamptz END "
+            "WHERE process_id = $1",
+            process_id, paused, until,
+        )  # fmt: skip
 
     async def unsettled(self, limit: int) -> Sequence[Ingestion]:
         rows = await self._fetch(
@@ -265,4 +286,4 @@ def _ingestion(row: Any) -> Ingestion:
         layout = Layout(
             tuple(row["columns"]), row["delimiter"], row["data_start"], row["data_line"], row["quote"]
         )
-    return Ingestion(file, content, IngestionState(row["state"]), row["paused"], layout)
+    return Ingestion(file, content, IngestionState(row["state"]), row["paused"], layout, row["paused_until"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.limits.pg_quotas import hold
 from ingestor.access.limits.pipelines import only_pipelines
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.access.scope import tenant
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
@@ -29,6 +31,11 @@ _VERSIONS = """
 SELECT * FROM pipelines WHERE tenant = $1 AND name = $2 AND ($3::integer IS NULL OR version < $3)
 ORDER BY version DESC LIMIT $4
 """
+# Pipelines that are not deleted, without one.
+_COUNT = """
+SELECT count(DISTINCT p.name) FROM pipelines p WHERE p.tenant = $1 AND p.name <> $2
+AND NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
+"""
 _DELETE = """
 INSERT INTO deleted_pipelines (tenant, name)
 SELECT DISTINCT tenant, name FROM pipelines WHERE tenant = $1 AND name = $2
@@ -40,8 +47,11 @@ class PgPipelines(PipelineStore):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
+    async def add(
+        self, name: str, document: str, canonical: str, limits: QuotaLimits = NO_LIMITS
+    ) -> tuple[StoredPipeline, bool]:
         async with transient_errors("pipelines"), self._pool.transaction() as connection:
+            await hold(connection, QuotaName.PIPELINES, limits)
             await _lock(connection, name)
             restored = await connection.fetchval(
                 "DELETE FROM deleted_pipelines WHERE tenant = $1 AND name = $2 RETURNING 1", tenant(), name
@@ -52,6 +62,8 @@ class PgPipelines(PipelineStore):
             )  # fmt: skip
             if latest and latest["canonical"] == canonical and not restored:
                 return _stored(latest), False
+            if QuotaName.PIPELINES in limits and (latest is None or restored):
+                check(QuotaName.PIPELINES, limits, await connection.fetchval(_COUNT, tenant(), name))
             added = await connection.fetchrow(
                 "INSERT INTO pipelines (tenant, name, version, document, canonical) "
                 "VALUES ($1, $2, $3, $4, $5) RETURNING *",
@@ -69,6 +81,10 @@ class PgPipelines(PipelineStore):
         arguments = (tenant(), after, limit, None if only is None else list(only))
         async with transient_errors("pipelines"):
             return [_stored(row) for row in await self._pool.fetch(_LATEST, *arguments)]
+
+    async def count(self) -> int:
+        async with transient_errors("pipelines"):
+            return int(await self._pool.fetchval(_COUNT, tenant(), ""))
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
         async with transient_errors("pipelines"):

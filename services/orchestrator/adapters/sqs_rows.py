@@ -99,6 +99,8 @@ class SqsRows(RowQueue):
             await self._client.send_message(
                 QueueUrl=await self._queue_url(),
                 MessageBody=packed.body,
+                # A fair queue: SQS does not let one tenant's backlog delay the messages of others.
+                MessageGroupId=packed.attributes["tenant"],
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
                 },

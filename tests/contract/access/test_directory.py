@@ -12,7 +12,7 @@ import pytest
 from ingestor.access.directory import Directory, PgDirectory, StoredKey
 from ingestor.access.roles import Role
 from tests.conftest import OpenDatabase
-from tests.fakes.directory import MemoryDirectory
+from tests.fakes.callers.directory import MemoryDirectory
 
 if TYPE_CHECKING:
     from tests.contract.conftest import OpenPool

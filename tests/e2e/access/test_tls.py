@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import ssl
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,22 +15,25 @@ import asyncpg
 import grpc
 import psutil
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ingestor import AsyncClient
 from ingestor.client.errors import UnavailableError
 from ingestor.local.services import SERVICES
 from ingestor.local.tls.ca import LocalCa
 from tests.e2e.conftest import INGESTOR, Suite, ingestor, running, wait_until
+from tests.e2e.page.built_page import INDEX, write_page
 from tests.e2e.tables import write_pipeline, write_readings
-from tests.handshakes import handshake
+from tests.handshakes import wait_for_certificate
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """A suite with its files in S3, by TLS too."""
-    with running(tmp_path_factory.mktemp("tls"), "--tls", INGESTOR_FILE_STORE="s3") as started:
+    """A suite with a page, and with its files in S3, by TLS too."""
+    env = {
+        "INGESTOR_FILE_STORE": "s3",
+        "INGESTOR_PAGE_DIR": str(write_page(tmp_path_factory.mktemp("built"))),
+    }
+    with running(tmp_path_factory.mktemp("tls"), "--tls", **env) as started:
         yield started
 
 
@@ -43,6 +48,15 @@ async def test_a_file_is_loaded(tls: Suite, tmp_path: Path) -> None:
     answer = tls.ingest(write_readings(tmp_path / "r.csv", 20_000), "--pipeline", str(pipeline))
     assert answer["state"] == "COMPLETED"
     assert await tls.fetch("SELECT count(*) FROM by_tls") == [(20_000,)]
+
+
+def test_the_page_is_served(tls: Suite, ca: LocalCa) -> None:
+    url = tls.facts["page"]["url"]
+    assert url == f"https://{tls.gateway}/"
+    context = ssl.create_default_context(cafile=ca.certificate)
+    with urllib.request.urlopen(url, context=context, timeout=20) as answer:
+        assert answer.read() == INDEX
+        assert answer.headers["strict-transport-security"]
 
 
 def test_env_says_all_that_a_command_elsewhere_needs(tls: Suite, tmp_path: Path) -> None:
@@ -103,8 +117,7 @@ def test_renewed_certificates_are_used_without_a_restart(tls: Suite, ca: LocalCa
     ca.leaf("gateway", local=True)
     ca.issue("gateway")
     for name, port in {**ports, "gateway": _port(tls.gateway)}.items():
-        shown = tls.data / "tls" / name / "tls.crt"
-        wait_until(lambda: handshake(port) == _certificate(shown), f"the certificate of {name}", 30)  # noqa: B023
+        wait_for_certificate(port, tls.data / "tls" / name / "tls.crt")
     assert tls.ingest(write_readings(tmp_path / "again.csv", 500))["state"] == "COMPLETED"
     assert {service: tls.pid(service) for service in SERVICES} == before
 
@@ -144,7 +157,3 @@ def test_an_error_of_certificates_is_one_line(tls: Suite) -> None:
 
 def _port(address: str) -> int:
     return int(address.rpartition(":")[2])
-
-
-def _certificate(path: Path) -> bytes:
-    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)

@@ -21,7 +21,7 @@ from ingestor.access.settings import AccessSettings
 from ingestor.access.tokens import Claims, FileKeys, TokenChecker
 from ingestor.runtime.errors import PermissionDeniedError, ServiceError, TransientError, UnauthenticatedError
 from tests.e2e.access.tokens import ISSUER, Issuer
-from tests.fakes.directory import MemoryDirectory
+from tests.fakes.callers.directory import MemoryDirectory
 
 KEYS = KeyRing.parse("one:" + "s" * 32)
 

@@ -40,7 +40,7 @@ def test_the_ca_and_good_certificates_are_kept(tmp_path: Path) -> None:
     before = (first.certificate.read_bytes(), first.leaf("upload").certificate.read_bytes())
     second = LocalCa(tmp_path, NAMES)
     assert (second.certificate.read_bytes(), second.leaf("upload").certificate.read_bytes()) == before
-    assert second.renew() == []
+    assert second.due() == []
 
 
 def test_certificates_are_renewed_before_they_end(tmp_path: Path) -> None:
@@ -48,7 +48,9 @@ def test_certificates_are_renewed_before_they_end(tmp_path: Path) -> None:
     upload = ca.leaf("upload")
     ca.leaf("status")
     ca.issue("upload", days=29)
-    assert ca.renew() == ["upload"]
+    assert ca.due() == ["upload"]
+    ca.issue("upload")
+    assert ca.due() == []
     left = read(upload.certificate).not_valid_after_utc - datetime.now(UTC)
     assert left > timedelta(days=80)
     verify(ca.certificate, upload.certificate, "upload")
@@ -104,3 +106,9 @@ def test_an_expired_ca_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ca_module, "CA_DAYS", -1)
     with pytest.raises(SuiteError, match="has expired; delete the folder"):
         LocalCa(tmp_path, NAMES)
+
+
+def test_a_ca_for_fewer_parts_is_told(tmp_path: Path) -> None:
+    LocalCa(tmp_path, NAMES)
+    with pytest.raises(SuiteError, match="earlier version"):
+        LocalCa(tmp_path, [*NAMES, "archive"])

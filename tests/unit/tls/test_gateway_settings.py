@@ -50,7 +50,7 @@ def test_envoy_takes_each_side_alone_and_both(
     from_clients = "transport_socket" in resources["listeners"][0]["filter_chains"][0]
     to_services = {cluster["name"] for cluster in resources["clusters"] if "transport_socket" in cluster}
     assert from_clients == ("INGESTOR_GATEWAY_TLS_" not in without)
-    wanted = {"upload", "orchestrator", "processor", "status"}
+    wanted = {"upload", "orchestrator", "processor", "status", "web"}
     assert to_services == (set() if "INGESTOR_TLS_" in without else wanted)
     assert ("strict-transport-security" in done.stdout) == from_clients
     (tmp_path / "envoy.yaml").write_text(done.stdout)

@@ -11,8 +11,6 @@ from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
@@ -22,7 +20,7 @@ from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.credentials import TlsFiles, peer_names, server_name
 from ingestor.runtime.host import Service, host
 from ingestor.runtime.settings import ServiceSettings, load_settings
-from tests.handshakes import handshake
+from tests.handshakes import certificate, handshake
 
 
 @pytest.fixture(autouse=True)
@@ -168,10 +166,10 @@ async def test_the_server_shows_its_renewed_certificate(ca: LocalCa) -> None:
     leaf = ca.leaf("status")
     async with status(leaf) as port:
         before = await asyncio.to_thread(handshake, port)
-        assert before == _certificate(leaf)
+        assert before == certificate(leaf.certificate)
         ca.issue("status")
         after = await asyncio.to_thread(handshake, port)
-    assert after == _certificate(leaf) != before
+    assert after == certificate(leaf.certificate) != before
 
 
 async def test_calls_under_way_survive_a_renewal(ca: LocalCa) -> None:
@@ -277,7 +275,3 @@ async def test_old_versions_of_tls_are_refused(ca: LocalCa, version: ssl.TLSVers
         assert await asyncio.to_thread(handshake, port, ssl.TLSVersion.TLSv1_2, upload)
         with pytest.raises(ssl.SSLError):
             await asyncio.to_thread(handshake, port, version, upload)
-
-
-def _certificate(leaf: Leaf) -> bytes:
-    return x509.load_pem_x509_certificate(leaf.certificate.read_bytes()).public_bytes(Encoding.DER)

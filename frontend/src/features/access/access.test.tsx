@@ -105,7 +105,12 @@ function me(roles: readonly Role[]) {
   });
 }
 
-const SIGN_IN = { subject: "ada", token: async () => "t", replace: async () => "t" };
+const SIGN_IN = {
+  subject: "ada",
+  token: async () => "t",
+  replace: async () => "t",
+  freshen: async () => undefined,
+};
 
 function show(children: ReactNode) {
   render(
@@ -250,6 +255,13 @@ describe("the tenant", () => {
     fireEvent.click(screen.getByRole("button", { name: "globex" }));
     expect(currentSession().tenant).toBe("globex");
     expect(screen.queryByText("inside")).toBeNull();
+  });
+
+  it("that is the only one stays the person's when another is added", async () => {
+    const { generation } = currentSession();
+    show(<Entry>inside</Entry>);
+    await screen.findByText("inside");
+    expect(currentSession()).toMatchObject({ tenant: "acme", generation });
   });
 
   it("of the last time is forgotten when the person is not in it any more", async () => {

@@ -1,5 +1,5 @@
 /** The tenant in which the page works. */
-import { setSession } from "@/api/session";
+import { currentSession, setSession } from "@/api/session";
 
 const KEY = "ingestor-tenant";
 
@@ -8,7 +8,7 @@ export function rememberedTenant(): string {
   return sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY) ?? "";
 }
 
-/** Works in another tenant from now on; "": in the only one. */
+/** Works in another tenant from now on; "": in the only one, if there is only one. */
 export function chooseTenant(tenant: string): void {
   if (tenant === "") {
     sessionStorage.removeItem(KEY);
@@ -17,5 +17,5 @@ export function chooseTenant(tenant: string): void {
     sessionStorage.setItem(KEY, tenant);
     localStorage.setItem(KEY, tenant);
   }
-  setSession({ tenant });
+  setSession({ tenant, generation: currentSession().generation + 1 });
 }

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.access.limits.quotas import QuotaExceededError, QuotaName
+from ingestor.access.scope import tenant
 from ingestor.provisioning.names import OWNER, tenant_role
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Place
 from ingestor.services.processor.adapters.postgres.table import listed, qualified, quoted, sql_name, why_none
-from ingestor.services.processor.ports import SinkRefusedError, Table
+from ingestor.services.processor.ports import SinkRefusedError, Table, TooManyTablesError
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -229,7 +231,8 @@ async def check_owner(connection: PgConnection, table: Table, lacking: Collectio
 
 
 async def check_making(connection: PgConnection, table: Table) -> None:
-    """Raises SinkRefusedError when the role may not create the table."""
+    """Raises SinkRefusedError when the role may not create the table, TooManyTablesError when the tenant may
+    have no further one."""
     row = await _schema(connection, table)
     if not row["may_make"]:
         in_ = ("SCHEMA", table.schema) if row["found"] else ("DATABASE", row["database"])
@@ -238,6 +241,9 @@ async def check_making(connection: PgConnection, table: Table) -> None:
         other = qualified(*foreign.table)
         if await connection.fetchval(_MAY_REFER, other, list(foreign.table_columns)) is False:
             raise SinkRefusedError(await _grant(connection, "REFERENCES", "TABLE", *foreign.table))
+    tables = await connection.fetchrow("SELECT * FROM processor.tables_left($1)", tenant())
+    if tables is not None and tables["most"] is not None and tables["used"] >= tables["most"]:
+        raise TooManyTablesError(str(QuotaExceededError(QuotaName.TABLES, tables["most"], tables["used"])))
 
 
 _UNFIT = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ingestor.access.limits.quotas import QUOTAS, QuotaUse, QuotaUses
-from ingestor.access.scope import everything, tenant
+from ingestor.access.scope import everything
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status.access.ports import TenantInfo, Tenants
 
@@ -48,19 +47,6 @@ class PgTenants(Tenants):
                     else:
                         await connection.execute(_SET, tenant, name, limit)
                 return _tenant(await connection.fetchrow(_GET, tenant, 1))
-
-
-class PgQuotaUses(QuotaUses):
-    def __init__(self, pool: PgPool) -> None:
-        self._pool = pool
-
-    async def all(self) -> Sequence[QuotaUse]:
-        async with transient_errors("access"):
-            rows = await self._pool.fetch(
-                "SELECT name, max_value FROM access.quotas WHERE tenant = $1", tenant()
-            )
-        limits = {row["name"]: row["max_value"] for row in rows}
-        return [QuotaUse(name, limits.get(name)) for name in QUOTAS]
 
 
 def _tenant(row: Any) -> TenantInfo:

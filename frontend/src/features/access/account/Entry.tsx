@@ -1,5 +1,5 @@
 import { Button } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect } from "react";
 import { factsOf, reasonOf } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
@@ -15,6 +15,7 @@ export function Entry({ children }: { readonly children: ReactNode }) {
   const { signIn, tenant } = useSession();
   const access = useQuery({ ...accessQuery(), enabled: signIn !== null });
   const reason = access.isError ? reasonOf(access.error) : "";
+  useRolesAsTheyAre();
   // The tenant of the last time may be another person's, or gone.
   const stale = reason === "NOT_A_MEMBER" && tenant !== "";
   useEffect(() => {
@@ -26,6 +27,28 @@ export function Entry({ children }: { readonly children: ReactNode }) {
     return <TenantChoice tenants={(factsOf(access.error).tenants ?? "").split(",")} />;
   }
   return <ErrorState error={access.error} onRetry={() => void access.refetch()} />;
+}
+
+/** When a call is refused for want of a role, asks again what the person may do: an admin has changed it. */
+function useRolesAsTheyAre(): void {
+  const queryClient = useQueryClient();
+  useEffect(() => {
+    const onError = (error: unknown) => {
+      if (reasonOf(error) !== "ROLE_MISSING") return;
+      void queryClient.invalidateQueries({ queryKey: accessQuery().queryKey });
+    };
+    const stops = [
+      queryClient.getQueryCache().subscribe((event) => {
+        if (event.type === "updated" && event.action.type === "error") onError(event.action.error);
+      }),
+      queryClient.getMutationCache().subscribe((event) => {
+        if (event.type === "updated" && event.action.type === "error") onError(event.action.error);
+      }),
+    ];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [queryClient]);
 }
 
 function TenantChoice({ tenants }: { readonly tenants: readonly string[] }) {

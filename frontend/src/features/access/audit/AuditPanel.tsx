@@ -29,6 +29,8 @@ const METHODS = [
 export function AuditPanel({ search, onSearch }: AuditPanelProps) {
   const list = useInfiniteQuery(auditQuery(search));
   const records = list.data?.pages.flatMap((page) => page.records) ?? [];
+  // Of a link: what the command line did, or a method that this page does not know.
+  const unknown = METHODS.some(({ value }) => value === (search.method ?? "")) ? undefined : search.method;
   const { tab: _, ...filter } = search;
   const filtered = Object.values(filter).some((value) => value !== undefined);
   return (
@@ -44,7 +46,7 @@ export function AuditPanel({ search, onSearch }: AuditPanelProps) {
           <NativeSelect
             size="xs"
             label="Call"
-            data={METHODS}
+            data={unknown ? [...METHODS, { value: unknown, label: inWords(unknown) }] : METHODS}
             value={search.method ?? ""}
             onChange={(event) => onSearch({ ...search, method: event.currentTarget.value || undefined })}
           />

@@ -1,11 +1,18 @@
 /** The audit log as JSON lines. */
-import { toJsonString } from "@bufbuild/protobuf";
+import { toJson } from "@bufbuild/protobuf";
 import { type AuditRecord, AuditRecordSchema, type ListAuditRecordsResponse } from "@/api/contract";
 import type { FileSink } from "@/lib/save-file";
+import { roleLabel } from "../roles/roles";
 
-/** Records as JSON, one per line, as `ingestor audit` writes them. */
+/** Records as JSON, one per line, as `ingestor audit --json` writes them. */
 export function asLines(records: readonly AuditRecord[]): string {
-  return records.map((record) => `${toJsonString(AuditRecordSchema, record)}\n`).join("");
+  return records.map((record) => `${JSON.stringify(asObject(record))}\n`).join("");
+}
+
+function asObject(record: AuditRecord): object {
+  const json = toJson(AuditRecordSchema, record, { useProtoFieldName: true, alwaysEmitImplicit: true });
+  const roles = record.roles.map((role) => roleLabel(role).toUpperCase());
+  return { ...(json as object), sequence: Number(record.sequence), roles };
 }
 
 /** Writes every page, newest record first; resolves with the number of records. */

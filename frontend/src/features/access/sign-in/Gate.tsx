@@ -61,7 +61,10 @@ export function Gate({ children }: { readonly children: ReactNode }) {
       );
     case "failed":
       return (
-        <Screen title="Signing in failed" config={state.config}>
+        <Screen
+          title={state.config === null ? "The page could not start" : "Signing in failed"}
+          config={state.config}
+        >
           <p role="alert">{reasonOf(state.error)}</p>
         </Screen>
       );
@@ -87,7 +90,7 @@ function reasonOf(error: unknown): string {
     return "Browsers sign in only over HTTPS, or on the machine itself. Open this page by its https address.";
   }
   if (error instanceof TypeError) {
-    return "The sign-in service cannot be reached. Check the network, or ask your administrator, then try again.";
+    return "The server cannot be reached. Check the network, or ask your administrator, then try again.";
   }
   return error instanceof Error ? error.message : String(error);
 }

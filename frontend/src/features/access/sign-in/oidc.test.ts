@@ -55,6 +55,21 @@ describe("the token", () => {
     expect(silent).toHaveBeenCalledTimes(1);
   });
 
+  it("is renewed before a download unless it is new", async () => {
+    const { silent, signIn } = setUp();
+    await signIn.freshen();
+    expect(silent).not.toHaveBeenCalled();
+    vi.setSystemTime(Date.now() + LIFE_SECONDS * 400);
+    await signIn.freshen();
+    expect(silent).toHaveBeenCalledTimes(1);
+    expect(await signIn.token()).toBe("t2");
+
+    const other = setUp(user("t1", "ada", null));
+    vi.setSystemTime(Date.now() + LIFE_SECONDS * 400);
+    await other.signIn.freshen();
+    expect(other.signIn.hasEnded()).toBe(false);
+  });
+
   it("waits for the provider when that is down", async () => {
     const { silent, signIn } = setUp();
     silent.mockRejectedValueOnce(new TypeError("Failed to fetch"));

@@ -82,6 +82,8 @@ export class OidcSignIn implements SignIn {
   readonly name: string;
   private readonly manager: UserManager;
   private user: User;
+  /** Seconds that the token lasts, from when it was given. */
+  private life = Number.POSITIVE_INFINITY;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private renewing: Promise<void> | null = null;
   private waiting: { readonly until: Promise<void>; readonly end: () => void } | null = null;
@@ -119,6 +121,13 @@ export class OidcSignIn implements SignIn {
     return this.token();
   }
 
+  async freshen(): Promise<void> {
+    const { expires_in: left = Number.POSITIVE_INFINITY, refresh_token: refresh } = this.user;
+    if (refresh === undefined || left >= this.life * RENEW_AT) return;
+    // The provider may be down; what is left of the token may do.
+    await this.renew().catch(() => undefined);
+  }
+
   /** Has the person sign in in a pop-up window, so that nothing on this page is lost. Call it on a click. */
   async again(): Promise<void> {
     this.asking.abort(new Error("Another window was opened."));
@@ -137,12 +146,15 @@ export class OidcSignIn implements SignIn {
   /** Signs out here and at the provider, which sends the person back to the page. */
   async signOut(): Promise<void> {
     clearTimeout(this.timer);
-    // A provider without revocation still forgets the session.
-    await this.manager.revokeTokens(["refresh_token"]).catch(() => undefined);
-    const { end_session_endpoint: end } = await this.manager.metadataService.getMetadata();
+    // "Back" must not show the page as it was, with what is left of the token.
+    globalThis.addEventListener("pageshow", () => globalThis.location.reload(), { once: true });
     noteSignOut();
-    if (end === undefined) globalThis.location.replace("/");
-    else await this.manager.signoutRedirect({ redirectMethod: "replace" });
+    // A provider that cannot revoke still forgets the session; one that is down forgets nothing, and this
+    // page does.
+    await this.manager.revokeTokens(["refresh_token"]).catch(() => undefined);
+    await this.manager
+      .signoutRedirect({ redirectMethod: "replace" })
+      .catch(() => globalThis.location.replace("/"));
   }
 
   private isOver(): boolean {
@@ -161,6 +173,7 @@ export class OidcSignIn implements SignIn {
   private renewInTime(): void {
     clearTimeout(this.timer);
     const { expires_in: seconds, refresh_token: refresh } = this.user;
+    this.life = seconds ?? Number.POSITIVE_INFINITY;
     if (seconds === undefined || refresh === undefined) return;
     // A provider that does not answer is asked again by the next call.
     this.timer = setTimeout(() => void this.renew().catch(() => undefined), seconds * RENEW_AT * 1000);
