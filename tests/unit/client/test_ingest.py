@@ -246,19 +246,21 @@ async def test_a_slow_disk_does_not_mix_up_pieces_when_a_stream_is_cut(suite: Su
     """The read that was under way goes on, beside those of the next stream."""
     content = b"id\n" + bytes(range(48, 58)) * 20 + b"\n"
     suite.door.tokens = {"t1"}
-    tokens = iter(["t1", "t2"])
+    cut = False
+
+    def provide() -> str:
+        return "t2" if cut else "t1"
 
     class Slow(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
-            at = self.tell()
-            time.sleep(0.05)
-            self.seek(at)
-            if at == 70:
-                suite.door.tokens = {"t2"}
+            nonlocal cut
+            if self.tell() == 70 and not cut:
+                cut = True
                 loop.call_soon_threadsafe(suite.door.expire, "t2")
+            time.sleep(0.05)
             return super().read(size)
 
     loop = asyncio.get_running_loop()
-    async with AsyncClient(suite.address, token=lambda: next(tokens)) as client:
+    async with AsyncClient(suite.address, token=provide) as client:
         await client.ingest(Slow(content), file_name="a.csv")
     assert bytes(suite.uploads.content) == content
