@@ -21,10 +21,14 @@ class TenantError(Exception):
     """A tenant cannot be made or removed; the text says why."""
 
 
+class RemovedTenantError(TenantError):
+    """A tenant of this name was removed."""
+
+
 async def create_tenant(connection: PgConnection, name: str) -> bool:
     """Make a tenant, as an administrator of the database; whether it is new. Idempotent.
 
-    Raises TenantError when the name is not one or belonged to a removed tenant, asyncpg errors when the
+    Raises TenantError when the name is not one, RemovedTenantError, asyncpg errors when the
     administrator lacks the rights.
     """
     if not TENANT_NAME.fullmatch(name):
@@ -40,7 +44,7 @@ async def create_tenant(connection: PgConnection, name: str) -> bool:
         if await connection.fetchval(
             "SELECT removed_at IS NOT NULL FROM access.tenants WHERE name = $1", name
         ):
-            raise TenantError(f"the tenant {name} was removed; its name is not used again")
+            raise RemovedTenantError(f"the tenant {name} was removed; its name is not used again")
         await _make_role(connection, name)
         if made:
             await note(connection, name, "admin tenants create")
