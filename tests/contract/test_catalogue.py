@@ -24,8 +24,8 @@ from ingestor.services.processor.adapters import grpc_pipelines
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.v1 import pipelines_pb2_grpc
 from tests.conftest import PASSWORD
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
-from tests.fakes.quotas import MemoryQuotas
 
 if TYPE_CHECKING:
     from tests.contract.conftest import OpenPool

@@ -19,7 +19,7 @@ from ingestor.services.orchestrator.ingestions import (
     Layout,
 )
 from ingestor.services.orchestrator.ports import BusyError, Flags, Ingestions
-from tests.fakes.quotas import MemoryUsage
+from tests.fakes.limits.quotas import MemoryUsage
 
 
 class MemoryIngestions(Ingestions):

@@ -11,7 +11,7 @@ from ingestor.access import scope
 from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
-from tests.fakes.quotas import MemoryUsage
+from tests.fakes.limits.quotas import MemoryUsage
 
 
 def _sent(upload: Upload) -> tuple[str, str, str | None]:

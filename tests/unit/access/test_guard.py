@@ -18,6 +18,7 @@ from ingestor.access.calls import CALL, CallSigner
 from ingestor.access.directory import StoredKey
 from ingestor.access.guard import Guard
 from ingestor.access.keyring import KeyRing
+from ingestor.access.limits.quotas import QuotaName
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import current_principal
 from ingestor.access.roles import Role
@@ -38,7 +39,7 @@ from ingestor.v1 import (
     upload_pb2_grpc,
 )
 from tests.fakes.callers.directory import MemoryAuditLog, MemoryDirectory
-from tests.fakes.quotas import MemoryQuotas
+from tests.fakes.limits.quotas import MemoryQuotas
 
 KEYS = KeyRing.parse("one:" + "s" * 32)
 PROCESS = "00000000-0000-7000-8000-000000000001"
@@ -179,8 +180,9 @@ class Guarded:
         self.behind = Behind()
         self.registry = CollectorRegistry()
         authenticator = Authenticator(KEYS, self.directory, None, local=False, clock=self.clock)
+        self.quotas = MemoryQuotas()
         self.guard = Guard(
-            authenticator, self.audit, self.registry, platform_tenant="default", limits=MemoryQuotas(),
+            authenticator, self.audit, self.registry, platform_tenant="default", limits=self.quotas,
             streams=StreamPlaces(), clock=self.clock,
         )  # fmt: skip
         self.channel: Any = None
@@ -389,6 +391,26 @@ async def test_a_stream_that_its_caller_gives_up(guarded: Guarded) -> None:
         while not guarded.audit.records:
             await asyncio.sleep(0)
     assert told(guarded) == [("DownloadReport", PROCESS, "CANCELLED", "")]
+
+
+async def test_a_tenant_has_so_many_streams(guarded: Guarded) -> None:
+    guarded.quotas.set[QuotaName.STREAMS] = 1
+    status, metadata = guarded.status(), guarded.as_("acme", Role.VIEWER)
+    call = status.DownloadReport(DOWNLOAD, metadata=metadata)
+    await call.read()
+    await guarded.behind.waiting.wait()
+    assert await reason(status.DownloadReport(DOWNLOAD, metadata=metadata)) == "QUOTA_EXCEEDED"
+    assert guarded.count("ingestor_quota_refusals_total", quota="streams") == 1
+    assert told(guarded)[-1] == ("DownloadReport", PROCESS, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED")
+    other = status.DownloadReport(DOWNLOAD, metadata=guarded.as_("globex", Role.VIEWER))
+    assert (await other.read()).data == b"one"
+    call.cancel()
+    async with asyncio.timeout(10):
+        await guarded.behind.ended.wait()
+        while len(guarded.audit.records) < 2:
+            await asyncio.sleep(0)
+    again = status.DownloadReport(DOWNLOAD, metadata=metadata)
+    assert (await again.read()).data == b"one"
 
 
 async def test_what_the_log_says(guarded: Guarded) -> None:

@@ -12,8 +12,8 @@ from ingestor.runtime.errors import InvalidArgumentError, NotFoundError
 from ingestor.services.orchestrator.api import PipelineApi
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.v1 import pipelines_pb2
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
-from tests.fakes.quotas import MemoryQuotas
 
 
 def _document(name: str, title: str = "") -> str:

@@ -35,9 +35,9 @@ from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
 from tests.examples import examples
 from tests.fakes.ingestions import MemoryIngestions
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.queue import MemoryQueue
-from tests.fakes.quotas import MemoryQuotas
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
 

@@ -71,7 +71,7 @@ def test_tenants_share_and_streams_share_within_a_tenant() -> None:
                 assert (one.size, three.size) == (32, 32)
             assert one.size == 16
         with windows.resting("acme"):
-            assert windows.bounds("acme") == (4, 64)
+            assert windows.bounds("acme") == (3, 64)
     with windows.open("acme") as last:
         assert last.size == 64
 

@@ -30,7 +30,14 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.ports import Delivery, Disposition, GoodRows, Refused, SinkRefusedError
+from ingestor.services.processor.ports import (
+    Delivery,
+    Disposition,
+    GoodRows,
+    Refused,
+    SinkRefusedError,
+    TooManyTablesError,
+)
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import parse_options
@@ -188,6 +195,28 @@ async def test_a_sink_that_refuses_everything_midway_holds_the_process(
     for number in (2, 3):
         await suite.service.apply(suite.batch(number))
     assert sorted(process.outcomes) == [1, 2, 3]
+
+
+async def test_a_process_waits_for_a_table_that_its_tenant_may_not_have_yet(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row fails, also when the process has loaded nothing before."""
+
+    async def load(*_: object) -> None:
+        raise TooManyTablesError("The tenant has all of its 3 tables.")
+
+    with monkeypatch.context() as context:
+        context.setattr(suite.sink, "load", load)
+        await suite.service.apply(suite.batch())
+    process = suite.status.processes[suite.process]
+    assert (process.account.state.name, process.account.pause_reason) == (
+        "PAUSED",
+        "The tenant has all of its 3 tables.",
+    )
+    assert not process.outcomes
+    await suite.status.resumed(suite.process)
+    await suite.service.apply(suite.batch())
+    assert sorted(process.outcomes) == [1]
 
 
 async def test_a_process_that_has_ended_is_not_held(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:

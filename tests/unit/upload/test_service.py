@@ -51,7 +51,7 @@ from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, 
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
 from tests.examples import examples
-from tests.fakes.quotas import MemoryQuotas
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 
