@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access import scope
 from ingestor.access.audit import AuditLog, AuditRecord, object_of
-from ingestor.access.authenticator import REMEMBERED_SECONDS, Authenticator
+from ingestor.access.authenticator import REMEMBERED_SECONDS, TENANT, Authenticator
+from ingestor.access.calls import CALL
 from ingestor.access.directory import is_of_removed_tenant
 from ingestor.access.limits.pipelines import check_call
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
@@ -39,6 +40,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 # Health is open. Reflection, where a server has it, is for everybody who is signed in.
 _OPEN = "grpc.health.v1.Health/"
 _PEER = re.compile(r"ipv[46]:\[?(.*?)\]?:\d+")  # as gRPC writes it
+# Metadata that says who calls: of two of them, another part of the suite might have looked at the other one.
+_ONCE = ("authorization", TENANT, CALL)
 _REFLECTION = MethodAccess(anyone_signed_in=True)
 
 
@@ -85,9 +88,9 @@ class Guard(grpc.aio.ServerInterceptor):
         method = handler_call_details.method.removeprefix("/")
         if handler is None or method.startswith(_OPEN):
             return handler
-        metadata = {
-            key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
-        }
+        sent = [pair for pair in handler_call_details.invocation_metadata if isinstance(pair[1], str)]
+        metadata = dict(sent)
+        twice = next((name for name in _ONCE if sum(key == name for key, _ in sent) > 1), "")
         inner: Any = (
             handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         )
@@ -95,13 +98,13 @@ class Guard(grpc.aio.ServerInterceptor):
 
         async def answer_one(request: Any, context: Context) -> Any:
             one = None if handler.request_streaming else request
-            async with self._call(method, metadata, context, streams, one) as call:
+            async with self._call(method, metadata, twice, context, streams, one) as call:
                 call.response = await inner(call.messages(request) if one is None else one, context)
                 return call.response
 
         async def answer_many(request: Any, context: Context) -> AsyncIterator[Any]:
             one = None if handler.request_streaming else request
-            async with self._call(method, metadata, context, streams, one) as call:
+            async with self._call(method, metadata, twice, context, streams, one) as call:
                 responses = inner(call.messages(request) if one is None else one, context)
                 if hasattr(responses, "__aiter__"):
                     async for response in responses:
@@ -131,12 +134,20 @@ class Guard(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _call(
-        self, method: str, metadata: Mapping[str, str], context: Context, streams: bool, request: Any
+        self,
+        method: str,
+        metadata: Mapping[str, str],
+        twice: str,
+        context: Context,
+        streams: bool,
+        request: Any,
     ) -> AsyncIterator[_Call]:
-        """One call: refused before anything else, ended with its token, and audited. `request`: None for a
-        stream of requests."""
+        """One call: refused before anything else, ended with its token, and audited. `twice`: metadata that
+        was sent more than once, but must not be. `request`: None for a stream of requests."""
         access = _REFLECTION if not method.startswith("ingestor.") else methods().get(method)
         try:
+            if twice:
+                raise UnauthenticatedError("TOKEN_INVALID", f"The metadata {twice} must be sent only once.")
             principal = await self._authenticator.principal(metadata)
             _check_certificate(principal, context)
         except ServiceError as error:
