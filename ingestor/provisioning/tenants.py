@@ -160,8 +160,9 @@ async def note(connection: PgConnection, name: str, what: str) -> None:
 
 async def _make_role(connection: PgConnection, name: str) -> None:
     role, schema = tenant_role(name), tenant_schema(name)
-    if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-        await connection.execute(f'CREATE ROLE "{role}" NOLOGIN')
+    exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+    # Before there were tenants the processor logged in as the role of `default`.
+    await connection.execute(f'{"ALTER" if exists else "CREATE"} ROLE "{role}" NOLOGIN INHERIT PASSWORD NULL')
     await connection.execute(f'GRANT "{role}" TO CURRENT_USER')
     await connection.execute(f'GRANT {TENANTS} TO "{role}"')
     await connection.execute(f'GRANT "{role}" TO {role_of("processor")}')

@@ -258,8 +258,8 @@ async def test_a_table_that_takes_no_rows_any_more(two: Suite, tmp_path: Path) -
     try:
         await owner.execute(
             f"CREATE TABLE {table} (id bigint PRIMARY KEY, name text, amount numeric, _row_number bigint, "
-            f"_process_id uuid); GRANT SELECT, INSERT, UPDATE ON {table} TO ingestor_tenant_default; "
-            "CREATE SEQUENCE gate; GRANT USAGE ON SEQUENCE gate TO ingestor_tenant_default; "
+            f"_process_id uuid); GRANT SELECT, INSERT, UPDATE ON {table} TO ingestor_processor; "
+            "CREATE SEQUENCE gate; GRANT USAGE ON SEQUENCE gate TO ingestor_processor; "
             "CREATE FUNCTION let_one_in() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "IF nextval('gate') > 1 THEN PERFORM pg_advisory_xact_lock_shared(77); END IF; RETURN null; "
             "END $$; "
@@ -269,16 +269,16 @@ async def test_a_table_that_takes_no_rows_any_more(two: Suite, tmp_path: Path) -
         source = write_readings(tmp_path / "r.csv", rows)
         process = start(two, source, write_pipeline(tmp_path, table))
         wait_until(lambda: two.json("status", process)["counts"]["succeeded"], "the first batch")
-        await owner.execute(f"REVOKE INSERT ON {table} FROM ingestor_tenant_default")
+        await owner.execute(f"REVOKE INSERT ON {table} FROM ingestor_processor")
         await owner.execute("SELECT pg_advisory_unlock(77)")
         reason = (
-            f"The suite's role ingestor_tenant_default lacks the right INSERT on the table public.{table}: "
-            f"GRANT INSERT ON public.{table} TO ingestor_tenant_default."
+            f"The suite's role ingestor_processor lacks the right INSERT on the table public.{table}: "
+            f"GRANT INSERT ON public.{table} TO ingestor_processor."
         )
         wait_until(lambda: two.json("status", process)["pause_reason"] == reason, "the pause")
         shown = two.run("status", process).stdout
         assert f"PAUSED\n  {reason}\n  Then go on: ingestor resume {process}\n" in shown
-        await owner.execute(f"GRANT INSERT ON {table} TO ingestor_tenant_default")
+        await owner.execute(f"GRANT INSERT ON {table} TO ingestor_processor")
         two.run("resume", process)
         assert two.json("status", process)["pause_reason"] == ""
         await check_exactly_once(two, process, rows, table)

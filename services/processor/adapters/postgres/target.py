@@ -10,7 +10,7 @@ import asyncpg
 
 from ingestor.access.limits.quotas import QuotaExceededError, QuotaName
 from ingestor.access.scope import tenant
-from ingestor.provisioning.names import OWNER, tenant_role
+from ingestor.provisioning.names import DEFAULT_ROLE, OWNER, tenant_role
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Place
@@ -67,7 +67,7 @@ _OWNED = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_reg
 _SCHEMA = """
 SELECT n.oid IS NOT NULL AS found, has_schema_privilege(n.oid, 'USAGE') AS may_use,
        coalesce(n.nspowner = to_regrole($2), false) AS is_of_suite,
-       starts_with(pg_get_userbyid(n.nspowner), $3) AS is_of_tenant,
+       pg_get_userbyid(n.nspowner) = $4 OR starts_with(pg_get_userbyid(n.nspowner), $3) AS is_of_tenant,
        CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
             ELSE has_schema_privilege(n.oid, 'CREATE') END AS may_make,
        current_database() AS database
@@ -200,7 +200,7 @@ async def check_schema(connection: PgConnection, table: Table) -> None:
 
 
 async def _schema(connection: PgConnection, table: Table) -> Record:
-    row = await connection.fetchrow(_SCHEMA, table.schema, OWNER, tenant_role(""))
+    row = await connection.fetchrow(_SCHEMA, table.schema, OWNER, tenant_role(""), DEFAULT_ROLE)
     assert row is not None
     return row
 
@@ -214,7 +214,7 @@ async def _not_made(connection: PgConnection, table: Table, kind: str, name: str
 async def may_look_into(connection: PgConnection, schema: str) -> bool | None:
     """Whether the role may look into a schema; None if there is none, or it is another tenant's or the
     suite's."""
-    row = await connection.fetchrow(_SCHEMA, schema, OWNER, tenant_role(""))
+    row = await connection.fetchrow(_SCHEMA, schema, OWNER, tenant_role(""), DEFAULT_ROLE)
     if row is None or not row["found"] or row["is_of_suite"]:
         return None
     return True if row["may_use"] else None if row["is_of_tenant"] else False
