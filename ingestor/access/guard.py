@@ -89,7 +89,9 @@ class Guard(grpc.aio.ServerInterceptor):
         method = handler_call_details.method.removeprefix("/")
         if handler is None or method.startswith(_OPEN):
             return handler
-        sent = [pair for pair in handler_call_details.invocation_metadata if isinstance(pair[1], str)]
+        sent = [
+            (key, value) for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
+        ]
         metadata = dict(sent)
         twice = next((name for name in _ONCE if sum(key == name for key, _ in sent) > 1), "")
         inner: Any = (

@@ -10,7 +10,16 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from ingestor.access.scope import DEFAULT_TENANT
-from ingestor.provisioning.names import ACCESS, OWNER, SERVICES, TENANTS, migrations_of, role_of, tenant_role
+from ingestor.provisioning.names import (
+    ACCESS,
+    DEFAULT_ROLE,
+    OWNER,
+    SERVICES,
+    TENANTS,
+    migrations_of,
+    role_of,
+    tenant_role,
+)
 from ingestor.provisioning.tenants import create_tenant
 from ingestor.runtime.postgres import migrate
 
@@ -113,7 +122,6 @@ async def _alone(connection: PgConnection) -> AsyncIterator[None]:
 
 
 async def _make_roles(connection: PgConnection, passwords: Mapping[str, str]) -> None:
-    await _rename_loading_role(connection)
     for group in (OWNER, TENANTS):
         if not await _role_exists(connection, group):
             await connection.execute(f"CREATE ROLE {group} NOLOGIN")
@@ -136,15 +144,6 @@ async def _make_roles(connection: PgConnection, passwords: Mapping[str, str]) ->
         elif not exists:
             await connection.execute(f"CREATE ROLE {role} NOLOGIN NOINHERIT")
         await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{database}" TO {role}')
-
-
-async def _rename_loading_role(connection: PgConnection) -> None:
-    """Until version 0.1 the processor loaded rows as its own role. That role, with its tables and with what
-    others have granted to it, becomes the one of the tenant `default`."""
-    old, new = role_of("processor"), tenant_role(DEFAULT_TENANT)
-    if await _role_exists(connection, old) and not await _role_exists(connection, new):
-        await connection.execute(f'ALTER ROLE {old} RENAME TO "{new}"')
-        await connection.execute(f'ALTER ROLE "{new}" NOLOGIN PASSWORD NULL')
 
 
 async def _role_exists(connection: PgConnection, role: str) -> bool:
@@ -197,7 +196,8 @@ async def _grant(connection: PgConnection, roles: list[str]) -> None:
                 f"GRANT SELECT, INSERT, UPDATE, DELETE ON processor.{table} TO {TENANTS};"
                 f"DROP POLICY IF EXISTS own_tenant ON processor.{table};"
                 f"CREATE POLICY own_tenant ON processor.{table} AS RESTRICTIVE TO {TENANTS} "
-                f"USING (current_user = 'ingestor_tenant_' || tenant)"
+                f"USING (current_user = CASE tenant WHEN '{DEFAULT_TENANT}' THEN '{DEFAULT_ROLE}' "
+                f"ELSE '{tenant_role('')}' || tenant END)"
             )
         await connection.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA processor TO {TENANTS}")
     finally:

@@ -70,6 +70,7 @@ async def test_records_end_after_their_time(pool_of: OpenPool, open_database: Op
     admin = await asyncpg.connect(await open_database())
     try:
         await admin.execute(
+            "TRUNCATE access.audit_log; "
             "INSERT INTO access.audit_log (time, tenant, subject, roles, method, object, outcome, reason, "
             "address, trace_id) SELECT now() - d * interval '1 day', CASE WHEN d % 2 = 0 THEN 'acme' ELSE "
             "'globex' END, '', '{}', '', d::text, '', '', '', '' FROM generate_series(1, 100) d"

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from ingestor.access.scope import NoScopeError, everything, within
+from ingestor.provisioning.names import tenant_role
 from ingestor.provisioning.tenants import TenantError, create_tenant
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
@@ -131,7 +132,7 @@ async def test_the_same_names_in_all_tenants(ends: Ends) -> None:
         owner = await ends.admin(
             "SELECT tableowner FROM pg_tables WHERE schemaname = $1 AND tablename = 'people'", schema
         )
-        assert owner[0][0] == f"ingestor_tenant_{name}"
+        assert owner[0][0] == tenant_role(name)
     again = await ends.load("beta", [(1, "again")], of=key(process=process, rows=1))
     assert again is not None
     assert again.key.tenant == "beta"
@@ -351,7 +352,7 @@ async def test_names_without_a_schema_in_triggers(ends: Ends) -> None:
         await ends.load(name, [(1, name)])
         schema = in_schema(name).schema
         await ends.admin(
-            f"SET ROLE ingestor_tenant_{name}; SET search_path = {schema}; CREATE TABLE noted (name text);"
+            f"SET ROLE {tenant_role(name)}; SET search_path = {schema}; CREATE TABLE noted (name text);"
             "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN INSERT INTO noted VALUES (NEW.name); RETURN NEW; END $$;"
             "CREATE TRIGGER note BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION note()"
@@ -365,7 +366,7 @@ async def test_nothing_of_a_tenant_stays_with_a_connection(ends: Ends) -> None:
     for name in ("acme", "beta"):
         with suppress(asyncpg.PostgresError), within(name):
             async with ends.tenants.transaction() as connection:
-                assert await connection.fetchval("SELECT current_user") == f"ingestor_tenant_{name}"
+                assert await connection.fetchval("SELECT current_user") == tenant_role(name)
                 await connection.execute("SELECT 1 / 0")
         async with ends.service.acquire() as connection:
             facts = await connection.fetchrow(
@@ -373,7 +374,7 @@ async def test_nothing_of_a_tenant_stays_with_a_connection(ends: Ends) -> None:
                 "current_setting('search_path')"
             )
             assert facts is not None
-            assert facts[0] == "ingestor_processor"
+            assert facts[0] == "ingestor_processor_service"
             assert facts[1] in (None, "")
             assert "tenant_" not in facts[2]
         assert await ends.load(name, [(1, "x")])
@@ -403,7 +404,7 @@ async def test_a_tenant_that_is_not_there(ends: Ends) -> None:
 async def test_without_roles_there_is_one_tenant(ends: Ends) -> None:
     one = TenantPool(ends.service, roles=False)
     async with one.transaction() as connection:
-        assert await connection.fetchval("SELECT current_user") == "ingestor_processor"
+        assert await connection.fetchval("SELECT current_user") == "ingestor_processor_service"
         assert await connection.fetchval("SHOW ingestor.tenant") == "default"
     with within("acme"), pytest.raises(TenantGoneError):
         async with one.transaction():
@@ -415,7 +416,7 @@ async def test_a_schema_that_somebody_has_taken(ends: Ends) -> None:
     await ends.load("default", [(1, "x")], replace(PEOPLE, schema="tenant_late"))
     connection = await asyncpg.connect(ends.dsn)
     try:
-        with pytest.raises(TenantError, match=r"tenant_late .* ingestor_tenant_default"):
+        with pytest.raises(TenantError, match=r"tenant_late .* ingestor_processor"):
             await create_tenant(connection, "late")
         assert not await connection.fetchval("SELECT access.tenant_exists('late')")
     finally:

@@ -19,9 +19,13 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 async def records(calls: Any, **filters: Any) -> list[access_pb2.AuditRecord]:
-    """The log, oldest first, without the calls that read it."""
+    """The log, oldest first, without the calls that read it, and without the making of the tenant."""
     page = await calls.ListAuditRecords(access_pb2.ListAuditRecordsRequest(page_size=1000, **filters))
-    return [record for record in reversed(page.records) if not record.method.endswith("/ListAuditRecords")]
+    return [
+        record
+        for record in reversed(page.records)
+        if record.method.startswith("ingestor.") and not record.method.endswith("/ListAuditRecords")
+    ]
 
 
 def told(record: access_pb2.AuditRecord) -> tuple[str, str, str, str, str]:
