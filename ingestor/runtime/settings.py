@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -109,3 +110,9 @@ def load_settings(cls: type[S]) -> S:
             where = f"INGESTOR{name}: " if name else ""  # the message names several settings itself
             sys.stderr.write(f"{where}{problem['msg'].removeprefix('Value error, ')}\n")
         raise SystemExit(2) from None
+
+
+def without_settings() -> dict[str, str]:
+    """The environment without the settings of a service and of AWS, some of which are secrets: for programs
+    that read files of strangers."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("INGESTOR_", "AWS_"))}

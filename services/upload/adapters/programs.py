@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-_SETTINGS = ("INGESTOR_", "AWS_")
+from ingestor.runtime.settings import without_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ async def running(*arguments: str) -> AsyncIterator[Program]:
     # Not by asyncio: uvloop forks, and a child in which gRPC then runs its handlers of forks may crash before
     # it is the program. `subprocess` uses vfork, which runs no handlers, and is faster.
     process = subprocess.Popen(  # noqa: ASYNC220
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=_environment()
+        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=without_settings()
     )
     try:
         output = asyncio.StreamReader()
@@ -45,8 +44,3 @@ async def running(*arguments: str) -> AsyncIterator[Program]:
     finally:
         process.kill()
         await asyncio.to_thread(process.wait)
-
-
-def _environment() -> dict[str, str]:
-    """That of the service without its settings and their secrets: programs read files of strangers."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
