@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 # Health is open. Reflection, where a server has it, is for everybody who is signed in.
 _OPEN = "grpc.health.v1.Health/"
+GATEWAY = "gateway"  # in its certificate
 _PEER = re.compile(r"ipv[46]:\[?(.*?)\]?:\d+")  # as gRPC writes it
 # Metadata that says who calls: of two of them, another part of the suite might have looked at the other one.
 _ONCE = ("authorization", TENANT, CALL)
@@ -309,6 +310,8 @@ def _needed(access: MethodAccess, platform: str) -> str:
 
 def _address(metadata: Mapping[str, str], context: Context) -> str:
     """Where the call comes from: as the gateway saw it (it adds the last entry of x-forwarded-for), else the
-    peer."""
-    forwarded = metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    peer. With TLS nobody but the gateway is believed."""
+    names = peer_names(context)
+    by_gateway = names is None or GATEWAY in names
+    forwarded = metadata.get("x-forwarded-for", "").rpartition(",")[2].strip() if by_gateway else ""
     return (forwarded or _PEER.sub(r"\1", unquote(str(context.peer()))))[:100]

@@ -93,7 +93,12 @@ class UrlKeys(KeySource):
 async def _get(session: aiohttp.ClientSession, url: str) -> Mapping[str, Any]:
     async with session.get(url, allow_redirects=False) as answer:
         answer.raise_for_status()
-        return _document(await answer.content.read(_MOST_BYTES), url)
+        data = bytearray()
+        async for piece in answer.content.iter_any():
+            data += piece
+            if len(data) > _MOST_BYTES:
+                raise TransientError(f"{url} has more than {_MOST_BYTES:,} bytes")
+        return _document(bytes(data), url)
 
 
 def _document(data: bytes, where: str) -> Mapping[str, Any]:

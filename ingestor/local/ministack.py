@@ -45,6 +45,7 @@ class MiniStack:
     def start(self) -> None:
         """Start the server; raises SuiteError when it does not answer."""
         self._state.mkdir(parents=True, exist_ok=True)
+        self._state.chmod(0o700)
         self._port = free_port(self._port)
         environment = {
             **os.environ,

@@ -10,11 +10,21 @@ from typing import Any
 
 import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from ingestor.access.roles import Role
 from ingestor.access.settings import AccessSettings
-from ingestor.access.tokens import FileKeys, KeySource, TokenChecker, claim, key_source, tenant_roles
+from ingestor.access.tokens import (
+    FileKeys,
+    KeySource,
+    TokenChecker,
+    UrlKeys,
+    claim,
+    key_source,
+    tenant_roles,
+)
 from ingestor.runtime.errors import TransientError, UnauthenticatedError
 from tests.e2e.access.tokens import ISSUER, Issuer
 
@@ -223,6 +233,32 @@ async def test_keys_of_other_kinds(tmp_path: Path) -> None:
         await checker.check(jwt.encode(claims, key, algorithm=algorithm, headers={"kid": name}))
     shared = jwt.encode(claims, b"secret" * 6, algorithm="HS256", headers={"kid": "secret"})
     assert await reason(checker, shared) == "TOKEN_INVALID"
+
+
+async def test_keys_at_a_url_that_come_in_pieces(issuer: Issuer, tmp_path: Path) -> None:
+    text = json.dumps(document(issuer, tmp_path)).encode()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for at in range(0, len(text), 50):
+            await response.write(text[at : at + 50])
+        return response
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" " * 100_000)
+
+    app = web.Application()
+    app.router.add_get("/keys", answer)
+    app.router.add_get("/endless", endless)
+    async with TestServer(app) as server:
+        keys = await UrlKeys(issuer=ISSUER, url=str(server.make_url("/keys"))).fetch()
+        assert json.loads(text) == keys
+        with pytest.raises(TransientError, match="has more than 1,000,000 bytes"):
+            await UrlKeys(issuer=ISSUER, url=str(server.make_url("/endless"))).fetch()
 
 
 async def test_keys_in_a_file(tmp_path: Path) -> None:

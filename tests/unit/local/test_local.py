@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import psutil
@@ -67,6 +68,16 @@ def test_only_one_suite_holds_a_folder(tmp_path: Path) -> None:
         pass
     with folder.lock():
         pass
+
+
+def test_logs_and_files_are_private(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.files.mkdir(mode=0o755)  # of an earlier version
+    folder.prepare(0)
+    log = tmp_path / "child.log"
+    spawn([sys.executable, "-c", ""], log=log).wait()
+    modes = [path.stat().st_mode & 0o777 for path in (folder.logs, folder.files, log)]
+    assert modes == [0o700, 0o700, 0o600]
 
 
 def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path) -> None:
