@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 # Fields of requests and responses that say what a call is about, the first that is set: identifiers, else
 # names. Messages among them are searched.
 _IDENTIFIERS = ("process_id", "upload_id", "prefix", "subject", "tenant", "process", "upload", "key")
+_UNSTORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")  # control characters and halves of characters
 _NAMES = ("name", "file_name", "pipeline", "tenant")
 
 
@@ -59,7 +61,12 @@ class PgAuditLog(AuditLog):
 
 
 def object_of(request: Any, response: Any) -> str:
-    """What a call is about: an identifier, else a name; empty when neither message has one, or is None."""
+    """What a call is about: an identifier, else a name; empty when neither message has one, or is None. What
+    cannot be stored in it is replaced: no caller keeps a record out of the log by a character."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", _found(request, response))
+
+
+def _found(request: Any, response: Any) -> str:
     for fields in (_IDENTIFIERS, _NAMES):
         for message in (request, response):
             if message is not None and (found := _first(message, fields)):

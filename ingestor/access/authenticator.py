@@ -72,6 +72,7 @@ class Authenticator:
         self._members = Remembered[tuple[str, ...], Mapping[str, frozenset[Role]]](REMEMBERED_SECONDS, clock)
         self._stored = Remembered[str, StoredKey | None](REMEMBERED_SECONDS, clock)
         self._tenants = Remembered[str, bool](REMEMBERED_SECONDS, clock)
+        self._used = Remembered[str, None](REMEMBERED_SECONDS, clock)
 
     async def principal(self, metadata: Mapping[str, str]) -> Principal:
         """Who calls. Raises UnauthenticatedError (TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, KEY_INVALID),
@@ -93,22 +94,18 @@ class Authenticator:
 
     async def _machine(self, token: str, wanted: str) -> Principal:
         prefix = api_keys.prefix_of(token)
-        found = await self._stored.get(prefix, lambda: self._look_up(prefix)) if prefix else None
+        found = await self._stored.get(prefix, lambda: self._directory.key(prefix)) if prefix else None
         expired = found is not None and found.expires_at is not None and found.expires_at <= self._clock()
         if found is None or expired or not api_keys.is_same(token, found.sha256):
             raise UnauthenticatedError("KEY_INVALID", "The API key is unknown, revoked or expired.")
+        assert prefix is not None
+        await self._used.get(prefix, lambda: self._directory.note_use(prefix))
         if wanted not in ("", found.tenant):
             raise _not_a_member(wanted)
         return Principal(
             "key", f"key:{prefix}", found.tenant, found.roles, found.name, (found.tenant,), found.pipelines,
             found.expires_at,
         )  # fmt: skip
-
-    async def _look_up(self, prefix: str) -> StoredKey | None:
-        found = await self._directory.key(prefix)
-        if found is not None:
-            await self._directory.note_use(prefix)
-        return found
 
     async def _person(self, token: str, wanted: str) -> Principal:
         checker = self._tokens

@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access import scope
 from ingestor.access.audit import AuditLog, AuditRecord, object_of
-from ingestor.access.authenticator import REMEMBERED_SECONDS, Authenticator
+from ingestor.access.authenticator import REMEMBERED_SECONDS, TENANT, Authenticator
+from ingestor.access.calls import CALL
 from ingestor.access.directory import is_of_removed_tenant
 from ingestor.access.limits.pipelines import check_call
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
@@ -38,7 +39,10 @@ log = structlog.get_logger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 # Health is open. Reflection, where a server has it, is for everybody who is signed in.
 _OPEN = "grpc.health.v1.Health/"
+GATEWAY = "gateway"  # in its certificate
 _PEER = re.compile(r"ipv[46]:\[?(.*?)\]?:\d+")  # as gRPC writes it
+# Metadata that says who calls: of two of them, another part of the suite might have looked at the other one.
+_ONCE = ("authorization", TENANT, CALL)
 _REFLECTION = MethodAccess(anyone_signed_in=True)
 
 
@@ -85,9 +89,11 @@ class Guard(grpc.aio.ServerInterceptor):
         method = handler_call_details.method.removeprefix("/")
         if handler is None or method.startswith(_OPEN):
             return handler
-        metadata = {
-            key: value for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
-        }
+        sent = [
+            (key, value) for key, value in handler_call_details.invocation_metadata if isinstance(value, str)
+        ]
+        metadata = dict(sent)
+        twice = next((name for name in _ONCE if sum(key == name for key, _ in sent) > 1), "")
         inner: Any = (
             handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         )
@@ -95,13 +101,13 @@ class Guard(grpc.aio.ServerInterceptor):
 
         async def answer_one(request: Any, context: Context) -> Any:
             one = None if handler.request_streaming else request
-            async with self._call(method, metadata, context, streams, one) as call:
+            async with self._call(method, metadata, twice, context, streams, one) as call:
                 call.response = await inner(call.messages(request) if one is None else one, context)
                 return call.response
 
         async def answer_many(request: Any, context: Context) -> AsyncIterator[Any]:
             one = None if handler.request_streaming else request
-            async with self._call(method, metadata, context, streams, one) as call:
+            async with self._call(method, metadata, twice, context, streams, one) as call:
                 responses = inner(call.messages(request) if one is None else one, context)
                 if hasattr(responses, "__aiter__"):
                     async for response in responses:
@@ -131,12 +137,20 @@ class Guard(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _call(
-        self, method: str, metadata: Mapping[str, str], context: Context, streams: bool, request: Any
+        self,
+        method: str,
+        metadata: Mapping[str, str],
+        twice: str,
+        context: Context,
+        streams: bool,
+        request: Any,
     ) -> AsyncIterator[_Call]:
-        """One call: refused before anything else, ended with its token, and audited. `request`: None for a
-        stream of requests."""
+        """One call: refused before anything else, ended with its token, and audited. `twice`: metadata that
+        was sent more than once, but must not be. `request`: None for a stream of requests."""
         access = _REFLECTION if not method.startswith("ingestor.") else methods().get(method)
         try:
+            if twice:
+                raise UnauthenticatedError("TOKEN_INVALID", f"The metadata {twice} must be sent only once.")
             principal = await self._authenticator.principal(metadata)
             _check_certificate(principal, context)
         except ServiceError as error:
@@ -296,6 +310,8 @@ def _needed(access: MethodAccess, platform: str) -> str:
 
 def _address(metadata: Mapping[str, str], context: Context) -> str:
     """Where the call comes from: as the gateway saw it (it adds the last entry of x-forwarded-for), else the
-    peer."""
-    forwarded = metadata.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    peer. With TLS nobody but the gateway is believed."""
+    names = peer_names(context)
+    by_gateway = names is None or GATEWAY in names
+    forwarded = metadata.get("x-forwarded-for", "").rpartition(",")[2].strip() if by_gateway else ""
     return (forwarded or _PEER.sub(r"\1", unquote(str(context.peer()))))[:100]

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import aiohttp
 import jwt
 
+from ingestor.access.principal import LOCAL_ADMIN
 from ingestor.access.roles import Role, known_roles
 from ingestor.access.scope import TENANT_NAME
 from ingestor.access.settings import AccessSettings
@@ -28,6 +29,10 @@ _MOST_BYTES = 1_000_000  # of a document of the issuer
 _FETCH_SECONDS = 10.0
 _FRESH_SECONDS = 300.0  # so long the issuer's keys are used without asking
 _LEAST_SECONDS = 10.0  # between two looks, however many unknown keys tokens name
+_RETRY_SECONDS = 1.0  # after one that failed
+_MOST_SUBJECT = 200  # characters, as of a member
+_OWN_SUBJECTS = ("key:", "database:")  # of API keys, and of administrators of the database
+_LATEST = 253_402_300_800  # the year 10000, which no date has
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,12 @@ class UrlKeys(KeySource):
 async def _get(session: aiohttp.ClientSession, url: str) -> Mapping[str, Any]:
     async with session.get(url, allow_redirects=False) as answer:
         answer.raise_for_status()
-        return _document(await answer.content.read(_MOST_BYTES), url)
+        data = bytearray()
+        async for piece in answer.content.iter_any():
+            data += piece
+            if len(data) > _MOST_BYTES:
+                raise TransientError(f"{url} has more than {_MOST_BYTES:,} bytes")
+        return _document(bytes(data), url)
 
 
 def _document(data: bytes, where: str) -> Mapping[str, Any]:
@@ -120,6 +130,8 @@ class TokenChecker:
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
+        self._asked_at = float("-inf")
+        self._failure: TransientError | None = None  # of the last fetch
         self._lock = asyncio.Lock()
 
     async def check(self, token: str) -> Claims:
@@ -149,41 +161,42 @@ class TokenChecker:
             raise _invalid("is for another audience") from None
         except jwt.MissingRequiredClaimError as error:
             raise _invalid(f"has no claim {error.claim}") from None
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise _invalid("is malformed, or its signature is wrong") from None
         return self._read(claims)
 
     async def _key(self, key_id: object) -> jwt.PyJWK:
         """The public key that a token names; the only one when it names none."""
-        age = self._clock() - self._fetched_at
         known = self._find(key_id)
-        if age > _FRESH_SECONDS or (known is None and age > _LEAST_SECONDS):
+        if self._is_due(known) and not (known and self._lock.locked()):
             async with self._lock:
-                if self._clock() - self._fetched_at >= age or not self._keys:
-                    await self._fetch(keep=known is not None)
+                if self._is_due(self._find(key_id)):  # nobody has asked meanwhile
+                    await self._fetch()
             known = self._find(key_id)
         if known is None:
+            if self._failure is not None:
+                raise self._failure
             raise _invalid("is signed by a key that its issuer does not publish")
         return known
 
-    async def _fetch(self, *, keep: bool) -> None:
+    def _is_due(self, known: jwt.PyJWK | None) -> bool:
+        """Whether to ask the issuer for its keys: for an unknown key, and now and then; but seldom, also when
+        it does not answer, whatever keys tokens name."""
+        now = self._clock()
+        stale = known is None or now - self._fetched_at > _FRESH_SECONDS
+        return stale and now - self._asked_at > (_LEAST_SECONDS if self._failure is None else _RETRY_SECONDS)
+
+    async def _fetch(self) -> None:
+        """Ask for the keys. When that fails, those published before still count."""
         try:
             document = await self._source.fetch()
-        except TransientError:
-            if keep:  # a key that was published five minutes ago still counts
-                self._fetched_at = self._clock() - _FRESH_SECONDS + _LEAST_SECONDS
-                return
-            raise
-        keys = {}
-        for found in document.get("keys", ()):
-            try:
-                key = jwt.PyJWK(found)
-            except jwt.PyJWTError:  # of a kind that this library does not know
-                continue
-            if found.get("use", "sig") == "sig":
-                keys[str(key.key_id)] = key
-        self._keys = keys
-        self._fetched_at = self._clock()
+        except TransientError as error:
+            self._failure = error
+        else:
+            self._keys = _public_keys(document)
+            self._failure = None
+            self._fetched_at = self._clock()
+        self._asked_at = self._clock()
 
     def _find(self, key_id: object) -> jwt.PyJWK | None:
         if key_id is None:
@@ -195,17 +208,56 @@ class TokenChecker:
         subject = claim(claims, settings.oidc_subject_claim)
         if not isinstance(subject, str) or not subject:
             raise _invalid(f"has no claim {settings.oidc_subject_claim}")
+        if not _is_subject(subject):
+            raise _invalid(
+                f"has a claim {settings.oidc_subject_claim} of other than 1 to {_MOST_SUBJECT} printable "
+                "characters"
+            )
+        if subject == LOCAL_ADMIN.subject or subject.startswith(_OWN_SUBJECTS):
+            raise _invalid(f"has a claim {settings.oidc_subject_claim} by which the suite knows others")
+        expires = int(claims["exp"])
+        if not 0 < expires < _LATEST:
+            raise _invalid("has a claim exp that is no time")
         email = claims.get("email") if claims.get("email_verified") is True else None
+        emails = (email,) if isinstance(email, str) and _is_subject(email) else ()
+        name = claim(claims, settings.oidc_name_claim)
         return Claims(
             subject,
-            (email,) if isinstance(email, str) else (),
-            str(claim(claims, settings.oidc_name_claim) or email or subject)[:200],
+            emails,
+            _printable(name) or (*emails, subject)[0],
             tenant_roles(
                 _names(claim(claims, settings.oidc_tenants_claim)),
                 _names(claim(claims, settings.oidc_roles_claim)),
             ),
-            float(claims["exp"]),
+            float(expires),
         )
+
+
+def _public_keys(document: Mapping[str, Any]) -> dict[str, jwt.PyJWK]:
+    """The keys of a JWKS document that can check signatures, by their ids. A shared secret in it is none: who
+    has the document could sign with it."""
+    found: dict[str, jwt.PyJWK] = {}
+    listed = document.get("keys")
+    for each in listed if isinstance(listed, list) else ():
+        if not isinstance(each, dict) or each.get("use", "sig") != "sig":
+            continue
+        try:
+            key = jwt.PyJWK(each)
+        except jwt.PyJWTError:  # of a kind that this library does not know
+            continue
+        if key.algorithm_name in ALGORITHMS:
+            found[str(key.key_id)] = key
+    return found
+
+
+def _is_subject(text: str) -> bool:
+    """Whether a text can be stored as a member, and shown."""
+    return 1 <= len(text) <= _MOST_SUBJECT and text.isprintable() and not text.isspace()
+
+
+def _printable(name: object) -> str:
+    """The printable characters of a name, at most 200; "" for something that is no text."""
+    return "".join(filter(str.isprintable, name))[:200].strip() if isinstance(name, str) else ""
 
 
 def claim(claims: Mapping[str, Any], path: str) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -174,17 +175,20 @@ class _Source:
         self._chunk_size = chunk_size
         self._hash = hashlib.sha256()
         self._hashed = 0
+        # A read that was under way when its stream was cut goes on beside the first one of the next.
+        self._lock = threading.Lock()
 
     def piece(self, offset: int) -> upload_pb2.FileChunk:
         """The piece at an offset; blocks."""
-        self._hash_up_to(offset)
-        self._file.seek(offset)
-        data = self._file.read(min(self._chunk_size, self.size - offset))
-        if not data:
-            raise OSError(f"the file has become shorter than {self.size} bytes")
-        if self._hashed == offset:
-            self._hash.update(data)
-            self._hashed += len(data)
+        with self._lock:
+            self._hash_up_to(offset)
+            self._file.seek(offset)
+            data = self._file.read(min(self._chunk_size, self.size - offset))
+            if not data:
+                raise OSError(f"the file has become shorter than {self.size} bytes")
+            if self._hashed == offset:
+                self._hash.update(data)
+                self._hashed += len(data)
         return upload_pb2.FileChunk(offset=offset, data=data, crc32c=google_crc32c.value(data))
 
     def _hash_up_to(self, offset: int) -> None:
@@ -199,8 +203,13 @@ class _Source:
 
     async def sha256(self) -> bytes:
         """SHA-256 of the whole file."""
-        await asyncio.to_thread(self._hash_up_to, self.size)
-        return self._hash.digest()
+
+        def rest() -> bytes:
+            with self._lock:
+                self._hash_up_to(self.size)
+                return self._hash.digest()
+
+        return await asyncio.to_thread(rest)
 
 
 async def _requests(

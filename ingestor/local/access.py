@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.oidc import provider as demo
 from ingestor.local.ports import LOOPBACK, free_port
-from ingestor.provisioning.tenants import TenantError, create_tenant
+from ingestor.provisioning.tenants import RemovedTenantError, TenantError, create_tenant
 
 TENANTS = ("acme", "globex")  # of the demonstration
 _DEMO_PORT = 4455
@@ -99,13 +99,14 @@ def open_access(
 
 
 def make_tenants(admin_dsn: str, names: Sequence[str]) -> None:
-    """Make the tenants that are missing. Raises SuiteError."""
+    """Make the tenants that are missing, those that were removed apart. Raises SuiteError."""
 
     async def make() -> None:
         connection = await asyncpg.connect(admin_dsn)
         try:
             for name in names:
-                await create_tenant(connection, name)
+                with suppress(RemovedTenantError):
+                    await create_tenant(connection, name)
         finally:
             await connection.close()
 

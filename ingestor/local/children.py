@@ -45,6 +45,7 @@ def spawn(
                 os._exit(1)
 
     with log.open("ab") as output:
+        os.fchmod(output.fileno(), 0o600)  # PostgreSQL writes values of rows into its errors
         return subprocess.Popen(
             [str(word) for word in command],
             env=dict(env) if env is not None else None,

@@ -10,7 +10,16 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 from ingestor.access.scope import DEFAULT_TENANT
-from ingestor.provisioning.names import ACCESS, OWNER, SERVICES, TENANTS, migrations_of, role_of, tenant_role
+from ingestor.provisioning.names import (
+    ACCESS,
+    DEFAULT_ROLE,
+    OWNER,
+    SERVICES,
+    TENANTS,
+    migrations_of,
+    role_of,
+    tenant_role,
+)
 from ingestor.provisioning.tenants import create_tenant
 from ingestor.runtime.postgres import migrate
 
@@ -36,6 +45,16 @@ SELECT format('ALTER %s %s OWNER TO %I', kind, name, $2::text) FROM (
     SELECT 'FUNCTION', p.oid::regprocedure::text, p.proowner FROM pg_proc p
     WHERE p.pronamespace = $1::text::regnamespace
 ) found WHERE owner <> $2::text::regrole
+"""
+
+# Rights of a service in its own schema.
+_OWN_RIGHTS = """
+GRANT USAGE ON SCHEMA {schema} TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};
+REVOKE INSERT, UPDATE, DELETE ON {schema}.schema_migrations FROM {role};
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role};
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role};
 """
 
 # Rights of the services in the schema `access`.
@@ -113,7 +132,6 @@ async def _alone(connection: PgConnection) -> AsyncIterator[None]:
 
 
 async def _make_roles(connection: PgConnection, passwords: Mapping[str, str]) -> None:
-    await _rename_loading_role(connection)
     for group in (OWNER, TENANTS):
         if not await _role_exists(connection, group):
             await connection.execute(f"CREATE ROLE {group} NOLOGIN")
@@ -136,15 +154,6 @@ async def _make_roles(connection: PgConnection, passwords: Mapping[str, str]) ->
         elif not exists:
             await connection.execute(f"CREATE ROLE {role} NOLOGIN NOINHERIT")
         await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{database}" TO {role}')
-
-
-async def _rename_loading_role(connection: PgConnection) -> None:
-    """Until version 0.1 the processor loaded rows as its own role. That role, with its tables and with what
-    others have granted to it, becomes the one of the tenant `default`."""
-    old, new = role_of("processor"), tenant_role(DEFAULT_TENANT)
-    if await _role_exists(connection, old) and not await _role_exists(connection, new):
-        await connection.execute(f'ALTER ROLE {old} RENAME TO "{new}"')
-        await connection.execute(f'ALTER ROLE "{new}" NOLOGIN PASSWORD NULL')
 
 
 async def _role_exists(connection: PgConnection, role: str) -> bool:
@@ -177,20 +186,19 @@ async def _grant(connection: PgConnection, roles: list[str]) -> None:
     try:
         for service in SERVICES:
             role = role_of(service)
-            await connection.execute(
-                f'GRANT USAGE ON SCHEMA "{service}" TO {role};'
-                f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{service}" TO {role};'
-                f'REVOKE INSERT, UPDATE, DELETE ON "{service}".schema_migrations FROM {role};'
-                f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{service}" TO {role}'
-            )
+            await connection.execute(_OWN_RIGHTS.format(schema=service, role=role))
         await connection.execute(_ACCESS_RIGHTS.format(every=", ".join(roles), status=role_of("status")))
-        await connection.execute(f"GRANT USAGE ON SCHEMA processor TO {TENANTS}")
+        await connection.execute(
+            f"GRANT USAGE ON SCHEMA processor TO {TENANTS};"
+            f"GRANT EXECUTE ON FUNCTION processor.tables_left TO {TENANTS}"
+        )
         for table in _MARKER_TABLES:
             await connection.execute(
                 f"GRANT SELECT, INSERT, UPDATE, DELETE ON processor.{table} TO {TENANTS};"
                 f"DROP POLICY IF EXISTS own_tenant ON processor.{table};"
                 f"CREATE POLICY own_tenant ON processor.{table} AS RESTRICTIVE TO {TENANTS} "
-                f"USING (current_user = 'ingestor_tenant_' || tenant)"
+                f"USING (current_user = CASE tenant WHEN '{DEFAULT_TENANT}' THEN '{DEFAULT_ROLE}' "
+                f"ELSE '{tenant_role('')}' || tenant END)"
             )
         await connection.execute(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA processor TO {TENANTS}")
     finally:

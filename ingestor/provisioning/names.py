@@ -10,9 +10,14 @@ OWNER = "ingestor_owner"  # owns the schemas above and all in them; nobody logs 
 TENANTS = "ingestor_tenants"  # the group of the tenants' roles
 
 
+# As which the rows of the tenant `default` are loaded. It had this name before there were tenants, and
+# people have granted their tables to it.
+DEFAULT_ROLE = "ingestor_processor"
+
+
 def role_of(service: str) -> str:
-    """The role of a service."""
-    return f"ingestor_{service}"
+    """The role as which a service logs in."""
+    return "ingestor_processor_service" if service == "processor" else f"ingestor_{service}"
 
 
 def migrations_of(schema: str) -> str:
@@ -22,7 +27,7 @@ def migrations_of(schema: str) -> str:
 
 def tenant_role(tenant: str) -> str:
     """The role as which a tenant's rows are loaded."""
-    return f"ingestor_tenant_{tenant}"
+    return DEFAULT_ROLE if tenant == DEFAULT_TENANT else f"ingestor_tenant_{tenant}"
 
 
 def tenant_schema(tenant: str) -> str:

@@ -21,10 +21,14 @@ class TenantError(Exception):
     """A tenant cannot be made or removed; the text says why."""
 
 
+class RemovedTenantError(TenantError):
+    """A tenant of this name was removed."""
+
+
 async def create_tenant(connection: PgConnection, name: str) -> bool:
     """Make a tenant, as an administrator of the database; whether it is new. Idempotent.
 
-    Raises TenantError when the name is not one or belonged to a removed tenant, asyncpg errors when the
+    Raises TenantError when the name is not one, RemovedTenantError, asyncpg errors when the
     administrator lacks the rights.
     """
     if not TENANT_NAME.fullmatch(name):
@@ -40,7 +44,7 @@ async def create_tenant(connection: PgConnection, name: str) -> bool:
         if await connection.fetchval(
             "SELECT removed_at IS NOT NULL FROM access.tenants WHERE name = $1", name
         ):
-            raise TenantError(f"the tenant {name} was removed; its name is not used again")
+            raise RemovedTenantError(f"the tenant {name} was removed; its name is not used again")
         await _make_role(connection, name)
         if made:
             await note(connection, name, "admin tenants create")
@@ -156,8 +160,9 @@ async def note(connection: PgConnection, name: str, what: str) -> None:
 
 async def _make_role(connection: PgConnection, name: str) -> None:
     role, schema = tenant_role(name), tenant_schema(name)
-    if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-        await connection.execute(f'CREATE ROLE "{role}" NOLOGIN')
+    exists = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+    # Before there were tenants the processor logged in as the role of `default`.
+    await connection.execute(f'{"ALTER" if exists else "CREATE"} ROLE "{role}" NOLOGIN INHERIT PASSWORD NULL')
     await connection.execute(f'GRANT "{role}" TO CURRENT_USER')
     await connection.execute(f'GRANT {TENANTS} TO "{role}"')
     await connection.execute(f'GRANT "{role}" TO {role_of("processor")}')

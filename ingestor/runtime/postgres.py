@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     PgConnection = Connection[Record] | asyncpg.pool.PoolConnectionProxy[Record]
 
+
+T = TypeVar("T")
 
 # After these the same statement may succeed: lost connections, a server that stops or starts, deadlocks, too
 # many connections, a full disk, a server that takes no writes for now.
@@ -99,25 +101,33 @@ class PgPool:
         async with self.acquire() as connection:
             await connection.execute("SELECT 1")
 
+    async def _one(self, statement: Callable[[PgConnection], Awaitable[T]]) -> T:
+        """Run a statement in a transaction of its own; again when a migration has changed its table since the
+        connection has prepared it."""
+        for last in (False, True):
+            try:
+                async with self.transaction() as connection:
+                    return await statement(connection)
+            except asyncpg.InvalidCachedStatementError:
+                if last:
+                    raise
+        raise AssertionError("unreachable")
+
     async def fetch(self, query: str, *arguments: object) -> list[Record]:
         """The rows of a statement in a transaction of its own."""
-        async with self.transaction() as connection:
-            return list(await connection.fetch(query, *arguments))
+        return list(await self._one(lambda connection: connection.fetch(query, *arguments)))
 
     async def fetchrow(self, query: str, *arguments: object) -> Record | None:
         """The first row; None without one."""
-        async with self.transaction() as connection:
-            return await connection.fetchrow(query, *arguments)
+        return await self._one(lambda connection: connection.fetchrow(query, *arguments))
 
     async def fetchval(self, query: str, *arguments: object) -> Any:
         """The first value of the first row; None without one."""
-        async with self.transaction() as connection:
-            return await connection.fetchval(query, *arguments)
+        return await self._one(lambda connection: connection.fetchval(query, *arguments))
 
     async def execute(self, query: str, *arguments: object) -> str:
         """Run a statement in a transaction of its own; its tag, such as `UPDATE 3`."""
-        async with self.transaction() as connection:
-            return await connection.execute(query, *arguments)
+        return await self._one(lambda connection: connection.execute(query, *arguments))
 
     async def executemany(self, query: str, arguments: Iterable[Sequence[object]]) -> None:
         """Run a statement with each of the arguments, in one transaction."""

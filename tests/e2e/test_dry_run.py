@@ -288,7 +288,7 @@ async def test_a_table_that_does_not_fit(
     table = f"dry_unfit_{made[3]}"
     connection = await asyncpg.connect(suite.dsn)
     await connection.execute(f"CREATE TABLE {table} ({made}, _row_number bigint, _process_id uuid)")
-    await connection.execute(f"GRANT ALL ON {table} TO ingestor_tenant_default")
+    await connection.execute(f"GRANT ALL ON {table} TO ingestor_processor")
     await connection.close()
     document = {**KEYED, "name": f"dry-unfit-{made[3]}", "sink": {"table": table}}
     path, pipeline = tmp_path / "t.csv", tmp_path / "pipeline.json"

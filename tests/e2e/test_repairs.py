@@ -288,7 +288,7 @@ async def test_two_repairs_at_once_load_each_row_once(suite: Suite, tmp_path: Pa
         "CREATE TABLE repaired_at_once (id bigint, name text, amount numeric, _row_number bigint, "
         "_process_id uuid)"
     )
-    await suite.fetch("ALTER TABLE repaired_at_once OWNER TO ingestor_tenant_default")
+    await suite.fetch("ALTER TABLE repaired_at_once OWNER TO ingestor_processor")
     source = write_readings(tmp_path / "r.csv", rows, bad_every=1)
     process = suite.ingest(source, "--pipeline", str(pipeline), status=3)["process_id"]
     paths = []
@@ -351,7 +351,7 @@ async def test_services_killed_in_mid_repair_load_nothing_twice(suite: Suite, tm
 async def test_a_retry_after_the_other_table_has_the_row(suite: Suite, tmp_path: Path) -> None:
     await suite.fetch("CREATE TABLE repaired_customers (id bigint PRIMARY KEY)")
     await suite.fetch("INSERT INTO repaired_customers SELECT generate_series(1, 10)")
-    await suite.fetch("GRANT SELECT, REFERENCES ON repaired_customers TO ingestor_tenant_default")
+    await suite.fetch("GRANT SELECT, REFERENCES ON repaired_customers TO ingestor_processor")
     document = {
         "name": "repaired-orders",
         "schema": {

@@ -157,9 +157,15 @@ class _Provided:
         if inspect.iscoroutinefunction(self._provide):
             token = await self._provide()
         else:
-            found = await asyncio.to_thread(self._provide)
+            found = await asyncio.to_thread(self._call)
             token = await found if inspect.isawaitable(found) else found
         return token, _end_of(token)
+
+    def _call(self) -> str | Awaitable[str]:
+        try:
+            return self._provide()
+        except StopIteration:  # which no future can hold, so that nobody would hear of it
+            raise RuntimeError("the function that gives tokens has no more of them") from None
 
 
 class _SignedIn:

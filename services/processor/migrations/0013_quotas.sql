@@ -5,7 +5,8 @@ LANGUAGE sql STABLE AS $$
     SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
     AND n.nspname NOT IN ('access', 'upload', 'orchestrator', 'processor', 'status')
-    AND c.relowner = coalesce(to_regrole(quote_ident('ingestor_tenant_' || wanted)), current_user::regrole)
+    AND c.relowner = coalesce(to_regrole(quote_ident(
+        CASE wanted WHEN 'default' THEN 'ingestor_processor' ELSE 'ingestor_tenant_' || wanted END)), current_user::regrole)
 $$;
 
 -- What a tenant uses of its quotas, as this service counts it.

@@ -88,7 +88,7 @@ async def old_provision(admin_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None
     async with connected(admin_dsn) as connection:
         name = await connection.fetchval("SELECT current_database()")
         for service in SERVICES:
-            role = role_of(service)
+            role = f"ingestor_{service}"
             await connection.execute(
                 f"CREATE ROLE {role} LOGIN PASSWORD 'secret'; GRANT {role} TO CURRENT_USER;"
                 f'CREATE SCHEMA "{service}" AUTHORIZATION {role};'
@@ -104,7 +104,7 @@ async def old_provision(admin_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None
             return [script for script in every(package) if script.name[:4] <= last]
 
         monkeypatch.setattr(postgres, "migrations", old)
-        async with connected(as_role(admin_dsn, role_of(service))) as connection:
+        async with connected(as_role(admin_dsn, f"ingestor_{service}")) as connection:
             applied = await migrate(connection, schema=service, package=migrations_of(service))
             assert applied[-1][:4] == LAST[service]
     monkeypatch.setattr(postgres, "migrations", every)
@@ -207,9 +207,7 @@ async def test_a_database_of_the_version_before(admin: str, monkeypatch: pytest.
         await load(tenants, [(1, "a")], SHOP)  # what was granted to the processor is granted to the tenant
         await load(tenants, [(1, "a")], replace(PEOPLE, name="more"))
     async with connected(admin) as owner:
-        login = await owner.fetchval(
-            "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'ingestor_tenant_default'"
-        )
+        login = await owner.fetchval("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'ingestor_processor'")
         assert login is False
 
 

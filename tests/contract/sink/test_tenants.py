@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from ingestor.access.scope import NoScopeError, everything, within
+from ingestor.provisioning.names import tenant_role
 from ingestor.provisioning.tenants import TenantError, create_tenant
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
@@ -130,7 +132,7 @@ async def test_the_same_names_in_all_tenants(ends: Ends) -> None:
         owner = await ends.admin(
             "SELECT tableowner FROM pg_tables WHERE schemaname = $1 AND tablename = 'people'", schema
         )
-        assert owner[0][0] == f"ingestor_tenant_{name}"
+        assert owner[0][0] == tenant_role(name)
     again = await ends.load("beta", [(1, "again")], of=key(process=process, rows=1))
     assert again is not None
     assert again.key.tenant == "beta"
@@ -164,18 +166,29 @@ async def test_a_table_of_another_tenant_is_not_there(ends: Ends, name: str, cha
 
 @pytest.mark.parametrize("changes", [{}, {"upsert": True}, {"evolve": True}, {"add_lineage": True}])
 async def test_a_table_of_the_tenant_default(ends: Ends, changes: dict[str, Any]) -> None:
-    """Everybody may look into the schema public, so the advice is to grant rights to the tenant's role."""
+    """Everybody may look into the schema public, but a table there is not there for others either, until its
+    owner grants something on it: then the advice is what else to grant."""
     await ends.load("default", [(1, "theirs")])
     before = await ends.everything_there()
+    answers: set[str] = set()
+    for name in ("people", "nothing"):
+        table = replace(PEOPLE, name=name, **changes)
+        for call in (ends.load, ends.dry_run):
+            with pytest.raises(SinkRefusedError, match="GRANT CREATE ON SCHEMA public TO") as caught:
+                await call("acme", [(2, "mine")], table)
+            answers.add(str(caught.value).replace(name, "T"))
+        with within("acme"), pytest.raises(NotFoundError):
+            await PgTables(ends.tenants).draft("public", name)
+    assert len(answers) == 1
+    await ends.admin("GRANT SELECT (id) ON public.people TO ingestor_tenant_acme")
     table = replace(PEOPLE, **changes)
     with pytest.raises(SinkRefusedError, match=r"INSERT.* ON public.people TO ingestor_tenant_acme"):
         await ends.load("acme", [(2, "mine")], table)
-    with pytest.raises(SinkRefusedError, match=r"INSERT.* ON public.people TO ingestor_tenant_acme"):
+    with pytest.raises(SinkRefusedError, match=r" ON public.people TO ingestor_tenant_acme"):
         await ends.dry_run("acme", [(2, "mine")], table)
     with within("acme"), pytest.raises(FailedPreconditionError, match="TO ingestor_tenant_acme"):
         await PgTables(ends.tenants).draft("public", "people")
-    with pytest.raises(SinkRefusedError, match="GRANT CREATE ON SCHEMA public TO ingestor_tenant_acme"):
-        await ends.load("acme", [(2, "mine")], replace(table, name="more"))
+    await ends.admin("REVOKE SELECT (id) ON public.people FROM ingestor_tenant_acme")
     assert await ends.everything_there() == before
 
 
@@ -222,14 +235,16 @@ async def test_a_foreign_key_does_not_reach_across(ends: Ends, other: str) -> No
         await ends.load(name, [(1, "theirs")])
     before = await ends.everything_there()
     schema, _, name = other.partition(".")
-    column = "process_id" if schema == "processor" else "id"
-    foreign = (ForeignKey(("id",), (schema, name), (column,)),)
-    table = in_schema("acme", replace(PEOPLE, foreign=foreign))
-    for number in (1, 2):
-        with pytest.raises(SinkRefusedError):
-            await ends.load("acme", [(number, "mine")], table)
-        with pytest.raises(SinkRefusedError):
-            await ends.dry_run("acme", [(number, "mine")], table)
+    known = "process_id" if schema == "processor" else "id"
+    for column in (known, "nothing"):
+        foreign = (ForeignKey(("id",), (schema, name), (column,)),)
+        table = in_schema("acme", replace(PEOPLE, foreign=foreign))
+        said = f"it refers to {re.escape(other)} \\({column}\\), which does not exist"
+        for number in (1, 2):
+            with pytest.raises(SinkRefusedError, match=said):
+                await ends.load("acme", [(number, "mine")], table)
+            with pytest.raises(SinkRefusedError, match=said):
+                await ends.dry_run("acme", [(number, "mine")], table)
     assert await ends.everything_there() == before
 
 
@@ -337,7 +352,7 @@ async def test_names_without_a_schema_in_triggers(ends: Ends) -> None:
         await ends.load(name, [(1, name)])
         schema = in_schema(name).schema
         await ends.admin(
-            f"SET ROLE ingestor_tenant_{name}; SET search_path = {schema}; CREATE TABLE noted (name text);"
+            f"SET ROLE {tenant_role(name)}; SET search_path = {schema}; CREATE TABLE noted (name text);"
             "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN INSERT INTO noted VALUES (NEW.name); RETURN NEW; END $$;"
             "CREATE TRIGGER note BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION note()"
@@ -351,7 +366,7 @@ async def test_nothing_of_a_tenant_stays_with_a_connection(ends: Ends) -> None:
     for name in ("acme", "beta"):
         with suppress(asyncpg.PostgresError), within(name):
             async with ends.tenants.transaction() as connection:
-                assert await connection.fetchval("SELECT current_user") == f"ingestor_tenant_{name}"
+                assert await connection.fetchval("SELECT current_user") == tenant_role(name)
                 await connection.execute("SELECT 1 / 0")
         async with ends.service.acquire() as connection:
             facts = await connection.fetchrow(
@@ -359,7 +374,7 @@ async def test_nothing_of_a_tenant_stays_with_a_connection(ends: Ends) -> None:
                 "current_setting('search_path')"
             )
             assert facts is not None
-            assert facts[0] == "ingestor_processor"
+            assert facts[0] == "ingestor_processor_service"
             assert facts[1] in (None, "")
             assert "tenant_" not in facts[2]
         assert await ends.load(name, [(1, "x")])
@@ -389,7 +404,7 @@ async def test_a_tenant_that_is_not_there(ends: Ends) -> None:
 async def test_without_roles_there_is_one_tenant(ends: Ends) -> None:
     one = TenantPool(ends.service, roles=False)
     async with one.transaction() as connection:
-        assert await connection.fetchval("SELECT current_user") == "ingestor_processor"
+        assert await connection.fetchval("SELECT current_user") == "ingestor_processor_service"
         assert await connection.fetchval("SHOW ingestor.tenant") == "default"
     with within("acme"), pytest.raises(TenantGoneError):
         async with one.transaction():
@@ -401,7 +416,7 @@ async def test_a_schema_that_somebody_has_taken(ends: Ends) -> None:
     await ends.load("default", [(1, "x")], replace(PEOPLE, schema="tenant_late"))
     connection = await asyncpg.connect(ends.dsn)
     try:
-        with pytest.raises(TenantError, match=r"tenant_late .* ingestor_tenant_default"):
+        with pytest.raises(TenantError, match=r"tenant_late .* ingestor_processor"):
             await create_tenant(connection, "late")
         assert not await connection.fetchval("SELECT access.tenant_exists('late')")
     finally:

@@ -21,6 +21,7 @@ from ingestor.runtime.grpc.credentials import TlsFiles
 from ingestor.runtime.host import host
 from ingestor.services.status.bootstrap import bootstrap
 from ingestor.services.status.settings import StatusSettings
+from ingestor.v1 import access_pb2, access_pb2_grpc
 
 
 @pytest.fixture
@@ -83,3 +84,19 @@ async def test_the_gateways_certificate_alone_opens_no_internal_call(
         stub: Any = ledger_pb2_grpc.LedgerServiceStub(channel)
         code, _ = await refusal(stub)
     assert code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+
+
+@pytest.mark.parametrize("who", ["gateway", "upload"])
+async def test_only_the_gateway_says_where_a_call_comes_from(
+    status: StatusSettings, ca: LocalCa, who: str
+) -> None:
+    """Everybody else could write a wrong address into the audit log."""
+    leaf = ca.leaf(who)
+    files = TlsFiles(leaf.certificate, leaf.key, leaf.ca)
+    request = access_pb2.SetQuotasRequest(tenant="nobody")  # is in the log, and changes nothing
+    async with open_channel(status.listen, service="status", tls=files) as channel:
+        stub: Any = access_pb2_grpc.AccessServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.SetQuotas(request, metadata=(("x-forwarded-for", "192.0.2.7"),), timeout=20)
+        found = await stub.ListAuditRecords(access_pb2.ListAuditRecordsRequest(), timeout=20)
+    assert found.records[0].address == ("192.0.2.7" if who == "gateway" else "127.0.0.1")

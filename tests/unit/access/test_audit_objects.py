@@ -75,3 +75,19 @@ def test_a_long_or_broken_request_is_no_matter() -> None:
     assert object_of(a.RemoveMemberRequest(subject="x" * 10_000), None) == "x" * 200
     assert object_of(pl.ApplyPipelineRequest(document_json="{"), None) == ""
     assert object_of(None, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (s.DeleteProcessRequest(process_id="a\0b"), "a\N{REPLACEMENT CHARACTER}b"),
+        (u.CreateUploadRequest(file_name="Zoë\n.csv"), "Zoë\N{REPLACEMENT CHARACTER}.csv"),
+        (
+            pl.ApplyPipelineRequest(document_json='{"name": "\\ud800\\u0000"}'),
+            "\N{REPLACEMENT CHARACTER}" * 2,
+        ),
+    ],
+)
+def test_no_character_keeps_a_record_out_of_the_log(request_: Any, said: str) -> None:
+    assert object_of(request_, None) == said
+    said.encode()

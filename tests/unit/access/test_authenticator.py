@@ -196,6 +196,15 @@ def store(directory: MemoryDirectory, expires_at: float | None = None) -> str:
     return token
 
 
+async def test_who_does_not_have_a_key_does_not_use_it(
+    authenticator: Authenticator, directory: MemoryDirectory
+) -> None:
+    prefix = str(api_keys.prefix_of(store(directory)))
+    forged = prefix + api_keys.new_key()[1][len(prefix) :]
+    assert await reason(authenticator, bearer(forged)) == "KEY_INVALID"
+    assert directory.used == []
+
+
 async def test_a_key(authenticator: Authenticator, directory: MemoryDirectory, clock: Clock) -> None:
     token = store(directory, clock.now + 100)
     found = await authenticator.principal(bearer(token))

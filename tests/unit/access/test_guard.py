@@ -288,6 +288,21 @@ async def test_who_has_no_token_or_role_does_not_get_in(guarded: Guarded) -> Non
     assert guarded.count("ingestor_calls_refused_total", reason="ROLE_MISSING") == 3
 
 
+async def test_who_calls_must_be_said_once(guarded: Guarded) -> None:
+    """Else the gateway might check one token, and a service believe another."""
+    (token,), (other,) = guarded.as_("acme", Role.VIEWER), guarded.as_("globex", Role.ADMIN)
+    call = guarded.status().GetProcess
+    for metadata in (
+        (token, other),
+        (other, token),
+        (token, token),
+        (token, ("ingestor-tenant", "acme"), ("ingestor-tenant", "acme")),
+        (token, (CALL, "x"), (CALL, "y")),
+    ):
+        assert await reason(call(status_pb2.GetProcessRequest(), metadata=metadata)) == "TOKEN_INVALID"
+    assert guarded.behind.ran == []
+
+
 async def test_services_may_make_the_calls_that_name_them(guarded: Guarded) -> None:
     ledger = ledger_pb2_grpc.LedgerServiceStub(guarded.channel)
 

@@ -10,11 +10,21 @@ from typing import Any
 
 import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from ingestor.access.roles import Role
 from ingestor.access.settings import AccessSettings
-from ingestor.access.tokens import FileKeys, KeySource, TokenChecker, claim, key_source, tenant_roles
+from ingestor.access.tokens import (
+    FileKeys,
+    KeySource,
+    TokenChecker,
+    UrlKeys,
+    claim,
+    key_source,
+    tenant_roles,
+)
 from ingestor.runtime.errors import TransientError, UnauthenticatedError
 from tests.e2e.access.tokens import ISSUER, Issuer
 
@@ -111,6 +121,34 @@ async def test_a_token_needs_a_subject(issuer: Issuer, published: Published, sub
     assert await reason(TokenChecker(settings(), published), token) == "TOKEN_INVALID"
 
 
+@pytest.mark.parametrize(
+    "subject",
+    ["a\0b", "a\ud800b", "a\nb", " ", "a" * 201, "local", "key:ing_k3x9a0bq", "database:postgres"],
+)
+async def test_subjects_that_cannot_be_stored_or_are_of_others(
+    issuer: Issuer, published: Published, subject: str
+) -> None:
+    token = issuer.sign(issuer.claims("ann", ["acme"], ["admin"]) | {"sub": subject})
+    assert await reason(TokenChecker(settings(), published), token) == "TOKEN_INVALID"
+
+
+@pytest.mark.parametrize("end", [10**18, 10**400, float("inf"), -1, [1], {"a": 1}, None])
+async def test_an_end_that_is_no_time(issuer: Issuer, published: Published, end: object) -> None:
+    token = issuer.sign(issuer.claims("ann", ["acme"], ["admin"]) | {"exp": end})
+    expected = "TOKEN_EXPIRED" if end == -1 else "TOKEN_INVALID"
+    assert await reason(TokenChecker(settings(), published), token) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("Zoë \ud800\0 B", "Zoë  B"), ({"a": 1}, "ann"), (["Ann"], "ann"), ("\0", "ann")]
+)
+async def test_names_that_cannot_be_shown(
+    issuer: Issuer, published: Published, name: object, shown: str
+) -> None:
+    token = issuer.sign(issuer.claims("ann", ["acme"], ["admin"]) | {"name": name})
+    assert (await TokenChecker(settings(), published).check(token)).display_name == shown
+
+
 async def test_the_clocks_may_differ_a_little(issuer: Issuer, published: Published) -> None:
     token = issuer.token("ann", "acme", "viewer", exp=int(time.time()) - 20)
     await TokenChecker(settings(oidc_clock_skew_seconds=60), published).check(token)
@@ -161,9 +199,12 @@ async def test_the_issuer_may_be_away_for_a_while(issuer: Issuer, published: Pub
     clock = Clock()
     checker = TokenChecker(settings(), published, clock)
     published.away = True
-    with pytest.raises(TransientError):
-        await checker.check(issuer.token("ann", "acme"))
+    for _ in range(50):  # tokens do not make us ask an issuer each time that does not answer
+        with pytest.raises(TransientError):
+            await checker.check(issuer.token("ann", "acme"))
+    assert published.fetched == 1
     published.away = False
+    clock.now += 2
     await checker.check(issuer.token("ann", "acme"))
     published.away = True
     clock.now += 301
@@ -180,6 +221,8 @@ async def test_keys_of_other_kinds(tmp_path: Path) -> None:
         {**json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(edwards.public_key())), "kid": "ed"},
         {"kty": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "kid": "secret", "alg": "HS256"},
         {"kty": "from the future", "kid": "future"},
+        {"kty": "EC", "crv": "secp256k1", "kid": "bitcoin", "x": "", "y": ""},
+        "no object",
     ]
     path = tmp_path / "jwks.json"
     path.write_text(json.dumps({"keys": keys}))
@@ -190,6 +233,32 @@ async def test_keys_of_other_kinds(tmp_path: Path) -> None:
         await checker.check(jwt.encode(claims, key, algorithm=algorithm, headers={"kid": name}))
     shared = jwt.encode(claims, b"secret" * 6, algorithm="HS256", headers={"kid": "secret"})
     assert await reason(checker, shared) == "TOKEN_INVALID"
+
+
+async def test_keys_at_a_url_that_come_in_pieces(issuer: Issuer, tmp_path: Path) -> None:
+    text = json.dumps(document(issuer, tmp_path)).encode()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for at in range(0, len(text), 50):
+            await response.write(text[at : at + 50])
+        return response
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" " * 100_000)
+
+    app = web.Application()
+    app.router.add_get("/keys", answer)
+    app.router.add_get("/endless", endless)
+    async with TestServer(app) as server:
+        keys = await UrlKeys(issuer=ISSUER, url=str(server.make_url("/keys"))).fetch()
+        assert json.loads(text) == keys
+        with pytest.raises(TransientError, match="has more than 1,000,000 bytes"):
+            await UrlKeys(issuer=ISSUER, url=str(server.make_url("/endless"))).fetch()
 
 
 async def test_keys_in_a_file(tmp_path: Path) -> None:

@@ -88,6 +88,13 @@ async def test_an_asynchronous_function_gives_tokens(suite: Suite) -> None:
     assert suite.door.seen[0][1] == "t"
 
 
+async def test_what_the_function_raises_is_raised(suite: Suite) -> None:
+    for provide in (iter(()).__next__, lambda: 1 / 0):
+        async with AsyncClient(suite.address, token=provide) as client:  # type: ignore[arg-type]
+            with pytest.raises((RuntimeError, ZeroDivisionError)):
+                await asyncio.wait_for(client.process("p1"), 20)
+
+
 async def test_a_token_is_renewed_before_its_end(suite: Suite) -> None:
     ending, good = jwt(0.05), jwt(3600)
     async with AsyncClient(suite.address, token=several(ending, good)) as client:

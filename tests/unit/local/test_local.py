@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ingestor.cli.suite import _runs
 from ingestor.gateway.render import template
 from ingestor.local.children import last_line, spawn, stop, wait_ready
 from ingestor.local.envoy import render
@@ -22,6 +25,17 @@ ADDRESSES = {
     name: f"127.0.0.1:{5000 + at}"
     for at, name in enumerate(["upload", "orchestrator", "processor", "status", "web"])
 }
+
+
+def test_a_suite_that_nobody_has_waited_for_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
+        process = psutil.Process(started.pid)
+        assert _runs(process)
+        assert started.stdin is not None
+        started.stdin.close()
+        os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+        assert not _runs(process)
+    assert not _runs(process)
 
 
 def test_a_preferred_port_is_taken_when_it_is_free() -> None:
@@ -67,6 +81,16 @@ def test_only_one_suite_holds_a_folder(tmp_path: Path) -> None:
         pass
     with folder.lock():
         pass
+
+
+def test_logs_and_files_are_private(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.files.mkdir(mode=0o755)  # of an earlier version
+    folder.prepare(0)
+    log = tmp_path / "child.log"
+    spawn([sys.executable, "-c", ""], log=log).wait()
+    modes = [path.stat().st_mode & 0o777 for path in (folder.logs, folder.files, log)]
+    assert modes == [0o700, 0o700, 0o600]
 
 
 def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path) -> None:

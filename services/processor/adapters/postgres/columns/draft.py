@@ -47,7 +47,7 @@ class PgTables(Tables):
 
 async def _draft(connection: PgConnection, schema: str, name: str) -> TableDraft:
     target = qualified(schema, name)
-    may_look = await may_look_into(connection, schema)
+    may_look = await may_look_into(connection, schema, name)
     if may_look is False:
         raise FailedPreconditionError("TABLE_FORBIDDEN", "The suite may not look into the table's schema.")
     relation = await connection.fetchrow(_RELATION, target) if may_look else None
