@@ -12,6 +12,14 @@ from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.local.tls.ca import Leaf
 
+# Whoever stops it has stopped its clients before, and Hypercorn need not wait 3 s for their last long polls.
+_RUN = """
+from hypercorn.config import Config
+Config.graceful_timeout = 0.1
+from ministack.app import main
+main()
+"""
+
 
 class MiniStack:
     """Starts and stops one server. Queues and messages survive a stop; when a kill loses messages, the
@@ -53,6 +61,9 @@ class MiniStack:
             "BIND_HOST": LOOPBACK,
             "MINISTACK_HOST": LOOPBACK,
             "SERVICES": "sqs,s3",
+            # Other servers, on fixed ports of all interfaces.
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self._state / "state"),
             "S3_PERSIST": "1",
@@ -66,7 +77,7 @@ class MiniStack:
                 "MINISTACK_SSL_CERT": str(self._tls.certificate),
                 "MINISTACK_SSL_KEY": str(self._tls.key),
             }
-        self._process = spawn([sys.executable, "-m", "ministack"], log=self._log, env=environment)
+        self._process = spawn([sys.executable, "-c", _RUN], log=self._log, env=environment)
         health = f"{self.endpoint}/_ministack/health"
         wait_ready(self._process, lambda: answers(health, tls=self._tls), what="MiniStack", log=self._log)
 

@@ -47,6 +47,16 @@ SELECT format('ALTER %s %s OWNER TO %I', kind, name, $2::text) FROM (
 ) found WHERE owner <> $2::text::regrole
 """
 
+# Rights of a service in its own schema.
+_OWN_RIGHTS = """
+GRANT USAGE ON SCHEMA {schema} TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};
+REVOKE INSERT, UPDATE, DELETE ON {schema}.schema_migrations FROM {role};
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role};
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role};
+"""
+
 # Rights of the services in the schema `access`.
 _ACCESS_RIGHTS = """
 GRANT USAGE ON SCHEMA access TO {every};
@@ -176,16 +186,7 @@ async def _grant(connection: PgConnection, roles: list[str]) -> None:
     try:
         for service in SERVICES:
             role = role_of(service)
-            await connection.execute(
-                f'GRANT USAGE ON SCHEMA "{service}" TO {role};'
-                f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{service}" TO {role};'
-                f'REVOKE INSERT, UPDATE, DELETE ON "{service}".schema_migrations FROM {role};'
-                f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{service}" TO {role}'
-            )
-            await connection.execute(
-                f'REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA "{service}" FROM PUBLIC;'
-                f'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA "{service}" TO {role}'
-            )
+            await connection.execute(_OWN_RIGHTS.format(schema=service, role=role))
         await connection.execute(_ACCESS_RIGHTS.format(every=", ".join(roles), status=role_of("status")))
         await connection.execute(
             f"GRANT USAGE ON SCHEMA processor TO {TENANTS};"

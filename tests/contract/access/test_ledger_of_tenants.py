@@ -1,5 +1,5 @@
-"""What one tenant's calls see and change of another's ledger: nothing, by the code's own conditions and by
-row-level security without them."""
+"""What one tenant's calls see and change of another's ledger: nothing, by the code's own conditions without
+row-level security, and by row-level security without them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import asyncpg
 import pytest
 
 from ingestor.access import scope
-from ingestor.access.scope import everything, within
+from ingestor.access.scope import everything, row_security, within
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runtime.errors import NotFoundError
+from ingestor.runtime.postgres import open_pool
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_outbox import PgOutbox
@@ -53,8 +54,12 @@ class Victim:
     """The tenant acme, with a process that was repaired, the repair, one that runs, and a deleted one."""
 
     def __init__(self, pool: PgPool, admin: Any) -> None:
-        self.pool = pool
         self._admin = admin
+        self.reach(pool)
+
+    def reach(self, pool: PgPool) -> None:
+        """Use this pool from now on."""
+        self.pool = pool
         self.ledger = PgLedger(pool)
         self.reader = PgLedgerReader(pool)
         self.removals = PgRemovals(pool)
@@ -105,13 +110,25 @@ async def victim(pool_of: OpenPool, open_database: OpenDatabase) -> AsyncIterato
         await admin.close()
 
 
-@pytest.fixture(params=["both walls", "row-level security alone"])
-def walls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether the code's own conditions name the right tenant."""
-    both: bool = request.param == "both walls"
-    if not both:
+@pytest.fixture(params=["both walls", "row-level security alone", "conditions alone"])
+async def walls(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    victim: Victim,
+    open_database: OpenDatabase,
+) -> AsyncIterator[bool]:
+    """Whether the code's own conditions name the right tenant. Without row-level security the ledger is
+    reached by a superuser."""
+    if request.param == "row-level security alone":
         monkeypatch.setattr(scope, "_BELIEVED", "acme")
-    return both
+        yield False
+    elif request.param == "conditions alone":
+        dsn = await open_database()
+        async with open_pool(dsn, service="status", schema="status", size=2, prepare=row_security) as pool:
+            victim.reach(pool)
+            yield True
+    else:
+        yield True
 
 
 NOW = datetime.now(UTC)

@@ -212,8 +212,8 @@ async def check_schema(connection: PgConnection, table: Table) -> None:
 async def _is_hidden(connection: PgConnection, schema: str, name: str) -> bool:
     """Whether a table, in a schema that may be looked into, is another tenant's that let this one do
     nothing."""
-    found = await connection.fetchval(_IS_HIDDEN, qualified(schema, name), tenant_role(""), DEFAULT_ROLE)
-    return bool(found)
+    place = qualified(schema, name)
+    return bool(await connection.fetchval(_IS_HIDDEN, place, tenant_role(""), DEFAULT_ROLE))
 
 
 async def _schema(connection: PgConnection, table: Table) -> Record:
