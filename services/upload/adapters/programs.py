@@ -34,12 +34,16 @@ async def running(*arguments: str) -> AsyncIterator[Program]:
     )
     try:
         output = asyncio.StreamReader()
-        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(output), process.stdout
+        connecting = asyncio.ensure_future(
+            asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(output), process.stdout
+            )
         )
         try:
+            await asyncio.shield(connecting)
             yield Program(output, process)
         finally:
+            pipe, _ = await connecting  # also when cancelled meanwhile: a pipe half connected is never closed
             pipe.close()
     finally:
         process.kill()
