@@ -82,7 +82,7 @@ def _state(key: ApiKey) -> str:
 @json_option
 @click.pass_obj
 def revoke(settings: Settings, prefix: str, as_json: bool) -> None:
-    """Revoke the key that begins with PREFIX (ing_ and eight characters). After ten seconds no service
+    """Revoke the key that begins with PREFIX (its first twelve characters). After ten seconds no service
     accepts it any more."""
     # A person may paste the whole key; its secret is sent nowhere.
     found = settings.run(lambda client: client.access.revoke_key("_".join(prefix.split("_")[:2])))
