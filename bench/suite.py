@@ -28,6 +28,8 @@ from typing import Any
 
 import asyncpg
 import psutil
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from bench.data import COLUMNS_SQL, write_csv, write_jsonl, write_pipeline, write_xlsx
 from ingestor import Client, Process
@@ -285,9 +287,10 @@ def running_suite(data: Path, port: int, *arguments: str, **env: str) -> Iterato
 
 
 def no_issuer(folder: Path) -> dict[str, str]:
-    """Settings of a suite that knows API keys alone."""
-    keys = folder / "no-keys.json"
-    keys.write_text('{"keys": []}')
+    """Settings of a suite where only API keys count: nobody has the private key of its issuer."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    keys = folder / "issuer.json"
+    keys.write_text(json.dumps({"keys": [{**RSAAlgorithm.to_jwk(key, as_dict=True), "kid": "nobody's"}]}))
     return {"INGESTOR_OIDC_ISSUER": "https://issuer.invalid", "INGESTOR_OIDC_JWKS": str(keys.absolute())}
 
 
