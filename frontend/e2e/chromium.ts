@@ -11,8 +11,12 @@ interface Watched {
   readonly complaints: string[];
 }
 
+let browser: Browser | null = null;
+
+/** The one Chromium of all tests, whose files share this module; it ends with their process. */
 export async function openBrowser(): Promise<Browser> {
-  return launch();
+  if (!browser?.isConnected()) browser = await launch();
+  return browser;
 }
 
 /** One person: a separate browser profile with one page open. */

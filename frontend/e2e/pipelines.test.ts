@@ -8,8 +8,6 @@ beforeAll(async () => {
   browser = await openBrowser();
 });
 
-afterAll(() => browser.close());
-
 test("a pipeline is created, validated while being edited, changed, compared and deleted", async () => {
   const { context, page, complaints } = await openPage(browser, "/pipelines");
   const name = `page-editor-${Date.now()}`;

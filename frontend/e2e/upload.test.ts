@@ -12,10 +12,7 @@ beforeAll(async () => {
   folder = makeFolder();
 });
 
-afterAll(async () => {
-  await browser.close();
-  folder.remove();
-});
+afterAll(() => folder.remove());
 
 const MIB = 1024 * 1024;
 

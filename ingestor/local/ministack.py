@@ -11,6 +11,14 @@ from pathlib import Path
 from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
 
+# Whoever stops it has stopped its clients before, and Hypercorn need not wait 3 s for their last long polls.
+_RUN = """
+from hypercorn.config import Config
+Config.graceful_timeout = 0.1
+from ministack.app import main
+main()
+"""
+
 
 class MiniStack:
     """Starts and stops one server. Queues and messages survive a stop; when a kill loses messages, the
@@ -49,6 +57,9 @@ class MiniStack:
             "BIND_HOST": LOOPBACK,
             "MINISTACK_HOST": LOOPBACK,
             "SERVICES": "sqs,s3",
+            # Other servers, on fixed ports of all interfaces.
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self._state / "state"),
             "S3_PERSIST": "1",
@@ -56,7 +67,7 @@ class MiniStack:
             "TMPDIR": str(self._state),
             "LOG_LEVEL": "WARNING",
         }
-        self._process = spawn([sys.executable, "-m", "ministack"], log=self._log, env=environment)
+        self._process = spawn([sys.executable, "-c", _RUN], log=self._log, env=environment)
         health = f"{self.endpoint}/_ministack/health"
         wait_ready(self._process, lambda: answers(health), what="MiniStack", log=self._log)
 
