@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { choose, openBrowser, openPage, PAGE } from "./chromium";
+import { choose, openBrowser, openPage, PAGE, type Watched } from "./chromium";
 import { type Folder, makeFolder, writePeople } from "./files";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -28,6 +28,8 @@ async function findings(page: Page): Promise<string[]> {
 
 let browser: Browser;
 let folder: Folder;
+/** Of one page that goes from screen to screen, so that it has the code of most of them already. */
+let screens: Watched;
 let mapping: string;
 let process: string;
 
@@ -52,9 +54,13 @@ beforeAll(async () => {
   await page.getByRole("heading", { name: "First rows" }).waitFor();
   mapping = `${new URL(page.url()).pathname}?to=page-axe`;
   await context.close();
+  screens = await openPage(browser);
 }, 180_000);
 
-afterAll(() => folder.remove());
+afterAll(async () => {
+  await screens.context.close();
+  folder.remove();
+});
 
 /** Name, address, and an element that shows once the screen has loaded. */
 const SCREENS: readonly (readonly [string, () => string, string])[] = [
@@ -90,7 +96,9 @@ const transitions = () =>
     .length;
 
 test.each(SCREENS)("%s: axe finds nothing serious, whatever the look", async (_name, path, there) => {
-  const { context, page, complaints } = await openPage(browser, path());
+  const { page, complaints } = screens;
+  complaints.length = 0;
+  await page.goto(PAGE + path());
   for (const { name, dark, width } of LOOKS) {
     await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
     await page.setViewportSize({ width, height: 900 });
@@ -112,7 +120,6 @@ test.each(SCREENS)("%s: axe finds nothing serious, whatever the look", async (_n
     ).toBeLessThanOrEqual(0);
   }
   expect(complaints).toEqual([]);
-  await context.close();
 });
 
 test("everything can be reached by keyboard, starting with the skip link", async () => {

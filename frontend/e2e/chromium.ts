@@ -4,7 +4,7 @@ import { GATEWAY, launch } from "../scripts/browser.mjs";
 
 export const PAGE = GATEWAY;
 
-interface Watched {
+export interface Watched {
   readonly context: BrowserContext;
   readonly page: Page;
   /** Script errors and violations of the Content-Security-Policy. */

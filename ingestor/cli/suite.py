@@ -12,11 +12,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from ingestor.cli.common import json_option
+
+if TYPE_CHECKING:
+    import psutil
 
 DATA = click.option(
     "--data",
@@ -183,14 +186,26 @@ def down(data: Path, as_json: bool) -> None:
     if state is not None:
         process = psutil.Process(state["pid"])
         process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except psutil.TimeoutExpired:
-            _fail(f"the suite (process {state['pid']}) did not stop within 60 s")
+        deadline = time.monotonic() + 60
+        while _runs(process):
+            if time.monotonic() > deadline:
+                _fail(f"the suite (process {state['pid']}) did not stop within 60 s")
+            time.sleep(0.02)
     if as_json:
         click.echo(json.dumps({"stopped": state is not None}))
     else:
         click.echo("stopped" if state is not None else f"no suite was running in {data.absolute()}", err=True)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether a process has not ended. One that has stays a zombie until its parent asks; in a container that
+    may be late, or never."""
+    import psutil
+
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @click.command()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ingestor.cli.suite import _runs
 from ingestor.local.children import last_line, spawn, stop, wait_ready
 from ingestor.local.envoy import render, template
 from ingestor.local.errors import SuiteError
@@ -21,6 +24,17 @@ ADDRESSES = {
     name: f"127.0.0.1:{5000 + at}"
     for at, name in enumerate(["upload", "orchestrator", "processor", "status", "web"])
 }
+
+
+def test_a_suite_that_nobody_has_waited_for_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as started:
+        process = psutil.Process(started.pid)
+        assert _runs(process)
+        assert started.stdin is not None
+        started.stdin.close()
+        os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+        assert not _runs(process)
+    assert not _runs(process)
 
 
 def test_a_preferred_port_is_taken_when_it_is_free() -> None:
