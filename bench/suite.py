@@ -3,7 +3,8 @@
     python -m bench.suite --rows 1000000
 
 Alternates between them, `--runs` times each, and prints rows/s of both, the ratio of the medians, each
-service's peak resident memory and CPU seconds, and whether ledger and table agree with the file.
+service's peak resident memory and CPU seconds, and whether ledger and table agree with the file. A second
+suite, where every call needs a key, shows what access costs.
 The exit status is 1 when a run lost, duplicated or changed a row.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -190,6 +192,19 @@ async def empty_suite_table(dsn: str) -> None:
         await connection.close()
 
 
+async def empty_tables(dsn: str) -> None:
+    """Empty the tables of all tenants but `default`."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for row in await connection.fetch(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname ^@ 'tenant_'"
+        ):
+            await connection.execute(f"TRUNCATE {row[0]}")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
+
+
 async def check(dsn: str, rows: int, process: Process) -> list[str]:
     """Where ledger or table differ from the file; empty when they agree."""
     wrong = []
@@ -241,27 +256,65 @@ def main() -> None:
         part.rename(table)
     write_pipeline(document, "bench_suite")
     print(f"{table}: {options.rows:,} rows, {megabytes(table.stat().st_size)}", flush=True)
-    subprocess.run(
-        [INGESTOR, "up", "--detach", "--data", str(data), "--gateway-port", str(options.gateway_port)],
-        check=True,
-    )
-    failed = False
-    try:
-        suite = facts(data)
-        with Client(suite["gateway"]) as client:
-            failed = run(client, suite, table, document, options.rows, options.runs)
-            rows = min(options.rows, options.other_rows)
-            failed |= other_ways(client, suite["database_url"], options.data, rows)
-    finally:
-        subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
+    with (
+        running_suite(data, options.gateway_port) as suite,
+        running_suite(
+            (options.data / "access").absolute(),
+            options.gateway_port + 1,
+            "--auth",
+            **no_issuer(options.data),
+        ) as guarded,
+        Client(suite["gateway"]) as client,
+        Client(guarded["gateway"], token=new_key(guarded)) as with_key,
+    ):
+        failed = run(client, suite, with_key, guarded, table, document, options.rows, options.runs)
+        rows = min(options.rows, options.other_rows)
+        failed |= other_ways(client, suite["database_url"], options.data, rows)
     sys.exit(1 if failed else 0)
 
 
-def run(client: Client, suite: dict[str, Any], table: Path, document: Path, rows: int, runs: int) -> bool:
-    """Alternate between both and print the figures; return True when a check failed."""
+@contextmanager
+def running_suite(data: Path, port: int, *arguments: str, **env: str) -> Iterator[dict[str, Any]]:
+    """A suite in `data` while the context lasts; what `ingestor env --json` says of it."""
+    command = [str(INGESTOR), "up", "--detach", "--data", str(data), "--gateway-port", str(port), *arguments]
+    subprocess.run(command, env={**os.environ, **env}, check=True)
+    try:
+        yield facts(data)
+    finally:
+        subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
+
+
+def no_issuer(folder: Path) -> dict[str, str]:
+    """Settings of a suite that knows API keys alone."""
+    keys = folder / "no-keys.json"
+    keys.write_text('{"keys": []}')
+    return {"INGESTOR_OIDC_ISSUER": "https://issuer.invalid", "INGESTOR_OIDC_JWKS": str(keys.absolute())}
+
+
+def new_key(suite: dict[str, Any]) -> str:
+    """An API key of a new tenant."""
+    done = subprocess.run(
+        [INGESTOR, "admin", "tenants", "create", f"bench-{secrets.token_hex(4)}", "--key", "--json"],
+        env={**os.environ, "INGESTOR_DATA": suite["data"]}, stdout=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    return str(json.loads(done.stdout)["token"])
+
+
+def run(
+    client: Client,
+    suite: dict[str, Any],
+    with_key: Client,
+    guarded: dict[str, Any],
+    table: Path,
+    document: Path,
+    rows: int,
+    runs: int,
+) -> bool:
+    """Alternate between all and print the figures; return True when a check failed."""
     dsn, pid = suite["database_url"], int(suite["pid"])
     asyncio.run(prepare(dsn))
     copies, ours, usages, wrong = [], [], [], []
+    keyed: list[float] = []
     for number in range(1, runs + 1):
         copies.append(asyncio.run(bare_copy(dsn, table)))
         asyncio.run(empty_suite_table(dsn))
@@ -271,9 +324,14 @@ def run(client: Client, suite: dict[str, Any], table: Path, document: Path, rows
         ours.append(done.seconds)
         usages.append(sampler.usage)
         wrong += asyncio.run(check(dsn, rows, done.process))
+        asyncio.run(empty_tables(guarded["database_url"]))
+        done = ingest(with_key, table, document)
+        keyed.append(done.seconds)
+        if done.process.counts.succeeded != rows:
+            wrong.append(f"with access: {done.process.counts}")
         print(
             f"run {number}: COPY {rows / copies[-1]:>10,.0f} rows/s   suite {rows / ours[-1]:>10,.0f} rows/s"
-            f"   ratio {copies[-1] / ours[-1]:.2f}",
+            f"   ratio {copies[-1] / ours[-1]:.2f}   with access {rows / keyed[-1]:>10,.0f} rows/s",
             flush=True,
         )
     ratios = [copy / our for copy, our in zip(copies, ours, strict=True)]
@@ -281,6 +339,10 @@ def run(client: Client, suite: dict[str, Any], table: Path, document: Path, rows
         f"\nmedian: COPY {rows / statistics.median(copies):,.0f} rows/s, "
         f"suite {rows / statistics.median(ours):,.0f} rows/s, "
         f"ratio {statistics.median(ratios):.2f} (min {min(ratios):.2f}, max {max(ratios):.2f})"
+    )
+    print(
+        f"with access: {rows / statistics.median(keyed):,.0f} rows/s, "
+        f"{statistics.median(keyed) / statistics.median(ours) - 1:+.1%} time of the suite without"
     )
     print("\nprocess        peak RSS   CPU s (median of runs)")
     for name in sorted({name for usage in usages for name in usage.cpu}):

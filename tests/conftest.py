@@ -20,12 +20,14 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from xdist.scheduler import LoadScopeScheduling
 
+from ingestor.access import scope
+from ingestor.access.scope import DEFAULT_TENANT
 from ingestor.local.ministack import MiniStack
 from ingestor.local.services import SERVICES
+from ingestor.provisioning.database import provision
+from ingestor.provisioning.names import role_of, tenant_role
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.host import host
-from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.runtime.provision import provision, role_of
 from ingestor.runtime.queues import ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.services.status.bootstrap import bootstrap as bootstrap_status
@@ -37,6 +39,10 @@ from tests.postgres_server import FAST, postgres_server
 load_profile()
 _watch = Watch()
 _watch.begin()
+# What runs in tests is of the tenant `default`, unless they say otherwise; services that they start let
+# everybody in.
+scope.enter(DEFAULT_TENANT)
+os.environ["INGESTOR_AUTH"] = "local"
 PASSWORD = "secret"  # of each service's role
 OpenDatabase = Callable[[], Awaitable[str]]
 
@@ -78,20 +84,12 @@ def service_dsn(dsn: str, service: str) -> str:
     return urlunsplit(urlsplit(dsn)._replace(netloc=f"{role_of(service)}:{PASSWORD}@{host_and_port}"))
 
 
-async def _make_template(dsn: str) -> None:
-    """Give a database what the services find when they start again: roles, schemas, tables."""
-    await provision(dsn, dict.fromkeys(SERVICES, PASSWORD))
-    for service in SERVICES:
-        async with open_pool(service_dsn(dsn, service), service=service, schema=service, size=1) as pool:
-            await migrate(pool, schema=service, package=f"ingestor.services.{service}.migrations")
-
-
 @pytest.fixture(scope="session")
 def database_template(postgres_dsn: str) -> Iterator[str]:
     """Name of a database of which each test that needs one gets a copy."""
     name = f"template_{uuid.uuid4().hex}"
     asyncio.run(_execute(postgres_dsn, f'CREATE DATABASE "{name}"'))
-    asyncio.run(_make_template(with_database(postgres_dsn, name)))
+    asyncio.run(provision(with_database(postgres_dsn, name), dict.fromkeys(SERVICES, PASSWORD)))
     yield name
     asyncio.run(_execute(postgres_dsn, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
@@ -108,7 +106,8 @@ async def open_database(postgres_dsn: str, database_template: str) -> AsyncItera
             made = True
             await _execute(postgres_dsn, f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
             # What `provision` grants on the database itself is not copied.
-            await _execute(postgres_dsn, f'GRANT CREATE ON DATABASE "{name}" TO {role_of("processor")}')
+            loading = tenant_role(DEFAULT_TENANT)
+            await _execute(postgres_dsn, f'GRANT CREATE ON DATABASE "{name}" TO {loading}')
         return with_database(postgres_dsn, name)
 
     yield dsn

@@ -22,10 +22,14 @@ from google.protobuf.descriptor_pb2 import (
 )
 from grpc_tools import protoc
 
+from ingestor.access.roles import Role, roles_of
+from ingestor.v1 import authorization_pb2
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 SHARED = "messages"
+ROLES = "roles"
 # Numbers of the fields of the descriptors, which make up the paths of comments.
 _FILE_MESSAGE, _FILE_ENUM, _FILE_SERVICE = 4, 5, 6
 _METHOD = _FIELD = _VALUE = 2
@@ -135,7 +139,33 @@ def pages(api: Api, gateway: str) -> dict[str, str]:
     made[SHARED] = (
         "# Messages that several services use\n\n" + "\n".join(_types(api, shared, "##")) if shared else ""
     )
+    made[ROLES] = _roles_page(api)
     return {name: text for name, text in made.items() if text}
+
+
+def _roles_page(api: Api) -> str:
+    """Methods by roles."""
+    lines = [
+        "# Roles",
+        "",
+        _text(api, ".ingestor.v1.Role"),
+        "",
+        "| role | may |",
+        "|---|---|",
+        *(f"| {role} | {_cell(api, '.ingestor.v1.Role', f'ROLE_{role.name}')} |" for role in Role),
+        "",
+        "Methods that are marked with ✎ are written to the audit log; those with ⌂ need the tenant of the "
+        "platform.",
+    ]
+    for name, service in api.services.items():
+        lines += ["", f"## {name}", "", f"| method | {' | '.join(Role)} |", "|---" * (len(Role) + 1) + "|"]
+        for method in service.method:
+            access = method.options.Extensions[authorization_pb2.access]
+            allowed = roles_of(access)
+            marks = (" ✎" if access.audited else "") + (" ⌂" if access.platform else "")
+            cells = " | ".join("yes" if role in allowed else "" for role in Role)
+            lines.append(f"| [{method.name}](#{_anchor(name, method.name)}){marks} | {cells} |")
+    return "\n".join(lines) + "\n"
 
 
 def _page_of(service: str) -> str:
@@ -200,7 +230,7 @@ def _method(api: Api, service: ServiceDescriptorProto, method: MethodDescriptorP
         f"## {method.name}",
         "",
         f"Request: {_type_link(method.input_type, method.client_streaming)}. "
-        f"Answer: {_type_link(method.output_type, method.server_streaming)}.",
+        f"Answer: {_type_link(method.output_type, method.server_streaming)}. {_callers(method)}",
         "",
         _text(api, service.name, method.name),
     ]
@@ -213,6 +243,18 @@ def _method(api: Api, service: ServiceDescriptorProto, method: MethodDescriptorP
             )
             lines.append(f"| `{status}` | {links or '—'} |")
     return lines
+
+
+def _callers(method: MethodDescriptorProto) -> str:
+    access = method.options.Extensions[authorization_pb2.access]
+    if access.anyone_signed_in:
+        return "For everybody who is signed in."
+    allowed = roles_of(access)
+    if len(allowed) == len(Role):
+        return "For every role."
+    named = " or ".join(role for role in Role if role in allowed)
+    where = ", in the tenant of the platform" if access.platform else ""
+    return f"For the role {named}{where}."
 
 
 def errors_of(comment: str) -> list[tuple[str, list[str]]]:

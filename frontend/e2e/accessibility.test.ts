@@ -1,30 +1,8 @@
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { findings } from "./axe";
 import { choose, openBrowser, openPage, PAGE, type Watched } from "./chromium";
 import { type Folder, makeFolder, writePeople } from "./files";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-interface AxeResults {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly impact: string | null;
-    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
-  }[];
-}
-
-/** The serious and critical findings of axe on a page, one per line. */
-async function findings(page: Page): Promise<string[]> {
-  if (!(await page.evaluate("'axe' in globalThis"))) await page.evaluate(AXE);
-  const results = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as AxeResults;
-  return results.violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .flatMap(({ id, nodes }) =>
-      nodes.map(({ html, failureSummary }) => `${id}: ${html}\n    ${failureSummary ?? ""}`),
-    );
-}
 
 let browser: Browser;
 let folder: Folder;
@@ -77,6 +55,9 @@ const SCREENS: readonly (readonly [string, () => string, string])[] = [
   ["pipeline, form", () => "/pipelines/page-axe", "main table tbody tr"],
   ["pipeline, JSON", () => "/pipelines/page-axe?view=json", "main textarea"],
   ["pipeline, changes", () => "/pipelines/page-axe?view=compare", "main h2"],
+  ["access, keys", () => "/access?tab=keys", "[role=tabpanel]"],
+  ["access, quotas", () => "/access?tab=quotas", "ul[aria-label=Quotas] li"],
+  ["access, roles", () => "/access?tab=roles", "[role=tabpanel] tbody"],
   ["new pipeline", () => "/pipelines/_new", "main table tbody tr"],
   ["unknown page", () => "/nothing/here", "main h1"],
   ["unknown process", () => "/processes/00000000-0000-4000-8000-000000000000", "main [role=alert]"],

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import click
 
 from ingestor.cli.output import errors_in_one_line, say
 from ingestor.client import AsyncClient
+from ingestor.client.channel import Endpoint
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,6 +26,18 @@ class Settings:
 
     address: str
     debug: bool
+    ca: str | None = None  # file
+    token: str | None = field(default=None, repr=False)  # None: as AsyncClient finds one
+    tenant: str | None = None
+    allow_plaintext_token: bool = False
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The gateway. Raises click.UsageError."""
+        try:
+            return Endpoint.of(self.address, ca=self.ca)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
 
     def run(self, work: Callable[[AsyncClient], Awaitable[T]], *, patience: float = 10.0) -> T:
         """Do some work with a client; an error ends the program with a line on stderr. A lost connection
@@ -37,7 +50,14 @@ class Settings:
                 reported.append(reason)
 
         async def with_client() -> T:
-            async with AsyncClient(self.address, patience=patience, on_lost=on_lost) as client:
+            try:
+                made = AsyncClient(
+                    self.address, patience=patience, on_lost=on_lost, ca=self.ca, token=self.token,
+                    tenant=self.tenant, allow_plaintext_token=self.allow_plaintext_token,
+                )  # fmt: skip
+            except ValueError as error:
+                raise click.UsageError(str(error)) from None
+            async with made as client:
                 return await work(client)
 
         with errors_in_one_line(self.address, self.debug):

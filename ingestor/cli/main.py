@@ -8,40 +8,79 @@ from pathlib import Path
 
 import click
 
-from ingestor.cli import ingest, inspect, lifecycle, pipelines, processes, reports, suite
+from ingestor.cli import access, admin, ingest, inspect, lifecycle, pipelines, processes, reports, suite
 from ingestor.cli.common import Settings
+from ingestor.cli.output import say
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 
 
-def _local_address() -> str:
-    """The gateway of the suite that runs in the data folder, else the usual one."""
-    state = Path(os.environ.get("INGESTOR_DATA", ".ingestor")) / "suite.json"
+def _local_suite() -> tuple[str, str | None]:
+    """Gateway and CA of the suite that runs in the data folder, else the usual gateway."""
+    file = Path(os.environ.get("INGESTOR_DATA", ".ingestor")) / "suite.json"
     try:
-        return str(json.loads(state.read_text("utf-8"))["gateway"])
+        state = json.loads(file.read_text("utf-8"))
+        tls = state.get("tls")
+        return (str(state["gateway_url"]), str(tls["ca"])) if tls else (str(state["gateway"]), None)
     except (OSError, ValueError, KeyError):
-        return DEFAULT_ADDRESS
+        return DEFAULT_ADDRESS, None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--address",
     envvar="INGESTOR_ADDRESS",
-    metavar="HOST:PORT",
-    help="Call this gateway. Default: the suite of the data folder, else 127.0.0.1:8080. "
-    "[env: INGESTOR_ADDRESS]",
+    metavar="ADDRESS",
+    help="Call this gateway: host:port, or https://host:port. Default: the suite of the data folder, else "
+    "127.0.0.1:8080. [env: INGESTOR_ADDRESS]",
+)
+@click.option(
+    "--ca",
+    envvar="INGESTOR_CA",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Trust the CA in this file (PEM) instead of well-known ones. [env: INGESTOR_CA]",
+)
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    help="Call with this API key or token. Others on this machine may see it among the processes: prefer "
+    "`ingestor login` or the environment. [env: INGESTOR_TOKEN]",
+)
+@click.option(
+    "--tenant",
+    metavar="NAME",
+    help="Act in this tenant; needed with roles in several. [env: INGESTOR_TENANT]",
+)
+@click.option(
+    "--allow-plaintext-token",
+    is_flag=True,
+    help="Send the token to another machine even without TLS, where others may read it.",
 )
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="data-ingestor", message="%(prog)s %(version)s")
 @click.pass_context
-def main(context: click.Context, address: str | None, debug: bool) -> None:
+def main(
+    context: click.Context,
+    address: str | None,
+    ca: str | None,
+    token: str | None,
+    tenant: str | None,
+    allow_plaintext_token: bool,
+    debug: bool,
+) -> None:
     """Load large tables into PostgreSQL. Every row is checked on its own; none is lost or loaded twice.
 
     Put -- before a file whose name begins with -.
     """
-    context.obj = Settings(address or _local_address(), debug)
+    local_ca = None
+    if not address:
+        address, local_ca = _local_suite()
+    if token:
+        say("warning: others on this machine may see a token on the command line; set INGESTOR_TOKEN instead")
+    context.obj = Settings(address, debug, ca or local_ca, token, tenant, allow_plaintext_token)
 
 
-for module in (suite, ingest, processes, reports, lifecycle, pipelines, inspect):
+for module in (suite, ingest, processes, reports, lifecycle, pipelines, inspect, access, admin):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -17,7 +17,7 @@ from ingestor.client.errors import IngestorError, is_transient
 # Exit statuses.
 OK, FAILED, WITH_ERRORS = 0, 1, 3
 # The contract's enumerations carry their type's name; people and filters do not need it.
-_PREFIXES = ("PROCESS_STATE_", "ROW_STATE_", "ERROR_PHASE_", "UPLOAD_STATE_", "BATCH_STATE_")
+_PREFIXES = ("PROCESS_STATE_", "ROW_STATE_", "ERROR_PHASE_", "UPLOAD_STATE_", "BATCH_STATE_", "ROLE_")
 _NUMBERS = ("int64", "uint64", "sint64", "fixed64", "sfixed64")
 
 
@@ -37,7 +37,7 @@ def _plain(message: Message, made: dict[str, Any]) -> None:
         if field.cpp_type in (field.CPPTYPE_INT64, field.CPPTYPE_UINT64):
             made[field.name] = [int(v) for v in value] if isinstance(value, list) else int(value)
         elif field.cpp_type == field.CPPTYPE_ENUM:
-            made[field.name] = short(value)
+            made[field.name] = [short(v) for v in value] if isinstance(value, list) else short(value)
         elif field.message_type is not None and not field.message_type.full_name.startswith("google."):
             inner = getattr(message, field.name)
             pairs = zip(inner, value, strict=True) if isinstance(value, list) else [(inner, value)]

@@ -31,7 +31,8 @@ DATA = click.option(
 )
 
 
-def _fail(message: str) -> NoReturn:
+def fail(message: str) -> NoReturn:
+    """Print an error and end the program with status 1."""
     click.echo(f"error: {message}", err=True)
     sys.exit(1)
 
@@ -46,7 +47,7 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("ingestor"):
                 raise
-            _fail("the suite is not installed here: run pip install 'data-ingestor[local]'")
+            fail("the suite is not installed here: run pip install 'data-ingestor[local]'")
 
     return checked
 
@@ -68,6 +69,7 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Run this many processors.",
 )
+@click.option("--auth", is_flag=True, help="Let people sign in: see docs/guides/access/sign-in.md.")
 @click.option("--detach", is_flag=True, help="Return when the suite is up.")
 @click.option("--json", "as_json", is_flag=True, help="Print what `env --json` prints.")
 @click.option(
@@ -77,9 +79,17 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Refuse to start with less free disk space, in MiB.",
 )
+@click.option("--tls", is_flag=True, help="Use TLS everywhere, by a CA of this suite.")
 @needs_local
 def up(
-    data: Path, gateway_port: int, processors: int, detach: bool, as_json: bool, least_free_mib: int
+    data: Path,
+    gateway_port: int,
+    processors: int,
+    auth: bool,
+    detach: bool,
+    as_json: bool,
+    least_free_mib: int,
+    tls: bool,
 ) -> None:
     """Start the whole suite on this machine.
 
@@ -87,9 +97,14 @@ def up(
 
     Set INGESTOR_DATABASE_URL to use another PostgreSQL, INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
     INGESTOR_AWS=1 to use AWS itself.
+
+    Nobody has to sign in, so it answers this machine only. With --auth people sign in: at the OpenID provider
+    of INGESTOR_OIDC_ISSUER, else at one that it starts, with people of each role in two tenants.
+
+    With --tls, eval "$(ingestor env)" has commands trust the suite's CA.
     """
     if detach:
-        _detach(data, gateway_port, processors, least_free_mib)
+        _detach(data, gateway_port, processors, least_free_mib, auth=auth, tls=tls)
         _print_up(data, as_json)
         return
     from ingestor.local.errors import SuiteError
@@ -104,14 +119,18 @@ def up(
         aws_endpoint_url=os.environ.get("INGESTOR_AWS_ENDPOINT_URL"),
         aws=os.environ.get("INGESTOR_AWS") == "1",
         page_dir=os.environ.get("INGESTOR_PAGE_DIR", ""),
+        tls=tls,
+        auth=auth,
     )
     try:
         run(options, lambda line: click.echo(line, err=True), lambda: _print_up(data, as_json))
     except SuiteError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
-def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int) -> None:
+def _detach(
+    data: Path, gateway_port: int, processors: int, least_free_mib: int, *, auth: bool, tls: bool
+) -> None:
     """Run `up` in a process of its own and wait until it is up or has failed."""
     from ingestor.local.folder import Folder
 
@@ -119,7 +138,7 @@ def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int)
     try:
         folder.logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
+        fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
     log = folder.logs / "suite.log"
     before = folder.state()
     with log.open("wb") as output:
@@ -127,7 +146,8 @@ def _detach(data: Path, gateway_port: int, processors: int, least_free_mib: int)
             [
                 sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),
                 "--gateway-port", str(gateway_port), "--processors", str(processors),
-                "--least-free-mib", str(least_free_mib),
+                "--least-free-mib", str(least_free_mib), *(["--auth"] if auth else []),
+                *(["--tls"] if tls else []),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -160,7 +180,13 @@ def _print_up(data: Path, as_json: bool) -> None:
         return
     if state["page"]:
         click.echo(f"the page: {state['page']['url']}")
-    click.echo(f"up: gateway http://{state['gateway']}, data {state['data']}, logs {state['logs']}")
+    if state["tls"]:
+        click.echo(f"the CA: {state['tls']['ca']}")
+    if sign_in := state["sign_in"]:
+        click.echo(f"sign in at {sign_in['issuer']}")
+        if sign_in["users"]:
+            click.echo(f"  a demonstration, as one of: {', '.join(sign_in['users'])}")
+    click.echo(f"up: gateway {state['gateway_url']}, data {state['data']}, logs {state['logs']}")
 
 
 def _state(data: Path) -> dict[str, Any]:
@@ -168,7 +194,7 @@ def _state(data: Path) -> dict[str, Any]:
 
     state = Folder(data).state()
     if state is None:
-        _fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
+        fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
     return state
 
 
@@ -189,7 +215,7 @@ def down(data: Path, as_json: bool) -> None:
         deadline = time.monotonic() + 60
         while _runs(process):
             if time.monotonic() > deadline:
-                _fail(f"the suite (process {state['pid']}) did not stop within 60 s")
+                fail(f"the suite (process {state['pid']}) did not stop within 60 s")
             time.sleep(0.02)
     if as_json:
         click.echo(json.dumps({"stopped": state is not None}))
@@ -218,10 +244,13 @@ def env(data: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(state, indent=2))
         return
+    tls = state["tls"]
     variables = {
-        "INGESTOR_ADDRESS": state["gateway"],
+        "INGESTOR_ADDRESS": state["gateway_url"] if tls else state["gateway"],
+        "INGESTOR_CA": tls["ca"] if tls else None,
         "INGESTOR_DATABASE_URL": state["database_url"],
         "INGESTOR_AWS_ENDPOINT_URL": state["aws_endpoint_url"],
+        "INGESTOR_AWS_CA": state["aws_ca"],
         **{f"INGESTOR_{name.upper().replace('-', '_')}_ADDRESS": found["address"]
            for name, found in state["services"].items()},
     }  # fmt: skip

@@ -1,5 +1,8 @@
 """The suite from Python: `from ingestor import Client, AsyncClient`."""
 
+from ingestor.client.access.aio import AsyncAccess
+from ingestor.client.access.models import ApiKey, AuditRecord, Identity, Member, Quota, Role, Tenant
+from ingestor.client.access.sync import Access
 from ingestor.client.aio import AsyncClient, AsyncPipelines
 from ingestor.client.aio_process import AsyncProcess
 from ingestor.client.errors import (
@@ -12,6 +15,7 @@ from ingestor.client.errors import (
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
+    QuotaExceededError,
     ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
@@ -43,9 +47,13 @@ from ingestor.client.upload import UploadProgress
 
 __all__ = [
     "AbortedError",
+    "Access",
+    "ApiKey",
+    "AsyncAccess",
     "AsyncClient",
     "AsyncPipelines",
     "AsyncProcess",
+    "AuditRecord",
     "Batch",
     "Client",
     "DataLossError",
@@ -55,9 +63,11 @@ __all__ = [
     "Event",
     "FailedPreconditionError",
     "Failure",
+    "Identity",
     "IngestorError",
     "InternalError",
     "InvalidArgumentError",
+    "Member",
     "NotFoundError",
     "Notice",
     "Overview",
@@ -67,14 +77,18 @@ __all__ = [
     "Process",
     "ProcessState",
     "Queues",
+    "Quota",
+    "QuotaExceededError",
     "Report",
     "ResourceExhaustedError",
+    "Role",
     "Row",
     "RowCounts",
     "RowError",
     "RowState",
     "RowVersion",
     "TableDraft",
+    "Tenant",
     "UnauthenticatedError",
     "UnavailableError",
     "UndoCounts",

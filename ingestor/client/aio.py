@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self
 
+from ingestor.client.access.aio import AsyncAccess
+from ingestor.client.access.credentials import Credentials, Token
+from ingestor.client.access.oauth import is_loopback
 from ingestor.client.aio_process import AsyncProcess, first_look
+from ingestor.client.channel import Endpoint
 from ingestor.client.dry_run import dry_run
 from ingestor.client.gateway import Gateway
 from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, TableDraft, Upload
@@ -32,8 +37,9 @@ class AsyncClient:
     """A client of one suite; an async context manager. Not bound to a task: calls may run side by side.
 
     Every call may raise IngestorError: UnavailableError when the suite cannot be reached,
-    DeadlineExceededError after `timeout` seconds; further ones are named where they occur. No exception
-    of gRPC is raised.
+    DeadlineExceededError after `timeout` seconds; UnauthenticatedError and PermissionDeniedError when it
+    does not let the caller in, QuotaExceededError; further ones are named where they occur. No exception of
+    gRPC is raised.
     """
 
     def __init__(
@@ -43,15 +49,34 @@ class AsyncClient:
         timeout: float = 60.0,
         patience: float = 30.0,
         on_lost: Callable[[str], None] | None = None,
+        tls: bool | None = None,
+        ca: str | PathLike[str] | None = None,
+        token: Token | None = None,
+        tenant: str | None = None,
+        allow_plaintext_token: bool = False,
     ) -> None:
-        """`address` is host:port of the gateway; it is connected to at the first call.
+        """`address` is host:port, http://host:port or https://host:port of the gateway; it is connected to at
+        the first call. `ca` is a file: the CA (PEM) that vouches for the gateway; without it, well-known ones
+        do. `tls` says whether to use TLS; None: with https://, and with host:port and a `ca`. Raises
+        ValueError or OSError for an address or a `ca` that cannot be used.
+
+        `token` says who calls: an API key, a JWT, or a function that gives one, at first and whenever the
+        last one has expired (plain or asynchronous; it must not call the client). None: INGESTOR_TOKEN, else
+        what `ingestor login` has stored for this address, renewed as needed. `tenant`: in which one acts;
+        needed by those who have roles in several; None: INGESTOR_TENANT. A token is sent over a connection
+        without TLS only to this machine, unless `allow_plaintext_token`: calls raise
+        FailedPreconditionError (TOKEN_NEEDS_TLS). Raises ValueError for a token or tenant that cannot be one.
 
         `timeout`: seconds a call may take, unless it is given one of its own. `patience`: seconds for
         which a lost connection is tried again; of uploads and `wait` counted from the last progress.
         `on_lost` is called with a sentence at every try.
         """
-        self._gateway = Gateway(address, timeout, patience, on_lost)
+        endpoint = Endpoint.of(address, tls=tls, ca=ca)
+        plaintext = allow_plaintext_token or endpoint.tls or is_loopback(endpoint.target)
+        credentials = Credentials(endpoint.target, token, tenant, plaintext=plaintext)
+        self._gateway = Gateway(endpoint, timeout, patience, on_lost, credentials)
         self.pipelines = AsyncPipelines(self._gateway)
+        self.access = AsyncAccess(self._gateway)
 
     async def __aenter__(self) -> Self:
         """The client."""

@@ -9,9 +9,9 @@ from typing import Self
 
 import grpc
 
-from ingestor.client.errors import DeadlineExceededError, from_rpc, is_transient
+from ingestor.client.errors import DeadlineExceededError, from_rpc
 from ingestor.client.fields import ProcessFields
-from ingestor.client.gateway import LONG_SECONDS, Gateway, Pauses
+from ingestor.client.gateway import LONG_SECONDS, Gateway
 from ingestor.client.models import Batch, ErrorGroup, Event, Report, Row, UndoCounts
 from ingestor.client.reports import ReportFormat, ReportRows, Target, save_report
 from ingestor.client.sources import Source
@@ -47,13 +47,13 @@ class AsyncProcess(ProcessFields):
     async def watch(self, timeout: float | None = None) -> AsyncIterator[Self]:
         """Itself now and after every change (at most ten times a second) until it has ended.
 
-        A lost connection is reopened. `timeout` covers all of it; None: no limit. The process goes on
-        when DeadlineExceededError is raised.
+        A lost connection is reopened, also one that ended with its token. `timeout` covers all of it; None:
+        no limit. The process goes on when DeadlineExceededError is raised.
         """
         gateway, loop = self._gateway, asyncio.get_running_loop()
         end = None if timeout is None else loop.time() + timeout
         request = status_pb2.WatchProcessRequest(process_id=self.id, min_interval_ms=100)
-        pauses = Pauses(gateway.patience)
+        pauses = gateway.pauses()
         while True:
             left = None if end is None else max(0.0, end - loop.time())
             call = gateway.status.WatchProcess(request, timeout=left)
@@ -73,11 +73,7 @@ class AsyncProcess(ProcessFields):
                     ) from None
                 # Right after its upload the status service may not have heard of it yet.
                 early = known.reason == "PROCESS_NOT_FOUND"
-                if not (early or is_transient(known)):
-                    raise known from None
-                if not early:
-                    gateway.on_lost(known.message)
-                if not await pauses.pause():
+                if not await (pauses.pause() if early else gateway.again(known, pauses)):
                     raise known from None
             finally:
                 call.cancel()  # the caller may have left early

@@ -13,6 +13,7 @@ import grpc
 from ingestor.client.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
+    UnauthenticatedError,
     from_rpc,
     raise_missing_package,
 )
@@ -82,7 +83,9 @@ async def dry_run(
             raise
 
     limit = max(gateway.timeout, LONG_SECONDS) if timeout is None else timeout
-    try:
+
+    async def run() -> processor_pb2.DryRunResponse:
+        notices.clear()
         how = await asyncio.to_thread(plan)
         try:
             answer = await gateway.processor.DryRun(requests(how), timeout=limit)
@@ -94,6 +97,16 @@ async def dry_run(
             if failed:  # gRPC cancels a call whose requests cannot be made
                 raise failed[0] from None
             raise
+
+    pauses = gateway.pauses()
+    try:
+        while True:
+            try:
+                return await run()
+            except grpc.aio.AioRpcError as error:
+                known = from_rpc(error)
+                if not (isinstance(known, UnauthenticatedError) and await gateway.again(known, pauses)):
+                    raise
     except UnreadableFileError as error:
         raise InvalidArgumentError(error.message, reason=error.reason) from error
     except OptionsError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NoReturn
 
 import grpc
 
+from ingestor.client.channel import refused_hint, tls_problem
 from ingestor.runtime.grpc.error_details import error_details
 
 
@@ -72,14 +74,48 @@ class ResourceExhaustedError(IngestorError):
     code = "RESOURCE_EXHAUSTED"
 
 
+class QuotaExceededError(ResourceExhaustedError):
+    """A quota of the tenant is used up (QUOTA_EXCEEDED)."""
+
+    @property
+    def quota(self) -> str:
+        """Which: `bytes_stored`, `rows_per_day`, ..."""
+        return self.metadata.get("quota", "")
+
+    @property
+    def limit(self) -> int | None:
+        """The most that may be used."""
+        return _number(self.metadata.get("limit"))
+
+    @property
+    def used(self) -> int | None:
+        """How much is used."""
+        return _number(self.metadata.get("used"))
+
+    @property
+    def until(self) -> datetime | None:
+        """When the use starts from 0 again; None: not by itself."""
+        try:
+            return datetime.fromisoformat(self.metadata["reset_time"])
+        except (KeyError, ValueError):
+            return None
+
+
 class PermissionDeniedError(IngestorError):
-    """The caller may not do this."""
+    """The caller is known and may not do this: it lacks the role (ROLE_MISSING), has none in the tenant
+    (NOT_A_MEMBER), or has to choose one of its `tenants` (TENANT_NOT_CHOSEN)."""
 
     code = "PERMISSION_DENIED"
 
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """The tenants to choose from."""
+        return tuple(filter(None, self.metadata.get("tenants", "").split(",")))
+
 
 class UnauthenticatedError(IngestorError):
-    """The suite, or a proxy before it, wants to know who calls."""
+    """The suite, or a proxy before it, wants to know who calls (TOKEN_MISSING), or does not accept the token
+    (TOKEN_INVALID, TOKEN_EXPIRED, KEY_INVALID, LOGIN_ENDED)."""
 
     code = "UNAUTHENTICATED"
 
@@ -97,7 +133,8 @@ class DataLossError(IngestorError):
 
 
 class UnavailableError(IngestorError):
-    """The suite could not be reached, or the connection was lost and did not come back in time."""
+    """The suite could not be reached, or the connection was lost and did not come back in time. With the
+    reason TLS_FAILED its certificate is not trusted, and it was not called."""
 
     code = "UNAVAILABLE"
 
@@ -114,7 +151,20 @@ class InternalError(IngestorError):
     code = "INTERNAL"
 
 
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+TLS_FAILED = "TLS_FAILED"
 _BY_CODE = {cls.code: cls for cls in IngestorError.__subclasses__()}
+# What to do, beside what the suite says.
+_REMEDIES = {
+    "TOKEN_MISSING": "Sign in by `ingestor login`, or set INGESTOR_TOKEN (in Python: `Client(token=...)`).",
+    "TOKEN_EXPIRED": "Sign in again by `ingestor login`, or set INGESTOR_TOKEN to a new one.",
+    "TOKEN_INVALID": "Sign in by `ingestor login`, or set INGESTOR_TOKEN to a token of this suite.",
+    "KEY_INVALID": "Ask an admin of your tenant for another one.",
+    "ROLE_MISSING": "`ingestor whoami` says which roles you have; an admin of your tenant gives them.",
+}
 # The connection's fault, unless the server gives a reason of its own.
 _OF_CONNECTION = {"CANCELLED", "UNKNOWN", "INTERNAL"}
 
@@ -128,18 +178,35 @@ def from_rpc(error: grpc.aio.AioRpcError) -> IngestorError:
         before = fields.get(field)
         fields[field] = f"{before}; {description}" if before else description
     message = error.details() or code
-    return _BY_CODE.get(code, IngestorError)(
-        message, code=code, reason=details.reason, fields=fields, metadata=details.metadata
-    )
+    if code == UnavailableError.code and not details.reason:
+        if problem := tls_problem(message):
+            return UnavailableError(f"the gateway cannot be trusted: {problem}", reason=TLS_FAILED)
+        message = refused_hint(message) or message
+    known = _BY_CODE.get(code, IngestorError)
+    if known is UnauthenticatedError and not details.reason:  # of the gateway, which looks first
+        message = f"{message.rstrip('.')}. {_REMEDIES['TOKEN_INVALID']}"
+    elif known in (UnauthenticatedError, PermissionDeniedError) and details.reason in _REMEDIES:
+        message = f"{message} {_REMEDIES[details.reason]}"
+    elif details.reason == "TENANT_NOT_CHOSEN":
+        tenants = details.metadata.get("tenants", "").replace(",", ", ")
+        message = (
+            f"You have roles in several tenants: {tenants}. Choose one by --tenant or INGESTOR_TENANT "
+            "(in Python: `Client(tenant=...)`)."
+        )
+    elif details.reason == "QUOTA_EXCEEDED":
+        known = QuotaExceededError
+    return known(message, code=code, reason=details.reason, fields=fields, metadata=details.metadata)
 
 
 def is_transient(error: IngestorError) -> bool:
     """Whether the same call may succeed once the connection is back."""
+    if error.reason == TLS_FAILED:
+        return False
     return error.code == "UNAVAILABLE" or (error.code in _OF_CONNECTION and not error.reason)
 
 
 # What a refused upload can still be completed with: another pipeline or dialect, or the same later.
-_MENDABLE = {"PIPELINE_NOT_FOUND", "PROCESS_RUNNING", "INVALID_DIALECT"}
+_MENDABLE = {"PIPELINE_NOT_FOUND", "PROCESS_RUNNING", "INVALID_DIALECT", "QUOTA_EXCEEDED"}
 
 
 def can_resume(error: BaseException) -> bool:
@@ -147,7 +214,7 @@ def can_resume(error: BaseException) -> bool:
     stopped, or what was wrong is not the file."""
     if not isinstance(error, IngestorError):
         return True
-    if is_transient(error) or isinstance(error, DeadlineExceededError):
+    if is_transient(error) or isinstance(error, DeadlineExceededError | UnauthenticatedError):
         return True
     return error.reason in _MENDABLE
 

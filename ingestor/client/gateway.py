@@ -9,9 +9,18 @@ from typing import Protocol, TypeVar
 
 import grpc
 
-from ingestor.client.errors import DeadlineExceededError, from_rpc, is_transient
-from ingestor.runtime.grpc.trace_calls import client_interceptors
+from ingestor.client.access.credentials import Credentials
+from ingestor.client.channel import Endpoint
+from ingestor.client.errors import (
+    DeadlineExceededError,
+    IngestorError,
+    UnauthenticatedError,
+    UnavailableError,
+    from_rpc,
+    is_transient,
+)
 from ingestor.v1 import (
+    access_pb2_grpc,
     orchestrator_pb2_grpc,
     pipelines_pb2_grpc,
     processor_pb2_grpc,
@@ -26,14 +35,7 @@ T = TypeVar("T")
 LONG_SECONDS = 900.0
 """Default time limit of calls that read a whole file or change many rows."""
 
-_OPTIONS: list[tuple[str, int | str]] = [
-    ("grpc.max_send_message_length", 5 * 2**20),
-    ("grpc.max_receive_message_length", 5 * 2**20),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-]
+_ACCEPTED_AFTER = 1.0  # seconds; a renewed token that is refused sooner will not be accepted later
 
 
 class Unary(Protocol[Request, Answer]):
@@ -45,14 +47,17 @@ class Unary(Protocol[Request, Answer]):
 class Pauses:
     """The pauses between tries, longer and longer, for `patience` seconds since the last progress."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, credentials: Credentials) -> None:
         self._patience = patience
         self._loop = asyncio.get_running_loop()
+        self._credentials = credentials
+        self._generation = credentials.generation
         self.progress()
 
     def progress(self) -> None:
         """Something went well: count from here."""
         self._end, self._next = self._loop.time() + self._patience, 0.2
+        self._renewed = 0.0
 
     async def pause(self) -> bool:
         """Wait before the next try; False when patience is at its end."""
@@ -62,17 +67,35 @@ class Pauses:
         self._next = min(self._next * 2, 5.0)
         return True
 
+    async def renew(self) -> bool:
+        """Renew the token that was refused; False when it cannot be, or was just renewed. Raises what
+        Credentials.renew raises."""
+        if self._loop.time() < self._renewed + _ACCEPTED_AFTER:
+            return False
+        by_others = self._generation != self._credentials.generation
+        found = await self._credentials.renew(self._generation)
+        self._generation = self._credentials.generation
+        if not by_others:
+            self._renewed = self._loop.time()
+        return found
+
 
 class Gateway:
     """An open connection; `timeout` and `patience` as of AsyncClient."""
 
     def __init__(
-        self, address: str, timeout: float, patience: float, on_lost: Callable[[str], None] | None
+        self,
+        endpoint: Endpoint,
+        timeout: float,
+        patience: float,
+        on_lost: Callable[[str], None] | None,
+        credentials: Credentials,
     ) -> None:
+        self.credentials = credentials
         self.timeout = timeout
         self.patience = patience
         self.on_lost = on_lost or (lambda _: None)
-        self._address = address
+        self._endpoint = endpoint
         self._closed = False
 
     @cached_property
@@ -80,7 +103,7 @@ class Gateway:
         # Made at the first call, since it belongs to the event loop that runs then.
         if self._closed:
             raise RuntimeError("the client is closed")
-        return grpc.aio.insecure_channel(self._address, options=_OPTIONS, interceptors=client_interceptors())
+        return self._endpoint.open_channel(self.credentials.interceptors())
 
     @property
     def uploads(self) -> upload_pb2_grpc.UploadServiceAsyncStub:
@@ -107,6 +130,28 @@ class Gateway:
         """The status service."""
         return status_pb2_grpc.StatusServiceStub(self._channel)
 
+    @property
+    def access(self) -> access_pb2_grpc.AccessServiceAsyncStub:
+        """Keys, members, quotas, the audit log."""
+        return access_pb2_grpc.AccessServiceStub(self._channel)
+
+    def pauses(self, patience: float | None = None) -> Pauses:
+        """The pauses of a call; None: the client's patience."""
+        return Pauses(self.patience if patience is None else patience, self.credentials)
+
+    async def again(self, known: IngestorError, pauses: Pauses) -> bool:
+        """Whether to call again after an error: at once with a token that was renewed, after a pause when the
+        connection was lost. Raises UnauthenticatedError when the token cannot be renewed any more."""
+        if isinstance(known, UnauthenticatedError):
+            try:
+                return await pauses.renew()
+            except UnavailableError as error:
+                known = error
+        if not is_transient(known):
+            return False
+        self.on_lost(known.message)
+        return await pauses.pause()
+
     async def close(self) -> None:
         """Close the connection; harmless when it is closed."""
         self._closed = True
@@ -114,9 +159,15 @@ class Gateway:
             await channel.close()
 
     async def call(
-        self, method: Unary[Request, Answer], request: Request, timeout: float | None, default: float = 0.0
+        self,
+        method: Unary[Request, Answer],
+        request: Request,
+        timeout: float | None,
+        default: float = 0.0,
+        repeat: bool = True,
     ) -> Answer:
-        """The answer to a request whose repetition is harmless (all of the client's are).
+        """The answer to a request; with `repeat` its repetition is harmless. A token that has ended is
+        renewed.
 
         Raises DeadlineExceededError after `timeout` seconds in all (None: `default`, at least the
         client's), UnavailableError when the connection stays lost, and what the suite answers.
@@ -124,7 +175,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         limit = max(self.timeout, default) if timeout is None else timeout
         end = loop.time() + limit
-        pauses = Pauses(min(self.patience, limit))
+        pauses = self.pauses(min(self.patience, limit))
         while True:
             try:
                 return await method(request, timeout=max(0.0, end - loop.time()))
@@ -132,10 +183,9 @@ class Gateway:
                 known = from_rpc(error)
                 if known.code == DeadlineExceededError.code:
                     raise DeadlineExceededError(f"no answer within {limit:g} s") from None
-                if not is_transient(known):
+                if is_transient(known) and not repeat:
                     raise known from None
-                self.on_lost(known.message)
-                if not await pauses.pause():
+                if not await self.again(known, pauses):
                     raise known from None
 
     async def pages(

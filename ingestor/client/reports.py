@@ -8,7 +8,7 @@ from typing import BinaryIO, Literal
 
 import grpc
 
-from ingestor.client.errors import DeadlineExceededError, InvalidArgumentError, from_rpc
+from ingestor.client.errors import DeadlineExceededError, InvalidArgumentError, UnauthenticatedError, from_rpc
 from ingestor.client.gateway import Gateway
 from ingestor.client.models import Notice, Report
 from ingestor.client.sources import File
@@ -69,15 +69,20 @@ async def _write(
 ) -> Report:
     size, count = 0, 0
     notices: tuple[Notice, ...] = ()
-    try:
-        async for answer in gateway.status.DownloadReport(request, timeout=timeout):
-            file.write(answer.data)
-            size += len(answer.data)
-            count = answer.row_count
-            notices = tuple(map(Notice.of, answer.notices))
-    except grpc.aio.AioRpcError as error:
-        known = from_rpc(error)
-        if known.code == DeadlineExceededError.code:
-            raise DeadlineExceededError(f"the report was not complete within {timeout:g} s") from error
-        raise known from error
-    return Report(count, size, notices)
+    pauses = gateway.pauses()
+    while True:
+        try:
+            async for answer in gateway.status.DownloadReport(request, timeout=timeout):
+                file.write(answer.data)
+                size += len(answer.data)
+                count = answer.row_count
+                notices = tuple(map(Notice.of, answer.notices))
+            return Report(count, size, notices)
+        except grpc.aio.AioRpcError as error:
+            known = from_rpc(error)
+            if known.code == DeadlineExceededError.code:
+                raise DeadlineExceededError(f"the report was not complete within {timeout:g} s") from error
+            # A report that has begun cannot go on by another call.
+            expired = isinstance(known, UnauthenticatedError) and size == 0
+            if not (expired and await gateway.again(known, pauses)):
+                raise known from error

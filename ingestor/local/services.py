@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -15,9 +16,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK
+from ingestor.local.tls.ca import Leaf, tls_settings
+from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, server_name
 
 # In the order in which they start; none waits for another to become ready.
 SERVICES = ("status", "orchestrator", "upload", "processor")
+OPERATOR = "operator"  # the name in the certificate of whoever runs the suite
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class Endpoints:
     addresses: Mapping[str, str]  # service -> host:port
     metrics: Mapping[str, str]  # instance -> host:port
     files: Path
+    access: Mapping[str, str]  # settings that say who may call
+    tls: Mapping[str, Leaf] = field(default_factory=dict)  # service or "operator" -> certificate
+    aws_ca: Path | None = None
 
 
 def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, str]:
@@ -43,13 +50,16 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         "INGESTOR_DATABASE_URL": endpoints.databases[service],
         "INGESTOR_FILE_STORE_DIR": str(endpoints.files),
         "INGESTOR_LOG_FORMAT": "json",
+        **endpoints.access,
     }
     variables.setdefault("INGESTOR_REFLECTION", "suite")
     for other, address in endpoints.addresses.items():
         variables[f"INGESTOR_{other.upper()}_ADDRESS"] = address
     if endpoints.aws_endpoint_url:
         variables["INGESTOR_AWS_ENDPOINT_URL"] = endpoints.aws_endpoint_url
-    return variables
+    if endpoints.aws_ca:
+        variables["INGESTOR_AWS_CA"] = str(endpoints.aws_ca)
+    return variables | tls_settings(endpoints.tls.get(service))
 
 
 @dataclass
@@ -77,8 +87,10 @@ class ServiceProcess:
         assert self.process is not None
         if self.instance != self.service:
             return
-        address = self.endpoints.addresses[self.service]
-        wait_ready(self.process, lambda: is_serving(address), what=self.instance, log=self.log)
+        ready = functools.partial(
+            is_serving, self.endpoints.addresses[self.service], self.service, self.endpoints.tls.get(OPERATOR)
+        )
+        wait_ready(self.process, ready, what=self.instance, log=self.log)
 
     def stop(self) -> None:
         """Let it drain (20 s), then kill it."""
@@ -86,12 +98,19 @@ class ServiceProcess:
             stop(self.process, seconds=25)
 
 
-def is_serving(address: str, timeout: float = 1.0) -> bool:
-    """Whether the gRPC server at host:port is SERVING."""
-    with grpc.insecure_channel(address) as channel:
+def is_serving(address: str, service: str, tls: Leaf | None = None, timeout: float = 1.0) -> bool:
+    """Whether the gRPC server of a service at host:port is SERVING; `tls` is the caller's certificate."""
+    with _channel(address, service, tls) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout)
         except grpc.RpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def _channel(address: str, service: str, tls: Leaf | None) -> grpc.Channel:
+    if tls is None:
+        return grpc.insecure_channel(address)
+    identity = TlsFiles(tls.certificate, tls.key, tls.ca).current()
+    return grpc.secure_channel(address, channel_credentials(identity), options=[server_name(service)])

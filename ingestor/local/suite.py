@@ -11,25 +11,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingestor.local.access import Access, make_tenants, open_access
 from ingestor.local.children import last_line
 from ingestor.local.envoy import Envoy
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.ministack import MiniStack
+from ingestor.local.oidc.provider import DemoProvider
 from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
-from ingestor.local.services import SERVICES, Endpoints, ServiceProcess
+from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess
+from ingestor.local.tls.postgres import PostgresTls
+from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
+from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.provision import NotAllowedError, provision
+from ingestor.runtime.settings import AwsSettings
 from ingestor.web.page import find_page
 
+A = TypeVar("A", bound=AwsSettings)
 Say = Callable[[str], None]
 
 
@@ -45,6 +51,8 @@ class Options:
     aws_endpoint_url: str | None = None  # an external SQS
     aws: bool = False  # AWS itself
     page_dir: str = ""  # of the built page; empty: the checkout's, or the installed one
+    tls: bool = False  # everywhere, by a CA of this suite
+    auth: bool = False  # people sign in
 
 
 @dataclass(frozen=True)
@@ -54,12 +62,14 @@ class RunningSuite:
     envoy: Envoy
     services: list[ServiceProcess]
     web: WebProcess | None  # None: the page was never built
+    provider: DemoProvider | None  # None: nobody signs in, or elsewhere
     save: Callable[[], None]  # writes the state file again, after a restart
+    tls: SuiteTls | None = None
 
     @property
-    def supervised(self) -> Sequence[ServiceProcess | WebProcess]:
+    def supervised(self) -> Sequence[ServiceProcess | WebProcess | DemoProvider]:
         """The processes that are restarted when they end."""
-        return [*self.services, *([self.web] if self.web else [])]
+        return [*self.services, *(process for process in (self.web, self.provider) if process)]
 
 
 @contextmanager
@@ -76,68 +86,109 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
                 f"port {options.gateway_port} is in use; choose another for the gateway with --gateway-port"
             )
         ports = folder.ports()
-        admin_dsn = options.database_url
-        if admin_dsn is None:
-            say("starting PostgreSQL")
-            postgres = EmbeddedPostgres(folder.path / "postgres", ports.get("postgres"))
-            stack.callback(postgres.stop)
-            postgres.start()
-            ports["postgres"] = postgres.port
-            admin_dsn = postgres.dsn
+        tls = open_tls(folder) if options.tls else None
+        access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
+        admin_dsn = options.database_url or _start_postgres(folder, ports, tls, stack, say)
         endpoint = options.aws_endpoint_url
+        aws_ca = Path(ca) if (ca := os.environ.get("INGESTOR_AWS_CA")) else None
         if endpoint is None and not options.aws:
-            say("starting MiniStack (SQS)")
-            ministack = MiniStack(folder.path / "ministack", ports.get("ministack"))
-            stack.callback(ministack.stop)
-            ministack.start()
-            ports["ministack"] = ministack.port
-            endpoint = ministack.endpoint
+            endpoint = _start_ministack(folder, ports, tls, stack, say)
+            aws_ca = tls.aws.ca if tls else None
         if endpoint is not None:  # an emulator accepts any credentials, but the client needs some
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         databases = _provision(admin_dsn, folder, external=options.database_url is not None)
-        _make_queues(endpoint)
-        _make_bucket(endpoint)
-        web = _start_web(options, folder, ports, stack, say)
-        services = _start_services(options, folder, ports, databases, endpoint, stack, say)
-        addresses = dict(services[0].endpoints.addresses)
+        make_tenants(admin_dsn, access.tenants)
+        _make_queues(endpoint, aws_ca)
+        _make_bucket(endpoint, aws_ca)
+        web = _start_web(options, folder, ports, access, tls, stack, say)
+        endpoints = _endpoints(options, folder, ports, databases, endpoint, aws_ca, access, tls)
+        services = _start_services(folder, endpoints, stack, say)
+        addresses = dict(endpoints.addresses)
         if web is not None:
             web.wait()
             addresses["web"] = web.address
         say("starting Envoy")
-        envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses)
+        settings = access.gateway.model_copy(update=tls.gateway if tls else WITHOUT_TLS)
+        envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, settings=settings)
         stack.callback(envoy.stop)
         envoy.start()
         folder.save_ports(ports)
 
         def save() -> None:
-            folder.save_state(_state(options, folder, admin_dsn, endpoint, envoy, services, web))
+            folder.save_state(_state(options, folder, admin_dsn, access, envoy, services, web, tls))
 
         stack.callback(folder.forget_state)
         save()
-        yield RunningSuite(envoy, services, web, save)
+        yield RunningSuite(envoy, services, web, access.provider, save, tls)
+
+
+def _start_postgres(
+    folder: Folder, ports: dict[str, int], tls: SuiteTls | None, stack: ExitStack, say: Say
+) -> str:
+    """Start the embedded PostgreSQL; the administrator's DSN."""
+    say("starting PostgreSQL")
+    postgres = EmbeddedPostgres(folder.path / "postgres", ports.get("postgres"), listen=tls is None)
+    stack.callback(postgres.stop)
+    postgres.start()
+    ports["postgres"] = postgres.port
+    if tls is None:
+        return postgres.dsn
+    before = PostgresTls(postgres.socket, tls.postgres, ports.get("postgres-tls"))
+    stack.callback(before.stop)
+    before.start()
+    tls.on_renewed[POSTGRES] = before.renew
+    ports["postgres-tls"] = before.port
+    return before.dsn(postgres.password)
+
+
+def _start_ministack(
+    folder: Folder, ports: dict[str, int], tls: SuiteTls | None, stack: ExitStack, say: Say
+) -> str:
+    """Start MiniStack; its endpoint."""
+    say("starting MiniStack (SQS)")
+    ministack = MiniStack(folder.path / "ministack", ports.get("ministack"), tls.aws if tls else None)
+    stack.callback(ministack.stop)
+    ministack.start()
+    ports["ministack"] = ministack.port
+    if tls is not None:
+
+        def start_again() -> None:  # it reads its certificate only then
+            ministack.stop()
+            ministack.start()
+
+        tls.on_renewed[AWS] = start_again
+    return ministack.endpoint
 
 
 def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
     """A DSN per service: the administrator's for all of them when it may not create roles."""
     passwords = {service: folder.password(service) for service in SERVICES}
     try:
-        return asyncio.run(provision(admin_dsn, passwords))
-    except NotAllowedError:
-        return dict.fromkeys(SERVICES, admin_dsn)
+        try:
+            return asyncio.run(provision(admin_dsn, passwords))
+        except NotAllowedError:
+            asyncio.run(provision_without_roles(admin_dsn))
+            return dict.fromkeys(SERVICES, admin_dsn)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         where = "INGESTOR_DATABASE_URL: " if external else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SuiteError(f"{where}PostgreSQL cannot be used: {reason}") from error
 
 
-def _make_queues(endpoint: str | None) -> None:
+def _aws(settings: type[A], endpoint: str | None, ca: Path | None) -> A:
+    """The user's settings of AWS, with this endpoint and CA if there are any."""
+    known: dict[str, Any] = {"aws_endpoint_url": endpoint, "aws_ca": str(ca) if ca else None}
+    return settings(**{name: value for name, value in known.items() if value is not None})
+
+
+def _make_queues(endpoint: str | None, ca: Path | None) -> None:
     from ingestor.runtime.aws import aws_errors, open_sqs
     from ingestor.runtime.queues import QueueNames, ensure_queues
     from ingestor.runtime.settings import QueueSettings
 
     async def make() -> None:
-        settings = QueueSettings() if endpoint is None else QueueSettings(aws_endpoint_url=endpoint)
+        settings = _aws(QueueSettings, endpoint, ca)
         async with open_sqs(settings) as client, aws_errors("SQS"):
             names = QueueNames()
             await ensure_queues(
@@ -151,12 +202,12 @@ def _make_queues(endpoint: str | None) -> None:
         raise SuiteError(f"SQS at {endpoint or 'AWS'} cannot be used: {error}") from error
 
 
-def _make_bucket(endpoint: str | None) -> None:
+def _make_bucket(endpoint: str | None, ca: Path | None) -> None:
     """Make the file store's bucket if the store is S3 and the bucket is missing."""
     from ingestor.runtime.aws import aws_errors, open_s3
     from ingestor.runtime.settings import FileStoreSettings
 
-    settings = FileStoreSettings() if endpoint is None else FileStoreSettings(aws_endpoint_url=endpoint)
+    settings = _aws(FileStoreSettings, endpoint, ca)
     if settings.file_store != "s3":
         return
 
@@ -176,7 +227,13 @@ def _make_bucket(endpoint: str | None) -> None:
 
 
 def _start_web(
-    options: Options, folder: Folder, ports: dict[str, int], stack: ExitStack, say: Say
+    options: Options,
+    folder: Folder,
+    ports: dict[str, int],
+    access: Access,
+    tls: SuiteTls | None,
+    stack: ExitStack,
+    say: Say,
 ) -> WebProcess | None:
     """Start the page server, which compresses the page while the services start. None without a page."""
     page = find_page(options.page_dir)
@@ -185,36 +242,46 @@ def _start_web(
         say(f"the page is not built{where}; make setup builds it (with Node.js 20 or later)")
         return None
     ports["web"] = free_port(ports.get("web"))
-    web = WebProcess(page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log")
+    web = WebProcess(
+        page, f"{LOOPBACK}:{ports['web']}", folder.logs / "web.log", access.environment,
+        tls=tls.web if tls else None, operator=tls.services[OPERATOR] if tls else None,
+    )  # fmt: skip
     stack.callback(web.stop)
     web.start()
     return web
 
 
-def _start_services(
+def _endpoints(
     options: Options,
     folder: Folder,
     ports: dict[str, int],
     databases: Mapping[str, str],
-    endpoint: str | None,
-    stack: ExitStack,
-    say: Say,
-) -> list[ServiceProcess]:
-    instances = [(service, service) for service in SERVICES]
-    instances += [("processor", f"processor-{number}") for number in range(2, options.processors + 1)]
-    for _, instance in instances:
+    aws_endpoint_url: str | None,
+    aws_ca: Path | None,
+    access: Access,
+    tls: SuiteTls | None,
+) -> Endpoints:
+    """Where the services will be, each at a port of its own."""
+    instances = [*SERVICES, *(f"processor-{number}" for number in range(2, options.processors + 1))]
+    for instance in instances:
         for name in (instance, f"{instance}-metrics"):
             ports[name] = free_port(ports.get(name))
-    endpoints = Endpoints(
+    return Endpoints(
         databases=databases,
-        aws_endpoint_url=endpoint,
+        aws_endpoint_url=aws_endpoint_url,
         addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
-        metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for _, instance in instances},
+        metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},
         files=folder.files,
+        access={**access.environment, "INGESTOR_INTERNAL_KEYS": access.internal_keys},
+        tls=tls.services if tls else {},
+        aws_ca=aws_ca,
     )
+
+
+def _start_services(folder: Folder, endpoints: Endpoints, stack: ExitStack, say: Say) -> list[ServiceProcess]:
     services = [
-        ServiceProcess(service, instance, endpoints, folder.logs / f"{instance}.log")
-        for service, instance in instances
+        ServiceProcess(instance.partition("-")[0], instance, endpoints, folder.logs / f"{instance}.log")
+        for instance in endpoints.metrics
     ]
     say("starting the services")
     for service in services:
@@ -229,16 +296,20 @@ def _state(
     options: Options,
     folder: Folder,
     dsn: str,
-    endpoint: str | None,
+    access: Access,
     envoy: Envoy,
     services: list[ServiceProcess],
     web: WebProcess | None,
+    tls: SuiteTls | None,
 ) -> dict[str, Any]:
     """What `ingestor env` prints."""
+    url = f"{'https' if tls else 'http'}://{LOOPBACK}:{options.gateway_port}"
+    endpoints = services[0].endpoints
+    own = endpoints.tls.get(OPERATOR)
     page = None
     if web is not None:
         page = {
-            "url": f"http://{LOOPBACK}:{options.gateway_port}/",
+            "url": f"{url}/",
             "pid": web.process.pid if web.process else None,
             "address": web.address,
             "restarts": web.restarts,
@@ -248,10 +319,21 @@ def _state(
         "pid_started": psutil.Process().create_time(),
         "data": str(folder.path),
         "gateway": f"{LOOPBACK}:{options.gateway_port}",
+        "gateway_url": url,
+        "tls": {
+            "ca": str(tls.ca.certificate),
+            # With these the services can be called, and nobody's identity but the operator's is shown.
+            "cert": str(own.certificate),
+            "key": str(own.key),
+        }
+        if tls and own
+        else None,
         "page": page,
+        "sign_in": access.state,
         "envoy_admin": envoy.admin,
         "database_url": dsn,
-        "aws_endpoint_url": endpoint,
+        "aws_endpoint_url": endpoints.aws_endpoint_url,
+        "aws_ca": str(endpoints.aws_ca) if endpoints.aws_ca else None,
         "logs": str(folder.logs),
         "services": {
             service.instance: {
@@ -301,6 +383,8 @@ def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> No
                 service.start()
                 service.restarts += 1
                 suite.save()
+        if suite.tls:
+            suite.tls.renew(say)
         envoy = suite.envoy.process
         if envoy is not None and envoy.poll() is not None:
             raise SuiteError(f"Envoy ended with status {envoy.returncode} (see its log)")

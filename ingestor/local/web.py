@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingestor.local.children import answers, spawn, stop, wait_ready
+from ingestor.local.tls.ca import Leaf, tls_settings
 
 
 @dataclass
@@ -18,6 +21,9 @@ class WebProcess:
     page: Path
     address: str  # host:port
     log: Path
+    access: Mapping[str, str]  # settings that say how people sign in
+    tls: Leaf | None = None
+    operator: Leaf | None = None  # for looking at it, with TLS
     process: subprocess.Popen[bytes] | None = None
     restarts: int = field(default=0)
     instance: str = "web"
@@ -28,6 +34,8 @@ class WebProcess:
             "INGESTOR_LISTEN": self.address,
             "INGESTOR_PAGE_DIR": str(self.page),
             "INGESTOR_LOG_FORMAT": "json",
+            **self.access,
+            **tls_settings(self.tls),
         }
         self.process = spawn(
             [sys.executable, "-m", "ingestor.web"], log=self.log, env={**os.environ, **settings}
@@ -36,8 +44,9 @@ class WebProcess:
     def wait(self) -> None:
         """Wait until it serves. Raises SuiteError when it does not in time."""
         assert self.process is not None
-        url = f"http://{self.address}/healthz"
-        wait_ready(self.process, lambda: answers(url, timeout=1), what="the page server", log=self.log)
+        url = f"{'https' if self.tls else 'http'}://{self.address}/healthz"
+        ready = functools.partial(answers, url, timeout=1, tls=self.operator)
+        wait_ready(self.process, ready, what="the page server", log=self.log)
 
     def stop(self) -> None:
         """Let it finish its responses, then kill it."""

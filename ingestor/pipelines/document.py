@@ -276,12 +276,12 @@ class Pipeline(Part):
         return made
 
     def target(self) -> tuple[str, str]:
-        """Schema (by default "public") and name of the table, not quoted; for a plug-in an empty schema and
-        the pipeline's name."""
+        """Schema (empty: the tenant's own) and name of the table, not quoted; for a plug-in an empty schema
+        and the pipeline's name."""
         if not isinstance(self.sink, TableSink):
             return "", self.name
         schema, dot, name = self.sink.table.partition(".")
-        return (schema, name) if dot else ("public", schema)
+        return (schema, name) if dot else ("", schema)
 
     def canonical_json(self) -> str:
         """The document as one text, the same for all documents that differ only in blanks, escapes and the

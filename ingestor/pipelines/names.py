@@ -16,7 +16,9 @@ RESERVED_COLUMNS = frozenset(
 )
 RESERVED_PREFIX = "_ingestor"
 # Schemas that belong to the suite or to PostgreSQL itself.
-RESERVED_SCHEMAS = frozenset(("upload", "orchestrator", "processor", "status", "information_schema"))
+RESERVED_SCHEMAS = frozenset(
+    ("access", "upload", "orchestrator", "processor", "status", "information_schema")
+)
 
 # Hexadecimal digits that keep apart labels which cannot be names themselves.
 _DIGEST = 8

@@ -8,6 +8,7 @@ from datetime import timedelta
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
+from ingestor.access.scope import within
 from ingestor.removals.ports import Removal, RemovalInbox, RemovalLog, Remove
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
@@ -80,7 +81,8 @@ class RemovalFollower:
 
     async def _do(self, removal: Removal, attempts: int) -> None:
         try:
-            await self._remove(removal)
+            with within(removal.tenant):
+                await self._remove(removal)
         except Exception as error:
             wait = backoff(attempts, first=2, longest=_LONGEST_WAIT)
             expected = isinstance(error, TransientError | ServiceError | OSError)

@@ -24,6 +24,6 @@ class GrpcRemovalLog(RemovalLog):
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
         return [
-            Removal(found.sequence, found.process_id, found.tenant or "default", found.deleted)
+            Removal(found.sequence, found.process_id, found.tenant, found.deleted)
             for found in answer.removals
         ]

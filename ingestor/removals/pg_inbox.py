@@ -42,7 +42,7 @@ class PgRemovalInbox(RemovalInbox):
             return int(await self._pool.fetchval(self._of(_CURSOR)))
 
     async def accept(self, after: int, removals: Sequence[Removal]) -> bool:
-        async with transient_errors("removals"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("removals"), self._pool.transaction() as connection:
             if not await connection.fetchval(self._of(_MOVE), after, removals[-1].sequence):
                 return False
             await connection.executemany(

@@ -36,6 +36,7 @@ async def open_sqs(settings: AwsSettings, *, connections: int = 32) -> AsyncIter
         "sqs",
         region_name=settings.aws_region,
         endpoint_url=settings.aws_endpoint_url,
+        verify=settings.aws_ca or None,
         config=_config(connections),
     ) as client:
         yield client
@@ -50,6 +51,7 @@ async def open_s3(settings: AwsSettings, *, connections: int = 32) -> AsyncItera
         "s3",
         region_name=settings.aws_region,
         endpoint_url=settings.aws_endpoint_url,
+        verify=settings.aws_ca or None,
         config=_config(connections, s3=s3),
     ) as client:
         yield client

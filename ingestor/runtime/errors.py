@@ -52,6 +52,18 @@ class InvalidArgumentError(ServiceError):
     code = grpc.StatusCode.INVALID_ARGUMENT
 
 
+class UnauthenticatedError(ServiceError):
+    """Who calls is not known; the same request may succeed with a valid token."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+
+
+class PermissionDeniedError(ServiceError):
+    """The caller is known and may not do this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+
+
 class NotFoundError(ServiceError):
     """What the request names does not exist."""
 
@@ -118,6 +130,8 @@ _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {
     cls.code: cls
     for cls in (
         InvalidArgumentError,
+        UnauthenticatedError,
+        PermissionDeniedError,
         NotFoundError,
         FailedPreconditionError,
         AbortedError,

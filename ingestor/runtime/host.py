@@ -17,6 +17,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from ingestor.runtime.grpc.channel import MESSAGE_OPTIONS
+from ingestor.runtime.grpc.credentials import server_credentials
 from ingestor.runtime.grpc.health import Check, HealthMonitor
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
@@ -50,6 +51,7 @@ class Service:
     grpc_services: tuple[str, ...]  # full names, for health and reflection
     checks: Mapping[str, Check]  # what health depends on
     workers: Sequence[Worker] = ()
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = ()  # run within the host's own
 
 
 Bootstrap = Callable[[CollectorRegistry], AbstractAsyncContextManager[Service]]
@@ -73,7 +75,7 @@ async def host(
     """
     async with bootstrap(registry) as service:
         server = grpc.aio.server(
-            interceptors=[ServerInterceptor(RpcMetrics(registry))],
+            interceptors=[ServerInterceptor(RpcMetrics(registry)), *service.interceptors],
             options=[
                 *MESSAGE_OPTIONS,
                 ("grpc.so_reuseport", 0),  # a second server on the same port must fail
@@ -89,7 +91,11 @@ async def host(
         monitor = HealthMonitor(health_servicer, service.grpc_services, service.checks)
         await monitor.start()
         try:
-            port = server.add_insecure_port(settings.listen)
+            if settings.tls:
+                port = server.add_secure_port(settings.listen, server_credentials(settings.tls))
+            else:
+                log.warning("no TLS between services: INGESTOR_TLS_CERT is not set")
+                port = server.add_insecure_port(settings.listen)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {settings.listen}: is the address in use?") from error
         with serve_metrics(registry, settings.metrics_listen) as metrics_port:

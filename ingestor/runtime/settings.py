@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Literal, TypeVar
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingestor.runtime.grpc.credentials import TlsFiles
 
-class ServiceSettings(BaseSettings):
+
+class TlsSettings(BaseSettings):
+    """Mutual TLS between services. The files may be replaced while the service runs."""
+
+    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+
+    tls_cert: str = Field("", description="File of this service's certificate (PEM); empty: no TLS.")
+    tls_key: str = Field("", description="File of its private key (PEM, without a password).")
+    tls_ca: str = Field("", description="File of the CA that signs the services' certificates (PEM).")
+
+    @cached_property
+    def tls(self) -> TlsFiles | None:
+        """The files; None without TLS."""
+        if not self.tls_cert:
+            return None
+        return TlsFiles(Path(self.tls_cert), Path(self.tls_key), Path(self.tls_ca))
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        files = {"CERT": self.tls_cert, "KEY": self.tls_key, "CA": self.tls_ca}
+        missing = [f"INGESTOR_TLS_{name}" for name, path in files.items() if not path]
+        if 0 < len(missing) < len(files):
+            raise ValueError(f"{' and '.join(missing)} must be set too, or none of INGESTOR_TLS_*")
+        _ = self.tls  # raises TlsFileError, a ValueError
+        return self
+
+
+class ServiceSettings(TlsSettings):
     """Settings of every service. A field `x_y` is read from INGESTOR_X_Y."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
@@ -37,6 +68,10 @@ class AwsSettings(BaseSettings):
 
     aws_endpoint_url: str | None = Field(None, description="Endpoint of SQS and S3; unset: AWS itself.")
     aws_region: str = Field("us-east-1", description="AWS region.")
+    aws_ca: str = Field(
+        "",
+        description="File of the CAs (PEM) that vouch for the endpoint; empty: the system's.",
+    )
 
 
 class QueueSettings(AwsSettings):
@@ -71,6 +106,13 @@ def load_settings(cls: type[S]) -> S:
         return cls()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
-            name = "INGESTOR_" + "_".join(str(part) for part in problem["loc"]).upper()
-            sys.stderr.write(f"{name}: {problem['msg']}\n")
+            name = "".join(f"_{part}" for part in problem["loc"]).upper()
+            where = f"INGESTOR{name}: " if name else ""  # the message names several settings itself
+            sys.stderr.write(f"{where}{problem['msg'].removeprefix('Value error, ')}\n")
         raise SystemExit(2) from None
+
+
+def without_settings() -> dict[str, str]:
+    """The environment without the settings of a service and of AWS, some of which are secrets: for programs
+    that read files of strangers."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("INGESTOR_", "AWS_"))}

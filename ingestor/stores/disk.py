@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
+from ingestor.access.scope import TENANT_NAME
+from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError, check_key
 
 _PIECE = 1024 * 1024
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}/[A-Za-z0-9-]{1,64}")
 
 
 class DiskFileStore(FileStore, BoundedStore):
@@ -23,8 +22,7 @@ class DiskFileStore(FileStore, BoundedStore):
         self._root = root
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):  # the server makes keys; this only guards against bugs
-            raise ValueError(f"{key!r} is not a file key")
+        check_key(key)
         return self._root / key
 
     async def create(self, key: str) -> None:
@@ -64,6 +62,7 @@ class DiskFileStore(FileStore, BoundedStore):
 
     async def sync(self, key: str) -> None:
         """Nothing to do: the page cache keeps written bytes when the process ends."""
+        check_key(key)
 
     async def seal(self, key: str, size: int) -> None:
         await asyncio.to_thread(self._seal, self._path(key), size)
@@ -112,6 +111,26 @@ class DiskFileStore(FileStore, BoundedStore):
 
     def local_path(self, key: str) -> Path | None:
         return self._path(key)
+
+    async def files_of(self, tenant: str) -> tuple[int, int]:
+        def look() -> tuple[int, int]:
+            sizes = [path.stat().st_size for path in self._folder(tenant).glob("*")]
+            return len(sizes), sum(sizes)
+
+        return await asyncio.to_thread(look)
+
+    async def delete_files_of(self, tenant: str) -> None:
+        def delete() -> None:
+            folder = self._folder(tenant)
+            if folder.exists():
+                shutil.rmtree(folder)
+
+        await asyncio.to_thread(delete)
+
+    def _folder(self, tenant: str) -> Path:
+        if not TENANT_NAME.fullmatch(tenant):
+            raise ValueError(f"{tenant!r} is not the name of a tenant")
+        return self._root / tenant
 
     async def free_bytes(self) -> int:
         """Bytes that this user can still write to the disk."""

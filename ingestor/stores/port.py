@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+from ingestor.access.scope import EVERYTHING, TENANT_NAME, visible
+
+
+class ForeignFileError(ValueError):
+    """The key is not one of the scope's tenant, or none at all."""
 
 
 class FileMissingError(Exception):
@@ -15,8 +22,20 @@ class StoreFullError(Exception):
     """The store has no space left."""
 
 
+_KEY = re.compile(rf"({TENANT_NAME.pattern})/[A-Za-z0-9-]{{1,64}}")
+
+
+def check_key(key: str) -> None:
+    """Raises ForeignFileError unless the scope sees the file: it is the tenant's, or the scope is
+    `everything`."""
+    found = _KEY.fullmatch(key)
+    if found is None or visible() not in (found[1], EVERYTHING):
+        raise ForeignFileError("the key is not one of the tenant's files")
+
+
 class FileReader(Protocol):
-    """Reads stored files. The upload service makes their keys: `tenant/uuid`."""
+    """Reads stored files. The upload service makes their keys: `tenant/uuid`. All calls of a store with a key
+    raise ForeignFileError when the file is not the scope's tenant's."""
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Yield the bytes [start, end) in pieces of at most 1 MiB; None stands for the end of the file.
@@ -66,6 +85,19 @@ class FileStore(FileReader, FileWriter, Protocol):
 
     async def check(self) -> None:
         """Raise OSError or TransientError when the store cannot be used now."""
+        ...
+
+
+@runtime_checkable
+class TenantFiles(Protocol):
+    """A store that can say and remove all files of a tenant. Raises OSError or TransientError."""
+
+    async def files_of(self, tenant: str) -> tuple[int, int]:
+        """How many files, or pieces of files, a tenant has, and how many bytes."""
+        ...
+
+    async def delete_files_of(self, tenant: str) -> None:
+        """Delete them. Idempotent."""
         ...
 
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from ingestor.access.scope import TENANT_NAME
 from ingestor.runtime.aws import aws_errors
-from ingestor.stores.port import FileMissingError, FileStore
+from ingestor.stores.port import FileMissingError, FileStore, check_key
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -65,11 +66,13 @@ class S3FileStore(FileStore):
     # -- writing -----------------------------------------------------------------------------------
 
     async def create(self, key: str) -> None:
+        check_key(key)
         async with aws_errors("file store"):
             if await self._sealed_size(key) is None and not await self._list(key):
                 await self._put(self._segment(key, 0), b"")
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
+        check_key(key)
         async with aws_errors("file store"):
             file = self._open.get(key)
             if file is None or file.size != offset:  # another instance may have appended
@@ -95,12 +98,14 @@ class S3FileStore(FileStore):
                     file.tail = bytearray()
 
     async def sync(self, key: str) -> None:
+        check_key(key)
         file = self._open.get(key)
         if file is not None:
             async with aws_errors("file store"):
                 await self._flush(key, file)
 
     async def seal(self, key: str, size: int) -> None:
+        check_key(key)
         async with aws_errors("file store"):
             sealed = await self._sealed_size(key)
             if sealed is None:
@@ -120,6 +125,7 @@ class S3FileStore(FileStore):
             await self._remove(await self._list(key))
 
     async def delete(self, key: str) -> None:
+        check_key(key)
         self._open.pop(key, None)
         async with aws_errors("file store"):
             await self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
@@ -129,7 +135,8 @@ class S3FileStore(FileStore):
         """Keep the number of tails in memory below the limit, writing one before dropping it."""
         while len(self._open) >= _MOST_OPEN and key not in self._open:
             oldest, file = next(iter(self._open.items()))
-            await self._flush(oldest, file)
+            if file.dirty and await self._list(oldest):  # not deleted meanwhile, by whomever
+                await self._flush(oldest, file)
             self._open.pop(oldest, None)
 
     async def _flush(self, key: str, file: _Open) -> None:
@@ -215,6 +222,26 @@ class S3FileStore(FileStore):
             )
             raise
 
+    async def files_of(self, tenant: str) -> tuple[int, int]:
+        async with aws_errors("file store"):
+            found = await self._list(_checked(tenant))
+        return len(found), sum(size for _, size in found)
+
+    async def delete_files_of(self, tenant: str) -> None:
+        async with aws_errors("file store"):
+            await self._abort_joins(_checked(tenant))
+            await self._remove(await self._list(tenant))
+
+    async def _abort_joins(self, tenant: str) -> None:
+        """Drop the parts of files whose segments were being joined."""
+        found = await self._client.list_multipart_uploads(
+            Bucket=self._bucket, Prefix=f"{self._name(tenant)}/"
+        )
+        for each in found.get("Uploads", []):
+            await self._client.abort_multipart_upload(
+                Bucket=self._bucket, Key=each["Key"], UploadId=each["UploadId"]
+            )
+
     # -- reading -----------------------------------------------------------------------------------
 
     async def _sealed_size(self, key: str) -> int | None:
@@ -233,6 +260,7 @@ class S3FileStore(FileStore):
             return await body.read()
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        check_key(key)
         if end is not None and end <= start:
             return
         async with aws_errors("file store"):
@@ -267,8 +295,15 @@ class S3FileStore(FileStore):
                 yield piece
 
     def local_path(self, key: str) -> Path | None:
+        check_key(key)
         return None
 
     async def check(self) -> None:
         async with aws_errors("file store"):
             await self._client.head_bucket(Bucket=self._bucket)
+
+
+def _checked(tenant: str) -> str:
+    if not TENANT_NAME.fullmatch(tenant):
+        raise ValueError(f"{tenant!r} is not the name of a tenant")
+    return tenant

@@ -18,6 +18,8 @@ from ingestor.runtime.settings import load_settings
 from ingestor.web.app import PageApp
 from ingestor.web.page import find_page, prepared
 from ingestor.web.settings import WebSettings
+from ingestor.web.sign_in import sign_in
+from ingestor.web.tls import server_context
 
 log = structlog.get_logger(__name__)
 
@@ -41,23 +43,24 @@ def _listen(address: str) -> socket.socket:
         raise OSError(f"cannot listen on {address}: {error.strerror}") from error
 
 
-async def _serve(app: PageApp, listening: socket.socket, drain_seconds: float) -> None:
+async def _serve(app: PageApp, listening: socket.socket, settings: WebSettings) -> None:
     """Serve until SIGTERM or SIGINT; a second signal ends the process at once."""
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=75,  # the gateway keeps its connections
-            timeout_graceful_shutdown=max(1, round(drain_seconds)),
-        )
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,  # the gateway keeps its connections
+        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )
+    config.load()
+    config.ssl = server_context(settings.tls) if settings.tls else None
+    server = _Server(config)
 
     def on_signal() -> None:
         if server.should_exit:
@@ -82,7 +85,7 @@ def main() -> int:
         return 1
     try:
         with prepared(page) as folder, _listen(settings.listen) as listening:
-            asyncio.run(_serve(PageApp(folder), listening, settings.drain_seconds))
+            asyncio.run(_serve(PageApp(folder, sign_in(settings)), listening, settings))
     except (OSError, ValueError) as error:
         log.error("the page cannot be served", error=str(error))
         return 1

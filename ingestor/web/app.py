@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 from wsgiref.headers import Headers
@@ -12,12 +12,14 @@ from servestatic import ServeStaticASGI
 from servestatic.asgi import FileServerASGI
 
 from ingestor.web.page import INDEX
+from ingestor.web.sign_in import LOCAL, SignIn
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 HEALTH = "/healthz"
+CONFIG = "/config.json"
 _ASSETS = "/assets/"  # the build names these files by a hash of their content
 # The page loads nothing from elsewhere and has no inline styles.
 POLICY = "; ".join(
@@ -43,16 +45,17 @@ SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 # A path of the page itself, such as /processes/1, has no dot in its last part.
 _FILE = re.compile(r"\.[^/]*$")
 
 
 class PageApp:
-    """Serves the files of a folder by GET and HEAD. The page's own paths, which name no file, get the
-    index."""
+    """Serves the files of a folder by GET and HEAD, and /config.json, which says how people sign in. The
+    page's own paths, which name no file, get the index."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sign_in: SignIn = LOCAL) -> None:
+        self._config = sign_in.document
+        self._security = _security(sign_in.origins)
         self._files = ServeStaticASGI(
             self._no_file,
             root=folder,
@@ -70,20 +73,22 @@ class PageApp:
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_SECURITY]
+                message["headers"] = [*message.get("headers", ()), *self._security]
             await send(message)
 
         if scope["method"] not in ("GET", "HEAD"):
-            await _answer(send_safely, 405, "Method not allowed", (b"allow", b"GET, HEAD"))
+            await _answer(send_safely, 405, b"Method not allowed\n", (b"allow", b"GET, HEAD"))
         elif scope["path"] == HEALTH:
-            await _answer(send_safely, 200, "ok")
+            await _answer(send_safely, 200, b"ok\n")
+        elif scope["path"] == CONFIG:
+            await _answer(send_safely, 200, self._config, content_type=b"application/json")
         else:
             await self._files(scope, receive, send_safely)
 
     async def _no_file(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path.startswith(_ASSETS) or _FILE.search(path):
-            await _answer(send, 404, "Not found")
+            await _answer(send, 404, b"Not found\n")
         else:
             await self._index(scope, receive, send)
 
@@ -98,10 +103,22 @@ def _cache(headers: Headers, path: str, url: str) -> None:
     headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
 
 
-async def _answer(send: Send, status: int, text: str, *more: tuple[bytes, bytes]) -> None:
-    body = f"{text}\n".encode()
+def _security(origins: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    """The security headers of a page that also connects to these origins."""
+    policy = POLICY.replace("connect-src 'self'", " ".join(("connect-src 'self'", *origins)))
+    headers = {**SECURITY_HEADERS, "content-security-policy": policy}
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+async def _answer(
+    send: Send,
+    status: int,
+    body: bytes,
+    *more: tuple[bytes, bytes],
+    content_type: bytes = b"text/plain; charset=utf-8",
+) -> None:
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         *more,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from ingestor.runtime.settings import TlsSettings
 
 
-class WebSettings(BaseSettings):
+class WebSettings(TlsSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
@@ -22,3 +24,26 @@ class WebSettings(BaseSettings):
     drain_seconds: float = Field(
         5, ge=0, le=300, description="Most seconds to wait for responses at SIGTERM."
     )
+    auth: Literal["required", "local"] = Field(
+        "required", description="required: people sign in; local: nobody does."
+    )
+    oidc_issuer: str = Field("", description="Where people sign in: the issuer of the tokens, a URL.")
+    page_client_id: str = Field("ingestor-page", description="Name of the page at the issuer.")
+    page_scope: str = Field("openid profile offline_access", description="What the page asks the issuer for.")
+    page_resource: str = Field(
+        "", description="Resource that the page's tokens are for (RFC 8707); empty: the issuer asks for none."
+    )
+    page_connect_origins: str = Field(
+        "", description="Further origins of the issuer, comma-separated, if its token endpoint has another."
+    )
+    cli_client_id: str = Field(
+        "ingestor-cli", description="Name of the command line at the issuer, for `ingestor login`."
+    )
+
+    @model_validator(mode="after")
+    def _say_where_people_sign_in(self) -> Self:
+        if self.auth == "required" and not self.oidc_issuer.startswith(("https://", "http://")):
+            raise ValueError(
+                "set INGESTOR_OIDC_ISSUER to the URL where people sign in, or INGESTOR_AUTH=local if none do"
+            )
+        return self

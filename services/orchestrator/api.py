@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ingestor.access.scope import tenant
 from ingestor.internal.v1 import ingestion_pb2, ingestion_pb2_grpc
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 from ingestor.runtime.grpc.requests import make_token, read_page_size, read_token, read_uuid, wrong
@@ -82,7 +83,7 @@ class IngestionApi(ingestion_pb2_grpc.IngestionServiceServicer):
         process_id = _process("process.process_id", info.process_id)
         repairs = info.repairs_process_id
         file = FileInfo(
-            process_id, info.tenant or "default", info.upload_id, info.file_name, info.size_bytes,
+            process_id, tenant(), info.upload_id, info.file_name, info.size_bytes,
             info.pipeline, info.pipeline_version,
             read_uuid("process.repairs_process_id", repairs) if repairs else "",
         )  # fmt: skip
@@ -148,18 +149,19 @@ class PipelineApi(pipelines_pb2_grpc.PipelineServiceServicer):
         self, request: pipelines_pb2.ListPipelinesRequest, context: Context
     ) -> pipelines_pb2.ListPipelinesResponse:
         size = read_page_size(request.page_size)
-        after = read_token("pipelines", request.page_token, str)
+        scope = f"pipelines {tenant()}"
+        after = read_token(scope, request.page_token, str)
         found = await self._pipelines.list(after or "", size + 1)
         return pipelines_pb2.ListPipelinesResponse(
             pipelines=[_pipeline(stored) for stored in found[:size]],
-            next_page_token=make_token("pipelines", found[size - 1].name) if len(found) > size else "",
+            next_page_token=make_token(scope, found[size - 1].name) if len(found) > size else "",
         )
 
     async def ListPipelineVersions(
         self, request: pipelines_pb2.ListPipelineVersionsRequest, context: Context
     ) -> pipelines_pb2.ListPipelineVersionsResponse:
         size = read_page_size(request.page_size)
-        scope = f"versions {request.name}"
+        scope = f"versions {tenant()} {request.name}"
         before = read_token(scope, request.page_token, int)
         found = await self._pipelines.versions(request.name, before, size + 1)
         return pipelines_pb2.ListPipelineVersionsResponse(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import grpc
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.build import build_guard
+from ingestor.access.calls import CallSigner
+from ingestor.access.scope import row_security
+from ingestor.access.work import service_wide
 from ingestor.internal.v1 import ingestion_pb2_grpc
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
@@ -16,7 +21,7 @@ from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.postgres import check_migrations, open_pool
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
@@ -30,27 +35,39 @@ from ingestor.services.orchestrator.repairs import RepairService
 from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Metrics, OrchestratorService
 from ingestor.services.orchestrator.settings import OrchestratorSettings
+from ingestor.services.orchestrator.window import Windows
 from ingestor.stores.open import open_store
 from ingestor.v1 import orchestrator_pb2_grpc, pipelines_pb2_grpc
 
 
 @asynccontextmanager
 async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
-    """Build everything, migrate the schema, and close it all at the end."""
+    """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
         dsn = settings.database_url.get_secret_value()
         pool = await stack.enter_async_context(
-            open_pool(dsn, service="orchestrator", schema="orchestrator", size=settings.database_pool_size)
+            open_pool(
+                dsn,
+                service="orchestrator",
+                schema="orchestrator",
+                size=settings.database_pool_size,
+                prepare=row_security,
+            )
         )
-        await migrate(pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations")
+        await check_migrations(
+            pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations"
+        )
+        guard, quotas = build_guard(settings, pool, registry)
+        signer = CallSigner(settings.keyring(), "orchestrator")
+        connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         sqs = await stack.enter_async_context(open_sqs(settings))
-        status_channel = await stack.enter_async_context(open_channel(settings.status_address))
+        status_channel = await stack.enter_async_context(connect(settings.status_address, service="status"))
         ingestions = PgIngestions(pool)
-        queue = SqsRows(sqs, settings.rows_queue)
+        queue = SqsRows(sqs, settings.rows_queue, settings.keyring())
         status = GrpcStatus(status_channel)
         store = await stack.enter_async_context(open_store(settings))
         clock = SystemClock()
-        pipelines = PipelineService(PgPipelines(pool), clock)
+        pipelines = PipelineService(PgPipelines(pool), clock, quotas)
         service = OrchestratorService(
             ingestions,
             queue,
@@ -58,7 +75,8 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
             pipelines,
             store,
             Metrics(registry),
-            max_in_flight=settings.max_batches_in_flight,
+            quotas,
+            windows=Windows(settings.max_batches_in_flight),
             slice_bytes=settings.slice_bytes,
             queues=SqsDepths(sqs, settings.rows_queue, settings.rows_dead_letter_queue),
         )
@@ -94,6 +112,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
                 "ingestor.v1.PipelineService",
                 "ingestor.internal.v1.IngestionService",
             ),
-            checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": queue.check},
-            workers=(service, reconciler, retries, removals),
+            checks={"database": pool.check, "rows queue": queue.check},
+            workers=service_wide(service, reconciler, retries, removals),
+            interceptors=(guard,),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from ingestor.outcomes import Notice
@@ -87,6 +88,7 @@ class Ingestion:
     state: IngestionState
     paused: bool
     layout: Layout | None
+    paused_until: datetime | None = None  # when a pause by a quota ends; None: when a person says so
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ingestor.access.limits.quotas import QuotaName, Quotas, check
 from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import parse_pipeline
 from ingestor.runtime.clock import Clock
@@ -14,13 +15,15 @@ from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
 class PipelineService:
     """Stores, finds and deletes pipelines; stored documents are valid."""
 
-    def __init__(self, store: PipelineStore, clock: Clock) -> None:
+    def __init__(self, store: PipelineStore, clock: Clock, quotas: Quotas) -> None:
         self._store = store
+        self._quotas = quotas
         self._clock = clock
 
     async def apply(self, document: str, *, dry_run: bool) -> tuple[StoredPipeline, bool]:
         """Store a document; return the latest version, and whether it is new. With `dry_run` only return what
-        that would be. Raises InvalidArgumentError, which names every invalid key as a JSON Pointer."""
+        that would be. Raises InvalidArgumentError, which names every invalid key as a JSON Pointer, and
+        QuotaExceededError (pipelines)."""
         pipeline = read_document(document)
         if dry_run:
             latest = await self._store.get(pipeline.name, None)
@@ -28,8 +31,12 @@ class PipelineService:
                 return latest, False
             known = await self._store.versions(pipeline.name, None, 1)
             version = known[0].version + 1 if known else 1
+            if latest is None:
+                check(QuotaName.PIPELINES, await self._quotas.limits(), await self._store.count())
             return StoredPipeline(pipeline.name, version, document, self._clock.now()), True
-        return await self._store.add(pipeline.name, document, pipeline.canonical_json())
+        return await self._store.add(
+            pipeline.name, document, pipeline.canonical_json(), await self._quotas.limits()
+        )
 
     async def get(self, name: str, version: int) -> StoredPipeline:
         """A version (0 for the latest). Raises NotFoundError."""

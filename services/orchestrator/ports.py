@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -62,9 +63,13 @@ class Ingestions(Protocol):
         """Recorded batches that are not marked as sent, by number."""
         ...
 
-    async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
-        """Record the boundaries of a batch; they are durable on return. Raises BusyError when a batch of this
-        number exists, because another instance continues the ingestion."""
+    async def record(
+        self, process_id: str, tenant: str, batch: Batch, limits: QuotaLimits = NO_LIMITS
+    ) -> Flags:
+        """Record the boundaries of a batch, and count its rows as used today; both are durable on return.
+        Raises BusyError when a batch of this number exists, because another instance continues the
+        ingestion; QuotaExceededError when all rows of today are used up. As long as one row is left, the
+        whole batch is recorded."""
         ...
 
     async def flags(self, process_id: str) -> Flags:
@@ -83,8 +88,9 @@ class Ingestions(Protocol):
         """Set the final state. STOPPED stays STOPPED."""
         ...
 
-    async def set_paused(self, process_id: str, paused: bool) -> None:
-        """Pause or resume."""
+    async def set_paused(self, process_id: str, paused: bool, until: datetime | None = None) -> None:
+        """Pause or resume. `until` is when a pause by the suite itself ends; a person's has no end, also when
+        the suite would pause as well."""
         ...
 
     async def unsettled(self, limit: int) -> Sequence[Ingestion]:
@@ -246,8 +252,8 @@ class Status(Protocol):
         """Report that the file is unusable."""
         ...
 
-    async def paused(self, process_id: str) -> Progress:
-        """Report that dispatching is paused."""
+    async def paused(self, process_id: str, reason: str = "") -> Progress:
+        """Report that dispatching is paused; `reason` is why the suite itself does so."""
         ...
 
     async def resumed(self, process_id: str) -> Progress:
@@ -292,10 +298,12 @@ class StoredPipeline:
 class PipelineStore(Protocol):
     """Stores versioned documents."""
 
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
+    async def add(
+        self, name: str, document: str, canonical: str, limits: QuotaLimits = NO_LIMITS
+    ) -> tuple[StoredPipeline, bool]:
         """Store the next version unless the latest has the same canonical text. Returns the latest, and
         whether it is new. A deleted pipeline is restored, always with a new version. Safe to call
-        concurrently."""
+        concurrently. Raises QuotaExceededError when it would be one pipeline more than allowed."""
         ...
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
@@ -306,6 +314,10 @@ class PipelineStore(Protocol):
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
         """The latest version of each pipeline that is not deleted and whose name is after `after`, by
         name."""
+        ...
+
+    async def count(self) -> int:
+        """How many pipelines there are that are not deleted."""
         ...
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import structlog
 
+from ingestor.access.limits.quotas import QuotaExceededError
+from ingestor.access.scope import within
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError
 from ingestor.runtime.workers import repeat
@@ -53,7 +55,8 @@ class Reconciler:
         count = 0
         for ingestion in await self._ingestions.unsettled(_AT_ONCE):
             try:
-                count += await self._reconcile(ingestion)
+                with within(ingestion.file.tenant):
+                    count += await self._reconcile(ingestion)
             except (FileMissingError, ServiceError) as error:
                 log.error("cannot send a batch again", process_id=ingestion.file.process_id, error=str(error))
         return count
@@ -69,9 +72,18 @@ class Reconciler:
         if progress.terminal:
             await self._ingestions.settle(process_id)
             return 0
+        if ingestion.paused_until and ingestion.paused and ingestion.paused_until <= self._clock.now():
+            await self._resume(process_id)
         numbers = await self._status.queued(process_id)
         old = await self._ingestions.sent_before(process_id, numbers, self._clock.now() - self._age)
         for batch in old:
             log.warning("sending a batch again", process_id=process_id, batch=batch.number)
             await self._service.send_again(ingestion, batch, "lost")
         return len(old)
+
+    async def _resume(self, process_id: str) -> None:
+        """Resume a process that a quota has paused, now that the quota has begun anew."""
+        try:
+            await self._service.resume(process_id)
+        except QuotaExceededError as error:  # other processes were faster
+            log.info("process stays paused by a quota", process_id=process_id, quota=error.name)

@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from ingestor.access.scope import within
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.tracing import continue_trace
 from ingestor.runtime.workers import repeat
@@ -48,11 +49,12 @@ class RetryWorker:
         for retry in await self._ingestions.open_retries(_AT_ONCE):
             process_id = retry.file.process_id
             structlog.contextvars.clear_contextvars()
-            structlog.contextvars.bind_contextvars(process_id=process_id)
+            structlog.contextvars.bind_contextvars(process_id=process_id, tenant=retry.file.tenant)
             continue_trace(None)
             try:
-                async with self._ingestions.hold(process_id):
-                    await self._dispatch(process_id)
+                with within(retry.file.tenant):
+                    async with self._ingestions.hold(process_id):
+                        await self._dispatch(process_id)
             except BusyError:
                 continue
             except (TransientError, ServiceError) as error:
@@ -85,14 +87,17 @@ class RetryWorker:
             "status", lambda: self._status.header_read(process_id, columns, content, Limits())
         )
         processed = 0
-        for batch in await self._ingestions.unsent(process_id):
-            processed = await service.wait_for_slot(process_id, batch.number - 1, processed)
-            await service.obey(process_id, await self._ingestions.flags(process_id))
-            progress = await service.announce(process_id, batch)
-            if progress.terminal:  # cancelled, or failed
-                raise StoppedError
-            processed = max(processed, progress.batches_processed)
-            await service.send_again(retry, batch, "retry")
+        with service.windows.open(retry.file.tenant) as window:
+            for batch in await self._ingestions.unsent(process_id):
+                processed = await service.wait_for_slot(process_id, batch.number - 1, processed, window)
+                await service.obey(process_id, await self._ingestions.flags(process_id), window)
+                window.sent()
+                progress = await service.announce(process_id, batch)
+                if progress.terminal:  # cancelled, or failed
+                    raise StoppedError
+                window.ended(progress.batches_processed - processed)
+                processed = max(processed, progress.batches_processed)
+                await service.send_again(retry, batch, "retry")
         batches = await self._ingestions.batches(process_id)
         rows = sum(batch.row_count for batch in batches)
         await service.until_done("status", lambda: self._status.finished(process_id, rows, len(batches)))

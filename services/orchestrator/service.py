@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.limits.quotas import QuotaExceededError, Quotas
 from ingestor.pipelines.document import parse_pipeline
 from ingestor.reports import NUMBER_LABEL
 from ingestor.runtime.errors import (
@@ -46,6 +47,7 @@ from ingestor.services.orchestrator.ports import (
     Status,
     TooLargeError,
 )
+from ingestor.services.orchestrator.window import Window, Windows
 from ingestor.stores.port import FileReader
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.records.header import HeaderError
@@ -85,6 +87,10 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.bytes = Counter("ingestor_bytes_read_total", "Bytes of files read.", registry=registry)
         self.batches = Counter("ingestor_batches_sent_total", "Batches sent.", ["why"], registry=registry)
+        self.paused = Counter(
+            "ingestor_quota_pauses_total", "Processes that a quota of their tenant has paused.", ["quota"],
+            registry=registry,
+        )  # fmt: skip
         self.retries = Retries(registry)
 
 
@@ -114,8 +120,9 @@ class OrchestratorService:
         pipelines: PipelineService,
         files: FileReader,
         metrics: Metrics,
+        quotas: Quotas,
         *,
-        max_in_flight: int,
+        windows: Windows,
         slice_bytes: int,
         queues: Queues,
     ) -> None:
@@ -126,7 +133,8 @@ class OrchestratorService:
         self._files = files
         self._metrics = metrics
         self._queues = queues
-        self._max_in_flight = max_in_flight
+        self._quotas = quotas
+        self.windows = windows
         self._slice_bytes = slice_bytes
         self._stopping = False
         self.lost = asyncio.Event()
@@ -207,8 +215,9 @@ class OrchestratorService:
         try:
             await self._send_unsent(ingestion)
             last = await self._ingestions.last_batch(process_id)
-            stream = _Stream(self, ingestion, position_after(ingestion.layout, last))
-            rows, batches = await stream.read(chunks)
+            with self.windows.open(ingestion.file.tenant) as window:
+                stream = _Stream(self, ingestion, position_after(ingestion.layout, last), window)
+                rows, batches = await stream.read(chunks)
             await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
             log.info("dispatched", rows=rows, batches=batches)
@@ -368,21 +377,48 @@ class OrchestratorService:
         packed = await self.pack(ingestion, layout, first, number)
         return packed + await self.pack(ingestion, layout, second, number + len(packed))
 
-    async def record(self, ingestion: Ingestion, batch: Batch) -> None:
-        """Record a batch, then wait while the ingestion is paused. Raises StoppedError when it is no longer
-        open."""
-        process_id = ingestion.file.process_id
-        flags = await self.until_done(
-            "database", lambda: self._ingestions.record(process_id, ingestion.file.tenant, batch)
-        )
-        await self.obey(process_id, flags)
+    async def record(
+        self, ingestion: Ingestion, batch: Batch, window: Window, finish: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Record a batch, then wait while the ingestion is paused. When the tenant has used all of its rows
+        of today, `finish` what is in flight and pause the process first. Raises StoppedError when it is no
+        longer open."""
+        process_id, tenant = ingestion.file.process_id, ingestion.file.tenant
+        while True:
+            limits = await self.until_done("database", self._quotas.limits)
+            try:
+                flags = await self.until_done(
+                    "database",
+                    lambda limits=limits: self._ingestions.record(process_id, tenant, batch, limits),  # type: ignore[misc]
+                )
+                break
+            except QuotaExceededError as error:
+                await finish()
+                await self._pause_by_quota(process_id, error)
+                flags = await self.until_done("database", lambda: self._ingestions.flags(process_id))
+                await self.obey(process_id, flags, window)
+        await self.obey(process_id, flags, window)
 
-    async def obey(self, process_id: str, flags: Flags) -> None:
+    async def _pause_by_quota(self, process_id: str, error: QuotaExceededError) -> None:
+        """Pause a process until its tenant's quota begins anew. Raises StoppedError when it has ended."""
+        log.info("process paused by a quota", quota=error.name)
+        self._metrics.paused.labels(error.name).inc()
+        try:
+            await self.until_done("status", lambda: self._status.paused(process_id, error.message))
+        except FailedPreconditionError as ended:
+            raise StoppedError from ended
+        await self.until_done(
+            "database", lambda: self._ingestions.set_paused(process_id, True, error.reset_time)
+        )
+
+    async def obey(self, process_id: str, flags: Flags, window: Window) -> None:
         """Wait while the ingestion is paused. Raises StoppedError when it is no longer open."""
-        while flags.paused and flags.state is IngestionState.OPEN:
-            self.check_running()
-            await asyncio.sleep(_PAUSE_POLL)
-            flags = await self.until_done("database", lambda: self._ingestions.flags(process_id))
+        if flags.paused and flags.state is IngestionState.OPEN:
+            with window.resting():
+                while flags.paused and flags.state is IngestionState.OPEN:
+                    self.check_running()
+                    await asyncio.sleep(_PAUSE_POLL)
+                    flags = await self.until_done("database", lambda: self._ingestions.flags(process_id))
         if flags.state is not IngestionState.OPEN:
             raise StoppedError
 
@@ -390,24 +426,35 @@ class OrchestratorService:
         """Report to status that a batch is about to be sent."""
         return await self.until_done("status", lambda: self._status.dispatched(process_id, batch))
 
-    async def wait_for_slot(self, process_id: str, dispatched: int, processed: int) -> int:
+    async def wait_for_slot(self, process_id: str, dispatched: int, processed: int, window: Window) -> int:
         """Wait until another batch may be in flight; return the number of batches processed by then.
 
         Raises StoppedError when the process has ended.
         """
+        return await self._wait(process_id, dispatched, processed, lambda: window.size, window)
+
+    async def wait_for_all(self, process_id: str, dispatched: int, processed: int, window: Window) -> int:
+        """Wait until no batch is in flight; return the number of batches processed by then. Raises
+        StoppedError when the process has ended."""
+        return await self._wait(process_id, dispatched, processed, lambda: 1, window)
+
+    async def _wait(
+        self, process_id: str, dispatched: int, processed: int, most: Callable[[], int], window: Window
+    ) -> int:
 
         async def watch() -> None:
             nonlocal processed
             async with aclosing(self._status.watch(process_id)) as watching:
                 async for progress in watching:
+                    window.ended(progress.batches_processed - processed)
                     processed = max(processed, progress.batches_processed)
                     if progress.terminal:
                         raise StoppedError
                     self.check_running()
-                    if dispatched - processed < self._max_in_flight:
+                    if dispatched - processed < most():
                         return
 
-        while dispatched - processed >= self._max_in_flight:
+        while dispatched - processed >= most():
             self.check_running()
             await self.until_done("status", watch)
         return processed
@@ -430,8 +477,10 @@ class OrchestratorService:
         return progress
 
     async def resume(self, process_id: str) -> Progress:
-        """Resume dispatching. Batches that were dropped since the table took no rows are sent again."""
-        await self._get(process_id)
+        """Resume dispatching. Batches that were dropped since the table took no rows are sent again. Raises
+        QuotaExceededError while rows are left to be read and the tenant has used all of today's."""
+        if (await self._get(process_id)).state is IngestionState.OPEN:
+            await self._quotas.check_rows()
         before = await self._status.progress(process_id)
         progress = await self._status.resumed(process_id)
         await self._ingestions.set_paused(process_id, False)
@@ -451,8 +500,11 @@ class OrchestratorService:
 class _Stream:
     """One stream of a file's bytes: records batches in order and sends a few at a time."""
 
-    def __init__(self, service: OrchestratorService, ingestion: Ingestion, position: Position) -> None:
+    def __init__(
+        self, service: OrchestratorService, ingestion: Ingestion, position: Position, window: Window
+    ) -> None:
         self._service = service
+        self._window = window
         self._ingestion = ingestion
         self._process_id = ingestion.file.process_id
         self._layout = ingestion.layout
@@ -516,20 +568,30 @@ class _Stream:
             number = self._position.number
             for batch, packed in await self._service.pack(self._ingestion, self._layout, piece, number):
                 self._processed = await self._service.wait_for_slot(
-                    self._process_id, batch.number - 1, self._processed
+                    self._process_id, batch.number - 1, self._processed, self._window
                 )
                 await self._slots.acquire()
                 self._raise_failed()
-                await self._service.record(self._ingestion, batch)
+                await self._service.record(self._ingestion, batch, self._window, self._finish)
                 self._position = position_after(self._layout, batch)
                 task = asyncio.create_task(self._send(batch, packed))
                 self._sending.add(task)
                 task.add_done_callback(self._sent)
 
+    async def _finish(self) -> None:
+        """Wait until every batch that was sent has its outcome."""
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        self._raise_failed()
+        self._processed = await self._service.wait_for_all(
+            self._process_id, self._position.number - 1, self._processed, self._window
+        )
+
     async def _send(self, batch: Batch, packed: Packed) -> None:
+        self._window.sent()
         progress = await self._service.announce(self._process_id, batch)
         if progress.terminal:  # cancelled, or failed
             raise StoppedError
+        self._window.ended(progress.batches_processed - self._processed)
         self._processed = max(self._processed, progress.batches_processed)
         await self._service.send(self._process_id, batch, packed, "first")
 

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ingestor.access.settings import AccessSettings
 from ingestor.runtime.queues import QueueNames
 from ingestor.runtime.settings import FileStoreSettings, QueueSettings, RemovalSettings, ServiceSettings
 
 
-class OrchestratorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings):
+class OrchestratorSettings(
+    ServiceSettings, AccessSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings
+):
     """Environment variables INGESTOR_<FIELD>."""
 
     database_pool_size: int = Field(
         20, ge=4, le=500, description="Most connections to PostgreSQL; a file being read holds one."
     )
     status_address: str = Field("status:50051", description="host:port of the status service.")
-    max_batches_in_flight: int = Field(64, ge=1, description="Batches of a process without an outcome.")
+    max_batches_in_flight: int = Field(
+        64,
+        ge=1,
+        description="Most batches without an outcome, of all files that are being read; fewer when work "
+        "waits for the processors.",
+    )
     slice_bytes: int = Field(
         2_500_000, ge=1_000, le=16_000_000, description="Most bytes of the file in one batch."
     )

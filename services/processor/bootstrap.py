@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.build import build_guard
+from ingestor.access.calls import CallSigner
+from ingestor.access.scope import row_security
+from ingestor.access.work import service_wide
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
@@ -15,7 +20,7 @@ from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.postgres import check_migrations, open_pool
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
@@ -23,6 +28,7 @@ from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
+from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.api import ProcessorApi
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
@@ -34,7 +40,7 @@ from ingestor.v1 import processor_pb2_grpc
 
 @asynccontextmanager
 async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
-    """Build everything, migrate the schema, and close it all at the end."""
+    """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     # Each batch is computed in a thread of its own, so Arrow needs no threads; the system's allocator returns
     # memory that is free.
     pa.set_cpu_count(1)
@@ -44,26 +50,35 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         # Dry runs hold their connections, so everything else needs its own.
         size = max(settings.database_pool_size, settings.concurrency + 3 + settings.dry_runs)
         pool = await stack.enter_async_context(
-            open_pool(dsn, service="processor", schema="processor", size=size, usual_path=True)
+            open_pool(
+                dsn, service="processor", schema="processor", size=size, usual_path=True, prepare=row_security
+            )
         )
-        await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
+        await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
+        guard, _ = build_guard(settings, pool, registry)
+        tenants = await TenantPool.of(pool)
+        signer = CallSigner(settings.keyring(), "processor")
+        connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
         sqs = await stack.enter_async_context(open_sqs(settings))
-        status = await stack.enter_async_context(open_channel(settings.status_address))
-        orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address))
+        status = await stack.enter_async_context(connect(settings.status_address, service="status"))
+        orchestrator = await stack.enter_async_context(
+            connect(settings.orchestrator_address, service="orchestrator")
+        )
         pipelines = GrpcPipelines(orchestrator)
         metrics = Metrics(registry)
         batches = BatchService(
-            open_sinks(pool),
+            open_sinks(tenants),
             GrpcOutcomes(status),
             pipelines,
             await stack.enter_async_context(open_store(settings)),
             metrics,
         )
-        rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds)
-        dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds)
+        keys = settings.keyring()
+        rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds, keys)
+        dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
 
-        undos = UndoService(Undos(pool), GrpcProcesses(status), pipelines)
-        tables = PgDryRunTables(pool, settings.dry_runs)
+        undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
+        tables = PgDryRunTables(tenants, settings.dry_runs)
         records = PgProcessRecords(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
@@ -76,18 +91,18 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
 
         yield Service(
             register=lambda server: processor_pb2_grpc.add_ProcessorServiceServicer_to_server(
-                ProcessorApi(pipelines, undos, tables, PgTables(pool)), server
+                ProcessorApi(pipelines, undos, tables, PgTables(tenants)), server
             ),
             grpc_services=("ingestor.v1.ProcessorService",),
-            checks={"database": lambda: pool.fetchval("SELECT 1"), "rows queue": rows.check},
-            workers=(
+            checks={"database": pool.check, "rows queue": rows.check},
+            workers=service_wide(
                 undos,
                 removals,
                 QueueWorker(
                     "rows",
                     rows,
                     RowsHandler(rows, batches),
-                    metrics.retries,
+                    metrics,
                     concurrency=settings.concurrency,
                     visibility_seconds=settings.visibility_seconds,
                 ),
@@ -95,9 +110,10 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                     "dead letters",
                     dead,
                     DeadHandler(batches, registry),
-                    metrics.retries,
+                    metrics,
                     concurrency=1,
                     visibility_seconds=settings.visibility_seconds,
                 ),
             ),
+            interceptors=(guard,),
         )

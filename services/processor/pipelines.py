@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from pydantic_core import PydanticCustomError
 
+from ingestor.access.scope import tenant
 from ingestor.checking.rows import JSON_COLUMN
 from ingestor.pipelines.document import Pipeline, TableSink
 from ingestor.pipelines.names import table
+from ingestor.provisioning.names import tenant_schema
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.services.processor.ports import JSON_SINK, TABLE_SINK, ForeignKey, SinkChoice, Table
 
-JSON_TABLE = Table("public", "ingested_rows", ((JSON_COLUMN, "jsonb"),), ())
+
+def json_table() -> Table:
+    """The table of rows without a pipeline, of the scope's tenant."""
+    return Table(tenant_schema(tenant()), "ingested_rows", ((JSON_COLUMN, "jsonb"),), ())
 
 
 def table_of(pipeline: Pipeline | None) -> Table:
-    """The table that a pipeline (or none) loads into."""
+    """The table that a pipeline (or none) loads into; one without a schema is in that of the scope's
+    tenant."""
     if pipeline is None:
-        return JSON_TABLE
+        return json_table()
     schema, name = pipeline.target()
     columns = tuple((field.name, field.kind.postgres_type) for field in pipeline.fields)
     sink = pipeline.sink if isinstance(pipeline.sink, TableSink) else None
+    if sink:
+        schema = schema or tenant_schema(tenant())
     unique: list[tuple[str, ...]] = [(field.name,) for field in pipeline.fields if field.constraints.unique]
     unique += [tuple(fields) for fields in pipeline.table_schema.unique_keys]
     return Table(
@@ -53,8 +61,8 @@ def sink_of(pipeline: Pipeline | None) -> SinkChoice:
 
 
 def table_name(text: str) -> tuple[str, str]:
-    """Schema and name of "schema.table", or of "table" in the schema public. Raises ValueError when there can
-    be no such table, or when its schema is taken."""
+    """Schema and name of "schema.table", or of "table" in the schema of the scope's tenant. Raises ValueError
+    when there can be no such table, or when its schema is taken."""
     try:
         return _split(table(text))
     except PydanticCustomError as error:
@@ -63,7 +71,7 @@ def table_name(text: str) -> tuple[str, str]:
 
 def _split(table: str) -> tuple[str, str]:
     schema, dot, name = table.partition(".")
-    return (schema, name) if dot else ("public", schema)
+    return (schema, name) if dot else (tenant_schema(tenant()), schema)
 
 
 def reference(text: str) -> tuple[str, int]:

@@ -13,13 +13,15 @@ import pyarrow as pa
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import Notice, RejectedState, RowError
 from ingestor.pipelines.document import Pipeline
+from ingestor.runtime.errors import PermissionDeniedError
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A received message: its receipt for later calls, how often it was received, its batch (None if the
-    attributes do not name one), and its body."""
+    attributes do not name one), and its body. Without `is_authentic` it is not from the suite, or was
+    altered: then nothing of it is read."""
 
     message_id: str
     receipt: str
@@ -27,10 +29,26 @@ class Delivery:
     key: BatchKey | None
     traceparent: str | None
     body: str
+    is_authentic: bool = True
 
 
 class UnreadableBatchError(Exception):
     """A message's body is not a batch."""
+
+
+class MessageRefusedError(Exception):
+    """A message is never to be handled: it was forged, or its tenant is gone. `reason` is for the metric."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TenantGoneError(PermissionDeniedError):
+    """The tenant was removed, or never was."""
+
+    def __init__(self) -> None:
+        super().__init__("TENANT_UNKNOWN", "There is no such tenant, or it was removed.")
 
 
 class RowQueue(Protocol):
@@ -153,6 +171,10 @@ class SinkRefusedError(Exception):
     midway = False
 
 
+class TooManyTablesError(SinkRefusedError):
+    """The tenant may have no further table; the process can go on when one is gone."""
+
+
 class RowLoader(Protocol):
     """One kind of sink."""
 
@@ -184,6 +206,10 @@ class Sink(RowLoader, Protocol):
 
     async def forget_outcome(self, key: BatchKey) -> None:
         """Drop the outcome, which status has recorded; the marker stays. Idempotent."""
+        ...
+
+    async def has_tenant(self) -> bool:
+        """Whether the scope's tenant can take rows at all; all other calls raise TenantGoneError when not."""
         ...
 
 
@@ -287,12 +313,21 @@ class Loaded:
     sink: SinkChoice
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A process that was undone, and what that did."""
+
+    process_id: str
+    tenant: str
+    counts: UndoCounts
+
+
 class UndoImpossibleError(Exception):
     """The sink cannot take the rows out again; the message is for people."""
 
 
 class RowUndo(Protocol):
-    """Takes the rows of a process out of a sink. Raises TransientError."""
+    """Takes the rows of a process out of a sink, for the scope's tenant. Raises TransientError."""
 
     async def undone(self, process_id: str) -> UndoCounts | None:
         """What the undo of the process did; None if it was not undone."""
@@ -304,8 +339,9 @@ class RowUndo(Protocol):
         UndoImpossibleError, with nothing changed."""
         ...
 
-    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        """Undone processes, repairs included, whose undo status has not recorded."""
+    async def unreported(self, limit: int) -> Sequence[Undone]:
+        """Undone processes, repairs included, whose undo status has not recorded; in the scope `everything`
+        those of all tenants."""
         ...
 
     async def mark_reported(self, process_id: str) -> None:

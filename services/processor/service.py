@@ -28,11 +28,13 @@ from ingestor.services.processor.ports import (
     Applied,
     Disposition,
     GoodRows,
+    MessageRefusedError,
     Outcomes,
     Pipelines,
     Refused,
     Sink,
     SinkRefusedError,
+    TooManyTablesError,
 )
 from ingestor.services.processor.reading import (
     check,
@@ -42,7 +44,7 @@ from ingestor.services.processor.reading import (
     read_repair,
     refused_rows,
 )
-from ingestor.stores.port import FileReader
+from ingestor.stores.port import FileReader, ForeignFileError
 from ingestor.tabular.records.slices import bytes_to_read
 
 log = structlog.get_logger(__name__)
@@ -57,6 +59,10 @@ class Metrics:
         self.seconds = Histogram(
             "ingestor_batch_seconds", "Seconds of a batch by step.", ["step"], registry=registry
         )
+        self.refused = Counter(
+            "ingestor_messages_refused_total", "Messages that were dropped: forged, or of no tenant.",
+            ["reason"], registry=registry,
+        )  # fmt: skip
         self.retries = Retries(registry)
 
 
@@ -82,7 +88,8 @@ class BatchService:
         """Load a batch and report its outcome to status; both are durable when it returns. Calls that may
         succeed later are repeated until they do. A batch whose process is held until its table takes rows
         again is dropped: it is sent again then. To stop it, cancel it; it can be called again. Raises
-        ValueError and others for a broken batch.
+        MessageRefusedError when the batch names a file of another tenant, ValueError and others for a broken
+        batch.
         """
         key = batch.key
         disposition = await self._until_done("status", lambda: self._outcomes.disposition(key.process_id))
@@ -164,7 +171,7 @@ class BatchService:
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
-                if error.midway:
+                if error.midway or isinstance(error, TooManyTablesError):
                     await self._hold(key, str(error))
                     return
                 outcome = give_up(RowError("sink-error", "", "", str(error), "load"))
@@ -223,4 +230,11 @@ class BatchService:
             pieces = self._files.read(stored.file_key, stored.byte_start, stored.byte_start + size)
             return b"".join([piece async for piece in pieces])
 
-        return await self._until_done("file store", read)
+        try:
+            return await self._until_done("file store", read)
+        except ForeignFileError:
+            raise MessageRefusedError("file") from None
+
+    async def has_tenant(self) -> bool:
+        """Whether the scope's tenant is still there."""
+        return await self._until_done("sink", self._sink.has_tenant)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ingestor.access.settings import AccessSettings
 from ingestor.runtime.queues import QueueNames
 from ingestor.runtime.settings import FileStoreSettings, QueueSettings, RemovalSettings, ServiceSettings
 
 
-class ProcessorSettings(ServiceSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings):
+class ProcessorSettings(
+    ServiceSettings, AccessSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings
+):
     """Environment variables INGESTOR_<FIELD>."""
 
     status_address: str = Field("status:50051", description="host:port of the status service.")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from ingestor.access.scope import within
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
 from ingestor.runtime.workers import repeat
 from ingestor.services.processor.pipelines import sink_of, table_of
@@ -18,6 +19,7 @@ from ingestor.services.processor.ports import (
     RowUndo,
     UndoCounts,
     UndoImpossibleError,
+    Undone,
 )
 
 log = structlog.get_logger(__name__)
@@ -91,15 +93,20 @@ class UndoService:
 
     async def report(self) -> None:
         """Report every undo that status has not recorded. Raises TransientError."""
-        for process_id, counts in await self._undo.unreported(_AT_ONCE):
-            try:
-                await self._processes.record_undo(process_id, counts)
-            except NotFoundError:
-                log.info("a process was deleted before its undo was reported", process_id=process_id)
-            except ServiceError as error:
-                log.error("status refuses an undo", process_id=process_id, error=str(error))
-                continue
-            await self._undo.mark_reported(process_id)
+        for done in await self._undo.unreported(_AT_ONCE):
+            with within(done.tenant):
+                await self._report(done)
+
+    async def _report(self, done: Undone) -> None:
+        process_id = done.process_id
+        try:
+            await self._processes.record_undo(process_id, done.counts)
+        except NotFoundError:
+            log.info("a process was deleted before its undo was reported", process_id=process_id)
+        except ServiceError as error:
+            log.error("status refuses an undo", process_id=process_id, error=str(error))
+            return
+        await self._undo.mark_reported(process_id)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Report undos until `stopping` is set."""

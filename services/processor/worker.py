@@ -11,14 +11,15 @@ from math import ceil
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.scope import within
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.retry import Retries, backoff
+from ingestor.runtime.retry import backoff
 from ingestor.runtime.tracing import continue_trace
 from ingestor.runtime.workers import unless_stopped
-from ingestor.services.processor.batches import failed_outcome
-from ingestor.services.processor.ports import Delivery, RowQueue
-from ingestor.services.processor.service import BatchService
+from ingestor.services.processor.batches import BatchKey, failed_outcome
+from ingestor.services.processor.ports import Delivery, MessageRefusedError, RowQueue, UnreadableBatchError
+from ingestor.services.processor.service import BatchService, Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -30,20 +31,22 @@ Handle = Callable[[Delivery], Awaitable[None]]
 class QueueWorker:
     """Receives only as many messages as it has free slots. A message stays hidden while it is handled. If
     that fails, the message is released after a while; the queue moves it to the dead-letter queue when it was
-    received too often."""
+    received too often. A message that is not from the suite, or whose tenant is gone, is dropped and
+    counted."""
 
     def __init__(
         self,
         name: str,
         queue: RowQueue,
         handle: Handle,
-        retries: Retries,
+        metrics: Metrics,
         *,
         concurrency: int,
         visibility_seconds: int,
     ) -> None:
         self.name = name
-        self._retries = retries
+        self._retries = metrics.retries
+        self._refused = metrics.refused
         self._queue = queue
         self._handle = handle
         self._free = asyncio.Semaphore(concurrency)
@@ -86,13 +89,21 @@ class QueueWorker:
         structlog.contextvars.bind_contextvars(worker=self.name)
         if delivery.key:
             structlog.contextvars.bind_contextvars(
-                process_id=delivery.key.process_id, batch=delivery.key.range.number
+                tenant=delivery.key.tenant,
+                process_id=delivery.key.process_id,
+                batch=delivery.key.range.number,
             )
         continue_trace(delivery.traceparent)
         release_after = 0
         try:
             async with self._hidden(delivery):
-                await self._handle(delivery)
+                try:
+                    if not delivery.is_authentic:
+                        raise MessageRefusedError("signature")
+                    await self._handle(delivery)
+                except MessageRefusedError as error:
+                    self._refused.labels(error.reason).inc()
+                    log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
                 await self._delete(delivery)
                 return
         except asyncio.CancelledError:
@@ -139,6 +150,21 @@ class QueueWorker:
             log.warning("message not released, it will come again by itself", error=str(error))
 
 
+@asynccontextmanager
+async def _for_tenant(key: BatchKey, service: BatchService) -> AsyncIterator[None]:
+    """Handle a message within its tenant. Raises MessageRefusedError when that is gone: whatever fails then
+    would fail again."""
+    with within(key.tenant):
+        try:
+            yield
+        except MessageRefusedError:
+            raise
+        except Exception as error:
+            if await service.has_tenant():
+                raise
+            raise MessageRefusedError("tenant") from error
+
+
 class RowsHandler:
     """Handles messages of the rows queue."""
 
@@ -147,9 +173,13 @@ class RowsHandler:
         self._service = service
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Apply the batch. Raises UnreadableBatchError and what BatchService.apply raises."""
-        batch = await asyncio.to_thread(self._queue.decode, delivery)
-        await self._service.apply(batch)
+        """Apply the batch. Raises UnreadableBatchError, MessageRefusedError, and what BatchService.apply
+        raises."""
+        if delivery.key is None:
+            raise UnreadableBatchError("the attributes name no batch")
+        async with _for_tenant(delivery.key, self._service):
+            batch = await asyncio.to_thread(self._queue.decode, delivery)
+            await self._service.apply(batch)
 
 
 class DeadHandler:
@@ -170,6 +200,7 @@ class DeadHandler:
         self._dead.labels("batch").inc()
         log.error("batch is dead", row_count=delivery.key.range.row_count)
         message = "The batch of this row could not be processed and was given up after several tries."
-        await self._service.settle(
-            failed_outcome(delivery.key, RowError("batch-error", "", "", message, "load"))
-        )
+        async with _for_tenant(delivery.key, self._service):
+            await self._service.settle(
+                failed_outcome(delivery.key, RowError("batch-error", "", "", message, "load"))
+            )

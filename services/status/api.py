@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ingestor.access import scope
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.runtime.grpc.requests import read_page_size, read_uuid, wrong
@@ -202,6 +203,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                 raise wrong("displaced.error", f"cannot be read: {problem}") from problem
         if header is None:
             raise wrong("header", "is needed")
+        _check_tenant("header.tenant", header.tenant)
         try:
             error = row_error(header.error) if header.HasField("error") else None
             outcome = Outcome(
@@ -215,8 +217,8 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
             parent = read_uuid("header.repairs_process_id", header.repairs_process_id)
             repaired = RepairedRows(parent, tuple(header.repaired_rows))
         recorded = await self._service.record(
-            read_uuid("header.process_id", header.process_id), header.tenant or "default", outcome, error,
-            rows, repaired, displaced, notices_in(header.notices),
+            read_uuid("header.process_id", header.process_id), outcome, error, rows, repaired, displaced,
+            notices_in(header.notices),
         )  # fmt: skip
         return ledger_pb2.RecordOutcomesResponse(recorded=recorded)
 
@@ -348,9 +350,17 @@ def _state(state: ProcessState) -> common_pb2.ProcessState.ValueType:
     return common_pb2.ProcessState.ValueType(int(state))
 
 
+def _check_tenant(field: str, named: str) -> None:
+    """Whose a report is says the call, which the service that makes it has signed. A message that names
+    another tenant is a mistake of that service."""
+    if named not in ("", scope.current()):
+        raise wrong(field, "is not the tenant of the call")
+
+
 def _info(process_id: str, info: common_pb2.ProcessInfo) -> Info:
+    _check_tenant("started.tenant", info.tenant)
     return Info(
-        process_id, info.tenant or "default", info.upload_id, info.file_name, info.size_bytes,
+        process_id, scope.tenant(), info.upload_id, info.file_name, info.size_bytes,
         info.pipeline, info.pipeline_version,
         read_uuid("started.repairs_process_id", info.repairs_process_id) if info.repairs_process_id else "",
     )  # fmt: skip

@@ -9,12 +9,21 @@ from datetime import timedelta
 import grpc
 from prometheus_client import CollectorRegistry, Gauge
 
+from ingestor.access.build import build_guard
+from ingestor.access.scope import row_security
+from ingestor.access.work import service_wide
 from ingestor.internal.v1 import ledger_pb2_grpc
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.postgres import check_migrations, open_pool
 from ingestor.runtime.retry import Retries
+from ingestor.services.status.access.api import AccessApi
+from ingestor.services.status.access.service import AccessService
+from ingestor.services.status.adapters.access.pg_audit import PgAuditRecords
+from ingestor.services.status.adapters.access.pg_keys import PgKeys
+from ingestor.services.status.adapters.access.pg_members import PgMembers
+from ingestor.services.status.adapters.access.pg_tenants import PgTenants
 from ingestor.services.status.adapters.pg_changes import PgChanges
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_outbox import PgOutbox
@@ -27,18 +36,21 @@ from ingestor.services.status.publisher import Publisher
 from ingestor.services.status.retention import Retention
 from ingestor.services.status.service import Metrics, StatusService
 from ingestor.services.status.settings import StatusSettings
-from ingestor.v1 import status_pb2_grpc
+from ingestor.v1 import access_pb2_grpc, status_pb2_grpc
 
 
 @asynccontextmanager
 async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
-    """Build everything, migrate the schema, and close it all at the end."""
+    """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
         dsn = settings.database_url.get_secret_value()
         pool = await stack.enter_async_context(
-            open_pool(dsn, service="status", schema="status", size=settings.database_pool_size)
+            open_pool(
+                dsn, service="status", schema="status", size=settings.database_pool_size, prepare=row_security
+            )
         )
-        await migrate(pool, schema="status", package="ingestor.services.status.migrations")
+        await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
+        guard, quotas = build_guard(settings, pool, registry)
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         retries = Retries(registry)
@@ -51,6 +63,12 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         service = StatusService(
             PgLedger(pool), reader, reader, removals, changes, feed, clock, Metrics(registry)
         )
+        audit = PgAuditRecords(pool)
+        access = AccessService(
+            PgKeys(pool), PgMembers(pool), audit, quotas, PgTenants(pool), clock,
+            platform_tenant=settings.platform_tenant,
+        )  # fmt: skip
+        retention = Retention(removals, audit, clock, keep, timedelta(days=settings.audit_retention_days))
         publisher = Publisher(PgOutbox(pool), events, clock, timedelta(days=settings.event_retention_days))
         watchers = Gauge("ingestor_watchers", "Open WatchProcess streams.", registry=registry)
         watchers.set_function(lambda: changes.watchers)
@@ -59,11 +77,17 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
 
         def register(server: grpc.aio.Server) -> None:
             status_pb2_grpc.add_StatusServiceServicer_to_server(StatusApi(service), server)
+            access_pb2_grpc.add_AccessServiceServicer_to_server(AccessApi(access), server)
             ledger_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerApi(service), server)
 
         yield Service(
             register=register,
-            grpc_services=("ingestor.v1.StatusService", "ingestor.internal.v1.LedgerService"),
-            checks={"database": lambda: pool.fetchval("SELECT 1"), "events queue": events.check},
-            workers=(changes, feed, publisher, Retention(removals, clock, keep)),
+            grpc_services=(
+                "ingestor.v1.StatusService",
+                "ingestor.v1.AccessService",
+                "ingestor.internal.v1.LedgerService",
+            ),
+            checks={"database": pool.check, "events queue": events.check},
+            workers=service_wide(changes, feed, publisher, retention),
+            interceptors=(guard,),
         )

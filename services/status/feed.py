@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 
+from ingestor.access import scope
 from ingestor.runtime.errors import UnavailableError
 from ingestor.runtime.retry import Retries
 from ingestor.runtime.workers import pause, unless_stopped
@@ -19,9 +20,9 @@ KEEPALIVE_SECONDS = 20.0
 
 
 class EventFeed:
-    """Follows the log while it has watchers, and gives each its new events. A change costs one query,
-    whatever the number of watchers; a watcher that starts far back, or falls behind, queries for itself until
-    it has caught up. Also the worker that reads."""
+    """Follows the log while it has watchers, and gives each the new events of its tenant. A change costs one
+    query, whatever the number of watchers; a watcher that starts far back, or falls behind, queries for
+    itself until it has caught up. Also the worker that reads."""
 
     name = "event feed"
 
@@ -33,7 +34,8 @@ class EventFeed:
         # Every event after `_start` and up to `_end`; both are -1 while the log is not followed.
         self._events: list[LoggedEvent] = []
         self._start = self._end = -1
-        self._watchers: dict[str | None, set[asyncio.Event]] = defaultdict(set)
+        # By tenant and process; None for all processes of the tenant.
+        self._watchers: dict[tuple[str, str | None], set[asyncio.Event]] = defaultdict(set)
         self._stopping = False
 
     @property
@@ -52,11 +54,13 @@ class EventFeed:
                 news.set()
 
     async def watch(self, process_id: str | None, after: int) -> AsyncGenerator[list[LoggedEvent], None]:
-        """The events after a position (-1 for only new ones), oldest first, without gaps; an empty list when
-        there are no more, and after every 20 s without events. Raises UnavailableError when the service
-        stops, TransientError."""
+        """The events of the tenant in scope after a position (-1 for only new ones), oldest first, without
+        gaps; an empty list when there are no more, and after every 20 s without events. Raises
+        UnavailableError when the service stops, TransientError."""
         news = asyncio.Event()
-        self._watchers[process_id].add(news)
+        # The events in memory are everybody's, and no database guards them: here the scope itself counts.
+        key = (scope.current(), process_id)
+        self._watchers[key].add(news)
         try:
             await self._begin()
             position = self._end if after < 0 else after
@@ -73,7 +77,7 @@ class EventFeed:
                         yield page
                     continue
                 news.clear()
-                found = self._after(position, process_id)
+                found = self._after(position, *key)
                 position = max(position, self._end)
                 if found:
                     yield found
@@ -81,15 +85,18 @@ class EventFeed:
                 yield []
                 await pause(KEEPALIVE_SECONDS, news)
         finally:
-            self._watchers[process_id].discard(news)
-            if not self._watchers[process_id]:
-                del self._watchers[process_id]
+            self._watchers[key].discard(news)
+            if not self._watchers[key]:
+                del self._watchers[key]
         raise UnavailableError("SHUTTING_DOWN", "The service is stopping; watch again.")
 
-    def _after(self, position: int, process_id: str | None) -> list[LoggedEvent]:
+    def _after(self, position: int, tenant: str, process_id: str | None) -> list[LoggedEvent]:
         first = bisect_right(self._events, position, key=lambda event: event.sequence)
-        found = self._events[first:]
-        return found if process_id is None else [event for event in found if event.process_id == process_id]
+        return [
+            event
+            for event in self._events[first:]
+            if event.tenant == tenant and process_id in (None, event.process_id)
+        ]
 
     async def _begin(self) -> None:
         """Start following the log at its end, unless it is already followed."""
@@ -116,6 +123,7 @@ class EventFeed:
         if len(self._events) > 2 * _KEPT:
             self._start = self._events[-_KEPT - 1].sequence
             del self._events[:-_KEPT]
-        for process_id in {None, *(event.process_id for event in page)}:
-            for news in self._watchers.get(process_id, ()):
+        told = {(event.tenant, of) for event in page for of in (None, event.process_id)}
+        for key in told:
+            for news in self._watchers.get(key, ()):
                 news.set()

@@ -58,7 +58,8 @@ class Limits:
 class Ledger(Protocol):
     """Writes. Each call is one transaction under the lock of its process, with the events of the change in
     the outbox; it is durable on return. Raises TransientError when the database does not respond, and
-    NotFoundError (PROCESS_DELETED) for a deleted process. Ignores late reports on an expired one."""
+    NotFoundError for a deleted process (PROCESS_DELETED) and for one that is not of the tenant in scope
+    (PROCESS_NOT_FOUND). Ignores late reports on an expired one."""
 
     async def start(self, info: Info) -> Account:
         """Record a process. Idempotent. Raises NotFoundError (PROCESS_DELETED) and FailedPreconditionError
@@ -82,14 +83,13 @@ class Ledger(Protocol):
         the notices of the file. Idempotent."""
         ...
 
-    async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:
+    async def dispatch(self, process_id: str, batch: Batch) -> Account:
         """Record a batch. Idempotent. Raises ValueError when it is recorded with other bounds."""
         ...
 
     async def record(
         self,
         process_id: str,
-        tenant: str,
         outcome: Outcome,
         error: RowError | None,
         rows: Sequence[RejectedRow],
@@ -121,7 +121,8 @@ class Removal:
 
 
 class Removals(Protocol):
-    """Expires and deletes processes. Raises TransientError when the database does not respond."""
+    """Expires and deletes processes of the tenant in scope, or of all tenants in the scope of everything.
+    Raises TransientError when the database does not respond."""
 
     async def delete(self, process_id: str) -> None:
         """Delete an ended process with its repairs, and log their removals. Leaves tombstones: process,
@@ -145,7 +146,8 @@ class Removals(Protocol):
 
 
 class LedgerReader(Protocol):
-    """Reads. Raises TransientError when the database does not respond."""
+    """Reads what is of the tenant in scope; nothing else exists. Raises TransientError when the database does
+    not respond."""
 
     async def process(self, process_id: str) -> Process | None:
         """A process, None when it does not exist. Raises NotFoundError (PROCESS_DELETED)."""
@@ -205,8 +207,9 @@ class LedgerReader(Protocol):
 
 
 class EventLog(Protocol):
-    """The log of events. Whoever has read up to a position has read everything before it: events that become
-    visible later have higher positions. Raises TransientError when the database does not respond."""
+    """The log of events of the tenant in scope, or of all in the scope of everything. Whoever has read up to
+    a position has read everything before it: events that become visible later have higher positions. Raises
+    TransientError when the database does not respond."""
 
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
         """At most `limit` events after a position, oldest first."""

@@ -10,6 +10,8 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.limits.pipelines import only_pipelines
+from ingestor.access.scope import tenant
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import (
@@ -135,7 +137,7 @@ class StatusService:
         """Record a batch before it is sent. Raises InvalidArgumentError when it is recorded with other
         bounds."""
         try:
-            return await self._ledger.dispatch(process_id, "default", batch)
+            return await self._ledger.dispatch(process_id, batch)
         except ValueError as error:
             raise InvalidArgumentError("BATCH_CONFLICT", str(error)) from error
 
@@ -174,7 +176,6 @@ class StatusService:
     async def record(
         self,
         process_id: str,
-        tenant: str,
         outcome: Outcome,
         error: RowError | None,
         rows: Sequence[RejectedRow],
@@ -186,7 +187,7 @@ class StatusService:
         rows do not add up to the batch."""
         try:
             recorded = await self._ledger.record(
-                process_id, tenant, outcome, error, rows, repaired, displaced, notices
+                process_id, outcome, error, rows, repaired, displaced, notices
             )
         except ValueError as problem:
             raise InvalidArgumentError("OUTCOME_MISMATCH", str(problem)) from problem
@@ -211,6 +212,7 @@ class StatusService:
     async def delete(self, process_id: str) -> None:
         """Delete a process that has ended, and its repairs. Raises NotFoundError (PROCESS_NOT_FOUND),
         FailedPreconditionError (PROCESS_RUNNING)."""
+        await self._check_seen(process_id)
         await self._removals.delete(process_id)
 
     async def removals(self, after: int, size: int) -> Sequence[Removal]:
@@ -226,6 +228,12 @@ class StatusService:
             raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
         return found
 
+    async def _check_seen(self, process_id: str | None) -> None:
+        """Raise NotFoundError when the caller's key is for some pipelines only, and not for that of the
+        process. Whoever sees every pipeline is told of deleted processes too."""
+        if process_id is not None and only_pipelines() is not None:
+            await self.process(process_id)
+
     async def _kept(self, process_id: str) -> Process:
         """A process that has not expired. Raises NotFoundError, FailedPreconditionError
         (RECORDS_EXPIRED)."""
@@ -239,9 +247,10 @@ class StatusService:
 
     async def processes(self, filter_: str, token: str, size: int) -> tuple[list[Process], str]:
         """A page of processes, newest first, and the next page's token."""
-        before = read_token(f"processes {filter_}", token, int)
+        scope = f"{tenant()} processes {filter_}"
+        before = read_token(scope, token, int)
         found = await self._reader.processes(_filter(filter_, PROCESS_FIELDS), before, size + 1)
-        more = make_token(f"processes {filter_}", found[size - 1][0]) if len(found) > size else ""
+        more = make_token(scope, found[size - 1][0]) if len(found) > size else ""
         return [process for _, process in found[:size]], more
 
     async def watch(self, process_id: str, min_interval: float) -> AsyncIterator[Process]:
@@ -260,7 +269,7 @@ class StatusService:
         self, process_id: str, processed: bool | None, token: str, size: int
     ) -> tuple[list[BatchRecord], str]:
         """A page of batches by number, and the next page's token."""
-        scope = f"batches {process_id} {processed}"
+        scope = f"{tenant()} batches {process_id} {processed}"
         await self.process(process_id)
         found = await self._reader.batches(
             process_id, processed, read_token(scope, token, int) or 0, size + 1
@@ -283,7 +292,7 @@ class StatusService:
 
     async def rows(self, process_id: str, filter_: str, token: str, size: int) -> tuple[list[Row], str]:
         """A page of rows by number, and the next page's token."""
-        scope = f"rows {process_id} {filter_}"
+        scope = f"{tenant()} rows {process_id} {filter_}"
         comparisons = _filter(filter_, ROW_FIELDS)
         await self._kept(process_id)
         found = await self._reader.rows(process_id, comparisons, read_token(scope, token, int) or 0, size + 1)
@@ -313,7 +322,8 @@ class StatusService:
 
     async def events(self, process_id: str | None, token: str, size: int) -> tuple[list[LoggedEvent], str]:
         """A page of events, oldest first, and the next page's token."""
-        scope = f"events {process_id}"
+        scope = f"{tenant()} events {process_id}"
+        await self._check_seen(process_id)
         found = await self._event_log.events(process_id, read_token(scope, token, int) or 0, size + 1)
         more = make_token(scope, found[size - 1].sequence) if len(found) > size else ""
         return found[:size], more
@@ -322,6 +332,7 @@ class StatusService:
         """Events after a position (-1 for only new ones) as they happen; an empty list after every 20 s
         without any. The events of a single process end with its last one. Raises NotFoundError when the
         process does not exist, UnavailableError when the service stops."""
+        await self._check_seen(process_id)
         ended = False
         before: list[LoggedEvent] | None = None
         async with aclosing(self._feed.watch(process_id, after)) as feed:

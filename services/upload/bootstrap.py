@@ -6,17 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.build import build_guard
+from ingestor.access.calls import CallSigner
+from ingestor.access.scope import row_security
+from ingestor.access.work import service_wide
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.postgres import check_migrations, open_pool
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
@@ -33,15 +38,22 @@ from ingestor.v1 import upload_pb2_grpc
 
 @asynccontextmanager
 async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
-    """Build everything, migrate the schema, and close it all at the end."""
+    """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
         dsn = settings.database_url.get_secret_value()
         pool = await stack.enter_async_context(
-            open_pool(dsn, service="upload", schema="upload", size=settings.database_pool_size)
+            open_pool(
+                dsn, service="upload", schema="upload", size=settings.database_pool_size, prepare=row_security
+            )
         )
-        await migrate(pool, schema="upload", package="ingestor.services.upload.migrations")
-        orchestrator = await stack.enter_async_context(open_channel(settings.orchestrator_address))
-        processor = await stack.enter_async_context(open_channel(settings.processor_address))
+        await check_migrations(pool, schema="upload", package="ingestor.services.upload.migrations")
+        guard, quotas = build_guard(settings, pool, registry)
+        signer = CallSigner(settings.keyring(), "upload")
+        connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
+        orchestrator = await stack.enter_async_context(
+            connect(settings.orchestrator_address, service="orchestrator")
+        )
+        processor = await stack.enter_async_context(connect(settings.processor_address, service="processor"))
         uploads = PgUploads(pool)
         store = await stack.enter_async_context(open_store(settings))
         ingestion = GrpcIngestion(orchestrator)
@@ -65,6 +77,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             clock,
             ids,
             Metrics(registry),
+            quotas,
             max_upload_bytes=settings.max_upload_bytes,
             max_chunk_bytes=settings.max_chunk_bytes,
             new_delivery=new_delivery,
@@ -81,7 +94,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             lease_seconds=settings.lease_seconds,
             new_delivery=new_delivery,
         )
-        status = await stack.enter_async_context(open_channel(settings.status_address))
+        status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool, "upload"),
@@ -96,6 +109,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
                 UploadApi(service, settings.file_store), server
             ),
             grpc_services=("ingestor.v1.UploadService",),
-            checks={"database": lambda: pool.fetchval("SELECT 1"), "file store": store.check},
-            workers=(worker, cleaner, removals),
+            checks={"database": pool.check, "file store": store.check},
+            workers=service_wide(worker, cleaner, removals),
+            interceptors=(guard,),
         )

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import structlog
 
+from ingestor.access import scope
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.retry import backoff
@@ -79,10 +80,13 @@ class DeliveryWorker:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _start_due(self) -> None:
-        while len(self._running) < self._at_once:
+        # The last place is for a tenant that has none, so that large files of one do not keep others waiting;
+        # for more such tenants there are as many places again.
+        while (running := len(self._running)) < 2 * self._at_once:
             now = self._clock.now()
+            of_idle = running >= max(1, self._at_once - 1)
             try:
-                delivery = await self._deliveries.take(self._owner, now, now + self._lease)
+                delivery = await self._deliveries.take(self._owner, now, now + self._lease, of_idle=of_idle)
             except TransientError as error:
                 log.warning("cannot take deliveries", error=str(error))
                 return
@@ -95,7 +99,8 @@ class DeliveryWorker:
     async def _deliver(self, delivery: Delivery) -> None:
         """Deliver one file. Raises only when cancelled."""
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(process_id=delivery.process_id)
+        scope.enter(delivery.upload.tenant)
+        structlog.contextvars.bind_contextvars(process_id=delivery.process_id, tenant=delivery.upload.tenant)
         continue_trace(None)
         holding = asyncio.create_task(self._hold(delivery))
         wait = timedelta(seconds=backoff(delivery.attempts, first=0.5, longest=30))
@@ -216,9 +221,10 @@ class Cleaner:
         """Remove abandoned uploads; return how many."""
         count = 0
         for upload in await self._uploads.abandoned(self._clock.now() - self._age, 1000):
-            if await self._uploads.abort(upload.upload_id):
-                await self._store.delete(upload.file_key)
-                count += 1
+            with scope.within(upload.tenant):
+                if await self._uploads.abort(upload.upload_id):
+                    await self._store.delete(upload.file_key)
+                    count += 1
         if count:
             log.info("abandoned uploads removed", count=count)
         return count

@@ -7,25 +7,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.dry_runs import DryRunResult, Excerpt
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload
 
 
 class Uploads(Protocol):
-    """Stores uploads."""
+    """Stores uploads. What belongs to another tenant does not exist here."""
 
-    async def add(self, upload: Upload) -> Upload:
-        """Store an upload. Returns the existing one when its tenant has already used the request id."""
+    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
+        """Store an upload. Returns the existing one when its creator has already used the request id. Raises
+        QuotaExceededError (open_uploads, bytes_stored, bytes_per_day: its declared size)."""
         ...
 
     async def get(self, upload_id: str) -> Upload | None:
         """An upload, None when it does not exist."""
         ...
 
-    async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
+    async def commit(
+        self, upload_id: str, old: int, new: int, now: datetime, limits: QuotaLimits = NO_LIMITS
+    ) -> int:
         """Move the committed size of an open upload from `old` to `new`. Returns the committed size, which is
-        not `new` when another writer was faster."""
+        not `new` when another writer was faster. Raises QuotaExceededError when its size was not declared
+        (bytes_stored, bytes_per_day)."""
         ...
 
     async def complete(
@@ -37,9 +42,11 @@ class Uploads(Protocol):
         dialect: str,
         now: datetime,
         repair: Repair | None = None,
+        limits: QuotaLimits = NO_LIMITS,
     ) -> str:
         """Close an open upload and add its delivery, in one transaction. Returns the id of its process: the
-        existing one when the upload was already complete."""
+        existing one when the upload was already complete. Raises QuotaExceededError
+        (running_processes)."""
         ...
 
     async def abort(self, upload_id: str) -> bool:
@@ -47,7 +54,7 @@ class Uploads(Protocol):
         ...
 
     async def kept(self) -> tuple[int, int]:
-        """Number and bytes of the stored files, complete or not."""
+        """Number and bytes of the tenant's stored files, complete or not."""
         ...
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
@@ -74,8 +81,11 @@ class ProcessRecords(Protocol):
 class Deliveries(Protocol):
     """The durable queue of deliveries, each with a lease."""
 
-    async def take(self, owner: str, now: datetime, until: datetime) -> Delivery | None:
-        """Lease a delivery that is due and free, and count the attempt."""
+    async def take(
+        self, owner: str, now: datetime, until: datetime, *, of_idle: bool = False
+    ) -> Delivery | None:
+        """Lease a delivery that is due and free, and count the attempt: one of the tenant with the fewest
+        leased deliveries, with `of_idle` only of a tenant that has none."""
         ...
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:

@@ -14,6 +14,9 @@ import google_crc32c
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.limits.quotas import NO_LIMITS, Quotas
+from ingestor.access.principal import current_principal
+from ingestor.access.scope import tenant
 from ingestor.runtime.clock import Clock, Ids
 from ingestor.runtime.errors import (
     AbortedError,
@@ -49,7 +52,6 @@ _COMMIT_BYTES = 16 * 2**20  # the most that is sent again after a crash
 _MOST_SAMPLE_ROWS = 100_000
 _MOST_DRY_RUN_ROWS = 1000
 _MOST_HASHES = 10_000  # kept in memory while files arrive; further ones are computed from the stored file
-TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class UploadService:
         clock: Clock,
         ids: Ids,
         metrics: Metrics,
+        quotas: Quotas,
         *,
         max_upload_bytes: int,
         max_chunk_bytes: int,
@@ -116,10 +119,11 @@ class UploadService:
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
+        self._quotas = quotas
         self._max_upload = max_upload_bytes
         self.max_chunk_bytes = max_chunk_bytes
         self._new_delivery = new_delivery
-        self._running: OrderedDict[str, _Running] = OrderedDict()
+        self._running: OrderedDict[tuple[str, str], _Running] = OrderedDict()  # by tenant and upload
 
     async def create(self, file_name: str, size: int, request_id: str) -> Upload:
         """Open an upload; a request id that was already used returns the upload that it opened."""
@@ -131,11 +135,12 @@ class UploadService:
             raise wrong("request_id", "must have at most 128 characters, none of them NUL")
         self._check_size(size)
         upload_id = self._ids.new()
+        principal = current_principal()
         upload = Upload(
-            upload_id, TENANT, request_id or None, file_name, size, f"{TENANT}/{upload_id}",
-            UploadState.OPEN, 0, None, self._clock.now(),
+            upload_id, tenant(), request_id or None, file_name, size, f"{tenant()}/{upload_id}",
+            UploadState.OPEN, 0, None, self._clock.now(), principal.subject if principal else "",
         )  # fmt: skip
-        known = await self._uploads.add(upload)
+        known = await self._uploads.add(upload, await self._quotas.limits())
         if known.upload_id == upload_id:
             await self._store.create(upload.file_key)
         elif (known.file_name, known.declared_size) != (file_name, size):
@@ -180,20 +185,23 @@ class UploadService:
     @asynccontextmanager
     async def _writing(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
         """The open upload, with this instance as its only writer here."""
-        running = self._running.setdefault(upload_id, _Running())
-        self._running.move_to_end(upload_id)
-        async with running.lock:
-            upload = await self.get(upload_id)
-            if upload.state is not UploadState.OPEN:
-                raise FailedPreconditionError(
-                    f"UPLOAD_{upload.state.name}", f"The upload is {upload.state.value}."
-                )
-            yield upload, running
-        while len(self._running) > _MOST_HASHES:
-            oldest, other = next(iter(self._running.items()))
-            if other.lock.locked():
-                break
-            del self._running[oldest]
+        key = (tenant(), upload_id)
+        running = self._running.setdefault(key, _Running())
+        self._running.move_to_end(key)
+        try:
+            async with running.lock:
+                upload = await self.get(upload_id)
+                if upload.state is not UploadState.OPEN:
+                    raise FailedPreconditionError(
+                        f"UPLOAD_{upload.state.name}", f"The upload is {upload.state.value}."
+                    )
+                yield upload, running
+        finally:
+            while len(self._running) > _MOST_HASHES:
+                oldest, other = next(iter(self._running.items()))
+                if other.lock.locked():
+                    break
+                del self._running[oldest]
 
     def _check_chunk(self, upload: Upload, chunk: Chunk, committed: int) -> None:
         if chunk.offset != committed:
@@ -238,7 +246,8 @@ class UploadService:
 
     async def _commit(self, upload: Upload, old: int, new: int) -> int:
         await self._store.sync(upload.file_key)
-        committed = await self._uploads.commit(upload.upload_id, old, new, self._clock.now())
+        limits = NO_LIMITS if upload.declared_size else await self._quotas.limits()
+        committed = await self._uploads.commit(upload.upload_id, old, new, self._clock.now(), limits)
         if committed != new:
             raise _wrong_offset(committed)
         return new
@@ -256,6 +265,7 @@ class UploadService:
         upload = await self.get(upload_id)
         if upload.state is UploadState.COMPLETED and upload.process_id:
             return upload.process_id
+        await self._quotas.check_rows()
         async with self._writing(upload_id) as (upload, running):
             size = upload.committed_size
             if upload.declared_size and size != upload.declared_size:
@@ -275,9 +285,10 @@ class UploadService:
             else:
                 name, version, options, _ = await self._pipeline(pipeline, declared)
             process_id = await self._uploads.complete(
-                upload_id, self._ids.new(), name, version, options, self._clock.now(), repair
-            )
-        self._running.pop(upload_id, None)
+                upload_id, self._ids.new(), name, version, options, self._clock.now(), repair,
+                await self._quotas.limits(),
+            )  # fmt: skip
+        self._running.pop((tenant(), upload_id), None)
         self._metrics.uploads.labels("completed").inc()
         log.info("upload complete", process_id=process_id, size=size)
         # So that status knows the process when the client asks; if this fails, the delivery worker does it.
@@ -355,7 +366,7 @@ class UploadService:
         if not await self._uploads.abort(upload_id):
             raise FailedPreconditionError("UPLOAD_COMPLETED", "The upload is complete.")
         await self._store.delete(upload.file_key)
-        self._running.pop(upload_id, None)
+        self._running.pop((tenant(), upload_id), None)
         self._metrics.uploads.labels("aborted").inc()
 
 

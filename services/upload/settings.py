@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from ingestor.access.settings import AccessSettings
 from ingestor.runtime.settings import FileStoreSettings, RemovalSettings, ServiceSettings
 
 
-class UploadSettings(ServiceSettings, FileStoreSettings, RemovalSettings):
+class UploadSettings(ServiceSettings, AccessSettings, FileStoreSettings, RemovalSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")
@@ -24,7 +25,13 @@ class UploadSettings(ServiceSettings, FileStoreSettings, RemovalSettings):
         8 * 2**30, ge=2**29, description="Address space of a process that converts a file."
     )
     scratch_dir: str = Field("", description="Folder for temporary files; empty: the system's.")
-    deliveries_at_once: int = Field(4, ge=1, le=64, description="Files delivered at the same time.")
+    deliveries_at_once: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Files delivered at the same time; the last place is kept for a tenant that has none, "
+        "and further tenants without any have as many again.",
+    )
     lease_seconds: float = Field(
         30, ge=3, description="Seconds of silence after which a delivery is free again."
     )

@@ -32,6 +32,7 @@ class Upload:
     committed_size: int
     process_id: str | None
     created: datetime
+    creator: str = ""  # who sends it
 
     @property
     def whole(self) -> bool:

@@ -11,13 +11,12 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ingestor.provisioning.database import provision
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import NotFoundError, TransientError
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.metrics import RpcMetrics
-from ingestor.runtime.postgres import migrate
-from ingestor.runtime.provision import provision
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
 from ingestor.services.orchestrator.api import PipelineApi
 from ingestor.services.orchestrator.pipelines import PipelineService
@@ -25,6 +24,7 @@ from ingestor.services.processor.adapters import grpc_pipelines
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.v1 import pipelines_pb2_grpc
 from tests.conftest import PASSWORD
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def store() -> Store:
 async def pipelines(store: Store) -> AsyncIterator[GrpcPipelines]:
     """The processor's adapter, at a catalogue with that store."""
     server = grpc.aio.server(interceptors=[ServerInterceptor(RpcMetrics(CollectorRegistry()))])
-    api = PipelineApi(PipelineService(store, SystemClock()))
+    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas()))
     pipelines_pb2_grpc.add_PipelineServiceServicer_to_server(api, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -121,8 +121,7 @@ async def test_pipelines_of_an_earlier_version_move(database_url: str, pool_of: 
     try:
         await admin.execute(
             "DROP TABLE orchestrator.pipelines, orchestrator.deleted_pipelines;"
-            "DELETE FROM orchestrator.schema_migrations WHERE name = '0005_pipelines.sql';"
-            "SET ROLE ingestor_processor;"
+            "DELETE FROM orchestrator.schema_migrations WHERE name ~ 'pipelines';"
             "CREATE TABLE processor.pipelines (tenant text NOT NULL, name text NOT NULL, version integer "
             "NOT NULL, document text NOT NULL, canonical text NOT NULL, created_at timestamptz NOT NULL "
             "DEFAULT now(), PRIMARY KEY (tenant, name, version));"
@@ -130,12 +129,10 @@ async def test_pipelines_of_an_earlier_version_move(database_url: str, pool_of: 
             "timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (tenant, name));"
             "INSERT INTO processor.pipelines VALUES ('default', 'p', 1, 'x', 'x'),"
             "('default', 'q', 1, 'y', 'y');"
-            "INSERT INTO processor.deleted_pipelines VALUES ('default', 'q');"
-            "RESET ROLE"
+            "INSERT INTO processor.deleted_pipelines VALUES ('default', 'q')"
         )
         await provision(database_url, {"processor": PASSWORD, "orchestrator": PASSWORD})
         pool = await pool_of("orchestrator")
-        await migrate(pool, schema="orchestrator", package="ingestor.services.orchestrator.migrations")
         store = PgPipelines(pool)
         assert [stored.name for stored in await store.list("", 10)] == ["p"]
         assert (await store.add("q", "z", "z"))[0].version == 2

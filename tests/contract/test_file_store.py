@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingestor.access.scope import everything, within
 from ingestor.runtime.aws import open_s3
 from ingestor.runtime.settings import AwsSettings
 from ingestor.stores.disk import DiskFileStore
-from ingestor.stores.port import BoundedStore, FileMissingError, FileStore
+from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, ForeignFileError
 from ingestor.stores.s3 import S3FileStore
 from tests.examples import examples
 from tests.fakes.store import MemoryFileStore
@@ -198,10 +199,80 @@ def test_any_appends_give_what_they_say(
     assert disk == asyncio.run(run(MemoryFileStore()))
 
 
-@pytest.mark.parametrize("key", ["../x/y", "default/../../etc", "/etc/passwd", "a", "", "default/a/b"])
-async def test_a_key_cannot_leave_the_folder(tmp_path: Path, key: str) -> None:
-    with pytest.raises(ValueError, match="not a file key"):
-        await DiskFileStore(tmp_path).create(key)
+async def calls(store: FileStore, key: str) -> list[Callable[[], Awaitable[object]]]:
+    """Everything that a store does with a key."""
+
+    async def path() -> object:
+        return store.local_path(key)
+
+    return [
+        lambda: store.create(key),
+        lambda: store.append(key, 0, b"new"),
+        lambda: store.sync(key),
+        lambda: store.seal(key, 0),
+        lambda: content(store, key=key),
+        lambda: content(store, 0, 1, key=key),
+        path,
+        lambda: store.delete(key),
+    ]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "acme/0193-a",
+        "default2/0193-a",
+        "defaul/0193-a",
+        "Default/0193-a",
+        "../x/y",
+        "../acme/0193-a",
+        "default/../acme/0193-a",
+        "default/../../etc",
+        "default//0193-a",
+        "/etc/passwd",
+        "/default/0193-a",
+        "./default/0193-a",
+        "default/..",
+        "default/.",
+        "default/a/b",
+        "default/a\\b",
+        "default/a\n",
+        "default/0193-a/0000000000000000000",
+        "default/",
+        "default",
+        "a",
+        "",
+        "*/0193-a",
+    ],
+)
+async def test_a_key_of_somebody_else(store: FileStore, key: str) -> None:
+    """Nothing is read or written, and it is the same whether or not there is a file."""
+    with within("acme"):
+        await store.create("acme/0193-a")
+        await store.append("acme/0193-a", 0, b"theirs")
+    for call in await calls(store, key):
+        with pytest.raises(ForeignFileError):
+            await call()
+    with everything():  # the service's own work sees files of all tenants, but no other keys
+        assert await content(store, key="acme/0193-a") == b"theirs"
+        if key not in ("acme/0193-a", "default2/0193-a", "defaul/0193-a"):
+            for call in await calls(store, key):
+                with pytest.raises(ForeignFileError):
+                    await call()
+
+
+async def test_a_name_that_begins_as_another(store: FileStore) -> None:
+    """Deleting the file of one tenant leaves those of a tenant whose name is longer."""
+    for name in ("acme", "acme2"):
+        with within(name):
+            await store.create(f"{name}/0193-a")
+            await store.append(f"{name}/0193-a", 0, name.encode())
+    with within("acme"):
+        await store.delete("acme/0193-a")
+        with pytest.raises(FileMissingError):
+            await content(store, key="acme/0193-a")
+    with within("acme2"):
+        assert await content(store, key="acme2/0193-a") == b"acme2"
 
 
 async def test_an_unusable_folder_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.access.scope import everything
 from ingestor.outcomes import Notice
+from ingestor.runtime.errors import NotFoundError
 from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
 from ingestor.services.orchestrator.ingestions import (
     Batch,
@@ -25,7 +27,7 @@ from ingestor.services.orchestrator.ports import BusyError, Flags
 from tests.fakes.ingestions import MemoryIngestions
 
 if TYPE_CHECKING:
-    from tests.contract.conftest import OpenPool
+    from tests.contract.conftest import OpenPool, Stranger
 
     AnyIngestions = PgIngestions | MemoryIngestions
 
@@ -228,3 +230,18 @@ async def test_an_ingestion_is_removed_with_its_batches(ingestions: AnyIngestion
         assert await ingestions.get(process) is None
     assert [found.file.process_id for found in await ingestions.unsettled(10)] == [other]
     assert await ingestions.last_batch(other) == batch(1)
+
+
+async def test_ingestions_of_another_tenant_do_not_exist(
+    ingestions: AnyIngestions, stranger: Stranger
+) -> None:
+    process = await opened(ingestions)
+    found = await ingestions.get(process)
+    assert found is not None
+    with stranger():
+        assert await ingestions.get(process) is None
+        with pytest.raises(NotFoundError):
+            await ingestions.add(replace(found.file, tenant="globex"))
+    assert await ingestions.get(process) == found
+    with everything():
+        assert await ingestions.get(process) == found

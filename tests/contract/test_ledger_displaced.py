@@ -167,16 +167,14 @@ async def test_reported_in_any_order_and_twice(pool_of: OpenPool) -> None:
     ) -> None:
         if dispatched:
             for one in reported.values():
-                await pg.dispatch(file.process, "default", one.outcome.batch)
+                await pg.dispatch(file.process, one.outcome.batch)
         recorded = set()
         for place in order:
             if place is None:
                 account = await finish(pg, file.process, len(file.keys), len(file.batches))
             else:
                 one = reported[place]
-                first = await pg.record(
-                    file.process, "default", one.outcome, None, one.rows, None, one.displaced
-                )
+                first = await pg.record(file.process, one.outcome, None, one.rows, None, one.displaced)
                 assert first == (place not in recorded)
                 recorded.add(place)
                 account = await pg.change(file.process, lambda account: (account, []))
@@ -206,16 +204,16 @@ async def test_what_is_no_displaced_row(
     displaced = [DisplacedRow(row, taken(1)) for row in rows]
     repaired = RepairedRows(OTHER, ()) if repairs else None
     with pytest.raises(ValueError, match=message):
-        await pg.record(OWN, "default", OUTCOME, None, [], repaired, displaced)
+        await pg.record(OWN, OUTCOME, None, [], repaired, displaced)
 
 
 async def test_displaced_rows_of_an_expired_process_are_ignored(pool_of: OpenPool) -> None:
     pool = await pool_of("status")
     pg, process = PgLedger(pool), str(uuid.uuid4())
-    await pg.record(process, "default", OUTCOME, None, [])
+    await pg.record(process, OUTCOME, None, [])
     await finish(pg, process, 10, 1)
     now = datetime.now(UTC)
     assert await PgRemovals(pool).expire(now + timedelta(hours=1), now, 10) == 1
     late = Outcome(Batch(2, 11, 10, 12, 9, 18), S, 10, 0, 0)
-    assert not await pg.record(process, "default", late, None, [], None, [DisplacedRow(3, taken(1))])
+    assert not await pg.record(process, late, None, [], None, [DisplacedRow(3, taken(1))])
     assert await pool.fetchval("SELECT count(*) FROM displaced_rows") == 0

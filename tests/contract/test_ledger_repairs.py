@@ -78,12 +78,12 @@ async def build(pg: PgLedger, process: str, batches: list[int | list[RowState]])
     for number, rows in enumerate(batches, 1):
         if isinstance(rows, int):
             batch = Batch(number, first, rows, first + 1, first, first + rows)
-            await pg.record(process, "default", Outcome(batch, F, 0, rows, 0), WHOLE, [])
+            await pg.record(process, Outcome(batch, F, 0, rows, 0), WHOLE, [])
             model |= {row: ModelRow(F, ("batch-error",)) for row in range(first, first + rows)}
             first += rows
             continue
         outcome, rejected = outcome_of(number, first, rows)
-        await pg.record(process, "default", outcome, None, rejected)
+        await pg.record(process, outcome, None, rejected)
         model |= {row: ModelRow(state) for row, state in enumerate(rows, first)}
         for row in rejected:
             model[row.row_number].codes = tuple(found.code for found in row.errors)
@@ -105,8 +105,8 @@ async def bring(
         for r in rejected
     ]
     repaired = RepairedRows(process, tuple(number for number, _ in rows))
-    assert await pg.record(repair, "default", outcome, None, rejected, repaired)
-    assert not await pg.record(repair, "default", outcome, None, rejected, repaired)
+    assert await pg.record(repair, outcome, None, rejected, repaired)
+    assert not await pg.record(repair, outcome, None, rejected, repaired)
     for number, state in rows:
         row = model.get(number)
         # What a repair has left out, another one that began at the same time may have loaded.
@@ -207,9 +207,9 @@ async def test_a_repair_repairs_nothing_but_a_process_that_stands_for_itself(poo
         (repair, str(uuid.uuid4())),
     ):
         with pytest.raises(ValueError, match=r"cannot be repaired|repairs"):
-            await pg.record(which, "default", outcome, None, rejected, RepairedRows(other, (1, 2)))
+            await pg.record(which, outcome, None, rejected, RepairedRows(other, (1, 2)))
     with pytest.raises(ValueError, match="3 repaired rows"):
-        await pg.record(repair, "default", outcome, None, rejected, RepairedRows(process, (1, 2, 3)))
+        await pg.record(repair, outcome, None, rejected, RepairedRows(process, (1, 2, 3)))
     assert await reader.batches(repair, None, 0, 9) == []  # nothing of it was kept
     assert await reader.process(unknown) is None
 
@@ -223,7 +223,7 @@ async def test_rows_that_fail_again_get_their_new_cells(pool_of: OpenPool) -> No
     cells = [("b", "", "a", 'ö"\\\n', "{}"), (), ("nul\0",), ("null", "1")]
     outcome, rejected = outcome_of(1, 1, [F, F, F, K])
     rejected = [replace(row, cells=its) for row, its in zip(rejected, cells, strict=True)]
-    await pg.record(repair, "default", outcome, None, rejected, RepairedRows(process, (4, 3, 2, 1)))
+    await pg.record(repair, outcome, None, rejected, RepairedRows(process, (4, 3, 2, 1)))
     rows = await PgLedgerReader(pool).rows(process, [], 0, 10)
     assert {row.row_number: row.state for row in rows} == {1: K, 2: F, 3: F, 4: F}
     assert [row.cells for row in rows] == [cells[3], ("nul\ufffd",), cells[1], cells[0]]

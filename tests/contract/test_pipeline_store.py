@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.access.scope import within
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
 from tests.fakes.pipelines import MemoryPipelines
 
 if TYPE_CHECKING:
-    from tests.contract.conftest import OpenPool
+    from tests.contract.conftest import OpenPool, Stranger
 
     AnyStore = PgPipelines | MemoryPipelines
 
@@ -83,3 +84,25 @@ async def test_lists_versions(store: AnyStore) -> None:
     assert [pipeline.document for pipeline in await store.versions("a", 4, 10)] == ["3", "2", "1"]
     assert await store.versions("a", 1, 10) == []
     assert await store.versions("c", None, 10) == []
+
+
+async def test_pipelines_of_another_tenant_do_not_exist(store: AnyStore, stranger: Stranger) -> None:
+    await store.add("a", "text", "1")
+    with stranger():
+        assert await store.get("a", None) is None
+        assert await store.get("a", 1) is None
+        assert await store.list("", 10) == []
+        assert await store.versions("a", None, 10) == []
+        await store.delete("a")
+    found = await store.get("a", None)
+    assert found is not None and found.version == 1
+
+
+async def test_each_tenant_has_its_own_versions(store: AnyStore) -> None:
+    await store.add("a", "ours", "1")
+    with within("globex"):
+        made, new = await store.add("a", "theirs", "2")
+        assert (made.version, new) == (1, True)
+        await store.delete("a")
+    found = await store.get("a", None)
+    assert found is not None and found.document == "ours"

@@ -12,6 +12,7 @@ import pytest
 from ingestor.checking.rows import check_rows
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.pipelines import table_of
 from ingestor.services.processor.ports import GoodRows
 from ingestor.tabular.files.sample import read_sample, sample_table
@@ -75,7 +76,7 @@ async def load(pool: PgPool, data: bytes, pipeline: Pipeline) -> list[str]:
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns"])
 async def test_an_export_comes_back_in_equal(pool_of: OpenPool, zone: str) -> None:
-    pool = await pool_of("processor")
+    pool = await TenantPool.of(await pool_of("processor"))
     extremes = {
         **EXTREMES,
         **({"datetime": EXTREMES["datetime"] + ENDS_OF_TIME["datetime"]} if zone == "UTC" else {}),
@@ -92,13 +93,11 @@ async def test_an_export_comes_back_in_equal(pool_of: OpenPool, zone: str) -> No
     await load(pool, out.getvalue().encode(), pipeline_of(keys, "first"))
     names = ", ".join(field["name"] for field in keys)
     export = io.BytesIO()
-    async with pool.acquire() as connection:
-        before = await connection.fetchval("SELECT current_setting('timezone')")
-        await connection.execute(f"SET timezone = '{zone}'")
+    async with pool.transaction() as connection:
+        await connection.execute(f"SET LOCAL timezone = '{zone}'")
         await connection.copy_from_query(
             f"SELECT {names} FROM public.first ORDER BY _row_number", output=export, format="csv", header=True
         )
-        await connection.execute(f"SET timezone = '{before}'")
     assert await load(pool, export.getvalue(), pipeline_of(keys, "second")) == []
     texts = ", ".join(f"{field['name']}::text" for field in keys)
     first, second = [

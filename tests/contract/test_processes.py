@@ -19,16 +19,18 @@ from ingestor.services.processor.ports import Disposition, ProcessFacts, UndoCou
 from ingestor.v1 import status_pb2, status_pb2_grpc
 from tests.fakes.processes import MemoryProcesses
 from tests.fakes.status import MemoryStatus
+from tests.status_stub import channel_of
 
 
 class GrpcEnds:
     """A running service."""
 
-    def __init__(self, channel: Any) -> None:
-        self.processes = GrpcProcesses(channel)
-        self.status = GrpcStatus(channel)
-        self.outcomes = GrpcOutcomes(channel)
-        self._stub = status_pb2_grpc.StatusServiceStub(channel)
+    def __init__(self, orchestrator: Any, processor: Any, person: Any) -> None:
+        """Channels of these."""
+        self.processes = GrpcProcesses(processor)
+        self.status = GrpcStatus(orchestrator)
+        self.outcomes = GrpcOutcomes(processor)
+        self._stub = status_pb2_grpc.StatusServiceStub(person)
 
     async def add(self, facts: ProcessFacts) -> None:
         """Begin a process."""
@@ -76,8 +78,12 @@ Ends = GrpcEnds | MemoryEnds
 @pytest.fixture
 async def grpc_service(status_address: str) -> AsyncIterator[GrpcEnds]:
     """A running service."""
-    async with open_channel(status_address) as channel:
-        yield GrpcEnds(channel)
+    async with (
+        channel_of("orchestrator", status_address) as orchestrator,
+        channel_of("processor", status_address) as processor,
+        open_channel(status_address) as person,
+    ):
+        yield GrpcEnds(orchestrator, processor, person)
 
 
 @pytest.fixture

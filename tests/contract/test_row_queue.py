@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
 from ingestor.runtime.aws import open_sqs
 from ingestor.runtime.queues import MAX_MESSAGE_BYTES, ensure_queues
 from ingestor.runtime.settings import QueueSettings
@@ -26,10 +27,13 @@ from tests.fakes.queue import MemoryQueue
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from types_aiobotocore_sqs import SQSClient
+
 PROCESS = str(uuid.UUID(int=7))
 LAYOUT = Layout(("id", "näme"), ";", 9, 2, "'")
 FILE = FileInfo(PROCESS, "default", "u", "a.csv", 99, "people", 3)
 CONTENT = Content("default/u-text", 99, True, "{}")
+KEYS = KeyRing.parse("a:first,b:second")
 BATCH = Batch(2, 11, 5, 12, 18, 100, 200)
 KEY = BatchKey(PROCESS, "default", BatchRange(2, 11, 5, 12, 100, 200))
 
@@ -57,17 +61,26 @@ async def ends(request: pytest.FixtureRequest, aws_endpoint: str) -> AsyncIterat
         url = (await client.get_queue_url(QueueName=name))["QueueUrl"]
 
         async def send_raw(body: str, attributes: Mapping[str, str]) -> object:
-            return await client.send_message(
-                QueueUrl=url,
-                MessageBody=body,
-                MessageAttributes={
-                    key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()
-                },
-            )
+            signed = {**attributes, SIGNATURE: sign_message(KEYS, body, attributes)}
+            return await send(client, url, body, signed)
 
         yield Ends(
-            SqsOut(client, name), SqsIn(client, name, 30), send_raw, SqsDepths(client, name, f"{name}-dead")
+            SqsOut(client, name, KEYS),
+            SqsIn(client, name, 30, KEYS),
+            send_raw,
+            SqsDepths(client, name, f"{name}-dead"),
         )
+
+
+async def send(client: SQSClient, url: str, body: str, attributes: Mapping[str, str]) -> object:
+    """Send a message as it is."""
+    return await client.send_message(
+        QueueUrl=url,
+        MessageBody=body,
+        MessageAttributes={
+            key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()
+        },
+    )
 
 
 def message(data: bytes | None, batch: Batch = BATCH) -> Message:
@@ -166,7 +179,7 @@ async def test_dead_letters_are_counted(aws_endpoint: str) -> None:
     name = uuid.uuid4().hex
     async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
         await ensure_queues(client, rows=name, dead_letter=f"{name}-dead", events=f"{name}-events")
-        dead = SqsOut(client, f"{name}-dead")
+        dead = SqsOut(client, f"{name}-dead", KEYS)
         await dead.send(dead.pack(message(b"x")))
         depths = SqsDepths(client, name, f"{name}-dead")
         assert (await depths.rows(), await depths.dead_letters()) == (Depth(0, 0), Depth(1, 0))
@@ -195,14 +208,94 @@ async def test_a_message_that_is_not_ours(ends: Ends) -> None:
     assert delivery.key is None
 
 
+Attributes = dict[str, str]
+OTHER_PROCESS = str(uuid.UUID(int=8))
+
+
+def _other(name: str, value: str) -> Callable[[str, Attributes], tuple[str, Attributes]]:
+    return lambda body, attributes: (body, {**attributes, name: value})
+
+
+def _without(name: str) -> Callable[[str, Attributes], tuple[str, Attributes]]:
+    return lambda body, attributes: (body, {key: text for key, text in attributes.items() if key != name})
+
+
+def _signed(keys: KeyRing, purpose: str) -> Callable[[str, Attributes], tuple[str, Attributes]]:
+    def sign(body: str, attributes: Attributes) -> tuple[str, Attributes]:
+        bare = {name: text for name, text in attributes.items() if name != SIGNATURE}
+        parts = [body, *(text for name in sorted(bare) for text in (name, bare[name]))]
+        return body, {**bare, SIGNATURE: keys.sign(purpose, *map(str.encode, parts))}
+
+    return sign
+
+
+FORGED: dict[str, Callable[[str, Attributes], tuple[str, Attributes]]] = {
+    "no signature": _without(SIGNATURE),
+    "a signature of nobody": _other(SIGNATURE, "a:" + "0" * 64),
+    "a signature that is none": _other(SIGNATURE, "\u00e4"),
+    "another body": lambda body, attributes: ("A" + body[1:], attributes),
+    "another tenant": _other("tenant", "acme"),
+    "another process": _other("process_id", OTHER_PROCESS),
+    "another batch": _other("batch_number", "3"),
+    "another trace": _other("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    "one attribute less": _without("traceparent"),
+    "two attributes swapped": lambda body, attributes: (
+        body,
+        {**attributes, "first_row": attributes["first_line"], "first_line": attributes["first_row"]},
+    ),
+    "signed for another purpose": _signed(KEYS, "calls"),
+    "signed by another key": _signed(KeyRing.parse("a:stolen"), "queue"),
+    "signed by a key of another name": _signed(KeyRing.parse("c:first"), "queue"),
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+async def test_a_forged_message_is_not_read(aws_endpoint: str, how: str) -> None:
+    async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
+        name = uuid.uuid4().hex
+        await ensure_queues(client, rows=name, dead_letter=f"{name}-dead", events=f"{name}-events")
+        url = (await client.get_queue_url(QueueName=name))["QueueUrl"]
+        out, into = SqsOut(client, name, KEYS), SqsIn(client, name, 30, KEYS)
+        packed = out.pack(message(b"x"))
+        attributes = {**packed.attributes, "traceparent": "t"}
+        attributes[SIGNATURE] = sign_message(KEYS, packed.body, attributes)
+        await send(client, url, packed.body, attributes)
+        (real,) = await into.receive(1)
+        assert (real.is_authentic, real.key) == (True, KEY)
+        await into.delete(real)
+        await send(client, url, *FORGED[how](packed.body, attributes))
+        (forged,) = await into.receive(1)
+        assert (forged.is_authentic, forged.key, forged.body, forged.traceparent) == (False, None, "", None)
+
+
+def test_a_signature_made_as_in_these_cases_is_valid() -> None:
+    """So they fail for their own reason."""
+    _, attributes = _signed(KEYS, "queue")("body", {"b": "1", "a": "2"})
+    assert attributes[SIGNATURE] == sign_message(KEYS, "body", {"a": "2", "b": "1"})
+
+
+@pytest.mark.parametrize("signing", ["b:second,a:first", "b:second"])
+async def test_keys_are_rotated(aws_endpoint: str, signing: str) -> None:
+    """Whatever key of the ring has signed a message, and however many there are."""
+    async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
+        name = uuid.uuid4().hex
+        await ensure_queues(client, rows=name, dead_letter=f"{name}-dead", events=f"{name}-events")
+        out = SqsOut(client, name, KeyRing.parse(signing))
+        await out.send(out.pack(message(b"x")))
+        (delivery,) = await SqsIn(client, name, 0, KEYS).receive(1)
+        assert (delivery.is_authentic, delivery.key) == (True, KEY)
+        (delivery,) = await SqsIn(client, name, 30, KeyRing.parse("a:first")).receive(1)
+        assert not delivery.is_authentic
+
+
 async def test_the_trace_goes_with_the_message(aws_endpoint: str) -> None:
     name = uuid.uuid4().hex
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with open_sqs(QueueSettings(aws_endpoint_url=aws_endpoint)) as client:
         await ensure_queues(client, rows=name, dead_letter=f"{name}-dead", events=f"{name}-events")
         continue_trace(trace)
-        out = SqsOut(client, name)
+        out = SqsOut(client, name, KEYS)
         await out.send(out.pack(message(b"x")))
-        (delivery,) = await SqsIn(client, name, 30).receive(1)
+        (delivery,) = await SqsIn(client, name, 30, KEYS).receive(1)
     assert delivery.traceparent is not None
     assert delivery.traceparent.split("-")[1] == trace.split("-")[1]

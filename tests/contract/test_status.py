@@ -35,7 +35,7 @@ from ingestor.services.processor.batches import (
 from ingestor.services.processor.ports import Disposition
 from ingestor.v1 import common_pb2
 from tests.fakes.status import MemoryStatus
-from tests.status_stub import status_stub
+from tests.status_stub import channel_of, status_stub
 
 CONTENT = Content("default/u", 123, False, "{}")
 NO_LIMITS = Limits()
@@ -60,8 +60,11 @@ def memory() -> Ends:
 @pytest.fixture
 async def grpc_service(status_address: str) -> AsyncIterator[Ends]:
     """Both ends of a service."""
-    async with open_channel(status_address) as channel:
-        yield Ends(GrpcStatus(channel), GrpcOutcomes(channel))
+    async with (
+        channel_of("orchestrator", status_address) as orchestrator,
+        channel_of("processor", status_address) as processor,
+    ):
+        yield Ends(GrpcStatus(orchestrator), GrpcOutcomes(processor))
 
 
 @pytest.fixture(params=["grpc_service", "memory"], ids=["grpc", "memory"])

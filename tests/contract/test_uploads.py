@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.access import scope
 from ingestor.outcomes import Notice
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
@@ -17,7 +18,7 @@ from ingestor.services.upload.uploads import Content, Repair, Upload, UploadStat
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:
-    from tests.contract.conftest import OpenPool
+    from tests.contract.conftest import OpenPool, Stranger
 
     AnyUploads = PgUploads | MemoryUploads
 
@@ -222,3 +223,54 @@ async def test_a_process_that_has_no_upload_leaves_nothing(uploads: AnyUploads) 
     assert await uploads.close(process, NOW)
     assert await uploads.files(process) == []
     await uploads.forget(process)
+
+
+async def test_uploads_of_another_tenant_do_not_exist(uploads: AnyUploads, stranger: Stranger) -> None:
+    made, done = upload("r", size=5), upload()
+    await uploads.add(made)
+    await uploads.add(done)
+    process = await uploads.complete(done.upload_id, str(uuid.uuid4()), "", 0, "{}", NOW)
+    with stranger():
+        assert await uploads.get(made.upload_id) is None
+        assert await uploads.commit(made.upload_id, 0, 5, NOW) == 0
+        assert not await uploads.abort(made.upload_id)
+        assert await uploads.kept() == (0, 0)
+        await uploads.forget(process)
+        assert await uploads.files(process) == []
+    assert await uploads.get(made.upload_id) == made
+    assert await uploads.kept() == (2, 0)
+    assert await uploads.files(process)
+
+
+async def test_a_request_id_belongs_to_who_sent_it(uploads: AnyUploads) -> None:
+    ann, ben = replace(upload("r"), creator="ann"), replace(upload("r"), creator="ben")
+    assert await uploads.add(ann) == ann
+    assert await uploads.add(ben) == ben
+    assert await uploads.add(replace(upload("r"), creator="ann")) == ann
+
+
+async def test_the_tenant_with_the_fewest_deliveries_is_next(uploads: AnyUploads) -> None:
+    async def complete(tenant: str, due: datetime) -> str:
+        with scope.within(tenant):
+            made = str(uuid.uuid4())
+            added = await uploads.add(
+                Upload(made, tenant, None, "a.csv", 0, f"{tenant}/{made}", UploadState.OPEN, 0, None, NOW)
+            )
+            return await uploads.complete(added.upload_id, str(uuid.uuid4()), "", 0, "{}", due)
+
+    crowd = [await complete("acme", NOW - number * SECOND) for number in (9, 8, 7)]
+    single = await complete("globex", NOW)
+    with scope.everything():
+
+        async def take(*, of_idle: bool = False) -> str | None:
+            found = await uploads.take("me", NOW, NOW + LEASE, of_idle=of_idle)
+            return found.process_id if found else None
+
+        assert await take() == crowd[0]
+        assert await take() == single
+        assert await take(of_idle=True) is None
+        assert await take() == crowd[1]
+        await uploads.done(single, "me", NOW)
+        another = await complete("globex", NOW)
+        assert await take(of_idle=True) == another
+        assert [await take(), await take()] == [crowd[2], None]

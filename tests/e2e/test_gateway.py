@@ -46,6 +46,7 @@ async def test_reflection_lists_the_public_services(suite: Suite) -> None:
         asked = reflection_pb2.ServerReflectionRequest(list_services="")
         answers = [answer async for answer in stub.ServerReflectionInfo(iter([asked]))]
     assert {service.name for service in answers[0].list_services_response.service} == {
+        "ingestor.v1.AccessService",
         "ingestor.v1.UploadService",
         "ingestor.v1.OrchestratorService",
         "ingestor.v1.PipelineService",

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from ingestor import AsyncClient
+from ingestor.access.keyring import KeyRing
+from ingestor.local.folder import Folder
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout
 from ingestor.services.orchestrator.ports import Message
@@ -97,7 +99,8 @@ async def test_a_deleted_process_leaves_nothing_and_never_comes_back(suite: Suit
     file = FileInfo(process, "default", "u", "r.jsonl", size, table.replace("_", "-"), 1)
     layout = Layout(tuple(columns), ",", 0, 1)
     async with sqs(suite) as queue:
-        rows = SqsRows(queue, (await rows_queue(queue)).rpartition("/")[2])
+        keys = KeyRing.parse(f"local:{Folder(Path(suite.facts['data'])).password('internal')}")
+        rows = SqsRows(queue, (await rows_queue(queue)).rpartition("/")[2], keys)
         for number in (1, 2):
             batch = Batch(number, number * 100 - 99, 1, 2, 3, 0, 99)
             data = f"2,,{number}000,late,7\n".encode() if normal else f"{number}000,late,7\n".encode()

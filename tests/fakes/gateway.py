@@ -7,12 +7,12 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc
 
-from ingestor.runtime.errors import NotFoundError, ServiceError, to_rpc_status
+from ingestor.runtime.errors import NotFoundError, ServiceError
 from ingestor.v1 import (
+    access_pb2_grpc,
     common_pb2,
     orchestrator_pb2,
     orchestrator_pb2_grpc,
@@ -25,14 +25,7 @@ from ingestor.v1 import (
     upload_pb2,
     upload_pb2_grpc,
 )
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-
-async def abort(context: Context, error: ServiceError) -> None:
-    """End a call as the suite does: with a google.rpc.Status among the trailing metadata."""
-    details = to_rpc_status(error).SerializeToString()
-    await context.abort(error.code, error.message, trailing_metadata=(("grpc-status-details-bin", details),))
+from tests.fakes.access import Access, Context, Door, abort
 
 
 def a_process(
@@ -281,9 +274,13 @@ class Suite:
     processor: Processor = field(default_factory=Processor)
     orchestrator: Orchestrator = field(default_factory=Orchestrator)
 
+    access: Access = field(default_factory=Access)
+    door: Door = field(default_factory=Door)
+
     async def start(self) -> grpc.aio.Server:
         """A server of them on a free port."""
-        server = grpc.aio.server()
+        server = grpc.aio.server(interceptors=[self.door])
+        access_pb2_grpc.add_AccessServiceServicer_to_server(self.access, server)
         upload_pb2_grpc.add_UploadServiceServicer_to_server(self.uploads, server)
         status_pb2_grpc.add_StatusServiceServicer_to_server(self.status, server)
         pipelines_pb2_grpc.add_PipelineServiceServicer_to_server(self.pipelines, server)

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from ingestor.access import scope
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaExceededError, QuotaLimits, QuotaName
+from ingestor.runtime.errors import NotFoundError
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -16,6 +19,7 @@ from ingestor.services.orchestrator.ingestions import (
     Layout,
 )
 from ingestor.services.orchestrator.ports import BusyError, Flags, Ingestions
+from tests.fakes.limits.quotas import MemoryUsage
 
 
 class MemoryIngestions(Ingestions):
@@ -25,6 +29,7 @@ class MemoryIngestions(Ingestions):
         self.sent: dict[tuple[str, int], datetime] = {}
         self.settled: set[str] = set()
         self._held: set[str] = set()
+        self.usage = MemoryUsage()
 
     def _change(self, process_id: str, **values: object) -> None:
         self.ingestions[process_id] = replace(self.ingestions[process_id], **values)  # type: ignore[arg-type]
@@ -32,14 +37,19 @@ class MemoryIngestions(Ingestions):
     async def add(self, file: FileInfo) -> Ingestion:
         self.recorded.setdefault(file.process_id, {})
         new = Ingestion(file, None, IngestionState.ANNOUNCED, False, None)
-        return self.ingestions.setdefault(file.process_id, new)
+        self.ingestions.setdefault(file.process_id, new)
+        found = await self.get(file.process_id)
+        if found is None:
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {file.process_id} does not exist.")
+        return found
 
     async def set_content(self, process_id: str, content: Content) -> None:
         if self.ingestions[process_id].state is IngestionState.ANNOUNCED:
             self._change(process_id, content=content, state=IngestionState.OPEN)
 
     async def get(self, process_id: str) -> Ingestion | None:
-        return self.ingestions.get(process_id)
+        found = self.ingestions.get(process_id)
+        return found if found and scope.visible() in (found.file.tenant, scope.EVERYTHING) else None
 
     @asynccontextmanager
     async def hold(self, process_id: str) -> AsyncIterator[None]:
@@ -62,9 +72,16 @@ class MemoryIngestions(Ingestions):
         batches = self.recorded[process_id]
         return [batches[number] for number in sorted(batches) if (process_id, number) not in self.sent]
 
-    async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
+    async def record(
+        self, process_id: str, tenant: str, batch: Batch, limits: QuotaLimits = NO_LIMITS
+    ) -> Flags:
+        name = QuotaName.ROWS_PER_DAY
+        limit, used = limits.get(name), self.usage.used.get(name, 0)
+        if limit is not None and used >= limit:
+            raise QuotaExceededError(name, limit, used, 0)
         if batch.number in self.recorded[process_id]:
             raise BusyError
+        self.usage.spend(name, batch.row_count, NO_LIMITS)
         self.recorded[process_id][batch.number] = batch
         return await self.flags(process_id)
 
@@ -113,8 +130,10 @@ class MemoryIngestions(Ingestions):
         if self.ingestions[process_id].state is not IngestionState.STOPPED:
             self._change(process_id, state=state)
 
-    async def set_paused(self, process_id: str, paused: bool) -> None:
-        self._change(process_id, paused=paused)
+    async def set_paused(self, process_id: str, paused: bool, until: datetime | None = None) -> None:
+        known = self.ingestions[process_id]
+        by_person = known.paused and known.paused_until is None
+        self._change(process_id, paused=paused, paused_until=None if by_person else until)
 
     async def unsettled(self, limit: int) -> Sequence[Ingestion]:
         return [found for key, found in self.ingestions.items() if key not in self.settled][:limit]

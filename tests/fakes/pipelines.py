@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ingestor.access import scope
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.runtime.errors import NotFoundError
 from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
@@ -13,7 +15,11 @@ from ingestor.services.processor.ports import Pipelines
 
 class MemoryCatalogue(Pipelines):
     def __init__(self) -> None:
-        self.known: dict[str, list[Pipeline]] = {}
+        self._known: dict[str, dict[str, list[Pipeline]]] = {}
+
+    @property
+    def known(self) -> dict[str, list[Pipeline]]:
+        return self._known.setdefault(scope.tenant(), {})
 
     def add(self, document: str) -> None:
         """Store the next version."""
@@ -29,10 +35,22 @@ class MemoryCatalogue(Pipelines):
 
 class MemoryPipelines(PipelineStore):
     def __init__(self) -> None:
-        self.stored: dict[str, list[tuple[str, StoredPipeline]]] = {}
-        self.deleted: set[str] = set()
+        self._stored: dict[str, dict[str, list[tuple[str, StoredPipeline]]]] = {}
+        self._deleted: dict[str, set[str]] = {}
 
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
+    @property
+    def stored(self) -> dict[str, list[tuple[str, StoredPipeline]]]:
+        return self._stored.setdefault(scope.tenant(), {})
+
+    @property
+    def deleted(self) -> set[str]:
+        return self._deleted.setdefault(scope.tenant(), set())
+
+    async def add(
+        self, name: str, document: str, canonical: str, limits: QuotaLimits = NO_LIMITS
+    ) -> tuple[StoredPipeline, bool]:
+        if name not in self.stored or name in self.deleted:
+            check(QuotaName.PIPELINES, limits, await self.count())
         known = self.stored.setdefault(name, [])
         if known and known[-1][0] == canonical and name not in self.deleted:
             return known[-1][1], False
@@ -51,6 +69,9 @@ class MemoryPipelines(PipelineStore):
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
         names = [name for name in sorted(self.stored) if name > after and name not in self.deleted]
         return [self.stored[name][-1][1] for name in names][:limit]
+
+    async def count(self) -> int:
+        return sum(name not in self.deleted for name in self.stored)
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
         found = [stored for _, stored in reversed(self.stored.get(name, []))]

@@ -29,6 +29,7 @@ class MemoryQueue(DispatchQueue, RowQueue, Queues):
         self.bodies: dict[str, RowBatch] = {}
         self.messages: dict[str, _Stored] = {}
         self.sent: list[str] = []  # bodies, in order
+        self.forged: set[str] = set()  # identifiers of messages that are not from the suite
         self._visibility = visibility_seconds
         self._wait = wait_seconds
         self._changed = asyncio.Event()
@@ -84,8 +85,10 @@ class MemoryQueue(DispatchQueue, RowQueue, Queues):
             except TimeoutError:
                 continue
 
-    @staticmethod
-    def _delivery(stored: _Stored) -> Delivery:
+    def _delivery(self, stored: _Stored) -> Delivery:
+        if stored.message_id in self.forged:
+            receipt = f"{stored.message_id}#{stored.receives}"
+            return Delivery(stored.message_id, receipt, stored.receives, None, None, "", is_authentic=False)
         attributes = stored.packed.attributes
         key = None
         if all(name in attributes for name in (*_NAMES, "process_id", "tenant")):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ingestor.access.scope import EVERYTHING, visible
 from ingestor.outcomes import DisplacedRow, RowError
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
 from ingestor.services.processor.ports import (
@@ -16,8 +17,10 @@ from ingestor.services.processor.ports import (
     Refused,
     RowUndo,
     Sink,
+    TenantGoneError,
     UndoCounts,
     UndoImpossibleError,
+    Undone,
 )
 from ingestor.services.processor.reading import repaired_meanwhile
 
@@ -30,6 +33,8 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         self.behind: dict[str, list[dict[str, Any]]] = {}  # rows that are not there because of others
         self.gone: dict[str, bool] = {}  # of closed processes
         self.undos: dict[str, UndoCounts] = {}
+        self.no_tenants: set[str] = set()  # that are gone
+        self.tenants: dict[str, str] = {}  # of undone processes
         self.reported: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
         self.repaired: set[tuple[str, int]] = set()
@@ -37,6 +42,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
+        await self._check_tenant()
         mark = (key.process_id, key.range.number)
         for closed in (key.process_id, rows.repairs or key.process_id):
             if closed in self.gone:
@@ -94,6 +100,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         return Applied(outcome)
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
+        await self._check_tenant()
         mark = (outcome.key.process_id, outcome.key.range.number)
         if self.gone.get(outcome.key.process_id):
             return Applied(None)
@@ -142,11 +149,24 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
             self.tables[table.name], self.behind[table.name] = there, behind
             self.undos[process_id] = counts
             self.undos |= dict.fromkeys(of.repairs, UndoCounts(0, 0, 0))
+            self.tenants |= dict.fromkeys([process_id, *of.repairs], of.tenant)
             self.gone |= dict.fromkeys([process_id, *of.repairs], False)
         return counts
 
-    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
-        return [found for found in self.undos.items() if found[0] not in self.reported][:limit]
+    async def _check_tenant(self) -> None:
+        if not await self.has_tenant():
+            raise TenantGoneError
+
+    async def has_tenant(self) -> bool:
+        return visible() not in self.no_tenants
+
+    async def unreported(self, limit: int) -> Sequence[Undone]:
+        found = [
+            Undone(process_id, self.tenants[process_id], counts)
+            for process_id, counts in self.undos.items()
+            if process_id not in self.reported
+        ]
+        return [undone for undone in found if visible() in (undone.tenant, EVERYTHING)][:limit]
 
     async def mark_reported(self, process_id: str) -> None:
         self.reported.add(process_id)

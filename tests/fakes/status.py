@@ -109,8 +109,8 @@ class MemoryStatus(Status, Outcomes):
     async def failed(self, process_id: str, reason: str, message: str) -> Progress:
         return await self._apply(process_id, lambda account: ledger.failed(account, Failure(reason, message)))
 
-    async def paused(self, process_id: str) -> Progress:
-        return await self._apply(process_id, ledger.paused)
+    async def paused(self, process_id: str, reason: str = "") -> Progress:
+        return await self._apply(process_id, lambda account: ledger.paused(account, reason))
 
     async def hold(self, process_id: str, reason: str) -> bool:
         try:

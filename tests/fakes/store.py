@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ingestor.stores.port import BoundedStore, FileMissingError, FileReader, FileWriter, StoreFullError
+from ingestor.stores.port import (
+    BoundedStore,
+    FileMissingError,
+    FileReader,
+    FileWriter,
+    StoreFullError,
+    check_key,
+)
 
 
 class MemoryFileStore(FileWriter, FileReader, BoundedStore):
@@ -16,11 +23,13 @@ class MemoryFileStore(FileWriter, FileReader, BoundedStore):
         self.room = room
 
     def _file(self, key: str) -> bytearray:
+        check_key(key)
         if key not in self.files:
             raise FileMissingError(key)
         return self.files[key]
 
     async def create(self, key: str) -> None:
+        check_key(key)
         self.files.setdefault(key, bytearray())
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
@@ -33,6 +42,7 @@ class MemoryFileStore(FileWriter, FileReader, BoundedStore):
 
     async def sync(self, key: str) -> None:
         """Nothing to do in memory."""
+        check_key(key)
 
     async def seal(self, key: str, size: int) -> None:
         file = self._file(key)
@@ -41,6 +51,7 @@ class MemoryFileStore(FileWriter, FileReader, BoundedStore):
         del file[size:]
 
     async def delete(self, key: str) -> None:
+        check_key(key)
         self.files.pop(key, None)
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
@@ -49,6 +60,7 @@ class MemoryFileStore(FileWriter, FileReader, BoundedStore):
             yield data[at : at + 2**20]
 
     def local_path(self, key: str) -> Path | None:
+        check_key(key)
         return None
 
     async def free_bytes(self) -> int:

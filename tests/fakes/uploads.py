@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ingestor.access import scope
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
+from tests.fakes.limits.quotas import MemoryUsage
+
+
+def _sent(upload: Upload) -> tuple[str, str, str | None]:
+    return upload.tenant, upload.creator, upload.request_id
+
+
+def _seen(upload: Upload) -> bool:
+    return scope.visible() in (upload.tenant, scope.EVERYTHING)
 
 
 @dataclass
@@ -24,21 +36,41 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         self.uploads: dict[str, Upload] = {}
         self.touched: dict[str, datetime] = {}
         self.work: dict[str, _Work] = {}
+        self.usage = MemoryUsage()
 
-    async def add(self, upload: Upload) -> Upload:
+    def _stored(self) -> int:
+        return sum(
+            max(upload.committed_size, upload.declared_size * (upload.state is UploadState.OPEN))
+            for upload in self.uploads.values()
+            if upload.state is not UploadState.ABORTED and _seen(upload)
+        )
+
+    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
         for known in self.uploads.values():
-            if upload.request_id and (known.tenant, known.request_id) == (upload.tenant, upload.request_id):
+            if upload.request_id and _sent(known) == _sent(upload):
                 return known
+        opened = sum(u.state is UploadState.OPEN and _seen(u) for u in self.uploads.values())
+        check(QuotaName.OPEN_UPLOADS, limits, opened)
+        check(QuotaName.BYTES_STORED, limits, self._stored(), upload.declared_size)
+        self.usage.spend(QuotaName.BYTES_PER_DAY, upload.declared_size, limits)
         self.uploads[upload.upload_id] = upload
         self.touched[upload.upload_id] = upload.created
         return upload
 
     async def get(self, upload_id: str) -> Upload | None:
-        return self.uploads.get(upload_id)
+        found = self.uploads.get(upload_id)
+        return found if found and _seen(found) else None
 
-    async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
-        upload = self.uploads[upload_id]
+    async def commit(
+        self, upload_id: str, old: int, new: int, now: datetime, limits: QuotaLimits = NO_LIMITS
+    ) -> int:
+        upload = await self.get(upload_id)
+        if upload is None:
+            return old
         if upload.committed_size == old and upload.state is UploadState.OPEN:
+            if not upload.declared_size:
+                check(QuotaName.BYTES_STORED, limits, self._stored(), new - old)
+                self.usage.spend(QuotaName.BYTES_PER_DAY, new - old, limits)
             upload = self.uploads[upload_id] = replace(upload, committed_size=new)
             self.touched[upload_id] = now
         return upload.committed_size
@@ -52,10 +84,13 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         dialect: str,
         now: datetime,
         repair: Repair | None = None,
+        limits: QuotaLimits = NO_LIMITS,
     ) -> str:
         upload = self.uploads[upload_id]
         if upload.state is not UploadState.OPEN:
             return str(upload.process_id)
+        running = sum(not w.done and w.delivery.upload.tenant == upload.tenant for w in self.work.values())
+        check(QuotaName.RUNNING_PROCESSES, limits, running)
         upload = replace(upload, state=UploadState.COMPLETED, process_id=process_id)
         self.uploads[upload_id] = upload
         delivery = Delivery(process_id, upload, pipeline, version, 0, dialect, repair=repair)
@@ -63,14 +98,20 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         return process_id
 
     async def abort(self, upload_id: str) -> bool:
-        upload = self.uploads[upload_id]
-        if upload.state is UploadState.COMPLETED:
+        upload = await self.get(upload_id)
+        if upload is None or upload.state is UploadState.COMPLETED:
             return False
+        if upload.state is UploadState.OPEN:
+            self.usage.give_back(QuotaName.BYTES_PER_DAY, upload.declared_size - upload.committed_size)
         self.uploads[upload_id] = replace(upload, state=UploadState.ABORTED)
         return True
 
     async def kept(self) -> tuple[int, int]:
-        found = [u.committed_size for u in self.uploads.values() if u.state is not UploadState.ABORTED]
+        found = [
+            upload.committed_size
+            for upload in self.uploads.values()
+            if upload.state is not UploadState.ABORTED and upload.tenant == scope.tenant()
+        ]
         return len(found), sum(found)
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
@@ -81,9 +122,18 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         ]
         return found[:limit]
 
-    async def take(self, owner: str, now: datetime, until: datetime) -> Delivery | None:
-        for work in sorted(self.work.values(), key=lambda work: work.due):
-            if not work.done and work.due <= now and (work.until is None or work.until < now):
+    async def take(
+        self, owner: str, now: datetime, until: datetime, *, of_idle: bool = False
+    ) -> Delivery | None:
+        def is_free(work: _Work) -> bool:
+            return work.until is None or work.until < now
+
+        at_work = Counter(
+            work.delivery.upload.tenant for work in self.work.values() if not work.done and not is_free(work)
+        )
+        for work in sorted(self.work.values(), key=lambda w: (at_work[w.delivery.upload.tenant], w.due)):
+            idle = not at_work[work.delivery.upload.tenant]
+            if not work.done and work.due <= now and is_free(work) and (idle or not of_idle):
                 work.owner, work.until = owner, until
                 work.delivery = replace(work.delivery, attempts=work.delivery.attempts + 1)
                 return work.delivery
@@ -126,12 +176,14 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
     async def files(self, process_id: str) -> Sequence[str]:
         keys = set[str]()
         for upload in self.uploads.values():
-            if upload.process_id == process_id:
+            if upload.process_id == process_id and _seen(upload):
                 keys |= {upload.file_key, text_key(upload.file_key)}
                 content = self.work[process_id].delivery.content
                 keys |= {content.file_key} if content else set()
         return sorted(keys)
 
     async def forget(self, process_id: str) -> None:
-        self.uploads = {key: found for key, found in self.uploads.items() if found.process_id != process_id}
-        self.work.pop(process_id, None)
+        for upload in list(self.uploads.values()):
+            if upload.process_id == process_id and _seen(upload):
+                del self.uploads[upload.upload_id]
+                self.work.pop(process_id, None)

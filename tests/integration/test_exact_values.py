@@ -15,11 +15,13 @@ import asyncpg
 import pyarrow as pa
 import pyarrow.csv
 
+from ingestor.access.scope import row_security
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.pipelines.document import Pipeline, parse_pipeline
-from ingestor.runtime.postgres import migrate, open_pool
-from ingestor.runtime.provision import provision
+from ingestor.provisioning.database import provision
+from ingestor.runtime.postgres import open_pool
 from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import GoodRows
@@ -253,9 +255,11 @@ async def test_exact_or_an_error(database_url: str) -> None:
     """The way of a batch into PostgreSQL, each value between two good rows: the value itself, or a row
     error; never something near."""
     dsns = await provision(database_url, {"processor": "secret"})
-    async with open_pool(dsns["processor"], service="processor", schema="processor", size=2) as pool:
-        await migrate(pool, schema="processor", package="ingestor.services.processor.migrations")
-        sink = PgSink(pool)
+    async with open_pool(
+        dsns["processor"], service="processor", schema="processor", size=2, prepare=row_security
+    ) as pool:
+        tenants = await TenantPool.of(pool)
+        sink = PgSink(tenants)
         cases = [*(({"type": type_}, text, value) for type_, text, value in CASES), *FIELD_CASES]
         for number, (field, text, value) in enumerate(cases):
             document = parse_pipeline(json.dumps({
@@ -271,7 +275,7 @@ async def test_exact_or_an_error(database_url: str) -> None:
             ended = outcome_of(key, checked.rejected)
             await sink.load(key, rows, lambda refused, ended=ended: ended)  # type: ignore[misc]
             query = f"SELECT _row_number, f FROM public.t_{number}"
-            found = {row[0]: row[1] for row in await pool.fetch(query)}
+            found = {row[0]: row[1] for row in await tenants.fetch(query)}
             errors = [(row.row_number, [e.code for e in row.errors]) for row in ended.rows]
             if value is REFUSED:
                 assert (found, errors) == ({1: None, 3: None}, [(2, ["type-error"])]), (field, text)

@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.scope import row_security
 from ingestor.internal.v1 import ledger_pb2
 from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
+from ingestor.runtime.postgres import open_pool
+from ingestor.services.status.adapters.access.pg_audit import PgAuditRecords
 from ingestor.services.status.adapters.pg_removals import PgRemovals
 from ingestor.services.status.bootstrap import bootstrap
 from ingestor.services.status.retention import Retention
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+YEAR = timedelta(days=365)
 
 
 class SetClock:
@@ -66,11 +69,8 @@ async def status(status_settings: StatusSettings) -> AsyncIterator[Any]:
 async def pool(status_settings: StatusSettings, status: Any) -> AsyncIterator[PgPool]:
     """The service's database."""
     dsn = status_settings.database_url.get_secret_value()
-    pool: PgPool = await asyncpg.create_pool(dsn, server_settings={"search_path": "status"}, min_size=1)
-    try:
+    async with open_pool(dsn, service="test", schema="status", size=10, prepare=row_security) as pool:
         yield pool
-    finally:
-        await pool.close()
 
 
 async def ended(status: Any, repairs: str = "") -> str:
@@ -216,7 +216,7 @@ async def test_an_expired_process_keeps_its_counts(status: Any, pool: PgPool) ->
     running = str(uuid.uuid4())
     await begin(status, running)
     clock = SetClock(datetime.now(UTC))
-    worker = Retention(PgRemovals(pool), clock, timedelta(days=2))
+    worker = Retention(PgRemovals(pool), PgAuditRecords(pool), clock, timedelta(days=2), YEAR)
     await worker.look()
     assert not (await get(status, process)).expired
     clock.time += timedelta(days=2, minutes=1)
@@ -254,7 +254,7 @@ async def test_a_process_that_is_repaired_does_not_expire(status: Any, pool: PgP
     await begin(status, repair)
     await set_repairs(pool, repair, process)
     later = SetClock(datetime.now(UTC) + timedelta(days=9))
-    worker = Retention(PgRemovals(pool), later, timedelta(days=1))
+    worker = Retention(PgRemovals(pool), PgAuditRecords(pool), later, timedelta(days=1), YEAR)
     await worker.look()
     assert await removals(status) == []
     await outcome(status, repair, 1)
@@ -268,8 +268,7 @@ async def test_records_go_in_pieces(status: Any, pool: PgPool) -> None:
     await pool.execute("UPDATE events SET published_at = now() WHERE published_at IS NULL")
     log = PgRemovals(pool)
     # Without the service's own worker between.
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("UPDATE processes SET expired_at = now() WHERE process_id = $1", process)
+    await pool.execute("UPDATE processes SET expired_at = now() WHERE process_id = $1", process)
     steps = []
     while count := await log.clear(datetime.now(UTC), 1):
         steps.append(count)

@@ -40,10 +40,11 @@ class Counting(MemoryFileStore, FileReader):
 
 async def stored(store: MemoryFileStore, name: str, data: bytes, declared: int = 0) -> Upload:
     """An open upload of which these bytes are there."""
-    await store.create(f"default/{name}")
-    await store.append(f"default/{name}", 0, data)
+    key = "default/u"
+    await store.create(key)
+    await store.append(key, 0, data)
     return Upload(
-        "u", "default", None, name, declared, f"default/{name}", UploadState.OPEN, len(data), None,
+        "u", "default", None, name, declared, key, UploadState.OPEN, len(data), None,
         datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from ingestor.access.scope import row_security
 from ingestor.local.ports import free_port
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.runtime.grpc.channel import open_channel
-from ingestor.runtime.postgres import migrate, open_pool
+from ingestor.runtime.postgres import open_pool
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.ledger import Batch, Outcome, finished
@@ -29,7 +30,8 @@ from ingestor.v1 import status_pb2
 from tests.status_stub import status_stub
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.access.scope import row_security
+from ingestor.runtime.postgres import PgPool
 
 ROWS, BATCH = 50_000, 10_000
 COLUMNS = [f"column {number}" for number in range(1, 9)]
@@ -49,8 +51,7 @@ def rejected(number: int) -> RejectedRow:
 async def open_database(settings: StatusSettings) -> AsyncIterator[PgPool]:
     """A pool of the service's role, the schema migrated."""
     dsn = settings.database_url.get_secret_value()
-    async with open_pool(dsn, service="status", schema="status", size=2) as pool:
-        await migrate(pool, schema="status", package="ingestor.services.status.migrations")
+    async with open_pool(dsn, service="status", schema="status", size=2, prepare=row_security) as pool:
         yield pool
 
 
@@ -65,7 +66,7 @@ async def fill(settings: StatusSettings, failed: int) -> str:
             batch = Batch(number, first, 2 * BATCH, first + 1, first, first + 1)
             rows = [rejected(row) for row in range(first, first + 2 * BATCH, 2)]
             outcome = Outcome(batch, RowState.SUCCEEDED, BATCH, BATCH, 0)
-            await ledger.record(process, "default", outcome, None, rows)
+            await ledger.record(process, outcome, None, rows)
         account = await ledger.change(process, lambda a: finished(a, 2 * failed, failed // BATCH))
         assert account.failed == failed
     return process
@@ -135,7 +136,7 @@ async def test_a_page_of_wide_rows_ends_early(status_settings: StatusSettings) -
     rows = [RejectedRow(row, row + 1, "failed", (), ("x" * 500_000,)) for row in range(1, 31)]
     async with open_database(status_settings) as pool:
         batch = Outcome(Batch(1, 1, 30, 2, 0, 1), RowState.SUCCEEDED, 0, 30, 0)
-        await PgLedger(pool).record(process, "default", batch, None, rows)
+        await PgLedger(pool).record(process, batch, None, rows)
         reader = PgLedgerReader(pool)
         page = await reader.own_rows(process, {RowState.FAILED}, 3, 29, 1_000)
         assert [row.row_number for row in page] == list(range(4, 13))  # 9 rows: 4.5 MB

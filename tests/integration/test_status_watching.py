@@ -28,11 +28,9 @@ async def status(status_address: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-async def database(status_settings: StatusSettings, status_address: str) -> AsyncIterator[Any]:
-    """The service's database, its schema made."""
-    connection = await asyncpg.connect(
-        status_settings.database_url.get_secret_value(), server_settings={"search_path": "status"}
-    )
+async def database(database_url: str) -> AsyncIterator[Any]:
+    """The service's database as its administrator sees it."""
+    connection = await asyncpg.connect(database_url, server_settings={"search_path": "status"})
     yield connection
     await connection.close()
 
@@ -118,7 +116,8 @@ async def test_an_event_that_is_visible_late_is_told_late(
     notify = "SELECT pg_notify('status_changes', $1)"
     process = str(uuid.uuid4())
     dsn = status_settings.database_url.get_secret_value()
-    slow, quick = [await asyncpg.connect(dsn, server_settings={"search_path": "status"}) for _ in range(2)]
+    settings = {"search_path": "status", "ingestor.tenant": "default"}
+    slow, quick = [await asyncpg.connect(dsn, server_settings=settings) for _ in range(2)]
     try:
         watch = Watch(status)
         assert await watch.read()
@@ -226,8 +225,9 @@ async def test_the_overview_of_many_batches_goes_by_index(status: Any, database:
     await database.execute("VACUUM ANALYZE batches")
     found = await status.GetOverview(status_pb2.GetOverviewRequest())
     assert 1435 <= sum(bucket.counts.succeeded for bucket in found.buckets) <= 1440
+    await database.execute("SET ROLE ingestor_status; SET ingestor.tenant = 'default'")
     plan = await database.fetch(
-        "EXPLAIN SELECT sum(succeeded) FROM batches WHERE processed_at >= now() - interval '1 day' "
-        "AND processed_at < now()"
+        "EXPLAIN SELECT sum(succeeded) FROM batches WHERE tenant = 'default' "
+        "AND processed_at >= now() - interval '1 day' AND processed_at < now()"
     )
     assert "batches_processed" in "\n".join(row[0] for row in plan)

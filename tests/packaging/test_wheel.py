@@ -144,7 +144,12 @@ def test_the_wheel_has_every_module_and_its_files(wheel: Path) -> None:
         for path in folder.rglob("*"):
             if path.suffix in {".py", ".sql"}:
                 assert prefix + path.relative_to(ROOT).as_posix() in found
-    assert {"ingestor/local/envoy.yaml", "ingestor/py.typed", "ingestor/web/built/index.html"} <= found
+    assert {
+        "ingestor/gateway/envoy.yaml",
+        "ingestor/local/oidc/provider.mjs",
+        "ingestor/py.typed",
+        "ingestor/web/built/index.html",
+    } <= found
     tops = {name.partition("/")[0] for name in found}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"ingestor"}
 

@@ -123,6 +123,25 @@ const BY_REASON: Readonly<Record<string, Advice>> = {
   },
   UNDO_IMPOSSIBLE: { title: "This cannot be undone", advice: "Correct the table directly." },
   REPAIR: { title: "This process is a repair", advice: "Undo the repaired process instead." },
+  QUOTA_EXCEEDED: {
+    title: "Your tenant has used up a quota",
+    advice: "Ask your administrator if you need more.",
+  },
+  TOKEN_EXPIRED: {
+    title: "Your sign-in ended meanwhile",
+    advice: "It has been renewed. Try again.",
+  },
+  ROLE_MISSING: {
+    title: "Your role does not allow this",
+    advice: "Ask an administrator of your tenant for the role, then reload the page.",
+  },
+  NOT_A_MEMBER: {
+    title: "You are not a member",
+    advice: "Ask an administrator of the tenant to add you, then try again.",
+  },
+  TENANT_NOT_CHOSEN: { title: "Choose a tenant", advice: "You are a member of several. Reload the page." },
+  KEY_NOT_FOUND: { title: "Key not found", advice: "It may be another tenant's. Reload the list." },
+  TENANT_NOT_FOUND: { title: "Tenant not found", advice: "It may have been removed. Reload the list." },
   TOO_MANY_COLUMNS: { title: "Too many columns", advice: "Choose another format, such as CSV." },
   DEPENDENCY_UNAVAILABLE: {
     title: "Part of the suite is down",
@@ -145,7 +164,11 @@ const BY_CODE: Partial<Record<Code, Advice>> = {
     advice: "Correct what is marked and try again.",
   },
   [Code.NotFound]: { title: "Not found", advice: "It may have been removed. Go back to the list." },
-  [Code.PermissionDenied]: { title: "Not allowed", advice: "Ask your administrator." },
+  [Code.Unauthenticated]: {
+    title: "You are not signed in",
+    advice: "Try again. If the problem persists, sign out and sign in again.",
+  },
+  [Code.PermissionDenied]: { title: "Not allowed", advice: "Ask an administrator of your tenant." },
   [Code.Unimplemented]: {
     title: "The server does not support this",
     advice: "The page is newer than the suite. Update the suite, then reload.",

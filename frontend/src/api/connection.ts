@@ -10,6 +10,9 @@ interface Outage {
   readonly failures: number;
 }
 
+/** Stands for the provider at which people sign in. */
+export const SIGN_IN = "sign-in";
+
 type Outages = ReadonlyMap<string, Outage>;
 
 let outages: Outages = new Map();

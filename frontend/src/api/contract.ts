@@ -1,5 +1,7 @@
 /** The suite's contract. Everything else imports generated code from here only. */
 export * from "../gen/google/rpc/error_details_pb";
+export * from "../gen/ingestor/v1/access_pb";
+export * from "../gen/ingestor/v1/authorization_pb";
 export * from "../gen/ingestor/v1/common_pb";
 export * from "../gen/ingestor/v1/orchestrator_pb";
 export * from "../gen/ingestor/v1/pipelines_pb";

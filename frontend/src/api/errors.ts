@@ -51,6 +51,11 @@ export function isCancelled(error: unknown): boolean {
   );
 }
 
+/** Whether the service refused the token, or there was none. */
+export function isSignInNeeded(error: unknown): boolean {
+  return ConnectError.from(error).code === Code.Unauthenticated;
+}
+
 /** ErrorInfo's reason, or "". */
 export function reasonOf(error: unknown): string {
   return ConnectError.from(error).findDetails(ErrorInfoSchema)[0]?.reason ?? "";

@@ -1,5 +1,6 @@
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { authorize } from "./authorize";
 import { reportAnswer, reportOutage } from "./connection";
 import { isUnreachable } from "./errors";
 
@@ -28,7 +29,18 @@ const watchConnection: Interceptor = (next) => async (request) => {
   }
 };
 
+interface PageTransportOptions {
+  readonly baseUrl?: string;
+  /** Stays in this tenant, whichever is chosen later; "": the caller's only one. */
+  readonly tenant?: string;
+}
+
 /** gRPC-web to the origin that served the page. */
-export function createPageTransport(baseUrl: string = globalThis.location.origin): Transport {
-  return createGrpcWebTransport({ baseUrl, fetch: reach, interceptors: [watchConnection] });
+export function createPageTransport(options: PageTransportOptions = {}): Transport {
+  const { baseUrl = globalThis.location.origin, tenant } = options;
+  return createGrpcWebTransport({
+    baseUrl,
+    fetch: reach,
+    interceptors: [authorize(tenant), watchConnection],
+  });
 }

@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it, vi } from "vitest";
+import { ErrorInfoSchema } from "./contract";
 import { follow, type StreamPhase } from "./use-server-stream";
 
 vi.mock("./connection", () => ({ backoff: () => 0 }));
@@ -45,6 +46,23 @@ describe("follow", () => {
     const { phases, opened } = await run([{ messages: [], error: new ConnectError("no", Code.NotFound) }]);
     expect(opened).toBe(1);
     expect(phases).toEqual(["failed"]);
+  });
+
+  it("goes on with another token, unless every token is refused", async () => {
+    const refused = new ConnectError("The token has expired.", Code.Unauthenticated);
+    const cut = await run([{ messages: [1], error: refused }, { messages: [2] }]);
+    expect(cut.heard).toEqual([1, 2]);
+    expect(cut.phases).toEqual(["live", "waiting", "live", "ended"]);
+    const never = await run([{ messages: [], error: refused }]);
+    expect(never.phases).toEqual(["failed"]);
+  });
+
+  it("waits for its turn when the tenant has too many streams", async () => {
+    const crowded = new ConnectError("too many", Code.ResourceExhausted, undefined, [
+      { desc: ErrorInfoSchema, value: { reason: "QUOTA_EXCEEDED", domain: "ingestor", metadata: {} } },
+    ]);
+    const { phases } = await run([{ messages: [], error: crowded }, { messages: [1] }]);
+    expect(phases).toEqual(["waiting", "live", "ended"]);
   });
 
   it("reopens a stream that ended too early", async () => {

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { backoff } from "./connection";
-import { describeError, isCancelled, isTransient, type RowError } from "./errors";
+import { describeError, isCancelled, isSignInNeeded, isTransient, type RowError, reasonOf } from "./errors";
 
 /** connecting: no message yet; live; waiting: broken, about to be retried; ended: complete; failed. */
 export type StreamPhase = "connecting" | "live" | "waiting" | "ended" | "failed";
@@ -84,7 +84,11 @@ export async function follow<Message>(following: Following<Message>): Promise<vo
       attempt = 0;
     } catch (error) {
       if (signal.aborted) return;
-      if (!isTransient(error) && !isCancelled(error)) {
+      // A stream whose token has ended meanwhile goes on with the next one (authorize.ts).
+      const outlivedToken = heard.any && isSignInNeeded(error);
+      // Too many streams of the tenant: another one may end.
+      const crowded = reasonOf(error) === "QUOTA_EXCEEDED";
+      if (!isTransient(error) && !isCancelled(error) && !outlivedToken && !crowded) {
         onState({ phase: "failed", problem: describeError(error) });
         return;
       }

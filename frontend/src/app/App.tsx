@@ -3,12 +3,11 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { useState } from "react";
 import { createQueryClient } from "@/api/query-client";
+import { Gate, useSession } from "@/features/access";
 import { createPageRouter } from "./router";
 import { theme } from "./theme";
 
 export function App() {
-  const [queryClient] = useState(createQueryClient);
-  const [router] = useState(createPageRouter);
   return (
     <MantineProvider
       theme={theme}
@@ -17,9 +16,25 @@ export function App() {
       withGlobalClasses={false}
       env={import.meta.env.MODE === "test" ? "test" : "default"}
     >
-      <QueryClientProvider client={queryClient}>
-        <RouterProvider router={router} />
-      </QueryClientProvider>
+      <Gate>
+        <Screens />
+      </Gate>
     </MantineProvider>
+  );
+}
+
+/** Another tenant starts over: nothing of the last one stays in a screen or a cache. */
+function Screens() {
+  const { generation } = useSession();
+  return <ScreensOfTenant key={generation} />;
+}
+
+function ScreensOfTenant() {
+  const [queryClient] = useState(createQueryClient);
+  const [router] = useState(createPageRouter);
+  return (
+    <QueryClientProvider client={queryClient}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
   );
 }

@@ -1,7 +1,7 @@
 import { Loader } from "@mantine/core";
 import { useEffect, useSyncExternalStore } from "react";
 import { probes } from "@/api/clients";
-import { backoff, currentOutages, subscribeToOutages } from "@/api/connection";
+import { backoff, currentOutages, SIGN_IN, subscribeToOutages } from "@/api/connection";
 import { pause } from "@/api/use-server-stream";
 import classes from "./ConnectionBanner.module.css";
 
@@ -11,6 +11,8 @@ const NAMES: Readonly<Record<string, string>> = {
   "ingestor.v1.OrchestratorService": "pausing and resuming",
   "ingestor.v1.PipelineService": "pipelines",
   "ingestor.v1.ProcessorService": "undoing",
+  "ingestor.v1.AccessService": "access",
+  [SIGN_IN]: "signing in",
 };
 
 /** Names the part of the suite that is not responding, probes it, and disappears once it answers. */

@@ -5,11 +5,14 @@ import {
   IconListDetails,
   IconMoon,
   IconRoute,
+  IconShieldLock,
   IconSun,
   IconUpload,
 } from "@tabler/icons-react";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
+import { UploadService } from "@/api/contract";
+import { AccountMenu, Entry, useMay } from "@/features/access";
 import { ConnectionBanner } from "./ConnectionBanner";
 import classes from "./Shell.module.css";
 
@@ -18,11 +21,14 @@ const PLACES = [
   { to: "/upload", label: "Upload", icon: IconUpload },
   { to: "/processes", label: "Processes", icon: IconListDetails },
   { to: "/pipelines", label: "Pipelines", icon: IconRoute },
+  { to: "/access", label: "Access", icon: IconShieldLock },
 ] as const;
 
 /** The frame around every screen: navigation, colour scheme, and the banner for outages. */
 export function Shell() {
   useFocusOnNavigation();
+  const maySend = useMay(UploadService.method.createUpload);
+  const places = PLACES.filter(({ to }) => to !== "/upload" || maySend);
   return (
     <div className={classes.shell}>
       <a className={classes.skip} href="#main">
@@ -34,7 +40,7 @@ export function Shell() {
           <span>Data Ingestor</span>
         </Link>
         <nav className={classes.nav} aria-label="Main">
-          {PLACES.map(({ to, label, icon: Icon }) => (
+          {places.map(({ to, label, icon: Icon }) => (
             <Link
               key={to}
               to={to}
@@ -48,13 +54,16 @@ export function Shell() {
           ))}
         </nav>
         <div className={classes.tools}>
+          <AccountMenu />
           <ColorSchemeButton />
         </div>
       </header>
       <div className={classes.body}>
         <ConnectionBanner />
         <main id="main" className={classes.main} tabIndex={-1}>
-          <Outlet />
+          <Entry>
+            <Outlet />
+          </Entry>
         </main>
       </div>
     </div>

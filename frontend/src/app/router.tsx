@@ -3,6 +3,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import {
+  accessSearch,
   mapSearch,
   overviewSearch,
   pipelineSearch,
@@ -63,9 +64,16 @@ const pipeline = createRoute({
   component: lazyRouteComponent(() => import("@/features/pipelines/PipelinePage"), "PipelinePage"),
 });
 
+const access = createRoute({
+  getParentRoute: () => root,
+  path: "/access",
+  validateSearch: accessSearch,
+  component: lazyRouteComponent(() => import("@/features/access/AccessPage"), "AccessPage"),
+});
+
 export function createPageRouter() {
   return createRouter({
-    routeTree: root.addChildren([overview, upload, mapping, processes, process, pipelines, pipeline]),
+    routeTree: root.addChildren([overview, upload, mapping, processes, process, pipelines, pipeline, access]),
     defaultPreload: "intent",
     scrollRestoration: true,
     defaultPendingMinMs: 0,

@@ -1,6 +1,7 @@
 import { Button } from "@mantine/core";
 import { IconAlertTriangle, IconRefresh } from "@tabler/icons-react";
 import { describeError } from "@/api/errors";
+import { QuotaFacts } from "./QuotaFacts";
 import classes from "./States.module.css";
 
 interface ErrorStateProps {
@@ -35,7 +36,9 @@ export function ErrorState({ error, onRetry, inline = false }: ErrorStateProps) 
               ))}
             </ul>
           )}
-          <p>{problem.advice}</p>
+          <p>
+            <QuotaFacts problem={problem} /> {problem.advice}
+          </p>
           <p className={classes.code}>{problem.code}</p>
           {retry}
         </div>
@@ -50,7 +53,9 @@ export function ErrorState({ error, onRetry, inline = false }: ErrorStateProps) 
       <h2 className={classes.title}>{problem.title}</h2>
       <div className={classes.text}>
         <p>{problem.happened}</p>
-        <p>{problem.advice}</p>
+        <p>
+          <QuotaFacts problem={problem} /> {problem.advice}
+        </p>
       </div>
       <p className={classes.code}>{problem.code}</p>
       {retry && <div className={classes.action}>{retry}</div>}

@@ -94,3 +94,32 @@ export function mapSearch(raw: Raw): MapSearch {
   const isObject = typeof dialect === "object" && dialect !== null && !Array.isArray(dialect);
   return { to: text(raw.to), dialect: isObject ? (dialect as Raw) : undefined };
 }
+
+export interface AccessSearch {
+  tab?: "keys" | "members" | "audit" | "quotas" | "tenants" | "roles";
+  /** Filters of the audit log. */
+  subject?: string;
+  method?: string;
+  object?: string;
+  /** Days, such as "2026-11-29", in the time zone of the browser; both included. */
+  from?: string;
+  until?: string;
+}
+
+export function accessSearch(raw: Raw): AccessSearch {
+  return {
+    tab: oneOf(raw.tab, ["keys", "members", "audit", "quotas", "tenants", "roles"]),
+    subject: text(raw.subject),
+    method: text(raw.method),
+    object: text(raw.object),
+    from: day(raw.from),
+    until: day(raw.until),
+  };
+}
+
+function day(raw: unknown): string | undefined {
+  const value = text(raw);
+  return value !== undefined && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value))
+    ? value
+    : undefined;
+}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
 
+from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, server_name
+from ingestor.runtime.grpc.renewing_channel import RenewingChannel
 from ingestor.runtime.grpc.trace_calls import client_interceptors
 
 # A message carries at most a 4 MiB piece of a file and its envelope.
@@ -39,8 +41,15 @@ _SERVICE_CONFIG = json.dumps(
 
 
 @asynccontextmanager
-async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to host:port, closed at the end of the context; calls carry the current trace."""
+async def open_channel(
+    address: str,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    *,
+    service: str = "",
+    tls: TlsFiles | None = None,
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to host:port, closed at the end of the context; calls carry the current trace, and what the
+    interceptors add. With `tls` the server must have a certificate that names `service`."""
     options: list[tuple[str, int | str]] = [
         *MESSAGE_OPTIONS,
         ("grpc.service_config", _SERVICE_CONFIG),
@@ -49,7 +58,18 @@ async def open_channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.initial_reconnect_backoff_ms", 200),
     ]
-    channel = grpc.aio.insecure_channel(address, options=options, interceptors=client_interceptors())
+    channel: grpc.aio.Channel
+    all_ = [*client_interceptors(), *interceptors]
+    if tls is None:
+        channel = grpc.aio.insecure_channel(address, options=options, interceptors=all_)
+    else:
+        options.append(server_name(service))
+        channel = RenewingChannel(
+            tls,
+            lambda identity: grpc.aio.secure_channel(
+                address, channel_credentials(identity), options=options, interceptors=all_
+            ),
+        )
     try:
         yield channel
     finally:

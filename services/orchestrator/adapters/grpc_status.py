@@ -64,10 +64,9 @@ class GrpcStatus(Status):
         failure = common_pb2.ProcessFailure(reason=reason, message=message)
         return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, failed=failure))
 
-    async def paused(self, process_id: str) -> Progress:
-        return await self._record(
-            ledger_pb2.RecordDispatchRequest(process_id=process_id, paused=ledger_pb2.DispatchPaused())
-        )
+    async def paused(self, process_id: str, reason: str = "") -> Progress:
+        paused = ledger_pb2.DispatchPaused(reason=reason)
+        return await self._record(ledger_pb2.RecordDispatchRequest(process_id=process_id, paused=paused))
 
     async def resumed(self, process_id: str) -> Progress:
         return await self._record(

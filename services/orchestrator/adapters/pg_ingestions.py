@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaExceededError, QuotaLimits, QuotaName
+from ingestor.access.scope import visible
 from ingestor.notices import notices_from_json, notices_to_json
+from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
 from ingestor.services.orchestrator.ingestions import (
     Batch,
@@ -40,19 +43,34 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, true, 'open', $9, $10, $11, $12, $13, $1
 ON CONFLICT (repairs) WHERE retry AND NOT settled DO NOTHING RETURNING 1
 """
 
+_ADD_RETRIED = """
+INSERT INTO batches (process_id, batch_number, tenant, first_row, row_count, first_line, next_line,
+                     byte_start, byte_end, retried_rows, retried_first)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+"""
+
 _SET_CONTENT = """
 UPDATE ingestions SET file_key = $2, content_bytes = $3, normal_form = $4, dialect = $5, notices = $6,
        state = 'open'
 WHERE process_id = $1 AND state = 'announced'
 """
 
-# Records a batch and reads the flags of its ingestion in one round trip.
+# Counts the rows of a batch as used today, if any are left; then records it. Reads the flags of its ingestion
+# in the same round trip.
 _RECORD = """
-WITH recorded AS (
+WITH counted AS (
+    INSERT INTO access.usage AS u (tenant, day, name, used)
+    SELECT $3, (now() AT TIME ZONE 'UTC')::date, 'rows_per_day', $5::bigint
+    WHERE coalesce($10::bigint, 1) > 0
+    ON CONFLICT (tenant, day, name) DO UPDATE SET used = u.used + excluded.used
+    WHERE u.used < coalesce($10::bigint, u.used + 1)
+    RETURNING used),
+recorded AS (
     INSERT INTO batches (process_id, batch_number, tenant, first_row, row_count, first_line, next_line,
                          byte_start, byte_end)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9))
-SELECT state, paused FROM ingestions WHERE process_id = $1
+    SELECT $1::uuid, $2::bigint, $3, $4::bigint, $5, $6::bigint, $7::bigint, $8::bigint, $9::bigint
+    FROM counted)
+SELECT state, paused, (SELECT used FROM counted) AS used FROM ingestions WHERE process_id = $1::uuid
 """
 
 # A session lock: it ends with the connection, and so with its holder.
@@ -74,7 +92,8 @@ class PgIngestions(Ingestions):
             file.pipeline, file.pipeline_version, file.repairs or None,
         )  # fmt: skip
         found = await self.get(file.process_id)
-        assert found is not None
+        if found is None:  # another tenant has it
+            raise NotFoundError("PROCESS_NOT_FOUND", f"Process {file.process_id} does not exist.")
         return found
 
     async def set_content(self, process_id: str, content: Content) -> None:
@@ -84,7 +103,9 @@ class PgIngestions(Ingestions):
         )  # fmt: skip
 
     async def get(self, process_id: str) -> Ingestion | None:
-        rows = await self._fetch("SELECT * FROM ingestions WHERE process_id = $1", process_id)
+        rows = await self._fetch(
+            "SELECT * FROM ingestions WHERE process_id = $1 AND $2 IN (tenant, '*')", process_id, visible()
+        )
         return _ingestion(rows[0]) if rows else None
 
     @asynccontextmanager
@@ -122,14 +143,20 @@ class PgIngestions(Ingestions):
         )
         return [_batch(row) for row in rows]
 
-    async def record(self, process_id: str, tenant: str, batch: Batch) -> Flags:
+    async def record(
+        self, process_id: str, tenant: str, batch: Batch, limits: QuotaLimits = NO_LIMITS
+    ) -> Flags:
+        limit = limits.get(QuotaName.ROWS_PER_DAY)
         try:
             rows = await self._fetch(
                 _RECORD, process_id, batch.number, tenant, batch.first_row, batch.row_count,
-                batch.first_line, batch.next_line, batch.byte_start, batch.byte_end,
+                batch.first_line, batch.next_line, batch.byte_start, batch.byte_end, limit,
             )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
             raise BusyError from error
+        if rows[0]["used"] is None:
+            assert limit is not None, "without a limit every row is counted"
+            raise QuotaExceededError(QuotaName.ROWS_PER_DAY, limit, limit, 0)
         return Flags(IngestionState(rows[0]["state"]), rows[0]["paused"])
 
     async def batches(self, process_id: str) -> Sequence[Batch]:
@@ -141,11 +168,7 @@ class PgIngestions(Ingestions):
     async def add_retry(self, retry: Ingestion, batches: Sequence[Batch]) -> str:
         file, content, layout = retry.file, retry.content, retry.layout
         assert content is not None and layout is not None, "a retry has content and a layout"
-        async with (
-            transient_errors("ingestions"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
-        ):
+        async with transient_errors("ingestions"), self._pool.transaction() as connection:
             added = await connection.fetchval(
                 _ADD_RETRY, file.process_id, file.tenant, file.upload_id, file.file_name, file.size_bytes,
                 file.pipeline, file.pipeline_version, file.repairs, content.file_key, content.size_bytes,
@@ -153,18 +176,15 @@ class PgIngestions(Ingestions):
                 layout.data_start, layout.data_line,
             )  # fmt: skip
             if added:
-                await connection.copy_records_to_table(
-                    "batches",
-                    records=[
+                # Row-level security refuses COPY.
+                await connection.executemany(
+                    _ADD_RETRIED,
+                    [
                         (
                             file.process_id, b.number, file.tenant, b.first_row, b.row_count, b.first_line,
                             b.next_line, b.byte_start, b.byte_end, list(b.retried.rows), b.retried.first_row,
                         )
                         for b in batches if b.retried is not None
-                    ],
-                    columns=[
-                        "process_id", "batch_number", "tenant", "first_row", "row_count", "first_line",
-                        "next_line", "byte_start", "byte_end", "retried_rows", "retried_first",
                     ],
                 )  # fmt: skip
                 return file.process_id
@@ -213,8 +233,13 @@ class PgIngestions(Ingestions):
             "UPDATE ingestions SET state = $2 WHERE process_id = $1 AND state <> 'stopped'", process_id, state
         )
 
-    async def set_paused(self, process_id: str, paused: bool) -> None:
-        await self._fetch("UPDATE ingestions SET paused = $2 WHERE process_id = $1", process_id, paused)
+    async def set_paused(self, process_id: str, paused: bool, until: datetime | None = None) -> None:
+        await self._fetch(
+            "UPDATE ingestions SET paused = $2, "
+            "paused_until = CASE WHEN paused AND paused_until IS NULL THEN NULL ELSE $3::timestamptz END "
+            "WHERE process_id = $1",
+            process_id, paused, until,
+        )  # fmt: skip
 
     async def unsettled(self, limit: int) -> Sequence[Ingestion]:
         rows = await self._fetch(
@@ -261,4 +286,4 @@ def _ingestion(row: Any) -> Ingestion:
         layout = Layout(
             tuple(row["columns"]), row["delimiter"], row["data_start"], row["data_line"], row["quote"]
         )
-    return Ingestion(file, content, IngestionState(row["state"]), row["paused"], layout)
+    return Ingestion(file, content, IngestionState(row["state"]), row["paused"], layout, row["paused_until"])

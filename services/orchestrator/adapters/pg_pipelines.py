@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.limits.pg_quotas import hold
+from ingestor.access.limits.pipelines import only_pipelines
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
+from ingestor.access.scope import tenant
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
 
-_TENANT = "default"
 _LATEST = """
 SELECT DISTINCT ON (name) name, version, document, canonical, created_at FROM pipelines p
-WHERE tenant = $1 AND name > $2
+WHERE tenant = $1 AND name > $2 AND ($4::text[] IS NULL OR name = ANY($4))
 AND NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
 ORDER BY name, version DESC LIMIT $3
 """
@@ -28,6 +31,11 @@ _VERSIONS = """
 SELECT * FROM pipelines WHERE tenant = $1 AND name = $2 AND ($3::integer IS NULL OR version < $3)
 ORDER BY version DESC LIMIT $4
 """
+# Pipelines that are not deleted, without one.
+_COUNT = """
+SELECT count(DISTINCT p.name) FROM pipelines p WHERE p.tenant = $1 AND p.name <> $2
+AND NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
+"""
 _DELETE = """
 INSERT INTO deleted_pipelines (tenant, name)
 SELECT DISTINCT tenant, name FROM pipelines WHERE tenant = $1 AND name = $2
@@ -39,56 +47,59 @@ class PgPipelines(PipelineStore):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def add(self, name: str, document: str, canonical: str) -> tuple[StoredPipeline, bool]:
-        async with (
-            transient_errors("pipelines"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
-        ):
+    async def add(
+        self, name: str, document: str, canonical: str, limits: QuotaLimits = NO_LIMITS
+    ) -> tuple[StoredPipeline, bool]:
+        async with transient_errors("pipelines"), self._pool.transaction() as connection:
+            await hold(connection, QuotaName.PIPELINES, limits)
             await _lock(connection, name)
             restored = await connection.fetchval(
-                "DELETE FROM deleted_pipelines WHERE tenant = $1 AND name = $2 RETURNING 1", _TENANT, name
+                "DELETE FROM deleted_pipelines WHERE tenant = $1 AND name = $2 RETURNING 1", tenant(), name
             )
             latest = await connection.fetchrow(
                 "SELECT * FROM pipelines WHERE tenant = $1 AND name = $2 ORDER BY version DESC LIMIT 1",
-                _TENANT, name,
+                tenant(), name,
             )  # fmt: skip
             if latest and latest["canonical"] == canonical and not restored:
                 return _stored(latest), False
+            if QuotaName.PIPELINES in limits and (latest is None or restored):
+                check(QuotaName.PIPELINES, limits, await connection.fetchval(_COUNT, tenant(), name))
             added = await connection.fetchrow(
                 "INSERT INTO pipelines (tenant, name, version, document, canonical) "
                 "VALUES ($1, $2, $3, $4, $5) RETURNING *",
-                _TENANT, name, (latest["version"] if latest else 0) + 1, document, canonical,
+                tenant(), name, (latest["version"] if latest else 0) + 1, document, canonical,
             )  # fmt: skip
             return _stored(added), True
 
     async def get(self, name: str, version: int | None) -> StoredPipeline | None:
         async with transient_errors("pipelines"):
-            found = await self._pool.fetchrow(_GET, _TENANT, name, version)
+            found = await self._pool.fetchrow(_GET, tenant(), name, version)
         return _stored(found) if found else None
 
     async def list(self, after: str, limit: int) -> Sequence[StoredPipeline]:
+        only = only_pipelines()
+        arguments = (tenant(), after, limit, None if only is None else list(only))
         async with transient_errors("pipelines"):
-            return [_stored(row) for row in await self._pool.fetch(_LATEST, _TENANT, after, limit)]
+            return [_stored(row) for row in await self._pool.fetch(_LATEST, *arguments)]
+
+    async def count(self) -> int:
+        async with transient_errors("pipelines"):
+            return int(await self._pool.fetchval(_COUNT, tenant(), ""))
 
     async def versions(self, name: str, before: int | None, limit: int) -> Sequence[StoredPipeline]:
         async with transient_errors("pipelines"):
-            found = await self._pool.fetch(_VERSIONS, _TENANT, name, before, limit)
+            found = await self._pool.fetch(_VERSIONS, tenant(), name, before, limit)
         return [_stored(row) for row in found]
 
     async def delete(self, name: str) -> None:
-        async with (
-            transient_errors("pipelines"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
-        ):
+        async with transient_errors("pipelines"), self._pool.transaction() as connection:
             await _lock(connection, name)
-            await connection.execute(_DELETE, _TENANT, name)
+            await connection.execute(_DELETE, tenant(), name)
 
 
 async def _lock(connection: PgConnection, name: str) -> None:
     """Let only one transaction change the pipeline."""
-    lock = f"ingestor:pipeline:{_TENANT}:{name}"
+    lock = f"ingestor:pipeline:{tenant()}:{name}"
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
 
 

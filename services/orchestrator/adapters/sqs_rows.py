@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING
 
 import zstandard
 
+from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
 from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws import aws_errors
 from ingestor.runtime.queues import MAX_MESSAGE_BYTES
@@ -25,9 +27,10 @@ _LEVEL = 1
 
 
 class SqsRows(RowQueue):
-    def __init__(self, client: SQSClient, queue: str) -> None:
+    def __init__(self, client: SQSClient, queue: str, keys: KeyRing) -> None:
         self._client = client
         self._queue = queue
+        self._keys = keys
         self._url: str | None = None
 
     async def _queue_url(self) -> str:
@@ -90,10 +93,14 @@ class SqsRows(RowQueue):
 
     async def send(self, packed: Packed) -> None:
         attributes = {**packed.attributes, TRACEPARENT: current_traceparent()}
+        # The tenth attribute; SQS takes no more.
+        attributes[SIGNATURE] = await asyncio.to_thread(sign_message, self._keys, packed.body, attributes)
         async with aws_errors(self._queue):
             await self._client.send_message(
                 QueueUrl=await self._queue_url(),
                 MessageBody=packed.body,
+                # A fair queue: SQS does not let one tenant's backlog delay the messages of others.
+                MessageGroupId=packed.attributes["tenant"],
                 MessageAttributes={
                     name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
                 },

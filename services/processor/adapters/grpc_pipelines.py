@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import grpc
 
+from ingestor.access.scope import tenant
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.processor.ports import Pipelines
@@ -16,11 +17,11 @@ _MOST_KNOWN = 64
 
 
 class GrpcPipelines(Pipelines):
-    """Remembers the versions used last, which never change."""
+    """Remembers the versions used last, which never change, by tenant."""
 
     def __init__(self, orchestrator: grpc.aio.Channel) -> None:
         self._stub = pipelines_pb2_grpc.PipelineServiceStub(orchestrator)
-        self._known: OrderedDict[tuple[str, int], Pipeline] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, int], Pipeline] = OrderedDict()
 
     async def get(self, name: str, version: int) -> Pipeline:
         if known := self._recall(name, version):
@@ -33,13 +34,14 @@ class GrpcPipelines(Pipelines):
         if known := self._recall(name, found.version):
             return known
         parsed = parse_pipeline(found.document_json)
-        self._known[name, found.version] = parsed
+        self._known[tenant(), name, found.version] = parsed
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)
         return parsed
 
     def _recall(self, name: str, version: int) -> Pipeline | None:
-        known = self._known.get((name, version))
+        key = (tenant(), name, version)
+        known = self._known.get(key)
         if known:
-            self._known.move_to_end((name, version))
+            self._known.move_to_end(key)
         return known

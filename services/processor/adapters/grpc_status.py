@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import grpc
 
+from ingestor.access.scope import tenant
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import RejectedRow
 from ingestor.reports import CUT
@@ -36,7 +37,7 @@ class GrpcOutcomes(Outcomes):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._status = status_pb2_grpc.StatusServiceStub(channel)
         self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
-        self._dispositions: dict[str, tuple[float, Disposition]] = {}
+        self._dispositions: dict[tuple[str, str], tuple[float, Disposition]] = {}  # by tenant and process
 
     async def record(self, outcome: BatchOutcome) -> None:
 
@@ -72,20 +73,21 @@ class GrpcOutcomes(Outcomes):
 
     async def disposition(self, process_id: str) -> Disposition:
         now = time.monotonic()
-        asked, known = self._dispositions.get(process_id, (None, Disposition.RUNNING))
+        key = (tenant(), process_id)
+        asked, known = self._dispositions.get(key, (None, Disposition.RUNNING))
         if known is Disposition.GONE or (asked is not None and now - asked < _ANSWER_SECONDS):
             return known
         found = await self._disposition(process_id)
         if len(self._dispositions) > 1_000:
             self._dispositions.clear()
         if found is not Disposition.HELD:  # after the pause each batch counts
-            self._dispositions[process_id] = (now, found)
+            self._dispositions[key] = (now, found)
         return found
 
     async def hold(self, process_id: str, reason: str) -> bool:
         paused = ledger_pb2.DispatchPaused(reason=reason)
         request = ledger_pb2.RecordDispatchRequest(process_id=process_id, paused=paused)
-        self._dispositions.pop(process_id, None)
+        self._dispositions.pop((tenant(), process_id), None)
         try:
             await self._ledger.RecordDispatch(request, timeout=_FACTS_DEADLINE)
         except grpc.aio.AioRpcError as error:

@@ -42,13 +42,14 @@ class PlugInSinks(RowLoader):
     contract of sinks makes harmless."""
 
     def __init__(self, pool: PgPool) -> None:
+        """The pool's transactions run as the tenant."""
         self._pool = pool
-        self._open: dict[tuple[str, str], RowSink] = {}
+        self._open: dict[tuple[str, str, str], RowSink] = {}  # a sink may remember what is one tenant's
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
-        sink = self._sink(rows.sink)
+        sink = self._sink(key.tenant, rows.sink)
 
         async def write(chosen: GoodRows) -> Sequence[Refused]:
             if not chosen.data.num_rows:
@@ -67,8 +68,7 @@ class PlugInSinks(RowLoader):
 
         async with (
             transient_errors("markers"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
         ):
             if known := await markers.begin(connection, key, rows.repairs or key.process_id):
                 return known
@@ -87,8 +87,8 @@ class PlugInSinks(RowLoader):
         refused = {fault.position: _refused(name, fault, rows.data.num_rows) for fault in faults}
         return [refused[position] for position in sorted(refused)]
 
-    def _sink(self, choice: SinkChoice) -> RowSink:
-        known = (choice.type, canonical_json(dict(choice.options)))
+    def _sink(self, tenant: str, choice: SinkChoice) -> RowSink:
+        known = (tenant, choice.type, canonical_json(dict(choice.options)))
         if known not in self._open:
             while len(self._open) >= _MOST_OPEN:
                 self._open.pop(next(iter(self._open)))
@@ -130,7 +130,6 @@ class PlugInUndo:
 
         async with (
             transient_errors("markers"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            self._pool.transaction() as connection,
         ):
             return await undo_once(connection, of, undo, dry_run=dry_run)

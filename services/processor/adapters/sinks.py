@@ -21,21 +21,22 @@ from ingestor.services.processor.ports import (
     RowUndo,
     Sink,
     UndoCounts,
+    Undone,
 )
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgPool
 
 
-def open_sinks(pool: PgPool) -> Sinks:
-    """Every sink, with markers in the pool's database."""
-    tables = PgSink(pool)
+def open_sinks(tenants: PgPool) -> Sinks:
+    """Every sink, with markers in the pool's database. The pool's transactions run as the tenant."""
+    tables = PgSink(tenants)
     in_tree: dict[str, RowLoader] = {
         TABLE_SINK.type: tables,
         # Rows without a pipeline: a table of one jsonb column.
         JSON_SINK.type: tables,
     }
-    return Sinks(in_tree, PlugInSinks(pool), PgMarkers(pool))
+    return Sinks(in_tree, PlugInSinks(tenants), PgMarkers(tenants))
 
 
 class Sinks(Sink):
@@ -58,13 +59,17 @@ class Sinks(Sink):
     async def forget_outcome(self, key: BatchKey) -> None:
         await self._markers.forget_outcome(key)
 
+    async def has_tenant(self) -> bool:
+        return await self._markers.has_tenant()
+
 
 class Undos(RowUndo):
     """Passes an undo to the sink that the pipeline of the process names."""
 
-    def __init__(self, pool: PgPool) -> None:
-        self._tables = PgUndo(pool)
-        self._outside = PlugInUndo(pool)
+    def __init__(self, pool: PgPool, tenants: PgPool) -> None:
+        """The transactions of `tenants` run as the tenant."""
+        self._tables = PgUndo(pool, tenants)
+        self._outside = PlugInUndo(tenants)
 
     async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         undo = self._tables if of.sink in (TABLE_SINK, JSON_SINK) else self._outside
@@ -73,7 +78,7 @@ class Undos(RowUndo):
     async def undone(self, process_id: str) -> UndoCounts | None:
         return await self._tables.undone(process_id)
 
-    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+    async def unreported(self, limit: int) -> Sequence[Undone]:
         return await self._tables.unreported(limit)
 
     async def mark_reported(self, process_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import zstandard
 from botocore.exceptions import ClientError
 from google.protobuf.message import DecodeError
 
+from ingestor.access.keyring import KeyRing, is_signed
 from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws import aws_errors
 from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, RowBatch, StoredSlice
@@ -25,8 +27,10 @@ _WAIT_SECONDS = 20
 
 
 class SqsRows(RowQueue):
-    def __init__(self, client: SQSClient, queue: str, visibility_seconds: int) -> None:
+    def __init__(self, client: SQSClient, queue: str, visibility_seconds: int, keys: KeyRing) -> None:
+        """Messages are from the suite if one of `keys` has signed them."""
         self._client = client
+        self._keys = keys
         self._queue = queue
         self._visibility = visibility_seconds
         self._url: str | None = None
@@ -46,7 +50,8 @@ class SqsRows(RowQueue):
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
             )
-        return [_delivery(message) for message in answer.get("Messages", [])]
+        found = answer.get("Messages", [])
+        return await asyncio.to_thread(lambda: [_delivery(self._keys, message) for message in found])
 
     def decode(self, delivery: Delivery) -> RowBatch:
         try:
@@ -122,10 +127,14 @@ def _range(bounds: common_pb2.BatchRange) -> BatchRange:
     )  # fmt: skip
 
 
-def _delivery(message: Any) -> Delivery:
+def _delivery(keys: KeyRing, message: Any) -> Delivery:
     attributes = {
         name: value.get("StringValue") for name, value in message.get("MessageAttributes", {}).items()
     }
+    received = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
+    receipt = (message["MessageId"], message["ReceiptHandle"], received)
+    if not is_signed(keys, message["Body"], attributes):
+        return Delivery(*receipt, None, None, "", is_authentic=False)
     names = ("batch_number", "first_row", "row_count", "first_line", "byte_start", "byte_end")
     key = None
     try:
@@ -133,11 +142,4 @@ def _delivery(message: Any) -> Delivery:
         key = BatchKey(attributes["process_id"], attributes["tenant"], bounds)
     except (KeyError, TypeError, ValueError):
         pass  # not a message of the suite: the key stays None
-    return Delivery(
-        message["MessageId"],
-        message["ReceiptHandle"],
-        int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
-        key,
-        attributes.get("traceparent"),
-        message["Body"],
-    )
+    return Delivery(*receipt, key, attributes.get("traceparent"), message["Body"])

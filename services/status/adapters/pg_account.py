@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.limits.pipelines import sees_pipeline
+from ingestor.access.scope import tenant
 from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.tracing import current_traceparent
 from ingestor.services.status.ledger import Account, Change
@@ -24,9 +26,9 @@ _ENSURE = "INSERT INTO processes (process_id, tenant) VALUES ($1, $2) ON CONFLIC
 _LOCK = """
 SELECT state, read_rows, succeeded, failed, skipped, batches_dispatched, batches_processed,
        bytes_dispatched, header_read, paused, cancelled, expected_rows, expected_batches,
-       failure_reason, failure_message, tenant, started, max_failed, max_failed_share, pause_reason,
+       failure_reason, failure_message, started, pipeline, max_failed, max_failed_share, pause_reason,
        deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
-FROM processes WHERE process_id = $1 FOR UPDATE
+FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE
 """
 
 _SAVE = """
@@ -43,28 +45,37 @@ WHERE process_id = $1
 _EVENT = "INSERT INTO events (tenant, process_id, type, data, traceparent) VALUES ($1, $2, $3, $4, $5)"
 
 
+def unknown_error(process_id: str) -> NotFoundError:
+    """The error of every call about a process that does not exist, or is another tenant's."""
+    return NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
+
+
 def deleted_error(process_id: str) -> NotFoundError:
     """The error of every call about a deleted process."""
     return NotFoundError("PROCESS_DELETED", f"Process {process_id} was deleted.")
 
 
 @asynccontextmanager
-async def hold(connection: PgConnection, process_id: str, tenant: str) -> AsyncIterator[Work]:
-    """Lock the process until the end of the connection's transaction, creating it if necessary; save its
-    changes and notify watchers. Raises NotFoundError (PROCESS_DELETED)."""
-    await connection.execute(_ENSURE, process_id, tenant)
-    row = await connection.fetchrow(_LOCK, process_id)
-    assert row is not None
+async def hold(connection: PgConnection, process_id: str) -> AsyncIterator[Work]:
+    """Lock a process of the tenant in scope until the end of the connection's transaction, creating it if
+    necessary; save its changes and notify watchers. Raises NotFoundError (PROCESS_DELETED, and
+    PROCESS_NOT_FOUND for another tenant's process, and for one that the caller's key is not for)."""
+    owner = tenant()
+    await connection.execute(_ENSURE, process_id, owner)
+    row = await connection.fetchrow(_LOCK, process_id, owner)
+    if row is None or (row["started"] and not sees_pipeline(row["pipeline"])):
+        raise unknown_error(process_id)
     if row["deleted"]:
         raise deleted_error(process_id)
-    work = Work(connection, process_id, row["tenant"], row["started"], row["expired"], _account(row))
+    work = Work(connection, process_id, owner, row["started"], row["expired"], _account(row))
     yield work
     if work.changed:
         await work.save()
 
 
 class Work:
-    """One transaction on one process."""
+    """One transaction on one process. Its records are of its tenant, as the references between their tables
+    demand; so statements that follow name the process only."""
 
     def __init__(
         self,

@@ -15,18 +15,24 @@ from ingestor.services.status.adapters.pg_account import Work, deleted_error, ho
 from ingestor.services.status.adapters.pg_displaced import displace, displaced_before
 from ingestor.services.status.adapters.pg_notices import add_notices
 from ingestor.services.status.adapters.pg_repair import repair
-from ingestor.services.status.adapters.pg_values import error_json, errors_json, state_number, text
+from ingestor.services.status.adapters.pg_values import (
+    array_literal,
+    error_json,
+    errors_json,
+    state_number,
+    text,
+)
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
 from ingestor.services.status.ports import Ledger, Limits
 from ingestor.services.status.processes import Info, ProcessState, RowState, Undo
 from ingestor.services.status.rows import RepairedRows, with_displaced
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres import PgPool
 
 _START = """
-UPDATE processes SET started = true, tenant = $2, upload_id = $3, file_name = $4, size_bytes = $5,
-       pipeline = $6, pipeline_version = $7, repairs = $8, updated_at = clock_timestamp()
+UPDATE processes SET started = true, upload_id = $2, file_name = $3, size_bytes = $4,
+       pipeline = $5, pipeline_version = $6, repairs = $7, updated_at = clock_timestamp()
 WHERE process_id = $1
 """
 
@@ -41,6 +47,19 @@ SELECT first_row, row_count, first_line, byte_start, byte_end, processed_at IS N
 FROM batches WHERE process_id = $1 AND batch_number = $2
 """
 
+# Many records by one statement: COPY into tables with row-level security is only for their owner.
+_INSERT_ROWS = """
+INSERT INTO row_exceptions
+    (process_id, batch_number, tenant, row_number, line_number, state, errors, cells, repairs_row)
+SELECT $1, $2, $3, row_number, line_number, state, errors, cells::text[], repairs_row
+FROM unnest($4::bigint[], $5::bigint[], $6::smallint[], $7::jsonb[], $8::text[], $9::bigint[])
+    AS r (row_number, line_number, state, errors, cells, repairs_row)
+"""
+_INSERT_COUNTS = """
+INSERT INTO error_counts (process_id, batch_number, tenant, code, field, count, example, first_row)
+SELECT $1, $2, $3, * FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[])
+"""
+
 _OUTCOME = """
 UPDATE batches SET processed_at = clock_timestamp(), default_state = $3, succeeded = $4, failed = $5,
        skipped = $6, error = $7
@@ -50,7 +69,7 @@ WHERE process_id = $1 AND batch_number = $2
 
 _REPAIRED = """
 SELECT deleted_at IS NOT NULL AS deleted, expired_at IS NOT NULL AS expired
-FROM processes WHERE process_id = $1 FOR SHARE
+FROM processes WHERE process_id = $1 AND tenant = $2 FOR SHARE
 """
 
 _UNDO = """
@@ -63,14 +82,13 @@ class PgLedger(Ledger):
         self._pool = pool
 
     async def start(self, info: Info) -> Account:
-        async with self._process(info.process_id, info.tenant) as work:
+        async with self._process(info.process_id) as work:
             if not work.started:
                 if info.repairs:
-                    await _lock_parent(work.connection, info.repairs)
+                    await _lock_parent(work, info.repairs)
                 await work.connection.execute(
                     _START,
                     info.process_id,
-                    info.tenant,
                     info.upload_id,
                     info.file_name,
                     info.size_bytes,
@@ -115,18 +133,18 @@ class PgLedger(Ledger):
             await work.apply(ledger.header_read(work.account, limits.max_failed, limits.max_failed_share))
             return work.account
 
-    async def dispatch(self, process_id: str, tenant: str, batch: Batch) -> Account:
-        async with self._process(process_id, tenant) as work:
+    async def dispatch(self, process_id: str, batch: Batch) -> Account:
+        async with self._process(process_id) as work:
             if not work.expired:
-                await self._dispatch(work, tenant, batch)
+                await self._dispatch(work, batch)
             return work.account
 
-    async def _dispatch(self, work: Work, tenant: str, batch: Batch) -> bool:
+    async def _dispatch(self, work: Work, batch: Batch) -> bool:
         """Insert the batch unless it exists; return whether it has an outcome."""
         values = (
             batch.first_row, batch.row_count, batch.first_line, batch.byte_start, batch.byte_end
         )  # fmt: skip
-        if await work.connection.fetchval(_INSERT_BATCH, work.process_id, batch.number, tenant, *values):
+        if await work.connection.fetchval(_INSERT_BATCH, work.process_id, batch.number, work.tenant, *values):
             await work.apply(ledger.dispatched(work.account, batch))
             return False
         known = await work.connection.fetchrow(_BATCH, work.process_id, batch.number)
@@ -140,7 +158,6 @@ class PgLedger(Ledger):
     async def record(
         self,
         process_id: str,
-        tenant: str,
         outcome: Outcome,
         error: RowError | None,
         rows: Sequence[RejectedRow],
@@ -151,8 +168,8 @@ class PgLedger(Ledger):
         _check_rows(outcome, rows)
         _check_displaced(outcome, repaired, displaced)
         _check_repaired(outcome, repaired)
-        async with self._process(process_id, tenant) as work:
-            if work.expired or await self._dispatch(work, tenant, outcome.batch):
+        async with self._process(process_id) as work:
+            if work.expired or await self._dispatch(work, outcome.batch):
                 return False
             number = outcome.batch.number
             displaced_early = await displaced_before(work, outcome.batch)
@@ -169,30 +186,19 @@ class PgLedger(Ledger):
                 error_json(error) if error else None,
             )
             if rows:
-                await work.connection.copy_records_to_table(
-                    "row_exceptions",
-                    records=(
-                        (
-                            process_id, row.row_number, row.line_number, number, tenant, state_number(row),
-                            errors_json(row.errors), [text(cell) for cell in row.cells], number_there,
-                        )
-                        for row, number_there in zip(rows, numbers, strict=True)
-                    ),
-                    columns=[
-                        "process_id", "row_number", "line_number", "batch_number", "tenant", "state",
-                        "errors", "cells", "repairs_row",
-                    ],
+                await work.connection.execute(
+                    _INSERT_ROWS, process_id, number, work.tenant,
+                    [row.row_number for row in rows],
+                    [row.line_number for row in rows],
+                    [state_number(row) for row in rows],
+                    [errors_json(row.errors) for row in rows],
+                    [array_literal(row.cells) for row in rows],
+                    numbers,
                 )  # fmt: skip
-            counts = _counts(outcome, error, rows)
-            if counts:
-                await work.connection.copy_records_to_table(
-                    "error_counts",
-                    records=[(process_id, number, tenant, *group) for group in counts],
-                    columns=[
-                        "process_id", "batch_number", "tenant", "code", "field", "count", "example",
-                        "first_row",
-                    ],
-                )  # fmt: skip
+            if counts := _counts(outcome, error, rows):
+                await work.connection.execute(
+                    _INSERT_COUNTS, process_id, number, work.tenant, *map(list, zip(*counts, strict=True))
+                )
             others = await displace(work, displaced)
             await add_notices(work, notices)
             await work.apply(ledger.processed(work.account, outcome, others))
@@ -208,21 +214,20 @@ class PgLedger(Ledger):
             return work.account
 
     @asynccontextmanager
-    async def _process(self, process_id: str, tenant: str = "default") -> AsyncIterator[Work]:
+    async def _process(self, process_id: str) -> AsyncIterator[Work]:
         """A transaction that holds the process."""
         async with (
             transient_errors("ledger"),
-            self._pool.acquire() as connection,
-            connection.transaction(),
-            hold(connection, process_id, tenant) as work,
+            self._pool.transaction() as connection,
+            hold(connection, process_id) as work,
         ):
             yield work
 
 
-async def _lock_parent(connection: PgConnection, process_id: str) -> None:
+async def _lock_parent(work: Work, process_id: str) -> None:
     """Lock a process while its repair is recorded, so that it is not removed. Raises NotFoundError
     (PROCESS_DELETED), FailedPreconditionError (RECORDS_EXPIRED)."""
-    row = await connection.fetchrow(_REPAIRED, process_id)
+    row = await work.connection.fetchrow(_REPAIRED, process_id, work.tenant)
     if row and row["deleted"]:
         raise deleted_error(process_id)
     if row and row["expired"]:

@@ -24,7 +24,7 @@ class PgOutbox(Outbox):
     async def publish(self, send: Send, limit: int) -> int:
         async with transient_errors("outbox"):
             await give_positions(self._pool)
-        async with transient_errors("outbox"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("outbox"), self._pool.transaction() as connection:
             if not await connection.fetchval(_LOCK):
                 return 0
             rows = await connection.fetch(

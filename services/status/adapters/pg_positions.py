@@ -20,22 +20,20 @@ WHERE events.sequence = numbered.sequence
 
 async def give_positions(pool: PgPool) -> None:
     """Give every visible event a position after all earlier positions; events of one process keep their
-    order.
+    order. Within a tenant only its own events are visible: those of others get theirs later.
 
     An event of a transaction that has not ended is not visible. It gets its position in a later call, higher
     than any that a reader has seen by then, so no reader misses it.
     """
-    async with pool.acquire() as connection:
-        if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM events WHERE position IS NULL)"):
-            return
-        async with connection.transaction():
+    async with pool.transaction() as connection:
+        if await connection.fetchval("SELECT EXISTS (SELECT 1 FROM events WHERE position IS NULL)"):
             await connection.execute(_LOCK)
             await connection.execute(_NUMBER)
 
 
 async def last_position(pool: PgPool) -> int:
     """Give positions, and return the last one; 0 before the first. Its event may have been removed."""
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.transaction() as connection:
         await connection.execute(_LOCK)
         await connection.execute(_NUMBER)
         # The lock excludes other writers, so all positions are visible.

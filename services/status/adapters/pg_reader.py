@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
+from ingestor.access.scope import EVERYTHING, tenant, visible
 from ingestor.notices import notices_from_json
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
@@ -47,12 +49,12 @@ _ROWS = f"""
 SELECT r.row_number, coalesce(e.line_number, 0) AS line_number, b.batch_number, {_ROW_STATE} AS state,
        e.errors, e.cells, b.error, e.repairs_row, {_REPAIRED_BY} AS repaired_by
 FROM processes p
-JOIN (SELECT * FROM batches WHERE process_id = $1 AND first_row + row_count > $2 + 1
+JOIN (SELECT * FROM batches WHERE process_id = $1 AND tenant = $4 AND first_row + row_count > $2 + 1
       ORDER BY first_row) b USING (process_id)
 CROSS JOIN LATERAL
     generate_series(greatest(b.first_row, $2 + 1), b.first_row + b.row_count - 1) r (row_number)
 LEFT JOIN row_exceptions e ON e.process_id = b.process_id AND e.row_number = r.row_number
-WHERE p.process_id = $1 {{where}}
+WHERE p.process_id = $1 AND p.tenant = $4 {{where}}
 ORDER BY b.first_row, r.row_number LIMIT $3
 """  # noqa: S608
 
@@ -60,7 +62,7 @@ ORDER BY b.first_row, r.row_number LIMIT $3
 _OWN_ROWS = f"""
 SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error, e.repairs_row,
        {_REPAIRED_BY} AS repaired_by
-FROM row_exceptions e WHERE e.process_id = $1 AND e.row_number > $2 {{where}}
+FROM row_exceptions e WHERE e.process_id = $1 AND e.tenant = $4 AND e.row_number > $2 {{where}}
 ORDER BY e.row_number LIMIT $3
 """  # noqa: S608
 
@@ -68,11 +70,15 @@ _RANGES = f"""
 SELECT * FROM (
     SELECT b.first_row, b.first_row + b.row_count - 1 AS last_row, b.batch_number,
            {_RANGE_STATE} AS state, b.error
-    FROM batches b JOIN processes p USING (process_id) WHERE b.process_id = $1 AND b.first_row > $2
+    FROM batches b JOIN processes p USING (process_id)
+    WHERE b.process_id = $1 AND p.tenant = $5 AND b.first_row > $2
 ) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
 """  # noqa: S608
 
-_STATES = f"SELECT row_number, state FROM ({FIND_ROWS}) found"  # noqa: S608
+_STATES = f"""
+SELECT row_number, state FROM ({FIND_ROWS}) found
+WHERE EXISTS (SELECT FROM processes WHERE process_id = $1 AND tenant = $3)
+"""  # noqa: S608
 
 # A page ends when its texts exceed $6 bytes, because a single row may have megabytes.
 _OWN_ROWS_PAGE = """
@@ -82,7 +88,8 @@ SELECT * FROM (
     FROM (SELECT row_number, line_number, batch_number, state, repairs_row,
                  CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
                  CASE WHEN state = ANY($4::smallint[]) THEN cells END AS cells
-          FROM row_exceptions WHERE process_id = $1 AND row_number > $2 AND row_number <= $3
+          FROM row_exceptions
+          WHERE process_id = $1 AND tenant = $7 AND row_number > $2 AND row_number <= $3
           ORDER BY row_number LIMIT $5) page
 ) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY row_number
 """
@@ -92,7 +99,8 @@ _PAGE_BYTES = 4 * 2**20
 _PIECE = "(extract(epoch FROM {0} - $1::timestamptz) / $3::integer)::numeric"
 _BY_TIME = """
 SELECT floor({piece})::integer AS piece, {what} FROM {table}
-WHERE {time} >= $1::timestamptz AND {time} < $2::timestamptz {also} GROUP BY {group} ORDER BY 1
+WHERE tenant = $4 AND {time} >= $1::timestamptz AND {time} < $2::timestamptz {also}
+GROUP BY {group} ORDER BY 1
 """
 _ROWS_BY_TIME = _BY_TIME.format(
     piece=_PIECE.format("processed_at"), time="processed_at", table="batches", also="", group="1",
@@ -115,11 +123,14 @@ _ENDED_BY_TIME = _BY_TIME.format(
 # Two queries, each with its own index.
 _PROCESSES_BY_STATE = """
 SELECT state, count(*) AS count FROM (
-    SELECT state FROM processes WHERE created_at >= $1 AND created_at < $2 AND deleted_at IS NULL
+    SELECT state FROM processes
+    WHERE tenant = $3 AND created_at >= $1 AND created_at < $2 AND deleted_at IS NULL
     UNION ALL
-    SELECT state FROM processes WHERE ended_at IS NULL AND NOT (created_at >= $1 AND created_at < $2)
+    SELECT state FROM processes
+    WHERE tenant = $3 AND ended_at IS NULL AND NOT (created_at >= $1 AND created_at < $2)
 ) found GROUP BY state ORDER BY state
 """
+_PROCESS = "SELECT * FROM processes WHERE process_id = $1 AND tenant = $2"
 _ROW_STATES = {int(state): state for state in RowState}
 # Fields of filters whose columns have another name.
 _COLUMNS = {"create_time": "created_at", "repairs": "coalesce(repairs::text, '')"}
@@ -139,16 +150,19 @@ class PgLedgerReader(LedgerReader, EventLog):
         return _process(row, self._retention)
 
     async def process(self, process_id: str) -> Process | None:
-        found = await self._fetch("SELECT * FROM processes WHERE process_id = $1", process_id)
+        found = await self._fetch(_PROCESS, process_id, tenant())
         if found and found[0]["deleted_at"] is not None:
             raise deleted_error(process_id)
-        return self._process(found[0]) if found else None
+        return self._process(found[0]) if found and sees_pipeline(found[0]["pipeline"]) else None
 
     async def processes(
         self, comparisons: Sequence[Comparison], before: int | None, limit: int
     ) -> list[tuple[int, Process]]:
-        where = ["($1::bigint IS NULL OR position < $1)", "deleted_at IS NULL"]
-        arguments: list[object] = [before, limit]
+        where = ["tenant = $3", "($1::bigint IS NULL OR position < $1)", "deleted_at IS NULL"]
+        arguments: list[object] = [before, limit, tenant()]
+        if (only := only_pipelines()) is not None:
+            arguments.append(list(only))
+            where.append(f"pipeline = ANY(${len(arguments)})")
         for comparison in comparisons:
             value: object = comparison.value
             if comparison.name == "state":
@@ -168,9 +182,9 @@ class PgLedgerReader(LedgerReader, EventLog):
         self, process_id: str, processed: bool | None, after: int, limit: int
     ) -> list[BatchRecord]:
         rows = await self._fetch(
-            "SELECT * FROM batches WHERE process_id = $1 AND batch_number > $2 "
+            "SELECT * FROM batches WHERE process_id = $1 AND tenant = $5 AND batch_number > $2 "
             "AND ($3::boolean IS NULL OR (processed_at IS NOT NULL) = $3) ORDER BY batch_number LIMIT $4",
-            process_id, after, processed, limit,
+            process_id, after, processed, limit, tenant(),
         )  # fmt: skip
         return [
             BatchRecord(
@@ -184,17 +198,18 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]  # fmt: skip
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
-        found = await self._fetch(_ROWS.format(where=""), process_id, row_number - 1, 1)
+        found = await self._fetch(_ROWS.format(where=""), process_id, row_number - 1, 1, tenant())
         return _row(found[0]) if found and found[0]["row_number"] == row_number else None
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
-        rows = await self._fetch(_STATES, process_id, list(row_numbers))
+        rows = await self._fetch(_STATES, process_id, list(row_numbers), tenant())
         return {row["row_number"]: RowState(row["state"]) for row in rows}
 
     async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
         rows = await self._fetch(
-            "SELECT * FROM row_history WHERE process_id = $1 AND row_number = $2 ORDER BY replaced_at",
-            process_id, row_number,
+            "SELECT * FROM row_history WHERE process_id = $1 AND row_number = $2 AND tenant = $3 "
+            "ORDER BY replaced_at",
+            process_id, row_number, tenant(),
         )  # fmt: skip
         return [
             RowVersion(
@@ -209,7 +224,7 @@ class PgLedgerReader(LedgerReader, EventLog):
     async def rows(
         self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
     ) -> list[Row]:
-        own, arguments = True, list[object]([process_id, _start(comparisons, after), limit])
+        own, arguments = True, list[object]([process_id, _start(comparisons, after), limit, tenant()])
         own_where, where = list[str](), list[str]()
         wants_own = False
         for comparison in comparisons:
@@ -247,14 +262,17 @@ class PgLedgerReader(LedgerReader, EventLog):
     async def _has_range_errors(self, process_id: str) -> bool:
         """Whether any batch failed as a whole: then its rows have no own records."""
         found = await self._fetch(
-            "SELECT 1 FROM batches WHERE process_id = $1 AND error IS NOT NULL LIMIT 1", process_id
-        )
+            "SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1",
+            process_id, tenant(),
+        )  # fmt: skip
         return bool(found)
 
     async def ranges(
         self, process_id: str, states: Collection[RowState], after: int, limit: int
     ) -> list[RowRange]:
-        rows = await self._fetch(_RANGES, process_id, after, [int(state) for state in states], limit)
+        rows = await self._fetch(
+            _RANGES, process_id, after, [int(state) for state in states], limit, tenant()
+        )
         return [
             RowRange(
                 row["first_row"], row["last_row"], row["batch_number"], RowState(row["state"]),
@@ -267,8 +285,9 @@ class PgLedgerReader(LedgerReader, EventLog):
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
     ) -> list[Row]:
         rows = await self._fetch(
-            _OWN_ROWS_PAGE, process_id, after, upto, [int(state) for state in states], limit, _PAGE_BYTES
-        )
+            _OWN_ROWS_PAGE, process_id, after, upto, [int(state) for state in states], limit, _PAGE_BYTES,
+            tenant(),
+        )  # fmt: skip
         # One call of the parser for all rows: reports have millions.
         errors = json.loads(f"[{','.join(row['errors'] for row in rows)}]")
         return [
@@ -284,9 +303,10 @@ class PgLedgerReader(LedgerReader, EventLog):
         rows = await self._fetch(
             "SELECT code, field, sum(count)::bigint AS count, "
             "(array_agg(example ORDER BY first_row))[1] AS example, min(first_row) AS first_row "
-            "FROM error_counts WHERE process_id = $1 GROUP BY code, field ORDER BY 3 DESC, 1, 2",
-            process_id,
-        )
+            "FROM error_counts WHERE process_id = $1 AND tenant = $2 "
+            "GROUP BY code, field ORDER BY 3 DESC, 1, 2",
+            process_id, tenant(),
+        )  # fmt: skip
         return [
             ErrorGroup(row["code"], row["field"], row["count"], row["example"], row["first_row"])
             for row in rows
@@ -295,11 +315,16 @@ class PgLedgerReader(LedgerReader, EventLog):
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
         async with transient_errors("events"):
             await give_positions(self._pool)
-        of_process = "" if process_id is None else "AND process_id = $3"
+        where = ["position > $1"]
+        arguments: list[object] = [after, limit]
+        for column, value in (("tenant", visible()), ("process_id", process_id)):
+            if value not in (None, EVERYTHING):
+                arguments.append(value)
+                where.append(f"{column} = ${len(arguments)}")
         rows = await self._fetch(
-            f"SELECT * FROM events WHERE position > $1 {of_process} ORDER BY position LIMIT $2",  # noqa: S608
-            after, limit, *([] if process_id is None else [process_id]),
-        )  # fmt: skip
+            f"SELECT * FROM events WHERE {' AND '.join(where)} ORDER BY position LIMIT $2",  # noqa: S608
+            *arguments,
+        )
         return [logged_event(row) for row in rows]
 
     async def last_event(self) -> int:
@@ -310,14 +335,14 @@ class PgLedgerReader(LedgerReader, EventLog):
         rows: dict[int, tuple[int, int, int]] = {}
         begun: dict[int, int] = {}
         ended: dict[int, dict[ProcessState, int]] = {}
-        arguments = (of.start, of.end, of.seconds)
+        arguments = (of.start, of.end, of.seconds, tenant())
         for row in await self._fetch(_ROWS_BY_TIME, *arguments):
             rows[row["piece"]] = (row["succeeded"], row["failed"], row["skipped"])
         for row in await self._fetch(_BEGUN_BY_TIME, *arguments):
             begun[row["piece"]] = row["count"]
         for row in await self._fetch(_ENDED_BY_TIME, *arguments):
             ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
-        states = await self._fetch(_PROCESSES_BY_STATE, of.start, of.end)
+        states = await self._fetch(_PROCESSES_BY_STATE, of.start, of.end, tenant())
         return Overview(
             {ProcessState(row["state"]): row["count"] for row in states},
             all_pieces(of, rows, begun, ended),

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
+from ingestor.access.scope import tenant, visible
+from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.runtime.tracing import current_traceparent
-from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL
+from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL, unknown_error
 from ingestor.services.status.ports import Removal, Removals
 from ingestor.services.status.processes import TERMINAL, ProcessState
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
 
-_LOCK = "SELECT state, deleted_at FROM processes WHERE process_id = $1 FOR UPDATE"
+_LOCK = "SELECT state, deleted_at FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE"
 _LOCK_REPAIRS = """
-SELECT process_id, state FROM processes WHERE repairs = $1 AND deleted_at IS NULL
+SELECT process_id, state FROM processes WHERE repairs = $1 AND tenant = $2 AND deleted_at IS NULL
 ORDER BY process_id FOR UPDATE
 """
 
@@ -38,7 +39,8 @@ _EXPIRING = """
 SELECT process_id FROM processes p
 WHERE ended_at IS NOT NULL AND ended_at < $1 AND expired_at IS NULL AND deleted_at IS NULL
 AND NOT EXISTS (SELECT 1 FROM processes r
-                WHERE r.repairs = p.process_id AND r.ended_at IS NULL AND r.deleted_at IS NULL)
+                WHERE r.repairs = p.process_id AND r.tenant = p.tenant AND r.ended_at IS NULL
+                AND r.deleted_at IS NULL)
 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 _EXPIRE = """
@@ -72,19 +74,22 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE proces
 _CLEARED = "UPDATE processes SET cleared_at = $2 WHERE process_id = $1"
 
 
+_REMOVALS = "SELECT * FROM removals WHERE sequence > $1 AND $3 IN (tenant, '*') ORDER BY sequence LIMIT $2"
+
+
 class PgRemovals(Removals):
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def delete(self, process_id: str) -> None:
-        async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(_LOCK, process_id)
+        async with transient_errors("ledger"), self._pool.transaction() as connection:
+            row = await connection.fetchrow(_LOCK, process_id, tenant())
             if row is None:
-                raise NotFoundError("PROCESS_NOT_FOUND", f"Process {process_id} does not exist.")
+                raise unknown_error(process_id)
             if row["deleted_at"] is not None:
                 return
             _check_ended(process_id, row["state"])
-            repairs = await connection.fetch(_LOCK_REPAIRS, process_id)
+            repairs = await connection.fetch(_LOCK_REPAIRS, process_id, tenant())
             for repair in repairs:
                 _check_ended(str(repair["process_id"]), repair["state"])
             going = [process_id, *(str(repair["process_id"]) for repair in repairs)]
@@ -92,7 +97,7 @@ class PgRemovals(Removals):
             await self._list(connection, going, deleted=True)
 
     async def expire(self, before: datetime, now: datetime, limit: int) -> int:
-        async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("ledger"), self._pool.transaction() as connection:
             going = [str(row[0]) for row in await connection.fetch(_EXPIRING, before, limit)]
             if going:
                 await connection.execute(_EXPIRE, going, now)
@@ -109,7 +114,7 @@ class PgRemovals(Removals):
             await connection.execute("SELECT pg_notify($1, $2)", CHANGES_CHANNEL, process_id)
 
     async def clear(self, now: datetime, limit: int) -> int:
-        async with transient_errors("ledger"), self._pool.acquire() as connection, connection.transaction():
+        async with transient_errors("ledger"), self._pool.transaction() as connection:
             row = await connection.fetchrow(_UNCLEARED)
             if row is None:
                 return 0
@@ -126,9 +131,7 @@ class PgRemovals(Removals):
 
     async def list(self, after: int, limit: int) -> Sequence[Removal]:
         async with transient_errors("ledger"):
-            rows = await self._pool.fetch(
-                "SELECT * FROM removals WHERE sequence > $1 ORDER BY sequence LIMIT $2", after, limit
-            )
+            rows = await self._pool.fetch(_REMOVALS, after, limit, visible())
         return [
             Removal(row["sequence"], str(row["process_id"]), row["tenant"], row["deleted"]) for row in rows
         ]

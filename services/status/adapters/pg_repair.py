@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 # What the repaired process and the repair repair.
-_WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[])"
+_WHOSE = "SELECT process_id, repairs FROM processes WHERE process_id = ANY($1::uuid[]) AND tenant = $2"
 
 # Adds rows to the history: those that have FAILED and, of those that succeed now ($4), those that another
 # repair had SKIPPED. Returns their numbers and states.
@@ -32,8 +32,8 @@ WITH found AS (
         state = {int(RowState.SKIPPED)} AND row_number = ANY ($4::bigint[]) AND EXISTS (
             SELECT 1 FROM row_history h WHERE h.process_id = $1 AND h.row_number = f.row_number))),
 kept AS (
-    INSERT INTO row_history (process_id, row_number, repair_process_id, errors, cells)
-    SELECT $1, row_number, $3, errors, cells FROM found ON CONFLICT DO NOTHING)
+    INSERT INTO row_history (process_id, row_number, repair_process_id, tenant, errors, cells)
+    SELECT $1, row_number, $3, $5, errors, cells FROM found ON CONFLICT DO NOTHING)
 SELECT row_number, state FROM found
 """  # noqa: S608
 
@@ -122,7 +122,7 @@ async def repair(
     transaction takes these locks in the opposite order. Raises ValueError when the process is not the one
     that this repair repairs.
     """
-    await _check_parent(connection, repairing.process_id, repaired.process_id)
+    await _check_parent(repairing, repaired.process_id)
     first = outcome.batch.first_row
     here = {row.row_number: row for row in rows}
     succeeded = []
@@ -138,12 +138,13 @@ async def repair(
             succeeded.append(number)
     if not succeeded and not rejected:
         return
-    async with hold(connection, repaired.process_id, repairing.tenant) as work:
+    async with hold(connection, repaired.process_id) as work:
         if work.expired:
             return
         kept = await connection.fetch(
-            _KEEP, repaired.process_id, sorted({*succeeded, *rejected}), repairing.process_id, succeeded
-        )
+            _KEEP, repaired.process_id, sorted({*succeeded, *rejected}), repairing.process_id, succeeded,
+            work.tenant,
+        )  # fmt: skip
         changed = {row["row_number"] for row in kept}
         if not changed:
             return
@@ -178,10 +179,10 @@ async def repair(
         )
 
 
-async def _check_parent(connection: PgConnection, process_id: str, parent: str) -> None:
-    whose = {
-        str(row["process_id"]): row["repairs"] for row in await connection.fetch(_WHOSE, [process_id, parent])
-    }
+async def _check_parent(work: Work, parent: str) -> None:
+    process_id = work.process_id
+    found = await work.connection.fetch(_WHOSE, [process_id, parent], work.tenant)
+    whose = {str(row["process_id"]): row["repairs"] for row in found}
     if parent == process_id or parent not in whose or whose[parent] is not None:
         raise ValueError(f"process {parent} cannot be repaired")
     if whose.get(process_id) is not None and str(whose[process_id]) != parent:

@@ -45,3 +45,9 @@ def state_number(row: RejectedRow) -> int:
 def text(value: str) -> str:
     """Replace U+0000, which PostgreSQL's text cannot hold, by the replacement character."""
     return value.replace("\0", "\ufffd")
+
+
+def array_literal(values: Sequence[str]) -> str:
+    """Texts as a literal of PostgreSQL's text[]; rows of different lengths are no array of arrays."""
+    quoted = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return text('{"' + '","'.join(quoted) + '"}') if quoted else "{}"

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.limits.pg_quotas import give_back, hold, spend
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
+from ingestor.access.scope import tenant, visible
 from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.reports import OriginalTable
 from ingestor.runtime.postgres import transient_errors
@@ -13,23 +16,30 @@ from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres import PgConnection, PgPool
 
 _ADD = """
 INSERT INTO uploads (upload_id, tenant, request_id, file_name, declared_size, file_key, created_at,
-                     touched_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (tenant, request_id) DO NOTHING RETURNING *
+                     touched_at, creator)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8) ON CONFLICT (tenant, creator, request_id) DO NOTHING RETURNING *
 """
 
 # Compare and set: of two writers only one succeeds.
 _COMMIT = """
 UPDATE uploads SET committed_size = $3, touched_at = $4
-WHERE upload_id = $1 AND committed_size = $2 AND state = 'open' RETURNING committed_size
+WHERE upload_id = $1 AND committed_size = $2 AND state = 'open' AND tenant = $5
+RETURNING committed_size, declared_size
 """
 
 _COMPLETE = """
 UPDATE uploads SET state = 'completed', process_id = $2, touched_at = $3
-WHERE upload_id = $1 AND state = 'open' RETURNING tenant
+WHERE upload_id = $1 AND state = 'open' AND tenant = $4 RETURNING 1
+"""
+
+_ABORT = """
+UPDATE uploads u SET state = 'aborted' FROM (SELECT * FROM uploads WHERE upload_id = $1 FOR UPDATE) old
+WHERE u.upload_id = old.upload_id AND old.state <> 'completed' AND u.tenant = $2
+RETURNING old.*
 """
 
 _DELIVER = """
@@ -38,15 +48,19 @@ INSERT INTO deliveries (process_id, upload_id, tenant, pipeline, pipeline_versio
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
+# Of the tenant with the fewest deliveries at work; with $4 only of one that has none.
 _TAKE = """
+WITH at_work AS (
+    SELECT tenant, count(*) AS number FROM deliveries WHERE done_at IS NULL AND lease_until >= $2
+    GROUP BY tenant)
 UPDATE deliveries SET lease_owner = $1, lease_until = $3, attempts = attempts + 1
 WHERE process_id = (
-    SELECT process_id FROM deliveries
-    WHERE done_at IS NULL AND due_at <= $2 AND (lease_until IS NULL OR lease_until < $2)
-    ORDER BY due_at FOR UPDATE SKIP LOCKED LIMIT 1)
+    SELECT d.process_id FROM deliveries d LEFT JOIN at_work w USING (tenant)
+    WHERE d.done_at IS NULL AND d.due_at <= $2 AND (d.lease_until IS NULL OR d.lease_until < $2)
+    AND NOT ($4 AND w.number IS NOT NULL)
+    ORDER BY coalesce(w.number, 0), d.due_at FOR UPDATE OF d SKIP LOCKED LIMIT 1)
 RETURNING *
 """
-
 
 _CLOSE = """
 UPDATE deliveries SET done_at = $2, lease_owner = NULL, lease_until = NULL
@@ -55,7 +69,7 @@ WHERE process_id = $1 AND done_at IS NULL AND (lease_until IS NULL OR lease_unti
 
 _FILES = """
 SELECT u.file_key, d.content_key FROM uploads u LEFT JOIN deliveries d USING (upload_id)
-WHERE u.process_id = $1
+WHERE u.process_id = $1 AND $2 IN (u.tenant, '*')
 """
 
 
@@ -67,27 +81,48 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         async with transient_errors("uploads"):
             return await self._pool.fetchrow(query, *arguments)
 
-    async def add(self, upload: Upload) -> Upload:
-        row = await self._row(
-            _ADD, upload.upload_id, upload.tenant, upload.request_id, upload.file_name,
-            upload.declared_size, upload.file_key, upload.created,
-        )  # fmt: skip
+    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
+        size = upload.declared_size
+        async with transient_errors("uploads"), self._pool.transaction() as connection:
+            for name in (QuotaName.OPEN_UPLOADS, QuotaName.BYTES_STORED):
+                await hold(connection, name, limits)
+            row = await connection.fetchrow(
+                _ADD, upload.upload_id, upload.tenant, upload.request_id, upload.file_name,
+                size, upload.file_key, upload.created, upload.creator,
+            )  # fmt: skip
+            if row is not None:
+                if QuotaName.OPEN_UPLOADS in limits:
+                    number = await connection.fetchval("SELECT open_uploads($1)", tenant())
+                    check(QuotaName.OPEN_UPLOADS, limits, number - 1)
+                await _check_stored(connection, limits, size)
+                await spend(connection, QuotaName.BYTES_PER_DAY, size, limits)
         if row is None:
             row = await self._row(
-                "SELECT * FROM uploads WHERE tenant = $1 AND request_id = $2",
-                upload.tenant, upload.request_id,
+                "SELECT * FROM uploads WHERE tenant = $1 AND creator = $2 AND request_id = $3",
+                upload.tenant, upload.creator, upload.request_id,
             )  # fmt: skip
         return _upload(row)
 
     async def get(self, upload_id: str) -> Upload | None:
-        row = await self._row("SELECT * FROM uploads WHERE upload_id = $1", upload_id)
+        row = await self._row(
+            "SELECT * FROM uploads WHERE upload_id = $1 AND $2 IN (tenant, '*')", upload_id, visible()
+        )
         return _upload(row) if row else None
 
-    async def commit(self, upload_id: str, old: int, new: int, now: datetime) -> int:
-        row = await self._row(_COMMIT, upload_id, old, new, now)
+    async def commit(
+        self, upload_id: str, old: int, new: int, now: datetime, limits: QuotaLimits = NO_LIMITS
+    ) -> int:
+        async with transient_errors("uploads"), self._pool.transaction() as connection:
+            await hold(connection, QuotaName.BYTES_STORED, limits)
+            row = await connection.fetchrow(_COMMIT, upload_id, old, new, now, tenant())
+            if row is not None and not row["declared_size"]:  # else counted when it was opened
+                await _check_stored(connection, limits, new - old)
+                await spend(connection, QuotaName.BYTES_PER_DAY, new - old, limits)
         if row is None:
-            row = await self._row("SELECT committed_size FROM uploads WHERE upload_id = $1", upload_id)
-        return int(row["committed_size"])
+            row = await self._row(
+                "SELECT committed_size FROM uploads WHERE upload_id = $1 AND tenant = $2", upload_id, tenant()
+            )
+        return int(row["committed_size"]) if row else old
 
     async def complete(
         self,
@@ -98,31 +133,37 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         dialect: str,
         now: datetime,
         repair: Repair | None = None,
+        limits: QuotaLimits = NO_LIMITS,
     ) -> str:
-        async with transient_errors("uploads"), self._pool.acquire() as connection, connection.transaction():
-            tenant = await connection.fetchval(_COMPLETE, upload_id, process_id, now)
-            if tenant is None:
+        async with transient_errors("uploads"), self._pool.transaction() as connection:
+            await hold(connection, QuotaName.RUNNING_PROCESSES, limits)
+            if not await connection.fetchval(_COMPLETE, upload_id, process_id, now, tenant()):
                 found = await connection.fetchval(
-                    "SELECT process_id FROM uploads WHERE upload_id = $1", upload_id
+                    "SELECT process_id FROM uploads WHERE upload_id = $1 AND tenant = $2", upload_id, tenant()
                 )
                 return str(found)
             await connection.execute(
-                _DELIVER, process_id, upload_id, tenant, pipeline, version, dialect, now,
+                _DELIVER, process_id, upload_id, tenant(), pipeline, version, dialect, now,
                 repair.process_id if repair else None, repair.table.to_json() if repair else None,
             )  # fmt: skip
+            if QuotaName.RUNNING_PROCESSES in limits:
+                number = await connection.fetchval("SELECT running_processes($1)", tenant())
+                check(QuotaName.RUNNING_PROCESSES, limits, number - 1)
             return process_id
 
     async def abort(self, upload_id: str) -> bool:
-        row = await self._row(
-            "UPDATE uploads SET state = 'aborted' WHERE upload_id = $1 AND state <> 'completed' RETURNING 1",
-            upload_id,
-        )
+        async with transient_errors("uploads"), self._pool.transaction() as connection:
+            row = await connection.fetchrow(_ABORT, upload_id, tenant())
+            if row is not None and row["state"] == "open":
+                unsent = row["declared_size"] - row["committed_size"]
+                await give_back(connection, QuotaName.BYTES_PER_DAY, unsent, row["created_at"])
         return row is not None
 
     async def kept(self) -> tuple[int, int]:
         row = await self._row(
             "SELECT count(*) AS count, coalesce(sum(committed_size), 0)::bigint AS bytes FROM uploads "
-            "WHERE state IN ('open', 'completed')"
+            "WHERE tenant = $1 AND state IN ('open', 'completed')",
+            tenant(),
         )
         return row["count"], row["bytes"]
 
@@ -133,8 +174,10 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
             )
         return [_upload(row) for row in rows]
 
-    async def take(self, owner: str, now: datetime, until: datetime) -> Delivery | None:
-        row = await self._row(_TAKE, owner, now, until)
+    async def take(
+        self, owner: str, now: datetime, until: datetime, *, of_idle: bool = False
+    ) -> Delivery | None:
+        row = await self._row(_TAKE, owner, now, until, of_idle)
         if row is None:
             return None
         upload = await self.get(row["upload_id"])
@@ -198,7 +241,7 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         return open_ is None
 
     async def files(self, process_id: str) -> Sequence[str]:
-        row = await self._row(_FILES, process_id)
+        row = await self._row(_FILES, process_id, visible())
         if row is None:
             return []
         # A conversion that has not finished is not recorded in the delivery.
@@ -206,12 +249,21 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         return sorted(keys - {None})
 
     async def forget(self, process_id: str) -> None:
-        await self._row("DELETE FROM uploads WHERE process_id = $1", process_id)
+        await self._row(
+            "DELETE FROM uploads WHERE process_id = $1 AND $2 IN (tenant, '*')", process_id, visible()
+        )
+
+
+async def _check_stored(connection: PgConnection, limits: QuotaLimits, size: int) -> None:
+    """Check that the file store has a place for these bytes, which are counted already."""
+    if QuotaName.BYTES_STORED in limits:
+        stored = await connection.fetchval("SELECT stored_bytes($1)", tenant())
+        check(QuotaName.BYTES_STORED, limits, stored - size, size)
 
 
 def _upload(row: Any) -> Upload:
     return Upload(
         str(row["upload_id"]), row["tenant"], row["request_id"], row["file_name"], row["declared_size"],
         row["file_key"], UploadState(row["state"]), row["committed_size"],
-        str(row["process_id"]) if row["process_id"] else None, row["created_at"],
+        str(row["process_id"]) if row["process_id"] else None, row["created_at"], row["creator"],
     )  # fmt: skip

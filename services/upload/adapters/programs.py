@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from ingestor.runtime.settings import without_settings
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -23,18 +25,25 @@ class Program:
 
 @asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[Program]:
-    """A program with an empty stdin, which never outlives the context. Raises OSError if it cannot start."""
+    """A program with an empty stdin and without the service's settings, which never outlives the context.
+    Raises OSError if it cannot start."""
     # Not by asyncio: uvloop forks, and a child in which gRPC then runs its handlers of forks may crash before
     # it is the program. `subprocess` uses vfork, which runs no handlers, and is faster.
-    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: ASYNC220
+    process = subprocess.Popen(  # noqa: ASYNC220
+        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=without_settings()
+    )
     try:
         output = asyncio.StreamReader()
-        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(output), process.stdout
+        connecting = asyncio.ensure_future(
+            asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(output), process.stdout
+            )
         )
         try:
+            await asyncio.shield(connecting)
             yield Program(output, process)
         finally:
+            pipe, _ = await connecting  # also when cancelled meanwhile: a pipe half connected is never closed
             pipe.close()
     finally:
         process.kill()

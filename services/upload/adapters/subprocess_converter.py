@@ -17,6 +17,7 @@ import structlog
 
 from ingestor.notices import from_objects, merged
 from ingestor.reports import OriginalTable
+from ingestor.runtime.fair_slots import FairSlots
 from ingestor.services.upload.adapters.programs import Program, running
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
@@ -46,7 +47,7 @@ class SubprocessConverter(Converter, Inspector):
         self._scratch = scratch
         self._max_expanded = max_expanded_bytes
         self._memory = memory_bytes
-        self._slots = asyncio.Semaphore(_EXAMINED)
+        self._slots = FairSlots(_EXAMINED)
 
     async def convert(
         self,
@@ -147,7 +148,7 @@ class SubprocessConverter(Converter, Inspector):
         self, module: str, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()
     ) -> tuple[dict[str, Any], bytes]:
         """The result and the output of a module that reads the beginning of a file."""
-        async with self._slots:
+        async with self._slots.place(upload.tenant):
             with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
                 async with self._beginning(upload, dialect, Path(folder)) as (source, whole):
                     result = Path(folder) / "result.json"

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.services.processor.adapters.tenant_pool import TenantPool
+
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
     from tests.contract.conftest import OpenPool
 
 
 @pytest.fixture
-async def pool(pool_of: OpenPool) -> PgPool:
-    """The processor's database."""
-    return await pool_of("processor")
+async def pool(pool_of: OpenPool) -> TenantPool:
+    """The processor's database; what runs in its transactions runs as a tenant."""
+    return await TenantPool.of(await pool_of("processor"))

@@ -6,7 +6,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -330,10 +330,9 @@ async def test_no_lock_and_no_transaction_between_two_slices(postgres: Side, poo
             "AND (backend_xmin IS NOT NULL OR state LIKE 'idle in%')"
         )
         assert await other.fetchval(busy) == 0
-        await other.execute("SET lock_timeout = '5s'")
-        await other.execute("ALTER TABLE public.goods ADD COLUMN more text")
+        await pool.execute("SET LOCAL lock_timeout = '5s'; ALTER TABLE public.goods ADD COLUMN more text")
         assert [row.position for row in await dry_run.refused(good(GOODS, rows_of((2, "c")), 3))] == [0]
-        await other.execute("DROP TABLE public.goods")
+        await pool.execute("SET LOCAL lock_timeout = '5s'; DROP TABLE public.goods")
         with pytest.raises(SinkRefusedError, match=r'relation "public\.goods" does not exist'):
             await dry_run.refused(good(GOODS, rows_of((3, "d")), 4))
 
@@ -341,9 +340,9 @@ async def test_no_lock_and_no_transaction_between_two_slices(postgres: Side, poo
 async def test_a_table_that_is_locked_is_waited_for(postgres: Side, pool: PgPool) -> None:
     """But not for ever, and the dry run is over then."""
     await postgres.load(GOODS, rows_of((1, "old")))
-    async with postgres.open(GOODS) as dry_run, pool.acquire() as other:
+    async with postgres.open(GOODS) as dry_run:
         await dry_run._connection.execute("SET lock_timeout = '10ms'")  # type: ignore[attr-defined]
-        async with other.transaction():
+        async with pool.transaction() as other:
             await other.execute("LOCK TABLE public.goods")
             with pytest.raises(TransientError):
                 await dry_run.refused(good(GOODS, rows_of((2, "a"))))
@@ -381,9 +380,10 @@ async def test_nothing_is_left_however_it_ends(pool: PgPool, how: str) -> None:
     async with asyncio.timeout(30):
         while await traces(pool) != before:  # a server needs a moment to see that a session is gone
             await asyncio.sleep(0.01)
-    for connection in [await pool.acquire() for _ in range(4)]:
-        assert await connection.fetchval("SHOW enable_seqscan") == "on"
-        await pool.release(connection)
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            connection = await stack.enter_async_context(pool.acquire())
+            assert await connection.fetchval("SHOW enable_seqscan") == "on"
 
 
 async def test_no_more_dry_runs_than_there_may_be(pool: PgPool) -> None:

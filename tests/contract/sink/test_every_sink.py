@@ -32,7 +32,7 @@ from ingestor.runtime.errors import TransientError
 from ingestor.services.processor.adapters import plugin_sink
 from ingestor.services.processor.adapters.sinks import Sinks, Undos, open_sinks
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, failed_outcome, unprocessed_outcome
-from ingestor.services.processor.pipelines import JSON_TABLE
+from ingestor.services.processor.pipelines import json_table
 from ingestor.services.processor.ports import (
     JSON_SINK,
     TABLE_SINK,
@@ -79,7 +79,7 @@ def _table_rows(of: BatchKey, values: Sequence[Value]) -> GoodRows:
 
 def _json_rows(of: BatchKey, values: Sequence[Value]) -> GoodRows:
     texts = [json.dumps({"id": id_, "name": name}) for id_, name in values]
-    return GoodRows(JSON_TABLE, pa.table({"data": pa.array(texts, pa.string())}), _numbers(of, values),
+    return GoodRows(json_table(), pa.table({"data": pa.array(texts, pa.string())}), _numbers(of, values),
                     JSON_SINK)  # fmt: skip
 
 
@@ -209,7 +209,7 @@ async def test_a_lost_connection_between_the_effect_and_its_marker(case: Case) -
     batch = key()
 
     def cut(refused: Sequence[Refused]) -> BatchOutcome:
-        connections: Any = case.pool
+        connections: Any = case.pool.connections
         for holder in connections._holders:
             if holder._con is not None and holder._in_use:
                 holder._con.terminate()
@@ -273,7 +273,7 @@ async def test_what_is_undone_is_there_no_more(case: Case) -> None:
     await case.load(other, VALUES)
     left = [(id_, name, number + 3) for id_, name, number in LOADED]
     before = await case.content()
-    undos = Undos(case.pool)
+    undos = Undos(case.pool, case.pool)
     of = Loaded(process.process_id, "default", (repairing.process_id,), rows.table, rows.sink)
 
     async def undo(*, dry_run: bool) -> UndoCounts:
@@ -398,8 +398,8 @@ async def test_a_plug_in_that_does_not_undo(
     process = new_process()
     of = Loaded(process, "default", (), Table("", "p", COLUMNS, ("id",)), SinkChoice("odd", {}))
     with pytest.raises(raised, match=message):
-        await Undos(pool).undo(of, dry_run=False)
-    assert await Undos(pool).undone(process) is None
+        await Undos(pool, pool).undo(of, dry_run=False)
+    assert await Undos(pool, pool).undone(process) is None
 
 
 async def test_a_plug_in_that_is_not_installed(pool: PgPool) -> None:

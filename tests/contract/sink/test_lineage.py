@@ -57,7 +57,9 @@ async def put(
 
 async def undo(pool: PgPool, number: int, table: Table = UPSERT) -> tuple[int, int, int]:
     """Undo a process: removed, restored, kept."""
-    made = await PgUndo(pool).undo(Loaded(process(number), "default", (), table, TABLE_SINK), dry_run=False)
+    made = await PgUndo(pool, pool).undo(
+        Loaded(process(number), "default", (), table, TABLE_SINK), dry_run=False
+    )
     return made.removed, made.restored, made.kept
 
 

@@ -411,7 +411,7 @@ async def test_a_key_that_no_index_takes(pool: PgPool) -> None:
 async def test_savepoints_do_not_pile_up(pool: PgPool) -> None:
     """One that is rolled back is gone, with its lock."""
     await pool.execute("CREATE TABLE public.kept (n integer)")
-    async with pool.acquire() as connection, connection.transaction():
+    async with pool.transaction() as connection:
         for number in range(100):
             try:
                 async with savepoint(connection):

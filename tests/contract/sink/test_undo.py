@@ -24,6 +24,7 @@ from ingestor.services.processor.ports import (
     Table,
     UndoCounts,
     UndoImpossibleError,
+    Undone,
 )
 from tests.contract.sink.batches import concluding, good, key
 from tests.fakes.sink import MemorySink
@@ -48,7 +49,7 @@ class PgEnds:
 
     def __init__(self, pool: PgPool) -> None:
         self.pool = pool
-        self.sink, self.undo, self.records = PgSink(pool), PgUndo(pool), PgProcessRecords(pool)
+        self.sink, self.undo, self.records = PgSink(pool), PgUndo(pool, pool), PgProcessRecords(pool)
 
     async def rows(self, table: Table) -> list[dict[str, Any]]:
         """The table."""
@@ -237,12 +238,15 @@ async def test_what_is_undone_has_no_effect_any_more(ends: Ends) -> None:
         assert await load(ends, late, [(2, "late")]) is None
     assert await names(ends) == {}
     nothing = UndoCounts(0, 0, 0)
-    unreported = [(process(1), UndoCounts(1, 0, 0)), (repair, nothing)]
-    assert sorted(await ends.undo.unreported(10)) == sorted(unreported, key=lambda item: item[0])
+    unreported = [Undone(process(1), "default", UndoCounts(1, 0, 0)), Undone(repair, "default", nothing)]
+    found = await ends.undo.unreported(10)
+    assert sorted(found, key=lambda item: item.process_id) == sorted(
+        unreported, key=lambda item: item.process_id
+    )
     assert len(await ends.undo.unreported(1)) == 1
     await ends.undo.mark_reported(process(1))
     await ends.undo.mark_reported(process(1))
-    assert await ends.undo.unreported(10) == [(repair, nothing)]
+    assert await ends.undo.unreported(10) == [Undone(repair, "default", nothing)]
 
 
 async def test_what_is_removed_is_dropped(ends: Ends) -> None:

@@ -342,7 +342,7 @@ async def test_batches_that_displace_never_wait_crosswise(pool: PgPool) -> None:
         first, second, last = _batches(run, table, 0, rows, count - 1)
         sink = PgSink(pool)  # it knows the table then: the first batch of a sink looks at it alone
         await sink.load(*last, concluding(last[0]))
-        async with pool.acquire() as gate, gate.transaction():  # both begin at one moment
+        async with pool.transaction() as gate:  # both begin at one moment
             await gate.execute(f"LOCK TABLE public.{table.name} IN SHARE MODE")
             loading = [
                 asyncio.create_task(sink.load(*batch, concluding(batch[0]))) for batch in (second, first)

@@ -26,9 +26,8 @@ async def _make_targets(suite: Suite) -> None:
     connection = await asyncpg.connect(suite.dsn)
     try:
         await connection.execute(TARGETS)
-        role = await connection.fetchval("SELECT rolname FROM pg_roles WHERE rolname LIKE '%processor%'")
         await connection.execute(
-            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ingestor_processor"
         )
     finally:
         await connection.close()

@@ -16,6 +16,10 @@ FRONTEND = Path(__file__).parents[3] / "frontend"
 CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
 
 
+# Needs a suite in which people sign in: test_page_access.py.
+ACCESS = "access.test.ts"
+
+
 def missing() -> str | None:
     """Return what this machine lacks for these tests, if anything."""
     if not (FRONTEND / "dist" / "index.html").is_file() or shutil.which("npm") is None:
@@ -39,11 +43,16 @@ def page_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 
 def test_the_page(page_suite: Suite) -> None:
-    # Its output is this test's output: shown on failure, and with `pytest -s`.
+    run_in_browser("--exclude", ACCESS, INGESTOR_PAGE=f"http://{page_suite.gateway}")
+
+
+def run_in_browser(*which: str, **env: str) -> None:
+    """Run these files of frontend/e2e, or all but those. The output is the test's: shown on failure, and with
+    `pytest -s`."""
     done = subprocess.run(
-        ["npm", "run", "--silent", "e2e"],
+        ["npm", "run", "--silent", "e2e", "--", *which],
         cwd=FRONTEND,
-        env={**os.environ, "INGESTOR_PAGE": f"http://{page_suite.gateway}", "NO_COLOR": "1"},
+        env={**os.environ, **env, "NO_COLOR": "1"},
         timeout=1800,
         check=False,
     )

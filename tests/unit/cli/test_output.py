@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -121,15 +123,25 @@ def test_help_starts_quickly() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
 
 
+def words_of(command: click.Command) -> Iterator[list[str]]:
+    """The words that run each command of a group, in groups of it too."""
+    if not isinstance(command, click.Group):
+        yield []
+        return
+    for name, inner in command.commands.items():
+        yield from ([name, *words] for words in words_of(inner))
+
+
 def test_every_command_has_help_and_json() -> None:
     runner = CliRunner()
-    names = [[name] for name in main.commands if name != "pipelines"]
-    names += [["pipelines", name] for name in ("apply", "infer", "list", "versions", "get", "delete")]
+    names = list(words_of(main))
     assert len(names) > 15
-    for name in names:
-        shown = runner.invoke(main, [*name, "--help"])
+    assert ["pipelines", "infer"] in names
+    assert ["admin", "tenants", "remove"] in names
+    for words in names:
+        shown = runner.invoke(main, [*words, "--help"])
         assert shown.exit_code == 0
-        assert "--json" in shown.output, name
+        assert "--json" in shown.output, words
 
 
 def test_a_line_that_is_not_known_is_not_named() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -239,3 +240,27 @@ def test_a_process_shows_itself() -> None:
 
     shown = repr(AsyncProcess(None, a_process()))  # type: ignore[arg-type]
     assert shown == "<AsyncProcess p1 'a.csv' COMPLETED read=10 succeeded=8 failed=1>"
+
+
+async def test_a_slow_disk_does_not_mix_up_pieces_when_a_stream_is_cut(suite: Suite) -> None:
+    """The read that was under way goes on, beside those of the next stream."""
+    content = b"id\n" + bytes(range(48, 58)) * 20 + b"\n"
+    suite.door.tokens = {"t1"}
+    cut = False
+
+    def provide() -> str:
+        return "t2" if cut else "t1"
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            nonlocal cut
+            if self.tell() == 70 and not cut:
+                cut = True
+                loop.call_soon_threadsafe(suite.door.expire, "t2")
+            time.sleep(0.05)
+            return super().read(size)
+
+    loop = asyncio.get_running_loop()
+    async with AsyncClient(suite.address, token=provide) as client:
+        await client.ingest(Slow(content), file_name="a.csv")
+    assert bytes(suite.uploads.content) == content

@@ -14,10 +14,17 @@ from pathlib import Path
 import pytest
 
 from ingestor import AsyncClient, AsyncProcess, Client, Process
-from ingestor.client import AsyncPipelines, NotFoundError, Pipelines, UploadProgress
+from ingestor.client import (
+    Access,
+    AsyncAccess,
+    AsyncPipelines,
+    NotFoundError,
+    Pipelines,
+    UploadProgress,
+)
 from tests.fakes.gateway import Suite, a_process
 
-PAIRS = [(AsyncClient, Client), (AsyncProcess, Process), (AsyncPipelines, Pipelines)]
+PAIRS = [(AsyncClient, Client), (AsyncProcess, Process), (AsyncPipelines, Pipelines), (AsyncAccess, Access)]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ PAGE = (ROOT / "docs" / "reference" / "error-codes.md").read_text("utf-8")
 # Where rows and calls are refused; the rest of the package only passes on what it hears.
 FOLDERS = (
     "services",
+    "ingestor/access",
     "ingestor/checking",
     "ingestor/columns",
     "ingestor/pipelines",
@@ -35,8 +36,12 @@ NO_CODES = {
     "own-table",
     "ingestor-mark-bad",
     "grpc-status-details-bin",
+    "ingestor-call",
+    "ingestor-services",
+    "ingestor-tenant",
+    "x-forwarded-for",
 }
-NO_REASONS = {"UPPER_SNAKE"}
+NO_REASONS = {"UPPER_SNAKE", "INGESTOR_TEST_CODE_TENANT"}
 
 
 def _modules() -> list[Path]:

@@ -24,11 +24,18 @@ def _declared(kind: str) -> set[str]:
 
 def test_each_service_has_a_page_with_an_example(made: dict[str, str]) -> None:
     services = _declared("service")
-    assert {text.partition("\n")[0] for name, text in made.items() if name != "messages"} == {
+    others = {"messages", "roles"}
+    assert {text.partition("\n")[0] for name, text in made.items() if name not in others} == {
         f"# {service}" for service in services
     }
     for name, text in made.items():
-        assert name == "messages" or ("grpcurl " in text and "buf curl " in text), name
+        assert name in others or ("grpcurl " in text and "buf curl " in text), name
+
+
+def test_roles_are_shown_by_method(made: dict[str, str]) -> None:
+    assert re.search(r"^\| \[DeleteProcess\]\(#[\w-]+\) ✎ \|  \|  \|  \| yes \| yes \|$", made["roles"], re.M)
+    assert "For the role operator or admin." in made["status-service"]
+    assert _declared("rpc") == set(re.findall(r"^\| \[(\w+)\]", made["roles"], re.MULTILINE))
 
 
 def test_each_method_has_its_section(made: dict[str, str]) -> None:

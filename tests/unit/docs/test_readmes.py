@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestor.gateway.settings import GatewaySettings
 from ingestor.web.settings import WebSettings
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +56,12 @@ def test_a_service_readme_names_every_setting(service: str) -> None:
 def test_the_page_servers_readme_names_every_setting() -> None:
     wanted = {f"INGESTOR_{field.upper()}" for field in WebSettings.model_fields}
     text = (ROOT / "ingestor" / "web" / "README.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(INGESTOR_[A-Z0-9_]+)`", text, re.MULTILINE)) == wanted
+
+
+def test_the_gateways_readme_names_every_setting() -> None:
+    wanted = {f"INGESTOR_{field.upper()}" for field in GatewaySettings.model_fields}
+    text = (ROOT / "gateway" / "README.md").read_text("utf-8")
     assert set(re.findall(r"^\| `(INGESTOR_[A-Z0-9_]+)`", text, re.MULTILINE)) == wanted
 
 

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from ingestor.cli.suite import _runs
+from ingestor.gateway.render import template
 from ingestor.local.children import last_line, spawn, stop, wait_ready
-from ingestor.local.envoy import render, template
+from ingestor.local.envoy import render
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
 from ingestor.local.ports import free_port, is_free
@@ -80,6 +81,16 @@ def test_only_one_suite_holds_a_folder(tmp_path: Path) -> None:
         pass
     with folder.lock():
         pass
+
+
+def test_logs_and_files_are_private(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.files.mkdir(mode=0o755)  # of an earlier version
+    folder.prepare(0)
+    log = tmp_path / "child.log"
+    spawn([sys.executable, "-c", ""], log=log).wait()
+    modes = [path.stat().st_mode & 0o777 for path in (folder.logs, folder.files, log)]
+    assert modes == [0o700, 0o700, 0o600]
 
 
 def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path) -> None:

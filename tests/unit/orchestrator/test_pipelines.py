@@ -12,6 +12,7 @@ from ingestor.runtime.errors import InvalidArgumentError, NotFoundError
 from ingestor.services.orchestrator.api import PipelineApi
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.v1 import pipelines_pb2
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
 
 
@@ -23,7 +24,7 @@ def _document(name: str, title: str = "") -> str:
 @pytest.fixture
 def service() -> PipelineService:
     """Pipelines in memory."""
-    return PipelineService(MemoryPipelines(), SystemClock())
+    return PipelineService(MemoryPipelines(), SystemClock(), MemoryQuotas())
 
 
 @pytest.fixture

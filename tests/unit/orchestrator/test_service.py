@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.limits.quotas import QuotaExceededError, QuotaName, next_day
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import (
     AbortedError,
@@ -28,11 +29,13 @@ from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Packed, Progress, StoredPipeline
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
+from ingestor.services.orchestrator.window import Windows
 from ingestor.services.processor.batches import BatchOutcome, RowBatch
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect
 from tests.examples import examples
 from tests.fakes.ingestions import MemoryIngestions
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.status import MemoryStatus
@@ -49,7 +52,7 @@ class OnePipeline(PipelineService):
     """Knows one pipeline, which reads the column `id`."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryPipelines(), SystemClock())
+        super().__init__(MemoryPipelines(), SystemClock(), MemoryQuotas())
 
     async def get(self, name: str, version: int) -> StoredPipeline:
         fields = [{"name": "id", "type": "integer"}]
@@ -62,6 +65,8 @@ class Suite:
 
     def __init__(self, data: bytes = DATA, *, limit: int = 2**20, in_flight: int = 1000) -> None:
         self.ingestions = MemoryIngestions()
+        self.quotas = MemoryQuotas()
+        self.ingestions.usage = self.quotas.usage
         self.queue = MemoryQueue(limit)
         self.status = MemoryStatus()
         self.store = MemoryFileStore()
@@ -86,7 +91,8 @@ class Suite:
             OnePipeline(),
             self.store,
             Metrics(CollectorRegistry()),
-            max_in_flight=self.in_flight,
+            self.quotas,
+            windows=Windows(self.in_flight, first=self.in_flight),
             slice_bytes=100,
             queues=self.queue,
         )
@@ -419,6 +425,62 @@ async def test_paused_and_resumed() -> None:
     async with asyncio.timeout(20):
         await running
     assert len(rows_of(suite)) == ROWS
+
+
+async def test_the_rows_of_a_day_are_used_up() -> None:
+    """The process is paused with a reason when what was sent has its outcome; no row is lost."""
+    suite = Suite()
+    suite.quotas.set[QuotaName.ROWS_PER_DAY] = 20
+    await suite.service.begin(suite.file, suite.content)
+    running = asyncio.create_task(suite.deliver())
+    async with asyncio.timeout(20):
+        while suite.state() != "PAUSED":
+            await asyncio.sleep(0)
+            assert not running.done()
+            for batch in suite.sent():
+                if batch.key.range.number not in suite.status.processes[suite.process].outcomes:
+                    rows = batch.key.range.row_count
+                    await suite.status.record(BatchOutcome(batch.key, "succeeded", rows, 0, 0, ()))
+    account = suite.status.processes[suite.process].account
+    assert account.succeeded == account.read < ROWS
+    assert account.pause_reason == (
+        f"The tenant has used its 20 rows of today; more from {next_day():%Y-%m-%d} 00:00 UTC on."
+    )
+    with pytest.raises(QuotaExceededError):
+        await suite.service.resume(suite.process)
+    assert suite.state() == "PAUSED"
+    until = suite.ingestions.ingestions[suite.process].paused_until
+    assert until == next_day()
+
+    clock = At(until - timedelta(seconds=1))
+    reconciler = Reconciler(suite.ingestions, suite.status, suite.service, clock, redispatch_seconds=1e9)
+    suite.quotas.usage.used.clear()  # as it is on the next day
+    del suite.quotas.set[QuotaName.ROWS_PER_DAY]
+    await reconciler.reconcile()
+    assert suite.state() == "PAUSED"
+    clock.time = until
+    await reconciler.reconcile()
+    async with asyncio.timeout(20):
+        await running
+    assert len(rows_of(suite)) == ROWS
+
+
+async def test_other_processes_may_be_faster_when_the_day_begins() -> None:
+    suite = Suite()
+    suite.quotas.set[QuotaName.ROWS_PER_DAY] = 0
+    await suite.service.begin(suite.file, suite.content)
+    running = asyncio.create_task(suite.deliver())
+    async with asyncio.timeout(20):
+        while suite.state() != "PAUSED":
+            await asyncio.sleep(0)
+    reconciler = Reconciler(
+        suite.ingestions, suite.status, suite.service, At(next_day()), redispatch_seconds=1e9
+    )
+    assert await reconciler.reconcile() == 0
+    assert suite.state() == "PAUSED"
+    await suite.service.cancel(suite.process)
+    async with asyncio.timeout(20):
+        assert (await running).state is IngestionState.STOPPED
 
 
 async def test_cancelled_while_paused() -> None:

@@ -50,7 +50,7 @@ def violations(value: Any) -> dict[str, str]:
 
 def test_defaults() -> None:
     pipeline = parse(document())
-    assert pipeline.target() == ("public", "customers")
+    assert pipeline.target() == ("", "customers")
     assert pipeline.missing_values == {""}
     assert pipeline.primary_key == ()
     field = pipeline.fields[0]
@@ -672,7 +672,7 @@ def test_a_sink_of_an_outside_package() -> None:
     assert isinstance(pipeline.sink, PlugInSink)
     assert pipeline.sink.options == {"share": Decimal("0.1")}
     assert (pipeline.target(), pipeline.key) == (("", "customers"), ("id",))
-    assert parse(document(sink={"type": "table", "table": "t"})).target() == ("public", "t")
+    assert parse(document(sink={"type": "table", "table": "t"})).target() == ("", "t")
 
 
 def test_all_problems_are_listed_at_once() -> None:

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.scope import everything, within
 from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.pipeline_documents import read_document
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -30,7 +30,14 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.dry_run import dry_run
-from ingestor.services.processor.ports import Delivery, Disposition, GoodRows, Refused, SinkRefusedError
+from ingestor.services.processor.ports import (
+    Delivery,
+    Disposition,
+    GoodRows,
+    Refused,
+    SinkRefusedError,
+    TooManyTablesError,
+)
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.worker import DeadHandler, QueueWorker, RowsHandler
 from ingestor.tabular.options import parse_options
@@ -65,9 +72,9 @@ class Suite:
         self.store = MemoryFileStore()
         self.pipelines = MemoryCatalogue()
         self.process = str(uuid.uuid4())
-        self.service = BatchService(
-            self.sink, self.status, self.pipelines, self.store, Metrics(CollectorRegistry())
-        )
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+        self.service = BatchService(self.sink, self.status, self.pipelines, self.store, self.metrics)
 
     def key(self, number: int = 1, rows: int = 6) -> BatchKey:
         """A batch."""
@@ -82,6 +89,10 @@ class Suite:
     def outcome(self, number: int = 1) -> BatchOutcome:
         """What status was told."""
         return self.status.processes[self.process].outcomes[number]
+
+    def refused(self, reason: str) -> float | None:
+        """How many messages were dropped."""
+        return self.registry.get_sample_value("ingestor_messages_refused_total", {"reason": reason})
 
     def rows(self, table: str = "people") -> list[dict[str, Any]]:
         """What was loaded."""
@@ -184,6 +195,28 @@ async def test_a_sink_that_refuses_everything_midway_holds_the_process(
     for number in (2, 3):
         await suite.service.apply(suite.batch(number))
     assert sorted(process.outcomes) == [1, 2, 3]
+
+
+async def test_a_process_waits_for_a_table_that_its_tenant_may_not_have_yet(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row fails, also when the process has loaded nothing before."""
+
+    async def load(*_: object) -> None:
+        raise TooManyTablesError("The tenant has all of its 3 tables.")
+
+    with monkeypatch.context() as context:
+        context.setattr(suite.sink, "load", load)
+        await suite.service.apply(suite.batch())
+    process = suite.status.processes[suite.process]
+    assert (process.account.state.name, process.account.pause_reason) == (
+        "PAUSED",
+        "The tenant has all of its 3 tables.",
+    )
+    assert not process.outcomes
+    await suite.status.resumed(suite.process)
+    await suite.service.apply(suite.batch())
+    assert sorted(process.outcomes) == [1]
 
 
 async def test_a_process_that_has_ended_is_not_held(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,12 +384,20 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
 
 @asynccontextmanager
 async def working(
-    queue: MemoryQueue, handle: Callable[[Delivery], Any], concurrency: int = 2
+    queue: MemoryQueue,
+    handle: Callable[[Delivery], Any],
+    concurrency: int = 2,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[asyncio.Event]:
     """A worker while the context lasts; it must end by itself when told to stop."""
     stopping = asyncio.Event()
     worker = QueueWorker(
-        "rows", queue, handle, Retries(CollectorRegistry()), concurrency=concurrency, visibility_seconds=30
+        "rows",
+        queue,
+        handle,
+        metrics or Metrics(CollectorRegistry()),
+        concurrency=concurrency,
+        visibility_seconds=30,
     )
     running = asyncio.create_task(worker.run(stopping))
     try:
@@ -411,6 +452,60 @@ async def test_a_message_that_fails_comes_again_and_holds_nobody_up(suite: Suite
     assert len(suite.rows()) == 3
 
 
+async def test_what_is_not_from_the_suite_is_dropped_unread(suite: Suite) -> None:
+    queue = MemoryQueue()
+    await queue.send(queued(queue, suite.batch()))
+    queue.forged.add("message-1")
+
+    async def handle(delivery: Delivery) -> None:
+        raise AssertionError("it was read")
+
+    async with working(queue, handle, metrics=suite.metrics):
+        await queue.drained()
+    assert suite.refused("signature") == 1
+    assert suite.rows() == []
+
+
+@pytest.mark.parametrize("file_key", ["acme/u", "default2/u", "default/../acme/u", "/default/u", "u", ""])
+async def test_a_batch_in_a_file_of_another_tenant_is_dropped(suite: Suite, file_key: str) -> None:
+    queue = MemoryQueue()
+    suite.store.files[file_key] = bytearray(DATA)
+    batch = replace(suite.batch(data=b""), stored=StoredSlice(file_key, 0, len(DATA)))
+    await queue.send(queued(queue, batch))
+    async with working(queue, RowsHandler(queue, suite.service), metrics=suite.metrics):
+        await queue.drained()
+    assert suite.refused("file") == 1
+    assert suite.rows() == []
+    assert suite.sink.markers == {}
+
+
+@pytest.mark.parametrize("dead", [True, False])
+async def test_a_batch_of_a_tenant_that_is_gone_is_dropped(suite: Suite, dead: bool) -> None:
+    queue = MemoryQueue()
+    suite.sink.no_tenants.add("default")
+    await queue.send(queued(queue, suite.batch()))
+    handler = DeadHandler(suite.service, CollectorRegistry()) if dead else RowsHandler(queue, suite.service)
+    async with working(queue, handler, metrics=suite.metrics):
+        await queue.drained()
+    assert suite.refused("tenant") == 1
+    assert suite.rows() == []
+
+
+async def test_a_batch_is_handled_for_its_tenant(suite: Suite) -> None:
+    """Of pipelines with the same name that of the tenant runs, whatever the worker's own scope is."""
+    queue = MemoryQueue()
+    with within("acme"):
+        suite.pipelines.add(json.dumps({**PIPELINE, "sink": {"table": "theirs"}}))
+    for number, tenant in ((1, "default"), (2, "acme")):
+        of = replace(suite.batch(number, f"{number},a\n".encode(), rows=1))
+        await queue.send(queued(queue, replace(of, key=replace(of.key, tenant=tenant))))
+    with everything():
+        async with working(queue, RowsHandler(queue, suite.service)):
+            await queue.drained()
+    assert [row["id"] for row in suite.rows()] == [1]
+    assert [row["id"] for row in suite.rows("theirs")] == [2]
+
+
 async def test_never_more_at_once_than_allowed(suite: Suite) -> None:
     queue, running, most = MemoryQueue(), 0, 0
 
@@ -455,7 +550,7 @@ async def test_cancelling_hands_back(suite: Suite) -> None:
 
     await queue.send(queued(queue, suite.batch()))
     worker = QueueWorker(
-        "rows", queue, handle, Retries(CollectorRegistry()), concurrency=1, visibility_seconds=3600
+        "rows", queue, handle, Metrics(CollectorRegistry()), concurrency=1, visibility_seconds=3600
     )
     running = asyncio.create_task(worker.run(asyncio.Event()))
     await started.wait()

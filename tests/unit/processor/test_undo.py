@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
-from ingestor.services.processor.pipelines import JSON_TABLE, table_of
+from ingestor.services.processor.pipelines import json_table, table_of
 from ingestor.services.processor.ports import GoodRows, ProcessFacts, UndoCounts
 from ingestor.services.processor.undo import UndoService
 from tests.contract.sink.batches import concluding, key
@@ -43,7 +43,7 @@ class Suite:
         process = str(uuid.uuid4())
         known = ProcessFacts(process, "default", pipeline, 1 if pipeline else 0, ended, False, "")
         self.processes.processes[process] = replace(known, **facts)
-        table = JSON_TABLE
+        table = json_table()
         if pipeline:
             table = table_of(await self.pipelines.get(pipeline, 1))
         name = table.columns[0][0]
@@ -165,4 +165,4 @@ async def test_one_that_status_refuses_holds_up_no_other(suite: Suite) -> None:
     suite.processes.processes[process] = replace(known, ended=False)
     await suite.service.report()
     assert set(suite.processes.undone) == {other}
-    assert [found[0] for found in await suite.sink.unreported(10)] == [process]
+    assert [found.process_id for found in await suite.sink.unreported(10)] == [process]

@@ -36,3 +36,20 @@ def test_a_line_carries_the_service_and_the_current_trace(capsys: pytest.Capture
         ("stored", "upload", trace),
         ("slow", "upload", trace),
     ]
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_does_not_show_values(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    configure_logging("upload", log_format=form)
+
+    def fail(token: str) -> None:
+        raise RuntimeError(f"of {len(token)} characters")
+
+    try:
+        fail("ing_" + "abc_123")
+    except RuntimeError as error:
+        structlog.get_logger("test").error("failed", exc_info=error)
+    said = capsys.readouterr().err
+    assert "of 11 characters" in said and "fail" in said
+    assert "ing_abc_123" not in said

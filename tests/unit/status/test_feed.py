@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ingestor.access import scope
 from ingestor.runtime.errors import TransientError, UnavailableError
 from ingestor.runtime.retry import Retries
 from ingestor.services.status import feed as feed_module
@@ -27,12 +28,12 @@ class Log(EventLog, Changes):
         self._changed = asyncio.Event()
         self.stopped = False
 
-    def happen(self, *processes: str) -> None:
+    def happen(self, *processes: str, tenant: str = "default") -> None:
         """An event of each process."""
         for process in processes:
             number = len(self.kept) + 1
             self.kept.append(
-                LoggedEvent(number, "", "default", process, "t", datetime(2026, 1, 1, tzinfo=UTC), "{}", "")
+                LoggedEvent(number, "", tenant, process, "t", datetime(2026, 1, 1, tzinfo=UTC), "{}", "")
             )
         self.tell()
 
@@ -45,7 +46,12 @@ class Log(EventLog, Changes):
         if self.away:
             self.away -= 1
             raise TransientError("away")
-        found = [e for e in self.kept if e.sequence > after and process_id in (None, e.process_id)]
+        found = [
+            e
+            for e in self.kept
+            if e.sequence > after and process_id in (None, e.process_id)
+            and scope.current() in (e.tenant, scope.EVERYTHING)
+        ]  # fmt: skip
         return found[:limit]
 
     async def last_event(self) -> int:
@@ -64,7 +70,8 @@ async def running(log: Log) -> AsyncIterator[EventFeed]:
     """A feed that reads."""
     feed = EventFeed(log, log, Retries(CollectorRegistry()))
     stopping = asyncio.Event()
-    task = asyncio.create_task(feed.run(stopping))
+    with scope.everything():
+        task = asyncio.create_task(feed.run(stopping))
     try:
         yield feed
     finally:
@@ -199,3 +206,38 @@ async def test_watchers_are_told_when_the_service_stops() -> None:
         with pytest.raises(UnavailableError):
             async with asyncio.timeout(10):
                 await waiting
+
+
+@pytest.mark.parametrize("believed", [None, "globex"])
+async def test_watchers_get_the_events_of_their_tenant(
+    monkeypatch: pytest.MonkeyPatch, believed: str | None
+) -> None:
+    """The events in memory are everybody's. Which tenant the code believes in does not matter there."""
+    monkeypatch.setattr(scope, "_BELIEVED", believed)
+    log = Log()
+    log.happen("a", tenant="acme")
+    log.happen("g", "g", tenant="globex")
+
+    async def watch(feed: EventFeed, tenant: str, process: str | None) -> list[int]:
+        """Old events, then the new one that ends the watching."""
+        with scope.within(tenant):
+            watcher = Watcher(feed, process, 0)
+            before = len(await watcher.until_quiet())
+            begun.append(tenant)
+            while len(watcher.received) == before:
+                await watcher.until_quiet()
+            return watcher.received
+
+    begun: list[str] = []
+    async with running(log) as feed:
+        asked = [("acme", None), ("globex", None), ("globex", "g"), ("acme", "g")]
+        watching = [asyncio.create_task(watch(feed, *one)) for one in asked]
+        async with asyncio.timeout(10):
+            while len(begun) < len(asked):
+                await asyncio.sleep(0)
+            log.happen("a", tenant="acme")
+            log.happen("g", tenant="globex")
+            assert [await task for task in watching[:3]] == [[1, 4], [2, 3, 5], [2, 3, 5]]
+            assert not watching[3].done()  # another tenant's process
+            log.happen("g", tenant="acme")  # impossible, and still its own
+            assert await watching[3] == [6]

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from ingestor.access.scope import within
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import TimeOrderedIds
@@ -32,6 +33,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.services.upload import service
 from ingestor.services.upload.adapters.subprocess_converter import _read_result
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.dry_runs import DryRunResult, Excerpt, ExcerptRow, RowResult
@@ -49,6 +51,7 @@ from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, 
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
 from tests.examples import examples
+from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.store import MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 
@@ -196,6 +199,7 @@ class Suite:
 
     def __init__(self, room: int | None = None) -> None:
         self.uploads = MemoryUploads()
+        self.quotas = MemoryQuotas()
         self.store = MemoryFileStore(room)
         self.ingestion = OneIngestion()
         self.converter = Upper(self.store)
@@ -216,6 +220,7 @@ class Suite:
             self.clock,
             TimeOrderedIds(self.clock),
             Metrics(CollectorRegistry()),
+            self.quotas,
             max_upload_bytes=10_000,
             max_chunk_bytes=1_000,
             new_delivery=self.news,
@@ -405,12 +410,30 @@ class HeldHash:
         return digest
 
 
+async def test_another_tenant_does_not_wait_for_a_writer() -> None:
+    suite = Suite()
+    upload = await suite.service.create("a.csv", 0, "")
+    async with suite.service._writing(upload.upload_id):
+        with within("acme"), pytest.raises(NotFoundError):
+            async with asyncio.timeout(10):
+                await suite.service.write(upload.upload_id, given_chunks([chunk(0, b"x")]))
+
+
+async def test_uploads_that_do_not_exist_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_MOST_HASHES", 2)
+    suite = Suite()
+    for _ in range(9):
+        with pytest.raises(NotFoundError):
+            await suite.service.write(str(uuid.uuid4()), given_chunks([chunk(0, b"x")]))
+    assert len(suite.service._running) <= 2
+
+
 async def test_a_disconnect_while_the_stored_chunk_is_hashed() -> None:
     """The chunk is sent again; it must not be in the hash twice."""
     suite = Suite()
     upload = await suite.service.create("a.csv", 0, "")
     await suite.service.write(upload.upload_id, given_chunks([chunk(0, DATA[:300])]))
-    running = suite.service._running[upload.upload_id]
+    running = suite.service._running["default", upload.upload_id]
     held = running.hash = HeldHash(running.hash)
     writing = asyncio.create_task(
         suite.service.write(upload.upload_id, given_chunks([chunk(300, DATA[300:600])]))

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -40,8 +41,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(page: Path, log: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """A running server: its port, and its process."""
+def serving(page: Path, log: Path, **settings: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A running server with further settings: its port, and its process."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "ingestor.web"],
@@ -50,6 +51,7 @@ def serving(page: Path, log: Path) -> Iterator[tuple[int, subprocess.Popen[bytes
                 "INGESTOR_LISTEN": "127.0.0.1:0",
                 "INGESTOR_PAGE_DIR": str(page),
                 "INGESTOR_LOG_FORMAT": "json",
+                **{f"INGESTOR_{name}": value for name, value in settings.items()},
             },
             stderr=output,
         )
@@ -94,6 +96,46 @@ def test_the_policy_allows_the_page_itself_and_nothing_else() -> None:
         assert policy.pop(name) == "'none'"
     assert set(policy) == {"script-src", "style-src", "font-src", "connect-src", "worker-src"}
     assert set(policy.values()) == {"'self'"}
+
+
+def test_where_nobody_signs_in_the_page_is_told_so(port: int) -> None:
+    _, headers, body = ask(port, "/config.json")
+    assert (headers["content-type"], headers["cache-control"]) == ("application/json", "no-store")
+    assert json.loads(body) == {"auth": "local"}
+
+
+def test_the_page_is_told_where_people_sign_in_and_may_connect_there(page: Path, tmp_path: Path) -> None:
+    settings = {
+        "AUTH": "required",
+        "OIDC_ISSUER": "https://issuer.example/realms/one",
+        "PAGE_CLIENT_ID": "the-page",
+        "PAGE_CONNECT_ORIGINS": "https://tokens.example",
+    }
+    with (
+        serving(page, tmp_path / "web.log", **settings) as (port, _),
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/config.json", timeout=30) as answer,
+    ):
+        assert json.load(answer) == {
+            "auth": "oidc",
+            "issuer": "https://issuer.example/realms/one",
+            "clientId": "the-page",
+            "scope": "openid profile offline_access",
+            "commandLineClientId": "ingestor-cli",
+        }
+        policy = answer.headers["content-security-policy"].split("; ")
+    assert "connect-src 'self' https://issuer.example https://tokens.example" in policy
+    assert {*SECURITY_HEADERS["content-security-policy"].split("; ")} - {*policy} == {"connect-src 'self'"}
+
+
+def test_a_page_that_cannot_sign_anybody_in_is_not_served(page: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ingestor.web"],
+        env={**os.environ, "INGESTOR_PAGE_DIR": str(page), "INGESTOR_AUTH": "required"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "set INGESTOR_OIDC_ISSUER" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/index.html", "/processes", "/processes/0193?filter=a.b", "/a/b/c/"])

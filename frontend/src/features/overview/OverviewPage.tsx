@@ -3,7 +3,7 @@ import { IconCircleCheck, IconInbox, IconUpload } from "@tabler/icons-react";
 import { type UseQueryResult, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import type { Process } from "@/api/contract";
+import { type Process, UploadService } from "@/api/contract";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LinkButton } from "@/components/LinkButton";
@@ -11,6 +11,7 @@ import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
+import { useMay } from "@/features/access";
 import { ProcessTable, useLiveProcesses } from "@/features/processes";
 import { processesQuery } from "@/features/processes/queries";
 import { toDate } from "@/lib/proto";
@@ -33,7 +34,8 @@ export function OverviewPage() {
   const failures = useInfiniteQuery(processesQuery("state=FAILED", 5));
   useLiveProcesses(() => void queryClient.invalidateQueries({ queryKey: overviewKeys.all }));
   const processes = latest.data?.pages[0]?.processes ?? [];
-  const upload = (
+  const mayUpload = useMay(UploadService.method.createUpload);
+  const upload = mayUpload && (
     <LinkButton to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
       Upload a file
     </LinkButton>
@@ -87,8 +89,9 @@ export function OverviewPage() {
             <LoadingState label="Loading processes" />
           ) : processes.length === 0 ? (
             <EmptyState icon={IconInbox} title="No files yet" action={upload}>
-              Upload a CSV file, an Excel workbook, JSON or Parquet, and watch every row being validated and
-              loaded.
+              {mayUpload
+                ? "Upload a CSV file, an Excel workbook, JSON or Parquet, and watch every row being validated and loaded."
+                : "Files of your tenant appear here once somebody uploads them."}
             </EmptyState>
           ) : (
             <ProcessTable processes={processes} />

@@ -2,7 +2,7 @@ import { TextInput } from "@mantine/core";
 import { IconPlus, IconRoute, IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import type { Pipeline } from "@/api/contract";
+import { type Pipeline, PipelineService, UploadService } from "@/api/contract";
 import table from "@/components/DataTable.module.css";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
@@ -11,6 +11,7 @@ import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
 import { TimeAgo } from "@/components/TimeAgo";
+import { useMay } from "@/features/access";
 import { formatCount } from "@/lib/format";
 import { toDate } from "@/lib/proto";
 import { readDocument } from "./document/document";
@@ -22,7 +23,9 @@ export function PipelinesPage() {
   const navigate = useNavigate({ from: "/pipelines" });
   const list = useQuery(pipelinesQuery());
   const found = list.data?.filter((pipeline) => matches(pipeline, q)) ?? [];
-  const create = (
+  const mayUpload = useMay(UploadService.method.createUpload);
+  const mayWrite = useMay(PipelineService.method.applyPipeline);
+  const create = mayWrite && (
     <LinkButton
       to="/pipelines/$name"
       params={{ name: NEW_PIPELINE }}
@@ -60,9 +63,11 @@ export function PipelinesPage() {
             <EmptyState
               icon={IconRoute}
               title="No pipelines yet"
-              action={<LinkButton to="/upload">Upload a file</LinkButton>}
+              action={mayWrite && mayUpload && <LinkButton to="/upload">Upload a file</LinkButton>}
             >
-              Upload a file, and a pipeline is drafted from its contents.
+              {mayWrite
+                ? "Upload a file, and a pipeline is drafted from its contents."
+                : "An author of your tenant can make one."}
             </EmptyState>
           ) : found.length === 0 ? (
             <EmptyState icon={IconSearch} title={`No pipeline matches “${q}”`} />

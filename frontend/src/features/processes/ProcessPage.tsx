@@ -7,6 +7,7 @@ import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
+import { QuotaFacts } from "@/components/QuotaFacts";
 import { StateBadge } from "@/components/StateBadge";
 import { formatCompact } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
@@ -43,9 +44,10 @@ export function ProcessPage() {
   }
   return (
     <>
-      {stream.phase === "failed" && stream.problem && (
+      {stream.problem && (stream.phase === "failed" || stream.problem.reason === "QUOTA_EXCEEDED") && (
         <p className={classes.stream} role="alert">
-          <strong>{stream.problem.title}.</strong> {stream.problem.advice}
+          <strong>{stream.problem.title}.</strong> <QuotaFacts problem={stream.problem} />{" "}
+          {stream.problem.advice}
         </p>
       )}
       <Screen key={processId} process={process} live={live} />

@@ -2,12 +2,14 @@ import { Button } from "@mantine/core";
 import { IconFilterOff, IconListDetails, IconUpload } from "@tabler/icons-react";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { UploadService } from "@/api/contract";
 import { EmptyState } from "@/components/EmptyState";
 import { ErrorState } from "@/components/ErrorState";
 import { LinkButton } from "@/components/LinkButton";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
+import { useMay } from "@/features/access";
 import { processesFilter } from "./filters";
 import { EndlessProcesses } from "./list/EndlessProcesses";
 import { ProcessFilters } from "./list/ProcessFilters";
@@ -21,15 +23,18 @@ export function ProcessesPage() {
   const filter = processesFilter(search);
   const list = useInfiniteQuery(processesQuery(filter));
   useLiveProcesses();
+  const mayUpload = useMay(UploadService.method.createUpload);
   const processes = list.data?.pages.flatMap((page) => page.processes) ?? [];
   return (
     <>
       <PageHeader
         title="Processes"
         actions={
-          <LinkButton to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
-            Upload a file
-          </LinkButton>
+          mayUpload && (
+            <LinkButton to="/upload" leftSection={<IconUpload size={16} aria-hidden />}>
+              Upload a file
+            </LinkButton>
+          )
         }
       >
         Every uploaded file and its current state.
@@ -55,9 +60,11 @@ export function ProcessesPage() {
           <EmptyState
             icon={IconListDetails}
             title="No processes yet"
-            action={<LinkButton to="/upload">Upload a file</LinkButton>}
+            action={mayUpload && <LinkButton to="/upload">Upload a file</LinkButton>}
           >
-            Upload a file to start a process.
+            {mayUpload
+              ? "Upload a file to start a process."
+              : "A process starts when somebody uploads a file."}
           </EmptyState>
         ) : (
           <EmptyState

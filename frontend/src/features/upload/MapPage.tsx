@@ -3,12 +3,13 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { uploadClient } from "@/api/clients";
-import { type Upload, UploadState } from "@/api/contract";
+import { PipelineService, type Upload, UploadState } from "@/api/contract";
 import { violationsOf } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
+import { useMay } from "@/features/access";
 import { formatBytes, formatCount, plural } from "@/lib/format";
 import { DropZone } from "./DropZone";
 import type { UploadSnapshot } from "./engine/task";
@@ -122,12 +123,14 @@ function Mapping({ upload, local, whole }: MappingProps) {
   const sent = whole || local?.phase === "sent" || local?.phase === "completing";
   // A small file is complete before its first pieces could be inspected.
   const begun = Math.max(Number(upload.committedSize), local?.committed ?? 0) >= WORTH_A_LOOK;
+  const mayWrite = useMay(PipelineService.method.applyPipeline);
   const plan = usePlan({
     uploadId,
     fileName,
     dialect: search.dialect ?? {},
     target: search.to,
     stage: sent ? "sent" : begun ? "begun" : "",
+    mayWrite,
   });
   const grid = useRef<PreviewGridHandle>(null);
 
@@ -169,6 +172,7 @@ function Mapping({ upload, local, whole }: MappingProps) {
               draft={plan.draft}
               onDraft={plan.setDraft}
               violations={plan.violations}
+              mayWrite={mayWrite}
             />
             <Columns plan={plan} />
             <Preview plan={plan} grid={grid} />
@@ -212,7 +216,12 @@ function Columns({ plan }: { readonly plan: Plan }) {
       aside={unread.length > 0 ? `${plural(unread.length, "column")} not used` : undefined}
       flush
     >
-      <FieldMatches document={plan.chosen} columns={columns} matches={plan.matches} onMatch={plan.match} />
+      <FieldMatches
+        document={plan.chosen}
+        columns={columns}
+        matches={plan.matches}
+        onMatch={plan.mayWrite ? plan.match : null}
+      />
     </Panel>
   );
 }

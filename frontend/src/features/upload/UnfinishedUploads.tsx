@@ -17,7 +17,7 @@ export function UnfinishedUploads() {
   const { uploads } = useUploads();
   const query = useQuery({
     queryKey: ["unfinished-uploads", uploads.map(({ uploadId }) => uploadId).join(" ")],
-    queryFn: () => uploadCenter.unfinished(),
+    queryFn: () => uploadCenter().unfinished(),
     staleTime: 0,
   });
   if (!query.data || query.data.length === 0) return null;
@@ -54,7 +54,7 @@ function Unfinished({ record }: { readonly record: UploadRecord }) {
     else await resume(file);
   };
   const onRemove = async () => {
-    await uploadCenter.forget(record);
+    await uploadCenter().forget(record);
     await queryClient.invalidateQueries({ queryKey: ["unfinished-uploads"] });
   };
 

@@ -2,6 +2,7 @@ import { ActionIcon, Progress, Tooltip } from "@mantine/core";
 import { IconPlayerPause, IconPlayerPlay, IconX } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { LinkButton } from "@/components/LinkButton";
+import { QuotaFacts } from "@/components/QuotaFacts";
 import type { UploadPhase, UploadSnapshot } from "./engine/task";
 import { phaseText, sentPercent } from "./phases";
 import classes from "./UploadLine.module.css";
@@ -39,7 +40,8 @@ export function UploadLine({ upload, mapping = false }: UploadLineProps) {
         )}
         {upload.problem !== null && (
           <p className={classes.problem}>
-            <strong>{upload.problem.title}.</strong> {upload.problem.happened} {upload.problem.advice}{" "}
+            <strong>{upload.problem.title}.</strong> {upload.problem.happened}{" "}
+            <QuotaFacts problem={upload.problem} /> {upload.problem.advice}{" "}
             {upload.problem.code !== "" && <code>{upload.problem.code}</code>}
           </p>
         )}

@@ -1,7 +1,9 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import { UploadService } from "@/api/contract";
 import { PageHeader } from "@/components/PageHeader";
 import { Panel } from "@/components/Panel";
+import { RoleNeeded, useMay } from "@/features/access";
 import { DropZone } from "./DropZone";
 import type { GivenFile } from "./files";
 import { UnfinishedUploads } from "./UnfinishedUploads";
@@ -13,6 +15,7 @@ import { useUpload, useUploads } from "./use-uploads";
 export function UploadPage() {
   const { uploads, start } = useUploads();
   const navigate = useNavigate();
+  const maySend = useMay(UploadService.method.createUpload);
   const [alone, setAlone] = useState<string | null>(null);
   const dropped = useUpload(alone);
 
@@ -31,7 +34,11 @@ export function UploadPage() {
     <>
       <PageHeader title="Upload">Upload a file, choose where its rows go, and follow every row.</PageHeader>
       <div className={classes.stack}>
-        <DropZone onFiles={onFiles} />
+        {maySend ? (
+          <DropZone onFiles={onFiles} />
+        ) : (
+          <RoleNeeded to="To send files" method={UploadService.method.createUpload} />
+        )}
         {uploads.length > 0 && (
           <Panel title="Uploads in this tab" flush>
             <ul className={line.list}>
@@ -41,7 +48,7 @@ export function UploadPage() {
             </ul>
           </Panel>
         )}
-        <UnfinishedUploads />
+        {maySend && <UnfinishedUploads />}
       </div>
     </>
   );

@@ -2,14 +2,16 @@ import { useMemo, useSyncExternalStore } from "react";
 import { uploadCenter } from "./engine/center";
 import type { UploadSnapshot } from "./engine/task";
 
+type Center = ReturnType<typeof uploadCenter>;
+
 /** The actions on uploads; always the same object. */
 export const uploadActions = {
-  start: uploadCenter.start.bind(uploadCenter),
-  pause: uploadCenter.pause.bind(uploadCenter),
-  resume: uploadCenter.resume.bind(uploadCenter),
-  cancel: uploadCenter.cancel.bind(uploadCenter),
-  complete: uploadCenter.complete.bind(uploadCenter),
-  dismiss: uploadCenter.dismiss.bind(uploadCenter),
+  start: (...given: Parameters<Center["start"]>) => uploadCenter().start(...given),
+  pause: (key: string) => uploadCenter().pause(key),
+  resume: (key: string) => uploadCenter().resume(key),
+  cancel: (key: string) => uploadCenter().cancel(key),
+  complete: (...given: Parameters<Center["complete"]>) => uploadCenter().complete(...given),
+  dismiss: (key: string) => uploadCenter().dismiss(key),
 } as const;
 
 /**
@@ -19,7 +21,8 @@ export const uploadActions = {
  * snapshot's `processId` is the repair.
  */
 export function useUploads() {
-  const uploads = useSyncExternalStore(uploadCenter.subscribe, uploadCenter.list);
+  const { subscribe, list } = uploadCenter();
+  const uploads = useSyncExternalStore(subscribe, list);
   return useMemo(() => ({ uploads, ...uploadActions }), [uploads]);
 }
 
@@ -34,10 +37,10 @@ export function useUpload(key: string | null): UploadSnapshot | null {
  * were sent, so that a large screen does not render with every piece.
  */
 export function useUploadOf(uploadId: string, enough: number): UploadSnapshot | null {
+  const { subscribe, list } = uploadCenter();
   const find = () =>
-    uploadCenter.list().find((upload) => upload.uploadId === uploadId && upload.phase !== "cancelled") ??
-    null;
-  const coarse = useSyncExternalStore(uploadCenter.subscribe, () => {
+    list().find((upload) => upload.uploadId === uploadId && upload.phase !== "cancelled") ?? null;
+  const coarse = useSyncExternalStore(subscribe, () => {
     const upload = find();
     if (upload === null) return "";
     return [upload.key, upload.phase, upload.processId, upload.committed >= enough].join(" ");

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -141,18 +141,17 @@ class PgDryRunTables(DryRunTables):
             message = f"{self._most} dry runs are under way, which is the limit; try again later."
             raise ResourceExhaustedError("TOO_MANY_DRY_RUNS", message) from None
         try:
-            async with transient_errors("sink"):
-                connection = await self._pool.acquire()
-            try:
+            async with AsyncExitStack() as stack:
+                async with transient_errors("sink"):
+                    connection = await stack.enter_async_context(self._pool.acquire())
+                stack.push_async_callback(self._leave, connection)
                 async with transient_errors("sink"):
                     await connection.execute(_END_WITH_CONNECTION)
-                yield await PgTableDryRun.begin(connection, table)
-            finally:
-                await self._leave(connection)
+                yield await PgTableDryRun.begin(self._pool, connection, table)
         finally:
             self._slots.release()
 
-    async def _leave(self, connection: PoolConnection) -> None:
+    async def _leave(self, connection: PgConnection) -> None:
         """Drop the temporary tables; if that fails, end the session, which drops them too."""
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -163,8 +162,6 @@ class PgDryRunTables(DryRunTables):
             if not isinstance(error, Exception):
                 raise
             log.warning("a dry run's session was ended", error=type(error).__name__)
-        finally:
-            await self._pool.release(connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +177,8 @@ class _KeyCheck:
 
 
 class PgTableDryRun(TableDryRun):
-    def __init__(self, connection: PgConnection, table: Table) -> None:
+    def __init__(self, pool: PgPool, connection: PgConnection, table: Table) -> None:
+        self._pool = pool
         self._connection = connection
         self._table = table
         self._stage_table = Table("pg_temp", STAGE.removeprefix("pg_temp."), table.columns, ())
@@ -192,9 +190,10 @@ class PgTableDryRun(TableDryRun):
         self._notices: tuple[Notice, ...] = ()
 
     @classmethod
-    async def begin(cls, connection: PgConnection, table: Table) -> PgTableDryRun:
-        """Begin a dry run in a session whose temporary tables the caller drops. Raises TransientError."""
-        run = cls(connection, table)
+    async def begin(cls, pool: PgPool, connection: PgConnection, table: Table) -> PgTableDryRun:
+        """Begin a dry run on a connection of the pool, in a session whose temporary tables the caller drops.
+        Raises TransientError."""
+        run = cls(pool, connection, table)
         try:
             async with run._transaction():
                 await connection.execute(_SESSION)
@@ -244,7 +243,7 @@ class PgTableDryRun(TableDryRun):
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
         """A transaction that raises the errors of the port."""
-        async with transient_errors("sink", self._refusal), self._connection.transaction():
+        async with transient_errors("sink", self._refusal), self._pool.begin(self._connection):
             yield
 
     def _refusal(self, error: asyncpg.PostgresError) -> Exception:

@@ -34,7 +34,7 @@ ADDED = ", ".join(f"ADD COLUMN IF NOT EXISTS {name} {type_}" for name, type_ in 
 
 _MOVE = """
 UPDATE {target} there SET ({process}, {row}) = (l.process_id, l.row_number) FROM processor.row_lineage l
-WHERE (l.target, l.key) = ({name}::regclass, jsonb_build_array({there_key}))
+WHERE (l.target, l.tenant, l.key) = ({name}::regclass, {tenant}, jsonb_build_array({there_key}))
 """
 
 
@@ -70,16 +70,23 @@ async def place_of(connection: PgConnection, table: Table) -> Place:
     return Place.TO_ADD
 
 
-async def add_columns(connection: PgConnection, table: Table) -> None:
-    """Add the columns for the lineage, with the lineage that is known."""
+async def add_columns(connection: PgConnection, table: Table, tenant: str) -> None:
+    """Add the columns for the lineage, with the lineage that is known to the tenant."""
     target = sql_name(table)
     await connection.execute(f"ALTER TABLE {target} {ADDED}")
     if table.upsert:
         there_key = listed(table.primary_key, "there.")
-        parts = {"target": target, "name": literal(target), "there_key": there_key}
+        parts = {
+            "target": target,
+            "name": literal(target),
+            "tenant": literal(tenant),
+            "there_key": there_key,
+        }
         await connection.execute(_MOVE.format(**parts, process=PROCESS_COLUMN, row=ROW_COLUMN))
         await connection.execute(
-            "DELETE FROM processor.row_lineage WHERE target = $1::text::regclass", target
+            "DELETE FROM processor.row_lineage WHERE target = $1::text::regclass AND tenant = $2",
+            target,
+            tenant,
         )
 
 
@@ -104,18 +111,24 @@ def literal(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The lineage of the rows of a table (an SQL name) with a key, for statements in which a row of the table
-    is `there`."""
+    """The lineage of the rows of a table (an SQL name) with a key, which a tenant has loaded, for statements
+    in which a row of the table is `there`."""
 
     target: str
     key: Sequence[str]
+    tenant: str
     in_columns: bool
 
     @property
     def entry(self) -> str:
-        """A condition: the row l of row_lineage is that of `there`."""
+        """A condition: the row l of row_lineage is that of `there`. By the hash it is found in an index also
+        under row-level security, which does not trust comparisons of jsonb; but only in a scalar subquery,
+        where `there` is a parameter."""
         values = f"jsonb_build_array({listed(self.key, 'there.')})"
-        return f"(l.target, l.key) = ({literal(self.target)}::regclass, {values})"
+        return (
+            f"(l.target, l.tenant) = ({literal(self.target)}::regclass, {literal(self.tenant)}) "
+            f"AND l.key_hash = jsonb_hash_extended({values}, 0) AND l.key = {values}"
+        )
 
     def _own(self, column: str) -> str:
         return f"(SELECT l.{column} FROM processor.row_lineage l WHERE {self.entry})"  # noqa: S608
@@ -138,10 +151,8 @@ class Lineage:
                 f"(there.{PROCESS_COLUMN} IS NULL OR there.{ROW_COLUMN} IS NULL "
                 f"OR (there.{PROCESS_COLUMN}, there.{ROW_COLUMN}) < {other})"
             )
-        return (
-            f"NOT EXISTS (SELECT FROM processor.row_lineage l WHERE {self.entry} "
-            f"AND (l.process_id, l.row_number) >= {other})"
-        )
+        is_before = f"(l.process_id, l.row_number) < {other}"
+        return f"coalesce((SELECT {is_before} FROM processor.row_lineage l WHERE {self.entry}), true)"  # noqa: S608
 
     @property
     def whole_row(self) -> str:

@@ -227,7 +227,7 @@ class Loading:
         # Before the columns are read, so that none is added until the rows are in.
         await self._connection.execute(f"LOCK TABLE {target} IN ROW EXCLUSIVE MODE")
         evolved = [row[0] for row in await self._connection.fetch(_EVOLVED_COLUMNS, target, EVOLVED)]
-        lineage = Lineage(target, table.primary_key, self._way.in_columns)
+        lineage = Lineage(target, table.primary_key, self._tenant, self._way.in_columns)
         changing = (*self._columns, *evolved)
         await upsert(self._connection, self._tenant, lineage, self._columns, changing, undo=table.undo)
         found: Sequence[int] = ()

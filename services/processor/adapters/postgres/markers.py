@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from ingestor.access.scope import tenant
+from ingestor.provisioning.names import tenant_schema
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
 from ingestor.services.processor.ports import (
@@ -25,6 +27,7 @@ from ingestor.services.processor.ports import (
     Loaded,
     ProcessRecords,
     Refused,
+    TenantGoneError,
     UndoCounts,
     UndoImpossibleError,
 )
@@ -36,16 +39,18 @@ if TYPE_CHECKING:
 # Waits for another transaction that applies the same batch; inserts nothing if the marker exists.
 _CLAIM = """
 INSERT INTO processor.applied_batches (process_id, batch_number, tenant, outcome) VALUES ($1, $2, $3, $4)
-ON CONFLICT (process_id, batch_number) DO NOTHING RETURNING 1
+ON CONFLICT (process_id, batch_number, tenant) DO NOTHING RETURNING 1
 """
-_KNOWN = "SELECT outcome FROM processor.applied_batches WHERE process_id = $1 AND batch_number = $2"
-_CONCLUDE = """
-UPDATE processor.applied_batches SET outcome = $3, loaded = $4 WHERE process_id = $1 AND batch_number = $2
+_BATCH = "(process_id, batch_number, tenant) = ($1, $2, $3)"
+_KNOWN = f"SELECT outcome FROM processor.applied_batches WHERE {_BATCH}"  # noqa: S608
+_CONCLUDE = f"UPDATE processor.applied_batches SET outcome = $4, loaded = $5 WHERE {_BATCH}"  # noqa: S608
+_FORGET_OUTCOME = f"UPDATE processor.applied_batches SET outcome = NULL WHERE {_BATCH}"  # noqa: S608
+_HAS_LOADED = """
+SELECT EXISTS (SELECT FROM processor.applied_batches WHERE process_id = $1 AND tenant = $2 AND loaded)
 """
-_FORGET_OUTCOME = """
-UPDATE processor.applied_batches SET outcome = NULL WHERE process_id = $1 AND batch_number = $2
-"""
-_HAS_LOADED = "SELECT EXISTS (SELECT FROM processor.applied_batches WHERE process_id = $1 AND loaded)"
+
+
+_HAS_SCHEMA = "SELECT $2 = 'default' OR to_regnamespace(quote_ident($1)) IS NOT NULL"
 
 
 async def begin(connection: PgConnection, key: BatchKey, owner: str | None = None) -> Applied | None:
@@ -55,7 +60,7 @@ async def begin(connection: PgConnection, key: BatchKey, owner: str | None = Non
     removes the process. `owner` is the process as whose rows the rows are loaded, if it is another one: the
     repaired process of a repair."""
     for process_id in {key.process_id: None, owner or key.process_id: None}:
-        gone = await is_gone(connection, process_id)
+        gone = await is_gone(connection, process_id, key.tenant)
         if gone is not None:
             return Applied(None) if gone else await _settle(connection, unprocessed_outcome(key))
     if await connection.fetchval(_CLAIM, key.process_id, key.range.number, key.tenant, None):
@@ -74,17 +79,17 @@ async def conclude(connection: PgConnection, outcome: BatchOutcome) -> None:
     key = outcome.key
     payload = await asyncio.to_thread(_pack, outcome)
     loaded = outcome.succeeded > 0
-    await connection.execute(_CONCLUDE, key.process_id, key.range.number, payload, loaded)
+    await connection.execute(_CONCLUDE, key.process_id, key.range.number, key.tenant, payload, loaded)
 
 
-async def has_loaded(connection: PgConnection | PgPool, process_id: str) -> bool:
+async def has_loaded(connection: PgConnection | PgPool, process_id: str, tenant: str) -> bool:
     """Whether batches of the process have loaded rows."""
-    return bool(await connection.fetchval(_HAS_LOADED, process_id))
+    return bool(await connection.fetchval(_HAS_LOADED, process_id, tenant))
 
 
 async def _known(connection: PgConnection, key: BatchKey) -> Applied:
     """The outcome of a batch whose marker exists."""
-    payload = await connection.fetchval(_KNOWN, key.process_id, key.range.number)
+    payload = await connection.fetchval(_KNOWN, key.process_id, key.range.number, key.tenant)
     return Applied(BatchOutcome.from_bytes(zlib.decompress(payload)) if payload else None)
 
 
@@ -95,14 +100,23 @@ class PgMarkers:
         self._pool = pool
 
     async def settle(self, outcome: BatchOutcome) -> Applied:
-        async with transient_errors("sink"), self._pool.acquire() as connection, connection.transaction():
-            if await is_gone(connection, outcome.key.process_id):
+        async with transient_errors("sink"), self._pool.transaction() as connection:
+            if await is_gone(connection, outcome.key.process_id, outcome.key.tenant):
                 return Applied(None)
             return await _settle(connection, outcome)
 
     async def forget_outcome(self, key: BatchKey) -> None:
         async with transient_errors("sink"):
-            await self._pool.execute(_FORGET_OUTCOME, key.process_id, key.range.number)
+            await self._pool.execute(_FORGET_OUTCOME, key.process_id, key.range.number, key.tenant)
+
+    async def has_tenant(self) -> bool:
+        """As of the port."""
+        try:
+            async with transient_errors("sink"), self._pool.transaction() as connection:
+                # The role of a removed tenant may be left, for another database of the server.
+                return bool(await connection.fetchval(_HAS_SCHEMA, tenant_schema(tenant()), tenant()))
+        except TenantGoneError:
+            return False
 
 
 def _pack(outcome: BatchOutcome) -> bytes:
@@ -113,25 +127,25 @@ def _pack(outcome: BatchOutcome) -> bytes:
 _LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended('ingestor:process:' || $1, 0))"
 _LOCK_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:process:' || $1, 0))"
 # A statement of its own after the lock, so that it sees what was committed while the lock was awaited.
-_GONE = "SELECT gone FROM processor.closed_processes WHERE process_id = $1"
+_GONE = "SELECT gone FROM processor.closed_processes WHERE process_id = $1 AND tenant = $2"
 
 _CLOSE_UNDONE = """
 INSERT INTO processor.closed_processes (process_id, tenant, gone, removed, restored, kept, reported)
 VALUES ($1, $2, false, $3, $4, $5, false)
-ON CONFLICT (process_id) DO UPDATE SET removed = $3, restored = $4, kept = $5, reported = false
+ON CONFLICT (process_id, tenant) DO UPDATE SET removed = $3, restored = $4, kept = $5, reported = false
 """
 _UNDONE = """
 SELECT removed, restored, kept FROM processor.closed_processes
-WHERE process_id = $1 AND removed IS NOT NULL
+WHERE process_id = $1 AND tenant = $2 AND removed IS NOT NULL
 """
 
 _CLOSE_GONE = """
 INSERT INTO processor.closed_processes (process_id, tenant, gone) VALUES ($1, $2, true)
-ON CONFLICT (process_id) DO UPDATE SET gone = true
+ON CONFLICT (process_id, tenant) DO UPDATE SET gone = true
 """
 _FORGET_UNDO = """
 UPDATE processor.closed_processes SET removed = NULL, restored = NULL, kept = NULL, reported = true
-WHERE process_id = $1
+WHERE process_id = $1 AND tenant = $2
 """
 _PIECE = 5_000
 # Tables with records of processes, and the column of each that names the process.
@@ -142,15 +156,16 @@ _KEPT = {
     "processor.row_lineage": "process_id",
 }
 _REMOVE = """
-DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} = $1 LIMIT $2))
+DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM {table} WHERE {column} = $1 AND tenant = $2 LIMIT $3))
 """
 
 
-async def is_gone(connection: PgConnection, process_id: str) -> bool | None:
+async def is_gone(connection: PgConnection, process_id: str, tenant: str) -> bool | None:
     """True if a process was removed, False if it was only undone, None if it is open; then it stays open
     until the transaction ends."""
     await connection.execute(_LOCK_SHARED, process_id)
-    gone: bool | None = await connection.fetchval(_GONE, process_id)
+    gone: bool | None = await connection.fetchval(_GONE, process_id, tenant)
     return gone
 
 
@@ -176,9 +191,9 @@ async def undo_once(
     return the counts of that undo. With `dry_run` only call `undo`. Waits for batches that are being loaded.
     Raises UndoImpossibleError when the process was removed."""
     await _lock_alone(connection, [of.process_id, *of.repairs])
-    if known := await undo_of(connection, of.process_id):
+    if known := await undo_of(connection, of.process_id, of.tenant):
         return known
-    if await is_gone(connection, of.process_id):
+    if await is_gone(connection, of.process_id, of.tenant):
         raise UndoImpossibleError("The rows that the process replaced are no longer kept.")
     counts = await undo()
     if not dry_run:
@@ -188,9 +203,9 @@ async def undo_once(
     return counts
 
 
-async def undo_of(connection: PgConnection | PgPool, process_id: str) -> UndoCounts | None:
+async def undo_of(connection: PgConnection | PgPool, process_id: str, tenant: str) -> UndoCounts | None:
     """What the undo of a process did, if it is undone."""
-    row = await connection.fetchrow(_UNDONE, process_id)
+    row = await connection.fetchrow(_UNDONE, process_id, tenant)
     return UndoCounts(*row) if row else None
 
 
@@ -200,14 +215,14 @@ class PgProcessRecords(ProcessRecords):
 
     async def remove(self, process_id: str, tenant: str, *, deleted: bool) -> None:
         async with transient_errors("markers"):
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with self._pool.transaction() as connection:
                 await _lock_alone(connection, [process_id])
                 await connection.execute(_CLOSE_GONE, process_id, tenant)
                 if deleted:
-                    await connection.execute(_FORGET_UNDO, process_id)
+                    await connection.execute(_FORGET_UNDO, process_id, tenant)
             for table, column in _KEPT.items():
                 statement = _REMOVE.format(table=table, column=column)
-                while await self._pool.execute(statement, process_id, _PIECE) != "DELETE 0":
+                while await self._pool.execute(statement, process_id, tenant, _PIECE) != "DELETE 0":
                     continue
 
 
@@ -216,9 +231,11 @@ class PgProcessRecords(ProcessRecords):
 _TAKE = """
 INSERT INTO processor.repaired_rows (process_id, row_number, tenant, repair_process_id)
 SELECT $1, number, $3, $4 FROM unnest($2::bigint[]) AS n (number) ORDER BY number
-ON CONFLICT (process_id, row_number) DO NOTHING RETURNING row_number
+ON CONFLICT (process_id, row_number, tenant) DO NOTHING RETURNING row_number
 """
-_GIVE_BACK = "DELETE FROM processor.repaired_rows WHERE process_id = $1 AND row_number = ANY($2)"
+_GIVE_BACK = """
+DELETE FROM processor.repaired_rows WHERE process_id = $1 AND row_number = ANY($2) AND tenant = $3
+"""
 
 
 async def load_unrepaired(
@@ -239,7 +256,7 @@ async def load_unrepaired(
     refused = await load(rows)
     if refused:
         given_back = [int(rows.row_numbers[row.position]) for row in refused]
-        await connection.execute(_GIVE_BACK, owner, given_back)
+        await connection.execute(_GIVE_BACK, owner, given_back, key.tenant)
     others = [
         Refused(int(position), repaired_meanwhile(int(numbers[position])), "skipped")
         for position in np.flatnonzero(~mine)

@@ -69,8 +69,9 @@ class _UnexplainedError(SinkRefusedError):
 
 class PgSink(PgMarkers, Sink):
     def __init__(self, pool: PgPool) -> None:
+        """The pool's transactions run as the tenant."""
         super().__init__(pool)
-        self._ready: dict[Table, Target] = {}
+        self._ready: dict[tuple[str, Table], Target] = {}  # by tenant: each has rights of its own
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
@@ -83,24 +84,24 @@ class PgSink(PgMarkers, Sink):
                 return await self._load(key, rows, conclude)
         except SinkRefusedError as error:
             async with transient_errors("sink"):
-                error.midway = await markers.has_loaded(self._pool, key.process_id)
+                error.midway = await markers.has_loaded(self._pool, key.process_id, key.tenant)
             raise
 
     async def _load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
     ) -> Applied:
         owner = rows.repairs or key.process_id
-        before = self._ready.get(rows.table)
+        place = (key.tenant, rows.table)
+        before = self._ready.get(place)
         fits = before is None or not before.fitting.is_needed
         text = await asyncio.to_thread(copy_text, rows, owner) if fits else None
         async with (
-            transient_errors("sink", lambda error: self._refusal(error, rows.table)),
-            self._pool.acquire() as connection,
-            connection.transaction(),
+            transient_errors("sink", lambda error: self._refusal(error, key.tenant, rows.table)),
+            self._pool.transaction() as connection,
         ):
             if known := await markers.begin(connection, key, owner):
                 return known
-            target = await self._ensure(connection, rows.table, key.process_id)
+            target = await self._ensure(connection, rows.table, key)
             displaced: list[DisplacedRow] = []
             notices = [] if target.way.in_columns else [no_columns_notice(rows.table)]
 
@@ -128,25 +129,25 @@ class PgSink(PgMarkers, Sink):
             await markers.conclude(connection, outcome)
         if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
             self._ready.clear()
-        self._ready[rows.table] = target
+        self._ready[place] = target
         return Applied(outcome)
 
-    def _refusal(self, error: asyncpg.PostgresError, table: Table) -> Exception:
+    def _refusal(self, error: asyncpg.PostgresError, tenant: str, table: Table) -> Exception:
         # The table may have been dropped or changed since it was looked at, a moment ago or long before.
-        self._ready.pop(table, None)
+        self._ready.pop((tenant, table), None)
         return _UnexplainedError(why_none(error, table))
 
-    async def _ensure(self, connection: PgConnection, table: Table, process_id: str) -> Target:
+    async def _ensure(self, connection: PgConnection, table: Table, key: BatchKey) -> Target:
         """Create the table, or check that the existing one fits, unless it is as it was. Raises
         SinkRefusedError."""
         name = sql_name(table)
-        known = self._ready.get(table)
+        known = self._ready.get((key.tenant, table))
         if known and known.version == await version_of(connection, name):
             return known
-        way, fitting = await self._made(connection, table, process_id)
+        way, fitting = await self._made(connection, table, key)
         return Target(await version_of(connection, name), way, fitting)
 
-    async def _made(self, connection: PgConnection, table: Table, process_id: str) -> tuple[Way, Fitting]:
+    async def _made(self, connection: PgConnection, table: Table, key: BatchKey) -> tuple[Way, Fitting]:
         name = sql_name(table)
         await check_schema(connection, table)
         # Only one processor creates the table; the lock ends with the transaction.
@@ -160,11 +161,11 @@ class PgSink(PgMarkers, Sink):
             place = await place_of(connection, table)
             if place is Place.TO_ADD:
                 await connection.execute(_PATIENCE)
-                await add_columns(connection, table)
+                await add_columns(connection, table, key.tenant)
                 await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
                 place = Place.COLUMNS
             return await way_into(connection, table, place), await fitting_of(connection, table)
-        if await markers.has_loaded(connection, process_id):
+        if await markers.has_loaded(connection, key.process_id, key.tenant):
             raise SinkRefusedError(
                 f"The table {table.schema}.{table.name} no longer exists, although the process has loaded "
                 "rows into it: create it again, or cancel the process."

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.access.limits.quotas import QuotaExceededError, QuotaName
+from ingestor.access.scope import tenant
+from ingestor.provisioning.names import DEFAULT_ROLE, OWNER, tenant_role
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Place
 from ingestor.services.processor.adapters.postgres.table import listed, qualified, quoted, sql_name, why_none
-from ingestor.services.processor.ports import SinkRefusedError, Table
+from ingestor.services.processor.ports import SinkRefusedError, Table, TooManyTablesError
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from ingestor.runtime.postgres import PgConnection
 
 _WAY = """
@@ -58,12 +63,23 @@ _KIND = "SELECT relkind::text FROM pg_class WHERE oid = to_regclass($1)"
 _KINDS = {"v": "a view", "m": "a materialized view", "S": "a sequence", "i": "an index", "c": "a type"}
 
 _OWNED = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1)"
+# The suite's owner is NULL in a database without roles.
 _SCHEMA = """
 SELECT n.oid IS NOT NULL AS found, has_schema_privilege(n.oid, 'USAGE') AS may_use,
+       coalesce(n.nspowner = to_regrole($2), false) AS is_of_suite,
+       pg_get_userbyid(n.nspowner) = $4 OR starts_with(pg_get_userbyid(n.nspowner), $3) AS is_of_tenant,
        CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
             ELSE has_schema_privilege(n.oid, 'CREATE') END AS may_make,
        current_database() AS database
 FROM (SELECT 1) one LEFT JOIN pg_namespace n ON n.nspname = $1
+"""
+# Whether a table is another tenant's, and the role has no right on it.
+_IS_HIDDEN = """
+SELECT (pg_get_userbyid(r.relowner) = $3 OR starts_with(pg_get_userbyid(r.relowner), $2))
+       AND NOT pg_has_role(r.relowner, 'USAGE')
+       AND NOT has_table_privilege(r.oid, 'SELECT, INSERT, UPDATE, DELETE, REFERENCES')
+       AND NOT has_any_column_privilege(r.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
+FROM pg_class r WHERE r.oid = to_regclass($1)
 """
 _MAY_REFER = """
 SELECT (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'REFERENCES')) FROM pg_attribute a
@@ -180,11 +196,47 @@ async def _grant(connection: PgConnection, rights: str, kind: str, *names: str) 
 
 
 async def check_schema(connection: PgConnection, table: Table) -> None:
-    """Raises SinkRefusedError when what the schema has cannot even be looked at."""
-    row = await connection.fetchrow(_SCHEMA, table.schema)
-    assert row is not None
+    """Raises SinkRefusedError when what the schema has cannot even be looked at, or is the suite's own. A
+    schema or a table of another tenant is not there."""
+    row = await _schema(connection, table)
+    if row["is_of_suite"]:
+        raise SinkRefusedError(f"The schema {table.schema} belongs to the suite: choose another one.")
     if row["found"] and not row["may_use"]:
+        if row["is_of_tenant"]:
+            raise SinkRefusedError(await _not_made(connection, table, "DATABASE", row["database"]))
         raise SinkRefusedError(await _grant(connection, "USAGE", "SCHEMA", table.schema))
+    if row["found"] and not row["may_make"] and await _is_hidden(connection, table.schema, table.name):
+        raise SinkRefusedError(await _not_made(connection, table, "SCHEMA", table.schema))
+
+
+async def _is_hidden(connection: PgConnection, schema: str, name: str) -> bool:
+    """Whether a table, in a schema that may be looked into, is another tenant's that let this one do
+    nothing."""
+    place = qualified(schema, name)
+    return bool(await connection.fetchval(_IS_HIDDEN, place, tenant_role(""), DEFAULT_ROLE))
+
+
+async def _schema(connection: PgConnection, table: Table) -> Record:
+    row = await connection.fetchrow(_SCHEMA, table.schema, OWNER, tenant_role(""), DEFAULT_ROLE)
+    assert row is not None
+    return row
+
+
+async def _not_made(connection: PgConnection, table: Table, kind: str, name: str) -> str:
+    """That a table is not there, and the right to make it in a schema or a database neither."""
+    advice = await _grant(connection, "CREATE", kind, name)
+    return f"The table {table.schema}.{table.name} does not exist. {advice}"
+
+
+async def may_look_into(connection: PgConnection, schema: str, name: str) -> bool | None:
+    """Whether the role may look into a schema for a table; None if there is no such schema, it is the
+    suite's, or it or the table is another tenant's."""
+    row = await connection.fetchrow(_SCHEMA, schema, OWNER, tenant_role(""), DEFAULT_ROLE)
+    if row is None or not row["found"] or row["is_of_suite"]:
+        return None
+    if not row["may_use"]:
+        return None if row["is_of_tenant"] else False
+    return None if await _is_hidden(connection, schema, name) else True
 
 
 async def check_owner(connection: PgConnection, table: Table, lacking: Collection[tuple[str, str]]) -> None:
@@ -198,23 +250,31 @@ async def check_owner(connection: PgConnection, table: Table, lacking: Collectio
 
 
 async def check_making(connection: PgConnection, table: Table) -> None:
-    """Raises SinkRefusedError when the role may not create the table."""
-    row = await connection.fetchrow(_SCHEMA, table.schema)
-    assert row is not None
+    """Raises SinkRefusedError when the role may not create the table, TooManyTablesError when the tenant may
+    have no further one."""
+    row = await _schema(connection, table)
     if not row["may_make"]:
         in_ = ("SCHEMA", table.schema) if row["found"] else ("DATABASE", row["database"])
-        raise SinkRefusedError(
-            f"The table {table.schema}.{table.name} does not exist. "
-            + await _grant(connection, "CREATE", *in_)
-        )
+        raise SinkRefusedError(await _not_made(connection, table, *in_))
     for foreign in table.foreign:
+        if foreign.table == (table.schema, table.name):
+            continue
+        may_look = await may_look_into(connection, *foreign.table)
+        if may_look is None:
+            raise _unfit(table, _NO_TABLE)
+        if not may_look:
+            raise SinkRefusedError(await _grant(connection, "USAGE", "SCHEMA", foreign.table[0]))
         other = qualified(*foreign.table)
         if await connection.fetchval(_MAY_REFER, other, list(foreign.table_columns)) is False:
             raise SinkRefusedError(await _grant(connection, "REFERENCES", "TABLE", *foreign.table))
+    tables = await connection.fetchrow("SELECT * FROM processor.tables_left($1)", tenant())
+    if tables is not None and tables["most"] is not None and tables["used"] >= tables["most"]:
+        raise TooManyTablesError(str(QuotaExceededError(QuotaName.TABLES, tables["most"], tables["used"])))
 
 
+_NO_TABLE = "does not exist"
 _UNFIT = {
-    "42P01": "does not exist",
+    "42P01": _NO_TABLE,
     "42703": "lacks a column",
     "42830": "has no unique index of just these columns",
     "42804": "has columns of other types",
@@ -228,9 +288,14 @@ def why_not_made(error: asyncpg.PostgresError, table: Table) -> Exception:
     unfit = _UNFIT.get(error.sqlstate or "")
     if not table.foreign or not unfit:
         return SinkRefusedError(why_none(error, table))
+    return _unfit(table, unfit)
+
+
+def _unfit(table: Table, why: str) -> SinkRefusedError:
+    """A table cannot be created since what it refers to is unfit."""
     others = [f"{'.'.join(key.table)} ({', '.join(key.table_columns)})" for key in table.foreign]
     which = "which" if len(others) == 1 else "one of which"
     return SinkRefusedError(
         f"The table {table.schema}.{table.name} cannot be created: it refers to {', '.join(others)}, {which} "
-        f"{unfit}."
+        f"{why}."
     )

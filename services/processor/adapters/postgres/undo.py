@@ -14,12 +14,20 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from ingestor.access.scope import tenant, visible
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import NO_PROCESS, Lineage, literal
 from ingestor.services.processor.adapters.postgres.markers import undo_of, undo_once
 from ingestor.services.processor.adapters.postgres.table import listed, quoted, sql_name
-from ingestor.services.processor.ports import Loaded, RowUndo, Table, UndoCounts, UndoImpossibleError
+from ingestor.services.processor.ports import (
+    Loaded,
+    RowUndo,
+    Table,
+    UndoCounts,
+    UndoImpossibleError,
+    Undone,
+)
 
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection, PgPool
@@ -38,13 +46,15 @@ CREATE TEMPORARY TABLE ingestor_before ON COMMIT DROP AS
 SELECT v.id AS _ingestor_id, v.process_id AS _ingestor_process,
        (v.row->>'{row}')::bigint AS _ingestor_row, r.*
 FROM processor.replaced_rows v
-CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.replaced_by = '{process_id}'
+CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r
+WHERE v.replaced_by = '{process_id}' AND v.tenant = {tenant}
 """
 _OWN = """
 CREATE TEMPORARY TABLE ingestor_own ON COMMIT DROP AS
 SELECT DISTINCT ON ({r_key}) v.replaced_by AS _ingestor_by, {r_key}
 FROM processor.replaced_rows v
-CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r WHERE v.process_id = '{process_id}'
+CROSS JOIN LATERAL json_populate_record(NULL::{target}, v.row) r
+WHERE v.process_id = '{process_id}' AND v.tenant = {tenant}
 ORDER BY {r_key}, v.id DESC
 """
 # For each key the row of the latest process: the row that the table had, or would have had.
@@ -78,21 +88,22 @@ FROM (SELECT b._ingestor_id AS id, b._ingestor_process AS process_id,
       JOIN ingestor_top t ON ({t_key}) = ({b_key})
       LEFT JOIN ingestor_own o ON ({o_key}) = ({b_key})
       WHERE NOT (t._ingestor_back AND t._ingestor_id = b._ingestor_id)) above
-WHERE v.id = above.id AND above.by IS NOT NULL AND above.by <> above.process_id
+WHERE v.id = above.id AND v.tenant = {tenant} AND above.by IS NOT NULL AND above.by <> above.process_id
 """
 # In the suite's own table of lineage; nothing is kept there of removed processes.
 _RELINEAGE = """
 UPDATE processor.row_lineage l SET (process_id, row_number) = (there._ingestor_process, there._ingestor_row)
 FROM ingestor_top there WHERE there._ingestor_back AND {entry} AND there._ingestor_process <> {nobody}
 AND NOT EXISTS (
-    SELECT FROM processor.closed_processes c WHERE c.process_id = there._ingestor_process AND c.gone)
+    SELECT FROM processor.closed_processes c
+    WHERE (c.process_id, c.tenant) = (there._ingestor_process, {tenant}) AND c.gone)
 """
-_FORGET_LINEAGE = "DELETE FROM processor.row_lineage WHERE process_id = $1"
+_FORGET_LINEAGE = "DELETE FROM processor.row_lineage WHERE process_id = $1 AND tenant = $2"
 _KNOWN = """
-SELECT EXISTS (SELECT FROM processor.row_lineage WHERE process_id = $1)
-    OR EXISTS (SELECT FROM processor.replaced_rows WHERE process_id = $1)
+SELECT EXISTS (SELECT FROM processor.row_lineage WHERE process_id = $1 AND tenant = $2)
+    OR EXISTS (SELECT FROM processor.replaced_rows WHERE process_id = $1 AND tenant = $2)
 """
-_FORGET = "DELETE FROM processor.replaced_rows WHERE process_id = $1 OR replaced_by = $1"
+_FORGET = "DELETE FROM processor.replaced_rows WHERE (process_id = $1 OR replaced_by = $1) AND tenant = $2"
 
 
 class _DryRunError(Exception):
@@ -104,24 +115,25 @@ class _DryRunError(Exception):
 
 
 class PgUndo(RowUndo):
-    def __init__(self, pool: PgPool) -> None:
+    def __init__(self, pool: PgPool, tenants: PgPool) -> None:
+        """The transactions of `tenants` run as the tenant."""
         self._pool = pool
+        self._tenants = tenants
 
     async def undone(self, process_id: str) -> UndoCounts | None:
         async with transient_errors("sink"):
-            return await undo_of(self._pool, process_id)
+            return await undo_of(self._pool, process_id, tenant())
 
     async def undo(self, of: Loaded, *, dry_run: bool) -> UndoCounts:
         try:
             async with (
                 transient_errors("sink", lambda error: UndoImpossibleError(_reason(error, of.table))),
-                self._pool.acquire() as connection,
-                connection.transaction(),
+                self._tenants.transaction() as connection,
             ):
                 counts = await undo_once(
                     connection,
                     of,
-                    lambda: _undo(connection, of.process_id, of.table),
+                    lambda: _undo(connection, of),
                     dry_run=dry_run,
                 )
                 if dry_run:
@@ -130,23 +142,27 @@ class PgUndo(RowUndo):
         except _DryRunError as result:
             return result.counts
 
-    async def unreported(self, limit: int) -> Sequence[tuple[str, UndoCounts]]:
+    async def unreported(self, limit: int) -> Sequence[Undone]:
         async with transient_errors("sink"):
             rows = await self._pool.fetch(
-                "SELECT process_id, removed, restored, kept FROM processor.closed_processes "
-                "WHERE NOT reported ORDER BY closed_at, process_id LIMIT $1",
+                "SELECT process_id, tenant, removed, restored, kept FROM processor.closed_processes "
+                "WHERE NOT reported AND $2 IN (tenant, '*') ORDER BY closed_at, process_id LIMIT $1",
                 limit,
+                visible(),
             )
-        return [(str(row[0]), UndoCounts(*row[1:])) for row in rows]
+        return [Undone(str(row[0]), row[1], UndoCounts(*row[2:])) for row in rows]
 
     async def mark_reported(self, process_id: str) -> None:
         async with transient_errors("sink"):
             await self._pool.execute(
-                "UPDATE processor.closed_processes SET reported = true WHERE process_id = $1", process_id
+                "UPDATE processor.closed_processes SET reported = true WHERE process_id = $1 AND tenant = $2",
+                process_id,
+                tenant(),
             )
 
 
-async def _undo(connection: PgConnection, process_id: str, table: Table) -> UndoCounts:
+async def _undo(connection: PgConnection, of: Loaded) -> UndoCounts:
+    process_id, table = of.process_id, of.table
     target = sql_name(table)
     if not await connection.fetchval("SELECT to_regclass($1)", target):
         return _NOTHING
@@ -154,8 +170,8 @@ async def _undo(connection: PgConnection, process_id: str, table: Table) -> Undo
     await connection.execute(f"LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")
     columns = [row[0] for row in await connection.fetch(_COLUMNS, target)]
     in_columns = {PROCESS_COLUMN, ROW_COLUMN}.issubset(columns)
-    lineage = Lineage(target, table.primary_key, in_columns=in_columns)
-    if not in_columns and not (table.upsert and await connection.fetchval(_KNOWN, process_id)):
+    lineage = Lineage(target, table.primary_key, of.tenant, in_columns=in_columns)
+    if not in_columns and not (table.upsert and await connection.fetchval(_KNOWN, process_id, of.tenant)):
         raise UndoImpossibleError(
             f"The table {table.name} has no columns {PROCESS_COLUMN} and {ROW_COLUMN}, so it is not known "
             "which of its rows are those of the process."
@@ -165,13 +181,14 @@ async def _undo(connection: PgConnection, process_id: str, table: Table) -> Undo
             f"DELETE FROM {target} there WHERE {lineage.of_process}",  # noqa: S608
             process_id,
         )
-        kept = await connection.execute(_FORGET, process_id)
+        kept = await connection.execute(_FORGET, process_id, of.tenant)
         return UndoCounts(_count(removed), 0, _count(kept))
     key = table.primary_key
     parts = {
         "target": target,
         "process_id": uuid.UUID(process_id),  # typed, since CREATE TABLE AS takes no parameters
         "nobody": literal(NO_PROCESS),
+        "tenant": literal(of.tenant),
         "key": listed(key),
         "row": ROW_COLUMN,
         "of_process": lineage.of_process,
@@ -190,8 +207,8 @@ async def _undo(connection: PgConnection, process_id: str, table: Table) -> Undo
     await connection.execute(_RELINK.format(**parts))
     if not in_columns:
         await connection.execute(_RELINEAGE.format(**parts))
-        await connection.execute(_FORGET_LINEAGE, process_id)
-    await connection.execute(_FORGET, process_id)
+        await connection.execute(_FORGET_LINEAGE, process_id, of.tenant)
+    await connection.execute(_FORGET, process_id, of.tenant)
     # Else a second undo in the same transaction would find them.
     await connection.execute("DROP TABLE ingestor_before, ingestor_own, ingestor_top")
     return UndoCounts(_count(removed), _count(restored), kept)

@@ -56,7 +56,8 @@ WITH there AS ({change} RETURNING {there_key})
 INSERT INTO processor.row_lineage (tenant, target, key, process_id, row_number)
 SELECT $1, {name}::regclass, jsonb_build_array({there_key}), come.{process}, come.{row}
 FROM there JOIN {last} come ON ({there_key}) = ({come_key})
-ON CONFLICT (target, key) DO UPDATE SET (process_id, row_number) = (excluded.process_id, excluded.row_number)
+ON CONFLICT (target, key, tenant)
+DO UPDATE SET (process_id, row_number) = (excluded.process_id, excluded.row_number)
 """
 
 _TABLE_COLUMNS = """

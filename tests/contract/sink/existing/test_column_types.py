@@ -212,5 +212,5 @@ async def test_undo_brings_every_value_back(pool: PgPool) -> None:
         if process == before:
             there = await content(pool, len(cases))
     assert await content(pool, len(cases)) != there
-    await PgUndo(pool).undo(Loaded(after, "default", (), table, TABLE_SINK), dry_run=False)
+    await PgUndo(pool, pool).undo(Loaded(after, "default", (), table, TABLE_SINK), dry_run=False)
     assert await content(pool, len(cases)) == there

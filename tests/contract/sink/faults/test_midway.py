@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from ingestor.services.processor.adapters.postgres.sink import PgSink, Target
-from ingestor.services.processor.batches import BatchOutcome
+from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import SinkRefusedError, Table
 from tests.contract.sink.batches import concluding, good, key, new_process
 from tests.contract.sink.faults.test_rows import MADE, T, raising
@@ -86,8 +86,8 @@ class Overtaken(PgSink):
 
     change: Callable[[], Awaitable[object]] | None = None
 
-    async def _ensure(self, connection: PgConnection, table: Table, process_id: str) -> Target:
-        target = await super()._ensure(connection, table, process_id)
+    async def _ensure(self, connection: PgConnection, table: Table, key: BatchKey) -> Target:
+        target = await super()._ensure(connection, table, key)
         if (change := self.change) is not None:
             self.change = None
             await change()

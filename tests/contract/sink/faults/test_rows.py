@@ -186,8 +186,8 @@ async def dry_run(
 
 async def there(pool: PgPool) -> list[tuple[int | None, str | None]]:
     """The rows of the table."""
-    async with pool.acquire() as connection:
-        await connection.execute("SET row_security = on")
+    async with pool.transaction() as connection:
+        await connection.execute("SET LOCAL row_security = on")
         rows = await connection.fetch("SELECT id, name FROM public.t ORDER BY _row_number")
     return [tuple(row) for row in rows]
 

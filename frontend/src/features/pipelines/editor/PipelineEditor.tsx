@@ -3,9 +3,10 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useBlocker, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { pipelineClient } from "@/api/clients";
-import type { Pipeline } from "@/api/contract";
+import { type Pipeline, PipelineService } from "@/api/contract";
 import { ErrorState } from "@/components/ErrorState";
 import { PageHeader } from "@/components/PageHeader";
+import { RoleNeeded, useMay } from "@/features/access";
 import { readDocument, writeDocument } from "../document/document";
 import { pipelineKeys } from "../queries";
 import { Compare } from "./Compare";
@@ -23,7 +24,7 @@ interface PipelineEditorProps {
   readonly start: string;
 }
 
-/** Edits one document as forms or text; the server validates it while it is edited. */
+/** Edits one document as forms or text; the server validates it while it is edited. Only authors change it. */
 export function PipelineEditor({ stored, start }: PipelineEditorProps) {
   const { view = "form" } = useSearch({ from: "/pipelines/$name" });
   const queryClient = useQueryClient();
@@ -33,7 +34,9 @@ export function PipelineEditor({ stored, start }: PipelineEditorProps) {
   const read = readDocument(text);
   const dirty = text !== start;
 
-  const validation = useValidation(text);
+  const maySave = useMay(PipelineService.method.applyPipeline);
+  const mayDelete = useMay(PipelineService.method.deletePipeline);
+  const validation = useValidation(text, maySave);
   const { violations } = validation;
 
   const save = useMutation({
@@ -60,7 +63,10 @@ export function PipelineEditor({ stored, start }: PipelineEditorProps) {
   const title = stored === null ? "New pipeline" : stored.name;
   return (
     <>
-      <PageHeader title={title} actions={stored !== null && <DeletePipeline name={stored.name} />}>
+      <PageHeader
+        title={title}
+        actions={stored !== null && mayDelete && <DeletePipeline name={stored.name} />}
+      >
         {read.ok && read.document.title}
       </PageHeader>
       <div className={classes.tabs}>
@@ -78,30 +84,40 @@ export function PipelineEditor({ stored, start }: PipelineEditorProps) {
           maxRows={40}
           spellCheck={false}
           value={text}
+          readOnly={!maySave}
           error={read.ok ? undefined : read.message}
           onChange={(event) => setText(event.currentTarget.value)}
         />
       ) : (
-        <DocumentForm
-          document={read.document}
-          onChange={(document) => setText(writeDocument(document))}
-          violations={violations}
-          nameFixed={stored !== null}
-        />
+        <fieldset className={classes.whole} disabled={!maySave}>
+          <legend className="visually-hidden">{title}</legend>
+          <DocumentForm
+            document={read.document}
+            onChange={(document) => setText(writeDocument(document))}
+            violations={violations}
+            nameFixed={stored !== null}
+          />
+        </fieldset>
       )}
-      <div className={classes.bar}>
-        <div role="status">
-          <DraftStatus readable={read.ok} dirty={dirty} validation={validation} />
-          {save.isError && <ErrorState inline error={save.error} />}
+      {maySave ? (
+        <div className={classes.bar}>
+          <div role="status">
+            <DraftStatus readable={read.ok} dirty={dirty} validation={validation} />
+            {save.isError && <ErrorState inline error={save.error} />}
+          </div>
+          <Button
+            disabled={!dirty || !read.ok || validation.state !== "valid"}
+            loading={save.isPending}
+            onClick={() => save.mutate()}
+          >
+            {stored === null ? "Save" : "Save as new version"}
+          </Button>
         </div>
-        <Button
-          disabled={!dirty || !read.ok || validation.state !== "valid"}
-          loading={save.isPending}
-          onClick={() => save.mutate()}
-        >
-          {stored === null ? "Save" : "Save as new version"}
-        </Button>
-      </div>
+      ) : (
+        <div className={classes.note}>
+          <RoleNeeded to="To change this pipeline" method={PipelineService.method.applyPipeline} />
+        </div>
+      )}
     </>
   );
 }

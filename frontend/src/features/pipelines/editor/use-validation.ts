@@ -15,10 +15,10 @@ export interface Validation {
   readonly version: number;
 }
 
-/** Has the server validate a document a moment after the last change. */
-export function useValidation(text: string): Validation {
+/** Has the server validate a document a moment after the last change, if the person may save it. */
+export function useValidation(text: string, maySave: boolean): Validation {
   const [asked] = useDebouncedValue(text, 350);
-  const query = useQuery({ ...validationQuery(asked), enabled: readDocument(asked).ok });
+  const query = useQuery({ ...validationQuery(asked), enabled: maySave && readDocument(asked).ok });
   const invalid = query.error !== null && !isTransient(query.error);
   const violations = new Violations(invalid ? violationsOf(query.error) : []);
   const base = { violations, error: query.error, version: query.data?.pipeline?.version ?? 0 };

@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useState } from "react";
 import { orchestratorClient, processorClient, statusClient } from "@/api/clients";
 import type { ErrorGroup, Process } from "@/api/contract";
+import { ConfirmDialog } from "@/components/ConfirmDialog";
 import { ErrorState } from "@/components/ErrorState";
 import { LoadingState } from "@/components/LoadingState";
 import { formatCount, plural } from "@/lib/format";
@@ -10,7 +11,6 @@ import { toNumber } from "@/lib/proto";
 import { processKeys } from "../queries";
 import classes from "./Actions.module.css";
 import { type Action, RETRYABLE_CODES } from "./actions";
-import { ConfirmDialog } from "./ConfirmDialog";
 import type { ProcessActionsProps } from "./ProcessActions";
 
 interface ActionDialogsProps extends ProcessActionsProps {

@@ -9,7 +9,8 @@ import {
 } from "@tabler/icons-react";
 import { lazy, Suspense, useState } from "react";
 import type { ErrorGroup, Process } from "@/api/contract";
-import { type Action, actionsFor } from "./actions";
+import { useMayAll } from "@/features/access";
+import { type Action, actionsFor, METHODS } from "./actions";
 
 const ActionDialogs = lazy(() =>
   import("./ActionDialogs").then(({ ActionDialogs }) => ({ default: ActionDialogs })),
@@ -29,31 +30,34 @@ export interface ProcessActionsProps {
   readonly groups: readonly ErrorGroup[];
 }
 
-/** The actions possible in a process's state; each explains itself before it runs. */
+/** What the person may do with a process in its state; each action explains itself before it runs. */
 export function ProcessActions({ process, groups }: ProcessActionsProps) {
   const [asked, setAsked] = useState<Action | null>(null);
   const [wanted, setWanted] = useState(false);
+  const may = useMayAll();
   return (
     <>
       {actionsFor(
         process,
         groups.map(({ code }) => code),
-      ).map((action) => {
-        const { label, icon: Icon } = BUTTONS[action];
-        return (
-          <Button
-            key={action}
-            variant="default"
-            leftSection={<Icon size={16} stroke={1.75} aria-hidden />}
-            onClick={() => {
-              setWanted(true);
-              setAsked(action);
-            }}
-          >
-            {label}
-          </Button>
-        );
-      })}
+      )
+        .filter((action) => may(METHODS[action]))
+        .map((action) => {
+          const { label, icon: Icon } = BUTTONS[action];
+          return (
+            <Button
+              key={action}
+              variant="default"
+              leftSection={<Icon size={16} stroke={1.75} aria-hidden />}
+              onClick={() => {
+                setWanted(true);
+                setAsked(action);
+              }}
+            >
+              {label}
+            </Button>
+          );
+        })}
       {wanted && (
         <Suspense fallback={null}>
           <ActionDialogs asked={asked} process={process} groups={groups} onClose={() => setAsked(null)} />

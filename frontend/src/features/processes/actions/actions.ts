@@ -1,9 +1,26 @@
 /** Which actions make sense for a process. */
-import { type Process, ProcessState } from "@/api/contract";
+import type { DescMethod } from "@bufbuild/protobuf";
+import {
+  OrchestratorService,
+  type Process,
+  ProcessorService,
+  ProcessState,
+  StatusService,
+} from "@/api/contract";
 import { toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
 
 export type Action = "pause" | "resume" | "cancel" | "retry" | "undo" | "delete";
+
+/** The call that each action makes. */
+export const METHODS: Readonly<Record<Action, DescMethod>> = {
+  pause: OrchestratorService.method.pauseProcess,
+  resume: OrchestratorService.method.resumeProcess,
+  cancel: OrchestratorService.method.cancelProcess,
+  retry: OrchestratorService.method.retryRows,
+  undo: ProcessorService.method.undoProcess,
+  delete: StatusService.method.deleteProcess,
+};
 
 /** Codes of errors whose cause may have passed: RetryRows runs these rows again. */
 export const RETRYABLE_CODES: readonly string[] = ["batch-error", "sink-error", "foreign-key"];

@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect } from "react";
-import type { Process } from "@/api/contract";
+import { type Process, UploadService } from "@/api/contract";
 import { Panel } from "@/components/Panel";
 import { StateBadge } from "@/components/StateBadge";
 import { TimeAgo } from "@/components/TimeAgo";
+import { RoleNeeded, useMay } from "@/features/access";
 import { DropZone, UploadLine, useUploads } from "@/features/upload";
 import { formatCount, plural } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
@@ -24,6 +25,7 @@ export function RepairPanel({ process }: { readonly process: Process }) {
     if (completed > 0) void refetch();
   }, [completed, refetch]);
   const possible = canRepair(process);
+  const mayRepair = useMay(UploadService.method.completeUpload);
   const known = repairs.data ?? [];
   if (!possible && known.length === 0 && own.length === 0) return null;
   const failed = plural(toNumber(process.counts?.failed), "failed row");
@@ -34,7 +36,10 @@ export function RepairPanel({ process }: { readonly process: Process }) {
   return (
     <div className={classes.panel}>
       <Panel title={possible ? "Repair failed rows" : "Repairs"}>
-        {possible && (
+        {possible && !mayRepair && (
+          <RoleNeeded to="To send a repair file" method={UploadService.method.completeUpload} />
+        )}
+        {possible && mayRepair && (
           <DropZone
             compact
             multiple={false}

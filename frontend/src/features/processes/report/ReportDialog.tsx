@@ -4,11 +4,13 @@ import { useEffect, useRef, useState } from "react";
 import { statusClient } from "@/api/clients";
 import { type Process, ReportFormat, ReportRows } from "@/api/contract";
 import { isCancelled } from "@/api/errors";
+import { currentSession } from "@/api/session";
 import { ErrorState } from "@/components/ErrorState";
 import { formatBytes, formatCount, plural } from "@/lib/format";
 import { toNumber } from "@/lib/proto";
+import { openSink } from "@/lib/save-file";
 import { isTerminal } from "@/lib/states";
-import { openSink, type ReportProgress, receive, reportName } from "./download";
+import { type ReportProgress, receive, reportName } from "./download";
 import classes from "./Report.module.css";
 
 const FORMATS = [
@@ -110,6 +112,7 @@ export function ReportDialog({ opened, process, onClose }: ReportDialogProps) {
     try {
       const sink = await openSink(name, type, extension);
       if (sink === null) return;
+      await currentSession().signIn?.freshen();
       const request = {
         processId: process.info?.processId ?? "",
         format: chosenFormat.format,

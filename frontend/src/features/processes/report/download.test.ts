@@ -1,12 +1,13 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { DownloadReportResponseSchema } from "@/api/contract";
-import { type ReportSink, receive, reportName } from "./download";
+import type { FileSink } from "@/lib/save-file";
+import { receive, reportName } from "./download";
 
 function memory() {
   const written: number[] = [];
   const ends: string[] = [];
-  const sink: ReportSink = {
+  const sink: FileSink = {
     write: async (data) => {
       written.push(...data);
     },

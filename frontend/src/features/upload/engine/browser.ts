@@ -1,5 +1,8 @@
 /** The browser's implementation of the ports of an upload. */
-import { uploadClient } from "@/api/clients";
+import { createClient } from "@connectrpc/connect";
+import { UploadService } from "@/api/contract";
+import { currentSession, sessionScope } from "@/api/session";
+import { createPageTransport } from "@/api/transport";
 import { pause } from "@/api/use-server-stream";
 import type { HashAnswer } from "../hashing/hash.worker";
 import type { PieceAnswer, PieceQuestion } from "../hashing/piece.worker";
@@ -89,14 +92,17 @@ async function exclusively(
   await locks.request(name, { signal }, task);
 }
 
+/** Ports for the uploads of the tenant that is chosen now; they stay in it when another one is chosen. */
 export function browserPorts(): UploadPorts {
+  const session = currentSession();
+  const scope = sessionScope(session);
   const reader = new PieceReader();
   return {
-    calls: uploadClient,
-    memory: openMemory(),
+    calls: createClient(UploadService, createPageTransport({ tenant: session.tenant })),
+    memory: openMemory(scope),
     readPiece: (file, start, end) => reader.read(file, start, end),
     hash,
-    exclusively,
+    exclusively: (name, ...rest) => exclusively(`${name} ${scope}`, ...rest),
     pause,
     now: () => Date.now(),
     newId: () =>

@@ -1,4 +1,5 @@
-/** All uploads of this page. They continue while the person is on other screens. */
+/** All uploads of this page in a tenant. They continue while the person is on other screens. */
+import { sessionScope } from "@/api/session";
 import { browserPorts } from "./browser";
 import type { UploadPorts, UploadRecord } from "./ports";
 import {
@@ -142,8 +143,19 @@ class UploadCenter {
   }
 }
 
-export const uploadCenter = new UploadCenter(browserPorts());
+const centers = new Map<string, UploadCenter>();
+
+/** The uploads of this page in the chosen tenant. Those of another one go on and show when it is chosen. */
+export function uploadCenter(): UploadCenter {
+  const scope = sessionScope();
+  let center = centers.get(scope);
+  if (center === undefined) {
+    center = new UploadCenter(browserPorts());
+    centers.set(scope, center);
+  }
+  return center;
+}
 
 globalThis.addEventListener?.("beforeunload", (event) => {
-  if (uploadCenter.busy) event.preventDefault();
+  if ([...centers.values()].some(({ busy }) => busy)) event.preventDefault();
 });

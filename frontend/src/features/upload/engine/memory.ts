@@ -16,7 +16,15 @@ function openDatabase(): Promise<IDBDatabase> {
   return asPromise(request);
 }
 
-export function openMemory(): UploadMemory {
+/** `scope`: keeps the records of people and tenants apart (api/session.ts). */
+export function openMemory(scope: string): UploadMemory {
+  const prefix = scope === "" ? "" : `${scope} `;
+  const own = ({ fingerprint }: UploadRecord) =>
+    prefix === "" ? !fingerprint.includes(" ") : fingerprint.startsWith(prefix);
+  const bare = (record: UploadRecord) => ({
+    ...record,
+    fingerprint: record.fingerprint.slice(prefix.length),
+  });
   let database: Promise<IDBDatabase> | null = null;
 
   /** A private window may have no database: then nothing is remembered, and everything else works. */
@@ -34,14 +42,19 @@ export function openMemory(): UploadMemory {
   }
 
   return {
-    get: async (fingerprint) =>
-      (await use<UploadRecord | undefined>("readonly", (store) => store.get(fingerprint), undefined)) ?? null,
+    get: async (fingerprint) => {
+      const key = prefix + fingerprint;
+      const found = await use<UploadRecord | undefined>("readonly", (store) => store.get(key), undefined);
+      return found === undefined ? null : bare(found);
+    },
     put: async (record) => {
-      await use<IDBValidKey>("readwrite", (store) => store.put(record), "");
+      const kept = { ...record, fingerprint: prefix + record.fingerprint };
+      await use<IDBValidKey>("readwrite", (store) => store.put(kept), "");
     },
     remove: async (fingerprint) => {
-      await use<undefined>("readwrite", (store) => store.delete(fingerprint), undefined);
+      await use<undefined>("readwrite", (store) => store.delete(prefix + fingerprint), undefined);
     },
-    list: () => use<UploadRecord[]>("readonly", (store) => store.getAll(), []),
+    list: async () =>
+      (await use<UploadRecord[]>("readonly", (store) => store.getAll(), [])).filter(own).map(bare),
   };
 }

@@ -10,7 +10,8 @@ interface FieldMatchesProps {
   readonly document: PipelineDocument;
   readonly columns: readonly InspectedColumn[];
   readonly matches: readonly FieldMatch[];
-  readonly onMatch: (field: string, label: string) => void;
+  /** Null: the person may not save another mapping. */
+  readonly onMatch: ((field: string, label: string) => void) | null;
 }
 
 /** The fields of a pipeline, and the file columns that they are read from. */
@@ -45,6 +46,8 @@ export function FieldMatches({ document, columns, matches, onMatch }: FieldMatch
                 <td>
                   {made ? (
                     <span className="muted">made by a transform</span>
+                  ) : onMatch === null ? (
+                    (match.label ?? <span className="muted">none</span>)
                   ) : (
                     <NativeSelect
                       size="xs"

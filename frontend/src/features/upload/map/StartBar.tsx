@@ -3,9 +3,10 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { pipelineClient, uploadClient } from "@/api/clients";
-import type { Upload } from "@/api/contract";
+import { type Upload, UploadService } from "@/api/contract";
 import { isTransient } from "@/api/errors";
 import { ErrorState } from "@/components/ErrorState";
+import { RoleNeeded, useMay } from "@/features/access";
 import { nameFrom, writeDocument } from "@/features/pipelines";
 import { pipelineKeys } from "@/features/pipelines/queries";
 import { plural } from "@/lib/format";
@@ -24,17 +25,26 @@ interface StartBarProps {
   readonly sent: boolean;
 }
 
-/** Says what Start will do, or what prevents it; saves the pipeline and starts the ingestion. */
+/**
+ * Says what Start will do, or what prevents it; saves the pipeline and starts the ingestion. Who may only write
+ * pipelines saves one that was tried on the file.
+ */
 export function StartBar({ plan, upload, local, sent }: StartBarProps) {
   const queryClient = useQueryClient();
   const navigate = useNavigate();
   // A name: save the changed mapping as a new pipeline. Null: as the next version.
   const [otherName, setOtherName] = useState<string | null>(null);
 
+  const mayStart = useMay(UploadService.method.completeUpload);
+
   const begin = useMutation({
     mutationFn: async () => {
       const pipeline = await savedPipeline(plan, otherName);
       await queryClient.invalidateQueries({ queryKey: pipelineKeys.all });
+      if (!mayStart) {
+        await navigate({ to: "/pipelines/$name", params: { name: pipeline.replace(/@.*/, "") } });
+        return "";
+      }
       const completion = { pipeline, dialectJson: plan.dialectJson };
       if (local !== null) {
         uploadActions.complete(local.key, completion);
@@ -50,16 +60,19 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
     },
   });
 
-  const obstacle = obstacleOf(plan, local !== null || sent);
+  const obstacle = obstacleOf(plan, local !== null || sent || !mayStart);
+  const saves = plan.mayWrite && (plan.target === NEW || plan.changed);
   // A refused completion comes back as a failed upload, which can be started again.
   const waiting = local?.phase === "completing" || (begin.isSuccess && local?.phase !== "failed");
   return (
     <div className={classes.bar}>
       <div className={classes.barText} role="status">
-        {obstacle ?? whatStarts(plan, sent, waiting)}
+        {obstacle ??
+          (mayStart ? whatStarts(plan, sent, waiting) : saves && "Saves the pipeline for other files.")}
+        {!mayStart && <RoleNeeded to="To load this file" method={UploadService.method.completeUpload} />}
         {begin.isError && <ErrorState inline error={begin.error} />}
       </div>
-      {plan.changed && obstacle === null && (
+      {plan.changed && plan.mayWrite && obstacle === null && (
         <fieldset className={classes.saving}>
           <legend className="visually-hidden">Save the changed mapping</legend>
           <label>
@@ -90,13 +103,15 @@ export function StartBar({ plan, upload, local, sent }: StartBarProps) {
           )}
         </fieldset>
       )}
-      <Button
-        disabled={obstacle !== null || plan.running}
-        loading={begin.isPending || waiting}
-        onClick={() => begin.mutate()}
-      >
-        Start
-      </Button>
+      {(mayStart || saves) && (
+        <Button
+          disabled={obstacle !== null || plan.running}
+          loading={begin.isPending || waiting}
+          onClick={() => begin.mutate()}
+        >
+          {mayStart ? "Start" : "Save pipeline"}
+        </Button>
+      )}
     </div>
   );
 }
@@ -118,6 +133,9 @@ function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
   const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
   if (missing.length > 0 && !allowed) {
     return `Choose a column for ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}.`;
+  }
+  if (plan.changed && !plan.mayWrite) {
+    return `The columns of this file are named otherwise than ${plan.target} reads them. Rename them in the file, or ask an author of your tenant to map them.`;
   }
   return fileAtHand ? null : "Send the rest of the file first.";
 }

@@ -18,10 +18,13 @@ interface TargetPanelProps {
   readonly draft: PipelineDocument | null;
   readonly onDraft: (draft: PipelineDocument) => void;
   readonly violations: Violations;
+  /** Whether the person may save a new pipeline. */
+  readonly mayWrite: boolean;
 }
 
 /** Where the rows go: through a new pipeline, an existing one, or as JSON rows. */
-export function TargetPanel({ target, onTarget, pipelines, draft, onDraft, violations }: TargetPanelProps) {
+export function TargetPanel(props: TargetPanelProps) {
+  const { target, onTarget, pipelines, draft, onDraft, violations, mayWrite } = props;
   const existing = target !== NEW && target !== JSON_ROWS;
   const best = pipelines.reduce<PipelineChoice | null>(
     (found, choice) => ((choice.fit ?? 0) > (found?.fit ?? 0.5) ? choice : found),
@@ -30,12 +33,14 @@ export function TargetPanel({ target, onTarget, pipelines, draft, onDraft, viola
   return (
     <Panel title="Destination">
       <div className={classes.targets} role="radiogroup" aria-label="Destination">
-        <TargetChoice
-          checked={target === NEW}
-          title="New pipeline"
-          text="Drafted from the file: a table with typed columns. You can use it again."
-          onChoose={() => onTarget(NEW)}
-        />
+        {mayWrite && (
+          <TargetChoice
+            checked={target === NEW}
+            title="New pipeline"
+            text="Drafted from the file: a table with typed columns. You can use it again."
+            onChoose={() => onTarget(NEW)}
+          />
+        )}
         <TargetChoice
           checked={existing}
           title="Existing pipeline"

@@ -28,6 +28,8 @@ interface PlanInput {
   readonly target: Target | undefined;
   /** How much of the file has been sent. */
   readonly stage: Stage;
+  /** Whether the person may save a pipeline; else only stored ones can be used, as they are. */
+  readonly mayWrite: boolean;
 }
 
 /** "": too little to inspect; "begun": the first pieces; "sent": everything. */
@@ -51,7 +53,7 @@ function useInspection(uploadId: string, dialectJson: string, stage: Stage) {
   return again ? { query: whole, asked: "sent" } : { query: first, asked: "begun" };
 }
 
-export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: PlanInput) {
+export function usePlan({ uploadId, fileName, dialect, target: wanted, stage, mayWrite }: PlanInput) {
   const dialectJson = writeDialect(dialect);
   const { query: inspection, asked } = useInspection(uploadId, dialectJson, stage);
   const seen = inspection.data;
@@ -96,7 +98,8 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: 
   const guess = pipelines
     .filter(({ fit }) => (fit ?? 0) >= 0.95)
     .sort((a, b) => (b.fit ?? 0) - (a.fit ?? 0))[0];
-  const target = wanted ?? guess?.name ?? NEW;
+  const otherwise = mayWrite ? NEW : (pipelines[0]?.name ?? JSON_ROWS);
+  const target = (wanted === NEW && !mayWrite ? undefined : wanted) ?? guess?.name ?? otherwise;
 
   const [byHand, setByHand] = useState<ReadonlyMap<string, string>>(new Map());
   const chosen = documents.get(target) ?? null;
@@ -133,6 +136,7 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage }: 
     match: (field: string, label: string) => setByHand(new Map(byHand).set(field, label)),
     forgetMatches: () => setByHand(new Map()),
     document,
+    mayWrite,
     /** Whether the chosen pipeline must be saved with a changed mapping. */
     changed: target !== NEW && target !== JSON_ROWS && mapped !== chosen,
   };

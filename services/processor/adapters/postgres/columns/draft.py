@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
+from ingestor.access.scope import tenant
 from ingestor.pipelines.names import RESERVED_SCHEMAS, is_reserved
+from ingestor.provisioning.names import tenant_schema
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.processor.adapters.postgres.columns.conversions import FITTING
 from ingestor.services.processor.adapters.postgres.columns.facts import Column, columns_of
 from ingestor.services.processor.adapters.postgres.table import REFERENCE_ENDS, keys_of, qualified
+from ingestor.services.processor.adapters.postgres.target import may_look_into
 from ingestor.services.processor.ports import TableDraft, Tables
 
 if TYPE_CHECKING:
@@ -40,20 +41,16 @@ class PgTables(Tables):
         self._pool = pool
 
     async def draft(self, schema: str, name: str) -> TableDraft:
-        async with transient_errors("sink", _unknown), self._pool.acquire() as connection:
+        async with transient_errors("sink"), self._pool.transaction() as connection:
             return await _draft(connection, schema, name)
-
-
-def _unknown(error: asyncpg.PostgresError) -> Exception:
-    # The role may not even look into the schema.
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return FailedPreconditionError("TABLE_FORBIDDEN", "The suite may not look into the table's schema.")
-    return error
 
 
 async def _draft(connection: PgConnection, schema: str, name: str) -> TableDraft:
     target = qualified(schema, name)
-    relation = await connection.fetchrow(_RELATION, target)
+    may_look = await may_look_into(connection, schema, name)
+    if may_look is False:
+        raise FailedPreconditionError("TABLE_FORBIDDEN", "The suite may not look into the table's schema.")
+    relation = await connection.fetchrow(_RELATION, target) if may_look else None
     if relation is None:
         raise NotFoundError("TABLE_NOT_FOUND", f"There is no table {schema}.{name}.")
     if not relation["may_insert"]:
@@ -79,7 +76,7 @@ async def _draft(connection: PgConnection, schema: str, name: str) -> TableDraft
     document = {
         "name": _pipeline_name(name),
         "schema": {"fields": fields, **await _keys(connection, target, [field["name"] for field in fields])},
-        "sink": {"table": name if schema == "public" else f"{schema}.{name}"},
+        "sink": {"table": _shown(schema, name)},
     }
     return TableDraft(document, tuple(needed))
 
@@ -134,12 +131,16 @@ async def _keys(connection: PgConnection, target: str, fields: Sequence[str]) ->
         schema, name = row["schema"], row["name"]
         if not set(row["columns"]).issubset(fields) or "." in schema + name or schema in RESERVED_SCHEMAS:
             continue
-        resource = name if schema == "public" else f"{schema}.{name}"
-        reference = {"resource": resource, "fields": list(row["other_columns"])}
+        reference = {"resource": _shown(schema, name), "fields": list(row["other_columns"])}
         foreign.append({"fields": list(row["columns"]), "reference": reference})
     if foreign:
         found["foreignKeys"] = foreign
     return found
+
+
+def _shown(schema: str, name: str) -> str:
+    """A table as a pipeline of the tenant names it."""
+    return name if schema == tenant_schema(tenant()) else f"{schema}.{name}"
 
 
 def _pipeline_name(table: str) -> str:

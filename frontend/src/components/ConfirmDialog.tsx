@@ -1,7 +1,7 @@
 import { Button, Modal } from "@mantine/core";
 import type { ReactNode } from "react";
-import { ErrorState } from "@/components/ErrorState";
-import classes from "./Actions.module.css";
+import classes from "./ConfirmDialog.module.css";
+import { ErrorState } from "./ErrorState";
 
 interface ConfirmDialogProps {
   readonly opened: boolean;

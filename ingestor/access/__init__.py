@@ -1,0 +1,1 @@
+"""Who calls, in which tenant, and what it may do."""

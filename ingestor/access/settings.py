@@ -1,0 +1,88 @@
+"""Settings of access, which every service has."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingestor.access.keyring import KeyRing
+from ingestor.access.scope import DEFAULT_TENANT
+from ingestor.runtime.addresses import split_address
+
+_LEAST_SECRET = 32  # characters
+
+
+class IssuerSettings(BaseSettings):
+    """Whose tokens count. Environment variables INGESTOR_<FIELD>, the same for services and gateway."""
+
+    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+
+    oidc_issuer: str = Field("", description="Issuer of people's tokens (OpenID Connect); empty: keys only.")
+    oidc_audience: str = Field("ingestor", description="Audience that a token must name.")
+    oidc_jwks: str = Field(
+        "",
+        description="URL or file of the issuer's public keys (JWKS); empty: as its discovery document says.",
+    )
+    oidc_clock_skew_seconds: float = Field(
+        30, ge=0, le=300, description="How far the issuer's clock may differ."
+    )
+
+
+class AccessSettings(IssuerSettings):
+    """Environment variables INGESTOR_<FIELD>."""
+
+    auth: Literal["required", "local"] = Field(
+        "required",
+        description="required: every call needs a token or key. local: a call without one is the local "
+        "admin's; only for a service that listens on loopback.",
+    )
+    oidc_subject_claim: str = Field("sub", description="Claim with who the person is.")
+    oidc_name_claim: str = Field("name", description="Claim with the person's name.")
+    oidc_tenants_claim: str = Field(
+        "tenants", description="Claim with the person's tenants: a name or a list; a.b means b in a."
+    )
+    oidc_roles_claim: str = Field(
+        "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
+    )
+    internal_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys by which services know each other, ID:SECRET,ID:SECRET; the first signs, all "
+        "verify. The same for all services; at least 32 characters each.",
+    )
+    platform_tenant: str = Field(
+        DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        keys = self.internal_keys.get_secret_value()
+        if self.auth == "required":
+            if not keys:
+                raise ValueError("INGESTOR_INTERNAL_KEYS is needed unless INGESTOR_AUTH is local")
+            if any(len(part.partition(":")[2]) < _LEAST_SECRET for part in keys.split(",")):
+                raise ValueError(f"a secret of INGESTOR_INTERNAL_KEYS is shorter than {_LEAST_SECRET}")
+        elif listen := getattr(self, "listen", ""):
+            host = split_address(listen)[0].strip("[]")
+            if host != "localhost" and not _is_loopback(host):
+                raise ValueError(
+                    f"INGESTOR_AUTH is local, so INGESTOR_LISTEN must be on loopback, not {listen}: "
+                    "everyone who reaches it would be an admin"
+                )
+        if keys:
+            KeyRing.parse(keys)
+        return self
+
+    def keyring(self) -> KeyRing:
+        """The keys of the services. In local mode there may be none: whoever reaches a port may do anything
+        there anyway."""
+        return KeyRing.parse(self.internal_keys.get_secret_value() or "local:local")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

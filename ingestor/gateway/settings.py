@@ -1,0 +1,68 @@
+"""Settings of the gateway: who may call it, and the pages that may call it from a browser."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from ingestor.access.settings import IssuerSettings
+
+_ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
+
+
+class GatewaySettings(IssuerSettings):
+    """Environment variables INGESTOR_<FIELD>."""
+
+    auth: Literal["required", "local"] = Field(
+        "required",
+        description="required: calls need a token; local: none does, and only this machine may call.",
+    )
+    oidc_jwks_seconds: float = Field(
+        60, ge=1, le=86400, description="The gateway asks a URL for new keys after so many seconds."
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins of pages that may call the gateway, comma-separated: https://app.example.com.",
+    )
+
+    gateway_tls_cert: str = Field(
+        "", description="File of the certificate that clients are shown (PEM, with its chain); empty: no TLS."
+    )
+    gateway_tls_key: str = Field("", description="File of its private key (PEM).")
+    tls_cert: str = Field(
+        "", description="File of the gateway's certificate for the services (PEM); empty: no TLS to them."
+    )
+    tls_key: str = Field("", description="File of its private key (PEM).")
+    tls_ca: str = Field("", description="File of the CA that signs the services' certificates (PEM).")
+    gateway_sds_dir: str = Field(
+        "/etc/ingestor/sds", description="Folder for what tells Envoy the files of certificates; made here."
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for origin in split_origins(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not an origin such as https://app.example.com")
+        return value
+
+    @model_validator(mode="after")
+    def _files_come_together(self) -> Self:
+        for names in (("gateway_tls_cert", "gateway_tls_key"), ("tls_cert", "tls_key", "tls_ca")):
+            missing = [f"INGESTOR_{name.upper()}" for name in names if not getattr(self, name)]
+            if 0 < len(missing) < len(names):
+                others = [f"INGESTOR_{name.upper()}" for name in names if getattr(self, name)]
+                raise ValueError(f"{' and '.join(missing)} must be set too, or {others[0]} not either")
+        return self
+
+    @property
+    def origins(self) -> list[str]:
+        """The named origins."""
+        return split_origins(self.cors_origins)
+
+
+def split_origins(text: str) -> list[str]:
+    """The parts of a comma-separated list."""
+    return [part.strip() for part in text.split(",") if part.strip()]

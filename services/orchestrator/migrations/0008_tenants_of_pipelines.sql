@@ -1,0 +1,1 @@
+SELECT access.isolate('pipelines'), access.isolate('deleted_pipelines');
