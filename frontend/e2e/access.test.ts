@@ -16,10 +16,7 @@ beforeAll(async () => {
   folder = makeFolder();
 });
 
-afterAll(async () => {
-  await browser.close();
-  folder.remove();
-});
+afterAll(() => folder.remove());
 
 interface Person {
   readonly context: BrowserContext;

@@ -1,11 +1,13 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findings } from "./axe";
-import { choose, openBrowser, openPage, PAGE } from "./chromium";
+import { choose, openBrowser, openPage, PAGE, type Watched } from "./chromium";
 import { type Folder, makeFolder, writePeople } from "./files";
 
 let browser: Browser;
 let folder: Folder;
+/** Of one page that goes from screen to screen, so that it has the code of most of them already. */
+let screens: Watched;
 let mapping: string;
 let process: string;
 
@@ -30,10 +32,11 @@ beforeAll(async () => {
   await page.getByRole("heading", { name: "First rows" }).waitFor();
   mapping = `${new URL(page.url()).pathname}?to=page-axe`;
   await context.close();
+  screens = await openPage(browser);
 }, 180_000);
 
 afterAll(async () => {
-  await browser.close();
+  await screens.context.close();
   folder.remove();
 });
 
@@ -74,7 +77,9 @@ const transitions = () =>
     .length;
 
 test.each(SCREENS)("%s: axe finds nothing serious, whatever the look", async (_name, path, there) => {
-  const { context, page, complaints } = await openPage(browser, path());
+  const { page, complaints } = screens;
+  complaints.length = 0;
+  await page.goto(PAGE + path());
   for (const { name, dark, width } of LOOKS) {
     await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
     await page.setViewportSize({ width, height: 900 });
@@ -96,7 +101,6 @@ test.each(SCREENS)("%s: axe finds nothing serious, whatever the look", async (_n
     ).toBeLessThanOrEqual(0);
   }
   expect(complaints).toEqual([]);
-  await context.close();
 });
 
 test("everything can be reached by keyboard, starting with the skip link", async () => {

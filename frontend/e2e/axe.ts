@@ -15,7 +15,7 @@ interface AxeResults {
 
 /** The serious and critical findings of axe on a page, one per line. */
 export async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
+  if (!(await page.evaluate("'axe' in globalThis"))) await page.evaluate(AXE);
   const results = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as AxeResults;
   return results.violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")

@@ -4,15 +4,19 @@ import { GATEWAY, launch } from "../scripts/browser.mjs";
 
 export const PAGE = GATEWAY;
 
-interface Watched {
+export interface Watched {
   readonly context: BrowserContext;
   readonly page: Page;
   /** Script errors and violations of the Content-Security-Policy. */
   readonly complaints: string[];
 }
 
+let browser: Browser | null = null;
+
+/** The one Chromium of all tests, whose files share this module; it ends with their process. */
 export async function openBrowser(): Promise<Browser> {
-  return launch();
+  if (!browser?.isConnected()) browser = await launch();
+  return browser;
 }
 
 /** One person: a separate browser profile with one page open. */

@@ -1,5 +1,5 @@
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { openBrowser, openPage } from "./chromium";
 
 let browser: Browser;
@@ -7,8 +7,6 @@ let browser: Browser;
 beforeAll(async () => {
   browser = await openBrowser();
 });
-
-afterAll(() => browser.close());
 
 test("a pipeline is created, validated while being edited, changed, compared and deleted", async () => {
   const { context, page, complaints } = await openPage(browser, "/pipelines");

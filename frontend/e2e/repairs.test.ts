@@ -13,10 +13,7 @@ beforeAll(async () => {
   folder = makeFolder();
 });
 
-afterAll(async () => {
-  await browser.close();
-  folder.remove();
-});
+afterAll(() => folder.remove());
 
 test("a file with bad rows is uploaded, mapped, reviewed and repaired until every row is in the table, then undone and deleted", async () => {
   const lines = ["id,amount"];

@@ -42,17 +42,25 @@ export async function ingest(path: string, pipeline = ""): Promise<string> {
   return (await uploads.completeUpload({ uploadId: upload.uploadId, pipeline })).processId;
 }
 
-/** Pauses a process as soon as it exists. */
-export async function pause(processId: string): Promise<void> {
+/** Makes a call about a process as soon as the process exists. */
+async function onceItExists(call: () => Promise<unknown>): Promise<void> {
   for (;;) {
     try {
-      await orchestrator.pauseProcess({ processId });
+      await call();
       return;
     } catch (error) {
       if (ConnectError.from(error).code !== Code.NotFound) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
+}
+
+export async function pause(processId: string): Promise<void> {
+  await onceItExists(() => orchestrator.pauseProcess({ processId }));
+}
+
+export async function cancel(processId: string): Promise<void> {
+  await onceItExists(() => orchestrator.cancelProcess({ processId }));
 }
 
 export async function resume(processId: string): Promise<void> {

@@ -14,6 +14,8 @@ export default defineConfig({
     expect: { poll: { timeout: 60_000, interval: 50 } },
     fileParallelism: false,
     maxWorkers: 1,
+    // The files share modules, and so one Chromium.
+    isolate: false,
     reporters: ["verbose"],
   },
 });
