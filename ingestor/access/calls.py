@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import grpc
 import jwt
@@ -14,6 +13,7 @@ from ingestor.access import scope
 from ingestor.access.keyring import KeyRing
 from ingestor.access.principal import Principal, current_principal
 from ingestor.runtime.errors import UnauthenticatedError
+from ingestor.runtime.grpc.call_metadata import adding
 
 CALL = "ingestor-call"
 _PURPOSE = "calls"
@@ -57,15 +57,10 @@ class CallSigner:
 
     def interceptors(self) -> list[grpc.aio.ClientInterceptor]:
         """What sends the token with every call of a channel."""
-        return [_UnaryUnary(self), _UnaryStream(self), _StreamUnary(self)]
+        return adding(self._metadata)
 
-    def signed(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        """The call with a token."""
-        metadata = grpc.aio.Metadata(*(details.metadata or ()))
-        metadata.add(CALL, self.token())
-        return grpc.aio.ClientCallDetails(
-            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
-        )
+    async def _metadata(self) -> list[tuple[str, str]]:
+        return [(CALL, self.token())]
 
 
 def read_call(keys: KeyRing, token: str) -> Principal:
@@ -90,32 +85,3 @@ def read_call(keys: KeyRing, token: str) -> Principal:
         pipelines=frozenset(claims.get("pipelines", ())),
         service=str(claims["iss"]),
     )
-
-
-class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, signer: CallSigner) -> None:
-        self._signer = signer
-
-    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Send the token."""
-        return await continuation(self._signer.signed(client_call_details), request)
-
-
-class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
-    def __init__(self, signer: CallSigner) -> None:
-        self._signer = signer
-
-    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Send the token."""
-        return await continuation(self._signer.signed(client_call_details), request)
-
-
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
-    def __init__(self, signer: CallSigner) -> None:
-        self._signer = signer
-
-    async def intercept_stream_unary(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        """Send the token."""
-        return await continuation(self._signer.signed(client_call_details), request_iterator)

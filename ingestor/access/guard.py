@@ -33,6 +33,7 @@ from ingestor.runtime.errors import (
     UnauthenticatedError,
 )
 from ingestor.runtime.grpc.credentials import peer_names
+from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
 
 log = structlog.get_logger(__name__)
 
@@ -94,9 +95,7 @@ class Guard(grpc.aio.ServerInterceptor):
         ]
         metadata = dict(sent)
         twice = next((name for name in _ONCE if sum(key == name for key, _ in sent) > 1), "")
-        inner: Any = (
-            handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
-        )
+        inner = behaviour_of(handler)
         streams = bool(handler.request_streaming or handler.response_streaming)
 
         async def answer_one(request: Any, context: Context) -> Any:
@@ -109,31 +108,10 @@ class Guard(grpc.aio.ServerInterceptor):
             one = None if handler.request_streaming else request
             async with self._call(method, metadata, twice, context, streams, one) as call:
                 responses = inner(call.messages(request) if one is None else one, context)
-                if hasattr(responses, "__aiter__"):
-                    async for response in responses:
-                        yield response
-                else:  # a coroutine that writes to the context, like reflection
-                    await responses
+                async for response in each(responses):
+                    yield response
 
-        make: Any
-        behaviour: Any = answer_one
-        if handler.response_streaming:
-            behaviour = answer_many
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-        else:
-            make = (
-                grpc.stream_unary_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-        wrapped: grpc.RpcMethodHandler[Any, Any] = make(
-            behaviour, handler.request_deserializer, handler.response_serializer
-        )
-        return wrapped
+        return replaced(handler, answer_one, answer_many)
 
     @asynccontextmanager
     async def _call(

@@ -12,7 +12,7 @@ from typing import Self
 
 import grpc
 
-from ingestor.runtime.grpc.trace_calls import client_interceptors
+from ingestor.runtime.grpc.call_metadata import client_interceptors
 
 _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.max_send_message_length", 5 * 2**20),

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from ingestor.runtime.errors import NotFoundError, ServiceError, UnauthenticatedError, to_rpc_status
+from ingestor.runtime.grpc.handlers import replaced
 from ingestor.v1 import access_pb2, access_pb2_grpc, authorization_pb2
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -73,15 +74,7 @@ class Door(grpc.aio.ServerInterceptor):
                     return
                 yield answer
 
-        if handler.response_streaming:
-            make: Any = grpc.unary_stream_rpc_method_handler
-            return make(many, handler.request_deserializer, handler.response_serializer)
-        make = (
-            grpc.stream_unary_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        return make(one, handler.request_deserializer, handler.response_serializer)
+        return replaced(handler, one, many)
 
     async def _until_expired(self, working: asyncio.Future[Any], context: Context) -> None:
         expiring = asyncio.ensure_future(self.expired.wait())

@@ -10,13 +10,14 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import grpc
 
 from ingestor.client.access import oauth
 from ingestor.client.access.logins import Login, Logins
 from ingestor.client.errors import FailedPreconditionError, UnavailableError
+from ingestor.runtime.grpc.call_metadata import adding
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Gives a token, at first and whenever the last one has expired; plain or asynchronous."""
@@ -99,16 +100,7 @@ class Credentials:
 
     def interceptors(self) -> list[grpc.aio.ClientInterceptor]:
         """What sends them with every call of a channel."""
-        return [_UnaryUnary(self), _UnaryStream(self), _StreamUnary(self)]
-
-    async def sent_with(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        """The call with them."""
-        metadata = grpc.aio.Metadata(*(details.metadata or ()))
-        for name, value in await self.metadata():
-            metadata.add(name, value)
-        return grpc.aio.ClientCallDetails(
-            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
-        )
+        return adding(self.metadata)
 
     async def _current(self) -> str | None:
         async with self._lock:
@@ -202,32 +194,3 @@ def _end_of(token: str) -> float | None:
         return float(claims["exp"])
     except (ValueError, KeyError, TypeError):
         return None
-
-
-class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Send the credentials."""
-        return await continuation(await self._credentials.sent_with(client_call_details), request)
-
-
-class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Send the credentials."""
-        return await continuation(await self._credentials.sent_with(client_call_details), request)
-
-
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    async def intercept_stream_unary(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        """Send the credentials."""
-        return await continuation(await self._credentials.sent_with(client_call_details), request_iterator)

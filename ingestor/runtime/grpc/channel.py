@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import grpc
 
+from ingestor.runtime.grpc.call_metadata import client_interceptors
 from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, server_name
 from ingestor.runtime.grpc.renewing_channel import RenewingChannel
-from ingestor.runtime.grpc.trace_calls import client_interceptors
 
 # A message carries at most a 4 MiB piece of a file and its envelope.
 MAX_MESSAGE_BYTES = 5 * 1024 * 1024

@@ -13,6 +13,7 @@ from grpc_status import rpc_status
 
 from ingestor.runtime import tracing
 from ingestor.runtime.errors import ServiceError, TransientError, UnavailableError, to_rpc_status
+from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
 from ingestor.runtime.metrics import RpcMetrics
 
 log = structlog.get_logger(__name__)
@@ -43,9 +44,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         parent = next(
             (v for k, v in handler_call_details.invocation_metadata if k == tracing.TRACEPARENT), None
         )
-        inner: Any = (
-            handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
-        )
+        inner = behaviour_of(handler)
 
         async def answer_one(request: Any, context: Context) -> Any:
             call = _Call(self._metrics, method, parent)
@@ -60,37 +59,15 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def answer_many(request: Any, context: Context) -> AsyncIterator[Any]:
             call = _Call(self._metrics, method, parent)
             try:
-                responses = inner(request, context)
-                if hasattr(responses, "__aiter__"):
-                    async for response in responses:
-                        yield response
-                else:  # a coroutine that writes to the context, like the health service's Watch
-                    await responses
+                async for response in each(inner(request, context)):
+                    yield response
             except BaseException as error:
                 await call.fail(error, context)
                 raise
             finally:
                 call.end(context)
 
-        make: Any
-        behaviour: Any = answer_one
-        if handler.response_streaming:
-            behaviour = answer_many
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-        else:
-            make = (
-                grpc.stream_unary_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_unary_rpc_method_handler
-            )
-        wrapped: grpc.RpcMethodHandler[Any, Any] = make(
-            behaviour, handler.request_deserializer, handler.response_serializer
-        )
-        return wrapped
+        return replaced(handler, answer_one, answer_many)
 
 
 class _Call:
