@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ingestor.access.api_keys import hash_of, new_key
+from ingestor.access.limits import pg_quotas
 from ingestor.access.limits.quotas import QUOTAS
 from ingestor.access.scope import DEFAULT_TENANT, EVERYTHING, TENANT_NAME
 from ingestor.provisioning.names import TENANTS, role_of, tenant_role, tenant_schema
@@ -85,17 +86,7 @@ async def set_limits(connection: PgConnection, name: str, limits: Mapping[str, i
             raise TenantError(f"the limit of {quota} must be from 0 to {2**63 - 1}")
     async with _within(connection, name):
         await _check_is_there(connection, name)
-        for quota, limit in limits.items():
-            if limit is None:
-                await connection.execute(
-                    "DELETE FROM access.quotas WHERE tenant = $1 AND name = $2", name, quota
-                )
-            else:
-                await connection.execute(
-                    "INSERT INTO access.quotas (tenant, name, max_value) VALUES ($1, $2, $3) "
-                    "ON CONFLICT (tenant, name) DO UPDATE SET max_value = $3",
-                    name, quota, limit,
-                )  # fmt: skip
+        await pg_quotas.set_limits(connection, name, limits)
         await note(connection, name, "admin tenants quotas")
 
 

@@ -4,7 +4,7 @@ last one."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,13 @@ WHERE tenant = $1 AND name = $2 AND day = ($4::timestamptz AT TIME ZONE 'UTC')::
 """
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:quota:' || $1 || ':' || $2, 0))"
+
+
+_SET = """
+INSERT INTO access.quotas (tenant, name, max_value) VALUES ($1, $2, $3)
+ON CONFLICT (tenant, name) DO UPDATE SET max_value = excluded.max_value
+"""
+_UNSET = "DELETE FROM access.quotas WHERE tenant = $1 AND name = $2"
 
 
 class PgQuotas(Quotas, QuotaUses):
@@ -118,3 +125,12 @@ async def give_back(connection: PgConnection, name: QuotaName, amount: int, coun
     """Take back what was counted on the day of `counted` and was not used."""
     if amount > 0:
         await connection.execute(_GIVE_BACK, tenant(), name, amount, counted)
+
+
+async def set_limits(connection: PgConnection, of: str, limits: Mapping[str, int | None]) -> None:
+    """Set limits of a tenant; None takes a limit away, and those that are not named stay."""
+    for name, limit in limits.items():
+        if limit is None:
+            await connection.execute(_UNSET, of, name)
+        else:
+            await connection.execute(_SET, of, name, limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ingestor.access.limits.pg_quotas import set_limits
 from ingestor.access.scope import everything
 from ingestor.runtime.postgres import transient_errors
 from ingestor.services.status.access.ports import TenantInfo, Tenants
@@ -20,11 +21,6 @@ LEFT JOIN access.quotas q ON q.tenant = t.name GROUP BY t.name, t.created_at ORD
 """
 _LIST = _TENANT.format(where="name > $1")
 _GET = _TENANT.format(where="name = $1")
-_SET = """
-INSERT INTO access.quotas (tenant, name, max_value) VALUES ($1, $2, $3)
-ON CONFLICT (tenant, name) DO UPDATE SET max_value = excluded.max_value
-"""
-_UNSET = "DELETE FROM access.quotas WHERE tenant = $1 AND name = $2"
 
 
 class PgTenants(Tenants):
@@ -41,11 +37,7 @@ class PgTenants(Tenants):
             async with transient_errors("access"), self._pool.transaction() as connection:
                 if await connection.fetchrow(_GET, tenant, 1) is None:
                     return None
-                for name, limit in limits.items():
-                    if limit is None:
-                        await connection.execute(_UNSET, tenant, name)
-                    else:
-                        await connection.execute(_SET, tenant, name, limit)
+                await set_limits(connection, tenant, limits)
                 return _tenant(await connection.fetchrow(_GET, tenant, 1))
 
 
