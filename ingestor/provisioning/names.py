@@ -30,6 +30,12 @@ def tenant_role(tenant: str) -> str:
     return DEFAULT_ROLE if tenant == DEFAULT_TENANT else f"ingestor_tenant_{tenant}"
 
 
+def is_tenant_role(role: str) -> str:
+    """An SQL condition: a role, given by its oid, is that of a tenant."""
+    name = f"pg_get_userbyid({role})"
+    return f"({name} = '{DEFAULT_ROLE}' OR starts_with({name}, '{tenant_role('')}'))"
+
+
 def tenant_schema(tenant: str) -> str:
     """The schema of a tenant's tables."""
     return "public" if tenant == DEFAULT_TENANT else f"tenant_{tenant}"

@@ -10,7 +10,7 @@ import asyncpg
 
 from ingestor.access.limits.quotas import QuotaExceededError, QuotaName
 from ingestor.access.scope import tenant
-from ingestor.provisioning.names import DEFAULT_ROLE, OWNER, tenant_role
+from ingestor.provisioning.names import OWNER, is_tenant_role
 from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Place
@@ -64,23 +64,22 @@ _KINDS = {"v": "a view", "m": "a materialized view", "S": "a sequence", "i": "an
 
 _OWNED = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1)"
 # The suite's owner is NULL in a database without roles.
-_SCHEMA = """
+_SCHEMA = f"""
 SELECT n.oid IS NOT NULL AS found, has_schema_privilege(n.oid, 'USAGE') AS may_use,
        coalesce(n.nspowner = to_regrole($2), false) AS is_of_suite,
-       pg_get_userbyid(n.nspowner) = $4 OR starts_with(pg_get_userbyid(n.nspowner), $3) AS is_of_tenant,
+       {is_tenant_role("n.nspowner")} AS is_of_tenant,
        CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
             ELSE has_schema_privilege(n.oid, 'CREATE') END AS may_make,
        current_database() AS database
 FROM (SELECT 1) one LEFT JOIN pg_namespace n ON n.nspname = $1
-"""
+"""  # noqa: S608
 # Whether a table is another tenant's, and the role has no right on it.
-_IS_HIDDEN = """
-SELECT (pg_get_userbyid(r.relowner) = $3 OR starts_with(pg_get_userbyid(r.relowner), $2))
-       AND NOT pg_has_role(r.relowner, 'USAGE')
+_IS_HIDDEN = f"""
+SELECT {is_tenant_role("r.relowner")} AND NOT pg_has_role(r.relowner, 'USAGE')
        AND NOT has_table_privilege(r.oid, 'SELECT, INSERT, UPDATE, DELETE, REFERENCES')
        AND NOT has_any_column_privilege(r.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
 FROM pg_class r WHERE r.oid = to_regclass($1)
-"""
+"""  # noqa: S608
 _MAY_REFER = """
 SELECT (SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'REFERENCES')) FROM pg_attribute a
         WHERE a.attrelid = r.oid AND a.attname = ANY ($2::text[])) AS may_refer
@@ -212,12 +211,11 @@ async def check_schema(connection: PgConnection, table: Table) -> None:
 async def _is_hidden(connection: PgConnection, schema: str, name: str) -> bool:
     """Whether a table, in a schema that may be looked into, is another tenant's that let this one do
     nothing."""
-    place = qualified(schema, name)
-    return bool(await connection.fetchval(_IS_HIDDEN, place, tenant_role(""), DEFAULT_ROLE))
+    return bool(await connection.fetchval(_IS_HIDDEN, qualified(schema, name)))
 
 
 async def _schema(connection: PgConnection, table: Table) -> Record:
-    row = await connection.fetchrow(_SCHEMA, table.schema, OWNER, tenant_role(""), DEFAULT_ROLE)
+    row = await connection.fetchrow(_SCHEMA, table.schema, OWNER)
     assert row is not None
     return row
 
@@ -231,7 +229,7 @@ async def _not_made(connection: PgConnection, table: Table, kind: str, name: str
 async def may_look_into(connection: PgConnection, schema: str, name: str) -> bool | None:
     """Whether the role may look into a schema for a table; None if there is no such schema, it is the
     suite's, or it or the table is another tenant's."""
-    row = await connection.fetchrow(_SCHEMA, schema, OWNER, tenant_role(""), DEFAULT_ROLE)
+    row = await connection.fetchrow(_SCHEMA, schema, OWNER)
     if row is None or not row["found"] or row["is_of_suite"]:
         return None
     if not row["may_use"]:
