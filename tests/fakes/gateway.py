@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import grpc
@@ -289,3 +291,24 @@ class Suite:
         self.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()
         return server
+
+
+@contextmanager
+def on_a_thread() -> Iterator[Suite]:
+    """The small suite, on a thread of its own."""
+    made, loop, started = Suite(), asyncio.new_event_loop(), threading.Event()
+
+    async def serve() -> None:
+        server = await made.start()
+        started.set()
+        await stop.wait()
+        await server.stop(None)
+
+    stop = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert started.wait(30)
+    yield made
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,29 +13,14 @@ from click.testing import CliRunner, Result
 from ingestor.cli.main import main
 from ingestor.client.access.logins import Logins
 from ingestor.runtime.errors import PermissionDeniedError
-from tests.fakes.gateway import Suite
+from tests.fakes.gateway import Suite, on_a_thread
 from tests.fakes.issuer import Issuer, serving
 
 
 @pytest.fixture
 def suite() -> Iterator[Suite]:
-    """The small suite, on a thread of its own."""
-    made, loop, started = Suite(), asyncio.new_event_loop(), threading.Event()
-
-    async def serve() -> None:
-        server = await made.start()
-        started.set()
-        await stop.wait()
-        await server.stop(None)
-
-    stop = asyncio.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert started.wait(30)
-    yield made
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    with on_a_thread() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import inspect
 import subprocess
@@ -22,30 +21,15 @@ from ingestor.client import (
     Pipelines,
     UploadProgress,
 )
-from tests.fakes.gateway import Suite, a_process
+from tests.fakes.gateway import Suite, a_process, on_a_thread
 
 PAIRS = [(AsyncClient, Client), (AsyncProcess, Process), (AsyncPipelines, Pipelines), (AsyncAccess, Access)]
 
 
 @pytest.fixture
 def served() -> Iterator[Suite]:
-    """The small suite, on a thread of its own."""
-    suite, loop, started = Suite(), asyncio.new_event_loop(), threading.Event()
-
-    async def serve() -> None:
-        server = await suite.start()
-        started.set()
-        await stop.wait()
-        await server.stop(None)
-
-    stop = asyncio.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert started.wait(30)
-    yield suite
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    with on_a_thread() as made:
+        yield made
 
 
 def methods(cls: type) -> dict[str, inspect.Signature]:
