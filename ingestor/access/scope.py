@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar, Token
 
 DEFAULT_TENANT = "default"
 EVERYTHING = "*"  # service-wide work, of no single tenant
@@ -52,30 +52,24 @@ def row_security() -> str:
     return f"SET LOCAL ingestor.tenant = '{current()}'"
 
 
-def enter(name: str) -> None:
+def enter(name: str) -> Token[str]:
     """Run what follows in this task for a tenant, or for EVERYTHING. Raises ValueError when it cannot be a
     tenant's name."""
     if name != EVERYTHING and not TENANT_NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a tenant")
-    _scope.set(name)
+    return _scope.set(name)
 
 
 @contextmanager
 def within(name: str) -> Iterator[None]:
-    """Run for a tenant. Raises ValueError when it cannot be a tenant's name."""
-    token = _scope.set(_scope.get(""))
-    enter(name)
+    """Run for a tenant, or for EVERYTHING. Raises ValueError when it cannot be a tenant's name."""
+    token = enter(name)
     try:
         yield
     finally:
         _scope.reset(token)
 
 
-@contextmanager
-def everything() -> Iterator[None]:
+def everything() -> AbstractContextManager[None]:
     """Run work of the service itself, which finds rows of all tenants, such as what is due next."""
-    token = _scope.set(EVERYTHING)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+    return within(EVERYTHING)

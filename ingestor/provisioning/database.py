@@ -26,8 +26,8 @@ from ingestor.runtime.postgres import migrate
 if TYPE_CHECKING:
     from ingestor.runtime.postgres import PgConnection
 
-# The quoted owner of the orchestrator's schema, when pipelines must move there from the processor's, where
-# earlier versions kept them.
+# Whether pipelines must move to the orchestrator's schema from the processor's, where earlier versions kept
+# them.
 _PIPELINES_MOVE = """
 SELECT to_regclass('processor.pipelines') IS NOT NULL AND to_regclass('orchestrator.pipelines') IS NULL
 AND EXISTS (SELECT FROM pg_namespace WHERE nspname = 'orchestrator')

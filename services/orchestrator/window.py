@@ -1,5 +1,5 @@
 """How many batches may be in flight. What waits in the queue waits in front of everybody, so that a large
-file keeps the processors busy with a fifth of a second of waiting work, and not with more."""
+file keeps the processors busy with _WAITING_SECONDS of waiting work, and not with more."""
 
 from __future__ import annotations
 
