@@ -6,12 +6,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.access.scope import tenant
 from ingestor.internal.v1 import ingestion_pb2, ingestion_pb2_grpc
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
-from ingestor.runtime.grpc.requests import make_token, read_page_size, read_token, read_uuid, wrong
+from ingestor.runtime.grpc.requests import (
+    make_token,
+    read_page_size,
+    read_token,
+    read_uuid,
+    write_time,
+    wrong,
+)
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Depth, StoredPipeline
@@ -203,8 +209,7 @@ def _depth(depth: Depth) -> orchestrator_pb2.QueueDepth:
 
 
 def _pipeline(stored: StoredPipeline) -> pipelines_pb2.Pipeline:
-    time = Timestamp()
-    time.FromDatetime(stored.created)
     return pipelines_pb2.Pipeline(
-        name=stored.name, version=stored.version, document_json=stored.document, create_time=time
-    )
+        name=stored.name, version=stored.version, document_json=stored.document,
+        create_time=write_time(stored.created),
+    )  # fmt: skip

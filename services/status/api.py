@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.access import scope
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import DisplacedRow, RejectedRow
-from ingestor.runtime.grpc.requests import read_page_size, read_uuid, wrong
+from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid, write_time, wrong
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.overview import Piece
 from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
@@ -158,8 +155,8 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def GetOverview(
         self, request: status_pb2.GetOverviewRequest, context: Context
     ) -> status_pb2.GetOverviewResponse:
-        start = _datetime("start_time", request.start_time) if request.HasField("start_time") else None
-        end = _datetime("end_time", request.end_time) if request.HasField("end_time") else None
+        start = read_time("start_time", request.start_time) if request.HasField("start_time") else None
+        end = read_time("end_time", request.end_time) if request.HasField("end_time") else None
         found = await self._service.overview(start, end, request.bucket_seconds)
         return status_pb2.GetOverviewResponse(
             states=[
@@ -310,31 +307,16 @@ def _choice(field: str, kind: type[E], number: int, default: E) -> E:
         raise wrong(field, f"must be one of {', '.join(value.name for value in kind)}") from None
 
 
-def _time(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(time)
-    return timestamp
-
-
-def _datetime(field: str, time: Timestamp) -> datetime:
-    try:
-        return time.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise wrong(field, "is not a valid time") from None
-
-
 def _event(event: LoggedEvent) -> common_pb2.ProcessEvent:
     return common_pb2.ProcessEvent(
         sequence=event.sequence, event_id=event.event_id, type=event.type, process_id=event.process_id,
-        time=_time(event.time), data_json=event.data_json,
+        time=write_time(event.time), data_json=event.data_json,
     )  # fmt: skip
 
 
 def _bucket(piece: Piece) -> status_pb2.OverviewBucket:
     return status_pb2.OverviewBucket(
-        start_time=_time(piece.start),
+        start_time=write_time(piece.start),
         counts=common_pb2.RowCounts(
             read=piece.succeeded + piece.failed + piece.skipped,
             succeeded=piece.succeeded, failed=piece.failed, skipped=piece.skipped,
@@ -394,7 +376,7 @@ def _row(row: Row) -> status_pb2.Row:
 def _version(version: RowVersion) -> status_pb2.RowVersion:
     return status_pb2.RowVersion(
         repair_process_id=version.repair_process_id, errors=map(error_message, version.errors),
-        cells=version.cells, replace_time=_time(version.replaced),
+        cells=version.cells, replace_time=write_time(version.replaced),
     )  # fmt: skip
 
 
@@ -407,8 +389,8 @@ def _batch_record(record: BatchRecord) -> status_pb2.Batch:
             read=record.batch.row_count, succeeded=record.succeeded, failed=record.failed,
             skipped=record.skipped,
         ),
-        dispatch_time=_time(record.dispatched),
-        process_time=_time(record.processed),
+        dispatch_time=write_time(record.dispatched),
+        process_time=write_time(record.processed),
     )  # fmt: skip
 
 
@@ -435,10 +417,10 @@ def _process(process: Process) -> status_pb2.Process:
         failure=common_pb2.ProcessFailure(reason=failure.reason, message=failure.message)
         if failure
         else None,
-        create_time=_time(process.created),
-        update_time=_time(process.updated),
-        end_time=_time(process.ended),
-        expire_time=_time(process.expires),
+        create_time=write_time(process.created),
+        update_time=write_time(process.updated),
+        end_time=write_time(process.ended),
+        expire_time=write_time(process.expires),
         expired=process.expired,
         undo=status_pb2.UndoCounts(
             removed=process.undo.removed, restored=process.undo.restored, kept=process.undo.kept

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.notices import from_objects
 from ingestor.outcomes import RowError
-from ingestor.runtime.grpc.requests import read_uuid, wrong
+from ingestor.runtime.grpc.requests import read_uuid, write_time, wrong
 from ingestor.services.upload.dry_runs import DryRun
 from ingestor.services.upload.service import Chunk, UploadService
 from ingestor.services.upload.uploads import Upload, UploadState
@@ -115,8 +114,6 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         return upload_pb2.AbortUploadResponse()
 
     def _upload(self, upload: Upload) -> upload_pb2.Upload:
-        created = Timestamp()
-        created.FromDatetime(upload.created)
         return upload_pb2.Upload(
             upload_id=upload.upload_id,
             file_name=upload.file_name,
@@ -125,7 +122,7 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
             committed_size=upload.committed_size,
             max_chunk_size=self._service.max_chunk_bytes,
             process_id=upload.process_id or "",
-            create_time=created,
+            create_time=write_time(upload.created),
         )
 
 

@@ -1,4 +1,4 @@
-"""Checks requests, and makes page tokens (AIP-158), for the gRPC side of every service."""
+"""Checks requests, writes times, and makes page tokens (AIP-158), for the gRPC side of every service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import base64
 import hashlib
 import json
 import uuid
+from datetime import UTC, datetime
 from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 
@@ -28,6 +31,23 @@ def read_uuid(field: str, text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         raise wrong(field, "is not a UUID") from None
+
+
+def read_time(field: str, time: Timestamp) -> datetime:
+    """A time, in UTC. Raises InvalidArgumentError."""
+    try:
+        return time.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise wrong(field, "is not a valid time") from None
+
+
+def write_time(time: datetime | None) -> Timestamp | None:
+    """A time of a response; None for none."""
+    if time is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromDatetime(time)
+    return timestamp
 
 
 def read_page_size(size: int) -> int:

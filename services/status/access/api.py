@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from ingestor.access.limits.quotas import QuotaUse
 from ingestor.access.principal import Principal, current_principal
 from ingestor.access.roles import Role, role_from, role_number
-from ingestor.runtime.grpc.requests import read_page_size, wrong
+from ingestor.runtime.grpc.requests import read_page_size, read_time, write_time, wrong
 from ingestor.services.status.access.ports import (
     ApiKey,
     AuditEntry,
@@ -45,7 +43,7 @@ class AccessApi(access_pb2_grpc.AccessServiceServicer):
             tenants=principal.tenants,
             methods=found.methods,
             platform_admin=found.platform_admin,
-            expire_time=_time(None if expires is None else datetime.fromtimestamp(expires, UTC)),
+            expire_time=write_time(None if expires is None else datetime.fromtimestamp(expires, UTC)),
             pipelines=sorted(principal.pipelines),
         )
 
@@ -58,7 +56,7 @@ class AccessApi(access_pb2_grpc.AccessServiceServicer):
     async def CreateKey(
         self, request: access_pb2.CreateKeyRequest, context: Context
     ) -> access_pb2.CreateKeyResponse:
-        expires = _datetime("expire_time", request.expire_time) if request.HasField("expire_time") else None
+        expires = read_time("expire_time", request.expire_time) if request.HasField("expire_time") else None
         made, token = await self._service.create_key(
             _caller(), request.name, _read_roles(request.roles), request.pipelines, expires
         )
@@ -99,8 +97,8 @@ class AccessApi(access_pb2_grpc.AccessServiceServicer):
             request.subject,
             request.method,
             request.object,
-            _datetime("start_time", request.start_time) if request.HasField("start_time") else None,
-            _datetime("end_time", request.end_time) if request.HasField("end_time") else None,
+            read_time("start_time", request.start_time) if request.HasField("start_time") else None,
+            read_time("end_time", request.end_time) if request.HasField("end_time") else None,
         )
         found, token = await self._service.audit(of, request.page_token, read_page_size(request.page_size))
         return access_pb2.ListAuditRecordsResponse(records=map(_record, found), next_page_token=token)
@@ -145,50 +143,35 @@ def _roles(roles: frozenset[Role]) -> list[authorization_pb2.Role.ValueType]:
 def _key(key: ApiKey) -> access_pb2.ApiKey:
     return access_pb2.ApiKey(
         prefix=key.prefix, name=key.name, roles=_roles(key.roles), pipelines=key.pipelines,
-        creator=key.creator, create_time=_time(key.created), expire_time=_time(key.expires),
-        last_use_time=_time(key.used), revoke_time=_time(key.revoked),
+        creator=key.creator, create_time=write_time(key.created), expire_time=write_time(key.expires),
+        last_use_time=write_time(key.used), revoke_time=write_time(key.revoked),
     )  # fmt: skip
 
 
 def _member(member: Member) -> access_pb2.Member:
     return access_pb2.Member(
         subject=member.subject, roles=_roles(member.roles), creator=member.creator,
-        update_time=_time(member.updated),
+        update_time=write_time(member.updated),
     )  # fmt: skip
 
 
 def _quota(quota: QuotaUse) -> access_pb2.Quota:
     return access_pb2.Quota(
-        name=quota.name, limit=quota.limit, used=quota.used, reset_time=_time(quota.resets)
+        name=quota.name, limit=quota.limit, used=quota.used, reset_time=write_time(quota.resets)
     )
 
 
 def _record(entry: AuditEntry) -> access_pb2.AuditRecord:
     return access_pb2.AuditRecord(
-        sequence=entry.sequence, time=_time(entry.time), subject=entry.subject, roles=_roles(entry.roles),
-        method=entry.method, object=entry.object, outcome=entry.outcome, reason=entry.reason,
-        address=entry.address, trace_id=entry.trace_id,
+        sequence=entry.sequence, time=write_time(entry.time), subject=entry.subject,
+        roles=_roles(entry.roles), method=entry.method, object=entry.object, outcome=entry.outcome,
+        reason=entry.reason, address=entry.address, trace_id=entry.trace_id,
     )  # fmt: skip
 
 
 def _tenant(found: TenantInfo) -> access_pb2.Tenant:
     return access_pb2.Tenant(
         name=found.name,
-        create_time=_time(found.created),
+        create_time=write_time(found.created),
         quotas=[access_pb2.Quota(name=name, limit=limit) for name, limit in found.limits.items()],
     )
-
-
-def _time(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(time)
-    return timestamp
-
-
-def _datetime(field: str, time: Timestamp) -> datetime:
-    try:
-        return time.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise wrong(field, "is not a valid time") from None
