@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import secrets
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,11 +17,29 @@ from email.message import Message
 from html import unescape
 from http.client import HTTPMessage
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import IO, Any
+
+import pytest
+
+from ingestor.local.errors import SuiteError
+from ingestor.local.oidc.provider import find_modules
 
 PAGE = "ingestor-page"
 COMMAND_LINE = "ingestor-cli"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+def needs_provider(folder: Path) -> None:
+    """Skip the test where the demonstration's provider cannot run; CI must not skip silently."""
+    reason = None if shutil.which("node") else "needs Node.js"
+    try:
+        find_modules(folder)
+    except SuiteError as error:
+        reason = str(error)
+    if reason is not None:
+        assert not os.environ.get("CI"), reason
+        pytest.skip(reason)
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -17,11 +16,10 @@ import pytest
 from ingestor.client.errors import UnauthenticatedError
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import GatewayError, discover_keys
-from ingestor.local.errors import SuiteError
-from ingestor.local.oidc.provider import AUDIENCE, RESOURCE, DemoProvider, find_modules, users
+from ingestor.local.oidc.provider import AUDIENCE, RESOURCE, DemoProvider, users
 from ingestor.local.ports import free_port
 from tests.gateway import Gateway, gateway
-from tests.oidc_client import COMMAND_LINE, DEVICE_GRANT, PAGE, Browser
+from tests.oidc_client import COMMAND_LINE, DEVICE_GRANT, PAGE, Browser, needs_provider
 
 ORIGIN = "http://127.0.0.1:8080"
 BACK = f"{ORIGIN}/signed-in"
@@ -30,12 +28,7 @@ BACK = f"{ORIGIN}/signed-in"
 @contextmanager
 def providing(folder: Path, port: int | None = None, token_seconds: int = 60) -> Iterator[DemoProvider]:
     """A running provider; skips the test where it cannot run."""
-    try:
-        find_modules(folder)
-    except SuiteError as error:
-        pytest.skip(str(error))
-    if shutil.which("node") is None:
-        pytest.skip("needs Node.js")
+    needs_provider(folder)
     made = DemoProvider(folder, port or free_port(), [ORIGIN], folder / "oidc.log", token_seconds)
     made.start()
     try:

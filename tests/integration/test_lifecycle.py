@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 
 from ingestor.access.scope import row_security
 from ingestor.internal.v1 import ledger_pb2
-from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
 from ingestor.runtime.postgres import open_pool
@@ -34,6 +33,7 @@ from tests.integration.test_status_service import (
     outcome,
     rejected,
 )
+from tests.refusals import refusal
 from tests.status_stub import status_stub
 
 if TYPE_CHECKING:
@@ -88,19 +88,6 @@ async def ended(status: Any, repairs: str = "") -> str:
 async def set_repairs(pool: PgPool, process: str, repaired: str) -> None:
     """As the orchestrator announces a repair."""
     await pool.execute("UPDATE processes SET repairs = $2 WHERE process_id = $1", process, repaired)
-
-
-async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
-    """Code and reason with which a call fails."""
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        if hasattr(call, "__aiter__"):
-            async for _ in call:
-                pass
-        else:
-            await call
-    error = from_rpc_error(failed.value)
-    assert isinstance(error, ServiceError), error
-    return error.code, error.reason
 
 
 def delete(status: Any, process: str) -> Any:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,12 +16,10 @@ import pytest
 
 from ingestor import Client
 from ingestor.client import ProcessState, UnauthenticatedError
-from ingestor.local.errors import SuiteError
-from ingestor.local.oidc.provider import find_modules
 from tests.e2e.access.conftest import everything_of
 from tests.e2e.conftest import INGESTOR, QUICK, Suite, ingestor, running, wait_until
 from tests.e2e.page.built_page import write_page
-from tests.oidc_client import Browser
+from tests.oidc_client import Browser, needs_provider
 
 TENANT = "parting"
 DOCUMENT = {
@@ -36,12 +33,7 @@ DOCUMENT = {
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     """A suite in which people sign in; their tokens last five seconds."""
     data = tmp_path_factory.mktemp("guarded")
-    try:
-        find_modules(data)
-    except SuiteError as error:
-        pytest.skip(str(error))
-    if shutil.which("node") is None:
-        pytest.skip("needs Node.js")
+    needs_provider(data)
     page = write_page(tmp_path_factory.mktemp("built"))
     env = {
         "INGESTOR_PAGE_DIR": str(page),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -15,25 +14,18 @@ import pytest
 
 from ingestor.client.errors import IngestorError, from_rpc
 from ingestor.local.children import answers
-from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
-from ingestor.local.oidc.provider import find_modules
 from ingestor.v1 import status_pb2, status_pb2_grpc, upload_pb2, upload_pb2_grpc
 from tests.e2e.conftest import Suite, running, wait_until
 from tests.e2e.page.built_page import write_page
-from tests.oidc_client import Browser
+from tests.oidc_client import Browser, needs_provider
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     """A suite in which people sign in."""
     data = tmp_path_factory.mktemp("guarded")
-    try:
-        find_modules(data)
-    except SuiteError as error:
-        pytest.skip(str(error))
-    if shutil.which("node") is None:
-        pytest.skip("needs Node.js")
+    needs_provider(data)
     page = write_page(tmp_path_factory.mktemp("built"))
     with running(data, "--auth", INGESTOR_PAGE_DIR=str(page)) as started:
         yield started

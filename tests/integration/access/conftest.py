@@ -19,7 +19,6 @@ from ingestor.access.calls import CALL, CallSigner
 from ingestor.access.keyring import KeyRing
 from ingestor.internal.v1 import ledger_pb2_grpc
 from ingestor.provisioning.tenants import create_tenant
-from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
 from ingestor.services.status.bootstrap import bootstrap
@@ -120,16 +119,3 @@ async def served(required: Opened, database_url: str) -> AsyncIterator[Served]:
     """A running service."""
     async with serve(required, database_url) as made:
         yield made
-
-
-async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
-    """Code and reason with which a call fails."""
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        if hasattr(call, "__aiter__"):
-            async for _ in call:
-                pass
-        else:
-            await call
-    error = from_rpc_error(failed.value)
-    assert isinstance(error, ServiceError), error
-    return error.code, error.reason

@@ -10,7 +10,8 @@ from typing import Any
 import grpc
 
 from ingestor.v1 import access_pb2, authorization_pb2
-from tests.integration.access.conftest import Served, refusal
+from tests.integration.access.conftest import Served
+from tests.refusals import refusal
 
 VIEWER, UPLOADER, AUTHOR, OPERATOR, ADMIN = authorization_pb2.Role.values()[1:]
 INVALID = (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")

@@ -11,7 +11,8 @@ from ingestor.access.principal import Principal, set_principal
 from ingestor.access.scope import within
 from ingestor.internal.v1 import ledger_pb2
 from ingestor.v1 import access_pb2, authorization_pb2, common_pb2, status_pb2
-from tests.integration.access.conftest import Served, refusal
+from tests.integration.access.conftest import Served
+from tests.refusals import refusal
 
 NOT_FOUND = (grpc.StatusCode.NOT_FOUND, "PROCESS_NOT_FOUND")
 NOT_ALLOWED = (grpc.StatusCode.PERMISSION_DENIED, "PIPELINE_NOT_ALLOWED")

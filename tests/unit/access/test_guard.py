@@ -24,7 +24,7 @@ from ingestor.access.principal import current_principal
 from ingestor.access.roles import Role
 from ingestor.access.scope import everything, within
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
-from ingestor.runtime.errors import NotFoundError, ServiceError, TransientError, from_rpc_error
+from ingestor.runtime.errors import NotFoundError, TransientError
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.metrics import RpcMetrics
@@ -40,6 +40,7 @@ from ingestor.v1 import (
 )
 from tests.fakes.callers.directory import MemoryAuditLog, MemoryDirectory
 from tests.fakes.limits.quotas import MemoryQuotas
+from tests.refusals import refusal
 
 KEYS = KeyRing.parse("one:" + "s" * 32)
 PROCESS = "00000000-0000-7000-8000-000000000001"
@@ -241,15 +242,7 @@ async def guarded() -> AsyncIterator[Guarded]:
 
 async def reason(call: Any) -> str:
     """Why a call fails."""
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        if hasattr(call, "__aiter__"):
-            async for _ in call:
-                pass
-        else:
-            await call
-    error = from_rpc_error(failed.value)
-    assert isinstance(error, ServiceError), error
-    return error.reason
+    return (await refusal(call))[1]
 
 
 def told(guarded: Guarded) -> list[tuple[str, str, str, str]]:
