@@ -26,9 +26,9 @@ from ingestor.local.ministack import MiniStack
 from ingestor.local.services import SERVICES
 from ingestor.provisioning.database import provision
 from ingestor.provisioning.names import role_of, tenant_role
-from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.queues import ensure_queues
 from ingestor.runtime.host import host
-from ingestor.runtime.queues import ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.services.status.bootstrap import bootstrap as bootstrap_status
 from ingestor.services.status.settings import StatusSettings

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ingestor.access.limits.pipelines import name_in
 from ingestor.access.principal import Principal
 from ingestor.access.scope import within
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 _INSERT = """
 INSERT INTO access.audit_log (tenant, subject, roles, method, object, outcome, reason, address, trace_id)

@@ -16,7 +16,7 @@ from ingestor.access.settings import AccessSettings
 from ingestor.access.tokens import TokenChecker, key_source
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 
 def build_guard(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 import asyncpg
 
 from ingestor.access.roles import Role, known_roles
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 
 def is_of_removed_tenant(error: BaseException) -> bool:

@@ -25,7 +25,6 @@ from ingestor.access.limits.quotas import QuotaExceededError, Quotas
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import Principal, set_principal
 from ingestor.access.roles import MethodAccess, Role, may, methods, roles_of
-from ingestor.runtime import tracing
 from ingestor.runtime.errors import (
     PermissionDeniedError,
     ServiceError,
@@ -34,6 +33,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.grpc.credentials import peer_names
 from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
+from ingestor.runtime.observability import tracing
 
 log = structlog.get_logger(__name__)
 

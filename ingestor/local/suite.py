@@ -183,8 +183,8 @@ def _aws(settings: type[A], endpoint: str | None, ca: Path | None) -> A:
 
 
 def _make_queues(endpoint: str | None, ca: Path | None) -> None:
-    from ingestor.runtime.aws import aws_errors, open_sqs
-    from ingestor.runtime.queues import QueueNames, ensure_queues
+    from ingestor.runtime.aws.clients import aws_errors, open_sqs
+    from ingestor.runtime.aws.queues import QueueNames, ensure_queues
     from ingestor.runtime.settings import QueueSettings
 
     async def make() -> None:
@@ -204,7 +204,7 @@ def _make_queues(endpoint: str | None, ca: Path | None) -> None:
 
 def _make_bucket(endpoint: str | None, ca: Path | None) -> None:
     """Make the file store's bucket if the store is S3 and the bucket is missing."""
-    from ingestor.runtime.aws import aws_errors, open_s3
+    from ingestor.runtime.aws.clients import aws_errors, open_s3
     from ingestor.runtime.settings import FileStoreSettings
 
     settings = _aws(FileStoreSettings, endpoint, ca)

@@ -21,10 +21,10 @@ from ingestor.provisioning.names import (
     tenant_role,
 )
 from ingestor.provisioning.tenants import create_tenant
-from ingestor.runtime.postgres import migrate
+from ingestor.runtime.postgres.migrations import migrate
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 # Whether pipelines must move to the orchestrator's schema from the processor's, where earlier versions kept
 # them.

@@ -17,7 +17,7 @@ from ingestor.states import TERMINAL
 from ingestor.stores.port import TenantFiles
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 LATE_SECONDS = 40.0
 """How long services may still write files of a removed tenant: they remember for ten seconds who may call,

@@ -15,7 +15,7 @@ from ingestor.access.scope import DEFAULT_TENANT, EVERYTHING, TENANT_NAME
 from ingestor.provisioning.names import TENANTS, role_of, tenant_role, tenant_schema
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 
 class TenantError(Exception):

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ingestor.removals.ports import Removal, RemovalInbox
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 _CURSOR = "SELECT sequence FROM {schema}.removal_cursor"
 _MOVE = "UPDATE {schema}.removal_cursor SET sequence = $2 WHERE sequence = $1 RETURNING 1"

@@ -21,8 +21,8 @@ from ingestor.runtime.grpc.credentials import server_credentials
 from ingestor.runtime.grpc.health import Check, HealthMonitor
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
-from ingestor.runtime.logs import configure_logging
-from ingestor.runtime.metrics import RpcMetrics, serve_metrics
+from ingestor.runtime.observability.logs import configure_logging
+from ingestor.runtime.observability.metrics import RpcMetrics, serve_metrics
 from ingestor.runtime.retry import silence_stamina
 from ingestor.runtime.settings import ServiceSettings
 

@@ -17,7 +17,7 @@ async def open_store(settings: FileStoreSettings) -> AsyncIterator[FileStore]:
     if settings.file_store == "disk":
         yield DiskFileStore(Path(settings.file_store_dir))
         return
-    from ingestor.runtime.aws import open_s3
+    from ingestor.runtime.aws.clients import open_s3
     from ingestor.stores.s3 import S3FileStore
 
     async with open_s3(settings) as client:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from ingestor.access.scope import TENANT_NAME
-from ingestor.runtime.aws import aws_errors
+from ingestor.runtime.aws.clients import aws_errors
 from ingestor.stores.port import FileMissingError, FileStore, check_key
 
 if TYPE_CHECKING:

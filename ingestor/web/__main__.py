@@ -13,7 +13,7 @@ import structlog
 import uvicorn
 
 from ingestor.runtime.addresses import split_address
-from ingestor.runtime.logs import configure_logging
+from ingestor.runtime.observability.logs import configure_logging
 from ingestor.runtime.settings import load_settings
 from ingestor.web.app import PageApp
 from ingestor.web.page import find_page, prepared

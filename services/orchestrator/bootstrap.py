@@ -17,11 +17,12 @@ from ingestor.internal.v1 import ingestion_pb2_grpc
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
-from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import check_migrations, open_pool
+from ingestor.runtime.postgres.migrations import check_migrations
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines

@@ -8,7 +8,7 @@ import structlog
 
 from ingestor.access.scope import within
 from ingestor.runtime.errors import ServiceError, TransientError
-from ingestor.runtime.tracing import continue_trace
+from ingestor.runtime.observability.tracing import continue_trace
 from ingestor.runtime.workers import repeat
 from ingestor.services.orchestrator.ingestions import Ingestion, IngestionState
 from ingestor.services.orchestrator.ports import BusyError, Ingestions, Limits, Status

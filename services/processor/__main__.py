@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingestor.runtime.host import run
-from ingestor.runtime.metrics import new_registry
+from ingestor.runtime.observability.metrics import new_registry
 from ingestor.runtime.settings import load_settings
 from ingestor.services.processor.bootstrap import bootstrap
 from ingestor.services.processor.settings import ProcessorSettings

@@ -16,11 +16,12 @@ from ingestor.access.work import service_wide
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
-from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import check_migrations, open_pool
+from ingestor.runtime.postgres.migrations import check_migrations
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ingestor.access.settings import AccessSettings
-from ingestor.runtime.queues import QueueNames
+from ingestor.runtime.aws.queues import QueueNames
 from ingestor.runtime.settings import FileStoreSettings, QueueSettings, RemovalSettings, ServiceSettings
 
 

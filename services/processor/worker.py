@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Counter
 from ingestor.access.scope import within
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.observability.tracing import continue_trace
 from ingestor.runtime.retry import backoff
-from ingestor.runtime.tracing import continue_trace
 from ingestor.runtime.workers import unless_stopped
 from ingestor.services.processor.batches import BatchKey, failed_outcome
 from ingestor.services.processor.ports import Delivery, MessageRefusedError, RowQueue, UnreadableBatchError

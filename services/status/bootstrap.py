@@ -13,10 +13,11 @@ from ingestor.access.build import build_guard
 from ingestor.access.scope import row_security
 from ingestor.access.work import service_wide
 from ingestor.internal.v1 import ledger_pb2_grpc
-from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import check_migrations, open_pool
+from ingestor.runtime.postgres.migrations import check_migrations
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.runtime.retry import Retries
 from ingestor.services.status.access.api import AccessApi
 from ingestor.services.status.access.service import AccessService

@@ -21,7 +21,8 @@ from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
-from ingestor.runtime.postgres import check_migrations, open_pool
+from ingestor.runtime.postgres.migrations import check_migrations
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines

@@ -12,8 +12,8 @@ import structlog
 from ingestor.access import scope
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.observability.tracing import continue_trace
 from ingestor.runtime.retry import backoff
-from ingestor.runtime.tracing import continue_trace
 from ingestor.runtime.workers import pause, repeat
 from ingestor.services.upload.ports import (
     Converter,

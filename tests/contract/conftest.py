@@ -10,11 +10,11 @@ import pytest
 
 from ingestor.access import scope
 from ingestor.access.scope import DEFAULT_TENANT, row_security
-from ingestor.runtime.postgres import open_pool
+from ingestor.runtime.postgres.pool import open_pool
 from tests.conftest import OpenDatabase, service_dsn
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
     OpenPool = Callable[[str], Awaitable[PgPool]]
     Stranger = Callable[[], AbstractContextManager[None]]

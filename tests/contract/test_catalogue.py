@@ -16,7 +16,7 @@ from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import NotFoundError, TransientError
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
-from ingestor.runtime.metrics import RpcMetrics
+from ingestor.runtime.observability.metrics import RpcMetrics
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
 from ingestor.services.orchestrator.api import PipelineApi
 from ingestor.services.orchestrator.pipelines import PipelineService

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestor.access.scope import everything, within
-from ingestor.runtime.aws import open_s3
+from ingestor.runtime.aws.clients import open_s3
 from ingestor.runtime.settings import AwsSettings
 from ingestor.stores.disk import DiskFileStore
 from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, ForeignFileError

@@ -27,7 +27,7 @@ from ingestor.services.status.rows import RepairedRows
 from tests.examples import examples
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
     from tests.contract.conftest import OpenPool
 
 S, F, K = RowState.SUCCEEDED, RowState.FAILED, RowState.SKIPPED

@@ -21,7 +21,7 @@ from ingestor.types.registry import ITEM_TYPES, TYPES
 from tests.contract.sink.batches import concluding, key
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
     from tests.contract.conftest import OpenPool
 
 # Values besides the types' own examples. The ends of the calendar only come back in UTC.

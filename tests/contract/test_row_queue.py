@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
-from ingestor.runtime.aws import open_sqs
-from ingestor.runtime.queues import MAX_MESSAGE_BYTES, ensure_queues
+from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.queues import MAX_MESSAGE_BYTES, ensure_queues
+from ingestor.runtime.observability.tracing import continue_trace
 from ingestor.runtime.settings import QueueSettings
-from ingestor.runtime.tracing import continue_trace
 from ingestor.services.orchestrator.adapters.sqs_depths import SqsDepths
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout, RetriedRows

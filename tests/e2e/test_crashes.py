@@ -18,7 +18,7 @@ import pytest
 from ingestor import AsyncClient
 from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
 from ingestor.local.folder import Folder
-from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.settings import QueueSettings
 from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import write_pipeline, write_readings

@@ -19,7 +19,7 @@ from ingestor.access.scope import row_security
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.pipelines.document import Pipeline, parse_pipeline
 from ingestor.provisioning.database import provision
-from ingestor.runtime.postgres import open_pool
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of

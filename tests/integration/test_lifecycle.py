@@ -16,7 +16,7 @@ from ingestor.access.scope import row_security
 from ingestor.internal.v1 import ledger_pb2
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
-from ingestor.runtime.postgres import open_pool
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.status.adapters.access.pg_audit import PgAuditRecords
 from ingestor.services.status.adapters.pg_removals import PgRemovals
 from ingestor.services.status.bootstrap import bootstrap
@@ -37,7 +37,7 @@ from tests.refusals import refusal
 from tests.status_stub import status_stub
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)

@@ -15,11 +15,11 @@ from pydantic import SecretStr
 
 from ingestor.local.ports import free_port
 from ingestor.provisioning.database import provision
-from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.queues import ensure_queues
 from ingestor.runtime.errors import UnavailableError
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
-from ingestor.runtime.queues import ensure_queues
 from ingestor.runtime.settings import QueueSettings
 from ingestor.services.orchestrator.bootstrap import bootstrap
 from ingestor.services.orchestrator.settings import OrchestratorSettings

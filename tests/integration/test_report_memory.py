@@ -19,7 +19,7 @@ from ingestor.access.scope import row_security
 from ingestor.local.ports import free_port
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.runtime.grpc.channel import open_channel
-from ingestor.runtime.postgres import open_pool
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.ledger import Batch, Outcome, finished
@@ -31,7 +31,7 @@ from tests.status_stub import status_stub
 
 if TYPE_CHECKING:
     from ingestor.access.scope import row_security
-from ingestor.runtime.postgres import PgPool
+from ingestor.runtime.postgres.pool import PgPool
 
 ROWS, BATCH = 50_000, 10_000
 COLUMNS = [f"column {number}" for number in range(1, 9)]

@@ -19,7 +19,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from ingestor.internal.v1 import ledger_pb2
-from ingestor.runtime.aws import open_sqs
+from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.errors import ServiceError, from_rpc_error
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.services.status.settings import StatusSettings

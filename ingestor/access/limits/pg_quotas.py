@@ -21,10 +21,10 @@ from ingestor.access.limits.quotas import (
 )
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.scope import tenant
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _REMEMBERED_SECONDS = 10.0
 

@@ -21,7 +21,7 @@ from ingestor.cli.suite import DATA, fail, needs_local
 
 if TYPE_CHECKING:
     from ingestor.provisioning.removal import Findings
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
     from ingestor.runtime.settings import FileStoreSettings
     from ingestor.stores.port import TenantFiles
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from ingestor.runtime import tracing
+from ingestor.runtime.observability import tracing
 
 Pairs = Iterable[tuple[str, str]]
 

@@ -11,10 +11,10 @@ import structlog
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
-from ingestor.runtime import tracing
 from ingestor.runtime.errors import ServiceError, TransientError, UnavailableError, to_rpc_status
 from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
-from ingestor.runtime.metrics import RpcMetrics
+from ingestor.runtime.observability import tracing
+from ingestor.runtime.observability.metrics import RpcMetrics
 
 log = structlog.get_logger(__name__)
 

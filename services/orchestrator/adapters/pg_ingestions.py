@@ -13,7 +13,7 @@ from ingestor.access.limits.quotas import NO_LIMITS, QuotaExceededError, QuotaLi
 from ingestor.access.scope import visible
 from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.runtime.errors import NotFoundError
-from ingestor.runtime.postgres import TRANSIENT_ERRORS, transient_errors
+from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS, transient_errors
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -26,7 +26,7 @@ from ingestor.services.orchestrator.ingestions import (
 from ingestor.services.orchestrator.ports import BusyError, Flags, Ingestions
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 _ADD = """
 INSERT INTO ingestions (process_id, tenant, upload_id, file_name, size_bytes, pipeline, pipeline_version,

@@ -9,11 +9,11 @@ from ingestor.access.limits.pg_quotas import hold
 from ingestor.access.limits.pipelines import only_pipelines
 from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
 from ingestor.access.scope import tenant
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _LATEST = """
 SELECT DISTINCT ON (name) name, version, document, canonical, created_at FROM pipelines p

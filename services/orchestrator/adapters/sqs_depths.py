@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ingestor.runtime.aws import aws_errors
+from ingestor.runtime.aws.clients import aws_errors
 from ingestor.services.orchestrator.ports import Depth, Queues
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import zstandard
 
 from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
 from ingestor.internal.v1 import queue_pb2
-from ingestor.runtime.aws import aws_errors
-from ingestor.runtime.queues import MAX_MESSAGE_BYTES
-from ingestor.runtime.tracing import TRACEPARENT, current_traceparent
+from ingestor.runtime.aws.clients import aws_errors
+from ingestor.runtime.aws.queues import MAX_MESSAGE_BYTES
+from ingestor.runtime.observability.tracing import TRACEPARENT, current_traceparent
 from ingestor.services.orchestrator.ports import Message, Packed, RowQueue, TooLargeError
 from ingestor.tabular.options import parse_options
 from ingestor.v1 import common_pb2

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ingestor.outcomes import RowError, capped, shortened
 from ingestor.plugin_sinks import make_sink
 from ingestor.plugins import PlugInError, RowFault, RowSink, SinkBatch, SinkUndo, UndoesProcesses
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.markers import load_unrepaired, undo_once
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
@@ -31,7 +31,7 @@ from ingestor.services.processor.ports import (
 from ingestor.types.notation.json_text import canonical_json
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 _MOST_OPEN = 64
 

@@ -25,7 +25,7 @@ from ingestor.services.processor.ports import (
 )
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 
 def open_sinks(tenants: PgPool) -> Sinks:

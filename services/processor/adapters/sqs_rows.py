@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from ingestor.access.keyring import KeyRing, is_signed
 from ingestor.internal.v1 import queue_pb2
-from ingestor.runtime.aws import aws_errors
+from ingestor.runtime.aws.clients import aws_errors
 from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, RowBatch, StoredSlice
 from ingestor.services.processor.ports import Delivery, RowQueue, UnreadableBatchError
 from ingestor.v1 import common_pb2

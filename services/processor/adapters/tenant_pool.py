@@ -14,11 +14,11 @@ import asyncpg
 
 from ingestor.access import scope
 from ingestor.provisioning.names import tenant_role, tenant_schema
-from ingestor.runtime.postgres import PgPool
+from ingestor.runtime.postgres.pool import PgPool
 from ingestor.services.processor.ports import TenantGoneError
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 # Whether the service can become a tenant: not in a database that was provisioned without roles.
 _HAS_ROLES = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'MEMBER'))"

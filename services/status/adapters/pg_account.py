@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ingestor.access.limits.pipelines import sees_pipeline
 from ingestor.access.scope import tenant
 from ingestor.runtime.errors import NotFoundError
-from ingestor.runtime.tracing import current_traceparent
+from ingestor.runtime.observability.tracing import current_traceparent
 from ingestor.services.status.ledger import Account, Change
 from ingestor.services.status.processes import TERMINAL, Failure, ProcessState
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 CHANGES_CHANNEL = "status_changes"
 

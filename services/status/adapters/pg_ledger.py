@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runtime.errors import FailedPreconditionError
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_account import Work, deleted_error, hold
 from ingestor.services.status.adapters.pg_displaced import displace, displaced_before
@@ -28,7 +28,7 @@ from ingestor.services.status.processes import Info, ProcessState, RowState, Und
 from ingestor.services.status.rows import RepairedRows, with_displaced
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 _START = """
 UPDATE processes SET started = true, upload_id = $2, file_name = $3, size_bytes = $4,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.adapters.pg_positions import give_positions
 from ingestor.services.status.adapters.pg_reader import logged_event
 from ingestor.services.status.ports import Outbox, Send
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 # One publisher at a time, to keep the order; the lock ends with the transaction.
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('ingestor:status:outbox', 0))"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 # One transaction at a time, so that positions become visible in order.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('ingestor:status:positions', 0))"

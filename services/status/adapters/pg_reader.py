@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
 from ingestor.access.scope import EVERYTHING, tenant, visible
 from ingestor.notices import notices_from_json
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
 from ingestor.services.status.adapters.pg_find import FIND_ROWS
 from ingestor.services.status.adapters.pg_positions import give_positions, last_position
@@ -24,7 +24,7 @@ from ingestor.services.status.processes import TERMINAL, Failure, Info, Process,
 from ingestor.services.status.rows import ErrorGroup, Row, RowRange, RowVersion
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 # State of a batch's rows without own records. Without an outcome they are QUEUED, or UNPROCESSED once the
 # process has ended.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from ingestor.access.scope import tenant, visible
 from ingestor.runtime.errors import FailedPreconditionError
-from ingestor.runtime.postgres import transient_errors
-from ingestor.runtime.tracing import current_traceparent
+from ingestor.runtime.observability.tracing import current_traceparent
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL, unknown_error
 from ingestor.services.status.ports import Removal, Removals
 from ingestor.services.status.processes import TERMINAL, ProcessState
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _LOCK = "SELECT state, deleted_at FROM processes WHERE process_id = $1 AND tenant = $2 FOR UPDATE"
 _LOCK_REPAIRS = """

@@ -17,7 +17,7 @@ from ingestor.services.status.processes import RowState
 from ingestor.services.status.rows import RepairedRows
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ingestor.runtime.aws import aws_errors
+from ingestor.runtime.aws.clients import aws_errors
 from ingestor.runtime.errors import TransientError
 from ingestor.services.status.ports import LoggedEvent
 

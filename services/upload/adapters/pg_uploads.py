@@ -11,12 +11,12 @@ from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, che
 from ingestor.access.scope import tenant, visible
 from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.reports import OriginalTable
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _ADD = """
 INSERT INTO uploads (upload_id, tenant, request_id, file_name, declared_size, file_key, created_at,

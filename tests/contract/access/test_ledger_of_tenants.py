@@ -15,7 +15,7 @@ from ingestor.access import scope
 from ingestor.access.scope import everything, row_security, within
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runtime.errors import NotFoundError
-from ingestor.runtime.postgres import open_pool
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.status import ledger
 from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_outbox import PgOutbox
@@ -30,7 +30,7 @@ from ingestor.services.status.rows import RepairedRows
 from tests.conftest import OpenDatabase
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
     from tests.contract.conftest import OpenPool
 
 PROCESS, REPAIR, RUNNING = (f"00000000-0000-7000-8000-00000000000{n}" for n in (1, 2, 3))

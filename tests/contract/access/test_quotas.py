@@ -30,7 +30,7 @@ from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
     from tests.contract.conftest import OpenPool
 
 NOW = datetime.now(UTC)

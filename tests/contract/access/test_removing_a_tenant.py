@@ -17,7 +17,7 @@ from ingestor.access.scope import everything, within
 from ingestor.provisioning.names import SERVICES, tenant_role
 from ingestor.provisioning.removal import find_tenant, remove_tenant
 from ingestor.provisioning.tenants import TenantError, create_tenant
-from ingestor.runtime.aws import open_s3
+from ingestor.runtime.aws.clients import open_s3
 from ingestor.runtime.settings import FileStoreSettings
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers as Markers
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
@@ -27,7 +27,7 @@ from ingestor.stores.s3 import S3FileStore
 from tests.conftest import service_dsn
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
     from tests.contract.conftest import OpenPool
 
 LEAVER, STAYER = "leaver", "leaver2"  # one name begins with the other

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+import ingestor.runtime.postgres.migrations as migrating
 from ingestor.access.scope import row_security, within
 from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.provisioning.names import SERVICES, migrations_of, role_of
 from ingestor.provisioning.tenants import create_tenant
-from ingestor.runtime import postgres
-from ingestor.runtime.postgres import check_migrations, migrate, open_pool
+from ingestor.runtime.postgres.migrations import check_migrations, migrate
+from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.postgres.undo import PgUndo
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
@@ -27,7 +28,7 @@ from tests.contract.sink.batches import PEOPLE, concluding, good, key, new_proce
 from tests.postgres_server import FAST, postgres_server
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 PASSWORDS = dict.fromkeys(SERVICES, "secret")
 # The last migration of each service before there were tenants.
@@ -84,7 +85,7 @@ async def admin(server: str, request: pytest.FixtureRequest) -> AsyncIterator[st
 async def old_provision(admin_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As before: each service owned its schema and applied its migrations; the processor made tables as its
     own role."""
-    every = postgres.migrations
+    every = migrating.migrations
     async with connected(admin_dsn) as connection:
         name = await connection.fetchval("SELECT current_database()")
         for service in SERVICES:
@@ -103,11 +104,11 @@ async def old_provision(admin_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None
         def old(package: str, last: str = LAST[service]) -> list[Traversable]:
             return [script for script in every(package) if script.name[:4] <= last]
 
-        monkeypatch.setattr(postgres, "migrations", old)
+        monkeypatch.setattr(migrating, "migrations", old)
         async with connected(as_role(admin_dsn, f"ingestor_{service}")) as connection:
             applied = await migrate(connection, schema=service, package=migrations_of(service))
             assert applied[-1][:4] == LAST[service]
-    monkeypatch.setattr(postgres, "migrations", every)
+    monkeypatch.setattr(migrating, "migrations", every)
 
 
 @asynccontextmanager

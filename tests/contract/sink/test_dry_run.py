@@ -29,7 +29,7 @@ from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 Row = dict[str, Any]
 Found = list[tuple[int, str, str, str]]  # row number, code, field, value

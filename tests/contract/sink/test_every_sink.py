@@ -49,7 +49,7 @@ from tests.contract.sink.batches import concluding, key, new_process
 from tests.plugins import installed
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 Value = tuple[int | None, str | None]
 COLUMNS = (("id", "bigint"), ("name", "text"))

@@ -27,7 +27,7 @@ from ingestor.services.processor.ports import (
 from tests.contract.sink.batches import concluding, good, key
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 COLUMNS = (("id", "bigint"), ("name", "text"))
 UPSERT = Table("public", "people", COLUMNS, ("id",), upsert=True)

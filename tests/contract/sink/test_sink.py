@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ingestor.outcomes import DisplacedRow, RowError
-from ingestor.runtime.postgres import savepoint
+from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -27,7 +27,7 @@ from tests.contract.sink.batches import PEOPLE, concluding, good, key, new_proce
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
     AnySink = PgSink | MemorySink
 

@@ -22,7 +22,7 @@ from tests.contract.sink.batches import concluding, key
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
     AnySink = PgSink | MemorySink
 

@@ -18,7 +18,7 @@ from ingestor.services.processor.ports import GoodRows
 from tests.contract.sink.batches import good, key
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 
 async def draft(pool: PgPool, name: str, schema: str = "public") -> tuple[dict[str, Any], tuple[str, ...]]:

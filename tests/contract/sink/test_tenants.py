@@ -37,7 +37,7 @@ from tests.contract.sink.batches import PEOPLE, concluding, good, key, new_proce
 
 if TYPE_CHECKING:
     from ingestor.outcomes import RowError
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
     from tests.contract.conftest import OpenPool
 
 Values = Sequence[tuple[int | None, str | None]]

@@ -30,7 +30,7 @@ from tests.contract.sink.batches import concluding, good, key
 from tests.fakes.sink import MemorySink
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 COLUMNS = (("id", "bigint"), ("name", "text"))
 APPEND = Table("public", "people", COLUMNS, ("id",))

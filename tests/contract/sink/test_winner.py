@@ -25,7 +25,7 @@ from tests.examples import examples
 from tests.fakes.status import MemoryStatus
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 Row = tuple[str, str | None]  # a number and a text
 # Numbers that are equal, and others that are not.

@@ -13,8 +13,8 @@ import zstandard
 
 from ingestor.access.keyring import KeyRing
 from ingestor.internal.v1 import queue_pb2
-from ingestor.runtime.aws import open_sqs
-from ingestor.runtime.queues import QueueNames
+from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.queues import QueueNames
 from ingestor.runtime.settings import QueueSettings
 from ingestor.v1 import common_pb2
 from tests.e2e.access.calls import Names

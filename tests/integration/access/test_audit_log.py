@@ -9,7 +9,7 @@ import grpc
 
 from ingestor.access.scope import within
 from ingestor.internal.v1 import ledger_pb2
-from ingestor.runtime import tracing
+from ingestor.runtime.observability import tracing
 from ingestor.v1 import access_pb2, authorization_pb2, common_pb2, status_pb2
 from tests.integration.access.conftest import Served
 from tests.refusals import refusal

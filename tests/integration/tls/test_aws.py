@@ -10,7 +10,7 @@ import pytest
 
 from ingestor.local.ministack import MiniStack
 from ingestor.local.tls.ca import LocalCa
-from ingestor.runtime.aws import aws_errors, open_s3, open_sqs
+from ingestor.runtime.aws.clients import aws_errors, open_s3, open_sqs
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.settings import AwsSettings
 

@@ -15,7 +15,7 @@ from ingestor.local.errors import SuiteError
 from ingestor.local.postgres import EmbeddedPostgres
 from ingestor.local.tls.ca import LocalCa
 from ingestor.local.tls.postgres import PostgresTls
-from ingestor.runtime.postgres import open_pool
+from ingestor.runtime.postgres.pool import open_pool
 from tests.postgres_server import FAST
 
 

@@ -27,7 +27,7 @@ from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.runtime.errors import NotFoundError, TransientError
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
-from ingestor.runtime.metrics import RpcMetrics
+from ingestor.runtime.observability.metrics import RpcMetrics
 from ingestor.v1 import (
     access_pb2,
     access_pb2_grpc,

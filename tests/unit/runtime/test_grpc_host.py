@@ -23,8 +23,8 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service, host
+from ingestor.runtime.observability.tracing import continue_trace, current_traceparent, trace_id
 from ingestor.runtime.settings import ServiceSettings
-from ingestor.runtime.tracing import continue_trace, current_traceparent, trace_id
 
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 SETTINGS = ServiceSettings(

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from ingestor.runtime.logs import configure_logging
-from ingestor.runtime.tracing import continue_trace, trace_id
+from ingestor.runtime.observability.logs import configure_logging
+from ingestor.runtime.observability.tracing import continue_trace, trace_id
 
 
 @pytest.fixture

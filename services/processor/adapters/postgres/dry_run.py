@@ -19,7 +19,7 @@ import structlog
 
 from ingestor.outcomes import Notice, RowError
 from ingestor.runtime.errors import ResourceExhaustedError
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.faults import (
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
     PoolConnection = PoolConnectionProxy[Record]
 

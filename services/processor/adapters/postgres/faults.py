@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.outcomes import RowError, capped
-from ingestor.runtime.postgres import savepoint
+from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.first_row import taken_error
 from ingestor.services.processor.adapters.postgres.table import (
@@ -27,7 +27,7 @@ from ingestor.services.processor.adapters.postgres.table import (
 )
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
     from ingestor.services.processor.ports import Table
 
 # Columns that need a value, unless the database itself gives them one.

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from ingestor.outcomes import MAX_VALUE_CHARACTERS, DisplacedRow, RowError
-from ingestor.runtime.postgres import savepoint
+from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.table import Key, keys_of, listed, not_null, quoted
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 # Batches with taken keys are loaded one after the other; otherwise two of them would wait for each other's
 # new rows. Released at the end of the transaction, or when its savepoint is rolled back.

@@ -11,7 +11,7 @@ from ingestor.services.processor.adapters.postgres.lineage import Lineage
 from ingestor.services.processor.adapters.postgres.table import listed
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 _STAGED = f"SELECT {ROW_COLUMN} FROM ingestor_stage ORDER BY 1"  # noqa: S608
 # Rows of tables that inherit from the table are there, too.

@@ -18,7 +18,7 @@ from ingestor.services.processor.adapters.postgres.table import listed, sql_name
 from ingestor.services.processor.ports import SinkRefusedError, Table
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 # The process of rows without lineage; before all others.
 NO_PROCESS = str(uuid.UUID(int=0))

@@ -13,7 +13,8 @@ import numpy as np
 
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import DisplacedRow, RowError
-from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
+from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
+from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
     ROW_COLUMN,
     column_names,
@@ -43,7 +44,7 @@ from ingestor.services.processor.batches import BatchKey, BatchRange
 from ingestor.services.processor.ports import GoodRows, Refused
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 _PIECE = 256 * 1024
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from ingestor.access.scope import tenant
 from ingestor.provisioning.names import tenant_schema
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.batches import BatchKey, BatchOutcome, unprocessed_outcome
 from ingestor.services.processor.ports import (
     Applied,
@@ -34,7 +34,7 @@ from ingestor.services.processor.ports import (
 from ingestor.services.processor.reading import repaired_meanwhile
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 # Waits for another transaction that applies the same batch; inserts nothing if the marker exists.
 _CLAIM = """

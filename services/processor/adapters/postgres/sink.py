@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.outcomes import DisplacedRow
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
 from ingestor.services.processor.adapters.postgres.copy import copy_text
@@ -46,7 +46,7 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _MOST_READY = 1000
 

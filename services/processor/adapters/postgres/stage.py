@@ -41,7 +41,7 @@ from ingestor.services.processor.adapters.postgres.target import (
 from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 STAGE = "pg_temp.ingestor_dry_run"
 _MODEL = "pg_temp.ingestor_model"

@@ -16,7 +16,7 @@ from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, R
 from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 _UNIQUE_SETS = """
 SELECT (SELECT array_agg(a.attname) FROM pg_attribute a WHERE a.attrelid = i.indrelid

@@ -11,7 +11,8 @@ import asyncpg
 from ingestor.access.limits.quotas import QuotaExceededError, QuotaName
 from ingestor.access.scope import tenant
 from ingestor.provisioning.names import OWNER, is_tenant_role
-from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
+from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
+from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Place
 from ingestor.services.processor.adapters.postgres.table import listed, qualified, quoted, sql_name, why_none
@@ -20,7 +21,7 @@ from ingestor.services.processor.ports import SinkRefusedError, Table, TooManyTa
 if TYPE_CHECKING:
     from asyncpg import Record
 
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 _WAY = """
 SELECT r.relkind <> 'v' AND NOT row_security_active(r.oid) AS copies,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.access.scope import tenant, visible
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import NO_PROCESS, Lineage, literal
 from ingestor.services.processor.adapters.postgres.markers import undo_of, undo_once
@@ -30,7 +30,7 @@ from ingestor.services.processor.ports import (
 )
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _NOTHING = UndoCounts(0, 0, 0)
 

@@ -11,7 +11,7 @@ from ingestor.services.processor.adapters.postgres.lineage import Lineage, liter
 from ingestor.services.processor.adapters.postgres.table import listed, quoted
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 # In the order of the key, so that two batches never deadlock.
 _LAST_OF_KEY = "(SELECT DISTINCT ON ({key}) * FROM ingestor_stage ORDER BY {key}, {row} DESC)"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ingestor.access.scope import tenant
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 
 @asynccontextmanager

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ingestor.access.roles import known_roles
 from ingestor.access.scope import tenant
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.access.ports import AuditEntry, AuditFilter, AuditRecords, AuditRetention
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 
 class PgAuditRecords(AuditRecords, AuditRetention):

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.access.roles import known_roles
 from ingestor.access.scope import tenant
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.access.ports import ApiKey, Keys, NewKey
 from ingestor.services.status.adapters.access.pg_alone import alone
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 _LIST = """
 SELECT * FROM access.api_keys

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.access.roles import Role, known_roles
 from ingestor.access.scope import tenant
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.access.ports import LastAdminError, Member, Members, TooManyMembersError
 from ingestor.services.status.adapters.access.pg_alone import alone
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _LIST = "SELECT * FROM access.members WHERE tenant = $1 AND subject > $2 ORDER BY subject LIMIT $3"
 # Whether a person is a member, how many others there are, and whether it is the only stored admin.

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ingestor.access.limits.pg_quotas import set_limits
 from ingestor.access.scope import everything
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.access.ports import TenantInfo, Tenants
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 _TENANT = """
 SELECT t.name, t.created_at, array_agg(q.name ORDER BY q.name) FILTER (WHERE q.name IS NOT NULL) AS quotas,

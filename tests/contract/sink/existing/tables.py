@@ -17,7 +17,7 @@ from ingestor.services.processor.ports import GoodRows, Table
 from tests.contract.sink.batches import concluding, key
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 
 def values_of(case_field: Mapping[str, Any], texts: Sequence[str | None]) -> Any:

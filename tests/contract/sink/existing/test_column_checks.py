@@ -17,7 +17,7 @@ from ingestor.services.processor.adapters.postgres.columns.notation import as_te
 from tests.examples import examples
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 _DIGITS = st.text("0123456789", max_size=6)
 NUMBERS = st.builds(

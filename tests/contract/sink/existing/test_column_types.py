@@ -13,7 +13,7 @@ from tests.contract.sink.batches import concluding, key, new_process, process_af
 from tests.contract.sink.existing.tables import content, load, make, rows_of, table_of
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 TYPES = """
 CREATE TYPE mood AS ENUM ('fine', 'not so fine');

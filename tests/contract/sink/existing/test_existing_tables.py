@@ -15,7 +15,7 @@ from tests.contract.sink.batches import concluding, key
 from tests.contract.sink.existing.tables import content, load, make, rows_of, table_of
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 C, T = "constraint-error", "type-error"
 

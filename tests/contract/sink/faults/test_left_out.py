@@ -16,7 +16,7 @@ from tests.contract.sink.batches import concluding, good, key, new_process
 from tests.contract.sink.faults.test_rows import BY_ID, BY_ID_ONLY, GUARD, KEYED, MADE, T, raising, trigger
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 LEFT = "A trigger or rule of the table left the row out."
 ABC = ((1, "a"), (2, "b"), (3, "c"))

@@ -16,7 +16,7 @@ from tests.contract.sink.batches import concluding, good, key, new_process
 from tests.contract.sink.faults.test_rows import MADE, T, raising
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 ABC = ((1, "a"), (2, "b"), (3, "c"))
 BY_ID = replace(T, primary_key=("id",), upsert=True)

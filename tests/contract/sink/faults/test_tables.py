@@ -16,7 +16,7 @@ from ingestor.services.processor.ports import ForeignKey, GoodRows, SinkRefusedE
 from tests.contract.sink.batches import concluding, good, key
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgPool
+    from ingestor.runtime.postgres.pool import PgPool
 
 T = Table("shop", "t", (("id", "bigint"), ("name", "text")), ())
 BY_ID = replace(T, primary_key=("id",), upsert=True)

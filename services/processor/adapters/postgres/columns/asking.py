@@ -9,12 +9,13 @@ import asyncpg
 import structlog
 
 from ingestor.outcomes import quoted
-from ingestor.runtime.postgres import TRANSIENT_ERRORS, savepoint
+from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
+from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.columns.checks import Fault
 from ingestor.services.processor.adapters.postgres.columns.facts import Column
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 log = structlog.get_logger(__name__)
 

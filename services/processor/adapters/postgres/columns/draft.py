@@ -11,7 +11,7 @@ from ingestor.access.scope import tenant
 from ingestor.pipelines.names import RESERVED_SCHEMAS, is_reserved
 from ingestor.provisioning.names import tenant_schema
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
-from ingestor.runtime.postgres import transient_errors
+from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres.columns.conversions import FITTING
 from ingestor.services.processor.adapters.postgres.columns.facts import Column, columns_of
 from ingestor.services.processor.adapters.postgres.table import REFERENCE_ENDS, keys_of, qualified
@@ -19,7 +19,7 @@ from ingestor.services.processor.adapters.postgres.target import may_look_into
 from ingestor.services.processor.ports import TableDraft, Tables
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection, PgPool
+    from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _RELATION = """
 SELECT has_any_column_privilege(r.oid, 'INSERT') AS may_insert FROM pg_class r

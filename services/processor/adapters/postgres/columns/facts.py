@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 # A domain's type is that of its base, an array's that of its items: the last step of each column has it.
 # Limits such as the 6 and 2 of numeric(6,2) belong to the column, or to the innermost domain that has them.

@@ -29,7 +29,7 @@ from ingestor.services.processor.ports import GoodRows, Refused, Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ingestor.runtime.postgres import PgConnection
+    from ingestor.runtime.postgres.pool import PgConnection
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import sys
 import structlog
 from structlog.typing import EventDict, Processor
 
-from ingestor.runtime.tracing import current_trace_id
+from ingestor.runtime.observability.tracing import current_trace_id
 
 
 def configure_logging(service: str, level: str = "INFO", log_format: str = "auto") -> None:

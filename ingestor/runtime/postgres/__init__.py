@@ -1,0 +1,1 @@
+"""PostgreSQL: pools of connections, migrations, and which errors are transient."""
