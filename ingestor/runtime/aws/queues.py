@@ -1,4 +1,5 @@
-"""The SQS queues of the suite. Its deployment (`ingestor up`, tests) makes them, not the services."""
+"""The SQS queues of the suite. Its deployment makes them (`ingestor up`, `ingestor admin queues`), not the
+services."""
 
 from __future__ import annotations
 
