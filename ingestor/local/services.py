@@ -44,7 +44,7 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
     first = instance == service
     variables = {
         **os.environ,
-        # A second processor only serves the queue; nobody calls it.
+        # Further processors are workers; nobody calls them.
         "INGESTOR_LISTEN": endpoints.addresses[service] if first else f"{LOOPBACK}:0",
         "INGESTOR_METRICS_LISTEN": endpoints.metrics[instance],
         "INGESTOR_DATABASE_URL": endpoints.databases[service],
@@ -52,6 +52,8 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         "INGESTOR_LOG_FORMAT": "json",
         **endpoints.access,
     }
+    if not first:
+        variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
     variables.setdefault("INGESTOR_REFLECTION", "suite")
     for other, address in endpoints.addresses.items():
         variables[f"INGESTOR_{other.upper()}_ADDRESS"] = address
