@@ -28,8 +28,8 @@ def load() -> dict[str, Any]:
 
 def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bool = False) -> None:
     """Add what the settings ask for, in place: which origins may call, whether calls need a token, TLS,
-    traces. With `this_machine` pages of localhost may call too. Where nobody has to sign in, only this machine
-    may call.
+    traces. With `this_machine` pages of localhost may call too. Where nobody has to sign in, only this
+    machine may call.
 
     Raises GatewayError when the issuer cannot be asked for its keys or a file of a certificate is missing,
     OSError when what tells Envoy those files cannot be written.

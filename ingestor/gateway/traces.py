@@ -41,8 +41,13 @@ def trace_calls(config: dict[str, Any], settings: GatewaySettings) -> None:
         manager["tracing"] = {"provider": {"name": _TRACER, "typed_config": tracer}}
         for host in manager["route_config"]["virtual_hosts"]:
             for route in host["routes"]:
-                if route["match"].get("prefix") in _UNTRACED:
+                match = route["match"]
+                if match.get("prefix") in _UNTRACED:
                     route["tracing"] = {"random_sampling": {"numerator": 0}}
+                regex = match.get("safe_regex", {}).get("regex")
+                pattern = match.get("path") or regex or f"{match['prefix']}*"
+                # The name of its spans; all would be called "ingress".
+                route["decorator"] = {"operation": pattern.lstrip("/"), "propagate": False}
     config["static_resources"]["clusters"].append(_cluster(settings.otlp_endpoint))
 
 
