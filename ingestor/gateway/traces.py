@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,19 @@ def trace_calls(config: dict[str, Any], settings: GatewaySettings) -> None:
         "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
         "grpc_service": {"envoy_grpc": {"cluster_name": CLUSTER}, "timeout": "5s"},
         "service_name": "ingestor-gateway",
+        "resource_detectors": [
+            {
+                "name": f"{_TRACER}.resource_detectors.static_config",
+                "typed_config": {
+                    "@type": f"{_EXTENSIONS}.tracers.opentelemetry.resource_detectors.v3"
+                    ".StaticConfigResourceDetectorConfig",
+                    "attributes": {
+                        "service.namespace": "ingestor",
+                        "service.version": version("data-ingestor"),
+                    },
+                },
+            }
+        ],
     }
     if settings.trace_ratio < 1:
         # The gateway decides about calls from outside, by the id of the trace; the services follow.
