@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ingestor.access.settings import IssuerSettings
+from ingestor.runtime.addresses import split_address
 
 _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 
@@ -19,6 +20,13 @@ class GatewaySettings(IssuerSettings):
         "required",
         description="required: calls need a token; local: none does, and only this machine may call.",
     )
+    gateway_listen: str = Field("0.0.0.0:8080", description="Where clients and browsers call, host:port.")
+    gateway_concurrency: int = Field(2, ge=1, le=256, description="Threads of Envoy that serve calls.")
+    upload_address: str = Field("upload:50051", description="host:port of the upload service.")
+    orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")
+    processor_address: str = Field("processor:50051", description="host:port of the processor.")
+    status_address: str = Field("status:50051", description="host:port of the status service.")
+    web_address: str = Field("web:8000", description="host:port of the page server.")
     oidc_jwks_seconds: float = Field(
         60, ge=1, le=86400, description="The gateway asks a URL for new keys after so many seconds."
     )
@@ -56,6 +64,26 @@ class GatewaySettings(IssuerSettings):
                 others = [f"INGESTOR_{name.upper()}" for name in names if getattr(self, name)]
                 raise ValueError(f"{' and '.join(missing)} must be set too, or {others[0]} not either")
         return self
+
+    @field_validator(
+        "gateway_listen", "upload_address", "orchestrator_address", "processor_address", "status_address",
+        "web_address",
+    )  # fmt: skip
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+    @property
+    def clusters(self) -> dict[str, str]:
+        """Name of a cluster -> host:port."""
+        return {
+            "upload": self.upload_address,
+            "orchestrator": self.orchestrator_address,
+            "processor": self.processor_address,
+            "status": self.status_address,
+            "web": self.web_address,
+        }
 
     @property
     def origins(self) -> list[str]:
