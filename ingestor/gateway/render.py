@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ingestor.gateway.metrics import serve_metrics
 from ingestor.gateway.origins import allow_origins, answer_to_this_machine
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import require_tokens
@@ -28,8 +29,8 @@ def load() -> dict[str, Any]:
 
 def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bool = False) -> None:
     """Add what the settings ask for, in place: which origins may call, whether calls need a token, TLS,
-    traces. With `this_machine` pages of localhost may call too. Where nobody has to sign in, only this
-    machine may call.
+    traces, where metrics are. With `this_machine` pages of localhost may call too. Where nobody has to sign
+    in, only this machine may call.
 
     Raises GatewayError when the issuer cannot be asked for its keys or a file of a certificate is missing,
     OSError when what tells Envoy those files cannot be written.
@@ -41,3 +42,4 @@ def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bo
         require_tokens(config, settings)
     use_tls(config, settings)
     trace_calls(config, settings)
+    serve_metrics(config, settings.metrics_listen)  # last: what the others change is the listener of users

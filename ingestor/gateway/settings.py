@@ -33,6 +33,10 @@ class GatewaySettings(IssuerSettings):
         description="Origins of pages that may call the gateway, comma-separated: https://app.example.com.",
     )
 
+    metrics_listen: str = Field(
+        "0.0.0.0:9090",
+        description="Address of Prometheus /metrics, and of /livez and /readyz for probes; empty: none.",
+    )
     gateway_tls_cert: str = Field(
         "", description="File of the certificate that clients are shown (PEM, with its chain); empty: no TLS."
     )

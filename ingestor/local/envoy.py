@@ -77,7 +77,7 @@ class Envoy:
         self._port = port
         self._clusters = clusters
         self._settings = settings
-        self._admin_port = 0
+        self._admin_port = self._metrics_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._folder / "logs" / "envoy.log"
 
@@ -96,12 +96,18 @@ class Envoy:
         """URL of the admin interface."""
         return f"http://{LOOPBACK}:{self._admin_port}"
 
+    @property
+    def metrics(self) -> str:
+        """URL of its metrics for Prometheus."""
+        return f"http://{LOOPBACK}:{self._metrics_port}/metrics"
+
     def start(self) -> None:
         """Start it and wait until every cluster is healthy.
 
         Raises SuiteError when the wheel is missing, the settings are wrong or Envoy does not become ready.
         """
-        self._admin_port = free_port()
+        self._admin_port, self._metrics_port = free_port(), free_port()
+        settings = self._settings.model_copy(update={"metrics_listen": f"{LOOPBACK}:{self._metrics_port}"})
         config = self._folder / "envoy.json"
         rendered = render(
             template().read_text("utf-8"),
@@ -110,7 +116,7 @@ class Envoy:
             clusters=self._clusters,
         )
         try:
-            apply(rendered, self._settings, this_machine=True)
+            apply(rendered, settings, this_machine=True)
         except GatewayError as error:
             raise SuiteError(str(error)) from error
         config.write_text(json.dumps(rendered, indent=2), "utf-8")

@@ -64,7 +64,7 @@ def test_envoy_takes_every_variant(variant: str, tmp_path: Path) -> None:
 
 
 def _manager(text: str) -> dict[str, list[dict[str, str]]]:
-    (listener,) = yaml.safe_load(text)["static_resources"]["listeners"]
+    listener, _ = yaml.safe_load(text)["static_resources"]["listeners"]
     found: dict[str, list[dict[str, str]]] = listener["filter_chains"][0]["filters"][0]["typed_config"]
     return found
 
@@ -72,7 +72,8 @@ def _manager(text: str) -> dict[str, list[dict[str, str]]]:
 def test_without_sign_in_it_listens_on_loopback(tmp_path: Path) -> None:
     for variant, address in (("local", "127.0.0.1"), ("keys only", "0.0.0.0"), ("https", "0.0.0.0")):
         rendered = yaml.safe_load(render(tmp_path, VARIANTS[variant]).stdout)
-        (listener,) = rendered["static_resources"]["listeners"]
+        listener, metrics = rendered["static_resources"]["listeners"]
+        assert metrics["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 9090}
         assert listener["address"]["socket_address"] == {"address": address, "port_value": 8080}
 
 
