@@ -47,6 +47,9 @@ class ServiceSettings(TlsSettings):
 
     listen: str = Field("0.0.0.0:50051", description="gRPC server, host:port; port 0 picks one.")
     metrics_listen: str = Field("0.0.0.0:9090", description="Address of Prometheus /metrics; empty: none.")
+    sample_seconds: float = Field(
+        15, ge=1, le=300, description="Seconds between two measurements of tables and queues for /metrics."
+    )
     database_url: SecretStr = Field(description="DSN of PostgreSQL, postgresql://role:password@host:port/db.")
     database_pool_size: int = Field(10, ge=2, le=500, description="Most connections to PostgreSQL.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -17,15 +17,18 @@ from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
+from ingestor.runtime.observability.samples import Sampler
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
-from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
+from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables, observe_places
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
@@ -67,11 +70,15 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         )
         pipelines = GrpcPipelines(orchestrator)
         metrics = Metrics(registry)
+        observe_pool(pool, registry)
+        aws = AwsRequests(registry)
+        aws.observe(sqs)
+        sampler = Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)
         batches = BatchService(
             open_sinks(tenants),
             GrpcOutcomes(status),
             pipelines,
-            await stack.enter_async_context(open_store(settings)),
+            await stack.enter_async_context(open_store(settings, aws.observe)),
             metrics,
         )
         keys = settings.keyring()
@@ -80,6 +87,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
 
         undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
         tables = PgDryRunTables(tenants, settings.dry_runs)
+        observe_places(tables, registry)
         records = PgProcessRecords(pool)
         removals = RemovalFollower(
             GrpcRemovalLog(status),
@@ -98,6 +106,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             checks={"database": pool.check, "rows queue": rows.check},
             workers=service_wide(
                 undos,
+                sampler,
                 removals,
                 QueueWorker(
                     "rows",

@@ -20,8 +20,8 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A received message: its receipt for later calls, how often it was received, its batch (None if the
-    attributes do not name one), and its body. Without `is_authentic` it is not from the suite, or was
-    altered: then nothing of it is read."""
+    attributes do not name one), its body, and when it was sent (seconds since 1970; None if the queue does
+    not say). Without `is_authentic` it is not from the suite, or was altered: then nothing of it is read."""
 
     message_id: str
     receipt: str
@@ -30,6 +30,7 @@ class Delivery:
     traceparent: str | None
     body: str
     is_authentic: bool = True
+    sent: float | None = None
 
 
 class UnreadableBatchError(Exception):

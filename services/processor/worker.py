@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 from ingestor.access.scope import within
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.observability.tracing import continue_trace
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import unless_stopped
@@ -47,6 +48,7 @@ class QueueWorker:
         self.name = name
         self._retries = metrics.retries
         self._refused = metrics.refused
+        self._in_work = metrics.in_work.labels(name.replace(" ", "_"))
         self._queue = queue
         self._handle = handle
         self._free = asyncio.Semaphore(concurrency)
@@ -96,15 +98,8 @@ class QueueWorker:
         continue_trace(delivery.traceparent)
         release_after = 0
         try:
-            async with self._hidden(delivery):
-                try:
-                    if not delivery.is_authentic:
-                        raise MessageRefusedError("signature")
-                    await self._handle(delivery)
-                except MessageRefusedError as error:
-                    self._refused.labels(error.reason).inc()
-                    log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
-                await self._delete(delivery)
+            with self._in_work.track_inprogress():
+                await self._attempt(delivery)
                 return
         except asyncio.CancelledError:
             log.warning("handed back")
@@ -116,6 +111,18 @@ class QueueWorker:
                 "message failed", received=delivery.receive_count, again_in=release_after, exc_info=error
             )
         await self._release(delivery, release_after)
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        """Handle one message and delete it. Raises what the handler raises."""
+        async with self._hidden(delivery):
+            try:
+                if not delivery.is_authentic:
+                    raise MessageRefusedError("signature")
+                await self._handle(delivery)
+            except MessageRefusedError as error:
+                self._refused.labels(error.reason).inc()
+                log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
+            await self._delete(delivery)
 
     @asynccontextmanager
     async def _hidden(self, delivery: Delivery) -> AsyncIterator[None]:
@@ -177,8 +184,13 @@ class RowsHandler:
         raises."""
         if delivery.key is None:
             raise UnreadableBatchError("the attributes name no batch")
-        async with _for_tenant(delivery.key, self._service):
-            batch = await asyncio.to_thread(self._queue.decode, delivery)
+        with self._service.measured(delivery.sent):
+            await self._apply(delivery, delivery.key)
+
+    async def _apply(self, delivery: Delivery, key: BatchKey) -> None:
+        async with _for_tenant(key, self._service):
+            with stage("fetch"):
+                batch = await asyncio.to_thread(self._queue.decode, delivery)
             await self._service.apply(batch)
 
 
@@ -190,6 +202,8 @@ class DeadHandler:
         self._dead = Counter(
             "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
         )
+        for kind in ("batch", "unknown"):
+            self._dead.labels(kind)  # from 0, so that the first one is an increase
 
     async def __call__(self, delivery: Delivery) -> None:
         """Conclude the batch; drop a message that names none."""

@@ -78,6 +78,7 @@ class _Call:
         self._method = method
         self._started = time.perf_counter()
         self._code = grpc.StatusCode.OK
+        self._metrics.in_flight.labels(method).inc()
         structlog.contextvars.bind_contextvars(rpc=method)
         tracing.continue_trace(parent if isinstance(parent, str) else None)
 
@@ -107,6 +108,7 @@ class _Call:
 
     def end(self, context: Context) -> None:
         """Count the call."""
+        self._metrics.in_flight.labels(self._method).dec()
         self._metrics.handled.labels(self._method, self._code.name).inc()
         self._metrics.seconds.labels(self._method).observe(time.perf_counter() - self._started)
 

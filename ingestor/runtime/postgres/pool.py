@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -32,24 +33,51 @@ async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
     await connection.execute("RELEASE SAVEPOINT ingestor")
 
 
+class Waits:
+    """Who waits for a connection: how many, and what hears for how many seconds each has waited."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.ended: Callable[[float], None] = lambda seconds: None
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One more, while the context lasts."""
+        began = time.perf_counter()
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+            self.ended(time.perf_counter() - began)
+
+
 class PgPool:
     """A pool of connections. Statements on tables with row-level security run in its transactions, which
     begin with what `prepare` returns, such as `SET LOCAL ...`."""
 
-    def __init__(self, connections: asyncpg.Pool[Record], prepare: Callable[[], str]) -> None:
+    def __init__(
+        self, connections: asyncpg.Pool[Record], prepare: Callable[[], str], waits: Waits | None = None
+    ) -> None:
+        """`waits`: of another object for the same connections."""
         self.connections = connections
+        self.waits = waits or Waits()
         self._prepare = prepare
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[PgConnection]:
         """A bare connection: it sees no row of a table with row-level security, unless in `begin`."""
-        async with self.connections.acquire() as connection:
+        with self.waits.one():
+            connection = await self.connections.acquire()
+        try:
             yield connection
+        finally:
+            await self.connections.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PgConnection]:
         """A transaction on a connection of its own; committed at the end, rolled back by an exception."""
-        async with self.connections.acquire() as connection, self.begin(connection):
+        async with self.acquire() as connection, self.begin(connection):
             yield connection
 
     @asynccontextmanager

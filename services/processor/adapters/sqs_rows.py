@@ -48,7 +48,7 @@ class SqsRows(RowQueue):
                 WaitTimeSeconds=_WAIT_SECONDS,
                 VisibilityTimeout=self._visibility,
                 MessageAttributeNames=["All"],
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             )
         found = answer.get("Messages", [])
         return await asyncio.to_thread(lambda: [_delivery(self._keys, message) for message in found])
@@ -131,7 +131,9 @@ def _delivery(keys: KeyRing, message: Any) -> Delivery:
     attributes = {
         name: value.get("StringValue") for name, value in message.get("MessageAttributes", {}).items()
     }
-    received = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
+    of_queue = message.get("Attributes", {})
+    received = int(of_queue.get("ApproximateReceiveCount", "1"))
+    sent = int(of_queue["SentTimestamp"]) / 1000 if "SentTimestamp" in of_queue else None
     receipt = (message["MessageId"], message["ReceiptHandle"], received)
     if not is_signed(keys, message["Body"], attributes):
         return Delivery(*receipt, None, None, "", is_authentic=False)
@@ -142,4 +144,4 @@ def _delivery(keys: KeyRing, message: Any) -> Delivery:
         key = BatchKey(attributes["process_id"], attributes["tenant"], bounds)
     except (KeyError, TypeError, ValueError):
         pass  # not a message of the suite: the key stays None
-    return Delivery(*receipt, key, attributes.get("traceparent"), message["Body"])
+    return Delivery(*receipt, key, attributes.get("traceparent"), message["Body"], sent=sent)

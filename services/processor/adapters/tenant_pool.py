@@ -33,7 +33,7 @@ class TenantPool(PgPool):
 
     def __init__(self, pool: PgPool, *, roles: bool) -> None:
         """Without `roles` the tenant `default` is the only one, and works as the role of the service."""
-        super().__init__(pool.connections, scope.row_security)
+        super().__init__(pool.connections, scope.row_security, pool.waits)
         self._roles = roles
 
     @classmethod

@@ -13,6 +13,7 @@ import numpy as np
 
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import DisplacedRow, RowError
+from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
 from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
@@ -366,9 +367,10 @@ class Loading:
             for at in range(0, len(text), _PIECE):
                 yield bytes(text[at : at + _PIECE])
 
-        done = await self._connection.copy_to_table(
-            table, schema_name=schema, columns=columns, source=pieces(), format="csv"
-        )
+        with stage("copy"):
+            done = await self._connection.copy_to_table(
+                table, schema_name=schema, columns=columns, source=pieces(), format="csv"
+            )
         return _count(done)
 
 
