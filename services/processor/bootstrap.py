@@ -22,6 +22,7 @@ from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
 from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
@@ -50,12 +51,18 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
     pa.set_cpu_count(1)
     pa.set_memory_pool(pa.system_memory_pool())
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url.get_secret_value()
+        database = Database.of(settings)
         # Dry runs hold their connections, so everything else needs its own.
         size = max(settings.database_pool_size, settings.concurrency + 3 + settings.dry_runs)
         pool = await stack.enter_async_context(
             open_pool(
-                dsn, service="processor", schema="processor", size=size, usual_path=True, prepare=row_security
+                database,
+                service="processor",
+                schema="processor",
+                size=size,
+                sessions=settings.dry_runs,
+                usual_path=True,
+                prepare=row_security,
             )
         )
         await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")

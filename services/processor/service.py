@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
 import numpy as np
 import structlog
@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
+from ingestor.runtime.observability import spans
 from ingestor.runtime.observability.stages import Stages, stage
 from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import (
@@ -94,10 +95,9 @@ class BatchService:
         self._metrics = metrics
         self._until_done = metrics.retries.until_done
 
-    def measured(self, sent: float | None) -> AbstractContextManager[None]:
-        """Everything that is done for a batch, which was sent then (seconds since 1970): its stages are
-        timed."""
-        waited = {} if sent is None else {"queue": max(0.0, time.time() - sent)}
+    def measured(self, sent: datetime | None) -> AbstractContextManager[None]:
+        """Everything that is done for a batch, which was sent then: its stages are timed."""
+        waited = {} if sent is None else {"queue": max(0.0, (datetime.now(UTC) - sent).total_seconds())}
         return self._metrics.stages.measured(**waited)
 
     async def apply(self, batch: RowBatch) -> None:
@@ -145,7 +145,7 @@ class BatchService:
         """Load failed rows of the repaired process as its own rows, with its row numbers. Rows that have not
         failed there, and rows that another repair loads first, are skipped."""
         key = batch.key
-        with stage("parse"):
+        with stage("parse"), spans.span("parse"):
             found = await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
         numbers = found.numbers
         asked = np.unique(numbers[numbers > 0]).tolist()
@@ -160,7 +160,7 @@ class BatchService:
                 checked.good.take(order), checked.good_index[order], checked.rejected + skipped
             )
 
-        with stage("check"):
+        with stage("check"), spans.span("check"):
             checked = await asyncio.to_thread(check_repair)
         good = GoodRows(
             table_of(pipeline), checked.good, numbers[checked.good_index], sink_of(pipeline), rows.process_id
@@ -185,7 +185,7 @@ class BatchService:
         conclude: Callable[[Sequence[Refused]], BatchOutcome],
         give_up: Callable[[RowError], BatchOutcome],
     ) -> None:
-        with stage("load"):
+        with stage("load"), spans.span("load"):
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
@@ -222,7 +222,8 @@ class BatchService:
         if outcome is None:
             self._metrics.batches.labels("known").inc()
             return
-        with stage("report"):
+        spans.note(succeeded=outcome.succeeded, failed=outcome.failed, skipped=outcome.skipped)
+        with stage("report"), spans.span("tell status"):
             await self._until_done("status", lambda: self._outcomes.record(outcome))
             await self._until_done("sink", lambda: self._sink.forget_outcome(key))
         self._metrics.batches.labels(outcome.default_state).inc()
@@ -249,7 +250,8 @@ class BatchService:
             return b"".join([piece async for piece in pieces])
 
         try:
-            return await self._until_done("file store", read)
+            with spans.span("fetch"):
+                return await self._until_done("file store", read)
         except ForeignFileError:
             raise MessageRefusedError("file") from None
 

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 
 from prometheus_client import CollectorRegistry, Histogram
 
+from ingestor.runtime.observability.spans import exemplar
+
 # Seconds, from what takes no time to what waits for a database that is away.
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
@@ -46,7 +48,8 @@ class _Stopwatch:
 
 
 class Stages:
-    """A histogram of seconds by stage; a piece of work is observed once in each stage that it has been in."""
+    """A histogram of seconds by stage; a piece of work is observed once in each stage that it was in. The
+    current span is the exemplar."""
 
     def __init__(
         self, registry: CollectorRegistry, name: str, documentation: str, stages: Sequence[str]
@@ -68,7 +71,7 @@ class Stages:
         finally:
             _watch.reset(token)
             for name, seconds in watch.seconds.items():
-                self._histogram.labels(name).observe(seconds)
+                self._histogram.labels(name).observe(seconds, exemplar())
 
 
 @contextmanager

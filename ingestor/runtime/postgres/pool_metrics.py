@@ -20,16 +20,18 @@ def observe_pool(pool: PgPool, registry: CollectorRegistry) -> None:
     connections = Gauge(
         "ingestor_database_pool_connections", "Open connections to PostgreSQL.", ["state"], registry=registry
     )
-    opened = pool.connections
-    connections.labels("idle").set_function(opened.get_idle_size)
-    connections.labels("in_use").set_function(lambda: opened.get_size() - opened.get_idle_size())
+    pools = {pool.connections.pool, pool.connections.sessions}  # mostly one
+    connections.labels("idle").set_function(lambda: sum(one.get_idle_size() for one in pools))
+    connections.labels("in_use").set_function(
+        lambda: sum(one.get_size() - one.get_idle_size() for one in pools)
+    )
     Gauge(
         "ingestor_database_pool_max_connections", "Most connections to PostgreSQL.", registry=registry
-    ).set_function(opened.get_max_size)
+    ).set_function(lambda: sum(one.get_max_size() for one in pools))
     Gauge(
         "ingestor_database_pool_waiting_calls", "Calls that wait for a connection now.", registry=registry
-    ).set_function(lambda: pool.waits.waiting)
-    pool.waits.ended = Histogram(
+    ).set_function(lambda: pool.connections.waits.waiting)
+    pool.connections.waits.ended = Histogram(
         "ingestor_database_pool_wait_seconds",
         "How long calls have waited for a connection.",
         buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120),

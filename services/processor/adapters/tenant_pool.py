@@ -33,7 +33,7 @@ class TenantPool(PgPool):
 
     def __init__(self, pool: PgPool, *, roles: bool) -> None:
         """Without `roles` the tenant `default` is the only one, and works as the role of the service."""
-        super().__init__(pool.connections, scope.row_security, pool.waits)
+        super().__init__(pool.connections, scope.row_security)
         self._roles = roles
 
     @classmethod
@@ -59,8 +59,9 @@ class TenantPool(PgPool):
         if not self._roles:
             if name != scope.DEFAULT_TENANT:
                 raise TenantGoneError
-            return scope.row_security()
-        statements = [f'SET LOCAL ROLE "{tenant_role(name)}"', scope.row_security()]
+            return "; ".join(filter(None, (self.connections.first, scope.row_security())))
+        statements = [self.connections.first] if self.connections.first else []
+        statements += [f'SET LOCAL ROLE "{tenant_role(name)}"', scope.row_security()]
         if name != scope.DEFAULT_TENANT:
             statements.append(f'SET LOCAL search_path = "{tenant_schema(name)}", public')
         return "; ".join(statements)
