@@ -1,4 +1,4 @@
-"""Settings of access, which every service has."""
+"""Settings of access: who may call, and by what services know each other."""
 
 from __future__ import annotations
 
@@ -31,29 +31,21 @@ class IssuerSettings(BaseSettings):
     )
 
 
-class AccessSettings(IssuerSettings):
-    """Environment variables INGESTOR_<FIELD>."""
+class InternalSettings(BaseSettings):
+    """How services know each other: all that a service needs which nobody else calls. Environment variables
+    INGESTOR_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
     auth: Literal["required", "local"] = Field(
         "required",
         description="required: every call needs a token or key. local: a call without one is the local "
         "admin's; only for a service that listens on loopback.",
     )
-    oidc_subject_claim: str = Field("sub", description="Claim with who the person is.")
-    oidc_name_claim: str = Field("name", description="Claim with the person's name.")
-    oidc_tenants_claim: str = Field(
-        "tenants", description="Claim with the person's tenants: a name or a list; a.b means b in a."
-    )
-    oidc_roles_claim: str = Field(
-        "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
-    )
     internal_keys: SecretStr = Field(
         SecretStr(""),
         description="Keys by which services know each other, ID:SECRET,ID:SECRET; the first signs, all "
         "verify. The same for all services; at least 32 characters each.",
-    )
-    platform_tenant: str = Field(
-        DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
     )
 
     @model_validator(mode="after")
@@ -79,6 +71,22 @@ class AccessSettings(IssuerSettings):
         """The keys of the services. In local mode there may be none: whoever reaches a port may do anything
         there anyway."""
         return KeyRing.parse(self.internal_keys.get_secret_value() or "local:local")
+
+
+class AccessSettings(IssuerSettings, InternalSettings):
+    """Settings of a service that people call. Environment variables INGESTOR_<FIELD>."""
+
+    oidc_subject_claim: str = Field("sub", description="Claim with who the person is.")
+    oidc_name_claim: str = Field("name", description="Claim with the person's name.")
+    oidc_tenants_claim: str = Field(
+        "tenants", description="Claim with the person's tenants: a name or a list; a.b means b in a."
+    )
+    oidc_roles_claim: str = Field(
+        "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
+    )
+    platform_tenant: str = Field(
+        DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
+    )
 
 
 def _is_loopback(host: str) -> bool:

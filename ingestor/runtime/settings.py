@@ -40,15 +40,11 @@ class TlsSettings(BaseSettings):
         return self
 
 
-class ServiceSettings(TlsSettings):
-    """Settings of every service. A field `x_y` is read from INGESTOR_X_Y."""
-
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+class HostSettings(TlsSettings):
+    """Settings of every service, whatever it works with."""
 
     listen: str = Field("0.0.0.0:50051", description="gRPC server, host:port; port 0 picks one.")
     metrics_listen: str = Field("0.0.0.0:9090", description="Address of Prometheus /metrics; empty: none.")
-    database_url: SecretStr = Field(description="DSN of PostgreSQL, postgresql://role:password@host:port/db.")
-    database_pool_size: int = Field(10, ge=2, le=500, description="Most connections to PostgreSQL.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level to log."
     )
@@ -59,6 +55,13 @@ class ServiceSettings(TlsSettings):
     drain_seconds: float = Field(
         15, ge=0, le=300, description="Most seconds to wait for work in flight at SIGTERM."
     )
+
+
+class ServiceSettings(HostSettings):
+    """Settings of every service with a database."""
+
+    database_url: SecretStr = Field(description="DSN of PostgreSQL, postgresql://role:password@host:port/db.")
+    database_pool_size: int = Field(10, ge=2, le=500, description="Most connections to PostgreSQL.")
 
 
 class AwsSettings(BaseSettings):

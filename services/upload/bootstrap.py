@@ -23,6 +23,7 @@ from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
+from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
@@ -58,12 +59,18 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         uploads = PgUploads(pool)
         store = await stack.enter_async_context(open_store(settings))
         ingestion = GrpcIngestion(orchestrator)
-        converter = SubprocessConverter(
-            store,
-            Path(settings.scratch_dir) if settings.scratch_dir else None,
-            max_expanded_bytes=settings.max_expanded_bytes,
-            memory_bytes=settings.converter_memory_bytes,
-        )
+        converter: GrpcConverter | SubprocessConverter
+        if settings.converter_address:
+            converter = GrpcConverter(
+                await stack.enter_async_context(connect(settings.converter_address, service="converter"))
+            )
+        else:
+            converter = SubprocessConverter(
+                store,
+                Path(settings.scratch_dir) if settings.scratch_dir else None,
+                max_expanded_bytes=settings.max_expanded_bytes,
+                memory_bytes=settings.converter_memory_bytes,
+            )
         clock = SystemClock()
         ids = TimeOrderedIds(clock)
         new_delivery = asyncio.Event()
