@@ -26,7 +26,7 @@ from ingestor.runtime.observability.metrics import RpcMetrics, serve_metrics
 from ingestor.runtime.observability.otlp import exporting
 from ingestor.runtime.observability.process import LoopLag, observe_certificates
 from ingestor.runtime.retry import silence_stamina
-from ingestor.runtime.settings import ServiceSettings
+from ingestor.runtime.settings import HostSettings
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class RunningService:
 
 @asynccontextmanager
 async def host(
-    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+    settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> AsyncIterator[RunningService]:
     """Run a service while the context lasts; drain it at the end.
 
@@ -152,7 +152,7 @@ async def _finish(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
 
 
 async def _run_until_signal(
-    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+    settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> None:
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
@@ -168,7 +168,7 @@ async def _run_until_signal(
         await asked.wait()
 
 
-def run(service: str, settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
+def run(service: str, settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
     """Run a service until SIGTERM or SIGINT; exits with status 1 when it cannot start or a worker fails."""
     configure_logging(service, settings.log_level, settings.log_format)
     silence_stamina()
