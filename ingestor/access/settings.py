@@ -27,6 +27,11 @@ class IssuerSettings(Settings):
     oidc_clock_skew_seconds: float = Field(
         30, ge=0, le=300, description="How far the issuer's clock may differ."
     )
+    auth_local_network: Literal["loopback", "private"] = Field(
+        "loopback",
+        description="With INGESTOR_AUTH=local. loopback: listen on loopback only. private: the network has "
+        "the suite's own containers alone; whoever else is on it is an admin.",
+    )
 
 
 class AccessSettings(IssuerSettings):
@@ -62,12 +67,13 @@ class AccessSettings(IssuerSettings):
                 raise ValueError("INGESTOR_INTERNAL_KEYS is needed unless INGESTOR_AUTH is local")
             if any(len(part.partition(":")[2]) < _LEAST_SECRET for part in keys.split(",")):
                 raise ValueError(f"a secret of INGESTOR_INTERNAL_KEYS is shorter than {_LEAST_SECRET}")
-        elif listen := getattr(self, "listen", ""):
+        elif self.auth_local_network == "loopback" and (listen := getattr(self, "listen", "")):
             host = split_address(listen)[0].strip("[]")
             if host != "localhost" and not _is_loopback(host):
                 raise ValueError(
                     f"INGESTOR_AUTH is local, so INGESTOR_LISTEN must be on loopback, not {listen}: "
-                    "everyone who reaches it would be an admin"
+                    "everyone who reaches it would be an admin. On a network that nobody else is on, set "
+                    "INGESTOR_AUTH_LOCAL_NETWORK=private"
                 )
         if keys:
             KeyRing.parse(keys)

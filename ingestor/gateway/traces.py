@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,19 @@ def trace_calls(config: dict[str, Any], settings: GatewaySettings) -> None:
         "@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
         "grpc_service": {"envoy_grpc": {"cluster_name": CLUSTER}, "timeout": "5s"},
         "service_name": "ingestor-gateway",
+        "resource_detectors": [
+            {
+                "name": f"{_TRACER}.resource_detectors.static_config",
+                "typed_config": {
+                    "@type": f"{_EXTENSIONS}.tracers.opentelemetry.resource_detectors.v3"
+                    ".StaticConfigResourceDetectorConfig",
+                    "attributes": {
+                        "service.namespace": "ingestor",
+                        "service.version": version("data-ingestor"),
+                    },
+                },
+            }
+        ],
     }
     if settings.trace_ratio < 1:
         # The gateway decides about calls from outside, by the id of the trace; the services follow.
@@ -41,8 +55,13 @@ def trace_calls(config: dict[str, Any], settings: GatewaySettings) -> None:
         manager["tracing"] = {"provider": {"name": _TRACER, "typed_config": tracer}}
         for host in manager["route_config"]["virtual_hosts"]:
             for route in host["routes"]:
-                if route["match"].get("prefix") in _UNTRACED:
+                match = route["match"]
+                if match.get("prefix") in _UNTRACED:
                     route["tracing"] = {"random_sampling": {"numerator": 0}}
+                regex = match.get("safe_regex", {}).get("regex")
+                pattern = match.get("path") or regex or f"{match['prefix']}*"
+                # The name of its spans; all would be called "ingress".
+                route["decorator"] = {"operation": pattern.lstrip("/"), "propagate": False}
     config["static_resources"]["clusters"].append(_cluster(settings.otlp_endpoint))
 
 
