@@ -1,4 +1,4 @@
-"""What services and the gateway show to Prometheus, and the table of docs/reference/metrics.md that tells of it."""
+"""What services and the gateway show to Prometheus, and the table of docs/reference/metrics.md."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def table(scrapes: Mapping[str, Scrape]) -> str:
     rows: dict[str, _Row] = {}
     for service, scrape in scrapes.items():
         for family in scrape.families.values():
-            if not family.name.startswith(OWN) or family.name.endswith("_created"):
+            if not family.name.startswith(OWN):
                 continue
             name = family.name + ("_total" if family.type == "counter" else "")
             row = rows.setdefault(name, _Row(family.type, family.documentation))
@@ -77,6 +77,6 @@ UNITS = ("_seconds", "_bytes", "_total", "_timestamp_seconds")
 
 
 def without_unit(names: Iterable[str], things: Iterable[str]) -> list[str]:
-    """Names of metrics that neither end with a unit nor say what they count: one of `things` is a word of them."""
+    """Names of metrics that neither end with a unit nor have one of `things`, which they count, as a word."""
     counted = set(things)
     return [name for name in names if not name.endswith(UNITS) and not counted & set(name.split("_"))]
