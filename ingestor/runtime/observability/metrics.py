@@ -13,6 +13,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     start_http_server,
 )
 
@@ -21,6 +22,7 @@ from ingestor.runtime.addresses import split_address
 
 def new_registry() -> CollectorRegistry:
     """A registry with metrics of the process (CPU, memory, open files, garbage collection)."""
+    disable_created_metrics()  # a series more for each, which nobody asks for
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
