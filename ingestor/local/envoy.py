@@ -6,7 +6,7 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from ingestor.runtime.addresses import split_address
 WEB = "web"  # name of the page server's cluster
 
 
-def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration with listener and admin on loopback ports and every cluster at its host:port. Without
+def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The configuration with listener and admin on loopback ports and each cluster at its host:ports. Without
     an address for the page server, the page answers 404. Raises KeyError when any other cluster has no
     address."""
     config: dict[str, Any] = yaml.safe_load(text)
@@ -35,11 +35,9 @@ def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]
     (listener,) = config["static_resources"]["listeners"]
     _set_address(listener["address"], LOOPBACK, port)
     for cluster in config["static_resources"]["clusters"]:
-        host, cluster_port = split_address(clusters[cluster["name"]])
         cluster["type"] = "STATIC"
         (group,) = cluster["load_assignment"]["endpoints"]
-        (endpoint,) = group["lb_endpoints"]
-        _set_address(endpoint["endpoint"]["address"], host, cluster_port)
+        group["lb_endpoints"] = [_endpoint(address) for address in clusters[cluster["name"]]]
     return config
 
 
@@ -57,6 +55,11 @@ def _without_page(config: dict[str, Any]) -> None:
             route["direct_response"] = {"status": 404, "body": body}
 
 
+def _endpoint(address: str) -> dict[str, Any]:
+    host, port = split_address(address)
+    return {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
+
+
 def _set_address(address: dict[str, Any], host: str, port: int) -> None:
     address["socket_address"] = {"address": host, "port_value": port}
 
@@ -69,7 +72,7 @@ class Envoy:
         folder: Path,
         *,
         port: int,
-        clusters: Mapping[str, str],
+        clusters: Mapping[str, Sequence[str]],
         settings: GatewaySettings,
     ) -> None:
         self._folder = folder.absolute()

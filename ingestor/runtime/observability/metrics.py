@@ -1,9 +1,6 @@
-"""Prometheus metrics: a registry per process, which is injected, and its HTTP endpoint."""
+"""Prometheus metrics: a registry per process, which is injected."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,10 +9,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
-    start_http_server,
 )
-
-from ingestor.runtime.addresses import split_address
 
 
 def new_registry() -> CollectorRegistry:
@@ -37,22 +31,3 @@ class RpcMetrics:
         self.seconds = Histogram(
             "grpc_server_handling_seconds", "Duration of RPCs in seconds.", ["method"], registry=registry
         )
-
-
-@contextmanager
-def serve_metrics(registry: CollectorRegistry, listen: str) -> Iterator[int | None]:
-    """Serve /metrics while the context lasts; yields the port, None when `listen` is empty.
-
-    Raises OSError when the address is in use.
-    """
-    if not listen:
-        yield None
-        return
-    host, port = split_address(listen)
-    server, thread = start_http_server(port, host, registry)
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
