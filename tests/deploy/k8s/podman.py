@@ -82,19 +82,26 @@ class Cluster:
     def load(self, images: Sequence[str]) -> None:
         """Bring images of the Docker engine to podman. Raises PodmanError when one is missing."""
         for image in images:
-            save = subprocess.Popen(
+            if self._id(["docker"], image) == self._id([str(PODMAN)], f"localhost/{image}"):
+                continue
+            with subprocess.Popen(
                 ["docker", "save", image], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            assert PODMAN is not None
-            load = subprocess.run(
-                [PODMAN, "load", "-q"],
-                stdin=save.stdout,
-                env=self._environment,
-                capture_output=True,
-                check=False,
-            )
-            if save.wait() != 0 or load.returncode != 0:
+            ) as save:
+                load = subprocess.run(
+                    [str(PODMAN), "load", "-q"],
+                    stdin=save.stdout, env=self._environment, capture_output=True, check=False,
+                )  # fmt: skip
+            if save.returncode != 0 or load.returncode != 0:
                 raise PodmanError(f"the image {image} cannot be brought from docker to podman")
+
+    def _id(self, engine: list[str], image: str) -> str:
+        done = subprocess.run(
+            [*engine, "image", "inspect", "--format", "{{.Id}}", image],
+            env=self._environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0 and engine == ["docker"]:
+            raise PodmanError(f"docker has no image {image}")
+        return done.stdout.strip().removeprefix("sha256:")
 
     def read(self, manifests: Sequence[Manifest], *, tag: str) -> Playable:
         """Have these manifests played from now on."""
