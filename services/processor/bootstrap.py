@@ -117,7 +117,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                 QueueWorker(
                     "dead letters",
                     dead,
-                    DeadHandler(batches, registry),
+                    DeadHandler(dead, batches, registry),
                     metrics,
                     concurrency=1,
                     visibility_seconds=settings.visibility_seconds,

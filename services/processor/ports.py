@@ -59,7 +59,8 @@ class RowQueue(Protocol):
         ...
 
     def decode(self, delivery: Delivery) -> RowBatch:
-        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError."""
+        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError, and
+        NewerReleaseError when only a newer release can read it."""
         ...
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
@@ -206,6 +207,14 @@ class Sink(RowLoader, Protocol):
 
     async def forget_outcome(self, key: BatchKey) -> None:
         """Drop the outcome, which status has recorded; the marker stays. Idempotent."""
+        ...
+
+    async def note_handed_back(self, message_id: str, key: BatchKey) -> None:
+        """Note that the batch's message went back to the queue for a newer release. Idempotent."""
+        ...
+
+    async def was_handed_back(self, message_id: str) -> bool:
+        """Whether that is noted of the message, and its process is still there."""
         ...
 
     async def has_tenant(self) -> bool:
@@ -392,5 +401,6 @@ class Pipelines(Protocol):
     """The orchestrator's catalogue of pipelines."""
 
     async def get(self, name: str, version: int) -> Pipeline:
-        """A version (0: the latest). Raises NotFoundError, TransientError."""
+        """A version (0: the latest). Raises NotFoundError, TransientError, and NewerReleaseError when only
+        a newer release knows all that its document says."""
         ...

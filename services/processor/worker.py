@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from math import ceil
 
@@ -12,17 +12,21 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.scope import within
+from ingestor.formats import NewerReleaseError
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.observability.tracing import continue_trace
 from ingestor.runtime.retry import backoff
-from ingestor.runtime.workers import unless_stopped
+from ingestor.runtime.workers import pause, unless_stopped
 from ingestor.services.processor.batches import BatchKey, failed_outcome
 from ingestor.services.processor.ports import Delivery, MessageRefusedError, RowQueue, UnreadableBatchError
 from ingestor.services.processor.service import BatchService, Metrics
 
 log = structlog.get_logger(__name__)
 
+# A message that only a newer release can read is for others soon; this processor does not take it again at once.
+# Each time counts towards the limit after which the queue gives the message up.
+_LEAVE_SECONDS, _PAUSE_SECONDS = 5, 30
 _MOST_RECEIVED = 10  # messages; the limit of SQS
 
 Handle = Callable[[Delivery], Awaitable[None]]
@@ -32,7 +36,8 @@ class QueueWorker:
     """Receives only as many messages as it has free slots. A message stays hidden while it is handled. If
     that fails, the message is released after a while; the queue moves it to the dead-letter queue when it was
     received too often. A message that is not from the suite, or whose tenant is gone, is dropped and
-    counted."""
+    counted. A message of a newer release is handed back, and none is received for a while, so that others
+    take it."""
 
     def __init__(
         self,
@@ -43,10 +48,14 @@ class QueueWorker:
         *,
         concurrency: int,
         visibility_seconds: int,
+        pause_seconds: float = _PAUSE_SECONDS,
     ) -> None:
         self.name = name
         self._retries = metrics.retries
         self._refused = metrics.refused
+        self._handed_back = metrics.handed_back.labels(name)
+        self._pause = pause_seconds
+        self._resume_at = 0.0  # on the loop's clock
         self._queue = queue
         self._handle = handle
         self._free = asyncio.Semaphore(concurrency)
@@ -63,6 +72,10 @@ class QueueWorker:
                 while not self._free.locked() and slots < _MOST_RECEIVED:
                     await self._free.acquire()
                     slots += 1
+                if (left := self._resume_at - asyncio.get_running_loop().time()) > 0:
+                    await pause(left, stopping)
+                    if stopping.is_set():
+                        break
                 receiving = self._retries.until_done(
                     f"{self.name} queue", partial(self._queue.receive, slots)
                 )
@@ -110,6 +123,11 @@ class QueueWorker:
             log.warning("handed back")
             await asyncio.shield(self._release(delivery, 0))
             raise
+        except NewerReleaseError as error:
+            self._handed_back.inc()
+            self._resume_at = asyncio.get_running_loop().time() + self._pause
+            release_after = _LEAVE_SECONDS
+            log.warning("left for a newer release", reason=error.message, pause_seconds=self._pause)
         except Exception as error:
             release_after = ceil(backoff(delivery.receive_count, first=1, longest=60))
             log.error(
@@ -173,34 +191,49 @@ class RowsHandler:
         self._service = service
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Apply the batch. Raises UnreadableBatchError, MessageRefusedError, and what BatchService.apply
-        raises."""
+        """Apply the batch. Raises UnreadableBatchError, MessageRefusedError, NewerReleaseError, and what
+        BatchService.apply raises."""
         if delivery.key is None:
             raise UnreadableBatchError("the attributes name no batch")
         async with _for_tenant(delivery.key, self._service):
-            batch = await asyncio.to_thread(self._queue.decode, delivery)
-            await self._service.apply(batch)
+            try:
+                batch = await asyncio.to_thread(self._queue.decode, delivery)
+                await self._service.apply(batch)
+            except NewerReleaseError:
+                await self._service.note_handed_back(delivery.message_id, delivery.key)
+                raise
 
 
 class DeadHandler:
-    """Handles dead letters: their rows become FAILED, so that the process can end."""
+    """Handles dead letters: their rows become FAILED, so that the process can end. But not the rows of a message
+    that is too new for this release, or was so for another processor."""
 
-    def __init__(self, service: BatchService, registry: CollectorRegistry) -> None:
+    def __init__(self, queue: RowQueue, service: BatchService, registry: CollectorRegistry) -> None:
+        self._queue = queue
         self._service = service
         self._dead = Counter(
             "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
         )
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Conclude the batch; drop a message that names none."""
+        """Conclude the batch; drop a message that names none, and one that was handed back to the queue too
+        often: the orchestrator sends it again. Raises NewerReleaseError."""
         if delivery.key is None:
             self._dead.labels("unknown").inc()
             log.error("dropping a dead message that names no batch", message_id=delivery.message_id)
             return
-        self._dead.labels("batch").inc()
-        log.error("batch is dead", row_count=delivery.key.range.row_count)
         message = "The batch of this row could not be processed and was given up after several tries."
         async with _for_tenant(delivery.key, self._service):
+            batch = None
+            with suppress(UnreadableBatchError):
+                batch = await asyncio.to_thread(self._queue.decode, delivery)
+            if batch and await self._service.was_handed_back(delivery.message_id):
+                await self._service.check_pipeline(batch)
+                self._dead.labels("handed_back").inc()
+                log.warning("batch dropped, an older release could not read it; it is sent again")
+                return
+            self._dead.labels("batch").inc()
+            log.error("batch is dead", row_count=delivery.key.range.row_count)
             await self._service.settle(
                 failed_outcome(delivery.key, RowError("batch-error", "", "", message, "load"))
             )

@@ -38,6 +38,7 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         self.reported: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
         self.repaired: set[tuple[str, int]] = set()
+        self.handed_back: dict[str, str] = {}  # processes by message
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
@@ -156,6 +157,13 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
     async def _check_tenant(self) -> None:
         if not await self.has_tenant():
             raise TenantGoneError
+
+    async def note_handed_back(self, message_id: str, key: BatchKey) -> None:
+        if key.process_id not in self.gone:
+            self.handed_back[message_id] = key.process_id
+
+    async def was_handed_back(self, message_id: str) -> bool:
+        return message_id in self.handed_back
 
     async def has_tenant(self) -> bool:
         return visible() not in self.no_tenants

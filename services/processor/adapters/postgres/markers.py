@@ -49,7 +49,11 @@ _HAS_LOADED = """
 SELECT EXISTS (SELECT FROM processor.applied_batches WHERE process_id = $1 AND tenant = $2 AND loaded)
 """
 
-
+_NOTE_HANDED_BACK = """
+INSERT INTO processor.handed_back (message_id, process_id, tenant) VALUES ($1, $2, $3)
+ON CONFLICT (message_id, tenant) DO NOTHING
+"""
+_WAS_HANDED_BACK = "SELECT EXISTS (SELECT FROM processor.handed_back WHERE (message_id, tenant) = ($1, $2))"
 _HAS_SCHEMA = "SELECT $2 = 'default' OR to_regnamespace(quote_ident($1)) IS NOT NULL"
 
 
@@ -109,6 +113,17 @@ class PgMarkers:
         async with transient_errors("sink"):
             await self._pool.execute(_FORGET_OUTCOME, key.process_id, key.range.number, key.tenant)
 
+    async def note_handed_back(self, message_id: str, key: BatchKey) -> None:
+        """As of the port."""
+        async with transient_errors("sink"), self._pool.transaction() as connection:
+            if await is_gone(connection, key.process_id, key.tenant) is None:
+                await connection.execute(_NOTE_HANDED_BACK, message_id, key.process_id, key.tenant)
+
+    async def was_handed_back(self, message_id: str) -> bool:
+        """As of the port."""
+        async with transient_errors("sink"):
+            return bool(await self._pool.fetchval(_WAS_HANDED_BACK, message_id, tenant()))
+
     async def has_tenant(self) -> bool:
         """As of the port."""
         try:
@@ -154,6 +169,7 @@ _KEPT = {
     "processor.replaced_rows": "replaced_by",
     "processor.repaired_rows": "process_id",
     "processor.row_lineage": "process_id",
+    "processor.handed_back": "process_id",
 }
 _REMOVE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(
