@@ -1,14 +1,14 @@
 """What one release writes and another one reads while both run: versions of these formats.
 
-While the suite is upgraded, and after a rollback, two releases share the queue and the database. So what is written
-says the least version that its reader must know (`reader_version`). It is that of its newest field in use: a
-message that uses nothing new goes on being read by an older release. A reader that knows less leaves the message
-to a newer one; it never guesses.
+While the suite is upgraded, and after a rollback, two releases share the queue and the database. So what is
+written says the least version that its reader must know (`reader_version`). It is that of its newest field in
+use: a message that uses nothing new goes on being read by an older release. A reader that knows less leaves
+the message to a newer one; it never guesses.
 
-A field that a reader must not miss gets the next version here. One that an older reader may ignore gets 1, the
-version that every reader knows. A field, an enum value and a key of a document never change their meaning: what
-means something else is a new one. Documents of pipelines need no versions of their own, since their reader refuses
-every key and value that it does not know (`read_stored` in ingestor.pipeline_documents).
+A field that a reader must not miss gets the next version here. One that an older reader may ignore gets 1,
+which every reader knows. A field, an enum value and a key of a document never change their meaning: what
+means something else is a new one. Documents of pipelines need no versions of their own, since their reader
+refuses every key and value that it does not know (`read_stored` in ingestor.pipeline_documents).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class NewerReleaseError(UnavailableError):
 
 @dataclass(frozen=True)
 class Format:
-    """A format: `since` has the fields of its messages, as Message.field, and from which version on a reader knows
-    them."""
+    """A format: `since` has the fields of its messages, as Message.field, and from which version on a reader
+    knows them."""
 
     name: str
     since: Mapping[str, int]
@@ -58,7 +58,7 @@ class Format:
         """Raise NewerReleaseError unless this release reads what needs this version."""
         if needed > self.version:
             raise NewerReleaseError(
-                f"the {self.name} needs a reader of version {needed}, this release reads version {self.version}"
+                f"the {self.name} needs a reader of version {needed}, this release has version {self.version}"
             )
 
 
@@ -75,8 +75,8 @@ BATCHES = Format(
         **_since(
             1,
             "RowBatch",
-            "process_id tenant range columns pipeline pipeline_version data stored delimiter quote normal_form "
-            "repairs drop_empty_cells quoted_is_text reader_version",
+            "process_id tenant range columns pipeline pipeline_version data stored delimiter quote "
+            "normal_form repairs drop_empty_cells quoted_is_text reader_version",
         ),
         **_since(1, "RepairedRows", "process_id columns rows first_row"),
         **_since(1, "FileSlice", "file_key byte_start byte_end"),
@@ -91,8 +91,8 @@ OUTCOMES = Format(
         **_since(
             1,
             "OutcomeHeader",
-            "process_id tenant batch default_state succeeded failed skipped error repairs_process_id repaired_rows "
-            "notices reader_version",
+            "process_id tenant batch default_state succeeded failed skipped error repairs_process_id "
+            "repaired_rows notices reader_version",
         ),
         **_since(1, "RowError", "code field value message phase"),
         **_since(1, "Notice", "code message rows row_numbers"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from ingestor.access.settings import IssuerSettings
 
@@ -14,6 +16,10 @@ _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 
 class GatewaySettings(IssuerSettings):
     """Environment variables INGESTOR_<FIELD>."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INGESTOR_", extra="ignore", frozen=True, populate_by_name=True
+    )
 
     auth: Literal["required", "local"] = Field(
         "required",
@@ -44,6 +50,20 @@ class GatewaySettings(IssuerSettings):
         "/etc/ingestor/sds", description="Folder for what tells Envoy the files of certificates; made here."
     )
 
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias=AliasChoices(
+            "INGESTOR_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+        ),
+        description="Collector of traces (OTLP by gRPC), http://collector:4317; empty: no traces. "
+        "Unset: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT.",
+    )
+    trace_ratio: float = Field(
+        1,
+        validation_alias=AliasChoices("INGESTOR_TRACE_RATIO", "OTEL_TRACES_SAMPLER_ARG"),
+        description="Share of traces to record, 0 to 1. Unset: OTEL_TRACES_SAMPLER_ARG.",
+    )
+
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: str) -> str:
@@ -59,6 +79,18 @@ class GatewaySettings(IssuerSettings):
             if 0 < len(missing) < len(names):
                 others = [f"INGESTOR_{name.upper()}" for name in names if getattr(self, name)]
                 raise ValueError(f"{' and '.join(missing)} must be set too, or {others[0]} not either")
+        return self
+
+    @model_validator(mode="after")
+    def _traces_are_possible(self) -> Self:
+        url = urlsplit(self.otlp_endpoint)
+        if self.otlp_endpoint and (url.scheme not in ("http", "https") or not url.hostname):
+            raise ValueError(
+                f"INGESTOR_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_ENDPOINT): {self.otlp_endpoint!r} is not a "
+                "URL such as http://collector:4317"
+            )
+        if not 0 <= self.trace_ratio <= 1:
+            raise ValueError("INGESTOR_TRACE_RATIO (or OTEL_TRACES_SAMPLER_ARG) must be from 0 to 1")
         return self
 
     @property

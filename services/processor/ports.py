@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 class Delivery:
     """A received message: its receipt for later calls, how often it was received, its batch (None if the
     attributes do not name one), and its body. Without `is_authentic` it is not from the suite, or was
-    altered: then nothing of it is read."""
+    altered: then nothing of it is read. For traces: the queue, and when it was sent, if the queue tells."""
 
     message_id: str
     receipt: str
@@ -30,6 +31,8 @@ class Delivery:
     traceparent: str | None
     body: str
     is_authentic: bool = True
+    queue: str = ""
+    sent: datetime | None = None
 
 
 class UnreadableBatchError(Exception):
@@ -209,14 +212,6 @@ class Sink(RowLoader, Protocol):
         """Drop the outcome, which status has recorded; the marker stays. Idempotent."""
         ...
 
-    async def note_handed_back(self, message_id: str, key: BatchKey) -> None:
-        """Note that the batch's message went back to the queue for a newer release. Idempotent."""
-        ...
-
-    async def was_handed_back(self, message_id: str) -> bool:
-        """Whether that is noted of the message, and its process is still there."""
-        ...
-
     async def has_tenant(self) -> bool:
         """Whether the scope's tenant can take rows at all; all other calls raise TenantGoneError when not."""
         ...
@@ -365,6 +360,18 @@ class ProcessRecords(Protocol):
         """Close the process, so that its batches have neither an effect nor an outcome; then remove its
         markers and the rows that its undo would have set back. The counts of its undo stay, unless it is
         `deleted`. Idempotent."""
+        ...
+
+
+class HandedBack(Protocol):
+    """Which messages processors of older releases have handed back to the queue. Raises TransientError."""
+
+    async def note(self, message_id: str, key: BatchKey) -> None:
+        """Note it of a message, unless its process was removed. Idempotent."""
+        ...
+
+    async def is_noted(self, message_id: str, tenant: str) -> bool:
+        """Whether that was noted."""
         ...
 
 

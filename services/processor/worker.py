@@ -5,27 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 
 import structlog
+from opentelemetry.trace import Span, SpanKind
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.scope import within
 from ingestor.formats import NewerReleaseError
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.observability.tracing import continue_trace
+from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import pause, unless_stopped
 from ingestor.services.processor.batches import BatchKey, failed_outcome
-from ingestor.services.processor.ports import Delivery, MessageRefusedError, RowQueue, UnreadableBatchError
+from ingestor.services.processor.ports import (
+    Delivery,
+    HandedBack,
+    MessageRefusedError,
+    RowQueue,
+    UnreadableBatchError,
+)
 from ingestor.services.processor.service import BatchService, Metrics
 
 log = structlog.get_logger(__name__)
 
-# A message that only a newer release can read is for others soon; this processor does not take it again at once.
-# Each time counts towards the limit after which the queue gives the message up.
+# A message that only a newer release can read is for others soon. This processor receives none for longer,
+# since each time counts towards the limit after which the queue gives the message up.
 _LEAVE_SECONDS, _PAUSE_SECONDS = 5, 30
 _MOST_RECEIVED = 10  # messages; the limit of SQS
 
@@ -106,7 +114,7 @@ class QueueWorker:
                 process_id=delivery.key.process_id,
                 batch=delivery.key.range.number,
             )
-        continue_trace(delivery.traceparent)
+        handling = _span_of(delivery)
         release_after = 0
         try:
             async with self._hidden(delivery):
@@ -115,11 +123,13 @@ class QueueWorker:
                         raise MessageRefusedError("signature")
                     await self._handle(delivery)
                 except MessageRefusedError as error:
+                    spans.fail(handling, error)
                     self._refused.labels(error.reason).inc()
                     log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
                 await self._delete(delivery)
                 return
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            spans.fail(handling, error)
             log.warning("handed back")
             await asyncio.shield(self._release(delivery, 0))
             raise
@@ -129,10 +139,13 @@ class QueueWorker:
             release_after = _LEAVE_SECONDS
             log.warning("left for a newer release", reason=error.message, pause_seconds=self._pause)
         except Exception as error:
+            spans.fail(handling, error)
             release_after = ceil(backoff(delivery.receive_count, first=1, longest=60))
             log.error(
                 "message failed", received=delivery.receive_count, again_in=release_after, exc_info=error
             )
+        finally:
+            handling.end()
         await self._release(delivery, release_after)
 
     @asynccontextmanager
@@ -168,6 +181,32 @@ class QueueWorker:
             log.warning("message not released, it will come again by itself", error=str(error))
 
 
+def _span_of(delivery: Delivery) -> Span:
+    """The span of a message, in the trace of its file and linked to its sending, by the conventions of
+    OpenTelemetry for messaging."""
+    facts: dict[str, str | int | float] = {
+        "messaging.system": "aws_sqs",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": delivery.queue,
+        "messaging.message.id": delivery.message_id,
+        "messaging.message.body.size": len(delivery.body),
+        "ingestor.receive_count": delivery.receive_count,
+    }
+    if delivery.sent:
+        waited = (datetime.now(UTC) - delivery.sent).total_seconds()
+        facts["ingestor.queue_seconds"] = round(max(0.0, waited), 3)
+    if delivery.key:
+        facts |= {
+            "ingestor.process_id": delivery.key.process_id,
+            "ingestor.tenant": delivery.key.tenant,
+            "ingestor.batch": delivery.key.range.number,
+            "ingestor.rows": delivery.key.range.row_count,
+        }
+    name = f"process {delivery.queue}"
+    return spans.begin(name, SpanKind.CONSUMER, delivery.traceparent, facts, linked=True)
+
+
 @asynccontextmanager
 async def _for_tenant(key: BatchKey, service: BatchService) -> AsyncIterator[None]:
     """Handle a message within its tenant. Raises MessageRefusedError when that is gone: whatever fails then
@@ -186,8 +225,9 @@ async def _for_tenant(key: BatchKey, service: BatchService) -> AsyncIterator[Non
 class RowsHandler:
     """Handles messages of the rows queue."""
 
-    def __init__(self, queue: RowQueue, service: BatchService) -> None:
+    def __init__(self, queue: RowQueue, service: BatchService, handed_back: HandedBack) -> None:
         self._queue = queue
+        self._handed_back = handed_back
         self._service = service
 
     async def __call__(self, delivery: Delivery) -> None:
@@ -200,16 +240,22 @@ class RowsHandler:
                 batch = await asyncio.to_thread(self._queue.decode, delivery)
                 await self._service.apply(batch)
             except NewerReleaseError:
-                await self._service.note_handed_back(delivery.message_id, delivery.key)
+                await self._handed_back.note(delivery.message_id, delivery.key)
                 raise
+            with spans.span("decode"):
+                batch = await asyncio.to_thread(self._queue.decode, delivery)
+            await self._service.apply(batch)
 
 
 class DeadHandler:
-    """Handles dead letters: their rows become FAILED, so that the process can end. But not the rows of a message
-    that is too new for this release, or was so for another processor."""
+    """Handles dead letters: their rows become FAILED, so that the process can end. But not the rows of a
+    message that is too new for this release, or was so for another processor."""
 
-    def __init__(self, queue: RowQueue, service: BatchService, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, queue: RowQueue, service: BatchService, handed_back: HandedBack, registry: CollectorRegistry
+    ) -> None:
         self._queue = queue
+        self._handed_back = handed_back
         self._service = service
         self._dead = Counter(
             "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
@@ -227,7 +273,7 @@ class DeadHandler:
             batch = None
             with suppress(UnreadableBatchError):
                 batch = await asyncio.to_thread(self._queue.decode, delivery)
-            if batch and await self._service.was_handed_back(delivery.message_id):
+            if batch and await self._handed_back.is_noted(delivery.message_id, delivery.key.tenant):
                 await self._service.check_pipeline(batch)
                 self._dead.labels("handed_back").inc()
                 log.warning("batch dropped, an older release could not read it; it is sent again")

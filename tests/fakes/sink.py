@@ -12,6 +12,7 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, unproces
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
+    HandedBack,
     Loaded,
     ProcessRecords,
     Refused,
@@ -38,7 +39,6 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         self.reported: set[str] = set()
         self.markers: dict[tuple[str, int], BatchOutcome | None] = {}
         self.repaired: set[tuple[str, int]] = set()
-        self.handed_back: dict[str, str] = {}  # processes by message
 
     async def load(
         self, key: BatchKey, rows: GoodRows, conclude: Callable[[Sequence[Refused]], BatchOutcome]
@@ -158,13 +158,6 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         if not await self.has_tenant():
             raise TenantGoneError
 
-    async def note_handed_back(self, message_id: str, key: BatchKey) -> None:
-        if key.process_id not in self.gone:
-            self.handed_back[message_id] = key.process_id
-
-    async def was_handed_back(self, message_id: str) -> bool:
-        return message_id in self.handed_back
-
     async def has_tenant(self) -> bool:
         return visible() not in self.no_tenants
 
@@ -184,3 +177,16 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         self.markers = {mark: known for mark, known in self.markers.items() if mark[0] != process_id}
         if deleted:
             self.undos.pop(process_id, None)
+
+
+class MemoryHandedBack(HandedBack):
+    """Messages that were handed back."""
+
+    def __init__(self) -> None:
+        self.noted: set[str] = set()
+
+    async def note(self, message_id: str, key: BatchKey) -> None:
+        self.noted.add(message_id)
+
+    async def is_noted(self, message_id: str, tenant: str) -> bool:
+        return message_id in self.noted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,20 +11,27 @@ from prometheus_client import (
     Counter,
     GCCollector,
     Histogram,
+    Info,
     PlatformCollector,
     ProcessCollector,
     start_http_server,
 )
 
 from ingestor.runtime.addresses import split_address
+from ingestor.runtime.observability.spans import exemplar
+from ingestor.runtime.release import this_release
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry with metrics of the process (CPU, memory, open files, garbage collection)."""
+    """A registry with metrics of the process (release, CPU, memory, open files, garbage collection)."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    release = this_release()
+    Info("ingestor_build", "The release that runs.", registry=registry).info(
+        {"version": release.version, "commit": release.commit}
+    )
     return registry
 
 
@@ -37,6 +45,16 @@ class RpcMetrics:
         self.seconds = Histogram(
             "grpc_server_handling_seconds", "Duration of RPCs in seconds.", ["method"], registry=registry
         )
+
+
+@contextmanager
+def timed(histogram: Histogram) -> Iterator[None]:
+    """Observe how long the context lasts; the current span is the exemplar."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        histogram.observe(time.perf_counter() - started, exemplar())
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class GrpcOutcomes(Outcomes):
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error) from error
             found.update(
-                (number, ROW_STATE_WORDS[state])
+                (number, ROW_STATE_WORDS.get(state, "in a state of a newer release"))
                 for number, state in zip(some, answer.states, strict=True)
                 if state != common_pb2.ROW_STATE_UNSPECIFIED
             )

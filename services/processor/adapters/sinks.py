@@ -59,12 +59,6 @@ class Sinks(Sink):
     async def forget_outcome(self, key: BatchKey) -> None:
         await self._markers.forget_outcome(key)
 
-    async def note_handed_back(self, message_id: str, key: BatchKey) -> None:
-        await self._markers.note_handed_back(message_id, key)
-
-    async def was_handed_back(self, message_id: str) -> bool:
-        return await self._markers.was_handed_back(message_id)
-
     async def has_tenant(self) -> bool:
         return await self._markers.has_tenant()
 

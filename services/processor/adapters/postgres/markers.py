@@ -24,6 +24,7 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, unproces
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
+    HandedBack,
     Loaded,
     ProcessRecords,
     Refused,
@@ -49,11 +50,7 @@ _HAS_LOADED = """
 SELECT EXISTS (SELECT FROM processor.applied_batches WHERE process_id = $1 AND tenant = $2 AND loaded)
 """
 
-_NOTE_HANDED_BACK = """
-INSERT INTO processor.handed_back (message_id, process_id, tenant) VALUES ($1, $2, $3)
-ON CONFLICT (message_id, tenant) DO NOTHING
-"""
-_WAS_HANDED_BACK = "SELECT EXISTS (SELECT FROM processor.handed_back WHERE (message_id, tenant) = ($1, $2))"
+
 _HAS_SCHEMA = "SELECT $2 = 'default' OR to_regnamespace(quote_ident($1)) IS NOT NULL"
 
 
@@ -112,17 +109,6 @@ class PgMarkers:
     async def forget_outcome(self, key: BatchKey) -> None:
         async with transient_errors("sink"):
             await self._pool.execute(_FORGET_OUTCOME, key.process_id, key.range.number, key.tenant)
-
-    async def note_handed_back(self, message_id: str, key: BatchKey) -> None:
-        """As of the port."""
-        async with transient_errors("sink"), self._pool.transaction() as connection:
-            if await is_gone(connection, key.process_id, key.tenant) is None:
-                await connection.execute(_NOTE_HANDED_BACK, message_id, key.process_id, key.tenant)
-
-    async def was_handed_back(self, message_id: str) -> bool:
-        """As of the port."""
-        async with transient_errors("sink"):
-            return bool(await self._pool.fetchval(_WAS_HANDED_BACK, message_id, tenant()))
 
     async def has_tenant(self) -> bool:
         """As of the port."""
@@ -240,6 +226,27 @@ class PgProcessRecords(ProcessRecords):
                 statement = _REMOVE.format(table=table, column=column)
                 while await self._pool.execute(statement, process_id, tenant, _PIECE) != "DELETE 0":
                     continue
+
+
+_HAND_BACK = """
+INSERT INTO processor.handed_back (message_id, process_id, tenant) VALUES ($1, $2, $3)
+ON CONFLICT (message_id, tenant) DO NOTHING
+"""
+_WAS_HANDED_BACK = "SELECT EXISTS (SELECT FROM processor.handed_back WHERE (message_id, tenant) = ($1, $2))"
+
+
+class PgHandedBack(HandedBack):
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def note(self, message_id: str, key: BatchKey) -> None:
+        async with transient_errors("markers"), self._pool.transaction() as connection:
+            if not await is_gone(connection, key.process_id, key.tenant):
+                await connection.execute(_HAND_BACK, message_id, key.process_id, key.tenant)
+
+    async def is_noted(self, message_id: str, tenant: str) -> bool:
+        async with transient_errors("markers"):
+            return bool(await self._pool.fetchval(_WAS_HANDED_BACK, message_id, tenant))
 
 
 # Claims those rows of the repaired process that no repair has loaded yet. In order, so that two repairs never
