@@ -343,6 +343,7 @@ def _state(
         "page": page,
         "sign_in": access.state,
         "envoy_admin": envoy.admin,
+        "gateway_metrics": envoy.metrics,
         "database_url": dsn,
         "aws_endpoint_url": endpoints.aws_endpoint_url,
         "aws_ca": str(endpoints.aws_ca) if endpoints.aws_ca else None,

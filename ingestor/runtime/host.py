@@ -23,8 +23,10 @@ from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
 from ingestor.runtime.observability.logs import configure_logging
 from ingestor.runtime.observability.metrics import RpcMetrics, serve_metrics
+from ingestor.runtime.observability.otlp import exporting
+from ingestor.runtime.observability.process import LoopLag, observe_certificates
 from ingestor.runtime.retry import silence_stamina
-from ingestor.runtime.settings import ServiceSettings
+from ingestor.runtime.settings import HostSettings
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +69,7 @@ class RunningService:
 
 @asynccontextmanager
 async def host(
-    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+    settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> AsyncIterator[RunningService]:
     """Run a service while the context lasts; drain it at the end.
 
@@ -83,6 +85,7 @@ async def host(
                 ("grpc.keepalive_permit_without_calls", 1),
             ],
         )
+        observe_certificates(registry, settings.tls)
         health_servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         service.register(server)
@@ -103,7 +106,7 @@ async def host(
             stopping = asyncio.Event()
             running = [
                 asyncio.create_task(worker.run(stopping), name=worker.name)
-                for worker in (*service.workers, monitor)
+                for worker in (*service.workers, monitor, LoopLag(registry))
             ]
             failed = asyncio.ensure_future(_first_failure(running))
             owner = asyncio.current_task()
@@ -149,7 +152,7 @@ async def _finish(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
 
 
 async def _run_until_signal(
-    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+    settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> None:
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
@@ -165,12 +168,13 @@ async def _run_until_signal(
         await asked.wait()
 
 
-def run(service: str, settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
+def run(service: str, settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
     """Run a service until SIGTERM or SIGINT; exits with status 1 when it cannot start or a worker fails."""
     configure_logging(service, settings.log_level, settings.log_format)
     silence_stamina()
     try:
-        uvloop.run(_run_until_signal(settings, bootstrap, registry))
+        with exporting(service):
+            uvloop.run(_run_until_signal(settings, bootstrap, registry))
     except asyncio.CancelledError:
         raise SystemExit(1) from None
     except Exception as error:

@@ -175,6 +175,10 @@ class DatabaseSettings(AwsSettings):
 class ServiceSettings(HostSettings, DatabaseSettings):
     """Settings of every service with a database."""
 
+    sample_seconds: float = Field(
+        15, ge=1, le=300, description="Seconds between two measurements of tables and queues for /metrics."
+    )
+
 
 class QueueSettings(AwsSettings):
     """The SQS endpoint."""
