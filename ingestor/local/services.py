@@ -42,9 +42,8 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
     """The settings of a service as environment variables, with those that the user has set (such as
     INGESTOR_LOG_LEVEL)."""
     first = instance == service
-    variables = {
-        **os.environ,
-        # A second processor only serves the queue; nobody calls it.
+    ours = {
+        # Further processors are workers; nobody calls them.
         "INGESTOR_LISTEN": endpoints.addresses[service] if first else f"{LOOPBACK}:0",
         "INGESTOR_METRICS_LISTEN": endpoints.metrics[instance],
         "INGESTOR_DATABASE_URL": endpoints.databases[service],
@@ -52,6 +51,10 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         "INGESTOR_LOG_FORMAT": "json",
         **endpoints.access,
     }
+    files = {f"{name}_FILE" for name in ours}  # of the user's secrets, which the suite's replace
+    variables = {name: value for name, value in os.environ.items() if name not in files} | ours
+    if not first:
+        variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
     variables.setdefault("INGESTOR_REFLECTION", "suite")
     for other, address in endpoints.addresses.items():
         variables[f"INGESTOR_{other.upper()}_ADDRESS"] = address

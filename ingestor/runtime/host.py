@@ -23,6 +23,7 @@ from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
 from ingestor.runtime.observability.logs import configure_logging
 from ingestor.runtime.observability.metrics import RpcMetrics, serve_metrics
+from ingestor.runtime.observability.otlp import exporting
 from ingestor.runtime.retry import silence_stamina
 from ingestor.runtime.settings import ServiceSettings
 
@@ -170,7 +171,8 @@ def run(service: str, settings: ServiceSettings, bootstrap: Bootstrap, registry:
     configure_logging(service, settings.log_level, settings.log_format)
     silence_stamina()
     try:
-        uvloop.run(_run_until_signal(settings, bootstrap, registry))
+        with exporting(service):
+            uvloop.run(_run_until_signal(settings, bootstrap, registry))
     except asyncio.CancelledError:
         raise SystemExit(1) from None
     except Exception as error:

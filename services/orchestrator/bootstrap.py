@@ -21,6 +21,7 @@ from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
@@ -45,13 +46,14 @@ from ingestor.v1 import orchestrator_pb2_grpc, pipelines_pb2_grpc
 async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url.get_secret_value()
+        database = Database.of(settings)
         pool = await stack.enter_async_context(
             open_pool(
-                dsn,
+                database,
                 service="orchestrator",
                 schema="orchestrator",
                 size=settings.database_pool_size,
+                sessions=settings.database_pool_size,  # a file being read holds one
                 prepare=row_security,
             )
         )

@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
+from ingestor.runtime.observability import spans
+from ingestor.runtime.observability.metrics import timed
 from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -108,7 +110,7 @@ class BatchService:
         if batch.repairs:
             await self._repair(batch, batch.repairs, data, pipeline)
             return
-        with self._metrics.seconds.labels("check").time():
+        with timed(self._metrics.seconds.labels("check")):
             checked = await asyncio.to_thread(check, batch, data, pipeline)
         numbers = checked.good_index + key.range.first_row
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
@@ -128,7 +130,8 @@ class BatchService:
         """Load failed rows of the repaired process as its own rows, with its row numbers. Rows that have not
         failed there, and rows that another repair loads first, are skipped."""
         key = batch.key
-        found = await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
+        with spans.span("parse"):
+            found = await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
         numbers = found.numbers
         asked = np.unique(numbers[numbers > 0]).tolist()
         states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
@@ -142,7 +145,7 @@ class BatchService:
                 checked.good.take(order), checked.good_index[order], checked.rejected + skipped
             )
 
-        with self._metrics.seconds.labels("check").time():
+        with timed(self._metrics.seconds.labels("check")), spans.span("check"):
             checked = await asyncio.to_thread(check_repair)
         good = GoodRows(
             table_of(pipeline), checked.good, numbers[checked.good_index], sink_of(pipeline), rows.process_id
@@ -167,7 +170,7 @@ class BatchService:
         conclude: Callable[[Sequence[Refused]], BatchOutcome],
         give_up: Callable[[RowError], BatchOutcome],
     ) -> None:
-        with self._metrics.seconds.labels("load").time():
+        with timed(self._metrics.seconds.labels("load")), spans.span("load"):
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
@@ -204,7 +207,8 @@ class BatchService:
         if outcome is None:
             self._metrics.batches.labels("known").inc()
             return
-        with self._metrics.seconds.labels("tell").time():
+        spans.note(succeeded=outcome.succeeded, failed=outcome.failed, skipped=outcome.skipped)
+        with timed(self._metrics.seconds.labels("tell")), spans.span("tell status"):
             await self._until_done("status", lambda: self._outcomes.record(outcome))
             await self._until_done("sink", lambda: self._sink.forget_outcome(key))
         self._metrics.batches.labels(outcome.default_state).inc()
@@ -231,7 +235,8 @@ class BatchService:
             return b"".join([piece async for piece in pieces])
 
         try:
-            return await self._until_done("file store", read)
+            with spans.span("fetch"):
+                return await self._until_done("file store", read)
         except ForeignFileError:
             raise MessageRefusedError("file") from None
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 
 import structlog
+from opentelemetry.trace import Span, SpanKind
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.scope import within
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.observability.tracing import continue_trace
+from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import unless_stopped
 from ingestor.services.processor.batches import BatchKey, failed_outcome
@@ -93,7 +95,7 @@ class QueueWorker:
                 process_id=delivery.key.process_id,
                 batch=delivery.key.range.number,
             )
-        continue_trace(delivery.traceparent)
+        handling = _span_of(delivery)
         release_after = 0
         try:
             async with self._hidden(delivery):
@@ -102,19 +104,24 @@ class QueueWorker:
                         raise MessageRefusedError("signature")
                     await self._handle(delivery)
                 except MessageRefusedError as error:
+                    spans.fail(handling, error)
                     self._refused.labels(error.reason).inc()
                     log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
                 await self._delete(delivery)
                 return
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            spans.fail(handling, error)
             log.warning("handed back")
             await asyncio.shield(self._release(delivery, 0))
             raise
         except Exception as error:
+            spans.fail(handling, error)
             release_after = ceil(backoff(delivery.receive_count, first=1, longest=60))
             log.error(
                 "message failed", received=delivery.receive_count, again_in=release_after, exc_info=error
             )
+        finally:
+            handling.end()
         await self._release(delivery, release_after)
 
     @asynccontextmanager
@@ -150,6 +157,32 @@ class QueueWorker:
             log.warning("message not released, it will come again by itself", error=str(error))
 
 
+def _span_of(delivery: Delivery) -> Span:
+    """The span of a message, in the trace of its file and linked to its sending, by the conventions of
+    OpenTelemetry for messaging."""
+    facts: dict[str, str | int | float] = {
+        "messaging.system": "aws_sqs",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": delivery.queue,
+        "messaging.message.id": delivery.message_id,
+        "messaging.message.body.size": len(delivery.body),
+        "ingestor.receive_count": delivery.receive_count,
+    }
+    if delivery.sent:
+        waited = (datetime.now(UTC) - delivery.sent).total_seconds()
+        facts["ingestor.queue_seconds"] = round(max(0.0, waited), 3)
+    if delivery.key:
+        facts |= {
+            "ingestor.process_id": delivery.key.process_id,
+            "ingestor.tenant": delivery.key.tenant,
+            "ingestor.batch": delivery.key.range.number,
+            "ingestor.rows": delivery.key.range.row_count,
+        }
+    name = f"process {delivery.queue}"
+    return spans.begin(name, SpanKind.CONSUMER, delivery.traceparent, facts, linked=True)
+
+
 @asynccontextmanager
 async def _for_tenant(key: BatchKey, service: BatchService) -> AsyncIterator[None]:
     """Handle a message within its tenant. Raises MessageRefusedError when that is gone: whatever fails then
@@ -178,7 +211,8 @@ class RowsHandler:
         if delivery.key is None:
             raise UnreadableBatchError("the attributes name no batch")
         async with _for_tenant(delivery.key, self._service):
-            batch = await asyncio.to_thread(self._queue.decode, delivery)
+            with spans.span("decode"):
+                batch = await asyncio.to_thread(self._queue.decode, delivery)
             await self._service.apply(batch)
 
 

@@ -16,6 +16,7 @@ from ingestor.internal.v1 import ledger_pb2_grpc
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
 from ingestor.runtime.retry import Retries
@@ -44,10 +45,14 @@ from ingestor.v1 import access_pb2_grpc, status_pb2_grpc
 async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url.get_secret_value()
+        database = Database.of(settings)
         pool = await stack.enter_async_context(
             open_pool(
-                dsn, service="status", schema="status", size=settings.database_pool_size, prepare=row_security
+                database,
+                service="status",
+                schema="status",
+                size=settings.database_pool_size,
+                prepare=row_security,
             )
         )
         await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
@@ -55,7 +60,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         retries = Retries(registry)
-        changes = PgChanges(dsn, retries)
+        changes = PgChanges(database, retries)
         keep = timedelta(days=settings.retention_days) if settings.retention_days else None
         reader = PgLedgerReader(pool, keep)
         removals = PgRemovals(pool)

@@ -21,6 +21,7 @@ from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
@@ -41,10 +42,14 @@ from ingestor.v1 import upload_pb2_grpc
 async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url.get_secret_value()
+        database = Database.of(settings)
         pool = await stack.enter_async_context(
             open_pool(
-                dsn, service="upload", schema="upload", size=settings.database_pool_size, prepare=row_security
+                database,
+                service="upload",
+                schema="upload",
+                size=settings.database_pool_size,
+                prepare=row_security,
             )
         )
         await check_migrations(pool, schema="upload", package="ingestor.services.upload.migrations")

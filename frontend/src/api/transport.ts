@@ -3,6 +3,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { authorize } from "./authorize";
 import { reportAnswer, reportOutage } from "./connection";
 import { isUnreachable } from "./errors";
+import { traced } from "./trace";
 
 /** fetch that reports an unreachable server as UNAVAILABLE, as a native gRPC client does. */
 const reach: typeof globalThis.fetch = async (input, init) => {
@@ -41,6 +42,6 @@ export function createPageTransport(options: PageTransportOptions = {}): Transpo
   return createGrpcWebTransport({
     baseUrl,
     fetch: reach,
-    interceptors: [authorize(tenant), watchConnection],
+    interceptors: [authorize(tenant), traced, watchConnection],
   });
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from prometheus_client import (
 )
 
 from ingestor.runtime.addresses import split_address
+from ingestor.runtime.observability.spans import exemplar
 
 
 def new_registry() -> CollectorRegistry:
@@ -37,6 +39,16 @@ class RpcMetrics:
         self.seconds = Histogram(
             "grpc_server_handling_seconds", "Duration of RPCs in seconds.", ["method"], registry=registry
         )
+
+
+@contextmanager
+def timed(histogram: Histogram) -> Iterator[None]:
+    """Observe how long the context lasts; the current span is the exemplar."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        histogram.observe(time.perf_counter() - started, exemplar())
 
 
 @contextmanager

@@ -143,7 +143,7 @@ class PgDryRunTables(DryRunTables):
         try:
             async with AsyncExitStack() as stack:
                 async with transient_errors("sink"):
-                    connection = await stack.enter_async_context(self._pool.acquire())
+                    connection = await stack.enter_async_context(self._pool.session())
                 stack.push_async_callback(self._leave, connection)
                 async with transient_errors("sink"):
                     await connection.execute(_END_WITH_CONNECTION)
