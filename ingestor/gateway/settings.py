@@ -89,6 +89,18 @@ class GatewaySettings(IssuerSettings):
                 raise ValueError(f"{' and '.join(missing)} must be set too, or {others[0]} not either")
         return self
 
+    @model_validator(mode="after")
+    def _traces_are_possible(self) -> Self:
+        url = urlsplit(self.otlp_endpoint)
+        if self.otlp_endpoint and (url.scheme not in ("http", "https") or not url.hostname):
+            raise ValueError(
+                f"INGESTOR_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_ENDPOINT): {self.otlp_endpoint!r} is not a "
+                "URL such as http://collector:4317"
+            )
+        if not 0 <= self.trace_ratio <= 1:
+            raise ValueError("INGESTOR_TRACE_RATIO (or OTEL_TRACES_SAMPLER_ARG) must be from 0 to 1")
+        return self
+
     @field_validator(
         "gateway_listen", "upload_address", "orchestrator_address", "processor_address", "status_address",
         "web_address",
@@ -108,18 +120,6 @@ class GatewaySettings(IssuerSettings):
             "status": self.status_address,
             "web": self.web_address,
         }
-
-    @model_validator(mode="after")
-    def _traces_are_possible(self) -> Self:
-        url = urlsplit(self.otlp_endpoint)
-        if self.otlp_endpoint and (url.scheme not in ("http", "https") or not url.hostname):
-            raise ValueError(
-                f"INGESTOR_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_ENDPOINT): {self.otlp_endpoint!r} is not a "
-                "URL such as http://collector:4317"
-            )
-        if not 0 <= self.trace_ratio <= 1:
-            raise ValueError("INGESTOR_TRACE_RATIO (or OTEL_TRACES_SAMPLER_ARG) must be from 0 to 1")
-        return self
 
     @property
     def origins(self) -> list[str]:

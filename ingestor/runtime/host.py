@@ -24,6 +24,7 @@ from ingestor.runtime.grpc.reflection import enable_reflection
 from ingestor.runtime.observability.logs import configure_logging
 from ingestor.runtime.observability.metrics import RpcMetrics, serve_metrics
 from ingestor.runtime.observability.otlp import exporting
+from ingestor.runtime.observability.process import LoopLag, observe_certificates
 from ingestor.runtime.retry import silence_stamina
 from ingestor.runtime.settings import ServiceSettings
 
@@ -84,6 +85,7 @@ async def host(
                 ("grpc.keepalive_permit_without_calls", 1),
             ],
         )
+        observe_certificates(registry, settings.tls)
         health_servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         service.register(server)
@@ -104,7 +106,7 @@ async def host(
             stopping = asyncio.Event()
             running = [
                 asyncio.create_task(worker.run(stopping), name=worker.name)
-                for worker in (*service.workers, monitor)
+                for worker in (*service.workers, monitor, LoopLag(registry))
             ]
             failed = asyncio.ensure_future(_first_failure(running))
             owner = asyncio.current_task()

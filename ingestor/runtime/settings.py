@@ -85,6 +85,9 @@ class HostSettings(TlsSettings):
 
     listen: str = Field("0.0.0.0:50051", description="gRPC server, host:port; port 0 picks one.")
     metrics_listen: str = Field("0.0.0.0:9090", description="Address of Prometheus /metrics; empty: none.")
+    sample_seconds: float = Field(
+        15, ge=1, le=300, description="Seconds between two measurements of tables and queues for /metrics."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level to log."
     )
