@@ -68,6 +68,7 @@ class Gateway:
     port: int
     upstream: Upstream
     admin: str  # URL
+    metrics: str  # URL
     ca: Path | None = None  # of a gateway with TLS
 
     async def call(self, token: str | None = None, path: str = METHOD, **metadata: str) -> None:
@@ -110,7 +111,7 @@ def gateway(folder: Path, settings: GatewaySettings, services: Leaf | None = Non
     try:
         folder.mkdir(exist_ok=True)
         envoy.start()
-        yield Gateway(port, upstream, envoy.admin, services.ca if services else None)
+        yield Gateway(port, upstream, envoy.admin, envoy.metrics, services.ca if services else None)
     finally:
         envoy.stop()
         upstream.stop()

@@ -55,8 +55,7 @@ def service_of(instance: str) -> str:
 def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, str]:
     """The settings of a service as environment variables, with those that the user has set (such as
     INGESTOR_LOG_LEVEL)."""
-    variables = {
-        **os.environ,
+    ours = {
         "INGESTOR_LISTEN": endpoints.addresses[instance],
         "INGESTOR_METRICS_LISTEN": endpoints.metrics[instance],
         "INGESTOR_DATABASE_URL": endpoints.databases[service],
@@ -64,6 +63,8 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         "INGESTOR_LOG_FORMAT": "json",
         **endpoints.access,
     }
+    files = {f"{name}_FILE" for name in ours}  # of the user's secrets, which the suite's replace
+    variables = {name: value for name, value in os.environ.items() if name not in files} | ours
     variables.setdefault("INGESTOR_REFLECTION", "suite")
     for other in SERVICES:
         variables[f"INGESTOR_{other.upper()}_ADDRESS"] = endpoints.target(other)

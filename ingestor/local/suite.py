@@ -205,6 +205,7 @@ def _make_queues(endpoint: str | None, ca: Path | None) -> None:
 
 def _make_bucket(endpoint: str | None, ca: Path | None) -> None:
     """Make the file store's bucket if the store is S3 and the bucket is missing."""
+    from ingestor.runtime.aws.buckets import ensure_bucket
     from ingestor.runtime.aws.clients import aws_errors, open_s3
     from ingestor.runtime.settings import FileStoreSettings
 
@@ -214,12 +215,7 @@ def _make_bucket(endpoint: str | None, ca: Path | None) -> None:
 
     async def make() -> None:
         async with open_s3(settings) as client, aws_errors("S3"):
-            try:
-                await client.head_bucket(Bucket=settings.s3_bucket)
-            except ClientError as error:
-                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
-                    raise
-                await client.create_bucket(Bucket=settings.s3_bucket)
+            await ensure_bucket(client, settings.s3_bucket)
 
     try:
         asyncio.run(make())
@@ -335,6 +331,7 @@ def _state(
         "page": page,
         "sign_in": access.state,
         "envoy_admin": envoy.admin,
+        "gateway_metrics": envoy.metrics,
         "database_url": dsn,
         "aws_endpoint_url": endpoints.aws_endpoint_url,
         "aws_ca": str(endpoints.aws_ca) if endpoints.aws_ca else None,

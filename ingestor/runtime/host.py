@@ -25,8 +25,10 @@ from ingestor.runtime.grpc.reflection import enable_reflection
 from ingestor.runtime.observability.http import serve_http
 from ingestor.runtime.observability.logs import configure_logging
 from ingestor.runtime.observability.metrics import RpcMetrics
+from ingestor.runtime.observability.otlp import exporting
+from ingestor.runtime.observability.process import LoopLag, observe_certificates
 from ingestor.runtime.retry import silence_stamina
-from ingestor.runtime.settings import ServiceSettings
+from ingestor.runtime.settings import HostSettings
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +74,7 @@ class RunningService:
 
 @asynccontextmanager
 async def host(
-    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+    settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> AsyncIterator[RunningService]:
     """Run a service while the context lasts; drain it at the end: no new calls, those under way finish.
 
@@ -93,6 +95,7 @@ async def host(
                 *_connection_age(settings.max_connection_age_seconds),
             ],
         )
+        observe_certificates(registry, settings.tls)
         health_servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         service.register(server)
@@ -114,7 +117,7 @@ async def host(
             stopping = asyncio.Event()
             running = [
                 asyncio.create_task(worker.run(stopping), name=worker.name)
-                for worker in (*service.workers, monitor)
+                for worker in (*service.workers, monitor, LoopLag(registry))
             ]
             failed = asyncio.ensure_future(_first_failure(running))
             owner = asyncio.current_task()
@@ -172,7 +175,7 @@ async def _finish(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
 
 
 async def _run_until_signal(
-    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+    settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> None:
     loop = asyncio.get_running_loop()
     asked: asyncio.Future[signal.Signals] = loop.create_future()
@@ -193,13 +196,14 @@ async def _run_until_signal(
             await asyncio.sleep(settings.lame_duck_seconds)
 
 
-def run(service: str, settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
+def run(service: str, settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
     """Run a service until SIGINT, or until its lame-duck time after SIGTERM has passed; exits with status 1
     when it cannot start or a worker fails."""
     configure_logging(service, settings.log_level, settings.log_format)
     silence_stamina()
     try:
-        uvloop.run(_run_until_signal(settings, bootstrap, registry))
+        with exporting(service):
+            uvloop.run(_run_until_signal(settings, bootstrap, registry))
     except asyncio.CancelledError:
         raise SystemExit(1) from None
     except Exception as error:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import SettingsConfigDict
 
 from ingestor.runtime.settings import TlsSettings
 
 
 class WebSettings(TlsSettings):
     """Environment variables INGESTOR_<FIELD>."""
-
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
     listen: str = Field("0.0.0.0:8000", description="HTTP server, host:port; port 0 picks one.")
     page_dir: str = Field("", description="Folder of the built page; empty: the installed one.")

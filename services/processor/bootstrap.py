@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import grpc
 import pyarrow as pa
 from prometheus_client import CollectorRegistry
 
@@ -17,15 +18,20 @@ from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
-from ingestor.runtime.host import Service
+from ingestor.runtime.grpc.health import Check
+from ingestor.runtime.host import Service, Worker
+from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
-from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
+from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables, observe_places
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
@@ -47,12 +53,15 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
     pa.set_cpu_count(1)
     pa.set_memory_pool(pa.system_memory_pool())
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url.get_secret_value()
-        # Dry runs hold their connections, so everything else needs its own.
-        size = max(settings.database_pool_size, settings.concurrency + 3 + settings.dry_runs)
         pool = await stack.enter_async_context(
             open_pool(
-                dsn, service="processor", schema="processor", size=size, usual_path=True, prepare=row_security
+                Database.of(settings),
+                service="processor",
+                schema="processor",
+                size=settings.connections,
+                sessions=settings.dry_runs,
+                usual_path=True,
+                prepare=row_security,
             )
         )
         await check_migrations(pool, schema="processor", package="ingestor.services.processor.migrations")
@@ -60,61 +69,59 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         tenants = await TenantPool.of(pool)
         signer = CallSigner(settings.keyring(), "processor")
         connect = partial(open_channel, interceptors=signer.interceptors(), tls=settings.tls)
-        sqs = await stack.enter_async_context(open_sqs(settings))
         status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         orchestrator = await stack.enter_async_context(
             connect(settings.orchestrator_address, service="orchestrator")
         )
         pipelines = GrpcPipelines(orchestrator)
-        metrics = Metrics(registry)
-        batches = BatchService(
-            open_sinks(tenants),
-            GrpcOutcomes(status),
-            pipelines,
-            await stack.enter_async_context(open_store(settings)),
-            metrics,
-        )
-        keys = settings.keyring()
-        rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds, keys)
-        dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
-
-        undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
-        tables = PgDryRunTables(tenants, settings.dry_runs)
-        records = PgProcessRecords(pool)
-        removals = RemovalFollower(
-            GrpcRemovalLog(status),
-            PgRemovalInbox(pool, "processor"),
-            lambda removal: records.remove(removal.process_id, removal.tenant, deleted=removal.deleted),
-            SystemClock(),
-            registry,
-            poll_seconds=settings.removal_poll_seconds,
-        )
-
+        checks: dict[str, Check] = {"database": pool.check}
+        observe_pool(pool, registry)
+        workers: list[Worker] = [Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)]
+        register: Callable[[grpc.aio.Server], None] = _nothing
+        if settings.works:
+            aws = AwsRequests(registry)
+            sqs = await stack.enter_async_context(open_sqs(settings))
+            aws.observe(sqs)
+            store = await stack.enter_async_context(open_store(settings, aws.observe))
+            keys = settings.keyring()
+            rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds, keys)
+            dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
+            metrics = Metrics(registry)
+            batches = BatchService(open_sinks(tenants), GrpcOutcomes(status), pipelines, store, metrics)
+            queue_worker = partial(
+                QueueWorker, metrics=metrics, visibility_seconds=settings.visibility_seconds
+            )
+            workers += [
+                queue_worker("rows", rows, RowsHandler(rows, batches), concurrency=settings.concurrency),
+                queue_worker("dead letters", dead, DeadHandler(batches, registry), concurrency=1),
+            ]
+            checks["rows queue"] = rows.check
+        if settings.serves:
+            undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
+            tables = PgDryRunTables(tenants, settings.dry_runs)
+            observe_places(tables, registry)
+            records = PgProcessRecords(pool)
+            removals = RemovalFollower(
+                GrpcRemovalLog(status),
+                PgRemovalInbox(pool, "processor"),
+                lambda removal: records.remove(removal.process_id, removal.tenant, deleted=removal.deleted),
+                SystemClock(),
+                registry,
+                poll_seconds=settings.removal_poll_seconds,
+            )
+            workers += [undos, removals]
+            register = partial(
+                processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
+                ProcessorApi(pipelines, undos, tables, PgTables(tenants)),
+            )
         yield Service(
-            register=lambda server: processor_pb2_grpc.add_ProcessorServiceServicer_to_server(
-                ProcessorApi(pipelines, undos, tables, PgTables(tenants)), server
-            ),
-            grpc_services=("ingestor.v1.ProcessorService",),
-            checks={"database": pool.check, "rows queue": rows.check},
-            workers=service_wide(
-                undos,
-                removals,
-                QueueWorker(
-                    "rows",
-                    rows,
-                    RowsHandler(rows, batches),
-                    metrics,
-                    concurrency=settings.concurrency,
-                    visibility_seconds=settings.visibility_seconds,
-                ),
-                QueueWorker(
-                    "dead letters",
-                    dead,
-                    DeadHandler(batches, registry),
-                    metrics,
-                    concurrency=1,
-                    visibility_seconds=settings.visibility_seconds,
-                ),
-            ),
+            register=register,
+            grpc_services=("ingestor.v1.ProcessorService",) if settings.serves else (),
+            checks=checks,
+            workers=service_wide(*workers),
             interceptors=(guard,),
         )
+
+
+def _nothing(server: grpc.aio.Server) -> None:
+    """What a worker serves, beside health."""

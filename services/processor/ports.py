@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
@@ -20,8 +21,8 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A received message: its receipt for later calls, how often it was received, its batch (None if the
-    attributes do not name one), and its body. Without `is_authentic` it is not from the suite, or was
-    altered: then nothing of it is read."""
+    attributes do not name one), its body, its queue, and when it was sent, if the queue tells. Without
+    `is_authentic` it is not from the suite, or was altered: then nothing of it is read."""
 
     message_id: str
     receipt: str
@@ -30,6 +31,8 @@ class Delivery:
     traceparent: str | None
     body: str
     is_authentic: bool = True
+    queue: str = ""
+    sent: datetime | None = None
 
 
 class UnreadableBatchError(Exception):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from math import ceil
 
 import structlog
+from opentelemetry.trace import Span, SpanKind
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.scope import within
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.observability.tracing import continue_trace
+from ingestor.runtime.observability import spans
+from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import unless_stopped
 from ingestor.services.processor.batches import BatchKey, failed_outcome
@@ -47,6 +50,7 @@ class QueueWorker:
         self.name = name
         self._retries = metrics.retries
         self._refused = metrics.refused
+        self._in_work = metrics.in_work.labels(name.replace(" ", "_"))
         self._queue = queue
         self._handle = handle
         self._free = asyncio.Semaphore(concurrency)
@@ -93,29 +97,39 @@ class QueueWorker:
                 process_id=delivery.key.process_id,
                 batch=delivery.key.range.number,
             )
-        continue_trace(delivery.traceparent)
+        handling = _span_of(delivery)
         release_after = 0
         try:
-            async with self._hidden(delivery):
-                try:
-                    if not delivery.is_authentic:
-                        raise MessageRefusedError("signature")
-                    await self._handle(delivery)
-                except MessageRefusedError as error:
-                    self._refused.labels(error.reason).inc()
-                    log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
-                await self._delete(delivery)
+            with self._in_work.track_inprogress():
+                await self._attempt(delivery, handling)
                 return
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            spans.fail(handling, error)
             log.warning("handed back")
             await asyncio.shield(self._release(delivery, 0))
             raise
         except Exception as error:
+            spans.fail(handling, error)
             release_after = ceil(backoff(delivery.receive_count, first=1, longest=60))
             log.error(
                 "message failed", received=delivery.receive_count, again_in=release_after, exc_info=error
             )
+        finally:
+            handling.end()
         await self._release(delivery, release_after)
+
+    async def _attempt(self, delivery: Delivery, handling: Span) -> None:
+        """Handle one message and delete it. Raises what the handler raises."""
+        async with self._hidden(delivery):
+            try:
+                if not delivery.is_authentic:
+                    raise MessageRefusedError("signature")
+                await self._handle(delivery)
+            except MessageRefusedError as error:
+                spans.fail(handling, error)
+                self._refused.labels(error.reason).inc()
+                log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
+            await self._delete(delivery)
 
     @asynccontextmanager
     async def _hidden(self, delivery: Delivery) -> AsyncIterator[None]:
@@ -150,6 +164,32 @@ class QueueWorker:
             log.warning("message not released, it will come again by itself", error=str(error))
 
 
+def _span_of(delivery: Delivery) -> Span:
+    """The span of a message, in the trace of its file and linked to its sending, by the conventions of
+    OpenTelemetry for messaging."""
+    facts: dict[str, str | int | float] = {
+        "messaging.system": "aws_sqs",
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": delivery.queue,
+        "messaging.message.id": delivery.message_id,
+        "messaging.message.body.size": len(delivery.body),
+        "ingestor.receive_count": delivery.receive_count,
+    }
+    if delivery.sent:
+        waited = (datetime.now(UTC) - delivery.sent).total_seconds()
+        facts["ingestor.queue_seconds"] = round(max(0.0, waited), 3)
+    if delivery.key:
+        facts |= {
+            "ingestor.process_id": delivery.key.process_id,
+            "ingestor.tenant": delivery.key.tenant,
+            "ingestor.batch": delivery.key.range.number,
+            "ingestor.rows": delivery.key.range.row_count,
+        }
+    name = f"process {delivery.queue}"
+    return spans.begin(name, SpanKind.CONSUMER, delivery.traceparent, facts, linked=True)
+
+
 @asynccontextmanager
 async def _for_tenant(key: BatchKey, service: BatchService) -> AsyncIterator[None]:
     """Handle a message within its tenant. Raises MessageRefusedError when that is gone: whatever fails then
@@ -177,8 +217,13 @@ class RowsHandler:
         raises."""
         if delivery.key is None:
             raise UnreadableBatchError("the attributes name no batch")
-        async with _for_tenant(delivery.key, self._service):
-            batch = await asyncio.to_thread(self._queue.decode, delivery)
+        with self._service.measured(delivery.sent):
+            await self._apply(delivery, delivery.key)
+
+    async def _apply(self, delivery: Delivery, key: BatchKey) -> None:
+        async with _for_tenant(key, self._service):
+            with stage("fetch"), spans.span("decode"):
+                batch = await asyncio.to_thread(self._queue.decode, delivery)
             await self._service.apply(batch)
 
 
@@ -190,6 +235,8 @@ class DeadHandler:
         self._dead = Counter(
             "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
         )
+        for kind in ("batch", "unknown"):
+            self._dead.labels(kind)  # from 0, so that the first one is an increase
 
     async def __call__(self, delivery: Delivery) -> None:
         """Conclude the batch; drop a message that names none."""

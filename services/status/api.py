@@ -10,6 +10,7 @@ from ingestor.access import scope
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid, write_time, wrong
+from ingestor.runtime.observability.spans import note
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.overview import Piece
 from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
@@ -213,6 +214,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
         if header.repairs_process_id:
             parent = read_uuid("header.repairs_process_id", header.repairs_process_id)
             repaired = RepairedRows(parent, tuple(header.repaired_rows))
+        note(process_id=header.process_id, batch=header.batch.batch_number, failed=header.failed)
         recorded = await self._service.record(
             read_uuid("header.process_id", header.process_id), outcome, error, rows, repaired, displaced,
             notices_in(header.notices),
@@ -223,6 +225,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
         self, request: ledger_pb2.RecordDispatchRequest, context: Context
     ) -> ledger_pb2.RecordDispatchResponse:
         process_id = read_uuid("process_id", request.process_id)
+        note(process_id=process_id, change=request.WhichOneof("change") or "")
         service = self._service
         match request.WhichOneof("change"):
             case "started":

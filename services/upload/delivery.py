@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from ingestor.access import scope
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
-from ingestor.runtime.observability.tracing import continue_trace
+from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import pause, repeat
 from ingestor.services.upload.ports import (
@@ -29,7 +31,7 @@ from ingestor.tabular.errors import UnreadableFileError
 
 log = structlog.get_logger(__name__)
 
-_CONVERSIONS = 2  # attempts to convert a file whose converter is killed
+_CONVERSIONS = 2  # of a file whose converter is killed each time
 _CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 2.0  # to find deliveries that other instances added or that are due again
 
@@ -66,6 +68,7 @@ class DeliveryWorker:
         self._lease = timedelta(seconds=lease_seconds)
         self._news = new_delivery
         self._running: set[asyncio.Task[None]] = set()
+        self._crashes = Counter[str]()  # of converters, by process
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set, then release every lease."""
@@ -101,7 +104,15 @@ class DeliveryWorker:
         structlog.contextvars.clear_contextvars()
         scope.enter(delivery.upload.tenant)
         structlog.contextvars.bind_contextvars(process_id=delivery.process_id, tenant=delivery.upload.tenant)
-        continue_trace(None)
+        delivering = spans.begin(
+            "deliver", SpanKind.INTERNAL, delivery.traceparent,
+            {
+                "ingestor.process_id": delivery.process_id,
+                "ingestor.tenant": delivery.upload.tenant,
+                "ingestor.attempt": delivery.attempts,
+            },
+            number=delivery.attempts,
+        )  # fmt: skip
         holding = asyncio.create_task(self._hold(delivery))
         wait = timedelta(seconds=backoff(delivery.attempts, first=0.5, longest=30))
         try:
@@ -117,18 +128,22 @@ class DeliveryWorker:
                 await asyncio.gather(sending, return_exceptions=True)
             await self._deliveries.done(delivery.process_id, self._owner, self._clock.now())
             log.info("delivered", attempts=delivery.attempts)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            spans.fail(delivering, error)
             await asyncio.shield(self._give_back(delivery, timedelta(0)))
             raise
         except (TransientError, ServiceError) as error:
+            spans.fail(delivering, error)
             log.warning("delivery interrupted", error=str(error), again_in=wait.total_seconds())
             await self._give_back(delivery, wait)
         except Exception as error:
+            spans.fail(delivering, error)
             log.error("delivery failed", again_in=wait.total_seconds(), exc_info=error)
             await self._give_back(delivery, wait)
         finally:
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
+            delivering.end()
 
     async def _labels(self, delivery: Delivery) -> tuple[str, ...]:
         """The labels that the pipeline reads, which help to find the header."""
@@ -141,21 +156,28 @@ class DeliveryWorker:
             try:
                 repaired = delivery.repair.table if delivery.repair else None
                 labels = await self._labels(delivery)
-                content = await self._converter.convert(delivery.upload, delivery.dialect, repaired, labels)
+                with spans.span("convert"):
+                    content = await self._converter.convert(
+                        delivery.upload, delivery.dialect, repaired, labels
+                    )
             except UnreadableFileError as error:
                 log.info("file unreadable", reason=error.reason)
                 await self._ingestion.refuse(delivery, error.reason, error.message)
                 return
             except ConverterCrashedError:
-                if delivery.attempts < _CONVERSIONS:
+                # Not the attempts of the delivery: most of those fail because something is away.
+                self._crashes[delivery.process_id] += 1
+                if (crashes := self._crashes[delivery.process_id]) < _CONVERSIONS:
                     raise
-                log.error("cannot convert the file", attempts=delivery.attempts)
+                del self._crashes[delivery.process_id]
+                log.error("cannot convert the file", crashes=crashes)
                 message = (
-                    f"The program that reads the file was killed in {delivery.attempts} attempts: "
+                    f"The program that reads the file was killed in {crashes} attempts: "
                     "the machine lacks memory or disk space for it."
                 )
                 await self._ingestion.refuse(delivery, "FILE_UNREADABLE", message)
                 return
+            self._crashes.pop(delivery.process_id, None)
             await self._deliveries.keep_content(delivery.process_id, self._owner, content)
             delivery = replace(delivery, content=content)
         offset = await self._ingestion.begin(delivery)
