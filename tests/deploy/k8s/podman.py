@@ -1,4 +1,4 @@
-"""Plays the manifests with podman, and does for them what Kubernetes would do: jobs are tried again, probes made."""
+"""Plays the manifests with podman, and does for them what Kubernetes would do: tries jobs again, makes probes."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ class Cluster:
         self._played.append(name)
 
     def _objects_for(self, pod: Manifest) -> list[Manifest]:
-        """What podman must be told with a pod: every ConfigMap, since it does not keep them, and claims that are
-        new, since it does."""
+        """What podman must be told with a pod: every ConfigMap, since it does not keep them, and claims that
+        are new, since it does."""
         names = {
             volume["persistentVolumeClaim"]["claimName"]
             for volume in pod["spec"]["volumes"]
@@ -132,7 +132,8 @@ class Cluster:
         ]
 
     def job(self, pod: Manifest, *, tries: int = TRIES) -> str:
-        """Run a pod to its end and return what it printed; one that fails is tried again. Raises PodmanError."""
+        """Run a pod to its end and return what it printed; one that fails is tried again. Raises
+        PodmanError."""
         name = pod["metadata"]["name"]
         output = ""
         for _ in range(tries):
@@ -156,7 +157,8 @@ class Cluster:
         return str((found[0] if isinstance(found, list) else found)["InfraContainerID"])
 
     def probe(self, pod: str, kind: str) -> bool:
-        """What kubelet would find with a probe of the manifest: startupProbe, livenessProbe, readinessProbe."""
+        """What kubelet would find with a probe of the manifest: startupProbe, livenessProbe or
+        readinessProbe."""
         container = self._suite.probed[pod]
         probe: Mapping[str, Any] = container[kind]
         seconds = probe.get("timeoutSeconds", 1)

@@ -61,7 +61,8 @@ def allowed(manifests: tuple[Manifest, ...], direction: str) -> set[Flow]:
                 for port in rule["ports"]:
                     pairs = [(a, b) for a in own for b in others]
                     found |= {
-                        (a, b, port["port"]) if direction == "egress" else (b, a, port["port"]) for a, b in pairs
+                        (a, b, port["port"]) if direction == "egress" else (b, a, port["port"])
+                        for a, b in pairs
                     }
     return found
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from typing import Annotated, Any
 
 import pytest
 import yaml
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 from pydantic_settings import BaseSettings
 
 from ingestor.gateway.settings import GatewaySettings
@@ -71,7 +72,9 @@ def manifests(request: pytest.FixtureRequest) -> tuple[Manifest, ...]:
 def secrets(manifests: tuple[Manifest, ...]) -> dict[str, set[str]]:
     """Names and keys of the secrets that there will be."""
     printed = subprocess.run([K8S / "secrets.sh"], capture_output=True, text=True, check=True).stdout
-    found = {each["metadata"]["name"]: set(each["stringData"]) for each in yaml.safe_load_all(printed) if each}
+    found = {
+        each["metadata"]["name"]: set(each["stringData"]) for each in yaml.safe_load_all(printed) if each
+    }
     for each in of_kind(manifests, "Certificate"):
         found[each["spec"]["secretName"]] = {"tls.crt", "tls.key", "ca.crt"}
     return found
@@ -79,7 +82,9 @@ def secrets(manifests: tuple[Manifest, ...]) -> dict[str, set[str]]:
 
 def container_files(pod: Manifest, keys: dict[str, set[str]]) -> Iterator[str]:
     """Every file that volumes of secrets put into a pod."""
-    names = {volume["name"]: volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    names = {
+        volume["name"]: volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume
+    }
     for mount in pod["containers"][0]["volumeMounts"]:
         if mount["name"] in names:
             yield from (f"{mount['mountPath']}/{key}" for key in keys[names[mount["name"]]])
@@ -104,7 +109,9 @@ def test_what_pods_name_exists(manifests: tuple[Manifest, ...]) -> None:
                 assert volume["persistentVolumeClaim"]["claimName"] in claims, name
         (container,) = spec["containers"]
         files = set(container_files(spec, keys))
-        assert {mount["name"] for mount in container["volumeMounts"]} == {v["name"] for v in spec["volumes"]}, name
+        assert {mount["name"] for mount in container["volumeMounts"]} == {
+            v["name"] for v in spec["volumes"]
+        }, name
         for variable in container.get("env", []):
             if reference := variable.get("valueFrom", {}).get("configMapKeyRef"):
                 assert reference["key"] in maps[reference["name"]], name
@@ -118,7 +125,9 @@ def test_external_secrets_bring_the_same_keys() -> None:
     found = {}
     for each in of_kind(build(("aws",)), "ExternalSecret"):
         spec = each["spec"]
-        made = {item["secretKey"] for item in spec.get("data", [])} | set(spec["target"].get("template", {}).get("data", {}))
+        made = {item["secretKey"] for item in spec.get("data", [])} | set(
+            spec["target"].get("template", {}).get("data", {})
+        )
         found[spec["target"]["name"]] = made
     wanted = secrets(())
     wanted["database-admin"] -= {"password"}  # of the PostgreSQL in the component local
@@ -147,7 +156,9 @@ def test_common_settings_are_those_of_some_role(manifests: tuple[Manifest, ...])
 def test_a_setting_is_good_for_its_role() -> None:
     """The values that manifests give are accepted."""
     found = build(())
-    (settings,) = (each for each in of_kind(found, "ConfigMap") if each["metadata"]["name"].startswith("settings-"))
+    (settings,) = (
+        each for each in of_kind(found, "ConfigMap") if each["metadata"]["name"].startswith("settings-")
+    )
     for name, pod in pod_templates(found):
         role = pod["metadata"]["labels"]["app.kubernetes.io/component"]
         (container,) = pod["spec"]["containers"]
@@ -156,7 +167,10 @@ def test_a_setting_is_good_for_its_role() -> None:
             for field, info in cls.model_fields.items():
                 value = values.get(f"INGESTOR_{field.upper()}")
                 if value is not None:
-                    cls.__pydantic_validator__.validate_assignment(cls.model_construct(), field, value)
+                    accept: Any = (
+                        Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+                    )
+                    TypeAdapter(accept).validate_python(value)
                     assert info.annotation is not SecretStr, f"{name}: a secret in {field}"
 
 
@@ -164,7 +178,9 @@ def test_services_lead_to_pods(manifests: tuple[Manifest, ...]) -> None:
     pods = [pod for _, pod in pod_templates(of_kind(manifests, "Deployment"))]
     for service in of_kind(manifests, "Service"):
         (pod,) = (
-            each for each in pods if selected({"matchLabels": service["spec"]["selector"]}, each["metadata"]["labels"])
+            each
+            for each in pods
+            if selected({"matchLabels": service["spec"]["selector"]}, each["metadata"]["labels"])
         )
         ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports, named(service)
@@ -172,7 +188,9 @@ def test_services_lead_to_pods(manifests: tuple[Manifest, ...]) -> None:
 
 def test_routes_lead_to_services(manifests: tuple[Manifest, ...]) -> None:
     services = {
-        (each["metadata"]["name"], port["port"]) for each in of_kind(manifests, "Service") for port in each["spec"]["ports"]
+        (each["metadata"]["name"], port["port"])
+        for each in of_kind(manifests, "Service")
+        for port in each["spec"]["ports"]
     }
     routes = of_kind(manifests, "HTTPRoute", "GRPCRoute")
     assert len(routes) == 2

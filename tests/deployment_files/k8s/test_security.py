@@ -107,7 +107,9 @@ def test_every_role_has_a_budget_for_disruptions(size: Combination) -> None:
 
 def test_pods_have_time_to_drain() -> None:
     found = build(())
-    (settings,) = (each for each in of_kind(found, "ConfigMap") if each["metadata"]["name"].startswith("settings-"))
+    (settings,) = (
+        each for each in of_kind(found, "ConfigMap") if each["metadata"]["name"].startswith("settings-")
+    )
     needed = sum(float(settings["data"][f"INGESTOR_{name}_SECONDS"]) for name in ("LAME_DUCK", "DRAIN"))
     for name, pod in pod_templates(of_kind(found, "Deployment")):
         if "web" not in name:
