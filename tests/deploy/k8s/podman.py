@@ -1,4 +1,4 @@
-"""Plays the manifests with podman, and does for them what Kubernetes would do: tries jobs again, makes probes."""
+"""Plays the manifests with podman, and does what Kubernetes would do for them: tries jobs again, makes probes."""
 
 from __future__ import annotations
 
