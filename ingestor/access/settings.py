@@ -1,4 +1,4 @@
-"""Settings of access, which every service has."""
+"""Settings of access: who may call, and by what services know each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from ingestor.runtime.settings import Settings
 _LEAST_SECRET = 32  # characters
 
 
-class IssuerSettings(Settings):
+class NetworkSettings(Settings):
+    """Who can reach what needs no token."""
+
+    auth_local_network: Literal["loopback", "private"] = Field(
+        "loopback",
+        description="With INGESTOR_AUTH=local. loopback: listen on loopback only. private: the network has "
+        "the suite's own containers alone; whoever else is on it is an admin.",
+    )
+
+
+class IssuerSettings(NetworkSettings):
     """Whose tokens count. Environment variables INGESTOR_<FIELD>, the same for services and gateway."""
 
     oidc_issuer: str = Field("", description="Issuer of people's tokens (OpenID Connect); empty: keys only.")
@@ -29,29 +39,19 @@ class IssuerSettings(Settings):
     )
 
 
-class AccessSettings(IssuerSettings):
-    """Environment variables INGESTOR_<FIELD>."""
+class InternalSettings(NetworkSettings):
+    """How services know each other: all that a service needs which nobody else calls. Environment variables
+    INGESTOR_<FIELD>."""
 
     auth: Literal["required", "local"] = Field(
         "required",
         description="required: every call needs a token or key. local: a call without one is the local "
         "admin's; only for a service that listens on loopback.",
     )
-    oidc_subject_claim: str = Field("sub", description="Claim with who the person is.")
-    oidc_name_claim: str = Field("name", description="Claim with the person's name.")
-    oidc_tenants_claim: str = Field(
-        "tenants", description="Claim with the person's tenants: a name or a list; a.b means b in a."
-    )
-    oidc_roles_claim: str = Field(
-        "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
-    )
     internal_keys: SecretStr = Field(
         SecretStr(""),
         description="Keys by which services know each other, ID:SECRET,ID:SECRET; the first signs, all "
         "verify. The same for all services; at least 32 characters each.",
-    )
-    platform_tenant: str = Field(
-        DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
     )
 
     @model_validator(mode="after")
@@ -62,12 +62,13 @@ class AccessSettings(IssuerSettings):
                 raise ValueError("INGESTOR_INTERNAL_KEYS is needed unless INGESTOR_AUTH is local")
             if any(len(part.partition(":")[2]) < _LEAST_SECRET for part in keys.split(",")):
                 raise ValueError(f"a secret of INGESTOR_INTERNAL_KEYS is shorter than {_LEAST_SECRET}")
-        elif listen := getattr(self, "listen", ""):
+        elif self.auth_local_network == "loopback" and (listen := getattr(self, "listen", "")):
             host = split_address(listen)[0].strip("[]")
             if host != "localhost" and not _is_loopback(host):
                 raise ValueError(
                     f"INGESTOR_AUTH is local, so INGESTOR_LISTEN must be on loopback, not {listen}: "
-                    "everyone who reaches it would be an admin"
+                    "everyone who reaches it would be an admin. On a network that nobody else is on, set "
+                    "INGESTOR_AUTH_LOCAL_NETWORK=private"
                 )
         if keys:
             KeyRing.parse(keys)
@@ -81,6 +82,22 @@ class AccessSettings(IssuerSettings):
             lambda: keys.get_secret_value() or "local:local",
             shortest=_LEAST_SECRET if self.auth == "required" else 1,
         )
+
+
+class AccessSettings(IssuerSettings, InternalSettings):
+    """Settings of a service that people call. Environment variables INGESTOR_<FIELD>."""
+
+    oidc_subject_claim: str = Field("sub", description="Claim with who the person is.")
+    oidc_name_claim: str = Field("name", description="Claim with the person's name.")
+    oidc_tenants_claim: str = Field(
+        "tenants", description="Claim with the person's tenants: a name or a list; a.b means b in a."
+    )
+    oidc_roles_claim: str = Field(
+        "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
+    )
+    platform_tenant: str = Field(
+        DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -37,7 +37,7 @@ def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bo
     """
     allow_origins(config, settings.origins, this_machine=this_machine)
     if settings.auth == "local":
-        answer_to_this_machine(config, settings.origins)
+        answer_to_this_machine(config, settings.origins, loopback=settings.auth_local_network == "loopback")
     elif settings.oidc_issuer:  # without one there are API keys only, which the services check
         require_tokens(config, settings)
     use_tls(config, settings)

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from ingestor.access.settings import IssuerSettings
+from ingestor.runtime.addresses import split_address
 
 _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 
@@ -25,6 +26,13 @@ class GatewaySettings(IssuerSettings):
         "required",
         description="required: calls need a token; local: none does, and only this machine may call.",
     )
+    gateway_listen: str = Field("0.0.0.0:8080", description="Where clients and browsers call, host:port.")
+    gateway_concurrency: int = Field(2, ge=1, le=256, description="Threads of Envoy that serve calls.")
+    upload_address: str = Field("upload:50051", description="host:port of the upload service.")
+    orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")
+    processor_address: str = Field("processor:50051", description="host:port of the processor.")
+    status_address: str = Field("status:50051", description="host:port of the status service.")
+    web_address: str = Field("web:8000", description="host:port of the page server.")
     oidc_jwks_seconds: float = Field(
         60, ge=1, le=86400, description="The gateway asks a URL for new keys after so many seconds."
     )
@@ -92,6 +100,26 @@ class GatewaySettings(IssuerSettings):
         if not 0 <= self.trace_ratio <= 1:
             raise ValueError("INGESTOR_TRACE_RATIO (or OTEL_TRACES_SAMPLER_ARG) must be from 0 to 1")
         return self
+
+    @field_validator(
+        "gateway_listen", "upload_address", "orchestrator_address", "processor_address", "status_address",
+        "web_address",
+    )  # fmt: skip
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+    @property
+    def clusters(self) -> dict[str, list[str]]:
+        """Name of a cluster -> its addresses, host:port; a name stands for all that DNS has."""
+        return {
+            "upload": [self.upload_address],
+            "orchestrator": [self.orchestrator_address],
+            "processor": [self.processor_address],
+            "status": [self.status_address],
+            "web": [self.web_address],
+        }
 
     @property
     def origins(self) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
 from ingestor.pipeline_documents import read_stored
@@ -92,6 +92,13 @@ class Metrics:
             "ingestor_quota_pauses_total", "Processes that a quota of their tenant has paused.", ["quota"],
             registry=registry,
         )  # fmt: skip
+        for why in ("first", "retry", "lost", "after crash"):
+            self.batches.labels(why)
+        self.in_flight = Gauge(
+            "ingestor_batches_in_flight", "Batches of files being read that have no outcome yet.",
+            registry=registry,
+        )  # fmt: skip
+        self.streams = Gauge("ingestor_streams_open", "Files that are being read.", registry=registry)
         self.retries = Retries(registry)
 
 

@@ -21,8 +21,8 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A received message: its receipt for later calls, how often it was received, its batch (None if the
-    attributes do not name one), and its body. Without `is_authentic` it is not from the suite, or was
-    altered: then nothing of it is read. For traces: the queue, and when it was sent, if the queue tells."""
+    attributes do not name one), its body, its queue, and when it was sent, if the queue tells. Without
+    `is_authentic` it is not from the suite, or was altered: then nothing of it is read."""
 
     message_id: str
     receipt: str

@@ -18,6 +18,7 @@ from ingestor.formats import NewerReleaseError
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.observability import spans
+from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import pause, unless_stopped
 from ingestor.services.processor.batches import BatchKey, failed_outcome
@@ -61,7 +62,8 @@ class QueueWorker:
         self.name = name
         self._retries = metrics.retries
         self._refused = metrics.refused
-        self._handed_back = metrics.handed_back.labels(name)
+        self._in_work = metrics.in_work.labels(name.replace(" ", "_"))
+        self._handed_back = metrics.handed_back.labels(name.replace(" ", "_"))
         self._pause = pause_seconds
         self._resume_at = 0.0  # on the loop's clock
         self._queue = queue
@@ -117,16 +119,8 @@ class QueueWorker:
         handling = _span_of(delivery)
         release_after = 0
         try:
-            async with self._hidden(delivery):
-                try:
-                    if not delivery.is_authentic:
-                        raise MessageRefusedError("signature")
-                    await self._handle(delivery)
-                except MessageRefusedError as error:
-                    spans.fail(handling, error)
-                    self._refused.labels(error.reason).inc()
-                    log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
-                await self._delete(delivery)
+            with self._in_work.track_inprogress():
+                await self._attempt(delivery, handling)
                 return
         except asyncio.CancelledError as error:
             spans.fail(handling, error)
@@ -147,6 +141,19 @@ class QueueWorker:
         finally:
             handling.end()
         await self._release(delivery, release_after)
+
+    async def _attempt(self, delivery: Delivery, handling: Span) -> None:
+        """Handle one message and delete it. Raises what the handler raises."""
+        async with self._hidden(delivery):
+            try:
+                if not delivery.is_authentic:
+                    raise MessageRefusedError("signature")
+                await self._handle(delivery)
+            except MessageRefusedError as error:
+                spans.fail(handling, error)
+                self._refused.labels(error.reason).inc()
+                log.error("message dropped", reason=error.reason, message_id=delivery.message_id)
+            await self._delete(delivery)
 
     @asynccontextmanager
     async def _hidden(self, delivery: Delivery) -> AsyncIterator[None]:
@@ -235,16 +242,18 @@ class RowsHandler:
         BatchService.apply raises."""
         if delivery.key is None:
             raise UnreadableBatchError("the attributes name no batch")
-        async with _for_tenant(delivery.key, self._service):
+        with self._service.measured(delivery.sent):
+            await self._apply(delivery, delivery.key)
+
+    async def _apply(self, delivery: Delivery, key: BatchKey) -> None:
+        async with _for_tenant(key, self._service):
             try:
-                batch = await asyncio.to_thread(self._queue.decode, delivery)
+                with stage("fetch"), spans.span("decode"):
+                    batch = await asyncio.to_thread(self._queue.decode, delivery)
                 await self._service.apply(batch)
             except NewerReleaseError:
-                await self._handed_back.note(delivery.message_id, delivery.key)
+                await self._handed_back.note(delivery.message_id, key)
                 raise
-            with spans.span("decode"):
-                batch = await asyncio.to_thread(self._queue.decode, delivery)
-            await self._service.apply(batch)
 
 
 class DeadHandler:
@@ -260,6 +269,8 @@ class DeadHandler:
         self._dead = Counter(
             "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
         )
+        for kind in ("batch", "handed_back", "unknown"):
+            self._dead.labels(kind)  # from 0, so that the first one is an increase
 
     async def __call__(self, delivery: Delivery) -> None:
         """Conclude the batch; drop a message that names none, and one that was handed back to the queue too

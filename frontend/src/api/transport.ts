@@ -1,9 +1,9 @@
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { authorize } from "./authorize";
 import { reportAnswer, reportOutage } from "./connection";
 import { isUnreachable } from "./errors";
-import { traced } from "./trace";
+import { authorize } from "./interceptors/authorize";
+import { traced } from "./interceptors/trace";
 
 /** fetch that reports an unreachable server as UNAVAILABLE, as a native gRPC client does. */
 const reach: typeof globalThis.fetch = async (input, init) => {

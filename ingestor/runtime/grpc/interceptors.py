@@ -93,6 +93,7 @@ class _Call:
         self._method = method
         self._started = time.perf_counter()
         self._code = grpc.StatusCode.OK
+        self._metrics.in_flight.labels(method).inc()
         structlog.contextvars.bind_contextvars(rpc=method)
         known = parent if isinstance(parent, str) else None
         self._span = None
@@ -128,6 +129,7 @@ class _Call:
 
     def end(self, context: Context) -> None:
         """Count the call, and end its span."""
+        self._metrics.in_flight.labels(self._method).dec()
         self._metrics.handled.labels(self._method, self._code.name).inc()
         seconds = time.perf_counter() - self._started
         self._metrics.seconds.labels(self._method).observe(seconds, spans.exemplar())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,6 +41,25 @@ async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
     await connection.execute("RELEASE SAVEPOINT ingestor")
 
 
+class Waits:
+    """Who waits for a connection: how many, and what hears for how many seconds each has waited."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.ended: Callable[[float], None] = lambda seconds: None
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One more, while the context lasts."""
+        began = time.perf_counter()
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+            self.ended(time.perf_counter() - began)
+
+
 @dataclass(frozen=True)
 class Connections:
     """Where a PgPool has its connections from."""
@@ -48,11 +67,22 @@ class Connections:
     pool: asyncpg.Pool[Record]
     sessions: asyncpg.Pool[Record]  # the same, or one around a pooler
     first: str = ""  # the statement with which a transaction begins; empty when there is no pooler
+    waits: Waits = field(default_factory=Waits)
 
     @property
     def pooled(self) -> bool:
         """Whether a pooler is in front, so that a session lasts for a transaction only."""
         return self.pool is not self.sessions
+
+    @asynccontextmanager
+    async def one(self, pool: asyncpg.Pool[Record]) -> AsyncIterator[PgConnection]:
+        """A connection of one of the two pools."""
+        with self.waits.one():
+            connection = await pool.acquire()
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
 
 
 class PgPool:
@@ -66,7 +96,7 @@ class PgPool:
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[PgConnection]:
         """A bare connection for some statements: it sees no row of a table with row-level security."""
-        async with self.connections.pool.acquire() as connection:
+        async with self.connections.one(self.connections.pool) as connection:
             if not self.connections.pooled:
                 yield connection
                 return
@@ -78,13 +108,13 @@ class PgPool:
     async def session(self) -> AsyncIterator[PgConnection]:
         """A bare connection with a session of its own, also behind a pooler: for session locks and temporary
         tables. It sees no row of a table with row-level security, unless in `begin`."""
-        async with self.connections.sessions.acquire() as connection:
+        async with self.connections.one(self.connections.sessions) as connection:
             yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PgConnection]:
         """A transaction on a connection of its own; committed at the end, rolled back by an exception."""
-        async with self.connections.pool.acquire() as connection, self.begin(connection):
+        async with self.connections.one(self.connections.pool) as connection, self.begin(connection):
             yield connection
 
     @asynccontextmanager

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import RSAAlgorithm
 from pydantic import ValidationError
 
+from ingestor.gateway.envoy import binary
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import GatewayError, discover_keys
-from ingestor.local.envoy import binary
 
 ISSUER = "https://issuer.example/realm"
 VARIANTS = {

@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import DisplacedRow, RowError
 from ingestor.runtime.observability.spans import Attributes, counted, span
+from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
 from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
@@ -377,7 +378,7 @@ class Loading:
             "ingestor.bytes": len(text),
         }
         self._copies += 1  # very many if rows are refused
-        with counted(self._copies), span("COPY", SpanKind.CLIENT, facts):
+        with stage("copy"), counted(self._copies), span("COPY", SpanKind.CLIENT, facts):
             done = await self._connection.copy_to_table(
                 table, schema_name=schema, columns=columns, source=pieces(), format="csv"
             )

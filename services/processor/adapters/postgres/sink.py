@@ -11,6 +11,7 @@ import asyncpg
 
 from ingestor.outcomes import DisplacedRow
 from ingestor.runtime.observability.spans import Stages, span
+from ingestor.runtime.observability.stages import next_stage, stage
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
@@ -79,7 +80,8 @@ class PgSink(PgMarkers, Sink):
     ) -> Applied:
         try:
             try:
-                return await self._load(key, rows, conclude)
+                with stage("load"):  # of which the end is the commit
+                    return await self._load(key, rows, conclude)
             except _UnexplainedError:
                 # The table is no longer what was known of it: it is looked at again, which tells why.
                 return await self._load(key, rows, conclude)
@@ -135,6 +137,7 @@ class PgSink(PgMarkers, Sink):
                 displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
             await markers.conclude(connection, outcome)
+            next_stage("commit")
             stages.begin("commit")
         if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
             self._ready.clear()

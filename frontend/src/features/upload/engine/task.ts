@@ -3,7 +3,7 @@
 import { backoff } from "@/api/connection";
 import { type Upload, UploadState } from "@/api/contract";
 import { describeError, factsOf, isTransient, type RowError, reasonOf } from "@/api/errors";
-import { TRACEPARENT, Trace } from "@/api/trace";
+import { TRACEPARENT, Trace } from "@/api/interceptors/trace";
 import { fingerprintOf } from "../hashing/fingerprint";
 import { HEAD_BYTES, refuse } from "./checks";
 import type { UploadPorts, UploadRecord } from "./ports";

@@ -1,6 +1,6 @@
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { expect, it } from "vitest";
-import { StatusService } from "./contract";
+import { StatusService } from "@/api/contract";
 import { TRACEPARENT, Trace, traced } from "./trace";
 
 const FORM = /^00-([0-9a-f]{32})-[0-9a-f]{16}-0([01])$/;
