@@ -67,7 +67,7 @@ def mixed(tmp_path: Path, tree: Path, old: str, *options: str, **env: str) -> It
 def runs(suite: Suite, instance: str) -> str:
     """Which release a service runs: "old" or "new"."""
     note = suite.data.parent / "notes" / str(suite.pid(instance))
-    return note.read_text().split()[1]
+    return "new" if Path(note.read_text()).is_relative_to(ROOT) else "old"
 
 
 def write_json_lines(path: Path, rows: int) -> Path:

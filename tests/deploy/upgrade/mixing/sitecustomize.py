@@ -2,12 +2,13 @@
 when its folder is in PYTHONPATH.
 
 MIXED_TREE is the tree of the older release, MIXED_OLD names the services that run it (`processor:1`: only the
-first processor), and MIXED_NOTES is a folder with a note of each process: what it runs. With MIXED_NEWER the
+first processor), and MIXED_NOTES is a folder with a note of each process: where its code is. With MIXED_NEWER the
 other services are of a release of tomorrow, in which messages in normal form need a newer reader.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -37,7 +38,8 @@ def _choose(service: str) -> None:
         from ingestor import formats
 
         formats.BATCHES.since["RowBatch.normal_form"] = formats.BATCHES.version + 1  # type: ignore[index]
-    (notes / str(os.getpid())).write_text(f"{service} {'old' if is_old else 'new'}")
+    spec = importlib.util.find_spec("ingestor")
+    (notes / str(os.getpid())).write_text(str(spec and spec.origin))
 
 
 if "-m" in sys.orig_argv:
