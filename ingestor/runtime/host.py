@@ -27,6 +27,7 @@ from ingestor.runtime.observability.logs import configure_logging
 from ingestor.runtime.observability.metrics import RpcMetrics
 from ingestor.runtime.observability.otlp import exporting
 from ingestor.runtime.observability.process import LoopLag, observe_certificates
+from ingestor.runtime.release import this_release
 from ingestor.runtime.retry import silence_stamina
 from ingestor.runtime.settings import HostSettings
 
@@ -123,7 +124,7 @@ async def host(
             owner = asyncio.current_task()
             assert owner is not None
             failed.add_done_callback(lambda done: None if done.cancelled() else owner.cancel())
-            log.info("started", port=port, metrics_port=metrics_port)
+            log.info("started", release=this_release().version, port=port, metrics_port=metrics_port)
             try:
                 yield RunningService(port, metrics_port, monitor.leave)
             finally:

@@ -8,19 +8,26 @@ from prometheus_client import (
     Gauge,
     GCCollector,
     Histogram,
+    Info,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
 )
 
+from ingestor.runtime.release import this_release
+
 
 def new_registry() -> CollectorRegistry:
-    """A registry with metrics of the process (CPU, memory, open files, garbage collection)."""
+    """A registry with metrics of the process (release, CPU, memory, open files, garbage collection)."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more each, which nobody wants
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    release = this_release()
+    Info("ingestor_build", "The release that runs.", registry=registry).info(
+        {"version": release.version, "commit": release.commit}
+    )
     return registry
 
 
