@@ -50,7 +50,7 @@ def test_gauges_follow_a_file_that_waits(suite: Suite, tmp_path: Path) -> None:
         ]
         return {sample.labels["stage"]: sample.value for sample in found}
 
-    waiting = (
+    waiting: tuple[tuple[str, str, dict[str, str]], ...] = (
         ("orchestrator", "ingestor_queue_messages", {"queue": "rows", "state": "visible"}),
         ("orchestrator", "ingestor_batches_in_flight", {}),
         ("orchestrator", "ingestor_streams_open", {}),
