@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager beside a suite, with the rules of deploy/observability sped up."""
+"""A real Prometheus and a real Alertmanager beside a suite, with the rules of deploy/observability."""
 
 from __future__ import annotations
 
@@ -120,7 +120,9 @@ def monitoring(facts: Mapping[str, Any], folder: Path, factor: float = 60) -> It
         ],
         [
             alertmanager, f"--config.file={folder}/alertmanager.yaml",
-            f"--storage.path={folder}/alertmanager", f"--web.listen-address={LOOPBACK}:{ports['alertmanager']}", "--cluster.listen-address=",
+            f"--storage.path={folder}/alertmanager",
+            f"--web.listen-address={LOOPBACK}:{ports['alertmanager']}",
+            "--cluster.listen-address=",
         ],
     )  # fmt: skip
     with ExitStack() as stack:
