@@ -68,7 +68,12 @@ class Cluster:
         """What podman prints. Raises PodmanError when it fails, unless `check` is false."""
         assert PODMAN is not None
         done = subprocess.run(
-            [PODMAN, *arguments], env=self._environment, capture_output=True, text=True, check=False, timeout=300
+            [PODMAN, *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
         if check and done.returncode != 0:
             raise PodmanError(f"podman {' '.join(arguments)}: {done.stderr.strip()}")
@@ -77,10 +82,16 @@ class Cluster:
     def load(self, images: Sequence[str]) -> None:
         """Bring images of the Docker engine to podman. Raises PodmanError when one is missing."""
         for image in images:
-            save = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            save = subprocess.Popen(
+                ["docker", "save", image], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
             assert PODMAN is not None
             load = subprocess.run(
-                [PODMAN, "load", "-q"], stdin=save.stdout, env=self._environment, capture_output=True, check=False
+                [PODMAN, "load", "-q"],
+                stdin=save.stdout,
+                env=self._environment,
+                capture_output=True,
+                check=False,
             )
             if save.wait() != 0 or load.returncode != 0:
                 raise PodmanError(f"the image {image} cannot be brought from docker to podman")
@@ -151,9 +162,7 @@ class Cluster:
         address = self.address(pod)
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         if "grpc" in probe:
-            return _serving(
-                f"{address}:{probe['grpc']['port']}", probe["grpc"].get("service", ""), seconds
-            )
+            return _serving(f"{address}:{probe['grpc']['port']}", probe["grpc"].get("service", ""), seconds)
         if "tcpSocket" in probe:
             with socket.socket() as connection:
                 connection.settimeout(seconds)
@@ -169,7 +178,9 @@ class Cluster:
     def logs(self) -> str:
         """The last lines of every container."""
         return "\n".join(
-            f"== {name}\n{self.logs_of(pod)}" for name, pod in self._suite.pods.items() if name in self._played
+            f"== {name}\n{self.logs_of(pod)}"
+            for name, pod in self._suite.pods.items()
+            if name in self._played
         )
 
     def logs_of(self, pod: Manifest) -> str:

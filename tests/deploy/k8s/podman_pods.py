@@ -58,7 +58,9 @@ def playable(manifests: Iterable[Manifest], *, tag: str) -> Playable:
             ):  # fmt: skip
                 pass  # not for podman; the static tests look at them
             case _:
-                raise ValueError(f"podman cannot play the {kind} {name}, and nothing here says what becomes of it")
+                raise ValueError(
+                    f"podman cannot play the {kind} {name}, and nothing here says what becomes of it"
+                )
     return found
 
 
