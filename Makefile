@@ -14,9 +14,12 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --durations=10
 PAGE_SOURCES := $(shell find frontend \( -name node_modules -o -name dist -o -name gen \) -prune -o -type f -print 2>/dev/null)
 PAGE := $(if $(wildcard frontend/package.json),frontend/dist/index.html)
 NODE_NEEDED := the page needs Node.js 20.19 or later, and npm (https://nodejs.org)
+# Each has a lock of its own, for its image.
+LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
+
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast test-page screenshots lint format types docs bench lock clean
+.PHONY: help setup run test test-fast test-page screenshots lint format types docs dashboards bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -80,14 +83,30 @@ docs: setup ## the documentation as a site, in build/docs
 	@! grep -rnoE '<(script|link|img)[^>]*(src|href)="(https?:)?//[^"]*"' build/docs --include=*.html
 	@echo "the documentation: file://$(CURDIR)/build/docs/index.html"
 
+dashboards: setup ## write the dashboards of Grafana
+	@$(BIN)/python -m deploy.observability.dashboards deploy/observability/grafana/dashboards
+
 bench: setup ## the whole suite against bare COPY (ROWS=1000000 RUNS=3)
 	@$(BIN)/python -m bench.suite --rows $(ROWS) --runs $(RUNS)
 
-lock: ## refresh the hashed lock from pyproject.toml
+lock: ## refresh the hashed locks from pyproject.toml
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv
 	@.venv-lock/bin/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
 	  --no-emit-package data-ingestor --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	@$(MAKE) --no-print-directory lock-images UV=.venv-lock/bin/uv
 	@rm -rf .venv-lock
+
+# What is in an image has the versions with which everything is tested. `build` is what makes the wheel.
+lock-images: UV ?= $(BIN)/uv
+lock-images:
+	@for extra in $(LOCKED_EXTRAS); do \
+	  $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-emit-package data-ingestor \
+	    --python-version 3.11 --constraint requirements/dev.txt --extra $$extra pyproject.toml \
+	    -o requirements/$$extra.txt || exit; \
+	done
+	@$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	| $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --constraint requirements/dev.txt - -o requirements/build.txt
 
 clean: ## remove what setup, run and bench made
 	rm -rf $(VENV) .ingestor .bench ingestor/v1 ingestor/internal build dist docs/reference/grpc frontend/dist frontend/node_modules frontend/src/gen

@@ -68,6 +68,7 @@ class Gateway:
     port: int
     upstream: Upstream
     admin: str  # URL
+    metrics: str  # URL
     ca: Path | None = None  # of a gateway with TLS
 
     async def call(self, token: str | None = None, path: str = METHOD, **metadata: str) -> None:
@@ -105,11 +106,12 @@ def gateway(folder: Path, settings: GatewaySettings, services: Leaf | None = Non
     upstream = Upstream(services)
     upstream.start()
     port = free_port()
-    envoy = Envoy(folder, port=port, clusters=dict.fromkeys(SERVICES, upstream.address), settings=settings)
+    clusters = {service: [upstream.address] for service in SERVICES}
+    envoy = Envoy(folder, port=port, clusters=clusters, settings=settings)
     try:
         folder.mkdir(exist_ok=True)
         envoy.start()
-        yield Gateway(port, upstream, envoy.admin, services.ca if services else None)
+        yield Gateway(port, upstream, envoy.admin, envoy.metrics, services.ca if services else None)
     finally:
         envoy.stop()
         upstream.stop()

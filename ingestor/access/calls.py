@@ -48,9 +48,7 @@ class CallSigner:
             }  # fmt: skip
             if pipelines:
                 claims["pipelines"] = pipelines
-            key_id = self._keys.signing
-            secret = self._keys.key(key_id, _PURPOSE)
-            assert secret is not None
+            key_id, secret = self._keys.signing_key(_PURPOSE)
             text = jwt.encode(claims, secret, algorithm="HS256", headers={"kid": key_id})
             made = self._made[key] = (now + _RENEWED_AFTER, text)
         return made[1]

@@ -33,7 +33,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.grpc.credentials import peer_names
 from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
-from ingestor.runtime.observability import tracing
+from ingestor.runtime.observability import spans, tracing
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +137,7 @@ class Guard(grpc.aio.ServerInterceptor):
         set_principal(principal)
         scope.enter(principal.tenant)
         structlog.contextvars.bind_contextvars(tenant=principal.tenant, principal=principal.subject)
+        spans.note(tenant=principal.tenant)
         call = _Call(request, lambda first: self._check_pipelines(principal, method, first))
         watched = streams and principal.kind in ("person", "key")
         ended = asyncio.create_task(self._end_with_token(principal, metadata, call)) if watched else None

@@ -11,6 +11,8 @@ from contextvars import ContextVar, Token
 
 DEFAULT_TENANT = "default"
 EVERYTHING = "*"  # service-wide work, of no single tenant
+MOST_TENANT_LABELS = 100  # tenants that a metric names
+OTHER_TENANTS = "(other)"  # all others, in metrics
 TENANT_NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 
 _scope: ContextVar[str] = ContextVar("scope")

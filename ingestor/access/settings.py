@@ -6,19 +6,27 @@ import ipaddress
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestor.access.keyring import KeyRing
 from ingestor.access.scope import DEFAULT_TENANT
 from ingestor.runtime.addresses import split_address
+from ingestor.runtime.settings import Settings
 
 _LEAST_SECRET = 32  # characters
 
 
-class IssuerSettings(BaseSettings):
-    """Whose tokens count. Environment variables INGESTOR_<FIELD>, the same for services and gateway."""
+class NetworkSettings(Settings):
+    """Who can reach what needs no token."""
 
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
+    auth_local_network: Literal["loopback", "private"] = Field(
+        "loopback",
+        description="With INGESTOR_AUTH=local. loopback: listen on loopback only. private: the network has "
+        "the suite's own containers alone; whoever else is on it is an admin.",
+    )
+
+
+class IssuerSettings(NetworkSettings):
+    """Whose tokens count. Environment variables INGESTOR_<FIELD>, the same for services and gateway."""
 
     oidc_issuer: str = Field("", description="Issuer of people's tokens (OpenID Connect); empty: keys only.")
     oidc_audience: str = Field("ingestor", description="Audience that a token must name.")
@@ -31,11 +39,9 @@ class IssuerSettings(BaseSettings):
     )
 
 
-class InternalSettings(BaseSettings):
+class InternalSettings(NetworkSettings):
     """How services know each other: all that a service needs which nobody else calls. Environment variables
     INGESTOR_<FIELD>."""
-
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
     auth: Literal["required", "local"] = Field(
         "required",
@@ -56,12 +62,13 @@ class InternalSettings(BaseSettings):
                 raise ValueError("INGESTOR_INTERNAL_KEYS is needed unless INGESTOR_AUTH is local")
             if any(len(part.partition(":")[2]) < _LEAST_SECRET for part in keys.split(",")):
                 raise ValueError(f"a secret of INGESTOR_INTERNAL_KEYS is shorter than {_LEAST_SECRET}")
-        elif listen := getattr(self, "listen", ""):
+        elif self.auth_local_network == "loopback" and (listen := getattr(self, "listen", "")):
             host = split_address(listen)[0].strip("[]")
             if host != "localhost" and not _is_loopback(host):
                 raise ValueError(
                     f"INGESTOR_AUTH is local, so INGESTOR_LISTEN must be on loopback, not {listen}: "
-                    "everyone who reaches it would be an admin"
+                    "everyone who reaches it would be an admin. On a network that nobody else is on, set "
+                    "INGESTOR_AUTH_LOCAL_NETWORK=private"
                 )
         if keys:
             KeyRing.parse(keys)
@@ -70,7 +77,11 @@ class InternalSettings(BaseSettings):
     def keyring(self) -> KeyRing:
         """The keys of the services. In local mode there may be none: whoever reaches a port may do anything
         there anyway."""
-        return KeyRing.parse(self.internal_keys.get_secret_value() or "local:local")
+        keys = self.internal_keys
+        return KeyRing.following(
+            lambda: keys.get_secret_value() or "local:local",
+            shortest=_LEAST_SECRET if self.auth == "required" else 1,
+        )
 
 
 class AccessSettings(IssuerSettings, InternalSettings):

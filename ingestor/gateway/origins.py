@@ -25,12 +25,13 @@ def allow_origins(config: dict[str, Any], origins: Sequence[str], *, this_machin
             host["typed_per_filter_config"][_POLICY]["allow_origin_string_match"] = allowed
 
 
-def answer_to_this_machine(config: dict[str, Any], origins: Sequence[str]) -> None:
+def answer_to_this_machine(config: dict[str, Any], origins: Sequence[str], *, loopback: bool = True) -> None:
     """Listen on loopback, and answer only calls to localhost or to the host of one of the origins, in place.
     So a page of elsewhere that lets its own name point to this machine (DNS rebinding) cannot call a suite
-    without sign-in."""
-    (listener,) = config["static_resources"]["listeners"]
-    listener["address"]["socket_address"]["address"] = "127.0.0.1"
+    without sign-in. Without `loopback` the port of a container is published on loopback instead."""
+    if loopback:
+        (listener,) = config["static_resources"]["listeners"]
+        listener["address"]["socket_address"]["address"] = "127.0.0.1"
     domains = [*_OWN_NAMES, *(f"{name}:*" for name in _OWN_NAMES)]
     domains += [host for host in (urlsplit(origin).netloc for origin in origins) if host not in domains]
     for routes in _routes(config):

@@ -7,10 +7,13 @@ from typing import Any
 
 import yaml
 
+from ingestor.gateway.metrics import serve_metrics
 from ingestor.gateway.origins import allow_origins, answer_to_this_machine
+from ingestor.gateway.retries import repeat_calls
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import require_tokens
 from ingestor.gateway.tls import use_tls
+from ingestor.gateway.traces import trace_calls
 
 
 def template() -> Path:
@@ -26,15 +29,19 @@ def load() -> dict[str, Any]:
 
 
 def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bool = False) -> None:
-    """Add what the settings ask for, in place: which origins may call, whether calls need a token, TLS. With
-    `this_machine` pages of localhost may call too. Where nobody has to sign in, only this machine may call.
+    """Add what the settings ask for, in place: which origins may call, whether calls need a token, TLS,
+    traces, where metrics are. With `this_machine` pages of localhost may call too. Where nobody has to sign
+    in, only this machine may call.
 
     Raises GatewayError when the issuer cannot be asked for its keys or a file of a certificate is missing,
     OSError when what tells Envoy those files cannot be written.
     """
+    repeat_calls(config)
     allow_origins(config, settings.origins, this_machine=this_machine)
     if settings.auth == "local":
-        answer_to_this_machine(config, settings.origins)
+        answer_to_this_machine(config, settings.origins, loopback=settings.auth_local_network == "loopback")
     elif settings.oidc_issuer:  # without one there are API keys only, which the services check
         require_tokens(config, settings)
     use_tls(config, settings)
+    trace_calls(config, settings)
+    serve_metrics(config, settings.metrics_listen)  # last: what the others change is the listener of users

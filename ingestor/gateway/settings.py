@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from ingestor.access.settings import IssuerSettings
+from ingestor.runtime.addresses import split_address
 
 _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 
@@ -15,10 +18,21 @@ _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 class GatewaySettings(IssuerSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
+    model_config = SettingsConfigDict(
+        env_prefix="INGESTOR_", extra="ignore", frozen=True, populate_by_name=True
+    )
+
     auth: Literal["required", "local"] = Field(
         "required",
         description="required: calls need a token; local: none does, and only this machine may call.",
     )
+    gateway_listen: str = Field("0.0.0.0:8080", description="Where clients and browsers call, host:port.")
+    gateway_concurrency: int = Field(2, ge=1, le=256, description="Threads of Envoy that serve calls.")
+    upload_address: str = Field("upload:50051", description="host:port of the upload service.")
+    orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")
+    processor_address: str = Field("processor:50051", description="host:port of the processor.")
+    status_address: str = Field("status:50051", description="host:port of the status service.")
+    web_address: str = Field("web:8000", description="host:port of the page server.")
     oidc_jwks_seconds: float = Field(
         60, ge=1, le=86400, description="The gateway asks a URL for new keys after so many seconds."
     )
@@ -27,6 +41,10 @@ class GatewaySettings(IssuerSettings):
         description="Origins of pages that may call the gateway, comma-separated: https://app.example.com.",
     )
 
+    metrics_listen: str = Field(
+        "0.0.0.0:9090",
+        description="Address of Prometheus /metrics, and of /livez and /readyz for probes; empty: none.",
+    )
     gateway_tls_cert: str = Field(
         "", description="File of the certificate that clients are shown (PEM, with its chain); empty: no TLS."
     )
@@ -38,6 +56,20 @@ class GatewaySettings(IssuerSettings):
     tls_ca: str = Field("", description="File of the CA that signs the services' certificates (PEM).")
     gateway_sds_dir: str = Field(
         "/etc/ingestor/sds", description="Folder for what tells Envoy the files of certificates; made here."
+    )
+
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias=AliasChoices(
+            "INGESTOR_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+        ),
+        description="Collector of traces (OTLP by gRPC), http://collector:4317; empty: no traces. "
+        "Unset: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT.",
+    )
+    trace_ratio: float = Field(
+        1,
+        validation_alias=AliasChoices("INGESTOR_TRACE_RATIO", "OTEL_TRACES_SAMPLER_ARG"),
+        description="Share of traces to record, 0 to 1. Unset: OTEL_TRACES_SAMPLER_ARG.",
     )
 
     @field_validator("cors_origins")
@@ -56,6 +88,38 @@ class GatewaySettings(IssuerSettings):
                 others = [f"INGESTOR_{name.upper()}" for name in names if getattr(self, name)]
                 raise ValueError(f"{' and '.join(missing)} must be set too, or {others[0]} not either")
         return self
+
+    @model_validator(mode="after")
+    def _traces_are_possible(self) -> Self:
+        url = urlsplit(self.otlp_endpoint)
+        if self.otlp_endpoint and (url.scheme not in ("http", "https") or not url.hostname):
+            raise ValueError(
+                f"INGESTOR_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_ENDPOINT): {self.otlp_endpoint!r} is not a "
+                "URL such as http://collector:4317"
+            )
+        if not 0 <= self.trace_ratio <= 1:
+            raise ValueError("INGESTOR_TRACE_RATIO (or OTEL_TRACES_SAMPLER_ARG) must be from 0 to 1")
+        return self
+
+    @field_validator(
+        "gateway_listen", "upload_address", "orchestrator_address", "processor_address", "status_address",
+        "web_address",
+    )  # fmt: skip
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+    @property
+    def clusters(self) -> dict[str, list[str]]:
+        """Name of a cluster -> its addresses, host:port; a name stands for all that DNS has."""
+        return {
+            "upload": [self.upload_address],
+            "orchestrator": [self.orchestrator_address],
+            "processor": [self.processor_address],
+            "status": [self.status_address],
+            "web": [self.web_address],
+        }
 
     @property
     def origins(self) -> list[str]:

@@ -168,7 +168,7 @@ def _cluster(keys: str) -> dict[str, Any]:
                 "common_tls_context": {
                     "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
                     "validation_context": {
-                        **_authorities(),
+                        **authorities(),
                         "match_typed_subject_alt_names": [
                             {"san_type": "DNS", "matcher": {"exact": url.hostname}}
                         ],
@@ -179,7 +179,7 @@ def _cluster(keys: str) -> dict[str, Any]:
     return cluster
 
 
-def _authorities() -> dict[str, Any]:
+def authorities() -> dict[str, Any]:
     """The certificate authorities that the services trust too: those of SSL_CERT_FILE, else the system's."""
     file = os.environ.get("SSL_CERT_FILE")
     return {"trusted_ca": {"filename": file}} if file else {"system_root_certs": {}}

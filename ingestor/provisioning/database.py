@@ -76,25 +76,27 @@ GRANT EXECUTE ON FUNCTION access.expire_audit TO {status};
 # `ingestor.tenant` changes nothing.
 _MARKER_TABLES = ("applied_batches", "repaired_rows", "closed_processes", "replaced_rows", "row_lineage")
 
+_IAM = "rds_iam"  # the role of RDS whose members log in by tokens
+
 
 class NotAllowedError(Exception):
     """The administrator's role may not create roles or schemas."""
 
 
-async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, str]:
+async def provision(admin_dsn: str, passwords: Mapping[str, str], *, iam: bool = False) -> dict[str, str]:
     """Make all that the services need in a database. For each service in `passwords` a role with that
-    password, which owns nothing; the schemas of all services and `access`, with their tables as the
-    migrations have them, owned by a role that cannot log in; the tenant `default`, whose tables are in the
-    schema public. Brings a database of an earlier version up to date. Idempotent; several at a time wait for
-    each other.
+    password, or with `iam` for all of them roles that log in by tokens of AWS IAM; these own nothing. The
+    schemas of all services and `access`, with their tables as the migrations have them, owned by a role that
+    cannot log in; the tenant `default`, whose tables are in the schema public. Brings a database of an
+    earlier version up to date. Idempotent; several at a time wait for each other.
 
-    Returns a DSN per service. Raises NotAllowedError when the administrator lacks the rights, OSError or
-    asyncpg errors when the server cannot be reached.
+    Returns a DSN per service in `passwords`. Raises NotAllowedError when the administrator lacks the
+    rights, OSError or asyncpg errors when the server cannot be reached.
     """
     connection = await asyncpg.connect(admin_dsn)
     try:
         async with _alone(connection):
-            await _make_roles(connection, passwords)
+            await _make_roles(connection, passwords, iam=iam)
             await _make_schemas(connection)
             await _grant(connection, [role_of(service) for service in SERVICES])
             await create_tenant(connection, DEFAULT_TENANT)
@@ -103,7 +105,7 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str]) -> dict[str, s
     finally:
         await connection.close()
     return {
-        service: _with_login(admin_dsn, role_of(service), password) for service, password in passwords.items()
+        service: with_login(admin_dsn, role_of(service), password) for service, password in passwords.items()
     }
 
 
@@ -131,7 +133,9 @@ async def _alone(connection: PgConnection) -> AsyncIterator[None]:
     yield
 
 
-async def _make_roles(connection: PgConnection, passwords: Mapping[str, str]) -> None:
+async def _make_roles(connection: PgConnection, passwords: Mapping[str, str], *, iam: bool) -> None:
+    if iam and not await _role_exists(connection, _IAM):
+        raise NotAllowedError(f"there is no role {_IAM}: this PostgreSQL is not of RDS or Aurora")
     for group in (OWNER, TENANTS):
         if not await _role_exists(connection, group):
             await connection.execute(f"CREATE ROLE {group} NOLOGIN")
@@ -151,6 +155,10 @@ async def _make_roles(connection: PgConnection, passwords: Mapping[str, str]) ->
                 passwords[service],
             )
             await connection.execute(statement)
+        elif iam:
+            verb = "ALTER" if exists else "CREATE"
+            await connection.execute(f"{verb} ROLE {role} LOGIN NOINHERIT PASSWORD NULL")
+            await connection.execute(f"GRANT {_IAM} TO {role}")
         elif not exists:
             await connection.execute(f"CREATE ROLE {role} NOLOGIN NOINHERIT")
         await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{database}" TO {role}')
@@ -213,7 +221,8 @@ async def _move_pipelines(connection: PgConnection) -> None:
                 await connection.execute(f"ALTER TABLE IF EXISTS processor.{table} SET SCHEMA orchestrator")
 
 
-def _with_login(dsn: str, role: str, password: str) -> str:
+def with_login(dsn: str, role: str, password: str) -> str:
+    """The same database, for a role."""
     parts = urlsplit(dsn)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(role)}:{quote(password, safe='')}@{host}"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from ingestor.runtime.settings import FileStoreSettings
 from ingestor.stores.disk import DiskFileStore
@@ -12,8 +13,11 @@ from ingestor.stores.port import FileStore
 
 
 @asynccontextmanager
-async def open_store(settings: FileStoreSettings) -> AsyncIterator[FileStore]:
-    """The file store; its connections close at the end of the context."""
+async def open_store(
+    settings: FileStoreSettings, observe: Callable[[Any], None] = lambda client: None
+) -> AsyncIterator[FileStore]:
+    """The file store; its connections close at the end of the context. `observe` gets the client of a remote
+    one."""
     if settings.file_store == "disk":
         yield DiskFileStore(Path(settings.file_store_dir))
         return
@@ -21,4 +25,5 @@ async def open_store(settings: FileStoreSettings) -> AsyncIterator[FileStore]:
     from ingestor.stores.s3 import S3FileStore
 
     async with open_s3(settings) as client:
+        observe(client)
         yield S3FileStore(client, settings.s3_bucket, settings.s3_prefix)

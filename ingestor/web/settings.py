@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import SettingsConfigDict
 
 from ingestor.runtime.settings import TlsSettings
 
 
 class WebSettings(TlsSettings):
     """Environment variables INGESTOR_<FIELD>."""
-
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
     listen: str = Field("0.0.0.0:8000", description="HTTP server, host:port; port 0 picks one.")
     page_dir: str = Field("", description="Folder of the built page; empty: the installed one.")
@@ -23,6 +20,12 @@ class WebSettings(TlsSettings):
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal.")
     drain_seconds: float = Field(
         5, ge=0, le=300, description="Most seconds to wait for responses at SIGTERM."
+    )
+    lame_duck_seconds: float = Field(
+        0,
+        ge=0,
+        le=120,
+        description="Seconds after SIGTERM for which the page is still served, though it is not ready.",
     )
     auth: Literal["required", "local"] = Field(
         "required", description="required: people sign in; local: nobody does."

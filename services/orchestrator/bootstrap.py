@@ -18,15 +18,19 @@ from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
+from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
-from ingestor.services.orchestrator.adapters.sqs_depths import SqsDepths
+from ingestor.services.orchestrator.adapters.sqs_depths import QueuesSample, SqsDepths
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
 from ingestor.services.orchestrator.api import IngestionApi, OrchestratorApi, PipelineApi
 from ingestor.services.orchestrator.pipelines import PipelineService
@@ -45,13 +49,14 @@ from ingestor.v1 import orchestrator_pb2_grpc, pipelines_pb2_grpc
 async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url.get_secret_value()
+        database = Database.of(settings)
         pool = await stack.enter_async_context(
             open_pool(
-                dsn,
+                database,
                 service="orchestrator",
                 schema="orchestrator",
                 size=settings.database_pool_size,
+                sessions=settings.database_pool_size,  # a file being read holds one
                 prepare=row_security,
             )
         )
@@ -66,20 +71,29 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         ingestions = PgIngestions(pool)
         queue = SqsRows(sqs, settings.rows_queue, settings.keyring())
         status = GrpcStatus(status_channel)
-        store = await stack.enter_async_context(open_store(settings))
+        aws = AwsRequests(registry)
+        aws.observe(sqs)
+        store = await stack.enter_async_context(open_store(settings, aws.observe))
         clock = SystemClock()
         pipelines = PipelineService(PgPipelines(pool), clock, quotas)
+        observe_pool(pool, registry)
+        metrics = Metrics(registry)
+        windows = Windows(settings.max_batches_in_flight)
+        metrics.in_flight.set_function(lambda: windows.in_flight)
+        metrics.streams.set_function(lambda: windows.streams)
+        queues = SqsDepths(sqs, settings.rows_queue, settings.rows_dead_letter_queue)
+        sampler = Sampler(registry, (ClockSkew(pool), QueuesSample(queues)), seconds=settings.sample_seconds)
         service = OrchestratorService(
             ingestions,
             queue,
             status,
             pipelines,
             store,
-            Metrics(registry),
+            metrics,
             quotas,
-            windows=Windows(settings.max_batches_in_flight),
+            windows=windows,
             slice_bytes=settings.slice_bytes,
-            queues=SqsDepths(sqs, settings.rows_queue, settings.rows_dead_letter_queue),
+            queues=queues,
         )
         removals = RemovalFollower(
             GrpcRemovalLog(status_channel),
@@ -114,6 +128,6 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
                 "ingestor.internal.v1.IngestionService",
             ),
             checks={"database": pool.check, "rows queue": queue.check},
-            workers=service_wide(service, reconciler, retries, removals),
+            workers=service_wide(service, reconciler, retries, removals, sampler),
             interceptors=(guard,),
         )

@@ -11,6 +11,7 @@ from ingestor.access.limits.quotas import QuotaExceededError
 from ingestor.access.scope import within
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError
+from ingestor.runtime.observability import spans
 from ingestor.runtime.workers import repeat
 from ingestor.services.orchestrator.ingestions import Ingestion
 from ingestor.services.orchestrator.ports import Ingestions, Status
@@ -89,7 +90,9 @@ class Reconciler:
         old = await self._ingestions.sent_before(process_id, numbers, self._clock.now() - self._age)
         for batch in old:
             log.warning("sending a batch again", process_id=process_id, batch=batch.number)
-            await self._service.send_again(ingestion, batch, "lost")
+            facts: spans.Attributes = {"ingestor.process_id": process_id, "ingestor.batch": batch.number}
+            with spans.root("send lost batch", facts, number=batch.number):
+                await self._service.send_again(ingestion, batch, "lost")
         return len(old)
 
     async def _resume(self, process_id: str) -> None:

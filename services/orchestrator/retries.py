@@ -8,7 +8,7 @@ import structlog
 
 from ingestor.access.scope import within
 from ingestor.runtime.errors import ServiceError, TransientError
-from ingestor.runtime.observability.tracing import continue_trace
+from ingestor.runtime.observability import spans
 from ingestor.runtime.workers import repeat
 from ingestor.services.orchestrator.ingestions import Ingestion, IngestionState
 from ingestor.services.orchestrator.ports import BusyError, Ingestions, Limits, Status
@@ -50,7 +50,6 @@ class RetryWorker:
             process_id = retry.file.process_id
             structlog.contextvars.clear_contextvars()
             structlog.contextvars.bind_contextvars(process_id=process_id, tenant=retry.file.tenant)
-            continue_trace(None)
             try:
                 with within(retry.file.tenant):
                     async with self._ingestions.hold(process_id):
@@ -64,8 +63,10 @@ class RetryWorker:
         retry = await self._ingestions.get(process_id)  # again, now that nobody else can change it
         if retry is None or retry.state is not IngestionState.OPEN:
             return
+        facts = {"ingestor.process_id": process_id, "ingestor.tenant": retry.file.tenant}
         try:
-            await self._send(retry)
+            with spans.root("retry rows", facts):
+                await self._send(retry)
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
         except FileMissingError:
             log.warning("stored file missing")
@@ -89,15 +90,16 @@ class RetryWorker:
         processed = 0
         with service.windows.open(retry.file.tenant) as window:
             for batch in await self._ingestions.unsent(process_id):
-                processed = await service.wait_for_slot(process_id, batch.number - 1, processed, window)
-                await service.obey(process_id, await self._ingestions.flags(process_id), window)
-                window.sent()
-                progress = await service.announce(process_id, batch)
-                if progress.terminal:  # cancelled, or failed
-                    raise StoppedError
-                window.ended(progress.batches_processed - processed)
-                processed = max(processed, progress.batches_processed)
-                await service.send_again(retry, batch, "retry")
+                with spans.counted(batch.number):
+                    processed = await service.wait_for_slot(process_id, batch.number - 1, processed, window)
+                    await service.obey(process_id, await self._ingestions.flags(process_id), window)
+                    window.sent()
+                    progress = await service.announce(process_id, batch)
+                    if progress.terminal:  # cancelled, or failed
+                        raise StoppedError
+                    window.ended(progress.batches_processed - processed)
+                    processed = max(processed, progress.batches_processed)
+                    await service.send_again(retry, batch, "retry")
         batches = await self._ingestions.batches(process_id)
         rows = sum(batch.row_count for batch in batches)
         await service.until_done("status", lambda: self._status.finished(process_id, rows, len(batches)))

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
-from ingestor.pipelines.document import parse_pipeline
+from ingestor.pipeline_documents import read_stored
 from ingestor.reports import NUMBER_LABEL
 from ingestor.runtime.errors import (
     AbortedError,
@@ -21,6 +21,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import Retries
 from ingestor.services.orchestrator.ingestions import (
     Batch,
@@ -91,6 +92,13 @@ class Metrics:
             "ingestor_quota_pauses_total", "Processes that a quota of their tenant has paused.", ["quota"],
             registry=registry,
         )  # fmt: skip
+        for why in ("first", "retry", "lost", "after crash"):
+            self.batches.labels(why)
+        self.in_flight = Gauge(
+            "ingestor_batches_in_flight", "Batches of files being read that have no outcome yet.",
+            registry=registry,
+        )  # fmt: skip
+        self.streams = Gauge("ingestor_streams_open", "Files that are being read.", registry=registry)
         self.retries = Retries(registry)
 
 
@@ -196,6 +204,7 @@ class OrchestratorService:
         stops. Recorded batches are kept after any error, and begin() returns where to resume.
         """
         ingestion = await self._get(process_id)
+        spans.note(process_id=process_id, tenant=ingestion.file.tenant)
         try:
             async with self._ingestions.hold(process_id):
                 ingestion = await self._get(process_id)  # again, now that nobody else can change it
@@ -220,6 +229,7 @@ class OrchestratorService:
                 rows, batches = await stream.read(chunks)
             await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
+            spans.note(rows=rows, batches=batches)
             log.info("dispatched", rows=rows, batches=batches)
             return Result(IngestionState.DISPATCHED, rows, batches)
         except _UnusableError as error:
@@ -250,7 +260,8 @@ class OrchestratorService:
                 "status",
                 lambda batch=batch: self._status.dispatched(ingestion.file.process_id, batch),  # type: ignore[misc]
             )
-            await self.send_again(ingestion, batch, "after crash")
+            with spans.counted(batch.number):
+                await self.send_again(ingestion, batch, "after crash")
 
     async def send_again(self, ingestion: Ingestion, batch: Batch, why: str) -> None:
         """Send a recorded batch with its bytes from the stored file. Raises FileMissingError."""
@@ -343,7 +354,7 @@ class OrchestratorService:
         stored = await self.until_done(
             "pipelines", lambda: self._pipelines.get(file.pipeline, file.pipeline_version)
         )
-        pipeline = parse_pipeline(stored.document)
+        pipeline = read_stored(stored.name, stored.version, stored.document)
         if problem := pipeline.header_problem(head.labels, head.columns, options):
             raise _UnusableError(*problem)
         return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)
@@ -554,7 +565,8 @@ class _Stream:
         return self._position.row - 1, self._position.number - 1
 
     async def _begin(self, head: bytearray, *, final: bool) -> RecordDelimiter | None:
-        layout = await self._service.layout_of(self._ingestion, bytes(head), final=final)
+        with spans.span("read header"):
+            layout = await self._service.layout_of(self._ingestion, bytes(head), final=final)
         if layout is None:
             return None
         self._layout = layout
@@ -566,17 +578,25 @@ class _Stream:
         for piece in slices:
             assert self._layout is not None
             number = self._position.number
-            for batch, packed in await self._service.pack(self._ingestion, self._layout, piece, number):
-                self._processed = await self._service.wait_for_slot(
-                    self._process_id, batch.number - 1, self._processed, self._window
-                )
-                await self._slots.acquire()
-                self._raise_failed()
-                await self._service.record(self._ingestion, batch, self._window, self._finish)
-                self._position = position_after(self._layout, batch)
-                task = asyncio.create_task(self._send(batch, packed))
-                self._sending.add(task)
-                task.add_done_callback(self._sent)
+            with spans.counted(number), spans.span("pack", attributes=_facts(number)):
+                packs = await self._service.pack(self._ingestion, self._layout, piece, number)
+            for batch, packed in packs:
+                with spans.counted(batch.number):
+                    await self._dispatch_one(self._layout, batch, packed)
+
+    async def _dispatch_one(self, layout: Layout, batch: Batch, packed: Packed) -> None:
+        with spans.span("wait for a place", attributes=_facts(batch.number)):
+            self._processed = await self._service.wait_for_slot(
+                self._process_id, batch.number - 1, self._processed, self._window
+            )
+            await self._slots.acquire()
+        self._raise_failed()
+        with spans.span("record batch", attributes=_facts(batch.number)):
+            await self._service.record(self._ingestion, batch, self._window, self._finish)
+        self._position = position_after(layout, batch)
+        task = asyncio.create_task(self._send(batch, packed))
+        self._sending.add(task)
+        task.add_done_callback(self._sent)
 
     async def _finish(self) -> None:
         """Wait until every batch that was sent has its outcome."""
@@ -588,12 +608,13 @@ class _Stream:
 
     async def _send(self, batch: Batch, packed: Packed) -> None:
         self._window.sent()
-        progress = await self._service.announce(self._process_id, batch)
-        if progress.terminal:  # cancelled, or failed
-            raise StoppedError
-        self._window.ended(progress.batches_processed - self._processed)
-        self._processed = max(self._processed, progress.batches_processed)
-        await self._service.send(self._process_id, batch, packed, "first")
+        with spans.span("dispatch", attributes={**_facts(batch.number), "ingestor.rows": batch.row_count}):
+            progress = await self._service.announce(self._process_id, batch)
+            if progress.terminal:  # cancelled, or failed
+                raise StoppedError
+            self._window.ended(progress.batches_processed - self._processed)
+            self._processed = max(self._processed, progress.batches_processed)
+            await self._service.send(self._process_id, batch, packed, "first")
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._slots.release()
@@ -604,6 +625,10 @@ class _Stream:
         for task in self._sending:
             if task.done():
                 task.result()
+
+
+def _facts(number: int) -> dict[str, int]:
+    return {"ingestor.batch": number}
 
 
 def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes) -> Message:

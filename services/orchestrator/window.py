@@ -25,15 +25,23 @@ class Windows:
         self._first = first
         self._clock = clock
         self._streams = Counter[str]()
+        self.in_flight = 0  # batches without an outcome, of all streams together
 
     @contextmanager
     def open(self, tenant: str) -> Iterator[Window]:
         """The window of a stream while that lasts."""
         self._begin(tenant)
+        window = Window(self, tenant, self._first, self._clock)
         try:
-            yield Window(self, tenant, self._first, self._clock)
+            yield window
         finally:
+            self.in_flight -= window.in_flight
             self._end(tenant)
+
+    @property
+    def streams(self) -> int:
+        """How many streams there are that are not paused."""
+        return self._streams.total()
 
     @contextmanager
     def resting(self, tenant: str) -> Iterator[None]:
@@ -81,18 +89,25 @@ class Window:
         least, most = self._windows.bounds(self._tenant)
         return min(max(self._size, least), most)
 
+    @property
+    def in_flight(self) -> int:
+        """Batches of the stream without an outcome."""
+        return len(self._sent)
+
     def resting(self) -> AbstractContextManager[None]:
         """A stream that is paused leaves its share to the others while that lasts."""
         return self._windows.resting(self._tenant)
 
     def sent(self) -> None:
         """A batch is in flight."""
+        self._windows.in_flight += 1
         self._sent.append(self._clock())
 
     def ended(self, count: int) -> None:
         """So many batches have their outcome; taken for those that were sent first."""
         for _ in range(min(count, len(self._sent))):
             full = len(self._sent) >= self.size
+            self._windows.in_flight -= 1
             self._look(self._sent.popleft(), full)
 
     def _look(self, sent: float, full: bool) -> None:

@@ -18,17 +18,21 @@ from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
 from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.health import Check
 from ingestor.runtime.host import Service, Worker
+from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
-from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
-from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
+from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables, observe_places
+from ingestor.services.processor.adapters.postgres.markers import PgHandedBack, PgProcessRecords
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
@@ -51,10 +55,11 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             open_pool(
-                settings.database_url.get_secret_value(),
+                Database.of(settings),
                 service="processor",
                 schema="processor",
                 size=settings.connections,
+                sessions=settings.dry_runs,
                 usual_path=True,
                 prepare=row_security,
             )
@@ -70,27 +75,36 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         )
         pipelines = GrpcPipelines(orchestrator)
         checks: dict[str, Check] = {"database": pool.check}
-        workers: list[Worker] = []
+        observe_pool(pool, registry)
+        workers: list[Worker] = [Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)]
         register: Callable[[grpc.aio.Server], None] = _nothing
         if settings.works:
+            aws = AwsRequests(registry)
             sqs = await stack.enter_async_context(open_sqs(settings))
-            store = await stack.enter_async_context(open_store(settings))
+            aws.observe(sqs)
+            store = await stack.enter_async_context(open_store(settings, aws.observe))
             keys = settings.keyring()
             rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds, keys)
             dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
+            handed_back = PgHandedBack(pool)
             metrics = Metrics(registry)
             batches = BatchService(open_sinks(tenants), GrpcOutcomes(status), pipelines, store, metrics)
             queue_worker = partial(
                 QueueWorker, metrics=metrics, visibility_seconds=settings.visibility_seconds
             )
             workers += [
-                queue_worker("rows", rows, RowsHandler(rows, batches), concurrency=settings.concurrency),
-                queue_worker("dead letters", dead, DeadHandler(batches, registry), concurrency=1),
+                queue_worker(
+                    "rows", rows, RowsHandler(rows, batches, handed_back), concurrency=settings.concurrency
+                ),
+                queue_worker(
+                    "dead letters", dead, DeadHandler(dead, batches, handed_back, registry), concurrency=1
+                ),
             ]
             checks["rows queue"] = rows.check
         if settings.serves:
             undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
             tables = PgDryRunTables(tenants, settings.dry_runs)
+            observe_places(tables, registry)
             records = PgProcessRecords(pool)
             removals = RemovalFollower(
                 GrpcRemovalLog(status),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
@@ -20,8 +21,8 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, RowBatch
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A received message: its receipt for later calls, how often it was received, its batch (None if the
-    attributes do not name one), and its body. Without `is_authentic` it is not from the suite, or was
-    altered: then nothing of it is read."""
+    attributes do not name one), its body, its queue, and when it was sent, if the queue tells. Without
+    `is_authentic` it is not from the suite, or was altered: then nothing of it is read."""
 
     message_id: str
     receipt: str
@@ -30,6 +31,8 @@ class Delivery:
     traceparent: str | None
     body: str
     is_authentic: bool = True
+    queue: str = ""
+    sent: datetime | None = None
 
 
 class UnreadableBatchError(Exception):
@@ -59,7 +62,8 @@ class RowQueue(Protocol):
         ...
 
     def decode(self, delivery: Delivery) -> RowBatch:
-        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError."""
+        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError, and
+        NewerReleaseError when only a newer release can read it."""
         ...
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
@@ -359,6 +363,18 @@ class ProcessRecords(Protocol):
         ...
 
 
+class HandedBack(Protocol):
+    """Which messages processors of older releases have handed back to the queue. Raises TransientError."""
+
+    async def note(self, message_id: str, key: BatchKey) -> None:
+        """Note it of a message, unless its process was removed. Idempotent."""
+        ...
+
+    async def is_noted(self, message_id: str, tenant: str) -> bool:
+        """Whether that was noted."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
     """What an undo needs to know of a process."""
@@ -392,5 +408,6 @@ class Pipelines(Protocol):
     """The orchestrator's catalogue of pipelines."""
 
     async def get(self, name: str, version: int) -> Pipeline:
-        """A version (0: the latest). Raises NotFoundError, TransientError."""
+        """A version (0: the latest). Raises NotFoundError, TransientError, and NewerReleaseError when only
+        a newer release knows all that its document says."""
         ...

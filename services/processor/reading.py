@@ -16,6 +16,8 @@ from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.reports import NOT_FAILED
+from ingestor.runtime.observability.spans import span
+from ingestor.runtime.observability.stages import stage
 from ingestor.services.processor.batches import RepairedRows, RowBatch
 from ingestor.services.processor.ports import Refused
 from ingestor.tabular.cell_limit import reject_long_cells
@@ -55,10 +57,12 @@ def read_batch(batch: RowBatch, data: bytes, pipeline: Pipeline | None = None) -
 
 def check(batch: RowBatch, data: bytes, pipeline: Pipeline | None) -> CheckedRows:
     """Parse and check a batch (CPU-bound). Raises ValueError when the data do not match the batch."""
-    table = read_batch(batch, data, pipeline)
+    with stage("parse"), span("parse"):
+        table = read_batch(batch, data, pipeline)
     if table.record_count != batch.key.range.row_count:
         raise ValueError(f"{table.record_count} records instead of {batch.key.range.row_count}")
-    return check_rows(table, batch.columns, pipeline_of_text(batch, pipeline))
+    with stage("check"), span("check"):
+        return check_rows(table, batch.columns, pipeline_of_text(batch, pipeline))
 
 
 def pipeline_of_text(batch: RowBatch, pipeline: Pipeline | None) -> Pipeline | None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 
 import numpy as np
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
+from ingestor.runtime.errors import NotFoundError
+from ingestor.runtime.observability import spans
+from ingestor.runtime.observability.stages import Stages, stage
 from ingestor.runtime.retry import Retries
 from ingestor.services.processor.batches import (
     BatchKey,
@@ -50,18 +55,30 @@ from ingestor.tabular.records.slices import bytes_to_read
 log = structlog.get_logger(__name__)
 
 
+# queue: the batch waits for a processor. fetch: it is decoded, and its process, pipeline and bytes are asked
+# for. parse, check: its rows. encode: they become text. load: their transaction, apart from copy and commit.
+# report: status hears of it.
+STAGES = ("queue", "fetch", "parse", "check", "encode", "load", "copy", "commit", "report")
+
+
 class Metrics:
     """What the processor counts for Prometheus."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.batches = Counter("ingestor_batches_total", "Batches by result.", ["result"], registry=registry)
         self.rows = Counter("ingestor_rows_loaded_total", "Rows loaded.", registry=registry)
-        self.seconds = Histogram(
-            "ingestor_batch_seconds", "Seconds of a batch by step.", ["step"], registry=registry
+        self.stages = Stages(registry, "ingestor_batch_stage_seconds", "Seconds of a batch by stage.", STAGES)
+        self.in_work = Gauge(
+            "ingestor_messages_in_work", "Messages that are being handled.", ["queue"], registry=registry
         )
         self.refused = Counter(
             "ingestor_messages_refused_total", "Messages that were dropped: forged, or of no tenant.",
             ["reason"], registry=registry,
+        )  # fmt: skip
+        self.handed_back = Counter(
+            "ingestor_messages_handed_back_total",
+            "Messages that were left in their queue, for processors of a newer release.",
+            ["queue"], registry=registry,
         )  # fmt: skip
         self.retries = Retries(registry)
 
@@ -84,15 +101,21 @@ class BatchService:
         self._metrics = metrics
         self._until_done = metrics.retries.until_done
 
+    def measured(self, sent: datetime | None) -> AbstractContextManager[None]:
+        """Everything that is done for a batch, which was sent then: its stages are timed."""
+        waited = {} if sent is None else {"queue": max(0.0, (datetime.now(UTC) - sent).total_seconds())}
+        return self._metrics.stages.measured(**waited)
+
     async def apply(self, batch: RowBatch) -> None:
         """Load a batch and report its outcome to status; both are durable when it returns. Calls that may
         succeed later are repeated until they do. A batch whose process is held until its table takes rows
         again is dropped: it is sent again then. To stop it, cancel it; it can be called again. Raises
-        MessageRefusedError when the batch names a file of another tenant, ValueError and others for a broken
-        batch.
+        MessageRefusedError when the batch names a file of another tenant, NewerReleaseError when its pipeline
+        is too new, ValueError and others for a broken batch.
         """
         key = batch.key
-        disposition = await self._until_done("status", lambda: self._outcomes.disposition(key.process_id))
+        with stage("fetch"):
+            disposition = await self._until_done("status", lambda: self._outcomes.disposition(key.process_id))
         if disposition is Disposition.GONE:
             self._metrics.batches.labels("dropped").inc()
             log.info("batch dropped, its process was removed")
@@ -103,13 +126,13 @@ class BatchService:
         if disposition is Disposition.STOPPED:
             await self.settle(unprocessed_outcome(key))
             return
-        pipeline = await self._pipeline(batch)
-        data = await self._read(batch)
+        with stage("fetch"):
+            pipeline = await self._pipeline(batch)
+            data = await self._read(batch)
         if batch.repairs:
             await self._repair(batch, batch.repairs, data, pipeline)
             return
-        with self._metrics.seconds.labels("check").time():
-            checked = await asyncio.to_thread(check, batch, data, pipeline)
+        checked = await asyncio.to_thread(check, batch, data, pipeline)
         numbers = checked.good_index + key.range.first_row
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
@@ -128,7 +151,8 @@ class BatchService:
         """Load failed rows of the repaired process as its own rows, with its row numbers. Rows that have not
         failed there, and rows that another repair loads first, are skipped."""
         key = batch.key
-        found = await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
+        with stage("parse"), spans.span("parse"):
+            found = await asyncio.to_thread(read_repair, batch, rows, data, pipeline)
         numbers = found.numbers
         asked = np.unique(numbers[numbers > 0]).tolist()
         states = await self._until_done("status", lambda: self._outcomes.row_states(rows.process_id, asked))
@@ -142,7 +166,7 @@ class BatchService:
                 checked.good.take(order), checked.good_index[order], checked.rejected + skipped
             )
 
-        with self._metrics.seconds.labels("check").time():
+        with stage("check"), spans.span("check"):
             checked = await asyncio.to_thread(check_repair)
         good = GoodRows(
             table_of(pipeline), checked.good, numbers[checked.good_index], sink_of(pipeline), rows.process_id
@@ -167,7 +191,7 @@ class BatchService:
         conclude: Callable[[Sequence[Refused]], BatchOutcome],
         give_up: Callable[[RowError], BatchOutcome],
     ) -> None:
-        with self._metrics.seconds.labels("load").time():
+        with stage("load"), spans.span("load"):
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
@@ -204,7 +228,8 @@ class BatchService:
         if outcome is None:
             self._metrics.batches.labels("known").inc()
             return
-        with self._metrics.seconds.labels("tell").time():
+        spans.note(succeeded=outcome.succeeded, failed=outcome.failed, skipped=outcome.skipped)
+        with stage("report"), spans.span("tell status"):
             await self._until_done("status", lambda: self._outcomes.record(outcome))
             await self._until_done("sink", lambda: self._sink.forget_outcome(key))
         self._metrics.batches.labels(outcome.default_state).inc()
@@ -231,9 +256,17 @@ class BatchService:
             return b"".join([piece async for piece in pieces])
 
         try:
-            return await self._until_done("file store", read)
+            with spans.span("fetch"):
+                return await self._until_done("file store", read)
         except ForeignFileError:
             raise MessageRefusedError("file") from None
+
+    async def check_pipeline(self, batch: RowBatch) -> None:
+        """Raise NewerReleaseError when only a newer release can read the batch's pipeline."""
+        try:
+            await self._pipeline(batch)
+        except NotFoundError:
+            log.warning("the batch's pipeline is gone", pipeline=batch.pipeline)
 
     async def has_tenant(self) -> bool:
         """Whether the scope's tenant is still there."""

@@ -7,9 +7,11 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from ingestor.access import scope
+from ingestor.formats import OUTCOMES
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid, write_time, wrong
+from ingestor.runtime.observability.spans import note
 from ingestor.services.status.ledger import Batch, Outcome
 from ingestor.services.status.overview import Piece
 from ingestor.services.status.ports import BatchRecord, Limits, LoggedEvent
@@ -190,6 +192,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                 if not request.HasField("header"):
                     raise wrong("header", "is needed in the first message")
                 header = request.header
+                OUTCOMES.check(header.reader_version)
             try:
                 rows.extend(map(rejected_row, request.rows))
             except ValueError as problem:
@@ -213,6 +216,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
         if header.repairs_process_id:
             parent = read_uuid("header.repairs_process_id", header.repairs_process_id)
             repaired = RepairedRows(parent, tuple(header.repaired_rows))
+        note(process_id=header.process_id, batch=header.batch.batch_number, failed=header.failed)
         recorded = await self._service.record(
             read_uuid("header.process_id", header.process_id), outcome, error, rows, repaired, displaced,
             notices_in(header.notices),
@@ -223,6 +227,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
         self, request: ledger_pb2.RecordDispatchRequest, context: Context
     ) -> ledger_pb2.RecordDispatchResponse:
         process_id = read_uuid("process_id", request.process_id)
+        note(process_id=process_id, change=request.WhichOneof("change") or "")
         service = self._service
         match request.WhichOneof("change"):
             case "started":

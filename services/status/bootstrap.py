@@ -14,10 +14,14 @@ from ingestor.access.scope import row_security
 from ingestor.access.work import service_wide
 from ingestor.internal.v1 import ledger_pb2_grpc
 from ingestor.runtime.aws.clients import open_sqs
+from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.host import Service
+from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
 from ingestor.runtime.retry import Retries
 from ingestor.services.status.access.api import AccessApi
 from ingestor.services.status.access.service import AccessService
@@ -30,6 +34,7 @@ from ingestor.services.status.adapters.pg_ledger import PgLedger
 from ingestor.services.status.adapters.pg_outbox import PgOutbox
 from ingestor.services.status.adapters.pg_reader import PgLedgerReader
 from ingestor.services.status.adapters.pg_removals import PgRemovals
+from ingestor.services.status.adapters.pg_samples import BacklogSample, OutboxSample
 from ingestor.services.status.adapters.sqs_events import SqsEvents
 from ingestor.services.status.api import LedgerApi, StatusApi
 from ingestor.services.status.feed import EventFeed
@@ -44,10 +49,14 @@ from ingestor.v1 import access_pb2_grpc, status_pb2_grpc
 async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url.get_secret_value()
+        database = Database.of(settings)
         pool = await stack.enter_async_context(
             open_pool(
-                dsn, service="status", schema="status", size=settings.database_pool_size, prepare=row_security
+                database,
+                service="status",
+                schema="status",
+                size=settings.database_pool_size,
+                prepare=row_security,
             )
         )
         await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
@@ -55,7 +64,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         sqs = await stack.enter_async_context(open_sqs(settings))
         events = SqsEvents(sqs, settings.events_queue)
         retries = Retries(registry)
-        changes = PgChanges(dsn, retries)
+        changes = PgChanges(database, retries)
         keep = timedelta(days=settings.retention_days) if settings.retention_days else None
         reader = PgLedgerReader(pool, keep)
         removals = PgRemovals(pool)
@@ -70,7 +79,12 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
             platform_tenant=settings.platform_tenant,
         )  # fmt: skip
         retention = Retention(removals, audit, clock, keep, timedelta(days=settings.audit_retention_days))
-        publisher = Publisher(PgOutbox(pool), events, clock, timedelta(days=settings.event_retention_days))
+        keep_events = timedelta(days=settings.event_retention_days)
+        publisher = Publisher(PgOutbox(pool), events, clock, keep_events, registry)
+        observe_pool(pool, registry)
+        AwsRequests(registry).observe(sqs)
+        samples = (ClockSkew(pool), BacklogSample(pool), OutboxSample(pool))
+        sampler = Sampler(registry, samples, seconds=settings.sample_seconds)
         watchers = Gauge("ingestor_watchers", "Open WatchProcess streams.", registry=registry)
         watchers.set_function(lambda: changes.watchers)
         event_watchers = Gauge("ingestor_event_watchers", "Open WatchEvents streams.", registry=registry)
@@ -89,6 +103,6 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
                 "ingestor.internal.v1.LedgerService",
             ),
             checks={"database": pool.check, "events queue": events.check},
-            workers=service_wide(changes, feed, publisher, retention),
+            workers=service_wide(changes, feed, publisher, retention, sampler),
             interceptors=(guard,),
         )

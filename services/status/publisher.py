@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.workers import repeat
-from ingestor.services.status.ports import Outbox, Send
+from ingestor.services.status.ports import LoggedEvent, Outbox, Send
 
 log = structlog.get_logger(__name__)
 
@@ -24,18 +26,23 @@ class Publisher:
 
     name = "publisher"
 
-    def __init__(self, outbox: Outbox, send: Send, clock: Clock, retention: timedelta) -> None:
+    def __init__(
+        self, outbox: Outbox, send: Send, clock: Clock, retention: timedelta, registry: CollectorRegistry
+    ) -> None:
         self._outbox = outbox
         self._send = send
         self._clock = clock
         self._retention = retention
         self._cleaned = clock.now() - _CLEAN_EVERY
+        self._published = Counter(
+            "ingestor_events_published_total", "Events that were published.", ["type"], registry=registry
+        )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Publish until `stopping` is set."""
 
         async def publish() -> None:
-            while await self._outbox.publish(self._send, _LIMIT) == _LIMIT and not stopping.is_set():
+            while await self._outbox.publish(self._count, _LIMIT) == _LIMIT and not stopping.is_set():
                 pass
             await self._clean()
 
@@ -43,6 +50,12 @@ class Publisher:
             publish, stopping, every=_IDLE_SECONDS, failure="cannot publish events",
             after_failure=_FAILED_SECONDS,
         )  # fmt: skip
+
+    async def _count(self, events: Sequence[LoggedEvent]) -> None:
+        """Send events, and count them."""
+        await self._send(events)
+        for event in events:
+            self._published.labels(event.type).inc()
 
     async def _clean(self) -> None:
         now = self._clock.now()

@@ -11,7 +11,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.limits.pipelines import only_pipelines
-from ingestor.access.scope import tenant
+from ingestor.access.scope import MOST_TENANT_LABELS, OTHER_TENANTS, tenant
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import (
@@ -75,12 +75,37 @@ ROW_FIELDS = Fields(
 _ENDS = frozenset({"ingestion.completed", "ingestion.failed", "ingestion.cancelled"})
 
 
+ROW_STATES = ("succeeded", "failed", "skipped")
+
+
 class Metrics:
     """What the service counts for Prometheus."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rows = Counter("ingestor_rows_total", "Rows with an outcome.", ["state"], registry=registry)
-        self.ended = Counter("ingestor_processes_ended_total", "Ended.", ["state"], registry=registry)
+        self.of_tenants = Counter(
+            "ingestor_tenant_rows_total",
+            "Rows with an outcome, by tenant. The first tenants are named, all others together are (other).",
+            ["tenant", "state"],
+            registry=registry,
+        )
+        self.outcomes = Counter(
+            "ingestor_batch_outcomes_total", "Batches that have got their outcome.", registry=registry
+        )
+        for state in ROW_STATES:  # from 0, so that rates begin with the first
+            self.rows.labels(state)
+        self._named = set[str]()
+
+    def count(self, of: str, outcome: Outcome) -> None:
+        """Count the outcome of a batch of a tenant."""
+        self.outcomes.inc()
+        if len(self._named) < MOST_TENANT_LABELS:
+            self._named.add(of)
+        shown = of if of in self._named else OTHER_TENANTS
+        for state in ROW_STATES:
+            if count := getattr(outcome, state):
+                self.rows.labels(state).inc(count)
+                self.of_tenants.labels(shown, state).inc(count)
 
 
 class StatusService:
@@ -192,8 +217,7 @@ class StatusService:
         except ValueError as problem:
             raise InvalidArgumentError("OUTCOME_MISMATCH", str(problem)) from problem
         if recorded:
-            for state in ("succeeded", "failed", "skipped"):
-                self._metrics.rows.labels(state).inc(getattr(outcome, state))
+            self._metrics.count(tenant(), outcome)
         return recorded
 
     async def undo(self, process_id: str, undo: Undo) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -18,15 +19,21 @@ from ingestor.access.work import service_wide
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
+from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import Service
+from ingestor.runtime.observability.samples import Sampler
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
 from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
+from ingestor.services.upload.adapters.pg_samples import DeliveriesSample, StoredSample
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
 from ingestor.services.upload.api import UploadApi
@@ -42,10 +49,14 @@ from ingestor.v1 import upload_pb2_grpc
 async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url.get_secret_value()
+        database = Database.of(settings)
         pool = await stack.enter_async_context(
             open_pool(
-                dsn, service="upload", schema="upload", size=settings.database_pool_size, prepare=row_security
+                database,
+                service="upload",
+                schema="upload",
+                size=settings.database_pool_size,
+                prepare=row_security,
             )
         )
         await check_migrations(pool, schema="upload", package="ingestor.services.upload.migrations")
@@ -57,8 +68,12 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         )
         processor = await stack.enter_async_context(connect(settings.processor_address, service="processor"))
         uploads = PgUploads(pool)
-        store = await stack.enter_async_context(open_store(settings))
+        store = await stack.enter_async_context(open_store(settings, AwsRequests(registry).observe))
+        observe_pool(pool, registry)
+        samples = (ClockSkew(pool), DeliveriesSample(pool), StoredSample(pool))
+        sampler = Sampler(registry, samples, seconds=settings.sample_seconds)
         ingestion = GrpcIngestion(orchestrator)
+        folders = {"files": Path(settings.file_store_dir)} if settings.file_store == "disk" else {}
         converter: GrpcConverter | SubprocessConverter
         if settings.converter_address:
             converter = GrpcConverter(
@@ -68,9 +83,12 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             converter = SubprocessConverter(
                 store,
                 Path(settings.scratch_dir) if settings.scratch_dir else None,
+                ProgramMetrics(registry),
                 max_expanded_bytes=settings.max_expanded_bytes,
                 memory_bytes=settings.converter_memory_bytes,
             )
+            folders["scratch"] = Path(settings.scratch_dir or tempfile.gettempdir())
+        observe_disks(folders, registry)
         clock = SystemClock()
         ids = TimeOrderedIds(clock)
         new_delivery = asyncio.Event()
@@ -118,6 +136,6 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             ),
             grpc_services=("ingestor.v1.UploadService",),
             checks={"database": pool.check, "file store": store.check},
-            workers=service_wide(worker, cleaner, removals),
+            workers=service_wide(worker, cleaner, removals, sampler),
             interceptors=(guard,),
         )

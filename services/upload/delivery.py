@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from ingestor.access import scope
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import ServiceError, TransientError
-from ingestor.runtime.observability.tracing import continue_trace
+from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import pause, repeat
 from ingestor.services.upload.ports import (
@@ -103,7 +104,15 @@ class DeliveryWorker:
         structlog.contextvars.clear_contextvars()
         scope.enter(delivery.upload.tenant)
         structlog.contextvars.bind_contextvars(process_id=delivery.process_id, tenant=delivery.upload.tenant)
-        continue_trace(None)
+        delivering = spans.begin(
+            "deliver", SpanKind.INTERNAL, delivery.traceparent,
+            {
+                "ingestor.process_id": delivery.process_id,
+                "ingestor.tenant": delivery.upload.tenant,
+                "ingestor.attempt": delivery.attempts,
+            },
+            number=delivery.attempts,
+        )  # fmt: skip
         holding = asyncio.create_task(self._hold(delivery))
         wait = timedelta(seconds=backoff(delivery.attempts, first=0.5, longest=30))
         try:
@@ -119,18 +128,22 @@ class DeliveryWorker:
                 await asyncio.gather(sending, return_exceptions=True)
             await self._deliveries.done(delivery.process_id, self._owner, self._clock.now())
             log.info("delivered", attempts=delivery.attempts)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            spans.fail(delivering, error)
             await asyncio.shield(self._give_back(delivery, timedelta(0)))
             raise
         except (TransientError, ServiceError) as error:
+            spans.fail(delivering, error)
             log.warning("delivery interrupted", error=str(error), again_in=wait.total_seconds())
             await self._give_back(delivery, wait)
         except Exception as error:
+            spans.fail(delivering, error)
             log.error("delivery failed", again_in=wait.total_seconds(), exc_info=error)
             await self._give_back(delivery, wait)
         finally:
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
+            delivering.end()
 
     async def _labels(self, delivery: Delivery) -> tuple[str, ...]:
         """The labels that the pipeline reads, which help to find the header."""
@@ -143,7 +156,10 @@ class DeliveryWorker:
             try:
                 repaired = delivery.repair.table if delivery.repair else None
                 labels = await self._labels(delivery)
-                content = await self._converter.convert(delivery.upload, delivery.dialect, repaired, labels)
+                with spans.span("convert"):
+                    content = await self._converter.convert(
+                        delivery.upload, delivery.dialect, repaired, labels
+                    )
             except UnreadableFileError as error:
                 log.info("file unreadable", reason=error.reason)
                 await self._ingestion.refuse(delivery, error.reason, error.message)

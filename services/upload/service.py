@@ -31,6 +31,7 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.runtime.grpc.requests import wrong
+from ingestor.runtime.observability import spans
 from ingestor.services.upload.dry_runs import DryRun, dry_run_of
 from ingestor.services.upload.ports import (
     ConverterCrashedError,
@@ -320,6 +321,7 @@ class UploadService:
             )  # fmt: skip
         self._running.pop((tenant(), upload_id), None)
         self._metrics.uploads.labels("completed").inc()
+        spans.note(process_id=process_id, file_bytes=size)
         log.info("upload complete", process_id=process_id, size=size)
         # So that status knows the process when the client asks; if this fails, the delivery worker does it.
         delivery = Delivery(process_id, upload, name, version, 0, options, repair=repair)

@@ -73,6 +73,7 @@ class Delivery:
     dialect: str = "{}"  # as declared
     content: Content | None = None  # None until the file is converted
     repair: Repair | None = None  # set when the file is a repair file
+    traceparent: str | None = None  # of the call that completed the upload
 
 
 def text_key(file_key: str) -> str:

@@ -14,8 +14,10 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from prometheus_client import CollectorRegistry
 
 from ingestor.services.upload.adapters import subprocess_converter
+from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
 from ingestor.services.upload.dry_runs import ExcerptRow
 from ingestor.services.upload.ports import ConverterCrashedError
@@ -56,7 +58,9 @@ def in_folder(folder: Path) -> int:
 
 def looking(store: MemoryFileStore, folder: Path, memory: int = 8 * 2**30) -> SubprocessConverter:
     """A converter of files in a store."""
-    return SubprocessConverter(store, folder, max_expanded_bytes=2**30, memory_bytes=memory)
+    return SubprocessConverter(
+        store, folder, ProgramMetrics(CollectorRegistry()), max_expanded_bytes=2**30, memory_bytes=memory
+    )
 
 
 async def test_an_excerpt(tmp_path: Path) -> None:

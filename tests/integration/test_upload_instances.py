@@ -23,7 +23,8 @@ from pydantic import SecretStr
 
 from ingestor.gateway.render import load
 from ingestor.local.children import answers, spawn, stop, wait_ready
-from ingestor.local.envoy import binary, render
+from ingestor.gateway.envoy import binary
+from ingestor.local.envoy import render
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.local.services import SERVICES
 from ingestor.runtime.aws.clients import open_s3
@@ -150,7 +151,7 @@ class Browser:
         return str(upload.upload_id)
 
     async def committed(self, upload_id: str, about: tuple[tuple[str, str], ...]) -> int:
-        """Where to go on, asked until there is an answer: the gateway needs a while to see that one is gone."""
+        """Where to go on, asked until somebody answers: the gateway sees an end after a while."""
         request = upload_pb2.GetUploadRequest(upload_id=upload_id)
         async with asyncio.timeout(60):
             while True:

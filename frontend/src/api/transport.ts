@@ -1,8 +1,10 @@
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { authorize } from "./authorize";
 import { reportAnswer, reportOutage } from "./connection";
 import { isUnreachable } from "./errors";
+import { authorize } from "./interceptors/authorize";
+import { repeat } from "./interceptors/repeat";
+import { traced } from "./interceptors/trace";
 
 /** fetch that reports an unreachable server as UNAVAILABLE, as a native gRPC client does. */
 const reach: typeof globalThis.fetch = async (input, init) => {
@@ -49,6 +51,6 @@ export function createPageTransport(options: PageTransportOptions = {}): Transpo
   return createGrpcWebTransport({
     baseUrl,
     fetch: reach,
-    interceptors: [authorize(tenant), nameUpload, watchConnection],
+    interceptors: [repeat, authorize(tenant), nameUpload, traced, watchConnection],
   });
 }

@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 
 import click
 
-from ingestor.cli.admin.group import admin, database_option, run
+from ingestor.cli.admin.group import admin, database_option, login_passwords, run
 from ingestor.cli.common import json_option
+from ingestor.cli.output import say
 from ingestor.cli.suite import needs_local
 
 
 @admin.command()
 @database_option
+@click.option(
+    "--iam", is_flag=True, help="The services log in by tokens of AWS IAM (RDS, Aurora); no passwords."
+)
 @json_option
 @needs_local
-def provision(database_url: str, as_json: bool) -> None:
-    """Make or update all that the services need, give each service's role a new password, and print the
-    services' INGESTOR_DATABASE_URL.
+def provision(database_url: str, iam: bool, as_json: bool) -> None:
+    """Make or update all that the services need: their roles with passwords, schemas and tables.
+    Idempotent.
 
-    A password is that of INGESTOR_UPLOAD_PASSWORD, INGESTOR_ORCHESTRATOR_PASSWORD,
-    INGESTOR_PROCESSOR_PASSWORD or INGESTOR_STATUS_PASSWORD if it is set, else a random one.
+    The passwords are those of INGESTOR_UPLOAD_DATABASE_PASSWORD, INGESTOR_ORCHESTRATOR_DATABASE_PASSWORD,
+    INGESTOR_PROCESSOR_DATABASE_PASSWORD and INGESTOR_STATUS_DATABASE_PASSWORD, or of the files that the same
+    names with _FILE at their end name. A service without any gets a new one, which is printed in its
+    INGESTOR_DATABASE_URL.
     """
     from ingestor.provisioning.database import provision as make
     from ingestor.provisioning.names import SERVICES
 
-    passwords = {
-        service: os.environ.get(f"INGESTOR_{service.upper()}_PASSWORD") or secrets.token_urlsafe(24)
-        for service in SERVICES
-    }
-    urls = run(make(database_url, passwords))
+    given = {} if iam else login_passwords()
+    made = {} if iam else {name: secrets.token_urlsafe(24) for name in SERVICES if name not in given}
+    urls = run(make(database_url, given | made, iam=iam))
+    shown = {service: urls[service] for service in made}
     if as_json:
-        click.echo(json.dumps({"database_urls": urls}))
+        click.echo(json.dumps({"database_urls": shown}))
         return
-    for service, url in urls.items():
+    for service, url in shown.items():
         click.echo(f"{service}: INGESTOR_DATABASE_URL={url}")
+    say("the database is ready for the services")
 
 
 @admin.command()

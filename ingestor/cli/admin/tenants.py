@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ingestor.cli.access.roles import moment
-from ingestor.cli.admin.group import admin, run
+from ingestor.cli.admin.group import admin, database_or_suite_option, run
 from ingestor.cli.common import json_option
 from ingestor.cli.lifecycle import confirm
 from ingestor.cli.output import print_json, print_table, say
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgConnection
     from ingestor.runtime.settings import FileStoreSettings
     from ingestor.stores.port import TenantFiles
-
-_database_option = click.option(
-    "--database-url",
-    envvar="INGESTOR_ADMIN_DATABASE_URL",
-    metavar="URL",
-    help="Connect as this administrator: a role that may create roles and schemas. Default: the database of "
-    "the suite that runs in the data folder. [env: INGESTOR_ADMIN_DATABASE_URL]",
-)
 
 
 @admin.group()
@@ -50,7 +42,7 @@ def tenants() -> None:
 )
 @click.option("--quota", "quotas", metavar="NAME=LIMIT", multiple=True, help="Limit it; may be repeated.")
 @click.option("--key", is_flag=True, help="Create an API key with the role admin, and print it this once.")
-@_database_option
+@database_or_suite_option
 @DATA
 @json_option
 @needs_local
@@ -89,7 +81,7 @@ def create(
 
 
 @tenants.command("list")
-@_database_option
+@database_or_suite_option
 @DATA
 @json_option
 @needs_local
@@ -126,7 +118,7 @@ def _limits_text(limits: dict[str, int]) -> str:
 @tenants.command("quotas")
 @click.argument("name")
 @click.argument("quotas", metavar="[QUOTA=LIMIT]...", nargs=-1)
-@_database_option
+@database_or_suite_option
 @DATA
 @json_option
 @needs_local
@@ -174,7 +166,7 @@ def _limits(texts: tuple[str, ...]) -> dict[str, int | None]:
 )
 @click.option("--no-files", is_flag=True, help="Leave its files where they are.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@_database_option
+@database_or_suite_option
 @DATA
 @json_option
 @needs_local

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingestor.runtime.aws.shared_file import reload_shared_file
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.settings import AwsSettings
 
@@ -29,13 +31,39 @@ def _config(connections: int, **more: Any) -> AioConfig:
     )
 
 
+class AwsRegionError(RuntimeError):
+    """No region is known."""
+
+
+def _session() -> AioSession:
+    session = get_session()
+    reload_shared_file(session)
+    return session
+
+
+def _region(settings: AwsSettings, session: AioSession) -> str:
+    """Raises AwsRegionError."""
+    found = (
+        settings.aws_region
+        or os.environ.get("AWS_REGION")  # botocore knows only AWS_DEFAULT_REGION and the profile
+        or session.get_config_variable("region")
+        or ("us-east-1" if settings.aws_endpoint_url else "")
+    )
+    if not found:
+        raise AwsRegionError(
+            "no AWS region is known: set INGESTOR_AWS_REGION, AWS_REGION or the region of the profile"
+        )
+    return str(found)
+
+
 @asynccontextmanager
 async def open_sqs(settings: AwsSettings, *, connections: int = 32) -> AsyncIterator[SQSClient]:
-    """An SQS client, closed at the end of the context."""
-    async with get_session().create_client(
+    """An SQS client, closed at the end of the context. Raises AwsRegionError."""
+    session = _session()
+    async with session.create_client(
         "sqs",
-        region_name=settings.aws_region,
-        endpoint_url=settings.aws_endpoint_url,
+        region_name=_region(settings, session),
+        endpoint_url=settings.aws_endpoint_url or None,
         verify=settings.aws_ca or None,
         config=_config(connections),
     ) as client:
@@ -44,17 +72,30 @@ async def open_sqs(settings: AwsSettings, *, connections: int = 32) -> AsyncIter
 
 @asynccontextmanager
 async def open_s3(settings: AwsSettings, *, connections: int = 32) -> AsyncIterator[S3Client]:
-    """An S3 client, closed at the end of the context."""
+    """An S3 client, closed at the end of the context. Raises AwsRegionError."""
     # Other implementations of S3 do not have a host name for each bucket.
     s3 = {"addressing_style": "path"} if settings.aws_endpoint_url else {}
-    async with get_session().create_client(
+    session = _session()
+    async with session.create_client(
         "s3",
-        region_name=settings.aws_region,
-        endpoint_url=settings.aws_endpoint_url,
+        region_name=_region(settings, session),
+        endpoint_url=settings.aws_endpoint_url or None,
         verify=settings.aws_ca or None,
         config=_config(connections, s3=s3),
     ) as client:
         yield client
+
+
+async def database_token(settings: AwsSettings, *, host: str, port: int, role: str) -> str:
+    """A password for a role of RDS, valid for 15 minutes. Raises AwsRegionError, and TransientError when no
+    credentials can be had."""
+    session = _session()
+    async with (
+        aws_errors("token for the database"),
+        session.create_client("rds", region_name=_region(settings, session)) as client,
+    ):
+        token: str = await client.generate_db_auth_token(DBHostname=host, Port=port, DBUsername=role)
+    return token
 
 
 @asynccontextmanager

@@ -1,4 +1,5 @@
-"""The SQS queues of the suite. Its deployment (`ingestor up`, tests) makes them, not the services."""
+"""The SQS queues of the suite. Its deployment makes them (`ingestor up`, `ingestor admin queues`), not the
+services."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import json
 from typing import TYPE_CHECKING
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingestor.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,10 +20,8 @@ MAX_MESSAGE_BYTES = 1_048_576  # SQS's limit for body and attributes together
 _DAYS = 24 * 3600
 
 
-class QueueNames(BaseSettings):
+class QueueNames(Settings):
     """Names of the queues, from INGESTOR_ROWS_QUEUE and so on."""
-
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
     rows_queue: str = Field("ingestor-rows", description="Queue of batches of rows.")
     rows_dead_letter_queue: str = Field("ingestor-rows-dead", description="Its dead-letter queue.")

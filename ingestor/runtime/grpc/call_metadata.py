@@ -4,11 +4,16 @@ so they import nothing beyond gRPC."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import grpc
 
 from ingestor.runtime.observability import tracing
+
+_with_spans: Callable[[], list[grpc.aio.ClientInterceptor]] | None = None
+with suppress(ImportError):  # OpenTelemetry's API is not there, as with the client library alone
+    from ingestor.runtime.grpc.call_spans import client_spans as _with_spans
 
 Pairs = Iterable[tuple[str, str]]
 
@@ -20,8 +25,9 @@ def adding(metadata: Callable[[], Awaitable[Pairs]]) -> list[grpc.aio.ClientInte
 
 
 def client_interceptors() -> list[grpc.aio.ClientInterceptor]:
-    """The interceptors of every channel: they send the current trace along."""
-    return adding(_trace)
+    """The interceptors of every channel: they send the current trace along, with a span of their own if there
+    is OpenTelemetry and records the current one."""
+    return _with_spans() if _with_spans else adding(_trace)
 
 
 async def _trace() -> Pairs:

@@ -10,15 +10,30 @@ import grpc
 import structlog
 from google.rpc import status_pb2
 from grpc_status import rpc_status
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from ingestor.runtime.errors import ServiceError, TransientError, UnavailableError, to_rpc_status
+from ingestor.runtime.grpc.call_spans import rpc_attributes
 from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
-from ingestor.runtime.observability import tracing
+from ingestor.runtime.observability import spans, tracing
 from ingestor.runtime.observability.metrics import RpcMetrics
 
 log = structlog.get_logger(__name__)
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_UNTRACED = ("/grpc.health.", "/grpc.reflection.")
+# By the conventions of OpenTelemetry the others are faults of the caller, no errors of the server.
+_FAULTS = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
 
 
 class ServerInterceptor(grpc.aio.ServerInterceptor):
@@ -78,8 +93,15 @@ class _Call:
         self._method = method
         self._started = time.perf_counter()
         self._code = grpc.StatusCode.OK
+        self._metrics.in_flight.labels(method).inc()
         structlog.contextvars.bind_contextvars(rpc=method)
-        tracing.continue_trace(parent if isinstance(parent, str) else None)
+        known = parent if isinstance(parent, str) else None
+        self._span = None
+        if method.startswith(_UNTRACED):
+            tracing.continue_trace(known)
+        else:
+            name = method.removeprefix("/")
+            self._span = spans.begin(name, SpanKind.SERVER, known, rpc_attributes(method))
 
     async def fail(self, error: BaseException, context: Context) -> None:
         """Abort the call with a status; returns only for errors that must propagate unchanged."""
@@ -106,9 +128,19 @@ class _Call:
         await context.abort_with_status(status)
 
     def end(self, context: Context) -> None:
-        """Count the call."""
+        """Count the call, and end its span."""
+        self._metrics.in_flight.labels(self._method).dec()
         self._metrics.handled.labels(self._method, self._code.name).inc()
-        self._metrics.seconds.labels(self._method).observe(time.perf_counter() - self._started)
+        seconds = time.perf_counter() - self._started
+        self._metrics.seconds.labels(self._method).observe(seconds, spans.exemplar())
+        if self._span is None:
+            return
+        self._span.set_attribute("rpc.response.status_code", self._code.name)
+        if self._code is not grpc.StatusCode.OK:
+            self._span.set_attribute("error.type", self._code.name)
+        if self._code in _FAULTS:
+            self._span.set_status(Status(StatusCode.ERROR))
+        self._span.end()
 
 
 def _code_of(context: Context) -> grpc.StatusCode:

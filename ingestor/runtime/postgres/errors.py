@@ -10,7 +10,7 @@ import asyncpg
 from ingestor.runtime.errors import TransientError
 
 # After these the same statement may succeed: lost connections, a server that stops or starts, deadlocks, too
-# many connections, a full disk, a server that takes no writes for now.
+# many connections, a full disk, a server that takes no writes for now, a password that is being changed.
 TRANSIENT_ERRORS = (
     OSError,
     TimeoutError,
@@ -18,6 +18,7 @@ TRANSIENT_ERRORS = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,

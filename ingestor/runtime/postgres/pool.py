@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
+
+from ingestor.runtime.postgres.login import Database
 
 if TYPE_CHECKING:
     from asyncpg import Connection, Record
@@ -15,6 +21,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+_PASSWORD_PATIENCE = 10.0  # seconds
+_BETWEEN_LOGINS = 0.5
 
 
 @asynccontextmanager
@@ -32,37 +41,93 @@ async def savepoint(connection: PgConnection) -> AsyncIterator[None]:
     await connection.execute("RELEASE SAVEPOINT ingestor")
 
 
+class Waits:
+    """Who waits for a connection: how many, and what hears for how many seconds each has waited."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.ended: Callable[[float], None] = lambda seconds: None
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One more, while the context lasts."""
+        began = time.perf_counter()
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+            self.ended(time.perf_counter() - began)
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Where a PgPool has its connections from."""
+
+    pool: asyncpg.Pool[Record]
+    sessions: asyncpg.Pool[Record]  # the same, or one around a pooler
+    first: str = ""  # the statement with which a transaction begins; empty when there is no pooler
+    waits: Waits = field(default_factory=Waits)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler is in front, so that a session lasts for a transaction only."""
+        return self.pool is not self.sessions
+
+    @asynccontextmanager
+    async def one(self, pool: asyncpg.Pool[Record]) -> AsyncIterator[PgConnection]:
+        """A connection of one of the two pools."""
+        with self.waits.one():
+            connection = await pool.acquire()
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+
+
 class PgPool:
     """A pool of connections. Statements on tables with row-level security run in its transactions, which
     begin with what `prepare` returns, such as `SET LOCAL ...`."""
 
-    def __init__(self, connections: asyncpg.Pool[Record], prepare: Callable[[], str]) -> None:
+    def __init__(self, connections: Connections, prepare: Callable[[], str]) -> None:
         self.connections = connections
         self._prepare = prepare
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[PgConnection]:
-        """A bare connection: it sees no row of a table with row-level security, unless in `begin`."""
-        async with self.connections.acquire() as connection:
+        """A bare connection for some statements: it sees no row of a table with row-level security."""
+        async with self.connections.one(self.connections.pool) as connection:
+            if not self.connections.pooled:
+                yield connection
+                return
+            async with connection.transaction():
+                await connection.execute(self.connections.first)
+                yield connection
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[PgConnection]:
+        """A bare connection with a session of its own, also behind a pooler: for session locks and temporary
+        tables. It sees no row of a table with row-level security, unless in `begin`."""
+        async with self.connections.one(self.connections.sessions) as connection:
             yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PgConnection]:
         """A transaction on a connection of its own; committed at the end, rolled back by an exception."""
-        async with self.connections.acquire() as connection, self.begin(connection):
+        async with self.connections.one(self.connections.pool) as connection, self.begin(connection):
             yield connection
 
     @asynccontextmanager
     async def begin(self, connection: PgConnection) -> AsyncIterator[None]:
-        """A transaction on a connection that was acquired before."""
+        """A transaction in a session."""
         async with connection.transaction():
-            if prepared := self._prepare():
+            if prepared := "; ".join(filter(None, (self.connections.first, self._prepare()))):
                 await connection.execute(prepared)
             yield
 
     async def check(self) -> None:
         """Raise when the server does not answer."""
-        async with self.acquire() as connection:
+        async with self.connections.pool.acquire() as connection:
             await connection.execute("SELECT 1")
 
     async def _one(self, statement: Callable[[PgConnection], Awaitable[T]]) -> T:
@@ -101,39 +166,83 @@ class PgPool:
 
 @asynccontextmanager
 async def open_pool(
-    dsn: str,
+    database: Database | str,
     *,
     service: str,
     schema: str,
     size: int,
+    sessions: int = 0,
     usual_path: bool = False,
     prepare: Callable[[], str] = lambda: "",
 ) -> AsyncIterator[PgPool]:
-    """A pool whose connections use `schema` as search path; closed at the end of the context. With
-    `usual_path` the role's usual search path comes before it, as triggers of other people's tables expect;
-    statements then name the schema of each table. `prepare` is of PgPool.
+    """A pool of at most `size` connections which use `schema` as search path; closed at the end of the
+    context. With `usual_path` the role's usual search path comes before it, as triggers of other people's
+    tables expect; statements then name the schema of each table. `prepare` is of PgPool. Behind a pooler, at
+    most `sessions` further connections go around it. `database` may be a DSN.
 
     Raises OSError or asyncpg errors when the server cannot be reached or refuses the role.
     """
+    if isinstance(database, str):
+        dsn = database
+        database = Database(lambda: dsn)
     path = f'"{schema}"'
     if usual_path:
-        connection = await asyncpg.connect(dsn)
+        connection = await database.connect(direct=True)
         try:
             path = ", ".join(filter(None, (await connection.fetchval("SHOW search_path"), path)))
         finally:
             await connection.close()
+    # A pooler in transaction mode knows these two; the search path would be lost with the connection.
+    settings = {"application_name": f"ingestor-{service}", "timezone": "UTC"}
+    own_session = {**settings, "search_path": path}
+    async with AsyncExitStack() as stack:
+        if not database.pooled:
+            pool = await stack.enter_async_context(_pool(database, size, own_session))
+            yield PgPool(Connections(pool, pool), prepare)
+            return
+        pool = await stack.enter_async_context(_pool(database, size, settings))
+        around = await stack.enter_async_context(_pool(database, max(1, sessions), own_session, direct=True))
+        yield PgPool(Connections(pool, around, f"SET LOCAL search_path = {path}"), prepare)
+
+
+@asynccontextmanager
+async def _pool(
+    database: Database, size: int, settings: Mapping[str, str], *, direct: bool = False
+) -> AsyncIterator[asyncpg.Pool[Record]]:
+    patience = 0.0  # a wrong password is told at once when a service starts
+
+    async def connect(*_: Any, **options: Any) -> Connection[Record]:
+        return await _with_patience(partial(database.connect, direct=direct, **options), patience)
+
     pool = await asyncpg.create_pool(
-        dsn,
-        min_size=1,
+        connect=connect,
+        reset=_keep if database.pooled and not direct else None,
+        min_size=0 if direct else 1,
         max_size=size,
-        server_settings={
-            "search_path": path,
-            "application_name": f"ingestor-{service}",
-            "timezone": "UTC",
-        },
+        server_settings=dict(settings),
         command_timeout=None,
     )
+    patience = _PASSWORD_PATIENCE
     try:
-        yield PgPool(pool, prepare)
+        yield pool
     finally:
         await pool.close()
+
+
+async def _keep(_: Connection[Record]) -> None:
+    """A pooler's connections have nothing to reset."""
+
+
+async def _with_patience(
+    connect: Callable[[], Awaitable[Connection[Record]]], seconds: float
+) -> Connection[Record]:
+    """Connect. A wrong password is tried again for some seconds: in the database and in a file it cannot
+    change at the same moment."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return await connect()
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(_BETWEEN_LOGINS)

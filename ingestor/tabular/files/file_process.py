@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import traceback
 from collections.abc import Callable
@@ -26,8 +27,8 @@ def file_arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def write_result(given: argparse.Namespace, read: Callable[[], dict[str, Any]]) -> int:
-    """Write to RESULT, as JSON, what `read` returns, or {"reason", "message"} when the file cannot be read.
-    Returns the exit status: 0 or UNREADABLE."""
+    """Write to RESULT, as JSON, what `read` returns, or {"reason", "message"} when the file cannot be read;
+    either with `peak_memory_bytes`. Returns the exit status: 0 or UNREADABLE."""
     if given.memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
     status = 0
@@ -42,5 +43,17 @@ def write_result(given: argparse.Namespace, read: Callable[[], dict[str, Any]]) 
     except MemoryError:
         message = "Reading the file takes too much memory."
         answer, status = {"reason": "FILE_TOO_COMPLEX", "message": message}, UNREADABLE
+    answer["peak_memory_bytes"] = _peak_memory()
     given.result.write_text(json.dumps(answer, ensure_ascii=False), "utf-8")
     return status
+
+
+def _peak_memory() -> int | None:
+    """The most memory that this process has used, in bytes; None where the system does not tell. (getrusage
+    would count what its parent had before it started this program.)"""
+    try:
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None

@@ -124,7 +124,7 @@ class PgIngestions(Ingestions):
 
     @asynccontextmanager
     async def hold(self, process_id: str) -> AsyncIterator[None]:
-        async with self._pool.acquire() as connection:
+        async with self._pool.session() as connection:
             async with transient_errors("ingestions"):
                 held = await connection.fetchval(_HOLD, process_id)
             if not held:

@@ -7,11 +7,14 @@ import base64
 from typing import TYPE_CHECKING
 
 import zstandard
+from opentelemetry.trace import SpanKind
 
 from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
+from ingestor.formats import BATCHES
 from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws.clients import aws_errors
 from ingestor.runtime.aws.queues import MAX_MESSAGE_BYTES
+from ingestor.runtime.observability.spans import span
 from ingestor.runtime.observability.tracing import TRACEPARENT, current_traceparent
 from ingestor.services.orchestrator.ports import Message, Packed, RowQueue, TooLargeError
 from ingestor.tabular.options import parse_options
@@ -81,6 +84,7 @@ class SqsRows(RowQueue):
             )
         else:
             row_batch.data = message.data
+        row_batch.reader_version = BATCHES.needed(row_batch)
         body = base64.b64encode(
             zstandard.ZstdCompressor(level=_LEVEL).compress(row_batch.SerializeToString())
         )
@@ -92,6 +96,18 @@ class SqsRows(RowQueue):
         )
 
     async def send(self, packed: Packed) -> None:
+        # By the conventions of OpenTelemetry for messaging.
+        facts: dict[str, str | int] = {
+            "messaging.system": "aws_sqs",
+            "messaging.operation.name": "send",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": self._queue,
+            "messaging.message.body.size": len(packed.body),
+        }
+        with span(f"send {self._queue}", SpanKind.PRODUCER, facts):
+            await self._send(packed)
+
+    async def _send(self, packed: Packed) -> None:
         attributes = {**packed.attributes, TRACEPARENT: current_traceparent()}
         # The tenth attribute; SQS takes no more.
         attributes[SIGNATURE] = await asyncio.to_thread(sign_message, self._keys, packed.body, attributes)

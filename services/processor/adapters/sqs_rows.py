@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import zstandard
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from google.protobuf.message import DecodeError
 
 from ingestor.access.keyring import KeyRing, is_signed
+from ingestor.formats import BATCHES
 from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws.clients import aws_errors
 from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, RowBatch, StoredSlice
@@ -48,10 +50,12 @@ class SqsRows(RowQueue):
                 WaitTimeSeconds=_WAIT_SECONDS,
                 VisibilityTimeout=self._visibility,
                 MessageAttributeNames=["All"],
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             )
         found = answer.get("Messages", [])
-        return await asyncio.to_thread(lambda: [_delivery(self._keys, message) for message in found])
+        return await asyncio.to_thread(
+            lambda: [_delivery(self._queue, self._keys, message) for message in found]
+        )
 
     def decode(self, delivery: Delivery) -> RowBatch:
         try:
@@ -61,6 +65,7 @@ class SqsRows(RowQueue):
             )
         except (binascii.Error, ValueError, zstandard.ZstdError, DecodeError) as error:
             raise UnreadableBatchError(f"{type(error).__name__}: {error}") from error
+        BATCHES.check(message.reader_version)
         key = BatchKey(message.process_id, message.tenant, _range(message.range))
         if key != delivery.key:  # dead letters are settled by their attributes
             raise UnreadableBatchError("the attributes name another batch than the body")
@@ -127,14 +132,16 @@ def _range(bounds: common_pb2.BatchRange) -> BatchRange:
     )  # fmt: skip
 
 
-def _delivery(keys: KeyRing, message: Any) -> Delivery:
+def _delivery(queue: str, keys: KeyRing, message: Any) -> Delivery:
     attributes = {
         name: value.get("StringValue") for name, value in message.get("MessageAttributes", {}).items()
     }
-    received = int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1"))
+    told = message.get("Attributes", {})
+    received = int(told.get("ApproximateReceiveCount", "1"))
+    sent = datetime.fromtimestamp(int(told["SentTimestamp"]) / 1000, UTC) if "SentTimestamp" in told else None
     receipt = (message["MessageId"], message["ReceiptHandle"], received)
     if not is_signed(keys, message["Body"], attributes):
-        return Delivery(*receipt, None, None, "", is_authentic=False)
+        return Delivery(*receipt, None, None, "", is_authentic=False, queue=queue, sent=sent)
     names = ("batch_number", "first_row", "row_count", "first_line", "byte_start", "byte_end")
     key = None
     try:
@@ -142,4 +149,4 @@ def _delivery(keys: KeyRing, message: Any) -> Delivery:
         key = BatchKey(attributes["process_id"], attributes["tenant"], bounds)
     except (KeyError, TypeError, ValueError):
         pass  # not a message of the suite: the key stays None
-    return Delivery(*receipt, key, attributes.get("traceparent"), message["Body"])
+    return Delivery(*receipt, key, attributes.get("traceparent"), message["Body"], queue=queue, sent=sent)

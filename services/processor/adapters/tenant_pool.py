@@ -59,8 +59,9 @@ class TenantPool(PgPool):
         if not self._roles:
             if name != scope.DEFAULT_TENANT:
                 raise TenantGoneError
-            return scope.row_security()
-        statements = [f'SET LOCAL ROLE "{tenant_role(name)}"', scope.row_security()]
+            return "; ".join(filter(None, (self.connections.first, scope.row_security())))
+        statements = [self.connections.first] if self.connections.first else []
+        statements += [f'SET LOCAL ROLE "{tenant_role(name)}"', scope.row_security()]
         if name != scope.DEFAULT_TENANT:
             statements.append(f'SET LOCAL search_path = "{tenant_schema(name)}", public')
         return "; ".join(statements)

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from ingestor.runtime.errors import TransientError
+from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.retry import Retries
 from ingestor.runtime.workers import pause
 from ingestor.services.status.adapters.pg_account import CHANGES_CHANNEL
@@ -27,8 +28,8 @@ class PgChanges(Changes):
 
     name = "changes"
 
-    def __init__(self, dsn: str, retries: Retries) -> None:
-        self._dsn = dsn
+    def __init__(self, database: Database, retries: Retries) -> None:
+        self._database = database
         self._retries = retries
         self._watchers: dict[str | None, set[asyncio.Event]] = defaultdict(set)
         self._stopping = False
@@ -77,7 +78,9 @@ class PgChanges(Changes):
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         try:
-            return await asyncpg.connect(self._dsn, timeout=10)
+            return await self._database.connect(
+                direct=True, timeout=10, server_settings={"application_name": "ingestor-status-changes"}
+            )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise TransientError(f"listening for changes: {type(error).__name__}: {error}") from error
 

@@ -11,6 +11,7 @@ from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, che
 from ingestor.access.scope import tenant, visible
 from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.reports import OriginalTable
+from ingestor.runtime.observability.tracing import current_traceparent
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
@@ -44,8 +45,8 @@ RETURNING old.*
 
 _DELIVER = """
 INSERT INTO deliveries (process_id, upload_id, tenant, pipeline, pipeline_version, dialect, due_at, repairs,
-                        repaired_table)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                        repaired_table, traceparent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 # Of the tenant with the fewest deliveries at work; with $4 only of one that has none.
@@ -145,6 +146,7 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
             await connection.execute(
                 _DELIVER, process_id, upload_id, tenant(), pipeline, version, dialect, now,
                 repair.process_id if repair else None, repair.table.to_json() if repair else None,
+                current_traceparent(),
             )  # fmt: skip
             if QuotaName.RUNNING_PROCESSES in limits:
                 number = await connection.fetchval("SELECT running_processes($1)", tenant())
@@ -197,7 +199,7 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
             repair = Repair(str(row["repairs"]), row["pipeline"], row["pipeline_version"], table)
         return Delivery(
             str(row["process_id"]), upload, row["pipeline"], row["pipeline_version"], row["attempts"],
-            row["dialect"], content, repair,
+            row["dialect"], content, repair, row["traceparent"],
         )  # fmt: skip
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:

@@ -18,6 +18,7 @@ import structlog
 from ingestor.notices import from_objects, merged
 from ingestor.reports import OriginalTable
 from ingestor.runtime.fair_slots import FairSlots
+from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, ProgramRun
 from ingestor.services.upload.adapters.programs import Program, running
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
@@ -40,11 +41,18 @@ class SubprocessConverter(Converter, Inspector):
     """Stores the converted file next to the original."""
 
     def __init__(
-        self, store: FileStore, scratch: Path | None, *, max_expanded_bytes: int, memory_bytes: int
+        self,
+        store: FileStore,
+        scratch: Path | None,
+        metrics: ProgramMetrics,
+        *,
+        max_expanded_bytes: int,
+        memory_bytes: int,
     ) -> None:
         """`scratch` is a folder for results and for copies of files from a remote store."""
         self._store = store
         self._scratch = scratch
+        self._metrics = metrics
         self._max_expanded = max_expanded_bytes
         self._memory = memory_bytes
         self._slots = FairSlots(_EXAMINED)
@@ -107,15 +115,17 @@ class SubprocessConverter(Converter, Inspector):
     ) -> Content:
         key = text_key(upload.file_key)
         most = ("--max-bytes", str(self._max_expanded))
-        async with self._program(module, upload, dialect, source, result, *most, *more) as program:
-            await self._store.create(key)
-            size = 0
-            while piece := await program.output.read(_PIECE):
-                await self._store.append(key, size, piece)
-                size += len(piece)
-            status = await program.wait()
+        with self._metrics.run(module) as run:
+            async with self._program(module, upload, dialect, source, result, *most, *more) as program:
+                await self._store.create(key)
+                size = 0
+                while piece := await program.output.read(_PIECE):
+                    await self._store.append(key, size, piece)
+                    size += len(piece)
+                status = await program.wait()
+            answer = await _answer(status, result, run)
         try:
-            found = await _read_result(status, result)
+            found = _found(status, answer)
         except UnreadableFileError:
             await self._store.delete(key)
             raise
@@ -156,10 +166,12 @@ class SubprocessConverter(Converter, Inspector):
                     result = Path(folder) / "result.json"
                     partial = [] if whole else ["--partial"]
                     more = ("--rows", str(rows), "--labels", json.dumps(list(labels)), *partial)
-                    async with self._program(module, upload, dialect, source, result, *more) as program:
-                        content = await program.output.read()
-                        status = await program.wait()
-                    return await _read_result(status, result), content
+                    with self._metrics.run(module) as run:
+                        async with self._program(module, upload, dialect, source, result, *more) as program:
+                            content = await program.output.read()
+                            status = await program.wait()
+                        answer = await _answer(status, result, run)
+                    return _found(status, answer), content
 
     @asynccontextmanager
     async def _beginning(
@@ -192,7 +204,18 @@ class SubprocessConverter(Converter, Inspector):
         )  # fmt: skip
 
 
-async def _read_result(status: int, result: Path) -> dict[str, Any]:
+async def _answer(status: int, result: Path, run: ProgramRun) -> dict[str, Any]:
+    """What a process has written, and for the metrics how it has ended."""
+    if status not in (0, UNREADABLE):
+        run.result = "unreadable" if -status in _CRASHES else "killed"
+        return {}
+    run.result = "unreadable" if status else "done"
+    found: dict[str, Any] = json.loads(await asyncio.to_thread(result.read_text, "utf-8"))
+    run.peak_memory = found.pop("peak_memory_bytes", None)
+    return found
+
+
+def _found(status: int, answer: dict[str, Any]) -> dict[str, Any]:
     """The result of a process. Raises UnreadableFileError, ConverterCrashedError."""
     if -status in _CRASHES:
         log.error("the converter crashed", signal=-status)
@@ -202,7 +225,6 @@ async def _read_result(status: int, result: Path) -> dict[str, Any]:
         )
     if status not in (0, UNREADABLE):  # it was killed, or a disk is full
         raise ConverterCrashedError(f"the converter ended with status {status}")
-    found: dict[str, Any] = json.loads(await asyncio.to_thread(result.read_text, "utf-8"))
     if status == UNREADABLE:
-        raise UnreadableFileError(found["reason"], found["message"])
-    return found
+        raise UnreadableFileError(answer["reason"], answer["message"])
+    return answer

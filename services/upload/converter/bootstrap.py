@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from ingestor.access.build import build_internal_guard
 from ingestor.internal.v1 import converter_pb2_grpc
+from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.host import Service
+from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
 from ingestor.services.upload.converter.api import ConverterApi
 from ingestor.services.upload.converter.conversions import Conversions
@@ -21,10 +24,13 @@ from ingestor.stores.open import open_store
 @asynccontextmanager
 async def bootstrap(settings: ConverterSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
     """Build everything, and close it all at the end."""
-    async with open_store(settings) as store:
+    async with open_store(settings, AwsRequests(registry).observe) as store:
+        scratch = Path(settings.scratch_dir) if settings.scratch_dir else None
+        observe_disks({"scratch": scratch or Path(tempfile.gettempdir())}, registry)
         converter = SubprocessConverter(
             store,
-            Path(settings.scratch_dir) if settings.scratch_dir else None,
+            scratch,
+            ProgramMetrics(registry),
             max_expanded_bytes=settings.max_expanded_bytes,
             memory_bytes=settings.converter_memory_bytes,
         )

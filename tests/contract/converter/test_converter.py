@@ -41,6 +41,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
+from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
 from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
 from ingestor.services.upload.converter.bootstrap import bootstrap
@@ -88,7 +89,10 @@ async def converter(request: pytest.FixtureRequest, root: Path) -> AsyncIterator
     """Both adapters."""
     if request.param == "subprocess":
         store = DiskFileStore(root)
-        yield SubprocessConverter(store, None, max_expanded_bytes=MOST_EXPANDED, memory_bytes=8 * 2**30)
+        metrics = ProgramMetrics(CollectorRegistry())
+        yield SubprocessConverter(
+            store, None, metrics, max_expanded_bytes=MOST_EXPANDED, memory_bytes=8 * 2**30
+        )
         return
     settings = settings_of(root)
     async with (

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from jwt.algorithms import RSAAlgorithm
 from pydantic import ValidationError
 
+from ingestor.gateway.envoy import binary
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import GatewayError, discover_keys
-from ingestor.local.envoy import binary
 
 ISSUER = "https://issuer.example/realm"
 VARIANTS = {
@@ -25,6 +26,7 @@ VARIANTS = {
     "file": {"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "keys.json"},
     "http": {"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "http://127.0.0.1:4455/jwks"},
     "https": {"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "https://issuer.example/realm/keys"},
+    "traces": {"AUTH": "local", "OTLP_ENDPOINT": "https://collector.example", "TRACE_RATIO": "0.25"},
     "origins": {"AUTH": "local", "CORS_ORIGINS": "https://app.example.com,http://localhost:5173"},
 }
 
@@ -62,7 +64,7 @@ def test_envoy_takes_every_variant(variant: str, tmp_path: Path) -> None:
 
 
 def _manager(text: str) -> dict[str, list[dict[str, str]]]:
-    (listener,) = yaml.safe_load(text)["static_resources"]["listeners"]
+    listener, _ = yaml.safe_load(text)["static_resources"]["listeners"]
     found: dict[str, list[dict[str, str]]] = listener["filter_chains"][0]["filters"][0]["typed_config"]
     return found
 
@@ -70,7 +72,8 @@ def _manager(text: str) -> dict[str, list[dict[str, str]]]:
 def test_without_sign_in_it_listens_on_loopback(tmp_path: Path) -> None:
     for variant, address in (("local", "127.0.0.1"), ("keys only", "0.0.0.0"), ("https", "0.0.0.0")):
         rendered = yaml.safe_load(render(tmp_path, VARIANTS[variant]).stdout)
-        (listener,) = rendered["static_resources"]["listeners"]
+        listener, metrics = rendered["static_resources"]["listeners"]
+        assert metrics["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 9090}
         assert listener["address"]["socket_address"] == {"address": address, "port_value": 8080}
 
 
@@ -78,6 +81,24 @@ def test_tokens_are_looked_at_behind_cors_and_before_the_router(tmp_path: Path) 
     done = render(tmp_path, VARIANTS["https"])
     names = [part["name"].rpartition(".")[2] for part in _manager(done.stdout)["http_filters"]]
     assert names[-3:] == ["cors", "jwt_authn", "router"]
+
+
+def test_the_gateway_traces_calls_but_not_the_page(tmp_path: Path) -> None:
+    manager: dict[str, Any] = _manager(render(tmp_path, VARIANTS["traces"]).stdout)
+    sampler = manager["tracing"]["provider"]["typed_config"]["sampler"]["typed_config"]
+    assert sampler["sampling_percentage"] == {"numerator": 250_000, "denominator": "MILLION"}
+    routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+    silent = {route["match"]["prefix"] for route in routes if "tracing" in route}
+    assert silent == {"/", "/grpc.health.v1.Health/", "/grpc.reflection."}
+
+
+def test_the_gateway_reads_the_variables_of_opentelemetry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")
+    assert "tracing" in _manager(render(tmp_path, VARIANTS["local"]).stdout)
+    off = {**VARIANTS["local"], "OTLP_ENDPOINT": ""}
+    assert "tracing" not in _manager(render(tmp_path, off).stdout)
 
 
 def test_the_issuers_certificate_is_checked(tmp_path: Path) -> None:
@@ -96,6 +117,8 @@ def test_the_issuers_certificate_is_checked(tmp_path: Path) -> None:
         ({"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "ftp://keys"}, "neither a URL nor a file"),
         ({"AUTH": "local", "CORS_ORIGINS": "https://app.example.com/"}, "is not an origin"),
         ({"AUTH": "none"}, "INGESTOR_AUTH"),
+        ({"AUTH": "local", "OTLP_ENDPOINT": "collector:4317"}, "not a URL such as http://collector:4317"),
+        ({"AUTH": "local", "TRACE_RATIO": "2"}, "must be from 0 to 1"),
     ],
 )
 def test_wrong_settings_are_said_in_one_line(tmp_path: Path, variables: dict[str, str], said: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingestor.local.envoy import binary
+from ingestor.gateway.envoy import binary
 from ingestor.local.tls.ca import LocalCa
 
 

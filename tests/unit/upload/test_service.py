@@ -35,7 +35,8 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.services.upload import service
-from ingestor.services.upload.adapters.subprocess_converter import _read_result
+from ingestor.services.upload.adapters.file_metrics import ProgramRun
+from ingestor.services.upload.adapters.subprocess_converter import _answer, _found
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.dry_runs import DryRunResult, Excerpt, ExcerptRow, RowResult
 from ingestor.services.upload.ports import (
@@ -705,8 +706,11 @@ async def test_a_converter_that_is_killed_is_tried_once_more() -> None:
     ],
 )
 async def test_how_a_converter_ends(status: int, error: type[Exception], tmp_path: Path) -> None:
+    run = ProgramRun()
+    answer = await _answer(status, tmp_path / "none", run)
+    assert run.result == ("killed" if error is ConverterCrashedError else "unreadable")
     with pytest.raises(error):
-        await _read_result(status, tmp_path / "none")
+        _found(status, answer)
 
 
 async def test_a_stopped_worker_hands_its_lease_back() -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import numpy as np
 import structlog
+from prometheus_client import CollectorRegistry, Gauge
 
 from ingestor.outcomes import Notice, RowError
 from ingestor.runtime.errors import ResourceExhaustedError
@@ -131,6 +132,12 @@ class PgDryRunTables(DryRunTables):
         self._most = most
         self._slots = asyncio.Semaphore(most)
         self._patience = patience
+        self.opened = 0
+
+    @property
+    def most(self) -> int:
+        """How many may be open."""
+        return self._most
 
     @asynccontextmanager
     async def open(self, table: Table) -> AsyncIterator[PgTableDryRun]:
@@ -140,15 +147,17 @@ class PgDryRunTables(DryRunTables):
         except TimeoutError:
             message = f"{self._most} dry runs are under way, which is the limit; try again later."
             raise ResourceExhaustedError("TOO_MANY_DRY_RUNS", message) from None
+        self.opened += 1
         try:
             async with AsyncExitStack() as stack:
                 async with transient_errors("sink"):
-                    connection = await stack.enter_async_context(self._pool.acquire())
+                    connection = await stack.enter_async_context(self._pool.session())
                 stack.push_async_callback(self._leave, connection)
                 async with transient_errors("sink"):
                     await connection.execute(_END_WITH_CONNECTION)
                 yield await PgTableDryRun.begin(self._pool, connection, table)
         finally:
+            self.opened -= 1
             self._slots.release()
 
     async def _leave(self, connection: PgConnection) -> None:
@@ -162,6 +171,14 @@ class PgDryRunTables(DryRunTables):
             if not isinstance(error, Exception):
                 raise
             log.warning("a dry run's session was ended", error=type(error).__name__)
+
+
+def observe_places(tables: PgDryRunTables, registry: CollectorRegistry) -> None:
+    """Count the dry runs that are open, and the places for them."""
+    Gauge("ingestor_dry_runs_open", "Dry runs into tables that are open.", registry=registry).set_function(
+        lambda: tables.opened
+    )
+    Gauge("ingestor_dry_run_places", "Dry runs that may be open at once.", registry=registry).set(tables.most)
 
 
 @dataclass(frozen=True, slots=True)

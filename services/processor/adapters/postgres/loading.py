@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import numpy as np
+from opentelemetry.trace import SpanKind
 
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import DisplacedRow, RowError
+from ingestor.runtime.observability.spans import Attributes, counted, span
+from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
 from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.copy import (
@@ -94,6 +97,7 @@ class Loading:
         self._keys: AppendKeys | None = None
         self._refused: list[Refused] = []
         self._some_are_in = False
+        self._copies = 0
         self._rows_are_at_fault = False
         self.left_out: list[int] = []  # numbers of rows
         self.lost = 0  # rows that were left out, nobody knows which
@@ -366,9 +370,18 @@ class Loading:
             for at in range(0, len(text), _PIECE):
                 yield bytes(text[at : at + _PIECE])
 
-        done = await self._connection.copy_to_table(
-            table, schema_name=schema, columns=columns, source=pieces(), format="csv"
-        )
+        # By the conventions of OpenTelemetry for databases.
+        facts: Attributes = {
+            "db.system.name": "postgresql",
+            "db.operation.name": "COPY",
+            "db.collection.name": f"{schema}.{table}" if schema else table,
+            "ingestor.bytes": len(text),
+        }
+        self._copies += 1  # very many if rows are refused
+        with stage("copy"), counted(self._copies), span("COPY", SpanKind.CLIENT, facts):
+            done = await self._connection.copy_to_table(
+                table, schema_name=schema, columns=columns, source=pieces(), format="csv"
+            )
         return _count(done)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from ingestor.outcomes import DisplacedRow
+from ingestor.runtime.observability.spans import Stages, span
+from ingestor.runtime.observability.stages import next_stage, stage
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres import markers
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING, Fitting
@@ -78,7 +80,8 @@ class PgSink(PgMarkers, Sink):
     ) -> Applied:
         try:
             try:
-                return await self._load(key, rows, conclude)
+                with stage("load"):  # of which the end is the commit
+                    return await self._load(key, rows, conclude)
             except _UnexplainedError:
                 # The table is no longer what was known of it: it is looked at again, which tells why.
                 return await self._load(key, rows, conclude)
@@ -94,14 +97,20 @@ class PgSink(PgMarkers, Sink):
         place = (key.tenant, rows.table)
         before = self._ready.get(place)
         fits = before is None or not before.fitting.is_needed
-        text = await asyncio.to_thread(copy_text, rows, owner) if fits else None
+        text = None
+        if fits:
+            with span("encode"):
+                text = await asyncio.to_thread(copy_text, rows, owner)
         async with (
             transient_errors("sink", lambda error: self._refusal(error, key.tenant, rows.table)),
+            Stages("connect") as stages,
             self._pool.transaction() as connection,
         ):
+            stages.begin("prepare")
             if known := await markers.begin(connection, key, owner):
                 return known
             target = await self._ensure(connection, rows.table, key)
+            stages.begin("write")
             displaced: list[DisplacedRow] = []
             notices = [] if target.way.in_columns else [no_columns_notice(rows.table)]
 
@@ -109,7 +118,8 @@ class PgSink(PgMarkers, Sink):
                 fitted = await target.fitting.fit(connection, chosen)
                 whole = text if fitted.rows is rows else None
                 if whole is None:
-                    whole = await asyncio.to_thread(copy_text, fitted.rows, owner)
+                    with span("encode"):
+                        whole = await asyncio.to_thread(copy_text, fitted.rows, owner)
                 loading = Loading(connection, key, owner, fitted.rows, target.way)
                 refused = await loading.all(whole)
                 displaced.extend(loading.displaced)
@@ -127,6 +137,8 @@ class PgSink(PgMarkers, Sink):
                 displaced.sort(key=lambda row: row.row_number)
                 outcome = replace(outcome, displaced=tuple(displaced))
             await markers.conclude(connection, outcome)
+            next_stage("commit")
+            stages.begin("commit")
         if len(self._ready) >= _MOST_READY:  # an evolving table is another key for each header
             self._ready.clear()
         self._ready[place] = target

@@ -3,6 +3,7 @@
 import { backoff } from "@/api/connection";
 import { type Upload, UploadState } from "@/api/contract";
 import { describeError, factsOf, isTransient, type RowError, reasonOf } from "@/api/errors";
+import { TRACEPARENT, Trace } from "@/api/interceptors/trace";
 import { fingerprintOf } from "../hashing/fingerprint";
 import { HEAD_BYTES, refuse } from "./checks";
 import type { UploadPorts, UploadRecord } from "./ports";
@@ -82,6 +83,7 @@ export class UploadTask {
   private readonly onChange: () => void;
   private readonly stopped = new AbortController();
   private readonly meter = new RateMeter();
+  private readonly trace = new Trace();
   private snapshot: UploadSnapshot;
   private record: UploadRecord | null = null;
   private chunkSize = 1024 * 1024;
@@ -272,7 +274,7 @@ export class UploadTask {
             chunk: { offset: BigInt(start), data: piece.data, crc32c: piece.crc32c },
             more,
           },
-          this.callOptions(),
+          this.callOptions(this.trace.piece()),
         );
         badChecksums = 0;
         // A server that lets nothing wait may not say what it has received.
@@ -369,7 +371,10 @@ export class UploadTask {
         repairsProcessId: this.snapshot.repairs,
       };
       const { processId } = await this.persist(() =>
-        this.ports.calls.completeUpload(request, { signal: this.stopped.signal }),
+        this.ports.calls.completeUpload(request, {
+          signal: this.stopped.signal,
+          headers: { [TRACEPARENT]: this.trace.call() },
+        }),
       );
       if (this.record !== null) {
         await this.ports.memory.put({ ...this.record, processId, updated: this.ports.now(), handle: null });
@@ -399,8 +404,9 @@ export class UploadTask {
     }
   }
 
-  private callOptions() {
-    return { signal: this.stopped.signal, timeoutMs: CALL_TIMEOUT_MS };
+  private callOptions(traceparent = this.trace.call()) {
+    const headers = { [TRACEPARENT]: traceparent };
+    return { signal: this.stopped.signal, timeoutMs: CALL_TIMEOUT_MS, headers };
   }
 }
 

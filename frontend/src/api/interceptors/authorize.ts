@@ -7,8 +7,8 @@ import type {
   UnaryRequest,
   UnaryResponse,
 } from "@connectrpc/connect";
-import { isSignInNeeded } from "./errors";
-import { currentSession, type SignIn } from "./session";
+import { isSignInNeeded } from "@/api/errors";
+import { currentSession, type SignIn } from "@/api/session";
 
 /** With the token refused: renew it, then have the person sign in, then give up. */
 const ATTEMPTS = 3;

@@ -7,9 +7,9 @@ import {
   type HandlerContext,
 } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
+import { ProcessEventSchema, StatusService } from "@/api/contract";
+import { type SignIn, sessionScope, setSession } from "@/api/session";
 import { authorize } from "./authorize";
-import { ProcessEventSchema, StatusService } from "./contract";
-import { type SignIn, sessionScope, setSession } from "./session";
 
 const REFUSED = new ConnectError("The token has expired.", Code.Unauthenticated);
 

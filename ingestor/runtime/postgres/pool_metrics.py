@@ -1,0 +1,62 @@
+"""Metrics of a pool of connections, and of the clock of its server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from ingestor.runtime.observability.samples import GaugeOf, Sample, Values
+from ingestor.runtime.postgres.errors import transient_errors
+
+if TYPE_CHECKING:
+    from ingestor.runtime.postgres.pool import PgPool
+
+
+def observe_pool(pool: PgPool, registry: CollectorRegistry) -> None:
+    """Count the pool's connections and those who wait for one."""
+    connections = Gauge(
+        "ingestor_database_pool_connections", "Open connections to PostgreSQL.", ["state"], registry=registry
+    )
+    pools = {pool.connections.pool, pool.connections.sessions}  # mostly one
+    connections.labels("idle").set_function(lambda: sum(one.get_idle_size() for one in pools))
+    connections.labels("in_use").set_function(
+        lambda: sum(one.get_size() - one.get_idle_size() for one in pools)
+    )
+    Gauge(
+        "ingestor_database_pool_max_connections", "Most connections to PostgreSQL.", registry=registry
+    ).set_function(lambda: sum(one.get_max_size() for one in pools))
+    Gauge(
+        "ingestor_database_pool_waiting_calls", "Calls that wait for a connection now.", registry=registry
+    ).set_function(lambda: pool.connections.waits.waiting)
+    pool.connections.waits.ended = Histogram(
+        "ingestor_database_pool_wait_seconds",
+        "How long calls have waited for a connection.",
+        buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120),
+        registry=registry,
+    ).observe
+
+
+_SKEW = GaugeOf("ingestor_clock_skew_seconds", "How far this clock is ahead of PostgreSQL's.")
+
+
+class ClockSkew(Sample):
+    """Compares the clock of this machine with that of the database server."""
+
+    name = "clock skew"
+    gauges: Sequence[GaugeOf] = (_SKEW,)
+    every = 4
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def __call__(self) -> Values:
+        """Raises TransientError."""
+        async with transient_errors("database"), self._pool.acquire() as connection:
+            before = time.time()
+            there = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+            after = time.time()
+        # The answer was given at some moment in between.
+        return {_SKEW: {(): (before + after) / 2 - there}}
