@@ -27,7 +27,7 @@ from ingestor.local.ministack import MiniStack
 from ingestor.local.oidc.provider import DemoProvider
 from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
-from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess
+from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess, service_of
 from ingestor.local.tls.postgres import PostgresTls
 from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
@@ -47,6 +47,7 @@ class Options:
     data: Path
     gateway_port: int
     processors: int = 1
+    replicas: int = 1  # of each of the other services
     least_free_bytes: int = 2**30
     database_url: str | None = None  # an external PostgreSQL
     database_direct_url: str | None = None  # the same, if `database_url` leads to a pooler
@@ -112,10 +113,10 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
             options, folder, ports, databases, direct, endpoint, aws_ca, access, tls
         )  # fmt: skip
         services = _start_services(folder, endpoints, stack, say)
-        addresses = dict(endpoints.addresses)
+        addresses = {service: endpoints.of(service) for service in SERVICES}
         if web is not None:
             web.wait()
-            addresses["web"] = web.address
+            addresses["web"] = [web.address]
         say("starting Envoy")
         settings = access.gateway.model_copy(update=tls.gateway if tls else WITHOUT_TLS)
         envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, settings=settings)
@@ -273,7 +274,10 @@ def _endpoints(
     tls: SuiteTls | None,
 ) -> Endpoints:
     """Where the services will be, each at a port of its own."""
-    instances = [*SERVICES, *(f"processor-{number}" for number in range(2, options.processors + 1))]
+    instances = [*SERVICES]
+    for service in SERVICES:
+        count = options.processors if service == "processor" else options.replicas
+        instances += [f"{service}-{number}" for number in range(2, count + 1)]
     for instance in instances:
         for name in (instance, f"{instance}-metrics"):
             ports[name] = free_port(ports.get(name))
@@ -281,7 +285,7 @@ def _endpoints(
         databases=databases,
         direct=direct if options.database_direct_url else {},
         aws_endpoint_url=aws_endpoint_url,
-        addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
+        addresses={instance: f"{LOOPBACK}:{ports[instance]}" for instance in instances},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},
         files=folder.files,
         access={**access.environment, "INGESTOR_INTERNAL_KEYS": access.internal_keys},
@@ -292,7 +296,7 @@ def _endpoints(
 
 def _start_services(folder: Folder, endpoints: Endpoints, stack: ExitStack, say: Say) -> list[ServiceProcess]:
     services = [
-        ServiceProcess(instance.partition("-")[0], instance, endpoints, folder.logs / f"{instance}.log")
+        ServiceProcess(service_of(instance), instance, endpoints, folder.logs / f"{instance}.log")
         for instance in endpoints.metrics
     ]
     say("starting the services")
@@ -351,7 +355,7 @@ def _state(
         "services": {
             service.instance: {
                 "pid": service.process.pid if service.process else None,
-                "address": service.endpoints.addresses[service.service],
+                "address": service.endpoints.addresses[service.instance],
                 "metrics": f"http://{service.endpoints.metrics[service.instance]}/metrics",
                 "restarts": service.restarts,
             }

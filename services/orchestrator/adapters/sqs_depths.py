@@ -25,6 +25,7 @@ class SqsDepths(Queues):
         self._client = client
         self._rows = rows
         self._dead_letters = dead_letters
+        self._urls: dict[str, str] = {}
 
     async def rows(self) -> Depth:
         return await self._depth(self._rows)
@@ -34,9 +35,10 @@ class SqsDepths(Queues):
 
     async def _depth(self, queue: str) -> Depth:
         async with aws_errors(queue):
-            url = (await self._client.get_queue_url(QueueName=queue))["QueueUrl"]
+            if queue not in self._urls:
+                self._urls[queue] = (await self._client.get_queue_url(QueueName=queue))["QueueUrl"]
             answer = await self._client.get_queue_attributes(
-                QueueUrl=url,
+                QueueUrl=self._urls[queue],
                 AttributeNames=[
                     "ApproximateNumberOfMessages",
                     "ApproximateNumberOfMessagesDelayed",

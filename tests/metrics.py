@@ -1,0 +1,82 @@
+"""What services and the gateway show to Prometheus, and the table of docs/reference/metrics.md."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+OWN = ("ingestor_", "grpc_server_")  # other names are those of the process and of Envoy
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """The metrics of a target at one moment, by name (a counter's without `_total`)."""
+
+    families: Mapping[str, Metric]
+
+    @staticmethod
+    def of(url: str) -> Scrape:
+        """Ask a target."""
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            text = answer.read().decode()
+        return Scrape({family.name: family for family in text_string_to_metric_families(text)})
+
+    def value(self, sample: str, **labels: str) -> float:
+        """The sum of the samples of this name with these labels; 0 without one."""
+        return sum(
+            found.value
+            for family in self.families.values()
+            for found in family.samples
+            if found.name == sample and labels.items() <= found.labels.items()
+        )
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all samples that queries may ask for."""
+        return {found.name for family in self.families.values() for found in family.samples} | {
+            family.name + ("_total" if family.type == "counter" else "") for family in self.families.values()
+        }
+
+
+def scrape_all(facts: Mapping[str, Any]) -> dict[str, Scrape]:
+    """Every service of a running suite (`ingestor env --json`)."""
+    return {name: Scrape.of(service["metrics"]) for name, service in facts["services"].items()}
+
+
+@dataclass
+class _Row:
+    kind: str
+    documentation: str
+    services: list[str] = field(default_factory=list)
+    labels: set[str] = field(default_factory=set)
+
+
+def table(scrapes: Mapping[str, Scrape]) -> str:
+    """The suite's own metrics as a table of Markdown: those of every service first, then by name."""
+    rows: dict[str, _Row] = {}
+    for service, scrape in scrapes.items():
+        for family in scrape.families.values():
+            if not family.name.startswith(OWN):
+                continue
+            name = family.name + ("_total" if family.type == "counter" else "")
+            row = rows.setdefault(name, _Row(family.type, family.documentation))
+            row.services.append(service)
+    lines = ["| name | type | services | meaning |", "|---|---|---|---|"]
+    for name, row in sorted(rows.items(), key=lambda item: (-len(item[1].services), item[0])):
+        services = "every" if len(row.services) == len(scrapes) else ", ".join(sorted(row.services))
+        lines.append(f"| `{name}` | {row.kind} | {services} | {row.documentation} |")
+    return "\n".join(lines) + "\n"
+
+
+UNITS = ("_seconds", "_bytes", "_total", "_timestamp_seconds")
+
+
+def without_unit(names: Iterable[str], things: Iterable[str]) -> list[str]:
+    """Names of metrics that neither end with a unit nor have one of `things`, which they count, as a word."""
+    counted = set(things)
+    return [name for name in names if not name.endswith(UNITS) and not counted & set(name.split("_"))]
