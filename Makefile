@@ -19,7 +19,7 @@ LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
 
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast test-page screenshots lint format types docs bench lock clean
+.PHONY: help setup run test test-fast test-page screenshots lint format types docs dashboards bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -82,6 +82,9 @@ docs: setup ## the documentation as a site, in build/docs
 	@$(BIN)/python -m sphinx -q -W --keep-going -j auto docs build/docs
 	@! grep -rnoE '<(script|link|img)[^>]*(src|href)="(https?:)?//[^"]*"' build/docs --include=*.html
 	@echo "the documentation: file://$(CURDIR)/build/docs/index.html"
+
+dashboards: setup ## write the dashboards of Grafana
+	@$(BIN)/python -m deploy.observability.dashboards deploy/observability/grafana/dashboards
 
 bench: setup ## the whole suite against bare COPY (ROWS=1000000 RUNS=3)
 	@$(BIN)/python -m bench.suite --rows $(ROWS) --runs $(RUNS)

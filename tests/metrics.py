@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +13,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 OWN = ("ingestor_", "grpc_server_")  # other names are those of the process and of Envoy
+
+
+_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,11 @@ class Scrape:
 
     @property
     def names(self) -> set[str]:
-        """The names of all samples that queries may ask for."""
-        return {found.name for family in self.families.values() for found in family.samples} | {
-            family.name + ("_total" if family.type == "counter" else "") for family in self.families.values()
-        }
+        """The names of all samples that queries may ask for, even if there are none yet."""
+        found = {sample.name for family in self.families.values() for sample in family.samples}
+        for family in self.families.values():
+            found.update(family.name + suffix for suffix in _SUFFIXES.get(family.type, ("",)))
+        return found
 
 
 def scrape_all(facts: Mapping[str, Any]) -> dict[str, Scrape]:
@@ -80,3 +86,17 @@ def without_unit(names: Iterable[str], things: Iterable[str]) -> list[str]:
     """Names of metrics that neither end with a unit nor have one of `things`, which they count, as a word."""
     counted = set(things)
     return [name for name in names if not name.endswith(UNITS) and not counted & set(name.split("_"))]
+
+
+def queries(board: str) -> list[str]:
+    """The queries of a dashboard (JSON), with values for the variables of Grafana."""
+    found = [target["expr"] for panel in json.loads(board)["panels"] for target in panel.get("targets", ())]
+    values = {"$__rate_interval": "1m", "$__range": "3h", "$namespace": ".*"}
+    for name, value in values.items():
+        found = [query.replace(name, value) for query in found]
+    return found
+
+
+def asked_for(text: str) -> set[str]:
+    """The metrics that PromQL, or a text full of it, asks for; recorded ones apart."""
+    return set(re.findall(r"\b(?:ingestor|grpc_server|envoy|process)_\w+", text))

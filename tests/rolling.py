@@ -1,4 +1,4 @@
-"""Callers of a suite whose services are restarted one after the other, and what fails for them."""
+"""Callers of a suite whose services are restarted, and what fails for them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import signal
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -31,6 +33,7 @@ from ingestor.v1 import (
 )
 from tests.e2e.conftest import Suite
 
+ROOT = Path(__file__).parents[1]
 ROWS = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(50)) + b"x\n"
 PIPELINE = json.dumps(
     {
@@ -81,6 +84,11 @@ class Load:
     async def run(self, workers: int) -> None:
         """Call until `stop`."""
         await asyncio.gather(*(self._work(random.Random(number)) for number in range(workers)))
+
+    async def made(self, calls: int) -> None:
+        """Return when so many were made."""
+        while self.calls < calls:
+            await asyncio.sleep(0.1)
 
     def stop(self) -> None:
         """Let each worker end its turn."""
@@ -233,7 +241,23 @@ def _passes(error: grpc.aio.AioRpcError) -> bool:
 
 
 def _wait(attempt: int) -> float:
-    return min(2.0, 0.1 * 2**attempt) * random.uniform(0.8, 1.2)
+    return float(min(2.0, 0.1 * 2**attempt) * random.uniform(0.8, 1.2))
+
+
+@asynccontextmanager
+async def calling(address: str, workers: int) -> AsyncIterator[Load]:
+    """Callers who follow the documented policy, for as long as the context lasts."""
+    config = (ROOT / "docs/operations/service-config.json").read_text("utf-8")
+    options = [("grpc.service_config", config)]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
+        load = Load(channel)
+        await load.prepare()
+        running = asyncio.create_task(load.run(workers))
+        try:
+            yield load
+        finally:
+            load.stop()
+            await running
 
 
 async def restart(suite: Suite, instances: Iterable[str]) -> None:

@@ -103,7 +103,8 @@ def up(
 
     It has PostgreSQL, SQS, the four services, the page and the gateway.
 
-    Set INGESTOR_DATABASE_URL to use another PostgreSQL, INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
+    Set INGESTOR_DATABASE_URL to use another PostgreSQL (and INGESTOR_DATABASE_POOLER and
+    INGESTOR_DATABASE_DIRECT_URL, if it leads to a pooler), INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
     INGESTOR_AWS=1 to use AWS itself.
 
     Nobody has to sign in, so it answers this machine only. With --auth people sign in: at the OpenID provider
@@ -125,6 +126,7 @@ def up(
         replicas=replicas,
         least_free_bytes=least_free_mib * 2**20,
         database_url=os.environ.get("INGESTOR_DATABASE_URL"),
+        database_direct_url=os.environ.get("INGESTOR_DATABASE_DIRECT_URL"),
         aws_endpoint_url=os.environ.get("INGESTOR_AWS_ENDPOINT_URL"),
         aws=os.environ.get("INGESTOR_AWS") == "1",
         page_dir=os.environ.get("INGESTOR_PAGE_DIR", ""),

@@ -29,6 +29,7 @@ class Endpoints:
     """The addresses of the parts of a suite, and the folder of its files."""
 
     databases: Mapping[str, str]  # service -> DSN
+    direct: Mapping[str, str]  # the same around a pooler; empty without one
     aws_endpoint_url: str | None
     addresses: Mapping[str, str]  # instance -> host:port
     metrics: Mapping[str, str]  # instance -> host:port
@@ -63,6 +64,8 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
         "INGESTOR_LOG_FORMAT": "json",
         **endpoints.access,
     }
+    if endpoints.direct:
+        ours["INGESTOR_DATABASE_DIRECT_URL"] = endpoints.direct[service]
     files = {f"{name}_FILE" for name in ours}  # of the user's secrets, which the suite's replace
     variables = {name: value for name, value in os.environ.items() if name not in files} | ours
     variables.setdefault("INGESTOR_REFLECTION", "suite")

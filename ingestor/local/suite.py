@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psutil
@@ -49,6 +50,7 @@ class Options:
     replicas: int = 1  # of each of the other services
     least_free_bytes: int = 2**30
     database_url: str | None = None  # an external PostgreSQL
+    database_direct_url: str | None = None  # the same, if `database_url` leads to a pooler
     aws_endpoint_url: str | None = None  # an external SQS
     aws: bool = False  # AWS itself
     page_dir: str = ""  # of the built page; empty: the checkout's, or the installed one
@@ -89,7 +91,8 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         ports = folder.ports()
         tls = open_tls(folder) if options.tls else None
         access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
-        admin_dsn = options.database_url or _start_postgres(folder, ports, tls, stack, say)
+        external = options.database_direct_url or options.database_url
+        admin_dsn = external or _start_postgres(folder, ports, tls, stack, say)
         endpoint = options.aws_endpoint_url
         aws_ca = Path(ca) if (ca := os.environ.get("INGESTOR_AWS_CA")) else None
         if endpoint is None and not options.aws:
@@ -98,12 +101,17 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         if endpoint is not None:  # an emulator accepts any credentials, but the client needs some
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
-        databases = _provision(admin_dsn, folder, external=options.database_url is not None)
+        direct = _provision(admin_dsn, folder, external=external is not None)
+        databases = direct
+        if options.database_direct_url and options.database_url:
+            databases = {service: _at(options.database_url, dsn) for service, dsn in direct.items()}
         make_tenants(admin_dsn, access.tenants)
         _make_queues(endpoint, aws_ca)
         _make_bucket(endpoint, aws_ca)
         web = _start_web(options, folder, ports, access, tls, stack, say)
-        endpoints = _endpoints(options, folder, ports, databases, endpoint, aws_ca, access, tls)
+        endpoints = _endpoints(
+            options, folder, ports, databases, direct, endpoint, aws_ca, access, tls
+        )  # fmt: skip
         services = _start_services(folder, endpoints, stack, say)
         addresses = {service: endpoints.of(service) for service in SERVICES}
         if web is not None:
@@ -175,6 +183,12 @@ def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str
         where = "INGESTOR_DATABASE_URL: " if external else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SuiteError(f"{where}PostgreSQL cannot be used: {reason}") from error
+
+
+def _at(pooler: str, dsn: str) -> str:
+    """A DSN, at the pooler."""
+    parts, login = urlsplit(pooler), urlsplit(dsn).netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def _aws(settings: type[A], endpoint: str | None, ca: Path | None) -> A:
@@ -253,6 +267,7 @@ def _endpoints(
     folder: Folder,
     ports: dict[str, int],
     databases: Mapping[str, str],
+    direct: Mapping[str, str],
     aws_endpoint_url: str | None,
     aws_ca: Path | None,
     access: Access,
@@ -268,6 +283,7 @@ def _endpoints(
             ports[name] = free_port(ports.get(name))
     return Endpoints(
         databases=databases,
+        direct=direct if options.database_direct_url else {},
         aws_endpoint_url=aws_endpoint_url,
         addresses={instance: f"{LOOPBACK}:{ports[instance]}" for instance in instances},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},

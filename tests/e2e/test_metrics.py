@@ -6,10 +6,13 @@ import os
 import signal
 from pathlib import Path
 
+import yaml
+
 from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import write_readings
-from tests.metrics import OWN, Scrape, scrape_all, table, without_unit
+from tests.metrics import OWN, Scrape, asked_for, queries, scrape_all, table, without_unit
 
+OBSERVABILITY = Path(__file__).parents[2] / "deploy" / "observability"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 # What gauges count.
 THINGS = (
@@ -50,7 +53,7 @@ def test_gauges_follow_a_file_that_waits(suite: Suite, tmp_path: Path) -> None:
         ]
         return {sample.labels["stage"]: sample.value for sample in found}
 
-    waiting = (
+    waiting: tuple[tuple[str, str, dict[str, str]], ...] = (
         ("orchestrator", "ingestor_queue_messages", {"queue": "rows", "state": "visible"}),
         ("orchestrator", "ingestor_batches_in_flight", {}),
         ("orchestrator", "ingestor_streams_open", {}),
@@ -84,3 +87,22 @@ def test_gauges_follow_a_file_that_waits(suite: Suite, tmp_path: Path) -> None:
         "ingestor_batch_stage_seconds_sum", stage="queue"
     )
     assert queue > 3
+
+
+def test_dashboards_and_alerts_ask_for_metrics_that_are_there(suite: Suite) -> None:
+    there = Scrape.of(suite.facts["gateway_metrics"]).names
+    for scrape in scrape_all(suite.facts).values():
+        there |= scrape.names
+    there.add("ingestor_certificate_expiry_timestamp_seconds")  # with TLS only
+    found = [*OBSERVABILITY.glob("alerts/*.yaml"), *OBSERVABILITY.glob("grafana/dashboards/*.json")]
+    for path in found:
+        text = path.read_text("utf-8")
+        if path.suffix == ".json":
+            text = "\n".join(queries(text))
+        else:
+            rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+            text = "\n".join(rule["expr"] for rule in rules)
+        labels = {"envoy_cluster_name", "envoy_response_code_class", "envoy_http_conn_manager_prefix"}
+        asked = asked_for(text) - labels
+        assert asked, path
+        assert asked <= there, f"{path}: {asked - there}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -41,10 +40,8 @@ class Calls:
             await self.go.wait()
             return context.peer().encode() if request == b"peer" else request
 
-        handler = grpc.unary_unary_rpc_method_handler(wait)
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler("test.Calls", {"Wait": handler}),)
-        )
+        handlers: dict[str, Any] = {"Wait": grpc.unary_unary_rpc_method_handler(wait)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Calls", handlers),))
 
     async def begun(self, count: int) -> None:
         """Return when so many calls have begun."""
@@ -108,7 +105,7 @@ async def test_calls_under_way_finish() -> None:
     calls = Calls()
     async with asyncio.TaskGroup() as tasks:
         async with running(calls) as (service, _):
-            channel = grpc.aio.insecure_channel(f"127.0.0.1:{service.port}")
+            channel: Any = grpc.aio.insecure_channel(f"127.0.0.1:{service.port}")
             call = channel.unary_unary("/test.Calls/Wait")(b"a")
             await calls.begun(1)
             tasks.create_task(_later(calls.go))
@@ -138,23 +135,16 @@ async def test_a_loop_that_hangs_is_not_alive() -> None:
     monitor.stop()
 
 
-async def test_the_probes_answer_while_the_loop_hangs() -> None:
-    found: list[int] = []
+def test_the_probes_answer_while_the_loop_hangs() -> None:
     hung = threading.Event()
-    registry = CollectorRegistry()
-    with serve_http(registry, "127.0.0.1:0", {"/livez": lambda: not hung.is_set()}) as port:
+    with serve_http(CollectorRegistry(), "127.0.0.1:0", {"/livez": lambda: not hung.is_set()}) as port:
 
-        def look() -> None:
-            found.append(get(port, "/livez"))
+        async def look() -> list[int]:
+            found = [get(port, "/livez")]  # blocks the loop
             hung.set()
-            found.append(get(port, "/livez"))
-            found.extend((get(port, "/metrics"), get(port, "/other")))
+            return [*found, *(get(port, path) for path in ("/livez", "/metrics", "/other"))]
 
-        looking = threading.Thread(target=look)
-        looking.start()
-        while looking.is_alive():  # the loop does nothing else
-            time.sleep(0.01)
-    assert found == [200, 503, 200, 404]
+        assert asyncio.run(look()) == [200, 503, 200, 404]
 
 
 async def test_too_many_calls_are_refused_but_not_those_of_health() -> None:
@@ -179,7 +169,7 @@ async def test_old_connections_are_given_up_without_a_failed_call() -> None:
     calls.go.set()
     async with running(calls, max_connection_age_seconds=0.2) as (_, channel):
         method = channel.unary_unary("/test.Calls/Wait")
-        peers = set()
+        peers = set[bytes]()
         async with asyncio.timeout(20):
             while len(peers) < 4:
                 peers.add(await method(b"peer"))

@@ -111,6 +111,7 @@ async def test_a_call_outside_of_a_trace_has_no_span(made: InMemorySpanExporter)
         async with running() as channel:
             await call(channel, "unary_unary", [b"a"])
 
+    # In a context of its own, as a worker's, without what tests before this one have left.
     await asyncio.create_task(look(), context=contextvars.Context())
     assert made.get_finished_spans() == ()
 
