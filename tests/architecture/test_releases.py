@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = sorted({path.parent for room in ("services", "ingestor") for path in (ROOT / room).rglob("*.sql")})
 # What takes away what a service of the release before may use, or refuses what it writes.
 FORBIDDEN = {
     r"\bDROP\b(?! NOT NULL)": "takes something away",
@@ -48,13 +49,20 @@ def last() -> str:
         pytest.skip("no tag of a release in this clone")
 
 
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_migrations_are_numbered_in_order(folder: Path) -> None:
+    """They are applied by name; two branches may have taken the same number."""
+    numbers = [int(path.name[:4]) for path in sorted(folder.glob("*.sql"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_migrations_only_add(last: str) -> None:
     released = set(git("ls-tree", "-r", "--name-only", last).split("\n"))
     version = tuple(map(int, re.findall(r"\d+", last)[:3]))
     found = {
         path.relative_to(ROOT).as_posix(): problems(path.read_text("utf-8"), version)
-        for folder in ("services", "ingestor/access")
-        for path in sorted((ROOT / folder).rglob("migrations/*.sql"))
+        for folder in FOLDERS
+        for path in sorted(folder.glob("*.sql"))
         if path.relative_to(ROOT).as_posix() not in released
     }
     assert not {path: what for path, what in found.items() if what}
