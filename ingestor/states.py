@@ -33,7 +33,9 @@ PHASE_WORDS = {number: word for word, number in PHASES.items()}
 
 
 def process_state_name(state: common_pb2.ProcessState.ValueType) -> str:
-    """The state's name, such as "COMPLETED"."""
+    """The state's name, such as "COMPLETED"; "UNSPECIFIED" for one that only a newer release knows."""
+    if state not in common_pb2.ProcessState.values():
+        state = common_pb2.PROCESS_STATE_UNSPECIFIED
     return common_pb2.ProcessState.Name(state).removeprefix("PROCESS_STATE_")
 
 

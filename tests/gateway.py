@@ -106,7 +106,8 @@ def gateway(folder: Path, settings: GatewaySettings, services: Leaf | None = Non
     upstream = Upstream(services)
     upstream.start()
     port = free_port()
-    envoy = Envoy(folder, port=port, clusters=dict.fromkeys(SERVICES, upstream.address), settings=settings)
+    clusters = {service: [upstream.address] for service in SERVICES}
+    envoy = Envoy(folder, port=port, clusters=clusters, settings=settings)
     try:
         folder.mkdir(exist_ok=True)
         envoy.start()

@@ -2,18 +2,30 @@
 # Prints the secrets that the pods need, with random values, for clusters without a store of secrets:
 #
 #   deploy/k8s/secrets.sh | kubectl apply -f -
+#   DATABASE_ADMIN_URL=postgresql://admin:...@host/ingestor deploy/k8s/secrets.sh | kubectl apply -f -
 #
-# Once: a second run makes other passwords, which count when the job `provision` has run again.
+# The second is for a PostgreSQL of yours; the first makes a password for that of the component `local`. Once: a
+# second run makes other passwords, which count when the job `provision` has run again.
 set -eu
 NAMESPACE=${NAMESPACE:-ingestor}
 
 random() { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'; }
-secret() { # name key value
-  printf -- '---\napiVersion: v1\nkind: Secret\nmetadata: { name: %s, namespace: %s }\nstringData: { %s: "%s" }\n' \
-    "$1" "$NAMESPACE" "$2" "$3"
+secret() { # name, then keys and values
+  printf -- '---\napiVersion: v1\nkind: Secret\nmetadata: { name: %s, namespace: %s }\nstringData:\n' "$1" "$NAMESPACE"
+  shift
+  while [ $# -gt 0 ]; do
+    printf '  %s: "%s"\n' "$1" "$2"
+    shift 2
+  done
 }
 
 secret internal-keys keys "k1:$(random)"
-for role in admin upload orchestrator processor status; do
+if [ -n "${DATABASE_ADMIN_URL:-}" ]; then
+  secret database-admin url "$DATABASE_ADMIN_URL"
+else
+  password=$(random)
+  secret database-admin url "postgresql://postgres:$password@postgres:5432/ingestor" password "$password"
+fi
+for role in upload orchestrator processor status; do
   secret "database-$role" password "$(random)"
 done

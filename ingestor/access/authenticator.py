@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ingestor.access import api_keys
 from ingestor.access.calls import CALL, read_call
@@ -49,7 +49,27 @@ class Remembered(Generic[K, V]):
         return answer
 
 
-class Authenticator:
+class Callers(Protocol):
+    """Finds out who calls."""
+
+    async def principal(self, metadata: Mapping[str, str]) -> Principal:
+        """Who calls. Raises UnauthenticatedError, PermissionDeniedError, TransientError."""
+        ...
+
+
+class ServicesOnly(Callers):
+    """Knows services by their keys, and nobody else."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    async def principal(self, metadata: Mapping[str, str]) -> Principal:
+        if call := metadata.get(CALL):
+            return read_call(self._keys, call)
+        raise UnauthenticatedError("TOKEN_MISSING", "Only services call this server.")
+
+
+class Authenticator(Callers):
     """Knows services by their keys, people by their tokens, machines by API keys, and in local mode everybody
     else as the local admin."""
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from ingestor.access.audit import PgAuditLog
-from ingestor.access.authenticator import Authenticator
+from ingestor.access.audit import AuditLog, AuditRecord, PgAuditLog
+from ingestor.access.authenticator import Authenticator, ServicesOnly
 from ingestor.access.directory import PgDirectory
 from ingestor.access.guard import Guard
 from ingestor.access.limits.pg_quotas import PgQuotas
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, Quotas
 from ingestor.access.limits.streams import StreamPlaces
-from ingestor.access.settings import AccessSettings
+from ingestor.access.settings import AccessSettings, InternalSettings
 from ingestor.access.tokens import TokenChecker, key_source
 
 if TYPE_CHECKING:
@@ -33,3 +34,25 @@ def build_guard(
         platform_tenant=settings.platform_tenant, limits=quotas, streams=streams,
     )  # fmt: skip
     return guard, quotas
+
+
+def build_internal_guard(settings: InternalSettings, registry: CollectorRegistry) -> Guard:
+    """The guard of a server without a database, which only services call."""
+    nobody = _Nobody()
+    return Guard(
+        ServicesOnly(settings.keyring()), nobody, registry,
+        platform_tenant="", limits=nobody, streams=StreamPlaces(),
+    )  # fmt: skip
+
+
+class _Nobody(AuditLog, Quotas):
+    """Where only services call: what they do is audited and counted where a person has asked for it."""
+
+    async def write(self, record: AuditRecord) -> None:
+        raise AssertionError("a call of a service is not audited")
+
+    async def limits(self) -> QuotaLimits:
+        return NO_LIMITS
+
+    async def check_rows(self) -> None:
+        """No rows are counted here."""

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access import scope
 from ingestor.access.audit import AuditLog, AuditRecord, object_of
-from ingestor.access.authenticator import REMEMBERED_SECONDS, TENANT, Authenticator
+from ingestor.access.authenticator import REMEMBERED_SECONDS, TENANT, Callers
 from ingestor.access.calls import CALL
 from ingestor.access.directory import is_of_removed_tenant
 from ingestor.access.limits.pipelines import check_call
@@ -52,7 +52,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def __init__(
         self,
-        authenticator: Authenticator,
+        authenticator: Callers,
         audit: AuditLog,
         registry: CollectorRegistry,
         *,

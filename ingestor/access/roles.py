@@ -8,7 +8,7 @@ from functools import cache
 
 from google.protobuf.descriptor import FileDescriptor
 
-from ingestor.internal.v1 import ingestion_pb2, ledger_pb2
+from ingestor.internal.v1 import converter_pb2, ingestion_pb2, ledger_pb2
 from ingestor.v1 import (
     access_pb2,
     authorization_pb2,
@@ -25,7 +25,11 @@ PUBLIC_FILES: tuple[FileDescriptor, ...] = tuple(
     module.DESCRIPTOR
     for module in (access_pb2, orchestrator_pb2, pipelines_pb2, processor_pb2, status_pb2, upload_pb2)
 )
-INTERNAL_FILES: tuple[FileDescriptor, ...] = (ingestion_pb2.DESCRIPTOR, ledger_pb2.DESCRIPTOR)
+INTERNAL_FILES: tuple[FileDescriptor, ...] = (
+    converter_pb2.DESCRIPTOR,
+    ingestion_pb2.DESCRIPTOR,
+    ledger_pb2.DESCRIPTOR,
+)
 
 
 class Role(StrEnum):

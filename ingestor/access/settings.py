@@ -1,4 +1,4 @@
-"""Settings of access, which every service has."""
+"""Settings of access: who may call, and by what services know each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from ingestor.runtime.settings import Settings
 _LEAST_SECRET = 32  # characters
 
 
-class IssuerSettings(Settings):
+class NetworkSettings(Settings):
+    """Who can reach what needs no token."""
+
+    auth_local_network: Literal["loopback", "private"] = Field(
+        "loopback",
+        description="With INGESTOR_AUTH=local. loopback: listen on loopback only. private: the network has "
+        "the suite's own containers alone; whoever else is on it is an admin.",
+    )
+
+
+class IssuerSettings(NetworkSettings):
     """Whose tokens count. Environment variables INGESTOR_<FIELD>, the same for services and gateway."""
 
     oidc_issuer: str = Field("", description="Issuer of people's tokens (OpenID Connect); empty: keys only.")
@@ -27,36 +37,21 @@ class IssuerSettings(Settings):
     oidc_clock_skew_seconds: float = Field(
         30, ge=0, le=300, description="How far the issuer's clock may differ."
     )
-    auth_local_network: Literal["loopback", "private"] = Field(
-        "loopback",
-        description="With INGESTOR_AUTH=local. loopback: listen on loopback only. private: the network has "
-        "the suite's own containers alone; whoever else is on it is an admin.",
-    )
 
 
-class AccessSettings(IssuerSettings):
-    """Environment variables INGESTOR_<FIELD>."""
+class InternalSettings(NetworkSettings):
+    """How services know each other: all that a service needs which nobody else calls. Environment variables
+    INGESTOR_<FIELD>."""
 
     auth: Literal["required", "local"] = Field(
         "required",
         description="required: every call needs a token or key. local: a call without one is the local "
         "admin's; only for a service that listens on loopback.",
     )
-    oidc_subject_claim: str = Field("sub", description="Claim with who the person is.")
-    oidc_name_claim: str = Field("name", description="Claim with the person's name.")
-    oidc_tenants_claim: str = Field(
-        "tenants", description="Claim with the person's tenants: a name or a list; a.b means b in a."
-    )
-    oidc_roles_claim: str = Field(
-        "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
-    )
     internal_keys: SecretStr = Field(
         SecretStr(""),
         description="Keys by which services know each other, ID:SECRET,ID:SECRET; the first signs, all "
         "verify. The same for all services; at least 32 characters each.",
-    )
-    platform_tenant: str = Field(
-        DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
     )
 
     @model_validator(mode="after")
@@ -87,6 +82,22 @@ class AccessSettings(IssuerSettings):
             lambda: keys.get_secret_value() or "local:local",
             shortest=_LEAST_SECRET if self.auth == "required" else 1,
         )
+
+
+class AccessSettings(IssuerSettings, InternalSettings):
+    """Settings of a service that people call. Environment variables INGESTOR_<FIELD>."""
+
+    oidc_subject_claim: str = Field("sub", description="Claim with who the person is.")
+    oidc_name_claim: str = Field("name", description="Claim with the person's name.")
+    oidc_tenants_claim: str = Field(
+        "tenants", description="Claim with the person's tenants: a name or a list; a.b means b in a."
+    )
+    oidc_roles_claim: str = Field(
+        "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
+    )
+    platform_tenant: str = Field(
+        DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
+    )
 
 
 def _is_loopback(host: str) -> bool:

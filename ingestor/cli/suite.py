@@ -69,6 +69,13 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Run this many processors.",
 )
+@click.option(
+    "--replicas",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="Run each of the other services so many times.",
+)
 @click.option("--auth", is_flag=True, help="Let people sign in: see docs/guides/access/sign-in.md.")
 @click.option("--detach", is_flag=True, help="Return when the suite is up.")
 @click.option("--json", "as_json", is_flag=True, help="Print what `env --json` prints.")
@@ -85,6 +92,7 @@ def up(
     data: Path,
     gateway_port: int,
     processors: int,
+    replicas: int,
     auth: bool,
     detach: bool,
     as_json: bool,
@@ -95,7 +103,8 @@ def up(
 
     It has PostgreSQL, SQS, the four services, the page and the gateway.
 
-    Set INGESTOR_DATABASE_URL to use another PostgreSQL, INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
+    Set INGESTOR_DATABASE_URL to use another PostgreSQL (and INGESTOR_DATABASE_POOLER and
+    INGESTOR_DATABASE_DIRECT_URL, if it leads to a pooler), INGESTOR_AWS_ENDPOINT_URL to use another SQS, and
     INGESTOR_AWS=1 to use AWS itself.
 
     Nobody has to sign in, so it answers this machine only. With --auth people sign in: at the OpenID provider
@@ -104,7 +113,7 @@ def up(
     With --tls, eval "$(ingestor env)" has commands trust the suite's CA.
     """
     if detach:
-        _detach(data, gateway_port, processors, least_free_mib, auth=auth, tls=tls)
+        _detach(data, gateway_port, processors, replicas, least_free_mib, auth=auth, tls=tls)
         _print_up(data, as_json)
         return
     from ingestor.local.errors import SuiteError
@@ -114,8 +123,10 @@ def up(
         data=data,
         gateway_port=gateway_port,
         processors=processors,
+        replicas=replicas,
         least_free_bytes=least_free_mib * 2**20,
         database_url=os.environ.get("INGESTOR_DATABASE_URL"),
+        database_direct_url=os.environ.get("INGESTOR_DATABASE_DIRECT_URL"),
         aws_endpoint_url=os.environ.get("INGESTOR_AWS_ENDPOINT_URL"),
         aws=os.environ.get("INGESTOR_AWS") == "1",
         page_dir=os.environ.get("INGESTOR_PAGE_DIR", ""),
@@ -129,7 +140,14 @@ def up(
 
 
 def _detach(
-    data: Path, gateway_port: int, processors: int, least_free_mib: int, *, auth: bool, tls: bool
+    data: Path,
+    gateway_port: int,
+    processors: int,
+    replicas: int,
+    least_free_mib: int,
+    *,
+    auth: bool,
+    tls: bool,
 ) -> None:
     """Run `up` in a process of its own and wait until it is up or has failed."""
     from ingestor.local.folder import Folder
@@ -146,7 +164,8 @@ def _detach(
             [
                 sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),
                 "--gateway-port", str(gateway_port), "--processors", str(processors),
-                "--least-free-mib", str(least_free_mib), *(["--auth"] if auth else []),
+                "--replicas", str(replicas), "--least-free-mib", str(least_free_mib),
+                *(["--auth"] if auth else []),
                 *(["--tls"] if tls else []),
             ],
             stdin=subprocess.DEVNULL,

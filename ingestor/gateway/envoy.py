@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,12 +26,17 @@ def binary() -> Path:
     return found[0]
 
 
-def set_clusters(config: dict[str, Any], addresses: Mapping[str, str]) -> None:
-    """Have each cluster call host:port, in place. Raises KeyError when one has no address."""
+def set_clusters(config: dict[str, Any], addresses: Mapping[str, Sequence[str]]) -> None:
+    """Have each cluster call its addresses (host:port), in place. Raises KeyError when one has none."""
     for cluster in config["static_resources"]["clusters"]:
         (group,) = cluster["load_assignment"]["endpoints"]
-        (endpoint,) = group["lb_endpoints"]
-        set_address(endpoint["endpoint"]["address"], addresses[cluster["name"]])
+        group["lb_endpoints"] = [_endpoint(address) for address in addresses[cluster["name"]]]
+
+
+def _endpoint(host_port: str) -> dict[str, Any]:
+    address: dict[str, Any] = {}
+    set_address(address, host_port)
+    return {"endpoint": {"address": address}}
 
 
 def set_listener(config: dict[str, Any], address: str) -> None:

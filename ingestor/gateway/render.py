@@ -9,6 +9,7 @@ import yaml
 
 from ingestor.gateway.metrics import serve_metrics
 from ingestor.gateway.origins import allow_origins, answer_to_this_machine
+from ingestor.gateway.retries import repeat_calls
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import require_tokens
 from ingestor.gateway.tls import use_tls
@@ -35,6 +36,7 @@ def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bo
     Raises GatewayError when the issuer cannot be asked for its keys or a file of a certificate is missing,
     OSError when what tells Envoy those files cannot be written.
     """
+    repeat_calls(config)
     allow_origins(config, settings.origins, this_machine=this_machine)
     if settings.auth == "local":
         answer_to_this_machine(config, settings.origins, loopback=settings.auth_local_network == "loopback")

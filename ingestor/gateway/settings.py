@@ -111,14 +111,14 @@ class GatewaySettings(IssuerSettings):
         return value
 
     @property
-    def clusters(self) -> dict[str, str]:
-        """Name of a cluster -> host:port."""
+    def clusters(self) -> dict[str, list[str]]:
+        """Name of a cluster -> its addresses, host:port; a name stands for all that DNS has."""
         return {
-            "upload": self.upload_address,
-            "orchestrator": self.orchestrator_address,
-            "processor": self.processor_address,
-            "status": self.status_address,
-            "web": self.web_address,
+            "upload": [self.upload_address],
+            "orchestrator": [self.orchestrator_address],
+            "processor": [self.processor_address],
+            "status": [self.status_address],
+            "web": [self.web_address],
         }
 
     @property

@@ -6,7 +6,7 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from ingestor.local.ports import LOOPBACK, free_port
 WEB = "web"  # name of the page server's cluster
 
 
-def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration with listener and admin on loopback ports and every cluster at its host:port. Without
+def render(text: str, *, port: int, admin_port: int, clusters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The configuration with listener and admin on loopback ports and each cluster at its host:ports. Without
     an address for the page server, the page answers 404. Raises KeyError when any other cluster has no
     address."""
     config: dict[str, Any] = yaml.safe_load(text)
@@ -61,7 +61,7 @@ class Envoy:
         folder: Path,
         *,
         port: int,
-        clusters: Mapping[str, str],
+        clusters: Mapping[str, Sequence[str]],
         settings: GatewaySettings,
     ) -> None:
         self._folder = folder.absolute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,6 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ingestor.local.children import spawn, stop, wait_ready
-from ingestor.local.ports import LOOPBACK
 from ingestor.local.tls.ca import Leaf, tls_settings
 from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, server_name
 
@@ -29,35 +29,48 @@ class Endpoints:
     """The addresses of the parts of a suite, and the folder of its files."""
 
     databases: Mapping[str, str]  # service -> DSN
+    direct: Mapping[str, str]  # the same around a pooler; empty without one
     aws_endpoint_url: str | None
-    addresses: Mapping[str, str]  # service -> host:port
+    addresses: Mapping[str, str]  # instance -> host:port
     metrics: Mapping[str, str]  # instance -> host:port
     files: Path
     access: Mapping[str, str]  # settings that say who may call
     tls: Mapping[str, Leaf] = field(default_factory=dict)  # service or "operator" -> certificate
     aws_ca: Path | None = None
 
+    def of(self, service: str) -> list[str]:
+        """host:port of each instance of a service."""
+        return [address for instance, address in self.addresses.items() if service_of(instance) == service]
+
+    def target(self, service: str) -> str:
+        """What gRPC calls the service by: host:port, or all of them."""
+        first, *others = self.of(service)
+        return f"ipv4:{','.join([first, *others])}" if others else first
+
+
+def service_of(instance: str) -> str:
+    """The service of an instance, such as processor-2."""
+    return instance.partition("-")[0]
+
 
 def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, str]:
     """The settings of a service as environment variables, with those that the user has set (such as
     INGESTOR_LOG_LEVEL)."""
-    first = instance == service
     ours = {
-        # Further processors are workers; nobody calls them.
-        "INGESTOR_LISTEN": endpoints.addresses[service] if first else f"{LOOPBACK}:0",
+        "INGESTOR_LISTEN": endpoints.addresses[instance],
         "INGESTOR_METRICS_LISTEN": endpoints.metrics[instance],
         "INGESTOR_DATABASE_URL": endpoints.databases[service],
         "INGESTOR_FILE_STORE_DIR": str(endpoints.files),
         "INGESTOR_LOG_FORMAT": "json",
         **endpoints.access,
     }
+    if endpoints.direct:
+        ours["INGESTOR_DATABASE_DIRECT_URL"] = endpoints.direct[service]
     files = {f"{name}_FILE" for name in ours}  # of the user's secrets, which the suite's replace
     variables = {name: value for name, value in os.environ.items() if name not in files} | ours
-    if not first:
-        variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
     variables.setdefault("INGESTOR_REFLECTION", "suite")
-    for other, address in endpoints.addresses.items():
-        variables[f"INGESTOR_{other.upper()}_ADDRESS"] = address
+    for other in SERVICES:
+        variables[f"INGESTOR_{other.upper()}_ADDRESS"] = endpoints.target(other)
     if endpoints.aws_endpoint_url:
         variables["INGESTOR_AWS_ENDPOINT_URL"] = endpoints.aws_endpoint_url
     if endpoints.aws_ca:
@@ -85,20 +98,16 @@ class ServiceProcess:
         )
 
     def wait(self) -> None:
-        """Wait until it is SERVING; only the first instance of a service. Raises SuiteError when it is not in
-        time."""
+        """Wait until it is SERVING. Raises SuiteError when it is not in time."""
         assert self.process is not None
-        if self.instance != self.service:
-            return
-        ready = functools.partial(
-            is_serving, self.endpoints.addresses[self.service], self.service, self.endpoints.tls.get(OPERATOR)
-        )
+        address, tls = self.endpoints.addresses[self.instance], self.endpoints.tls.get(OPERATOR)
+        ready = functools.partial(is_serving, address, self.service, tls)
         wait_ready(self.process, ready, what=self.instance, log=self.log)
 
     def stop(self) -> None:
-        """Let it drain (20 s), then kill it."""
+        """Let it drain (25 s) at once, since the gateway has gone already; then kill it."""
         if self.process:
-            stop(self.process, seconds=25)
+            stop(self.process, signal.SIGINT, seconds=25)
 
 
 def is_serving(address: str, service: str, tls: Leaf | None = None, timeout: float = 1.0) -> bool:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psutil
@@ -26,7 +27,7 @@ from ingestor.local.ministack import MiniStack
 from ingestor.local.oidc.provider import DemoProvider
 from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
-from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess
+from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess, service_of
 from ingestor.local.tls.postgres import PostgresTls
 from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
@@ -46,8 +47,10 @@ class Options:
     data: Path
     gateway_port: int
     processors: int = 1
+    replicas: int = 1  # of each of the other services
     least_free_bytes: int = 2**30
     database_url: str | None = None  # an external PostgreSQL
+    database_direct_url: str | None = None  # the same, if `database_url` leads to a pooler
     aws_endpoint_url: str | None = None  # an external SQS
     aws: bool = False  # AWS itself
     page_dir: str = ""  # of the built page; empty: the checkout's, or the installed one
@@ -88,7 +91,8 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         ports = folder.ports()
         tls = open_tls(folder) if options.tls else None
         access = open_access(folder, ports, stack, say, gateway_port=options.gateway_port, auth=options.auth)
-        admin_dsn = options.database_url or _start_postgres(folder, ports, tls, stack, say)
+        external = options.database_direct_url or options.database_url
+        admin_dsn = external or _start_postgres(folder, ports, tls, stack, say)
         endpoint = options.aws_endpoint_url
         aws_ca = Path(ca) if (ca := os.environ.get("INGESTOR_AWS_CA")) else None
         if endpoint is None and not options.aws:
@@ -97,17 +101,22 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         if endpoint is not None:  # an emulator accepts any credentials, but the client needs some
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
-        databases = _provision(admin_dsn, folder, external=options.database_url is not None)
+        direct = _provision(admin_dsn, folder, external=external is not None)
+        databases = direct
+        if options.database_direct_url and options.database_url:
+            databases = {service: _at(options.database_url, dsn) for service, dsn in direct.items()}
         make_tenants(admin_dsn, access.tenants)
         _make_queues(endpoint, aws_ca)
         _make_bucket(endpoint, aws_ca)
         web = _start_web(options, folder, ports, access, tls, stack, say)
-        endpoints = _endpoints(options, folder, ports, databases, endpoint, aws_ca, access, tls)
+        endpoints = _endpoints(
+            options, folder, ports, databases, direct, endpoint, aws_ca, access, tls
+        )  # fmt: skip
         services = _start_services(folder, endpoints, stack, say)
-        addresses = dict(endpoints.addresses)
+        addresses = {service: endpoints.of(service) for service in SERVICES}
         if web is not None:
             web.wait()
-            addresses["web"] = web.address
+            addresses["web"] = [web.address]
         say("starting Envoy")
         settings = access.gateway.model_copy(update=tls.gateway if tls else WITHOUT_TLS)
         envoy = Envoy(folder.path, port=options.gateway_port, clusters=addresses, settings=settings)
@@ -174,6 +183,12 @@ def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str
         where = "INGESTOR_DATABASE_URL: " if external else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SuiteError(f"{where}PostgreSQL cannot be used: {reason}") from error
+
+
+def _at(pooler: str, dsn: str) -> str:
+    """A DSN, at the pooler."""
+    parts, login = urlsplit(pooler), urlsplit(dsn).netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def _aws(settings: type[A], endpoint: str | None, ca: Path | None) -> A:
@@ -252,20 +267,25 @@ def _endpoints(
     folder: Folder,
     ports: dict[str, int],
     databases: Mapping[str, str],
+    direct: Mapping[str, str],
     aws_endpoint_url: str | None,
     aws_ca: Path | None,
     access: Access,
     tls: SuiteTls | None,
 ) -> Endpoints:
     """Where the services will be, each at a port of its own."""
-    instances = [*SERVICES, *(f"processor-{number}" for number in range(2, options.processors + 1))]
+    instances = [*SERVICES]
+    for service in SERVICES:
+        count = options.processors if service == "processor" else options.replicas
+        instances += [f"{service}-{number}" for number in range(2, count + 1)]
     for instance in instances:
         for name in (instance, f"{instance}-metrics"):
             ports[name] = free_port(ports.get(name))
     return Endpoints(
         databases=databases,
+        direct=direct if options.database_direct_url else {},
         aws_endpoint_url=aws_endpoint_url,
-        addresses={service: f"{LOOPBACK}:{ports[service]}" for service in SERVICES},
+        addresses={instance: f"{LOOPBACK}:{ports[instance]}" for instance in instances},
         metrics={instance: f"{LOOPBACK}:{ports[f'{instance}-metrics']}" for instance in instances},
         files=folder.files,
         access={**access.environment, "INGESTOR_INTERNAL_KEYS": access.internal_keys},
@@ -276,7 +296,7 @@ def _endpoints(
 
 def _start_services(folder: Folder, endpoints: Endpoints, stack: ExitStack, say: Say) -> list[ServiceProcess]:
     services = [
-        ServiceProcess(instance.partition("-")[0], instance, endpoints, folder.logs / f"{instance}.log")
+        ServiceProcess(service_of(instance), instance, endpoints, folder.logs / f"{instance}.log")
         for instance in endpoints.metrics
     ]
     say("starting the services")
@@ -335,7 +355,7 @@ def _state(
         "services": {
             service.instance: {
                 "pid": service.process.pid if service.process else None,
-                "address": service.endpoints.addresses[service.service],
+                "address": service.endpoints.addresses[service.instance],
                 "metrics": f"http://{service.endpoints.metrics[service.instance]}/metrics",
                 "restarts": service.restarts,
             }

@@ -82,7 +82,7 @@ async def redrive(
         seen: set[str] = set()
         try:
             while len(seen) < most:
-                found = await _receive(client, dead)
+                found = await _receive(client, dead, min(_AT_ONCE, most - len(seen)))
                 new = [message for message in found if message["MessageId"] not in seen]
                 left += [message["ReceiptHandle"] for message in found if message not in new]
                 if not new:
@@ -116,10 +116,10 @@ async def redrive(
     return done
 
 
-async def _receive(client: SQSClient, queue: str) -> list[MessageTypeDef]:
+async def _receive(client: SQSClient, queue: str, count: int) -> list[MessageTypeDef]:
     answer = await client.receive_message(
         QueueUrl=queue,
-        MaxNumberOfMessages=_AT_ONCE,
+        MaxNumberOfMessages=count,
         WaitTimeSeconds=1,  # asks all servers of SQS
         VisibilityTimeout=_HIDDEN_SECONDS,
         MessageAttributeNames=["All"],

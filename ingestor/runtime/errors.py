@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from ingestor.runtime.grpc.error_details import error_details
@@ -38,12 +38,15 @@ class ServiceError(Exception):
         *,
         metadata: Mapping[str, str] | None = None,
         violations: Sequence[FieldViolation] = (),
+        retry_seconds: float | None = None,
     ) -> None:
+        """`retry_seconds`: when the same call is worth a try again."""
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.metadata = dict(metadata or {})
         self.violations = tuple(violations)
+        self.retry_seconds = retry_seconds
 
 
 class InvalidArgumentError(ServiceError):
@@ -105,7 +108,8 @@ class TransientError(Exception):
 
 
 def to_rpc_status(error: ServiceError) -> status_pb2.Status:
-    """The google.rpc.Status of an error, with ErrorInfo and, if it has violations, BadRequest."""
+    """The google.rpc.Status of an error, with ErrorInfo, and BadRequest and RetryInfo if there is
+    anything to say in them."""
     details = []
     info = any_pb2.Any()
     info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata))
@@ -121,6 +125,11 @@ def to_rpc_status(error: ServiceError) -> status_pb2.Status:
             )
         )
         details.append(bad_request)
+    if error.retry_seconds is not None:
+        retry, delay = any_pb2.Any(), duration_pb2.Duration()
+        delay.FromMilliseconds(round(error.retry_seconds * 1000))
+        retry.Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+        details.append(retry)
     return status_pb2.Status(
         code=code_pb2.Code.Value(error.code.name), message=error.message, details=details
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,19 +16,24 @@ import uvloop
 from grpc_health.v1 import health, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from ingestor.runtime.grpc.admission import Admission
 from ingestor.runtime.grpc.channel import MESSAGE_OPTIONS
 from ingestor.runtime.grpc.credentials import server_credentials
 from ingestor.runtime.grpc.health import Check, HealthMonitor
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
+from ingestor.runtime.observability.http import serve_http
 from ingestor.runtime.observability.logs import configure_logging
-from ingestor.runtime.observability.metrics import RpcMetrics, serve_metrics
+from ingestor.runtime.observability.metrics import RpcMetrics
 from ingestor.runtime.observability.otlp import exporting
 from ingestor.runtime.observability.process import LoopLag, observe_certificates
+from ingestor.runtime.release import this_release
 from ingestor.runtime.retry import silence_stamina
-from ingestor.runtime.settings import ServiceSettings
+from ingestor.runtime.settings import HostSettings
 
 log = structlog.get_logger(__name__)
+
+_AGE_GRACE_SECONDS = 3600  # after its age a connection ends, with the streams that are still on it
 
 
 class Worker(Protocol):
@@ -65,24 +70,30 @@ class RunningService:
 
     port: int  # of the gRPC server
     metrics_port: int | None
+    leave: Callable[[], Awaitable[None]]  # not ready from now on, though calls are answered
 
 
 @asynccontextmanager
 async def host(
-    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+    settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> AsyncIterator[RunningService]:
-    """Run a service while the context lasts; drain it at the end.
+    """Run a service while the context lasts; drain it at the end: no new calls, those under way finish.
 
     Raises OSError when an address is in use, and whatever bootstrap raises.
     """
     async with bootstrap(registry) as service:
         server = grpc.aio.server(
-            interceptors=[ServerInterceptor(RpcMetrics(registry)), *service.interceptors],
+            interceptors=[
+                ServerInterceptor(RpcMetrics(registry)),
+                Admission(settings.max_concurrent_rpcs, registry),
+                *service.interceptors,
+            ],
             options=[
                 *MESSAGE_OPTIONS,
                 ("grpc.so_reuseport", 0),  # a second server on the same port must fail
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                *_connection_age(settings.max_connection_age_seconds),
             ],
         )
         observe_certificates(registry, settings.tls)
@@ -101,7 +112,8 @@ async def host(
                 port = server.add_insecure_port(settings.listen)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {settings.listen}: is the address in use?") from error
-        with serve_metrics(registry, settings.metrics_listen) as metrics_port:
+        probes = {"/livez": monitor.alive, "/readyz": monitor.ready}
+        with serve_http(registry, settings.metrics_listen, probes) as metrics_port:
             await server.start()
             stopping = asyncio.Event()
             running = [
@@ -112,22 +124,34 @@ async def host(
             owner = asyncio.current_task()
             assert owner is not None
             failed.add_done_callback(lambda done: None if done.cancelled() else owner.cancel())
-            log.info("started", port=port, metrics_port=metrics_port)
+            log.info("started", release=this_release().version, port=port, metrics_port=metrics_port)
             try:
-                yield RunningService(port, metrics_port)
+                yield RunningService(port, metrics_port, monitor.leave)
             finally:
                 log.info("draining", seconds=settings.drain_seconds)
                 worker_error = failed.done() and not failed.cancelled()
                 failed.cancel()
                 stopping.set()
-                await health_servicer.enter_graceful_shutdown()
+                await monitor.leave()
                 # gRPC and the workers stop together; the bootstrap then closes their dependencies.
                 await asyncio.gather(
                     server.stop(settings.drain_seconds), _finish(running, settings.drain_seconds)
                 )
+                monitor.stop()
                 log.info("stopped")
             if worker_error:
                 raise RuntimeError("a worker failed")
+
+
+def _connection_age(seconds: float) -> list[tuple[str, int]]:
+    """Options of a server whose clients connect anew from time to time, and so find instances that are new.
+    gRPC spreads it by a tenth."""
+    if not seconds:
+        return []
+    return [
+        ("grpc.max_connection_age_ms", round(seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", _AGE_GRACE_SECONDS * 1000),
+    ]
 
 
 async def _first_failure(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -152,24 +176,30 @@ async def _finish(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
 
 
 async def _run_until_signal(
-    settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry
+    settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry
 ) -> None:
     loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+    asked: asyncio.Future[signal.Signals] = loop.create_future()
 
-    def on_signal() -> None:
-        if asked.is_set():  # a second signal: exit at once
+    def on_signal(number: signal.Signals) -> None:
+        if asked.done():  # a second signal: exit at once
             os._exit(1)
-        asked.set()
+        asked.set_result(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    async with host(settings, bootstrap, registry):
-        await asked.wait()
+        loop.add_signal_handler(number, on_signal, number)
+    async with host(settings, bootstrap, registry) as running:
+        by = await asked
+        await running.leave()
+        if by is signal.SIGTERM and settings.lame_duck_seconds:
+            # Whoever balances calls needs a moment to see that this instance leaves.
+            log.info("leaving", seconds=settings.lame_duck_seconds)
+            await asyncio.sleep(settings.lame_duck_seconds)
 
 
-def run(service: str, settings: ServiceSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
-    """Run a service until SIGTERM or SIGINT; exits with status 1 when it cannot start or a worker fails."""
+def run(service: str, settings: HostSettings, bootstrap: Bootstrap, registry: CollectorRegistry) -> None:
+    """Run a service until SIGINT, or until its lame-duck time after SIGTERM has passed; exits with status 1
+    when it cannot start or a worker fails."""
     configure_logging(service, settings.log_level, settings.log_format)
     silence_stamina()
     try:

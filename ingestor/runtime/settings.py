@@ -84,9 +84,9 @@ class HostSettings(TlsSettings):
     """Settings of every service, whatever it works with."""
 
     listen: str = Field("0.0.0.0:50051", description="gRPC server, host:port; port 0 picks one.")
-    metrics_listen: str = Field("0.0.0.0:9090", description="Address of Prometheus /metrics; empty: none.")
-    sample_seconds: float = Field(
-        15, ge=1, le=300, description="Seconds between two measurements of tables and queues for /metrics."
+    metrics_listen: str = Field(
+        "0.0.0.0:9090",
+        description="HTTP for Prometheus (/metrics) and probes (/livez, /readyz); empty: none.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level to log."
@@ -97,6 +97,21 @@ class HostSettings(TlsSettings):
     )
     drain_seconds: float = Field(
         15, ge=0, le=300, description="Most seconds to wait for work in flight at SIGTERM."
+    )
+    lame_duck_seconds: float = Field(
+        0,
+        ge=0,
+        le=120,
+        description="Seconds after SIGTERM for which calls are still answered, though it is not ready.",
+    )
+    max_connection_age_seconds: float = Field(
+        300,
+        ge=0,
+        le=86400,
+        description="Clients are told to connect anew after so many seconds, give or take a tenth; 0: never.",
+    )
+    max_concurrent_rpcs: int = Field(
+        1000, ge=1, le=100_000, description="Most calls at a time; others get UNAVAILABLE (TOO_MANY_CALLS)."
     )
 
 
@@ -177,6 +192,10 @@ class DatabaseSettings(AwsSettings):
 
 class ServiceSettings(HostSettings, DatabaseSettings):
     """Settings of every service with a database."""
+
+    sample_seconds: float = Field(
+        15, ge=1, le=300, description="Seconds between two measurements of tables and queues for /metrics."
+    )
 
 
 class QueueSettings(AwsSettings):

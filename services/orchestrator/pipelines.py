@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ingestor.access.limits.quotas import QuotaName, Quotas, check
-from ingestor.pipeline_documents import read_document
-from ingestor.pipelines.document import parse_pipeline
+from ingestor.formats import NewerReleaseError
+from ingestor.pipeline_documents import read_document, read_stored
+from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import NotFoundError
 from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
@@ -27,7 +28,7 @@ class PipelineService:
         pipeline = read_document(document)
         if dry_run:
             latest = await self._store.get(pipeline.name, None)
-            if latest and parse_pipeline(latest.document).canonical_json() == pipeline.canonical_json():
+            if latest and _is(latest, pipeline):
                 return latest, False
             known = await self._store.versions(pipeline.name, None, 1)
             version = known[0].version + 1 if known else 1
@@ -63,3 +64,12 @@ class PipelineService:
         """Delete a pipeline; its versions stay. Idempotent. Raises NotFoundError when it never existed."""
         await self.versions(name, None, 1)
         await self._store.delete(name)
+
+
+def _is(stored: StoredPipeline, pipeline: Pipeline) -> bool:
+    """Whether the stored document is the same as this one."""
+    try:
+        known = read_stored(stored.name, stored.version, stored.document)
+    except NewerReleaseError:  # then it says more
+        return False
+    return known.canonical_json() == pipeline.canonical_json()

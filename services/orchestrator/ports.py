@@ -81,7 +81,8 @@ class Ingestions(Protocol):
         ...
 
     async def mark_lost(self, process_id: str, numbers: Sequence[int]) -> None:
-        """Let those of the batches that are marked as sent count as sent long ago."""
+        """Let those of the batches that are marked as sent count as sent long ago, and the ingestion be due
+        at once for `take_unsettled`."""
         ...
 
     async def finish(self, process_id: str, state: IngestionState) -> None:
@@ -93,8 +94,9 @@ class Ingestions(Protocol):
         the suite would pause as well."""
         ...
 
-    async def unsettled(self, limit: int) -> Sequence[Ingestion]:
-        """At most `limit` ingestions whose process is not known to have ended, oldest first."""
+    async def take_unsettled(self, now: datetime, until: datetime, limit: int) -> Sequence[Ingestion]:
+        """At most `limit` ingestions whose process is not known to have ended and that are due at `now`;
+        each is due again at `until`, so that it is looked at by one instance and not by all of them."""
         ...
 
     async def settle(self, process_id: str) -> None:

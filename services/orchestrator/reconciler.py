@@ -20,11 +20,12 @@ from ingestor.stores.port import FileMissingError
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 1000
+_AT_ONCE = 50  # ingestions; fewer than can be looked at before they are due again
 
 
 class Reconciler:
-    """Finds sent batches that have no outcome at status. Sending a batch twice is harmless."""
+    """Finds sent batches that have no outcome at status. Each instance takes a part of the processes, so that
+    many instances do together what one does alone; sending a batch twice would be harmless."""
 
     name = "reconciler"
 
@@ -52,15 +53,25 @@ class Reconciler:
         )  # fmt: skip
 
     async def reconcile(self) -> int:
-        """Check every process that has not ended; return the number of batches sent again."""
+        """Check every process that has not ended and that no instance has just looked at; return the number
+        of batches sent again."""
         count = 0
-        for ingestion in await self._ingestions.unsettled(_AT_ONCE):
-            try:
-                with within(ingestion.file.tenant):
-                    count += await self._reconcile(ingestion)
-            except (FileMissingError, ServiceError) as error:
-                log.error("cannot send a batch again", process_id=ingestion.file.process_id, error=str(error))
-        return count
+        while True:
+            now = self._clock.now()
+            until = now + timedelta(seconds=self._interval)
+            taken = await self._ingestions.take_unsettled(now, until, _AT_ONCE)
+            for ingestion in taken:
+                count += await self._check(ingestion)
+            if len(taken) < _AT_ONCE:
+                return count
+
+    async def _check(self, ingestion: Ingestion) -> int:
+        try:
+            with within(ingestion.file.tenant):
+                return await self._reconcile(ingestion)
+        except (FileMissingError, ServiceError) as error:
+            log.error("cannot send a batch again", process_id=ingestion.file.process_id, error=str(error))
+            return 0
 
     async def _reconcile(self, ingestion: Ingestion) -> int:
         process_id = ingestion.file.process_id

@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
-from ingestor.pipelines.document import parse_pipeline
+from ingestor.pipeline_documents import read_stored
 from ingestor.reports import NUMBER_LABEL
 from ingestor.runtime.errors import (
     AbortedError,
@@ -354,7 +354,7 @@ class OrchestratorService:
         stored = await self.until_done(
             "pipelines", lambda: self._pipelines.get(file.pipeline, file.pipeline_version)
         )
-        pipeline = parse_pipeline(stored.document)
+        pipeline = read_stored(stored.name, stored.version, stored.document)
         if problem := pipeline.header_problem(head.labels, head.columns, options):
             raise _UnusableError(*problem)
         return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)

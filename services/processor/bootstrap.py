@@ -32,7 +32,7 @@ from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
 from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables, observe_places
-from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
+from ingestor.services.processor.adapters.postgres.markers import PgHandedBack, PgProcessRecords
 from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
@@ -79,21 +79,26 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         workers: list[Worker] = [Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)]
         register: Callable[[grpc.aio.Server], None] = _nothing
         if settings.works:
-            sqs = await stack.enter_async_context(open_sqs(settings))
             aws = AwsRequests(registry)
+            sqs = await stack.enter_async_context(open_sqs(settings))
             aws.observe(sqs)
             store = await stack.enter_async_context(open_store(settings, aws.observe))
             keys = settings.keyring()
             rows = SqsRows(sqs, settings.rows_queue, settings.visibility_seconds, keys)
             dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
+            handed_back = PgHandedBack(pool)
             metrics = Metrics(registry)
             batches = BatchService(open_sinks(tenants), GrpcOutcomes(status), pipelines, store, metrics)
             queue_worker = partial(
                 QueueWorker, metrics=metrics, visibility_seconds=settings.visibility_seconds
             )
             workers += [
-                queue_worker("rows", rows, RowsHandler(rows, batches), concurrency=settings.concurrency),
-                queue_worker("dead letters", dead, DeadHandler(batches, registry), concurrency=1),
+                queue_worker(
+                    "rows", rows, RowsHandler(rows, batches, handed_back), concurrency=settings.concurrency
+                ),
+                queue_worker(
+                    "dead letters", dead, DeadHandler(dead, batches, handed_back, registry), concurrency=1
+                ),
             ]
             checks["rows queue"] = rows.check
         if settings.serves:

@@ -62,7 +62,8 @@ class RowQueue(Protocol):
         ...
 
     def decode(self, delivery: Delivery) -> RowBatch:
-        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError."""
+        """The batch of a message (CPU-bound, call it in a thread). Raises UnreadableBatchError, and
+        NewerReleaseError when only a newer release can read it."""
         ...
 
     async def hide(self, delivery: Delivery, seconds: int) -> None:
@@ -362,6 +363,18 @@ class ProcessRecords(Protocol):
         ...
 
 
+class HandedBack(Protocol):
+    """Which messages processors of older releases have handed back to the queue. Raises TransientError."""
+
+    async def note(self, message_id: str, key: BatchKey) -> None:
+        """Note it of a message, unless its process was removed. Idempotent."""
+        ...
+
+    async def is_noted(self, message_id: str, tenant: str) -> bool:
+        """Whether that was noted."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
     """What an undo needs to know of a process."""
@@ -395,5 +408,6 @@ class Pipelines(Protocol):
     """The orchestrator's catalogue of pipelines."""
 
     async def get(self, name: str, version: int) -> Pipeline:
-        """A version (0: the latest). Raises NotFoundError, TransientError."""
+        """A version (0: the latest). Raises NotFoundError, TransientError, and NewerReleaseError when only
+        a newer release knows all that its document says."""
         ...

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from ingestor.checking.rows import CheckedRows, check_rows
 from ingestor.outcomes import RowError
 from ingestor.pipelines.document import Pipeline
+from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.observability import spans
 from ingestor.runtime.observability.stages import Stages, stage
 from ingestor.runtime.retry import Retries
@@ -74,6 +75,11 @@ class Metrics:
             "ingestor_messages_refused_total", "Messages that were dropped: forged, or of no tenant.",
             ["reason"], registry=registry,
         )  # fmt: skip
+        self.handed_back = Counter(
+            "ingestor_messages_handed_back_total",
+            "Messages that were left in their queue, for processors of a newer release.",
+            ["queue"], registry=registry,
+        )  # fmt: skip
         self.retries = Retries(registry)
 
 
@@ -104,8 +110,8 @@ class BatchService:
         """Load a batch and report its outcome to status; both are durable when it returns. Calls that may
         succeed later are repeated until they do. A batch whose process is held until its table takes rows
         again is dropped: it is sent again then. To stop it, cancel it; it can be called again. Raises
-        MessageRefusedError when the batch names a file of another tenant, ValueError and others for a broken
-        batch.
+        MessageRefusedError when the batch names a file of another tenant, NewerReleaseError when its pipeline
+        is too new, ValueError and others for a broken batch.
         """
         key = batch.key
         with stage("fetch"):
@@ -254,6 +260,13 @@ class BatchService:
                 return await self._until_done("file store", read)
         except ForeignFileError:
             raise MessageRefusedError("file") from None
+
+    async def check_pipeline(self, batch: RowBatch) -> None:
+        """Raise NewerReleaseError when only a newer release can read the batch's pipeline."""
+        try:
+            await self._pipeline(batch)
+        except NotFoundError:
+            log.warning("the batch's pipeline is gone", pipeline=batch.pipeline)
 
     async def has_tenant(self) -> bool:
         """Whether the scope's tenant is still there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from math import ceil
@@ -14,18 +14,28 @@ from opentelemetry.trace import Span, SpanKind
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.scope import within
+from ingestor.formats import NewerReleaseError
 from ingestor.outcomes import RowError
 from ingestor.runtime.errors import TransientError
 from ingestor.runtime.observability import spans
 from ingestor.runtime.observability.stages import stage
 from ingestor.runtime.retry import backoff
-from ingestor.runtime.workers import unless_stopped
+from ingestor.runtime.workers import pause, unless_stopped
 from ingestor.services.processor.batches import BatchKey, failed_outcome
-from ingestor.services.processor.ports import Delivery, MessageRefusedError, RowQueue, UnreadableBatchError
+from ingestor.services.processor.ports import (
+    Delivery,
+    HandedBack,
+    MessageRefusedError,
+    RowQueue,
+    UnreadableBatchError,
+)
 from ingestor.services.processor.service import BatchService, Metrics
 
 log = structlog.get_logger(__name__)
 
+# A message that only a newer release can read is for others soon. This processor receives none for longer,
+# since each time counts towards the limit after which the queue gives the message up.
+_LEAVE_SECONDS, _PAUSE_SECONDS = 5, 30
 _MOST_RECEIVED = 10  # messages; the limit of SQS
 
 Handle = Callable[[Delivery], Awaitable[None]]
@@ -35,7 +45,8 @@ class QueueWorker:
     """Receives only as many messages as it has free slots. A message stays hidden while it is handled. If
     that fails, the message is released after a while; the queue moves it to the dead-letter queue when it was
     received too often. A message that is not from the suite, or whose tenant is gone, is dropped and
-    counted."""
+    counted. A message of a newer release is handed back, and none is received for a while, so that others
+    take it."""
 
     def __init__(
         self,
@@ -46,11 +57,15 @@ class QueueWorker:
         *,
         concurrency: int,
         visibility_seconds: int,
+        pause_seconds: float = _PAUSE_SECONDS,
     ) -> None:
         self.name = name
         self._retries = metrics.retries
         self._refused = metrics.refused
         self._in_work = metrics.in_work.labels(name.replace(" ", "_"))
+        self._handed_back = metrics.handed_back.labels(name)
+        self._pause = pause_seconds
+        self._resume_at = 0.0  # on the loop's clock
         self._queue = queue
         self._handle = handle
         self._free = asyncio.Semaphore(concurrency)
@@ -67,6 +82,10 @@ class QueueWorker:
                 while not self._free.locked() and slots < _MOST_RECEIVED:
                     await self._free.acquire()
                     slots += 1
+                if (left := self._resume_at - asyncio.get_running_loop().time()) > 0:
+                    await pause(left, stopping)
+                    if stopping.is_set():
+                        break
                 receiving = self._retries.until_done(
                     f"{self.name} queue", partial(self._queue.receive, slots)
                 )
@@ -108,6 +127,11 @@ class QueueWorker:
             log.warning("handed back")
             await asyncio.shield(self._release(delivery, 0))
             raise
+        except NewerReleaseError as error:
+            self._handed_back.inc()
+            self._resume_at = asyncio.get_running_loop().time() + self._pause
+            release_after = _LEAVE_SECONDS
+            log.warning("left for a newer release", reason=error.message, pause_seconds=self._pause)
         except Exception as error:
             spans.fail(handling, error)
             release_after = ceil(backoff(delivery.receive_count, first=1, longest=60))
@@ -208,29 +232,36 @@ async def _for_tenant(key: BatchKey, service: BatchService) -> AsyncIterator[Non
 class RowsHandler:
     """Handles messages of the rows queue."""
 
-    def __init__(self, queue: RowQueue, service: BatchService) -> None:
+    def __init__(self, queue: RowQueue, service: BatchService, handed_back: HandedBack) -> None:
         self._queue = queue
+        self._handed_back = handed_back
         self._service = service
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Apply the batch. Raises UnreadableBatchError, MessageRefusedError, and what BatchService.apply
-        raises."""
+        """Apply the batch. Raises UnreadableBatchError, MessageRefusedError, NewerReleaseError, and what
+        BatchService.apply raises."""
         if delivery.key is None:
             raise UnreadableBatchError("the attributes name no batch")
         with self._service.measured(delivery.sent):
-            await self._apply(delivery, delivery.key)
-
-    async def _apply(self, delivery: Delivery, key: BatchKey) -> None:
-        async with _for_tenant(key, self._service):
-            with stage("fetch"), spans.span("decode"):
-                batch = await asyncio.to_thread(self._queue.decode, delivery)
-            await self._service.apply(batch)
+            async with _for_tenant(delivery.key, self._service):
+                try:
+                    with stage("fetch"), spans.span("decode"):
+                        batch = await asyncio.to_thread(self._queue.decode, delivery)
+                    await self._service.apply(batch)
+                except NewerReleaseError:
+                    await self._handed_back.note(delivery.message_id, delivery.key)
+                    raise
 
 
 class DeadHandler:
-    """Handles dead letters: their rows become FAILED, so that the process can end."""
+    """Handles dead letters: their rows become FAILED, so that the process can end. But not the rows of a
+    message that is too new for this release, or was so for another processor."""
 
-    def __init__(self, service: BatchService, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, queue: RowQueue, service: BatchService, handed_back: HandedBack, registry: CollectorRegistry
+    ) -> None:
+        self._queue = queue
+        self._handed_back = handed_back
         self._service = service
         self._dead = Counter(
             "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
@@ -239,15 +270,24 @@ class DeadHandler:
             self._dead.labels(kind)  # from 0, so that the first one is an increase
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Conclude the batch; drop a message that names none."""
+        """Conclude the batch; drop a message that names none, and one that was handed back to the queue too
+        often: the orchestrator sends it again. Raises NewerReleaseError."""
         if delivery.key is None:
             self._dead.labels("unknown").inc()
             log.error("dropping a dead message that names no batch", message_id=delivery.message_id)
             return
-        self._dead.labels("batch").inc()
-        log.error("batch is dead", row_count=delivery.key.range.row_count)
         message = "The batch of this row could not be processed and was given up after several tries."
         async with _for_tenant(delivery.key, self._service):
+            batch = None
+            with suppress(UnreadableBatchError):
+                batch = await asyncio.to_thread(self._queue.decode, delivery)
+            if batch and await self._handed_back.is_noted(delivery.message_id, delivery.key.tenant):
+                await self._service.check_pipeline(batch)
+                self._dead.labels("handed_back").inc()
+                log.warning("batch dropped, an older release could not read it; it is sent again")
+                return
+            self._dead.labels("batch").inc()
+            log.error("batch is dead", row_count=delivery.key.range.row_count)
             await self._service.settle(
                 failed_outcome(delivery.key, RowError("batch-error", "", "", message, "load"))
             )

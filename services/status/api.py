@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from ingestor.access import scope
+from ingestor.formats import OUTCOMES
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid, write_time, wrong
@@ -191,6 +192,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                 if not request.HasField("header"):
                     raise wrong("header", "is needed in the first message")
                 header = request.header
+                OUTCOMES.check(header.reader_version)
             try:
                 rows.extend(map(rejected_row, request.rows))
             except ValueError as problem:

@@ -29,6 +29,7 @@ from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
 from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
+from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
@@ -72,16 +73,21 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         samples = (ClockSkew(pool), DeliveriesSample(pool), StoredSample(pool))
         sampler = Sampler(registry, samples, seconds=settings.sample_seconds)
         ingestion = GrpcIngestion(orchestrator)
-        converter = SubprocessConverter(
-            store,
-            Path(settings.scratch_dir) if settings.scratch_dir else None,
-            ProgramMetrics(registry),
-            max_expanded_bytes=settings.max_expanded_bytes,
-            memory_bytes=settings.converter_memory_bytes,
-        )
-        folders = {"scratch": Path(settings.scratch_dir or tempfile.gettempdir())}
-        if settings.file_store == "disk":
-            folders["files"] = Path(settings.file_store_dir)
+        folders = {"files": Path(settings.file_store_dir)} if settings.file_store == "disk" else {}
+        converter: GrpcConverter | SubprocessConverter
+        if settings.converter_address:
+            converter = GrpcConverter(
+                await stack.enter_async_context(connect(settings.converter_address, service="converter"))
+            )
+        else:
+            converter = SubprocessConverter(
+                store,
+                Path(settings.scratch_dir) if settings.scratch_dir else None,
+                ProgramMetrics(registry),
+                max_expanded_bytes=settings.max_expanded_bytes,
+                memory_bytes=settings.converter_memory_bytes,
+            )
+            folders["scratch"] = Path(settings.scratch_dir or tempfile.gettempdir())
         observe_disks(folders, registry)
         clock = SystemClock()
         ids = TimeOrderedIds(clock)

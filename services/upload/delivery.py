@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +31,7 @@ from ingestor.tabular.errors import UnreadableFileError
 
 log = structlog.get_logger(__name__)
 
-_CONVERSIONS = 2  # attempts to convert a file whose converter is killed
+_CONVERSIONS = 2  # of a file whose converter is killed each time
 _CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 2.0  # to find deliveries that other instances added or that are due again
 
@@ -67,6 +68,7 @@ class DeliveryWorker:
         self._lease = timedelta(seconds=lease_seconds)
         self._news = new_delivery
         self._running: set[asyncio.Task[None]] = set()
+        self._crashes = Counter[str]()  # of converters, by process
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set, then release every lease."""
@@ -163,15 +165,19 @@ class DeliveryWorker:
                 await self._ingestion.refuse(delivery, error.reason, error.message)
                 return
             except ConverterCrashedError:
-                if delivery.attempts < _CONVERSIONS:
+                # Not the attempts of the delivery: most of those fail because something is away.
+                self._crashes[delivery.process_id] += 1
+                if (crashes := self._crashes[delivery.process_id]) < _CONVERSIONS:
                     raise
-                log.error("cannot convert the file", attempts=delivery.attempts)
+                del self._crashes[delivery.process_id]
+                log.error("cannot convert the file", crashes=crashes)
                 message = (
-                    f"The program that reads the file was killed in {delivery.attempts} attempts: "
+                    f"The program that reads the file was killed in {crashes} attempts: "
                     "the machine lacks memory or disk space for it."
                 )
                 await self._ingestion.refuse(delivery, "FILE_UNREADABLE", message)
                 return
+            self._crashes.pop(delivery.process_id, None)
             await self._deliveries.keep_content(delivery.process_id, self._owner, content)
             delivery = replace(delivery, content=content)
         offset = await self._ingestion.begin(delivery)

@@ -6,25 +6,23 @@ from pydantic import Field
 
 from ingestor.access.settings import AccessSettings
 from ingestor.runtime.settings import FileStoreSettings, RemovalSettings, ServiceSettings
+from ingestor.services.upload.converter.settings import ConversionSettings
 
 
-class UploadSettings(ServiceSettings, AccessSettings, FileStoreSettings, RemovalSettings):
+class UploadSettings(ServiceSettings, AccessSettings, FileStoreSettings, RemovalSettings, ConversionSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
     orchestrator_address: str = Field("orchestrator:50051", description="host:port of the orchestrator.")
     processor_address: str = Field("processor:50051", description="host:port of the processor (dry runs).")
     status_address: str = Field("status:50051", description="host:port of the status service (removals).")
+    converter_address: str = Field(
+        "",
+        description="host:port of converters; empty: this process converts files, in processes of its own.",
+    )
     max_upload_bytes: int = Field(100 * 2**30, ge=1, description="Largest file.")
     max_chunk_bytes: int = Field(
         2**20, ge=1024, le=4 * 2**20, description="Largest piece of a file in one message."
     )
-    max_expanded_bytes: int = Field(
-        200 * 2**30, ge=1, description="Most bytes that a compressed file may expand to."
-    )
-    converter_memory_bytes: int = Field(
-        8 * 2**30, ge=2**29, description="Address space of a process that converts a file."
-    )
-    scratch_dir: str = Field("", description="Folder for temporary files; empty: the system's.")
     deliveries_at_once: int = Field(
         4,
         ge=1,

@@ -136,12 +136,40 @@ async def test_only_one_holds(ingestions: AnyIngestions) -> None:
         pass
 
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=30)
+
+
 async def test_unsettled_until_settled(ingestions: AnyIngestions) -> None:
-    made = [await ingestions.add(file()) for _ in range(3)]
-    assert await ingestions.unsettled(10) == made
-    assert await ingestions.unsettled(2) == made[:2]
-    await ingestions.settle(made[0].file.process_id)
-    assert await ingestions.unsettled(10) == made[1:]
+    made = {found.file.process_id: found for found in [await ingestions.add(file()) for _ in range(3)]}
+
+    async def taken(now: datetime, limit: int = 10) -> list[Ingestion]:
+        with everything():
+            return list(await ingestions.take_unsettled(now, now + timedelta(seconds=30), limit))
+
+    first = await taken(NOW, 2)
+    assert len(first) == 2 and all(found == made[found.file.process_id] for found in first)
+    (third,) = await taken(NOW)  # those that another one has taken are not due
+    assert {found.file.process_id for found in (*first, third)} == made.keys()
+    assert await taken(LATER - timedelta(seconds=1)) == []
+    await ingestions.settle(third.file.process_id)
+    assert {found.file.process_id for found in await taken(LATER)} == made.keys() - {third.file.process_id}
+    assert await taken(LATER) == []
+    lost = first[0].file.process_id
+    await ingestions.mark_lost(lost, [])  # which makes it due at once
+    assert [found.file.process_id for found in await taken(LATER)] == [lost]
+
+
+async def test_each_is_taken_by_one(pool_of: OpenPool) -> None:
+    """Several that take at the same time, over connections of their own."""
+    pool = await pool_of("orchestrator")
+    ingestions = PgIngestions(pool)
+    made = {(await ingestions.add(file())).file.process_id for _ in range(40)}
+    with everything():
+        parts = await asyncio.gather(*(ingestions.take_unsettled(NOW, LATER, 10) for _ in range(8)))
+        rest = await ingestions.take_unsettled(NOW, LATER, 100)
+    taken = [found.file.process_id for part in (*parts, rest) for found in part]
+    assert len(taken) == len(set(taken)) and set(taken) == made
 
 
 async def test_which_were_sent_before(ingestions: AnyIngestions) -> None:
@@ -228,7 +256,7 @@ async def test_an_ingestion_is_removed_with_its_batches(ingestions: AnyIngestion
         async with ingestions.hold(process):
             await ingestions.remove(process)
         assert await ingestions.get(process) is None
-    assert [found.file.process_id for found in await ingestions.unsettled(10)] == [other]
+    assert [found.file.process_id for found in await ingestions.take_unsettled(NOW, LATER, 10)] == [other]
     assert await ingestions.last_batch(other) == batch(1)
 
 

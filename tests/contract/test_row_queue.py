@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
+from ingestor.formats import BATCHES, NewerReleaseError
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import MAX_MESSAGE_BYTES, ensure_queues
 from ingestor.runtime.observability.tracing import continue_trace
 from ingestor.runtime.settings import QueueSettings
+from ingestor.services.orchestrator.adapters import sqs_rows as sqs_out
 from ingestor.services.orchestrator.adapters.sqs_depths import SqsDepths
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows as SqsOut
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo, Layout, RetriedRows
 from ingestor.services.orchestrator.ports import Depth, Message, Packed, TooLargeError
+from ingestor.services.processor.adapters import sqs_rows as sqs_in
 from ingestor.services.processor.adapters.sqs_rows import SqsRows as SqsIn
 from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, StoredSlice
 from ingestor.services.processor.ports import UnreadableBatchError
@@ -100,6 +103,29 @@ async def test_a_batch_goes_through_as_it_is(ends: Ends) -> None:
     assert (batch.pipeline, batch.pipeline_version) == ("people", 3)
     await ends.into.delete(delivery)
     await ends.into.delete(delivery)
+
+
+async def test_only_a_newer_release_can_read_it(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message says what its reader must know, by the newest field that it uses."""
+    if isinstance(ends.into, MemoryQueue):
+        pytest.skip("a fake has no format")
+    tomorrow = replace(BATCHES, since={**BATCHES.since, "RowBatch.normal_form": BATCHES.version + 1})
+    with monkeypatch.context() as patching:
+        patching.setattr(sqs_out, "BATCHES", tomorrow)
+        await ends.out.send(ends.out.pack(message(b"x")))
+        plain = Message(FILE, replace(CONTENT, normal_form=False), LAYOUT, BATCH, b"x")
+        await ends.out.send(ends.out.pack(plain))
+    found = list[bool]()
+    while len(found) < 2:
+        for delivery in await ends.into.receive(10):
+            assert delivery.key == KEY  # whoever cannot read it knows what it is about
+            try:
+                found.append(ends.into.decode(delivery).normal_form)
+            except NewerReleaseError:
+                with monkeypatch.context() as patching:
+                    patching.setattr(sqs_in, "BATCHES", tomorrow)
+                    found.append(ends.into.decode(delivery).normal_form)
+    assert sorted(found) == [False, True]
 
 
 async def test_a_claim_check(ends: Ends) -> None:

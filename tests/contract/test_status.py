@@ -11,15 +11,18 @@ from dataclasses import dataclass, replace
 import grpc
 import pytest
 
+from ingestor.formats import NEWER_RELEASE, OUTCOMES
 from ingestor.internal.v1 import ledger_pb2
 from ingestor.outcomes import DisplacedRow, RejectedRow, RejectedState, RowError
 from ingestor.runtime.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
+    TransientError,
     from_rpc_error,
 )
 from ingestor.runtime.grpc.channel import open_channel
+from ingestor.runtime.grpc.error_details import error_details
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
@@ -284,6 +287,17 @@ async def test_a_displaced_row_needs_an_error(status_address: str) -> None:
     error = from_rpc_error(caught.value)
     assert isinstance(error, InvalidArgumentError)
     assert [violation.field for violation in error.violations] == ["displaced.error"]
+
+
+async def test_an_outcome_of_a_newer_release_is_for_a_newer_one(status_address: str) -> None:
+    """The processor tries again, until one answers that understands it."""
+    header = ledger_pb2.OutcomeHeader(process_id=str(uuid.uuid4()), reader_version=OUTCOMES.version + 1)
+    async with open_channel(status_address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await status_stub(channel).RecordOutcomes(iter([ledger_pb2.RecordOutcomesRequest(header=header)]))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert error_details(caught.value).reason == NEWER_RELEASE
+    assert isinstance(from_rpc_error(caught.value), TransientError)
 
 
 async def test_a_watcher_sees_changes_and_the_end(ends: Ends) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -170,6 +172,23 @@ async def test_one_trace_shows_the_whole_way_of_a_file(
     assert BAD_CELL not in repr(found)
     assert "secret" not in repr(found).lower()
     assert "postgresql://" not in repr(found)
+
+
+async def test_a_slow_bucket_leads_to_a_trace(traced: Suite, traces: Collector) -> None:
+    """By an exemplar, in the format that has them."""
+    request = urllib.request.Request(
+        traced.facts["services"]["processor"]["metrics"], headers={"Accept": "application/openmetrics-text"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: ASYNC210 - nothing else runs meanwhile
+        lines = answer.read().decode().splitlines()
+    found = {
+        match[1]
+        for line in lines
+        if line.startswith("ingestor_batch_seconds_bucket")
+        and (match := re.search('trace_id="([0-9a-f]+)"', line))
+    }
+    assert found
+    assert found <= {span.trace for span in traces.spans}
 
 
 async def test_nothing_but_what_is_asked_for_is_traced(traced: Suite, traces: Collector) -> None:

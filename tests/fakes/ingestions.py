@@ -29,6 +29,7 @@ class MemoryIngestions(Ingestions):
         self.sent: dict[tuple[str, int], datetime] = {}
         self.settled: set[str] = set()
         self._held: set[str] = set()
+        self._due: dict[str, datetime] = {}
         self.usage = MemoryUsage()
 
     def _change(self, process_id: str, **values: object) -> None:
@@ -122,6 +123,7 @@ class MemoryIngestions(Ingestions):
         self.sent[process_id, number] = datetime.now(UTC)
 
     async def mark_lost(self, process_id: str, numbers: Sequence[int]) -> None:
+        self._due.pop(process_id, None)
         for number in numbers:
             if (process_id, number) in self.sent:
                 self.sent[process_id, number] = datetime.min.replace(tzinfo=UTC)
@@ -135,8 +137,14 @@ class MemoryIngestions(Ingestions):
         by_person = known.paused and known.paused_until is None
         self._change(process_id, paused=paused, paused_until=None if by_person else until)
 
-    async def unsettled(self, limit: int) -> Sequence[Ingestion]:
-        return [found for key, found in self.ingestions.items() if key not in self.settled][:limit]
+    async def take_unsettled(self, now: datetime, until: datetime, limit: int) -> Sequence[Ingestion]:
+        due = [
+            found
+            for key, found in self.ingestions.items()
+            if key not in self.settled and self._due.get(key, now) <= now
+        ][:limit]
+        self._due |= {found.file.process_id: until for found in due}
+        return due
 
     async def settle(self, process_id: str) -> None:
         self.settled.add(process_id)

@@ -12,6 +12,7 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, unproces
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
+    HandedBack,
     Loaded,
     ProcessRecords,
     Refused,
@@ -176,3 +177,16 @@ class MemorySink(Sink, RowUndo, ProcessRecords):
         self.markers = {mark: known for mark, known in self.markers.items() if mark[0] != process_id}
         if deleted:
             self.undos.pop(process_id, None)
+
+
+class MemoryHandedBack(HandedBack):
+    """Messages that were handed back."""
+
+    def __init__(self) -> None:
+        self.noted: set[str] = set()
+
+    async def note(self, message_id: str, key: BatchKey) -> None:
+        self.noted.add(message_id)
+
+    async def is_noted(self, message_id: str, tenant: str) -> bool:
+        return message_id in self.noted

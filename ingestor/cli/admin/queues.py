@@ -115,7 +115,7 @@ def redrive(process_id: uuid.UUID | None, most: int, database_url: str, as_json:
     if as_json:
         print_json({"moved": done.moved, "left": done.left, "given_up": [asdict(p) for p in done.given_up]})
         return
-    say(f"{done.moved:,} batches sent to the rows queue again")
+    say(f"{done.moved:,} batch{'' if done.moved == 1 else 'es'} sent to the rows queue again")
     for reason, count in sorted(done.left.items()):
         say(f"{count:,} left: {reason}")
     if done.given_up:

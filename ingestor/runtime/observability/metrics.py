@@ -1,9 +1,6 @@
-"""Prometheus metrics: a registry per process, which is injected, and its HTTP endpoint."""
+"""Prometheus metrics: a registry per process, which is injected."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from prometheus_client import (
     CollectorRegistry,
@@ -11,23 +8,26 @@ from prometheus_client import (
     Gauge,
     GCCollector,
     Histogram,
+    Info,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    start_http_server,
 )
 
-from ingestor.runtime.addresses import split_address
+from ingestor.runtime.release import this_release
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry with metrics of the process (CPU, memory, open files, garbage collection)."""
-    # A series more for each counter and histogram, which nobody asks for.
-    disable_created_metrics()  # type: ignore[no-untyped-call]
+    """A registry with metrics of the process (release, CPU, memory, open files, garbage collection)."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more each, which nobody wants
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    release = this_release()
+    Info("ingestor_build", "The release that runs.", registry=registry).info(
+        {"version": release.version, "commit": release.commit}
+    )
     return registry
 
 
@@ -52,22 +52,3 @@ class RpcMetrics:
         self.in_flight = Gauge(
             "grpc_server_calls_in_flight", "RPCs that are being answered.", ["method"], registry=registry
         )
-
-
-@contextmanager
-def serve_metrics(registry: CollectorRegistry, listen: str) -> Iterator[int | None]:
-    """Serve /metrics while the context lasts; yields the port, None when `listen` is empty.
-
-    Raises OSError when the address is in use.
-    """
-    if not listen:
-        yield None
-        return
-    host, port = split_address(listen)
-    server, thread = start_http_server(port, host, registry)
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

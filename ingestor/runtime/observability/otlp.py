@@ -19,7 +19,7 @@ from ingestor.runtime.observability import spans
 
 log = structlog.get_logger(__name__)
 
-_FLUSH_SECONDS = 3.0  # most time that a stopping service spends on its last spans
+_FLUSH_SECONDS = 2.0  # most time that a stopping service spends on its last spans
 
 
 @contextmanager

@@ -73,6 +73,20 @@ recorded AS (
 SELECT state, paused, (SELECT used FROM counted) AS used FROM ingestions WHERE process_id = $1::uuid
 """
 
+_TAKE_UNSETTLED = """
+UPDATE ingestions SET reconcile_at = $2
+WHERE process_id IN (SELECT process_id FROM ingestions WHERE NOT settled AND reconcile_at <= $1
+                     ORDER BY reconcile_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING *
+"""
+
+_MARK_LOST = """
+WITH lost AS (
+    UPDATE batches SET sent_at = '-infinity'
+    WHERE process_id = $1 AND batch_number = ANY($2) AND sent_at IS NOT NULL)
+UPDATE ingestions SET reconcile_at = '-infinity' WHERE process_id = $1
+"""
+
 # A session lock: it ends with the connection, and so with its holder.
 _HOLD = "SELECT pg_try_advisory_lock(hashtextextended('ingestor:ingestion:' || $1, 0))"
 _RELEASE = "SELECT pg_advisory_unlock(hashtextextended('ingestor:ingestion:' || $1, 0))"
@@ -222,11 +236,7 @@ class PgIngestions(Ingestions):
         )  # fmt: skip
 
     async def mark_lost(self, process_id: str, numbers: Sequence[int]) -> None:
-        await self._fetch(
-            "UPDATE batches SET sent_at = '-infinity' WHERE process_id = $1 AND batch_number = ANY($2) "
-            "AND sent_at IS NOT NULL",
-            process_id, list(numbers),
-        )  # fmt: skip
+        await self._fetch(_MARK_LOST, process_id, list(numbers))
 
     async def finish(self, process_id: str, state: IngestionState) -> None:
         await self._fetch(
@@ -241,11 +251,8 @@ class PgIngestions(Ingestions):
             process_id, paused, until,
         )  # fmt: skip
 
-    async def unsettled(self, limit: int) -> Sequence[Ingestion]:
-        rows = await self._fetch(
-            "SELECT * FROM ingestions WHERE NOT settled ORDER BY created_at LIMIT $1", limit
-        )
-        return [_ingestion(row) for row in rows]
+    async def take_unsettled(self, now: datetime, until: datetime, limit: int) -> Sequence[Ingestion]:
+        return [_ingestion(row) for row in await self._fetch(_TAKE_UNSETTLED, now, until, limit)]
 
     async def settle(self, process_id: str) -> None:
         await self._fetch("UPDATE ingestions SET settled = true WHERE process_id = $1", process_id)

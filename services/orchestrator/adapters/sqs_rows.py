@@ -10,6 +10,7 @@ import zstandard
 from opentelemetry.trace import SpanKind
 
 from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
+from ingestor.formats import BATCHES
 from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws.clients import aws_errors
 from ingestor.runtime.aws.queues import MAX_MESSAGE_BYTES
@@ -83,6 +84,7 @@ class SqsRows(RowQueue):
             )
         else:
             row_batch.data = message.data
+        row_batch.reader_version = BATCHES.needed(row_batch)
         body = base64.b64encode(
             zstandard.ZstdCompressor(level=_LEVEL).compress(row_batch.SerializeToString())
         )

@@ -7,7 +7,8 @@ from collections import OrderedDict
 import grpc
 
 from ingestor.access.scope import tenant
-from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.pipeline_documents import read_stored
+from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.processor.ports import Pipelines
 from ingestor.v1 import pipelines_pb2, pipelines_pb2_grpc
@@ -33,7 +34,7 @@ class GrpcPipelines(Pipelines):
             raise from_rpc_error(error) from error
         if known := self._recall(name, found.version):
             return known
-        parsed = parse_pipeline(found.document_json)
+        parsed = read_stored(name, found.version, found.document_json)
         self._known[tenant(), name, found.version] = parsed
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)

@@ -10,6 +10,7 @@ from typing import TypeVar
 import grpc
 
 from ingestor.access.scope import tenant
+from ingestor.formats import OUTCOMES
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import RejectedRow
 from ingestor.reports import CUT
@@ -65,7 +66,7 @@ class GrpcOutcomes(Outcomes):
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error) from error
             found.update(
-                (number, ROW_STATE_WORDS[state])
+                (number, ROW_STATE_WORDS.get(state, "in a state of a newer release"))
                 for number, state in zip(some, answer.states, strict=True)
                 if state != common_pb2.ROW_STATE_UNSPECIFIED
             )
@@ -116,7 +117,7 @@ class GrpcOutcomes(Outcomes):
 
 def _header(outcome: BatchOutcome) -> ledger_pb2.OutcomeHeader:
     bounds = outcome.key.range
-    return ledger_pb2.OutcomeHeader(
+    header = ledger_pb2.OutcomeHeader(
         process_id=outcome.key.process_id,
         tenant=outcome.key.tenant,
         batch=common_pb2.BatchRange(
@@ -132,6 +133,8 @@ def _header(outcome: BatchOutcome) -> ledger_pb2.OutcomeHeader:
         repaired_rows=outcome.repaired.rows if outcome.repaired else (),
         notices=map(notice_message, outcome.notices),
     )  # fmt: skip
+    header.reader_version = OUTCOMES.needed(header)
+    return header
 
 
 def _fitting(row: RejectedRow) -> processor_pb2.RejectedRow:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from google.protobuf.message import DecodeError
 
 from ingestor.access.keyring import KeyRing, is_signed
+from ingestor.formats import BATCHES
 from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws.clients import aws_errors
 from ingestor.services.processor.batches import BatchKey, BatchRange, RepairedRows, RowBatch, StoredSlice
@@ -64,6 +65,7 @@ class SqsRows(RowQueue):
             )
         except (binascii.Error, ValueError, zstandard.ZstdError, DecodeError) as error:
             raise UnreadableBatchError(f"{type(error).__name__}: {error}") from error
+        BATCHES.check(message.reader_version)
         key = BatchKey(message.process_id, message.tenant, _range(message.range))
         if key != delivery.key:  # dead letters are settled by their attributes
             raise UnreadableBatchError("the attributes name another batch than the body")

@@ -10,9 +10,9 @@ from ingestor.internal.v1 import ingestion_pb2, ingestion_pb2_grpc
 from ingestor.reports import OriginalTable
 from ingestor.runtime.errors import from_rpc_error
 from ingestor.services.upload.ports import Ingestion
-from ingestor.services.upload.uploads import Content, Delivery, Repair
+from ingestor.services.upload.uploads import Delivery, Repair
+from ingestor.services.upload.wire import content_message
 from ingestor.v1 import common_pb2
-from ingestor.wire import notice_message
 
 _DEADLINE = 30.0
 
@@ -33,7 +33,8 @@ class GrpcIngestion(Ingestion):
     async def begin(self, delivery: Delivery) -> int | None:
         answer = await self._begin(
             ingestion_pb2.BeginIngestionRequest(
-                process=_info(delivery), content=_content(delivery.content) if delivery.content else None
+                process=_info(delivery),
+                content=content_message(delivery.content) if delivery.content else None,
             )
         )
         wanted = answer.state == ingestion_pb2.INGESTION_STATE_OPEN
@@ -73,17 +74,3 @@ def _info(delivery: Delivery) -> common_pb2.ProcessInfo:
         pipeline_version=delivery.pipeline_version,
         repairs_process_id=delivery.repair.process_id if delivery.repair else "",
     )  # fmt: skip
-
-
-def _content(content: Content) -> ingestion_pb2.FileContent:
-    form = (
-        common_pb2.CONTENT_FORM_NORMAL if content.normal_form
-        else common_pb2.CONTENT_FORM_DELIMITED
-    )  # fmt: skip
-    return ingestion_pb2.FileContent(
-        file_key=content.file_key,
-        size_bytes=content.size,
-        form=form,
-        dialect_json=content.dialect,
-        notices=map(notice_message, content.notices),
-    )

@@ -23,7 +23,7 @@ from ingestor.services.upload.adapters.programs import Program, running
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
 from ingestor.services.upload.uploads import Content, Upload, text_key
-from ingestor.stores.port import FileStore
+from ingestor.stores.port import FileMissingError, FileStore
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.files.formats import HEAD_BYTES, TAIL_BYTES, head_size, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
@@ -106,6 +106,8 @@ class SubprocessConverter(Converter, Inspector):
             with path.open("wb") as copy:
                 async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
                     await asyncio.to_thread(copy.write, piece)
+        elif not await asyncio.to_thread(path.exists):
+            raise FileMissingError(upload.file_key)
         yield path
 
     async def _run(

@@ -15,7 +15,7 @@ import pytest
 import ingestor.runtime.postgres.migrations as migrating
 from ingestor.access.scope import row_security, within
 from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
-from ingestor.provisioning.names import SERVICES, migrations_of, role_of
+from ingestor.provisioning.names import OWNER, SERVICES, migrations_of, role_of
 from ingestor.provisioning.tenants import create_tenant
 from ingestor.runtime.postgres.migrations import check_migrations, migrate
 from ingestor.runtime.postgres.pool import open_pool
@@ -109,6 +109,27 @@ async def old_provision(admin_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None
             applied = await migrate(connection, schema=service, package=migrations_of(service))
             assert applied[-1][:4] == LAST[service]
     monkeypatch.setattr(migrating, "migrations", every)
+
+
+async def test_a_service_starts_on_the_database_of_a_newer_release(admin: str) -> None:
+    """Its migrations are applied, and others after them: the schema has more than it knows."""
+    await provision(admin, PASSWORDS)
+    for service in SERVICES:
+        async with open_pool(
+            as_role(admin, role_of(service)), service=service, schema=service, size=1
+        ) as pool:
+            async with connected(admin) as connection:
+                await connection.execute(
+                    f"SET ROLE {OWNER}; ALTER TABLE {service}.schema_migrations ADD COLUMN tomorrow text;"
+                    f"INSERT INTO {service}.schema_migrations (name, sha256) VALUES ('9999_x.sql', '')"
+                )
+            await check_migrations(pool, schema=service, package=migrations_of(service))
+            async with connected(admin) as connection:
+                await connection.execute(
+                    f"SET ROLE {OWNER}; DELETE FROM {service}.schema_migrations WHERE name LIKE '0001%'"
+                )
+            with pytest.raises(RuntimeError, match=f"schema {service} lacks 0001"):
+                await check_migrations(pool, schema=service, package=migrations_of(service))
 
 
 @asynccontextmanager

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from ingestor.gateway.settings import GatewaySettings
+from ingestor.services.upload.converter.settings import ConverterSettings
 from ingestor.web.settings import WebSettings
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [
     *ROOT.glob("*.md"),
     *(page for page in ROOT.glob("docs/**/*.md") if "grpc" not in page.parts),
-    *ROOT.glob("services/*/README.md"),
+    *ROOT.glob("services/**/README.md"),
     *ROOT.glob("examples/*/README.md"),
     ROOT / "gateway" / "README.md",
     ROOT / "frontend" / "README.md",
@@ -50,6 +51,12 @@ def test_a_service_readme_names_every_setting(service: str) -> None:
     settings = getattr(module, f"{service.capitalize()}Settings")
     wanted = {f"INGESTOR_{field.upper()}" for field in settings.model_fields}
     text = (ROOT / "services" / service / "README.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `(INGESTOR_[A-Z0-9_]+)`", text, re.MULTILINE)) == wanted
+
+
+def test_the_converters_readme_names_every_setting() -> None:
+    wanted = {f"INGESTOR_{field.upper()}" for field in ConverterSettings.model_fields}
+    text = (ROOT / "services" / "upload" / "converter" / "README.md").read_text("utf-8")
     assert set(re.findall(r"^\| `(INGESTOR_[A-Z0-9_]+)`", text, re.MULTILINE)) == wanted
 
 

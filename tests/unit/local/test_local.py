@@ -22,7 +22,7 @@ from ingestor.local.ports import free_port, is_free
 from ingestor.local.suite import Backoff
 
 ADDRESSES = {
-    name: f"127.0.0.1:{5000 + at}"
+    name: [f"127.0.0.1:{5000 + at}", f"127.0.0.1:{6000 + at}"]
     for at, name in enumerate(["upload", "orchestrator", "processor", "status", "web"])
 }
 
@@ -53,9 +53,9 @@ def test_the_gateway_configuration_gets_this_machines_addresses() -> None:
     assert config["admin"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8124}
     found = {}
     for cluster in config["static_resources"]["clusters"]:
-        endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-        place = endpoint["address"]["socket_address"]
-        found[cluster["name"]] = f"{place['address']}:{place['port_value']}"
+        (group,) = cluster["load_assignment"]["endpoints"]
+        places = [each["endpoint"]["address"]["socket_address"] for each in group["lb_endpoints"]]
+        found[cluster["name"]] = [f"{place['address']}:{place['port_value']}" for place in places]
     assert found == ADDRESSES
 
 
@@ -71,7 +71,7 @@ def test_without_a_page_there_is_none() -> None:
 
 def test_a_cluster_without_an_address_is_an_error() -> None:
     with pytest.raises(KeyError):
-        render(template().read_text("utf-8"), port=1, admin_port=2, clusters={"upload": "127.0.0.1:1"})
+        render(template().read_text("utf-8"), port=1, admin_port=2, clusters={"upload": ["127.0.0.1:1"]})
 
 
 def test_only_one_suite_holds_a_folder(tmp_path: Path) -> None:

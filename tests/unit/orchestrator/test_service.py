@@ -458,7 +458,7 @@ async def test_the_rows_of_a_day_are_used_up() -> None:
     del suite.quotas.set[QuotaName.ROWS_PER_DAY]
     await reconciler.reconcile()
     assert suite.state() == "PAUSED"
-    clock.time = until
+    clock.time = until + timedelta(seconds=30)  # when it looks again
     await reconciler.reconcile()
     async with asyncio.timeout(20):
         await running
@@ -534,6 +534,28 @@ async def test_what_the_queue_lost_is_sent_again() -> None:
     assert await reconciler.reconcile() == 0
     assert suite.ingestions.settled == {suite.process}
     assert await suite.status.progress(suite.process) == Progress("COMPLETED", True, len(batches))
+
+
+async def test_several_instances_ask_status_as_often_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = Suite()
+    await suite.deliver()
+    clock = At(datetime.now(UTC))
+    reconcilers = [
+        Reconciler(suite.ingestions, suite.status, suite.service, clock, redispatch_seconds=60)
+        for _ in range(3)
+    ]
+    asked: list[str] = []
+    progress = suite.status.progress
+
+    async def counted(process_id: str) -> Progress | None:
+        asked.append(process_id)
+        return await progress(process_id)
+
+    monkeypatch.setattr(suite.status, "progress", counted)
+    for count in (1, 2):
+        await asyncio.gather(*(reconciler.reconcile() for reconciler in reconcilers))
+        assert asked == [suite.process] * count
+        clock.time += timedelta(seconds=30)
 
 
 async def test_batches_of_a_held_process_are_sent_again_when_it_is_resumed() -> None:

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from ingestor.access.scope import everything, within
+from ingestor.formats import BATCHES, NewerReleaseError
 from ingestor.outcomes import DisplacedRow, RejectedRow, RowError
 from ingestor.pipeline_documents import read_document
+from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import TransientError
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.processor.batches import (
@@ -45,7 +47,7 @@ from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.pipelines import MemoryCatalogue
 from tests.fakes.queue import MemoryQueue
-from tests.fakes.sink import MemorySink
+from tests.fakes.sink import MemoryHandedBack, MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
 
@@ -72,9 +74,18 @@ class Suite:
         self.store = MemoryFileStore()
         self.pipelines = MemoryCatalogue()
         self.process = str(uuid.uuid4())
+        self.handed_back = MemoryHandedBack()
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.service = BatchService(self.sink, self.status, self.pipelines, self.store, self.metrics)
+
+    def handler(self, queue: MemoryQueue) -> RowsHandler:
+        """What loads the batches of a queue."""
+        return RowsHandler(queue, self.service, self.handed_back)
+
+    def dead(self, queue: MemoryQueue) -> DeadHandler:
+        """What concludes the dead letters of a queue."""
+        return DeadHandler(queue, self.service, self.handed_back, self.registry)
 
     def key(self, number: int = 1, rows: int = 6) -> BatchKey:
         """A batch."""
@@ -427,14 +438,14 @@ async def test_the_worker_takes_handles_and_deletes(suite: Suite) -> None:
     for number in (3, 1, 2, 1):
         data = f"{number},a\n".encode()
         await queue.send(queued(queue, suite.batch(number, data, rows=1)))
-    async with working(queue, RowsHandler(queue, suite.service)):
+    async with working(queue, suite.handler(queue)):
         await queue.drained()
     assert sorted(row["id"] for row in suite.rows()) == [1, 2, 3]
 
 
 async def test_a_message_that_fails_comes_again_and_holds_nobody_up(suite: Suite) -> None:
     queue, seen = MemoryQueue(), list[int]()
-    handler = RowsHandler(queue, suite.service)
+    handler = suite.handler(queue)
 
     async def handle(delivery: Delivery) -> None:
         assert delivery.key is not None
@@ -472,7 +483,7 @@ async def test_a_batch_in_a_file_of_another_tenant_is_dropped(suite: Suite, file
     suite.store.files[file_key] = bytearray(DATA)
     batch = replace(suite.batch(data=b""), stored=StoredSlice(file_key, 0, len(DATA)))
     await queue.send(queued(queue, batch))
-    async with working(queue, RowsHandler(queue, suite.service), metrics=suite.metrics):
+    async with working(queue, suite.handler(queue), metrics=suite.metrics):
         await queue.drained()
     assert suite.refused("file") == 1
     assert suite.rows() == []
@@ -484,7 +495,7 @@ async def test_a_batch_of_a_tenant_that_is_gone_is_dropped(suite: Suite, dead: b
     queue = MemoryQueue()
     suite.sink.no_tenants.add("default")
     await queue.send(queued(queue, suite.batch()))
-    handler = DeadHandler(suite.service, CollectorRegistry()) if dead else RowsHandler(queue, suite.service)
+    handler = suite.dead(queue) if dead else suite.handler(queue)
     async with working(queue, handler, metrics=suite.metrics):
         await queue.drained()
     assert suite.refused("tenant") == 1
@@ -500,7 +511,7 @@ async def test_a_batch_is_handled_for_its_tenant(suite: Suite) -> None:
         of = replace(suite.batch(number, f"{number},a\n".encode(), rows=1))
         await queue.send(queued(queue, replace(of, key=replace(of.key, tenant=tenant))))
     with everything():
-        async with working(queue, RowsHandler(queue, suite.service)):
+        async with working(queue, suite.handler(queue)):
             await queue.drained()
     assert [row["id"] for row in suite.rows()] == [1]
     assert [row["id"] for row in suite.rows("theirs")] == [2]
@@ -562,7 +573,7 @@ async def test_cancelling_hands_back(suite: Suite) -> None:
 
 async def test_a_dead_batch_fails_its_rows(suite: Suite) -> None:
     queue = MemoryQueue()
-    handler = DeadHandler(suite.service, CollectorRegistry())
+    handler = suite.dead(queue)
     packed = queued(queue, suite.batch())
     await queue.send(Packed("garbage", packed.attributes))
     await queue.send(Packed("garbage", {}))
@@ -579,8 +590,106 @@ async def test_a_batch_that_was_loaded_is_not_failed_by_its_dead_copy(suite: Sui
     queue = MemoryQueue()
     await queue.send(queued(queue, suite.batch()))
     (delivery,) = await queue.receive(1)
-    await DeadHandler(suite.service, CollectorRegistry())(delivery)
+    await suite.dead(queue)(delivery)
     assert suite.outcome().succeeded == 2
+
+
+def newer(suite: Suite, queue: MemoryQueue) -> None:
+    """Make all batches of the queue need a newer release."""
+
+    def decode(delivery: Delivery) -> RowBatch:
+        BATCHES.check(BATCHES.version + 1)
+        raise AssertionError
+
+    queue.decode = decode  # type: ignore[method-assign]
+
+
+async def test_a_batch_of_a_newer_release_is_left_to_others(suite: Suite) -> None:
+    """It is there for others soon, this processor takes no more, and it has failed nothing."""
+    queue = MemoryQueue(wait_seconds=0.01)
+    newer(suite, queue)
+    for number in (1, 2, 3, 4, 5):
+        await queue.send(queued(queue, suite.batch(number)))
+    async with working(queue, suite.handler(queue), metrics=suite.metrics, concurrency=2):
+        async with asyncio.timeout(10):
+            while len(suite.handed_back.noted) < 2:
+                await asyncio.sleep(0.01)
+    # Those that it had asked for before it knew: at most once again.
+    left = len(suite.handed_back.noted)
+    assert left <= 4
+    assert suite.registry.get_sample_value("ingestor_messages_handed_back_total", {"queue": "rows"}) == left
+    assert sorted(stored.receives for stored in queue.messages.values()) == [0] * (5 - left) + [1] * left
+    assert (
+        max(stored.visible_at for stored in queue.messages.values()) < asyncio.get_running_loop().time() + 6
+    )
+    assert suite.sink.markers == {}
+
+
+async def test_after_a_pause_it_looks_again(suite: Suite) -> None:
+    queue = MemoryQueue()
+    readable = queue.decode
+    newer(suite, queue)
+    await queue.send(queued(queue, suite.batch(1, b"1,a\n", rows=1)))
+    worker = QueueWorker(
+        "rows",
+        queue,
+        suite.handler(queue),
+        suite.metrics,
+        concurrency=1,
+        visibility_seconds=30,
+        pause_seconds=0,
+    )
+    stopping = asyncio.Event()
+    running = asyncio.create_task(worker.run(stopping))
+    async with asyncio.timeout(10):
+        while not suite.handed_back.noted:
+            await asyncio.sleep(0.01)
+        queue.decode = readable  # type: ignore[method-assign]
+        await queue.drained()
+        stopping.set()
+        await running
+    assert len(suite.rows()) == 1
+
+
+async def test_a_batch_with_a_pipeline_of_a_newer_release(suite: Suite) -> None:
+    queue = MemoryQueue()
+
+    async def get(name: str, version: int) -> Pipeline:
+        raise NewerReleaseError("pipeline people@1 was stored by a newer release")
+
+    suite.pipelines.get = get  # type: ignore[method-assign]
+    await queue.send(queued(queue, suite.batch()))
+    (delivery,) = await queue.receive(1)
+    with pytest.raises(NewerReleaseError):
+        await suite.handler(queue)(delivery)
+    assert suite.handed_back.noted == {delivery.message_id}
+    with pytest.raises(NewerReleaseError):  # and as a dead letter it is left alone
+        await suite.dead(queue)(delivery)
+    assert suite.sink.markers == {}
+
+
+async def test_a_dead_batch_of_a_newer_release_is_left_to_others(suite: Suite) -> None:
+    queue = MemoryQueue()
+    newer(suite, queue)
+    await queue.send(queued(queue, suite.batch()))
+    (delivery,) = await queue.receive(1)
+    with pytest.raises(NewerReleaseError):
+        await suite.dead(queue)(delivery)
+    assert suite.sink.markers == {}
+
+
+async def test_a_batch_that_died_of_older_releases_is_sent_again(suite: Suite) -> None:
+    """It is dropped without an outcome, so the orchestrator sends it again; its copy may die for good."""
+    queue = MemoryQueue()
+    await queue.send(queued(queue, suite.batch()))
+    suite.handed_back.noted.add("message-1")
+    async with working(queue, suite.dead(queue)):
+        await queue.drained()
+        assert suite.sink.markers == {}
+        assert suite.registry.get_sample_value("ingestor_dead_letters_total", {"kind": "handed_back"}) == 1
+        await queue.send(queued(queue, suite.batch()))
+        await queue.drained()
+    assert suite.outcome().default_state == "failed"
 
 
 async def test_a_refused_row_is_told_with_its_own_line_and_cells(suite: Suite) -> None:

@@ -24,6 +24,7 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome, unproces
 from ingestor.services.processor.ports import (
     Applied,
     GoodRows,
+    HandedBack,
     Loaded,
     ProcessRecords,
     Refused,
@@ -154,6 +155,7 @@ _KEPT = {
     "processor.replaced_rows": "replaced_by",
     "processor.repaired_rows": "process_id",
     "processor.row_lineage": "process_id",
+    "processor.handed_back": "process_id",
 }
 _REMOVE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(
@@ -224,6 +226,27 @@ class PgProcessRecords(ProcessRecords):
                 statement = _REMOVE.format(table=table, column=column)
                 while await self._pool.execute(statement, process_id, tenant, _PIECE) != "DELETE 0":
                     continue
+
+
+_HAND_BACK = """
+INSERT INTO processor.handed_back (message_id, process_id, tenant) VALUES ($1, $2, $3)
+ON CONFLICT (message_id, tenant) DO NOTHING
+"""
+_WAS_HANDED_BACK = "SELECT EXISTS (SELECT FROM processor.handed_back WHERE (message_id, tenant) = ($1, $2))"
+
+
+class PgHandedBack(HandedBack):
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def note(self, message_id: str, key: BatchKey) -> None:
+        async with transient_errors("markers"), self._pool.transaction() as connection:
+            if not await is_gone(connection, key.process_id, key.tenant):
+                await connection.execute(_HAND_BACK, message_id, key.process_id, key.tenant)
+
+    async def is_noted(self, message_id: str, tenant: str) -> bool:
+        async with transient_errors("markers"):
+            return bool(await self._pool.fetchval(_WAS_HANDED_BACK, message_id, tenant))
 
 
 # Claims those rows of the repaired process that no repair has loaded yet. In order, so that two repairs never

@@ -1,0 +1,48 @@
+"""Builds the converter's objects; no other module does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from ingestor.access.build import build_internal_guard
+from ingestor.internal.v1 import converter_pb2_grpc
+from ingestor.runtime.aws.requests import AwsRequests
+from ingestor.runtime.host import Service
+from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
+from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.converter.api import ConverterApi
+from ingestor.services.upload.converter.conversions import Conversions
+from ingestor.services.upload.converter.settings import ConverterSettings
+from ingestor.stores.open import open_store
+
+
+@asynccontextmanager
+async def bootstrap(settings: ConverterSettings, registry: CollectorRegistry) -> AsyncIterator[Service]:
+    """Build everything, and close it all at the end."""
+    async with open_store(settings, AwsRequests(registry).observe) as store:
+        scratch = Path(settings.scratch_dir) if settings.scratch_dir else None
+        observe_disks({"scratch": scratch or Path(tempfile.gettempdir())}, registry)
+        converter = SubprocessConverter(
+            store,
+            scratch,
+            ProgramMetrics(registry),
+            max_expanded_bytes=settings.max_expanded_bytes,
+            memory_bytes=settings.converter_memory_bytes,
+        )
+        conversions = Conversions(
+            converter, at_once=settings.conversions_at_once, drain_seconds=settings.drain_seconds
+        )
+        yield Service(
+            register=lambda server: converter_pb2_grpc.add_ConverterServiceServicer_to_server(
+                ConverterApi(conversions, converter), server
+            ),
+            grpc_services=("ingestor.internal.v1.ConverterService",),
+            checks={"file store": store.check},
+            workers=(conversions,),
+            interceptors=(build_internal_guard(settings, registry),),
+        )

@@ -1,0 +1,100 @@
+"""What a release may change (CONTRIBUTING.md, Releases), compared with the release before: the newest tag of
+this history. Without tags (a shallow clone) there is nothing to compare."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# What takes away what a service of the release before may use, or refuses what it writes.
+FORBIDDEN = {
+    r"\bDROP\b(?! NOT NULL)": "takes something away",
+    r"\bRENAME\b": "renames",
+    r"\bALTER (COLUMN )?\w+ (SET DATA )?TYPE\b": "changes a type",
+    r"\bSET NOT NULL\b": "demands a value",
+    r"\bADD (COLUMN )?(IF NOT EXISTS )?\w+ (?=[^,;]*\bNOT NULL\b)(?![^,;]*\b(DEFAULT|GENERATED)\b)": (
+        "adds a column that demands a value, without a default"
+    ),
+}
+# A migration that contracts names the release since which nothing uses what it takes away.
+CONTRACTS = re.compile(r"^-- unused since v(\d+)\.(\d+)\.(\d+)\b", re.MULTILINE)
+
+
+def problems(sql: str, last: tuple[int, ...] = (0, 0, 0)) -> list[str]:
+    """What is wrong with a migration that comes after the release `last`."""
+    contracts = CONTRACTS.search(sql)
+    if contracts and tuple(map(int, contracts.groups())) <= last:
+        return []
+    text = re.sub(r"\s+", " ", re.sub(r"--[^\n]*|'[^']*'", " ", sql))
+    return [why for pattern, why in FORBIDDEN.items() if re.search(pattern, text, re.IGNORECASE)]
+
+
+def git(*arguments: str) -> str:
+    """What git says; raises CalledProcessError."""
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def last() -> str:
+    """The newest release before this state of the tree."""
+    try:
+        return git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*").strip()
+    except subprocess.CalledProcessError:
+        pytest.skip("no tag of a release in this clone")
+
+
+def test_migrations_only_add(last: str) -> None:
+    released = set(git("ls-tree", "-r", "--name-only", last).split("\n"))
+    version = tuple(map(int, re.findall(r"\d+", last)[:3]))
+    found = {
+        path.relative_to(ROOT).as_posix(): problems(path.read_text("utf-8"), version)
+        for folder in ("services", "ingestor/access")
+        for path in sorted((ROOT / folder).rglob("migrations/*.sql"))
+        if path.relative_to(ROOT).as_posix() not in released
+    }
+    assert not {path: what for path, what in found.items() if what}
+
+
+def test_released_migrations_stay_as_they_are(last: str) -> None:
+    """They are known by their hashes in every database."""
+    changed = git("diff", "--name-status", last, "--", "*/migrations/*.sql").splitlines()
+    assert [line for line in changed if not line.startswith("A")] == []
+
+
+def test_the_contract_breaks_nobody(last: str, tmp_path: Path) -> None:
+    archive = tmp_path / "protos.tar"
+    git("archive", "-o", str(archive), last, "protos", "buf.yaml")
+    subprocess.run(["tar", "-xf", archive, "-C", tmp_path], check=True)
+    checked = subprocess.run(
+        [Path(sys.executable).with_name("buf"), "breaking", "--against", tmp_path],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("sql", "wrong"),
+    [
+        ("ALTER TABLE a ADD COLUMN b text, ADD c integer NOT NULL DEFAULT 1;", 0),
+        ("ALTER TABLE a ADD c bigint NOT NULL GENERATED ALWAYS AS (b) STORED;", 0),
+        ("CREATE TABLE a (b text NOT NULL); -- DROP nothing, RENAME nothing", 0),
+        ("ALTER TABLE a ALTER COLUMN b DROP NOT NULL;", 0),
+        ("ALTER TABLE a\n  DROP COLUMN b;", 1),
+        ("drop table a;", 1),
+        ("ALTER TABLE a RENAME b TO c;", 1),
+        ("ALTER TABLE a ALTER b TYPE bigint;", 1),
+        ("ALTER TABLE a ALTER COLUMN b SET DATA TYPE bigint;", 1),
+        ("ALTER TABLE a ALTER COLUMN b SET NOT NULL;", 1),
+        ("ALTER TABLE a ADD COLUMN b text NOT NULL, ADD c text NOT NULL DEFAULT '';", 1),
+        ("ALTER TABLE a ADD c text DEFAULT '', ADD COLUMN b text NOT NULL;", 1),
+        ("-- unused since v0.2.0\nALTER TABLE a DROP COLUMN b;", 0),
+        ("-- unused since v0.4.0\nALTER TABLE a DROP COLUMN b;", 1),
+    ],
+)
+def test_the_rule_itself(sql: str, wrong: int) -> None:
+    assert len(problems(sql, (0, 3, 0))) == wrong

@@ -1,0 +1,18 @@
+"""One of two instances of each service is restarted while the suite is used: no call fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.e2e.conftest import running
+from tests.rolling import calling, restart
+
+
+async def test_no_call_fails(tmp_path: Path) -> None:
+    options = ("--replicas", "2", "--processors", "2")
+    with running(tmp_path, *options, INGESTOR_LAME_DUCK_SECONDS="2", INGESTOR_DRAIN_SECONDS="10") as suite:
+        async with calling(suite.gateway, workers=4) as load:
+            await restart(suite, ["upload", "orchestrator", "status", "processor"])
+            await load.made(500)
+        assert not load.failed
+        assert {"CompleteUpload", "WatchProcess", "DownloadReport"} < set(load.done)
