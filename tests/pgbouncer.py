@@ -18,7 +18,7 @@ import pytest
 
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
-from ingestor.local.postgres import _binaries, _system_user
+from ingestor.local.postgres import _system_user, binaries
 
 _CONFIG = """
 [databases]
@@ -48,7 +48,7 @@ class PgBouncer:
         """Connections to PostgreSQL by role, as pgbouncer has them now."""
         console = urlunsplit(urlsplit(self.dsn)._replace(path="/pgbouncer"))
         reader = await asyncio.create_subprocess_exec(
-            _binaries() / "psql", console, "-At", "-c", "SHOW SERVERS", stdout=asyncio.subprocess.PIPE
+            binaries() / "psql", console, "-At", "-c", "SHOW SERVERS", stdout=asyncio.subprocess.PIPE
         )
         output, _ = await reader.communicate()
         found: dict[str, int] = {}
@@ -92,5 +92,5 @@ def pgbouncer(dsn: str, *, size: int) -> Iterator[PgBouncer]:
 
 
 def _answers(dsn: str) -> bool:
-    asked = subprocess.run([_binaries() / "psql", dsn, "-c", "SELECT 1"], capture_output=True, check=False)
+    asked = subprocess.run([binaries() / "psql", dsn, "-c", "SELECT 1"], capture_output=True, check=False)
     return asked.returncode == 0

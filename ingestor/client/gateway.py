@@ -35,6 +35,7 @@ T = TypeVar("T")
 LONG_SECONDS = 900.0
 """Default time limit of calls that read a whole file or change many rows."""
 
+_NOT_BEGUN = "TOO_MANY_CALLS"  # nothing was done for the call
 _ACCEPTED_AFTER = 1.0  # seconds; a renewed token that is refused sooner will not be accepted later
 
 
@@ -183,7 +184,7 @@ class Gateway:
                 known = from_rpc(error)
                 if known.code == DeadlineExceededError.code:
                     raise DeadlineExceededError(f"no answer within {limit:g} s") from None
-                if is_transient(known) and not repeat:
+                if is_transient(known) and not repeat and known.reason != _NOT_BEGUN:
                     raise known from None
                 if not await self.again(known, pauses):
                     raise known from None

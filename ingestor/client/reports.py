@@ -18,6 +18,8 @@ Target = File
 ReportFormat = Literal["csv", "jsonl", "xlsx"]
 ReportRows = Literal["rejected", "failed", "skipped", "succeeded", "unprocessed", "all"]
 
+_MOST_CUT = 3  # times that a report is begun anew
+
 EXTENSIONS: dict[str, ReportFormat] = {
     ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xlsx": "xlsx"
 }  # fmt: skip
@@ -67,12 +69,15 @@ async def save_report(
 async def _write(
     gateway: Gateway, request: status_pb2.DownloadReportRequest, file: BinaryIO, timeout: float | None
 ) -> Report:
-    size, count = 0, 0
-    notices: tuple[Notice, ...] = ()
+    start = file.tell() if file.seekable() else None
     pauses = gateway.pauses()
+    cut = 0
     while True:
+        size, count = 0, 0
+        notices: tuple[Notice, ...] = ()
         try:
             async for answer in gateway.status.DownloadReport(request, timeout=timeout):
+                pauses.progress()
                 file.write(answer.data)
                 size += len(answer.data)
                 count = answer.row_count
@@ -82,7 +87,13 @@ async def _write(
             known = from_rpc(error)
             if known.code == DeadlineExceededError.code:
                 raise DeadlineExceededError(f"the report was not complete within {timeout:g} s") from error
-            # A report that has begun cannot go on by another call.
-            expired = isinstance(known, UnauthenticatedError) and size == 0
-            if not (expired and await gateway.again(known, pauses)):
+            # A report that has begun cannot go on by another call: it begins anew, if what is there can be
+            # taken back. One whose token has ended would end with the next one, too.
+            cut += bool(size)
+            if size and (start is None or cut > _MOST_CUT or isinstance(known, UnauthenticatedError)):
                 raise known from error
+            if not await gateway.again(known, pauses):
+                raise known from error
+            if size and start is not None:
+                file.seek(start)
+                file.truncate()

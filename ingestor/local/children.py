@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import http.client
 import os
 import signal
 import ssl
@@ -83,7 +84,7 @@ def answers(url: str, timeout: float = 2, tls: Leaf | None = None) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=timeout, context=context) as answer:  # noqa: S310
             return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+    except (urllib.error.URLError, OSError, http.client.HTTPException):
         return False
 
 

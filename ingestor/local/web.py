@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -51,4 +52,4 @@ class WebProcess:
     def stop(self) -> None:
         """Let it finish its responses, then kill it."""
         if self.process:
-            stop(self.process, seconds=10)
+            stop(self.process, signal.SIGINT, seconds=10)

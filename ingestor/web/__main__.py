@@ -44,7 +44,8 @@ def _listen(address: str) -> socket.socket:
 
 
 async def _serve(app: PageApp, listening: socket.socket, settings: WebSettings) -> None:
-    """Serve until SIGTERM or SIGINT; a second signal ends the process at once."""
+    """Serve until SIGINT, or until the lame-duck time after SIGTERM has passed; a second signal ends the
+    process at once."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -62,13 +63,19 @@ async def _serve(app: PageApp, listening: socket.socket, settings: WebSettings) 
     config.ssl = server_context(settings.tls) if settings.tls else None
     server = _Server(config)
 
-    def on_signal() -> None:
-        if server.should_exit:
-            os._exit(1)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
         server.should_exit = True
 
+    def on_signal(number: signal.Signals) -> None:
+        if app.leaving:
+            os._exit(1)
+        app.leaving = True
+        loop.call_later(settings.lame_duck_seconds if number is signal.SIGTERM else 0, stop)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     log.info("started", port=listening.getsockname()[1])
     await server.serve(sockets=[listening])
     log.info("stopped")

@@ -18,7 +18,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-HEALTH = "/healthz"
+LIVE = "/livez"
+READY = ("/readyz", "/healthz")  # the gateway asks the second one
 CONFIG = "/config.json"
 _ASSETS = "/assets/"  # the build names these files by a hash of their content
 # The page loads nothing from elsewhere and has no inline styles.
@@ -54,6 +55,7 @@ class PageApp:
     page's own paths, which name no file, get the index."""
 
     def __init__(self, folder: Path, sign_in: SignIn = LOCAL) -> None:
+        self.leaving = False  # not ready any more, though requests are answered
         self._config = sign_in.document
         self._security = _security(sign_in.origins)
         self._files = ServeStaticASGI(
@@ -78,8 +80,10 @@ class PageApp:
 
         if scope["method"] not in ("GET", "HEAD"):
             await _answer(send_safely, 405, b"Method not allowed\n", (b"allow", b"GET, HEAD"))
-        elif scope["path"] == HEALTH:
+        elif scope["path"] == LIVE:
             await _answer(send_safely, 200, b"ok\n")
+        elif scope["path"] in READY:
+            await _answer(send_safely, *((503, b"not now\n") if self.leaving else (200, b"ok\n")))
         elif scope["path"] == CONFIG:
             await _answer(send_safely, 200, self._config, content_type=b"application/json")
         else:

@@ -21,6 +21,12 @@ class WebSettings(TlsSettings):
     drain_seconds: float = Field(
         5, ge=0, le=300, description="Most seconds to wait for responses at SIGTERM."
     )
+    lame_duck_seconds: float = Field(
+        0,
+        ge=0,
+        le=120,
+        description="Seconds after SIGTERM for which the page is still served, though it is not ready.",
+    )
     auth: Literal["required", "local"] = Field(
         "required", description="required: people sign in; local: nobody does."
     )

@@ -63,7 +63,7 @@ class QueueWorker:
         self._retries = metrics.retries
         self._refused = metrics.refused
         self._in_work = metrics.in_work.labels(name.replace(" ", "_"))
-        self._handed_back = metrics.handed_back.labels(name)
+        self._handed_back = metrics.handed_back.labels(name.replace(" ", "_"))
         self._pause = pause_seconds
         self._resume_at = 0.0  # on the loop's clock
         self._queue = queue
@@ -243,14 +243,17 @@ class RowsHandler:
         if delivery.key is None:
             raise UnreadableBatchError("the attributes name no batch")
         with self._service.measured(delivery.sent):
-            async with _for_tenant(delivery.key, self._service):
-                try:
-                    with stage("fetch"), spans.span("decode"):
-                        batch = await asyncio.to_thread(self._queue.decode, delivery)
-                    await self._service.apply(batch)
-                except NewerReleaseError:
-                    await self._handed_back.note(delivery.message_id, delivery.key)
-                    raise
+            await self._apply(delivery, delivery.key)
+
+    async def _apply(self, delivery: Delivery, key: BatchKey) -> None:
+        async with _for_tenant(key, self._service):
+            try:
+                with stage("fetch"), spans.span("decode"):
+                    batch = await asyncio.to_thread(self._queue.decode, delivery)
+                await self._service.apply(batch)
+            except NewerReleaseError:
+                await self._handed_back.note(delivery.message_id, key)
+                raise
 
 
 class DeadHandler:
@@ -266,7 +269,7 @@ class DeadHandler:
         self._dead = Counter(
             "ingestor_dead_letters_total", "Dead messages by kind.", ["kind"], registry=registry
         )
-        for kind in ("batch", "unknown"):
+        for kind in ("batch", "handed_back", "unknown"):
             self._dead.labels(kind)  # from 0, so that the first one is an increase
 
     async def __call__(self, delivery: Delivery) -> None:

@@ -162,7 +162,10 @@ async def test_one_trace_shows_the_whole_way_of_a_file(
         if span.parent and span.name not in LATER:
             over = known[span.parent]
             assert over.start - SLACK <= span.start, (span, over)
-            assert span.end <= over.end + SLACK, (span, over)
+            # Envoy ends its span when it has passed the answer on, and a service when it hears that a watcher
+            # has gone.
+            if span.service != "ingestor-gateway" and not span.name.endswith("/WatchProcess"):
+                assert span.end <= over.end + SLACK, (span, over)
 
     services = {span.service for span in known.values()}
     hops = ("application", "gateway", "upload", "orchestrator", "processor", "status")
@@ -184,7 +187,7 @@ async def test_a_slow_bucket_leads_to_a_trace(traced: Suite, traces: Collector) 
     found = {
         match[1]
         for line in lines
-        if line.startswith("ingestor_batch_seconds_bucket")
+        if line.startswith("ingestor_batch_stage_seconds_bucket")
         and (match := re.search('trace_id="([0-9a-f]+)"', line))
     }
     assert found

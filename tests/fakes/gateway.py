@@ -105,6 +105,7 @@ class Status(status_pb2_grpc.StatusServiceServicer):
     asked: list[status_pb2.ListRowsRequest] = field(default_factory=list)
     unavailable: int = 0  # so many times before an answer
     break_watch: bool = False
+    cut_reports: int = 0  # how many to cut
     silent: bool = False
     not_yet: int = 0  # so many watches before it knows the process
     deleted: bool = False
@@ -174,7 +175,8 @@ class Status(status_pb2_grpc.StatusServiceServicer):
     ) -> AsyncIterator[status_pb2.DownloadReportResponse]:
         name = status_pb2.ReportFormat.Name(request.format) + status_pb2.ReportRows.Name(request.rows)
         yield status_pb2.DownloadReportResponse(data=name.encode())
-        if self.break_watch:
+        if self.break_watch or self.cut_reports:
+            self.cut_reports = max(0, self.cut_reports - 1)
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the line is cut")
         yield status_pb2.DownloadReportResponse(row_count=7)
 

@@ -10,7 +10,12 @@ from tests.rolling import calling, restart
 
 async def test_no_call_fails(tmp_path: Path) -> None:
     options = ("--replicas", "2", "--processors", "2")
-    with running(tmp_path, *options, INGESTOR_LAME_DUCK_SECONDS="2", INGESTOR_DRAIN_SECONDS="10") as suite:
+    env = {
+        "INGESTOR_LAME_DUCK_SECONDS": "2",
+        "INGESTOR_DRAIN_SECONDS": "10",
+        "INGESTOR_PAGE_DIR": str(tmp_path / "none"),
+    }
+    with running(tmp_path / "suite", *options, **env) as suite:
         async with calling(suite.gateway, workers=4) as load:
             await restart(suite, ["upload", "orchestrator", "status", "processor"])
             await load.made(500)

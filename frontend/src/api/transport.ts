@@ -3,6 +3,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { reportAnswer, reportOutage } from "./connection";
 import { isUnreachable } from "./errors";
 import { authorize } from "./interceptors/authorize";
+import { repeat } from "./interceptors/repeat";
 import { traced } from "./interceptors/trace";
 
 /** fetch that reports an unreachable server as UNAVAILABLE, as a native gRPC client does. */
@@ -42,6 +43,6 @@ export function createPageTransport(options: PageTransportOptions = {}): Transpo
   return createGrpcWebTransport({
     baseUrl,
     fetch: reach,
-    interceptors: [authorize(tenant), traced, watchConnection],
+    interceptors: [repeat, authorize(tenant), traced, watchConnection],
   });
 }

@@ -78,7 +78,9 @@ class PgChanges(Changes):
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         try:
-            return await self._database.connect(direct=True, timeout=10)
+            return await self._database.connect(
+                direct=True, timeout=10, server_settings={"application_name": "ingestor-status-changes"}
+            )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise TransientError(f"listening for changes: {type(error).__name__}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Plays the manifests with podman, and does for them what Kubernetes would do: jobs are tried again, probes made."""
+"""Plays the manifests with podman, and does for them what Kubernetes would do: tries jobs again, makes probes."""
 
 from __future__ import annotations
 
@@ -82,19 +82,26 @@ class Cluster:
     def load(self, images: Sequence[str]) -> None:
         """Bring images of the Docker engine to podman. Raises PodmanError when one is missing."""
         for image in images:
-            save = subprocess.Popen(
+            if self._id(["docker"], image) == self._id([str(PODMAN)], f"localhost/{image}"):
+                continue
+            with subprocess.Popen(
                 ["docker", "save", image], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-            assert PODMAN is not None
-            load = subprocess.run(
-                [PODMAN, "load", "-q"],
-                stdin=save.stdout,
-                env=self._environment,
-                capture_output=True,
-                check=False,
-            )
-            if save.wait() != 0 or load.returncode != 0:
+            ) as save:
+                load = subprocess.run(
+                    [str(PODMAN), "load", "-q"],
+                    stdin=save.stdout, env=self._environment, capture_output=True, check=False,
+                )  # fmt: skip
+            if save.returncode != 0 or load.returncode != 0:
                 raise PodmanError(f"the image {image} cannot be brought from docker to podman")
+
+    def _id(self, engine: list[str], image: str) -> str:
+        done = subprocess.run(
+            [*engine, "image", "inspect", "--format", "{{.Id}}", image],
+            env=self._environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0 and engine == ["docker"]:
+            raise PodmanError(f"docker has no image {image}")
+        return done.stdout.strip().removeprefix("sha256:")
 
     def read(self, manifests: Sequence[Manifest], *, tag: str) -> Playable:
         """Have these manifests played from now on."""
@@ -110,8 +117,8 @@ class Cluster:
         self._played.append(name)
 
     def _objects_for(self, pod: Manifest) -> list[Manifest]:
-        """What podman must be told with a pod: every ConfigMap, since it does not keep them, and claims that are
-        new, since it does."""
+        """What podman must be told with a pod: every ConfigMap, since it does not keep them, and claims that
+        are new, since it does."""
         names = {
             volume["persistentVolumeClaim"]["claimName"]
             for volume in pod["spec"]["volumes"]
@@ -125,7 +132,8 @@ class Cluster:
         ]
 
     def job(self, pod: Manifest, *, tries: int = TRIES) -> str:
-        """Run a pod to its end and return what it printed; one that fails is tried again. Raises PodmanError."""
+        """Run a pod to its end and return what it printed; one that fails is tried again. Raises
+        PodmanError."""
         name = pod["metadata"]["name"]
         output = ""
         for _ in range(tries):
@@ -149,7 +157,8 @@ class Cluster:
         return str((found[0] if isinstance(found, list) else found)["InfraContainerID"])
 
     def probe(self, pod: str, kind: str) -> bool:
-        """What kubelet would find with a probe of the manifest: startupProbe, livenessProbe, readinessProbe."""
+        """What kubelet would find with a probe of the manifest: startupProbe, livenessProbe or
+        readinessProbe."""
         container = self._suite.probed[pod]
         probe: Mapping[str, Any] = container[kind]
         seconds = probe.get("timeoutSeconds", 1)

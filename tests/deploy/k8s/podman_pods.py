@@ -1,8 +1,8 @@
 """Turns what kustomize builds into what podman 4 can play: pods whose names are those of their Services.
 
 podman knows no Job, Service or NetworkPolicy, and of a Deployment neither its Services nor probes over gRPC.
-On a network of podman a pod has its name as DNS name, so a Deployment becomes a pod with the name of the Service
-that leads to it. Everything that the security of a pod depends on stays as it is.
+On a network of podman a pod has its name as DNS name, so a Deployment becomes a pod with the name of the
+Service that leads to it. Everything that the security of a pod depends on stays as it is.
 """
 
 from __future__ import annotations
@@ -100,12 +100,14 @@ def _service_name(template: Manifest, services: Sequence[Manifest]) -> str | Non
 def _pod(name: str, template: Manifest, tag: str, *, restart: str) -> Manifest:
     spec = copy.deepcopy(template["spec"])
     for key in (
-        "topologySpreadConstraints", "priorityClassName", "serviceAccountName", "terminationGracePeriodSeconds"
+        "topologySpreadConstraints", "priorityClassName", "serviceAccountName",
+        "terminationGracePeriodSeconds",
     ):  # fmt: skip
         spec.pop(key, None)
     spec["restartPolicy"] = restart
     for container in spec["containers"]:
-        for key in ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle"):
+        # Without ports: podman 4.3 would publish them all on this machine.
+        for key in ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle", "ports"):
             container.pop(key, None)
         image, _, given = container["image"].partition(":")
         container["image"] = f"localhost/{image}:{tag if image.startswith('ingestor-') else given}"

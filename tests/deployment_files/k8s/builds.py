@@ -26,17 +26,16 @@ Combination = tuple[str, ...]
 
 
 def combinations() -> list[Combination]:
-    """All of them at night; else each size and platform with nothing and with everything, and each other
-    component alone on each platform."""
+    """All of them at night; else each size and platform with everything, and each component alone."""
     extras = (
         [some for count in range(len(EXTRAS) + 1) for some in itertools.combinations(EXTRAS, count)]
         if os.environ.get("INGESTOR_TEST_PROFILE") == "nightly"
-        else [(), EXTRAS]
+        else [EXTRAS]
     )
     found = [
         with_policies(size, platform, some) for size in SIZES for platform in PLATFORMS for some in extras
     ]
-    found += [with_policies((), platform, (extra,)) for platform in PLATFORMS for extra in EXTRAS]
+    found += [(), *((name,) for (name,) in (*SIZES[1:], *PLATFORMS[1:])), *((name,) for name in EXTRAS)]
     return list(dict.fromkeys(found))
 
 

@@ -197,6 +197,24 @@ async def test_a_report_is_written_to_a_file(client: AsyncClient) -> None:
     assert file.getvalue() == b"REPORT_FORMAT_CSVREPORT_ROWS_REJECTED"
 
 
+async def test_a_report_that_is_cut_begins_anew(client: AsyncClient, suite: Suite, tmp_path: Path) -> None:
+    suite.status.cut_reports = 2
+    file = io.BytesIO(b"before ")
+    file.seek(0, os.SEEK_END)
+    report = await (await client.process("p1")).report(file)
+    assert file.getvalue() == b"before REPORT_FORMAT_CSVREPORT_ROWS_REJECTED"
+    assert (report.rows, report.size) == (7, len(file.getvalue()) - len(b"before "))
+
+
+async def test_what_cannot_be_taken_back_is_not_written_twice(client: AsyncClient, suite: Suite) -> None:
+    suite.status.cut_reports = 1
+    read, write = os.pipe()
+    with os.fdopen(write, "wb") as pipe, pytest.raises(UnavailableError):
+        await (await client.process("p1")).report(pipe)
+    assert os.read(read, 1000) == b"REPORT_FORMAT_CSVREPORT_ROWS_REJECTED"
+    os.close(read)
+
+
 async def test_a_report_of_no_known_format_is_refused(client: AsyncClient, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="'pdf', not one of csv, jsonl, xlsx"):
         await (await client.process("p1")).report(tmp_path / "r", "pdf")  # type: ignore[arg-type]

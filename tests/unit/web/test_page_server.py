@@ -206,6 +206,17 @@ def test_health(port: int) -> None:
     assert (status, headers["cache-control"], body) == (200, "no-store", b"ok\n")
 
 
+def test_one_that_leaves_is_alive_and_answers_but_is_not_ready(page: Path, tmp_path: Path) -> None:
+    probes = ("/livez", "/readyz", "/healthz", "/")
+    with serving(page, tmp_path / "web.log", LAME_DUCK_SECONDS="60", AUTH="local") as (port, process):
+        assert [ask(port, path)[0] for path in probes] == [200, 200, 200, 200]
+        process.send_signal(signal.SIGTERM)
+        wait_ready(process, lambda: ask(port, "/readyz")[0] == 503, what="leaving", log=tmp_path / "web.log")
+        assert [ask(port, path)[0] for path in probes] == [200, 503, 503, 200]
+        process.send_signal(signal.SIGTERM)  # and now at once
+        assert process.wait(20) == 1
+
+
 def test_sigterm_ends_it_cleanly(page: Path, tmp_path: Path) -> None:
     """Also when a browser keeps its connection open; and it can be built anew meanwhile."""
     with (

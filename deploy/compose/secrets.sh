@@ -1,0 +1,21 @@
+#!/bin/sh
+# Makes the passwords and keys of a suite, once: files in deploy/compose/secrets, which only you can enter. In
+# containers they are read by other users, so the files themselves are readable.
+set -eu
+folder=${1:-$(dirname "$0")/secrets}
+umask 077
+mkdir -p "$folder"
+chmod 700 "$folder"
+
+random() { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'; }
+make() {
+  [ -s "$folder/$1" ] && return
+  printf %s "$2" >"$folder/$1"
+  chmod 444 "$folder/$1"
+  echo "made $folder/$1"
+}
+
+make internal_keys "k1:$(random)"
+for role in admin upload orchestrator processor status; do
+  make "${role}_password" "$(random)"
+done
