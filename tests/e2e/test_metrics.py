@@ -16,8 +16,8 @@ OBSERVABILITY = Path(__file__).parents[2] / "deploy" / "observability"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 # What gauges count.
 THINGS = (
-    "batches", "calls", "connections", "converters", "deliveries", "events", "messages", "places",
-    "processes", "removals", "runs", "streams", "watchers",
+    "batches", "calls", "connections", "converters", "deliveries", "events", "info", "messages",
+    "places", "processes", "removals", "runs", "streams", "watchers",
 )  # fmt: skip
 
 
