@@ -1,4 +1,4 @@
-"""What the programs ask of AWS while files go through is what the policies of deploy/iam allow, no less and no
+"""What the programs ask of AWS while files go through is what the policies of deploy/iam allow: no less, no
 more."""
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def use(suite: Suite, folder: Path) -> None:
         sheet.append(row)
     book.save(folder / "book.xlsx")
     suite.ingest(folder / "book.xlsx")
-    suite.run("delete", done["id"], "--yes")
+    suite.run("delete", done["process_id"], "--yes")
 
 
 def administer(suite: Suite, environment: dict[str, str]) -> None:
