@@ -1,4 +1,4 @@
-"""Plays the manifests with podman, and does for them what Kubernetes would do: tries jobs again, makes probes."""
+"""Plays the manifests with podman, and does what Kubernetes would: tries jobs again, makes probes."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Cluster:
         self._environment = {**os.environ, "CONTAINERS_CONF": str(engine_settings(folder))}
         self._played: list[str] = []
         self._claimed: set[str] = set()
+        self._temporary: set[str] = set()
         self._suite = Playable()
 
     def __enter__(self) -> Cluster:
@@ -60,8 +61,8 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         for pod in self._played:
             self.podman("pod", "rm", "--force", "--time", "10", pod, check=False)
-        for name in {each["metadata"]["name"] for each in self._suite.objects} - {""}:
-            self.podman("volume", "rm", "--force", name, check=False)
+        volumes = {each["metadata"]["name"] for each in self._suite.objects} | self._temporary
+        self.podman("volume", "rm", "--force", *sorted(volumes), check=False)
         self.podman("network", "rm", "--force", self._name, check=False)
 
     def podman(self, *arguments: str, check: bool = True) -> str:
@@ -113,8 +114,9 @@ class Cluster:
         name = pod["metadata"]["name"]
         path = self._folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump_all([*self._objects_for(pod), pod]))
-        self.podman("play", "kube", "--network", self._name, str(path))
         self._played.append(name)
+        self._temporary |= {volume["name"] for volume in pod["spec"]["volumes"] if "emptyDir" in volume}
+        self.podman("play", "kube", "--network", self._name, str(path))
 
     def _objects_for(self, pod: Manifest) -> list[Manifest]:
         """What podman must be told with a pod: every ConfigMap, since it does not keep them, and claims that

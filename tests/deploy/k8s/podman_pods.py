@@ -121,6 +121,10 @@ def _pod(name: str, template: Manifest, tag: str, *, restart: str) -> Manifest:
             volume["configMap"].setdefault("optional", False)
         elif "emptyDir" in volume:
             volume["emptyDir"].pop("sizeLimit", None)
+            # podman 4.3 gives pods that call theirs the same the same volume.
+            mounts = [m for c in spec["containers"] for m in c["volumeMounts"] if m["name"] == volume["name"]]
+            for each in (volume, *mounts):
+                each["name"] = f"{name}-{each['name']}"
     return {
         "apiVersion": "v1",
         "kind": "Pod",
