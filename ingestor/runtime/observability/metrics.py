@@ -19,12 +19,8 @@ from ingestor.runtime.release import this_release
 
 def new_registry() -> CollectorRegistry:
     """A registry with metrics of the process (release, CPU, memory, open files, garbage collection)."""
-<<<<<<< HEAD
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more each, which nobody wants
-=======
     # A series more for each counter and histogram, which nobody asks for.
     disable_created_metrics()  # type: ignore[no-untyped-call]
->>>>>>> main
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
