@@ -21,9 +21,10 @@ from aiobotocore.httpsession import AIOHTTPSession
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from ingestor.gateway.envoy import binary
 from ingestor.gateway.render import load
 from ingestor.local.children import answers, spawn, stop, wait_ready
-from ingestor.local.envoy import binary, render
+from ingestor.local.envoy import render
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.local.services import SERVICES
 from ingestor.runtime.aws.clients import open_s3

@@ -20,7 +20,8 @@ def _init(self: botocore.session.Session, *arguments: Any, **options: Any) -> No
     self.register("before-parameter-build", _note)
 
 
-def _note(params: dict[str, Any], model: Any, **_: Any) -> None:
+def _note(**event: Any) -> None:
+    params, model = event["params"], event["model"]
     found = {
         "program": " ".join(sys.orig_argv[1:]),
         "role": os.environ.get("INGESTOR_PROCESSOR_ROLE", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,8 @@ FILES = sorted(FOLDER.glob("*.json"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_policy_is_narrow(path: pytest.Item) -> None:
-    policy = json.loads(path.read_text())  # type: ignore[attr-defined]
+def test_a_policy_is_narrow(path: Path) -> None:
+    policy = json.loads(path.read_text())
     assert policy.keys() == {"Version", "Statement"}
     assert policy["Version"] == "2012-10-17"
     for statement in policy["Statement"]:
