@@ -1,4 +1,4 @@
-"""Writes what is in an image as CycloneDX (JSON): the Python packages and Debian's, with versions and licences.
+"""Writes what is in an image as CycloneDX (JSON): the Python packages and Debian's, with their versions.
 
 python sbom.py IMAGE SITE_PACKAGES DPKG_STATUS_FOLDER FILE
 """
