@@ -1,4 +1,4 @@
-"""Writes what is in an image as CycloneDX (JSON): the Python packages and Debian's, with versions and licences.
+"""Writes what is in an image as CycloneDX (JSON): the Python packages and Debian's, with their versions.
 
 python sbom.py IMAGE SITE_PACKAGES DPKG_STATUS_FOLDER FILE
 """
@@ -11,7 +11,7 @@ from email.parser import HeaderParser
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-from cyclonedx.factory.license import LicenseFactory
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import ExternalReference, ExternalReferenceType, XsUri
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType

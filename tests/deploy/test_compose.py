@@ -47,7 +47,7 @@ class Project:
         """What compose prints."""
         done = subprocess.run(
             [*command(), "-f", COMPOSE / "compose.yaml", *arguments],
-            env=self._environment, capture_output=True, text=True, check=False, timeout=400,
+            env=self._environment, capture_output=True, text=True, check=False, timeout=900,
         )  # fmt: skip
         if check and done.returncode != 0:
             logs = self.compose("logs", "--tail", "15", check=False)
@@ -56,7 +56,7 @@ class Project:
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Name of a service -> its container."""
-        names = self.compose("ps", "-q", "-a" if command()[0] == "docker" else "--all").split()
+        names = self.compose("ps", "-q", "--all").split()
         found = (self.engine.inspect(name) for name in names)
         return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ingestor.provisioning.names import SERVICES, role_of
+
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
@@ -76,3 +78,11 @@ def test_it_may_do_little(unit: Path, units: Path) -> None:
     name = unit.name.replace("@.", "@1.")
     done = analyze(units, "security", "--offline=yes", "--no-pager", f"--threshold={MOST_EXPOSED}", name)
     assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+@pytest.mark.parametrize("folder", ["systemd", "compose"])
+def test_services_log_in_as_the_roles_that_are_provisioned(folder: str) -> None:
+    files = [*FOLDER.glob("*.service"), *(ROOT / "deploy" / "compose").glob("*.yaml")]
+    text = "\n".join(path.read_text() for path in files if path.parent.name == folder)
+    found = set(re.findall(r"INGESTOR_DATABASE_URL[=:] ?postgresql://(\w+)@", text))
+    assert found == {role_of(service) for service in SERVICES}
