@@ -19,7 +19,7 @@ LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
 
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast test-page screenshots lint format types docs dashboards bench lock clean
+.PHONY: help setup run test test-fast test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -46,8 +46,23 @@ run: setup ## start the suite, ingest the sample, stay up (ONCE=1: stop after th
 
 test: setup ## every check and every test (WORKERS=2)
 	@$(MAKE) --no-print-directory -j$(WORKERS) --output-sync lint types test-page
-	@$(PYTEST)
+	@$(PYTEST) --ignore tests/deploy
 	@echo "all of it took $$(($$(date +%s) - $(STARTED))) s"
+
+# Base images that cannot be pulled are made. ENGINE, TAG, BUILD_OPTIONS: deploy/images/build.sh.
+images: ## the images of the suite, with their sizes (TAG=dev)
+	@deploy/images/base.sh build
+	@deploy/images/build.sh
+
+sbom: ## what is in each image, as CycloneDX, in build/sbom (TAG=dev)
+	@deploy/images/sbom.sh
+
+# Needs minutes, and for the images a Docker engine; without one those tests are skipped, and the reason is printed.
+deploy-test: setup ## the images, compose, podman, upgrades and alerts for real
+	@if docker info >/dev/null 2>&1; then \
+	  deploy/images/base.sh build compose && deploy/images/build.sh; \
+	else echo "the images are not built: $$(docker info 2>&1 | tail -1)"; fi
+	@$(BIN)/python -m pytest tests/deploy -rs --durations=10
 
 test-fast: setup ## the tests that need no running suite
 	@$(PYTEST) tests/unit tests/architecture

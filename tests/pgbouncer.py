@@ -18,7 +18,7 @@ import pytest
 
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
-from ingestor.local.postgres import binaries, _system_user
+from ingestor.local.postgres import _system_user, binaries
 
 _CONFIG = """
 [databases]

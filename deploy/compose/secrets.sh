@@ -19,3 +19,4 @@ make internal_keys "k1:$(random)"
 for role in admin upload orchestrator processor status; do
   make "${role}_password" "$(random)"
 done
+make admin_url "postgresql://postgres:$(cat "$folder/admin_password")@postgres:5432/ingestor"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from ingestor.client.upload import (
     Dialect,
     Document,
     OnProgress,
+    about,
     apply_document,
     dialect_text,
     document_text,
@@ -192,13 +194,15 @@ class AsyncClient:
     async def upload(self, upload_id: str, timeout: float | None = None) -> Upload:
         """Where an upload stands. Raises NotFoundError."""
         request = upload_pb2.GetUploadRequest(upload_id=upload_id)
-        answer = await self._gateway.call(self._gateway.uploads.GetUpload, request, timeout)
+        get = partial(self._gateway.uploads.GetUpload, metadata=about(upload_id))
+        answer = await self._gateway.call(get, request, timeout)
         return Upload.of(answer.upload)
 
     async def abort_upload(self, upload_id: str, timeout: float | None = None) -> None:
         """Drop an open upload and its bytes. Raises FailedPreconditionError (UPLOAD_COMPLETED)."""
         request = upload_pb2.AbortUploadRequest(upload_id=upload_id)
-        await self._gateway.call(self._gateway.uploads.AbortUpload, request, timeout)
+        abort = partial(self._gateway.uploads.AbortUpload, metadata=about(upload_id))
+        await self._gateway.call(abort, request, timeout)
 
     async def queues(self, timeout: float | None = None) -> Queues:
         """How many batches wait."""

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,6 +44,7 @@ class UploadProgress:
     upload_id: str = ""
 
 
+Metadata = tuple[tuple[str, str], ...]
 OnProgress = Callable[[UploadProgress], None]
 
 Document = Mapping[str, Any] | StrPath
@@ -96,7 +98,8 @@ async def send(
         size = file.seek(0, os.SEEK_END)
         if resume:
             known = upload_pb2.GetUploadRequest(upload_id=resume)
-            upload = (await gateway.call(gateway.uploads.GetUpload, known, timeout)).upload
+            get = partial(gateway.uploads.GetUpload, metadata=about(resume))
+            upload = (await gateway.call(get, known, timeout)).upload
         else:
             new = upload_pb2.CreateUploadRequest(
                 file_name=name, size_bytes=size, request_id=str(uuid.uuid4())
@@ -110,7 +113,8 @@ async def send(
                 upload_id=upload.upload_id, sha256=sha256, pipeline=pipeline,
                 dialect_json=dialect_text(dialect), repairs_process_id=repairs,
             )  # fmt: skip
-            answer = await gateway.call(gateway.uploads.CompleteUpload, request, timeout, LONG_SECONDS)
+            complete = partial(gateway.uploads.CompleteUpload, metadata=about(upload.upload_id))
+            answer = await gateway.call(complete, request, timeout, LONG_SECONDS)
         except Exception as error:
             if can_resume(error):
                 error.add_note(f"the upload is kept: go on with resume={upload.upload_id!r}")
@@ -123,13 +127,15 @@ async def send_file(
 ) -> bytes:
     """Send a seekable file from the upload's committed size on, again and again where the connection is
     lost or the token ends; its SHA-256. Raises OSError when it cannot be read."""
-    stub = gateway.uploads
+    stub, metadata = gateway.uploads, about(upload.upload_id)
     source = _Source(file, upload.max_chunk_size)
     offset = upload.committed_size
     pauses = gateway.pauses()
     while offset < source.size:
         try:
-            answer = await stub.WriteUpload(_requests(upload.upload_id, source, offset, on_progress))
+            answer = await stub.WriteUpload(
+                _requests(upload.upload_id, source, offset, on_progress), metadata=metadata
+            )
             offset = answer.committed_size
             continue
         except grpc.aio.AioRpcError as error:
@@ -148,15 +154,20 @@ async def send_file(
                 raise UnavailableError(f"the connection was lost and did not come back: {known.message}")
             try:
                 request = upload_pb2.GetUploadRequest(upload_id=upload.upload_id)
-                committed = (await stub.GetUpload(request, timeout=10)).upload.committed_size
+                found = await stub.GetUpload(request, timeout=10, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 known = from_rpc(error)
                 continue
-            if committed > offset:
+            if found.upload.committed_size > offset:
                 pauses.progress()
-            offset = committed
+            offset = found.upload.committed_size
             break
     return await source.sha256()
+
+
+def about(upload_id: str) -> Metadata:
+    """What calls about an upload carry, so that the gateway sends them to one instance."""
+    return (("ingestor-upload", upload_id),)
 
 
 def _is_lost(known: IngestorError) -> bool:

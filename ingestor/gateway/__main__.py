@@ -2,6 +2,7 @@
 
 python -m ingestor.gateway          print Envoy's configuration
 python -m ingestor.gateway --run    be Envoy with this configuration
+python -m ingestor.gateway --drain  have the Envoy of this machine finish its calls, before SIGTERM
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ingestor.gateway.draining import drain
 from ingestor.gateway.envoy import execute, set_clusters, set_listener
 from ingestor.gateway.render import apply, load
 from ingestor.gateway.settings import GatewaySettings
@@ -38,15 +40,32 @@ def _become_envoy(config: dict[str, Any], settings: GatewaySettings) -> int:
     return 1
 
 
+def _drain(config: dict[str, Any], settings: GatewaySettings) -> int:
+    place = config["admin"]["address"]["socket_address"]
+    admin = f"http://{place['address']}:{place['port_value']}"
+    try:
+        active = drain(admin, settings.lame_duck_seconds, settings.drain_seconds)
+    except OSError as error:
+        sys.stderr.write(f"error: Envoy's admin interface at {admin} does not answer: {error}\n")
+        return 1
+    if active:
+        sys.stderr.write(f"{active} calls are still under way and will be cut\n")
+    return 0
+
+
 def main() -> int:
-    """Print YAML, or become Envoy; return the exit status."""
+    """Print YAML, become Envoy, or drain one; return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--run", action="store_true")
-    run = parser.parse_args().run
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--run", action="store_true")
+    what.add_argument("--drain", action="store_true")
+    asked = parser.parse_args()
     settings = load_settings(GatewaySettings)
     config = load()
+    if asked.drain:
+        return _drain(config, settings)
     try:
         set_listener(config, settings.gateway_listen)
         set_clusters(config, settings.clusters)
@@ -57,7 +76,7 @@ def main() -> int:
     except OSError as error:
         sys.stderr.write(f"error: INGESTOR_GATEWAY_SDS_DIR: {error.filename}: {error.strerror}\n")
         return 1
-    if run:
+    if asked.run:
         return _become_envoy(config, settings)
     sys.stdout.write(yaml.dump(config, Dumper=_Whole, sort_keys=False, width=120))
     return 0

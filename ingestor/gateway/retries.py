@@ -16,8 +16,8 @@ from ingestor.access.roles import PUBLIC_FILES
 _PREVIOUS_HOSTS = "envoy.retry_host_predicates.previous_hosts"
 # The call has not reached a service, so that any may be sent again.
 _NOT_SENT = "connect-failure,refused-stream,reset-before-request"
-# It may have: nothing came back, or the answer is that the instance cannot serve now.
-_WITHOUT_RESULT = f"{_NOT_SENT},reset,unavailable"
+# It may have: nothing came back, or the answer is that the instance cannot serve now, or gave the call up.
+_WITHOUT_RESULT = f"{_NOT_SENT},reset,unavailable,cancelled"
 
 
 def public_methods() -> Iterator[MethodDescriptor]:

@@ -54,6 +54,15 @@ class GatewaySettings(IssuerSettings):
     )
     tls_key: str = Field("", description="File of its private key (PEM).")
     tls_ca: str = Field("", description="File of the CA that signs the services' certificates (PEM).")
+    lame_duck_seconds: float = Field(
+        15,
+        ge=0,
+        le=120,
+        description="--drain: seconds for which new calls are taken, though it is not ready.",
+    )
+    drain_seconds: float = Field(
+        15, ge=0, le=300, description="--drain: most seconds to wait then for calls under way."
+    )
     gateway_sds_dir: str = Field(
         "/etc/ingestor/sds", description="Folder for what tells Envoy the files of certificates; made here."
     )

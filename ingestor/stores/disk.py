@@ -18,6 +18,8 @@ _PIECE = 1024 * 1024
 class DiskFileStore(FileStore, BoundedStore):
     """One file per key below `root`. Calls run in threads, so the event loop never waits for a disk."""
 
+    sync_bytes = 1
+
     def __init__(self, root: Path) -> None:
         self._root = root
 
@@ -60,7 +62,7 @@ class DiskFileStore(FileStore, BoundedStore):
         finally:
             os.close(descriptor)
 
-    async def sync(self, key: str) -> None:
+    async def sync(self, key: str, size: int) -> None:
         """Nothing to do: the page cache keeps written bytes when the process ends."""
         check_key(key)
 

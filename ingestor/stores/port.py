@@ -57,15 +57,23 @@ class FileWriter(Protocol):
         ...
 
     async def append(self, key: str, offset: int, data: bytes) -> None:
-        """Write `data` at `offset` and drop everything after it. Callers append from their committed size, so
-        the same bytes may be written again after a crash.
+        """Write `data` at `offset` and drop everything after it. Callers go on where they were, or from their
+        committed size, which they have synced: what was appended after it may then be gone, because another
+        instance may have gone on. The same bytes may be written again after a crash.
 
         Raises FileMissingError, StoreFullError; ValueError when the file is shorter than `offset`.
         """
         ...
 
-    async def sync(self, key: str) -> None:
-        """Make appended bytes survive the end of this process. The file need not exist."""
+    sync_bytes: int
+    """How many new bytes are worth a `sync`; with fewer the store writes some of them again at the next."""
+
+    async def sync(self, key: str, size: int) -> None:
+        """Make the first `size` bytes, as they were appended here, survive the end of this process. Harmless
+        when the file does not exist any more.
+
+        Raises ValueError when bytes that were appended here are gone.
+        """
         ...
 
     async def seal(self, key: str, size: int) -> None:

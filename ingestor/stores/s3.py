@@ -1,7 +1,8 @@
 """Keeps files in an S3 bucket.
 
 S3 cannot append, so an open file consists of segments of 8 MiB: objects named by the offset of their
-first byte (`<key>/0000000000008388608`). The last segment is also kept in memory; `sync` writes it again.
+first byte (`<key>/0000000000008388608`). The last segment is kept in memory; each `sync` writes it again
+until it is full.
 `seal` joins the segments into one object by a multipart upload whose parts S3 copies itself. The names and
 sizes of the segments are the only state, so any instance can continue a file.
 """
@@ -51,6 +52,8 @@ class _Open:
 
 
 class S3FileStore(FileStore):
+    sync_bytes = SEGMENT_BYTES
+
     def __init__(self, client: S3Client, bucket: str, prefix: str = "") -> None:
         self._client = client
         self._bucket = bucket
@@ -75,9 +78,8 @@ class S3FileStore(FileStore):
         check_key(key)
         async with aws_errors("file store"):
             file = self._open.get(key)
-            if file is None or file.size != offset:  # another instance may have appended
-                if file is not None:
-                    await self._flush(key, file)
+            if file is None or file.size != offset:
+                # Another instance may have gone on: what is in memory here must not be written over that.
                 file = await self._load(key)
             if file.size < offset:
                 raise ValueError(f"the file has only {file.size} bytes, cannot append at {offset}")
@@ -96,22 +98,32 @@ class S3FileStore(FileStore):
                     await self._flush(key, file)
                     file.segments.append((file.tail_start, SEGMENT_BYTES))
                     file.tail = bytearray()
+            self._open[key] = file  # others may have needed its room meanwhile
 
-    async def sync(self, key: str) -> None:
+    async def sync(self, key: str, size: int) -> None:
         check_key(key)
         file = self._open.get(key)
-        if file is not None:
-            async with aws_errors("file store"):
+        async with aws_errors("file store"):
+            if file is not None and file.size >= size:
                 await self._flush(key, file)
+            elif (stored := await self._stored_size(key)) is not None and stored < size:
+                raise ValueError(f"the file has only {stored} bytes, not {size}")
+
+    async def _stored_size(self, key: str) -> int | None:
+        """Size of the open file as stored in S3; None when it is sealed or deleted."""
+        try:
+            return (await self._load(key)).size
+        except FileMissingError:
+            return None
 
     async def seal(self, key: str, size: int) -> None:
         check_key(key)
         async with aws_errors("file store"):
             sealed = await self._sealed_size(key)
             if sealed is None:
-                file = self._open.get(key)
-                if file is not None:
-                    await self._flush(key, file)
+                known = self._open.get(key)
+                if known is not None and known.size == size:
+                    await self._flush(key, known)
                 file = await self._load(key)
                 if file.size < size:
                     raise ValueError(f"the file has only {file.size} bytes, not {size}")
@@ -135,9 +147,17 @@ class S3FileStore(FileStore):
         """Keep the number of tails in memory below the limit, writing one before dropping it."""
         while len(self._open) >= _MOST_OPEN and key not in self._open:
             oldest, file = next(iter(self._open.items()))
-            if file.dirty and await self._list(oldest):  # not deleted meanwhile, by whomever
+            if file.dirty and await self._is_ahead(oldest, file):
                 await self._flush(oldest, file)
             self._open.pop(oldest, None)
+
+    async def _is_ahead(self, key: str, file: _Open) -> bool:
+        """Whether the tail here goes on where the file in S3 ends: the file was not deleted, and no other
+        instance has gone on with it."""
+        stored = [(int(name.rpartition("/")[2]), size) for name, size in await self._list(key)]
+        return bool(stored) and all(
+            at < file.tail_start or (at == file.tail_start and size <= len(file.tail)) for at, size in stored
+        )
 
     async def _flush(self, key: str, file: _Open) -> None:
         if file.dirty:
@@ -265,20 +285,25 @@ class S3FileStore(FileStore):
             return
         async with aws_errors("file store"):
             size = await self._sealed_size(key)
+            tail = b""
             if size is not None:
                 parts = [(self._name(key), 0, size)]
+                tail_start = size
             else:
-                file = self._open.get(key)
-                if file is not None:
-                    await self._flush(key, file)
                 file = await self._load(key)
+                known = self._open.get(key)
+                if known is not None and known.size > file.size and (end is None or end > file.size):
+                    file = known  # the end of what was asked for is only here
                 parts = [(self._segment(key, at), at, n) for at, n in file.segments]
-                parts.append((self._segment(key, file.tail_start), file.tail_start, len(file.tail)))
+                tail_start, tail = file.tail_start, bytes(file.tail)
         for name, at, count in parts:
             first, last = max(start, at), min(at + count, at + count if end is None else end)
             if first < last:
                 async for piece in self._pieces(name, first - at, last - at):
                     yield piece
+        first, last = max(start - tail_start, 0), len(tail) if end is None else end - tail_start
+        for at in range(first, min(last, len(tail)), _PIECE):
+            yield tail[at : min(at + _PIECE, last)]
 
     async def _pieces(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
         """A range of an object in pieces of at most 1 MiB."""

@@ -54,8 +54,8 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
             async for request in requests:
                 yield _chunk(request.chunk)
 
-        committed = await self._service.write(_id(first.upload_id), chunks())
-        return upload_pb2.WriteUploadResponse(committed_size=committed)
+        written = await self._service.write(_id(first.upload_id), chunks())
+        return upload_pb2.WriteUploadResponse(committed_size=written.committed)
 
     async def WriteChunk(
         self, request: upload_pb2.WriteChunkRequest, context: Context
@@ -64,8 +64,8 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         async def chunks() -> AsyncIterator[Chunk]:
             yield _chunk(request.chunk)
 
-        committed = await self._service.write(_id(request.upload_id), chunks())
-        return upload_pb2.WriteChunkResponse(committed_size=committed)
+        written = await self._service.write(_id(request.upload_id), chunks(), more=request.more)
+        return upload_pb2.WriteChunkResponse(committed_size=written.committed, received_size=written.received)
 
     async def GetUpload(
         self, request: upload_pb2.GetUploadRequest, context: Context

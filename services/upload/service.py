@@ -7,7 +7,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import google_crc32c
@@ -79,7 +79,23 @@ class _Running:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     hash: Any = field(default_factory=hashlib.sha256)
-    hashed: int = 0  # bytes in the hash, which is valid while this equals the committed size
+    hashed: int = 0  # bytes in the hash, which is valid while this equals the received size
+    committed: int = 0  # when this instance last wrote; the waiting bytes follow it
+    waiting: int = 0  # bytes that were appended and are not committed yet
+
+    def received(self, upload: Upload) -> int:
+        """Bytes that are here. Those that wait count as long as no other instance has gone on without
+        them."""
+        size = upload.committed_size
+        return size + self.waiting if self.committed == size else size
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How far a file is: the bytes that are durable, and all that are here."""
+
+    committed: int
+    received: int
 
 
 class Metrics:
@@ -165,11 +181,15 @@ class UploadService:
             raise NotFoundError("UPLOAD_NOT_FOUND", f"Upload {upload_id} does not exist.")
         return found
 
-    async def write(self, upload_id: str, chunks: AsyncIterator[Chunk]) -> int:
-        """Append chunks in order and return the committed size. Keeps the bytes that arrived before an error
-        or a disconnect. Raises the errors of UploadService.WriteUpload."""
+    async def write(self, upload_id: str, chunks: AsyncIterator[Chunk], *, more: bool = False) -> Written:
+        """Append chunks in order. Keeps the bytes that arrived before an error or a disconnect. With `more`,
+        others follow: the last bytes may then wait for them here, where a store writes large pieces. Raises
+        the errors of UploadService.WriteUpload."""
         async with self._writing(upload_id) as (upload, running):
-            kept = written = upload.committed_size
+            kept = upload.committed_size
+            written = running.received(upload)
+            running.waiting = 0  # until this call has ended well
+            may_wait = False
             try:
                 async for chunk in chunks:
                     self._check_chunk(upload, chunk, written)
@@ -177,11 +197,13 @@ class UploadService:
                     written += len(chunk.data)
                     if written - kept >= _COMMIT_BYTES:
                         kept = await self._commit(upload, kept, written)
+                may_wait = more and written - kept < self._store.sync_bytes
             finally:
                 # Shielded: a client that disconnects cancels this task, but its bytes are kept.
-                if written > kept:
+                if written > kept and not may_wait:
                     kept = await asyncio.shield(self._commit(upload, kept, written))
-            return kept
+            running.committed, running.waiting = kept, written - kept
+            return Written(kept, written)
 
     @asynccontextmanager
     async def _writing(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
@@ -246,7 +268,11 @@ class UploadService:
         self._metrics.bytes.inc(len(chunk.data))
 
     async def _commit(self, upload: Upload, old: int, new: int) -> int:
-        await self._store.sync(upload.file_key)
+        try:
+            await self._store.sync(upload.file_key, new)
+        except ValueError as error:  # it waited here too long, and other files needed the room
+            log.warning("bytes that waited are gone", upload_id=upload.upload_id, error=str(error))
+            raise _wrong_offset(old) from None
         limits = NO_LIMITS if upload.declared_size else await self._quotas.limits()
         committed = await self._uploads.commit(upload.upload_id, old, new, self._clock.now(), limits)
         if committed != new:
@@ -269,6 +295,10 @@ class UploadService:
         await self._quotas.check_rows()
         async with self._writing(upload_id) as (upload, running):
             size = upload.committed_size
+            if (received := running.received(upload)) > size:  # the client has said that more would follow
+                running.waiting = 0
+                size = await self._commit(upload, size, received)
+                upload = replace(upload, committed_size=size)
             if upload.declared_size and size != upload.declared_size:
                 raise DataLossError(
                     "SIZE_MISMATCH", f"The file has {size} bytes, but {upload.declared_size} were declared."

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FOLDERS = sorted({path.parent for room in ("services", "ingestor") for path in (ROOT / room).rglob("*.sql")})
 # What takes away what a service of the release before may use, or refuses what it writes.
 FORBIDDEN = {
     r"\bDROP\b(?! NOT NULL)": "takes something away",
@@ -48,22 +49,37 @@ def last() -> str:
         pytest.skip("no tag of a release in this clone")
 
 
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_migrations_have_numbers_of_their_own(folder: Path) -> None:
+    """They are applied in this order; two branches may have taken the same number."""
+    numbers = [path.name[:4] for path in folder.glob("*.sql")]
+    assert len(set(numbers)) == len(numbers)
+
+
 def test_migrations_only_add(last: str) -> None:
     released = set(git("ls-tree", "-r", "--name-only", last).split("\n"))
     version = tuple(map(int, re.findall(r"\d+", last)[:3]))
     found = {
         path.relative_to(ROOT).as_posix(): problems(path.read_text("utf-8"), version)
-        for folder in ("services", "ingestor/access")
-        for path in sorted((ROOT / folder).rglob("migrations/*.sql"))
+        for folder in FOLDERS
+        for path in sorted(folder.glob("*.sql"))
         if path.relative_to(ROOT).as_posix() not in released
     }
     assert not {path: what for path, what in found.items() if what}
 
 
 def test_released_migrations_stay_as_they_are(last: str) -> None:
-    """They are known by their hashes in every database."""
-    changed = git("diff", "--name-status", last, "--", "*/migrations/*.sql").splitlines()
+    """They are known by their hashes in every database. New ones come after them."""
+    changed = git("diff", "--name-status", "--no-renames", last, "--", "*/migrations/*.sql").splitlines()
     assert [line for line in changed if not line.startswith("A")] == []
+    released = git("ls-tree", "-r", "--name-only", last).split("\n")
+    for folder in FOLDERS:
+        room = folder.relative_to(ROOT).as_posix()
+        before = [
+            Path(name).name for name in released if name.startswith(f"{room}/") and name.endswith(".sql")
+        ]
+        new = {path.name for path in folder.glob("*.sql")} - set(before)
+        assert not new or not before or min(new) > max(before), folder
 
 
 def test_the_contract_breaks_nobody(last: str, tmp_path: Path) -> None:

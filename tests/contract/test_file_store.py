@@ -78,13 +78,16 @@ async def test_what_is_behind_the_offset_is_dropped(store: FileStore) -> None:
     """After a crash a client sends from the committed size on."""
     await store.create(KEY)
     await store.append(KEY, 0, b"abcdef")
+    await store.sync(KEY, 6)
     await store.append(KEY, 2, b"X")
+    await store.sync(KEY, 3)
     assert await content(store) == b"abX"
 
 
 async def test_sealing_drops_what_is_behind(store: FileStore) -> None:
     await store.create(KEY)
     await store.append(KEY, 0, b"abcdef")
+    await store.sync(KEY, 4)
     await store.seal(KEY, 4)
     await store.seal(KEY, 4)
     assert await content(store) == b"abcd"
@@ -95,6 +98,7 @@ async def test_sealing_drops_what_is_behind(store: FileStore) -> None:
 async def test_no_holes(store: FileStore) -> None:
     await store.create(KEY)
     await store.append(KEY, 0, b"ab")
+    await store.sync(KEY, 2)
     with pytest.raises(ValueError, match="2"):
         await store.append(KEY, 3, b"x")
     assert await content(store) == b"ab"
@@ -164,7 +168,7 @@ def test_a_file_in_s3_survives_its_writer(
                 data = pattern[number : number + count]
                 await instances[active].append(KEY, offset, data)
                 expected[offset:] = data
-                await instances[active].sync(KEY)
+                await instances[active].sync(KEY, len(expected))
                 active ^= change
             low, high = min(bounds), max(bounds)
             assert await content(instances[active], low, high) == expected[low:high]
@@ -199,6 +203,71 @@ def test_any_appends_give_what_they_say(
     assert disk == asyncio.run(run(MemoryFileStore()))
 
 
+class Puts:
+    """Counts the bytes that are put, on their way out."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bytes = 0
+        put = S3FileStore._put
+
+        async def counted(store: S3FileStore, name: str, data: bytes) -> None:
+            self.bytes += len(data)
+            await put(store, name, data)
+
+        monkeypatch.setattr(S3FileStore, "_put", counted)
+
+
+async def test_what_waits_is_put_once(aws_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    puts = Puts(monkeypatch)
+    data = bytes(range(256)) * (20 * MIB // 256)
+    async with s3_stores(aws_endpoint) as (store, _):
+        await store.create(KEY)
+        for at in range(0, len(data), MIB):
+            await store.append(KEY, at, data[at : at + MIB])
+            if (at + MIB) % store.sync_bytes == 0:
+                await store.sync(KEY, at + MIB)
+                await store.sync(KEY, at + MIB)  # nothing new
+        assert await content(store, 0, 16 * MIB) == data[: 16 * MIB]
+        assert await content(store) == data  # what waits can be read where it is
+        assert await content(store, 19 * MIB + 5, 20 * MIB - 5) == data[19 * MIB + 5 : -5]
+        await store.seal(KEY, len(data))
+        assert await content(store) == data
+    assert puts.bytes == len(data)
+
+
+async def test_what_waits_does_not_overwrite_what_another_instance_has_written(aws_endpoint: str) -> None:
+    """A client leaves the first instance while bytes wait there, goes on at the second from what is
+    committed, and comes back."""
+    data = bytes(range(256)) * (12 * MIB // 256)
+    for back in ("append", "seal", "read", "eviction"):
+        async with s3_stores(aws_endpoint) as (first, second):
+            await first.create(KEY)
+            await first.append(KEY, 0, data[: 8 * MIB])
+            await first.sync(KEY, 8 * MIB)
+            await first.append(KEY, 8 * MIB, data[8 * MIB : 9 * MIB])  # waits, and is given up
+            await second.append(KEY, 8 * MIB, data[8 * MIB : 11 * MIB])
+            await second.sync(KEY, 11 * MIB)
+            if back == "append":
+                await first.append(KEY, 11 * MIB, data[11 * MIB :])
+                await first.sync(KEY, 12 * MIB)
+                await second.seal(KEY, 12 * MIB)
+            elif back == "eviction":
+                for number in range(70):
+                    await first.create(f"default/{number}")
+                    await first.append(f"default/{number}", 0, b"x")
+                with pytest.raises(ValueError, match="has only"):
+                    await first.sync(KEY, 12 * MIB)  # which it does not have
+                await first.sync(KEY, 11 * MIB)
+                assert await content(first, key="default/0") == b"x"  # written before its room was taken
+            else:
+                assert back == "seal" or await content(first, 0, 11 * MIB) == data[: 11 * MIB]
+                await first.seal(KEY, 11 * MIB)
+            size = 12 * MIB if back == "append" else 11 * MIB
+            if back == "eviction":
+                await second.seal(KEY, size)
+            assert await content(first) == await content(second) == data[:size]
+
+
 async def calls(store: FileStore, key: str) -> list[Callable[[], Awaitable[object]]]:
     """Everything that a store does with a key."""
 
@@ -208,7 +277,7 @@ async def calls(store: FileStore, key: str) -> list[Callable[[], Awaitable[objec
     return [
         lambda: store.create(key),
         lambda: store.append(key, 0, b"new"),
-        lambda: store.sync(key),
+        lambda: store.sync(key, 0),
         lambda: store.seal(key, 0),
         lambda: content(store, key=key),
         lambda: content(store, 0, 1, key=key),

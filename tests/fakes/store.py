@@ -18,6 +18,8 @@ from ingestor.stores.port import (
 class MemoryFileStore(FileWriter, FileReader, BoundedStore):
     """Files in memory; `room` bounds the bytes of all files together."""
 
+    sync_bytes = 1
+
     def __init__(self, room: int | None = None) -> None:
         self.files: dict[str, bytearray] = {}
         self.room = room
@@ -40,7 +42,7 @@ class MemoryFileStore(FileWriter, FileReader, BoundedStore):
             raise StoreFullError(key)
         file[offset:] = data
 
-    async def sync(self, key: str) -> None:
+    async def sync(self, key: str, size: int) -> None:
         """Nothing to do in memory."""
         check_key(key)
 
@@ -69,3 +71,35 @@ class MemoryFileStore(FileWriter, FileReader, BoundedStore):
 
     async def check(self) -> None:
         """Memory is always there."""
+
+
+class LargePieces(MemoryFileStore):
+    """One of several instances on the same files: what is not synced waits here, and is gone with it."""
+
+    sync_bytes = 2000
+
+    def __init__(self, files: dict[str, bytearray]) -> None:
+        super().__init__()
+        self.files = files
+        self.open: dict[str, bytearray] = {}
+
+    async def append(self, key: str, offset: int, data: bytes) -> None:
+        file = self.open.get(key)
+        if file is None or len(file) != offset:
+            file = bytearray(self._file(key))
+        if len(file) < offset:
+            raise ValueError(f"file has {len(file)} bytes, cannot append at {offset}")
+        file[offset:] = data
+        self.open[key] = file
+
+    async def sync(self, key: str, size: int) -> None:
+        """Write what waits."""
+        file = self.open.get(key, b"")
+        if len(file) >= size:
+            self._file(key)[:] = file
+        elif len(self._file(key)) < size:
+            raise ValueError(f"file has {len(self._file(key))} bytes, not {size}")
+
+    def forget(self) -> None:
+        """Other files have needed the room."""
+        self.open.clear()

@@ -31,6 +31,14 @@ const watchConnection: Interceptor = (next) => async (request) => {
   }
 };
 
+/** Names the upload that a call is about, so that the gateway sends all of them to one instance. */
+const nameUpload: Interceptor = (next) => (request) => {
+  if (!request.stream && "uploadId" in request.message && typeof request.message.uploadId === "string") {
+    request.header.set("ingestor-upload", request.message.uploadId);
+  }
+  return next(request);
+};
+
 interface PageTransportOptions {
   readonly baseUrl?: string;
   /** Stays in this tenant, whichever is chosen later; "": the caller's only one. */
@@ -43,6 +51,6 @@ export function createPageTransport(options: PageTransportOptions = {}): Transpo
   return createGrpcWebTransport({
     baseUrl,
     fetch: reach,
-    interceptors: [repeat, authorize(tenant), traced, watchConnection],
+    interceptors: [repeat, authorize(tenant), nameUpload, traced, watchConnection],
   });
 }

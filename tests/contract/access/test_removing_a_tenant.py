@@ -117,7 +117,7 @@ async def files(store: FileStore) -> TenantFiles:
             for name, content in (("sealed", b"abc"), ("open", b"de")):
                 await store.create(f"{tenant}/{name}")
                 await store.append(f"{tenant}/{name}", 0, content)
-                await store.sync(f"{tenant}/{name}")
+                await store.sync(f"{tenant}/{name}", len(content))
             await store.seal(f"{tenant}/sealed", 3)
     assert isinstance(store, TenantFiles)
     return store

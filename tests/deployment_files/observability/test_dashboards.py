@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from deploy.observability.dashboards.__main__ import rendered
+from tests.deployment_files.observability.metrics import queries
 from tests.deployment_files.observability.test_alerts import check, tool
-from tests.metrics import queries
 
 ROOT = Path(__file__).parents[3]
 GRAFANA = ROOT / "deploy" / "observability" / "grafana"

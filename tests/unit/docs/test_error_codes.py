@@ -38,6 +38,7 @@ NO_CODES = {
     "grpc-status-details-bin",
     "ingestor-call",
     "ingestor-services",
+    "ingestor-status-changes",
     "ingestor-tenant",
     "x-forwarded-for",
 }

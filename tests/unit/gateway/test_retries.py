@@ -53,7 +53,7 @@ def test_idempotent_calls_are_repeated_without_a_result_others_only_when_they_we
         route = by_path[f"/{method.containing_service.full_name}/{method.name}"]
         conditions = set(route["retry_policy"]["retry_on"].split(","))
         assert {"connect-failure", "refused-stream", "reset-before-request"} <= conditions
-        assert ({"reset", "unavailable"} <= conditions) == is_idempotent(method)
+        assert ({"reset", "unavailable", "cancelled"} <= conditions) == is_idempotent(method)
 
 
 def test_a_method_keeps_its_cluster_and_its_time_limit() -> None:

@@ -88,6 +88,14 @@ async def test_a_deleted_pipeline(api: PipelineApi, service: PipelineService) ->
     assert (await service.get("p", 0)).version == 3
 
 
+async def test_a_dry_run_after_a_version_of_a_newer_release() -> None:
+    store = MemoryPipelines()
+    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas()))
+    await store.add("p", json.dumps({**json.loads(_document("p")), "tomorrow": 1}), "")
+    would = await _apply(api, _document("p"), dry_run=True)
+    assert (would.pipeline.version, would.created) == (2, True)
+
+
 async def test_a_pipeline_that_never_was(api: PipelineApi) -> None:
     for call in (_versions(api, "p"), _delete(api, "p")):
         with pytest.raises(NotFoundError):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from ingestor.access.limits.quotas import QuotaExceededError, QuotaName, next_day
+from ingestor.formats import NewerReleaseError
 from ingestor.runtime.clock import SystemClock
 from ingestor.runtime.errors import (
     AbortedError,
@@ -55,7 +56,7 @@ class OnePipeline(PipelineService):
         super().__init__(MemoryPipelines(), SystemClock(), MemoryQuotas())
 
     async def get(self, name: str, version: int) -> StoredPipeline:
-        fields = [{"name": "id", "type": "integer"}]
+        fields = [{"name": "id", "type": "of tomorrow" if name == "newer" else "integer"}]
         document = json.dumps({"name": name, "schema": {"fields": fields}, "sink": {"table": "t"}})
         return StoredPipeline(name, version, document, datetime.now(UTC))
 
@@ -139,6 +140,20 @@ def rows_of(suite: Suite) -> list[tuple[str, ...]]:
         numbers.append(bounds.number)
     assert numbers == list(range(1, len(numbers) + 1))
     return found
+
+
+async def test_a_pipeline_of_a_newer_release_fails_no_file() -> None:
+    """The file waits for an orchestrator that knows what the document says."""
+    suite = Suite()
+    suite.file = replace(suite.file, pipeline="newer", pipeline_version=1)
+    with pytest.raises(NewerReleaseError, match="/schema/fields/0/type"):
+        await suite.deliver()
+    assert (suite.state(), suite.sent()) == ("PENDING", [])
+    suite.file = replace(suite.file, pipeline="p")
+    suite.ingestions.ingestions[suite.process] = replace(
+        suite.ingestions.ingestions[suite.process], file=suite.file
+    )
+    assert (await suite.deliver()).rows == ROWS
 
 
 async def test_a_file_in_one_piece() -> None:

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,13 @@ from ingestor.services.upload.ports import (
     PipelineReading,
     Pipelines,
 )
-from ingestor.services.upload.service import Chunk, Metrics, UploadService
+from ingestor.services.upload.service import Chunk, Metrics, UploadService, Written
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
 from tests.examples import examples
 from tests.fakes.limits.quotas import MemoryQuotas
-from tests.fakes.store import MemoryFileStore
+from tests.fakes.store import LargePieces, MemoryFileStore
 from tests.fakes.uploads import MemoryUploads
 
 DATA = b"id,name\n" + b"".join(b"%d,row\n" % number for number in range(200))
@@ -271,7 +272,7 @@ def chunk(offset: int, data: bytes) -> Chunk:
 async def test_a_file_is_kept_and_checked() -> None:
     suite = Suite()
     upload = await suite.service.create("a.csv", len(DATA), "")
-    assert await suite.service.write(upload.upload_id, chunks(DATA)) == len(DATA)
+    assert await suite.service.write(upload.upload_id, chunks(DATA)) == Written(len(DATA), len(DATA))
     digest = hashlib.sha256(DATA).digest()
     process = await suite.service.complete(upload.upload_id, digest, "people")
     assert await suite.service.complete(upload.upload_id, digest, "people") == process
@@ -283,6 +284,92 @@ async def test_a_file_is_kept_and_checked() -> None:
     assert json.loads(delivery.dialect) == {"delimiter": ";", "skipLines": 1}
     with pytest.raises(FailedPreconditionError, match="completed"):
         await suite.service.write(upload.upload_id, chunks(b"more"))
+
+
+class Steps(StrEnum):
+    """What happens after a chunk that a browser has sent."""
+
+    ANSWERED = "the answer comes"
+    LOST = "the answer is lost"
+    ELSEWHERE = "the answer is lost, and the next call goes to the other instance"
+    RESTART = "the instance is started again"
+    FULL = "other files need the room of what waits"
+
+
+@settings(max_examples=examples(150))
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(1, 1000), st.booleans(), st.sampled_from(Steps)), min_size=1, max_size=40
+    )  # size of the next chunk, whether it may wait, what happens then
+)
+def test_chunks_wait_for_others_and_none_is_lost(steps: list[tuple[int, bool, Steps]]) -> None:
+    """As the page sends them, with two instances on one store of large pieces: what a client is told to be
+    committed is, whatever happens."""
+
+    async def run() -> None:
+        suite = Suite()
+        instances = []
+        for _ in range(2):
+            store = LargePieces(suite.store.files)
+            suite.store = store
+            instances.append((suite.restart(), store))
+        upload_id = (await instances[0][0].create("a.csv", 0, "")).upload_id
+        key = f"default/{upload_id}"
+        at, now = 0, 0
+        committed = 0
+        for size, more, step in [*steps, (1000, False, Steps.ANSWERED), (1000, False, Steps.ANSWERED)]:
+            service, store = instances[now]
+            data = DATA[at : at + size]
+            if not data:
+                break
+            more = more and at + size < len(DATA)
+            try:
+                written = await service.write(upload_id, given_chunks([chunk(at, data)]), more=more)
+                assert written.committed <= written.received == at + len(data)
+                assert more or written.committed == written.received
+                assert written.received - written.committed < store.sync_bytes
+                committed = written.committed
+            except FailedPreconditionError as error:
+                assert error.reason == "WRONG_OFFSET"
+                committed = at = int(error.metadata["committed_size"])
+                continue
+            finally:
+                assert bytes(suite.store.files[key][:committed]) == DATA[:committed]
+            match step:
+                case Steps.ANSWERED:
+                    at = written.received
+                case Steps.LOST | Steps.ELSEWHERE:
+                    at = (await service.get(upload_id)).committed_size
+                    now ^= step is Steps.ELSEWHERE
+                case Steps.RESTART:
+                    at = written.received
+                    suite.store = LargePieces(suite.store.files)
+                    instances[now] = (suite.restart(), suite.store)
+                case Steps.FULL:
+                    at = written.received
+                    store.forget()
+        service = instances[now][0]
+        while at < len(DATA):
+            try:
+                at = (await service.write(upload_id, chunks(DATA, at))).committed
+            except FailedPreconditionError as error:
+                at = int(error.metadata["committed_size"])
+        await service.complete(upload_id, hashlib.sha256(DATA).digest(), "")
+        assert bytes(suite.store.files[key][: len(DATA)]) == DATA
+
+    asyncio.run(run())
+
+
+async def test_a_client_that_forgets_to_say_that_it_is_done() -> None:
+    suite = Suite()
+    suite.store = LargePieces(suite.store.files)
+    service = suite.restart()
+    upload = await service.create("a.csv", 0, "")
+    written = await service.write(upload.upload_id, given_chunks([chunk(0, DATA[:500])]), more=True)
+    assert written == Written(0, 500)
+    assert (await service.get(upload.upload_id)).committed_size == 0
+    await service.complete(upload.upload_id, hashlib.sha256(DATA[:500]).digest(), "")
+    assert bytes(suite.store.files[upload.file_key]) == DATA[:500]
 
 
 @settings(max_examples=examples(60))

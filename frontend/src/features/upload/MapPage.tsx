@@ -12,7 +12,7 @@ import { Panel } from "@/components/Panel";
 import { useMay } from "@/features/access";
 import { formatBytes, formatCount, plural } from "@/lib/format";
 import { DropZone } from "./DropZone";
-import type { UploadSnapshot } from "./engine/task";
+import { FIRST_COMMIT, type UploadSnapshot } from "./engine/task";
 import { DraftFields } from "./map/DraftFields";
 import { FieldMatches } from "./map/FieldMatches";
 import classes from "./map/Map.module.css";
@@ -30,7 +30,7 @@ import line from "./UploadLine.module.css";
 import { uploadActions, useUpload, useUploadOf } from "./use-uploads";
 
 /** Once this many bytes are sent, the first rows are inspected while the rest is being sent. */
-const WORTH_A_LOOK = 4 * 1024 * 1024;
+const WORTH_A_LOOK = FIRST_COMMIT;
 
 /** The upload's own line, which changes with every piece. */
 function LiveLine({ uploadKey }: { readonly uploadKey: string }) {

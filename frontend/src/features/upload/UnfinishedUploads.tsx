@@ -64,7 +64,8 @@ function Unfinished({ record }: { readonly record: UploadRecord }) {
         <div className={classes.name}>{record.fileName}</div>
         <div className={classes.phase}>
           {formatBytes(record.committed)} of {formatBytes(record.size)} sent (
-          {Math.floor(sentPercent(record))}%) · <TimeAgo time={new Date(record.updated)} />
+          {Math.floor(sentPercent(record.committed, record.size))}%) ·{" "}
+          <TimeAgo time={new Date(record.updated)} />
         </div>
         {wrong !== "" && (
           <p className={classes.problem} role="alert">

@@ -31,7 +31,7 @@ export function UploadLine({ upload, mapping = false }: UploadLineProps) {
         </div>
         {!ENDED.includes(phase) && (
           <Progress
-            value={sentPercent(upload)}
+            value={sentPercent(upload.received, upload.size)}
             size={5}
             mt={6}
             color={phase === "reconnecting" || phase === "paused" ? "gray" : undefined}

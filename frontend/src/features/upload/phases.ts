@@ -4,7 +4,7 @@ import type { UploadSnapshot } from "./engine/task";
 
 /** One line: the phase of the upload, with rate and time left where known. */
 export function phaseText(upload: UploadSnapshot): string {
-  const sent = `${formatBytes(upload.committed)} of ${formatBytes(upload.size)}`;
+  const sent = `${formatBytes(upload.received)} of ${formatBytes(upload.size)}`;
   switch (upload.phase) {
     case "preparing":
       return "Waiting for other uploads";
@@ -43,6 +43,6 @@ function percent(part: number, whole: number): string {
 }
 
 /** Share sent, 0 to 100. */
-export function sentPercent({ committed, size }: Pick<UploadSnapshot, "committed" | "size">): number {
-  return size === 0 ? 0 : (committed / size) * 100;
+export function sentPercent(sent: number, size: number): number {
+  return size === 0 ? 0 : (sent / size) * 100;
 }

@@ -22,6 +22,8 @@ export class FakeServer {
   readonly uploads: Kept[] = [];
   readonly completions: { pipeline: string; repairs: string; sha256: string }[] = [];
   chunkSize = 4;
+  /** Bytes that wait for others in its memory, if the client says that others follow. */
+  pieceSize = 1;
   /** Called before each call; what it returns is thrown instead of an answer. */
   trouble: (call: string, size: number) => unknown = () => undefined;
   /** Called after a chunk is stored; what it returns is thrown, as when the answer is lost. */
@@ -31,6 +33,11 @@ export class FakeServer {
     const found = this.uploads.find(({ upload }) => upload.uploadId === uploadId);
     if (found === undefined) throw refusal(Code.NotFound, "UPLOAD_NOT_FOUND");
     return found;
+  }
+
+  /** Starts it again: what waited is gone. */
+  restart(): void {
+    for (const kept of this.uploads) kept.bytes.length = Number(kept.upload.committedSize);
   }
 
   private meet(call: string, size = 0): void {
@@ -66,13 +73,19 @@ export class FakeServer {
       const data = request.chunk?.data ?? new Uint8Array();
       if (request.chunk?.crc32c !== crc32c(data)) throw refusal(Code.Aborted, "CHECKSUM_MISMATCH");
       if (Number(request.chunk?.offset) !== kept.bytes.length) {
+        kept.upload.committedSize = BigInt(kept.bytes.length);
         throw refusal(Code.FailedPrecondition, "WRONG_OFFSET", { committed_size: String(kept.bytes.length) });
       }
       kept.bytes.push(...data);
-      kept.upload.committedSize = BigInt(kept.bytes.length);
+      const waiting = kept.bytes.length - Number(kept.upload.committedSize);
+      if (!request.more || waiting >= this.pieceSize) kept.upload.committedSize = BigInt(kept.bytes.length);
       const lost = this.lostAnswer(kept.bytes.length);
       if (lost !== undefined) throw lost;
-      return { $typeName: "ingestor.v1.WriteChunkResponse", committedSize: BigInt(kept.bytes.length) };
+      return {
+        $typeName: "ingestor.v1.WriteChunkResponse",
+        committedSize: kept.upload.committedSize,
+        receivedSize: BigInt(kept.bytes.length),
+      };
     },
     getUpload: async (request) => {
       this.meet("getUpload");

@@ -228,6 +228,43 @@ describe("after a reload", () => {
   });
 });
 
+describe("a server that stores large pieces", () => {
+  beforeEach(() => {
+    server.pieceSize = 8;
+  });
+
+  it("is told where the file ends", async () => {
+    const { task, ended } = begin(table(), { completion: JSON_ROWS });
+    await ended;
+    expect(task.state.phase).toBe("completed");
+    expect(server.received).toBe(CONTENT);
+    expect(task.state.committed).toBe(CONTENT.length);
+  });
+
+  it("gets again what waited when it was started again", async () => {
+    let restarts = 2;
+    const received: number[] = [];
+    server.trouble = (call, size) => {
+      if (call === "writeChunk") received.push(size);
+      if (call === "writeChunk" && size % 8 === 4 && restarts-- > 0) server.restart();
+    };
+    const { task, ended } = begin(table(), { completion: JSON_ROWS });
+    await ended;
+    expect(task.state.phase).toBe("completed");
+    expect(server.received).toBe(CONTENT);
+    expect(received.filter((size) => size === 4).length).toBeGreaterThan(1);
+  });
+
+  it("is asked for its offset when an answer is lost", async () => {
+    let lost = 1;
+    server.lostAnswer = (size) => (size === 12 && lost-- > 0 ? unavailable() : undefined);
+    const { task, ended } = begin(table(), { completion: JSON_ROWS });
+    await ended;
+    expect(task.state.phase).toBe("completed");
+    expect(server.received).toBe(CONTENT);
+  });
+});
+
 describe("two tabs with the same file", () => {
   it("take turns, and the second does not send again what the first completed", async () => {
     const first = begin();

@@ -32,8 +32,10 @@ export interface UploadSnapshot {
   readonly fileName: string;
   readonly size: number;
   readonly phase: UploadPhase;
-  /** Bytes that the server has stored. */
+  /** Bytes that the server has stored for good; an upload resumes here. */
   readonly committed: number;
+  /** Bytes that have arrived there: the last ones may still wait in its memory. */
+  readonly received: number;
   /** Bytes hashed so far. */
   readonly hashed: number;
   /** Bytes per second; null while unknown. */
@@ -69,6 +71,8 @@ export interface UploadOptions {
   readonly completion?: Completion;
 }
 
+/** Here the server is to store what it has, whatever it would wait for: enough for a first look at the file. */
+export const FIRST_COMMIT = 4 * 1024 * 1024;
 const CALL_TIMEOUT_MS = 60_000;
 const CHECKSUM_TRIES = 5;
 
@@ -101,6 +105,7 @@ export class UploadTask {
       size: file.size,
       phase: "preparing",
       committed: 0,
+      received: 0,
       hashed: 0,
       rate: null,
       timeLeft: null,
@@ -198,7 +203,8 @@ export class UploadTask {
     const ended = known !== null && known.processId !== "";
     if (ended && waitedSince !== null && known.updated >= waitedSince) {
       const { uploadId, processId } = known;
-      this.change({ phase: "completed", uploadId, processId, committed: this.file.size });
+      const { size } = this.file;
+      this.change({ phase: "completed", uploadId, processId, committed: size, received: size });
       return null;
     }
     if (ended) this.change({ earlierProcessId: known.processId });
@@ -230,6 +236,7 @@ export class UploadTask {
       problem: null,
       uploadId: upload.uploadId,
       committed,
+      received: committed,
       resumedAt: this.snapshot.resumedAt || committed,
     });
     return upload;
@@ -256,23 +263,28 @@ export class UploadTask {
     while (this.snapshot.committed < this.file.size) {
       if (this.pauseWanted) await this.waitPaused();
       this.stopped.signal.throwIfAborted();
-      const start = this.snapshot.committed;
+      const start = this.snapshot.received;
       const end = Math.min(start + this.chunkSize, this.file.size);
+      const more = end < this.file.size && !(start < FIRST_COMMIT && end >= FIRST_COMMIT);
       const piece = await this.ports.readPiece(this.file, start, end);
       try {
         const answer = await this.ports.calls.writeChunk(
           {
             uploadId: this.snapshot.uploadId,
             chunk: { offset: BigInt(start), data: piece.data, crc32c: piece.crc32c },
+            more,
           },
           this.callOptions(this.trace.piece()),
         );
         badChecksums = 0;
-        this.advance(Number(answer.committedSize));
+        // A server that lets nothing wait may not say what it has received.
+        const committed = Number(answer.committedSize);
+        this.advance(committed, Math.max(committed, Number(answer.receivedSize)));
       } catch (error) {
         this.stopped.signal.throwIfAborted();
         if (reasonOf(error) === "WRONG_OFFSET") {
-          this.change({ committed: Number(factsOf(error).committed_size ?? (await this.committedSize())) });
+          const committed = Number(factsOf(error).committed_size ?? (await this.committedSize()));
+          this.change({ committed, received: committed });
         } else if (reasonOf(error) === "CHECKSUM_MISMATCH" && ++badChecksums < CHECKSUM_TRIES) {
           // Damaged on the way: send the same piece again.
         } else if (isTransient(error)) {
@@ -290,14 +302,15 @@ export class UploadTask {
     this.change({ phase: "sent", rate: null, timeLeft: null, problem: null });
   }
 
-  private advance(committed: number): void {
-    this.meter.add(this.ports.now(), committed);
+  private advance(committed: number, received: number): void {
+    this.meter.add(this.ports.now(), received);
     const rate = this.meter.perSecond;
-    const left = this.file.size - committed;
+    const left = this.file.size - received;
     this.change({
       phase: "sending",
       problem: null,
       committed,
+      received,
       rate,
       timeLeft: rate !== null && rate > 0 ? (left / rate) * 1000 : null,
     });
@@ -329,7 +342,7 @@ export class UploadTask {
     this.change({ phase: "reconnecting", problem: describeError(error), rate: null, timeLeft: null });
     const committed = await this.committedSize();
     this.meter.reset();
-    this.change({ phase: "sending", problem: null, committed });
+    this.change({ phase: "sending", problem: null, committed, received: committed });
   }
 
   private async committedSize(): Promise<number> {

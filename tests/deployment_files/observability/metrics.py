@@ -46,6 +46,8 @@ class Scrape:
         found = {sample.name for family in self.families.values() for sample in family.samples}
         for family in self.families.values():
             found.update(family.name + suffix for suffix in _SUFFIXES.get(family.type, ("",)))
+            if not family.name.startswith(OWN):  # Envoy's counters have no suffix, and the parser adds one
+                found.add(family.name)
         return found
 
 

@@ -8,16 +8,24 @@ from pathlib import Path
 
 import yaml
 
+from tests.deployment_files.observability.metrics import (
+    OWN,
+    Scrape,
+    asked_for,
+    queries,
+    scrape_all,
+    table,
+    without_unit,
+)
 from tests.e2e.conftest import Suite, wait_until
 from tests.e2e.tables import write_readings
-from tests.metrics import OWN, Scrape, asked_for, queries, scrape_all, table, without_unit
 
-OBSERVABILITY = Path(__file__).parents[2] / "deploy" / "observability"
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
+OBSERVABILITY = Path(__file__).parents[3] / "deploy" / "observability"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 # What gauges count.
 THINGS = (
-    "batches", "calls", "connections", "converters", "deliveries", "events", "messages", "places",
-    "processes", "removals", "runs", "streams", "watchers",
+    "batches", "calls", "connections", "converters", "deliveries", "events", "info", "messages",
+    "places", "processes", "removals", "runs", "streams", "watchers",
 )  # fmt: skip
 
 
