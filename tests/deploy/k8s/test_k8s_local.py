@@ -7,27 +7,21 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.deploy.conftest import TAG
 from tests.deploy.k8s.podman import PODMAN, REPOSITORY, Cluster, PodmanError, container_of
 from tests.deploy.k8s.podman_pods import Manifest, Playable
 from tests.e2e.conftest import wait_until
 
 DEPLOY = REPOSITORY / "deploy" / "k8s"
 SAMPLE = REPOSITORY / "examples" / "sample"
-TAG = os.environ.get("TAG", "dev")
-IMAGES = [
-    *(
-        f"ingestor-{name}:{TAG}"
-        for name in ("upload", "orchestrator", "processor", "status", "gateway", "admin", "emulator")
-    ),
-    "postgres:17-bookworm",
-]
+POSTGRES = "postgres:17-bookworm"
 SERVICES = ("status", "orchestrator", "processor", "processor-worker", "converter", "upload", "gateway")
 
 
@@ -41,15 +35,17 @@ def built() -> list[Manifest]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Playable]]:
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, images: Mapping[str, str]
+) -> Iterator[tuple[Cluster, Playable]]:
     """The suite, with all pods ready."""
     if PODMAN is None:
         pytest.skip("podman is not installed")
     with Cluster(f"k8s-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("k8s")) as made:
         try:
-            made.load(IMAGES)
-        except (PodmanError, FileNotFoundError) as error:
-            pytest.skip(f"the images are not built (make images): {error}")
+            made.load([*images.values(), POSTGRES])
+        except PodmanError as error:
+            pytest.skip(f"an image is missing (deploy/images/base.sh): {error}")
         suite = made.read(built(), tag=TAG)
         for name in ("postgres", "emulator"):
             made.play(suite.pods[name])
@@ -80,7 +76,7 @@ def ingestor(cluster: Cluster, key: str, *arguments: str) -> subprocess.Complete
         "INGESTOR_TOKEN": key,
     }
     return subprocess.run(
-        [Path(sys.executable).with_name("ingestor"), *arguments],
+        [Path(sys.executable).with_name("ingestor"), "--allow-plaintext-token", *arguments],
         env=environment, capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
 
@@ -115,7 +111,7 @@ def test_a_workbook_goes_through_the_converter(
 
 
 def test_without_a_key_nobody_calls(cluster: tuple[Cluster, Playable]) -> None:
-    done = ingestor(cluster[0], "", "list")
+    done = ingestor(cluster[0], "", "processes")
     assert done.returncode == 1
     assert "UNAUTHENTICATED" in done.stderr or "sign in" in done.stderr.lower(), done.stderr
 
@@ -147,10 +143,10 @@ def test_a_dead_database_makes_services_unready_and_leaves_them_alive(
     cluster: tuple[Cluster, Playable],
 ) -> None:
     made, suite = cluster
-    made.podman("pause", container_of(suite.pods["postgres"]))
+    made.podman("stop", container_of(suite.pods["postgres"]))
     try:
         wait_until(lambda: not made.probe("status", "readinessProbe"), "an unready status service")
         assert made.probe("status", "livenessProbe")
     finally:
-        made.podman("unpause", container_of(suite.pods["postgres"]))
+        made.podman("start", container_of(suite.pods["postgres"]))
     wait_until(lambda: made.probe("status", "readinessProbe"), "a ready status service")
