@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from ingestor import AsyncClient
 from ingestor.runtime.observability import spans
-from tests.collector import Received, collector
 from tests.e2e.conftest import running
+from tests.e2e.observability.collector import Received, collector
 
 _ROWS = 120_000
 _COLOURS = {

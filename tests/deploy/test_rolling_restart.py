@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ingestor import AsyncClient
 from ingestor.client import ProcessState
+from tests.deploy.rolling import INSTANCES, calling, restart
 from tests.e2e.conftest import running
-from tests.rolling import INSTANCES, calling, restart
 
 CALLS = 10_000
 GOOD, BAD = 3_000_000, 3_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.deploy.rolling import calling, restart
 from tests.e2e.conftest import running
-from tests.rolling import calling, restart
 
 
 async def test_no_call_fails(tmp_path: Path) -> None:

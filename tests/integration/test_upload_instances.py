@@ -93,14 +93,8 @@ def gateway(folder: Path, instances: list[Instance]) -> Iterator[tuple[str, str]
     port, admin = free_port(), free_port()
     addresses = [instance.settings.listen for instance in instances]
     config = render(
-        json.dumps(load()), port=port, admin_port=admin, clusters=dict.fromkeys(SERVICES, addresses[0])
+        json.dumps(load()), port=port, admin_port=admin, clusters=dict.fromkeys(SERVICES, addresses)
     )
-    (upload,) = (found for found in config["static_resources"]["clusters"] if found["name"] == "upload")
-    (group,) = upload["load_assignment"]["endpoints"]
-    group["lb_endpoints"] = [
-        {"endpoint": {"address": {"socket_address": {"address": host_, "port_value": int(port_)}}}}
-        for host_, _, port_ in (address.rpartition(":") for address in addresses)
-    ]
     path = folder / "envoy.json"
     path.write_text(json.dumps(config), "utf-8")
     log = folder / "envoy.log"
@@ -151,7 +145,7 @@ class Browser:
         return str(upload.upload_id)
 
     async def committed(self, upload_id: str, about: tuple[tuple[str, str], ...]) -> int:
-        """Where to go on, asked until there is an answer: the gateway needs a while to see that one is gone."""
+        """Where to go on, asked until somebody answers: the gateway sees an end after a while."""
         request = upload_pb2.GetUploadRequest(upload_id=upload_id)
         async with asyncio.timeout(60):
             while True:

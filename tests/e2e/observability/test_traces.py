@@ -21,8 +21,8 @@ from ingestor import AsyncClient
 from ingestor.client.errors import NotFoundError
 from ingestor.local.services import SERVICES
 from ingestor.runtime.observability import spans
-from tests.collector import Collector, Received, collector
 from tests.e2e.conftest import Suite, running
+from tests.e2e.observability.collector import Collector, Received, collector
 
 PIPELINE = {
     "name": "traced",

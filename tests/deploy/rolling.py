@@ -33,7 +33,7 @@ from ingestor.v1 import (
 )
 from tests.e2e.conftest import Suite
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ROWS = b"id,name\n" + b"".join(b"%d,name %d\n" % (row, row) for row in range(50)) + b"x\n"
 PIPELINE = json.dumps(
     {
