@@ -27,7 +27,7 @@ def test_a_policy_is_narrow(path: Path) -> None:
         for resource in statement["Resource"]:
             assert re.fullmatch(
                 r"arn:aws:(sqs:\$\{AWS_REGION\}:\$\{AWS_ACCOUNT\}:[a-z-]+|s3:::\$\{BUCKET\}(/\*)?"
-                r"|rds-db:\$\{AWS_REGION\}:\$\{AWS_ACCOUNT\}:dbuser:\$\{DATABASE_RESOURCE\}/ingestor_\$\{SERVICE\})",
+                r"|rds-db:\$\{AWS_REGION\}:\$\{AWS_ACCOUNT\}:dbuser:\$\{DATABASE_RESOURCE\}/\$\{DATABASE_ROLE\})",
                 resource,
             ), resource
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from pydantic import SecretStr, TypeAdapter
 from pydantic_settings import BaseSettings
 
 from ingestor.gateway.settings import GatewaySettings
-from ingestor.provisioning.names import SERVICES
+from ingestor.provisioning.names import SERVICES, role_of
 from ingestor.runtime.aws.queues import QueueNames
 from ingestor.runtime.settings import FileStoreSettings
 from ingestor.services.orchestrator.settings import OrchestratorSettings
@@ -203,3 +204,11 @@ def test_what_scales_exists(manifests: tuple[Manifest, ...]) -> None:
     deployments = {each["metadata"]["name"] for each in of_kind(manifests, "Deployment")}
     for each in of_kind(manifests, "HorizontalPodAutoscaler", "ScaledObject"):
         assert each["spec"]["scaleTargetRef"]["name"] in deployments
+
+
+def test_services_log_in_as_the_roles_that_are_provisioned(manifests: tuple[Manifest, ...]) -> None:
+    (found,) = (
+        each for each in of_kind(manifests, "ConfigMap") if each["metadata"]["name"].startswith("database-")
+    )
+    logins = {service: urlsplit(dsn).username for service, dsn in found["data"].items()}
+    assert logins == {service: role_of(service) for service in SERVICES}
