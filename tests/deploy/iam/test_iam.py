@@ -25,11 +25,7 @@ from tests.e2e.tables import write_readings
 
 # Allowed, and not asked for here; each with its reason.
 NOT_SEEN = {
-<<<<<<< HEAD
-    # Files of several segments are joined by a multipart upload, which is ended when an instance was lost.
-=======
     # Files of several segments become one by a multipart upload, which is ended when an instance was lost.
->>>>>>> k8s
     ("upload", "s3:AbortMultipartUpload"), ("upload", "s3:ListBucketMultipartUploads"),
     ("converter", "s3:AbortMultipartUpload"), ("converter", "s3:ListBucketMultipartUploads"),
     # Batches that are sent again are cut from the file; one too large for a message is read from it.
