@@ -17,6 +17,7 @@ from typing import Any
 import click
 import mypy.api
 import pytest
+import yaml
 
 from ingestor import client
 from ingestor.checking.steps.plug_in import plug_in
@@ -48,6 +49,7 @@ PAGES = [
 # A block in another language would be run by nobody.
 LANGUAGES = (
     "json",
+    "yaml",
     "csv",
     "console",
     "python",
@@ -210,6 +212,13 @@ def test_every_block_is_checked_by_somebody() -> None:
     for page in PAGES:
         for line, language, _ in _blocks(page):
             assert language in (*LANGUAGES, "mermaid"), f"{page.name}:{line}: {language}"
+
+
+def test_yaml_can_be_read() -> None:
+    for page in PAGES:
+        for _, language, text in _blocks(page):
+            if language == "yaml":
+                assert yaml.safe_load(text), page.name
 
 
 def test_documents_outside_the_pipeline_guides_are_none() -> None:

@@ -2,8 +2,8 @@
 when its folder is in PYTHONPATH.
 
 MIXED_TREE is the tree of the older release, MIXED_OLD names the services that run it (`processor:1`: only the
-first processor), and MIXED_NOTES is a folder with a note of each process: where its code is. With MIXED_NEWER the
-other services are of a release of tomorrow, in which messages in normal form need a newer reader.
+first processor), and MIXED_NOTES is a folder with a note of each process: where its code is. With MIXED_NEWER
+the other services are of a release of tomorrow, in which messages in normal form need a newer reader.
 """
 
 from __future__ import annotations
