@@ -39,13 +39,20 @@ class Endpoints:
     aws_ca: Path | None = None
 
     def of(self, service: str) -> list[str]:
-        """host:port of each instance of a service."""
+        """host:port of each instance of a service that answers calls."""
+        if service == "processor" and _only_the_first_serves():
+            return [self.addresses[service]]
         return [address for instance, address in self.addresses.items() if service_of(instance) == service]
 
     def target(self, service: str) -> str:
         """What gRPC calls the service by: host:port, or all of them."""
         first, *others = self.of(service)
         return f"ipv4:{','.join([first, *others])}" if others else first
+
+
+def _only_the_first_serves() -> bool:
+    """Whether the user has the first processor answer calls only, so that further ones are its workers."""
+    return os.environ.get("INGESTOR_PROCESSOR_ROLE") == "api"
 
 
 def service_of(instance: str) -> str:
@@ -69,6 +76,8 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
     files = {f"{name}_FILE" for name in ours}  # of the user's secrets, which the suite's replace
     variables = {name: value for name, value in os.environ.items() if name not in files} | ours
     variables.setdefault("INGESTOR_REFLECTION", "suite")
+    if service == "processor" and instance != service and _only_the_first_serves():
+        variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
     for other in SERVICES:
         variables[f"INGESTOR_{other.upper()}_ADDRESS"] = endpoints.target(other)
     if endpoints.aws_endpoint_url:

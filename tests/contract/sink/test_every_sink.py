@@ -210,7 +210,7 @@ async def test_a_lost_connection_between_the_effect_and_its_marker(case: Case) -
 
     def cut(refused: Sequence[Refused]) -> BatchOutcome:
         connections: Any = case.pool.connections
-        for holder in connections._holders:
+        for holder in connections.pool._holders:
             if holder._con is not None and holder._in_use:
                 holder._con.terminate()
         return concluding(batch)(refused)

@@ -150,7 +150,8 @@ def _write(access: AccessSuite, token: str, upload: str, data: bytes) -> None:
 
 async def everything_of(dsn: str, tenant: str) -> dict[str, str]:
     """All rows of a tenant by table, its sink tables too: the number of rows and a hash of them. Without what
-    changes by itself: when a key was used, whether the end of a process was seen."""
+    changes by itself: when a key was used, whether the end of a process was seen, when it
+    was looked at."""
     connection = await asyncpg.connect(dsn)
     try:
         tables = await connection.fetch(
@@ -162,7 +163,7 @@ async def everything_of(dsn: str, tenant: str) -> dict[str, str]:
         for row in tables:
             found[row["name"]] = await connection.fetchval(
                 "SELECT count(*) || ' ' || coalesce(md5(string_agg(row, ',' ORDER BY row)), '') FROM ("
-                "SELECT (to_jsonb(t) - 'last_used_at' - 'published_at' - 'position' - 'settled')::text "
+                "SELECT (to_jsonb(t) - 'last_used_at' - 'published_at' - 'position' - 'settled' - 'reconcile_at')::text "
                 f"AS row FROM {row['name']} t WHERE tenant = $1) rows",
                 tenant,
             )
