@@ -163,8 +163,8 @@ async def everything_of(dsn: str, tenant: str) -> dict[str, str]:
         for row in tables:
             found[row["name"]] = await connection.fetchval(
                 "SELECT count(*) || ' ' || coalesce(md5(string_agg(row, ',' ORDER BY row)), '') FROM ("
-                "SELECT (to_jsonb(t) - 'last_used_at' - 'published_at' - 'position' - 'settled' - 'reconcile_at')::text "
-                f"AS row FROM {row['name']} t WHERE tenant = $1) rows",
+                "SELECT (to_jsonb(t) - 'last_used_at' - 'published_at' - 'position' - 'settled' "
+                f"- 'reconcile_at')::text AS row FROM {row['name']} t WHERE tenant = $1) rows",
                 tenant,
             )
         for row in await connection.fetch(
