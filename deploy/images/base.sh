@@ -25,7 +25,7 @@ debian() {
   local root
   root=$(mktemp -d)
   trap 'rm -rf "$root"' RETURN
-  debootstrap --variant=minbase --include=ca-certificates bookworm "$root/root" http://deb.debian.org/debian >"$root/log" 2>&1 \
+  debootstrap --variant=minbase --include=ca-certificates bookworm "$root/root" >"$root/log" 2>&1 \
     || { tail -5 "$root/log" >&2; return 1; }
   rm -rf "$root"/root/var/cache/apt/* "$root"/root/var/lib/apt/lists/* "$root"/root/usr/share/{man,locale}/*
   find "$root/root/usr/share/doc" -type f ! -name copyright -delete
