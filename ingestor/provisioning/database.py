@@ -74,14 +74,7 @@ GRANT EXECUTE ON FUNCTION access.expire_audit TO {status};
 
 # A tenant's role marks what it has loaded, within its tenant, which its name says: a trigger that sets
 # `ingestor.tenant` changes nothing.
-_MARKER_TABLES = (
-    "applied_batches",
-    "repaired_rows",
-    "closed_processes",
-    "replaced_rows",
-    "row_lineage",
-    "handed_back",
-)
+_MARKER_TABLES = ("applied_batches", "repaired_rows", "closed_processes", "replaced_rows", "row_lineage")
 
 _IAM = "rds_iam"  # the role of RDS whose members log in by tokens
 

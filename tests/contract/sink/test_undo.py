@@ -8,11 +8,13 @@ import json
 import random
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from ingestor.access.scope import row_security
 from ingestor.outcomes import RowError
+from ingestor.runtime.postgres.pool import PgPool
 from ingestor.services.processor.adapters.postgres.markers import PgProcessRecords
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.postgres.undo import PgUndo
@@ -28,9 +30,6 @@ from ingestor.services.processor.ports import (
 )
 from tests.contract.sink.batches import concluding, good, key
 from tests.fakes.sink import MemorySink
-
-if TYPE_CHECKING:
-    from ingestor.runtime.postgres.pool import PgPool
 
 COLUMNS = (("id", "bigint"), ("name", "text"))
 APPEND = Table("public", "people", COLUMNS, ("id",))
@@ -49,7 +48,9 @@ class PgEnds:
 
     def __init__(self, pool: PgPool) -> None:
         self.pool = pool
-        self.sink, self.undo, self.records = PgSink(pool), PgUndo(pool, pool), PgProcessRecords(pool)
+        self.sink, self.undo = PgSink(pool), PgUndo(pool, pool)
+        # The service removes them as itself, not as a tenant.
+        self.records = PgProcessRecords(PgPool(pool.connections, row_security))
 
     async def rows(self, table: Table) -> list[dict[str, Any]]:
         """The table."""
