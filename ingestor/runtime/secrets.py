@@ -9,6 +9,8 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 
+from ingestor.runtime.file_stamp import Stamp, stamp_of
+
 log = structlog.get_logger(__name__)
 
 _MOST_BYTES = 65_536
@@ -33,7 +35,7 @@ class FileSecret(SecretStr):
     def get_secret_value(self) -> str:
         """The text that the file has now."""
         try:
-            if _stamp(self._path.stat()) != self._stamp:
+            if stamp_of(self._path.stat()) != self._stamp:
                 self._stamp, self._secret_value = _read(self._path)
         except (OSError, SecretFileError) as error:
             log.warning("a secret's file cannot be read, its last value stays", reason=str(error))
@@ -56,10 +58,10 @@ def secret_from_environment(name: str) -> SecretStr | None:
     return SecretStr(text) if text else None
 
 
-def _read(path: Path) -> tuple[tuple[int, ...], str]:
+def _read(path: Path) -> tuple[Stamp, str]:
     try:
         with path.open("rb") as file:
-            stamp = _stamp(os.fstat(file.fileno()))
+            stamp = stamp_of(os.fstat(file.fileno()))
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise SecretFileError(f"{path} cannot be read: {error.strerror}") from None
@@ -72,8 +74,3 @@ def _read(path: Path) -> tuple[tuple[int, ...], str]:
     if not text:
         raise SecretFileError(f"{path} is empty")
     return stamp, text
-
-
-def _stamp(found: os.stat_result) -> tuple[int, ...]:
-    """What differs when a file was written again, or replaced."""
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -12,6 +12,8 @@ from aiobotocore.session import AioSession
 from botocore.credentials import CredentialProvider, ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError
 
+from ingestor.runtime.file_stamp import Stamp, stamp
+
 log = structlog.get_logger(__name__)
 
 
@@ -35,9 +37,9 @@ class _Provider(CredentialProvider):
 
     async def load(self) -> AioCredentials | None:
         """The keys of the profile; None when the file has none."""
-        stamp = _stamp(self.path)
+        seen = stamp(self.path)
         found = await self.read()
-        return _Keys(self, found, stamp) if found else None
+        return _Keys(self, found, seen) if found else None
 
     async def read(self) -> Any:
         """What the file says now."""
@@ -47,16 +49,16 @@ class _Provider(CredentialProvider):
 class _Keys(AioCredentials):
     """Keys that follow the file."""
 
-    def __init__(self, provider: _Provider, found: Any, stamp: tuple[int, ...]) -> None:
+    def __init__(self, provider: _Provider, found: Any, seen: Stamp | None) -> None:
         super().__init__(found.access_key, found.secret_key, found.token, method=found.method)
         self._provider = provider
-        self._stamp = stamp
+        self._seen = seen
 
     async def get_frozen_credentials(self) -> ReadOnlyCredentials:  # type: ignore[override]
         """The keys that the file has now; the last ones while it has none."""
-        stamp = _stamp(self._provider.path)
-        if stamp != self._stamp:
-            self._stamp = stamp
+        now = stamp(self._provider.path)
+        if now != self._seen:
+            self._seen = now
             try:
                 found = await self._provider.read()
             except BotoCoreError as error:  # half written
@@ -66,11 +68,3 @@ class _Keys(AioCredentials):
                 self.access_key, self.secret_key = found.access_key, found.secret_key
                 self.token = found.token
         return await super().get_frozen_credentials()
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -12,6 +12,8 @@ from typing import Any
 import grpc
 import structlog
 
+from ingestor.runtime.file_stamp import Stamp, stamp
+
 log = structlog.get_logger(__name__)
 
 _LOOK_SECONDS = 1.0  # between two looks at the files
@@ -52,10 +54,10 @@ class TlsFiles:
             return self._identity
 
     def _look(self) -> None:
-        stamp = self._stamp()
-        if stamp == self._seen:
+        now = self._stamp()
+        if now == self._seen:
             return
-        self._seen = stamp
+        self._seen = now
         try:
             self._identity = _read(self.certificate, self.key, self.ca)
         except TlsFileError as error:
@@ -63,16 +65,8 @@ class TlsFiles:
         else:
             log.info("certificate files read again", certificate=str(self.certificate))
 
-    def _stamp(self) -> list[tuple[int, int, int] | None]:
-        return [_stamp(path) for path in (self.certificate, self.key, self.ca)]
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    def _stamp(self) -> list[Stamp | None]:
+        return [stamp(path) for path in (self.certificate, self.key, self.ca)]
 
 
 def _read(certificate: Path, key: Path, ca: Path) -> Identity:
