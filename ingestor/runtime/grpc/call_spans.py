@@ -10,6 +10,7 @@ import grpc
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
+from ingestor.runtime.grpc.client_calls import intercepting, with_metadata
 from ingestor.runtime.observability import spans, tracing
 
 _running = set[asyncio.Task[None]]()  # asyncio itself holds tasks weakly
@@ -17,7 +18,7 @@ _running = set[asyncio.Task[None]]()  # asyncio itself holds tasks weakly
 
 def client_spans() -> list[grpc.aio.ClientInterceptor]:
     """The interceptors for a channel."""
-    return [_UnaryUnary(), _UnaryStream(), _StreamUnary()]
+    return intercepting(_call)
 
 
 def rpc_attributes(method: str) -> dict[str, str]:
@@ -26,7 +27,6 @@ def rpc_attributes(method: str) -> dict[str, str]:
 
 
 async def _call(continuation: Any, details: grpc.aio.ClientCallDetails, request: Any) -> Any:
-    metadata = grpc.aio.Metadata(*(details.metadata or ()))
     traceparent = tracing.current_traceparent()
     made = None
     if trace.get_current_span().is_recording():
@@ -36,10 +36,7 @@ async def _call(continuation: Any, details: grpc.aio.ClientCallDetails, request:
         )
         with trace.use_span(made):
             traceparent = tracing.current_traceparent()
-    metadata.add(tracing.TRACEPARENT, traceparent)
-    changed = grpc.aio.ClientCallDetails(
-        details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
-    )
+    changed = with_metadata(details, [(tracing.TRACEPARENT, traceparent)])
     if made is None:
         return await continuation(changed, request)
     try:
@@ -66,23 +63,3 @@ async def _end(made: Span, call: Any) -> None:
         if code is not grpc.StatusCode.CANCELLED:  # the caller has heard enough
             made.set_status(Status(StatusCode.ERROR))
     made.end()
-
-
-class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Make the span."""
-        return await _call(continuation, client_call_details, request)
-
-
-class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
-    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """Make the span."""
-        return await _call(continuation, client_call_details, request)
-
-
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
-    async def intercept_stream_unary(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        """Make the span."""
-        return await _call(continuation, client_call_details, request_iterator)
