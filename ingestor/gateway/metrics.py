@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingestor.runtime.addresses import split_address
+from ingestor.gateway.envoy import set_address
 
 _ADMIN = "envoy_admin"
 _EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
@@ -19,12 +19,13 @@ def serve_metrics(config: dict[str, Any], listen: str) -> None:
     address, in place."""
     if not listen:
         return
-    host, port = split_address(listen)
     resources = config["static_resources"]
+    address: dict[str, Any] = {}
+    set_address(address, listen)
     resources["listeners"].append(
         {
             "name": "metrics",
-            "address": {"socket_address": {"address": host, "port_value": port}},
+            "address": address,
             "ignore_global_conn_limit": True,  # one looks at a gateway that is full, too
             "filter_chains": [{"filters": [_manager()]}],
         }

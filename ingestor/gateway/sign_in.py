@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import urllib.error
 import urllib.request
 from math import ceil
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from ingestor.gateway.outside import outside_cluster
 from ingestor.gateway.settings import GatewaySettings
 
 KEYS_CLUSTER = "oidc_keys"
@@ -149,37 +149,5 @@ def _cluster(keys: str) -> dict[str, Any]:
     url = urlsplit(keys)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise GatewayError(f"INGESTOR_OIDC_JWKS: {keys!r} is neither a URL nor a file")
-    address = {"address": url.hostname, "port_value": url.port or (443 if url.scheme == "https" else 80)}
-    cluster: dict[str, Any] = {
-        "name": KEYS_CLUSTER,
-        "type": "STRICT_DNS",
-        "connect_timeout": "5s",
-        "load_assignment": {
-            "cluster_name": KEYS_CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": address}}}]}],
-        },
-    }
-    if url.scheme == "https":
-        cluster["transport_socket"] = {
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": {
-                "@type": f"{_EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
-                "sni": url.hostname,
-                "common_tls_context": {
-                    "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-                    "validation_context": {
-                        **authorities(),
-                        "match_typed_subject_alt_names": [
-                            {"san_type": "DNS", "matcher": {"exact": url.hostname}}
-                        ],
-                    },
-                },
-            },
-        }
-    return cluster
-
-
-def authorities() -> dict[str, Any]:
-    """The certificate authorities that the services trust too: those of SSL_CERT_FILE, else the system's."""
-    file = os.environ.get("SSL_CERT_FILE")
-    return {"trusted_ca": {"filename": file}} if file else {"system_root_certs": {}}
+    port = 443 if url.scheme == "https" else 80
+    return outside_cluster(KEYS_CLUSTER, url, port=port, connect_timeout="5s")

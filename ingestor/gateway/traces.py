@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from ingestor.gateway.outside import outside_cluster
 from ingestor.gateway.settings import GatewaySettings
-from ingestor.gateway.sign_in import authorities
+from ingestor.runtime.release import this_release
 
 CLUSTER = "otlp"
 _TRACER = "envoy.tracers.opentelemetry"
@@ -33,7 +33,7 @@ def trace_calls(config: dict[str, Any], settings: GatewaySettings) -> None:
                     ".StaticConfigResourceDetectorConfig",
                     "attributes": {
                         "service.namespace": "ingestor",
-                        "service.version": version("data-ingestor"),
+                        "service.version": this_release().version,
                     },
                 },
             }
@@ -62,40 +62,8 @@ def trace_calls(config: dict[str, Any], settings: GatewaySettings) -> None:
                 pattern = match.get("path") or regex or f"{match['prefix']}*"
                 # The name of its spans; all would be called "ingress".
                 route["decorator"] = {"operation": pattern.lstrip("/"), "propagate": False}
-    config["static_resources"]["clusters"].append(_cluster(settings.otlp_endpoint))
-
-
-def _cluster(endpoint: str) -> dict[str, Any]:
-    """The collector, by gRPC."""
-    url = urlsplit(endpoint)
-    address = {"address": url.hostname, "port_value": url.port or 4317}
-    cluster: dict[str, Any] = {
-        "name": CLUSTER,
-        "type": "STRICT_DNS",
-        "connect_timeout": "2s",
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": f"{_EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http2_protocol_options": {}},
-            }
-        },
-        "load_assignment": {
-            "cluster_name": CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": address}}}]}],
-        },
-    }
-    if url.scheme == "https":
-        names = [{"san_type": "DNS", "matcher": {"exact": url.hostname}}]
-        cluster["transport_socket"] = {
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": {
-                "@type": f"{_EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
-                "sni": url.hostname,
-                "common_tls_context": {
-                    "alpn_protocols": ["h2"],
-                    "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-                    "validation_context": {**authorities(), "match_typed_subject_alt_names": names},
-                },
-            },
-        }
-    return cluster
+    config["static_resources"]["clusters"].append(
+        outside_cluster(
+            CLUSTER, urlsplit(settings.otlp_endpoint), port=4317, connect_timeout="2s", http2=True
+        )
+    )

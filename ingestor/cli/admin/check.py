@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import click
@@ -36,11 +35,12 @@ def check(database_url: str, one_role: bool, as_json: bool) -> None:
     from ingestor.provisioning.checks.queues import check_queues
     from ingestor.provisioning.checks.report import Report
     from ingestor.runtime.aws.queues import QueueNames
+    from ingestor.runtime.release import this_release
     from ingestor.runtime.settings import FileStoreSettings, load_settings
 
     names, settings = load_settings(QueueNames), load_settings(FileStoreSettings)
     report = Report()
-    report.good("release", f"data-ingestor {version('data-ingestor')}, Python {platform.python_version()}")
+    report.good("release", f"data-ingestor {this_release().version}, Python {platform.python_version()}")
     passwords = login_passwords()
 
     async def work() -> None:

@@ -10,12 +10,12 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 
 import structlog
 from opentelemetry import trace
 
 from ingestor.runtime.observability import spans
+from ingestor.runtime.release import this_release
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ def exporting(service: str) -> Iterator[None]:
         {
             "service.name": f"ingestor-{service}",
             "service.namespace": "ingestor",
-            "service.version": version("data-ingestor"),
+            "service.version": this_release().version,
             "service.instance.id": str(uuid.uuid4()),
         }
     ).merge(OTELResourceDetector().detect())  # what the environment says counts
