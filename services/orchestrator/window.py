@@ -25,18 +25,24 @@ class Windows:
         self._first = first
         self._clock = clock
         self._streams = Counter[str]()
-        self.in_flight = 0  # batches without an outcome, of all streams together
+        self._open = set[Window]()
 
     @contextmanager
     def open(self, tenant: str) -> Iterator[Window]:
         """The window of a stream while that lasts."""
         self._begin(tenant)
         window = Window(self, tenant, self._first, self._clock)
+        self._open.add(window)
         try:
             yield window
         finally:
-            self.in_flight -= window.in_flight
+            self._open.remove(window)
             self._end(tenant)
+
+    @property
+    def in_flight(self) -> int:
+        """Batches without an outcome, of all streams together."""
+        return sum(window.in_flight for window in self._open)
 
     @property
     def streams(self) -> int:
@@ -100,14 +106,12 @@ class Window:
 
     def sent(self) -> None:
         """A batch is in flight."""
-        self._windows.in_flight += 1
         self._sent.append(self._clock())
 
     def ended(self, count: int) -> None:
         """So many batches have their outcome; taken for those that were sent first."""
         for _ in range(min(count, len(self._sent))):
             full = len(self._sent) >= self.size
-            self._windows.in_flight -= 1
             self._look(self._sent.popleft(), full)
 
     def _look(self, sent: float, full: bool) -> None:

@@ -42,7 +42,7 @@ class Publisher:
         """Publish until `stopping` is set."""
 
         async def publish() -> None:
-            while await self._outbox.publish(self._count, _LIMIT) == _LIMIT and not stopping.is_set():
+            while await self._outbox.publish(self._announce, _LIMIT) == _LIMIT and not stopping.is_set():
                 pass
             await self._clean()
 
@@ -51,7 +51,7 @@ class Publisher:
             after_failure=_FAILED_SECONDS,
         )  # fmt: skip
 
-    async def _count(self, events: Sequence[LoggedEvent]) -> None:
+    async def _announce(self, events: Sequence[LoggedEvent]) -> None:
         """Send events, and count them."""
         await self._send(events)
         for event in events:
