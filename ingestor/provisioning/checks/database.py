@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ import asyncpg
 from ingestor.provisioning.checks.report import Report, look_at_clock
 from ingestor.provisioning.database import with_login
 from ingestor.provisioning.names import ACCESS, OWNER, SERVICES, TENANTS, migrations_of, role_of, tenant_role
+from ingestor.runtime.postgres.clock import clock_skew
 from ingestor.runtime.postgres.migrations import migrations
 
 if TYPE_CHECKING:
@@ -116,10 +116,7 @@ async def _version(report: Report, connection: PgConnection, where: str) -> None
 
 
 async def _clock(report: Report, connection: PgConnection) -> None:
-    before = datetime.now(UTC)
-    theirs = await connection.fetchval("SELECT clock_timestamp()")
-    after = datetime.now(UTC)
-    look_at_clock(report, "clock of the database", (theirs - (before + (after - before) / 2)).total_seconds())
+    look_at_clock(report, "clock of the database", -await clock_skew(connection))
 
 
 async def _connections(report: Report, connection: PgConnection) -> None:

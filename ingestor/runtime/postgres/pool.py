@@ -74,6 +74,10 @@ class Connections:
         """Whether a pooler is in front, so that a session lasts for a transaction only."""
         return self.pool is not self.sessions
 
+    def opening(self, *statements: str) -> str:
+        """With what a transaction begins that begins with these statements."""
+        return "; ".join(filter(None, (self.first, *statements)))
+
     @asynccontextmanager
     async def one(self, pool: asyncpg.Pool[Record]) -> AsyncIterator[PgConnection]:
         """A connection of one of the two pools."""
@@ -121,8 +125,8 @@ class PgPool:
     async def begin(self, connection: PgConnection) -> AsyncIterator[None]:
         """A transaction in a session."""
         async with connection.transaction():
-            if prepared := "; ".join(filter(None, (self.connections.first, self._prepare()))):
-                await connection.execute(prepared)
+            if opening := self.connections.opening(self._prepare()):
+                await connection.execute(opening)
             yield
 
     async def check(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from ingestor.runtime.observability.samples import GaugeOf, Sample, Values
+from ingestor.runtime.postgres.clock import clock_skew
 from ingestor.runtime.postgres.errors import transient_errors
 
 if TYPE_CHECKING:
@@ -55,8 +55,4 @@ class ClockSkew(Sample):
     async def __call__(self) -> Values:
         """Raises TransientError."""
         async with transient_errors("database"), self._pool.acquire() as connection:
-            before = time.time()
-            there = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
-            after = time.time()
-        # The answer was given at some moment in between.
-        return {_SKEW: {(): (before + after) / 2 - there}}
+            return {_SKEW: {(): await clock_skew(connection)}}

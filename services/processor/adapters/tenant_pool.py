@@ -59,9 +59,8 @@ class TenantPool(PgPool):
         if not self._roles:
             if name != scope.DEFAULT_TENANT:
                 raise TenantGoneError
-            return "; ".join(filter(None, (self.connections.first, scope.row_security())))
-        statements = [self.connections.first] if self.connections.first else []
-        statements += [f'SET LOCAL ROLE "{tenant_role(name)}"', scope.row_security()]
+            return self.connections.opening(scope.row_security())
+        statements = [f'SET LOCAL ROLE "{tenant_role(name)}"', scope.row_security()]
         if name != scope.DEFAULT_TENANT:
             statements.append(f'SET LOCAL search_path = "{tenant_schema(name)}", public')
-        return "; ".join(statements)
+        return self.connections.opening(*statements)
