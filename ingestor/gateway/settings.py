@@ -18,9 +18,7 @@ _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
 class GatewaySettings(IssuerSettings):
     """Environment variables INGESTOR_<FIELD>."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="INGESTOR_", extra="ignore", frozen=True, populate_by_name=True
-    )
+    model_config = SettingsConfigDict(populate_by_name=True)
 
     auth: Literal["required", "local"] = Field(
         "required",

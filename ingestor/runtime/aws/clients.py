@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -56,17 +56,21 @@ def _region(settings: AwsSettings, session: AioSession) -> str:
     return str(found)
 
 
-@asynccontextmanager
-async def open_sqs(settings: AwsSettings, *, connections: int = 32) -> AsyncIterator[SQSClient]:
-    """An SQS client, closed at the end of the context. Raises AwsRegionError."""
+def _client(service: str, settings: AwsSettings, config: AioConfig) -> AbstractAsyncContextManager[Any]:
     session = _session()
-    async with session.create_client(
-        "sqs",
+    return session.create_client(
+        service,
         region_name=_region(settings, session),
         endpoint_url=settings.aws_endpoint_url or None,
         verify=settings.aws_ca or None,
-        config=_config(connections),
-    ) as client:
+        config=config,
+    )
+
+
+@asynccontextmanager
+async def open_sqs(settings: AwsSettings, *, connections: int = 32) -> AsyncIterator[SQSClient]:
+    """An SQS client, closed at the end of the context. Raises AwsRegionError."""
+    async with _client("sqs", settings, _config(connections)) as client:
         yield client
 
 
@@ -75,14 +79,7 @@ async def open_s3(settings: AwsSettings, *, connections: int = 32) -> AsyncItera
     """An S3 client, closed at the end of the context. Raises AwsRegionError."""
     # Other implementations of S3 do not have a host name for each bucket.
     s3 = {"addressing_style": "path"} if settings.aws_endpoint_url else {}
-    session = _session()
-    async with session.create_client(
-        "s3",
-        region_name=_region(settings, session),
-        endpoint_url=settings.aws_endpoint_url or None,
-        verify=settings.aws_ca or None,
-        config=_config(connections, s3=s3),
-    ) as client:
+    async with _client("s3", settings, _config(connections, s3=s3)) as client:
         yield client
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestor.access.settings import InternalSettings
-from ingestor.runtime.settings import FileStoreSettings, HostSettings
+from ingestor.runtime.settings import FileStoreSettings, HostSettings, Settings
 
 
-class ConversionSettings(BaseSettings):
+class ConversionSettings(Settings):
     """How files are converted: by the upload service itself, or by a converter."""
-
-    model_config = SettingsConfigDict(env_prefix="INGESTOR_", extra="ignore", frozen=True)
 
     max_expanded_bytes: int = Field(
         200 * 2**30, ge=1, description="Most bytes that a compressed file may expand to."
