@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +13,13 @@ from ingestor.local.postgres import binaries
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
 from ingestor.runtime.settings import QueueSettings
-from tests.e2e.conftest import Suite, running, wait_until
+from tests.e2e.conftest import Suite, running, stopped, wait_until
 from tests.e2e.tables import write_pipeline, write_readings
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 BEFORE, DURING, AFTER = 20_000, 150_000, 30_000  # rows of the files
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """Hold a process while the context lasts."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def back_up(suite: Suite, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -179,6 +180,16 @@ def connection(suite: Suite) -> Iterator[http.client.HTTPConnection]:
     """An HTTP/1.1 connection to the gateway."""
     with closing(http.client.HTTPConnection(suite.gateway, timeout=60)) as opened:
         yield opened
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Hold a process while the context lasts."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:

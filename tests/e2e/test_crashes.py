@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,23 +20,13 @@ from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
 from ingestor.local.folder import Folder
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.settings import QueueSettings
-from tests.e2e.conftest import Suite, wait_until
+from tests.e2e.conftest import Suite, stopped, wait_until
 from tests.e2e.tables import write_pipeline, write_readings
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 ROWS = 400_000  # some 22 MB: about nine batches
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """Hold a process while the context lasts."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @asynccontextmanager

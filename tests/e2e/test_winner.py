@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ingestor import AsyncClient
-from tests.e2e.conftest import Suite
+from tests.e2e.conftest import Suite, stopped
 from tests.e2e.tables import write_pipeline, write_readings
-from tests.e2e.test_crashes import dispatched, rows_queue, sqs, start, stopped, take
+from tests.e2e.test_crashes import dispatched, rows_queue, sqs, start, take
 
 ROWS = 150_000
 KEYS = 50_021  # a prime: a key comes again after so many rows, in another batch

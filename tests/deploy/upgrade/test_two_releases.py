@@ -19,8 +19,8 @@ import pytest
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
 from ingestor.runtime.settings import QueueSettings
-from tests.deploy.test_restore import loaded, stopped
-from tests.e2e.conftest import Suite, running
+from tests.deploy.test_restore import loaded
+from tests.e2e.conftest import Suite, running, stopped
 from tests.e2e.tables import write_pipeline, write_readings
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ingestor.local.folder import Folder
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.v1 import processor_pb2, processor_pb2_grpc
-from tests.e2e.conftest import Suite, running, wait_until
+from tests.e2e.conftest import Suite, running, stopped, wait_until
 from tests.e2e.tables import write_pipeline, write_readings
-from tests.e2e.test_crashes import ROWS, batches_processed, check_exactly_once, start, stopped
+from tests.e2e.test_crashes import ROWS, batches_processed, check_exactly_once, start
 
 
 @dataclass
