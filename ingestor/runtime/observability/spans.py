@@ -9,6 +9,7 @@ from __future__ import annotations
 from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from contextvars import Token
 from types import TracebackType
 from typing import Self
 
@@ -88,18 +89,25 @@ def fail(made: Span, error: BaseException) -> None:
 
 
 @contextmanager
-def root(name: str, attributes: Attributes | None = None, *, number: int = 1) -> Iterator[Span]:
-    """A trace of its own while the context lasts; `number` as of `begin`."""
-    token = context.attach(context.get_current())
-    made = begin(name, SpanKind.INTERNAL, None, attributes, number=number)
+def _ended(made: Span, token: Token[context.Context]) -> Iterator[None]:
+    """End a span with the context; what was current before `token` is so again."""
     try:
-        yield made
+        yield
     except BaseException as error:
         fail(made, error)
         raise
     finally:
-        made.end()
         context.detach(token)
+        made.end()
+
+
+@contextmanager
+def root(name: str, attributes: Attributes | None = None, *, number: int = 1) -> Iterator[Span]:
+    """A trace of its own while the context lasts; `number` as of `begin`."""
+    token = context.attach(context.get_current())
+    made = begin(name, SpanKind.INTERNAL, None, attributes, number=number)
+    with _ended(made, token):
+        yield made
 
 
 @contextmanager
@@ -111,15 +119,8 @@ def span(
         yield trace.INVALID_SPAN
         return
     made = _tracer.start_span(name, kind=kind, attributes=attributes)
-    token = context.attach(trace.set_span_in_context(made))
-    try:
+    with _ended(made, context.attach(trace.set_span_in_context(made))):
         yield made
-    except BaseException as error:
-        fail(made, error)
-        raise
-    finally:
-        context.detach(token)
-        made.end()
 
 
 class Stages:
