@@ -9,7 +9,7 @@ import json
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,12 @@ class Instance:
     def received(self) -> float:
         """Bytes of files that have come here."""
         return self.registry.get_sample_value("ingestor_bytes_received_total") or 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether it was asked for an upload."""
+        labels = {"method": "/ingestor.v1.UploadService/GetUpload", "code": "NOT_FOUND"}
+        return bool(self.registry.get_sample_value("grpc_server_handled_total", labels))
 
 
 @pytest.fixture
@@ -160,13 +166,19 @@ class Browser:
 
 @pytest.fixture
 async def stub(tmp_path: Path, instances: list[Instance]) -> AsyncIterator[Any]:
-    """The upload service, through the gateway, once that takes both instances for healthy."""
+    """The upload service, through the gateway, once that sends calls to both instances."""
     with gateway(tmp_path, instances) as (address, admin):
         async with asyncio.timeout(60):
             while await asyncio.to_thread(_healthy_uploads, admin) < len(instances):
                 await asyncio.sleep(0.1)  # between two looks
         async with grpc.aio.insecure_channel(address) as channel:
-            yield upload_pb2_grpc.UploadServiceStub(channel)
+            made: Any = upload_pb2_grpc.UploadServiceStub(channel)
+            async with asyncio.timeout(60):
+                # Envoy's threads hear up to a second later that an instance is healthy.
+                while not all(instance.answered for instance in instances):
+                    with suppress(grpc.aio.AioRpcError):
+                        await made.GetUpload(upload_pb2.GetUploadRequest(upload_id=str(uuid.uuid4())))
+            yield made
 
 
 def _healthy_uploads(admin: str) -> int:
