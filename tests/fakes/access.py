@@ -64,10 +64,11 @@ class Door(grpc.aio.ServerInterceptor):
             return await working
 
         async def many(request: Any, context: Context) -> AsyncIterator[Any]:
-            if self.tokens is not None and token not in self.tokens:
-                await abort(context, self.error)
             answers = aiter(handler.unary_stream(request, context))
             while True:
+                # Also in the midst: it may have expired while an answer was sent.
+                if self.tokens is not None and token not in self.tokens:
+                    await abort(context, self.error)
                 following = asyncio.ensure_future(anext(answers, None))
                 await self._until_expired(following, context)
                 if (answer := await following) is None:
