@@ -102,7 +102,8 @@ def _run(expression: Expression, frame: pl.DataFrame, answer: Answer) -> AnyArra
     for number, cast in enumerate(expression.casts):
         name = f"k{number}"
         frame = frame.with_columns(pl.sql_expr(cast.sql).alias(name))
-        frame = frame.with_columns(_cast(pl.col(name), frame.schema[name], cast))
+        if cast.to != "same":
+            frame = frame.with_columns(_cast(pl.col(name), frame.schema[name], cast))
     values = frame.with_columns(pl.sql_expr(expression.sql).alias("value"))["value"]
     kind = values.dtype
     if answer == "truth":

@@ -42,6 +42,27 @@ def test_casts_are_taken_out() -> None:
     assert (found.casts[3].precision, found.casts[3].scale) == (12, 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "factor", "power"),
+    [
+        ("a", 1, 1),
+        ("a || b || 'xyz'", 2 + 5, 1),
+        ("REPLACE(a, ', ', '; ')", 1, 1),
+        ("REPLACE(a, 'x', 'xxxxx')", 5, 1),
+        ("REPLACE(REPLACE(a, 'x', 'xxxxx'), 'x', 'xxxxxxxxxx')", 50, 1),
+        ("REPLACE(a, '', 'xx')", 1 + 2 * 4, 1),  # the quotes count
+        ("REPLACE(a, 'x', b)", 3, 2),
+        ("UPPER(a)", 3, 1),
+        ("LENGTH(a)", 0, 0),
+    ],
+)
+def test_how_much_a_row_may_grow(text: str, factor: int, power: int) -> None:
+    found = parse_expression(text).growth
+    plain = parse_expression("1").growth.factor / 2  # of the whole, and of what is no text
+    assert found.power == power
+    assert factor <= found.factor <= factor + 5 + 2 * plain
+
+
 FORBIDDEN = [
     "SELECT 1", "(SELECT a FROM t)", "a IN (SELECT a FROM t)", "EXISTS (SELECT 1)", "a FROM t",
     "WITH x AS (a) x", "a; DROP TABLE t", "a -- b", "a /* b */", "a AS b", "a b", "a 'b'", "'a' b", "a, b",
