@@ -54,8 +54,8 @@ _DATE_PARTS = frozenset(
 )
 # How tightly operators bind, as Polars reads them. What is unknown here ends no piece of a chain.
 _BINDING = {
-    "OR": 1, "AND": 2, "NOT": 3, "IS": 4, "LIKE": 5, "ILIKE": 5, "=": 6, "==": 6, "<>": 6, "!=": 6, "<": 6, "<=": 6,
-    ">": 6, ">=": 6, "IN": 6, "BETWEEN": 6, "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "||": 8,
+    "OR": 1, "AND": 2, "NOT": 3, "IS": 4, "LIKE": 5, "ILIKE": 5, "=": 6, "==": 6, "<>": 6, "!=": 6, "<": 6,
+    "<=": 6, ">": 6, ">=": 6, "IN": 6, "BETWEEN": 6, "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "||": 8,
 }  # fmt: skip
 _TIGHTEST = max(_BINDING.values())
 # Most characters that a value takes which is no text: a number, a date.
