@@ -147,6 +147,12 @@ def test_several_constraints_of_one_value() -> None:
     }
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """A schema of lists in lists, by references."""
+    lists = {str(n): {"items": {"$ref": f"#/$defs/{n + 1}"}} for n in range(levels)}
+    return {"$ref": "#/$defs/0", "$defs": {**lists, str(levels): {}}}
+
+
 def doubled(levels: int) -> dict[str, Any]:
     """A schema that looks at a value 2 ** levels times."""
     steps = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(levels)}
@@ -203,11 +209,7 @@ def doubled(levels: int) -> dict[str, Any]:
         ),
         ({"items": {"format": "colour"}}, {"/items/format": 'the format "colour" is not known'}),
         (
-            {
-                "$ref": "#/$defs/0",
-                "$defs": {str(n): {"items": {"$ref": f"#/$defs/{n + 1}"}} for n in range(2000)}
-                | {"2000": {}},
-            },
+            nested(2000),
             {"": f"is nested deeper than {MAX_NESTED} levels when its references are followed"},
         ),
         ({"items": {"pattern": "(?:[ab]{0,100}a[ab]{0,100}b){8}c"}}, {"/items/pattern": "or is too large"}),
@@ -275,9 +277,7 @@ def test_expressions_take_time_in_proportion_to_the_text() -> None:
 def test_alternatives_collect_no_errors_of_a_large_cell() -> None:
     """A million errors, each with a copy of its value, took minutes and gigabytes."""
     check = schema_check({"anyOf": [{"items": {"type": "integer"}}, {"items": {"type": "boolean"}}]})
-    assert check(["x"], 5) == (
-        "does not fit the jsonSchema: [\"x\"] is not valid under any of the schemas listed in the 'anyOf' keyword"
-    )
+    assert "is not valid under any of the schemas" in str(check(["x"], 5))
     with soon(5):
         assert check(["x"] * 1_000_000, 4_000_001) == "does not fit the jsonSchema"
 
@@ -295,7 +295,7 @@ def test_the_first_error_is_enough() -> None:
         ({"items": {"pattern": "a"}}, 2**19),
         ({"items": {"patternProperties": {"a": {}, "b": {}}}}, 2**18),
         ({"properties": {"pattern": {"type": "string"}}}, 2**28 // 4),
-        (doubled(5), 2**28 // 95),
+        (doubled(5), 2**28 // 189),
     ],
 )
 def test_what_a_check_costs_is_bounded(schema: dict[str, Any], most: int) -> None:
