@@ -58,8 +58,9 @@ _BINDING = {
     "<=": 6, ">": 6, ">=": 6, "IN": 6, "BETWEEN": 6, "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "||": 8,
 }  # fmt: skip
 _TIGHTEST = max(_BINDING.values())
-# Most characters that a value takes which is no text: a number, a date.
-_PLAIN_CHARACTERS = 64
+# Bytes that a value takes which is no text, such as a number; and the most of it as text.
+_PLAIN_BYTES = 16
+_WRITTEN_BYTES = 64
 # Words of SQL that name a column only if quoted.
 _QUERY = frozenset(
     (
@@ -101,21 +102,28 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The most bytes that a row's value takes: factor * (bytes of the row's columns + 1) ** power."""
+    """The most bytes that a row's values take: constant + factor * (bytes of its columns + 1) ** power."""
 
-    factor: float
-    power: int
+    constant: float
+    factor: float = 0
+    power: int = 0
 
     def __add__(self, other: Growth) -> Growth:
-        return Growth(self.factor + other.factor, max(self.power, other.power))
+        return Growth(
+            self.constant + other.constant, self.factor + other.factor, max(self.power, other.power)
+        )
 
     def __mul__(self, other: Growth) -> Growth:
-        return Growth(self.factor * other.factor, self.power + other.power)
+        return Growth(
+            self.constant * other.constant,
+            self.constant * other.factor + self.factor * other.constant + self.factor * other.factor,
+            self.power + other.power,
+        )
 
 
-_NOTHING = Growth(0, 0)
-_COLUMN = Growth(1, 1)
-_PLAIN = Growth(_PLAIN_CHARACTERS, 0)
+_NOTHING = Growth(0)
+_COLUMN = Growth(0, 1, 1)
+_PLAIN = Growth(_PLAIN_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +173,15 @@ class _Open:
         if self.function == "REPLACE" and len(found) == 3:
             old, new = (argument.literal for argument in self.arguments[1:])
             if old and new is not None:
-                return found[0] * Growth(max(1.0, len(new.encode()) / len(old.encode())), 0)
-            return found[0] + (found[0] + Growth(1, 0)) * found[2]
+                return found[0] * Growth(max(1.0, len(new.encode()) / len(old.encode())))
+            return found[0] + (found[0] + Growth(1)) * found[2]
         total = sum(found[1:], found[0])
         if self.function == "CONCAT_WS":
-            total += found[0] * Growth(len(found), 0)
+            total += found[0] * Growth(len(found))
         elif self.function in ("LOWER", "UPPER", "INITCAP"):  # one letter may become three
-            total *= Growth(3, 0)
+            total *= Growth(3)
         elif self.function == "STRFTIME":  # one directive becomes a text
-            total *= _PLAIN
+            total *= Growth(_WRITTEN_BYTES)
         return total
 
 
@@ -210,7 +218,7 @@ class _Parser:
         if not self._after_value:
             raise ExpressionError("ends where a value should follow" if self._tokens else "is empty")
         whole = self._open[0]
-        sql, growth = " ".join(whole.parts), whole.growth + _PLAIN
+        sql, growth = " ".join(whole.parts), whole.growth + Growth(_WRITTEN_BYTES)
         return Expression(self._text, tuple(self._columns), tuple(self._casts), sql, growth)
 
     def _peek(self) -> tuple[str, str]:
@@ -279,7 +287,7 @@ class _Parser:
             raise ExpressionError(f"a CAST ends with its type, not with {token} (character {start + 1})")
 
     def _literal(self, token: str, start: int) -> None:
-        self._value(token, token, start, Growth(len(token.encode()), 0))
+        self._value(token, token, start, Growth(len(token.encode())))
         if self._argument.values == 1 and self._open[-1].parts[self._argument.begin :] == [token]:
             self._argument.literal = token[1:-1].replace("''", "'")
 
