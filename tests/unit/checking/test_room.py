@@ -100,7 +100,9 @@ assert found.good.num_rows + len(found.rejected) == 5_000
 assert found.rejected
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
-    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=300
+    )
     assert int(ran.stdout) < 700 * 1024, f"{ran.stdout} KiB"
 
 
