@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import pytest
 from ingestor import Client
 from ingestor.local.ports import free_port
 from tests.deploy.conftest import ROOT, TAG, Engine
+from tests.deployment_files.compose.program import compose_command, compose_environment
 
 COMPOSE = ROOT / "deploy" / "compose"
 SAMPLE = ROOT / "examples" / "sample"
@@ -44,11 +44,11 @@ class Project:
         self.ports = {service: free_port() for service in _PUBLISHED}
         secrets = folder / "secrets"
         subprocess.run([COMPOSE / "secrets.sh", secrets], check=True, capture_output=True)
-        others = ("INGESTOR_", "COMPOSE_", "OTEL_")
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(others)},
+            **compose_environment(),
             **{variable: str(self.ports[service]) for service, (variable, _) in _PUBLISHED.items()},
             "COMPOSE_PROJECT_NAME": f"ingestor-test-{os.getpid()}-{self.ports['gateway']}",
+            "COMPOSE_HTTP_TIMEOUT": "600",
             "SECRETS": str(secrets),
             "TAG": TAG,
         }
@@ -56,7 +56,7 @@ class Project:
     def compose(self, *arguments: str, check: bool = True) -> str:
         """What compose prints."""
         done = subprocess.run(
-            [*command(), "-f", COMPOSE / "compose.yaml", *self.options, *arguments],
+            [*compose_command(), "-f", COMPOSE / "compose.yaml", *self.options, *arguments],
             env=self._environment, capture_output=True, text=True, check=False, timeout=900,
         )  # fmt: skip
         if check and done.returncode != 0:
@@ -121,21 +121,12 @@ class Project:
         return self.compose("logs", "--tail", "15", check=False)[-6000:]
 
 
-def command() -> list[str]:
-    """The compose of this machine; skips without one."""
-    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
-        return ["docker", "compose"]
-    if shutil.which("docker-compose"):
-        return ["docker-compose"]
-    pytest.skip("neither `docker compose` nor docker-compose is installed")
-
-
 @contextmanager
 def running(
     engine: Engine, folder: Path, *options: str | Path, images: Mapping[str, str]
 ) -> Iterator[Project]:
-    """The suite until the context ends, then gone with its data. `options` are compose's; `images` are not the
-    suite's: image -> the set of deploy/images/base.sh that makes it."""
+    """The suite until the context ends, then gone with its data. `options` are compose's; `images` are those
+    of others, with the set of deploy/images/base.sh that makes each."""
     for image, made_by in images.items():
         if engine.run("image", "inspect", image, check=False).returncode != 0:
             pytest.skip(f"there is no image {image}; deploy/images/base.sh {made_by} makes it")
