@@ -11,7 +11,7 @@ import signal
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import google_crc32c
 import grpc
 
 from ingestor.local.folder import Folder
+from ingestor.local.services import is_serving, service_of
 from ingestor.v1 import (
     orchestrator_pb2,
     orchestrator_pb2_grpc,
@@ -271,12 +272,15 @@ async def restart(suite: Suite, instances: Iterable[str]) -> None:
             await asyncio.sleep(0.1)
         state = Folder(suite.data).state()
         assert state is not None
-        addresses = [state["services"][instance]["address"] for instance in before]
-        while not await asyncio.to_thread(_takes_calls, suite.facts["envoy_admin"], addresses):
-            await asyncio.sleep(0.2)
+        addresses = {instance: state["services"][instance]["address"] for instance in before}
+        for instance, address in addresses.items():  # the gateway may not have noticed that it was away
+            while not await asyncio.to_thread(is_serving, address, service_of(instance)):
+                await asyncio.sleep(0.1)
+        while not await asyncio.to_thread(_takes_calls, suite.facts["envoy_admin"], addresses.values()):
+            await asyncio.sleep(0.1)
 
 
-def _takes_calls(admin: str, addresses: Sequence[str]) -> bool:
+def _takes_calls(admin: str, addresses: Iterable[str]) -> bool:
     with urllib.request.urlopen(f"{admin}/clusters?format=json", timeout=5) as answer:
         clusters = json.load(answer)["cluster_statuses"]
     healthy = set()
