@@ -127,6 +127,9 @@ def test_what_is_wrong_is_nothing(cluster: tuple[Cluster, Playable]) -> None:
     made, suite = cluster
     output = made.job(suite.templates["check"], tries=1)
     assert "PROBLEM" not in output
+    (running,) = (line for line in output.splitlines() if line.startswith("ok       running services"))
+    for role in ("upload", "converter", "orchestrator", "processor-worker", "processor", "status"):
+        assert f" {role}:9090 " in running
 
 
 @pytest.mark.parametrize("kind", ["startupProbe", "livenessProbe"])
