@@ -60,8 +60,8 @@ class Project:
         return done.stdout
 
     def up(self) -> None:
-        """Start it; returns when every container is healthy. compose gives up where a service takes long, as on
-        a machine that has other work; then it is asked again."""
+        """Start it; returns when every container is healthy. compose gives up where a service takes long, as
+        on a machine that has other work; then it is asked again."""
         until = time.monotonic() + _SECONDS
         while (failed := self._run("up", "-d")).returncode != 0:
             assert time.monotonic() < until, f"{failed.stderr[-3000:]}\n{self._logs()}"
