@@ -94,7 +94,7 @@ def test_a_file_that_does_not_fit(suite: Suite, watch: Monitoring, tmp_path: Pat
 def test_an_orchestrator_that_hangs(suite: Suite, watch: Monitoring, tmp_path: Path) -> None:
     source = write_readings(tmp_path / "r.csv", 1000)
     with held(suite.pid("orchestrator")):
-        suite.run("ingest", str(source), "--no-wait", status=None)  # status has not heard of it yet
+        suite.run("ingest", str(source), "--no-wait")
         watch.wait(("IngestorDeliveriesOld", ""), ("IngestorTargetDown", "orchestrator"))
     watch.wait(("IngestorDeliveriesOld", ""), ("IngestorTargetDown", "orchestrator"), fire=False)
 
