@@ -105,7 +105,7 @@ class AsyncClient:
         timeout: float | None = None,
     ) -> AsyncProcess:
         """Send a table and begin its ingestion; its process, which runs (see `AsyncProcess.wait`). If the
-        suite cannot say within 10 s how it stands, it is PENDING and has but its `id` and its `file_name`.
+        suite cannot say within 30 s how it stands, it is PENDING and has but its `id` and its `file_name`.
 
         `source`: a path; a file opened in binary mode (CSV, JSON, JSON Lines, XLSX, Parquet, compressed
         or not), sent from its beginning; or a data frame of pandas (from 2.2 on) or polars or an Arrow

@@ -18,7 +18,7 @@ from ingestor.client.sources import Source
 from ingestor.client.upload import Dialect, OnProgress, send
 from ingestor.v1 import common_pb2, orchestrator_pb2, processor_pb2, status_pb2
 
-_FIRST_LOOK_SECONDS = 10.0
+_FIRST_LOOK_SECONDS = 30.0
 
 
 class AsyncProcess(ProcessFields):
