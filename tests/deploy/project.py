@@ -32,7 +32,7 @@ _PUBLISHED = {
     "jaeger": ("JAEGER_PORT", 16686),
     "grafana": ("GRAFANA_PORT", 3000),
 }
-_SECONDS = 600  # for everything to start, on a machine that has other work too
+_SECONDS = 900  # for everything to start, on a machine that has other work too
 
 
 class Project:
@@ -53,20 +53,18 @@ class Project:
             "TAG": TAG,
         }
 
-    def compose(self, *arguments: str, check: bool = True) -> str:
-        """What compose prints."""
-        done = subprocess.run(
-            [*compose_command(), "-f", COMPOSE / "compose.yaml", *self.options, *arguments],
-            env=self._environment, capture_output=True, text=True, check=False, timeout=900,
-        )  # fmt: skip
-        if check and done.returncode != 0:
-            raise AssertionError(f"compose {arguments}: {done.stderr[-3000:]}\n{self._logs()}")
+    def compose(self, *arguments: str) -> str:
+        """What compose prints; it must succeed."""
+        done = self._run(*arguments)
+        assert done.returncode == 0, f"compose {arguments}: {done.stderr[-3000:]}\n{self._logs()}"
         return done.stdout
 
     def up(self) -> None:
-        """Start it; returns when every container is healthy."""
-        self.compose("up", "-d")
+        """Start it; returns when every container is healthy. compose gives up where a service takes long, as
+        on a machine that has other work; then it is asked again."""
         until = time.monotonic() + _SECONDS
+        while (failed := self._run("up", "-d")).returncode != 0:
+            assert time.monotonic() < until, f"{failed.stderr[-3000:]}\n{self._logs()}"
         while ill := {name: state for name, state in self._health().items() if state != "healthy"}:
             assert time.monotonic() < until, f"not healthy: {ill}\n{self._logs()}"
             time.sleep(0.5)  # between two looks
@@ -117,8 +115,14 @@ class Project:
             if name not in JOBS
         }
 
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*compose_command(), "-f", COMPOSE / "compose.yaml", *self.options, *arguments],
+            env=self._environment, capture_output=True, text=True, check=False, timeout=900,
+        )  # fmt: skip
+
     def _logs(self) -> str:
-        return self.compose("logs", "--tail", "15", check=False)[-6000:]
+        return self._run("logs", "--tail", "15").stdout[-6000:]
 
 
 @contextmanager
