@@ -178,5 +178,6 @@ def test_a_gateway_that_is_to_stop_is_unready_and_answers_until_it_has_drained(
         assert done.returncode == 0, done.stderr
         draining.result()
     assert not made.probe("gateway", "readinessProbe")
-    made.podman("restart", "--time", "0", container_of(suite.pods["gateway"]))
+    made.remove("gateway")
+    made.play(suite.pods["gateway"])
     wait_until_ready(made, ["gateway"])
