@@ -81,7 +81,7 @@ def bytes_of(texts: Texts) -> Int64s:
 
 
 def blanked(array: AnyArray, rows: Mask) -> AnyArray:
-    """The array with nulls in these rows, and nothing below them: `if_else` keeps the bytes of what it blanks,
+    """The array with nulls in these rows, and nothing below them: `if_else` keeps the bytes there,
     and Polars computes with them."""
     at: AnyArray = pa.array(np.arange(len(array)), mask=rows)
     return array.take(at)
