@@ -73,7 +73,7 @@ def _evaluated(
     kind = pa.string() if answer == "text" else pa.bool_()
     arrays: list[AnyArray] = []
     fits: list[Mask] = []
-    made, share = 0, MAX_MADE_BYTES // max(count, 1)
+    made, share, trimmed = 0, MAX_MADE_BYTES // max(count, 1), False
     deadline = time.monotonic() + _PATIENCE
     for start, stop in _portions(sizes):
         pieces: list[tuple[AnyArray, bool]] = []
@@ -92,11 +92,13 @@ def _evaluated(
         fits.append(np.repeat([not bad for _, bad in pieces], [len(piece) for piece, _ in pieces]))
         made += sum(array.nbytes for array in arrays[-len(pieces) :])
         if answer == "text" and made > MAX_MADE_BYTES:
-            whole = pa.concat_arrays(arrays)
+            # All that there is by now; afterwards each portion.
+            first = len(arrays) - len(pieces) if trimmed else 0
+            whole = pa.concat_arrays(arrays[first:])
             over = bytes_of(cast("pa.StringArray", whole)) > share
-            large[: len(over)] |= over
-            arrays = [blanked(whole, over)]
-            made = arrays[0].nbytes
+            large[stop - len(over) : stop] |= over
+            arrays[first:] = [blanked(whole, over)]
+            trimmed = True
     values: AnyArray = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
     return values, ~np.concatenate(fits), large
 
