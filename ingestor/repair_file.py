@@ -10,6 +10,7 @@ ingestor.tabular.files.convert.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ from ingestor.reports import (
 )
 from ingestor.tabular.cell_notes import reject_faults
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.files.containers import ExpansionLimits, expanded
+from ingestor.tabular.files.containers import ExpansionLimits, Output, expanded
 from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.files.encodings import transcode
 from ingestor.tabular.files.file_process import file_arguments, write_result
@@ -73,7 +74,10 @@ def repair_content(
 ) -> Iterator[bytes]:
     """Convert a repair file to CONTENT, see above. Raises UnreadableFileError, with the reason NOT_A_REPORT
     when the file is not a report of `table`."""
-    with _opened(file, how, limits, expansion or ExpansionLimits()) as (columns, blocks):
+    expansion = expansion or ExpansionLimits()
+    output = Output(file.seek(0, io.SEEK_END), expansion)
+    file.seek(0)
+    with _opened(file, how, limits, expansion) as (columns, blocks):
         labels = list(columns)
         from_json = is_json_report(labels, table.columns)
         if not from_json:
@@ -84,7 +88,9 @@ def repair_content(
         rows = _Rows(table)
         yield header_line((NUMBER_LABEL, *table.columns))
         for block in blocks:
-            yield block_lines(rows.take(text_only(reject_faults(block)), labels, reading))
+            lines = block_lines(rows.take(text_only(reject_faults(block)), labels, reading))
+            output.add(len(lines), block.record_count)
+            yield lines
 
 
 @contextmanager

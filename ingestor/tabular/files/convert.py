@@ -9,13 +9,14 @@ of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT be
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from ingestor.notices import as_objects, merged, shifted
 from ingestor.outcomes import Notice
-from ingestor.tabular.files.containers import ExpansionLimits, expanded
+from ingestor.tabular.files.containers import ExpansionLimits, Output, expanded
 from ingestor.tabular.files.encodings import transcode
 from ingestor.tabular.files.file_process import file_arguments, write_result
 from ingestor.tabular.files.formats import TAIL_BYTES, Plan, head_size, plan
@@ -54,10 +55,15 @@ def content(
 ) -> Iterator[bytes]:
     """The file in the plan's form ("text" or "normal"). What a person should know of its records is added to
     `notices`. Raises UnreadableFileError."""
-    opened = expanded(file, how.compression, expansion or ExpansionLimits())
+    expansion = expansion or ExpansionLimits()
+    output = Output(file.seek(0, io.SEEK_END), expansion)
+    file.seek(0)
+    opened = expanded(file, how.compression, expansion)
     if how.form == "text":
         assert how.encoding is not None
-        yield from transcode(opened, how.encoding)
+        for piece in transcode(opened, how.encoding):
+            output.add(len(piece), piece.count(b"\n"))
+            yield piece
         return
     with open_table(opened, how.format, how.options, limits) as table:
         yield header_line(table.columns)
@@ -67,7 +73,9 @@ def content(
                 notices.extend(shifted(block.notices, count))
             count += block.record_count
             if block.record_count:
-                yield block_lines(block)
+                lines = block_lines(block)
+                output.add(len(lines), block.record_count)
+                yield lines
 
 
 def main() -> int:

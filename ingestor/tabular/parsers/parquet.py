@@ -23,7 +23,10 @@ from ingestor.tabular.text_table import TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
 AnyArray = Any
+# A batch is read, and a block made of it, with at most so many rows and about so many bytes.
 _ROWS = 10_000
+_BYTES = 8 * 2**20
+_GROUPS = 1000  # row groups whose sizes are looked at
 
 
 class ParquetTable:
@@ -49,8 +52,16 @@ class ParquetTable:
             if leaf.physical_type == "INT96" and self.columns.count(leaf.path) == 1
         ]
         self._nanoseconds = self._file
-        if self._wide:
-            self._file = _open(file, coerce_int96_timestamp_unit="us")
+        # A value that a file holds once may stand in every row. So texts stay what they are in the file, indices
+        # into a dictionary, until it is known how many rows make a block.
+        texts = [
+            leaf.path
+            for leaf in map(self._file.schema.column, range(len(self._file.schema)))
+            if leaf.physical_type == "BYTE_ARRAY" and self.columns.count(leaf.path) == 1
+        ]
+        self._batch_rows = _batch_rows(self._file.metadata)
+        if self._wide or texts:
+            self._file = _open(file, coerce_int96_timestamp_unit="us", read_dictionary=texts)
 
     def close(self) -> None:
         """Close what is open of the file."""
@@ -60,30 +71,67 @@ class ParquetTable:
     def blocks(self) -> Iterator[TextTable]:
         first = 0
         try:
-            for batch, exact in zip(self._batches(self._file), self._exact_batches(), strict=False):
-                columns = list(map(_text, batch.columns))
-                for name in self._wide:
-                    position = self.columns.index(name)
-                    columns[position] = _wide_text(batch.column(position), exact.column(name))
-                count = batch.num_rows
-                index = np.arange(count, dtype=np.int64)
-                yield TextTable(columns, index, index + first, count, [])
-                first += count
+            for whole, whole_exact in zip(self._batches(self._file), self._exact_batches(), strict=False):
+                for start, count in _pieces(whole):
+                    batch = whole.slice(start, count)
+                    columns = list(map(_text, batch.columns))
+                    for name in self._wide:
+                        position = self.columns.index(name)
+                        exact = whole_exact.column(name).slice(start, count)
+                        columns[position] = _wide_text(batch.column(position), exact)
+                    index = np.arange(count, dtype=np.int64)
+                    yield TextTable(columns, index, index + first, count, [])
+                    first += count
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError) as error:
             raise UnreadableFileError(
                 "PARQUET_INVALID", f"The file is damaged after record {first}."
             ) from error
 
     def _batches(self, file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[Any]:
-        return iter(file.iter_batches(batch_size=_ROWS, use_threads=False, columns=columns))
+        return iter(file.iter_batches(batch_size=self._batch_rows, use_threads=False, columns=columns))
 
     def _exact_batches(self) -> Iterator[Any]:
         return self._batches(self._nanoseconds, self._wide) if self._wide else repeat(None)
 
 
+def _batch_rows(metadata: Any) -> int:
+    """Rows of a batch, by the sizes that the groups of rows have before they are compressed."""
+    largest = 1
+    for number in range(min(metadata.num_row_groups, _GROUPS)):
+        group = metadata.row_group(number)
+        largest = max(largest, group.total_byte_size // max(group.num_rows, 1))
+    return max(1, min(_ROWS, _BYTES // largest))
+
+
+def _pieces(batch: Any) -> Iterator[tuple[int, int]]:
+    """Where to cut a batch so that no piece has many more bytes than a block: first row and number of rows of
+    each piece."""
+    count = batch.num_rows
+    sizes = np.zeros(count, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and len(column.dictionary):
+            lengths = pc.binary_length(column.dictionary).cast(pa.int64())
+            sizes += pc.fill_null(lengths.take(column.indices), 0).to_numpy(zero_copy_only=False)
+        else:
+            sizes += column.nbytes // max(count, 1)
+    start = size = 0
+    if int(sizes.sum()) > _BYTES:
+        for row, more in enumerate(sizes.tolist()):
+            if size and size + more > _BYTES:
+                yield start, row - start
+                start, size = row, 0
+            size += more
+    if start < count:
+        yield start, count - start
+
+
 def _open(file: BinaryIO, **more: Any) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file, pre_buffer=False, thrift_string_size_limit=2**26, **more)
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise UnreadableFileError("PARQUET_INVALID", "The file cannot be read as Parquet.") from error
 
