@@ -27,6 +27,7 @@ AnyArray = Any
 _ROWS = 10_000
 _BYTES = 8 * 2**20
 _GROUPS = 1000  # row groups whose sizes are looked at
+_PROBED = 16  # rows that are read for their size
 
 
 class ParquetTable:
@@ -52,16 +53,9 @@ class ParquetTable:
             if leaf.physical_type == "INT96" and self.columns.count(leaf.path) == 1
         ]
         self._nanoseconds = self._file
-        # A value that a file holds once may stand in every row. So texts stay what they are in the file, indices
-        # into a dictionary, until it is known how many rows make a block.
-        texts = [
-            leaf.path
-            for leaf in map(self._file.schema.column, range(len(self._file.schema)))
-            if leaf.physical_type == "BYTE_ARRAY" and self.columns.count(leaf.path) == 1
-        ]
-        self._batch_rows = _batch_rows(self._file.metadata)
-        if self._wide or texts:
-            self._file = _open(file, coerce_int96_timestamp_unit="us", read_dictionary=texts)
+        if self._wide:
+            self._file = _open(file, coerce_int96_timestamp_unit="us")
+        self._batch_rows = _batch_rows(self._file)
 
     def close(self) -> None:
         """Close what is open of the file."""
@@ -85,9 +79,7 @@ class ParquetTable:
         except MemoryError:
             raise
         except (pa.ArrowException, OSError) as error:
-            raise UnreadableFileError(
-                "PARQUET_INVALID", f"The file is damaged after record {first}."
-            ) from error
+            raise _damaged(first) from error
 
     def _batches(self, file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[Any]:
         return iter(file.iter_batches(batch_size=self._batch_rows, use_threads=False, columns=columns))
@@ -96,26 +88,29 @@ class ParquetTable:
         return self._batches(self._nanoseconds, self._wide) if self._wide else repeat(None)
 
 
-def _batch_rows(metadata: Any) -> int:
-    """Rows of a batch, by the sizes that the groups of rows have before they are compressed."""
+def _batch_rows(file: pq.ParquetFile) -> int:
+    """Rows of a batch, by the sizes of the groups of rows before they are compressed, and by those of the first
+    rows: a value that is in the file once may stand in every row. Raises UnreadableFileError."""
     largest = 1
+    metadata = file.metadata
     for number in range(min(metadata.num_row_groups, _GROUPS)):
         group = metadata.row_group(number)
         largest = max(largest, group.total_byte_size // max(group.num_rows, 1))
+    try:
+        first = next(iter(file.iter_batches(batch_size=_PROBED, use_threads=False)), None)
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(0) from error
+    if first is not None and first.num_rows:
+        largest = max(largest, int(_row_sizes(first).sum()) // first.num_rows)
     return max(1, min(_ROWS, _BYTES // largest))
 
 
 def _pieces(batch: Any) -> Iterator[tuple[int, int]]:
     """Where to cut a batch so that no piece has many more bytes than a block: first row and number of rows of
     each piece."""
-    count = batch.num_rows
-    sizes = np.zeros(count, np.int64)
-    for column in batch.columns:
-        if pa.types.is_dictionary(column.type) and len(column.dictionary):
-            lengths = pc.binary_length(column.dictionary).cast(pa.int64())
-            sizes += pc.fill_null(lengths.take(column.indices), 0).to_numpy(zero_copy_only=False)
-        else:
-            sizes += column.nbytes // max(count, 1)
+    sizes = _row_sizes(batch)
     start = size = 0
     if int(sizes.sum()) > _BYTES:
         for row, more in enumerate(sizes.tolist()):
@@ -123,8 +118,39 @@ def _pieces(batch: Any) -> Iterator[tuple[int, int]]:
                 yield start, row - start
                 start, size = row, 0
             size += more
-    if start < count:
-        yield start, count - start
+    if start < batch.num_rows:
+        yield start, batch.num_rows - start
+
+
+def _row_sizes(batch: Any) -> AnyArray:
+    """About how many bytes each row has as text; shape [rows]."""
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            sizes += _text_sizes(column)
+        elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+        else:
+            sizes += column.nbytes // max(batch.num_rows, 1)
+    return sizes
+
+
+def _text_sizes(column: AnyArray) -> AnyArray:
+    """Bytes of each text of a column that is indices into a dictionary; of other values a guess."""
+    kind = column.type.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+        return np.full(len(column), 8)
+    values = column.dictionary
+    indices = pc.fill_null(column.indices, 0).to_numpy()
+    if not len(values):
+        return np.zeros(len(column), np.int64)
+    # Not pc.binary_length: a dictionary may be much larger than a batch.
+    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset :]
+    return offsets[indices + 1].astype(np.int64) - offsets[indices]
+
+
+def _damaged(after: int) -> UnreadableFileError:
+    return UnreadableFileError("PARQUET_INVALID", f"The file is damaged after record {after}.")
 
 
 def _open(file: BinaryIO, **more: Any) -> pq.ParquetFile:
