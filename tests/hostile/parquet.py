@@ -33,9 +33,13 @@ def repeated_text(length: int = 2**20, rows: int = 3000) -> bytes:
 
 def repeated_in_lists(length: int = 100_000, items: int = 100, rows: int = 1000) -> bytes:
     """The same within lists."""
-    values = pa.DictionaryArray.from_arrays(
-        pa.array([0] * (items * rows), pa.int32()), pa.array(["a" * length])
-    ).dictionary_decode() if length * items * rows < 2**27 else None
+    values = (
+        pa.DictionaryArray.from_arrays(
+            pa.array([0] * (items * rows), pa.int32()), pa.array(["a" * length])
+        ).dictionary_decode()
+        if length * items * rows < 2**27
+        else None
+    )
     if values is None:
         column = pa.array([["a" * length] * items], pa.list_(pa.string()))
         table = pa.table({"a": column})

@@ -111,9 +111,7 @@ def rows_without_numbers(count: int = 1_200_000) -> bytes:
 
 def shared_string(length: int = 32_767, rows: int = 32_000) -> bytes:
     """One long string that the cell of every row refers to: 11 KB that become 1 GB."""
-    strings = [
-        f"<sst {_MAIN}><si><t>id</t></si><si><t>".encode(), b"a" * length, b"</t></si></sst>"
-    ]
+    strings = [f"<sst {_MAIN}><si><t>id</t></si><si><t>".encode(), b"a" * length, b"</t></si></sst>"]
     row = b'<row><c t="s"><v>1</v></c></row>'
     return book([b'<row><c t="s"><v>0</v></c></row>', *[row * 1000] * (rows // 1000)], strings=strings)
 
@@ -166,15 +164,15 @@ def entities() -> bytes:
     """Entities that expand to a billion characters."""
     tens = [f"&e{n};" * 10 for n in range(9)]
     levels = "".join(f'<!ENTITY e{n} "{ten}">' for n, ten in enumerate(tens, 1))
-    parts = f'<!DOCTYPE x [<!ENTITY e0 "ha">{levels}]><worksheet {_MAIN}><sheetData>&e9;</sheetData></worksheet>'
+    parts = (
+        f'<!DOCTYPE x [<!ENTITY e0 "ha">{levels}]><worksheet {_MAIN}><sheetData>&e9;</sheetData></worksheet>'
+    )
     made = io.BytesIO(far_cell("A2"))
     with zipfile.ZipFile(made, "a") as archive:
         archive.writestr("xl/worksheets/SHEET1.xml", parts)
         names = archive.namelist()
     with zipfile.ZipFile(made) as old:
-        kept: dict[str, Part] = {
-            name: old.read(name) for name in names if name != "xl/worksheets/sheet1.xml"
-        }
+        kept: dict[str, Part] = {name: old.read(name) for name in names if name != "xl/worksheets/sheet1.xml"}
     return _package(kept)
 
 

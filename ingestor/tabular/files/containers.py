@@ -43,7 +43,9 @@ class ExpansionLimits:
         if expanded <= self.most(size):
             return
         if expanded > self.max_bytes:
-            raise UnreadableFileError("EXPANDS_TOO_FAR", f"The file expands to more than {self.max_bytes} bytes.")
+            raise UnreadableFileError(
+                "EXPANDS_TOO_FAR", f"The file expands to more than {self.max_bytes} bytes."
+            )
         raise UnreadableFileError(
             "EXPANDS_TOO_FAR",
             f"The file expands to more than {self.max_ratio} times its size of {size} bytes "
