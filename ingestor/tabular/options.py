@@ -63,7 +63,7 @@ def _labels(value: tuple[str, ...]) -> tuple[str, ...]:
 
 # What text is written in. Python knows more, which are no encodings of files (idna, punycode, unicode_escape) or
 # never decode (undefined).
-_ENCODINGS = frozenset(
+ENCODINGS = frozenset(
     [
         "ascii",
         "utf_8",
@@ -177,7 +177,7 @@ def _encoding(value: str) -> str:
     # Not by codecs.lookup, which remembers every name that it was asked for.
     name = normalize_encoding(value[:_MAX_NAME]).lower()
     name = aliases.get(name, name)
-    if len(value) > _MAX_NAME or name not in _ENCODINGS:
+    if len(value) > _MAX_NAME or name not in ENCODINGS:
         raise PydanticCustomError("encoding", "is not the name of a text encoding that is read")
     return codecs.lookup(name).name
 

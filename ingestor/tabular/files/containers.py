@@ -73,6 +73,13 @@ class Output:
         self._limits.check(self._size, max(self._bytes, self._records * _RECORD_BYTES))
 
 
+def size_of(file: BinaryIO) -> int:
+    """The bytes of an open file; rewinds it."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
+
+
 def detect_compression(head: bytes) -> Compression:
     """By magic bytes. An XLSX workbook, also a zip archive, counts as uncompressed."""
     if head.startswith(_GZIP):
