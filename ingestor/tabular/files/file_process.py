@@ -101,10 +101,11 @@ def answer_request(read: Callable[[Request, BinaryIO, BinaryIO], dict[str, Any]]
 def _load() -> None:
     """Import what reading a file may import late."""
     import _strptime  # noqa: F401
-    from ingestor.tabular.files import encoding_guess  # noqa: F401
+    from ingestor.tabular.files.encoding_guess import guess_encoding
     from ingestor.tabular.files.formats import parsers
 
     parsers()
+    guess_encoding("имя,улица\nГруша,Большая\n".encode("cp1251"))  # imports more while it works
     for name in ENCODINGS:
         codecs.lookup(name)
 
