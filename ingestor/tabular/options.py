@@ -61,8 +61,8 @@ def _labels(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-# What text is written in. Python knows more, which are no encodings of files (idna, punycode, unicode_escape) or
-# never decode (undefined).
+# What text is written in. Python knows more, which are no encodings of files (idna, punycode, unicode_escape)
+# or never decode (undefined).
 ENCODINGS = frozenset(
     [
         "ascii",

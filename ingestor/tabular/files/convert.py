@@ -3,7 +3,8 @@
     python -m ingestor.tabular.files.convert (see file_process)
 
 Runs as a separate process, which frees the memory of large workbooks when it ends and contains the damage
-of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT is {"form", "dialect", "notices"}.
+of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT is {"form", "dialect",
+"notices"}.
 """
 
 from __future__ import annotations

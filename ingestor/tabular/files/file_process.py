@@ -1,9 +1,10 @@
-"""What the processes that read one file have in common: what they are asked, how they are confined, what they answer.
+"""What the processes that read one file have in common: what they are asked, how they are confined, what they
+answer.
 
     python -m MODULE REQUEST RESULT < FILE > CONTENT
 
-REQUEST and RESULT are numbers of open files. REQUEST holds a Request as JSON. RESULT becomes a JSON object: the
-module's answer, or {"reason", "message"} with exit status 3; either with `peak_memory_bytes`.
+REQUEST and RESULT are numbers of open files. REQUEST holds a Request as JSON. RESULT becomes a JSON object:
+the module's answer, or {"reason", "message"} with exit status 3; either with `peak_memory_bytes`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _RESULT_BYTES = 64 * 2**20  # of a file that the process writes
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to do with a file. Not by arguments: a name may look like an option, and a dialect may be larger than
-    the system takes."""
+    """What to do with a file. Not by arguments: a name may look like an option, and a dialect may be larger
+    than the system takes."""
 
     memory_bytes: int
     """Address space."""
@@ -70,13 +71,14 @@ class Request:
 
 
 def answer_request(read: Callable[[Request, BinaryIO, BinaryIO], dict[str, Any]]) -> int:
-    """Do what a process is asked: `read` gets the request, the file and where its CONTENT goes, and returns the
-    RESULT. Confines the process before. Returns the exit status: 0 or UNREADABLE."""
+    """Do what a process is asked: `read` gets the request, the file and where its CONTENT goes, and returns
+    the RESULT. Confines the process before. Returns the exit status: 0 or UNREADABLE."""
     with os.fdopen(int(sys.argv[1]), "rb") as asked:
         found = json.load(asked)
     request = Request(**{**found, "labels": tuple(found["labels"])})
     confine(
-        memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds, file_bytes=_RESULT_BYTES, load=_load
+        memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds, file_bytes=_RESULT_BYTES,
+        load=_load
     )  # fmt: skip
     status = 0
     try:
@@ -100,7 +102,7 @@ def answer_request(read: Callable[[Request, BinaryIO, BinaryIO], dict[str, Any]]
 
 def _load() -> None:
     """Import what reading a file may import late."""
-    import _strptime  # noqa: F401
+
     from ingestor.tabular.files.encoding_guess import guess_encoding
     from ingestor.tabular.files.formats import parsers
 

@@ -89,8 +89,8 @@ class ParquetTable:
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:
-    """Rows of a batch, by the sizes of the groups of rows before they are compressed, and by those of the first
-    rows: a value that is in the file once may stand in every row. Raises UnreadableFileError."""
+    """Rows of a batch, by the sizes of the groups of rows before they are compressed, and by those of the
+    first rows: a value that is in the file once may stand in every row. Raises UnreadableFileError."""
     largest = 1
     metadata = file.metadata
     for number in range(min(metadata.num_row_groups, _GROUPS)):

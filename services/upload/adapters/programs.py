@@ -28,9 +28,9 @@ class Program:
 
 @asynccontextmanager
 async def running(module: str, folder: Path, source: IO[bytes], *files: IO[bytes]) -> AsyncIterator[Program]:
-    """A module of Python as a program that never outlives the context: in `folder`, with the file `source` as its
-    stdin, and with further open `files`, whose numbers are its arguments. It has nothing else of the service's:
-    no environment, no arguments. Raises OSError if it cannot start."""
+    """A module of Python as a program that never outlives the context: in `folder`, with the file `source` as
+    its stdin, and with further open `files`, whose numbers are its arguments. It has nothing else of the
+    service's: no environment, no arguments. Raises OSError if it cannot start."""
     numbers = [file.fileno() for file in files]
     # Not by asyncio: uvloop forks, and a child in which gRPC then runs its handlers of forks may crash before
     # it is the program. `subprocess` uses vfork, which runs no handlers, and is faster.

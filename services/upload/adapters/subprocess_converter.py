@@ -19,6 +19,7 @@ from ingestor.reports import OriginalTable
 from ingestor.runtime.fair_slots import FairSlots
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, ProgramRun
 from ingestor.services.upload.adapters.programs import running
+from ingestor.services.upload.converter.settings import ConversionSettings
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
 from ingestor.services.upload.uploads import Content, Upload, text_key
@@ -43,12 +44,12 @@ _EXCERPT_BYTES = 32 * 2**20  # that a look may give at most
 
 @dataclass(frozen=True, slots=True)
 class ConverterLimits:
-    """What the programs that read files may take. In `memory_bytes` (of address space) are about 150 MiB that programs
-    share or never touch.
+    """What the programs that read files may take. In `memory_bytes` (of address space) are about 150 MiB that
+    programs share or never touch.
 
-    There are places for `conversions` and for as many looks at the beginning of files, but for `conversions` + 1
-    programs in all. So neither a look nor a conversion waits for all of the others. The last place of each kind is
-    for a tenant that has none."""
+    There are places for `conversions` and for as many looks at the beginning of files, but for `conversions`
+    + 1 programs in all. So neither a look nor a conversion waits for all of the others. The last place of
+    each kind is for a tenant that has none."""
 
     memory_bytes: int
     seconds: int
@@ -56,6 +57,17 @@ class ConverterLimits:
     conversions: int
     max_expanded_bytes: int = ExpansionLimits().max_bytes
     max_ratio: int = ExpansionLimits().max_ratio
+
+
+def converter_limits(settings: ConversionSettings) -> ConverterLimits:
+    """The limits that the settings say."""
+    return ConverterLimits(
+        settings.converter_memory_bytes,
+        settings.conversion_seconds,
+        settings.conversions_at_once,
+        settings.max_expanded_bytes,
+        settings.max_expansion_ratio,
+    )
 
 
 class SubprocessConverter(Converter, Inspector):
@@ -81,26 +93,28 @@ class SubprocessConverter(Converter, Inspector):
         labels: Sequence[str] = (),
     ) -> Content:
         request = self._request(upload, dialect, labels=tuple(labels))
-        if repaired is not None:
-            request = replace(request, repaired=repaired.to_json())
-            return await self._run("ingestor.repair_file", upload, request)
+        if repaired is None:
+            return await self._run("ingestor.tabular.files.convert", upload, request)
+        return await self._run("ingestor.repair_file", upload, replace(request, repaired=repaired.to_json()))
+
+    async def as_is(self, upload: Upload, dialect: str, labels: Sequence[str] = ()) -> Content | None:
         options = parse_options(dialect)
         size = upload.committed_size
         head = await self._part(upload, 0, head_size(size))
-        if is_plainly_delimited(head, upload.file_name, options):
-            tail = await self._part(upload, max(size - TAIL_BYTES, len(head)), size)
-            how = await asyncio.to_thread(
-                plan, head, size, upload.file_name, options, labels=labels, tail=tail
-            )
-            if how.form == "as-is":
-                return Content(upload.file_key, size, False, how.options.to_json(), merged(how.notices))
-        return await self._run("ingestor.tabular.files.convert", upload, request)
+        if not is_plainly_delimited(head, upload.file_name, options):
+            return None
+        tail = await self._part(upload, max(size - TAIL_BYTES, len(head)), size)
+        how = await asyncio.to_thread(plan, head, size, upload.file_name, options, labels=labels, tail=tail)
+        if how.form != "as-is":
+            return None
+        return Content(upload.file_key, size, False, how.options.to_json(), merged(how.notices))
 
     def _request(self, upload: Upload, dialect: str, **more: Any) -> Request:
         limits = self._limits
         return Request(
-            memory_bytes=limits.memory_bytes, cpu_seconds=limits.seconds, name=upload.file_name, dialect=dialect,
-            max_bytes=limits.max_expanded_bytes, max_ratio=limits.max_ratio, **more,
+            memory_bytes=limits.memory_bytes, cpu_seconds=limits.seconds,
+            name=upload.file_name, dialect=dialect, max_bytes=limits.max_expanded_bytes,
+            max_ratio=limits.max_ratio, **more,
         )  # fmt: skip
 
     async def _part(self, upload: Upload, start: int, end: int) -> bytes:
@@ -132,14 +146,17 @@ class SubprocessConverter(Converter, Inspector):
             await self._store.append(key, size, piece)
             size += len(piece)
 
-        async with self._conversions.place(upload.tenant), self._folder() as folder:
-            async with self._local(upload, folder) as source:
-                try:
-                    await self._store.create(key)
-                    found = await self._execute(module, upload, request, folder, source, store)
-                except UnreadableFileError:
-                    await self._store.delete(key)
-                    raise
+        async with (
+            self._conversions.place(upload.tenant),
+            self._folder() as folder,
+            self._local(upload, folder) as source,
+        ):
+            try:
+                await self._store.create(key)
+                found = await self._execute(module, upload, request, folder, source, store)
+            except UnreadableFileError:
+                await self._store.delete(key)
+                raise
         notices = merged(from_objects(found.get("notices", ())))
         if found["form"] == "as-is":
             await self._store.delete(key)
@@ -163,8 +180,8 @@ class SubprocessConverter(Converter, Inspector):
         source: Path,
         take: Callable[[bytes], Awaitable[None]],
     ) -> dict[str, Any]:
-        """What a module finds out about the file `source`, run in a process of its own, no longer than this call lasts.
-        `take` gets what it writes. Raises UnreadableFileError, ConverterCrashedError."""
+        """What a module finds out about the file `source`, run in a process of its own, no longer than this
+        call lasts. `take` gets what it writes. Raises UnreadableFileError, ConverterCrashedError."""
         own = folder / "own"  # the program's, which may change what is in it
         own.mkdir(mode=0o700)
         async with self._programs.place(upload.tenant):
@@ -222,11 +239,14 @@ class SubprocessConverter(Converter, Inspector):
                     f"The first records of the file take more than {_EXCERPT_BYTES} bytes; ask for fewer.",
                 )
 
-        async with self._looks.place(upload.tenant), self._folder() as folder:
-            async with self._beginning(upload, dialect, folder) as (source, whole):
-                request = self._request(upload, dialect, rows=rows, labels=tuple(labels), whole=whole)
-                request = replace(request, cpu_seconds=min(request.cpu_seconds, _LOOK_SECONDS))
-                found = await self._execute(module, upload, request, folder, source, keep)
+        async with (
+            self._looks.place(upload.tenant),
+            self._folder() as folder,
+            self._beginning(upload, dialect, folder) as (source, whole),
+        ):
+            request = self._request(upload, dialect, rows=rows, labels=tuple(labels), whole=whole)
+            request = replace(request, cpu_seconds=min(request.cpu_seconds, _LOOK_SECONDS))
+            found = await self._execute(module, upload, request, folder, source, keep)
         return found, bytes(content)
 
     @asynccontextmanager

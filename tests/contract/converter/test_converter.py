@@ -43,7 +43,7 @@ from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
 from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
-from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.adapters.subprocess_converter import ConverterLimits, SubprocessConverter
 from ingestor.services.upload.converter.bootstrap import bootstrap
 from ingestor.services.upload.converter.settings import ConverterSettings
 from ingestor.services.upload.ports import ConverterCrashedError
@@ -90,9 +90,8 @@ async def converter(request: pytest.FixtureRequest, root: Path) -> AsyncIterator
     if request.param == "subprocess":
         store = DiskFileStore(root)
         metrics = ProgramMetrics(CollectorRegistry())
-        yield SubprocessConverter(
-            store, None, metrics, max_expanded_bytes=MOST_EXPANDED, memory_bytes=8 * 2**30
-        )
+        limits = ConverterLimits(448 * 2**20, 60, 2, max_expanded_bytes=MOST_EXPANDED)
+        yield SubprocessConverter(store, None, metrics, limits)
         return
     settings = settings_of(root)
     async with (

@@ -15,8 +15,8 @@ _DATES = frozenset((14, 15, 16, 17, *range(27, 32), 36, *range(50, 59)))
 _TIMES = frozenset((18, 19, 20, 21, *range(32, 36), 45, 47))
 _DATETIME, _ELAPSED = 22, 46
 _PERCENTS = {9: "0%", 10: "0.00%"}
-# Of a format in Excel (https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3). A longer one is
-# not read: the cell is shown as a number.
+# Of a format in Excel (https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3). A longer
+# one is not read: the cell is shown as a number.
 _LONGEST = 255
 _MOST_STYLES = 65_536  # Excel keeps 65,490
 _DIGITS = 10  # of the number of a format
