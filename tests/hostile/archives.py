@@ -7,6 +7,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 
 import zstandard
 
@@ -96,3 +97,12 @@ def damaged_zlib() -> bytes:
     for at in range(60, 200):
         data[at] ^= zlib.crc32(bytes([at])) & 0xFF
     return bytes(data)
+
+
+FILES: dict[str, Callable[[], bytes]] = {
+    maker.__name__: maker
+    for maker in (
+        gzip_bomb, zstd_bomb, zip_bomb, zip_that_lies, many_entries, nested, many_members, cut_off,
+        damaged_zlib,
+    )
+}  # fmt: skip

@@ -31,27 +31,6 @@ def repeated_text(length: int = 2**20, rows: int = 3000) -> bytes:
     return _written(pa.table({"a": column}))
 
 
-def repeated_in_lists(length: int = 100_000, items: int = 100, rows: int = 1000) -> bytes:
-    """The same within lists."""
-    values = (
-        pa.DictionaryArray.from_arrays(
-            pa.array([0] * (items * rows), pa.int32()), pa.array(["a" * length])
-        ).dictionary_decode()
-        if length * items * rows < 2**27
-        else None
-    )
-    if values is None:
-        column = pa.array([["a" * length] * items], pa.list_(pa.string()))
-        table = pa.table({"a": column})
-        made = io.BytesIO()
-        with pq.ParquetWriter(made, table.schema, compression="zstd") as writer:
-            for _ in range(rows):
-                writer.write_table(table)
-        return made.getvalue()
-    offsets = pa.array(range(0, items * rows + 1, items), pa.int32())
-    return _written(pa.table({"a": pa.ListArray.from_arrays(offsets, values)}))
-
-
 def long_list(items: int = 100_000_000) -> bytes:
     """A single row with a list of very many nulls."""
     column = pa.ListArray.from_arrays(pa.array([0, items], pa.int32()), pa.nulls(items, pa.int8()))
