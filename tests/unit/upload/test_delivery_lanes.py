@@ -1,4 +1,4 @@
-"""Deliveries: conversions take no places of other files and end with their process; none is tried for ever."""
+"""Deliveries: conversions take no places of other files and end with their process; all end."""
 
 from __future__ import annotations
 
