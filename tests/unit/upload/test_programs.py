@@ -17,7 +17,6 @@ from ingestor.runtime import sandbox
 from ingestor.services.upload.adapters.programs import running
 
 SECRETS = ("INGESTOR_INTERNAL_KEYS", "INGESTOR_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD")
-MEMORY = 400 * 2**20
 
 # Tries everything, and writes what came of it.
 PROBE = """
@@ -40,7 +39,7 @@ def thread():
     return found
 
 def confined():
-    confine(memory_bytes=%d, cpu_seconds=1, file_bytes=4096)
+    confine(memory_bytes=419430400, cpu_seconds=1, file_bytes=4096)
     parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     return {
@@ -54,7 +53,7 @@ def confined():
         "kill": tried(lambda: os.kill(parent, 0)),
         "trace": libc.ptrace(16, parent, 0, 0),
         "secrets": tried(lambda: Path(f"/proc/{parent}/environ").read_bytes()),
-        "memory": tried(lambda: bytearray(%d)),
+        "memory": tried(lambda: bytearray(419430400)),
         "thread": tried(thread),
         "own": tried(lambda: Path("own.txt").write_text("here")),
         "large": tried(lambda: Path("large").write_bytes(bytes(8192))),
@@ -65,7 +64,7 @@ if __name__ == "__main__":
     if Path("own.txt").exists() and os.fstat(0).st_size == 5:
         while True:
             pass
-""" % (MEMORY, MEMORY)
+"""
 
 
 async def run_probe(
