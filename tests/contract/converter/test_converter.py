@@ -12,7 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -305,6 +305,8 @@ async def test_a_converter_that_ends(root: Path, number: int, error: type[Except
                 async with asyncio.timeout(20):
                     await running
         await asyncio.to_thread(process.wait, 20)
+        with suppress(psutil.NoSuchProcess):
+            program.resume()  # it may have been stopped before it was told to end with its parent
         await until(lambda: not program.is_running(), "the end of the program")
     finally:
         process.kill()

@@ -43,7 +43,8 @@ def confined():
     parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     return {
-        "environment": dict(os.environ), "arguments": sys.argv[1:], "user": os.geteuid(), "folder": os.getcwd(),
+        "environment": dict(os.environ), "arguments": sys.argv[1:], "user": os.geteuid(),
+        "folder": os.getcwd(),
         "tcp": tried(lambda: socket.socket(socket.AF_INET)),
         "unix": tried(lambda: socket.socket(socket.AF_UNIX)),
         "pair": tried(socket.socketpair),
