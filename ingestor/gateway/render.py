@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ingestor.gateway.bounds import bound_calls
 from ingestor.gateway.metrics import serve_metrics
 from ingestor.gateway.origins import allow_origins, answer_to_this_machine
 from ingestor.gateway.retries import repeat_calls
@@ -29,9 +30,9 @@ def load() -> dict[str, Any]:
 
 
 def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bool = False) -> None:
-    """Add what the settings ask for, in place: which origins may call, whether calls need a token, TLS,
-    traces, where metrics are. With `this_machine` pages of localhost may call too. Where nobody has to sign
-    in, only this machine may call.
+    """Add what the settings ask for, in place: which origins may call, whether calls need a token, what a
+    client may take, TLS, traces, where metrics are. With `this_machine` pages of localhost may call too.
+    Where nobody has to sign in, only this machine may call.
 
     Raises GatewayError when the issuer cannot be asked for its keys or a file of a certificate is missing,
     OSError when what tells Envoy those files cannot be written.
@@ -42,6 +43,7 @@ def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bo
         answer_to_this_machine(config, settings.origins, loopback=settings.auth_local_network == "loopback")
     elif settings.oidc_issuer:  # without one there are API keys only, which the services check
         require_tokens(config, settings)
+    bound_calls(config, settings)
     use_tls(config, settings)
     trace_calls(config, settings)
     serve_metrics(config, settings.metrics_listen)  # last: what the others change is the listener of users

@@ -39,6 +39,27 @@ class GatewaySettings(IssuerSettings):
         description="Origins of pages that may call the gateway, comma-separated: https://app.example.com.",
     )
 
+    gateway_calls_per_second: int = Field(
+        500,
+        ge=0,
+        le=1_000_000,
+        description="Calls that one address may make in a second, and four times as many at once; 0: any "
+        "number. Not with INGESTOR_AUTH=local.",
+    )
+    gateway_trusted_hops: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Proxies before the gateway that add the address of who calls to x-forwarded-for.",
+    )
+    gateway_max_connections: int = Field(
+        10_000, ge=10, le=1_000_000, description="Most connections at a time; further ones are closed."
+    )
+    gateway_memory_bytes: int = Field(
+        256 * 2**20,
+        ge=64 * 2**20,
+        description="Near so much memory streams that buffer most are ended, and calls refused.",
+    )
     metrics_listen: str = Field(
         "0.0.0.0:9090",
         description="Address of Prometheus /metrics, and of /livez and /readyz for probes; empty: none.",
