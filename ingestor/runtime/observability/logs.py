@@ -103,7 +103,7 @@ class _Json:
         """The line of an event, with the more cut the longer it would be."""
         line, kept = "", event
         for characters in (_MOST_CHARACTERS, 500, 100, 30):
-            kept = {name: _cut(value, characters) for name, value in kept.items()}
+            kept = {name: _cut(value, characters) for name, value in event.items()}
             line = self._render(logger, method, kept)
             if len(line) <= MOST_BYTES:
                 return line
@@ -132,7 +132,7 @@ def _cut(value: Any, characters: int) -> Any:
     if isinstance(value, int | float | None):
         return value
     text = value if isinstance(value, str) else repr(value)
-    if len(text) <= characters + 30:  # what was cut before stays
+    if len(text) <= characters:
         return text
     return f"{text[:characters]}… ({len(text):,} characters)"
 
