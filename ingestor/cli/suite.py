@@ -150,16 +150,20 @@ def _detach(
     tls: bool,
 ) -> None:
     """Run `up` in a process of its own and wait until it is up or has failed."""
+    from ingestor.local.children import open_log
+    from ingestor.local.errors import SuiteError
     from ingestor.local.folder import Folder
 
+    os.umask(0o077)
     folder = Folder(data)
     try:
-        folder.logs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
+        folder.prepare(0)
+    except SuiteError as error:
+        fail(str(error))
     log = folder.logs / "suite.log"
+    log.unlink(missing_ok=True)
     before = folder.state()
-    with log.open("wb") as output:
+    with open_log(log) as output:
         process = subprocess.Popen(
             [
                 sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),

@@ -111,6 +111,7 @@ class Envoy:
             program = binary()
         except GatewayError as error:
             raise SuiteError(str(error)) from error
+        config.touch(0o600)
         config.write_text(json.dumps(rendered, indent=2), "utf-8")
         self._process = spawn(
             [program, "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],

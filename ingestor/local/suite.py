@@ -19,7 +19,7 @@ import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestor.local.access import Access, make_tenants, open_access
-from ingestor.local.children import last_line
+from ingestor.local.children import last_line, rotate
 from ingestor.local.envoy import Envoy
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
@@ -38,6 +38,7 @@ from ingestor.web.page import find_page
 
 A = TypeVar("A", bound=AwsSettings)
 Say = Callable[[str], None]
+_LOGS_SECONDS = 1.0  # between two looks at how long logs are
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Options:
 class RunningSuite:
     """A suite that serves calls."""
 
+    folder: Folder
     envoy: Envoy
     services: list[ServiceProcess]
     web: WebProcess | None  # None: the page was never built
@@ -129,7 +131,7 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
 
         stack.callback(folder.forget_state)
         save()
-        yield RunningSuite(envoy, services, web, access.provider, save, tls)
+        yield RunningSuite(folder, envoy, services, web, access.provider, save, tls)
 
 
 def _start_postgres(
@@ -385,8 +387,13 @@ def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> No
     """Restart processes that end, until `stopping()`. Raises SuiteError when Envoy ends."""
     backoffs = {service.instance: Backoff() for service in suite.supervised}
     due: dict[str, float] = {}
+    logs_due = 0.0
     while not stopping():
         now = time.monotonic()
+        if now >= logs_due:
+            logs_due = now + _LOGS_SECONDS
+            for log in suite.folder.all_logs():
+                rotate(log)
         for service in suite.supervised:
             process = service.process
             if process is None or process.poll() is None:
@@ -414,6 +421,7 @@ def run(options: Options, say: Say, announce: Callable[[], None]) -> None:
     Raises SuiteError when it cannot start or continue.
     """
     signals = 0
+    os.umask(0o077)  # whatever the suite and its processes write is nobody else's
 
     def on_signal(number: int, frame: object) -> None:
         nonlocal signals
