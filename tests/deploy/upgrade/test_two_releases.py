@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import pytest
 
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
-from ingestor.runtime.settings import QueueSettings
 from tests.deploy.test_restore import loaded
 from tests.e2e.conftest import Suite, running, stopped
 from tests.e2e.tables import write_pipeline, write_readings
@@ -166,10 +164,8 @@ async def test_messages_that_nobody_can_read_until_the_newer_release_is_there(
 @asynccontextmanager
 async def queues(suite: Suite) -> AsyncIterator[tuple[SQSClient, str, str]]:
     """A client, and the URLs of the rows queue and its dead-letter queue."""
-    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
-    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
     names = QueueNames()
-    async with open_sqs(QueueSettings(aws_endpoint_url=suite.facts["aws_endpoint_url"])) as client:
+    async with open_sqs(suite.use_queue()) as client:
         rows = (await client.get_queue_url(QueueName=names.rows_queue))["QueueUrl"]
         dead = (await client.get_queue_url(QueueName=names.rows_dead_letter_queue))["QueueUrl"]
         yield client, rows, dead
