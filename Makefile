@@ -60,7 +60,7 @@ sbom: ## what is in each image, as CycloneDX, in build/sbom (TAG=dev)
 # Needs minutes, and for the images a Docker engine; without one those tests are skipped, and the reason is printed.
 deploy-test: setup ## the images, compose, podman, upgrades and alerts for real
 	@if docker info >/dev/null 2>&1; then \
-	  deploy/images/base.sh build compose && deploy/images/build.sh; \
+	  deploy/images/base.sh && deploy/images/build.sh; \
 	else echo "the images are not built: $$(docker info 2>&1 | tail -1)"; fi
 	@$(BIN)/python -m pytest tests/deploy -rs --durations=10
 

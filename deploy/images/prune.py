@@ -13,18 +13,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Package -> what goes: Arrow's own network clients, C++ headers and Cython sources; NumPy's compiler tools
+# Package -> what goes: Arrow's own network clients, query plans, C++ headers and Cython sources; NumPy's compiler tools
 # and what of its mathematics nothing calls.
 UNUSED: dict[str, tuple[str, ...]] = {
     "pyarrow": (
-        "include", "src", "tests", "*.pyx", "*.pxd", "*.pxi", "*.pyi",
+        "include", "includes", "src", "tests", "*.pyx", "*.pxd", "*.pxi", "*.pyi",
         "libarrow_flight.*", "libarrow_python_flight.*", "_flight.*",
+        "libarrow_substrait.*", "_substrait.*",
         "libarrow_s3.*", "_s3fs.*", "_gcsfs.*", "_azurefs.*", "_hdfs.*",
         "libarrow_python_parquet_encryption.*", "_parquet_encryption.*", "_dataset_parquet_encryption.*",
-        "_pyarrow_cpp_tests.*", "libarrow_python.so", "libarrow_python.so.*.*.*",
+        "_pyarrow_cpp_tests.*", "_orc.*", "_dataset_orc.*", "libarrow_python.so", "libarrow_python.so.*.*.*",
     ),
     "numpy": (
-        "f2py", "distutils", "random", "polynomial", "**/tests", "_core/include", "_core/lib",
+        "f2py", "distutils", "random", "polynomial", "fft", "**/tests", "_core/include", "_core/lib",
         "_core/_simd.*", "**/*.pyi", "**/*.pxd",
     ),
     "cffi": ("*",),  # makes bindings; those that are made need its library alone
@@ -43,6 +44,8 @@ OPTIONAL = {
     "*.pyx",
     "distutils",
 }  # not in every release
+# Package -> a library that others of it name without calling it.
+NEEDLESS = {"pyarrow": "libarrow_substrait.so"}
 AWS_SERVICES = {"sqs", "s3", "sts", "rds"}
 _PATCHED = ".libs"  # libraries that auditwheel has moved: strip would damage them
 
@@ -73,6 +76,18 @@ def remove_unused(packages: Path) -> None:
             shutil.rmtree(path)
 
 
+def remove_needless(packages: Path) -> None:
+    """Take the names of libraries in NEEDLESS out of those that name them. Raises CalledProcessError."""
+    for name, needless in NEEDLESS.items():
+        for path in (packages / name).glob("*.so*"):
+            needed = subprocess.run(
+                ["patchelf", "--print-needed", path], capture_output=True, text=True, check=True
+            ).stdout.split()
+            for library in needed:
+                if library.startswith(needless):
+                    subprocess.run(["patchelf", "--remove-needed", library, path], check=True)
+
+
 def strip(packages: Path) -> None:
     """Remove the symbols of libraries."""
     libraries = [
@@ -90,6 +105,7 @@ def main() -> None:
     before = size_of(packages)
     remove_unused(packages)
     strip(packages)
+    remove_needless(packages)  # last: strip damages what patchelf has written
     after = size_of(packages)
     sys.stdout.write(f"{packages}: {before / 1e6:.0f} MB, pruned to {after / 1e6:.0f} MB\n")
 

@@ -11,7 +11,7 @@ import signal
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import google_crc32c
 import grpc
 
 from ingestor.local.folder import Folder
+from ingestor.local.services import is_serving, service_of
 from ingestor.v1 import (
     orchestrator_pb2,
     orchestrator_pb2_grpc,
@@ -42,10 +43,12 @@ PIPELINE = json.dumps(
         "sink": {"table": "rolling", "mode": "append"},
     }
 )
-INSTANCES = tuple(
-    f"{service}{number}" for service in ("upload", "orchestrator", "status", "processor")
+# The order of a rolling restart: side by side those of two services, but never both instances of one.
+ROUNDS = tuple(
+    tuple(f"{service}{number}" for service in services)
     for number in ("", "-2")
-)  # fmt: skip
+    for services in (("upload", "status"), ("orchestrator", "processor"))
+)
 _SECONDS = 30  # for one call
 _STREAM_TRIES = 20
 
@@ -75,7 +78,8 @@ class Load:
         return self.done.total()
 
     async def prepare(self) -> None:
-        """Make a process to look at."""
+        """Make a process and a pipeline to look at."""
+        await self._pipelines.ApplyPipeline(pipelines_pb2.ApplyPipelineRequest(document_json=PIPELINE))
         process = await self.upload()
         assert process, self.failed
         await self.watch(process)
@@ -97,26 +101,28 @@ class Load:
     async def _work(self, chance: random.Random) -> None:
         while not self._stopped:
             process = chance.choice(self._known)
-            for name, method, request in self._looks(process):
+            for name, method, request in chance.choices(*self._looks(process), k=20):
                 await self._call(name, method, request)
             await self.report(process)
-            if chance.random() < 0.15:
+            if chance.random() < 0.3:
                 new = await self.upload()
                 if new and await self.watch(new):
                     self._known = [*self._known[-20:], new]
 
-    def _looks(self, process_id: str) -> list[tuple[str, Any, Any]]:
-        """One call of each kind that has one answer."""
+    def _looks(self, process_id: str) -> tuple[list[tuple[str, Any, Any]], list[int]]:
+        """A call of each kind that has one answer, and how often each is made: cheap ones more often."""
         rows = status_pb2.ListRowsRequest(process_id=process_id, page_size=5)
         apply = pipelines_pb2.ApplyPipelineRequest(document_json=PIPELINE)
+        pipeline = pipelines_pb2.GetPipelineRequest(name="rolling")
         return [
             ("GetProcess", self._status.GetProcess, status_pb2.GetProcessRequest(process_id=process_id)),
             ("ListProcesses", self._status.ListProcesses, status_pb2.ListProcessesRequest(page_size=5)),
             ("ListRows", self._status.ListRows, rows),
+            ("GetPipeline", self._pipelines.GetPipeline, pipeline),
             ("ApplyPipeline", self._pipelines.ApplyPipeline, apply),
             ("GetQueues", self._orchestrator.GetQueues, orchestrator_pb2.GetQueuesRequest()),
             ("GetStorage", self._uploads.GetStorage, upload_pb2.GetStorageRequest()),
-        ]
+        ], [6, 2, 2, 5, 1, 1, 3]
 
     async def _call(self, name: str, method: Any, request: Any) -> Any:
         """The answer; None for a call that failed."""
@@ -271,12 +277,15 @@ async def restart(suite: Suite, instances: Iterable[str]) -> None:
             await asyncio.sleep(0.1)
         state = Folder(suite.data).state()
         assert state is not None
-        addresses = [state["services"][instance]["address"] for instance in before]
-        while not await asyncio.to_thread(_takes_calls, suite.facts["envoy_admin"], addresses):
-            await asyncio.sleep(0.2)
+        addresses = {instance: state["services"][instance]["address"] for instance in before}
+        for instance, address in addresses.items():  # the gateway may not have noticed that it was away
+            while not await asyncio.to_thread(is_serving, address, service_of(instance)):
+                await asyncio.sleep(0.1)
+        while not await asyncio.to_thread(_takes_calls, suite.facts["envoy_admin"], addresses.values()):
+            await asyncio.sleep(0.1)
 
 
-def _takes_calls(admin: str, addresses: Sequence[str]) -> bool:
+def _takes_calls(admin: str, addresses: Iterable[str]) -> bool:
     with urllib.request.urlopen(f"{admin}/clusters?format=json", timeout=5) as answer:
         clusters = json.load(answer)["cluster_statuses"]
     healthy = set()

@@ -19,7 +19,8 @@ from tests.e2e.tables import write_pipeline, write_readings
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-BEFORE, DURING, AFTER = 20_000, 150_000, 30_000  # rows of the files
+BEFORE, DURING, AFTER = 5_000, 20_000, 10_000  # rows of the files
+SLICE_BYTES = "250000"  # so that the last two are several batches
 
 
 def back_up(suite: Suite, folder: Path) -> None:
@@ -54,13 +55,17 @@ async def loaded(suite: Suite, table: str) -> tuple[int, int, int]:
 async def messages(client: SQSClient, url: str) -> list[Any]:
     """Every message of a queue, which stays there."""
     found: list[Any] = []
-    while True:
-        answer = await client.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=20
+    while some := (
+        await client.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=300
         )
-        if not (some := answer.get("Messages", [])):
-            return found
+    ).get("Messages", []):
         found += some
+    for each in found:  # at once for others again
+        await client.change_message_visibility(
+            QueueUrl=url, ReceiptHandle=each["ReceiptHandle"], VisibilityTimeout=0
+        )
+    return found
 
 
 async def test_restored_to_an_earlier_time_with_a_later_queue(tmp_path: Path) -> None:
@@ -75,7 +80,7 @@ async def test_restored_to_an_earlier_time_with_a_later_queue(tmp_path: Path) ->
         source, pipeline = sources[name]
         return str(suite.json("ingest", str(source), "--pipeline", str(pipeline), "--no-wait")["process_id"])
 
-    with running(data) as suite:
+    with running(data, INGESTOR_SLICE_BYTES=SLICE_BYTES) as suite:
         source, pipeline = sources["before"]
         suite.ingest(source, "--pipeline", str(pipeline))
         for name in ("during", "after"):
@@ -112,7 +117,7 @@ async def test_restored_to_an_earlier_time_with_a_later_queue(tmp_path: Path) ->
             await client.purge_queue(QueueUrl=url)
     finally:
         queue.stop()
-    with running(data, INGESTOR_REDISPATCH_SECONDS="3") as suite:
+    with running(data, INGESTOR_REDISPATCH_SECONDS="3", INGESTOR_SLICE_BYTES=SLICE_BYTES) as suite:
         assert suite.json("watch", during)["counts"]["succeeded"] == DURING
         assert await loaded(suite, "before") == (BEFORE, BEFORE, 1)
         assert await loaded(suite, "during") == (DURING, DURING, 1)

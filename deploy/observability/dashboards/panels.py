@@ -18,7 +18,8 @@ Queries = Mapping[str, str]  # legend -> query; $suite stands for the selector o
 
 def _query(legend: str, expression: str) -> prometheus.Dataquery:
     asked = expression.replace("$suite", 'namespace=~"$namespace"')
-    return prometheus.Dataquery().expr(asked).legend_format(legend).range()
+    made = prometheus.Dataquery().expr(asked).legend_format(legend).range()
+    return made.exemplar(True) if "_bucket{" in asked else made
 
 
 def _dressed(panel: Any, title: str, meaning: str, queries: Queries, unit: str, width: int) -> Any:

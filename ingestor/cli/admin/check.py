@@ -17,14 +17,36 @@ if TYPE_CHECKING:
     from ingestor.provisioning.checks.report import Report
 
 
+def _addresses(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    from ingestor.runtime.addresses import split_address
+
+    for value in values:
+        try:
+            split_address(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return values
+
+
 @admin.command()
 @database_option
+@click.option(
+    "--service",
+    "services",
+    metavar="HOST:PORT",
+    multiple=True,
+    envvar="INGESTOR_METRICS_ADDRESSES",
+    callback=_addresses,
+    help="Ask every instance at this address, the one of its metrics, for its release. Once per service. "
+    "[env: INGESTOR_METRICS_ADDRESSES, separated by spaces]",
+)
 @click.option("--one-role", is_flag=True, help="The database was made by `migrate --one-role`.")
 @json_option
 @needs_local
-def check(database_url: str, one_role: bool, as_json: bool) -> None:
+def check(database_url: str, services: tuple[str, ...], one_role: bool, as_json: bool) -> None:
     """Say what is wrong with the configuration: database, rights and passwords of the services' roles,
-    migrations, queues, file store, clocks. Changes nothing. Exits with status 1 when there is a problem.
+    migrations, queues, file store, clocks, releases that run. Changes nothing. Exits with status 1 when there
+    is a problem.
 
     Passwords are tried that the environment has, as `ingestor admin provision` reads them. Queues and file
     store come from the environment as for the services: INGESTOR_AWS_ENDPOINT_URL, INGESTOR_ROWS_QUEUE,
@@ -33,6 +55,7 @@ def check(database_url: str, one_role: bool, as_json: bool) -> None:
     from ingestor.provisioning.checks.database import check_database
     from ingestor.provisioning.checks.files import check_files
     from ingestor.provisioning.checks.queues import check_queues
+    from ingestor.provisioning.checks.releases import check_releases
     from ingestor.provisioning.checks.report import Report
     from ingestor.runtime.aws.queues import QueueNames
     from ingestor.runtime.release import this_release
@@ -47,6 +70,7 @@ def check(database_url: str, one_role: bool, as_json: bool) -> None:
         await check_database(report, database_url, passwords, one_role=one_role)
         await check_queues(report, settings, names)
         await check_files(report, settings)
+        await check_releases(report, services)
 
     run(work())
     if as_json:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -17,7 +15,7 @@ from ingestor import AsyncClient
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
 from tests.deploy.alerts.monitoring import Monitoring, monitoring
-from tests.e2e.conftest import Suite, running, wait_until
+from tests.e2e.conftest import Suite, running, stopped, wait_until
 from tests.e2e.tables import write_readings
 
 PROCESSOR_STOPPED = (
@@ -43,18 +41,8 @@ def watch(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mo
 
 @pytest.fixture
 async def client(suite: Suite) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(suite.gateway) as opened:
+    async with AsyncClient(suite.gateway, patience=300) as opened:
         yield opened
-
-
-@contextmanager
-def held(pid: int) -> Iterator[None]:
-    """A process that hangs while the context lasts."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_nothing_fires_while_all_is_well(suite: Suite, watch: Monitoring, tmp_path: Path) -> None:
@@ -67,7 +55,7 @@ def test_nothing_fires_while_all_is_well(suite: Suite, watch: Monitoring, tmp_pa
 async def test_a_processor_that_hangs(suite: Suite, watch: Monitoring, tmp_path: Path) -> None:
     async with open_sqs(suite.use_queue()) as sqs:
         dead = (await sqs.get_queue_url(QueueName=QueueNames().rows_dead_letter_queue))["QueueUrl"]
-        with held(suite.pid("processor")):
+        with stopped(suite.pid("processor")):
             source = write_readings(tmp_path / "r.csv", 50_000)
             process = suite.json("ingest", str(source), "--no-wait")["process_id"]
             await sqs.send_message(QueueUrl=dead, MessageBody="a batch that was given up")
@@ -88,12 +76,17 @@ def test_a_file_that_does_not_fit(suite: Suite, watch: Monitoring, tmp_path: Pat
     watch.wait(("IngestorRowsFailing", ""), fire=False)
 
 
-def test_an_orchestrator_that_hangs(suite: Suite, watch: Monitoring, tmp_path: Path) -> None:
-    source = write_readings(tmp_path / "r.csv", 1000)
-    with held(suite.pid("orchestrator")):
-        suite.run("ingest", str(source), "--no-wait", status=None)  # status has not heard of it yet
-        watch.wait(("IngestorDeliveriesOld", ""), ("IngestorTargetDown", "orchestrator"))
-    watch.wait(("IngestorDeliveriesOld", ""), ("IngestorTargetDown", "orchestrator"), fire=False)
+async def test_an_orchestrator_that_hangs(
+    suite: Suite, watch: Monitoring, client: AsyncClient, tmp_path: Path
+) -> None:
+    alerts = (("IngestorDeliveriesOld", ""), ("IngestorTargetDown", "orchestrator"))
+    with stopped(suite.pid("orchestrator")):
+        # It ends when status has heard of the process, so not before the orchestrator goes on.
+        ingest = asyncio.create_task(client.ingest(write_readings(tmp_path / "r.csv", 1000)))
+        await asyncio.to_thread(watch.wait, *alerts)
+        assert not ingest.done()
+    await (await ingest).wait()
+    await asyncio.to_thread(lambda: watch.wait(*alerts, fire=False))
 
 
 async def test_a_lock_that_nobody_releases(suite: Suite, watch: Monitoring, client: AsyncClient) -> None:

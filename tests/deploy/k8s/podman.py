@@ -59,8 +59,8 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pod in self._played:
-            self.podman("pod", "rm", "--force", "--time", "10", pod, check=False)
+        if self._played:
+            self.podman("pod", "rm", "--force", "--time", "0", *self._played, check=False)
         volumes = {each["metadata"]["name"] for each in self._suite.objects} | self._temporary
         self.podman("volume", "rm", "--force", *sorted(volumes), check=False)
         self.podman("network", "rm", "--force", self._name, check=False)
@@ -74,7 +74,7 @@ class Cluster:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=600,
         )
         if check and done.returncode != 0:
             raise PodmanError(f"podman {' '.join(arguments)}: {done.stderr.strip()}")
@@ -82,18 +82,23 @@ class Cluster:
 
     def load(self, images: Sequence[str]) -> None:
         """Bring images of the Docker engine to podman. Raises PodmanError when one is missing."""
-        for image in images:
-            if self._id(["docker"], image) == self._id([str(PODMAN)], f"localhost/{image}"):
-                continue
-            with subprocess.Popen(
-                ["docker", "save", image], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            ) as save:
-                load = subprocess.run(
-                    [str(PODMAN), "load", "-q"],
-                    stdin=save.stdout, env=self._environment, capture_output=True, check=False,
-                )  # fmt: skip
-            if save.returncode != 0 or load.returncode != 0:
-                raise PodmanError(f"the image {image} cannot be brought from docker to podman")
+        missing = [
+            image
+            for image in images
+            if self._id(["docker"], image) != self._id([str(PODMAN)], f"localhost/{image}")
+        ]
+        if not missing:
+            return
+        # All at once, so that what they share comes once.
+        with subprocess.Popen(
+            ["docker", "save", *missing], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as save:
+            load = subprocess.run(
+                [str(PODMAN), "load", "-q"],
+                stdin=save.stdout, env=self._environment, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+        if save.returncode != 0 or load.returncode != 0:
+            raise PodmanError(f"images cannot be brought from docker to podman: {load.stderr}")
 
     def _id(self, engine: list[str], image: str) -> str:
         done = subprocess.run(
@@ -109,20 +114,23 @@ class Cluster:
         self._suite = playable(manifests, tag=tag)
         return self._suite
 
-    def play(self, pod: Manifest) -> None:
-        """Make a pod and start it."""
-        name = pod["metadata"]["name"]
-        path = self._folder / f"{name}.yaml"
-        path.write_text(yaml.safe_dump_all([*self._objects_for(pod), pod]))
-        self._played.append(name)
-        self._temporary |= {volume["name"] for volume in pod["spec"]["volumes"] if "emptyDir" in volume}
+    def play(self, *pods: Manifest) -> None:
+        """Make pods and start them."""
+        names = [pod["metadata"]["name"] for pod in pods]
+        path = self._folder / f"{'-'.join(names)}.yaml"
+        path.write_text(yaml.safe_dump_all([*self._objects_for(pods), *pods]))
+        self._played += names
+        self._temporary |= {
+            volume["name"] for pod in pods for volume in pod["spec"]["volumes"] if "emptyDir" in volume
+        }
         self.podman("play", "kube", "--network", self._name, str(path))
 
-    def _objects_for(self, pod: Manifest) -> list[Manifest]:
-        """What podman must be told with a pod: every ConfigMap, since it does not keep them, and claims that
+    def _objects_for(self, pods: Sequence[Manifest]) -> list[Manifest]:
+        """What podman must be told with pods: every ConfigMap, since it does not keep them, and claims that
         are new, since it does."""
         names = {
             volume["persistentVolumeClaim"]["claimName"]
+            for pod in pods
             for volume in pod["spec"]["volumes"]
             if "persistentVolumeClaim" in volume
         } - self._claimed
@@ -144,6 +152,7 @@ class Cluster:
             output = self.logs_of(pod)
             printed = self.podman("logs", container_of(pod))
             self.podman("pod", "rm", "--force", name)
+            self._played.remove(name)
             if status == "0":
                 return printed
         raise PodmanError(f"the job {name} failed {tries} times: {output}")
@@ -185,6 +194,14 @@ class Cluster:
                 return 200 <= int(answer.status) < 400
         except (urllib.error.URLError, OSError):
             return False
+
+    def pre_stop(self, pod: str, **settings: str) -> str:
+        """Do what Kubernetes would do before it stops a pod, with these settings changed; what that printed.
+        Raises PodmanError when it fails."""
+        container = self._suite.probed[pod]
+        command: list[str] = container["lifecycle"]["preStop"]["exec"]["command"]
+        options = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
+        return self.podman("exec", *options, f"{pod}-{container['name']}", *command)
 
     def logs(self) -> str:
         """The last lines of every container."""

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.e2e.conftest import wait_until
 DEPLOY = REPOSITORY / "deploy" / "k8s"
 SAMPLE = REPOSITORY / "examples" / "sample"
 POSTGRES = "postgres:17-bookworm"
+BENEATH = ("postgres", "emulator")
+SECONDS = 300  # until a pod is ready, or no longer, on the slowest machine
 SERVICES = ("status", "orchestrator", "processor", "processor-worker", "converter", "upload", "gateway")
 
 
@@ -32,6 +35,15 @@ def built() -> list[Manifest]:
     ).stdout
     secrets = subprocess.run([DEPLOY / "secrets.sh"], check=True, capture_output=True).stdout
     return [each for text in (overlay, secrets) for each in yaml.safe_load_all(text) if each]
+
+
+def wait_until_ready(cluster: Cluster, pods: Iterable[str]) -> None:
+    """Until the readiness probe of each is good."""
+    for name in pods:
+        try:
+            wait_until(lambda name=name: cluster.probe(name, "readinessProbe"), f"the pod {name}", SECONDS)  # type: ignore[misc]
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{cluster.logs()}") from None
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +59,12 @@ def cluster(
         except PodmanError as error:
             pytest.skip(f"an image is missing (deploy/images/base.sh): {error}")
         suite = made.read(built(), tag=TAG)
-        for name in ("postgres", "emulator"):
-            made.play(suite.pods[name])
+        made.play(*(suite.pods[name] for name in BENEATH))
+        wait_until_ready(made, BENEATH)
         for name in ("provision", "migrate", "queues"):
             made.job(suite.jobs[name])
-        for name in SERVICES:
-            made.play(suite.pods[name])
-        for name in suite.pods:
-            try:
-                wait_until(lambda name=name: made.probe(name, "readinessProbe"), f"the pod {name}")  # type: ignore[misc]
-            except AssertionError as error:
-                raise AssertionError(f"{error}\n{made.logs()}") from None
+        made.play(*(suite.pods[name] for name in SERVICES))
+        wait_until_ready(made, suite.pods)
         yield made, suite
 
 
@@ -77,7 +84,7 @@ def ingestor(cluster: Cluster, key: str, *arguments: str) -> subprocess.Complete
     }
     return subprocess.run(
         [Path(sys.executable).with_name("ingestor"), "--allow-plaintext-token", *arguments],
-        env=environment, capture_output=True, text=True, check=False, timeout=180,
+        env=environment, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
 
 
@@ -143,10 +150,30 @@ def test_a_dead_database_makes_services_unready_and_leaves_them_alive(
     cluster: tuple[Cluster, Playable],
 ) -> None:
     made, suite = cluster
-    made.podman("stop", container_of(suite.pods["postgres"]))
+    made.podman("stop", "--time", "0", container_of(suite.pods["postgres"]))
     try:
-        wait_until(lambda: not made.probe("status", "readinessProbe"), "an unready status service")
+        wait_until(lambda: not made.probe("status", "readinessProbe"), "an unready status service", SECONDS)
         assert made.probe("status", "livenessProbe")
     finally:
         made.podman("start", container_of(suite.pods["postgres"]))
-    wait_until(lambda: made.probe("status", "readinessProbe"), "a ready status service")
+    wait_until_ready(made, suite.pods)
+
+
+def test_a_gateway_that_is_to_stop_is_unready_and_answers_until_it_has_drained(
+    cluster: tuple[Cluster, Playable], key: str
+) -> None:
+    made, suite = cluster
+    with ThreadPoolExecutor() as pool:
+        draining = pool.submit(made.pre_stop, "gateway", INGESTOR_LAME_DUCK_SECONDS="10")
+        wait_until(
+            lambda: draining.done() or not made.probe("gateway", "readinessProbe"),
+            "an unready gateway", SECONDS,
+        )  # fmt: skip
+        assert not draining.done(), draining.result()
+        assert made.probe("gateway", "livenessProbe")
+        done = ingestor(made, key, "processes")
+        assert done.returncode == 0, done.stderr
+        draining.result()
+    assert not made.probe("gateway", "readinessProbe")
+    made.podman("restart", "--time", "0", container_of(suite.pods["gateway"]))
+    wait_until_ready(made, ["gateway"])

@@ -1,5 +1,8 @@
 """The last release and this one beside each other, on one queue and one database that this one has migrated:
-all rows of all files are loaded, each once, and none fails for it."""
+all rows of all files are loaded, each once, and none fails for it.
+
+One suite runs all the time. A service becomes the other release as in an upgrade or a rollback: it is
+stopped, and the other one starts in its place."""
 
 from __future__ import annotations
 
@@ -8,15 +11,19 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ingestor.local.folder import Folder
+from ingestor.local.services import service_of
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
+from tests.deploy.rolling import restart
 from tests.deploy.test_restore import loaded
 from tests.e2e.conftest import Suite, running, stopped
 from tests.e2e.tables import write_pipeline, write_readings
@@ -25,8 +32,11 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 ROOT = Path(__file__).parents[3]
-ROWS, BAD_EVERY = 60_000, 1000
+ROWS, BAD_EVERY = 20_000, 1000
+SLICE_BYTES = 200_000  # so that each file is several batches
 SERVICES = ("status", "processor", "orchestrator", "upload")
+OLD, NEW = "old", "new"
+TOMORROW = "tomorrow"  # writes messages that only its like can read
 
 
 @pytest.fixture(scope="session")
@@ -46,26 +56,52 @@ def last_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree
 
 
-@contextmanager
-def mixed(tmp_path: Path, tree: Path, old: str, *options: str, **env: str) -> Iterator[Suite]:
-    """A suite in which the services `old` run the older release."""
-    notes = tmp_path / "notes"
-    notes.mkdir(exist_ok=True)
-    mixing = {
+@dataclass(frozen=True)
+class Mixed:
+    """A suite whose instances each run a release of their own."""
+
+    suite: Suite
+    plan: Path  # the release of each instance, by its address; read at its start
+    notes: Path  # what runs in each process
+
+    def runs(self, instance: str) -> str:
+        """Which release an instance runs."""
+        return (self.notes / str(self.suite.pid(instance))).read_text("utf-8")
+
+    async def have(self, releases: Mapping[str, str]) -> None:
+        """Let these instances run these releases, and the others this one. Those that run another one are
+        restarted. Raises TimeoutError."""
+        state = Folder(self.suite.data).state()
+        assert state is not None
+        wanted = {instance: releases.get(instance, NEW) for instance in state["services"]}
+        plan = {state["services"][instance]["address"]: release for instance, release in wanted.items()}
+        self.plan.write_text(json.dumps(plan), "utf-8")
+        await restart(self.suite, [one for one, release in wanted.items() if self.runs(one) != release])
+        assert {instance: self.runs(instance) for instance in wanted} == wanted
+
+    async def have_old(self, services: str) -> None:
+        """Let these services run the last release, in all their instances."""
+        old = services.split(",")
+        await self.have({one: OLD for one in ("processor-2", *SERVICES) if service_of(one) in old})
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory, last_release: Path) -> Iterator[Mixed]:
+    """A suite of two processors; each test says which releases run."""
+    folder = tmp_path_factory.mktemp("mixed")
+    plan, notes = folder / "plan.json", folder / "notes"
+    notes.mkdir()
+    env = {
         "PYTHONPATH": str(Path(__file__).parent / "mixing"),
         "PYTHONSAFEPATH": "1",  # else the working folder comes first
-        "MIXED_TREE": str(tree),
-        "MIXED_OLD": old,
+        "MIXED_PLAN": str(plan),
+        "MIXED_TREE": str(last_release),
         "MIXED_NOTES": str(notes),
+        "INGESTOR_SLICE_BYTES": str(SLICE_BYTES),
+        "INGESTOR_PAGE_DIR": str(folder / "none"),
     }
-    with running(tmp_path / "suite", *options, **mixing, **env) as suite:
-        yield suite
-
-
-def runs(suite: Suite, instance: str) -> str:
-    """Which release a service runs: "old" or "new"."""
-    note = suite.data.parent / "notes" / str(suite.pid(instance))
-    return "new" if Path(note.read_text()).is_relative_to(ROOT) else "old"
+    with running(folder / "suite", "--processors", "2", **env) as suite:
+        yield Mixed(suite, plan, notes)
 
 
 def write_json_lines(path: Path, rows: int) -> Path:
@@ -77,41 +113,53 @@ def write_json_lines(path: Path, rows: int) -> Path:
     return path
 
 
-async def check_files(suite: Suite, folder: Path) -> None:
-    """Files of different kinds, a repair and an undo."""
-    pipeline = write_pipeline(folder, "plain")
+async def check_plain(suite: Suite, folder: Path, table: str) -> str:
+    """A file with failed rows; its process."""
+    pipeline = write_pipeline(folder, table)
     source = write_readings(folder / "plain.csv", ROWS, bad_every=BAD_EVERY)
     done = suite.ingest(source, "--pipeline", str(pipeline), status=3)
     failed = ROWS // BAD_EVERY
     assert (done["counts"]["succeeded"], done["counts"]["failed"]) == (ROWS - failed, failed)
-    assert await loaded(suite, "plain") == (ROWS - failed, ROWS - failed, 1)
+    assert await loaded(suite, table) == (ROWS - failed, ROWS - failed, 1)
     groups = suite.json("errors", done["process_id"])["groups"]
     assert {group["code"] for group in groups} == {"type-error"}
-    report = folder / "report.csv"
-    suite.run("report", done["process_id"], "--rows", "failed", "--output", str(report))
-    report.write_text(re.sub(r"n/a", "0", report.read_text("utf-8")), "utf-8")
-    suite.ingest(report, "--repair", done["process_id"])
-    assert (await loaded(suite, "plain"))[0] == ROWS
+    return str(done["process_id"])
 
+
+async def check_repair(suite: Suite, folder: Path, table: str, process: str) -> None:
+    """A repair of all failed rows; it is converted, too."""
+    report = folder / "report.csv"
+    suite.run("report", process, "--rows", "failed", "--output", str(report))
+    report.write_text(re.sub(r"n/a", "0", report.read_text("utf-8")), "utf-8")
+    suite.ingest(report, "--repair", process)
+    assert (await loaded(suite, table))[0] == ROWS
+
+
+async def check_converted(suite: Suite, folder: Path, table: str) -> None:
+    """A file that is converted, and its undo."""
     converted = write_json_lines(folder / "converted.jsonl", ROWS)
-    done = suite.ingest(converted, "--pipeline", str(write_pipeline(folder, "converted")))
+    done = suite.ingest(converted, "--pipeline", str(write_pipeline(folder, table)))
     assert done["counts"]["succeeded"] == ROWS
-    assert await loaded(suite, "converted") == (ROWS, ROWS, 1)
+    assert await loaded(suite, table) == (ROWS, ROWS, 1)
     suite.run("undo", done["process_id"], "--yes")
-    assert (await loaded(suite, "converted"))[0] == 0
+    assert (await loaded(suite, table))[0] == 0
 
 
 @pytest.mark.parametrize("old", [*SERVICES, "processor,orchestrator", ",".join(SERVICES)])
-async def test_services_of_two_releases(tmp_path: Path, last_release: Path, old: str) -> None:
+async def test_services_of_two_releases(mixed: Mixed, tmp_path: Path, old: str) -> None:
     """One after the other, as in an upgrade and a rollback; at last all old ones on the newer schema."""
-    with mixed(tmp_path, last_release, old) as suite:
-        assert {service for service in SERVICES if runs(suite, service) == "old"} == set(old.split(","))
-        await check_files(suite, tmp_path)
+    await mixed.have_old(old)
+    name = old.replace(",", "_")
+    suite, plain, converted = mixed.suite, f"plain_{name}", f"converted_{name}"
+    process = await check_plain(suite, tmp_path, plain)
+    await check_repair(suite, tmp_path, plain, process)
+    await check_converted(suite, tmp_path, converted)
 
 
-async def handed_back(suite: Suite) -> int:
-    """How many messages an older processor has left for a newer one."""
-    ((count,),) = await suite.fetch("SELECT count(*) FROM processor.handed_back")
+async def handed_back(suite: Suite, process: str) -> int:
+    """How many messages of a process an older processor has left for a newer one."""
+    query = "SELECT count(*) FROM processor.handed_back WHERE process_id = $1"
+    ((count,),) = await suite.fetch(query, process)
     return int(count)
 
 
@@ -128,37 +176,39 @@ async def check_loaded(suite: Suite, process: str, table: str, rows: int) -> Non
     assert await loaded(suite, table) == (rows, rows, 1)
 
 
-async def test_messages_that_only_one_of_two_processors_can_read(tmp_path: Path, last_release: Path) -> None:
-    rows = 4 * ROWS
+async def test_messages_that_only_one_of_two_processors_can_read(mixed: Mixed, tmp_path: Path) -> None:
+    suite, rows = mixed.suite, 4 * ROWS
     source, pipeline = write_json_lines(tmp_path / "newer.jsonl", rows), write_pipeline(tmp_path, "newer")
-    with mixed(tmp_path, last_release, "processor:1", "--processors", "2", MIXED_NEWER="1") as suite:
-        (newer,) = (one for one in ("processor", "processor-2") if runs(suite, one) == "new")
-        with stopped(suite.pid(newer)):
-            process = begin(suite, source, pipeline)
-            await until(lambda: handed_back(suite))
-        await check_loaded(suite, process, "newer", rows)
-        await check_files(suite, tmp_path)  # what the older one can read, it loads
+    await mixed.have({"processor": OLD, "processor-2": TOMORROW, "orchestrator": TOMORROW})
+    with stopped(suite.pid("processor-2")):
+        process = begin(suite, source, pipeline)
+        await until(lambda: handed_back(suite, process))
+    await check_loaded(suite, process, "newer", rows)
+    await restart(suite, ["processor"])  # else it rests for a while, since it has handed something back
+    with stopped(suite.pid("processor-2")):
+        await check_plain(suite, tmp_path, "readable")  # what the older one can read, it loads
 
 
 async def test_messages_that_nobody_can_read_until_the_newer_release_is_there(
-    tmp_path: Path, last_release: Path
+    mixed: Mixed, tmp_path: Path
 ) -> None:
     """The queue gives them up, since they are handed back too often. No row fails for that."""
-    source, pipeline = write_json_lines(tmp_path / "newer.jsonl", ROWS), write_pipeline(tmp_path, "newer")
-    with mixed(tmp_path, last_release, "processor", MIXED_NEWER="1") as suite:
-        async with queues(suite) as (client, rows, dead):
-            await limit_receives(client, rows, 1)
-            process = begin(suite, source, pipeline)
-            await until(lambda: depth(client, dead))
-            assert await handed_back(suite)
-            await limit_receives(client, rows, 5)  # else what is in work at the stop is given up, too
+    suite, table = mixed.suite, "newest"
+    source, pipeline = write_json_lines(tmp_path / "newest.jsonl", ROWS), write_pipeline(tmp_path, table)
+    await mixed.have({"processor": OLD, "processor-2": OLD, "orchestrator": TOMORROW})
+    async with queues(suite) as (client, rows, dead):
+        await limit_receives(client, rows, 1)
+        process = begin(suite, source, pipeline)
+        await until(lambda: handed_back(suite, process))
+        await restart(suite, ["processor"])  # which asks the queue again at once
+        await until(lambda: depth(client, dead))
+        await limit_receives(client, rows, 5)  # else what is in work at the stop is given up, too
         assert suite.json("status", process)["state"] == "PROCESSING"
-    with mixed(tmp_path, last_release, "", MIXED_NEWER="1") as suite:
-        await check_loaded(suite, process, "newer", ROWS)
-        log = (suite.data / "logs" / "processor.log").read_text("utf-8")
-        assert "an older release could not read it" in log
-        async with queues(suite) as (client, rows, dead):
-            await until(lambda: is_empty(client, rows, dead))
+        await mixed.have({"processor": TOMORROW, "processor-2": TOMORROW, "orchestrator": TOMORROW})
+        await check_loaded(suite, process, table, ROWS)
+        logs = [suite.data / "logs" / f"{one}.log" for one in ("processor", "processor-2")]
+        assert "an older release could not read it" in "".join(log.read_text("utf-8") for log in logs)
+        await until(lambda: is_empty(client, rows, dead))
 
 
 @asynccontextmanager
@@ -190,7 +240,7 @@ async def is_empty(client: SQSClient, *urls: str) -> bool:
     return sum([await depth(client, url) for url in urls]) == 0
 
 
-async def until(condition: Callable[[], Awaitable[object]], seconds: float = 90) -> None:
+async def until(condition: Callable[[], Awaitable[object]], seconds: float = 180) -> None:
     """Wait until a condition is true, looked at again and again. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not await condition():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -106,3 +107,53 @@ def test_public_addresses_are_no_way_into_the_cluster() -> None:
     (block,) = https["spec"]["egress"][0]["to"]
     private = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"}
     assert private <= set(block["ipBlock"]["except"])
+
+
+def settings_of(pod: Manifest, manifests: tuple[Manifest, ...]) -> Manifest:
+    """The variables that a pod has from ConfigMaps as a whole."""
+    maps = {each["metadata"]["name"]: each["data"] for each in of_kind(manifests, "ConfigMap")}
+    (container,) = pod["spec"]["containers"]
+    found: Manifest = {}
+    for source in container.get("envFrom", []):
+        found |= maps[source["configMapRef"]["name"]]
+    return found
+
+
+@pytest.mark.parametrize("platform", PLATFORMS, ids="+".join)
+def test_traces_go_where_policies_let_them(platform: Combination) -> None:
+    manifests = build(with_policies((), platform, ("network-policies", "observability")))
+    policies = of_kind(manifests, "NetworkPolicy")
+    roles = set()
+    for name, pod in pod_templates(of_kind(manifests, "Deployment")):
+        labels = pod["metadata"]["labels"]
+        if "app.kubernetes.io/component" not in labels:
+            continue  # PostgreSQL and the emulator
+        roles.add(labels["app.kubernetes.io/component"])
+        url = urlsplit(settings_of(pod, manifests)["OTEL_EXPORTER_OTLP_ENDPOINT"])
+        assert url.scheme == "http" and url.hostname, name
+        _, namespace = url.hostname.split(".")
+        ways = {
+            (peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"], port["port"])
+            for policy in policies
+            if selected(policy["spec"]["podSelector"], labels)
+            for rule in policy["spec"].get("egress", [])
+            for peer in rule["to"]
+            if "namespaceSelector" in peer
+            for port in rule["ports"]
+        }
+        assert (namespace, url.port) in ways, name
+    assert roles >= {
+        "upload", "converter", "orchestrator", "processor-worker", "processor-api", "status", "gateway"
+    }  # fmt: skip
+
+
+def test_without_the_component_no_traces_are_sent() -> None:
+    others = tuple(name for name in EXTRAS if name != "observability")
+    for platform in PLATFORMS:
+        manifests = build(with_policies((), platform, others))
+        for name, pod in pod_templates(manifests):
+            given = {
+                *settings_of(pod, manifests),
+                *(e["name"] for e in pod["spec"]["containers"][0].get("env", [])),
+            }
+            assert not [variable for variable in given if variable.startswith("OTEL_")], name

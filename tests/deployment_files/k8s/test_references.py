@@ -61,6 +61,7 @@ def variables(role: str) -> set[str]:
     if role == "admin":
         names = ["ADMIN_DATABASE_URL", *(f"{service.upper()}_DATABASE_PASSWORD" for service in SERVICES)]
         found |= {f"INGESTOR_{name}{end}" for name in names for end in ("", "_FILE")}
+        found.add("INGESTOR_METRICS_ADDRESSES")
     return found
 
 
@@ -173,6 +174,26 @@ def test_a_setting_is_good_for_its_role() -> None:
                     )
                     TypeAdapter(accept).validate_python(value)
                     assert info.annotation is not SecretStr, f"{name}: a secret in {field}"
+
+
+def test_check_asks_every_pod_for_its_release(manifests: tuple[Manifest, ...]) -> None:
+    (job,) = (
+        pod for name, pod in pod_templates(manifests) if pod["spec"]["containers"][0].get("args") == ["check"]
+    )
+    (asked,) = (
+        each["value"]
+        for each in job["spec"]["containers"][0]["env"]
+        if each["name"] == "INGESTOR_METRICS_ADDRESSES"
+    )
+    services = {each["metadata"]["name"]: each["spec"] for each in of_kind(manifests, "Service")}
+    found = set()
+    for address in asked.split():
+        host, _, port = address.partition(":")
+        assert services[host]["clusterIP"] == "None", f"{host} is one address for several pods"
+        found.add(services[host]["selector"]["app.kubernetes.io/component"])
+        assert port == "9090"
+    silent = {"gateway", "web", "admin"}  # they have no such metrics
+    assert found == SETTINGS.keys() - silent
 
 
 def test_services_lead_to_pods(manifests: tuple[Manifest, ...]) -> None:

@@ -1,12 +1,18 @@
-"""A collector of traces: an OTLP server that keeps the spans it is sent."""
+"""A collector of traces: an OTLP server that keeps the spans it is sent.
+
+python collector.py PORT: one that prints each span as a line of JSON, until it is terminated.
+"""
 
 from __future__ import annotations
 
+import json
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import grpc
@@ -53,8 +59,12 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         for group in request.resource_spans:
             resource = _values(group.resource.attributes)
             for scope in group.scope_spans:
-                self.spans += [_received(span, resource) for span in scope.spans]
+                self.keep([_received(span, resource) for span in scope.spans])
         return trace_service_pb2.ExportTraceServiceResponse()
+
+    def keep(self, spans: list[Received]) -> None:
+        """What to do with spans that have arrived."""
+        self.spans += spans
 
     def wait(self, found: Callable[[list[Received]], bool], what: str, seconds: float = 30) -> list[Received]:
         """The spans, when they are as wanted; fails naming what never came."""
@@ -66,13 +76,23 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         return spans
 
 
+class Printer(Collector):
+    """Prints the spans."""
+
+    def keep(self, spans: list[Received]) -> None:
+        """A line of JSON each."""
+        for span in spans:
+            sys.stdout.write(json.dumps(asdict(span), default=str) + "\n")
+        sys.stdout.flush()
+
+
 @contextmanager
-def collector(port: int = 0) -> Iterator[Collector]:
+def collector(port: int = 0, host: str = LOOPBACK, made: Collector | None = None) -> Iterator[Collector]:
     """A collector that listens while the context lasts."""
-    made = Collector()
+    made = made or Collector()
     server = grpc.server(ThreadPoolExecutor(4))
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(made, server)  # type: ignore[no-untyped-call]
-    made.port = server.add_insecure_port(f"{LOOPBACK}:{port}")
+    made.port = server.add_insecure_port(f"{host}:{port}")
     server.start()
     try:
         yield made
@@ -99,3 +119,15 @@ def _received(span: trace_pb2.Span, resource: Mapping[str, Any]) -> Received:
 
 def _values(attributes: Any) -> dict[str, Any]:
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in attributes}
+
+
+def main() -> None:
+    """Listen to everybody at the port that the first argument says."""
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads
+    with collector(int(sys.argv[1]), "0.0.0.0", Printer()):
+        signal.sigwait(ends)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,8 +16,8 @@ FRONTEND = Path(__file__).parents[3] / "frontend"
 CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
 
 
-# Needs a suite in which people sign in: test_page_access.py.
-ACCESS = "access.test.ts"
+# These need a suite of their own: test_page_access.py and test_page_traces.py.
+ACCESS, TRACES = "access.test.ts", "traces.test.ts"
 
 
 def missing() -> str | None:
@@ -43,7 +43,7 @@ def page_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 
 def test_the_page(page_suite: Suite) -> None:
-    run_in_browser("--exclude", ACCESS, INGESTOR_PAGE=f"http://{page_suite.gateway}")
+    run_in_browser("--exclude", ACCESS, "--exclude", TRACES, INGESTOR_PAGE=f"http://{page_suite.gateway}")
 
 
 def run_in_browser(*which: str, **env: str) -> None:
