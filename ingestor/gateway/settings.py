@@ -13,6 +13,7 @@ from ingestor.access.settings import IssuerSettings
 from ingestor.runtime.addresses import split_address
 
 _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(:\d+)?")
 
 
 class GatewaySettings(IssuerSettings):
@@ -39,6 +40,11 @@ class GatewaySettings(IssuerSettings):
         description="Origins of pages that may call the gateway, comma-separated: https://app.example.com.",
     )
 
+    gateway_hosts: str = Field(
+        "",
+        description="Names under which the gateway answers, comma-separated: ingest.example.com, with a port "
+        "if only that counts; empty: any, with INGESTOR_AUTH=local those of this machine alone.",
+    )
     gateway_calls_per_second: int = Field(
         500,
         ge=0,
@@ -108,6 +114,14 @@ class GatewaySettings(IssuerSettings):
                 raise ValueError(f"{origin!r} is not an origin such as https://app.example.com")
         return value
 
+    @field_validator("gateway_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        for host in split_origins(value):
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is not a host such as ingest.example.com or 10.1.2.3:8443")
+        return value
+
     @model_validator(mode="after")
     def _files_come_together(self) -> Self:
         for names in (("gateway_tls_cert", "gateway_tls_key"), ("tls_cert", "tls_key", "tls_ca")):
@@ -148,6 +162,11 @@ class GatewaySettings(IssuerSettings):
             "status": [self.status_address],
             "web": [self.web_address],
         }
+
+    @property
+    def hosts(self) -> list[str]:
+        """The named hosts."""
+        return split_origins(self.gateway_hosts)
 
     @property
     def origins(self) -> list[str]:

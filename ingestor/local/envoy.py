@@ -107,7 +107,7 @@ class Envoy:
             clusters=self._clusters,
         )
         try:
-            apply(rendered, settings, this_machine=True)
+            apply(rendered, settings)
             program = binary()
         except GatewayError as error:
             raise SuiteError(str(error)) from error

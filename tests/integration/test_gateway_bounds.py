@@ -30,8 +30,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Envoy has room for three at a time of each kind, and waits a second for a request."""
     monkeypatch.setattr(bounds, "_SLOW_SECONDS", -59)
 
-    def apply(config: dict[str, Any], settings: GatewaySettings, **more: Any) -> None:
-        rendering.apply(config, settings, **more)
+    def apply(config: dict[str, Any], settings: GatewaySettings) -> None:
+        rendering.apply(config, settings)
         for cluster in config["static_resources"]["clusters"]:
             for threshold in cluster.get("circuit_breakers", {"thresholds": []})["thresholds"]:
                 threshold["max_requests"] = 3

@@ -117,6 +117,7 @@ def test_the_issuers_certificate_is_checked(tmp_path: Path) -> None:
         ({"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "ftp://keys"}, "neither a URL nor a file"),
         ({"AUTH": "local", "CORS_ORIGINS": "https://app.example.com/"}, "is not an origin"),
         ({"AUTH": "none"}, "INGESTOR_AUTH"),
+        ({"GATEWAY_HOSTS": "*.example.com"}, "is not a host"),
         ({"AUTH": "local", "OTLP_ENDPOINT": "collector:4317"}, "not a URL such as http://collector:4317"),
         ({"AUTH": "local", "TRACE_RATIO": "2"}, "must be from 0 to 1"),
     ],
