@@ -218,6 +218,25 @@ class FileStoreSettings(AwsSettings):
     s3_prefix: str = Field("", description="Prefix of the names of its objects.")
 
 
+class CheckSettings(Settings):
+    """Checks of what callers send, in processes that may die of them."""
+
+    check_processes: int = Field(
+        1, ge=1, le=16, description="Processes that check documents and dry runs, started when needed."
+    )
+    check_seconds: float = Field(
+        10,
+        ge=1,
+        le=300,
+        description="Most seconds for checking a document, or a piece of a dry run.",
+    )
+    check_memory_bytes: int = Field(
+        512 * 2**20,
+        ge=256 * 2**20,
+        description="Most address space that such a process may take beyond what its libraries take (Linux).",
+    )
+
+
 class RemovalSettings(Settings):
     """How the records of deleted and expired processes are removed."""
 

@@ -14,6 +14,7 @@ from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.v1 import pipelines_pb2
 from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.work import DOCUMENTS
 
 
 def _document(name: str, title: str = "") -> str:
@@ -24,7 +25,7 @@ def _document(name: str, title: str = "") -> str:
 @pytest.fixture
 def service() -> PipelineService:
     """Pipelines in memory."""
-    return PipelineService(MemoryPipelines(), SystemClock(), MemoryQuotas())
+    return PipelineService(MemoryPipelines(), SystemClock(), MemoryQuotas(), DOCUMENTS)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ async def test_a_deleted_pipeline(api: PipelineApi, service: PipelineService) ->
 
 async def test_a_dry_run_after_a_version_of_a_newer_release() -> None:
     store = MemoryPipelines()
-    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas()))
+    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas(), DOCUMENTS))
     await store.add("p", json.dumps({**json.loads(_document("p")), "tomorrow": 1}), "")
     would = await _apply(api, _document("p"), dry_run=True)
     assert (would.pipeline.version, would.created) == (2, True)

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ingestor.runtime.grpc.channel import MAX_MESSAGE_BYTES
-from ingestor.services.processor.api import ProcessorApi
 from ingestor.v1 import common_pb2, processor_pb2
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.pipelines import MemoryCatalogue
+from tests.fakes.work import processor_api
 
 
 def document(*names: str, **more: Any) -> str:
@@ -26,7 +26,7 @@ async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.DryRunR
         yield processor_pb2.DryRunRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
         yield processor_pb2.DryRunRequest(data=data)
 
-    api = ProcessorApi(MemoryCatalogue(), None, MemoryDryRunTables(), None)  # type: ignore[arg-type]
+    api = processor_api(MemoryCatalogue(), None, MemoryDryRunTables(), None)
     return await api.DryRun(requests(), None)
 
 
