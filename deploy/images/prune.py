@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Package -> what goes: Arrow's own network clients, query plans, C++ headers and Cython sources; NumPy's compiler tools
-# and what of its mathematics nothing calls.
+# Package -> what goes: Arrow's own network clients, query plans, C++ headers and Cython sources; NumPy's
+# compiler tools and what of its mathematics nothing calls.
 UNUSED: dict[str, tuple[str, ...]] = {
     "pyarrow": (
         "include", "includes", "src", "tests", "*.pyx", "*.pxd", "*.pxi", "*.pyi",

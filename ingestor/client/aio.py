@@ -104,7 +104,8 @@ class AsyncClient:
         on_upload: OnProgress | None = None,
         timeout: float | None = None,
     ) -> AsyncProcess:
-        """Send a table and begin its ingestion; its process, which runs (see `AsyncProcess.wait`).
+        """Send a table and begin its ingestion; its process, which runs (see `AsyncProcess.wait`). If the
+        suite cannot say within 30 s how it stands, it is PENDING and has but its `id` and its `file_name`.
 
         `source`: a path; a file opened in binary mode (CSV, JSON, JSON Lines, XLSX, Parquet, compressed
         or not), sent from its beginning; or a data frame of pandas (from 2.2 on) or polars or an Arrow
@@ -128,11 +129,11 @@ class AsyncClient:
                 reference = (await apply_document(self._gateway, pipeline, False, timeout)).reference
             else:
                 reference = str(pipeline)
-        process_id = await send(
+        info = await send(
             self._gateway, source, pipeline=reference, dialect=dialect, file_name=file_name,
             resume=resume, on_upload=on_upload, timeout=timeout,
         )  # fmt: skip
-        return await first_look(self._gateway, process_id)
+        return await first_look(self._gateway, info)
 
     async def dry_run(
         self,

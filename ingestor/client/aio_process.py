@@ -9,7 +9,7 @@ from typing import Self
 
 import grpc
 
-from ingestor.client.errors import DeadlineExceededError, from_rpc
+from ingestor.client.errors import DeadlineExceededError, NotFoundError, UnavailableError, from_rpc
 from ingestor.client.fields import ProcessFields
 from ingestor.client.gateway import LONG_SECONDS, Gateway
 from ingestor.client.models import Batch, ErrorGroup, Event, Report, Row, UndoCounts
@@ -17,6 +17,8 @@ from ingestor.client.reports import ReportFormat, ReportRows, Target, save_repor
 from ingestor.client.sources import Source
 from ingestor.client.upload import Dialect, OnProgress, send
 from ingestor.v1 import common_pb2, orchestrator_pb2, processor_pb2, status_pb2
+
+_FIRST_LOOK_SECONDS = 30.0
 
 
 class AsyncProcess(ProcessFields):
@@ -174,11 +176,11 @@ class AsyncProcess(ProcessFields):
         """Send its report back, corrected: rows that failed here are loaded from it, with the same
         pipeline. The process that does so. Arguments and errors as of AsyncClient.ingest; raises
         FailedPreconditionError when this process has no rows to repair or its records expired."""
-        process_id = await send(
+        info = await send(
             self._gateway, source, dialect=dialect, file_name=file_name, resume=resume,
             on_upload=on_upload, repairs=self.id, timeout=timeout,
         )  # fmt: skip
-        return await first_look(self._gateway, process_id)
+        return await first_look(self._gateway, info)
 
     async def retry(self, timeout: float | None = None) -> AsyncProcess:
         """Run failed rows again, from the stored file, whose reason may have passed; the process that
@@ -186,7 +188,7 @@ class AsyncProcess(ProcessFields):
         request = orchestrator_pb2.RetryRowsRequest(process_id=self.id)
         call = self._gateway.orchestrator.RetryRows
         answer = await self._gateway.call(call, request, timeout, LONG_SECONDS)
-        return await first_look(self._gateway, answer.process_id)
+        return await first_look(self._gateway, common_pb2.ProcessInfo(process_id=answer.process_id))
 
     async def pause(self, timeout: float | None = None) -> Self:
         """Hold dispatching; batches in the queue are still loaded. Itself, in its new state. Raises
@@ -230,11 +232,21 @@ class AsyncProcess(ProcessFields):
         return self
 
 
-async def first_look(gateway: Gateway, process_id: str) -> AsyncProcess:
-    """The process as soon as the status service knows it."""
-    raw = status_pb2.Process(info=common_pb2.ProcessInfo(process_id=process_id))
+async def first_look(gateway: Gateway, info: common_pb2.ProcessInfo) -> AsyncProcess:
+    """A process that has just begun, as soon as the status service knows it. If that takes long, or the
+    service is away, it is PENDING and has nothing but `info`: it has begun all the same."""
+    raw = status_pb2.Process(info=info, state=common_pb2.PROCESS_STATE_PENDING)
     process = AsyncProcess(gateway, raw)
-    async with aclosing(process.watch()) as looks:  # type: ignore[type-var]
-        async for _ in looks:
-            break
+    try:
+        async with (
+            asyncio.timeout(_FIRST_LOOK_SECONDS),
+            aclosing(process.watch()) as looks,  # type: ignore[type-var]
+        ):
+            async for _ in looks:
+                break
+    except (TimeoutError, UnavailableError):
+        pass
+    except NotFoundError as error:
+        if error.reason != "PROCESS_NOT_FOUND":
+            raise
     return process

@@ -29,7 +29,7 @@ from ingestor.client.errors import (
 from ingestor.client.gateway import LONG_SECONDS, Gateway
 from ingestor.client.models import PipelineVersion
 from ingestor.client.sources import Source, StrPath, opened
-from ingestor.v1 import pipelines_pb2, upload_pb2
+from ingestor.v1 import common_pb2, pipelines_pb2, upload_pb2
 
 _READ_AHEAD = 4  # pieces
 
@@ -92,8 +92,8 @@ async def send(
     on_upload: OnProgress | None,
     repairs: str = "",
     timeout: float | None,
-) -> str:
-    """Send a file, or the rest of it, and begin its ingestion; the process."""
+) -> common_pb2.ProcessInfo:
+    """Send a file, or the rest of it, and begin its ingestion; what is known of the process by that."""
     async with opened(source, file_name) as (file, name):
         size = file.seek(0, os.SEEK_END)
         if resume:
@@ -119,7 +119,7 @@ async def send(
             if can_resume(error):
                 error.add_note(f"the upload is kept: go on with resume={upload.upload_id!r}")
             raise
-        return answer.process_id
+        return common_pb2.ProcessInfo(process_id=answer.process_id, file_name=name)
 
 
 async def send_file(

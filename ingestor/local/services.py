@@ -1,4 +1,4 @@
-"""Runs the four services as child processes."""
+"""Runs the services as child processes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, ser
 
 # In the order in which they start; none waits for another to become ready.
 SERVICES = ("status", "orchestrator", "upload", "processor")
+CONVERTER = "converter"  # a process of its own in a suite with TLS; else a part of upload
 OPERATOR = "operator"  # the name in the certificate of whoever runs the suite
 
 
@@ -66,18 +67,24 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
     ours = {
         "INGESTOR_LISTEN": endpoints.addresses[instance],
         "INGESTOR_METRICS_LISTEN": endpoints.metrics[instance],
-        "INGESTOR_DATABASE_URL": endpoints.databases[service],
         "INGESTOR_FILE_STORE_DIR": str(endpoints.files),
         "INGESTOR_LOG_FORMAT": "json",
         **endpoints.access,
     }
-    if endpoints.direct:
-        ours["INGESTOR_DATABASE_DIRECT_URL"] = endpoints.direct[service]
-    files = {f"{name}_FILE" for name in ours}  # of the user's secrets, which the suite's replace
-    variables = {name: value for name, value in os.environ.items() if name not in files} | ours
+    if service != CONVERTER:
+        ours["INGESTOR_DATABASE_URL"] = endpoints.databases[service]
+        if endpoints.direct:
+            ours["INGESTOR_DATABASE_DIRECT_URL"] = endpoints.direct[service]
+    # The user's secrets that the suite's replace, and of the converter, which reads what strangers have sent,
+    # those that it has no use for.
+    replaced = {*ours, "INGESTOR_DATABASE_URL", "INGESTOR_DATABASE_DIRECT_URL"}
+    replaced |= {f"{name}_FILE" for name in replaced}
+    variables = {name: value for name, value in os.environ.items() if name not in replaced} | ours
     variables.setdefault("INGESTOR_REFLECTION", "suite")
     if service == "processor" and instance != service and _only_the_first_serves():
         variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
+    if service == "upload" and CONVERTER in endpoints.addresses:
+        variables["INGESTOR_CONVERTER_ADDRESS"] = endpoints.target(CONVERTER)
     for other in SERVICES:
         variables[f"INGESTOR_{other.upper()}_ADDRESS"] = endpoints.target(other)
     if endpoints.aws_endpoint_url:
@@ -100,8 +107,9 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Start it, without waiting until it serves."""
+        program = f"upload.{CONVERTER}" if self.service == CONVERTER else self.service
         self.process = spawn(
-            [sys.executable, "-m", f"ingestor.services.{self.service}"],
+            [sys.executable, "-m", f"ingestor.services.{program}"],
             log=self.log,
             env=environment(self.service, self.instance, self.endpoints),
         )

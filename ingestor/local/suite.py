@@ -27,7 +27,7 @@ from ingestor.local.ministack import MiniStack
 from ingestor.local.oidc.provider import DemoProvider
 from ingestor.local.ports import LOOPBACK, free_port, is_free
 from ingestor.local.postgres import EmbeddedPostgres
-from ingestor.local.services import OPERATOR, SERVICES, Endpoints, ServiceProcess, service_of
+from ingestor.local.services import CONVERTER, OPERATOR, SERVICES, Endpoints, ServiceProcess, service_of
 from ingestor.local.tls.postgres import PostgresTls
 from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
@@ -289,6 +289,8 @@ def _endpoints(
 ) -> Endpoints:
     """Where the services will be, each at a port of its own."""
     instances = [*SERVICES]
+    if tls and not os.environ.get("INGESTOR_CONVERTER_ADDRESS"):
+        instances.insert(0, CONVERTER)  # so that it ends after those that call it
     for service in SERVICES:
         count = options.processors if service == "processor" else options.replicas
         instances += [f"{service}-{number}" for number in range(2, count + 1)]

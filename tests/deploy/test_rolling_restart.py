@@ -59,8 +59,8 @@ async def test_no_call_fails(tmp_path: Path) -> None:
             ingesting = group.create_task(ingest())
             for instances in ROUNDS:
                 await restart(suite, instances)
-            await load.made(CALLS)
             restarted.set()
+            await load.made(CALLS)
             files = await ingesting
         again = load.opened_again.total()
         sys.stdout.write(

@@ -8,7 +8,7 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-from tests.e2e.conftest import Suite
+from tests.e2e.conftest import Suite, stopped, wait_until
 from tests.e2e.tables import write_pipeline, write_readings
 
 
@@ -181,3 +181,15 @@ async def test_transforms_filters_and_rules(suite: Suite, tmp_path: Path) -> Non
         ("4", "row-constraint", "2"),
     ]
     assert dry["counts"] == {key: answer["counts"][key] for key in dry["counts"]}
+
+
+def test_nobody_waits_for_an_orchestrator_that_hangs(suite: Suite, tmp_path: Path) -> None:
+    """The file is there, and its process has an identifier, before anybody reads it."""
+    source = write_readings(tmp_path / "waits.csv", 1000)
+    with stopped(suite.pid("orchestrator")):
+        begun = suite.ingest(source, "--no-wait")
+        assert (begun["state"], begun["file_name"]) == ("PENDING", "waits.csv")
+    process = begun["process_id"]
+    wait_until(lambda: suite.run("status", process, status=None).returncode == 0, "the process")
+    done = suite.json("watch", process)
+    assert (done["state"], done["counts"]["succeeded"]) == ("COMPLETED", 1000)

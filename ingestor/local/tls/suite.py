@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
-from ingestor.local.services import OPERATOR, SERVICES
+from ingestor.local.services import CONVERTER, OPERATOR, SERVICES
 from ingestor.local.tls.ca import LocalCa
 
 LOOK_SECONDS = 3600.0
@@ -27,7 +27,7 @@ class SuiteTls:
     due: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.services = {name: self.ca.leaf(name) for name in (*SERVICES, OPERATOR)}
+        self.services = {name: self.ca.leaf(name) for name in (*SERVICES, CONVERTER, OPERATOR)}
         self.web = self.ca.leaf(WEB, local=True)
         self.postgres = self.ca.leaf(POSTGRES, local=True)
         self.aws = self.ca.leaf(AWS, local=True)
@@ -61,4 +61,5 @@ class SuiteTls:
 
 def open_tls(folder: Folder) -> SuiteTls:
     """The CA of a data folder, made when there is none. Raises SuiteError when it has expired."""
-    return SuiteTls(LocalCa(folder.path / "tls", [*SERVICES, OPERATOR, GATEWAY, WEB, POSTGRES, AWS]))
+    parts = [*SERVICES, CONVERTER, OPERATOR, GATEWAY, WEB, POSTGRES, AWS]
+    return SuiteTls(LocalCa(folder.path / "tls", parts))

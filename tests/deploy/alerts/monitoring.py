@@ -51,7 +51,9 @@ def fast(text: str) -> str:
     text = re.sub(rf"(?P<before>\[){time_}(?P<after>\])", shorter(_RANGES, _SHORTEST_RANGE), text)
     text = re.sub(rf"(?P<before>for: ){time_}(?P<after>\n)", shorter(_FOR, _SHORTEST_FOR), text)
     return re.sub(
-        r"(age_seconds\)) > (\d+)", lambda match: f"{match[1]} > {round(int(match[2]) / _AGES)}", text
+        r"(age_seconds(?:\[\w+\]\))?\)) > (\d+)",
+        lambda match: f"{match[1]} > {round(int(match[2]) / _AGES)}",
+        text,
     )
 
 

@@ -80,11 +80,10 @@ async def test_an_orchestrator_that_hangs(
 ) -> None:
     alerts = (("IngestorDeliveriesOld", ""), ("IngestorTargetDown", "orchestrator"))
     with stopped(suite.pid("orchestrator")):
-        # It ends when status has heard of the process, so not before the orchestrator goes on.
-        ingest = asyncio.create_task(client.ingest(write_readings(tmp_path / "r.csv", 1000)))
+        process = await client.ingest(write_readings(tmp_path / "r.csv", 1000))
+        assert process.state == "PENDING"
         await asyncio.to_thread(watch.wait, *alerts)
-        assert not ingest.done()
-    await (await ingest).wait()
+    await process.wait()
     await asyncio.to_thread(lambda: watch.wait(*alerts, fire=False))
 
 

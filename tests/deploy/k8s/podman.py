@@ -125,6 +125,11 @@ class Cluster:
         }
         self.podman("play", "kube", "--network", self._name, str(path))
 
+    def remove(self, pod: str) -> None:
+        """Stop a pod, at once, and forget it."""
+        self.podman("pod", "rm", "--force", "--time", "0", pod)
+        self._played.remove(pod)
+
     def _objects_for(self, pods: Sequence[Manifest]) -> list[Manifest]:
         """What podman must be told with pods: every ConfigMap, since it does not keep them, and claims that
         are new, since it does."""
@@ -151,8 +156,7 @@ class Cluster:
             status = self.podman("wait", container_of(pod)).strip()
             output = self.logs_of(pod)
             printed = self.podman("logs", container_of(pod))
-            self.podman("pod", "rm", "--force", name)
-            self._played.remove(name)
+            self.remove(name)
             if status == "0":
                 return printed
         raise PodmanError(f"the job {name} failed {tries} times: {output}")

@@ -127,6 +127,9 @@ def test_what_is_wrong_is_nothing(cluster: tuple[Cluster, Playable]) -> None:
     made, suite = cluster
     output = made.job(suite.templates["check"], tries=1)
     assert "PROBLEM" not in output
+    (running,) = (line for line in output.splitlines() if line.startswith("ok       running services"))
+    for role in ("upload", "converter", "orchestrator", "processor-worker", "processor", "status"):
+        assert f" {role}:9090 " in running
 
 
 @pytest.mark.parametrize("kind", ["startupProbe", "livenessProbe"])
@@ -175,5 +178,6 @@ def test_a_gateway_that_is_to_stop_is_unready_and_answers_until_it_has_drained(
         assert done.returncode == 0, done.stderr
         draining.result()
     assert not made.probe("gateway", "readinessProbe")
-    made.podman("restart", "--time", "0", container_of(suite.pods["gateway"]))
+    made.remove("gateway")
+    made.play(suite.pods["gateway"])
     wait_until_ready(made, ["gateway"])

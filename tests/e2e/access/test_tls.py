@@ -18,7 +18,7 @@ import pytest
 
 from ingestor import AsyncClient
 from ingestor.client.errors import UnavailableError
-from ingestor.local.services import SERVICES
+from ingestor.local.services import CONVERTER, SERVICES
 from ingestor.local.tls.ca import LocalCa
 from tests.e2e.conftest import INGESTOR, Suite, ingestor, running, wait_until
 from tests.e2e.page.built_page import INDEX, write_page
@@ -48,6 +48,19 @@ async def test_a_file_is_loaded(tls: Suite, tmp_path: Path) -> None:
     answer = tls.ingest(write_readings(tmp_path / "r.csv", 20_000), "--pipeline", str(pipeline))
     assert answer["state"] == "COMPLETED"
     assert await tls.fetch("SELECT count(*) FROM by_tls") == [(20_000,)]
+
+
+def test_files_are_converted_by_a_process_that_has_no_database(tls: Suite, tmp_path: Path) -> None:
+    source = tmp_path / "r.jsonl"
+    source.write_text("".join(f'{{"id": {number}}}\n' for number in range(500)), "utf-8")
+    done = tls.ingest(source)
+    assert (done["state"], done["counts"]["succeeded"]) == ("COMPLETED", 500)
+    logs = {one: (tls.data / "logs" / f"{one}.log").read_text("utf-8") for one in ("upload", CONVERTER)}
+    assert f'"process_id": "{done["process_id"]}"' in logs["upload"]
+    assert [one for one, log in logs.items() if '"event": "converted"' in log] == [CONVERTER]
+    environment = psutil.Process(tls.pid(CONVERTER)).environ()
+    assert "INGESTOR_INTERNAL_KEYS" in environment
+    assert not [value for value in environment.values() if "postgresql://" in value]
 
 
 def test_the_page_is_served(tls: Suite, ca: LocalCa) -> None:
@@ -81,7 +94,7 @@ async def test_the_client_works_with_the_ca_and_not_without(tls: Suite, ca: Loca
             await client.queues()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*SERVICES, CONVERTER])
 async def test_no_service_answers_without_a_certificate(tls: Suite, ca: LocalCa, service: str) -> None:
     address = tls.facts["services"][service]["address"]
     known = grpc.ssl_channel_credentials(ca.certificate.read_bytes())
@@ -110,16 +123,17 @@ def test_secrets_are_not_for_others(tls: Suite) -> None:
 
 
 def test_renewed_certificates_are_used_without_a_restart(tls: Suite, ca: LocalCa, tmp_path: Path) -> None:
-    before = {service: tls.pid(service) for service in SERVICES}
-    ports = {service: _port(tls.facts["services"][service]["address"]) for service in SERVICES}
-    for name in (*SERVICES, "operator"):
+    services = (*SERVICES, CONVERTER)
+    before = {service: tls.pid(service) for service in services}
+    ports = {service: _port(tls.facts["services"][service]["address"]) for service in services}
+    for name in (*services, "operator"):
         ca.issue(name)
     ca.leaf("gateway", local=True)
     ca.issue("gateway")
     for name, port in {**ports, "gateway": _port(tls.gateway)}.items():
         wait_for_certificate(port, tls.data / "tls" / name / "tls.crt")
     assert tls.ingest(write_readings(tmp_path / "again.csv", 500))["state"] == "COMPLETED"
-    assert {service: tls.pid(service) for service in SERVICES} == before
+    assert {service: tls.pid(service) for service in services} == before
 
 
 def test_a_service_that_is_restarted_is_found_again(tls: Suite, tmp_path: Path) -> None:

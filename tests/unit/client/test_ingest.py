@@ -22,6 +22,7 @@ from ingestor.client import (
     NotFoundError,
     ProcessState,
     UploadProgress,
+    aio_process,
 )
 from ingestor.runtime import errors
 from ingestor.v1 import common_pb2
@@ -218,6 +219,17 @@ async def test_a_dry_run_without_its_packages_names_what_to_install(
 async def test_the_process_may_become_known_late(client: AsyncClient, suite: Suite, table: Path) -> None:
     suite.status.not_yet = 1
     assert (await client.ingest(table)).id == "p1"
+
+
+async def test_a_process_that_is_not_known_for_long_has_begun_all_the_same(
+    client: AsyncClient, suite: Suite, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aio_process, "_FIRST_LOOK_SECONDS", 0.5)
+    suite.status.not_yet = 1000
+    process = await client.ingest(table)
+    assert (process.id, process.state, process.raw.info.file_name) == ("p1", "PENDING", table.name)
+    suite.status.not_yet = 0
+    assert (await process.wait()).state.ended
 
 
 async def test_the_first_look_leaves_no_watch_behind(client: AsyncClient, suite: Suite, table: Path) -> None:
