@@ -294,7 +294,7 @@ def _of_suite(settings: FileStoreSettings, data: Path) -> FileStoreSettings:
 
     suite = _suite(data)
     endpoint = suite["aws_endpoint_url"]
-    if suite["aws_access_key_id"]:
+    if suite.get("aws_access_key_id"):
         os.environ["AWS_ACCESS_KEY_ID"] = suite["aws_access_key_id"]
         os.environ["AWS_SECRET_ACCESS_KEY"] = suite["aws_secret_access_key"]
     elif endpoint:  # an emulator may accept any credentials, but the client needs some
