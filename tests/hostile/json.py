@@ -40,7 +40,7 @@ def digits(count: int = 5_000_000) -> bytes:
     return b'[{"a":' + b"9" * count + b"}]"
 
 
-def sparse(columns: int = 1500, rows: int = 400_000) -> bytes:
+def sparse(columns: int = 1500, rows: int = 120_000) -> bytes:
     """Few names in each object, very many in all of them: a table of empty cells, and far larger."""
     head = b"{" + b",".join(b'"%d":1' % number for number in range(columns)) + b"}\n"
     return head + b'{"1":1}\n' * rows
