@@ -12,6 +12,11 @@ from ingestor.pipelines.errors import MAX_VIOLATIONS, PipelineError, Violation
 from ingestor.plugin_sinks import check_sink
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 
+# Details of an error are metadata of gRPC, of which clients take 8 KiB, in base64.
+_TOLD_BYTES = 5000
+_LONGEST = 500  # characters of a pointer, and of a message
+_EACH = 8
+
 
 def read_stored(name: str, version: int, document: str) -> Pipeline:
     """The pipeline of a version that the catalogue keeps, which was valid when it was stored. Raises
@@ -45,8 +50,15 @@ def problems(document: str) -> list[Violation]:
 def invalid(found: Sequence[Violation]) -> InvalidArgumentError:
     """The error of a document with these problems."""
     count = f"at least {len(found)}" if len(found) >= MAX_VIOLATIONS else str(len(found))
+    told: list[FieldViolation] = []
+    left = _TOLD_BYTES
+    for one in found:
+        violation = FieldViolation(one.pointer[:_LONGEST] or "/", one.message[:_LONGEST])
+        left -= len(violation.field.encode()) + len(violation.description.encode()) + _EACH
+        if left < 0:
+            break
+        told.append(violation)
+    first = f" These are the first {len(told)}." if len(told) < len(found) else ""
     return InvalidArgumentError(
-        "INVALID_PIPELINE",
-        f"The pipeline document has {count} problem(s).",
-        violations=[FieldViolation(v.pointer or "/", v.message) for v in found],
+        "INVALID_PIPELINE", f"The pipeline document has {count} problem(s).{first}", violations=told
     )

@@ -344,7 +344,7 @@ class _Parser:
             self._made(self._taken_out(closed.to), closed.growth + _PLAIN)
         elif closed.function in _COUNTING:
             counted = Cast(f"{closed.function} ( {' '.join(closed.parts)} )", "integer")
-            self._made(self._taken_out(counted), _PLAIN)
+            self._made(self._taken_out(counted), closed.growth + _PLAIN)
         else:
             self._made(f"{closed.function}( {' '.join(closed.parts)} )", closed.growth)
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
 from ingestor.checking.steps.filters import Unwanted, unwanted
 from ingestor.checking.steps.plug_in import run_plug_in
-from ingestor.checking.steps.room import Room
+from ingestor.checking.steps.room import Room, blanked
 from ingestor.checking.steps.step import CODE, Inputs, Made, Operation, Texts
 from ingestor.checking.steps.transforms import OPERATIONS
-from ingestor.columns.arrow import AnyArray, Int64s, Mask, pc
+from ingestor.columns.arrow import AnyArray, Int64s, Mask
 from ingestor.outcomes import RowError, quoted
 from ingestor.pipelines.document import Pipeline
 from ingestor.pipelines.transforms import PlugIn, Step
-
-_NOTHING = pa.scalar(None, pa.string())
 
 
 @dataclass(slots=True)
@@ -76,7 +75,7 @@ def _run(step: Step, cells: Cells, missing: Set[str], room: Room) -> None:
         refused[fresh] = True
     columns = made.columns
     if refused is not None:
-        columns = {label: pc.if_else(pa.array(refused), _NOTHING, texts) for label, texts in columns.items()}
+        columns = {label: cast("Texts", blanked(texts, refused)) for label, texts in columns.items()}
     room.take(cells.texts, columns)
     for label, texts in columns.items():
         cells.refused.pop(label, None)

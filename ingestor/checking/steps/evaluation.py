@@ -7,6 +7,7 @@ and not by SQL: a value that cannot be cast becomes NULL, and whole numbers have
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingestor.checking.steps.room import MAX_MADE_BYTES, bytes_of
+from ingestor.checking.steps.room import MAX_MADE_BYTES, blanked, bytes_of
 from ingestor.columns.arrow import AnyArray, Mask, pc
 from ingestor.pipelines.expressions import Cast, Expression
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 Answer = Literal["text", "truth"]
 
 # Most bytes that a row may take while an expression is computed, and the rows of one call of Polars.
-_MAX_ROW_BYTES = 128 * 2**20
+_MAX_ROW_BYTES = 64 * 2**20
 _PORTION_BYTES = 32 * 2**20
+# Seconds after which rows that take more than their share of a batch are not computed any more.
+_PATIENCE = 30.0
 _PLAIN_BYTES = 16  # of a value that is no text
 
 _DATE = r"\A(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-[0-9]{2}-[0-9]{2}"
@@ -64,19 +67,27 @@ def _evaluated(
     sizes = _most_bytes(expression, columns, count)
     large = sizes > _MAX_ROW_BYTES
     if large.any():
-        gone = pa.array(large)
-        columns = {
-            label: pc.if_else(gone, pa.scalar(None, array.type), array) for label, array in columns.items()
-        }
+        columns = {label: blanked(array, large) for label, array in columns.items()}
         sizes = np.where(large, 0, sizes)
     frame = _frame(expression, columns, count)
     kind = pa.string() if answer == "text" else pa.bool_()
     arrays: list[AnyArray] = []
     fits: list[Mask] = []
     made, share = 0, MAX_MADE_BYTES // max(count, 1)
+    deadline = time.monotonic() + _PATIENCE
     for start, stop in _portions(sizes):
         pieces: list[tuple[AnyArray, bool]] = []
-        _evaluate(expression, frame[start:stop], answer, pieces)
+        late = sizes[start:stop] > share if time.monotonic() > deadline else None
+        if late is not None and late.any():
+            # One after the other, so that rows that take little still get their values.
+            large[start:stop] |= late
+            for row, left_out in enumerate(late.tolist(), start):
+                if left_out:
+                    pieces.append((pa.nulls(1, kind), False))
+                else:
+                    _evaluate(expression, frame[row : row + 1], answer, pieces)
+        else:
+            _evaluate(expression, frame[start:stop], answer, pieces)
         arrays += [pc.cast(piece, kind) for piece, _ in pieces]
         fits.append(np.repeat([not bad for _, bad in pieces], [len(piece) for piece, _ in pieces]))
         made += sum(array.nbytes for array in arrays[-len(pieces) :])
@@ -84,7 +95,7 @@ def _evaluated(
             whole = pa.concat_arrays(arrays)
             over = bytes_of(cast("pa.StringArray", whole)) > share
             large[: len(over)] |= over
-            arrays = [pc.if_else(pa.array(over), pa.scalar(None, kind), whole)]
+            arrays = [blanked(whole, over)]
             made = arrays[0].nbytes
     values: AnyArray = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
     return values, ~np.concatenate(fits), large

@@ -80,6 +80,13 @@ def bytes_of(texts: Texts) -> Int64s:
     return _numbers(pc.binary_length(texts))
 
 
+def blanked(array: AnyArray, rows: Mask) -> AnyArray:
+    """The array with nulls in these rows, and nothing below them: `if_else` keeps the bytes there,
+    and Polars computes with them."""
+    at: AnyArray = pa.array(np.arange(len(array)), mask=rows)
+    return array.take(at)
+
+
 def _to_make(step: Step, inputs: Inputs, plenty: int) -> Int64s | None:
     """The most bytes of the cell that a step makes of each row; None if only its result shows them, which
     then take hardly more than what it reads. Up to `plenty` bytes in all nothing is computed exactly."""

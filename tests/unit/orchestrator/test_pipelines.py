@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ingestor.runtime.clock import SystemClock
-from ingestor.runtime.errors import InvalidArgumentError, NotFoundError
+from ingestor.runtime.errors import InvalidArgumentError, NotFoundError, to_rpc_status
 from ingestor.services.orchestrator.api import PipelineApi
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.v1 import pipelines_pb2
@@ -145,3 +145,12 @@ async def test_violations_point_into_the_depth(api: PipelineApi) -> None:
     assert found["/sink/type"] == "no sink is named nowhere, neither built in nor installed"
     assert found["/schema/fields/3/constraints/pattern"].startswith("is not a regular expression of RE2")
     assert not (await api.ListPipelines(pipelines_pb2.ListPipelinesRequest(), None)).pipelines
+
+
+async def test_many_problems_fit_into_the_metadata_of_an_error() -> None:
+    fields = [{"name": f"f{number}", "type": "string", "unknown" * 20: 1} for number in range(200)]
+    text = json.dumps({"name": "p", "schema": {"fields": fields}, "sink": {"table": "t"}})
+    with pytest.raises(InvalidArgumentError, match="at least 100 problem") as caught:
+        await DOCUMENTS.read(text)
+    assert 10 < len(caught.value.violations) < 100
+    assert to_rpc_status(caught.value).ByteSize() * 4 / 3 < 8000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def settings() -> list[str]:
 
 
 def noisy() -> str:
-    print("x" * 100_000)
+    sys.stdout.write("x" * 100_000)
     return "said"
 
 
@@ -57,10 +58,14 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ProcessPool]:
         yield pool
 
 
+def alive(process: int) -> bool:
+    return Path(f"/proc/{process}").exists()
+
+
 async def gone(process: int) -> None:
     """Wait until a process has ended."""
     async with asyncio.timeout(30):
-        while Path(f"/proc/{process}").exists():
+        while alive(process):
             await asyncio.sleep(0.01)
 
 
