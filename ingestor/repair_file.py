@@ -25,6 +25,7 @@ import pyarrow.compute as compute
 from ingestor.outcomes import UNREADABLE, RejectedRow
 from ingestor.reports import (
     CUT,
+    GUARDED,
     JSON_CELLS,
     JSON_ROW,
     NUMBER_LABEL,
@@ -60,7 +61,6 @@ _NUMBER = r"^[0-9]{1,18}(\.0+)?$"
 _PIECE = 1024 * 1024
 # Where a report has its header and its rows; nothing above or below them is found unasked.
 _REPORT = ReadOptions(skip_lines=0, header=True, header_rows=1, skip_footer=0)
-_GUARDED = r"^'+[=+\-@\t\r]"
 
 
 def repair_content(
@@ -158,7 +158,7 @@ def _table_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) 
 
 
 def _unguarded(column: pa.StringArray) -> pa.StringArray:
-    guarded = pc.fill_null(pc.match_substring_regex(column, _GUARDED), False)
+    guarded = pc.fill_null(pc.match_substring_regex(column, GUARDED), False)
     if not pc.any(guarded).as_py():
         return column
     bare: pa.StringArray = pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)

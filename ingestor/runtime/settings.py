@@ -111,7 +111,14 @@ class HostSettings(TlsSettings):
         description="Clients are told to connect anew after so many seconds, give or take a tenth; 0: never.",
     )
     max_concurrent_rpcs: int = Field(
-        1000, ge=1, le=100_000, description="Most calls at a time; others get UNAVAILABLE (TOO_MANY_CALLS)."
+        1000,
+        ge=1,
+        le=100_000,
+        description="Most calls at a time, streams apart; others get UNAVAILABLE (TOO_MANY_CALLS). Services "
+        "have as many again for each other.",
+    )
+    max_concurrent_streams: int = Field(
+        500, ge=1, le=100_000, description="Most streams at a time; others get UNAVAILABLE (TOO_MANY_CALLS)."
     )
 
 
@@ -209,6 +216,25 @@ class FileStoreSettings(AwsSettings):
     file_store_dir: str = Field("/var/lib/ingestor/files", description="Folder of the disk store.")
     s3_bucket: str = Field("ingestor-files", description="Bucket of the S3 store.")
     s3_prefix: str = Field("", description="Prefix of the names of its objects.")
+
+
+class CheckSettings(Settings):
+    """Checks of what callers send, in processes that may die of them."""
+
+    check_processes: int = Field(
+        1, ge=1, le=16, description="Processes that check documents and dry runs, started when needed."
+    )
+    check_seconds: float = Field(
+        10,
+        ge=1,
+        le=300,
+        description="Most seconds for checking a document, or a piece of a dry run.",
+    )
+    check_memory_bytes: int = Field(
+        512 * 2**20,
+        ge=256 * 2**20,
+        description="Most address space that such a process may take beyond what its libraries take (Linux).",
+    )
 
 
 class RemovalSettings(Settings):

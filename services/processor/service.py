@@ -137,7 +137,7 @@ class BatchService:
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
-            found = refused_rows(read_batch(batch, data), checked, refused) if refused else ()
+            found = refused_rows(read_batch(batch, data), checked.good_index, refused) if refused else ()
             return outcome_of(key, [*checked.rejected, *found], notices=checked.notices)
 
         def give_up(error: RowError) -> BatchOutcome:
@@ -175,7 +175,7 @@ class BatchService:
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             return outcome_of(
-                key, [*checked.rejected, *refused_rows(found.table, checked, refused)], repaired
+                key, [*checked.rejected, *refused_rows(found.table, checked.good_index, refused)], repaired
             )
 
         def give_up(error: RowError) -> BatchOutcome:

@@ -50,6 +50,7 @@ from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryHandedBack, MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
+from tests.fakes.work import WORK
 
 PIPELINE = {
     "name": "people",
@@ -375,7 +376,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
             for at in range(0, len(data), cut):
                 yield data[at : at + cut]
 
-        dry = await dry_run(chunks(), pipeline, _LAYOUT, False, MemoryDryRunTables())
+        dry = await dry_run(chunks(), pipeline, _LAYOUT, False, MemoryDryRunTables(), WORK)
         suite = Suite()
         suite.pipelines.add(document)
         body = data[len("id,name\n") :]

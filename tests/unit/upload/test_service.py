@@ -535,12 +535,19 @@ async def test_another_tenant_does_not_wait_for_a_writer() -> None:
 
 
 async def test_uploads_that_do_not_exist_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do those that are done with, while somebody sends the oldest one slowly."""
     monkeypatch.setattr(service, "_MOST_HASHES", 2)
     suite = Suite()
-    for _ in range(9):
-        with pytest.raises(NotFoundError):
-            await suite.service.write(str(uuid.uuid4()), given_chunks([chunk(0, b"x")]))
-    assert len(suite.service._running) <= 2
+    slow = await suite.service.create("a.csv", 0, "")
+    async with suite.service._writing(slow.upload_id):
+        for _ in range(9):
+            with pytest.raises(NotFoundError):
+                await suite.service.write(str(uuid.uuid4()), given_chunks([chunk(0, b"x")]))
+        assert len(suite.service._running) == 1
+        for _ in range(9):
+            other = await suite.service.create("b.csv", 0, "")
+            await suite.service.write(other.upload_id, given_chunks([chunk(0, b"x")]))
+        assert len(suite.service._running) == 2
 
 
 async def test_a_disconnect_while_the_stored_chunk_is_hashed() -> None:

@@ -1,0 +1,78 @@
+"""A process that runs functions for a service: python -m ingestor.runtime.processes.child MODULE MEMORY.
+
+It reads requests from stdin and writes answers to stdout, each a pickle behind its length. Only its parent
+talks to it. It imports MODULE first, and may then take MEMORY more bytes of address space.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import resource
+import struct
+import sys
+import traceback
+from pathlib import Path
+from typing import BinaryIO
+
+LENGTH = struct.Struct("<Q")
+_PAGE = resource.getpagesize()
+
+
+def read_frame(source: BinaryIO) -> bytes | None:
+    """The next frame; None at the end, also in the middle of one."""
+    head = source.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head)
+    data = source.read(size)
+    return data if len(data) == size else None
+
+
+def write_frame(target: BinaryIO, data: bytes) -> None:
+    """Raises BrokenPipeError when the other side is gone."""
+    target.write(LENGTH.pack(len(data)))
+    target.write(data)
+    target.flush()
+
+
+def _limit_memory(more: int) -> None:
+    now = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * _PAGE
+    resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+
+
+def _limit_time(seconds: float) -> None:
+    """For when the parent, which keeps the time, is gone itself."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = int(used.ru_utime + used.ru_stime + 4 * seconds) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _answer(request: bytes) -> bytes:
+    name, arguments, seconds = pickle.loads(request)  # noqa: S301 - of the parent
+    _limit_time(seconds)
+    module, _, function = name.partition(":")
+    try:
+        return pickle.dumps((True, getattr(importlib.import_module(module), function)(*arguments)), 5)
+    except MemoryError:
+        os._exit(1)
+    except Exception as error:
+        traceback.print_exc()
+        return pickle.dumps((False, type(error).__name__), 5)
+
+
+def main() -> None:
+    """Answer requests until stdin ends."""
+    source, target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    importlib.import_module(sys.argv[1])
+    if sys.platform == "linux":
+        _limit_memory(int(sys.argv[2]))
+    write_frame(target, b"")
+    while (request := read_frame(source)) is not None:
+        write_frame(target, _answer(request))
+
+
+if __name__ == "__main__":
+    main()
