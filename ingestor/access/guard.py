@@ -22,6 +22,7 @@ from ingestor.access.calls import CALL
 from ingestor.access.directory import is_of_removed_tenant
 from ingestor.access.limits.pipelines import check_call
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
+from ingestor.access.limits.shares import Shares
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import Principal, set_principal
 from ingestor.access.roles import MethodAccess, Role, may, methods, roles_of
@@ -59,11 +60,14 @@ class Guard(grpc.aio.ServerInterceptor):
         platform_tenant: str,
         limits: Quotas,
         streams: StreamPlaces,
+        shares: Shares,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`streams`: those that are open here, for the quota."""
+        """`streams`: those that are open here, for the quota. `shares`: what runs here, for the share of each
+        caller."""
         self._limits = limits
         self._streams = streams
+        self._shares = shares
         self._authenticator = authenticator
         self._audit = audit
         self._platform = platform_tenant
@@ -129,7 +133,7 @@ class Guard(grpc.aio.ServerInterceptor):
         try:
             if twice:
                 raise UnauthenticatedError("TOKEN_INVALID", f"The metadata {twice} must be sent only once.")
-            principal = await self._authenticator.principal(metadata)
+            principal = await self._authenticator.principal(metadata, _address(metadata, context))
             _check_certificate(principal, context)
         except ServiceError as error:
             self._refused.labels(error.reason).inc()
@@ -138,6 +142,23 @@ class Guard(grpc.aio.ServerInterceptor):
         scope.enter(principal.tenant)
         structlog.contextvars.bind_contextvars(tenant=principal.tenant, principal=principal.subject)
         spans.note(tenant=principal.tenant)
+        # Before the audit log, which is not for calls that nothing was done for.
+        with self._shares.place(principal, "streams" if streams else "calls"):
+            async with self._of(principal, access, method, metadata, context, streams, request) as call:
+                yield call
+
+    @asynccontextmanager
+    async def _of(
+        self,
+        principal: Principal,
+        access: MethodAccess | None,
+        method: str,
+        metadata: Mapping[str, str],
+        context: Context,
+        streams: bool,
+        request: Any,
+    ) -> AsyncIterator[_Call]:
+        """A call of a known caller that has a place."""
         call = _Call(request, lambda first: self._check_pipelines(principal, method, first))
         watched = streams and principal.kind in ("person", "key")
         ended = asyncio.create_task(self._end_with_token(principal, metadata, call)) if watched else None

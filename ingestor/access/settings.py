@@ -95,6 +95,21 @@ class AccessSettings(IssuerSettings, InternalSettings):
     oidc_roles_claim: str = Field(
         "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
     )
+    max_calls_per_caller: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="Most calls at a time of one person, or of all API keys of a tenant, streams apart; "
+        "others get UNAVAILABLE (TOO_MANY_CALLS).",
+    )
+    max_calls_per_tenant: int = Field(500, ge=1, le=100_000, description="The same for a whole tenant.")
+    max_streams_per_caller: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Most streams at a time of one person, or of all API keys of a tenant.",
+    )
+    max_streams_per_tenant: int = Field(250, ge=1, le=100_000, description="The same for a whole tenant.")
     platform_tenant: str = Field(
         DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
     )

@@ -85,7 +85,7 @@ async def host(
         server = grpc.aio.server(
             interceptors=[
                 ServerInterceptor(RpcMetrics(registry)),
-                Admission(settings.max_concurrent_rpcs, registry),
+                Admission(settings.max_concurrent_rpcs, settings.max_concurrent_streams, registry),
                 *service.interceptors,
             ],
             options=[

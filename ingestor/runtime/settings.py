@@ -111,7 +111,14 @@ class HostSettings(TlsSettings):
         description="Clients are told to connect anew after so many seconds, give or take a tenth; 0: never.",
     )
     max_concurrent_rpcs: int = Field(
-        1000, ge=1, le=100_000, description="Most calls at a time; others get UNAVAILABLE (TOO_MANY_CALLS)."
+        1000,
+        ge=1,
+        le=100_000,
+        description="Most calls at a time, streams apart; others get UNAVAILABLE (TOO_MANY_CALLS). Services "
+        "have as many again for each other.",
+    )
+    max_concurrent_streams: int = Field(
+        500, ge=1, le=100_000, description="Most streams at a time; others get UNAVAILABLE (TOO_MANY_CALLS)."
     )
 
 

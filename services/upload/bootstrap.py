@@ -33,9 +33,10 @@ from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
+from ingestor.services.upload.adapters.grpc_processes import GrpcProcesses
 from ingestor.services.upload.adapters.pg_samples import DeliveriesSample, StoredSample
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
-from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.api import UploadApi
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.remover import UploadRemover
@@ -67,6 +68,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             connect(settings.orchestrator_address, service="orchestrator")
         )
         processor = await stack.enter_async_context(connect(settings.processor_address, service="processor"))
+        status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         uploads = PgUploads(pool)
         store = await stack.enter_async_context(open_store(settings, AwsRequests(registry).observe))
         observe_pool(pool, registry)
@@ -84,8 +86,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
                 store,
                 Path(settings.scratch_dir) if settings.scratch_dir else None,
                 ProgramMetrics(registry),
-                max_expanded_bytes=settings.max_expanded_bytes,
-                memory_bytes=settings.converter_memory_bytes,
+                converter_limits(settings),
             )
             folders["scratch"] = Path(settings.scratch_dir or tempfile.gettempdir())
         observe_disks(folders, registry)
@@ -114,13 +115,13 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             converter,
             pipelines,
             store,
+            GrpcProcesses(status),
             clock,
             owner=ids.new(),
             at_once=settings.deliveries_at_once,
             lease_seconds=settings.lease_seconds,
             new_delivery=new_delivery,
         )
-        status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool, "upload"),

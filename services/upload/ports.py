@@ -82,10 +82,15 @@ class Deliveries(Protocol):
     """The durable queue of deliveries, each with a lease."""
 
     async def take(
-        self, owner: str, now: datetime, until: datetime, *, of_idle: bool = False
+        self, owner: str, now: datetime, until: datetime, *, converts: bool = False, of_idle: bool = False
     ) -> Delivery | None:
-        """Lease a delivery that is due and free, and count the attempt: one of the tenant with the fewest
-        leased deliveries, with `of_idle` only of a tenant that has none."""
+        """Lease a delivery that is due and free, and count the attempt: of those that are known to need a
+        conversion (`converts`), or of the others. One of the tenant with the fewest leased ones of the same
+        kind, with `of_idle` only of a tenant that has none."""
+        ...
+
+    async def needs_conversion(self, process_id: str, owner: str) -> None:
+        """Note that the file needs a conversion, until its content is kept."""
         ...
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
@@ -100,8 +105,8 @@ class Deliveries(Protocol):
         """End the delivery: the orchestrator has the file."""
         ...
 
-    async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
-        """Release the lease; the delivery is due again at `due`."""
+    async def give_back(self, process_id: str, owner: str, due: datetime, *, failed: bool = False) -> None:
+        """Release the lease; the delivery is due again at `due`. `failed` counts a failure."""
         ...
 
     async def waiting(self) -> int:
@@ -153,6 +158,15 @@ class Pipelines(Protocol):
         ...
 
 
+class Processes(Protocol):
+    """What status knows of processes."""
+
+    async def has_ended(self, process_id: str) -> bool:
+        """Whether a process was cancelled, has failed or was deleted, so that nobody wants its file any
+        more."""
+        ...
+
+
 class DryRuns(Protocol):
     """The processor's dry run."""
 
@@ -182,6 +196,11 @@ class ConverterCrashedError(Exception):
 
 class Converter(Protocol):
     """Converts complete files that cannot be cut into batches unchanged."""
+
+    async def as_is(self, upload: Upload, dialect: str, labels: Sequence[str] = ()) -> Content | None:
+        """The content of a complete file that needs no conversion; None for one that does. Takes a moment,
+        and never waits for conversions. Raises UnreadableFileError, FileMissingError."""
+        ...
 
     async def convert(
         self,

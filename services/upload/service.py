@@ -209,6 +209,8 @@ class UploadService:
     async def _writing(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
         """The open upload, with this instance as its only writer here."""
         key = (tenant(), upload_id)
+        if key not in self._running:
+            await self.get(upload_id)  # nothing is remembered of what does not exist
         running = self._running.setdefault(key, _Running())
         self._running.move_to_end(key)
         try:
@@ -220,11 +222,10 @@ class UploadService:
                     )
                 yield upload, running
         finally:
-            while len(self._running) > _MOST_HASHES:
-                oldest, other = next(iter(self._running.items()))
-                if other.lock.locked():
-                    break
-                del self._running[oldest]
+            if len(self._running) > _MOST_HASHES:  # those that are in use are as many as calls at most
+                idle = (known for known, other in self._running.items() if not other.lock.locked())
+                if (oldest := next(idle, None)) is not None:
+                    del self._running[oldest]
 
     def _check_chunk(self, upload: Upload, chunk: Chunk, committed: int) -> None:
         if chunk.offset != committed:

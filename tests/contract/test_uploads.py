@@ -165,6 +165,39 @@ async def test_what_is_given_back_is_due_then(uploads: AnyUploads) -> None:
     assert again.attempts == 2
 
 
+async def test_files_that_need_a_conversion_are_taken_apart(uploads: AnyUploads) -> None:
+    slow, plain = await deliver(uploads), await deliver(uploads, NOW + SECOND)
+    assert await taken(uploads, "a", NOW) == slow
+    await uploads.needs_conversion(slow, "another")  # who has no lease has no say
+    await uploads.give_back(slow, "a", NOW)
+    assert await taken(uploads, "a", NOW) == slow
+    await uploads.needs_conversion(slow, "a")
+    await uploads.give_back(slow, "a", NOW)
+    assert await taken(uploads, "a", NOW + SECOND) == plain
+    assert await taken(uploads, "a", NOW + SECOND) is None
+    # The tenant has a delivery, but no conversion.
+    until = NOW + LEASE
+    found = await uploads.take("a", NOW + SECOND, until, converts=True, of_idle=True)
+    assert found is not None
+    assert found.process_id == slow
+    await uploads.keep_content(slow, "a", Content("k", 1, True, "{}"))
+    await uploads.give_back(slow, "a", NOW)
+    assert await uploads.take("a", NOW, until, converts=True) is None
+    assert await taken(uploads, "a", NOW) == slow
+
+
+async def test_failures_are_counted(uploads: AnyUploads) -> None:
+    process = await deliver(uploads)
+    for failures, failed in enumerate((True, False, True)):
+        found = await uploads.take("a", NOW, NOW + LEASE)
+        assert found is not None
+        assert found.failures == (failures + 1) // 2
+        await uploads.give_back(process, "a", NOW, failed=failed)
+    found = await uploads.take("a", NOW, NOW + LEASE)
+    assert found is not None
+    assert (found.failures, found.attempts) == (2, 4)
+
+
 async def test_the_longest_due_comes_first(uploads: AnyUploads) -> None:
     late, early = await deliver(uploads, NOW + SECOND), await deliver(uploads, NOW)
     assert [await taken(uploads, "a", NOW + LEASE) for _ in range(3)] == [early, late, None]

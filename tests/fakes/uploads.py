@@ -29,6 +29,7 @@ class _Work:
     owner: str | None = None
     until: datetime | None = None
     done: bool = False
+    converts: bool = False
 
 
 class MemoryUploads(Uploads, Deliveries, ProcessRecords):
@@ -123,17 +124,24 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         return found[:limit]
 
     async def take(
-        self, owner: str, now: datetime, until: datetime, *, of_idle: bool = False
+        self, owner: str, now: datetime, until: datetime, *, converts: bool = False, of_idle: bool = False
     ) -> Delivery | None:
         def is_free(work: _Work) -> bool:
             return work.until is None or work.until < now
 
         at_work = Counter(
-            work.delivery.upload.tenant for work in self.work.values() if not work.done and not is_free(work)
-        )
+            work.delivery.upload.tenant for work in self.work.values()
+            if not work.done and not is_free(work) and work.converts == converts
+        )  # fmt: skip
         for work in sorted(self.work.values(), key=lambda w: (at_work[w.delivery.upload.tenant], w.due)):
             idle = not at_work[work.delivery.upload.tenant]
-            if not work.done and work.due <= now and is_free(work) and (idle or not of_idle):
+            if (
+                work.converts == converts
+                and not work.done
+                and work.due <= now
+                and is_free(work)
+                and (idle or not of_idle)
+            ):
                 work.owner, work.until = owner, until
                 work.delivery = replace(work.delivery, attempts=work.delivery.attempts + 1)
                 return work.delivery
@@ -146,20 +154,25 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         work.until = until
         return True
 
+    async def needs_conversion(self, process_id: str, owner: str) -> None:
+        work = self.work[process_id]
+        work.converts |= work.owner == owner
+
     async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
         work = self.work[process_id]
         if work.owner == owner:
-            work.delivery = replace(work.delivery, content=content)
+            work.delivery, work.converts = replace(work.delivery, content=content), False
 
     async def done(self, process_id: str, owner: str, now: datetime) -> None:
         work = self.work[process_id]
         if work.owner == owner:
             work.done, work.owner, work.until = True, None, None
 
-    async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
+    async def give_back(self, process_id: str, owner: str, due: datetime, *, failed: bool = False) -> None:
         work = self.work[process_id]
         if work.owner == owner:
             work.due, work.owner, work.until = due, None, None
+            work.delivery = replace(work.delivery, failures=work.delivery.failures + failed)
 
     async def waiting(self) -> int:
         return sum(not work.done for work in self.work.values())

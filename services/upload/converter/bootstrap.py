@@ -14,7 +14,7 @@ from ingestor.internal.v1 import converter_pb2_grpc
 from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.host import Service
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
-from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.converter.api import ConverterApi
 from ingestor.services.upload.converter.conversions import Conversions
 from ingestor.services.upload.converter.settings import ConverterSettings
@@ -31,12 +31,9 @@ async def bootstrap(settings: ConverterSettings, registry: CollectorRegistry) ->
             store,
             scratch,
             ProgramMetrics(registry),
-            max_expanded_bytes=settings.max_expanded_bytes,
-            memory_bytes=settings.converter_memory_bytes,
+            converter_limits(settings),
         )
-        conversions = Conversions(
-            converter, at_once=settings.conversions_at_once, drain_seconds=settings.drain_seconds
-        )
+        conversions = Conversions(converter, drain_seconds=settings.drain_seconds)
         yield Service(
             register=lambda server: converter_pb2_grpc.add_ConverterServiceServicer_to_server(
                 ConverterApi(conversions, converter), server
