@@ -94,6 +94,7 @@ def test_every_step_is_bounded(op: str, step: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_memory_stays_flat(steps: list[dict[str, Any]]) -> None:
     code = f"""
+import resource
 from tests.unit.checking.test_room import checked
 found = checked(["x" * 100] * 5_000, *{steps!r})
 assert found.good.num_rows + len(found.rejected) == 5_000
