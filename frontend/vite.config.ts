@@ -20,5 +20,10 @@ export default defineConfig({
   worker: { format: "es" },
   // Nothing is inlined: the page's Content-Security-Policy knows no data: addresses.
   build: { target: "es2023", assetsInlineLimit: 0, manifest: true, sourcemap: false },
-  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], setupFiles: ["src/test-setup.ts"] },
+  test: {
+    environment: "node",
+    include: ["src/**/*.test.{ts,tsx}"],
+    setupFiles: ["src/test-setup.ts"],
+    testTimeout: 60_000, // for machines that have other work
+  },
 });

@@ -2,8 +2,9 @@
 import { afterEach, vi } from "vitest";
 
 if (typeof document !== "undefined") {
-  const { cleanup } = await import("@testing-library/react");
+  const { cleanup, configure } = await import("@testing-library/react");
   afterEach(cleanup);
+  configure({ asyncUtilTimeout: 20_000 }); // for machines that have other work
 
   // What Mantine asks of a browser and jsdom lacks.
   Object.defineProperty(globalThis, "matchMedia", {
