@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findings } from "./axe";
-import { choose, openBrowser, watch } from "./chromium";
+import { choose, openBrowser, startAsRows, watch } from "./chromium";
 import { type Folder, makeFolder, writeLarge, writePeople } from "./files";
 
 const PAGE = process.env.INGESTOR_AUTH_PAGE ?? "";
@@ -230,9 +230,7 @@ describe.skipIf(PAGE === "")("where people sign in", () => {
     await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
     await expect.poll(() => tokens.size, { timeout: 150_000 }).toBeGreaterThanOrEqual(2);
     await page.unroute("**/WriteChunk");
-    await page.getByRole("radio", { name: /JSON rows/ }).check();
-    await page.getByRole("button", { name: "Start" }).click();
-    await page.waitForURL(/\/processes\//);
+    await startAsRows(page);
     await context.close();
   });
 

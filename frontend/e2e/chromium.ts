@@ -54,6 +54,13 @@ export async function choose(page: Page, path: string | string[], input = "Files
   await page.getByLabel(input).setInputFiles(path);
 }
 
+/** Starts the file of an upload's page, row by row as JSON, and waits for the page of its process. */
+export async function startAsRows(page: Page): Promise<void> {
+  await page.getByRole("radio", { name: /JSON rows/ }).check();
+  await page.getByRole("button", { name: "Start" }).click();
+  await page.waitForURL(/\/processes\//);
+}
+
 /** Counts the bytes of a page's WriteChunk calls as they are sent. */
 export function countSentBytes(page: Page): { bytes: number; calls: number } {
   const sent = { bytes: 0, calls: 0 };

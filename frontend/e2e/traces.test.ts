@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { expect, test } from "vitest";
-import { choose, openBrowser, openPage } from "./chromium";
+import { choose, openBrowser, openPage, startAsRows } from "./chromium";
 import { makeFolder, writePeople } from "./files";
 
 // Where to write which call said which trace; whoever has the collector looks whether its spans are there.
@@ -18,9 +18,7 @@ test("all calls of an upload name one trace", async () => {
   });
   await choose(page, writePeople(folder, "traced.csv", { good: true }));
   await page.waitForURL(/\/upload\/[0-9a-f-]{36}/);
-  await page.getByRole("radio", { name: /JSON rows/ }).check();
-  await page.getByRole("button", { name: "Start" }).click();
-  await page.waitForURL(/\/processes\//);
+  await startAsRows(page);
   await page
     .getByText(/^Completed$/)
     .first()

@@ -1,7 +1,16 @@
 import { statSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { choose, countSentBytes, openBrowser, openPage, PAGE, slowDown, watch } from "./chromium";
+import {
+  choose,
+  countSentBytes,
+  openBrowser,
+  openPage,
+  PAGE,
+  slowDown,
+  startAsRows,
+  watch,
+} from "./chromium";
 import { type Folder, makeFolder, writeLarge, writePeople } from "./files";
 import { cancel } from "./suite";
 
@@ -93,10 +102,8 @@ test("an upload resumes by itself where a lost connection stopped it", async () 
   const before = sent.calls;
   await context.setOffline(false);
   await fast();
-  await page.getByRole("radio", { name: /JSON rows/ }).check();
-  await page.getByRole("button", { name: "Start" }).click();
   // Completing compares the SHA-256 of the whole file, so what arrived is what was chosen.
-  await page.waitForURL(/\/processes\//);
+  await startAsRows(page);
   await page
     .getByText(/^Completed$/)
     .first()
@@ -130,9 +137,7 @@ test("an upload interrupted by a reload resumes where it stopped when the file i
   await page.getByText("sent. Map the columns, then start.").waitFor();
   expect(sent.bytes).toBeLessThan(statSync(path).size + 3 * MIB);
   await page.getByRole("link", { name: "Map columns" }).click();
-  await page.getByRole("radio", { name: /JSON rows/ }).check();
-  await page.getByRole("button", { name: "Start" }).click();
-  await page.waitForURL(/\/processes\//);
+  await startAsRows(page);
   await context.close();
 });
 
@@ -173,9 +178,7 @@ test("two tabs with the same file take turns", async () => {
   await choose(other, path);
   await other.getByText(/Another tab is sending this file/).waitFor();
   await fast();
-  await page.getByRole("radio", { name: /JSON rows/ }).check();
-  await page.getByRole("button", { name: "Start" }).click();
-  await page.waitForURL(/\/processes\//);
+  await startAsRows(page);
   // The second tab sent nothing and ends with the same process.
   await other.getByRole("link", { name: "Open process" }).click();
   await expect.poll(() => new URL(other.url()).pathname).toBe(new URL(page.url()).pathname);

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import socket
 
 LOOPBACK = "127.0.0.1"
+# Below those that systems give to clients (IANA and Linux): a connection to elsewhere may take such a port
+# before the server for which it was picked listens.
+_PICKED = range(20_000, 32_000)
+_TRIES = 100
 
 
 def is_free(port: int) -> bool:
@@ -19,10 +24,13 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int | None = None) -> int:
-    """The preferred port if it is free, else one that the system picks."""
+    """The preferred port if it is free, else a free one at random."""
     if preferred is not None and is_free(preferred):
         return preferred
+    for port in random.sample(_PICKED, _TRIES):
+        if is_free(port):
+            return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        found: int = probe.getsockname()[1]
+        return found

@@ -182,7 +182,8 @@ class UploadService:
         return found
 
     async def write(self, upload_id: str, chunks: AsyncIterator[Chunk], *, more: bool = False) -> Written:
-        """Append chunks in order. Keeps the bytes that arrived before an error or a disconnect. With `more`,
+        """Append chunks in order; what is here already is skipped. Keeps the bytes that arrived before an
+        error or a disconnect. With `more`,
         others follow: the last bytes may then wait for them here, where a store writes large pieces. Raises
         the errors of UploadService.WriteUpload."""
         async with self._writing(upload_id) as (upload, running):
@@ -193,8 +194,9 @@ class UploadService:
             try:
                 async for chunk in chunks:
                     self._check_chunk(upload, chunk, written)
-                    await self._append(upload, running, chunk)
-                    written += len(chunk.data)
+                    if (known := written - chunk.offset) < len(chunk.data):
+                        await self._append(upload, running, written, chunk.data[known:])
+                        written = chunk.offset + len(chunk.data)
                     if written - kept >= _COMMIT_BYTES:
                         kept = await self._commit(upload, kept, written)
                 may_wait = more and written - kept < self._store.sync_bytes
@@ -227,9 +229,9 @@ class UploadService:
                 if (oldest := next(idle, None)) is not None:
                     del self._running[oldest]
 
-    def _check_chunk(self, upload: Upload, chunk: Chunk, committed: int) -> None:
-        if chunk.offset != committed:
-            raise _wrong_offset(committed)
+    def _check_chunk(self, upload: Upload, chunk: Chunk, received: int) -> None:
+        if chunk.offset > received:
+            raise _wrong_offset(received)
         if not 1 <= len(chunk.data) <= self.max_chunk_bytes:
             raise wrong("chunk.data", f"must have 1 to {self.max_chunk_bytes} bytes")
         end = chunk.offset + len(chunk.data)
@@ -239,23 +241,23 @@ class UploadService:
                 "FILE_TOO_LARGE", f"The file is larger than the {upload.declared_size} bytes declared.",
                 metadata={"max_bytes": str(upload.declared_size)},
             )  # fmt: skip
-        if chunk.offset == 0:
+        if chunk.offset == received == 0:
             _check_type(chunk.data)
-
-    async def _append(self, upload: Upload, running: _Running, chunk: Chunk) -> None:
         if google_crc32c.value(chunk.data) != chunk.crc32c:
             raise AbortedError(
                 "CHECKSUM_MISMATCH", "The chunk does not match its checksum and was dropped; send it again.",
-                metadata={"committed_size": str(chunk.offset)},
+                metadata={"committed_size": str(received)},
             )  # fmt: skip
-        if chunk.offset == 0:
+
+    async def _append(self, upload: Upload, running: _Running, offset: int, data: bytes) -> None:
+        if offset == 0:
             running.hash, running.hashed = hashlib.sha256(), 0
         hashing = None
-        if running.hashed == chunk.offset:
-            hashing = asyncio.ensure_future(asyncio.to_thread(running.hash.update, chunk.data))
-        running.hashed = -1  # until hash and file both have the chunk: an error or a disconnect leaves it so
+        if running.hashed == offset:
+            hashing = asyncio.ensure_future(asyncio.to_thread(running.hash.update, data))
+        running.hashed = -1  # until hash and file both have the bytes: an error or a disconnect leaves it so
         try:
-            await self._store.append(upload.file_key, chunk.offset, chunk.data)
+            await self._store.append(upload.file_key, offset, data)
         except StoreFullError as error:
             raise ResourceExhaustedError(
                 "STORE_FULL",
@@ -265,8 +267,8 @@ class UploadService:
             if hashing is not None:
                 await asyncio.shield(hashing)
         if hashing is not None:
-            running.hashed = chunk.offset + len(chunk.data)
-        self._metrics.bytes.inc(len(chunk.data))
+            running.hashed = offset + len(data)
+        self._metrics.bytes.inc(len(data))
 
     async def _commit(self, upload: Upload, old: int, new: int) -> int:
         try:

@@ -60,7 +60,7 @@ async def test_a_processor_that_hangs(suite: Suite, watch: Monitoring, tmp_path:
             await sqs.send_message(QueueUrl=dead, MessageBody="a batch that was given up")
             await asyncio.to_thread(watch.wait, *PROCESSOR_STOPPED)
     suite.run("watch", process)
-    await asyncio.to_thread(lambda: watch.wait(*PROCESSOR_STOPPED, fire=False))
+    await asyncio.to_thread(watch.wait, *PROCESSOR_STOPPED, fire=False)
 
 
 def test_a_file_that_does_not_fit(suite: Suite, watch: Monitoring, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_an_orchestrator_that_hangs(
         assert process.state == "PENDING"
         await asyncio.to_thread(watch.wait, *alerts)
     await process.wait()
-    await asyncio.to_thread(lambda: watch.wait(*alerts, fire=False))
+    await asyncio.to_thread(watch.wait, *alerts, fire=False)
 
 
 async def test_a_lock_that_nobody_releases(suite: Suite, watch: Monitoring, client: AsyncClient) -> None:
@@ -102,4 +102,4 @@ async def test_a_lock_that_nobody_releases(suite: Suite, watch: Monitoring, clie
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
-    await asyncio.to_thread(lambda: watch.wait(*waiting, fire=False))
+    await asyncio.to_thread(watch.wait, *waiting, fire=False)

@@ -352,7 +352,7 @@ def test_chunks_wait_for_others_and_none_is_lost(steps: list[tuple[int, bool, St
             more = more and at + size < len(DATA)
             try:
                 written = await service.write(upload_id, given_chunks([chunk(at, data)]), more=more)
-                assert written.committed <= written.received == at + len(data)
+                assert written.committed <= written.received >= at + len(data)  # more: an answer was lost
                 assert more or written.committed == written.received
                 assert written.received - written.committed < store.sync_bytes
                 committed = written.committed
@@ -465,7 +465,32 @@ async def test_of_two_instances_one_goes_on() -> None:
     assert caught.value.metadata == {"committed_size": "300"}
 
 
-@pytest.mark.parametrize("offset", [1, 299, 301, 10_000])
+@pytest.mark.parametrize("start", [0, 1, 100, 299])
+@pytest.mark.parametrize("end", [300, 301, 1_000])
+async def test_bytes_that_are_here_are_skipped(start: int, end: int) -> None:
+    """A chunk whose answer was lost may be sent again, and cut in another way."""
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", len(DATA), "")).upload_id
+    await suite.service.write(upload_id, given_chunks([chunk(0, DATA[:300])]))
+    written = await suite.service.write(upload_id, given_chunks([chunk(start, DATA[start:end])]))
+    assert (written.committed, written.received) == (end, end)
+    rest = [chunk(at, DATA[at : at + 500]) for at in range(end, len(DATA), 500)]
+    await suite.service.write(upload_id, given_chunks(rest))
+    assert await suite.service.complete(upload_id, hashlib.sha256(DATA).digest(), "")
+    assert bytes(suite.store.files[f"default/{upload_id}"]) == DATA
+
+
+async def test_a_damaged_chunk_is_told_also_where_it_is_not_needed() -> None:
+    suite = Suite()
+    upload_id = (await suite.service.create("a.csv", 0, "")).upload_id
+    await suite.service.write(upload_id, given_chunks([chunk(0, DATA[:300])]))
+    damaged = Chunk(0, DATA[:100], chunk(0, DATA[:100]).crc32c ^ 1)
+    with pytest.raises(AbortedError) as caught:
+        await suite.service.write(upload_id, given_chunks([damaged]))
+    assert caught.value.metadata == {"committed_size": "300"}
+
+
+@pytest.mark.parametrize("offset", [301, 10_000])
 async def test_a_wrong_offset_is_told_the_right_one(offset: int) -> None:
     suite = Suite()
     upload_id = (await suite.service.create("a.csv", 0, "")).upload_id

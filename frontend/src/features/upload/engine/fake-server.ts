@@ -72,11 +72,12 @@ export class FakeServer {
       this.meet("writeChunk", kept.bytes.length);
       const data = request.chunk?.data ?? new Uint8Array();
       if (request.chunk?.crc32c !== crc32c(data)) throw refusal(Code.Aborted, "CHECKSUM_MISMATCH");
-      if (Number(request.chunk?.offset) !== kept.bytes.length) {
+      const known = kept.bytes.length - Number(request.chunk?.offset);
+      if (known < 0) {
         kept.upload.committedSize = BigInt(kept.bytes.length);
         throw refusal(Code.FailedPrecondition, "WRONG_OFFSET", { committed_size: String(kept.bytes.length) });
       }
-      kept.bytes.push(...data);
+      kept.bytes.push(...data.subarray(known));
       const waiting = kept.bytes.length - Number(kept.upload.committedSize);
       if (!request.more || waiting >= this.pieceSize) kept.upload.committedSize = BigInt(kept.bytes.length);
       const lost = this.lostAnswer(kept.bytes.length);
