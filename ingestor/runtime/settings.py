@@ -234,7 +234,8 @@ class CheckSettings(Settings):
         10,
         ge=1,
         le=300,
-        description="Most seconds for checking a document, or a piece of a dry run.",
+        description="Most seconds of processor time for checking a document, or a piece of a dry run; it may "
+        "last four times as long.",
     )
     check_memory_bytes: int = Field(
         384 * 2**20,

@@ -7,6 +7,7 @@ talks to it. It imports MODULE first, and may have MEMORY bytes of its own.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import pickle
 import resource
@@ -38,9 +39,9 @@ def write_frame(target: BinaryIO, data: bytes) -> None:
 
 
 def _limit_time(seconds: float) -> None:
-    """For when the parent, which keeps the time, is gone itself."""
+    """End with SIGXCPU after so much processor time, at most a second more."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    most = int(used.ru_utime + used.ru_stime + 4 * seconds) + 2
+    most = math.ceil(used.ru_utime + used.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 

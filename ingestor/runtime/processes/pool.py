@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from ingestor.runtime.settings import without_settings
 
 log = structlog.get_logger(__name__)
 
+_PATIENCE = 4  # times its processor time
 # A process that has nothing to do gives its memory back after so many seconds.
 _IDLE_SECONDS = 60.0
 # Libraries keep threads, and memory for each.
@@ -38,8 +40,8 @@ class Processes(Protocol):
 
     async def call(self, function: str, *arguments: Any, seconds: float, group: str = "") -> Any:
         """The result of "module:name" with these arguments, all of them picklable. Waits for a process, in
-        fair turns of the groups; then it may take so many seconds. Raises OverLimitError, and RuntimeError
-        when the function raises."""
+        fair turns of the groups; then it may take so many seconds of processor time, and four times as long
+        where others use the processor. Raises OverLimitError, and RuntimeError when the function raises."""
         ...
 
 
@@ -101,11 +103,11 @@ class ProcessPool(Processes):
             self.busy += 1
             asking = asyncio.ensure_future(asyncio.to_thread(child.ask, function, arguments, seconds))
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(_PATIENCE * seconds):
                     answer = await asyncio.shield(asking)
             except TimeoutError:
                 await self._end(child, asking)
-                raise OverLimitError(f"took more than {seconds:g} seconds") from None
+                raise OverLimitError(f"took more than {_PATIENCE * seconds:g} seconds") from None
             except BaseException:
                 child.kill()
                 self._ending.add(ending := asyncio.ensure_future(self._end(child, asking)))
@@ -116,6 +118,8 @@ class ProcessPool(Processes):
             if answer is None:
                 status = await self._end(child, asking)
                 log.warning("a process for the work of callers died", status=status, function=function)
+                if status == -signal.SIGXCPU:
+                    raise OverLimitError(f"took more than {seconds:g} seconds")
                 raise OverLimitError("took more memory than there is for it, or crashed")
             self._keep(child)
         returned, value = answer
