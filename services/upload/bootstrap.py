@@ -42,7 +42,7 @@ from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.remover import UploadRemover
 from ingestor.services.upload.service import Metrics, UploadService
 from ingestor.services.upload.settings import UploadSettings
-from ingestor.stores.open import open_store
+from ingestor.stores.open import for_work, open_store
 from ingestor.v1 import upload_pb2_grpc
 
 
@@ -83,10 +83,10 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             )
         else:
             converter = SubprocessConverter(
-                store,
+                for_work(store),
                 Path(settings.scratch_dir) if settings.scratch_dir else None,
                 ProgramMetrics(registry),
-                converter_limits(settings),
+                converter_limits(settings, settings.disk_reserve_bytes),
             )
             folders["scratch"] = Path(settings.scratch_dir or tempfile.gettempdir())
         observe_disks(folders, registry)

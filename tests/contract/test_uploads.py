@@ -49,15 +49,15 @@ async def test_what_is_added_is_there(uploads: AnyUploads) -> None:
 
 
 async def test_what_is_kept_is_counted(uploads: AnyUploads) -> None:
-    assert await uploads.kept() == (0, 0)
+    assert await uploads.kept() == (0, 0, 0)
     first, second, third = upload(), upload(), upload()
     for made, size in ((first, 10), (second, 2**33), (third, 7)):
         await uploads.add(made)
         await uploads.commit(made.upload_id, 0, size, NOW)
-    assert await uploads.kept() == (3, 2**33 + 17)
+    assert await uploads.kept() == (3, 2**33 + 17, 0)
     await uploads.complete(first.upload_id, str(uuid.uuid4()), "", 0, "{}", NOW)
     await uploads.abort(second.upload_id)
-    assert await uploads.kept() == (2, 17)
+    assert await uploads.kept() == (2, 17, 0)
 
 
 async def test_a_request_id_opens_one_upload(uploads: AnyUploads) -> None:
@@ -267,11 +267,11 @@ async def test_uploads_of_another_tenant_do_not_exist(uploads: AnyUploads, stran
         assert await uploads.get(made.upload_id) is None
         assert await uploads.commit(made.upload_id, 0, 5, NOW) == 0
         assert not await uploads.abort(made.upload_id)
-        assert await uploads.kept() == (0, 0)
+        assert await uploads.kept() == (0, 0, 0)
         await uploads.forget(process)
         assert await uploads.files(process) == []
     assert await uploads.get(made.upload_id) == made
-    assert await uploads.kept() == (2, 0)
+    assert await uploads.kept() == (2, 0, 0)
     assert await uploads.files(process)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,9 +22,10 @@ from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, Progr
 from ingestor.services.upload.adapters.programs import running
 from ingestor.services.upload.converter.settings import ConversionSettings
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
-from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
+from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector, TemporaryFiles
 from ingestor.services.upload.uploads import Content, Upload, text_key
-from ingestor.stores.port import FileMissingError, FileStore
+from ingestor.stores.disk import room_on_disk
+from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits
 from ingestor.tabular.files.file_process import Request
@@ -57,20 +59,24 @@ class ConverterLimits:
     conversions: int
     max_expanded_bytes: int = ExpansionLimits().max_bytes
     max_ratio: int = ExpansionLimits().max_ratio
+    disk_reserve_bytes: int = 0
+    """Free space of the disk with temporary files below which no program is started."""
 
 
-def converter_limits(settings: ConversionSettings) -> ConverterLimits:
-    """The limits that the settings say."""
+def converter_limits(settings: ConversionSettings, disk_reserve_bytes: int = 0) -> ConverterLimits:
+    """The limits that the settings say. Programs are work that has begun, so they may use half of the reserve
+    of the disk with their temporary files."""
     return ConverterLimits(
         settings.converter_memory_bytes,
         settings.conversion_seconds,
         settings.conversions_at_once,
         settings.max_expanded_bytes,
         settings.max_expansion_ratio,
+        disk_reserve_bytes // 2,
     )
 
 
-class SubprocessConverter(Converter, Inspector):
+class SubprocessConverter(Converter, Inspector, TemporaryFiles):
     """Stores the converted file next to the original."""
 
     def __init__(
@@ -81,6 +87,7 @@ class SubprocessConverter(Converter, Inspector):
         self._scratch = scratch
         self._metrics = metrics
         self._limits = limits
+        self._folders: dict[Path, str] = {}  # of programs that run, each with its tenant
         self._conversions = FairSlots(limits.conversions, reserved=1)
         self._looks = FairSlots(limits.conversions, reserved=1)
         self._programs = FairSlots(limits.conversions + 1)
@@ -130,6 +137,9 @@ class SubprocessConverter(Converter, Inspector):
         path = self._store.local_path(upload.file_key)
         if path is None:
             path = folder / "source"
+            room = await asyncio.to_thread(room_on_disk, folder, self._limits.disk_reserve_bytes)
+            if room < upload.committed_size:
+                raise StoreFullError("temporary files")
             with path.open("wb") as copy:
                 async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
                     await asyncio.to_thread(copy.write, piece)
@@ -148,13 +158,13 @@ class SubprocessConverter(Converter, Inspector):
 
         async with (
             self._conversions.place(upload.tenant),
-            self._folder() as folder,
+            self._folder(upload) as folder,
             self._local(upload, folder) as source,
         ):
             try:
                 await self._store.create(key)
                 found = await self._execute(module, upload, request, folder, source, store)
-            except UnreadableFileError:
+            except (UnreadableFileError, StoreFullError):  # what is there takes room that others may need
                 await self._store.delete(key)
                 raise
         notices = merged(from_objects(found.get("notices", ())))
@@ -166,10 +176,22 @@ class SubprocessConverter(Converter, Inspector):
         return Content(key, size, found["form"] == "normal", found["dialect"], notices)
 
     @asynccontextmanager
-    async def _folder(self) -> AsyncIterator[Path]:
-        """A folder for one program, gone afterwards."""
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
-            yield Path(folder)
+    async def _folder(self, upload: Upload) -> AsyncIterator[Path]:
+        """A folder for one program, gone afterwards. Raises StoreFullError when its disk has only the reserve
+        left."""
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as name:
+            folder = Path(name)
+            if not await asyncio.to_thread(room_on_disk, folder, self._limits.disk_reserve_bytes):
+                raise StoreFullError("temporary files")
+            self._folders[folder] = upload.tenant
+            try:
+                yield folder
+            finally:
+                del self._folders[folder]
+
+    async def temporary_bytes(self, tenant: str) -> int:
+        folders = [folder for folder, of in self._folders.items() if of == tenant]
+        return await asyncio.to_thread(lambda: sum(map(_bytes_below, folders)))
 
     async def _execute(
         self,
@@ -241,7 +263,7 @@ class SubprocessConverter(Converter, Inspector):
 
         async with (
             self._looks.place(upload.tenant),
-            self._folder() as folder,
+            self._folder(upload) as folder,
             self._beginning(upload, dialect, folder) as (source, whole),
         ):
             request = self._request(upload, dialect, rows=rows, labels=tuple(labels), whole=whole)
@@ -268,6 +290,16 @@ class SubprocessConverter(Converter, Inspector):
             return
         async with self._local(replace(upload, committed_size=_COPIED), folder) as path:
             yield path, False
+
+
+def _bytes_below(folder: Path) -> int:
+    """Bytes of the files below a folder, which may be vanishing."""
+    found = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                found += Path(path, name).lstat().st_size
+    return found
 
 
 def _answer(status: int, result: IO[bytes], run: ProgramRun) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ingestor.services.upload.adapters.subprocess_converter import SubprocessCon
 from ingestor.services.upload.converter.api import ConverterApi
 from ingestor.services.upload.converter.conversions import Conversions
 from ingestor.services.upload.converter.settings import ConverterSettings
-from ingestor.stores.open import open_store
+from ingestor.stores.open import for_work, open_store
 
 
 @asynccontextmanager
@@ -28,10 +28,10 @@ async def bootstrap(settings: ConverterSettings, registry: CollectorRegistry) ->
         scratch = Path(settings.scratch_dir) if settings.scratch_dir else None
         observe_disks({"scratch": scratch or Path(tempfile.gettempdir())}, registry)
         converter = SubprocessConverter(
-            store,
+            for_work(store),
             scratch,
             ProgramMetrics(registry),
-            converter_limits(settings),
+            converter_limits(settings, settings.disk_reserve_bytes),
         )
         conversions = Conversions(converter, drain_seconds=settings.drain_seconds)
         yield Service(
