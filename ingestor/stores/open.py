@@ -15,7 +15,7 @@ from ingestor.stores.port import FileStore
 def for_work(store: FileStore) -> FileStore:
     """The same store for work that has begun, such as conversions of complete files: a disk keeps a part of
     its reserve for that."""
-    return store.into_reserve() if isinstance(store, DiskFileStore) else store
+    return store.for_work() if isinstance(store, DiskFileStore) else store
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from ingestor.access import scope
 from ingestor.outcomes import Notice
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
-from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState
+from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState, text_key
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ async def test_what_is_kept_is_counted(uploads: AnyUploads) -> None:
     await uploads.complete(first.upload_id, str(uuid.uuid4()), "", 0, "{}", NOW)
     await uploads.abort(second.upload_id)
     assert await uploads.kept() == (2, 17, 0)
+    taken = await uploads.take("me", NOW, NOW)
+    assert taken is not None
+    content = Content(text_key(first.file_key), 1000, True, "{}")
+    await uploads.keep_content(taken.process_id, "me", content)
+    assert await uploads.kept() == (2, 17, 1000)
 
 
 async def test_a_request_id_opens_one_upload(uploads: AnyUploads) -> None:

@@ -60,19 +60,18 @@ class ConverterLimits:
     max_expanded_bytes: int = ExpansionLimits().max_bytes
     max_ratio: int = ExpansionLimits().max_ratio
     disk_reserve_bytes: int = 0
-    """Free space of the disk with temporary files below which no program is started."""
+    """Free space that the disk with temporary files keeps; programs may use half of it."""
 
 
 def converter_limits(settings: ConversionSettings, disk_reserve_bytes: int = 0) -> ConverterLimits:
-    """The limits that the settings say. Programs are work that has begun, so they may use half of the reserve
-    of the disk with their temporary files."""
+    """The limits that the settings say."""
     return ConverterLimits(
         settings.converter_memory_bytes,
         settings.conversion_seconds,
         settings.conversions_at_once,
         settings.max_expanded_bytes,
         settings.max_expansion_ratio,
-        disk_reserve_bytes // 2,
+        disk_reserve_bytes,
     )
 
 
@@ -137,8 +136,7 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
         path = self._store.local_path(upload.file_key)
         if path is None:
             path = folder / "source"
-            room = await asyncio.to_thread(room_on_disk, folder, self._limits.disk_reserve_bytes)
-            if room < upload.committed_size:
+            if await asyncio.to_thread(self._room, folder) < upload.committed_size:
                 raise StoreFullError("temporary files")
             with path.open("wb") as copy:
                 async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
@@ -181,13 +179,17 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
         left."""
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as name:
             folder = Path(name)
-            if not await asyncio.to_thread(room_on_disk, folder, self._limits.disk_reserve_bytes):
+            if not await asyncio.to_thread(self._room, folder):
                 raise StoreFullError("temporary files")
             self._folders[folder] = upload.tenant
             try:
                 yield folder
             finally:
                 del self._folders[folder]
+
+    def _room(self, folder: Path) -> int:
+        # Programs are work that has begun.
+        return room_on_disk(folder, self._limits.disk_reserve_bytes, into_reserve=True)
 
     async def temporary_bytes(self, tenant: str) -> int:
         folders = [folder for folder, of in self._folders.items() if of == tenant]
