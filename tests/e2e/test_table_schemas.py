@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ingestor import Client
+from ingestor import Client, Process
 from tests.e2e.conftest import Suite, running, wait_until
 
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname IN ('postgres', 'shop', 'mine') ORDER BY 1"
@@ -19,6 +20,11 @@ def document(name: str, table: str, *, refers_to: str = "") -> dict[str, Any]:
     if refers_to:
         schema["foreignKeys"] = [{"fields": "id", "reference": {"resource": refers_to, "fields": "id"}}]
     return {"name": name, "schema": schema, "sink": {"table": table}}
+
+
+def is_paused(process: Process) -> bool:
+    """Whether a process waits."""
+    return process.refresh().state == "PAUSED"
 
 
 @pytest.fixture
@@ -41,10 +47,10 @@ async def test_a_schema_that_others_would_see_first_is_not_made(suite: Suite, pe
         ):
             reference = client.pipelines.apply(document(name, table, refers_to=refers_to)).reference
             said = f"may not use the schema {schema}: use public, or add default:{schema} to INGESTOR_TABLE"
-            tried = suite.run("dry-run", str(people), "--pipeline", reference, status=None)
+            tried = suite.run("ingest", str(people), "--pipeline", reference, "--dry-run", status=None)
             assert said in tried.stdout + tried.stderr
             process = client.ingest(people, reference)
-            wait_until(lambda process=process: process.refresh().state == "PAUSED", "the pause")
+            wait_until(partial(is_paused, process), "the pause")
             assert said in process.pause_reason
             process.cancel()
     assert await suite.fetch(SCHEMAS) == [("mine",)]
