@@ -36,6 +36,7 @@ from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.upload.adapters.grpc_processes import GrpcProcesses
 from ingestor.services.upload.adapters.pg_samples import DeliveriesSample, StoredSample
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
+from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.api import UploadApi
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
@@ -82,11 +83,15 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
                 await stack.enter_async_context(connect(settings.converter_address, service="converter"))
             )
         else:
+            scratch = Scratch(
+                Path(settings.scratch_dir) if settings.scratch_dir else None, settings.disk_reserve_bytes
+            )
+            await asyncio.to_thread(scratch.remove_left)
             converter = SubprocessConverter(
                 for_work(store),
-                Path(settings.scratch_dir) if settings.scratch_dir else None,
+                scratch,
                 ProgramMetrics(registry),
-                converter_limits(settings, settings.disk_reserve_bytes),
+                converter_limits(settings),
             )
             folders["scratch"] = Path(settings.scratch_dir or tempfile.gettempdir())
         observe_disks(folders, registry)

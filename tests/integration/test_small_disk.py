@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
+from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.adapters.subprocess_converter import ConverterLimits, SubprocessConverter
 from ingestor.services.upload.uploads import Upload, UploadState, text_key
 from ingestor.stores.disk import DiskFileStore
@@ -43,8 +46,8 @@ def upload(name: str, size: int) -> Upload:
 
 def converter(store: DiskFileStore | MemoryFileStore, scratch: Path, reserve: int = 0) -> SubprocessConverter:
     """A converter of the files in a store."""
-    limits = replace(LIMITS, disk_reserve_bytes=reserve)
-    return SubprocessConverter(for_work(store), scratch, ProgramMetrics(CollectorRegistry()), limits)
+    metrics = ProgramMetrics(CollectorRegistry())
+    return SubprocessConverter(for_work(store), Scratch(scratch, reserve), metrics, LIMITS)
 
 
 async def fill(store: DiskFileStore, key: str, piece: int = MEGABYTE) -> int:
@@ -125,7 +128,46 @@ async def test_temporary_files_are_counted(tmp_path: Path) -> None:
     data = b"id,name\n" + b"1,a\n" * 1000
     await store.create("default/u")
     await store.append("default/u", 0, data)
-    looking = Looking(store, tmp_path, ProgramMetrics(CollectorRegistry()), LIMITS)
+    looking = Looking(store, Scratch(tmp_path), ProgramMetrics(CollectorRegistry()), LIMITS)
     await looking.excerpt(upload("a.csv", len(data)), "{}", 10)
     assert seen == [len(data), 0]  # a copy of the file, from a store that is elsewhere
     assert await looking.temporary_bytes("default") == 0
+
+
+_HOLDING = """
+import asyncio, sys
+from pathlib import Path
+from ingestor.services.upload.adapters.scratch import Scratch
+async def main():
+    async with Scratch(Path(sys.argv[1])).folder("default") as folder:
+        (folder / "source").write_bytes(b"x" * 1000)
+        print(folder.name, flush=True)
+        await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+
+def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
+    """And nothing else: what another process holds, what is just being made, what has another name."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", _HOLDING, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        names = [process.stdout.readline().strip() for process in processes if process.stdout]
+        (tmp_path / "ingestor-other").mkdir()
+        (tmp_path / "ingestor-conversion-link").symlink_to(tmp_path / "ingestor-other")
+        for entry in tmp_path.iterdir():
+            os.utime(entry, (0, 0))
+        (tmp_path / "ingestor-conversion-new").mkdir()
+        scratch = Scratch(tmp_path)
+        assert scratch.remove_left() == 0
+        processes[0].kill()
+        processes[0].wait()
+        assert scratch.remove_left() == 1
+        kept = {names[1], "ingestor-other", "ingestor-conversion-link", "ingestor-conversion-new"}
+        assert {entry.name for entry in tmp_path.iterdir()} == kept
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -20,11 +19,11 @@ from ingestor.reports import OriginalTable
 from ingestor.runtime.fair_slots import FairSlots
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, ProgramRun
 from ingestor.services.upload.adapters.programs import running
+from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.converter.settings import ConversionSettings
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
 from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector, TemporaryFiles
 from ingestor.services.upload.uploads import Content, Upload, text_key
-from ingestor.stores.disk import room_on_disk
 from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits
@@ -59,11 +58,9 @@ class ConverterLimits:
     conversions: int
     max_expanded_bytes: int = ExpansionLimits().max_bytes
     max_ratio: int = ExpansionLimits().max_ratio
-    disk_reserve_bytes: int = 0
-    """Free space that the disk with temporary files keeps; programs may use half of it."""
 
 
-def converter_limits(settings: ConversionSettings, disk_reserve_bytes: int = 0) -> ConverterLimits:
+def converter_limits(settings: ConversionSettings) -> ConverterLimits:
     """The limits that the settings say."""
     return ConverterLimits(
         settings.converter_memory_bytes,
@@ -71,7 +68,6 @@ def converter_limits(settings: ConversionSettings, disk_reserve_bytes: int = 0) 
         settings.conversions_at_once,
         settings.max_expanded_bytes,
         settings.max_expansion_ratio,
-        disk_reserve_bytes,
     )
 
 
@@ -79,14 +75,13 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
     """Stores the converted file next to the original."""
 
     def __init__(
-        self, store: FileStore, scratch: Path | None, metrics: ProgramMetrics, limits: ConverterLimits
+        self, store: FileStore, scratch: Scratch, metrics: ProgramMetrics, limits: ConverterLimits
     ) -> None:
-        """`scratch` is a folder for copies of files from a remote store, and for folders of the programs."""
+        """`scratch` has copies of files from a remote store, and the folders of the programs."""
         self._store = store
         self._scratch = scratch
         self._metrics = metrics
         self._limits = limits
-        self._folders: dict[Path, str] = {}  # of programs that run, each with its tenant
         self._conversions = FairSlots(limits.conversions, reserved=1)
         self._looks = FairSlots(limits.conversions, reserved=1)
         self._programs = FairSlots(limits.conversions + 1)
@@ -136,8 +131,7 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
         path = self._store.local_path(upload.file_key)
         if path is None:
             path = folder / "source"
-            if await asyncio.to_thread(self._room, folder) < upload.committed_size:
-                raise StoreFullError("temporary files")
+            await self._scratch.check_room(upload.committed_size)
             with path.open("wb") as copy:
                 async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
                     await asyncio.to_thread(copy.write, piece)
@@ -156,7 +150,7 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
 
         async with (
             self._conversions.place(upload.tenant),
-            self._folder(upload) as folder,
+            self._scratch.folder(upload.tenant) as folder,
             self._local(upload, folder) as source,
         ):
             try:
@@ -173,27 +167,8 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
         log.info("converted", upload_id=upload.upload_id, form=found["form"], size=size)
         return Content(key, size, found["form"] == "normal", found["dialect"], notices)
 
-    @asynccontextmanager
-    async def _folder(self, upload: Upload) -> AsyncIterator[Path]:
-        """A folder for one program, gone afterwards. Raises StoreFullError when its disk has only the reserve
-        left."""
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as name:
-            folder = Path(name)
-            if not await asyncio.to_thread(self._room, folder):
-                raise StoreFullError("temporary files")
-            self._folders[folder] = upload.tenant
-            try:
-                yield folder
-            finally:
-                del self._folders[folder]
-
-    def _room(self, folder: Path) -> int:
-        # Programs are work that has begun.
-        return room_on_disk(folder, self._limits.disk_reserve_bytes, into_reserve=True)
-
     async def temporary_bytes(self, tenant: str) -> int:
-        folders = [folder for folder, of in self._folders.items() if of == tenant]
-        return await asyncio.to_thread(lambda: sum(map(_bytes_below, folders)))
+        return await self._scratch.temporary_bytes(tenant)
 
     async def _execute(
         self,
@@ -265,7 +240,7 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
 
         async with (
             self._looks.place(upload.tenant),
-            self._folder(upload) as folder,
+            self._scratch.folder(upload.tenant) as folder,
             self._beginning(upload, dialect, folder) as (source, whole),
         ):
             request = self._request(upload, dialect, rows=rows, labels=tuple(labels), whole=whole)
@@ -292,16 +267,6 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
             return
         async with self._local(replace(upload, committed_size=_COPIED), folder) as path:
             yield path, False
-
-
-def _bytes_below(folder: Path) -> int:
-    """Bytes of the files below a folder, which may be vanishing."""
-    found = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                found += Path(path, name).lstat().st_size
-    return found
 
 
 def _answer(status: int, result: IO[bytes], run: ProgramRun) -> dict[str, Any]:
