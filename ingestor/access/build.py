@@ -11,7 +11,7 @@ from ingestor.access.authenticator import Authenticator, ServicesOnly
 from ingestor.access.directory import PgDirectory
 from ingestor.access.guard import Guard
 from ingestor.access.limits.pg_quotas import PgQuotas
-from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, Quotas
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, Quotas
 from ingestor.access.limits.shares import Most, Shares
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.settings import AccessSettings, InternalSettings
@@ -29,7 +29,11 @@ def build_guard(
     local = settings.auth == "local"
     authenticator = Authenticator(settings.keyring(), PgDirectory(pool), tokens, local=local)
     streams = StreamPlaces()
-    quotas = PgQuotas(pool, streams)
+    defaults = {
+        QuotaName.OPEN_UPLOADS: settings.max_open_uploads,
+        QuotaName.BYTES_ANNOUNCED: settings.max_announced_bytes,
+    }
+    quotas = PgQuotas(pool, streams, defaults=defaults)
     shares = Shares(
         calls=Most(settings.max_calls_per_caller, settings.max_calls_per_tenant),
         streams=Most(settings.max_streams_per_caller, settings.max_streams_per_tenant),

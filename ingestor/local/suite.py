@@ -33,8 +33,9 @@ from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_
 from ingestor.local.web import WebProcess
 from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.provisioning.reader import make_reader
+from ingestor.provisioning.table_schemas import TableSchemaSettings
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.settings import AwsSettings
+from ingestor.runtime.settings import AwsSettings, load_settings
 from ingestor.web.page import find_page
 
 A = TypeVar("A", bound=AwsSettings)
@@ -182,11 +183,12 @@ def _start_ministack(
 def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
     """A DSN per service: the administrator's for all of them when it may not create roles."""
     passwords = {service: folder.password(service) for service in SERVICES}
+    schemas = load_settings(TableSchemaSettings).schemas
     try:
         try:
-            return asyncio.run(provision(admin_dsn, passwords))
+            return asyncio.run(provision(admin_dsn, passwords, schemas=schemas))
         except NotAllowedError:
-            asyncio.run(provision_without_roles(admin_dsn))
+            asyncio.run(provision_without_roles(admin_dsn, schemas=schemas))
             return dict.fromkeys(SERVICES, admin_dsn)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         where = "INGESTOR_DATABASE_URL: " if external else ""

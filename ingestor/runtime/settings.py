@@ -220,6 +220,12 @@ class FileStoreSettings(AwsSettings):
 
     file_store: Literal["disk", "s3"] = Field("disk", description="Kind of file store.")
     file_store_dir: str = Field("/var/lib/ingestor/files", description="Folder of the disk store.")
+    disk_reserve_bytes: int = Field(
+        2**30,
+        ge=0,
+        description="Free space that the disk of the store keeps, at most a tenth of it: there it takes no "
+        "files any more. Conversions may use half of that.",
+    )
     s3_bucket: str = Field("ingestor-files", description="Bucket of the S3 store.")
     s3_prefix: str = Field("", description="Prefix of the names of its objects.")
 

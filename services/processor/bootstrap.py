@@ -91,7 +91,9 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
             handed_back = PgHandedBack(pool)
             metrics = Metrics(registry)
-            batches = BatchService(open_sinks(tenants), GrpcOutcomes(status), pipelines, store, metrics)
+            batches = BatchService(
+                open_sinks(tenants, settings.schemas), GrpcOutcomes(status), pipelines, store, metrics
+            )
             queue_worker = partial(
                 QueueWorker, metrics=metrics, visibility_seconds=settings.visibility_seconds
             )
@@ -106,7 +108,9 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             checks["rows queue"] = rows.check
         if settings.serves:
             undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
-            tables = PgDryRunTables(tenants, settings.dry_runs, reserved=settings.dry_runs // 2)
+            tables = PgDryRunTables(
+                tenants, settings.dry_runs, settings.schemas, reserved=settings.dry_runs // 2
+            )
             processes = await stack.enter_async_context(
                 open_processes(WORK, most=settings.check_processes, memory_bytes=settings.check_memory_bytes)
             )
@@ -114,7 +118,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
                 pipelines,
                 undos,
                 tables,
-                PgTables(tenants),
+                PgTables(tenants, settings.schemas),
                 DocumentChecks(processes, settings.check_seconds),
                 DryRunWork(processes, settings.check_seconds),
                 idle_seconds=settings.dry_run_idle_seconds,

@@ -37,6 +37,7 @@ from ingestor.services.processor.ports import (
     Outcomes,
     Pipelines,
     Refused,
+    SchemaNotAllowedError,
     Sink,
     SinkRefusedError,
     TooManyTablesError,
@@ -195,7 +196,7 @@ class BatchService:
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
-                if error.midway or isinstance(error, TooManyTablesError):
+                if error.midway or isinstance(error, TooManyTablesError | SchemaNotAllowedError):
                     await self._hold(key, str(error))
                     return
                 outcome = give_up(RowError("sink-error", "", "", str(error), "load"))

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ingestor.access.settings import AccessSettings
+from ingestor.provisioning.table_schemas import TableSchemaSettings
 from ingestor.runtime.aws.queues import QueueNames
 from ingestor.runtime.settings import (
     CheckSettings,
@@ -25,6 +26,7 @@ class ProcessorSettings(
     FileStoreSettings,
     RemovalSettings,
     CheckSettings,
+    TableSchemaSettings,
 ):
     """Environment variables INGESTOR_<FIELD>."""
 

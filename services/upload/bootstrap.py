@@ -36,13 +36,14 @@ from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.upload.adapters.grpc_processes import GrpcProcesses
 from ingestor.services.upload.adapters.pg_samples import DeliveriesSample, StoredSample
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
+from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.api import UploadApi
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.remover import UploadRemover
 from ingestor.services.upload.service import Metrics, UploadService
 from ingestor.services.upload.settings import UploadSettings
-from ingestor.stores.open import open_store
+from ingestor.stores.open import for_work, open_store
 from ingestor.v1 import upload_pb2_grpc
 
 
@@ -82,9 +83,13 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
                 await stack.enter_async_context(connect(settings.converter_address, service="converter"))
             )
         else:
+            scratch = Scratch(
+                Path(settings.scratch_dir) if settings.scratch_dir else None, settings.disk_reserve_bytes
+            )
+            await asyncio.to_thread(scratch.remove_left)
             converter = SubprocessConverter(
-                store,
-                Path(settings.scratch_dir) if settings.scratch_dir else None,
+                for_work(store),
+                scratch,
                 ProgramMetrics(registry),
                 converter_limits(settings),
             )

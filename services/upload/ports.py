@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits
 from ingestor.reports import OriginalTable
@@ -16,9 +16,13 @@ from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload
 class Uploads(Protocol):
     """Stores uploads. What belongs to another tenant does not exist here."""
 
-    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
+    async def add(
+        self, upload: Upload, limits: QuotaLimits = NO_LIMITS, *, room: int | None = None
+    ) -> Upload:
         """Store an upload. Returns the existing one when its creator has already used the request id. Raises
-        QuotaExceededError (open_uploads, bytes_stored, bytes_per_day: its declared size)."""
+        QuotaExceededError (open_uploads, bytes_announced, bytes_stored, bytes_per_day: its declared size),
+        and NoRoomError when the open uploads of its tenant, with it, have announced more than the `room` in
+        the store, or there is none."""
         ...
 
     async def get(self, upload_id: str) -> Upload | None:
@@ -53,8 +57,9 @@ class Uploads(Protocol):
         """Abort an open upload; False when it is complete. Idempotent."""
         ...
 
-    async def kept(self) -> tuple[int, int]:
-        """Number and bytes of the tenant's stored files, complete or not."""
+    async def kept(self) -> tuple[int, int, int]:
+        """Number and bytes of the tenant's stored files, complete or not, and the bytes of what they were
+        converted to."""
         ...
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
@@ -187,6 +192,23 @@ class Inspector(Protocol):
 
     async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()) -> Excerpt:
         """The first records, at most `rows` and fewer when they are large. Raises what `inspect` does."""
+        ...
+
+
+class NoRoomError(Exception):
+    """The file store has no room for what a tenant has announced."""
+
+    def __init__(self, announced: int) -> None:
+        super().__init__(announced)
+        self.announced = announced  # bytes that its open uploads have not sent
+
+
+@runtime_checkable
+class TemporaryFiles(Protocol):
+    """What writes temporary files for tenants."""
+
+    async def temporary_bytes(self, tenant: str) -> int:
+        """Bytes of the temporary files that this instance has for a tenant now."""
         ...
 
 

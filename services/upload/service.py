@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import google_crc32c
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.authenticator import Remembered
 from ingestor.access.limits.quotas import NO_LIMITS, Quotas
 from ingestor.access.principal import current_principal
 from ingestor.access.scope import tenant
@@ -38,11 +40,13 @@ from ingestor.services.upload.ports import (
     DryRuns,
     Ingestion,
     Inspector,
+    NoRoomError,
     Pipelines,
+    TemporaryFiles,
     Uploads,
 )
 from ingestor.services.upload.uploads import Delivery, Upload, UploadState
-from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
+from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError, TenantFiles
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.foreign import foreign_type, refusal
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
@@ -50,6 +54,7 @@ from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 log = structlog.get_logger(__name__)
 
 _COMMIT_BYTES = 16 * 2**20  # the most that is sent again after a crash
+_MEASURED_SECONDS = 5.0  # for which a look at all files of a tenant counts
 _MOST_SAMPLE_ROWS = 100_000
 _MOST_DRY_RUN_ROWS = 1000
 _MOST_HASHES = 10_000  # kept in memory while files arrive; further ones are computed from the stored file
@@ -66,11 +71,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Stored files and their bytes; `free_bytes` is None for a store without a limit."""
+    """Stored files and their bytes as uploaded; `free_bytes` is None for a store without a limit.
+    `stored_bytes` are all bytes in the store, `temporary_bytes` those of temporary files here."""
 
     file_count: int
     file_bytes: int
     free_bytes: int | None
+    stored_bytes: int
+    temporary_bytes: int
 
 
 @dataclass(slots=True)
@@ -140,6 +148,7 @@ class UploadService:
         self._max_upload = max_upload_bytes
         self.max_chunk_bytes = max_chunk_bytes
         self._new_delivery = new_delivery
+        self._measured = Remembered[str, int](_MEASURED_SECONDS, time.monotonic)
         self._running: OrderedDict[tuple[str, str], _Running] = OrderedDict()  # by tenant and upload
 
     async def create(self, file_name: str, size: int, request_id: str) -> Upload:
@@ -157,7 +166,15 @@ class UploadService:
             upload_id, tenant(), request_id or None, file_name, size, f"{tenant()}/{upload_id}",
             UploadState.OPEN, 0, None, self._clock.now(), principal.subject if principal else "",
         )  # fmt: skip
-        known = await self._uploads.add(upload, await self._quotas.limits())
+        room = await self._room()
+        try:
+            known = await self._uploads.add(upload, await self._quotas.limits(), room=room)
+        except NoRoomError as error:
+            raise _store_full(
+                f"The file store has room for {room:,} bytes; the file needs {size:,}, and open uploads of "
+                f"the tenant have announced {error.announced:,}. Send it when files have been deleted, or "
+                "abort uploads that are not needed."
+            ) from None
         if known.upload_id == upload_id:
             await self._store.create(upload.file_key)
         elif (known.file_name, known.declared_size) != (file_name, size):
@@ -166,6 +183,10 @@ class UploadService:
                 violations=[FieldViolation("request_id", "was already used for another file")],
             )  # fmt: skip
         return known
+
+    async def _room(self) -> int | None:
+        """Bytes for which the store has room; None for a store without a limit."""
+        return await self._store.free_bytes() if isinstance(self._store, BoundedStore) else None
 
     def _check_size(self, size: int) -> None:
         if size > self._max_upload:
@@ -259,9 +280,8 @@ class UploadService:
         try:
             await self._store.append(upload.file_key, offset, data)
         except StoreFullError as error:
-            raise ResourceExhaustedError(
-                "STORE_FULL",
-                "The file store is full; the bytes sent so far are kept. Resume when it has space.",
+            raise _store_full(
+                "The file store is full; the bytes sent so far are kept. Resume when it has space."
             ) from error
         finally:
             if hashing is not None:
@@ -296,6 +316,11 @@ class UploadService:
         if upload.state is UploadState.COMPLETED and upload.process_id:
             return upload.process_id
         await self._quotas.check_rows()
+        if await self._room() == 0:
+            raise _store_full(
+                "The disk has only its reserve left, which is for processes that run. The file is kept; "
+                "complete the upload when there is space."
+            )
         async with self._writing(upload_id) as (upload, running):
             size = upload.committed_size
             if (received := running.received(upload)) > size:  # the client has said that more would follow
@@ -391,9 +416,20 @@ class UploadService:
 
     async def storage(self) -> Storage:
         """How much is stored, and how much space is left."""
-        count, size = await self._uploads.kept()
-        free = await self._store.free_bytes() if isinstance(self._store, BoundedStore) else None
-        return Storage(count, size, free)
+        count, size, converted = await self._uploads.kept()
+        stored = size + converted
+        if isinstance(self._store, BoundedStore) and isinstance(self._store, TenantFiles):
+            stored = await self._measured.get(tenant(), self._measure)
+        temporary = 0
+        if isinstance(self._inspector, TemporaryFiles):
+            temporary = await self._inspector.temporary_bytes(tenant())
+        return Storage(count, size, await self._room(), stored, temporary)
+
+    async def _measure(self) -> int:
+        """Bytes of the tenant in the store, as that has them."""
+        assert isinstance(self._store, TenantFiles)
+        _, size = await self._store.files_of(tenant())
+        return size
 
     async def abort(self, upload_id: str) -> None:
         """Abort an upload and delete its bytes. Idempotent."""
@@ -414,11 +450,17 @@ async def _file_errors(upload: Upload) -> AsyncIterator[None]:
         raise FailedPreconditionError(error.reason, error.message) from None
     except FileMissingError:
         raise NotFoundError("UPLOAD_NOT_FOUND", "The file of this upload does not exist any more.") from None
+    except StoreFullError:
+        raise _store_full("The disk has no room for a look at the file; try again later.") from None
     except ConverterCrashedError as error:
         log.warning("inspection failed", upload_id=upload.upload_id, error=str(error))
         raise UnavailableError(
             "INSPECTION_FAILED", "The file could not be inspected; try again shortly."
         ) from error
+
+
+def _store_full(message: str) -> ResourceExhaustedError:
+    return ResourceExhaustedError("STORE_FULL", message)
 
 
 def _wrong_offset(committed: int) -> FailedPreconditionError:

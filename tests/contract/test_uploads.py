@@ -14,7 +14,7 @@ from ingestor.access import scope
 from ingestor.outcomes import Notice
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
-from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState
+from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState, text_key
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:
@@ -49,15 +49,20 @@ async def test_what_is_added_is_there(uploads: AnyUploads) -> None:
 
 
 async def test_what_is_kept_is_counted(uploads: AnyUploads) -> None:
-    assert await uploads.kept() == (0, 0)
+    assert await uploads.kept() == (0, 0, 0)
     first, second, third = upload(), upload(), upload()
     for made, size in ((first, 10), (second, 2**33), (third, 7)):
         await uploads.add(made)
         await uploads.commit(made.upload_id, 0, size, NOW)
-    assert await uploads.kept() == (3, 2**33 + 17)
+    assert await uploads.kept() == (3, 2**33 + 17, 0)
     await uploads.complete(first.upload_id, str(uuid.uuid4()), "", 0, "{}", NOW)
     await uploads.abort(second.upload_id)
-    assert await uploads.kept() == (2, 17)
+    assert await uploads.kept() == (2, 17, 0)
+    taken = await uploads.take("me", NOW, NOW)
+    assert taken is not None
+    content = Content(text_key(first.file_key), 1000, True, "{}")
+    await uploads.keep_content(taken.process_id, "me", content)
+    assert await uploads.kept() == (2, 17, 1000)
 
 
 async def test_a_request_id_opens_one_upload(uploads: AnyUploads) -> None:
@@ -267,11 +272,11 @@ async def test_uploads_of_another_tenant_do_not_exist(uploads: AnyUploads, stran
         assert await uploads.get(made.upload_id) is None
         assert await uploads.commit(made.upload_id, 0, 5, NOW) == 0
         assert not await uploads.abort(made.upload_id)
-        assert await uploads.kept() == (0, 0)
+        assert await uploads.kept() == (0, 0, 0)
         await uploads.forget(process)
         assert await uploads.files(process) == []
     assert await uploads.get(made.upload_id) == made
-    assert await uploads.kept() == (2, 0)
+    assert await uploads.kept() == (2, 0, 0)
     assert await uploads.files(process)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ingestor.access import scope
 from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
-from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
+from ingestor.services.upload.ports import Deliveries, NoRoomError, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 from tests.fakes.limits.quotas import MemoryUsage
 
@@ -46,12 +46,22 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
             if upload.state is not UploadState.ABORTED and _seen(upload)
         )
 
-    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
+    async def add(
+        self, upload: Upload, limits: QuotaLimits = NO_LIMITS, *, room: int | None = None
+    ) -> Upload:
         for known in self.uploads.values():
             if upload.request_id and _sent(known) == _sent(upload):
                 return known
         opened = sum(u.state is UploadState.OPEN and _seen(u) for u in self.uploads.values())
         check(QuotaName.OPEN_UPLOADS, limits, opened)
+        announced = sum(
+            max(0, u.declared_size - u.committed_size)
+            for u in self.uploads.values()
+            if u.state is UploadState.OPEN and _seen(u)
+        )
+        check(QuotaName.BYTES_ANNOUNCED, limits, announced, upload.declared_size)
+        if room is not None and (room <= 0 or announced + upload.declared_size > room):
+            raise NoRoomError(announced)
         check(QuotaName.BYTES_STORED, limits, self._stored(), upload.declared_size)
         self.usage.spend(QuotaName.BYTES_PER_DAY, upload.declared_size, limits)
         self.uploads[upload.upload_id] = upload
@@ -107,13 +117,18 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         self.uploads[upload_id] = replace(upload, state=UploadState.ABORTED)
         return True
 
-    async def kept(self) -> tuple[int, int]:
+    async def kept(self) -> tuple[int, int, int]:
         found = [
             upload.committed_size
             for upload in self.uploads.values()
             if upload.state is not UploadState.ABORTED and upload.tenant == scope.tenant()
         ]
-        return len(found), sum(found)
+        converted = [
+            work.delivery.content.size
+            for work in self.work.values()
+            if work.delivery.content and work.delivery.content.file_key != work.delivery.upload.file_key
+        ]
+        return len(found), sum(found), sum(converted)
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
         found = [

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from ingestor.access.scope import within
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
+from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.converter.settings import ConversionSettings
 from ingestor.services.upload.ports import ConverterCrashedError
@@ -70,7 +71,7 @@ def converter(tmp_path: Path) -> Iterator[SubprocessConverter]:
     """As the upload service makes it by default, but for the time."""
     limits = converter_limits(ConversionSettings(conversion_seconds=SECONDS))
     metrics = ProgramMetrics(CollectorRegistry())
-    yield SubprocessConverter(DiskFileStore(tmp_path / "files"), tmp_path, metrics, limits)
+    yield SubprocessConverter(DiskFileStore(tmp_path / "files"), Scratch(tmp_path), metrics, limits)
 
 
 async def kept(root: Path, name: str, data: bytes) -> Upload:
@@ -129,7 +130,7 @@ async def test_a_program_that_lacks_memory_says_so(tmp_path: Path) -> None:
     data = workbooks.shared_strings(200)
     limits = converter_limits(ConversionSettings())
     metrics = ProgramMetrics(CollectorRegistry())
-    converter = SubprocessConverter(DiskFileStore(tmp_path / "files"), tmp_path, metrics, limits)
+    converter = SubprocessConverter(DiskFileStore(tmp_path / "files"), Scratch(tmp_path), metrics, limits)
     upload = await kept(tmp_path, "a.xlsx", data)
     with pytest.raises((UnreadableFileError, ConverterCrashedError)) as caught:
         await converter.convert(upload, "{}")

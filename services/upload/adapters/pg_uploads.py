@@ -13,7 +13,7 @@ from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.reports import OriginalTable
 from ingestor.runtime.observability.tracing import current_traceparent
 from ingestor.runtime.postgres.errors import transient_errors
-from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
+from ingestor.services.upload.ports import Deliveries, NoRoomError, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
@@ -64,6 +64,13 @@ WHERE process_id = (
 RETURNING *
 """
 
+_KEPT = """
+SELECT count(*) AS count, coalesce(sum(committed_size), 0)::bigint AS bytes,
+       (SELECT coalesce(sum(content_bytes), 0)::bigint FROM deliveries
+        WHERE tenant = $1 AND content_key LIKE '%-text') AS converted
+FROM uploads WHERE tenant = $1 AND state <> 'aborted'
+"""
+
 _CLOSE = """
 UPDATE deliveries SET done_at = $2, lease_owner = NULL, lease_until = NULL
 WHERE process_id = $1 AND done_at IS NULL AND (lease_until IS NULL OR lease_until < $2)
@@ -83,10 +90,12 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         async with transient_errors("uploads"):
             return await self._pool.fetchrow(query, *arguments)
 
-    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
+    async def add(
+        self, upload: Upload, limits: QuotaLimits = NO_LIMITS, *, room: int | None = None
+    ) -> Upload:
         size = upload.declared_size
         async with transient_errors("uploads"), self._pool.transaction() as connection:
-            for name in (QuotaName.OPEN_UPLOADS, QuotaName.BYTES_STORED):
+            for name in (QuotaName.OPEN_UPLOADS, QuotaName.BYTES_ANNOUNCED, QuotaName.BYTES_STORED):
                 await hold(connection, name, limits)
             row = await connection.fetchrow(
                 _ADD, upload.upload_id, upload.tenant, upload.request_id, upload.file_name,
@@ -96,6 +105,10 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
                 if QuotaName.OPEN_UPLOADS in limits:
                     number = await connection.fetchval("SELECT open_uploads($1)", tenant())
                     check(QuotaName.OPEN_UPLOADS, limits, number - 1)
+                announced = await connection.fetchval("SELECT announced_bytes($1)", tenant())
+                check(QuotaName.BYTES_ANNOUNCED, limits, announced - size, size)
+                if room is not None and (room <= 0 or announced > room):
+                    raise NoRoomError(announced - size)
                 await _check_stored(connection, limits, size)
                 await spend(connection, QuotaName.BYTES_PER_DAY, size, limits)
         if row is None:
@@ -162,13 +175,9 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
                 await give_back(connection, QuotaName.BYTES_PER_DAY, unsent, row["created_at"])
         return row is not None
 
-    async def kept(self) -> tuple[int, int]:
-        row = await self._row(
-            "SELECT count(*) AS count, coalesce(sum(committed_size), 0)::bigint AS bytes FROM uploads "
-            "WHERE tenant = $1 AND state IN ('open', 'completed')",
-            tenant(),
-        )
-        return row["count"], row["bytes"]
+    async def kept(self) -> tuple[int, int, int]:
+        row = await self._row(_KEPT, tenant())
+        return row["count"], row["bytes"], row["converted"]
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
         async with transient_errors("uploads"):

@@ -19,11 +19,12 @@ from ingestor.reports import OriginalTable
 from ingestor.runtime.fair_slots import FairSlots
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, ProgramRun
 from ingestor.services.upload.adapters.programs import running
+from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.converter.settings import ConversionSettings
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
-from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
+from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector, TemporaryFiles
 from ingestor.services.upload.uploads import Content, Upload, text_key
-from ingestor.stores.port import FileMissingError, FileStore
+from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits
 from ingestor.tabular.files.file_process import Request
@@ -69,13 +70,13 @@ def converter_limits(settings: ConversionSettings) -> ConverterLimits:
     )
 
 
-class SubprocessConverter(Converter, Inspector):
+class SubprocessConverter(Converter, Inspector, TemporaryFiles):
     """Stores the converted file next to the original."""
 
     def __init__(
-        self, store: FileStore, scratch: Path | None, metrics: ProgramMetrics, limits: ConverterLimits
+        self, store: FileStore, scratch: Scratch, metrics: ProgramMetrics, limits: ConverterLimits
     ) -> None:
-        """`scratch` is a folder for copies of files from a remote store, and for folders of the programs."""
+        """`scratch` has copies of files from a remote store, and the folders of the programs."""
         self._store = store
         self._scratch = scratch
         self._metrics = metrics
@@ -129,6 +130,7 @@ class SubprocessConverter(Converter, Inspector):
         path = self._store.local_path(upload.file_key)
         if path is None:
             path = folder / "source"
+            await self._scratch.check_room(upload.committed_size)
             with path.open("wb") as copy:
                 async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
                     await asyncio.to_thread(copy.write, piece)
@@ -147,13 +149,13 @@ class SubprocessConverter(Converter, Inspector):
 
         async with (
             self._conversions.place(upload.tenant),
-            self._folder() as folder,
+            self._scratch.folder(upload.tenant) as folder,
             self._local(upload, folder) as source,
         ):
             try:
                 await self._store.create(key)
                 found = await self._execute(module, upload, request, folder, source, store)
-            except UnreadableFileError:
+            except (UnreadableFileError, StoreFullError):  # what is there takes room that others may need
                 await self._store.delete(key)
                 raise
         notices = merged(from_objects(found.get("notices", ())))
@@ -164,11 +166,8 @@ class SubprocessConverter(Converter, Inspector):
         log.info("converted", upload_id=upload.upload_id, form=found["form"], size=size)
         return Content(key, size, found["form"] == "normal", found["dialect"], notices)
 
-    @asynccontextmanager
-    async def _folder(self) -> AsyncIterator[Path]:
-        """A folder for one program, gone afterwards."""
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
-            yield Path(folder)
+    async def temporary_bytes(self, tenant: str) -> int:
+        return await self._scratch.temporary_bytes(tenant)
 
     async def _execute(
         self,
@@ -240,7 +239,7 @@ class SubprocessConverter(Converter, Inspector):
 
         async with (
             self._looks.place(upload.tenant),
-            self._folder() as folder,
+            self._scratch.folder(upload.tenant) as folder,
             self._beginning(upload, dialect, folder) as (source, whole),
         ):
             request = self._request(upload, dialect, rows=rows, labels=tuple(labels), whole=whole)

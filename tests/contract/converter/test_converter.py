@@ -43,6 +43,7 @@ from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
 from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
+from ingestor.services.upload.adapters.scratch import Scratch
 from ingestor.services.upload.adapters.subprocess_converter import ConverterLimits, SubprocessConverter
 from ingestor.services.upload.converter.bootstrap import bootstrap
 from ingestor.services.upload.converter.settings import ConverterSettings
@@ -91,7 +92,7 @@ async def converter(request: pytest.FixtureRequest, root: Path) -> AsyncIterator
         store = DiskFileStore(root)
         metrics = ProgramMetrics(CollectorRegistry())
         limits = ConverterLimits(448 * 2**20, 60, 2, max_expanded_bytes=MOST_EXPANDED)
-        yield SubprocessConverter(store, None, metrics, limits)
+        yield SubprocessConverter(store, Scratch(None), metrics, limits)
         return
     settings = settings_of(root)
     async with (

@@ -900,3 +900,4 @@ async def test_storage() -> None:
     await suite.uploaded(b"a,b\n1,2\n")
     found = await suite.service.storage()
     assert (found.file_count, found.file_bytes, found.free_bytes) == (1, 8, 9_992)
+    assert (found.stored_bytes, found.temporary_bytes) == (8, 0)

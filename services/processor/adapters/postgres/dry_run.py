@@ -41,6 +41,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     sql_name,
     why_none,
 )
+from ingestor.services.processor.adapters.postgres.target import OWN_ONLY
 from ingestor.services.processor.ports import (
     DryRunTables,
     GoodRows,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
+    from ingestor.provisioning.table_schemas import TableSchemas
     from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
     PoolConnection = PoolConnectionProxy[Record]
@@ -130,8 +132,18 @@ class PgDryRunTables(DryRunTables):
     """At most `most` dry runs are open at once, each with a connection of the pool. The last `reserved`
     places are for tenants that have none."""
 
-    def __init__(self, pool: PgPool, most: int, *, reserved: int = 0, patience: float = _PATIENCE) -> None:
+    def __init__(
+        self,
+        pool: PgPool,
+        most: int,
+        schemas: TableSchemas = OWN_ONLY,
+        *,
+        reserved: int = 0,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """The tables are in the tenant's own schemas or in one of `schemas`."""
         self._pool = pool
+        self._schemas = schemas
         self._most = most
         self._slots = FairSlots(most, reserved=reserved)
         self._patience = patience
@@ -161,7 +173,7 @@ class PgDryRunTables(DryRunTables):
                 stack.push_async_callback(self._leave, connection)
                 async with transient_errors("sink"):
                     await connection.execute(_END_WITH_CONNECTION)
-                yield await PgTableDryRun.begin(self._pool, connection, table)
+                yield await PgTableDryRun.begin(self._pool, connection, table, self._schemas)
             finally:
                 self.opened -= 1
 
@@ -212,14 +224,16 @@ class PgTableDryRun(TableDryRun):
         self._notices: tuple[Notice, ...] = ()
 
     @classmethod
-    async def begin(cls, pool: PgPool, connection: PgConnection, table: Table) -> PgTableDryRun:
+    async def begin(
+        cls, pool: PgPool, connection: PgConnection, table: Table, schemas: TableSchemas
+    ) -> PgTableDryRun:
         """Begin a dry run on a connection of the pool, in a session whose temporary tables the caller drops.
         Raises TransientError."""
         run = cls(pool, connection, table)
         try:
             async with run._transaction():
                 await connection.execute(_SESSION)
-                await run._prepare(await make_stage(connection, table))
+                await run._prepare(await make_stage(connection, table, schemas))
         except SinkRefusedError as error:
             run._fault = str(error)
         return run
