@@ -160,7 +160,7 @@ def call(
     timeout: float = 30,
 ) -> Answer:
     """Call a method of ingestor.v1. Of a stream take the first response, or, `whole`, all until it ends."""
-    descriptor = _descriptor(method)
+    descriptor = descriptor_of(method)
     kinds: dict[tuple[bool, bool], Any] = {
         (False, False): channel.unary_unary, (False, True): channel.unary_stream,
         (True, False): channel.stream_unary,
@@ -187,7 +187,8 @@ def call(
         return Answer(error.code().name, details.reason, error.details() or "", tuple(responses))
 
 
-def _descriptor(method: str) -> MethodDescriptor:
+def descriptor_of(method: str) -> MethodDescriptor:
+    """What the contract says of a method."""
     service, name = method.split("/")
     for file in PUBLIC_FILES:
         if found := file.services_by_name.get(service):
