@@ -67,6 +67,7 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
         yield Caller(access, names, access.issuer.token("xenolith-owner", VICTIM, "admin"))
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("method", public_methods())
 def test_every_method(method: str, caller: Caller) -> None:
     descriptor = descriptor_of(method)
