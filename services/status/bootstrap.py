@@ -84,7 +84,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         clock = SystemClock()
         service = StatusService(
             PgLedger(pool), reader, reader, removals, changes, feed, clock, Metrics(registry),
-            search_seconds=settings.read_seconds / 2,
+            search_seconds=settings.read_seconds * 0.4,
         )  # fmt: skip
         audit = PgAuditRecords(pool, reads)
         access = AccessService(

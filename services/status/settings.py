@@ -21,6 +21,6 @@ class StatusSettings(ServiceSettings, AccessSettings, QueueSettings, QueueNames)
         5,
         ge=1,
         le=60,
-        description="Most seconds of a statement that looks through lists for a caller, and of waiting for a "
-        "connection for it.",
+        description="Most seconds of a statement that looks through lists for a caller, after half as many "
+        "of waiting.",
     )

@@ -65,7 +65,7 @@ def _values(
     if not field.is_repeated:
         return one
     # A request may have as many as fit into it, but a test has to show it.
-    short = one.filter(lambda value: not isinstance(value, (str, bytes)) or len(value) < 50)
+    short = one.filter(lambda value: _size(value) < 50)
     return st.one_of(st.lists(one, max_size=4), short.map(lambda value: [value] * 2000))
 
 
@@ -107,3 +107,8 @@ def _value(
     if field.name == "page_token":
         return st.one_of(st.sampled_from(_TOKENS), texts)
     return texts
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value takes."""
+    return value.ByteSize() if isinstance(value, Message) else len(value) if hasattr(value, "__len__") else 8

@@ -43,7 +43,7 @@ class Reads:
         ReadTooLongError."""
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(self.seconds):
+                async with asyncio.timeout(self.seconds / 2):
                     await stack.enter_async_context(self._places.place(current()))
             except TimeoutError:
                 raise UnavailableError(

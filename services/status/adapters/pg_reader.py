@@ -78,6 +78,11 @@ SELECT * FROM (
 ) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
 """  # noqa: S608
 
+# Whether any batch failed as a whole: then its rows have no own records.
+_RANGE_ERRORS = """
+SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1
+"""
+
 _STATES = f"""
 SELECT row_number, state FROM ({FIND_ROWS}) found
 WHERE EXISTS (SELECT FROM processes WHERE process_id = $1 AND tenant = $3)
@@ -281,20 +286,13 @@ class PgLedgerReader(LedgerReader, EventLog):
                 table = "r" if column == "row_number" else "e"
                 own_where.append(f"e.{column} {sign} {parameter}")
                 where.append(f"{table}.{column} {sign} {parameter}")
-        if wants_own and own and not await self._has_range_errors(process_id):
-            query, conditions = _OWN_ROWS, own_where
-        else:
-            query, conditions = _ROWS, where
-        text = query.format(where="".join(f" AND {condition}" for condition in conditions))
-        return [_row(row) for row in await self._search(text, *arguments)]
-
-    async def _has_range_errors(self, process_id: str) -> bool:
-        """Whether any batch failed as a whole: then its rows have no own records."""
-        found = await self._search(
-            "SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1",
-            process_id, tenant(),
-        )  # fmt: skip
-        return bool(found)
+        async with transient_errors("ledger"), self._searching() as pool:
+            if wants_own and own and not await pool.fetch(_RANGE_ERRORS, process_id, tenant()):
+                query, conditions = _OWN_ROWS, own_where
+            else:
+                query, conditions = _ROWS, where
+            text = query.format(where="".join(f" AND {condition}" for condition in conditions))
+            return [_row(row) for row in await pool.fetch(text, *arguments)]
 
     async def ranges(
         self, process_id: str, states: Collection[RowState], after: int, limit: int
@@ -365,13 +363,14 @@ class PgLedgerReader(LedgerReader, EventLog):
         begun: dict[int, int] = {}
         ended: dict[int, dict[ProcessState, int]] = {}
         arguments = (of.start, of.end, of.seconds, tenant())
-        for row in await self._search(_ROWS_BY_TIME, *arguments):
-            rows[row["piece"]] = (row["succeeded"], row["failed"], row["skipped"])
-        for row in await self._search(_BEGUN_BY_TIME, *arguments):
-            begun[row["piece"]] = row["count"]
-        for row in await self._search(_ENDED_BY_TIME, *arguments):
-            ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
-        states = await self._search(_PROCESSES_BY_STATE, of.start, of.end, tenant())
+        async with transient_errors("ledger"), self._searching() as pool:
+            for row in await pool.fetch(_ROWS_BY_TIME, *arguments):
+                rows[row["piece"]] = (row["succeeded"], row["failed"], row["skipped"])
+            for row in await pool.fetch(_BEGUN_BY_TIME, *arguments):
+                begun[row["piece"]] = row["count"]
+            for row in await pool.fetch(_ENDED_BY_TIME, *arguments):
+                ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
+            states = await pool.fetch(_PROCESSES_BY_STATE, of.start, of.end, tenant())
         return Overview(
             {ProcessState(row["state"]): row["count"] for row in states},
             all_pieces(of, rows, begun, ended),

@@ -58,7 +58,7 @@ async def test_who_waits_comes_next(reads: Reads) -> None:
 
     holder = asyncio.create_task(hold())
     await began.wait()
-    asyncio.get_running_loop().call_later(SECONDS / 5, end.set)
+    asyncio.get_running_loop().call_later(SECONDS / 10, end.set)
     async with reads.place() as pool:
         assert end.is_set() and await pool.fetchval("SELECT 1") == 1
     await holder

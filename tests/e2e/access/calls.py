@@ -153,13 +153,14 @@ class Answer:
 def call(
     channel: grpc.Channel,
     method: str,
-    request: Message | Sequence[Message],
+    request: Message | Sequence[Message] | bytes,
     metadata: Sequence[tuple[str, str]] = (),
     *,
     whole: bool = False,
     timeout: float = 30,
 ) -> Answer:
-    """Call a method of ingestor.v1. Of a stream take the first response, or, `whole`, all until it ends."""
+    """Call a method of ingestor.v1; bytes are sent as they are. Of a stream take the first response, or,
+    `whole`, all until it ends."""
     descriptor = descriptor_of(method)
     kinds: dict[tuple[bool, bool], Any] = {
         (False, False): channel.unary_unary, (False, True): channel.unary_stream,
@@ -167,10 +168,13 @@ def call(
     }  # fmt: skip
     multicallable = kinds[descriptor.client_streaming, descriptor.server_streaming](
         f"/ingestor.v1.{method}",
-        request_serializer=lambda message: message.SerializeToString(),
+        request_serializer=lambda one: one if isinstance(one, bytes) else one.SerializeToString(),
         response_deserializer=GetMessageClass(descriptor.output_type).FromString,
     )
-    sent = request if isinstance(request, Message) else iter(request)
+    if isinstance(request, bytes):
+        sent: Any = iter([request]) if descriptor.client_streaming else request
+    else:
+        sent = request if isinstance(request, Message) else iter(request)
     responses: list[Message] = []
     try:
         answered = multicallable(sent, metadata=list(metadata), timeout=timeout)

@@ -19,7 +19,7 @@ from ingestor.services.status.filters import MAX_COMPARISONS
 from ingestor.v1 import status_pb2, status_pb2_grpc, upload_pb2, upload_pb2_grpc
 from tests.e2e.conftest import Suite, running
 
-CALLERS = 10
+CALLERS = 40
 BATCHES, ROWS = 1_000, 10_000
 # No row is so, and nothing but looking at each of them tells.
 SLOWEST = " AND ".join(['status!=SUCCEEDED AND code!="x"'] * (MAX_COMPARISONS // 2))
