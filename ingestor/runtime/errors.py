@@ -12,8 +12,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from ingestor.runtime.grpc.error_details import error_details
 
 ERROR_DOMAIN = "ingestor"
-# An error is metadata of gRPC, of which clients take 8 KiB in all. The message is sent twice: by itself, where
-# a byte may take three, and in the details, in base64.
+# An error is metadata of gRPC, of which clients take 8 KiB in all. The message is sent twice: by itself,
+# where a byte may take three, and in the details, in base64.
 _MESSAGE_BYTES = 700
 _VALUE_BYTES = 300
 _VIOLATION_BYTES = 500  # of its field, and of its description
