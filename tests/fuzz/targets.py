@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -34,6 +34,7 @@ class Target:
 
     run: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
+    words: Sequence[str] = ()  # what inputs are made of
 
 
 def _text(data: bytes) -> str:
@@ -126,21 +127,68 @@ _DOCUMENT = {
     "filters": [{"name": "f", "where": "id > 1"}],
     "sink": {"table": "t", "mode": "upsert"},
 }
+# The words of the languages, of which fuzzing makes inputs too.
+_JSON = (
+    "{", "}", "[", "]", ":", ",", '"', "\\u0000", "\\ud83d", "1e999", "-0", "null", "true", "NaN", "9" * 20,
+)  # fmt: skip
+_SQL = (
+    "CASE WHEN ", " THEN ", " ELSE ", " END", "CAST(", " AS ", "INT", "DECIMAL(9, 2)", " AND ", " OR ",
+    "NOT ", " IN (", " IS NULL", " BETWEEN ", " LIKE ", "UPPER(", "SUBSTRING(", "COALESCE(", "||", "<=",
+    "<>", "'", "(", ")", "-", "1.5e9",
+)  # fmt: skip
+_KEYS = (
+    "name", "schema", "fields", "type", "integer", "format", "constraints", "required", "pattern", "enum",
+    "jsonSchema", "primaryKey", "foreignKeys", "reference", "transforms", "set", "expression", "replace",
+    "filters", "where", "rules", "sink", "table", "mode", "mapping", "policy", "maxErrors", "dialect",
+)  # fmt: skip
+_OPTIONS = (
+    "delimiter", "encoding", "quoteChar", "header", "headerRows", "headerJoin", "sheet", "path", "format",
+    "columns", "skipLines", "skipFooter", "commentChar", "utf-8", "idna", "compression",
+)  # fmt: skip
+_FORMATS = (
+    "[", "]", '"', "\\", ";", "_", "*", "h", "yy", "mm", "ss", "0", "#", "%", ".", "General", "[$-409]",
+    "[Red]", "@", "am/pm",
+)  # fmt: skip
+_XML = (
+    "<row", "<c", ' r="', ' t="s"', ' t="inlineStr"', ' t="b"', ' t="e"', ' t="d"', ' s="1"', "<v>", "</v>",
+    "<is>", "<t>", "<f>", "<mergeCell", ' ref="', "XFD", "1048576", "&amp;", "&#0;", "<![CDATA[",
+    "<!DOCTYPE", "1e308", "-1",
+)  # fmt: skip
+_FIELDS = (
+    "status", "code", "field", "row", "line", "state", "pipeline", "file_name", "repairs", "create_time",
+)  # fmt: skip
+_OPERATORS = ("=", "!=", "<=", ">=", "<", ">", ":")
+_FILTERS = tuple(f'{field}{sign}"7" AND {field}=x'.encode() for field in _FIELDS for sign in _OPERATORS)
+_VALUES = ("FAILED", " AND ", '"', "\\", "9", "9" * 18, "0001-01-01", "9999-12-31T23:59-23:59")
 TARGETS: Mapping[str, Target] = {
-    "scanner": Target(_scanner, (b'a,b\r\n1,"x\ny"\n', b'a;"b"";"\n\n', b'"a"b,\r')),
-    "number-format": Target(_number_format, (b'[h]:mm;@"x"\\y', b"yyyy-mm-dd", b"0.00%;[Red]-0")),
-    "json": Target(
-        _json, (b'[{"a": 1, "b": [1e5, null]}, {"a": "\\ud83d\\ude00"}]', b'{"x": {"y": [{"a": 1}]}}')
+    "scanner": Target(
+        _scanner,
+        (b'a,b\r\n1,"x\ny"\n', b'a;"b"";"\n\n', b'"a"b,\r'),
+        ('"', '""', "\r\n", "\r", "\n", ",", ";", "\t", "'"),
     ),
-    "json-lines": Target(_json_lines, (b'{"a": 1}\n{"b": "x"}\n', b"[1, 2]\n")),
-    "workbook": Target(_workbook, (_SHEET.encode(), f"{_SHEET}\0<t>a</t>\0<styleSheet/>".encode())),
+    "number-format": Target(
+        _number_format, (b'[h]:mm;@"x"\\y', b"yyyy-mm-dd", b"0.00%;[Red]-0", b"00000;-00000"), _FORMATS
+    ),
+    "json": Target(
+        _json, (b'[{"a": 1, "b": [1e5, null]}, {"a": "\\ud83d\\ude00"}]', b'{"x": [{"a": 1}]}'), _JSON
+    ),
+    "json-lines": Target(_json_lines, (b'{"a": 1}\n{"b": "x"}\n', b"[1, 2]\n"), (*_JSON, "\n")),
+    "workbook": Target(_workbook, (_SHEET.encode(), f"{_SHEET}\0<t>a</t>\0<styleSheet/>".encode()), _XML),
     "filter": Target(
-        _filter, (b'status=FAILED AND code="x\\"" AND row>=10', b"create_time<2026-01-31T12:00:00+01:00")
+        _filter,
+        (*_FILTERS, b"create_time<2026-01-31T12:00+01:00"),
+        (*_FIELDS, *_OPERATORS, *_VALUES),
     ),
     "expression": Target(
-        _expression, (b"CASE WHEN a > 1 THEN 'x' ELSE UPPER(b) END", b"a IN (1, 2) AND NOT b IS NULL")
+        _expression,
+        (b"CASE WHEN a > 1 THEN 'x' ELSE UPPER(b) END", b"a IN (1, 2) AND b IS NULL", b"CAST(a AS INT) + 1"),
+        _SQL,
     ),
-    "page-token": Target(_page_token, (b'"x"', b"12345", make_token("scope", 5).encode())),
-    "options": Target(_options, (b'{"delimiter": ";", "headerRows": [1, 2]}', b'{"encoding": "latin-1"}')),
-    "document": Target(_document, (json.dumps(_DOCUMENT).encode(),)),
+    "page-token": Target(_page_token, (b'"x"', b"12345", make_token("scope", 5).encode()), _JSON),
+    "options": Target(
+        _options,
+        (b'{"delimiter": ";", "headerRows": [1, 2]}', b'{"encoding": "latin-1"}'),
+        (*_JSON, *_OPTIONS),
+    ),
+    "document": Target(_document, (json.dumps(_DOCUMENT).encode(),), (*_JSON, *_KEYS, *_SQL)),
 }
