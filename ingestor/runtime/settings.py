@@ -237,8 +237,8 @@ class CheckSettings(Settings):
         description="Most seconds for checking a document, or a piece of a dry run.",
     )
     check_memory_bytes: int = Field(
-        168 * 2**20,
-        ge=128 * 2**20,
+        384 * 2**20,
+        ge=256 * 2**20,
         description="Most memory of its own that such a process may take, in bytes (Linux).",
     )
 

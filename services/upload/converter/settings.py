@@ -21,8 +21,8 @@ class ConversionSettings(Settings):
         "allowed.",
     )
     converter_memory_bytes: int = Field(
-        168 * 2**20,
-        ge=128 * 2**20,
+        320 * 2**20,
+        ge=192 * 2**20,
         description="Most memory of its own that a process that reads a file may take, in bytes (Linux).",
     )
     conversions_at_once: int = Field(
