@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
-from ingestor.access.scope import EVERYTHING, tenant, visible
+from ingestor.access.limits.reads import Reads
+from ingestor.access.scope import EVERYTHING, current, tenant, visible
 from ingestor.notices import notices_from_json
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
@@ -49,10 +51,10 @@ _ROWS = f"""
 SELECT r.row_number, coalesce(e.line_number, 0) AS line_number, b.batch_number, {_ROW_STATE} AS state,
        e.errors, e.cells, b.error, e.repairs_row, {_REPAIRED_BY} AS repaired_by
 FROM processes p
-JOIN (SELECT * FROM batches WHERE process_id = $1 AND tenant = $4 AND first_row + row_count > $2 + 1
-      ORDER BY first_row) b USING (process_id)
+JOIN (SELECT * FROM batches WHERE process_id = $1 AND tenant = $4 AND first_row + row_count > $2::bigint + 1
+      AND first_row <= $5::bigint ORDER BY first_row) b USING (process_id)
 CROSS JOIN LATERAL
-    generate_series(greatest(b.first_row, $2 + 1), b.first_row + b.row_count - 1) r (row_number)
+    generate_series(greatest(b.first_row, $2 + 1), least(b.first_row + b.row_count - 1, $5)) r (row_number)
 LEFT JOIN row_exceptions e ON e.process_id = b.process_id AND e.row_number = r.row_number
 WHERE p.process_id = $1 AND p.tenant = $4 {{where}}
 ORDER BY b.first_row, r.row_number LIMIT $3
@@ -62,7 +64,8 @@ ORDER BY b.first_row, r.row_number LIMIT $3
 _OWN_ROWS = f"""
 SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error, e.repairs_row,
        {_REPAIRED_BY} AS repaired_by
-FROM row_exceptions e WHERE e.process_id = $1 AND e.tenant = $4 AND e.row_number > $2 {{where}}
+FROM row_exceptions e WHERE e.process_id = $1 AND e.tenant = $4 AND e.row_number > $2
+AND e.row_number <= $5 {{where}}
 ORDER BY e.row_number LIMIT $3
 """  # noqa: S608
 
@@ -74,6 +77,11 @@ SELECT * FROM (
     WHERE b.process_id = $1 AND p.tenant = $5 AND b.first_row > $2
 ) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
 """  # noqa: S608
+
+# Whether any batch failed as a whole: then its rows have no own records.
+_RANGE_ERRORS = """
+SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1
+"""
 
 _STATES = f"""
 SELECT row_number, state FROM ({FIND_ROWS}) found
@@ -137,10 +145,23 @@ _COLUMNS = {"create_time": "created_at", "repairs": "coalesce(repairs::text, '')
 
 
 class PgLedgerReader(LedgerReader, EventLog):
-    def __init__(self, pool: PgPool, retention: timedelta | None = None) -> None:
-        """`retention` is the time from the end of a process to its expiry; None for never."""
+    def __init__(self, pool: PgPool, retention: timedelta | None = None, reads: Reads | None = None) -> None:
+        """`retention` is the time from the end of a process to its expiry; None for never. What callers look
+        through runs on `reads`, and what is found by its identifier on `pool`."""
         self._pool = pool
         self._retention = retention
+        self._reads = reads
+
+    async def _search(self, query: str, *arguments: object) -> list[Any]:
+        """The rows of a statement that may look through much."""
+        async with transient_errors("ledger"), self._searching() as pool:
+            return list(await pool.fetch(query, *arguments))
+
+    def _searching(self) -> AbstractAsyncContextManager[PgPool]:
+        """Where to search. The service's own work does not wait for callers."""
+        if self._reads is None or current() == EVERYTHING:
+            return nullcontext(self._pool)
+        return self._reads.place()
 
     async def _fetch(self, query: str, *arguments: object) -> list[Any]:
         async with transient_errors("ledger"):
@@ -155,11 +176,16 @@ class PgLedgerReader(LedgerReader, EventLog):
             raise deleted_error(process_id)
         return self._process(found[0]) if found and sees_pipeline(found[0]["pipeline"]) else None
 
+    async def newest(self) -> int:
+        query = "SELECT max(position) AS position FROM processes WHERE tenant = $1"
+        return int((await self._search(query, tenant()))[0]["position"] or 0)
+
     async def processes(
-        self, comparisons: Sequence[Comparison], before: int | None, limit: int
+        self, comparisons: Sequence[Comparison], before: int | None, limit: int, down_to: int = 0
     ) -> list[tuple[int, Process]]:
-        where = ["tenant = $3", "($1::bigint IS NULL OR position < $1)", "deleted_at IS NULL"]
-        arguments: list[object] = [before, limit, tenant()]
+        where = ["tenant = $3", "($1::bigint IS NULL OR position < $1)", "position >= $4"]
+        where.append("deleted_at IS NULL")
+        arguments: list[object] = [before, limit, tenant(), down_to]
         if (only := only_pipelines()) is not None:
             arguments.append(list(only))
             where.append(f"pipeline = ANY(${len(arguments)})")
@@ -172,7 +198,7 @@ class PgLedgerReader(LedgerReader, EventLog):
                 value = f"%{_like(str(comparison.value))}%"
             arguments.append(value)
             where.append(f"{column} {_operator(comparison)} ${len(arguments)}")
-        rows = await self._fetch(
+        rows = await self._search(
             f"SELECT * FROM processes WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2",  # noqa: S608
             *arguments,
         )
@@ -181,7 +207,7 @@ class PgLedgerReader(LedgerReader, EventLog):
     async def batches(
         self, process_id: str, processed: bool | None, after: int, limit: int
     ) -> list[BatchRecord]:
-        rows = await self._fetch(
+        rows = await self._search(
             "SELECT * FROM batches WHERE process_id = $1 AND tenant = $5 AND batch_number > $2 "
             "AND ($3::boolean IS NULL OR (processed_at IS NOT NULL) = $3) ORDER BY batch_number LIMIT $4",
             process_id, after, processed, limit, tenant(),
@@ -198,7 +224,9 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]  # fmt: skip
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
-        found = await self._fetch(_ROWS.format(where=""), process_id, row_number - 1, 1, tenant())
+        found = await self._search(
+            _ROWS.format(where=""), process_id, row_number - 1, 1, tenant(), row_number
+        )
         return _row(found[0]) if found and found[0]["row_number"] == row_number else None
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
@@ -206,7 +234,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         return {row["row_number"]: RowState(row["state"]) for row in rows}
 
     async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
-        rows = await self._fetch(
+        rows = await self._search(
             "SELECT * FROM row_history WHERE process_id = $1 AND row_number = $2 AND tenant = $3 "
             "ORDER BY replaced_at",
             process_id, row_number, tenant(),
@@ -222,9 +250,15 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]
 
     async def rows(
-        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
+        self,
+        process_id: str,
+        comparisons: Sequence[Comparison],
+        after: int,
+        limit: int,
+        upto: int = 2**62,
     ) -> list[Row]:
-        own, arguments = True, list[object]([process_id, _start(comparisons, after), limit, tenant()])
+        after = _start(comparisons, after)
+        own, arguments = True, list[object]([process_id, after, limit, tenant(), upto])
         own_where, where = list[str](), list[str]()
         wants_own = False
         for comparison in comparisons:
@@ -252,25 +286,18 @@ class PgLedgerReader(LedgerReader, EventLog):
                 table = "r" if column == "row_number" else "e"
                 own_where.append(f"e.{column} {sign} {parameter}")
                 where.append(f"{table}.{column} {sign} {parameter}")
-        if wants_own and own and not await self._has_range_errors(process_id):
-            query, conditions = _OWN_ROWS, own_where
-        else:
-            query, conditions = _ROWS, where
-        text = query.format(where="".join(f" AND {condition}" for condition in conditions))
-        return [_row(row) for row in await self._fetch(text, *arguments)]
-
-    async def _has_range_errors(self, process_id: str) -> bool:
-        """Whether any batch failed as a whole: then its rows have no own records."""
-        found = await self._fetch(
-            "SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1",
-            process_id, tenant(),
-        )  # fmt: skip
-        return bool(found)
+        async with transient_errors("ledger"), self._searching() as pool:
+            if wants_own and own and not await pool.fetch(_RANGE_ERRORS, process_id, tenant()):
+                query, conditions = _OWN_ROWS, own_where
+            else:
+                query, conditions = _ROWS, where
+            text = query.format(where="".join(f" AND {condition}" for condition in conditions))
+            return [_row(row) for row in await pool.fetch(text, *arguments)]
 
     async def ranges(
         self, process_id: str, states: Collection[RowState], after: int, limit: int
     ) -> list[RowRange]:
-        rows = await self._fetch(
+        rows = await self._search(
             _RANGES, process_id, after, [int(state) for state in states], limit, tenant()
         )
         return [
@@ -284,7 +311,7 @@ class PgLedgerReader(LedgerReader, EventLog):
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
     ) -> list[Row]:
-        rows = await self._fetch(
+        rows = await self._search(
             _OWN_ROWS_PAGE, process_id, after, upto, [int(state) for state in states], limit, _PAGE_BYTES,
             tenant(),
         )  # fmt: skip
@@ -300,7 +327,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]  # fmt: skip
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
-        rows = await self._fetch(
+        rows = await self._search(
             "SELECT code, field, sum(count)::bigint AS count, "
             "(array_agg(example ORDER BY first_row))[1] AS example, min(first_row) AS first_row "
             "FROM error_counts WHERE process_id = $1 AND tenant = $2 "
@@ -313,15 +340,15 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]
 
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
-        async with transient_errors("events"):
-            await give_positions(self._pool)
+        async with transient_errors("events"), self._searching() as pool:
+            await give_positions(pool)
         where = ["position > $1"]
         arguments: list[object] = [after, limit]
         for column, value in (("tenant", visible()), ("process_id", process_id)):
             if value not in (None, EVERYTHING):
                 arguments.append(value)
                 where.append(f"{column} = ${len(arguments)}")
-        rows = await self._fetch(
+        rows = await self._search(
             f"SELECT * FROM events WHERE {' AND '.join(where)} ORDER BY position LIMIT $2",  # noqa: S608
             *arguments,
         )
@@ -336,13 +363,14 @@ class PgLedgerReader(LedgerReader, EventLog):
         begun: dict[int, int] = {}
         ended: dict[int, dict[ProcessState, int]] = {}
         arguments = (of.start, of.end, of.seconds, tenant())
-        for row in await self._fetch(_ROWS_BY_TIME, *arguments):
-            rows[row["piece"]] = (row["succeeded"], row["failed"], row["skipped"])
-        for row in await self._fetch(_BEGUN_BY_TIME, *arguments):
-            begun[row["piece"]] = row["count"]
-        for row in await self._fetch(_ENDED_BY_TIME, *arguments):
-            ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
-        states = await self._fetch(_PROCESSES_BY_STATE, of.start, of.end, tenant())
+        async with transient_errors("ledger"), self._searching() as pool:
+            for row in await pool.fetch(_ROWS_BY_TIME, *arguments):
+                rows[row["piece"]] = (row["succeeded"], row["failed"], row["skipped"])
+            for row in await pool.fetch(_BEGUN_BY_TIME, *arguments):
+                begun[row["piece"]] = row["count"]
+            for row in await pool.fetch(_ENDED_BY_TIME, *arguments):
+                ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
+            states = await pool.fetch(_PROCESSES_BY_STATE, of.start, of.end, tenant())
         return Overview(
             {ProcessState(row["state"]): row["count"] for row in states},
             all_pieces(of, rows, begun, ended),
