@@ -109,10 +109,10 @@ runs AS (
         SELECT count(*) AS count FROM row_exceptions r WHERE r.process_id = b.process_id
         AND r.row_number >= u.first_row AND r.row_number < u.first_row + u.row_count) others)
 SELECT b.batch_number, e->>0 AS code, e->>1 AS field, count(*) AS count,
-       (array_agg(e->>3 ORDER BY own.row_number))[1] AS example, min(own.row_number) AS first_row,
+       (array_agg(e->>3 ORDER BY own.row_number, place))[1] AS example, min(own.row_number) AS first_row,
        NULL::bigint AS run, NULL::bigint AS place
 FROM chosen b CROSS JOIN LATERAL (SELECT r.row_number, r.errors FROM {_OWN_ROWS}) own
-CROSS JOIN jsonb_array_elements(own.errors) e GROUP BY 1, 2, 3
+CROSS JOIN jsonb_array_elements(own.errors) WITH ORDINALITY AS found (e, place) GROUP BY 1, 2, 3
 UNION ALL
 SELECT runs.batch_number, e->>0, e->>1, runs.count, e->>3, runs.first_free, runs.first_row, place
 FROM runs CROSS JOIN jsonb_array_elements(runs.errors) WITH ORDINALITY AS found (e, place)
@@ -230,7 +230,8 @@ async def _count_again(work: Work, batches: Sequence[int]) -> None:
     for row in await work.connection.fetch(_COUNT, work.process_id, batches):
         key = (row["batch_number"], row["code"], row["field"])
         counts[key] += row["count"]
-        if key not in firsts or row["first_row"] < firsts[key]["first_row"]:
+        known = firsts.setdefault(key, row)
+        if (row["first_row"], row["place"] or 0) < (known["first_row"], known["place"] or 0):
             firsts[key] = row
     await work.connection.execute(_FORGET_COUNTS, work.process_id, batches)
     await work.connection.execute(
