@@ -23,6 +23,7 @@ MAX_SCATTERED_ROWS = 10_000
 
 # JSON escapes a byte by up to 6.
 _MOST_INFLATED = 8 * MAX_REST_BYTES
+_LONG = 512  # bytes; less is not worth the time
 _AS_BEFORE = 0
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -38,9 +39,9 @@ class RejectedRun:
     lines: tuple[int, ...] = ()
     """The line of each row; empty if each begins on the line after the row before."""
     rest: bytes = b""
-    """How the rows differ besides: JSON, deflated (zlib); empty if they do not. An array of the cells, then
-    of the value and the message of each error. Each is null or has an entry for each row after the first: 0
-    if it is as in the row before."""
+    """How the rows differ besides: JSON, if it is long deflated (zlib); empty if they do not. An array of the
+    cells, then of the value and the message of each error. Each is null or has an entry for each row after
+    the first: 0 if it is as in the row before."""
     rest_size: int = 0
     """Bytes of `rest`, inflated."""
 
@@ -80,11 +81,10 @@ class RejectedRun:
         parts = [text for error in errors for text in (error.value, error.message)]
         if not self.rest:
             return None, [None] * len(parts)
-        inflater = zlib.decompressobj()
         try:
-            text = inflater.decompress(self.rest, _MOST_INFLATED)
-            if not inflater.eof or len(text) != self.rest_size:
-                raise ValueError(f"it is not of {self.rest_size} bytes")
+            text = _inflated(self.rest)
+            if len(text) != self.rest_size:
+                raise ValueError(f"they are not of {self.rest_size} bytes")
             cells, *others = json.loads(text)
             return (
                 _filled(self.first.cells, cells, self.row_count, _cells),
@@ -95,6 +95,18 @@ class RejectedRun:
             )
         except (zlib.error, ValueError, TypeError) as problem:
             raise ValueError(f"the differences of a run cannot be read: {problem}") from problem
+
+
+def _inflated(rest: bytes) -> bytes:
+    """The JSON of what is perhaps deflated, which never begins with a bracket. Raises zlib.error, and
+    ValueError when it is too long."""
+    if rest.startswith(b"["):
+        return rest
+    inflater = zlib.decompressobj()
+    text = inflater.decompress(rest, _MOST_INFLATED)
+    if not inflater.eof:
+        raise ValueError("they are too long, or cut off")
+    return text
 
 
 def _errors(
@@ -208,7 +220,7 @@ def _run(rows: Sequence[RejectedRow], *, scattered: bool) -> RejectedRun:
         first,
         len(rows),
         tuple([row.line_number for row in rows]) if scattered else (),
-        zlib.compress(rest, 1) if rest else b"",
+        zlib.compress(rest, 1) if len(rest) > _LONG else rest,
         len(rest),
     )
 

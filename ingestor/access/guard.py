@@ -25,7 +25,7 @@ from ingestor.access.limits.quotas import QuotaExceededError, Quotas
 from ingestor.access.limits.shares import Shares
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import Principal, set_principal
-from ingestor.access.roles import MethodAccess, Role, may, methods, roles_of
+from ingestor.access.roles import MethodAccess, Role, may, methods, public_methods, roles_of
 from ingestor.runtime.errors import (
     PermissionDeniedError,
     ServiceError,
@@ -34,6 +34,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.grpc.credentials import peer_names
 from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
+from ingestor.runtime.grpc.messages import check_texts
 from ingestor.runtime.observability import spans, tracing
 
 log = structlog.get_logger(__name__)
@@ -159,14 +160,14 @@ class Guard(grpc.aio.ServerInterceptor):
         request: Any,
     ) -> AsyncIterator[_Call]:
         """A call of a known caller that has a place."""
-        call = _Call(request, lambda first: self._check_pipelines(principal, method, first))
+        call = _Call(request, lambda one, first: self._check_message(principal, method, one, first))
         watched = streams and principal.kind in ("person", "key")
         ended = asyncio.create_task(self._end_with_token(principal, metadata, call)) if watched else None
         outcome, reason = "OK", ""
         try:
             self._check(principal, access)
             if request is not None:
-                self._check_pipelines(principal, method, request)
+                self._check_message(principal, method, request)
             with await self._place(principal) if streams else nullcontext():
                 yield call
         except asyncio.CancelledError:
@@ -219,6 +220,14 @@ class Guard(grpc.aio.ServerInterceptor):
         if not may(principal.roles, access, platform=principal.tenant == self._platform):
             self._refused.labels("ROLE_MISSING").inc()
             raise PermissionDeniedError("ROLE_MISSING", _needed(access, self._platform))
+
+    def _check_message(self, principal: Principal, method: str, request: Any, first: bool = True) -> None:
+        """Raise InvalidArgumentError for a text that nothing can have, PermissionDeniedError for other
+        pipelines than those of a key, of which the first message of a stream says the name."""
+        if method in public_methods():
+            check_texts(request)
+        if first:
+            self._check_pipelines(principal, method, request)
 
     def _check_pipelines(self, principal: Principal, method: str, request: Any) -> None:
         """Raise PermissionDeniedError when a key is for other pipelines. Services ask for whom they work, and
@@ -278,8 +287,8 @@ def _check_certificate(principal: Principal, context: Context) -> None:
 class _Call:
     """One call while it runs."""
 
-    def __init__(self, request: Any, check: Callable[[Any], None]) -> None:
-        """`check` gets the first message of a stream of requests."""
+    def __init__(self, request: Any, check: Callable[[Any, bool], None]) -> None:
+        """`check` gets each message of a stream of requests, and whether it is the first."""
         self._check = check
         self.request = request  # of a stream its first message, which says what the call is about
         self.response: Any = None
@@ -289,10 +298,10 @@ class _Call:
         self.task = task
 
     async def messages(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """The requests of a stream, whose first is checked."""
+        """The requests of a stream, each of them checked."""
         async for message in requests:
+            self._check(message, self.request is None)
             if self.request is None:
-                self._check(message)
                 self.request = message
             yield message
 

@@ -27,7 +27,7 @@ from ingestor.runtime.observability.samples import Sampler
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
-from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
 from ingestor.runtime.processes.pool import open_processes
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
@@ -86,7 +86,7 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         )
         documents = DocumentChecks(processes, settings.check_seconds)
         pipelines = PipelineService(PgPipelines(pool), clock, quotas, documents)
-        observe_pool(pool, registry)
+        observe_pools(registry, pool)
         metrics = Metrics(registry)
         windows = Windows(settings.max_batches_in_flight)
         metrics.in_flight.set_function(lambda: windows.in_flight)

@@ -28,7 +28,7 @@ from ingestor.runtime.observability.samples import Sampler
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
-from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
 from ingestor.runtime.processes.pool import open_processes
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
@@ -78,7 +78,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         )
         pipelines = GrpcPipelines(orchestrator)
         checks: dict[str, Check] = {"database": pool.check}
-        observe_pool(pool, registry)
+        observe_pools(registry, pool)
         workers: list[Worker] = [Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)]
         register: Callable[[grpc.aio.Server], None] = _nothing
         if settings.works:

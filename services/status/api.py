@@ -37,6 +37,11 @@ Context = Any
 E = TypeVar("E", bound=Enum)
 _REPORT_PIECE = 256 * 1024
 _MAX_LOOK_UP = 100_000
+_PROCESSED: dict[int, bool | None] = {
+    status_pb2.BATCH_STATE_UNSPECIFIED: None,
+    status_pb2.BATCH_STATE_QUEUED: False,
+    status_pb2.BATCH_STATE_PROCESSED: True,
+}
 
 
 class StatusApi(status_pb2_grpc.StatusServiceServicer):
@@ -74,13 +79,10 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def ListBatches(
         self, request: status_pb2.ListBatchesRequest, context: Context
     ) -> status_pb2.ListBatchesResponse:
-        processed = {
-            status_pb2.BATCH_STATE_UNSPECIFIED: None,
-            status_pb2.BATCH_STATE_QUEUED: False,
-            status_pb2.BATCH_STATE_PROCESSED: True,
-        }[request.state]
+        if request.state not in _PROCESSED:
+            raise wrong("state", "must be QUEUED or PROCESSED")
         found, token = await self._service.batches(
-            read_uuid("process_id", request.process_id), processed, request.page_token,
+            read_uuid("process_id", request.process_id), _PROCESSED[request.state], request.page_token,
             read_page_size(request.page_size),
         )  # fmt: skip
         return status_pb2.ListBatchesResponse(

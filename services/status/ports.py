@@ -156,10 +156,15 @@ class LedgerReader(Protocol):
         """A process, None when it does not exist. Raises NotFoundError (PROCESS_DELETED)."""
         ...
 
+    async def newest(self) -> int:
+        """The position of the newest process; 0 when there is none."""
+        ...
+
     async def processes(
-        self, comparisons: Sequence[Comparison], before: int | None, limit: int
+        self, comparisons: Sequence[Comparison], before: int | None, limit: int, down_to: int = 0
     ) -> list[tuple[int, Process]]:
-        """Processes with their positions in the list, newest first, below `before`."""
+        """Processes with their positions in the list, newest first, below `before` and not below
+        `down_to`."""
         ...
 
     async def batches(
@@ -181,9 +186,15 @@ class LedgerReader(Protocol):
         ...
 
     async def rows(
-        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
+        self,
+        process_id: str,
+        comparisons: Sequence[Comparison],
+        after: int,
+        limit: int,
+        upto: int = 2**62,
     ) -> list[Row]:
-        """Rows with numbers after `after`, in order; expands only as many batches as the page needs."""
+        """Rows with numbers after `after` and up to `upto`, in order; expands only as many batches as
+        the page needs."""
         ...
 
     async def ranges(

@@ -58,6 +58,7 @@ from ingestor.services.status.rows import (
     Row,
     RowVersion,
 )
+from ingestor.services.status.search import search
 
 PROCESS_FIELDS = Fields(
     texts=frozenset({"pipeline", "file_name", "repairs"}),
@@ -122,7 +123,11 @@ class StatusService:
         feed: EventFeed,
         clock: Clock,
         metrics: Metrics,
+        *,
+        search_seconds: float,
     ) -> None:
+        """`search_seconds`: how long a page is looked for, about."""
+        self._search_seconds = search_seconds
         self._ledger = ledger_
         self._reader = reader
         self._removals = removals
@@ -272,11 +277,22 @@ class StatusService:
         return found
 
     async def processes(self, filter_: str, token: str, size: int) -> tuple[list[Process], str]:
-        """A page of processes, newest first, and the next page's token."""
+        """A page of processes, newest first, and the next page's token. A page that took long has fewer, or
+        none."""
         scope = f"{tenant()} processes {filter_}"
+        comparisons = _filter(filter_, PROCESS_FIELDS)
         before = read_token(scope, token, int)
-        found = await self._reader.processes(_filter(filter_, PROCESS_FIELDS), before, size + 1)
-        more = make_token(scope, found[size - 1][0]) if len(found) > size else ""
+        if before is None:
+            before = await self._reader.newest() + 1
+
+        async def read(start: int, end: int, limit: int) -> list[tuple[int, Process]]:
+            return await self._reader.processes(comparisons, before - start, limit, before - end)
+
+        found, looked = await search(read, before, size + 1, self._search_seconds)
+        if len(found) > size:
+            more = make_token(scope, found[size - 1][0])
+        else:
+            more = "" if looked is None else make_token(scope, before - looked)
         return [process for _, process in found[:size]], more
 
     async def watch(self, process_id: str, min_interval: float) -> AsyncIterator[Process]:
@@ -317,12 +333,20 @@ class StatusService:
         return await self._reader.states(process_id, row_numbers)
 
     async def rows(self, process_id: str, filter_: str, token: str, size: int) -> tuple[list[Row], str]:
-        """A page of rows by number, and the next page's token."""
+        """A page of rows by number, and the next page's token. A page that took long has fewer, or none."""
         scope = f"{tenant()} rows {process_id} {filter_}"
         comparisons = _filter(filter_, ROW_FIELDS)
-        await self._kept(process_id)
-        found = await self._reader.rows(process_id, comparisons, read_token(scope, token, int) or 0, size + 1)
-        more = make_token(scope, found[size - 1].row_number) if len(found) > size else ""
+        process = await self._kept(process_id)
+        after = read_token(scope, token, int) or 0
+
+        async def read(start: int, end: int, limit: int) -> list[Row]:
+            return await self._reader.rows(process_id, comparisons, after + start, limit, after + end)
+
+        found, looked = await search(read, process.read - after, size + 1, self._search_seconds)
+        if len(found) > size:
+            more = make_token(scope, found[size - 1].row_number)
+        else:
+            more = "" if looked is None else make_token(scope, after + looked)
         return found[:size], more
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:

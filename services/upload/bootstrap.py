@@ -27,7 +27,7 @@ from ingestor.runtime.observability.samples import Sampler
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
-from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
 from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
@@ -71,7 +71,7 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
         status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         uploads = PgUploads(pool)
         store = await stack.enter_async_context(open_store(settings, AwsRequests(registry).observe))
-        observe_pool(pool, registry)
+        observe_pools(registry, pool)
         samples = (ClockSkew(pool), DeliveriesSample(pool), StoredSample(pool))
         sampler = Sampler(registry, samples, seconds=settings.sample_seconds)
         ingestion = GrpcIngestion(orchestrator)

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 from ingestor.access.limits.quotas import NO_LIMITS, Quotas
 from ingestor.access.principal import current_principal
 from ingestor.access.scope import tenant
+from ingestor.pipelines import names
 from ingestor.runtime.clock import Clock, Ids
 from ingestor.runtime.errors import (
     AbortedError,
@@ -349,10 +350,11 @@ class UploadService:
         (JSON): the declared options first, then those of the pipeline, and the labels that it reads."""
         if not reference:
             return "", 0, declared.to_json(), ()
-        name, at, version = reference.partition("@")
-        if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
-            raise wrong("pipeline", "must be a name, or name@version")
-        found = await self._pipelines.find(name, int(version) if at else None)
+        try:
+            name, version = names.reference(reference)
+        except ValueError as error:
+            raise wrong("pipeline", str(error)) from None
+        found = await self._pipelines.find(name, version or None)
         return name, found.version, _over(declared, parse_options(found.dialect)).to_json(), found.labels
 
     async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:

@@ -25,8 +25,7 @@ MOST = {"blank": 1, "numbers": 14}
 KEPT = """
 WITH records AS (
     SELECT pg_column_size(r.*) AS size FROM status.row_exceptions r WHERE process_id = $1::uuid
-    UNION ALL SELECT pg_column_size(r.*) + coalesce(pg_column_size(rest), 0) FROM status.row_runs r
-    WHERE process_id = $1::uuid)
+    UNION ALL SELECT pg_column_size(r.*) FROM status.row_runs r WHERE process_id = $1::uuid)
 SELECT count(*), sum(size), (SELECT count(*) FROM status.batches WHERE process_id = $1::uuid) FROM records
 """
 

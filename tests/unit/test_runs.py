@@ -145,7 +145,8 @@ def deflated(text: bytes) -> dict[str, object]:
         (deflated(b"[[[1]],null,null]"), "a text is none"),
         (deflated(b'[["b"],null,null]'), "cells are no list"),
         (deflated(b"[null,[1],null]"), "a text is none"),
-        (deflated(b" " * 9 * 2**20), "cannot be read"),
+        ({"rest": b"[null]", "rest_size": 6}, "cannot be read"),
+        (deflated(b" " * 9 * 2**20), "too long"),
     ],
 )
 def test_what_is_no_run_is_an_error(changes: dict[str, object], why: str) -> None:

@@ -24,10 +24,12 @@ from ingestor.states import ROW_STATE_WORDS
 if TYPE_CHECKING:
     from ingestor.services.status.adapters.pg_account import Work
 
-# Joins, as u, the run of a row; `row` and `process` are columns.
+# Joins, as u, the run of a row of process $1; `row` is its column. Most processes have no runs: then nothing
+# is looked up.
 RUN_OF_ROW = """
 LEFT JOIN LATERAL (
-    SELECT * FROM row_runs WHERE process_id = {process} AND first_row <= {row} ORDER BY first_row DESC LIMIT 1
+    SELECT * FROM row_runs WHERE (SELECT EXISTS (SELECT FROM row_runs WHERE process_id = $1))
+    AND process_id = $1 AND first_row <= {row} ORDER BY first_row DESC LIMIT 1
 ) u ON {row} < u.first_row + u.row_count
 """
 # The line of a row of run u.
@@ -53,7 +55,7 @@ FROM unnest($2::bigint[]) AS n (number)
 CROSS JOIN LATERAL (
     SELECT * FROM batches WHERE process_id = $1 AND first_row <= n.number ORDER BY first_row DESC LIMIT 1) b
 LEFT JOIN row_exceptions e ON e.process_id = $1 AND e.row_number = n.number
-{RUN_OF_ROW.format(process="$1", row="n.number")}
+{RUN_OF_ROW.format(row="n.number")}
 WHERE n.number < b.first_row + b.row_count AND b.processed_at IS NOT NULL
 """  # noqa: S608
 

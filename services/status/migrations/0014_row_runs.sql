@@ -11,7 +11,7 @@ CREATE TABLE row_runs (
     lines        bigint[],              -- of each row; NULL: each begins on the line after the row before
     errors       jsonb NOT NULL,        -- of the first row; all rows have their codes, fields and phases
     cells        text[] NOT NULL,       -- of the first row
-    rest         bytea,                 -- how the rows differ besides, deflated; NULL: they do not
+    rest         bytea,                 -- how the rows differ besides; NULL: they do not
     rest_size    integer NOT NULL,      -- bytes, inflated
     repairs_rows bigint[],              -- in a repair: the number there of each row; 0: none
     PRIMARY KEY (process_id, first_row),

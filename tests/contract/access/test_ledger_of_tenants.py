@@ -135,6 +135,7 @@ NOW = datetime.now(UTC)
 Read = Callable[[PgLedgerReader], Awaitable[Any]]
 READS: dict[str, Read] = {
     "process": lambda reader: reader.process(PROCESS),
+    "newest": lambda reader: reader.newest(),
     "processes": lambda reader: reader.processes([], None, 10),
     "processes by filter": lambda reader: reader.processes(
         [Comparison("file_name", ":", "victim"), Comparison("repairs", "=", PROCESS)], 99, 10
