@@ -10,6 +10,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -32,11 +33,13 @@ from ingestor.runtime.host import host
 from ingestor.runtime.settings import QueueSettings
 from ingestor.services.status.bootstrap import bootstrap as bootstrap_status
 from ingestor.services.status.settings import StatusSettings
+from tests.e2e.shared import SHARED
 from tests.examples import load_profile
 from tests.messages import Watch
 from tests.postgres_server import FAST, postgres_server
 
 load_profile()
+_SHARED = pytest.StashKey[dict[Path, set[str]]]()  # by file, the shared suites that it uses
 _watch = Watch()
 _watch.begin()
 # What runs in tests is of the tenant `default`, unless they say otherwise; services that they start let
@@ -176,10 +179,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The longest files go first to the workers, so that these end at about the same time."""
+    """The longest files go first to the workers, so that these end at about the same time; files that share a
+    suite follow each other."""
+    shared = config.stash[_SHARED] = {}
+    for item in items:
+        shared.setdefault(item.path, set()).update({*SHARED.NAMES} & {*getattr(item, "fixturenames", ())})
     order = ("tests/e2e/page/test_page.py", "tests/e2e", "tests/integration", "tests/contract")
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: [not item.nodeid.startswith(start) for start in order])
+        items.sort(
+            key=lambda item: (
+                [not item.nodeid.startswith(start) for start in order],
+                [name in shared[item.path] for name in reversed(SHARED.NAMES)],
+            )
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """End the shared suites that a file does not use when it begins."""
+    SHARED.end_all_but(item.config.stash[_SHARED][item.path])
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

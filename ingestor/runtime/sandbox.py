@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ingestor.runtime.memory import bound_memory
+
 USER = 64_999
 """User and group of confined processes where root starts them. It owns nothing."""
 _THREADS = 64  # of all processes of that user
@@ -45,7 +47,7 @@ _MACHINES: Mapping[str, tuple[int, int, int, int, tuple[int, ...]]] = {
 
 def bare_environment(folder: Path) -> dict[str, str]:
     """The environment of a confined process: where Python finds packages, and a folder of its own. What
-    libraries reserve without need is switched off, since address space is limited."""
+    libraries reserve without need is switched off, since it counts as memory."""
     kept = {name: os.environ[name] for name in ("PYTHONPATH", "PYTHONHOME") if name in os.environ}
     return kept | {
         "LANG": "C.UTF-8",
@@ -63,7 +65,7 @@ def bare_environment(folder: Path) -> dict[str, str]:
 def confine(
     *, memory_bytes: int, cpu_seconds: int, file_bytes: int, load: Callable[[], object] = lambda: None
 ) -> None:
-    """Confine this process for ever: address space, processor time (SIGXCPU ends it) and size of files that
+    """Confine this process for ever: memory of its own, processor time (SIGXCPU ends it), size of files that
     it writes; where Linux is, also no sockets, no other programs or processes, and an end with its parent;
     where it is root's, another user, who gets the working directory. Says on stderr what is impossible here.
 
@@ -84,7 +86,7 @@ def confine(
         ):
             libc.prctl(option, value, 0, 0, 0)
         _forbid_calls(libc)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    bound_memory(memory_bytes, for_ever=True)
 
 
 def _leave_root(load: Callable[[], object]) -> None:

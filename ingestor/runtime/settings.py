@@ -95,6 +95,12 @@ class HostSettings(TlsSettings):
     reflection: Literal["off", "service", "suite"] = Field(
         "off", description="gRPC reflection: own services only, or every service of the suite."
     )
+    memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="Most memory of its own that the service may take, in bytes (Linux); 0: no bound but the "
+        "machine's or the container's.",
+    )
     drain_seconds: float = Field(
         15, ge=0, le=300, description="Most seconds to wait for work in flight at SIGTERM."
     )
@@ -231,9 +237,9 @@ class CheckSettings(Settings):
         description="Most seconds for checking a document, or a piece of a dry run.",
     )
     check_memory_bytes: int = Field(
-        512 * 2**20,
+        384 * 2**20,
         ge=256 * 2**20,
-        description="Most address space that such a process may take beyond what its libraries take (Linux).",
+        description="Most memory of its own that such a process may take, in bytes (Linux).",
     )
 
 

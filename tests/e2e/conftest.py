@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from ingestor.local.ports import free_port
 from ingestor.runtime.settings import QueueSettings
 from tests.commands import Commands, command_server
 from tests.e2e.page.built_page import write_page
+from tests.e2e.shared import SHARED
 from tests.plugins import install
 from tests.postgres_server import postgres_server
 
@@ -120,6 +121,7 @@ def _commands() -> Commands:
 @pytest.fixture(scope="session", autouse=True)
 def _close() -> Iterator[None]:
     yield
+    SHARED.end_all_but(())
     _OPEN.close()
 
 
@@ -134,12 +136,15 @@ def running(data: Path, *options: str, **env: str) -> Iterator[Suite]:
         ingestor("down", data=data)
 
 
-@pytest.fixture(scope="session")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
-    """One suite for all end-to-end tests; each uses tables and processes of its own."""
-    page = write_page(tmp_path_factory.mktemp("built"))
-    with running(tmp_path_factory.mktemp("suite"), INGESTOR_PAGE_DIR=str(page)) as started:
-        yield started
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """One suite for most end-to-end tests; each uses tables and processes of its own."""
+
+    def start() -> AbstractContextManager[Suite]:
+        page = write_page(tmp_path_factory.mktemp("built"))
+        return running(tmp_path_factory.mktemp("suite"), INGESTOR_PAGE_DIR=str(page))
+
+    return SHARED.get("suite", start)
 
 
 @pytest.fixture(scope="session")
@@ -148,31 +153,39 @@ def batch_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("batch_files")
 
 
-@pytest.fixture(scope="session")
-def two(tmp_path_factory: pytest.TempPathFactory, batch_files: Path) -> Iterator[Suite]:
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory, batch_files: Path) -> Suite:
     """A suite of two processors that know the example of a sink. Batches are not sent again while a test has
     them."""
-    site = tmp_path_factory.mktemp("site")
-    install("plugin_sink", site)
-    env = {
-        "PYTHONPATH": str(site),
-        "BATCH_FILES_ROOT": str(batch_files),
-        "INGESTOR_REDISPATCH_SECONDS": "60",
-        "INGESTOR_SLICE_BYTES": "1250000",  # so that small files are several batches
-    }
-    with running(tmp_path_factory.mktemp("two"), "--processors", "2", **env) as started:
-        yield started
+
+    def start() -> AbstractContextManager[Suite]:
+        site = tmp_path_factory.mktemp("site")
+        install("plugin_sink", site)
+        env = {
+            "PYTHONPATH": str(site),
+            "BATCH_FILES_ROOT": str(batch_files),
+            "INGESTOR_REDISPATCH_SECONDS": "60",
+            "INGESTOR_SLICE_BYTES": "1250000",  # so that small files are several batches
+        }
+        return running(tmp_path_factory.mktemp("two"), "--processors", "2", **env)
+
+    return SHARED.get("two", start)
 
 
-@pytest.fixture(scope="session")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     """A suite with somebody's PostgreSQL, with its files in S3, and without a page."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    with postgres_server(folder / "external") as dsn:
-        env = {"INGESTOR_DATABASE_URL": dsn, "INGESTOR_FILE_STORE": "s3"}
-        with running(folder / "data", INGESTOR_PAGE_DIR=str(folder / "nothing"), **env) as started:
-            assert started.dsn == dsn
-            yield started
+
+    @contextmanager
+    def start() -> Iterator[Suite]:
+        folder = tmp_path_factory.mktemp("elsewhere")
+        with postgres_server(folder / "external") as dsn:
+            env = {"INGESTOR_DATABASE_URL": dsn, "INGESTOR_FILE_STORE": "s3"}
+            with running(folder / "data", INGESTOR_PAGE_DIR=str(folder / "nothing"), **env) as started:
+                assert started.dsn == dsn
+                yield started
+
+    return SHARED.get("elsewhere", start)
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ async def test_a_hostile_file(
 async def test_a_program_that_lacks_memory_says_so(tmp_path: Path) -> None:
     """The limit is the program's, not the machine's."""
     data = workbooks.shared_strings(200)
-    limits = converter_limits(ConversionSettings(converter_memory_bytes=320 * 2**20))
+    limits = converter_limits(ConversionSettings())
     metrics = ProgramMetrics(CollectorRegistry())
     converter = SubprocessConverter(DiskFileStore(tmp_path / "files"), tmp_path, metrics, limits)
     upload = await kept(tmp_path, "a.xlsx", data)

@@ -1,7 +1,7 @@
 """A process that runs functions for a service: python -m ingestor.runtime.processes.child MODULE MEMORY.
 
 It reads requests from stdin and writes answers to stdout, each a pickle behind its length. Only its parent
-talks to it. It imports MODULE first, and may then take MEMORY more bytes of address space.
+talks to it. It imports MODULE first, and may have MEMORY bytes of its own.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import resource
 import struct
 import sys
 import traceback
-from pathlib import Path
 from typing import BinaryIO
 
+from ingestor.runtime.memory import bound_memory
+
 LENGTH = struct.Struct("<Q")
-_PAGE = resource.getpagesize()
 
 
 def read_frame(source: BinaryIO) -> bytes | None:
@@ -35,11 +35,6 @@ def write_frame(target: BinaryIO, data: bytes) -> None:
     target.write(LENGTH.pack(len(data)))
     target.write(data)
     target.flush()
-
-
-def _limit_memory(more: int) -> None:
-    now = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * _PAGE
-    resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
 
 
 def _limit_time(seconds: float) -> None:
@@ -66,9 +61,8 @@ def main() -> None:
     """Answer requests until stdin ends."""
     source, target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
+    bound_memory(int(sys.argv[2]), for_ever=True)
     importlib.import_module(sys.argv[1])
-    if sys.platform == "linux":
-        _limit_memory(int(sys.argv[2]))
     write_frame(target, b"")
     while (request := read_frame(source)) is not None:
         write_frame(target, _answer(request))

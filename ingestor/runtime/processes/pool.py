@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 _IDLE_SECONDS = 60.0
 # Libraries keep threads, and memory for each.
 _FEW_THREADS = {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
-# Arrow's own reserves a gigabyte of addresses, which no limit would see being used.
+# Arrow's own reserves a gigabyte.
 _PLAIN_MEMORY = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
@@ -84,7 +84,7 @@ class _Child:
 
 
 class ProcessPool(Processes):
-    """At most `most` processes, each with `memory_bytes` beyond what it has after importing `module`."""
+    """At most `most` processes, each with `memory_bytes` of its own. They import `module` first."""
 
     def __init__(self, module: str, *, most: int, memory_bytes: int) -> None:
         self._module = module

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 from ingestor.reports import OriginalTable
 from ingestor.runtime.sandbox import confine
-from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+from ingestor.tabular.errors import TOO_MUCH_MEMORY, UNREADABLE, UnreadableFileError
 from ingestor.tabular.files.containers import ExpansionLimits
 from ingestor.tabular.options import ENCODINGS, ReadOptions, parse_options
 
@@ -92,8 +92,7 @@ def answer_request(read: Callable[[Request, BinaryIO, BinaryIO], dict[str, Any]]
         message = error.message.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
         answer, status = {"reason": error.reason, "message": message}, UNREADABLE
     except MemoryError:
-        message = "Reading the file takes too much memory."
-        answer, status = {"reason": "FILE_TOO_COMPLEX", "message": message}, UNREADABLE
+        answer, status = {"reason": "FILE_TOO_COMPLEX", "message": TOO_MUCH_MEMORY}, UNREADABLE
     answer["peak_memory_bytes"] = _peak_memory()
     with os.fdopen(int(sys.argv[2]), "w", encoding="utf-8") as result:
         json.dump(answer, result, ensure_ascii=False)

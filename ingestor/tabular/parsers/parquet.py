@@ -25,6 +25,7 @@ pc: Any = compute  # the stubs know too few of its overloads
 AnyArray = Any
 # A batch is read, and a block made of it, with at most so many rows and about so many bytes.
 _ROWS = 10_000
+_READ_BYTES = 2**18  # of a column at a time; without it the whole chunk of a column is read at once
 _BYTES = 8 * 2**20
 _GROUPS = 1000  # row groups whose sizes are looked at
 _PROBED = 16  # rows that are read for their size
@@ -155,7 +156,9 @@ def _damaged(after: int) -> UnreadableFileError:
 
 def _open(file: BinaryIO, **more: Any) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(file, pre_buffer=False, thrift_string_size_limit=2**26, **more)
+        return pq.ParquetFile(
+            file, pre_buffer=False, buffer_size=_READ_BYTES, thrift_string_size_limit=2**26, **more
+        )
     except MemoryError:
         raise
     except (pa.ArrowException, OSError) as error:

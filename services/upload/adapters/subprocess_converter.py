@@ -44,8 +44,7 @@ _EXCERPT_BYTES = 32 * 2**20  # that a look may give at most
 
 @dataclass(frozen=True, slots=True)
 class ConverterLimits:
-    """What the programs that read files may take. In `memory_bytes` (of address space) are about 150 MiB that
-    programs share or never touch.
+    """What the programs that read files may take, each `memory_bytes` of its own.
 
     There are places for `conversions` and for as many looks at the beginning of files, but for `conversions`
     + 1 programs in all. So neither a look nor a conversion waits for all of the others. The last place of
