@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ MAX_CHARACTERS = 4 * 1024 * 1024
 MAX_DEPTH = 50
 # Of keys and values of all kinds; the largest real documents have some 50,000.
 MAX_VALUES = 200_000
+MAX_EXPONENT = 1000
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -36,7 +37,19 @@ def _number(text: str) -> Decimal | int:
     # Python refuses to read whole numbers of more than a few thousand digits. No field has room for them.
     if len(text) > 1000:
         raise PipelineError([Violation("", "a number has more than 1000 characters")])
-    return int(text) if text.lstrip("-").isdigit() else Decimal(text)
+    if text.lstrip("-").isdigit():
+        return int(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # not even a Decimal has such an exponent
+        number = Decimal("Infinity")
+    # Written out, it would have as many zeros.
+    sizes = (
+        (number.adjusted(), int(number.as_tuple().exponent)) if number.is_finite() else (MAX_EXPONENT + 1,)
+    )
+    if any(abs(size) > MAX_EXPONENT for size in sizes):
+        raise PipelineError([Violation("", f"a number has an exponent beyond {MAX_EXPONENT}")])
+    return number
 
 
 def _unfit(value: Any, path: tuple[str | int, ...]) -> Iterator[Violation]:

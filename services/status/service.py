@@ -11,6 +11,7 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.limits.pipelines import only_pipelines
+from ingestor.access.limits.search import search
 from ingestor.access.scope import MOST_TENANT_LABELS, OTHER_TENANTS, tenant
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
 from ingestor.runs import RejectedRun
@@ -58,7 +59,6 @@ from ingestor.services.status.rows import (
     Row,
     RowVersion,
 )
-from ingestor.services.status.search import search
 
 PROCESS_FIELDS = Fields(
     texts=frozenset({"pipeline", "file_name", "repairs"}),

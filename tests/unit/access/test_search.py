@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.access.limits.reads import ReadTooLongError
-from ingestor.services.status.search import LEAST, search
+from ingestor.access.limits.search import LEAST, search
 
 
 class List:
