@@ -317,6 +317,16 @@ class PgLedgerReader(LedgerReader, EventLog):
         limit: int,
         upto: int = 2**62,
     ) -> list[Row]:
+        if not comparisons and upto > after + limit:
+            # Their numbers have no gaps, but where a batch is not known yet.
+            found = await self._rows(process_id, comparisons, after, limit, after + limit)
+            if len(found) == limit:
+                return found
+        return await self._rows(process_id, comparisons, after, limit, upto)
+
+    async def _rows(
+        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int, upto: int
+    ) -> list[Row]:
         after = _start(comparisons, after)
         own, arguments = True, list[object]([process_id, after, limit, tenant(), upto])
         own_where, where = list[str](), list[str]()

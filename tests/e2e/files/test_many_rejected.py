@@ -15,7 +15,7 @@ from tests.e2e.tables import readings_pipeline
 from tests.examples import NIGHTLY
 
 HEADER = "id,name,amount\n"
-SIZE = 50_000_000 if NIGHTLY else 1_500_000
+SIZE = 10_000_000 if NIGHTLY else 1_500_000
 LINES = {"blank": "         \n", "numbers": "{}\n"}
 STATES = {"blank": "skipped", "numbers": "failed"}
 CODES = {"blank": "blank-row", "numbers": "missing-cell"}
