@@ -73,7 +73,8 @@ def test_every_method(method: str, caller: Caller) -> None:
     descriptor = descriptor_of(method)
     one = messages(descriptor.input_type, caller.usual)
     requests = st.lists(one, max_size=3) if descriptor.client_streaming else one
-    ask(caller, method, request_of(method, caller.names))
+    # A usual request, with time to start the processes that answer it.
+    ask(caller, method, request_of(method, caller.names), seconds=60)
 
     @settings(max_examples=examples(400), suppress_health_check=list(HealthCheck))
     @given(requests)
@@ -97,10 +98,10 @@ def test_bytes_that_are_no_message(method: str, data: bytes, caller: Caller) -> 
     assert (answer.code, answer.reason) == ("INVALID_ARGUMENT", "INVALID_ARGUMENT"), answer
 
 
-def ask(caller: Caller, method: str, request: Any) -> None:
+def ask(caller: Caller, method: str, request: Any, seconds: float = SECONDS) -> None:
     """One call, and what its answer may be."""
     whole = method.endswith("DownloadReport")
-    answer = caller.access.ask(method, request, token=caller.token, whole=whole, timeout=SECONDS)
+    answer = caller.access.ask(method, request, token=caller.token, whole=whole, timeout=seconds)
     assert answer.code in ANSWERS, answer
     if answer.code != "OK":
         # gRPC itself refuses what is larger than a message may be.
