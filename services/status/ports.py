@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
+from ingestor.runs import RejectedRun
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Outcome
 from ingestor.services.status.overview import Interval, Overview
@@ -96,11 +97,13 @@ class Ledger(Protocol):
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
         notices: Sequence[Notice] = (),
+        runs: Sequence[RejectedRun] = (),
     ) -> bool:
-        """Record an outcome with the rows that did not simply succeed and its notices, and what it changes in
-        the repaired process. `displaced` rows of other batches become FAILED, at once or with the outcome of
-        their batch. Returns False and changes nothing when the batch already has an outcome. Raises
-        ValueError when the rows do not fit the outcome."""
+        """Record an outcome with its notices and the rows that did not simply succeed, those without
+        neighbours in `rows` and others in `runs`, and what it changes in the repaired process. `displaced`
+        rows of other batches become FAILED, at once or with the outcome of their batch. Returns False and
+        changes nothing when the batch already has an outcome. Raises ValueError when the rows do not fit the
+        outcome."""
         ...
 
     async def undo(self, process_id: str, undo: Undo) -> Account:

@@ -14,6 +14,7 @@ from ingestor.access.limits.pipelines import only_pipelines
 from ingestor.access.limits.search import search
 from ingestor.access.scope import MOST_TENANT_LABELS, OTHER_TENANTS, tenant
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
+from ingestor.runs import RejectedRun
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import (
     FailedPreconditionError,
@@ -212,12 +213,13 @@ class StatusService:
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
         notices: Sequence[Notice] = (),
+        runs: Sequence[RejectedRun] = (),
     ) -> bool:
         """Record the outcome of a batch; False when it already has one. Raises InvalidArgumentError when the
         rows do not add up to the batch."""
         try:
             recorded = await self._ledger.record(
-                process_id, outcome, error, rows, repaired, displaced, notices
+                process_id, outcome, error, rows, repaired, displaced, notices, runs
             )
         except ValueError as problem:
             raise InvalidArgumentError("OUTCOME_MISMATCH", str(problem)) from problem
