@@ -23,9 +23,9 @@ from ingestor.runtime.memory import small_stacks
 # In the order in which they start; none waits for another to become ready.
 SERVICES = ("status", "orchestrator", "upload", "processor")
 CONVERTER = "converter"  # a process of its own in a suite with TLS; else a part of upload
-# Of its own, in MiB; 4 GiB with what checks documents (2 × 384) and reads files (3 × 320). About half of it
+# Of its own, in MiB; 4 GiB with what checks documents (2 × 384) and reads files (4 × 256). About half of it
 # is only reserved: see docs/reference/limits.md.
-MEMORY_MIB = {"status": 384, "orchestrator": 512, "upload": 448, "processor": 1024, CONVERTER: 320}
+MEMORY_MIB = {"status": 384, "orchestrator": 512, "upload": 448, "processor": 960, CONVERTER: 320}
 # Libraries reserve less: Arrow's own allocator a gigabyte, others an arena for each thread.
 _SMALL = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
 OPERATOR = "operator"  # the name in the certificate of whoever runs the suite

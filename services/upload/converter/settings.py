@@ -21,12 +21,12 @@ class ConversionSettings(Settings):
         "allowed.",
     )
     converter_memory_bytes: int = Field(
-        320 * 2**20,
+        256 * 2**20,
         ge=192 * 2**20,
         description="Most memory of its own that a process that reads a file may take, in bytes (Linux).",
     )
     conversions_at_once: int = Field(
-        2,
+        3,
         ge=1,
         le=64,
         description="Files converted at the same time, each in a process; the last place is for a tenant "
