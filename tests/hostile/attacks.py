@@ -7,14 +7,14 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from ingestor import AsyncClient
-from ingestor.client.errors import IngestorError
+from ingestor import AsyncClient, AsyncProcess
+from ingestor.client.errors import FailedPreconditionError, IngestorError
 from ingestor.v1 import processor_pb2, processor_pb2_grpc, status_pb2, status_pb2_grpc
 from tests.hostile import archives, csv, parquet, workbooks
 from tests.hostile.documents import DOCUMENTS, document
@@ -32,6 +32,7 @@ class Stranger:
         self.status: Any = status_pb2_grpc.StatusServiceStub(channel)
         self.processor: Any = processor_pb2_grpc.ProcessorServiceStub(channel)
         self._folder = folder
+        self._started: list[AsyncProcess] = []
 
     def file(self, name: str, make: Callable[[], bytes]) -> Path:
         """A file that is made when it is first asked for."""
@@ -43,7 +44,14 @@ class Stranger:
     async def ingests(self, path: Path, **more: Any) -> None:
         """Have a file read, and wait for its end."""
         process = await self.client.ingest(path, **more)
+        self._started.append(process)
         await process.wait(timeout=300)
+
+    async def leave(self) -> None:
+        """Cancel what still runs."""
+        for process in self._started:
+            with suppress(FailedPreconditionError):  # it has ended
+                await process.cancel()
 
 
 async def _documents(stranger: Stranger) -> None:
@@ -124,25 +132,27 @@ ATTACKS: dict[str, Callable[[Stranger], Awaitable[None]]] = {
 """By what they do: attacks, each a round of calls."""
 
 
-async def attack(name: str, stranger: Stranger, stop: asyncio.Event) -> int:
-    """Repeat an attack, by four callers, until `stop` is set; the rounds that ended. What is refused is
-    expected."""
-    rounds = 0
+@asynccontextmanager
+async def attacked(gateway: str, name: str, folder: Path) -> AsyncIterator[None]:
+    """Repeat an attack by four callers while the context lasts. That it is refused is expected; the error of
+    a caller that ends for another reason is raised at the end."""
 
-    async def repeat() -> None:
-        nonlocal rounds
+    async def repeat(stranger: Stranger) -> None:
         while True:
             with suppress(IngestorError, grpc.aio.AioRpcError):
                 await ATTACKS[name](stranger)
-            rounds += 1
             await asyncio.sleep(0)
 
-    callers = [asyncio.create_task(repeat()) for _ in range(_CALLERS)]
-    stopping = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([*callers, stopping], return_when=asyncio.FIRST_COMPLETED)
-    for task in (*callers, stopping):
-        task.cancel()
-    await asyncio.gather(*callers, stopping, return_exceptions=True)
-    for task in done - {stopping}:
-        task.result()
-    return rounds
+    async with AsyncClient(gateway) as client, grpc.aio.insecure_channel(gateway) as channel:
+        stranger = Stranger(client, channel, folder)
+        callers = [asyncio.create_task(repeat(stranger)) for _ in range(_CALLERS)]
+        try:
+            yield
+        finally:
+            for caller in callers:
+                caller.cancel()
+            ended = await asyncio.gather(*callers, return_exceptions=True)
+            await stranger.leave()
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
