@@ -1,4 +1,4 @@
-"""Measures how long a file of 100,000 rows takes alone, and while strangers attack.
+"""Measures how long a file of 100,000 rows takes alone, and while strangers of another tenant attack.
 
     python -m bench.strangers
 
@@ -25,6 +25,7 @@ from pathlib import Path
 import psutil
 
 from bench.data import write_csv, write_pipeline
+from bench.fairness import tenant_key
 from bench.suite import INGESTOR, facts
 from ingestor import AsyncClient
 from tests.hostile.attacks import ATTACKS, attacked
@@ -81,7 +82,7 @@ async def load(client: AsyncClient, path: Path, document: Path) -> float:
     return time.perf_counter() - started
 
 
-async def measure(gateway: str, pid: int, names: list[str]) -> bool:
+async def measure(gateway: str, pid: int, key: str, names: list[str]) -> bool:
     """Print the figures; True when a file took too long."""
     slow = False
     with tempfile.TemporaryDirectory() as name:
@@ -98,7 +99,7 @@ async def measure(gateway: str, pid: int, names: list[str]) -> bool:
                 attack_folder = folder / str(names.index(attack))
                 attack_folder.mkdir()
                 with watched(pid) as memory:
-                    async with attacked(gateway, attack, attack_folder):
+                    async with attacked(gateway, key, attack, attack_folder):
                         await asyncio.sleep(2)  # so that it is at work
                         seconds = statistics.median([await load(client, path, document) for _ in range(3)])
                 slow |= seconds > _MOST * alone
@@ -125,7 +126,9 @@ def main() -> None:
     )
     try:
         found = facts(data)
-        slow = asyncio.run(measure(found["gateway"], found["pid"], options.attacks))
+        slow = asyncio.run(
+            measure(found["gateway"], found["pid"], tenant_key(data, "strangers"), options.attacks)
+        )
     finally:
         subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
     sys.exit(1 if slow else 0)

@@ -27,10 +27,11 @@ _ROWS_OF_TEXT = b"a\n" + b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n" * 20_000
 class Stranger:
     """A caller with a folder, a client and a channel to the same gateway."""
 
-    def __init__(self, client: AsyncClient, channel: grpc.aio.Channel, folder: Path) -> None:
+    def __init__(self, client: AsyncClient, channel: grpc.aio.Channel, token: str, folder: Path) -> None:
         self.client = client
         self.status: Any = status_pb2_grpc.StatusServiceStub(channel)
         self.processor: Any = processor_pb2_grpc.ProcessorServiceStub(channel)
+        self.metadata = (("authorization", f"Bearer {token}"),)
         self._folder = folder
         self._started: list[AsyncProcess] = []
 
@@ -76,16 +77,19 @@ async def _multiply(stranger: Stranger) -> None:
 async def _slow_reads(stranger: Stranger) -> None:
     slowest = " AND ".join(['status!=SUCCEEDED AND code!="x"'] * 10)
     ids = [process.id async for process in stranger.client.processes(limit=3)]
+    if not ids:
+        await stranger.ingests(stranger.file("text.csv", lambda: _ROWS_OF_TEXT))
 
     async def read(process: str) -> None:
         request = status_pb2.ListRowsRequest(process_id=process, filter=slowest, page_size=1000)
-        await stranger.status.ListRows(request, timeout=30)
+        await stranger.status.ListRows(request, timeout=30, metadata=stranger.metadata)
 
     await asyncio.gather(*(read(process) for process in ids * 10), return_exceptions=True)
 
 
 async def _streams(stranger: Stranger) -> None:
-    calls = [stranger.status.WatchEvents(status_pb2.WatchEventsRequest()) for _ in range(_STREAMS)]
+    request = status_pb2.WatchEventsRequest()
+    calls = [stranger.status.WatchEvents(request, metadata=stranger.metadata) for _ in range(_STREAMS)]
     try:
         await asyncio.gather(*(asyncio.wait_for(call.read(), 3) for call in calls), return_exceptions=True)
     finally:
@@ -99,7 +103,7 @@ async def _idle_dry_runs(stranger: Stranger) -> None:
         await asyncio.sleep(5)  # what the stranger does
 
     async def idle() -> None:
-        await stranger.processor.DryRun(nothing(), timeout=20)
+        await stranger.processor.DryRun(nothing(), timeout=20, metadata=stranger.metadata)
 
     await asyncio.gather(*(idle() for _ in range(8)), return_exceptions=True)
 
@@ -108,7 +112,8 @@ async def _odd_calls(stranger: Stranger) -> None:
     tokens = ["x", base64.urlsafe_b64encode(b"[1e400]").decode(), "9" * 2000]
 
     async def ask(token: str) -> None:
-        await stranger.status.ListProcesses(status_pb2.ListProcessesRequest(page_token=token), timeout=30)
+        request = status_pb2.ListProcessesRequest(page_token=token)
+        await stranger.status.ListProcesses(request, timeout=30, metadata=stranger.metadata)
 
     await asyncio.gather(*(ask(token) for token in tokens * 30), return_exceptions=True)
 
@@ -133,9 +138,9 @@ ATTACKS: dict[str, Callable[[Stranger], Awaitable[None]]] = {
 
 
 @asynccontextmanager
-async def attacked(gateway: str, name: str, folder: Path) -> AsyncIterator[None]:
-    """Repeat an attack by four callers while the context lasts. That it is refused is expected; the error of
-    a caller that ends for another reason is raised at the end."""
+async def attacked(gateway: str, token: str, name: str, folder: Path) -> AsyncIterator[None]:
+    """Repeat an attack by four callers with the API key `token` while the context lasts. That it is refused
+    is expected; the error of a caller that ends for another reason is raised at the end."""
 
     async def repeat(stranger: Stranger) -> None:
         while True:
@@ -143,8 +148,8 @@ async def attacked(gateway: str, name: str, folder: Path) -> AsyncIterator[None]
                 await ATTACKS[name](stranger)
             await asyncio.sleep(0)
 
-    async with AsyncClient(gateway) as client, grpc.aio.insecure_channel(gateway) as channel:
-        stranger = Stranger(client, channel, folder)
+    async with AsyncClient(gateway, token=token) as client, grpc.aio.insecure_channel(gateway) as channel:
+        stranger = Stranger(client, channel, token, folder)
         callers = [asyncio.create_task(repeat(stranger)) for _ in range(_CALLERS)]
         try:
             yield
