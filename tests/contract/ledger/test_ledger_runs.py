@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example as tried
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ SEGMENTS = st.tuples(
 )  # fmt: skip
 # Batches: of segments, or one that failed as a whole (so many rows).
 BATCHES = st.lists(st.lists(SEGMENTS, min_size=1, max_size=5) | st.integers(1, 4), min_size=1, max_size=3)
+TWO_RUNS = [[(6, ("failed", ERRORS[1], CELLS[2], 1)), (2, None), (3, ("skipped", ERRORS[0], CELLS[0], 2))]]
 # A repair: for each row a number there, and what became of it; QUEUED stands for one that had not failed.
 REPAIRS = st.lists(
     st.lists(
@@ -258,6 +260,7 @@ async def test_runs_are_the_rows_one_by_one(pool_of: OpenPool) -> None:
 
     @settings(max_examples=examples(120))
     @given(BATCHES, REPAIRS, FILTERS, st.sampled_from([1, 2, 5, 1000]), SIZES, st.booleans())
+    @tried(TWO_RUNS, [], ["status=FAILED"], 2, (2**20, 10_000, 2**20), False)
     def run(
         batches: list[list[tuple[int, Any]] | int],
         repairs: list[list[tuple[int, RowState]]],
