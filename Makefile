@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROWS ?= 1000000
 RUNS ?= 3
+SECONDS ?= 600
+TARGET ?= all
 SETUP := $(VENV)/.setup
 STARTED := $(shell date +%s)
 # Several workers at once, each with servers of its own; the ten slowest tests are listed.
@@ -19,7 +21,7 @@ LOCKED_EXTRAS := upload orchestrator processor status web envoy admin emulator
 
 HAS_NODE := node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a == 20 && +b >= 19) ? 0 : 1)' 2>/dev/null && npm --version >/dev/null 2>&1
 
-.PHONY: help setup run test test-fast test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
+.PHONY: help setup run test test-fast fuzz test-page images sbom deploy-test screenshots lint format types docs dashboards bench lock lock-images clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -66,6 +68,9 @@ deploy-test: setup ## the images, compose, podman, upgrades and alerts for real
 
 test-fast: setup ## the tests that need no running suite
 	@$(PYTEST) tests/unit tests/architecture
+
+fuzz: setup ## look for inputs that parsers do not take (SECONDS=600 TARGET=all)
+	@$(BIN)/python -m tests.fuzz $(filter-out all,$(TARGET)) --seconds $(SECONDS) --corpus build/fuzz
 
 test-page: setup ## the page's types, lint and unit tests
 ifneq ($(PAGE),)

@@ -61,9 +61,9 @@ class Ingested:
 
 
 def facts(data: Path) -> dict[str, Any]:
-    """What `ingestor env --json` says of the running suite; exits when it fails."""
+    """What `ingestor env --secrets --json` says of the running suite; exits when it fails."""
     done = subprocess.run(
-        [INGESTOR, "env", "--json"],
+        [INGESTOR, "env", "--secrets", "--json"],
         env={**os.environ, "INGESTOR_DATA": str(data)},
         stdout=subprocess.PIPE,
         check=False,
@@ -277,7 +277,7 @@ def main() -> None:
 
 @contextmanager
 def running_suite(data: Path, port: int, *arguments: str, **env: str) -> Iterator[dict[str, Any]]:
-    """A suite in `data` while the context lasts; what `ingestor env --json` says of it."""
+    """A suite in `data` while the context lasts; what `ingestor env --secrets --json` says of it."""
     command = [str(INGESTOR), "up", "--detach", "--data", str(data), "--gateway-port", str(port), *arguments]
     subprocess.run(command, env={**os.environ, **env}, check=True)
     try:

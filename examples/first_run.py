@@ -37,8 +37,8 @@ async def empty_table(dsn: str, table: str) -> None:
 
 
 def facts() -> dict[str, Any]:
-    """The output of `ingestor env --json` for the running suite."""
-    done = subprocess.run([INGESTOR, "env", "--json"], stdout=subprocess.PIPE, check=True)
+    """The output of `ingestor env --secrets --json` for the running suite."""
+    done = subprocess.run([INGESTOR, "env", "--secrets", "--json"], stdout=subprocess.PIPE, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -90,13 +90,14 @@ def main() -> int:
         print("\ningesting examples/sample/customers.csv (some rows are bad on purpose)\n", flush=True)
         if not ingest_sample(found["gateway"]):
             return 1
+        look = found["look_url"]  # of a role that changes nothing
         query = f"SELECT * FROM {table} LIMIT 5"  # noqa: S608 - a hint for the reader
         print(
             f"\nThe suite is up:\n"
             f"  the page           {found['page']['url'] if found['page'] else 'is not built'}\n"
             f"  gRPC and gRPC-web  http://{found['gateway']}\n"
-            f"  PostgreSQL         {found['database_url']}\n"
-            f"  loaded rows        psql '{found['database_url']}' -c '{query}'\n"
+            f"  PostgreSQL         {look or 'your own'}\n"
+            f"  loaded rows        psql '{look or '$INGESTOR_DATABASE_URL'}' -c '{query}'\n"
             f"  your own file      .venv/bin/ingestor ingest FILE.csv\n"
             f"  everything else    .venv/bin/ingestor --help\n",
             flush=True,

@@ -84,7 +84,7 @@ BATCHES = Format(
     },
 )
 
-# Outcomes of batches, as the processor reports them. Their header speaks for the rows that follow it.
+# Outcomes of batches, as the processor reports them. Their header speaks for what follows it.
 OUTCOMES = Format(
     "outcome",
     {
@@ -97,5 +97,7 @@ OUTCOMES = Format(
         **_since(1, "RowError", "code field value message phase"),
         **_since(1, "Notice", "code message rows row_numbers"),
         **_RANGE,
+        **_since(1, "RejectedRow", "row_number line_number state errors cells error_labels"),
+        **_since(2, "RejectedRun", "first row_count line_numbers rest rest_size"),
     },
 )

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, islice
 
 from ingestor.checking.document import check_document
 from ingestor.formats import NewerReleaseError
 from ingestor.pipelines.document import Pipeline, parse_pipeline
-from ingestor.pipelines.errors import PipelineError, Violation
+from ingestor.pipelines.errors import MAX_VIOLATIONS, PipelineError, Violation
 from ingestor.plugin_sinks import check_sink
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
+
+# Details of an error are metadata of gRPC, of which clients take 8 KiB, in base64.
+_TOLD_BYTES = 5000
+_LONGEST = 500  # characters of a pointer, and of a message
+_EACH = 8
 
 
 def read_stored(name: str, version: int, document: str) -> Pipeline:
@@ -25,17 +31,34 @@ def read_stored(name: str, version: int, document: str) -> Pipeline:
 
 
 def read_document(document: str) -> Pipeline:
-    """Parse and check a document. Raises InvalidArgumentError (INVALID_PIPELINE), which names every
-    wrong key as a JSON Pointer."""
+    """Parse and check a document. Raises InvalidArgumentError (INVALID_PIPELINE), which names wrong keys as
+    JSON Pointers. Documents of callers are read by ingestor.document_checks."""
+    if found := problems(document):
+        raise invalid(found)
+    return parse_pipeline(document)
+
+
+def problems(document: str) -> list[Violation]:
+    """What is wrong with a document, at most MAX_VIOLATIONS problems; empty if it is right."""
     try:
         pipeline = parse_pipeline(document)
-        violations: Sequence[Violation] = [*check_document(pipeline), *check_sink(pipeline)]
+        return list(islice(chain(check_document(pipeline), check_sink(pipeline)), MAX_VIOLATIONS))
     except PipelineError as error:
-        violations = error.violations
-    if violations:
-        raise InvalidArgumentError(
-            "INVALID_PIPELINE",
-            f"The pipeline document has {len(violations)} problem(s).",
-            violations=[FieldViolation(v.pointer or "/", v.message) for v in violations],
-        )
-    return pipeline
+        return error.violations
+
+
+def invalid(found: Sequence[Violation]) -> InvalidArgumentError:
+    """The error of a document with these problems."""
+    count = f"at least {len(found)}" if len(found) >= MAX_VIOLATIONS else str(len(found))
+    told: list[FieldViolation] = []
+    left = _TOLD_BYTES
+    for one in found:
+        violation = FieldViolation(one.pointer[:_LONGEST] or "/", one.message[:_LONGEST])
+        left -= len(violation.field.encode()) + len(violation.description.encode()) + _EACH
+        if left < 0:
+            break
+        told.append(violation)
+    first = f" These are the first {len(told)}." if len(told) < len(found) else ""
+    return InvalidArgumentError(
+        "INVALID_PIPELINE", f"The pipeline document has {count} problem(s).{first}", violations=told
+    )

@@ -1,6 +1,6 @@
 """Converts a repair file, a corrected report in any format, to the rows of a repair.
 
-    python -m ingestor.repair_file SOURCE RESULT --repair JSON_FILE --options JSON --name NAME > CONTENT
+    python -m ingestor.repair_file (see ingestor.tabular.files.file_process)
 
 CONTENT is normal form (see ingestor.tabular.normal_form): the column _row, with row numbers of the repaired
 process, then that process's columns. So the format of the repair file, the order of its columns and extra
@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,6 +25,7 @@ import pyarrow.compute as compute
 from ingestor.outcomes import UNREADABLE, RejectedRow
 from ingestor.reports import (
     CUT,
+    GUARDED,
     JSON_CELLS,
     JSON_ROW,
     NUMBER_LABEL,
@@ -37,15 +37,15 @@ from ingestor.reports import (
 )
 from ingestor.tabular.cell_notes import reject_faults
 from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.files.containers import ExpansionLimits, expanded
+from ingestor.tabular.files.containers import ExpansionLimits, Output, expanded, size_of
 from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.files.encodings import transcode
-from ingestor.tabular.files.file_process import file_arguments, write_result
+from ingestor.tabular.files.file_process import Request, answer_request
 from ingestor.tabular.files.formats import HEAD_BYTES, Plan
 from ingestor.tabular.files.tables import open_table
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line, text_column, text_only
-from ingestor.tabular.options import ReadOptions, parse_options
+from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.parsers.json_values import JsonObject, RowError, as_cell, decoder, repeated_name
 from ingestor.tabular.records.header import HeaderError
@@ -61,7 +61,6 @@ _NUMBER = r"^[0-9]{1,18}(\.0+)?$"
 _PIECE = 1024 * 1024
 # Where a report has its header and its rows; nothing above or below them is found unasked.
 _REPORT = ReadOptions(skip_lines=0, header=True, header_rows=1, skip_footer=0)
-_GUARDED = r"^'+[=+\-@\t\r]"
 
 
 def repair_content(
@@ -73,7 +72,9 @@ def repair_content(
 ) -> Iterator[bytes]:
     """Convert a repair file to CONTENT, see above. Raises UnreadableFileError, with the reason NOT_A_REPORT
     when the file is not a report of `table`."""
-    with _opened(file, how, limits, expansion or ExpansionLimits()) as (columns, blocks):
+    expansion = expansion or ExpansionLimits()
+    output = Output(size_of(file), expansion)
+    with _opened(file, how, limits, expansion) as (columns, blocks):
         labels = list(columns)
         from_json = is_json_report(labels, table.columns)
         if not from_json:
@@ -84,7 +85,9 @@ def repair_content(
         rows = _Rows(table)
         yield header_line((NUMBER_LABEL, *table.columns))
         for block in blocks:
-            yield block_lines(rows.take(text_only(reject_faults(block)), labels, reading))
+            lines = block_lines(rows.take(text_only(reject_faults(block)), labels, reading))
+            output.add(len(lines), block.record_count)
+            yield lines
 
 
 @contextmanager
@@ -155,7 +158,7 @@ def _table_cells(block: TextTable, labels: Sequence[str], table: OriginalTable) 
 
 
 def _unguarded(column: pa.StringArray) -> pa.StringArray:
-    guarded = pc.fill_null(pc.match_substring_regex(column, _GUARDED), False)
+    guarded = pc.fill_null(pc.match_substring_regex(column, GUARDED), False)
     if not pc.any(guarded).as_py():
         return column
     bare: pa.StringArray = pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)
@@ -331,27 +334,13 @@ def _numbers(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], Mask]:
     return plain.cast(pa.int64()).to_numpy(zero_copy_only=False), _mask(is_number)
 
 
-def main() -> int:
-    """Convert the file that the arguments name; return the exit status."""
-    arguments = file_arguments(__doc__)
-    arguments.add_argument("--repair", type=Path, required=True)
-    arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)
-    given = arguments.parse_args()
-
-    def convert() -> dict[str, Any]:
-        out = sys.stdout.buffer
-        table = OriginalTable.from_json(given.repair.read_text("utf-8"))
-        with given.source.open("rb") as file:
-            options = parse_options(given.options).over(_REPORT)
-            how = open_plan(file, given.source.stat().st_size, given.name, options)
-            limits = ExpansionLimits(max_bytes=given.max_bytes)
-            for piece in repair_content(file, how, table, expansion=limits):
-                out.write(piece)
-            out.flush()
-        return {"form": "normal", "dialect": how.options.to_json()}
-
-    return write_result(given, convert)
+def _repair(request: Request, file: BinaryIO, out: BinaryIO) -> dict[str, Any]:
+    options = request.options.over(_REPORT)
+    how = open_plan(file, size_of(file), request.name, options)
+    for piece in repair_content(file, how, request.table, expansion=request.expansion):
+        out.write(piece)
+    return {"form": "normal", "dialect": how.options.to_json()}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer_request(_repair))

@@ -24,9 +24,12 @@ NOT_FAILED = "not-failed"
 JSON_ROW = "row"
 JSON_CELLS = "cells"
 
-# A spreadsheet runs a cell that begins with one of these as a formula (OWASP, "CSV Injection").
-_TRIGGERS = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet runs a cell that begins with one of these as a formula; with those of full width some do
+# (OWASP, "CSV Injection").
+_TRIGGERS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _FIRST = frozenset({"'", *_TRIGGERS})
+GUARDED = rf"^'+[{re.escape(''.join(_TRIGGERS))}]"
+"""A cell from which `unguard` takes an apostrophe (RE2 and Python)."""
 _NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 

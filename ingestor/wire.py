@@ -7,6 +7,7 @@ from typing import cast
 
 from ingestor.internal.v1 import ledger_pb2
 from ingestor.outcomes import DisplacedRow, Notice, Phase, RejectedRow, RejectedState, RowError
+from ingestor.runs import RejectedRun
 from ingestor.states import PHASE_WORDS, PHASES, ROW_STATE_WORDS, ROW_STATES
 from ingestor.v1 import common_pb2, processor_pb2
 
@@ -52,6 +53,24 @@ def rejected_row(message: processor_pb2.RejectedRow) -> RejectedRow:
         tuple(map(row_error, message.errors)),
         tuple(message.cells),
     )
+
+
+def run_message(run: RejectedRun) -> ledger_pb2.RejectedRun:
+    """The message of a run."""
+    return ledger_pb2.RejectedRun(
+        first=rejected_message(run.first), row_count=run.row_count, line_numbers=run.lines, rest=run.rest,
+        rest_size=run.rest_size,
+    )  # fmt: skip
+
+
+def rejected_run(message: ledger_pb2.RejectedRun) -> RejectedRun:
+    """The run in a message. Raises ValueError when it is none, or its rows cannot be read."""
+    run = RejectedRun(
+        rejected_row(message.first), message.row_count, tuple(message.line_numbers), message.rest,
+        message.rest_size,
+    )  # fmt: skip
+    run.check()
+    return run
 
 
 def displaced_message(row: DisplacedRow) -> ledger_pb2.DisplacedRow:

@@ -26,7 +26,7 @@ from ingestor.access.scope import DEFAULT_TENANT
 from ingestor.local.ministack import MiniStack
 from ingestor.local.services import SERVICES
 from ingestor.provisioning.database import provision
-from ingestor.provisioning.names import role_of, tenant_role
+from ingestor.provisioning.names import role_of
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import ensure_queues
 from ingestor.runtime.host import host
@@ -108,9 +108,6 @@ async def open_database(postgres_dsn: str, database_template: str) -> AsyncItera
         if not made:
             made = True
             await _execute(postgres_dsn, f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
-            # What `provision` grants on the database itself is not copied.
-            loading = tenant_role(DEFAULT_TENANT)
-            await _execute(postgres_dsn, f'GRANT CREATE ON DATABASE "{name}" TO {loading}')
         return with_database(postgres_dsn, name)
 
     yield dsn

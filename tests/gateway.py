@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import grpc
@@ -34,11 +35,13 @@ class Upstream(grpc.GenericRpcHandler):
     tls: Leaf | None = None  # its certificate
     calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     address: str = f"{LOOPBACK}:0"
+    streams: frozenset[str] = frozenset()  # paths whose answers have a beginning, and no end
+    stopping: Event = field(default_factory=Event)
     _server: grpc.Server | None = None
 
     def start(self) -> None:
         """Listen, at the same address as before."""
-        server = self._server = grpc.server(ThreadPoolExecutor(4), handlers=[self])
+        server = self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self])
         health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
         if self.tls is None:
             port = server.add_insecure_port(self.address)
@@ -50,6 +53,7 @@ class Upstream(grpc.GenericRpcHandler):
 
     def stop(self) -> None:
         """End its connections."""
+        self.stopping.set()
         if self._server:
             self._server.stop(0).wait()
 
@@ -58,7 +62,13 @@ class Upstream(grpc.GenericRpcHandler):
         if details.method.startswith("/grpc.health."):
             return None
         self.calls.append((details.method, dict(details.invocation_metadata)))
+        if details.method in self.streams:
+            return grpc.unary_stream_rpc_method_handler(self._endless)
         return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
+
+    def _endless(self, request: Any, context: Any) -> Iterator[bytes]:
+        yield b""
+        self.stopping.wait(60)
 
 
 @dataclass
@@ -100,10 +110,15 @@ class Gateway:
 
 
 @contextmanager
-def gateway(folder: Path, settings: GatewaySettings, services: Leaf | None = None) -> Iterator[Gateway]:
+def gateway(
+    folder: Path,
+    settings: GatewaySettings,
+    services: Leaf | None = None,
+    streams: frozenset[str] = frozenset(),
+) -> Iterator[Gateway]:
     """A gateway without a page, with these settings, before all services in one, which have this
     certificate."""
-    upstream = Upstream(services)
+    upstream = Upstream(services, streams=streams)
     upstream.start()
     port = free_port()
     clusters = {service: [upstream.address] for service in SERVICES}

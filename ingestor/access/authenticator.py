@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections import OrderedDict
@@ -12,12 +13,14 @@ from ingestor.access import api_keys
 from ingestor.access.calls import CALL, read_call
 from ingestor.access.directory import Directory, StoredKey
 from ingestor.access.keyring import KeyRing
+from ingestor.access.limits.guesses import Guesses
 from ingestor.access.principal import LOCAL_ADMIN, Principal
 from ingestor.access.roles import Role
 from ingestor.access.tokens import Claims, TokenChecker
-from ingestor.runtime.errors import PermissionDeniedError, UnauthenticatedError
+from ingestor.runtime.errors import PermissionDeniedError, TransientError, UnauthenticatedError
 
 TENANT = "ingestor-tenant"
+_MOST_SEEN = 4096
 REMEMBERED_SECONDS = 10.0  # a revoked key, a changed member, a removed tenant count after that
 
 K = TypeVar("K")
@@ -52,8 +55,9 @@ class Remembered(Generic[K, V]):
 class Callers(Protocol):
     """Finds out who calls."""
 
-    async def principal(self, metadata: Mapping[str, str]) -> Principal:
-        """Who calls. Raises UnauthenticatedError, PermissionDeniedError, TransientError."""
+    async def principal(self, metadata: Mapping[str, str], address: str = "") -> Principal:
+        """Who calls, from which address. Raises UnauthenticatedError, PermissionDeniedError,
+        ResourceExhaustedError, TransientError."""
         ...
 
 
@@ -63,7 +67,7 @@ class ServicesOnly(Callers):
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    async def principal(self, metadata: Mapping[str, str]) -> Principal:
+    async def principal(self, metadata: Mapping[str, str], address: str = "") -> Principal:
         if call := metadata.get(CALL):
             return read_call(self._keys, call)
         raise UnauthenticatedError("TOKEN_MISSING", "Only services call this server.")
@@ -91,12 +95,15 @@ class Authenticator(Callers):
         self._claims = Remembered[bytes, Claims](60.0, clock)
         self._members = Remembered[tuple[str, ...], Mapping[str, frozenset[Role]]](REMEMBERED_SECONDS, clock)
         self._stored = Remembered[str, StoredKey | None](REMEMBERED_SECONDS, clock)
+        self._seen = OrderedDict[str, None]()  # prefixes of keys that there were
+        self._guesses = Guesses(clock)
         self._tenants = Remembered[str, bool](REMEMBERED_SECONDS, clock)
         self._used = Remembered[str, None](REMEMBERED_SECONDS, clock)
 
-    async def principal(self, metadata: Mapping[str, str]) -> Principal:
+    async def principal(self, metadata: Mapping[str, str], address: str = "") -> Principal:
         """Who calls. Raises UnauthenticatedError (TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, KEY_INVALID),
-        PermissionDeniedError (NOT_A_MEMBER, TENANT_NOT_CHOSEN), TransientError."""
+        PermissionDeniedError (NOT_A_MEMBER, TENANT_NOT_CHOSEN), ResourceExhaustedError
+        (TOO_MANY_UNKNOWN_KEYS: only with an `address`), TransientError."""
         if call := metadata.get(CALL):
             return read_call(self._keys, call)
         authorization = metadata.get("authorization", "")
@@ -109,12 +116,13 @@ class Authenticator(Callers):
             raise UnauthenticatedError("TOKEN_INVALID", "The header authorization must be `Bearer TOKEN`.")
         wanted = metadata.get(TENANT, "")
         if api_keys.is_key(token.strip()):
-            return await self._machine(token.strip(), wanted)
+            return await self._machine(token.strip(), wanted, address)
         return await self._person(token.strip(), wanted)
 
-    async def _machine(self, token: str, wanted: str) -> Principal:
+    async def _machine(self, token: str, wanted: str, address: str) -> Principal:
         prefix = api_keys.prefix_of(token)
-        found = await self._stored.get(prefix, lambda: self._directory.key(prefix)) if prefix else None
+        ask = functools.partial(self._look_up, prefix or "", address)
+        found = await self._stored.get(prefix, ask) if prefix else None
         expired = found is not None and found.expires_at is not None and found.expires_at <= self._clock()
         if found is None or expired or not api_keys.is_same(token, found.sha256):
             raise UnauthenticatedError("KEY_INVALID", "The API key is unknown, revoked or expired.")
@@ -126,6 +134,24 @@ class Authenticator(Callers):
             "key", f"key:{prefix}", found.tenant, found.roles, found.name, (found.tenant,), found.pipelines,
             found.expires_at,
         )  # fmt: skip
+
+    async def _look_up(self, prefix: str, address: str) -> StoredKey | None:
+        """The key in the database. Whoever guesses at an address bars it for guesses, not for keys that came
+        before."""
+        if not address or prefix in self._seen:
+            return await self._directory.key(prefix)
+        self._guesses.take(address)
+        try:
+            found = await self._directory.key(prefix)
+        except TransientError:
+            self._guesses.give_back(address)
+            raise
+        if found is not None:
+            self._guesses.give_back(address)
+            self._seen[prefix] = None
+            if len(self._seen) > _MOST_SEEN:
+                self._seen.popitem(last=False)
+        return found
 
     async def _person(self, token: str, wanted: str) -> Principal:
         checker = self._tokens

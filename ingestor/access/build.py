@@ -11,7 +11,8 @@ from ingestor.access.authenticator import Authenticator, ServicesOnly
 from ingestor.access.directory import PgDirectory
 from ingestor.access.guard import Guard
 from ingestor.access.limits.pg_quotas import PgQuotas
-from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, Quotas
+from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, Quotas
+from ingestor.access.limits.shares import Most, Shares
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.settings import AccessSettings, InternalSettings
 from ingestor.access.tokens import TokenChecker, key_source
@@ -28,10 +29,20 @@ def build_guard(
     local = settings.auth == "local"
     authenticator = Authenticator(settings.keyring(), PgDirectory(pool), tokens, local=local)
     streams = StreamPlaces()
-    quotas = PgQuotas(pool, streams)
+    defaults = {
+        QuotaName.OPEN_UPLOADS: settings.max_open_uploads,
+        QuotaName.BYTES_ANNOUNCED: settings.max_announced_bytes,
+    }
+    quotas = PgQuotas(pool, streams, defaults=defaults)
+    shares = Shares(
+        calls=Most(settings.max_calls_per_caller, settings.max_calls_per_tenant),
+        streams=Most(settings.max_streams_per_caller, settings.max_streams_per_tenant),
+        registry=registry,
+    )
     guard = Guard(
         authenticator, PgAuditLog(pool), registry,
         platform_tenant=settings.platform_tenant, limits=quotas, streams=streams,
+        shares=shares,
     )  # fmt: skip
     return guard, quotas
 
@@ -42,6 +53,7 @@ def build_internal_guard(settings: InternalSettings, registry: CollectorRegistry
     return Guard(
         ServicesOnly(settings.keyring()), nobody, registry,
         platform_tenant="", limits=nobody, streams=StreamPlaces(),
+        shares=Shares(Most(0, 0), Most(0, 0), registry),
     )  # fmt: skip
 
 

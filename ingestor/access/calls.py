@@ -13,9 +13,9 @@ from ingestor.access import scope
 from ingestor.access.keyring import KeyRing
 from ingestor.access.principal import Principal, current_principal
 from ingestor.runtime.errors import UnauthenticatedError
-from ingestor.runtime.grpc.call_metadata import adding
+from ingestor.runtime.grpc.call_metadata import FROM_SERVICE, adding
 
-CALL = "ingestor-call"
+CALL = FROM_SERVICE
 _PURPOSE = "calls"
 _SECONDS = 120.0  # a token is valid so long
 _RENEWED_AFTER = 60.0  # and used so long

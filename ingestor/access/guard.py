@@ -22,9 +22,10 @@ from ingestor.access.calls import CALL
 from ingestor.access.directory import is_of_removed_tenant
 from ingestor.access.limits.pipelines import check_call
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
+from ingestor.access.limits.shares import Shares
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import Principal, set_principal
-from ingestor.access.roles import MethodAccess, Role, may, methods, roles_of
+from ingestor.access.roles import MethodAccess, Role, may, methods, public_methods, roles_of
 from ingestor.runtime.errors import (
     PermissionDeniedError,
     ServiceError,
@@ -33,6 +34,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.grpc.credentials import peer_names
 from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
+from ingestor.runtime.grpc.messages import check_texts
 from ingestor.runtime.observability import spans, tracing
 
 log = structlog.get_logger(__name__)
@@ -59,11 +61,14 @@ class Guard(grpc.aio.ServerInterceptor):
         platform_tenant: str,
         limits: Quotas,
         streams: StreamPlaces,
+        shares: Shares,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`streams`: those that are open here, for the quota."""
+        """`streams`: those that are open here, for the quota. `shares`: what runs here, for the share of each
+        caller."""
         self._limits = limits
         self._streams = streams
+        self._shares = shares
         self._authenticator = authenticator
         self._audit = audit
         self._platform = platform_tenant
@@ -129,7 +134,7 @@ class Guard(grpc.aio.ServerInterceptor):
         try:
             if twice:
                 raise UnauthenticatedError("TOKEN_INVALID", f"The metadata {twice} must be sent only once.")
-            principal = await self._authenticator.principal(metadata)
+            principal = await self._authenticator.principal(metadata, _address(metadata, context))
             _check_certificate(principal, context)
         except ServiceError as error:
             self._refused.labels(error.reason).inc()
@@ -138,14 +143,31 @@ class Guard(grpc.aio.ServerInterceptor):
         scope.enter(principal.tenant)
         structlog.contextvars.bind_contextvars(tenant=principal.tenant, principal=principal.subject)
         spans.note(tenant=principal.tenant)
-        call = _Call(request, lambda first: self._check_pipelines(principal, method, first))
+        # Before the audit log, which is not for calls that nothing was done for.
+        with self._shares.place(principal, "streams" if streams else "calls"):
+            async with self._of(principal, access, method, metadata, context, streams, request) as call:
+                yield call
+
+    @asynccontextmanager
+    async def _of(
+        self,
+        principal: Principal,
+        access: MethodAccess | None,
+        method: str,
+        metadata: Mapping[str, str],
+        context: Context,
+        streams: bool,
+        request: Any,
+    ) -> AsyncIterator[_Call]:
+        """A call of a known caller that has a place."""
+        call = _Call(request, lambda one, first: self._check_message(principal, method, one, first))
         watched = streams and principal.kind in ("person", "key")
         ended = asyncio.create_task(self._end_with_token(principal, metadata, call)) if watched else None
         outcome, reason = "OK", ""
         try:
             self._check(principal, access)
             if request is not None:
-                self._check_pipelines(principal, method, request)
+                self._check_message(principal, method, request)
             with await self._place(principal) if streams else nullcontext():
                 yield call
         except asyncio.CancelledError:
@@ -198,6 +220,14 @@ class Guard(grpc.aio.ServerInterceptor):
         if not may(principal.roles, access, platform=principal.tenant == self._platform):
             self._refused.labels("ROLE_MISSING").inc()
             raise PermissionDeniedError("ROLE_MISSING", _needed(access, self._platform))
+
+    def _check_message(self, principal: Principal, method: str, request: Any, first: bool = True) -> None:
+        """Raise InvalidArgumentError for a text that nothing can have, PermissionDeniedError for other
+        pipelines than those of a key, of which the first message of a stream says the name."""
+        if method in public_methods():
+            check_texts(request)
+        if first:
+            self._check_pipelines(principal, method, request)
 
     def _check_pipelines(self, principal: Principal, method: str, request: Any) -> None:
         """Raise PermissionDeniedError when a key is for other pipelines. Services ask for whom they work, and
@@ -257,8 +287,8 @@ def _check_certificate(principal: Principal, context: Context) -> None:
 class _Call:
     """One call while it runs."""
 
-    def __init__(self, request: Any, check: Callable[[Any], None]) -> None:
-        """`check` gets the first message of a stream of requests."""
+    def __init__(self, request: Any, check: Callable[[Any, bool], None]) -> None:
+        """`check` gets each message of a stream of requests, and whether it is the first."""
         self._check = check
         self.request = request  # of a stream its first message, which says what the call is about
         self.response: Any = None
@@ -268,10 +298,10 @@ class _Call:
         self.task = task
 
     async def messages(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """The requests of a stream, whose first is checked."""
+        """The requests of a stream, each of them checked."""
         async for message in requests:
+            self._check(message, self.request is None)
             if self.request is None:
-                self._check(message)
                 self.request = message
             yield message
 

@@ -95,6 +95,34 @@ class AccessSettings(IssuerSettings, InternalSettings):
     oidc_roles_claim: str = Field(
         "roles", description="Claim with the person's roles: a list of ROLE or TENANT/ROLE."
     )
+    max_calls_per_caller: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="Most calls at a time of one person, or of all API keys of a tenant, streams apart; "
+        "others get UNAVAILABLE (TOO_MANY_CALLS).",
+    )
+    max_calls_per_tenant: int = Field(500, ge=1, le=100_000, description="The same for a whole tenant.")
+    max_streams_per_caller: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="Most streams at a time of one person, or of all API keys of a tenant.",
+    )
+    max_streams_per_tenant: int = Field(250, ge=1, le=100_000, description="The same for a whole tenant.")
+    max_open_uploads: int = Field(
+        1000,
+        ge=0,
+        le=2**63 - 1,
+        description="Most open uploads of a tenant that has no quota `open_uploads` of its own.",
+    )
+    max_announced_bytes: int = Field(
+        2**40,
+        ge=0,
+        le=2**63 - 1,
+        description="Most bytes that open uploads of a tenant have announced and not sent, unless it has a "
+        "quota `bytes_announced` of its own.",
+    )
     platform_tenant: str = Field(
         DEFAULT_TENANT, description="The tenant whose admins set the quotas of all tenants."
     )

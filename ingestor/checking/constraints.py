@@ -22,6 +22,7 @@ from ingestor.types.type import Bound, Converted, Value
 
 # Most values of an enum that a message names.
 _NAMED_VALUES = 5
+_JsonCheck = Callable[[Any, int], "str | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +102,32 @@ def _json(field: Field, kind: JsonType, text: TextColumn, converted: Converted) 
         )
 
 
-def _json_checks(field: Field, kind: JsonType) -> Iterator[tuple[str, Callable[[Any], str | None]]]:
-    """Each constraint with what says of a JSON value how it breaks the constraint, None if it does not."""
+def _json_checks(field: Field, kind: JsonType) -> Iterator[tuple[str, _JsonCheck]]:
+    """Each constraint with what says of a JSON value, and of how many bytes its text has, how it breaks the
+    constraint, None if it does not."""
     constraints = field.constraints
     if field.enum is not None:
         allowed, not_in_enum = frozenset(field.enum), _not_in_enum(field)
-        yield "enum", lambda value: None if comparable(value) in allowed else not_in_enum
+        yield "enum", lambda value, _: None if comparable(value) in allowed else not_in_enum
     if not kind.counts_items:
         if (least := constraints.min_length) is not None:
             few = f"has fewer items than the minLength {least}"
-            yield "minLength", lambda value: few if len(value) < least else None
+            yield "minLength", lambda value, _: few if len(value) < least else None
         if (most := constraints.max_length) is not None:
             many = f"has more items than the maxLength {most}"
-            yield "maxLength", lambda value: many if len(value) > most else None
+            yield "maxLength", lambda value, _: many if len(value) > most else None
     if constraints.json_schema is not None:
         yield "jsonSchema", schema_check(constraints.json_schema)
 
 
-def _checked(
-    checks: dict[str, Callable[[Any], str | None]], kind: JsonType, text: TextColumn, rows: Any
-) -> Iterator[Broken]:
+def _checked(checks: dict[str, _JsonCheck], kind: JsonType, text: TextColumn, rows: Any) -> Iterator[Broken]:
     encoded = text.array.take(rows).dictionary_encode()
     distinct = [str(value) for value in encoded.dictionary.to_pylist()]
     reasons: dict[str, dict[str, str]] = {name: {} for name in checks}
     for value in distinct:
-        read = kind.json_value(value)
+        read, size = kind.json_value(value), len(value.encode())
         for name, check in checks.items():
-            if (reason := check(read)) is not None:
+            if (reason := check(read, size)) is not None:
                 reasons[name][value] = reason
     places = encoded.indices.to_numpy()
     for name, found in reasons.items():

@@ -4,6 +4,7 @@ expressions, Polars its SQL, jsonschema-rs its JSON Schemas, and whether its plu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from ingestor.checking.steps.evaluation import Answer, UnfitExpressionError, che
 from ingestor.checking.steps.plug_in import plug_in
 from ingestor.columns.arrow import full_match, pc
 from ingestor.pipelines.document import Pipeline
-from ingestor.pipelines.errors import Violation, pointer
+from ingestor.pipelines.errors import MAX_VIOLATIONS, Violation, pointer
 from ingestor.pipelines.expressions import Expression
 from ingestor.pipelines.row_rules import ExpressionFilter, PatternFilter
 from ingestor.pipelines.transforms import Compute, PlugIn, Replace
@@ -22,9 +23,10 @@ Path = tuple[str | int, ...]
 
 
 def check_document(pipeline: Pipeline) -> list[Violation]:
-    """Everything that keeps a parsed document from being run, each problem at its key; empty if it can be
-    run. The sink is checked by the service that has it."""
-    return [Violation(pointer(path), message) for path, message in _problems(pipeline)]
+    """What keeps a parsed document from being run, each problem at its key, at most MAX_VIOLATIONS; empty if
+    it can be run. The sink is checked by the service that has it."""
+    found = islice(_problems(pipeline), MAX_VIOLATIONS)
+    return [Violation(pointer(path), message) for path, message in found]
 
 
 def _problems(pipeline: Pipeline) -> Iterator[tuple[Path, str]]:

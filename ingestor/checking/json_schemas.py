@@ -6,15 +6,19 @@ Whatever a document says, checking a cell must end soon, touch no network or fil
   size with everything unfolded, which bounds how often a value is looked at.
 - Regular expressions are those of Rust's regex crate, which takes time in proportion to the text and has
   no look-around or back-references. The size of what they are compiled to is limited.
+- A cell's bytes times the parts of the schema, and times its regular expressions, are limited: a check takes
+  no longer than some seconds. The reason why a value is not valid is one error, and sought only where that is
+  cheap: an anyOf collects the errors of all its branches, which took gigabytes.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema_rs
 
@@ -23,7 +27,20 @@ from ingestor.pipelines.errors import pointer
 from ingestor.types.notation.json_text import canonical_json
 
 MAX_UNFOLDED = 10_000
-_REGEX_BYTES = 1_000_000
+MAX_NESTED = 200
+# Most bytes of a cell, times the parts of the schema with references followed (5 ns each).
+MAX_STEPS = 2**28
+# Most bytes of a cell, times the schema's regular expressions (20 us each, at the worst).
+MAX_MATCHED = 2**19
+# Cells for which a reason is sought: most bytes, and most bytes times parts if the schema has alternatives.
+_EXPLAINED_BYTES = 2**18
+_EXPLAINED_STEPS = 100_000
+# Seconds that the reasons of one column of a batch may take.
+_EXPLAINED_SECONDS = 5.0
+_ALTERNATIVES = ("anyOf", "oneOf")
+# What a regular expression is compiled to; documents stored by earlier releases may have larger ones.
+_REGEX_BYTES = 50_000
+_STORED_REGEX_BYTES = 1_000_000
 # Keywords with values of the user's own, in which nothing is a schema.
 _DATA = ("const", "enum", "default", "examples", "example")
 _DEFINITIONS = ("$defs", "definitions")
@@ -34,35 +51,76 @@ _DYNAMIC = ("$dynamicRef", "$recursiveRef")
 Path = tuple[str | int, ...]
 
 
-def schema_check(schema: Mapping[str, Any]) -> Callable[[Any], str | None]:
-    """A function that says why a value (of json_text.read_cell) is not valid, a sentence without its subject;
-    None if it is valid. schema_problems has found nothing wrong with the schema."""
-    validator = _validator(canonical_json(schema))
+def schema_check(schema: Mapping[str, Any]) -> Callable[[Any, int], str | None]:
+    """A function that says why a value (of json_text.read_cell, from so many bytes of text) is not valid, a
+    sentence without its subject; None if it is valid. For one column of one batch; schema_problems has found
+    nothing wrong with the schema."""
+    checker = _checker(canonical_json(schema))
+    most, left = checker.most_bytes, _EXPLAINED_SECONDS
 
-    def check(value: Any) -> str | None:
-        if validator.is_valid(value):
+    def check(value: Any, size: int) -> str | None:
+        nonlocal left
+        if size > most:
+            return f"has {size} bytes, more than the {most} that its jsonSchema can be checked with"
+        if checker.validator.is_valid(value):
             return None
-        error = next(iter(validator.iter_errors(value)))
-        place = pointer(error.instance_path)
-        reason = shortened(" ".join(error.message.split()))
-        return f"does not fit the jsonSchema: {f'at {place}, ' if place else ''}{reason}"
+        if left <= 0 or not checker.explains(size):
+            return "does not fit the jsonSchema"
+        begin = time.monotonic()
+        reason = checker.reason(value)
+        left -= time.monotonic() - begin
+        return reason
 
     return check
 
 
+class _Weight(NamedTuple):
+    """Of a schema with its references followed."""
+
+    parts: int
+    patterns: int
+
+
+class _Checker:
+    """A compiled schema, and what it costs to use it."""
+
+    def __init__(self, schema: Any) -> None:
+        self.validator = _compiled(schema, _STORED_REGEX_BYTES)
+        weight = _References(schema).weight()
+        self._parts = weight.parts
+        self._alternatives = any(key in part for _, part in _schemas(schema, ()) for key in _ALTERNATIVES)
+        self.most_bytes = MAX_STEPS // weight.parts
+        if weight.patterns:
+            self.most_bytes = min(self.most_bytes, MAX_MATCHED // weight.patterns)
+
+    def explains(self, size: int) -> bool:
+        """Whether to seek the reason for a value of so many bytes."""
+        return size <= _EXPLAINED_BYTES and (not self._alternatives or size * self._parts <= _EXPLAINED_STEPS)
+
+    def reason(self, value: Any) -> str:
+        """Why the value is not valid: the first error."""
+        try:
+            self.validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            place = pointer(error.instance_path)
+            reason = shortened(" ".join(error.message.split()))
+            return f"does not fit the jsonSchema: {f'at {place}, ' if place else ''}{reason}"
+        return "does not fit the jsonSchema"
+
+
 @lru_cache(maxsize=256)
-def _validator(schema: str) -> Any:
-    return _compiled(json.loads(schema, parse_float=Decimal))
+def _checker(schema: str) -> _Checker:
+    return _Checker(json.loads(schema, parse_float=Decimal))
 
 
-def _compiled(schema: Any) -> Any:
+def _compiled(schema: Any, regex_bytes: int) -> Any:
     """Raises jsonschema_rs.ValidationError."""
     return jsonschema_rs.validator_for(
         schema,
         offline=True,
         validate_formats=True,
         ignore_unknown_formats=False,
-        pattern_options=jsonschema_rs.RegexOptions(size_limit=_REGEX_BYTES, dfa_size_limit=_REGEX_BYTES),
+        pattern_options=jsonschema_rs.RegexOptions(size_limit=regex_bytes, dfa_size_limit=regex_bytes),
     )
 
 
@@ -73,7 +131,7 @@ def schema_problems(schema: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     if found:
         return
     try:
-        _compiled(schema)
+        _compiled(schema, _REGEX_BYTES)
     except jsonschema_rs.ValidationError as error:
         reason = shortened(" ".join(error.message.split()))
         path: Path = tuple(error.instance_path)
@@ -101,7 +159,7 @@ class _References:
         self._schema = schema
         self._anchors: dict[str, Path] = {}
         self._known: set[Path] = set()
-        self._sizes: dict[tuple[Path, bool], int] = {}
+        self._sizes: dict[tuple[Path, bool], _Weight] = {}
         self._open: set[Path] = set()
         self._found: dict[Path, str] = {}
 
@@ -120,9 +178,15 @@ class _References:
         for path, part in places:
             if isinstance(reference := part.get("$ref"), str):
                 self._resolved(reference, (*path, "$ref"))
-        if not self._found and self._size((), self._schema) > MAX_UNFOLDED:
+        if not self._found and self._size((), self._schema).parts > MAX_UNFOLDED:
             self._found[()] = f"has more than {MAX_UNFOLDED} parts when its references are followed"
         yield from self._found.items()
+
+    def weight(self) -> _Weight:
+        """What the schema weighs, at most MAX_UNFOLDED + 1 of each."""
+        for _ in self.problems():
+            pass
+        return self._size((), self._schema)
 
     def _resolved(self, reference: str, at: Path) -> Path | None:
         """The path of the schema that a reference leads to; None if there is none."""
@@ -150,13 +214,16 @@ class _References:
             return None
         return path
 
-    def _size(self, path: Path, part: Any, by_name: bool = False) -> int:
-        """The number of schemas and values from here on, at most MAX_UNFOLDED + 1; `by_name`: the part is
+    def _size(self, path: Path, part: Any, by_name: bool = False) -> _Weight:
+        """The weight of everything from here on, at most MAX_UNFOLDED + 1 of each; `by_name`: the part is
         not a schema but has some under names."""
         if (path, by_name) in self._sizes:
             return self._sizes[path, by_name]
+        if len(self._open) > MAX_NESTED:
+            self._found[()] = f"is nested deeper than {MAX_NESTED} levels when its references are followed"
+            return _Weight(1, 0)
         self._open.add(path)
-        size = 1
+        parts, patterns = 1, 0
         for key, inner, named in _inside(part, by_name):
             if key == "$ref" and not by_name and isinstance(inner, str):
                 target = self._resolved(inner, (*path, key))
@@ -165,11 +232,19 @@ class _References:
                 if target in self._open:
                     self._found[(*path, key)] = "leads back to where it came from, without end"
                     continue
-                size += self._size(target, _at(self._schema, target))
+                more = self._size(target, _at(self._schema, target))
             elif by_name or key not in _DEFINITIONS:
-                size += self._size((*path, key), inner, named)
+                more = self._size((*path, key), inner, named)
+                if key == "pattern" and not by_name:
+                    patterns += 1
+                elif key == "patternProperties" and not by_name and isinstance(inner, dict):
+                    patterns += len(inner)
+            else:
+                continue
+            parts, patterns = parts + more.parts, patterns + more.patterns
         self._open.discard(path)
-        self._sizes[path, by_name] = min(size, MAX_UNFOLDED + 1)
+        most = MAX_UNFOLDED + 1
+        self._sizes[path, by_name] = _Weight(min(parts, most), min(patterns, most))
         return self._sizes[path, by_name]
 
 

@@ -150,16 +150,20 @@ def _detach(
     tls: bool,
 ) -> None:
     """Run `up` in a process of its own and wait until it is up or has failed."""
+    from ingestor.local.children import open_log
+    from ingestor.local.errors import SuiteError
     from ingestor.local.folder import Folder
 
+    os.umask(0o077)
     folder = Folder(data)
     try:
-        folder.logs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fail(f"the data folder {folder.path} cannot be used: {error.strerror}")
+        folder.prepare(0)
+    except SuiteError as error:
+        fail(str(error))
     log = folder.logs / "suite.log"
+    log.unlink(missing_ok=True)
     before = folder.state()
-    with log.open("wb") as output:
+    with open_log(log) as output:
         process = subprocess.Popen(
             [
                 sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),
@@ -193,7 +197,7 @@ def _show_new_lines(log: Path, shown: int, *, last: bool = True) -> int:
 
 
 def _print_up(data: Path, as_json: bool) -> None:
-    state = _state(data)
+    state = _without_secrets(_state(data))
     if as_json:
         click.echo(json.dumps(state, indent=2))
         return
@@ -215,6 +219,12 @@ def _state(data: Path) -> dict[str, Any]:
     if state is None:
         fail(f"no suite is running in {data.absolute()}; start one with `ingestor up`")
     return state
+
+
+def _without_secrets(state: dict[str, Any]) -> dict[str, Any]:
+    from ingestor.local.suite import SECRETS
+
+    return {name: value for name, value in state.items() if name not in SECRETS}
 
 
 @click.command()
@@ -255,11 +265,16 @@ def _runs(process: psutil.Process) -> bool:
 
 @click.command()
 @DATA
+@click.option("--secrets", is_flag=True, help="Print the administrator's DSN and the access key of SQS too.")
 @json_option
 @needs_local
-def env(data: Path, as_json: bool) -> None:
-    """Print the suite's addresses and DSN. Use: eval "$(ingestor env)"."""
-    state = _state(data)
+def env(data: Path, secrets: bool, as_json: bool) -> None:
+    """Print the suite's addresses, and a DSN for looking. Use: eval "$(ingestor env)".
+
+    INGESTOR_LOOK_URL is the DSN of a role that can read the data and change nothing; a PostgreSQL of your own
+    has none.
+    """
+    state = _state(data) if secrets else _without_secrets(_state(data))
     if as_json:
         click.echo(json.dumps(state, indent=2))
         return
@@ -267,7 +282,10 @@ def env(data: Path, as_json: bool) -> None:
     variables = {
         "INGESTOR_ADDRESS": state["gateway_url"] if tls else state["gateway"],
         "INGESTOR_CA": tls["ca"] if tls else None,
-        "INGESTOR_DATABASE_URL": state["database_url"],
+        "INGESTOR_LOOK_URL": state["look_url"],
+        "INGESTOR_DATABASE_URL": state.get("database_url"),
+        "AWS_ACCESS_KEY_ID": state.get("aws_access_key_id"),
+        "AWS_SECRET_ACCESS_KEY": state.get("aws_secret_access_key"),
         "INGESTOR_AWS_ENDPOINT_URL": state["aws_endpoint_url"],
         "INGESTOR_AWS_CA": state["aws_ca"],
         **{f"INGESTOR_{name.upper().replace('-', '_')}_ADDRESS": found["address"]

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
+from ingestor.gateway.bounds import bound_calls
 from ingestor.gateway.metrics import serve_metrics
-from ingestor.gateway.origins import allow_origins, answer_to_this_machine
+from ingestor.gateway.origins import allow_origins, answer_to_hosts, answer_to_this_machine
 from ingestor.gateway.retries import repeat_calls
 from ingestor.gateway.settings import GatewaySettings
 from ingestor.gateway.sign_in import require_tokens
@@ -28,20 +29,24 @@ def load() -> dict[str, Any]:
     return config
 
 
-def apply(config: dict[str, Any], settings: GatewaySettings, *, this_machine: bool = False) -> None:
-    """Add what the settings ask for, in place: which origins may call, whether calls need a token, TLS,
-    traces, where metrics are. With `this_machine` pages of localhost may call too. Where nobody has to sign
-    in, only this machine may call.
+def apply(config: dict[str, Any], settings: GatewaySettings) -> None:
+    """Add what the settings ask for, in place: which origins may call, whether calls need a token, what a
+    client may take, TLS, traces, where metrics are. Where nobody has to sign in, only this machine may call.
 
     Raises GatewayError when the issuer cannot be asked for its keys or a file of a certificate is missing,
     OSError when what tells Envoy those files cannot be written.
     """
     repeat_calls(config)
-    allow_origins(config, settings.origins, this_machine=this_machine)
+    allow_origins(config, settings.origins)
     if settings.auth == "local":
-        answer_to_this_machine(config, settings.origins, loopback=settings.auth_local_network == "loopback")
-    elif settings.oidc_issuer:  # without one there are API keys only, which the services check
-        require_tokens(config, settings)
+        loopback = settings.auth_local_network == "loopback"
+        answer_to_this_machine(config, settings.hosts, settings.origins, loopback=loopback)
+    else:
+        if settings.hosts:
+            answer_to_hosts(config, settings.hosts)
+        if settings.oidc_issuer:  # without one there are API keys only, which the services check
+            require_tokens(config, settings)
+    bound_calls(config, settings)
     use_tls(config, settings)
     trace_calls(config, settings)
     serve_metrics(config, settings.metrics_listen)  # last: what the others change is the listener of users

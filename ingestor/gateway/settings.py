@@ -13,6 +13,7 @@ from ingestor.access.settings import IssuerSettings
 from ingestor.runtime.addresses import split_address
 
 _ORIGIN = re.compile(r"https?://[^/\s*?#@]+")
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(:\d+)?")
 
 
 class GatewaySettings(IssuerSettings):
@@ -39,6 +40,32 @@ class GatewaySettings(IssuerSettings):
         description="Origins of pages that may call the gateway, comma-separated: https://app.example.com.",
     )
 
+    gateway_hosts: str = Field(
+        "",
+        description="Names under which the gateway answers, comma-separated: ingest.example.com, with a port "
+        "if only that counts; empty: any, with INGESTOR_AUTH=local those of this machine alone.",
+    )
+    gateway_calls_per_second: int = Field(
+        500,
+        ge=0,
+        le=1_000_000,
+        description="Calls that one address may make in a second, and four times as many at once; 0: any "
+        "number. Not with INGESTOR_AUTH=local.",
+    )
+    gateway_trusted_hops: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Proxies before the gateway that add the address of who calls to x-forwarded-for.",
+    )
+    gateway_max_connections: int = Field(
+        10_000, ge=10, le=1_000_000, description="Most connections at a time; further ones are closed."
+    )
+    gateway_memory_bytes: int = Field(
+        256 * 2**20,
+        ge=64 * 2**20,
+        description="Near so much memory streams that buffer most are ended, and calls refused.",
+    )
     metrics_listen: str = Field(
         "0.0.0.0:9090",
         description="Address of Prometheus /metrics, and of /livez and /readyz for probes; empty: none.",
@@ -87,6 +114,14 @@ class GatewaySettings(IssuerSettings):
                 raise ValueError(f"{origin!r} is not an origin such as https://app.example.com")
         return value
 
+    @field_validator("gateway_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str) -> str:
+        for host in split_origins(value):
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is not a host such as ingest.example.com or 10.1.2.3:8443")
+        return value
+
     @model_validator(mode="after")
     def _files_come_together(self) -> Self:
         for names in (("gateway_tls_cert", "gateway_tls_key"), ("tls_cert", "tls_key", "tls_ca")):
@@ -127,6 +162,11 @@ class GatewaySettings(IssuerSettings):
             "status": [self.status_address],
             "web": [self.web_address],
         }
+
+    @property
+    def hosts(self) -> list[str]:
+        """The named hosts."""
+        return split_origins(self.gateway_hosts)
 
     @property
     def origins(self) -> list[str]:

@@ -14,12 +14,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from ingestor.local.errors import SuiteError
 from ingestor.local.tls.ca import Leaf
 
 _PR_SET_PDEATHSIG = 1
-_LOG_LIMIT = 10 * 1024 * 1024
+LOG_BYTES = 10 * 2**20  # of a log, and as much of its end before
 
 
 def spawn(
@@ -29,24 +30,25 @@ def spawn(
     env: Mapping[str, str] | None = None,
     user: str | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
+    before: Callable[[], None] = lambda: None,
 ) -> subprocess.Popen[bytes]:
     """Start a process that appends its output to `log` and gets `death_signal` when the calling thread dies,
     even by SIGKILL (on Linux). It runs in a new session, so Ctrl-C at the terminal reaches only the parent.
+    `before` runs in it first.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(log.with_suffix(log.suffix + ".1"))
+    rotate(log)
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     parent = os.getpid()
 
-    def die_with_parent() -> None:
+    def prepare() -> None:
+        before()
         if libc is not None:
             libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
             if os.getppid() != parent:  # the parent died before prctl
                 os._exit(1)
 
-    with log.open("ab") as output:
-        os.fchmod(output.fileno(), 0o600)  # PostgreSQL writes values of rows into its errors
+    with open_log(log) as output:
         return subprocess.Popen(
             [str(word) for word in command],
             env=dict(env) if env is not None else None,
@@ -57,8 +59,35 @@ def spawn(
             user=user,
             group=user,
             extra_groups=[] if user else None,
-            preexec_fn=die_with_parent,
+            preexec_fn=prepare,
         )
+
+
+def rotate(log: Path) -> None:
+    """Move the end of a log that is too long to LOG.1, while its process goes on to append to it."""
+    try:
+        if log.stat().st_size <= LOG_BYTES:
+            return
+        old = log.with_suffix(log.suffix + ".1")
+        with log.open("rb") as file, _private(old) as kept:
+            file.seek(-LOG_BYTES, os.SEEK_END)
+            kept.write(file.read(LOG_BYTES))
+        os.truncate(log, 0)
+    except FileNotFoundError:
+        return
+
+
+def _private(path: Path) -> BinaryIO:
+    """A new file that only its owner can read."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def open_log(log: Path) -> BinaryIO:
+    """A log to append to, which only its owner can read."""
+    opened = os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    os.fchmod(opened.fileno(), 0o600)
+    return opened
 
 
 def wait_ready(

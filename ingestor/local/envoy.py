@@ -107,10 +107,11 @@ class Envoy:
             clusters=self._clusters,
         )
         try:
-            apply(rendered, settings, this_machine=True)
+            apply(rendered, settings)
             program = binary()
         except GatewayError as error:
             raise SuiteError(str(error)) from error
+        config.touch(0o600)
         config.write_text(json.dumps(rendered, indent=2), "utf-8")
         self._process = spawn(
             [program, "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id"],

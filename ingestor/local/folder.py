@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +31,14 @@ class Folder:
     def prepare(self, least_free_bytes: int) -> None:
         """Make the folder. Raises SuiteError when it cannot be used or its disk is nearly full."""
         try:
+            if not self.path.exists() or (self.path / "lock").exists():  # not one of the user's own
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _close(self.path)
             for folder in (self.logs, self.files):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)
+            for log in self.all_logs():  # of an earlier version
+                log.chmod(0o600)
             free = shutil.disk_usage(self.path).free
         except OSError as error:
             raise SuiteError(f"the data folder {self.path} cannot be used: {error.strerror}") from error
@@ -41,6 +47,10 @@ class Folder:
                 f"the data folder {self.path} has only {free / 2**30:.1f} GiB free and needs "
                 f"{least_free_bytes / 2**30:.1f} GiB; choose another with --data"
             )
+
+    def all_logs(self) -> list[Path]:
+        """Every file that is a log."""
+        return [*self.path.glob("*.log"), *self.logs.glob("*.log")]
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -92,6 +102,14 @@ class Folder:
         except (OSError, ValueError, KeyError, psutil.Error):
             return None
         return found if alive and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _close(folder: Path) -> None:
+    """Take everybody's rights away but the owner's, and that of PostgreSQL to pass through, which is another
+    user's when root runs the suite."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX:
+        folder.chmod(0o700 | (status.st_mode & stat.S_IXGRP if os.geteuid() == 0 else 0))
 
 
 def _write_private(path: Path, content: dict[str, Any]) -> None:

@@ -8,25 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ingestor.local.aws_guard import KEY
 from ingestor.local.children import answers, spawn, stop, wait_ready
 from ingestor.local.ports import LOOPBACK, free_port
 from ingestor.local.tls.ca import Leaf
-
-# Whoever stops it has stopped its clients before, and Hypercorn need not wait 3 s for their last long polls.
-_RUN = """
-from hypercorn.config import Config
-Config.graceful_timeout = 0.1
-from ministack.app import main
-main()
-"""
 
 
 class MiniStack:
     """Starts and stops one server. Queues and messages survive a stop; when a kill loses messages, the
     orchestrator's reconciler sends them again."""
 
-    def __init__(self, state_dir: Path, port: int | None = None, tls: Leaf | None = None) -> None:
-        """Without a `port`, `start` picks a free one; with `tls` it speaks HTTPS."""
+    def __init__(
+        self, state_dir: Path, port: int | None = None, tls: Leaf | None = None, access_key: str = ""
+    ) -> None:
+        """Without a `port`, `start` picks a free one; with `tls` it speaks HTTPS; with an `access_key` it
+        answers nobody else, and no web page."""
+        self._access_key = access_key
         self._state = state_dir.absolute()
         self._port = port
         self._tls = tls
@@ -70,6 +67,7 @@ class MiniStack:
             "S3_DATA_DIR": str(self._state / "s3"),
             "TMPDIR": str(self._state),
             "LOG_LEVEL": "WARNING",
+            KEY: self._access_key,
         }
         if self._tls:
             environment |= {
@@ -77,7 +75,9 @@ class MiniStack:
                 "MINISTACK_SSL_CERT": str(self._tls.certificate),
                 "MINISTACK_SSL_KEY": str(self._tls.key),
             }
-        self._process = spawn([sys.executable, "-c", _RUN], log=self._log, env=environment)
+        self._process = spawn(
+            [sys.executable, "-m", "ingestor.local.aws_guard"], log=self._log, env=environment
+        )
         health = f"{self.endpoint}/_ministack/health"
         wait_ready(self._process, lambda: answers(health, tls=self._tls), what="MiniStack", log=self._log)
 

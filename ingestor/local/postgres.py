@@ -24,7 +24,9 @@ _SETTINGS = MappingProxyType(
         "min_wal_size": "512MB",
         "checkpoint_timeout": "15min",
         "max_connections": "200",
-        "log_min_messages": "warning",
+        # What it says of rows and statements, with their values, is told to the service that caused it.
+        "log_min_messages": "log",
+        "log_min_error_statement": "panic",
     }
 )
 
@@ -90,6 +92,8 @@ class EmbeddedPostgres:
         tools = binaries()
         if not (self._data / "PG_VERSION").exists():
             self._make(tools)
+        elif self._user:
+            _let_through(self._data.parent, pwd.getpwnam(self._user).pw_gid)
         self._port = free_port(self._port)
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         self._process = spawn(
@@ -129,7 +133,7 @@ class EmbeddedPostgres:
             account = pwd.getpwnam(self._user)
             os.chown(self._data, account.pw_uid, account.pw_gid)
             os.chown(password, account.pw_uid, account.pw_gid)
-            _let_through(self._data.parent)
+            _let_through(self._data.parent, account.pw_gid)
         self._data.chmod(0o700)
         process = spawn(
             [
@@ -171,9 +175,14 @@ def _system_user() -> str | None:
     )
 
 
-def _let_through(folder: Path) -> None:
-    """Let other users pass through (not list) our folders on the path to `folder`."""
+def _let_through(folder: Path, group: int) -> None:
+    """Let PostgreSQL's group pass through (not list) `folder`, and everybody through our folders above it."""
     for step in (folder, *folder.parents):
         status = step.stat()
-        if status.st_uid == os.geteuid() and not status.st_mode & 0o001:
+        if status.st_uid != os.geteuid() or status.st_mode & 0o001:
+            continue
+        if step == folder:
+            os.chown(step, -1, group)
+            step.chmod(status.st_mode | 0o010)
+        else:
             step.chmod(status.st_mode | 0o011)

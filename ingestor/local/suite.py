@@ -19,7 +19,7 @@ import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingestor.local.access import Access, make_tenants, open_access
-from ingestor.local.children import last_line
+from ingestor.local.children import last_line, rotate
 from ingestor.local.envoy import Envoy
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
@@ -32,12 +32,16 @@ from ingestor.local.tls.postgres import PostgresTls
 from ingestor.local.tls.suite import AWS, POSTGRES, WITHOUT_TLS, SuiteTls, open_tls
 from ingestor.local.web import WebProcess
 from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
+from ingestor.provisioning.reader import make_reader
+from ingestor.provisioning.table_schemas import TableSchemaSettings
 from ingestor.runtime.errors import TransientError
-from ingestor.runtime.settings import AwsSettings
+from ingestor.runtime.settings import AwsSettings, load_settings
 from ingestor.web.page import find_page
 
 A = TypeVar("A", bound=AwsSettings)
 Say = Callable[[str], None]
+SECRETS = ("database_url", "aws_access_key_id", "aws_secret_access_key")  # of the state
+_LOGS_SECONDS = 1.0  # between two looks at how long logs are
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Options:
 class RunningSuite:
     """A suite that serves calls."""
 
+    folder: Folder
     envoy: Envoy
     services: list[ServiceProcess]
     web: WebProcess | None  # None: the page was never built
@@ -98,13 +103,14 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         if endpoint is None and not options.aws:
             endpoint = _start_ministack(folder, ports, tls, stack, say)
             aws_ca = tls.aws.ca if tls else None
-        if endpoint is not None:  # an emulator accepts any credentials, but the client needs some
+        elif endpoint is not None:  # an emulator may accept any credentials, but the client needs some
             os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
             os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
         direct = _provision(admin_dsn, folder, external=external is not None)
         databases = direct
         if options.database_direct_url and options.database_url:
             databases = {service: _at(options.database_url, dsn) for service, dsn in direct.items()}
+        look_dsn = "" if external else _make_reader(admin_dsn, folder)
         make_tenants(admin_dsn, access.tenants)
         _make_queues(endpoint, aws_ca)
         _make_bucket(endpoint, aws_ca)
@@ -125,11 +131,11 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         folder.save_ports(ports)
 
         def save() -> None:
-            folder.save_state(_state(options, folder, admin_dsn, access, envoy, services, web, tls))
+            folder.save_state(_state(options, folder, admin_dsn, look_dsn, access, envoy, services, web, tls))
 
         stack.callback(folder.forget_state)
         save()
-        yield RunningSuite(envoy, services, web, access.provider, save, tls)
+        yield RunningSuite(folder, envoy, services, web, access.provider, save, tls)
 
 
 def _start_postgres(
@@ -156,7 +162,11 @@ def _start_ministack(
 ) -> str:
     """Start MiniStack; its endpoint."""
     say("starting MiniStack (SQS)")
-    ministack = MiniStack(folder.path / "ministack", ports.get("ministack"), tls.aws if tls else None)
+    access_key = folder.password("aws")
+    os.environ |= {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": access_key}
+    ministack = MiniStack(
+        folder.path / "ministack", ports.get("ministack"), tls.aws if tls else None, access_key
+    )
     stack.callback(ministack.stop)
     ministack.start()
     ports["ministack"] = ministack.port
@@ -173,16 +183,22 @@ def _start_ministack(
 def _provision(admin_dsn: str, folder: Folder, *, external: bool) -> Mapping[str, str]:
     """A DSN per service: the administrator's for all of them when it may not create roles."""
     passwords = {service: folder.password(service) for service in SERVICES}
+    schemas = load_settings(TableSchemaSettings).schemas
     try:
         try:
-            return asyncio.run(provision(admin_dsn, passwords))
+            return asyncio.run(provision(admin_dsn, passwords, schemas=schemas))
         except NotAllowedError:
-            asyncio.run(provision_without_roles(admin_dsn))
+            asyncio.run(provision_without_roles(admin_dsn, schemas=schemas))
             return dict.fromkeys(SERVICES, admin_dsn)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         where = "INGESTOR_DATABASE_URL: " if external else ""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SuiteError(f"{where}PostgreSQL cannot be used: {reason}") from error
+
+
+def _make_reader(admin_dsn: str, folder: Folder) -> str:
+    """A DSN for looking at the data, by a role that can change nothing."""
+    return asyncio.run(make_reader(admin_dsn, folder.password("look")))
 
 
 def _at(pooler: str, dsn: str) -> str:
@@ -314,16 +330,19 @@ def _state(
     options: Options,
     folder: Folder,
     dsn: str,
+    look_dsn: str,
     access: Access,
     envoy: Envoy,
     services: list[ServiceProcess],
     web: WebProcess | None,
     tls: SuiteTls | None,
 ) -> dict[str, Any]:
-    """What `ingestor env` prints."""
+    """What `ingestor env` prints, with SECRETS if it is asked for them. `look_dsn`: empty for a database of
+    the user's own."""
     url = f"{'https' if tls else 'http'}://{LOOPBACK}:{options.gateway_port}"
     endpoints = services[0].endpoints
     own = endpoints.tls.get(OPERATOR)
+    own_aws = not (options.aws or options.aws_endpoint_url)
     page = None
     if web is not None:
         page = {
@@ -350,7 +369,10 @@ def _state(
         "sign_in": access.state,
         "envoy_admin": envoy.admin,
         "gateway_metrics": envoy.metrics,
+        "look_url": look_dsn or None,
         "database_url": dsn,
+        "aws_access_key_id": os.environ.get("AWS_ACCESS_KEY_ID") if own_aws else None,
+        "aws_secret_access_key": os.environ.get("AWS_SECRET_ACCESS_KEY") if own_aws else None,
         "aws_endpoint_url": endpoints.aws_endpoint_url,
         "aws_ca": str(endpoints.aws_ca) if endpoints.aws_ca else None,
         "logs": str(folder.logs),
@@ -387,8 +409,13 @@ def supervise(suite: RunningSuite, stopping: Callable[[], bool], say: Say) -> No
     """Restart processes that end, until `stopping()`. Raises SuiteError when Envoy ends."""
     backoffs = {service.instance: Backoff() for service in suite.supervised}
     due: dict[str, float] = {}
+    logs_due = 0.0
     while not stopping():
         now = time.monotonic()
+        if now >= logs_due:
+            logs_due = now + _LOGS_SECONDS
+            for log in suite.folder.all_logs():
+                rotate(log)
         for service in suite.supervised:
             process = service.process
             if process is None or process.poll() is None:
@@ -416,6 +443,7 @@ def run(options: Options, say: Say, announce: Callable[[], None]) -> None:
     Raises SuiteError when it cannot start or continue.
     """
     signals = 0
+    os.umask(0o077)  # whatever the suite and its processes write is nobody else's
 
     def on_signal(number: int, frame: object) -> None:
         nonlocal signals

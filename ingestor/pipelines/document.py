@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, PrivateAttr, ValidationError
@@ -15,7 +16,7 @@ from pydantic import Field as Key
 from pydantic_core import PydanticCustomError
 
 from ingestor.pipelines.document_checks import cross_checks, shape_violation
-from ingestor.pipelines.errors import PipelineError, Violation
+from ingestor.pipelines.errors import MAX_VIOLATIONS, PipelineError, Violation
 from ingestor.pipelines.field import Field, MissingValue, MissingValues
 from ingestor.pipelines.json_document import read_json
 from ingestor.pipelines.names import column_for, listed, table
@@ -42,6 +43,9 @@ FieldsMatch = Literal["exact", "equal", "subset", "superset", "partial"]
 
 # PostgreSQL allows 1600 columns; the suite adds its own.
 MAX_FIELDS = 1500
+# Far more than a table can bear.
+MAX_KEYS = 100
+MAX_OPTIONS = 100
 
 
 def _error_limit(value: Any) -> Any:
@@ -84,10 +88,13 @@ class TableSchema(Part):
     primary_key: Annotated[
         list[str], BeforeValidator(listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)
     ] | None = Key(None, alias="primaryKey")  # fmt: skip
-    unique_keys: list[Annotated[list[str], BeforeValidator(listed), Key(min_length=1)]] = Key(
-        default_factory=list, alias="uniqueKeys"
+    unique_keys: Annotated[
+        list[Annotated[list[str], BeforeValidator(listed), Key(min_length=1, max_length=MAX_KEY_FIELDS)]],
+        Key(max_length=MAX_KEYS),
+    ] = Key(default_factory=list, alias="uniqueKeys")
+    foreign_keys: Annotated[list[ForeignKey], Key(max_length=MAX_KEYS)] = Key(
+        default_factory=list, alias="foreignKeys"
     )
-    foreign_keys: list[ForeignKey] = Key(default_factory=list, alias="foreignKeys")
 
 
 class Policy(Part):
@@ -120,8 +127,8 @@ class Pipeline(Part):
     table_schema: TableSchema = Key(alias="schema")
     transforms: Annotated[list[Transform], Key(max_length=MAX_STEPS)] = Key(default_factory=list)
     filters: Annotated[list[Filter], Key(max_length=MAX_CONDITIONS)] = Key(default_factory=list)
-    mapping: dict[str, str] = Key(default_factory=dict)
-    dialect: dict[str, Any] = Key(default_factory=dict)
+    mapping: Annotated[dict[str, str], Key(max_length=MAX_FIELDS)] = Key(default_factory=dict)
+    dialect: Annotated[dict[str, Any], Key(max_length=MAX_OPTIONS)] = Key(default_factory=dict)
     policy: Policy = Key(default_factory=lambda: Policy.model_validate({}))
     rules: Annotated[list[Rule], Key(max_length=MAX_CONDITIONS)] = Key(default_factory=list)
     sink: Sink
@@ -177,10 +184,13 @@ class Pipeline(Part):
     @cached_property
     def origins(self) -> dict[str, frozenset[str]]:
         """For each label that a transform makes or rewrites, the labels of the file's columns that go
-        into it; any other label is its own origin."""
+        into it, two if there are more; any other label is its own origin."""
         found: dict[str, frozenset[str]] = {}
         for step in self.transforms:
-            read = frozenset[str]().union(*(found.get(label, frozenset((label,))) for label in step.reads))
+            read = frozenset[str]()
+            for label in step.reads:
+                if len(read) < 2:
+                    read = frozenset([*read, *found.get(label, (label,))][:2])
             found.update((label, read) for label in step.writes)
         return found
 
@@ -297,9 +307,11 @@ def parse_pipeline(text: str) -> Pipeline:
     try:
         pipeline = Pipeline.model_validate(document)
     except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)[:MAX_VIOLATIONS]
         violations = [shape_violation(detail["type"], detail["loc"], detail["msg"], detail.get("ctx", {}))
-                      for detail in error.errors(include_url=False, include_input=False)]  # fmt: skip
-    violations.extend(cross_checks(document))
+                      for detail in details]  # fmt: skip
+    if len(violations) < MAX_VIOLATIONS:
+        violations.extend(islice(cross_checks(document), MAX_VIOLATIONS - len(violations)))
     if pipeline is None or violations:
         raise PipelineError(violations)
     pipeline._canonical = canonical_json(document)

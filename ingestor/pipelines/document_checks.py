@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -50,7 +50,7 @@ def shape_violation(
             "String should have", "must have"
         )
         message = message.replace("must be a integer", "must be an integer")
-        message = message.replace(" after validation, not 0", "")
+        message = re.sub(" after validation, not .*", "", message)
     return Violation(pointer(path), message)
 
 
@@ -59,7 +59,7 @@ def cross_checks(document: Any) -> Iterator[Violation]:
     if not isinstance(document, dict):
         return
     schema = document.get("schema")
-    names: list[str] = []
+    names: dict[str, None] = {}
     if isinstance(schema, dict) and isinstance(schema.get("fields"), list):
         for index, raw in enumerate(schema["fields"]):
             name = raw.get("name") if isinstance(raw, dict) else None
@@ -69,7 +69,7 @@ def cross_checks(document: Any) -> Iterator[Violation]:
                         pointer(("schema", "fields", index, "name")),
                         f"a second field named {json.dumps(name)}",
                     )
-                names.append(name)
+                names[name] = None
             try:
                 field = Field.model_validate(raw)
             except ValidationError:
@@ -124,7 +124,7 @@ def _transform_checks(transforms: Any) -> Iterator[Violation]:
         )
 
 
-def _rule_checks(rules: Any, names: list[str]) -> Iterator[Violation]:
+def _rule_checks(rules: Any, names: Container[str]) -> Iterator[Violation]:
     seen: set[str] = set()
     for index, raw in enumerate(rules if isinstance(rules, list) else ()):
         try:
@@ -144,7 +144,7 @@ def _rule_checks(rules: Any, names: list[str]) -> Iterator[Violation]:
                 yield Violation(pointer(("rules", index, "fields", place)), message)
 
 
-def _sink_checks(sink: Any, schema: dict[str, Any], names: list[str]) -> Iterator[Violation]:
+def _sink_checks(sink: Any, schema: dict[str, Any], names: Container[str]) -> Iterator[Violation]:
     if not isinstance(sink, dict):
         return
     if sink.get("type", TABLE_SINK) != TABLE_SINK:
@@ -197,11 +197,15 @@ def _reference_checks(path: tuple[str | int, ...], foreign: dict[str, Any]) -> I
             yield Violation(pointer((*path, "fields")), f"must name as many fields as the key, {len(ours)}")
 
 
-def _key_checks(path: tuple[str | int, ...], key: Any, names: list[str]) -> Iterator[Violation]:
+def _key_checks(path: tuple[str | int, ...], key: Any, names: Container[str]) -> Iterator[Violation]:
     listed = [key] if isinstance(key, str) else key if isinstance(key, list) else []
+    seen: set[str] = set()
     for index, name in enumerate(listed):
+        if not isinstance(name, str):
+            continue
         at = pointer(path if isinstance(key, str) else (*path, index))
-        if isinstance(name, str) and name not in names:
+        if name not in names:
             yield Violation(at, f"no field is named {json.dumps(name)}")
-        elif name in listed[:index]:
+        elif name in seen:
             yield Violation(at, f"{json.dumps(name)} is named twice")
+        seen.add(name)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+# Problems of a document that are told at once.
+MAX_VIOLATIONS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -15,10 +18,11 @@ class Violation:
 
 
 class PipelineError(ValueError):
-    """The document is not a valid pipeline; `violations` lists every problem, at least one."""
+    """The document is not a valid pipeline; `violations` lists the problems, at least one and at most
+    MAX_VIOLATIONS."""
 
     def __init__(self, violations: Sequence[Violation]) -> None:
-        self.violations = list(violations)
+        self.violations = list(violations[:MAX_VIOLATIONS])
         super().__init__("; ".join(f"{v.pointer or '(document)'}: {v.message}" for v in self.violations))
 
 

@@ -15,8 +15,13 @@ from typing import Literal
 
 MAX_CHARACTERS = 4000
 MAX_DEPTH = 30
+# Values that operators combine; items of a list and arguments of a function are flat and do not count. Polars
+# recurses into a chain (some 400 links end the process) and takes time by its square.
+MAX_OPERANDS = 200
+# A chain is computed in pieces of so many values, each from the result of the one before.
+_PIECE = 24
 
-CastType = Literal["text", "integer", "decimal", "double", "boolean", "date", "timestamp"]
+CastType = Literal["text", "integer", "decimal", "double", "boolean", "date", "timestamp", "same"]
 
 _TYPES: dict[str, CastType] = {
     "TEXT": "text", "VARCHAR": "text", "STRING": "text",
@@ -47,6 +52,15 @@ _TYPED_LITERALS = frozenset(("DATE", "TIMESTAMP", "INTERVAL"))
 _DATE_PARTS = frozenset(
     ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DOW", "DOY", "ISODOW", "HOUR", "MINUTE", "SECOND")
 )
+# How tightly operators bind, as Polars reads them. What is unknown here ends no piece of a chain.
+_BINDING = {
+    "OR": 1, "AND": 2, "NOT": 3, "IS": 4, "LIKE": 5, "ILIKE": 5, "=": 6, "==": 6, "<>": 6, "!=": 6, "<": 6,
+    "<=": 6, ">": 6, ">=": 6, "IN": 6, "BETWEEN": 6, "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "||": 8,
+}  # fmt: skip
+_TIGHTEST = max(_BINDING.values())
+# Bytes that a value takes which is no text, such as a number; and the most of it as text.
+_PLAIN_BYTES = 16
+_WRITTEN_BYTES = 64
 # Words of SQL that name a column only if quoted.
 _QUERY = frozenset(
     (
@@ -78,12 +92,38 @@ class ExpressionError(ValueError):
 @dataclass(frozen=True, slots=True)
 class Cast:
     """A CAST inside an expression (or a function whose result is cast): the SQL of what is cast, and the
-    target type. `precision` and `scale` are those of a decimal."""
+    target type. `precision` and `scale` are those of a decimal. "same": a piece of a chain, not cast."""
 
     sql: str
     to: CastType
     precision: int = 38
     scale: int = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The most bytes that a row's values take: constant + factor * (bytes of its columns + 1) ** power."""
+
+    constant: float
+    factor: float = 0
+    power: int = 0
+
+    def __add__(self, other: Growth) -> Growth:
+        return Growth(
+            self.constant + other.constant, self.factor + other.factor, max(self.power, other.power)
+        )
+
+    def __mul__(self, other: Growth) -> Growth:
+        return Growth(
+            self.constant * other.constant,
+            self.constant * other.factor + self.factor * other.constant + self.factor * other.factor,
+            self.power + other.power,
+        )
+
+
+_NOTHING = Growth(0)
+_COLUMN = Growth(0, 1, 1)
+_PLAIN = Growth(_PLAIN_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +135,22 @@ class Expression:
     columns: tuple[str, ...]
     casts: tuple[Cast, ...]
     sql: str
+    growth: Growth = _PLAIN
+
+
+@dataclass(slots=True)
+class _Argument:
+    """What is known of one value between parentheses and commas: its growth, and its text if it is only a
+    literal. For its chain: how many values there are since the last piece, and the loosest operator among
+    them; whether a BETWEEN lacks its AND; how many CASE are open; where it begins in the parts."""
+
+    begin: int
+    growth: Growth = _NOTHING
+    literal: str | None = None
+    values: int = 0
+    loosest: int = _TIGHTEST
+    between: bool = False
+    cases: int = 0
 
 
 @dataclass(slots=True)
@@ -105,6 +161,28 @@ class _Open:
     parts: list[str] = field(default_factory=list)
     function: str = ""
     to: Cast | None = None
+    arguments: list[_Argument] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.arguments.append(_Argument(len(self.parts)))
+
+    @property
+    def growth(self) -> Growth:
+        """Of the value that it makes: the sum of its arguments, but for REPLACE, which multiplies."""
+        found = [argument.growth for argument in self.arguments]
+        if self.function == "REPLACE" and len(found) == 3:
+            old, new = (argument.literal for argument in self.arguments[1:])
+            if old and new is not None:
+                return found[0] * Growth(max(1.0, len(new.encode()) / len(old.encode())))
+            return found[0] + (found[0] + Growth(1)) * found[2]
+        total = sum(found[1:], found[0])
+        if self.function == "CONCAT_WS":
+            total += found[0] * Growth(len(found))
+        elif self.function in ("LOWER", "UPPER", "INITCAP"):  # one letter may become three
+            total *= Growth(3)
+        elif self.function == "STRFTIME":  # one directive becomes a text
+            total *= Growth(_WRITTEN_BYTES)
+        return total
 
 
 def parse_expression(text: str) -> Expression:
@@ -123,6 +201,7 @@ class _Parser:
         self._casts: list[Cast] = []
         self._open = [_Open("whole")]
         self._after_value = False
+        self._operands = 0
 
     def whole(self) -> Expression:
         """Read everything."""
@@ -138,7 +217,9 @@ class _Parser:
             raise ExpressionError('a ")" is missing')
         if not self._after_value:
             raise ExpressionError("ends where a value should follow" if self._tokens else "is empty")
-        return Expression(self._text, tuple(self._columns), tuple(self._casts), " ".join(self._open[0].parts))
+        whole = self._open[0]
+        sql, growth = " ".join(whole.parts), whole.growth + Growth(_WRITTEN_BYTES)
+        return Expression(self._text, tuple(self._columns), tuple(self._casts), sql, growth)
 
     def _peek(self) -> tuple[str, str]:
         if self._at == len(self._tokens):
@@ -153,14 +234,51 @@ class _Parser:
         self._at += 1
         return token
 
+    @property
+    def _argument(self) -> _Argument:
+        return self._open[-1].arguments[-1]
+
     def _emit(self, part: str) -> None:
         self._open[-1].parts.append(part)
 
-    def _value(self, part: str, token: str, start: int) -> None:
-        """A whole value; two of them never stand side by side."""
-        self._begin(token, start)
+    def _made(self, part: str, growth: Growth) -> None:
+        """A whole value has ended."""
+        argument = self._argument
+        argument.literal = None
+        argument.growth += growth
+        argument.values += 1
         self._emit(part)
         self._after_value = True
+
+    def _value(self, part: str, token: str, start: int, growth: Growth = _PLAIN) -> None:
+        """A value of one token; two of them never stand side by side."""
+        self._begin(token, start)
+        self._made(part, growth)
+
+    def _link(self, operator: str) -> None:
+        """Before an operator of a chain: count it, and take out what stands before it as a piece once that is
+        long, if it is a value by itself."""
+        self._operands += 1
+        if self._operands >= MAX_OPERANDS:
+            raise ExpressionError(
+                f"combines more than {MAX_OPERANDS} values by operators; use IN or CONCAT for long lists"
+            )
+        argument = self._argument
+        argument.literal = None
+        if argument.cases:
+            return
+        binding = _BINDING.get(operator, _TIGHTEST)
+        if operator == "AND" and argument.between:
+            argument.between = False
+            return
+        if argument.values >= _PIECE and argument.loosest >= binding and not argument.between:
+            parts = self._open[-1].parts
+            piece = Cast(" ".join(parts[argument.begin :]), "same")
+            del parts[argument.begin :]
+            self._emit(self._taken_out(piece))
+            argument.values, argument.loosest = 1, _TIGHTEST
+        argument.loosest = min(argument.loosest, binding)
+        argument.between = argument.between or operator == "BETWEEN"
 
     def _begin(self, token: str, start: int) -> None:
         if self._after_value:
@@ -169,7 +287,9 @@ class _Parser:
             raise ExpressionError(f"a CAST ends with its type, not with {token} (character {start + 1})")
 
     def _literal(self, token: str, start: int) -> None:
-        self._value(token, token, start)
+        self._value(token, token, start, Growth(len(token.encode())))
+        if self._argument.values == 1 and self._open[-1].parts[self._argument.begin :] == [token]:
+            self._argument.literal = token[1:-1].replace("''", "'")
 
     def _number(self, token: str, start: int) -> None:
         """Whole numbers are computed with 128 bits; only ROUND needs its digits as they are."""
@@ -183,7 +303,7 @@ class _Parser:
 
     def _column(self, label: str, token: str, start: int) -> None:
         number = self._columns.setdefault(label, len(self._columns))
-        self._value(f'"c{number}"', token, start)
+        self._value(f'"c{number}"', token, start, _COLUMN)
 
     def _comma(self, token: str, start: int) -> None:
         if not self._after_value:
@@ -191,11 +311,14 @@ class _Parser:
         if self._open[-1].kind != "group":
             raise ExpressionError(f"a comma is out of place (character {start + 1})")
         self._emit(",")
+        self._open[-1].arguments.append(_Argument(len(self._open[-1].parts)))
         self._after_value = False
 
     def _operator(self, token: str, start: int) -> None:
         if not self._after_value and token not in ("+", "-"):
             raise ExpressionError(f"a value is missing before {token} (character {start + 1})")
+        if self._after_value:
+            self._link(token)
         self._emit(token)
         self._after_value = False
 
@@ -218,15 +341,17 @@ class _Parser:
         if closed.kind == "cast":
             if closed.to is None:
                 raise ExpressionError(f"a CAST lacks its AS and type (character {start + 1})")
-            self._hoist(closed.to)
+            self._made(self._taken_out(closed.to), closed.growth + _PLAIN)
         elif closed.function in _COUNTING:
-            self._hoist(Cast(f"{closed.function} ( {' '.join(closed.parts)} )", "integer"))
+            counted = Cast(f"{closed.function} ( {' '.join(closed.parts)} )", "integer")
+            self._made(self._taken_out(counted), closed.growth + _PLAIN)
         else:
-            self._emit(f"{closed.function}( {' '.join(closed.parts)} )")
+            self._made(f"{closed.function}( {' '.join(closed.parts)} )", closed.growth)
 
-    def _hoist(self, cast: Cast) -> None:
-        self._emit(f'"k{len(self._casts)}"')
+    def _taken_out(self, cast: Cast) -> str:
+        """The name of what is computed before."""
         self._casts.append(cast)
+        return f'"k{len(self._casts) - 1}"'
 
     def _word(self, token: str, start: int) -> None:
         word = token.upper()
@@ -249,9 +374,10 @@ class _Parser:
         elif word == "CASE":
             self._begin(token, start)
             self._emit(word)
+            self._argument.cases += 1
         elif word == "END":
-            self._emit(word)
-            self._after_value = True
+            self._argument.cases -= 1
+            self._made(word, _NOTHING)
         elif word in _VALUES:
             self._value(word, token, start)
         elif word in _TYPED_LITERALS and following == "text":
@@ -278,6 +404,11 @@ class _Parser:
         fitting = self._after_value or word == "NOT" or last == "NOT" or (word == "WHEN" and last == "CASE")
         if not fitting:
             raise ExpressionError(f"a value is missing before {word} (character {start + 1})")
+        if self._after_value and word not in ("WHEN", "THEN", "ELSE"):
+            # NOT between two values belongs to the operator behind it.
+            self._link(self._peek()[1] if word == "NOT" else word)
+        elif word == "NOT":
+            self._argument.loosest = min(self._argument.loosest, _BINDING["NOT"])
         self._emit(word)
         self._after_value = False
 

@@ -24,6 +24,9 @@ from ingestor.types.type import FieldType, Value, ValueFormatError
 _BOUNDS = ("minimum", "maximum", "exclusive_minimum", "exclusive_maximum")
 # Longest quotation of a value in a message, in characters.
 _MAX_SHOWN = 80
+# Most words of one list, such as an enum; most spellings of one value.
+MAX_LISTED = 10_000
+MAX_SPELLINGS = 1000
 
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
@@ -44,7 +47,7 @@ class Constraints(Part):
 
     required: bool = False
     unique: bool = False
-    enum: Annotated[list[Any], Key(min_length=1)] | None = None
+    enum: Annotated[list[Any], Key(min_length=1, max_length=MAX_LISTED)] | None = None
     pattern: Annotated[str, Key(min_length=1, max_length=10_000)] | None = None
     minimum: Any = None
     maximum: Any = None
@@ -76,7 +79,9 @@ class Category(Part):
     label: str | None = None
 
 
-MissingValues = Annotated[list[MissingValue], BeforeValidator(_valued)]
+Spellings = Annotated[list[str], Key(min_length=1, max_length=MAX_SPELLINGS)]
+Categories = Annotated[list[Category], BeforeValidator(_valued), Key(min_length=1, max_length=MAX_LISTED)]
+MissingValues = Annotated[list[MissingValue], BeforeValidator(_valued), Key(max_length=MAX_SPELLINGS)]
 
 
 class Field(Part):
@@ -89,8 +94,8 @@ class Field(Part):
     example: Any = None
     rdf_type: str | None = Key(None, alias="rdfType")
     format: str = "default"
-    true_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="trueValues")
-    false_values: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="falseValues")
+    true_values: Spellings | None = Key(None, alias="trueValues")
+    false_values: Spellings | None = Key(None, alias="falseValues")
     decimal_char: Mark = Key(".", alias="decimalChar")
     group_char: Mark | None = Key(None, alias="groupChar")
     bare_number: bool = Key(True, alias="bareNumber")
@@ -99,7 +104,7 @@ class Field(Part):
     timezone: str | None = None
     delimiter: Annotated[str, Key(min_length=1)] = ","
     item_type: Annotated[str, _one_of(ITEM_TYPES)] = Key("string", alias="itemType")
-    categories: Annotated[list[Category], BeforeValidator(_valued), Key(min_length=1)] | None = None
+    categories: Categories | None = None
     categories_ordered: bool | None = Key(None, alias="categoriesOrdered")
     missing_values: MissingValues | None = Key(None, alias="missingValues")
     rounding: Literal["allow"] | None = None
@@ -211,8 +216,8 @@ def _value_checks(field: Field, type_: type[FieldType]) -> Iterator[tuple[tuple[
 
 
 def _category_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    values: list[Value] = []
-    labels: list[str] = []
+    values: set[Value] = set()
+    labels: set[str] = set()
     for index, category in enumerate(field.categories or ()):
         try:
             value = field.kind.value_of(category.value)
@@ -223,8 +228,8 @@ def _category_checks(field: Field) -> Iterator[tuple[tuple[str | int, ...], str]
             yield ("categories", index), f"{_shown(category.value)} occurs twice"
         if category.label is not None and category.label in labels:
             yield ("categories", index, "label"), f"{_shown(category.label)} occurs twice"
-        values.append(value)
-        labels += [] if category.label is None else [category.label]
+        values.add(value)
+        labels |= set() if category.label is None else {category.label}
     for index, raw in enumerate((field.constraints.enum or ()) if field.categories else ()):
         try:
             if field.kind.value_of(raw) not in values:

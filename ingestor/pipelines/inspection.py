@@ -1,8 +1,8 @@
 """Inspects a file: how it is read, what its columns hold, what would be rejected, a pipeline's draft.
 
-    python -m ingestor.pipelines.inspection SOURCE RESULT --options JSON --name NAME
+    python -m ingestor.pipelines.inspection (see ingestor.tabular.files.file_process)
 
-RESULT becomes a JSON object (see `inspect_file`), or {"reason", "message"} with exit status 3.
+RESULT is what `inspect_open` returns.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ingestor.notices import as_objects, merged
 from ingestor.pipelines.inference.columns import all_notices, infer_columns, worth_reading
 from ingestor.pipelines.inference.draft import draft_pipeline
-from ingestor.tabular.files.file_process import file_arguments, write_result
+from ingestor.tabular.files.containers import size_of
+from ingestor.tabular.files.file_process import Request, answer_request
 from ingestor.tabular.files.sample import read_sample
-from ingestor.tabular.options import ReadOptions, parse_options
+from ingestor.tabular.options import ReadOptions
 
 _FIRST_ROWS = 20
 _MOST_REJECTED = 100
@@ -25,6 +26,14 @@ _MOST_REJECTED = 100
 
 def inspect_file(
     path: Path, name: str, options: ReadOptions, *, rows: int = 1000, whole: bool = True
+) -> dict[str, Any]:
+    """What the first records of a file say; see inspect_open."""
+    with path.open("rb") as file:
+        return inspect_open(file, name, options, rows=rows, whole=whole)
+
+
+def inspect_open(
+    file: BinaryIO, name: str, options: ReadOptions, *, rows: int = 1000, whole: bool = True
 ) -> dict[str, Any]:
     """What the first `rows` records of a file say; `whole` False: more of it may follow.
 
@@ -34,8 +43,7 @@ def inspect_file(
     "sampled_rows", "complete", "pipeline": {...}, "guesses": [{"option", "value_json", "confidence", "why"}],
     "notices": [{"code", "message", "rows", "row_numbers"}]}. Raises UnreadableFileError.
     """
-    with path.open("rb") as file:
-        sample = read_sample(file, path.stat().st_size, name, options, rows=rows, whole=whole)
+    sample = read_sample(file, size_of(file), name, options, rows=rows, whole=whole)
     columns = infer_columns(sample)
     first = range(min(_FIRST_ROWS, len(sample.row_numbers)))
     return {
@@ -85,19 +93,9 @@ def _shown(cell: str | None) -> str | None:
     return cell if cell is None else cell[:1000]
 
 
-def main() -> int:
-    """Inspect; the exit status."""
-    arguments = file_arguments(__doc__)
-    arguments.add_argument("--rows", type=int, default=1000)
-    arguments.add_argument("--partial", action="store_true")
-    given = arguments.parse_args()
-
-    def inspect() -> dict[str, Any]:
-        options = parse_options(given.options)
-        return inspect_file(given.source, given.name, options, rows=given.rows, whole=not given.partial)
-
-    return write_result(given, inspect)
+def _inspect(request: Request, file: BinaryIO, _: BinaryIO) -> dict[str, Any]:
+    return inspect_open(file, request.name, request.options, rows=request.rows, whole=request.whole)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer_request(_inspect))

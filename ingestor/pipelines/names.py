@@ -22,6 +22,7 @@ RESERVED_SCHEMAS = frozenset(
 
 # Hexadecimal digits that keep apart labels which cannot be names themselves.
 _DIGEST = 8
+_VERSION_DIGITS = 10
 
 
 def identifier(value: str) -> str:
@@ -53,6 +54,17 @@ def table(value: str) -> str:
     if dot and (schema in RESERVED_SCHEMAS or schema.startswith("pg_")):
         raise PydanticCustomError("reserved", "the schema belongs to the suite or to PostgreSQL")
     return value
+
+
+def reference(text: str) -> tuple[str, int]:
+    """Name and version of "name@version", or of "name", whose version is 0: the latest. Raises ValueError."""
+    name, at, version = text.partition("@")
+    if not at:
+        return name, 0
+    digits = version.isascii() and version.isdigit() and len(version) <= _VERSION_DIGITS
+    if not digits or not 1 <= int(version) < 2**31:
+        raise ValueError("must be a name, or name@version")
+    return name, int(version)
 
 
 def listed(value: Any) -> Any:

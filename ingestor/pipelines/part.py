@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+# Each is told by itself.
+MAX_UNKNOWN_KEYS = 100
 
 
 class Part(BaseModel):
@@ -15,6 +19,9 @@ class Part(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_own_keys(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if not key.startswith("x-")}
-        return data
+        if not isinstance(data, dict):
+            return data
+        own = {key: value for key, value in data.items() if not key.startswith("x-")}
+        if len(own) > len(cls.model_fields) + MAX_UNKNOWN_KEYS:
+            raise PydanticCustomError("keys", f"has more than {MAX_UNKNOWN_KEYS} unknown keys")
+        return own

@@ -10,7 +10,7 @@ from pydantic import Field as Key
 
 from ingestor.pipelines.expressions import Expression, parse_expression
 from ingestor.pipelines.part import Part
-from ingestor.pipelines.transforms import Label, Pattern, Sql
+from ingestor.pipelines.transforms import MAX_INTO, Label, Pattern, Sql
 
 MAX_CONDITIONS = 200
 
@@ -106,7 +106,7 @@ class Rule(Part):
     name: Reason
     expression: Sql
     message: Reason | None = None
-    fields_: Annotated[list[str], Key(min_length=1)] | None = Key(None, alias="fields")
+    fields_: Annotated[list[str], Key(min_length=1, max_length=MAX_INTO)] | None = Key(None, alias="fields")
 
     @cached_property
     def parsed(self) -> Expression:

@@ -45,7 +45,7 @@ class PlugInSink(_Sink):
     """A sink of an outside package (ingestor.plugins)."""
 
     type: Annotated[str, Key(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-    options: dict[str, Any] = Key(default_factory=dict)
+    options: Annotated[dict[str, Any], Key(max_length=100)] = Key(default_factory=dict)
 
 
 def _kind(value: Any) -> str:

@@ -198,7 +198,7 @@ class PlugIn(Part):
     column: Label | None = None
     columns: Labels | None = None
     into: Labels | None = None
-    options: dict[str, Any] = Key(default_factory=dict)
+    options: Annotated[dict[str, Any], Key(max_length=MAX_INTO)] = Key(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_way(self) -> PlugIn:
@@ -255,17 +255,16 @@ def read_before_made(steps: Sequence[Step]) -> list[tuple[int, str, int]]:
     column, number of the later step), numbers from 0. A later step that reads the column itself shows
     that the file has it."""
     found = []
+    # Of each label, the step that uses it first; what is read for the first time is used later, if at all.
     known: set[str] = set()
+    wanted: dict[str, int] = {}
     for number, step in enumerate(steps):
-        for label in step.reads:
-            if label in known:
-                continue
-            for later, maker in enumerate(steps[number + 1 :], number + 1):
-                if label in maker.reads:
-                    break
-                if label in maker.writes:
-                    found.append((number, label, later))
-                    break
-        known.update(step.reads)
-        known.update(step.writes)
-    return found
+        reads, writes = dict.fromkeys(step.reads), dict.fromkeys(step.writes)
+        for label in wanted.keys() & (reads.keys() | writes.keys()):
+            reader = wanted.pop(label)
+            if label not in reads:
+                found.append((reader, label, number))
+        wanted.update((label, number) for label in reads if label not in known)
+        known.update(reads)
+        known.update(writes)
+    return sorted(found)

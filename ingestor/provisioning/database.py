@@ -20,6 +20,7 @@ from ingestor.provisioning.names import (
     role_of,
     tenant_role,
 )
+from ingestor.provisioning.table_schemas import TableSchemas, make_table_schemas
 from ingestor.provisioning.tenants import create_tenant
 from ingestor.runtime.postgres.migrations import migrate
 
@@ -72,6 +73,8 @@ GRANT SELECT ON access.audit_log TO {status};
 GRANT EXECUTE ON FUNCTION access.expire_audit TO {status};
 """
 
+NO_SCHEMAS = TableSchemas()
+
 # A tenant's role marks what it has loaded, within its tenant, which its name says: a trigger that sets
 # `ingestor.tenant` changes nothing.
 _MARKER_TABLES = ("applied_batches", "repaired_rows", "closed_processes", "replaced_rows", "row_lineage")
@@ -83,12 +86,15 @@ class NotAllowedError(Exception):
     """The administrator's role may not create roles or schemas."""
 
 
-async def provision(admin_dsn: str, passwords: Mapping[str, str], *, iam: bool = False) -> dict[str, str]:
+async def provision(
+    admin_dsn: str, passwords: Mapping[str, str], *, iam: bool = False, schemas: TableSchemas = NO_SCHEMAS
+) -> dict[str, str]:
     """Make all that the services need in a database. For each service in `passwords` a role with that
     password, or with `iam` for all of them roles that log in by tokens of AWS IAM; these own nothing. The
     schemas of all services and `access`, with their tables as the migrations have them, owned by a role that
-    cannot log in; the tenant `default`, whose tables are in the schema public. Brings a database of an
-    earlier version up to date. Idempotent; several at a time wait for each other.
+    cannot log in; the tenant `default`, whose tables are in the schema public; the `schemas` that pipelines
+    may name beside those of their tenants. Brings a database of an earlier version up to date. Idempotent;
+    several at a time wait for each other.
 
     Returns a DSN per service in `passwords`. Raises NotAllowedError when the administrator lacks the
     rights, OSError or asyncpg errors when the server cannot be reached.
@@ -100,6 +106,7 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str], *, iam: bool =
             await _make_schemas(connection)
             await _grant(connection, [role_of(service) for service in SERVICES])
             await create_tenant(connection, DEFAULT_TENANT)
+            await make_table_schemas(connection, schemas)
     except asyncpg.InsufficientPrivilegeError as error:
         raise NotAllowedError(str(error)) from error
     finally:
@@ -109,7 +116,7 @@ async def provision(admin_dsn: str, passwords: Mapping[str, str], *, iam: bool =
     }
 
 
-async def provision_without_roles(dsn: str) -> None:
+async def provision_without_roles(dsn: str, *, schemas: TableSchemas = NO_SCHEMAS) -> None:
     """Make the schemas and tables as one role, which then serves all services: for a role that may not create
     others. There is one tenant, `default`, and no second wall around it. Idempotent."""
     connection = await asyncpg.connect(dsn)
@@ -122,6 +129,7 @@ async def provision_without_roles(dsn: str) -> None:
                 "SELECT set_config('ingestor.tenant', '*', false);"
                 "INSERT INTO access.tenants (name) VALUES ('default') ON CONFLICT DO NOTHING"
             )
+            await make_table_schemas(connection, schemas, roles=False)
     finally:
         await connection.close()
 

@@ -159,9 +159,10 @@ async def _make_role(connection: PgConnection, name: str) -> None:
     await connection.execute(f'GRANT "{role}" TO {role_of("processor")}')
     database = await connection.fetchval("SELECT current_database()")
     await connection.execute(f'GRANT TEMPORARY ON DATABASE "{database}" TO "{role}"')
-    if name == DEFAULT_TENANT:  # as before there were tenants: it may use any schema that lets it
+    if name == DEFAULT_TENANT:
         await connection.execute(f'GRANT USAGE, CREATE ON SCHEMA public TO "{role}"')
-        await connection.execute(f'GRANT CREATE ON DATABASE "{database}" TO "{role}"')
+        # Earlier versions let pipelines make schemas, also one that others see before `public`.
+        await connection.execute(f'REVOKE CREATE ON DATABASE "{database}" FROM "{role}"')
     else:
         owner = await connection.fetchval(
             "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = $1", schema

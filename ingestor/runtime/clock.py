@@ -7,6 +7,15 @@ import uuid
 from datetime import UTC, datetime
 from typing import Protocol
 
+# From here to there an offset or an interval leads to what a datetime can hold.
+USUAL_YEARS = range(1970, 9000)
+
+
+def is_usual_time(time: datetime) -> bool:
+    """Whether an aware time is in the USUAL_YEARS, wherever it is told."""
+    first, last = USUAL_YEARS.start, USUAL_YEARS.stop
+    return datetime(first, 1, 1, tzinfo=UTC) <= time < datetime(last, 1, 1, tzinfo=UTC)
+
 
 class Clock(Protocol):
     """Tells the time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -12,6 +12,13 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from ingestor.runtime.grpc.error_details import error_details
 
 ERROR_DOMAIN = "ingestor"
+# An error is metadata of gRPC, of which clients take 8 KiB in all. The message is sent twice: by itself,
+# where a byte may take three, and in the details, in base64.
+_MESSAGE_BYTES = 700
+_VALUE_BYTES = 300
+_VIOLATION_BYTES = 500  # of its field, and of its description
+_BYTES = 5500  # before they are encoded, a message's bytes as four
+_EACH = 8
 
 
 @dataclass(frozen=True)
@@ -107,20 +114,39 @@ class TransientError(Exception):
     """An external system failed temporarily: the same call may succeed later."""
 
 
+def _cut(text: str, most: int) -> str:
+    """A text of at most so many bytes of UTF-8, which says by an ellipsis that it was longer."""
+    data = text.encode(errors="replace")
+    return data.decode() if len(data) <= most else data[: most - 3].decode(errors="ignore") + "…"
+
+
+def _fitting(violations: Sequence[FieldViolation], left: int) -> Iterator[FieldViolation]:
+    """As many of the violations as fit into so many bytes."""
+    for one in violations:
+        made = FieldViolation(_cut(one.field, _VIOLATION_BYTES), _cut(one.description, _VIOLATION_BYTES))
+        left -= len(made.field.encode()) + len(made.description.encode()) + _EACH
+        if left < 0:
+            return
+        yield made
+
+
 def to_rpc_status(error: ServiceError) -> status_pb2.Status:
     """The google.rpc.Status of an error, with ErrorInfo, and BadRequest and RetryInfo if there is
-    anything to say in them."""
+    anything to say in them. What callers have sent may be in it, so what is too long is cut."""
     details = []
+    message = _cut(error.message, _MESSAGE_BYTES)
+    metadata = {name: _cut(value, _VALUE_BYTES) for name, value in error.metadata.items()}
     info = any_pb2.Any()
-    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata))
+    info.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=metadata))
     details.append(info)
-    if error.violations:
+    left = _BYTES - 4 * len(message.encode()) - info.ByteSize()
+    if violations := list(_fitting(error.violations, left)):
         bad_request = any_pb2.Any()
         bad_request.Pack(
             error_details_pb2.BadRequest(
                 field_violations=[
                     error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
-                    for v in error.violations
+                    for v in violations
                 ]
             )
         )
@@ -130,9 +156,7 @@ def to_rpc_status(error: ServiceError) -> status_pb2.Status:
         delay.FromMilliseconds(round(error.retry_seconds * 1000))
         retry.Pack(error_details_pb2.RetryInfo(retry_delay=delay))
         details.append(retry)
-    return status_pb2.Status(
-        code=code_pb2.Code.Value(error.code.name), message=error.message, details=details
-    )
+    return status_pb2.Status(code=code_pb2.Code.Value(error.code.name), message=message, details=details)
 
 
 _BY_CODE: dict[grpc.StatusCode, type[ServiceError]] = {

@@ -22,6 +22,7 @@ from ingestor.runtime.grpc.credentials import server_credentials
 from ingestor.runtime.grpc.health import Check, HealthMonitor
 from ingestor.runtime.grpc.interceptors import ServerInterceptor
 from ingestor.runtime.grpc.reflection import enable_reflection
+from ingestor.runtime.memory import bound_memory, whole_main_stack
 from ingestor.runtime.observability.http import serve_http
 from ingestor.runtime.observability.logs import configure_logging
 from ingestor.runtime.observability.metrics import RpcMetrics
@@ -85,7 +86,7 @@ async def host(
         server = grpc.aio.server(
             interceptors=[
                 ServerInterceptor(RpcMetrics(registry)),
-                Admission(settings.max_concurrent_rpcs, registry),
+                Admission(settings.max_concurrent_rpcs, settings.max_concurrent_streams, registry),
                 *service.interceptors,
             ],
             options=[
@@ -201,6 +202,9 @@ def run(service: str, settings: HostSettings, bootstrap: Bootstrap, registry: Co
     """Run a service until SIGINT, or until its lame-duck time after SIGTERM has passed; exits with status 1
     when it cannot start or a worker fails."""
     configure_logging(service, settings.log_level, settings.log_format)
+    whole_main_stack()
+    if settings.memory_bytes:
+        bound_memory(settings.memory_bytes)
     silence_stamina()
     try:
         with exporting(service):

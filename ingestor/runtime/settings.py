@@ -95,6 +95,12 @@ class HostSettings(TlsSettings):
     reflection: Literal["off", "service", "suite"] = Field(
         "off", description="gRPC reflection: own services only, or every service of the suite."
     )
+    memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="Most memory of its own that the service may take, in bytes (Linux); 0: no bound but the "
+        "machine's or the container's.",
+    )
     drain_seconds: float = Field(
         15, ge=0, le=300, description="Most seconds to wait for work in flight at SIGTERM."
     )
@@ -111,7 +117,14 @@ class HostSettings(TlsSettings):
         description="Clients are told to connect anew after so many seconds, give or take a tenth; 0: never.",
     )
     max_concurrent_rpcs: int = Field(
-        1000, ge=1, le=100_000, description="Most calls at a time; others get UNAVAILABLE (TOO_MANY_CALLS)."
+        1000,
+        ge=1,
+        le=100_000,
+        description="Most calls at a time, streams apart; others get UNAVAILABLE (TOO_MANY_CALLS). Services "
+        "have as many again for each other.",
+    )
+    max_concurrent_streams: int = Field(
+        500, ge=1, le=100_000, description="Most streams at a time; others get UNAVAILABLE (TOO_MANY_CALLS)."
     )
 
 
@@ -207,8 +220,34 @@ class FileStoreSettings(AwsSettings):
 
     file_store: Literal["disk", "s3"] = Field("disk", description="Kind of file store.")
     file_store_dir: str = Field("/var/lib/ingestor/files", description="Folder of the disk store.")
+    disk_reserve_bytes: int = Field(
+        2**30,
+        ge=0,
+        description="Free space that the disk of the store keeps, at most a tenth of it: there it takes no "
+        "files any more. Conversions may use half of that.",
+    )
     s3_bucket: str = Field("ingestor-files", description="Bucket of the S3 store.")
     s3_prefix: str = Field("", description="Prefix of the names of its objects.")
+
+
+class CheckSettings(Settings):
+    """Checks of what callers send, in processes that may die of them."""
+
+    check_processes: int = Field(
+        1, ge=1, le=16, description="Processes that check documents and dry runs, started when needed."
+    )
+    check_seconds: float = Field(
+        10,
+        ge=1,
+        le=300,
+        description="Most seconds of processor time for checking a document, or a piece of a dry run; it may "
+        "last four times as long.",
+    )
+    check_memory_bytes: int = Field(
+        384 * 2**20,
+        ge=256 * 2**20,
+        description="Most memory of its own that such a process may take, in bytes (Linux).",
+    )
 
 
 class RemovalSettings(Settings):

@@ -13,6 +13,17 @@ from ingestor.access.scope import TENANT_NAME
 from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError, check_key
 
 _PIECE = 1024 * 1024
+_LARGEST_RESERVE = 10  # the reserve is at most one part in so many of the disk
+
+
+def room_on_disk(folder: Path, reserve: int, *, into_reserve: bool = False) -> int:
+    """Bytes that this user can still write to the disk of a folder while `reserve` bytes stay free, at most a
+    tenth of the disk; with `into_reserve` only half of them. Raises OSError."""
+    disk = os.statvfs(folder)
+    reserve = min(reserve, disk.f_blocks * disk.f_frsize // _LARGEST_RESERVE)
+    if into_reserve:
+        reserve //= 2
+    return max(0, disk.f_bavail * disk.f_frsize - reserve)
 
 
 class DiskFileStore(FileStore, BoundedStore):
@@ -20,8 +31,19 @@ class DiskFileStore(FileStore, BoundedStore):
 
     sync_bytes = 1
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, reserve_bytes: int = 0, *, into_reserve: bool = False) -> None:
+        """Nothing is written that would leave less than the reserve on the disk; with `into_reserve` less
+        than half of it."""
         self._root = root
+        self._reserve = reserve_bytes
+        self._into_reserve = into_reserve
+
+    def for_work(self) -> DiskFileStore:
+        """The same store for work that has begun: it may use half of the reserve."""
+        return DiskFileStore(self._root, self._reserve, into_reserve=True)
+
+    def _room(self, folder: Path) -> int:
+        return room_on_disk(folder, self._reserve, into_reserve=self._into_reserve)
 
     def _path(self, key: str) -> Path:
         check_key(key)
@@ -39,8 +61,7 @@ class DiskFileStore(FileStore, BoundedStore):
     async def append(self, key: str, offset: int, data: bytes) -> None:
         await asyncio.to_thread(self._append, self._path(key), offset, data)
 
-    @staticmethod
-    def _append(path: Path, offset: int, data: bytes) -> None:
+    def _append(self, path: Path, offset: int, data: bytes) -> None:
         try:
             descriptor = os.open(path, os.O_WRONLY)
         except FileNotFoundError as error:
@@ -51,6 +72,8 @@ class DiskFileStore(FileStore, BoundedStore):
                 raise ValueError(f"the file has only {size} bytes, cannot append at {offset}")
             if size > offset:
                 os.ftruncate(descriptor, offset)
+            if self._room(path.parent) < len(data):
+                raise StoreFullError(path.name)
             view, position = memoryview(data), offset
             while view:
                 written = os.pwrite(descriptor, view, position)
@@ -135,11 +158,9 @@ class DiskFileStore(FileStore, BoundedStore):
         return self._root / tenant
 
     async def free_bytes(self) -> int:
-        """Bytes that this user can still write to the disk."""
-
         def free() -> int:
             self._root.mkdir(parents=True, exist_ok=True)
-            return shutil.disk_usage(self._root).free
+            return self._room(self._root)
 
         return await asyncio.to_thread(free)
 

@@ -19,7 +19,7 @@ class FileMissingError(Exception):
 
 
 class StoreFullError(Exception):
-    """The store has no space left."""
+    """The store has no space left, or only its reserve."""
 
 
 _KEY = re.compile(rf"({TENANT_NAME.pattern})/[A-Za-z0-9-]{{1,64}}")
@@ -111,8 +111,10 @@ class TenantFiles(Protocol):
 
 @runtime_checkable
 class BoundedStore(Protocol):
-    """A store with limited space."""
+    """A store with limited space, of which it keeps a reserve: `append` raises StoreFullError before that is
+    used."""
 
     async def free_bytes(self) -> int:
-        """Bytes that can still be written. Raises OSError or TransientError."""
+        """Bytes that can still be written, without the reserve; 0 when that has been begun. Raises OSError or
+        TransientError."""
         ...

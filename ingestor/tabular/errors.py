@@ -12,3 +12,6 @@ class UnreadableFileError(Exception):
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+TOO_MUCH_MEMORY = "Reading the file takes more memory than there is for it here; send it as CSV, or in parts."

@@ -27,6 +27,7 @@ from ingestor.tabular.text_table import CellNote, TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
 _CELLS = "cells"
+_CELL_SIZE = 16  # what a cell counts at least in a block: its place in lists and columns takes memory, too
 _OPTIONS = pacsv.WriteOptions(include_header=False, quoting_style="needed")
 
 
@@ -197,9 +198,10 @@ class BlockBuilder:
     def __init__(
         self, width: int, rows: int = 10_000, size: int = 8 * 2**20, notices: tuple[Notice, ...] = ()
     ) -> None:
-        """A block is full at `rows` records or `size` characters. The first one gets the `notices`."""
+        """A block is full at `rows` records or about `size` characters. The first one gets the `notices`."""
         self._notices = notices
         self._width = width
+        self._row_size = width * _CELL_SIZE
         self._most_rows = rows
         self._most_size = size
         self._clear()
@@ -219,7 +221,7 @@ class BlockBuilder:
         self._index.append(self._count)
         self._lines.append(line_index)
         self._count += 1
-        self._size += size
+        self._size += max(size, self._row_size)
 
     def cell_note(self, column: int, *, fault: str = "", shown: str = "") -> None:
         """Say more of a cell of the row that was added last; see CellNote."""
@@ -246,11 +248,12 @@ class BlockBuilder:
         text: str,
         cells: Iterable[str],
     ) -> None:
+        kept = tuple(cells)
         self._rejected.append(
-            RejectedRow.by_reader(self._count + 1, line_index + 1, state, code, message, tuple(cells), text)
+            RejectedRow.by_reader(self._count + 1, line_index + 1, state, code, message, kept, text)
         )
         self._count += 1
-        self._size += len(text)
+        self._size += len(text) + len(kept) * _CELL_SIZE
 
     @property
     def full(self) -> bool:

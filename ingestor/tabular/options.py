@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import codecs
 import json
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,6 +20,11 @@ from ingestor.tabular.limits import DEFAULT_LIMITS
 Policy = Literal["error", "rename", "ignore"]
 Compression = Literal["none", "gzip", "zstd", "zip"]
 MAX_DELIMITER = 8  # characters
+MAX_DIALECT = 2**20  # characters of the document
+_MAX_NAME = 255  # characters of the name of a format, an encoding or a sheet
+_MAX_JOIN = 100  # characters between two labels
+_MAX_PATH = 1000  # characters of a path in a JSON document
+_MAX_LABEL = 1000  # characters of a declared label
 
 
 class OptionsError(Exception):
@@ -47,19 +54,138 @@ def _labels(value: tuple[str, ...]) -> tuple[str, ...]:
         raise PydanticCustomError(
             "columns", f"must have 1 to {DEFAULT_LIMITS.max_columns} labels, one for each column of the file"
         )
+    if any(len(label) > _MAX_LABEL for label in value):
+        raise PydanticCustomError("columns", f"must not hold labels of more than {_MAX_LABEL} characters")
     if any("\0" in label for label in value):
         raise PydanticCustomError("columns", "must not hold NUL characters")
     return value
 
 
+# What text is written in. Python knows more, which are no encodings of files (idna, punycode, unicode_escape)
+# or never decode (undefined).
+ENCODINGS = frozenset(
+    [
+        "ascii",
+        "utf_8",
+        "utf_8_sig",
+        "utf_16",
+        "utf_16_be",
+        "utf_16_le",
+        "utf_32",
+        "utf_32_be",
+        "utf_32_le",
+        "latin_1",
+        "iso8859_1",
+        "iso8859_2",
+        "iso8859_3",
+        "iso8859_4",
+        "iso8859_5",
+        "iso8859_6",
+        "iso8859_7",
+        "iso8859_8",
+        "iso8859_9",
+        "iso8859_10",
+        "iso8859_11",
+        "iso8859_13",
+        "iso8859_14",
+        "iso8859_15",
+        "iso8859_16",
+        "cp037",
+        "cp273",
+        "cp424",
+        "cp437",
+        "cp500",
+        "cp720",
+        "cp737",
+        "cp775",
+        "cp850",
+        "cp852",
+        "cp855",
+        "cp856",
+        "cp857",
+        "cp858",
+        "cp860",
+        "cp861",
+        "cp862",
+        "cp863",
+        "cp864",
+        "cp865",
+        "cp866",
+        "cp869",
+        "cp874",
+        "cp875",
+        "cp932",
+        "cp949",
+        "cp950",
+        "cp1006",
+        "cp1026",
+        "cp1125",
+        "cp1140",
+        "cp1250",
+        "cp1251",
+        "cp1252",
+        "cp1253",
+        "cp1254",
+        "cp1255",
+        "cp1256",
+        "cp1257",
+        "cp1258",
+        "big5",
+        "big5hkscs",
+        "euc_jp",
+        "euc_jis_2004",
+        "euc_jisx0213",
+        "euc_kr",
+        "gb2312",
+        "gbk",
+        "gb18030",
+        "hz",
+        "johab",
+        "iso2022_jp",
+        "iso2022_jp_1",
+        "iso2022_jp_2",
+        "iso2022_jp_2004",
+        "iso2022_jp_3",
+        "iso2022_jp_ext",
+        "iso2022_kr",
+        "shift_jis",
+        "shift_jis_2004",
+        "shift_jisx0213",
+        "koi8_r",
+        "koi8_t",
+        "koi8_u",
+        "kz1048",
+        "ptcp154",
+        "tis_620",
+        "hp_roman8",
+        "palmos",
+        "mac_arabic",
+        "mac_croatian",
+        "mac_cyrillic",
+        "mac_farsi",
+        "mac_greek",
+        "mac_iceland",
+        "mac_latin2",
+        "mac_roman",
+        "mac_romanian",
+        "mac_turkish",
+    ]
+)
+
+
 def _encoding(value: str) -> str:
-    try:
-        found = codecs.lookup(value)
-    except LookupError:
-        found = None
-    if found is None or not getattr(found, "_is_text_encoding", True):
-        raise PydanticCustomError("encoding", "is not the name of a known text encoding")
-    return found.name
+    # Not by codecs.lookup, which remembers every name that it was asked for.
+    name = normalize_encoding(value[:_MAX_NAME]).lower()
+    name = aliases.get(name, name)
+    if len(value) > _MAX_NAME or name not in ENCODINGS:
+        raise PydanticCustomError("encoding", "is not the name of a text encoding that is read")
+    return codecs.lookup(name).name
+
+
+def _sheet(value: str | int) -> str | int:
+    if isinstance(value, str) and len(value) > _MAX_NAME:
+        raise PydanticCustomError("sheet", f"must have at most {_MAX_NAME} characters")
+    return value
 
 
 Character = Annotated[str, AfterValidator(_character)]
@@ -71,7 +197,7 @@ class ReadOptions(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True)
 
-    format: str | None = None
+    format: Annotated[str, Field(max_length=_MAX_NAME)] | None = None
     """Name of a parser: "csv", "jsonl", "json", "xlsx", "parquet" or a plug-in's."""
     compression: Compression | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
@@ -97,7 +223,7 @@ class ReadOptions(BaseModel):
     """False: the file has no header; its columns are named column_1, column_2, ..."""
     header_rows: Annotated[int, Field(ge=1, le=100)] = Field(1, alias="headerRows")
     """Records that make up the header; the labels of one column are joined."""
-    header_join: str = Field(" ", alias="headerJoin")
+    header_join: Annotated[str, Field(max_length=_MAX_JOIN)] = Field(" ", alias="headerJoin")
     columns: Labels | None = None
     """Labels of the columns. The header, if there is one, is skipped whatever it says."""
     row_names: bool = Field(False, alias="rowNames")
@@ -108,9 +234,9 @@ class ReadOptions(BaseModel):
     extra_empty_cells: Literal["drop", "error"] | None = Field(None, alias="extraEmptyCells")
     """Cells beyond the last column that are all empty: drop them, or reject the record. Detected: they are
     dropped where most records of the file's beginning have some."""
-    sheet: str | Annotated[int, Field(ge=1)] | None = None
+    sheet: Annotated[str | Annotated[int, Field(ge=1)], AfterValidator(_sheet)] | None = None
     """Name or number (from 1) of a spreadsheet's sheet; by default the first."""
-    path: str | None = None
+    path: Annotated[str, Field(max_length=_MAX_PATH)] | None = None
     """Where in a JSON document the array of rows is: names joined by dots. "": the document is the array, or
     its objects are the rows."""
     duplicate_columns: Policy = Field("rename", alias="duplicateColumns")
@@ -156,10 +282,14 @@ class ReadOptions(BaseModel):
 def parse_options(document: Any) -> ReadOptions:
     """Parse a dialect: a JSON object, as text or already decoded. Raises OptionsError with every problem."""
     if isinstance(document, str):
+        if len(document) > MAX_DIALECT:
+            raise OptionsError([((), f"must have at most {MAX_DIALECT} characters")])
         try:
             document = json.loads(document or "{}")
         except ValueError as error:
             raise OptionsError([((), f"is not JSON: {error}")]) from None
+        except RecursionError:
+            raise OptionsError([((), "is nested too deeply")]) from None
     try:
         return ReadOptions.model_validate(document)
     except ValidationError as error:
@@ -192,4 +322,8 @@ def pipeline_labels(document_json: str) -> tuple[str, ...]:
 def _message(kind: str, path: tuple[str | int, ...], message: str) -> str:
     if kind == "extra_forbidden":
         return f"unknown key {json.dumps(path[-1], ensure_ascii=False)}"
-    return message.replace("Input should", "must").replace("must be a valid", "must be a")
+    return (
+        message.replace("Input should", "must")
+        .replace("String should", "must")
+        .replace("must be a valid", "must be a")
+    )

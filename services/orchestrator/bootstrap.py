@@ -13,6 +13,7 @@ from ingestor.access.build import build_guard
 from ingestor.access.calls import CallSigner
 from ingestor.access.scope import row_security
 from ingestor.access.work import service_wide
+from ingestor.document_checks import DocumentChecks
 from ingestor.internal.v1 import ingestion_pb2_grpc
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
@@ -26,7 +27,8 @@ from ingestor.runtime.observability.samples import Sampler
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
-from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
+from ingestor.runtime.processes.pool import open_processes
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.adapters.pg_ingestions import PgIngestions
 from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
@@ -75,8 +77,16 @@ async def bootstrap(settings: OrchestratorSettings, registry: CollectorRegistry)
         aws.observe(sqs)
         store = await stack.enter_async_context(open_store(settings, aws.observe))
         clock = SystemClock()
-        pipelines = PipelineService(PgPipelines(pool), clock, quotas)
-        observe_pool(pool, registry)
+        processes = await stack.enter_async_context(
+            open_processes(
+                "ingestor.pipeline_documents",
+                most=settings.check_processes,
+                memory_bytes=settings.check_memory_bytes,
+            )
+        )
+        documents = DocumentChecks(processes, settings.check_seconds)
+        pipelines = PipelineService(PgPipelines(pool), clock, quotas, documents)
+        observe_pools(registry, pool)
         metrics = Metrics(registry)
         windows = Windows(settings.max_batches_in_flight)
         metrics.in_flight.set_function(lambda: windows.in_flight)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from ingestor.access.limits.quotas import QuotaName, Quotas, check
+from ingestor.document_checks import DocumentChecks
 from ingestor.formats import NewerReleaseError
-from ingestor.pipeline_documents import read_document, read_stored
+from ingestor.pipeline_documents import read_stored
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import NotFoundError
@@ -16,19 +18,20 @@ from ingestor.services.orchestrator.ports import PipelineStore, StoredPipeline
 class PipelineService:
     """Stores, finds and deletes pipelines; stored documents are valid."""
 
-    def __init__(self, store: PipelineStore, clock: Clock, quotas: Quotas) -> None:
+    def __init__(self, store: PipelineStore, clock: Clock, quotas: Quotas, documents: DocumentChecks) -> None:
         self._store = store
+        self._documents = documents
         self._quotas = quotas
         self._clock = clock
 
     async def apply(self, document: str, *, dry_run: bool) -> tuple[StoredPipeline, bool]:
         """Store a document; return the latest version, and whether it is new. With `dry_run` only return what
-        that would be. Raises InvalidArgumentError, which names every invalid key as a JSON Pointer, and
+        that would be. Raises InvalidArgumentError, which names invalid keys as JSON Pointers, and
         QuotaExceededError (pipelines)."""
-        pipeline = read_document(document)
+        pipeline = await self._documents.read(document)
         if dry_run:
             latest = await self._store.get(pipeline.name, None)
-            if latest and _is(latest, pipeline):
+            if latest is not None and await asyncio.to_thread(_is, latest, pipeline):
                 return latest, False
             known = await self._store.versions(pipeline.name, None, 1)
             version = known[0].version + 1 if known else 1

@@ -354,7 +354,7 @@ class OrchestratorService:
         stored = await self.until_done(
             "pipelines", lambda: self._pipelines.get(file.pipeline, file.pipeline_version)
         )
-        pipeline = read_stored(stored.name, stored.version, stored.document)
+        pipeline = await asyncio.to_thread(read_stored, stored.name, stored.version, stored.document)
         if problem := pipeline.header_problem(head.labels, head.columns, options):
             raise _UnusableError(*problem)
         return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)

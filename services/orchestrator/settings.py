@@ -6,11 +6,23 @@ from pydantic import Field
 
 from ingestor.access.settings import AccessSettings
 from ingestor.runtime.aws.queues import QueueNames
-from ingestor.runtime.settings import FileStoreSettings, QueueSettings, RemovalSettings, ServiceSettings
+from ingestor.runtime.settings import (
+    CheckSettings,
+    FileStoreSettings,
+    QueueSettings,
+    RemovalSettings,
+    ServiceSettings,
+)
 
 
 class OrchestratorSettings(
-    ServiceSettings, AccessSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings
+    ServiceSettings,
+    AccessSettings,
+    QueueSettings,
+    QueueNames,
+    FileStoreSettings,
+    RemovalSettings,
+    CheckSettings,
 ):
     """Environment variables INGESTOR_<FIELD>."""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from ingestor.checking.labels import file_label
+from ingestor.document_checks import DocumentChecks
 from ingestor.notices import merged
-from ingestor.pipeline_documents import read_document
 from ingestor.pipelines.document import Pipeline
+from ingestor.runtime.errors import ResourceExhaustedError
 from ingestor.runtime.grpc.requests import read_uuid, wrong
-from ingestor.services.processor.dry_run import DryRun, dry_run
+from ingestor.services.processor.dry_run import DryRun, DryRunWork, dry_run
 from ingestor.services.processor.pipelines import reference, table_name
 from ingestor.services.processor.ports import DryRunTables, Pipelines, Tables
 from ingestor.services.processor.undo import UndoService
@@ -27,8 +29,22 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
     """See ProcessorService in protos/ingestor/v1/processor.proto."""
 
     def __init__(
-        self, pipelines: Pipelines, undos: UndoService, dry_runs: DryRunTables, tables: Tables
+        self,
+        pipelines: Pipelines,
+        undos: UndoService,
+        dry_runs: DryRunTables,
+        tables: Tables,
+        documents: DocumentChecks,
+        work: DryRunWork,
+        *,
+        idle_seconds: float,
+        most_seconds: float,
     ) -> None:
+        """A dry run waits `idle_seconds` for its client and takes `most_seconds` in all."""
+        self._documents = documents
+        self._work = work
+        self._idle_seconds = idle_seconds
+        self._most_seconds = most_seconds
         self._pipelines = pipelines
         self._undos = undos
         self._dry_runs = dry_runs
@@ -58,7 +74,36 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
     async def DryRun(
         self, request_iterator: AsyncIterator[processor_pb2.DryRunRequest], context: Context
     ) -> processor_pb2.DryRunResponse:
-        requests = request_iterator.__aiter__()
+        try:
+            async with asyncio.timeout(self._most_seconds) as clock:
+                return await self._dry_run(self._requests(request_iterator))
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            message = f"The dry run took more than {self._most_seconds:g} seconds; run a part of the file."
+            raise ResourceExhaustedError("DRY_RUN_TOO_LONG", message) from None
+
+    async def _requests(
+        self, requests: AsyncIterator[processor_pb2.DryRunRequest]
+    ) -> AsyncIterator[processor_pb2.DryRunRequest]:
+        """The requests, as long as the client does not keep this waiting."""
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    request = await anext(requests)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                message = (
+                    f"The dry run got no data for {self._idle_seconds:g} seconds and was ended, since others "
+                    "wait for its place."
+                )
+                raise ResourceExhaustedError("DRY_RUN_IDLE", message) from None
+            yield request
+
+    async def _dry_run(
+        self, requests: AsyncIterator[processor_pb2.DryRunRequest]
+    ) -> processor_pb2.DryRunResponse:
         try:
             first = await anext(requests)
         except StopAsyncIteration:
@@ -69,7 +114,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         if first.pipeline:
             pipeline = await self._pipelines.get(*reference(first.pipeline))
         elif first.document_json:
-            pipeline = read_document(first.document_json)
+            pipeline = await self._documents.read(first.document_json)
 
         async def chunks() -> AsyncIterator[bytes]:
             yield first.data
@@ -83,7 +128,7 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
         except OptionsError as error:
             raise wrong("dialect_json", str(error)) from None
         normal_form = first.form == common_pb2.CONTENT_FORM_NORMAL
-        result = await dry_run(chunks(), pipeline, options, normal_form, self._dry_runs)
+        result = await dry_run(chunks(), pipeline, options, normal_form, self._dry_runs, self._work)
         return processor_pb2.DryRunResponse(
             counts=common_pb2.RowCounts(
                 read=result.read, succeeded=result.succeeded, failed=result.failed, skipped=result.skipped

@@ -14,6 +14,7 @@ from ingestor.access.build import build_guard
 from ingestor.access.calls import CallSigner
 from ingestor.access.scope import row_security
 from ingestor.access.work import service_wide
+from ingestor.document_checks import DocumentChecks
 from ingestor.removals.follower import RemovalFollower
 from ingestor.removals.grpc_log import GrpcRemovalLog
 from ingestor.removals.pg_inbox import PgRemovalInbox
@@ -27,7 +28,8 @@ from ingestor.runtime.observability.samples import Sampler
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
-from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
+from ingestor.runtime.processes.pool import open_processes
 from ingestor.services.processor.adapters.grpc_pipelines import GrpcPipelines
 from ingestor.services.processor.adapters.grpc_status import GrpcOutcomes, GrpcProcesses
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
@@ -37,6 +39,7 @@ from ingestor.services.processor.adapters.sinks import Undos, open_sinks
 from ingestor.services.processor.adapters.sqs_rows import SqsRows
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.api import ProcessorApi
+from ingestor.services.processor.dry_run import WORK, DryRunWork
 from ingestor.services.processor.service import BatchService, Metrics
 from ingestor.services.processor.settings import ProcessorSettings
 from ingestor.services.processor.undo import UndoService
@@ -75,7 +78,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
         )
         pipelines = GrpcPipelines(orchestrator)
         checks: dict[str, Check] = {"database": pool.check}
-        observe_pool(pool, registry)
+        observe_pools(registry, pool)
         workers: list[Worker] = [Sampler(registry, (ClockSkew(pool),), seconds=settings.sample_seconds)]
         register: Callable[[grpc.aio.Server], None] = _nothing
         if settings.works:
@@ -88,7 +91,9 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             dead = SqsRows(sqs, settings.rows_dead_letter_queue, settings.visibility_seconds, keys)
             handed_back = PgHandedBack(pool)
             metrics = Metrics(registry)
-            batches = BatchService(open_sinks(tenants), GrpcOutcomes(status), pipelines, store, metrics)
+            batches = BatchService(
+                open_sinks(tenants, settings.schemas), GrpcOutcomes(status), pipelines, store, metrics
+            )
             queue_worker = partial(
                 QueueWorker, metrics=metrics, visibility_seconds=settings.visibility_seconds
             )
@@ -103,7 +108,22 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             checks["rows queue"] = rows.check
         if settings.serves:
             undos = UndoService(Undos(pool, tenants), GrpcProcesses(status), pipelines)
-            tables = PgDryRunTables(tenants, settings.dry_runs)
+            tables = PgDryRunTables(
+                tenants, settings.dry_runs, settings.schemas, reserved=settings.dry_runs // 2
+            )
+            processes = await stack.enter_async_context(
+                open_processes(WORK, most=settings.check_processes, memory_bytes=settings.check_memory_bytes)
+            )
+            api = ProcessorApi(
+                pipelines,
+                undos,
+                tables,
+                PgTables(tenants, settings.schemas),
+                DocumentChecks(processes, settings.check_seconds),
+                DryRunWork(processes, settings.check_seconds),
+                idle_seconds=settings.dry_run_idle_seconds,
+                most_seconds=settings.dry_run_seconds,
+            )
             observe_places(tables, registry)
             records = PgProcessRecords(pool)
             removals = RemovalFollower(
@@ -117,7 +137,7 @@ async def bootstrap(settings: ProcessorSettings, registry: CollectorRegistry) ->
             workers += [undos, removals]
             register = partial(
                 processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
-                ProcessorApi(pipelines, undos, tables, PgTables(tenants)),
+                api,
             )
         yield Service(
             register=register,

@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any, cast
 
-from ingestor.checking.rows import CheckedRows
+from ingestor.access.scope import tenant
+from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import Notice, RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
 from ingestor.runtime.errors import InvalidArgumentError
-from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch, outcome_of
+from ingestor.runtime.processes.pool import OverLimitError, Processes
+from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch
+from ingestor.services.processor.dry_run_work import CheckedSlice, FileHead, Unusable
 from ingestor.services.processor.pipelines import sink_of, table_of
 from ingestor.services.processor.ports import (
     TABLE_SINK,
@@ -21,14 +25,13 @@ from ingestor.services.processor.ports import (
     SinkRefusedError,
     TableDryRun,
 )
-from ingestor.services.processor.reading import check, read_batch, refused_rows
-from ingestor.tabular.errors import UnreadableFileError
-from ingestor.tabular.files.formats import HEAD_BYTES, Plan, plan
+from ingestor.services.processor.reading import read_batch, refused_rows
+from ingestor.tabular.files.formats import HEAD_BYTES
 from ingestor.tabular.options import ReadOptions
-from ingestor.tabular.records.header import HeaderError
-from ingestor.tabular.records.layout import TableHead, read_table_head
+from ingestor.tabular.records.layout import TableHead
 from ingestor.tabular.records.slices import RecordDelimiter, Slice
 
+WORK = "ingestor.services.processor.dry_run_work"
 MAX_ROWS = 1000
 
 
@@ -46,18 +49,52 @@ class DryRun:
     notices: list[Notice] = field(default_factory=list)
 
 
+class DryRunWork:
+    """The work of dry runs, done by processes that may die of it, for the scope's tenant; each piece may
+    take so many seconds. Raises InvalidArgumentError (DRY_RUN_TOO_COMPLEX) beside what it finds."""
+
+    def __init__(self, processes: Processes, seconds: float) -> None:
+        self._processes = processes
+        self._seconds = seconds
+
+    async def head(
+        self, data: bytes, final: bool, options: ReadOptions, normal_form: bool, labels: Sequence[str]
+    ) -> FileHead:
+        """How to read a file with this beginning. Raises InvalidArgumentError."""
+        found = await self._call("read_head", data, final, options, normal_form, tuple(labels))
+        if isinstance(found, Unusable):
+            raise InvalidArgumentError(found.reason, found.message)
+        return cast("FileHead", found)
+
+    async def check(self, batch: RowBatch, document: str, most_rows: int, *, with_good: bool) -> CheckedSlice:
+        """The checked rows of a slice."""
+        return cast("CheckedSlice", await self._call("check_slice", batch, document, most_rows, with_good))
+
+    async def _call(self, function: str, *arguments: Any) -> Any:
+        name = f"{WORK}:{function}"
+        try:
+            return await self._processes.call(name, *arguments, seconds=self._seconds, group=tenant())
+        except OverLimitError as error:
+            raise InvalidArgumentError(
+                "DRY_RUN_TOO_COMPLEX",
+                f"Checking a part of the file {error}. Simplify the pipeline's expressions, patterns or JSON "
+                "Schemas, or run a smaller part of the file.",
+            ) from None
+
+
 async def dry_run(
     chunks: AsyncIterator[bytes],
     pipeline: Pipeline | None,
     options: ReadOptions,
     normal_form: bool,
     tables: DryRunTables,
+    work: DryRunWork,
 ) -> DryRun:
     """Check a file and run its rows dry in the table of its pipeline. A few megabytes are in memory at a
     time. Options that are not set are detected.
 
     Raises InvalidArgumentError when the file as a whole is unusable (the reason of the header,
-    HEADER_MISMATCH, CONVERSION_NEEDED), and what `tables` raises.
+    HEADER_MISMATCH, CONVERSION_NEEDED) or too much to check (DRY_RUN_TOO_COMPLEX), and what `tables` raises.
     """
     result = DryRun()
     head = bytearray()
@@ -66,18 +103,14 @@ async def dry_run(
     rows: _Rows | None = None
     how = options
 
-    def begin(final: bool) -> RecordDelimiter | None:
+    async def begin(final: bool) -> RecordDelimiter | None:
         nonlocal found, pipeline, how
         if len(head) < HEAD_BYTES and not final:
             return None
-        try:
-            if not normal_form:
-                planned = _plan(bytes(head), final, options, pipeline)
-                how = planned.options
-                result.notices[:] = planned.notices
-            found = read_table_head(bytes(head), final, how, normal_form)
-        except (HeaderError, UnreadableFileError) as error:
-            raise InvalidArgumentError(str(error.reason), error.message) from error
+        labels = pipeline.labels_of_file if pipeline else ()
+        read = await work.head(bytes(head), final, options, normal_form, labels)
+        how, found = read.options, read.head
+        result.notices[:] = read.notices
         if found is None:
             return None
         result.columns = found.columns
@@ -99,7 +132,7 @@ async def dry_run(
                     table = await stack.enter_async_context(tables.open(table_of(pipeline)))
                     result.notices += table.notices
                 assert found is not None
-                rows = _Rows(result, found, how, normal_form, pipeline, table)
+                rows = _Rows(result, found, how, normal_form, pipeline, table, work)
             for piece in slices:
                 assert rows is not None
                 await rows.take(piece)
@@ -107,16 +140,16 @@ async def dry_run(
         async for chunk in chunks:
             if delimiter is None:
                 head += chunk
-                delimiter = begin(final=False)
+                delimiter = await begin(final=False)
                 if delimiter is not None:
-                    await take(delimiter.feed(bytes(head)))
+                    await take(await asyncio.to_thread(delimiter.feed, bytes(head)))
             else:
-                await take(delimiter.feed(chunk))
+                await take(await asyncio.to_thread(delimiter.feed, chunk))
         if delimiter is None:
-            delimiter = begin(final=True)
+            delimiter = await begin(final=True)
             assert delimiter is not None, "a final header is read or refused"
-            await take(delimiter.feed(bytes(head)))
-        await take(delimiter.finish())
+            await take(await asyncio.to_thread(delimiter.feed, bytes(head)))
+        await take(await asyncio.to_thread(delimiter.finish))
     return result
 
 
@@ -131,7 +164,9 @@ class _Rows:
         normal_form: bool,
         pipeline: Pipeline | None,
         table: TableDryRun | None,
+        work: DryRunWork,
     ) -> None:
+        self._work = work
         self._result = result
         self._head = head
         self._options = options
@@ -150,11 +185,13 @@ class _Rows:
             head.dialect.quote, self._normal_form, None, self._options.extra_empty_cells == "drop",
             self._options.empty_quoted == "text",
         )  # fmt: skip
-        checked = await asyncio.to_thread(check, batch, piece.data, self._pipeline)
+        left = MAX_ROWS - len(result.rows)
+        document = self._pipeline.canonical_json() if self._pipeline else ""
+        checked = await self._work.check(batch, document, left, with_good=self._table is not None)
         result.read += piece.row_count
         result.notices += checked.notices
         refused: Sequence[Refused] = ()
-        if self._table and self._pipeline:
+        if self._table and self._pipeline and checked.good is not None:
             numbers = checked.good_index + piece.first_row
             try:
                 refused = await self._table.refused(
@@ -163,15 +200,12 @@ class _Rows:
             except SinkRefusedError as error:
                 self._fail(piece, RowError("sink-error", "", "", str(error), "load"))
                 return
-        left = MAX_ROWS - len(result.rows)
-        shown = refused[:left]
-        rejected = await asyncio.to_thread(_refused_rows, batch, checked, shown)
-        outcome = outcome_of(batch.key, [*checked.rejected, *rejected])
-        more = len(refused) - len(shown)
-        result.succeeded += outcome.succeeded - more
-        result.failed += outcome.failed + more
-        result.skipped += outcome.skipped
-        result.rows += outcome.rows[:left]
+        rejected = await asyncio.to_thread(_refused_rows, batch, checked.good_index, refused[:left])
+        failed = checked.failed + len(refused)
+        result.succeeded += piece.row_count - failed - checked.skipped
+        result.failed += failed
+        result.skipped += checked.skipped
+        result.rows += sorted([*checked.rows, *rejected], key=lambda row: row.row_number)[:left]
 
     def _fail(self, piece: Slice, error: RowError) -> None:
         """Fail every row of a slice for one reason; as in a batch, without lines and cells."""
@@ -181,19 +215,5 @@ class _Rows:
         result.rows += [RejectedRow(number, 0, "failed", (error,), ()) for number in numbers]
 
 
-def _refused_rows(batch: RowBatch, checked: CheckedRows, refused: Sequence[Refused]) -> Sequence[RejectedRow]:
-    if not refused:
-        return ()
-    return list(refused_rows(read_batch(batch, batch.data), checked, refused))
-
-
-def _plan(head: bytes, final: bool, options: ReadOptions, pipeline: Pipeline | None) -> Plan:
-    """How to read a file with this beginning. Raises UnreadableFileError."""
-    labels = pipeline.labels_of_file if pipeline else ()
-    how = plan(head[:HEAD_BYTES], len(head) + (not final), "", options, labels=labels)
-    if how.form != "as-is":
-        raise UnreadableFileError(
-            "CONVERSION_NEEDED",
-            "Only delimited text in UTF-8 can be checked as it is; convert the file first.",
-        )
-    return how
+def _refused_rows(batch: RowBatch, good_index: Int64s, refused: Sequence[Refused]) -> Sequence[RejectedRow]:
+    return list(refused_rows(read_batch(batch, batch.data), good_index, refused)) if refused else ()

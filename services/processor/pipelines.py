@@ -6,10 +6,10 @@ from pydantic_core import PydanticCustomError
 
 from ingestor.access.scope import tenant
 from ingestor.checking.rows import JSON_COLUMN
+from ingestor.pipelines import names
 from ingestor.pipelines.document import Pipeline, TableSink
-from ingestor.pipelines.names import table
 from ingestor.provisioning.names import tenant_schema
-from ingestor.runtime.errors import InvalidArgumentError
+from ingestor.runtime.grpc.requests import wrong
 from ingestor.services.processor.ports import JSON_SINK, TABLE_SINK, ForeignKey, SinkChoice, Table
 
 
@@ -64,7 +64,7 @@ def table_name(text: str) -> tuple[str, str]:
     """Schema and name of "schema.table", or of "table" in the schema of the scope's tenant. Raises ValueError
     when there can be no such table, or when its schema is taken."""
     try:
-        return _split(table(text))
+        return _split(names.table(text))
     except PydanticCustomError as error:
         raise ValueError(error.message()) from None
 
@@ -75,9 +75,8 @@ def _split(table: str) -> tuple[str, str]:
 
 
 def reference(text: str) -> tuple[str, int]:
-    """Name and version of "name@version", or of "name", whose version is 0: the latest. Raises
-    InvalidArgumentError."""
-    name, at, version = text.partition("@")
-    if at and not (version.isascii() and version.isdigit() and int(version) >= 1):
-        raise InvalidArgumentError("INVALID_ARGUMENT", f"{text!r} is not name or name@version.")
-    return name, int(version) if at else 0
+    """Name and version (0: the latest) of a pipeline. Raises InvalidArgumentError."""
+    try:
+        return names.reference(text)
+    except ValueError as error:
+        raise wrong("pipeline", str(error)) from None

@@ -179,6 +179,11 @@ class TooManyTablesError(SinkRefusedError):
     """The tenant may have no further table; the process can go on when one is gone."""
 
 
+class SchemaNotAllowedError(SinkRefusedError):
+    """The pipeline names a schema that its tenant may not use here; the process can go on when the operator
+    has allowed it."""
+
+
 class RowLoader(Protocol):
     """One kind of sink."""
 

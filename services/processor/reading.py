@@ -72,9 +72,10 @@ def pipeline_of_text(batch: RowBatch, pipeline: Pipeline | None) -> Pipeline | N
     return without_missing_values(pipeline, only_empty=batch.normal_form)
 
 
-def refused_rows(table: TextTable, checked: CheckedRows, refused: Sequence[Refused]) -> Iterator[RejectedRow]:
-    """The rows that the sink refused, with their lines and cells, which are those of `table`."""
-    positions = np.searchsorted(table.row_index, checked.good_index[[row.position for row in refused]])
+def refused_rows(table: TextTable, good_index: Int64s, refused: Sequence[Refused]) -> Iterator[RejectedRow]:
+    """The rows that the sink refused, with their lines and cells, which are those of `table`; `good_index` as
+    in CheckedRows."""
+    positions = np.searchsorted(table.row_index, good_index[[row.position for row in refused]])
     for row, position in zip(refused, positions.tolist(), strict=True):
         yield RejectedRow(
             table.row_number(position), table.line_number(position), row.state, (row.error, *row.more),

@@ -37,6 +37,7 @@ from ingestor.services.processor.ports import (
     Outcomes,
     Pipelines,
     Refused,
+    SchemaNotAllowedError,
     Sink,
     SinkRefusedError,
     TooManyTablesError,
@@ -137,7 +138,7 @@ class BatchService:
         rows = GoodRows(table_of(pipeline), checked.good, numbers, sink_of(pipeline))
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
-            found = refused_rows(read_batch(batch, data), checked, refused) if refused else ()
+            found = refused_rows(read_batch(batch, data), checked.good_index, refused) if refused else ()
             return outcome_of(key, [*checked.rejected, *found], notices=checked.notices)
 
         def give_up(error: RowError) -> BatchOutcome:
@@ -175,7 +176,7 @@ class BatchService:
 
         def conclude(refused: Sequence[Refused]) -> BatchOutcome:
             return outcome_of(
-                key, [*checked.rejected, *refused_rows(found.table, checked, refused)], repaired
+                key, [*checked.rejected, *refused_rows(found.table, checked.good_index, refused)], repaired
             )
 
         def give_up(error: RowError) -> BatchOutcome:
@@ -195,7 +196,7 @@ class BatchService:
             try:
                 applied = await self._until_done("sink", lambda: self._sink.load(key, rows, conclude))
             except SinkRefusedError as error:
-                if error.midway or isinstance(error, TooManyTablesError):
+                if error.midway or isinstance(error, TooManyTablesError | SchemaNotAllowedError):
                     await self._hold(key, str(error))
                     return
                 outcome = give_up(RowError("sink-error", "", "", str(error), "load"))

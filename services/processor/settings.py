@@ -7,12 +7,26 @@ from typing import Literal
 from pydantic import Field
 
 from ingestor.access.settings import AccessSettings
+from ingestor.provisioning.table_schemas import TableSchemaSettings
 from ingestor.runtime.aws.queues import QueueNames
-from ingestor.runtime.settings import FileStoreSettings, QueueSettings, RemovalSettings, ServiceSettings
+from ingestor.runtime.settings import (
+    CheckSettings,
+    FileStoreSettings,
+    QueueSettings,
+    RemovalSettings,
+    ServiceSettings,
+)
 
 
 class ProcessorSettings(
-    ServiceSettings, AccessSettings, QueueSettings, QueueNames, FileStoreSettings, RemovalSettings
+    ServiceSettings,
+    AccessSettings,
+    QueueSettings,
+    QueueNames,
+    FileStoreSettings,
+    RemovalSettings,
+    CheckSettings,
+    TableSchemaSettings,
 ):
     """Environment variables INGESTOR_<FIELD>."""
 
@@ -30,8 +44,16 @@ class ProcessorSettings(
         60, ge=3, le=43_200, description="How long a received message stays hidden; extended while in work."
     )
     dry_runs: int = Field(
-        4, ge=1, le=32, description="Dry runs into tables at once; each has a connection to PostgreSQL."
+        4,
+        ge=1,
+        le=32,
+        description="Dry runs into tables at once; each has a connection to PostgreSQL. One tenant has at "
+        "most half of them.",
     )
+    dry_run_idle_seconds: float = Field(
+        30, ge=1, le=3600, description="Seconds that a dry run waits for more of its file before it ends."
+    )
+    dry_run_seconds: float = Field(900, ge=1, le=86_400, description="Most seconds of one dry run.")
 
     @property
     def works(self) -> bool:

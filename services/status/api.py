@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ from ingestor.access import scope
 from ingestor.formats import OUTCOMES
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import DisplacedRow, RejectedRow
+from ingestor.runs import RejectedRun
 from ingestor.runtime.grpc.requests import read_page_size, read_time, read_uuid, write_time, wrong
 from ingestor.runtime.observability.spans import note
 from ingestor.services.status.ledger import Batch, Outcome
@@ -27,6 +29,7 @@ from ingestor.wire import (
     notice_message,
     notices_in,
     rejected_row,
+    rejected_run,
     row_error,
 )
 
@@ -34,6 +37,11 @@ Context = Any
 E = TypeVar("E", bound=Enum)
 _REPORT_PIECE = 256 * 1024
 _MAX_LOOK_UP = 100_000
+_PROCESSED: dict[int, bool | None] = {
+    status_pb2.BATCH_STATE_UNSPECIFIED: None,
+    status_pb2.BATCH_STATE_QUEUED: False,
+    status_pb2.BATCH_STATE_PROCESSED: True,
+}
 
 
 class StatusApi(status_pb2_grpc.StatusServiceServicer):
@@ -71,13 +79,10 @@ class StatusApi(status_pb2_grpc.StatusServiceServicer):
     async def ListBatches(
         self, request: status_pb2.ListBatchesRequest, context: Context
     ) -> status_pb2.ListBatchesResponse:
-        processed = {
-            status_pb2.BATCH_STATE_UNSPECIFIED: None,
-            status_pb2.BATCH_STATE_QUEUED: False,
-            status_pb2.BATCH_STATE_PROCESSED: True,
-        }[request.state]
+        if request.state not in _PROCESSED:
+            raise wrong("state", "must be QUEUED or PROCESSED")
         found, token = await self._service.batches(
-            read_uuid("process_id", request.process_id), processed, request.page_token,
+            read_uuid("process_id", request.process_id), _PROCESSED[request.state], request.page_token,
             read_page_size(request.page_size),
         )  # fmt: skip
         return status_pb2.ListBatchesResponse(
@@ -186,6 +191,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
     ) -> ledger_pb2.RecordOutcomesResponse:
         header: ledger_pb2.OutcomeHeader | None = None
         rows: list[RejectedRow] = []
+        runs: list[RejectedRun] = []
         displaced: list[DisplacedRow] = []
         async for request in request_iterator:
             if header is None:
@@ -197,6 +203,11 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                 rows.extend(map(rejected_row, request.rows))
             except ValueError as problem:
                 raise wrong("rows", f"cannot be read: {problem}") from problem
+            try:
+                if request.runs:  # in a thread, because what they hold is inflated
+                    runs.extend(await asyncio.to_thread(_runs, request.runs))
+            except ValueError as problem:
+                raise wrong("runs", f"cannot be read: {problem}") from problem
             try:
                 displaced.extend(map(displaced_row, request.displaced))
             except ValueError as problem:
@@ -219,7 +230,7 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
         note(process_id=header.process_id, batch=header.batch.batch_number, failed=header.failed)
         recorded = await self._service.record(
             read_uuid("header.process_id", header.process_id), outcome, error, rows, repaired, displaced,
-            notices_in(header.notices),
+            notices_in(header.notices), runs,
         )  # fmt: skip
         return ledger_pb2.RecordOutcomesResponse(recorded=recorded)
 
@@ -302,6 +313,10 @@ class LedgerApi(ledger_pb2_grpc.LedgerServiceServicer):
                 for removal in found
             ]
         )  # fmt: skip
+
+
+def _runs(messages: Iterable[ledger_pb2.RejectedRun]) -> list[RejectedRun]:
+    return list(map(rejected_run, messages))
 
 
 def _choice(field: str, kind: type[E], number: int, default: E) -> E:

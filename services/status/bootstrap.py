@@ -10,6 +10,7 @@ import grpc
 from prometheus_client import CollectorRegistry, Gauge
 
 from ingestor.access.build import build_guard
+from ingestor.access.limits.reads import Reads, ending, reads_of
 from ingestor.access.scope import row_security
 from ingestor.access.work import service_wide
 from ingestor.internal.v1 import ledger_pb2_grpc
@@ -21,7 +22,7 @@ from ingestor.runtime.observability.samples import Sampler
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
-from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
 from ingestor.runtime.retry import Retries
 from ingestor.services.status.access.api import AccessApi
 from ingestor.services.status.access.service import AccessService
@@ -50,15 +51,26 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
     """Build everything, and close it all at the end. Raises RuntimeError when migrations are missing."""
     async with AsyncExitStack() as stack:
         database = Database.of(settings)
+        for_reads = reads_of(settings.database_pool_size)
         pool = await stack.enter_async_context(
             open_pool(
                 database,
                 service="status",
                 schema="status",
-                size=settings.database_pool_size,
+                size=settings.database_pool_size - for_reads,
                 prepare=row_security,
             )
         )
+        read_pool = await stack.enter_async_context(
+            open_pool(
+                database,
+                service="status",
+                schema="status",
+                size=for_reads,
+                prepare=ending(settings.read_seconds),
+            )
+        )
+        reads = Reads(read_pool, for_reads, settings.read_seconds)
         await check_migrations(pool, schema="status", package="ingestor.services.status.migrations")
         guard, quotas = build_guard(settings, pool, registry)
         sqs = await stack.enter_async_context(open_sqs(settings))
@@ -66,14 +78,15 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         retries = Retries(registry)
         changes = PgChanges(database, retries)
         keep = timedelta(days=settings.retention_days) if settings.retention_days else None
-        reader = PgLedgerReader(pool, keep)
+        reader = PgLedgerReader(pool, keep, reads)
         removals = PgRemovals(pool)
         feed = EventFeed(reader, changes, retries)
         clock = SystemClock()
         service = StatusService(
-            PgLedger(pool), reader, reader, removals, changes, feed, clock, Metrics(registry)
-        )
-        audit = PgAuditRecords(pool)
+            PgLedger(pool), reader, reader, removals, changes, feed, clock, Metrics(registry),
+            search_seconds=settings.read_seconds * 0.4,
+        )  # fmt: skip
+        audit = PgAuditRecords(pool, reads)
         access = AccessService(
             PgKeys(pool), PgMembers(pool), audit, quotas, PgTenants(pool), clock,
             platform_tenant=settings.platform_tenant,
@@ -81,7 +94,7 @@ async def bootstrap(settings: StatusSettings, registry: CollectorRegistry) -> As
         retention = Retention(removals, audit, clock, keep, timedelta(days=settings.audit_retention_days))
         keep_events = timedelta(days=settings.event_retention_days)
         publisher = Publisher(PgOutbox(pool), events, clock, keep_events, registry)
-        observe_pool(pool, registry)
+        observe_pools(registry, pool, read_pool)
         AwsRequests(registry).observe(sqs)
         samples = (ClockSkew(pool), BacklogSample(pool), OutboxSample(pool))
         sampler = Sampler(registry, samples, seconds=settings.sample_seconds)

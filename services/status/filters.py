@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from ingestor.runtime.clock import USUAL_YEARS, is_usual_time
+
 _TOKEN = re.compile(
     r"""\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<op><=|>=|!=|=|<|>|:)\s*"""
     r"""(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<word>[^\s"]+)))\s*"""
 )
 _AND = re.compile(r"AND\b")
+MAX_COMPARISONS = 20
+MAX_FILTER = 4096  # characters
+_SHOWN = 40  # characters of a value or name that a message repeats
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", ":"]
 
@@ -46,6 +51,8 @@ def parse_filter(text: str, fields: Fields) -> list[Comparison]:
     """Parse a filter, which may be empty. Raises FilterError."""
     found: list[Comparison] = []
     position = 0
+    if len(text) > MAX_FILTER:
+        raise FilterError(f"character {MAX_FILTER + 1}: a filter has at most {MAX_FILTER} characters")
     if "\0" in text:
         raise FilterError(f"character {text.index(chr(0)) + 1}: U+0000 is not allowed")
     if not text.strip():
@@ -54,6 +61,10 @@ def parse_filter(text: str, fields: Fields) -> list[Comparison]:
         match = _TOKEN.match(text, position)
         if match is None:
             raise FilterError(f"character {position + 1}: expected a comparison such as status=FAILED")
+        if len(found) == MAX_COMPARISONS:
+            raise FilterError(
+                f"character {match.start('name') + 1}: a filter has at most {MAX_COMPARISONS} comparisons"
+            )
         found.append(_comparison(match, fields))
         position = match.end()
         if position == len(text):
@@ -75,16 +86,18 @@ def _comparison(match: re.Match[str], fields: Fields) -> Comparison:
         return Comparison(name, operator, _time(at, name, value))  # type: ignore[arg-type]
     if name in fields.numbers:
         if not value.isascii() or not value.isdigit() or len(value) > 18:
-            raise FilterError(f"{at}: {name} must be compared with a whole number, not {value!r}")
+            raise FilterError(f"{at}: {name} must be compared with a whole number, not {_shown(value)}")
         return Comparison(name, operator, int(value))  # type: ignore[arg-type]
     if name not in fields.texts and name not in enums:
         known = ", ".join(sorted({*fields.texts, *fields.numbers, *fields.times, *enums}))
-        raise FilterError(f"{at}: unknown field {name!r}; use one of {known}")
+        raise FilterError(f"{at}: unknown field {_shown(name)}; use one of {known}")
     if operator not in ("=", "!=", *(":" if name in fields.searched else "")):
         possible = "=, != and :" if name in fields.searched else "= and !="
         raise FilterError(f"{at}: {name} can be compared by {possible} only")
     if name in enums and value not in enums[name]:
-        raise FilterError(f"{at}: {name} must be one of {', '.join(sorted(enums[name]))}, not {value!r}")
+        raise FilterError(
+            f"{at}: {name} must be one of {', '.join(sorted(enums[name]))}, not {_shown(value)}"
+        )
     return Comparison(name, operator, value)  # type: ignore[arg-type]
 
 
@@ -94,6 +107,15 @@ def _time(at: str, name: str, value: str) -> datetime:
         found = datetime.fromisoformat(value)
     except ValueError:
         raise FilterError(
-            f'{at}: {name} must be compared with a time such as "2026-01-31T12:00:00Z", not {value!r}'
+            f'{at}: {name} must be compared with a time such as "2026-01-31T12:00:00Z", not {_shown(value)}'
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if not is_usual_time(found):
+        years = f"{USUAL_YEARS.start} to {USUAL_YEARS.stop - 1}"
+        raise FilterError(f"{at}: {name} must be compared with a time of the years {years}")
+    return found
+
+
+def _shown(value: str) -> str:
+    """A value as a message repeats it."""
+    return repr(value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…")

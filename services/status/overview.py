@@ -11,6 +11,7 @@ from ingestor.services.status.processes import ProcessState
 _PIECES = 60
 MOST_PIECES = 1000
 DEFAULT_INTERVAL = timedelta(hours=24)
+MAX_INTERVAL = timedelta(days=3660)
 
 
 class IntervalError(ValueError):
@@ -41,6 +42,8 @@ def interval(start: datetime | None, end: datetime | None, seconds: int, now: da
     start = start or end - DEFAULT_INTERVAL
     if start >= end:
         raise IntervalError("start_time", "must be before end_time")
+    if end - start > MAX_INTERVAL:
+        raise IntervalError("start_time", f"must be at most {MAX_INTERVAL.days} days before end_time")
     if seconds < 0:
         raise IntervalError("bucket_seconds", "must not be negative")
     requested = Interval(start, end, seconds or max(1, -(-(end - start) // timedelta(seconds=_PIECES))))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
+from ingestor.runs import RejectedRun
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Outcome
 from ingestor.services.status.overview import Interval, Overview
@@ -96,11 +97,13 @@ class Ledger(Protocol):
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
         notices: Sequence[Notice] = (),
+        runs: Sequence[RejectedRun] = (),
     ) -> bool:
-        """Record an outcome with the rows that did not simply succeed and its notices, and what it changes in
-        the repaired process. `displaced` rows of other batches become FAILED, at once or with the outcome of
-        their batch. Returns False and changes nothing when the batch already has an outcome. Raises
-        ValueError when the rows do not fit the outcome."""
+        """Record an outcome with its notices and the rows that did not simply succeed, those without
+        neighbours in `rows` and others in `runs`, and what it changes in the repaired process. `displaced`
+        rows of other batches become FAILED, at once or with the outcome of their batch. Returns False and
+        changes nothing when the batch already has an outcome. Raises ValueError when the rows do not fit the
+        outcome."""
         ...
 
     async def undo(self, process_id: str, undo: Undo) -> Account:
@@ -153,10 +156,15 @@ class LedgerReader(Protocol):
         """A process, None when it does not exist. Raises NotFoundError (PROCESS_DELETED)."""
         ...
 
+    async def newest(self) -> int:
+        """The position of the newest process; 0 when there is none."""
+        ...
+
     async def processes(
-        self, comparisons: Sequence[Comparison], before: int | None, limit: int
+        self, comparisons: Sequence[Comparison], before: int | None, limit: int, down_to: int = 0
     ) -> list[tuple[int, Process]]:
-        """Processes with their positions in the list, newest first, below `before`."""
+        """Processes with their positions in the list, newest first, below `before` and not below
+        `down_to`."""
         ...
 
     async def batches(
@@ -178,9 +186,15 @@ class LedgerReader(Protocol):
         ...
 
     async def rows(
-        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
+        self,
+        process_id: str,
+        comparisons: Sequence[Comparison],
+        after: int,
+        limit: int,
+        upto: int = 2**62,
     ) -> list[Row]:
-        """Rows with numbers after `after`, in order; expands only as many batches as the page needs."""
+        """Rows with numbers after `after` and up to `upto`, in order; expands only as many batches as
+        the page needs."""
         ...
 
     async def ranges(

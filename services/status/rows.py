@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ingestor.outcomes import RejectedRow, RowError
+from ingestor.runs import RejectedRun
 from ingestor.services.status.ledger import Outcome
 from ingestor.services.status.processes import RowState
 
 
 def with_displaced(
-    outcome: Outcome, rows: Sequence[RejectedRow], displaced: Sequence[RejectedRow]
+    outcome: Outcome,
+    rows: Sequence[RejectedRow],
+    runs: Sequence[RejectedRun],
+    displaced: Sequence[RejectedRow],
 ) -> tuple[Outcome, Sequence[RejectedRow]]:
-    """Correct the outcome of a batch, and its rows that did not simply succeed, when other batches displaced
-    some of the rows that it counts as SUCCEEDED before it was reported."""
+    """Correct the outcome of a batch, and its rows that did not simply succeed and are in no run, when other
+    batches displaced some of the rows that it counts as SUCCEEDED before it was reported."""
     own = {row.row_number for row in rows}
-    new = [row for row in displaced if row.row_number not in own]
+
+    def is_own(number: int) -> bool:
+        at = bisect_right(runs, number, key=lambda run: run.first.row_number)
+        return number in own or (at > 0 and number <= runs[at - 1].last_row)
+
+    new = [row for row in displaced if not is_own(row.row_number)]
     if outcome.default_state is not RowState.SUCCEEDED or not new:
         return outcome, rows
     counted = replace(outcome, succeeded=outcome.succeeded - len(new), failed=outcome.failed + len(new))

@@ -11,8 +11,10 @@ from datetime import datetime
 from prometheus_client import CollectorRegistry, Counter
 
 from ingestor.access.limits.pipelines import only_pipelines
+from ingestor.access.limits.search import search
 from ingestor.access.scope import MOST_TENANT_LABELS, OTHER_TENANTS, tenant
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
+from ingestor.runs import RejectedRun
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import (
     FailedPreconditionError,
@@ -121,7 +123,11 @@ class StatusService:
         feed: EventFeed,
         clock: Clock,
         metrics: Metrics,
+        *,
+        search_seconds: float,
     ) -> None:
+        """`search_seconds`: how long a page is looked for, about."""
+        self._search_seconds = search_seconds
         self._ledger = ledger_
         self._reader = reader
         self._removals = removals
@@ -207,12 +213,13 @@ class StatusService:
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
         notices: Sequence[Notice] = (),
+        runs: Sequence[RejectedRun] = (),
     ) -> bool:
         """Record the outcome of a batch; False when it already has one. Raises InvalidArgumentError when the
         rows do not add up to the batch."""
         try:
             recorded = await self._ledger.record(
-                process_id, outcome, error, rows, repaired, displaced, notices
+                process_id, outcome, error, rows, repaired, displaced, notices, runs
             )
         except ValueError as problem:
             raise InvalidArgumentError("OUTCOME_MISMATCH", str(problem)) from problem
@@ -270,11 +277,22 @@ class StatusService:
         return found
 
     async def processes(self, filter_: str, token: str, size: int) -> tuple[list[Process], str]:
-        """A page of processes, newest first, and the next page's token."""
+        """A page of processes, newest first, and the next page's token. A page that took long has fewer, or
+        none."""
         scope = f"{tenant()} processes {filter_}"
+        comparisons = _filter(filter_, PROCESS_FIELDS)
         before = read_token(scope, token, int)
-        found = await self._reader.processes(_filter(filter_, PROCESS_FIELDS), before, size + 1)
-        more = make_token(scope, found[size - 1][0]) if len(found) > size else ""
+        if before is None:
+            before = await self._reader.newest() + 1
+
+        async def read(start: int, end: int, limit: int) -> list[tuple[int, Process]]:
+            return await self._reader.processes(comparisons, before - start, limit, before - end)
+
+        found, looked = await search(read, before, size + 1, self._search_seconds)
+        if len(found) > size:
+            more = make_token(scope, found[size - 1][0])
+        else:
+            more = "" if looked is None else make_token(scope, before - looked)
         return [process for _, process in found[:size]], more
 
     async def watch(self, process_id: str, min_interval: float) -> AsyncIterator[Process]:
@@ -315,12 +333,20 @@ class StatusService:
         return await self._reader.states(process_id, row_numbers)
 
     async def rows(self, process_id: str, filter_: str, token: str, size: int) -> tuple[list[Row], str]:
-        """A page of rows by number, and the next page's token."""
+        """A page of rows by number, and the next page's token. A page that took long has fewer, or none."""
         scope = f"{tenant()} rows {process_id} {filter_}"
         comparisons = _filter(filter_, ROW_FIELDS)
-        await self._kept(process_id)
-        found = await self._reader.rows(process_id, comparisons, read_token(scope, token, int) or 0, size + 1)
-        more = make_token(scope, found[size - 1].row_number) if len(found) > size else ""
+        process = await self._kept(process_id)
+        after = read_token(scope, token, int) or 0
+
+        async def read(start: int, end: int, limit: int) -> list[Row]:
+            return await self._reader.rows(process_id, comparisons, after + start, limit, after + end)
+
+        found, looked = await search(read, process.read - after, size + 1, self._search_seconds)
+        if len(found) > size:
+            more = make_token(scope, found[size - 1].row_number)
+        else:
+            more = "" if looked is None else make_token(scope, after + looked)
         return found[:size], more
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:

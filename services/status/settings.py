@@ -17,3 +17,10 @@ class StatusSettings(ServiceSettings, AccessSettings, QueueSettings, QueueNames)
     )
     audit_retention_days: int = Field(365, ge=30, description="Days after which audit records are removed.")
     event_retention_days: int = Field(30, ge=1, description="Days after which published events are removed.")
+    read_seconds: float = Field(
+        5,
+        ge=1,
+        le=60,
+        description="Most seconds of a statement that looks through lists for a caller, after half as many "
+        "of waiting.",
+    )

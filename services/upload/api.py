@@ -104,7 +104,7 @@ class UploadApi(upload_pb2_grpc.UploadServiceServicer):
         found = await self._service.storage()
         return upload_pb2.GetStorageResponse(
             file_count=found.file_count, file_bytes=found.file_bytes, free_bytes=found.free_bytes,
-            store=self._store,
+            store=self._store, stored_bytes=found.stored_bytes, temporary_bytes=found.temporary_bytes,
         )  # fmt: skip
 
     async def AbortUpload(

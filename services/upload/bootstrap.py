@@ -27,21 +27,23 @@ from ingestor.runtime.observability.samples import Sampler
 from ingestor.runtime.postgres.login import Database
 from ingestor.runtime.postgres.migrations import check_migrations
 from ingestor.runtime.postgres.pool import open_pool
-from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
 from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
 from ingestor.services.upload.adapters.grpc_dry_runs import GrpcDryRuns
 from ingestor.services.upload.adapters.grpc_ingestion import GrpcIngestion
 from ingestor.services.upload.adapters.grpc_pipelines import GrpcPipelines
+from ingestor.services.upload.adapters.grpc_processes import GrpcProcesses
 from ingestor.services.upload.adapters.pg_samples import DeliveriesSample, StoredSample
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
-from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.adapters.scratch import Scratch
+from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.api import UploadApi
 from ingestor.services.upload.delivery import Cleaner, DeliveryWorker
 from ingestor.services.upload.remover import UploadRemover
 from ingestor.services.upload.service import Metrics, UploadService
 from ingestor.services.upload.settings import UploadSettings
-from ingestor.stores.open import open_store
+from ingestor.stores.open import for_work, open_store
 from ingestor.v1 import upload_pb2_grpc
 
 
@@ -67,9 +69,10 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             connect(settings.orchestrator_address, service="orchestrator")
         )
         processor = await stack.enter_async_context(connect(settings.processor_address, service="processor"))
+        status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         uploads = PgUploads(pool)
         store = await stack.enter_async_context(open_store(settings, AwsRequests(registry).observe))
-        observe_pool(pool, registry)
+        observe_pools(registry, pool)
         samples = (ClockSkew(pool), DeliveriesSample(pool), StoredSample(pool))
         sampler = Sampler(registry, samples, seconds=settings.sample_seconds)
         ingestion = GrpcIngestion(orchestrator)
@@ -80,12 +83,15 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
                 await stack.enter_async_context(connect(settings.converter_address, service="converter"))
             )
         else:
+            scratch = Scratch(
+                Path(settings.scratch_dir) if settings.scratch_dir else None, settings.disk_reserve_bytes
+            )
+            await asyncio.to_thread(scratch.remove_left)
             converter = SubprocessConverter(
-                store,
-                Path(settings.scratch_dir) if settings.scratch_dir else None,
+                for_work(store),
+                scratch,
                 ProgramMetrics(registry),
-                max_expanded_bytes=settings.max_expanded_bytes,
-                memory_bytes=settings.converter_memory_bytes,
+                converter_limits(settings),
             )
             folders["scratch"] = Path(settings.scratch_dir or tempfile.gettempdir())
         observe_disks(folders, registry)
@@ -114,13 +120,13 @@ async def bootstrap(settings: UploadSettings, registry: CollectorRegistry) -> As
             converter,
             pipelines,
             store,
+            GrpcProcesses(status),
             clock,
             owner=ids.new(),
             at_once=settings.deliveries_at_once,
             lease_seconds=settings.lease_seconds,
             new_delivery=new_delivery,
         )
-        status = await stack.enter_async_context(connect(settings.status_address, service="status"))
         removals = RemovalFollower(
             GrpcRemovalLog(status),
             PgRemovalInbox(pool, "upload"),

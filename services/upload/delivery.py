@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from opentelemetry.trace import SpanKind
 
 from ingestor.access import scope
 from ingestor.runtime.clock import Clock
-from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.errors import (
+    AbortedError,
+    ResourceExhaustedError,
+    ServiceError,
+    TransientError,
+    UnavailableError,
+)
 from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import backoff
 from ingestor.runtime.workers import pause, repeat
@@ -23,22 +29,42 @@ from ingestor.services.upload.ports import (
     Deliveries,
     Ingestion,
     Pipelines,
+    Processes,
     Uploads,
 )
-from ingestor.services.upload.uploads import Delivery
-from ingestor.stores.port import FileMissingError, FileStore
+from ingestor.services.upload.uploads import Content, Delivery, text_key
+from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UnreadableFileError
 
 log = structlog.get_logger(__name__)
 
 _CONVERSIONS = 2  # of a file whose converter is killed each time
+_ATTEMPTS = 5  # that may fail for a reason that is neither the network's nor the store's
+_WANTED_SECONDS = 1.0  # between two questions whether a file that is converted is still wanted
 _CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 2.0  # to find deliveries that other instances added or that are due again
 
 
+# What passes by itself, or when an operator does something.
+_PASSING = (
+    TransientError, FileMissingError, StoreFullError, AbortedError, UnavailableError, ResourceExhaustedError,
+)  # fmt: skip
+
+
+class _UnwantedError(Exception):
+    """The process has ended."""
+
+
+class _NoPlaceError(Exception):
+    """The file needs a conversion, and there is no place for one now."""
+
+
 class DeliveryWorker:
-    """Leases deliveries and streams each file from the offset that the orchestrator asks for. A failed
-    delivery is repeated later, without limit."""
+    """Leases deliveries and streams each file from the offset that the orchestrator asks for. A delivery that
+    is interrupted is repeated later, without limit; one that fails for another reason ends after some
+    attempts.
+
+    Files that need a conversion have as many places as the others, and none of theirs."""
 
     name = "deliveries"
 
@@ -49,6 +75,7 @@ class DeliveryWorker:
         converter: Converter,
         pipelines: Pipelines,
         store: FileStore,
+        processes: Processes,
         clock: Clock,
         *,
         owner: str,
@@ -62,13 +89,14 @@ class DeliveryWorker:
         self._converter = converter
         self._pipelines = pipelines
         self._store = store
+        self._processes = processes
         self._clock = clock
         self._owner = owner
         self._at_once = at_once
         self._lease = timedelta(seconds=lease_seconds)
         self._news = new_delivery
         self._running: set[asyncio.Task[None]] = set()
-        self._crashes = Counter[str]()  # of converters, by process
+        self._converting: dict[str, str] = {}  # tenants by the processes whose files are converted
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set, then release every lease."""
@@ -83,24 +111,43 @@ class DeliveryWorker:
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _start_due(self) -> None:
+        for converts in (False, True):
+            while (of_idle := self._places(self._count(converts))) is not None:
+                now = self._clock.now()
+                try:
+                    delivery = await self._deliveries.take(
+                        self._owner, now, now + self._lease, converts=converts, of_idle=of_idle
+                    )
+                except TransientError as error:
+                    log.warning("cannot take deliveries", error=str(error))
+                    return
+                if delivery is None:
+                    break
+                if converts:
+                    self._converting[delivery.process_id] = delivery.upload.tenant
+                task = asyncio.create_task(self._deliver(delivery, converts=converts))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+
+    def _count(self, converts: bool) -> int:
+        converting = len(self._converting)
+        return converting if converts else len(self._running) - converting
+
+    def _places(self, running: int) -> bool | None:
+        """Whether the next place is for a tenant that has none only; None without a place."""
         # The last place is for a tenant that has none, so that large files of one do not keep others waiting;
         # for more such tenants there are as many places again.
-        while (running := len(self._running)) < 2 * self._at_once:
-            now = self._clock.now()
-            of_idle = running >= max(1, self._at_once - 1)
-            try:
-                delivery = await self._deliveries.take(self._owner, now, now + self._lease, of_idle=of_idle)
-            except TransientError as error:
-                log.warning("cannot take deliveries", error=str(error))
-                return
-            if delivery is None:
-                return
-            task = asyncio.create_task(self._deliver(delivery))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        if running >= 2 * self._at_once:
+            return None
+        return running >= max(1, self._at_once - 1)
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """Deliver one file. Raises only when cancelled."""
+    def _may_convert(self, tenant: str) -> bool:
+        """Whether there is a place for a conversion of this tenant."""
+        of_idle = self._places(self._count(True))
+        return of_idle is not None and not (of_idle and tenant in self._converting.values())
+
+    async def _deliver(self, delivery: Delivery, *, converts: bool) -> None:
+        """Deliver one file; `converts`: it has a place for a conversion. Raises only when cancelled."""
         structlog.contextvars.clear_contextvars()
         scope.enter(delivery.upload.tenant)
         structlog.contextvars.bind_contextvars(process_id=delivery.process_id, tenant=delivery.upload.tenant)
@@ -116,7 +163,7 @@ class DeliveryWorker:
         holding = asyncio.create_task(self._hold(delivery))
         wait = timedelta(seconds=backoff(delivery.attempts, first=0.5, longest=30))
         try:
-            sending = asyncio.create_task(self._send(delivery))
+            sending = asyncio.create_task(self._send(delivery, converts=converts))
             try:
                 await asyncio.wait([sending, holding], return_when=asyncio.FIRST_COMPLETED)
                 if not sending.done():
@@ -132,15 +179,18 @@ class DeliveryWorker:
             spans.fail(delivering, error)
             await asyncio.shield(self._give_back(delivery, timedelta(0)))
             raise
-        except (TransientError, ServiceError) as error:
+        except _NoPlaceError:
+            await self._give_back(delivery, timedelta(0))
+        except _PASSING as error:
             spans.fail(delivering, error)
             log.warning("delivery interrupted", error=str(error), again_in=wait.total_seconds())
             await self._give_back(delivery, wait)
         except Exception as error:
             spans.fail(delivering, error)
             log.error("delivery failed", again_in=wait.total_seconds(), exc_info=error)
-            await self._give_back(delivery, wait)
+            await self._failed(delivery, error, wait)
         finally:
+            self._converting.pop(delivery.process_id, None)
             holding.cancel()
             await asyncio.gather(holding, return_exceptions=True)
             delivering.end()
@@ -151,38 +201,86 @@ class DeliveryWorker:
             return ()
         return (await self._pipelines.find(delivery.pipeline, delivery.pipeline_version)).labels
 
-    async def _send(self, delivery: Delivery) -> None:
-        if delivery.content is None:
-            try:
-                repaired = delivery.repair.table if delivery.repair else None
-                labels = await self._labels(delivery)
-                with spans.span("convert"):
-                    content = await self._converter.convert(
-                        delivery.upload, delivery.dialect, repaired, labels
-                    )
-            except UnreadableFileError as error:
-                log.info("file unreadable", reason=error.reason)
-                await self._ingestion.refuse(delivery, error.reason, error.message)
-                return
-            except ConverterCrashedError:
-                # Not the attempts of the delivery: most of those fail because something is away.
-                self._crashes[delivery.process_id] += 1
-                if (crashes := self._crashes[delivery.process_id]) < _CONVERSIONS:
-                    raise
-                del self._crashes[delivery.process_id]
-                log.error("cannot convert the file", crashes=crashes)
+    async def _failed(self, delivery: Delivery, error: Exception, wait: timedelta) -> None:
+        """Try again later, or give the delivery up."""
+        crashed = isinstance(error, ConverterCrashedError)
+        attempts = delivery.failures + 1
+        if attempts >= (_CONVERSIONS if crashed else _ATTEMPTS):
+            reason = "DELIVERY_FAILED"
+            message = (
+                f"The file could not be read or passed on in {attempts} attempts, for a reason that the log "
+                "of the upload service tells."
+            )
+            if crashed:
+                reason = "FILE_UNREADABLE"
                 message = (
-                    f"The program that reads the file was killed in {crashes} attempts: "
+                    f"The program that reads the file was killed in {attempts} attempts: "
                     "the machine lacks memory or disk space for it."
                 )
-                await self._ingestion.refuse(delivery, "FILE_UNREADABLE", message)
+            try:
+                await self._ingestion.refuse(delivery, reason, message)
+                await self._deliveries.done(delivery.process_id, self._owner, self._clock.now())
                 return
-            self._crashes.pop(delivery.process_id, None)
-            await self._deliveries.keep_content(delivery.process_id, self._owner, content)
-            delivery = replace(delivery, content=content)
+            except (TransientError, ServiceError) as refused:
+                log.warning("cannot give the delivery up yet", error=str(refused))
+        await self._give_back(delivery, wait, failed=True)
+
+    async def _send(self, delivery: Delivery, *, converts: bool) -> None:
+        try:
+            if delivery.content is None:
+                content = await self._content(delivery, converts=converts)
+                await self._deliveries.keep_content(delivery.process_id, self._owner, content)
+                delivery = replace(delivery, content=content)
+        except UnreadableFileError as error:
+            log.info("file unreadable", reason=error.reason)
+            await self._ingestion.refuse(delivery, error.reason, error.message)
+            return
+        except _UnwantedError:
+            log.info("conversion ended: the process has ended")
+            await self._store.delete(text_key(delivery.upload.file_key))
+            return
         offset = await self._ingestion.begin(delivery)
         if offset is not None:
             await self._ingestion.send(delivery.process_id, self._pieces(delivery, offset))
+
+    async def _content(self, delivery: Delivery, *, converts: bool) -> Content:
+        """What the orchestrator is to read. Raises what a Converter raises, _NoPlaceError, _UnwantedError."""
+        upload, dialect = delivery.upload, delivery.dialect
+        repaired = delivery.repair.table if delivery.repair else None
+        labels = await self._labels(delivery)
+        tenant = upload.tenant
+        if not converts:
+            found = None if repaired else await self._converter.as_is(upload, dialect, labels)
+            if found is not None:
+                return found
+            await self._deliveries.needs_conversion(delivery.process_id, self._owner)
+            if not self._may_convert(tenant):
+                raise _NoPlaceError
+            self._converting[delivery.process_id] = tenant
+        try:
+            self._news.set()  # a place for a file as it is has become free
+            with spans.span("convert"):
+                return await self._while_wanted(
+                    delivery, self._converter.convert(upload, dialect, repaired, labels)
+                )
+        finally:
+            self._converting.pop(delivery.process_id, None)
+
+    async def _while_wanted(self, delivery: Delivery, converting: Coroutine[Any, Any, Content]) -> Content:
+        """What a conversion makes; ends it as soon as the process has ended, and raises _UnwantedError."""
+        task = asyncio.create_task(converting)
+        try:
+            while not task.done():
+                await asyncio.wait([task], timeout=_WANTED_SECONDS)
+                try:
+                    if not task.done() and await self._processes.has_ended(delivery.process_id):
+                        raise _UnwantedError
+                except (TransientError, ServiceError) as error:
+                    log.debug("cannot ask for the process", error=str(error))
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _pieces(self, delivery: Delivery, offset: int) -> AsyncIterator[tuple[int, bytes, bool]]:
         """The content from `offset` on, as (offset, data, last); the last piece may be empty."""
@@ -213,10 +311,10 @@ class DeliveryWorker:
                 if now - last > self._lease:
                     return
 
-    async def _give_back(self, delivery: Delivery, wait: timedelta) -> None:
+    async def _give_back(self, delivery: Delivery, wait: timedelta, *, failed: bool = False) -> None:
         try:
             due = self._clock.now() + wait
-            await self._deliveries.give_back(delivery.process_id, self._owner, due)
+            await self._deliveries.give_back(delivery.process_id, self._owner, due, failed=failed)
         except TransientError as error:
             log.warning("cannot release the lease; it will expire", error=str(error))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits
 from ingestor.reports import OriginalTable
@@ -16,9 +16,13 @@ from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload
 class Uploads(Protocol):
     """Stores uploads. What belongs to another tenant does not exist here."""
 
-    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
+    async def add(
+        self, upload: Upload, limits: QuotaLimits = NO_LIMITS, *, room: int | None = None
+    ) -> Upload:
         """Store an upload. Returns the existing one when its creator has already used the request id. Raises
-        QuotaExceededError (open_uploads, bytes_stored, bytes_per_day: its declared size)."""
+        QuotaExceededError (open_uploads, bytes_announced, bytes_stored, bytes_per_day: its declared size),
+        and NoRoomError when the open uploads of its tenant, with it, have announced more than the `room` in
+        the store, or there is none."""
         ...
 
     async def get(self, upload_id: str) -> Upload | None:
@@ -53,8 +57,9 @@ class Uploads(Protocol):
         """Abort an open upload; False when it is complete. Idempotent."""
         ...
 
-    async def kept(self) -> tuple[int, int]:
-        """Number and bytes of the tenant's stored files, complete or not."""
+    async def kept(self) -> tuple[int, int, int]:
+        """Number and bytes of the tenant's stored files, complete or not, and the bytes of what they were
+        converted to."""
         ...
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
@@ -82,10 +87,15 @@ class Deliveries(Protocol):
     """The durable queue of deliveries, each with a lease."""
 
     async def take(
-        self, owner: str, now: datetime, until: datetime, *, of_idle: bool = False
+        self, owner: str, now: datetime, until: datetime, *, converts: bool = False, of_idle: bool = False
     ) -> Delivery | None:
-        """Lease a delivery that is due and free, and count the attempt: one of the tenant with the fewest
-        leased deliveries, with `of_idle` only of a tenant that has none."""
+        """Lease a delivery that is due and free, and count the attempt: of those that are known to need a
+        conversion (`converts`), or of the others. One of the tenant with the fewest leased ones of the same
+        kind, with `of_idle` only of a tenant that has none."""
+        ...
+
+    async def needs_conversion(self, process_id: str, owner: str) -> None:
+        """Note that the file needs a conversion, until its content is kept."""
         ...
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
@@ -100,8 +110,8 @@ class Deliveries(Protocol):
         """End the delivery: the orchestrator has the file."""
         ...
 
-    async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
-        """Release the lease; the delivery is due again at `due`."""
+    async def give_back(self, process_id: str, owner: str, due: datetime, *, failed: bool = False) -> None:
+        """Release the lease; the delivery is due again at `due`. `failed` counts a failure."""
         ...
 
     async def waiting(self) -> int:
@@ -153,6 +163,15 @@ class Pipelines(Protocol):
         ...
 
 
+class Processes(Protocol):
+    """What status knows of processes."""
+
+    async def has_ended(self, process_id: str) -> bool:
+        """Whether a process was cancelled, has failed or was deleted, so that nobody wants its file any
+        more."""
+        ...
+
+
 class DryRuns(Protocol):
     """The processor's dry run."""
 
@@ -176,12 +195,34 @@ class Inspector(Protocol):
         ...
 
 
+class NoRoomError(Exception):
+    """The file store has no room for what a tenant has announced."""
+
+    def __init__(self, announced: int) -> None:
+        super().__init__(announced)
+        self.announced = announced  # bytes that its open uploads have not sent
+
+
+@runtime_checkable
+class TemporaryFiles(Protocol):
+    """What writes temporary files for tenants."""
+
+    async def temporary_bytes(self, tenant: str) -> int:
+        """Bytes of the temporary files that this instance has for a tenant now."""
+        ...
+
+
 class ConverterCrashedError(Exception):
     """The converter ended without a result; another attempt may succeed."""
 
 
 class Converter(Protocol):
     """Converts complete files that cannot be cut into batches unchanged."""
+
+    async def as_is(self, upload: Upload, dialect: str, labels: Sequence[str] = ()) -> Content | None:
+        """The content of a complete file that needs no conversion; None for one that does. Takes a moment,
+        and never waits for conversions. Raises UnreadableFileError, FileMissingError."""
+        ...
 
     async def convert(
         self,

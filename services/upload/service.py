@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,9 +15,11 @@ import google_crc32c
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from ingestor.access.authenticator import Remembered
 from ingestor.access.limits.quotas import NO_LIMITS, Quotas
 from ingestor.access.principal import current_principal
 from ingestor.access.scope import tenant
+from ingestor.pipelines import names
 from ingestor.runtime.clock import Clock, Ids
 from ingestor.runtime.errors import (
     AbortedError,
@@ -38,11 +41,13 @@ from ingestor.services.upload.ports import (
     DryRuns,
     Ingestion,
     Inspector,
+    NoRoomError,
     Pipelines,
+    TemporaryFiles,
     Uploads,
 )
 from ingestor.services.upload.uploads import Delivery, Upload, UploadState
-from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError
+from ingestor.stores.port import BoundedStore, FileMissingError, FileStore, StoreFullError, TenantFiles
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.foreign import foreign_type, refusal
 from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
@@ -50,6 +55,7 @@ from ingestor.tabular.options import OptionsError, ReadOptions, parse_options
 log = structlog.get_logger(__name__)
 
 _COMMIT_BYTES = 16 * 2**20  # the most that is sent again after a crash
+_MEASURED_SECONDS = 5.0  # for which a look at all files of a tenant counts
 _MOST_SAMPLE_ROWS = 100_000
 _MOST_DRY_RUN_ROWS = 1000
 _MOST_HASHES = 10_000  # kept in memory while files arrive; further ones are computed from the stored file
@@ -66,11 +72,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Stored files and their bytes; `free_bytes` is None for a store without a limit."""
+    """Stored files and their bytes as uploaded; `free_bytes` is None for a store without a limit.
+    `stored_bytes` are all bytes in the store, `temporary_bytes` those of temporary files here."""
 
     file_count: int
     file_bytes: int
     free_bytes: int | None
+    stored_bytes: int
+    temporary_bytes: int
 
 
 @dataclass(slots=True)
@@ -140,6 +149,7 @@ class UploadService:
         self._max_upload = max_upload_bytes
         self.max_chunk_bytes = max_chunk_bytes
         self._new_delivery = new_delivery
+        self._measured = Remembered[str, int](_MEASURED_SECONDS, time.monotonic)
         self._running: OrderedDict[tuple[str, str], _Running] = OrderedDict()  # by tenant and upload
 
     async def create(self, file_name: str, size: int, request_id: str) -> Upload:
@@ -157,7 +167,15 @@ class UploadService:
             upload_id, tenant(), request_id or None, file_name, size, f"{tenant()}/{upload_id}",
             UploadState.OPEN, 0, None, self._clock.now(), principal.subject if principal else "",
         )  # fmt: skip
-        known = await self._uploads.add(upload, await self._quotas.limits())
+        room = await self._room()
+        try:
+            known = await self._uploads.add(upload, await self._quotas.limits(), room=room)
+        except NoRoomError as error:
+            raise _store_full(
+                f"The file store has room for {room:,} bytes; the file needs {size:,}, and open uploads of "
+                f"the tenant have announced {error.announced:,}. Send it when files have been deleted, or "
+                "abort uploads that are not needed."
+            ) from None
         if known.upload_id == upload_id:
             await self._store.create(upload.file_key)
         elif (known.file_name, known.declared_size) != (file_name, size):
@@ -166,6 +184,10 @@ class UploadService:
                 violations=[FieldViolation("request_id", "was already used for another file")],
             )  # fmt: skip
         return known
+
+    async def _room(self) -> int | None:
+        """Bytes for which the store has room; None for a store without a limit."""
+        return await self._store.free_bytes() if isinstance(self._store, BoundedStore) else None
 
     def _check_size(self, size: int) -> None:
         if size > self._max_upload:
@@ -211,6 +233,8 @@ class UploadService:
     async def _writing(self, upload_id: str) -> AsyncIterator[tuple[Upload, _Running]]:
         """The open upload, with this instance as its only writer here."""
         key = (tenant(), upload_id)
+        if key not in self._running:
+            await self.get(upload_id)  # nothing is remembered of what does not exist
         running = self._running.setdefault(key, _Running())
         self._running.move_to_end(key)
         try:
@@ -222,11 +246,10 @@ class UploadService:
                     )
                 yield upload, running
         finally:
-            while len(self._running) > _MOST_HASHES:
-                oldest, other = next(iter(self._running.items()))
-                if other.lock.locked():
-                    break
-                del self._running[oldest]
+            if len(self._running) > _MOST_HASHES:  # those that are in use are as many as calls at most
+                idle = (known for known, other in self._running.items() if not other.lock.locked())
+                if (oldest := next(idle, None)) is not None:
+                    del self._running[oldest]
 
     def _check_chunk(self, upload: Upload, chunk: Chunk, received: int) -> None:
         if chunk.offset > received:
@@ -258,9 +281,8 @@ class UploadService:
         try:
             await self._store.append(upload.file_key, offset, data)
         except StoreFullError as error:
-            raise ResourceExhaustedError(
-                "STORE_FULL",
-                "The file store is full; the bytes sent so far are kept. Resume when it has space.",
+            raise _store_full(
+                "The file store is full; the bytes sent so far are kept. Resume when it has space."
             ) from error
         finally:
             if hashing is not None:
@@ -295,6 +317,11 @@ class UploadService:
         if upload.state is UploadState.COMPLETED and upload.process_id:
             return upload.process_id
         await self._quotas.check_rows()
+        if await self._room() == 0:
+            raise _store_full(
+                "The disk has only its reserve left, which is for processes that run. The file is kept; "
+                "complete the upload when there is space."
+            )
         async with self._writing(upload_id) as (upload, running):
             size = upload.committed_size
             if (received := running.received(upload)) > size:  # the client has said that more would follow
@@ -348,10 +375,11 @@ class UploadService:
         (JSON): the declared options first, then those of the pipeline, and the labels that it reads."""
         if not reference:
             return "", 0, declared.to_json(), ()
-        name, at, version = reference.partition("@")
-        if at and not (version.isascii() and version.isdigit() and 1 <= int(version) < 2**31):
-            raise wrong("pipeline", "must be a name, or name@version")
-        found = await self._pipelines.find(name, int(version) if at else None)
+        try:
+            name, version = names.reference(reference)
+        except ValueError as error:
+            raise wrong("pipeline", str(error)) from None
+        found = await self._pipelines.find(name, version or None)
         return name, found.version, _over(declared, parse_options(found.dialect)).to_json(), found.labels
 
     async def inspect(self, upload_id: str, dialect: str, rows: int) -> dict[str, Any]:
@@ -390,9 +418,20 @@ class UploadService:
 
     async def storage(self) -> Storage:
         """How much is stored, and how much space is left."""
-        count, size = await self._uploads.kept()
-        free = await self._store.free_bytes() if isinstance(self._store, BoundedStore) else None
-        return Storage(count, size, free)
+        count, size, converted = await self._uploads.kept()
+        stored = size + converted
+        if isinstance(self._store, BoundedStore) and isinstance(self._store, TenantFiles):
+            stored = await self._measured.get(tenant(), self._measure)
+        temporary = 0
+        if isinstance(self._inspector, TemporaryFiles):
+            temporary = await self._inspector.temporary_bytes(tenant())
+        return Storage(count, size, await self._room(), stored, temporary)
+
+    async def _measure(self) -> int:
+        """Bytes of the tenant in the store, as that has them."""
+        assert isinstance(self._store, TenantFiles)
+        _, size = await self._store.files_of(tenant())
+        return size
 
     async def abort(self, upload_id: str) -> None:
         """Abort an upload and delete its bytes. Idempotent."""
@@ -413,11 +452,17 @@ async def _file_errors(upload: Upload) -> AsyncIterator[None]:
         raise FailedPreconditionError(error.reason, error.message) from None
     except FileMissingError:
         raise NotFoundError("UPLOAD_NOT_FOUND", "The file of this upload does not exist any more.") from None
+    except StoreFullError:
+        raise _store_full("The disk has no room for a look at the file; try again later.") from None
     except ConverterCrashedError as error:
         log.warning("inspection failed", upload_id=upload.upload_id, error=str(error))
         raise UnavailableError(
             "INSPECTION_FAILED", "The file could not be inspected; try again shortly."
         ) from error
+
+
+def _store_full(message: str) -> ResourceExhaustedError:
+    return ResourceExhaustedError("STORE_FULL", message)
 
 
 def _wrong_offset(committed: int) -> FailedPreconditionError:

@@ -74,6 +74,7 @@ class Delivery:
     content: Content | None = None  # None until the file is converted
     repair: Repair | None = None  # set when the file is a repair file
     traceparent: str | None = None  # of the call that completed the upload
+    failures: int = 0  # attempts that failed for a reason that may repeat
 
 
 def text_key(file_key: str) -> str:

@@ -26,6 +26,7 @@ from ingestor.v1 import pipelines_pb2_grpc
 from tests.conftest import PASSWORD
 from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.work import DOCUMENTS
 
 if TYPE_CHECKING:
     from tests.contract.conftest import OpenPool
@@ -62,7 +63,7 @@ def store() -> Store:
 async def pipelines(store: Store) -> AsyncIterator[GrpcPipelines]:
     """The processor's adapter, at a catalogue with that store."""
     server = grpc.aio.server(interceptors=[ServerInterceptor(RpcMetrics(CollectorRegistry()))])
-    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas()))
+    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas(), DOCUMENTS))
     pipelines_pb2_grpc.add_PipelineServiceServicer_to_server(api, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+import asyncpg
 import grpc
 import pytest
+from prometheus_client import CollectorRegistry
 
-from ingestor.formats import NEWER_RELEASE, OUTCOMES
-from ingestor.internal.v1 import ledger_pb2
+from ingestor.formats import NEWER_RELEASE, OUTCOMES, NewerReleaseError
+from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import DisplacedRow, RejectedRow, RejectedState, RowError
 from ingestor.runtime.errors import (
     FailedPreconditionError,
@@ -23,6 +25,8 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.grpc.error_details import error_details
+from ingestor.runtime.grpc.interceptors import ServerInterceptor
+from ingestor.runtime.observability.metrics import RpcMetrics
 from ingestor.services.orchestrator.adapters.grpc_status import GrpcStatus
 from ingestor.services.orchestrator.ingestions import Batch, Content, FileInfo
 from ingestor.services.orchestrator.ports import FailedRow, Limits, Progress, Standing
@@ -36,7 +40,9 @@ from ingestor.services.processor.batches import (
     unprocessed_outcome,
 )
 from ingestor.services.processor.ports import Disposition
-from ingestor.v1 import common_pb2
+from ingestor.services.status.settings import StatusSettings
+from ingestor.v1 import common_pb2, status_pb2
+from ingestor.wire import rejected_message
 from tests.fakes.status import MemoryStatus
 from tests.status_stub import channel_of, status_stub
 
@@ -298,6 +304,77 @@ async def test_an_outcome_of_a_newer_release_is_for_a_newer_one(status_address: 
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert error_details(caught.value).reason == NEWER_RELEASE
     assert isinstance(from_rpc_error(caught.value), TransientError)
+
+
+async def test_neighbours_for_the_same_reasons_are_sent_as_one(
+    status_address: str, status_settings: StatusSettings
+) -> None:
+    """And what is no run is refused."""
+    process = str(uuid.uuid4())
+    rows = [RejectedRow(row, row + 1, "failed", (PROBLEM,), (str(row),)) for row in (2, 4, 5, 6, 9, 10)]
+    async with channel_of("processor", status_address) as channel:
+        await GrpcOutcomes(channel).record(BatchOutcome(key(process, 1), "succeeded", 4, 6, 0, tuple(rows)))
+    database = await asyncpg.connect(status_settings.database_url.get_secret_value())
+    try:
+        async with database.transaction():
+            await database.execute("SELECT set_config('ingestor.tenant', '*', true)")
+            kept = await database.fetch("SELECT first_row, row_count FROM status.row_runs ORDER BY 1")
+            assert [tuple(run) for run in kept] == [(4, 3), (9, 2)]
+            assert await database.fetchval("SELECT count(*) FROM status.row_exceptions") == 1
+    finally:
+        await database.close()
+    async with open_channel(status_address) as channel:
+        found = (await status_stub(channel).ListRows(status_pb2.ListRowsRequest(
+            process_id=process, filter="status=FAILED"))).rows  # fmt: skip
+        assert [(row.row_number, row.line_number, list(row.cells)) for row in found] == [
+            (row.row_number, row.line_number, list(row.cells)) for row in rows
+        ]
+        header = ledger_pb2.OutcomeHeader(process_id=process)
+        wrong = ledger_pb2.RejectedRun(first=rejected_message(rows[0]), row_count=1)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            request = ledger_pb2.RecordOutcomesRequest(header=header, runs=[wrong])
+            await status_stub(channel).RecordOutcomes(iter([request]))
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, InvalidArgumentError)
+    assert [violation.field for violation in error.violations] == ["runs"]
+
+
+class OlderStatus(ledger_pb2_grpc.LedgerServiceServicer):
+    """The status service of a release that reads no runs."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self.rows: list[list[int]] = []
+
+    async def RecordOutcomes(
+        self, request_iterator: AsyncIterator[ledger_pb2.RecordOutcomesRequest], context: object
+    ) -> ledger_pb2.RecordOutcomesResponse:
+        requests = [request async for request in request_iterator]
+        if requests[0].header.reader_version > 1:
+            self.refused += 1
+            raise NewerReleaseError("the outcome needs a reader of version 2")
+        self.rows.append([row.row_number for request in requests for row in request.rows])
+        return ledger_pb2.RecordOutcomesResponse(recorded=True)
+
+
+async def test_an_older_status_service_gets_each_row_alone() -> None:
+    """At once, and without asking again for a while."""
+    older = OlderStatus()  # type: ignore[abstract]
+    server = grpc.aio.server(interceptors=[ServerInterceptor(RpcMetrics(CollectorRegistry()))])
+    ledger_pb2_grpc.add_LedgerServiceServicer_to_server(older, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    rows = tuple(RejectedRow(row, row + 1, "failed", (PROBLEM,), ()) for row in (2, 4, 5, 6))
+    try:
+        async with channel_of("processor", f"127.0.0.1:{port}") as channel:
+            outcomes = GrpcOutcomes(channel)
+            for number in (1, 1):
+                outcome = BatchOutcome(key(str(uuid.uuid4()), number), "succeeded", 6, 4, 0, rows)
+                await outcomes.record(outcome)
+    finally:
+        await server.stop(None)
+    assert older.rows == [[2, 4, 5, 6]] * 2
+    assert 1 <= older.refused <= 4  # gRPC repeats what is UNAVAILABLE
 
 
 async def test_a_watcher_sees_changes_and_the_end(ends: Ends) -> None:

@@ -14,7 +14,7 @@ from ingestor.access import scope
 from ingestor.outcomes import Notice
 from ingestor.reports import OriginalTable
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
-from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState
+from ingestor.services.upload.uploads import Content, Repair, Upload, UploadState, text_key
 from tests.fakes.uploads import MemoryUploads
 
 if TYPE_CHECKING:
@@ -49,15 +49,20 @@ async def test_what_is_added_is_there(uploads: AnyUploads) -> None:
 
 
 async def test_what_is_kept_is_counted(uploads: AnyUploads) -> None:
-    assert await uploads.kept() == (0, 0)
+    assert await uploads.kept() == (0, 0, 0)
     first, second, third = upload(), upload(), upload()
     for made, size in ((first, 10), (second, 2**33), (third, 7)):
         await uploads.add(made)
         await uploads.commit(made.upload_id, 0, size, NOW)
-    assert await uploads.kept() == (3, 2**33 + 17)
+    assert await uploads.kept() == (3, 2**33 + 17, 0)
     await uploads.complete(first.upload_id, str(uuid.uuid4()), "", 0, "{}", NOW)
     await uploads.abort(second.upload_id)
-    assert await uploads.kept() == (2, 17)
+    assert await uploads.kept() == (2, 17, 0)
+    taken = await uploads.take("me", NOW, NOW)
+    assert taken is not None
+    content = Content(text_key(first.file_key), 1000, True, "{}")
+    await uploads.keep_content(taken.process_id, "me", content)
+    assert await uploads.kept() == (2, 17, 1000)
 
 
 async def test_a_request_id_opens_one_upload(uploads: AnyUploads) -> None:
@@ -165,6 +170,39 @@ async def test_what_is_given_back_is_due_then(uploads: AnyUploads) -> None:
     assert again.attempts == 2
 
 
+async def test_files_that_need_a_conversion_are_taken_apart(uploads: AnyUploads) -> None:
+    slow, plain = await deliver(uploads), await deliver(uploads, NOW + SECOND)
+    assert await taken(uploads, "a", NOW) == slow
+    await uploads.needs_conversion(slow, "another")  # who has no lease has no say
+    await uploads.give_back(slow, "a", NOW)
+    assert await taken(uploads, "a", NOW) == slow
+    await uploads.needs_conversion(slow, "a")
+    await uploads.give_back(slow, "a", NOW)
+    assert await taken(uploads, "a", NOW + SECOND) == plain
+    assert await taken(uploads, "a", NOW + SECOND) is None
+    # The tenant has a delivery, but no conversion.
+    until = NOW + LEASE
+    found = await uploads.take("a", NOW + SECOND, until, converts=True, of_idle=True)
+    assert found is not None
+    assert found.process_id == slow
+    await uploads.keep_content(slow, "a", Content("k", 1, True, "{}"))
+    await uploads.give_back(slow, "a", NOW)
+    assert await uploads.take("a", NOW, until, converts=True) is None
+    assert await taken(uploads, "a", NOW) == slow
+
+
+async def test_failures_are_counted(uploads: AnyUploads) -> None:
+    process = await deliver(uploads)
+    for failures, failed in enumerate((True, False, True)):
+        found = await uploads.take("a", NOW, NOW + LEASE)
+        assert found is not None
+        assert found.failures == (failures + 1) // 2
+        await uploads.give_back(process, "a", NOW, failed=failed)
+    found = await uploads.take("a", NOW, NOW + LEASE)
+    assert found is not None
+    assert (found.failures, found.attempts) == (2, 4)
+
+
 async def test_the_longest_due_comes_first(uploads: AnyUploads) -> None:
     late, early = await deliver(uploads, NOW + SECOND), await deliver(uploads, NOW)
     assert [await taken(uploads, "a", NOW + LEASE) for _ in range(3)] == [early, late, None]
@@ -234,11 +272,11 @@ async def test_uploads_of_another_tenant_do_not_exist(uploads: AnyUploads, stran
         assert await uploads.get(made.upload_id) is None
         assert await uploads.commit(made.upload_id, 0, 5, NOW) == 0
         assert not await uploads.abort(made.upload_id)
-        assert await uploads.kept() == (0, 0)
+        assert await uploads.kept() == (0, 0, 0)
         await uploads.forget(process)
         assert await uploads.files(process) == []
     assert await uploads.get(made.upload_id) == made
-    assert await uploads.kept() == (2, 0)
+    assert await uploads.kept() == (2, 0, 0)
     assert await uploads.files(process)
 
 

@@ -75,8 +75,6 @@ async def test_restored_to_an_earlier_time_with_a_later_queue(tmp_path: Path) ->
         for name, rows in (("before", BEFORE), ("during", DURING), ("after", AFTER))
     }
     names = QueueNames()
-    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
-    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
 
     def begin(suite: Suite, name: str) -> str:
         source, pipeline = sources[name]
@@ -87,7 +85,7 @@ async def test_restored_to_an_earlier_time_with_a_later_queue(tmp_path: Path) ->
         suite.ingest(source, "--pipeline", str(pipeline))
         for name in ("during", "after"):
             suite.run("pipelines", "apply", str(sources[name][1]))
-        async with open_sqs(QueueSettings(aws_endpoint_url=suite.facts["aws_endpoint_url"])) as client:
+        async with open_sqs(suite.use_queue()) as client:
             url = (await client.get_queue_url(QueueName=names.rows_queue))["QueueUrl"]
             with stopped(suite.pid("processor")):
                 during = begin(suite, "during")

@@ -23,6 +23,7 @@ import pytest
 from ingestor import AsyncClient
 from ingestor.local.folder import Folder
 from ingestor.local.ports import free_port
+from ingestor.runtime.settings import QueueSettings
 from tests.commands import Commands, command_server
 from tests.e2e.page.built_page import write_page
 from tests.e2e.shared import SHARED
@@ -46,7 +47,7 @@ class Suite:
     """A running suite."""
 
     data: Path
-    facts: Mapping[str, Any]  # what `ingestor env --json` says
+    facts: Mapping[str, Any]  # what `ingestor env --secrets --json` says
     said: str  # what `ingestor up` said when it started
 
     @property
@@ -58,6 +59,12 @@ class Suite:
     def dsn(self) -> str:
         """A DSN that sees everything."""
         return str(self.facts["database_url"])
+
+    def use_queue(self) -> QueueSettings:
+        """Settings of the suite's SQS; its access key is this process's from now on."""
+        os.environ["AWS_ACCESS_KEY_ID"] = self.facts["aws_access_key_id"]
+        os.environ["AWS_SECRET_ACCESS_KEY"] = self.facts["aws_secret_access_key"]
+        return QueueSettings(aws_endpoint_url=self.facts["aws_endpoint_url"])
 
     def run(self, *arguments: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run `ingestor ARGUMENTS`; asserts its exit status unless `status` is None."""
@@ -123,7 +130,7 @@ def running(data: Path, *options: str, **env: str) -> Iterator[Suite]:
     """A suite in `data`, with these options of `ingestor up`, for as long as the context lasts."""
     done = ingestor("up", "--detach", "--gateway-port", str(free_port()), *options, data=data, env=env)
     try:
-        facts = json.loads(ingestor("env", "--json", data=data).stdout)
+        facts = json.loads(ingestor("env", "--secrets", "--json", data=data).stdout)
         yield Suite(data, facts, done.stdout + done.stderr)
     finally:
         ingestor("down", data=data)

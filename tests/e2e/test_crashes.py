@@ -19,7 +19,6 @@ from ingestor import AsyncClient
 from ingestor.access.keyring import SIGNATURE, KeyRing, sign_message
 from ingestor.local.folder import Folder
 from ingestor.runtime.aws.clients import open_sqs
-from ingestor.runtime.settings import QueueSettings
 from tests.e2e.conftest import Suite, stopped, wait_until
 from tests.e2e.tables import write_pipeline, write_readings
 
@@ -32,9 +31,7 @@ ROWS = 400_000  # some 22 MB: about nine batches
 @asynccontextmanager
 async def sqs(suite: Suite) -> AsyncIterator[SQSClient]:
     """The suite's SQS."""
-    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
-    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
-    async with open_sqs(QueueSettings(aws_endpoint_url=suite.facts["aws_endpoint_url"])) as client:
+    async with open_sqs(suite.use_queue()) as client:
         yield client
 
 

@@ -66,8 +66,7 @@ class MemoryFileStore(FileWriter, FileReader, BoundedStore):
         return None
 
     async def free_bytes(self) -> int:
-        assert self.room is not None
-        return self.room - sum(map(len, self.files.values()))
+        return (2**62 if self.room is None else self.room) - sum(map(len, self.files.values()))
 
     async def check(self) -> None:
         """Memory is always there."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ingestor.access import scope
 from ingestor.access.limits.quotas import NO_LIMITS, QuotaLimits, QuotaName, check
-from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
+from ingestor.services.upload.ports import Deliveries, NoRoomError, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 from tests.fakes.limits.quotas import MemoryUsage
 
@@ -29,6 +29,7 @@ class _Work:
     owner: str | None = None
     until: datetime | None = None
     done: bool = False
+    converts: bool = False
 
 
 class MemoryUploads(Uploads, Deliveries, ProcessRecords):
@@ -45,12 +46,22 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
             if upload.state is not UploadState.ABORTED and _seen(upload)
         )
 
-    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
+    async def add(
+        self, upload: Upload, limits: QuotaLimits = NO_LIMITS, *, room: int | None = None
+    ) -> Upload:
         for known in self.uploads.values():
             if upload.request_id and _sent(known) == _sent(upload):
                 return known
         opened = sum(u.state is UploadState.OPEN and _seen(u) for u in self.uploads.values())
         check(QuotaName.OPEN_UPLOADS, limits, opened)
+        announced = sum(
+            max(0, u.declared_size - u.committed_size)
+            for u in self.uploads.values()
+            if u.state is UploadState.OPEN and _seen(u)
+        )
+        check(QuotaName.BYTES_ANNOUNCED, limits, announced, upload.declared_size)
+        if room is not None and (room <= 0 or announced + upload.declared_size > room):
+            raise NoRoomError(announced)
         check(QuotaName.BYTES_STORED, limits, self._stored(), upload.declared_size)
         self.usage.spend(QuotaName.BYTES_PER_DAY, upload.declared_size, limits)
         self.uploads[upload.upload_id] = upload
@@ -106,13 +117,18 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         self.uploads[upload_id] = replace(upload, state=UploadState.ABORTED)
         return True
 
-    async def kept(self) -> tuple[int, int]:
+    async def kept(self) -> tuple[int, int, int]:
         found = [
             upload.committed_size
             for upload in self.uploads.values()
             if upload.state is not UploadState.ABORTED and upload.tenant == scope.tenant()
         ]
-        return len(found), sum(found)
+        converted = [
+            work.delivery.content.size
+            for work in self.work.values()
+            if work.delivery.content and work.delivery.content.file_key != work.delivery.upload.file_key
+        ]
+        return len(found), sum(found), sum(converted)
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
         found = [
@@ -123,17 +139,24 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         return found[:limit]
 
     async def take(
-        self, owner: str, now: datetime, until: datetime, *, of_idle: bool = False
+        self, owner: str, now: datetime, until: datetime, *, converts: bool = False, of_idle: bool = False
     ) -> Delivery | None:
         def is_free(work: _Work) -> bool:
             return work.until is None or work.until < now
 
         at_work = Counter(
-            work.delivery.upload.tenant for work in self.work.values() if not work.done and not is_free(work)
-        )
+            work.delivery.upload.tenant for work in self.work.values()
+            if not work.done and not is_free(work) and work.converts == converts
+        )  # fmt: skip
         for work in sorted(self.work.values(), key=lambda w: (at_work[w.delivery.upload.tenant], w.due)):
             idle = not at_work[work.delivery.upload.tenant]
-            if not work.done and work.due <= now and is_free(work) and (idle or not of_idle):
+            if (
+                work.converts == converts
+                and not work.done
+                and work.due <= now
+                and is_free(work)
+                and (idle or not of_idle)
+            ):
                 work.owner, work.until = owner, until
                 work.delivery = replace(work.delivery, attempts=work.delivery.attempts + 1)
                 return work.delivery
@@ -146,20 +169,25 @@ class MemoryUploads(Uploads, Deliveries, ProcessRecords):
         work.until = until
         return True
 
+    async def needs_conversion(self, process_id: str, owner: str) -> None:
+        work = self.work[process_id]
+        work.converts |= work.owner == owner
+
     async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
         work = self.work[process_id]
         if work.owner == owner:
-            work.delivery = replace(work.delivery, content=content)
+            work.delivery, work.converts = replace(work.delivery, content=content), False
 
     async def done(self, process_id: str, owner: str, now: datetime) -> None:
         work = self.work[process_id]
         if work.owner == owner:
             work.done, work.owner, work.until = True, None, None
 
-    async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
+    async def give_back(self, process_id: str, owner: str, due: datetime, *, failed: bool = False) -> None:
         work = self.work[process_id]
         if work.owner == owner:
             work.due, work.owner, work.until = due, None, None
+            work.delivery = replace(work.delivery, failures=work.delivery.failures + failed)
 
     async def waiting(self) -> int:
         return sum(not work.done for work in self.work.values())

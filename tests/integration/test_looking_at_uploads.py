@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 
 from ingestor.services.upload.adapters import subprocess_converter
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
-from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.adapters.scratch import Scratch
+from ingestor.services.upload.adapters.subprocess_converter import ConverterLimits, SubprocessConverter
 from ingestor.services.upload.dry_runs import ExcerptRow
 from ingestor.services.upload.ports import ConverterCrashedError
 from ingestor.services.upload.uploads import Upload, UploadState
@@ -59,7 +60,7 @@ def in_folder(folder: Path) -> int:
 def looking(store: MemoryFileStore, folder: Path, memory: int = 8 * 2**30) -> SubprocessConverter:
     """A converter of files in a store."""
     return SubprocessConverter(
-        store, folder, ProgramMetrics(CollectorRegistry()), max_expanded_bytes=2**30, memory_bytes=memory
+        store, Scratch(folder), ProgramMetrics(CollectorRegistry()), ConverterLimits(memory, 60, 3)
     )
 
 

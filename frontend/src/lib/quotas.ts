@@ -15,6 +15,12 @@ export const QUOTAS: readonly QuotaLook[] = [
   { name: "bytes_per_day", label: "Bytes per day", meaning: "Size of the files sent today.", bytes: true },
   { name: "rows_per_day", label: "Rows per day", meaning: "Rows read today." },
   { name: "open_uploads", label: "Open uploads", meaning: "Uploads that are not complete." },
+  {
+    name: "bytes_announced",
+    label: "Announced bytes",
+    meaning: "Size of open uploads that has not been sent.",
+    bytes: true,
+  },
   { name: "running_processes", label: "Running processes", meaning: "Processes that have not ended." },
   { name: "pipelines", label: "Pipelines", meaning: "Pipelines that are not deleted." },
   { name: "tables", label: "Tables", meaning: "Tables of the tenant." },

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ingestor.access.authenticator import Remembered
 from ingestor.access.limits.quotas import (
     DAILY,
+    NO_LIMITS,
     QuotaExceededError,
     QuotaLimits,
     QuotaName,
@@ -69,9 +70,15 @@ _UNSET = "DELETE FROM access.quotas WHERE tenant = $1 AND name = $2"
 
 class PgQuotas(Quotas, QuotaUses):
     def __init__(
-        self, pool: PgPool, streams: StreamPlaces, clock: Callable[[], float] = time.monotonic
+        self,
+        pool: PgPool,
+        streams: StreamPlaces,
+        clock: Callable[[], float] = time.monotonic,
+        defaults: QuotaLimits = NO_LIMITS,
     ) -> None:
+        """`defaults` are for tenants without a limit of their own."""
         self._pool = pool
+        self._defaults = defaults
         self._streams = streams
         self._limits = Remembered[str, QuotaLimits](_REMEMBERED_SECONDS, clock)
 
@@ -81,7 +88,8 @@ class PgQuotas(Quotas, QuotaUses):
     async def _read_limits(self) -> QuotaLimits:
         async with transient_errors("quotas"):
             rows = await self._pool.fetch(_LIMITS, tenant())
-        return {QuotaName(row["name"]): row["max_value"] for row in rows if row["name"] in set(QuotaName)}
+        known = {QuotaName(row["name"]): row["max_value"] for row in rows if row["name"] in set(QuotaName)}
+        return {**self._defaults, **known}
 
     async def check_rows(self) -> None:
         name = QuotaName.ROWS_PER_DAY

@@ -21,6 +21,7 @@ class QuotaName(StrEnum):
     BYTES_PER_DAY = "bytes_per_day"
     ROWS_PER_DAY = "rows_per_day"
     OPEN_UPLOADS = "open_uploads"
+    BYTES_ANNOUNCED = "bytes_announced"
     RUNNING_PROCESSES = "running_processes"
     PIPELINES = "pipelines"
     TABLES = "tables"
@@ -114,6 +115,11 @@ def _message(name: QuotaName, limit: int, used: int, more: int, reset_time: date
             return f"The tenant has used its {limit:,} rows of today{until}."
         case QuotaName.OPEN_UPLOADS:
             return f"The tenant uses all of its {limit:,} open uploads; finish or abort one."
+        case QuotaName.BYTES_ANNOUNCED:
+            return (
+                f"The tenant's open uploads have announced {used:,} bytes and not sent them, of at most "
+                f"{limit:,}, and {more:,} more do not fit; send or abort one."
+            )
         case QuotaName.RUNNING_PROCESSES:
             return f"The tenant runs all of its {limit:,} processes; wait until one ends, or cancel one."
         case QuotaName.PIPELINES:

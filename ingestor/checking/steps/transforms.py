@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from ingestor.checking.steps.evaluation import evaluate
+from ingestor.checking.steps.evaluation import evaluate_texts
 from ingestor.checking.steps.step import CODE, Inputs, Made, Operation, Texts, faults
 from ingestor.columns.arrow import AnyArray, full_match, pc, to_mask
 from ingestor.outcomes import RowError
@@ -119,11 +119,14 @@ def _concatenate(step: Concatenate, inputs: Inputs) -> Made:
 def _compute(step: Compute, inputs: Inputs) -> Made:
     """The expression sees missing values as NULL, and what it makes NULL is missing."""
     columns: dict[str, AnyArray] = {label: inputs.present(label) for label in step.reads}
-    values, failed = evaluate(step.expression, columns, inputs.count, "text")
-    message = f"{step.into}: the expression cannot be computed for this row"
+    values, failed, large = evaluate_texts(step.expression, columns, inputs.count)
     errors = [
-        (position, RowError(CODE, step.into, "", message, "validate"))
-        for position in np.flatnonzero(failed).tolist()
+        (position, RowError(CODE, step.into, "", f"{step.into}: the expression {reason}", "validate"))
+        for rows, reason in (
+            (failed, "cannot be computed for this row"),
+            (large, "makes more of this row than a cell or a batch has room for"),
+        )
+        for position in np.flatnonzero(rows).tolist()
     ]
     return Made({step.into: cast("Texts", values)}, errors)
 

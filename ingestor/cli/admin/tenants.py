@@ -292,8 +292,12 @@ async def _files(database_url: str | None, data: Path, no_files: bool) -> AsyncI
 def _of_suite(settings: FileStoreSettings, data: Path) -> FileStoreSettings:
     from ingestor.local.folder import Folder
 
-    endpoint = _suite(data)["aws_endpoint_url"]
-    if endpoint:  # an emulator accepts any credentials, but the client needs some
+    suite = _suite(data)
+    endpoint = suite["aws_endpoint_url"]
+    if suite.get("aws_access_key_id"):
+        os.environ["AWS_ACCESS_KEY_ID"] = suite["aws_access_key_id"]
+        os.environ["AWS_SECRET_ACCESS_KEY"] = suite["aws_secret_access_key"]
+    elif endpoint:  # an emulator may accept any credentials, but the client needs some
         os.environ.setdefault("AWS_ACCESS_KEY_ID", "local")
         os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
     known = {"file_store_dir": str(Folder(data).files), "aws_endpoint_url": endpoint}

@@ -13,7 +13,16 @@ import asyncpg
 
 from ingestor.provisioning.checks.report import Report, look_at_clock
 from ingestor.provisioning.database import with_login
-from ingestor.provisioning.names import ACCESS, OWNER, SERVICES, TENANTS, migrations_of, role_of, tenant_role
+from ingestor.provisioning.names import (
+    ACCESS,
+    OWNER,
+    SERVICES,
+    TENANTS,
+    is_tenant_role,
+    migrations_of,
+    role_of,
+    tenant_role,
+)
 from ingestor.runtime.postgres.clock import clock_skew
 from ingestor.runtime.postgres.migrations import migrations
 
@@ -61,6 +70,18 @@ _TENANTS = """
 SELECT name, to_regrole(quote_ident(CASE name WHEN $1 THEN $2 ELSE $3 || name END)) IS NOT NULL AS has_role
 FROM access.tenants WHERE removed_at IS NULL ORDER BY name
 """
+# What the role of a tenant can do to others: each row is a sentence, and what to do about it.
+_TENANT_ROLES = f"""
+SELECT format('%s may create schemas', rolname) AS problem,
+       format('REVOKE CREATE ON DATABASE %I FROM %I', current_database(), rolname) AS todo
+FROM pg_roles r WHERE {is_tenant_role("r.oid")} AND has_database_privilege(oid, current_database(), 'CREATE')
+UNION ALL
+SELECT format('the schema %s of %s has the name of a role, which sees its tables before those of public',
+              nspname, pg_get_userbyid(nspowner)),
+       format('move its tables and drop it, or ALTER SCHEMA %I RENAME', nspname)
+FROM pg_namespace n JOIN pg_roles r ON r.rolname = nspname
+WHERE {is_tenant_role("nspowner")} AND rolcanlogin
+"""  # noqa: S608
 
 
 async def check_database(
@@ -201,6 +222,8 @@ async def _tenants(report: Report, connection: PgConnection, *, exists: bool) ->
         )
     else:
         report.good("tenants", f"{len(rows)}, each with its role in {TENANTS}")
+    for row in await connection.fetch(_TENANT_ROLES):
+        report.bad("tenants", row["problem"], row["todo"])
 
 
 async def _login(report: Report, dsn: str, service: str) -> None:

@@ -12,6 +12,9 @@ import grpc
 from ingestor.runtime.grpc.client_calls import Pairs, intercepting, with_metadata
 from ingestor.runtime.observability import tracing
 
+FROM_SERVICE = "ingestor-call"
+"""Metadata of calls between services, which the gateway takes off all others."""
+
 _with_spans: Callable[[], list[grpc.aio.ClientInterceptor]] | None = None
 with suppress(ImportError):  # OpenTelemetry's API is not there, as with the client library alone
     from ingestor.runtime.grpc.call_spans import client_spans as _with_spans

@@ -30,8 +30,10 @@ def replaced(
     handler: Handler,
     answer_one: Callable[[Any, Context], Awaitable[Any]],
     answer_many: Callable[[Any, Context], AsyncIterator[Any]],
+    read: Callable[[bytes], Any] | None = None,
 ) -> Handler:
-    """A handler of the same kind that answers by one of these: with one response, or with many."""
+    """A handler of the same kind that answers by one of these: with one response, or with many. `read` makes
+    requests of bytes; None leaves that as it is."""
     make: Any
     if handler.response_streaming:
         make = (
@@ -46,5 +48,5 @@ def replaced(
             else grpc.unary_unary_rpc_method_handler
         )
     answer: Any = answer_many if handler.response_streaming else answer_one
-    made: Handler = make(answer, handler.request_deserializer, handler.response_serializer)
+    made: Handler = make(answer, read or handler.request_deserializer, handler.response_serializer)
     return made

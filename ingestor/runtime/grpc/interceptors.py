@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from ingestor.runtime.errors import ServiceError, TransientError, UnavailableError, to_rpc_status
 from ingestor.runtime.grpc.call_spans import rpc_attributes
 from ingestor.runtime.grpc.handlers import behaviour_of, each, replaced
+from ingestor.runtime.grpc.messages import lenient, readable
 from ingestor.runtime.observability import spans, tracing
 from ingestor.runtime.observability.metrics import RpcMetrics
 
@@ -64,7 +65,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def answer_one(request: Any, context: Context) -> Any:
             call = _Call(self._metrics, method, parent)
             try:
-                return await inner(request, context)
+                return await inner(readable(request), context)
             except BaseException as error:
                 await call.fail(error, context)
                 raise
@@ -74,7 +75,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def answer_many(request: Any, context: Context) -> AsyncIterator[Any]:
             call = _Call(self._metrics, method, parent)
             try:
-                async for response in each(inner(request, context)):
+                async for response in each(inner(readable(request), context)):
                     yield response
             except BaseException as error:
                 await call.fail(error, context)
@@ -82,7 +83,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
             finally:
                 call.end(context)
 
-        return replaced(handler, answer_one, answer_many)
+        return replaced(handler, answer_one, answer_many, lenient(handler.request_deserializer))
 
 
 class _Call:

@@ -11,11 +11,14 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ingestor.runtime.clock import USUAL_YEARS, is_usual_time
 from ingestor.runtime.errors import FieldViolation, InvalidArgumentError
 
 T = TypeVar("T", int, str)
 _DEFAULT_PAGE = 50
 _MAX_PAGE = 1000
+_MAX_TOKEN = 1000  # characters; the longest that is made has a name of 255 characters in it
+_POSITIONS = range(2**62 + 1)
 
 
 def wrong(field: str, problem: str) -> InvalidArgumentError:
@@ -34,11 +37,14 @@ def read_uuid(field: str, text: str) -> str:
 
 
 def read_time(field: str, time: Timestamp) -> datetime:
-    """A time, in UTC. Raises InvalidArgumentError."""
+    """A time of the USUAL_YEARS, in UTC. Raises InvalidArgumentError."""
     try:
-        return time.ToDatetime(tzinfo=UTC)
+        found = time.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise wrong(field, "is not a valid time") from None
+    if not is_usual_time(found):
+        raise wrong(field, f"must be in the years {USUAL_YEARS.start} to {USUAL_YEARS.stop - 1}")
+    return found
 
 
 def write_time(time: datetime | None) -> Timestamp | None:
@@ -68,16 +74,21 @@ def read_token(scope: str, token: str, kind: type[T]) -> T | None:
     make the token for this scope."""
     if not token:
         return None
+    if len(token) > _MAX_TOKEN:
+        raise wrong_token()
     try:
         digest, position = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, TypeError):
-        raise _wrong_token("is not from this service") from None
+        raise wrong_token() from None
     if digest != _digest(scope) or type(position) is not kind:
-        raise _wrong_token("belongs to another call or filter")
+        raise wrong_token("belongs to another call or filter")
+    if position not in _POSITIONS if isinstance(position, int) else "\0" in position:
+        raise wrong_token()
     return position
 
 
-def _wrong_token(problem: str) -> InvalidArgumentError:
+def wrong_token(problem: str = "is not from this service") -> InvalidArgumentError:
+    """The error for a page token."""
     return InvalidArgumentError(
         "INVALID_PAGE_TOKEN",
         f"The page token {problem}; leave it out to get the first page.",

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgPool
 
 
-def observe_pool(pool: PgPool, registry: CollectorRegistry) -> None:
-    """Count the pool's connections and those who wait for one."""
+def observe_pools(registry: CollectorRegistry, *observed: PgPool) -> None:
+    """Count the connections of these pools together, and those who wait for one."""
     connections = Gauge(
         "ingestor_database_pool_connections", "Open connections to PostgreSQL.", ["state"], registry=registry
     )
-    pools = {pool.connections.pool, pool.connections.sessions}  # mostly one
+    # Mostly one for each.
+    pools = {one for pool in observed for one in (pool.connections.pool, pool.connections.sessions)}
     connections.labels("idle").set_function(lambda: sum(one.get_idle_size() for one in pools))
     connections.labels("in_use").set_function(
         lambda: sum(one.get_size() - one.get_idle_size() for one in pools)
@@ -30,13 +31,15 @@ def observe_pool(pool: PgPool, registry: CollectorRegistry) -> None:
     ).set_function(lambda: sum(one.get_max_size() for one in pools))
     Gauge(
         "ingestor_database_pool_waiting_calls", "Calls that wait for a connection now.", registry=registry
-    ).set_function(lambda: pool.connections.waits.waiting)
-    pool.connections.waits.ended = Histogram(
+    ).set_function(lambda: sum(pool.connections.waits.waiting for pool in observed))
+    waits = Histogram(
         "ingestor_database_pool_wait_seconds",
         "How long calls have waited for a connection.",
         buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120),
         registry=registry,
-    ).observe
+    )
+    for pool in observed:
+        pool.connections.waits.ended = waits.observe
 
 
 _SKEW = GaugeOf("ingestor_clock_skew_seconds", "How far this clock is ahead of PostgreSQL's.")

@@ -31,11 +31,15 @@ _NOTHING = {"", "-", "--", "—", "–", ".", "..", "...", "?", "*", "x", "n/a",
 _NOTHING |= {"null", "nil", "none", "\\n"}
 _LETTER = re.compile(r"[^\W\d_]")
 _LONGEST = 64  # characters of a number or a time
+_LONGEST_KNOWN = 256
 
 
-@lru_cache(maxsize=16_384)
 def kind_of(cell: str) -> Kind:
     """The kind of a cell, blanks around it apart. Words for a missing value are empty."""
+    return _known_kind_of(cell) if len(cell) <= _LONGEST_KNOWN else _kind_of(cell)
+
+
+def _kind_of(cell: str) -> Kind:
     value = cell.strip()
     if value.lower() in _NOTHING:
         return "empty"
@@ -47,6 +51,10 @@ def kind_of(cell: str) -> Kind:
     if _CODE.fullmatch(value):
         return "code"
     return "text"
+
+
+# Cells repeat; those of a stranger's file that are long stay in no memory.
+_known_kind_of = lru_cache(maxsize=16_384)(_kind_of)
 
 
 def has_letter(cell: str) -> bool:

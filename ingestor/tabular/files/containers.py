@@ -24,14 +24,60 @@ _JUNK = ("__MACOSX/", ".DS_Store", "Thumbs.db")
 
 @dataclass(frozen=True, slots=True)
 class ExpansionLimits:
-    """Limits on the expansion of a compressed file."""
+    """Limits on what a file may become, whatever its format: what it holds compressed, and what it is
+    converted to."""
 
     max_bytes: int = 64 * 2**30
-    max_ratio: int = 1000
-    """Expanded to compressed size, checked beyond `free_bytes`; ordinary tables stay under 100."""
-    free_bytes: int = 64 * 2**20
+    max_ratio: int = 100
+    """Expanded to stored size, checked beyond `free_bytes`; ordinary tables stay under it."""
+    free_bytes: int = 128 * 2**20
     max_entries: int = 100
     """Entries of a zip archive; one of them is the table."""
+
+    def most(self, size: int) -> int:
+        """The bytes that a file of `size` bytes may become."""
+        return min(self.max_bytes, max(self.free_bytes, size * self.max_ratio))
+
+    def check(self, size: int, expanded: int) -> None:
+        """Raise UnreadableFileError (EXPANDS_TOO_FAR) if a file of `size` bytes may not become so many."""
+        if expanded <= self.most(size):
+            return
+        if expanded > self.max_bytes:
+            raise UnreadableFileError(
+                "EXPANDS_TOO_FAR", f"The file expands to more than {self.max_bytes} bytes."
+            )
+        raise UnreadableFileError(
+            "EXPANDS_TOO_FAR",
+            f"The file expands to more than {self.max_ratio} times its size of {size} bytes "
+            f"(and more than {self.free_bytes} bytes, which every file may have).",
+        )
+
+
+# What a record counts at least: it takes room in messages and in the ledger, even if it is empty.
+_RECORD_BYTES = 64
+
+
+class Output:
+    """Counts what a file becomes."""
+
+    def __init__(self, size: int, limits: ExpansionLimits) -> None:
+        """`size`: bytes of the file."""
+        self._size = size
+        self._limits = limits
+        self._bytes = self._records = 0
+
+    def add(self, size: int, records: int) -> None:
+        """Count a piece that follows. Raises UnreadableFileError (EXPANDS_TOO_FAR)."""
+        self._bytes += size
+        self._records += records
+        self._limits.check(self._size, max(self._bytes, self._records * _RECORD_BYTES))
+
+
+def size_of(file: BinaryIO) -> int:
+    """The bytes of an open file; rewinds it."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def detect_compression(head: bytes) -> Compression:
@@ -93,15 +139,7 @@ class Expanded(io.RawIOBase):
                 f"The {self._compression} data are damaged after {self._position} expanded bytes.",
             ) from error
         self._position += len(data)
-        limits = self._limits
-        if self._position > limits.max_bytes:
-            raise UnreadableFileError(
-                "EXPANDS_TOO_FAR", f"The file expands to more than {limits.max_bytes} bytes."
-            )
-        if self._position > limits.free_bytes and self._position > self._packed_size * limits.max_ratio:
-            raise UnreadableFileError(
-                "EXPANDS_TOO_FAR", f"The file expands to more than {limits.max_ratio} times its size."
-            )
+        self._limits.check(self._packed_size, self._position)
         view[: len(data)] = data
         return len(data)
 

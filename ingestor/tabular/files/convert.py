@@ -1,10 +1,10 @@
 """Converts a file that is not plain CSV into text that can be cut into batches.
 
-    python -m ingestor.tabular.files.convert SOURCE RESULT --options JSON --name NAME > CONTENT
+    python -m ingestor.tabular.files.convert (see file_process)
 
 Runs as a separate process, which frees the memory of large workbooks when it ends and contains the damage
-of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT becomes a JSON object: {"form",
-"dialect", "notices"}, or {"reason", "message"} with exit status 3.
+of a hostile file. CONTENT is delimited text in UTF-8, or normal form. RESULT is {"form", "dialect",
+"notices"}.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, BinaryIO
 
 from ingestor.notices import as_objects, merged, shifted
 from ingestor.outcomes import Notice
-from ingestor.tabular.files.containers import ExpansionLimits, expanded
+from ingestor.tabular.files.containers import ExpansionLimits, Output, expanded, size_of
 from ingestor.tabular.files.encodings import transcode
-from ingestor.tabular.files.file_process import file_arguments, write_result
+from ingestor.tabular.files.file_process import Request, answer_request
 from ingestor.tabular.files.formats import TAIL_BYTES, Plan, head_size, plan
 from ingestor.tabular.files.tables import open_table
 from ingestor.tabular.limits import DEFAULT_LIMITS, Limits
 from ingestor.tabular.normal_form import block_lines, header_line
-from ingestor.tabular.options import ReadOptions, parse_options
+from ingestor.tabular.options import ReadOptions
 
 
 def open_plan(
@@ -54,10 +54,14 @@ def content(
 ) -> Iterator[bytes]:
     """The file in the plan's form ("text" or "normal"). What a person should know of its records is added to
     `notices`. Raises UnreadableFileError."""
-    opened = expanded(file, how.compression, expansion or ExpansionLimits())
+    expansion = expansion or ExpansionLimits()
+    output = Output(size_of(file), expansion)
+    opened = expanded(file, how.compression, expansion)
     if how.form == "text":
         assert how.encoding is not None
-        yield from transcode(opened, how.encoding)
+        for piece in transcode(opened, how.encoding):
+            output.add(len(piece), piece.count(b"\n"))
+            yield piece
         return
     with open_table(opened, how.format, how.options, limits) as table:
         yield header_line(table.columns)
@@ -67,31 +71,19 @@ def content(
                 notices.extend(shifted(block.notices, count))
             count += block.record_count
             if block.record_count:
-                yield block_lines(block)
+                lines = block_lines(block)
+                output.add(len(lines), block.record_count)
+                yield lines
 
 
-def main() -> int:
-    """Convert the file that the arguments name; return the exit status."""
-    arguments = file_arguments(__doc__)
-    arguments.add_argument("--max-bytes", type=int, default=ExpansionLimits().max_bytes)
-    given = arguments.parse_args()
-
-    def convert() -> dict[str, Any]:
-        out = sys.stdout.buffer
-        with given.source.open("rb") as file:
-            size = given.source.stat().st_size
-            options = parse_options(given.options)
-            how = open_plan(file, size, given.name, options, given.labels)
-            notices = list(how.notices)
-            if how.form != "as-is":
-                expansion = ExpansionLimits(max_bytes=given.max_bytes)
-                for piece in content(file, how, expansion=expansion, notices=notices):
-                    out.write(piece)
-                out.flush()
-        return {"form": how.form, "dialect": how.options.to_json(), "notices": as_objects(merged(notices))}
-
-    return write_result(given, convert)
+def _convert(request: Request, file: BinaryIO, out: BinaryIO) -> dict[str, Any]:
+    how = open_plan(file, size_of(file), request.name, request.options, request.labels)
+    notices = list(how.notices)
+    if how.form != "as-is":
+        for piece in content(file, how, expansion=request.expansion, notices=notices):
+            out.write(piece)
+    return {"form": how.form, "dialect": how.options.to_json(), "notices": as_objects(merged(notices))}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer_request(_convert))

@@ -1,11 +1,9 @@
 """Makes an excerpt of a file: its first records, in normal form and for display.
 
-    python -m ingestor.tabular.files.excerpt SOURCE RESULT --options JSON --name NAME > CONTENT
+    python -m ingestor.tabular.files.excerpt (see file_process)
 
-A separate process, like ingestor.tabular.files.convert. RESULT becomes a JSON object: {"dialect": {...},
-"columns": [...], "rows": [[row, line, [cell, ...] or null], ...], "notices", "complete",
-"columns_known"}, or
-{"reason", "message"} with exit status 3.
+A separate process, like ingestor.tabular.files.convert. RESULT is {"dialect": {...}, "columns": [...],
+"rows": [[row, line, [cell, ...] or null], ...], "notices", "complete", "columns_known"}.
 """
 
 from __future__ import annotations
@@ -14,13 +12,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 from ingestor.notices import as_objects
-from ingestor.tabular.files.file_process import file_arguments, write_result
+from ingestor.tabular.files.containers import size_of
+from ingestor.tabular.files.file_process import Request, answer_request
 from ingestor.tabular.files.sample import Sample, read_sample, sample_table
 from ingestor.tabular.normal_form import block_lines, header_line
-from ingestor.tabular.options import ReadOptions, parse_options
+from ingestor.tabular.options import ReadOptions
 
 _CELL = 1000  # characters shown of a cell
 _ROW_BYTES = 2**18
@@ -61,16 +60,14 @@ def _shown(cells: list[str] | tuple[str, ...]) -> list[str]:
 
 
 def make_excerpt(
-    path: Path, name: str, options: ReadOptions, *, rows: int, whole: bool, labels: Sequence[str] = ()
+    file: BinaryIO, name: str, options: ReadOptions, *, rows: int, whole: bool, labels: Sequence[str] = ()
 ) -> tuple[dict[str, object], bytes]:
     """RESULT (see the module) for at most `rows` records, and their normal form; `labels` are those that the
     pipeline reads. Unless `whole`, more of the
     file may follow. Raises UnreadableFileError."""
-    with path.open("rb") as file:
-        sample = read_sample(
-            file, path.stat().st_size, name, options, rows=rows, whole=whole, labels=labels, bounded=True,
-            faults=True,
-        )  # fmt: skip
+    sample = read_sample(
+        file, size_of(file), name, options, rows=rows, whole=whole, labels=labels, bounded=True, faults=True
+    )  # fmt: skip
     shown = shown_records(sample)
     content = header_line(sample.labels) + block_lines(sample_table(sample))
     return {
@@ -84,24 +81,13 @@ def make_excerpt(
     }, content
 
 
-def main() -> int:
-    """Make the excerpt; return the exit status."""
-    arguments = file_arguments(__doc__)
-    arguments.add_argument("--rows", type=int, default=200)
-    arguments.add_argument("--partial", action="store_true")
-    given = arguments.parse_args()
-
-    def excerpt() -> dict[str, object]:
-        options = parse_options(given.options)
-        answer, content = make_excerpt(
-            given.source, given.name, options, rows=given.rows, whole=not given.partial, labels=given.labels
-        )
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return answer
-
-    return write_result(given, excerpt)
+def _excerpt(request: Request, file: BinaryIO, out: BinaryIO) -> dict[str, object]:
+    answer, content = make_excerpt(
+        file, request.name, request.options, rows=request.rows, whole=request.whole, labels=request.labels
+    )
+    out.write(content)
+    return answer
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer_request(_excerpt))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.errors import TOO_MUCH_MEMORY, UnreadableFileError
 from ingestor.tabular.records.header import HeaderError
 
 
@@ -17,7 +17,7 @@ def failures_told(what: str) -> Iterator[None]:
     except (UnreadableFileError, HeaderError):
         raise
     except MemoryError as error:
-        raise UnreadableFileError("FILE_TOO_COMPLEX", "Reading the file takes too much memory.") from error
+        raise UnreadableFileError("FILE_TOO_COMPLEX", TOO_MUCH_MEMORY) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # a full disk, say: nothing is wrong with the file

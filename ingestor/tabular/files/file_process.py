@@ -1,39 +1,90 @@
-"""What the processes that read one file have in common: arguments, memory limit and result."""
+"""What the processes that read one file have in common: what they are asked, how they are confined, what they
+answer.
+
+    python -m MODULE REQUEST RESULT < FILE > CONTENT
+
+REQUEST and RESULT are numbers of open files. REQUEST holds a Request as JSON. RESULT becomes a JSON object:
+the module's answer, or {"reason", "message"} with exit status 3; either with `peak_memory_bytes`.
+"""
 
 from __future__ import annotations
 
-import argparse
+import codecs
 import json
+import os
 import re
-import resource
+import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+from ingestor.reports import OriginalTable
+from ingestor.runtime.sandbox import confine
+from ingestor.tabular.errors import TOO_MUCH_MEMORY, UNREADABLE, UnreadableFileError
+from ingestor.tabular.files.containers import ExpansionLimits
+from ingestor.tabular.options import ENCODINGS, ReadOptions, parse_options
 
-
-def file_arguments(description: str | None) -> argparse.ArgumentParser:
-    """A parser for SOURCE, RESULT and the common options."""
-    arguments = argparse.ArgumentParser(description=description)
-    arguments.add_argument("source", type=Path)
-    arguments.add_argument("result", type=Path)
-    arguments.add_argument("--options", default="{}")
-    arguments.add_argument("--name", default="")
-    arguments.add_argument("--labels", type=json.loads, default=[], help="that the pipeline reads, as JSON")
-    arguments.add_argument("--memory-bytes", type=int, default=0)
-    return arguments
+_RESULT_BYTES = 64 * 2**20  # of a file that the process writes
 
 
-def write_result(given: argparse.Namespace, read: Callable[[], dict[str, Any]]) -> int:
-    """Write to RESULT, as JSON, what `read` returns, or {"reason", "message"} when the file cannot be read;
-    either with `peak_memory_bytes`. Returns the exit status: 0 or UNREADABLE."""
-    if given.memory_bytes:
-        resource.setrlimit(resource.RLIMIT_AS, (given.memory_bytes, given.memory_bytes))
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to do with a file. Not by arguments: a name may look like an option, and a dialect may be larger
+    than the system takes."""
+
+    memory_bytes: int
+    """Address space."""
+    cpu_seconds: int
+    name: str = ""
+    dialect: str = "{}"
+    labels: tuple[str, ...] = ()
+    """Those that the pipeline reads."""
+    rows: int = 0
+    """At most so many, for a look at the beginning."""
+    whole: bool = True
+    """False: more of the file may follow."""
+    max_bytes: int = ExpansionLimits().max_bytes
+    max_ratio: int = ExpansionLimits().max_ratio
+    repaired: str = ""
+    """The OriginalTable as JSON, for a repair file."""
+
+    @property
+    def options(self) -> ReadOptions:
+        """The declared options."""
+        return parse_options(self.dialect)
+
+    @property
+    def expansion(self) -> ExpansionLimits:
+        """What the file may become."""
+        return ExpansionLimits(max_bytes=self.max_bytes, max_ratio=self.max_ratio)
+
+    @property
+    def table(self) -> OriginalTable:
+        """What a repair file repairs."""
+        return OriginalTable.from_json(self.repaired)
+
+    def to_json(self) -> str:
+        """The request as text."""
+        return json.dumps(asdict(self))
+
+
+def answer_request(read: Callable[[Request, BinaryIO, BinaryIO], dict[str, Any]]) -> int:
+    """Do what a process is asked: `read` gets the request, the file and where its CONTENT goes, and returns
+    the RESULT. Confines the process before. Returns the exit status: 0 or UNREADABLE."""
+    with os.fdopen(int(sys.argv[1]), "rb") as asked:
+        found = json.load(asked)
+    request = Request(**{**found, "labels": tuple(found["labels"])})
+    confine(
+        memory_bytes=request.memory_bytes, cpu_seconds=request.cpu_seconds, file_bytes=_RESULT_BYTES,
+        load=_load
+    )  # fmt: skip
     status = 0
     try:
-        answer = read()
+        with open(0, "rb", closefd=False) as file:
+            answer = read(request, file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
     except UnreadableFileError as error:
         if error.reason == "FILE_UNREADABLE":
             traceback.print_exception(error)  # for the log of the service that runs this process
@@ -41,11 +92,23 @@ def write_result(given: argparse.Namespace, read: Callable[[], dict[str, Any]]) 
         message = error.message.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
         answer, status = {"reason": error.reason, "message": message}, UNREADABLE
     except MemoryError:
-        message = "Reading the file takes too much memory."
-        answer, status = {"reason": "FILE_TOO_COMPLEX", "message": message}, UNREADABLE
+        answer, status = {"reason": "FILE_TOO_COMPLEX", "message": TOO_MUCH_MEMORY}, UNREADABLE
     answer["peak_memory_bytes"] = _peak_memory()
-    given.result.write_text(json.dumps(answer, ensure_ascii=False), "utf-8")
+    with os.fdopen(int(sys.argv[2]), "w", encoding="utf-8") as result:
+        json.dump(answer, result, ensure_ascii=False)
     return status
+
+
+def _load() -> None:
+    """Import what reading a file may import late."""
+
+    from ingestor.tabular.files.encoding_guess import guess_encoding
+    from ingestor.tabular.files.formats import parsers
+
+    parsers()
+    guess_encoding("имя,улица\nГруша,Большая\n".encode("cp1251"))  # imports more while it works
+    for name in ENCODINGS:
+        codecs.lookup(name)
 
 
 def _peak_memory() -> int | None:

@@ -23,7 +23,12 @@ from ingestor.tabular.text_table import TextTable
 
 pc: Any = compute  # the stubs know too few of its overloads
 AnyArray = Any
+# A batch is read, and a block made of it, with at most so many rows and about so many bytes.
 _ROWS = 10_000
+_READ_BYTES = 2**18  # of a column at a time; without it the whole chunk of a column is read at once
+_BYTES = 8 * 2**20
+_GROUPS = 1000  # row groups whose sizes are looked at
+_PROBED = 16  # rows that are read for their size
 
 
 class ParquetTable:
@@ -51,6 +56,7 @@ class ParquetTable:
         self._nanoseconds = self._file
         if self._wide:
             self._file = _open(file, coerce_int96_timestamp_unit="us")
+        self._batch_rows = _batch_rows(self._file)
 
     def close(self) -> None:
         """Close what is open of the file."""
@@ -60,30 +66,101 @@ class ParquetTable:
     def blocks(self) -> Iterator[TextTable]:
         first = 0
         try:
-            for batch, exact in zip(self._batches(self._file), self._exact_batches(), strict=False):
-                columns = list(map(_text, batch.columns))
-                for name in self._wide:
-                    position = self.columns.index(name)
-                    columns[position] = _wide_text(batch.column(position), exact.column(name))
-                count = batch.num_rows
-                index = np.arange(count, dtype=np.int64)
-                yield TextTable(columns, index, index + first, count, [])
-                first += count
+            for whole, whole_exact in zip(self._batches(self._file), self._exact_batches(), strict=False):
+                for start, count in _pieces(whole):
+                    batch = whole.slice(start, count)
+                    columns = list(map(_text, batch.columns))
+                    for name in self._wide:
+                        position = self.columns.index(name)
+                        exact = whole_exact.column(name).slice(start, count)
+                        columns[position] = _wide_text(batch.column(position), exact)
+                    index = np.arange(count, dtype=np.int64)
+                    yield TextTable(columns, index, index + first, count, [])
+                    first += count
+        except MemoryError:
+            raise
         except (pa.ArrowException, OSError) as error:
-            raise UnreadableFileError(
-                "PARQUET_INVALID", f"The file is damaged after record {first}."
-            ) from error
+            raise _damaged(first) from error
 
     def _batches(self, file: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[Any]:
-        return iter(file.iter_batches(batch_size=_ROWS, use_threads=False, columns=columns))
+        return iter(file.iter_batches(batch_size=self._batch_rows, use_threads=False, columns=columns))
 
     def _exact_batches(self) -> Iterator[Any]:
         return self._batches(self._nanoseconds, self._wide) if self._wide else repeat(None)
 
 
+def _batch_rows(file: pq.ParquetFile) -> int:
+    """Rows of a batch, by the sizes of the groups of rows before they are compressed, and by those of the
+    first rows: a value that is in the file once may stand in every row. Raises UnreadableFileError."""
+    largest = 1
+    metadata = file.metadata
+    for number in range(min(metadata.num_row_groups, _GROUPS)):
+        group = metadata.row_group(number)
+        largest = max(largest, group.total_byte_size // max(group.num_rows, 1))
+    try:
+        first = next(iter(file.iter_batches(batch_size=_PROBED, use_threads=False)), None)
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(0) from error
+    if first is not None and first.num_rows:
+        largest = max(largest, int(_row_sizes(first).sum()) // first.num_rows)
+    return max(1, min(_ROWS, _BYTES // largest))
+
+
+def _pieces(batch: Any) -> Iterator[tuple[int, int]]:
+    """Where to cut a batch so that no piece has many more bytes than a block: first row and number of rows of
+    each piece."""
+    sizes = _row_sizes(batch)
+    start = size = 0
+    if int(sizes.sum()) > _BYTES:
+        for row, more in enumerate(sizes.tolist()):
+            if size and size + more > _BYTES:
+                yield start, row - start
+                start, size = row, 0
+            size += more
+    if start < batch.num_rows:
+        yield start, batch.num_rows - start
+
+
+def _row_sizes(batch: Any) -> AnyArray:
+    """About how many bytes each row has as text; shape [rows]."""
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            sizes += _text_sizes(column)
+        elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+        else:
+            sizes += column.nbytes // max(batch.num_rows, 1)
+    return sizes
+
+
+def _text_sizes(column: AnyArray) -> AnyArray:
+    """Bytes of each text of a column that is indices into a dictionary; of other values a guess."""
+    kind = column.type.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+        return np.full(len(column), 8)
+    values = column.dictionary
+    indices = pc.fill_null(column.indices, 0).to_numpy()
+    if not len(values):
+        return np.zeros(len(column), np.int64)
+    # Not pc.binary_length: a dictionary may be much larger than a batch.
+    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset :]
+    return offsets[indices + 1].astype(np.int64) - offsets[indices]
+
+
+def _damaged(after: int) -> UnreadableFileError:
+    return UnreadableFileError("PARQUET_INVALID", f"The file is damaged after record {after}.")
+
+
 def _open(file: BinaryIO, **more: Any) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(file, pre_buffer=False, thrift_string_size_limit=2**26, **more)
+        return pq.ParquetFile(
+            file, pre_buffer=False, buffer_size=_READ_BYTES, thrift_string_size_limit=2**26, **more
+        )
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise UnreadableFileError("PARQUET_INVALID", "The file cannot be read as Parquet.") from error
 

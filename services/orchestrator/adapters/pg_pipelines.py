@@ -23,12 +23,12 @@ ORDER BY name, version DESC LIMIT $3
 """
 # A deleted pipeline keeps its versions, but has no latest one.
 _GET = """
-SELECT * FROM pipelines p WHERE tenant = $1 AND name = $2 AND CASE WHEN $3::integer IS NULL
+SELECT * FROM pipelines p WHERE tenant = $1 AND name = $2 AND CASE WHEN $3::bigint IS NULL
 THEN NOT EXISTS (SELECT FROM deleted_pipelines d WHERE d.tenant = p.tenant AND d.name = p.name)
 ELSE version = $3 END ORDER BY version DESC LIMIT 1
 """
 _VERSIONS = """
-SELECT * FROM pipelines WHERE tenant = $1 AND name = $2 AND ($3::integer IS NULL OR version < $3)
+SELECT * FROM pipelines WHERE tenant = $1 AND name = $2 AND ($3::bigint IS NULL OR version < $3)
 ORDER BY version DESC LIMIT $4
 """
 # Pipelines that are not deleted, without one.

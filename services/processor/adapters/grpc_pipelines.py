@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 
 import grpc
@@ -34,7 +35,7 @@ class GrpcPipelines(Pipelines):
             raise from_rpc_error(error) from error
         if known := self._recall(name, found.version):
             return known
-        parsed = read_stored(name, found.version, found.document_json)
+        parsed = await asyncio.to_thread(read_stored, name, found.version, found.document_json)
         self._known[tenant(), name, found.version] = parsed
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -10,21 +11,31 @@ from typing import TypeVar
 import grpc
 
 from ingestor.access.scope import tenant
-from ingestor.formats import OUTCOMES
+from ingestor.formats import NEWER_RELEASE, OUTCOMES
 from ingestor.internal.v1 import ledger_pb2, ledger_pb2_grpc
 from ingestor.outcomes import RejectedRow
 from ingestor.reports import CUT
+from ingestor.runs import RejectedRun, packed
 from ingestor.runtime.errors import NotFoundError, TransientError, from_rpc_error
+from ingestor.runtime.grpc.error_details import error_details
 from ingestor.services.processor.batches import BatchOutcome
 from ingestor.services.processor.ports import Disposition, Outcomes, Processes, ProcessFacts, UndoCounts
 from ingestor.states import ROW_STATE_WORDS, ROW_STATES, TERMINAL
 from ingestor.v1 import common_pb2, processor_pb2, status_pb2, status_pb2_grpc
-from ingestor.wire import displaced_message, error_message, notice_message, rejected_message
+from ingestor.wire import (
+    displaced_message,
+    error_message,
+    notice_message,
+    rejected_message,
+    run_message,
+)
 
-M = TypeVar("M", processor_pb2.RejectedRow, ledger_pb2.DisplacedRow)
+M = TypeVar("M", processor_pb2.RejectedRow, ledger_pb2.RejectedRun, ledger_pb2.DisplacedRow)
 _MESSAGE_BYTES = 1024 * 1024
 _ANSWER_SECONDS = 2.0
 _DEADLINE = 120.0
+# So long runs go row by row after a status service of an older release has refused them.
+_ROW_BY_ROW_SECONDS = 30.0
 _STOPPED = (
     common_pb2.PROCESS_STATE_CANCELLED,
     common_pb2.PROCESS_STATE_FAILED,
@@ -34,24 +45,50 @@ _DELETED = "PROCESS_DELETED"
 _LOOK_UP = 100_000  # rows of a call; part of the contract
 
 
+class _OlderReleaseError(Exception):
+    """The status service is of a release that reads no runs."""
+
+
 class GrpcOutcomes(Outcomes):
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._status = status_pb2_grpc.StatusServiceStub(channel)
         self._ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
+        self._row_by_row_until = 0.0  # on the monotonic clock
         self._dispositions: dict[tuple[str, str], tuple[float, Disposition]] = {}  # by tenant and process
 
     async def record(self, outcome: BatchOutcome) -> None:
+        if time.monotonic() < self._row_by_row_until:
+            await self._record(outcome, outcome.rows, ())
+            return
+        alone, runs = await asyncio.to_thread(packed, outcome.rows)
+        try:
+            await self._record(outcome, alone, runs)
+        except _OlderReleaseError:
+            self._row_by_row_until = time.monotonic() + _ROW_BY_ROW_SECONDS
+            await self._record(outcome, outcome.rows, ())
+
+    async def _record(
+        self, outcome: BatchOutcome, alone: Sequence[RejectedRow], runs: Sequence[RejectedRun]
+    ) -> None:
+        """Send an outcome, its rows alone and in runs. Raises _OlderReleaseError if status reads no runs."""
+        header = _header(outcome)
+        run_messages = list(map(run_message, runs))
+        header.reader_version = max([header.reader_version, *map(OUTCOMES.needed, run_messages[:1])])
 
         async def messages() -> AsyncIterator[ledger_pb2.RecordOutcomesRequest]:
-            yield ledger_pb2.RecordOutcomesRequest(header=_header(outcome))
-            for rows in _pieces(map(_fitting, outcome.rows)):
+            yield ledger_pb2.RecordOutcomesRequest(header=header)
+            for rows in _pieces(map(_fitting, alone)):
                 yield ledger_pb2.RecordOutcomesRequest(rows=rows)
+            for some in _pieces(run_messages):
+                yield ledger_pb2.RecordOutcomesRequest(runs=some)
             for displaced in _pieces(map(displaced_message, outcome.displaced)):
                 yield ledger_pb2.RecordOutcomesRequest(displaced=displaced)
 
         try:
             await self._ledger.RecordOutcomes(messages(), timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
+            if runs and error_details(error).reason == NEWER_RELEASE:
+                raise _OlderReleaseError from error
             known = from_rpc_error(error)
             if not (isinstance(known, NotFoundError) and known.reason == _DELETED):
                 raise known from error

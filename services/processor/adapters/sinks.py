@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ingestor.services.processor.adapters.plugin_sink import PlugInSinks, PlugInUndo
 from ingestor.services.processor.adapters.postgres.markers import PgMarkers
 from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.postgres.target import OWN_ONLY
 from ingestor.services.processor.adapters.postgres.undo import PgUndo
 from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import (
@@ -25,12 +26,14 @@ from ingestor.services.processor.ports import (
 )
 
 if TYPE_CHECKING:
+    from ingestor.provisioning.table_schemas import TableSchemas
     from ingestor.runtime.postgres.pool import PgPool
 
 
-def open_sinks(tenants: PgPool) -> Sinks:
-    """Every sink, with markers in the pool's database. The pool's transactions run as the tenant."""
-    tables = PgSink(tenants)
+def open_sinks(tenants: PgPool, schemas: TableSchemas = OWN_ONLY) -> Sinks:
+    """Every sink, with markers in the pool's database. The pool's transactions run as the tenant; its tables
+    are in its own schemas or in one of `schemas`."""
+    tables = PgSink(tenants, schemas)
     in_tree: dict[str, RowLoader] = {
         TABLE_SINK.type: tables,
         # Rows without a pipeline: a table of one jsonb column.

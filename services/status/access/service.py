@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ingestor.access import api_keys
 from ingestor.access.limits.pipelines import may_make
@@ -14,7 +14,7 @@ from ingestor.access.roles import Role, may, public_methods
 from ingestor.access.scope import tenant
 from ingestor.runtime.clock import Clock
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ResourceExhaustedError
-from ingestor.runtime.grpc.requests import make_token, read_token, wrong
+from ingestor.runtime.grpc.requests import make_token, read_token, wrong, wrong_token
 from ingestor.services.status.access.ports import (
     ApiKey,
     AuditEntry,
@@ -85,7 +85,10 @@ class AccessService:
         before = None
         if position is not None:
             time, _, prefix = position.partition(" ")
-            before = datetime.fromisoformat(time), prefix
+            try:
+                before = datetime.fromisoformat(time).astimezone(UTC), prefix
+            except (ValueError, OverflowError):
+                raise wrong_token() from None
         found = await self._keys.list(before, size + 1)
         more = ""
         if len(found) > size:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ingestor.outcomes import DisplacedRow, RejectedRow
 from ingestor.services.status.adapters.pg_account import Work
-from ingestor.services.status.adapters.pg_find import FIND_ROWS
+from ingestor.services.status.adapters.pg_rows import FIND_ROWS
 from ingestor.services.status.adapters.pg_values import errors_from, errors_json
 from ingestor.services.status.ledger import Batch
 from ingestor.services.status.processes import RowState

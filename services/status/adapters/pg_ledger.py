@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
+from ingestor.runs import RejectedRun
 from ingestor.runtime.errors import FailedPreconditionError
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status import ledger
@@ -15,13 +17,8 @@ from ingestor.services.status.adapters.pg_account import Work, deleted_error, ho
 from ingestor.services.status.adapters.pg_displaced import displace, displaced_before
 from ingestor.services.status.adapters.pg_notices import add_notices
 from ingestor.services.status.adapters.pg_repair import repair
-from ingestor.services.status.adapters.pg_values import (
-    array_literal,
-    error_json,
-    errors_json,
-    state_number,
-    text,
-)
+from ingestor.services.status.adapters.pg_rows import insert_rows, insert_runs
+from ingestor.services.status.adapters.pg_values import error_json, text
 from ingestor.services.status.ledger import Account, Batch, ChangeFunction, Event, Outcome
 from ingestor.services.status.ports import Ledger, Limits
 from ingestor.services.status.processes import Info, ProcessState, RowState, Undo
@@ -47,14 +44,6 @@ SELECT first_row, row_count, first_line, byte_start, byte_end, processed_at IS N
 FROM batches WHERE process_id = $1 AND batch_number = $2
 """
 
-# Many records by one statement: COPY into tables with row-level security is only for their owner.
-_INSERT_ROWS = """
-INSERT INTO row_exceptions
-    (process_id, batch_number, tenant, row_number, line_number, state, errors, cells, repairs_row)
-SELECT $1, $2, $3, row_number, line_number, state, errors, cells::text[], repairs_row
-FROM unnest($4::bigint[], $5::bigint[], $6::smallint[], $7::jsonb[], $8::text[], $9::bigint[])
-    AS r (row_number, line_number, state, errors, cells, repairs_row)
-"""
 _INSERT_COUNTS = """
 INSERT INTO error_counts (process_id, batch_number, tenant, code, field, count, example, first_row)
 SELECT $1, $2, $3, * FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[])
@@ -164,8 +153,9 @@ class PgLedger(Ledger):
         repaired: RepairedRows | None = None,
         displaced: Sequence[DisplacedRow] = (),
         notices: Sequence[Notice] = (),
+        runs: Sequence[RejectedRun] = (),
     ) -> bool:
-        _check_rows(outcome, rows)
+        _check_rows(outcome, rows, runs)
         _check_displaced(outcome, repaired, displaced)
         _check_repaired(outcome, repaired)
         async with self._process(process_id) as work:
@@ -173,8 +163,7 @@ class PgLedger(Ledger):
                 return False
             number = outcome.batch.number
             displaced_early = await displaced_before(work, outcome.batch)
-            outcome, rows = with_displaced(outcome, rows, displaced_early)
-            numbers = _repaired_numbers(outcome, rows, repaired)
+            outcome, rows = with_displaced(outcome, rows, runs, displaced_early)
             await work.connection.execute(
                 _OUTCOME,
                 process_id,
@@ -185,17 +174,23 @@ class PgLedger(Ledger):
                 outcome.skipped,
                 error_json(error) if error else None,
             )
-            if rows:
-                await work.connection.execute(
-                    _INSERT_ROWS, process_id, number, work.tenant,
-                    [row.row_number for row in rows],
-                    [row.line_number for row in rows],
-                    [state_number(row) for row in rows],
-                    [errors_json(row.errors) for row in rows],
-                    [array_literal(row.cells) for row in rows],
-                    numbers,
-                )  # fmt: skip
-            if counts := _counts(outcome, error, rows):
+            await insert_rows(
+                work, number, rows,
+                [_repaired_number(outcome, row.row_number, repaired) for row in rows]
+                if repaired else [None] * len(rows),
+            )  # fmt: skip
+            await insert_runs(
+                work, number, runs,
+                [
+                    [
+                        _repaired_number(outcome, row, repaired)
+                        for row in range(run.first.row_number, run.last_row + 1)
+                    ]
+                    if repaired else None
+                    for run in runs
+                ],
+            )  # fmt: skip
+            if counts := _counts(outcome, error, rows, runs):
                 await work.connection.execute(
                     _INSERT_COUNTS, process_id, number, work.tenant, *map(list, zip(*counts, strict=True))
                 )
@@ -203,7 +198,8 @@ class PgLedger(Ledger):
             await add_notices(work, notices)
             await work.apply(ledger.processed(work.account, outcome, others))
             if repaired is not None:
-                await repair(work.connection, work, outcome, rows, repaired)
+                every = [*rows, *await asyncio.to_thread(_rows_of, runs)]
+                await repair(work.connection, work, outcome, every, repaired)
             return True
 
     async def undo(self, process_id: str, undo: Undo) -> Account:
@@ -236,18 +232,28 @@ async def _lock_parent(work: Work, process_id: str) -> None:
         )
 
 
-def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow]) -> None:
+def _rows_of(runs: Sequence[RejectedRun]) -> list[RejectedRow]:
+    return [row for run in runs for row in run.rows()]
+
+
+def _check_rows(outcome: Outcome, rows: Sequence[RejectedRow], runs: Sequence[RejectedRun]) -> None:
     """Raise ValueError when the rows do not fit the batch's counts."""
-    numbers = {row.row_number for row in rows}
-    first, last = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count - 1
-    if len(numbers) != len(rows) or any(not first <= number <= last for number in numbers):
-        raise ValueError(
-            f"batch {outcome.batch.number}: a row is outside of {first}..{last} or reported twice"
-        )
-    skipped = sum(row.state == "skipped" for row in rows)
-    failed = len(rows) - skipped
+    spans = [(row.row_number, row.row_number, row.state) for row in rows]
+    spans += [(run.first.row_number, run.last_row, run.first.state) for run in runs]
+    spans.sort()
+    first, end = outcome.batch.first_row, outcome.batch.first_row + outcome.batch.row_count
+    after = first
+    count = {"failed": 0, "skipped": 0}
+    for begin, last, state in spans:
+        if not after <= begin <= last < end:
+            raise ValueError(
+                f"batch {outcome.batch.number}: a row is outside of {first}..{end - 1} or reported twice"
+            )
+        count[state] += last - begin + 1
+        after = last + 1
+    failed, skipped = count["failed"], count["skipped"]
     if outcome.default_state is RowState.FAILED:
-        failed += outcome.batch.row_count - len(rows) - outcome.succeeded
+        failed += outcome.batch.row_count - failed - skipped - outcome.succeeded
     if (failed, skipped) != (outcome.failed, outcome.skipped):
         raise ValueError(
             f"batch {outcome.batch.number}: {failed} failed and {skipped} skipped rows reported, "
@@ -283,31 +289,25 @@ def _check_repaired(outcome: Outcome, repaired: RepairedRows | None) -> None:
         )
 
 
-def _repaired_numbers(
-    outcome: Outcome, rows: Sequence[RejectedRow], repaired: RepairedRows | None
-) -> list[int | None]:
-    """The rows' numbers in the repaired process, 0 where they have none; None for each without a repair."""
-    if repaired is None:
-        return [None] * len(rows)
-    if not repaired.rows:
-        return [0] * len(rows)
-    return [repaired.rows[row.row_number - outcome.batch.first_row] for row in rows]
+def _repaired_number(outcome: Outcome, row_number: int, repaired: RepairedRows) -> int:
+    """A row's number in the repaired process, 0 where it has none."""
+    return repaired.rows[row_number - outcome.batch.first_row] if repaired.rows else 0
 
 
 def _counts(
-    outcome: Outcome, error: RowError | None, rows: Sequence[RejectedRow]
+    outcome: Outcome, error: RowError | None, rows: Sequence[RejectedRow], runs: Sequence[RejectedRun]
 ) -> list[tuple[str, str, int, str, int]]:
     """(code, field, count, example, first row) for the errors of the batch's FAILED rows."""
     counter: Counter[tuple[str, str]] = Counter()
     examples: dict[tuple[str, str], tuple[str, int]] = {}
     own = 0
-    for row in rows:
+    for row, count in [*((row, 1) for row in rows), *((run.first, run.row_count) for run in runs)]:
         if row.state != "failed":
             continue
-        own += 1
+        own += count
         for found in row.errors:
             key = (text(found.code), text(found.field))
-            counter[key] += 1
+            counter[key] += count
             if key not in examples or row.row_number < examples[key][1]:
                 examples[key] = (text(found.message), row.row_number)
     if error is not None and outcome.failed > own:

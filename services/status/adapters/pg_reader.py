@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ingestor.access.limits.pipelines import only_pipelines, sees_pipeline
-from ingestor.access.scope import EVERYTHING, tenant, visible
+from ingestor.access.limits.reads import Reads
+from ingestor.access.scope import EVERYTHING, current, tenant, visible
 from ingestor.notices import notices_from_json
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.status.adapters.pg_account import deleted_error
-from ingestor.services.status.adapters.pg_find import FIND_ROWS
 from ingestor.services.status.adapters.pg_positions import give_positions, last_position
+from ingestor.services.status.adapters.pg_rows import FIND_ROWS, LINE_IN_RUN, RUN, RUN_OF_ROW, rows_of
 from ingestor.services.status.adapters.pg_values import error_from, errors_from
 from ingestor.services.status.filters import Comparison
 from ingestor.services.status.ledger import Batch
@@ -33,10 +39,14 @@ CASE WHEN b.processed_at IS NOT NULL THEN b.default_state
      WHEN p.state IN ({", ".join(str(int(s)) for s in sorted(TERMINAL))})
      THEN {int(RowState.UNPROCESSED)} ELSE {int(RowState.QUEUED)} END
 """
-_ROW_STATE = f"coalesce(e.state, {_RANGE_STATE})"
+_ROW_STATE = f"coalesce(e.state, u.state, {_RANGE_STATE})"
 
-# The errors of a row: its own or else its batch's.
-_ERRORS = "coalesce(e.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)"
+# The errors of a row: its own, or else its run's (those of the first row; all have their codes and fields),
+# or else its batch's.
+_ERRORS = """
+coalesce(e.errors, u.errors, CASE WHEN b.error IS NULL THEN '[]' ELSE jsonb_build_array(b.error) END)
+"""
+_LINE = f"coalesce(e.line_number, {LINE_IN_RUN.format(row='r.row_number')})"
 
 # The last process that repaired row `e`.
 _REPAIRED_BY = """
@@ -44,26 +54,59 @@ _REPAIRED_BY = """
  WHERE h.process_id = e.process_id AND h.row_number = e.row_number ORDER BY h.replaced_at DESC LIMIT 1)
 """
 
-# Rows of the batches from a position on; batches are expanded into rows one at a time.
+# Rows of the batches from a position on; batches are expanded into rows one at a time. `run` is the first row
+# of the run that says what a row is. Both are looked up row by row (LIMIT): a page needs few of a process.
 _ROWS = f"""
 SELECT r.row_number, coalesce(e.line_number, 0) AS line_number, b.batch_number, {_ROW_STATE} AS state,
-       e.errors, e.cells, b.error, e.repairs_row, {_REPAIRED_BY} AS repaired_by
+       e.errors, e.cells, b.error, e.repairs_row, {_REPAIRED_BY} AS repaired_by,
+       CASE WHEN e.state IS NULL THEN u.first_row END AS run
 FROM processes p
-JOIN (SELECT * FROM batches WHERE process_id = $1 AND tenant = $4 AND first_row + row_count > $2 + 1
-      ORDER BY first_row) b USING (process_id)
+JOIN (SELECT * FROM batches WHERE process_id = $1 AND tenant = $4 AND first_row + row_count > $2::bigint + 1
+      AND first_row <= $5::bigint ORDER BY first_row) b USING (process_id)
 CROSS JOIN LATERAL
-    generate_series(greatest(b.first_row, $2 + 1), b.first_row + b.row_count - 1) r (row_number)
-LEFT JOIN row_exceptions e ON e.process_id = b.process_id AND e.row_number = r.row_number
+    generate_series(greatest(b.first_row, $2 + 1), least(b.first_row + b.row_count - 1, $5)) r (row_number)
+LEFT JOIN LATERAL (
+    SELECT * FROM row_exceptions WHERE process_id = $1 AND row_number = r.row_number LIMIT 1) e ON true
+{RUN_OF_ROW.format(row="r.row_number")}
 WHERE p.process_id = $1 AND p.tenant = $4 {{where}}
 ORDER BY b.first_row, r.row_number LIMIT $3
 """  # noqa: S608
 
-# Only rows with own records: enough for most filters, without expanding batches.
+# The run that row $2 + 1 is in, or one before it.
+_FIRST_RUN = """
+coalesce((SELECT max(first_row) FROM row_runs WHERE process_id = $1 AND first_row <= $2 + 1), 0)
+"""
+
+# Only rows with own records or in runs: enough for most filters, without expanding batches.
 _OWN_ROWS = f"""
-SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL AS error, e.repairs_row,
-       {_REPAIRED_BY} AS repaired_by
-FROM row_exceptions e WHERE e.process_id = $1 AND e.tenant = $4 AND e.row_number > $2 {{where}}
-ORDER BY e.row_number LIMIT $3
+(SELECT e.row_number, e.line_number, e.batch_number, e.state, e.errors, e.cells, NULL::jsonb AS error,
+        e.repairs_row, {_REPAIRED_BY} AS repaired_by, NULL::bigint AS run
+ FROM row_exceptions e WHERE e.process_id = $1 AND e.tenant = $4 AND e.row_number > $2
+     AND e.row_number <= $5 {{where}}
+ ORDER BY e.row_number LIMIT $3)
+UNION ALL
+(SELECT e.row_number, 0, e.batch_number, e.state, NULL, NULL, NULL, NULL, NULL, e.run
+ FROM (SELECT r.row_number, {LINE_IN_RUN.format(row="r.row_number")} AS line_number, u.batch_number, u.state,
+              u.errors, u.first_row AS run
+       FROM row_runs u CROSS JOIN LATERAL
+           generate_series(greatest(u.first_row, $2 + 1), least(u.first_row + u.row_count - 1, $5))
+           r (row_number)
+       WHERE u.process_id = $1 AND u.tenant = $4 AND u.first_row >= {_FIRST_RUN}
+       AND u.first_row <= $5) e
+ WHERE (SELECT true FROM row_exceptions o WHERE o.process_id = $1 AND o.row_number = e.row_number) IS NULL
+     {{where}}
+ ORDER BY e.run, e.row_number LIMIT $3)
+ORDER BY row_number LIMIT $3
+"""  # noqa: S608
+
+# Rows, and with the first of neighbours of one run that run.
+_WITH_RUNS = f"""
+SELECT page.*, {RUN}
+FROM (SELECT found.*, run IS DISTINCT FROM lag(run) OVER (ORDER BY row_number) AS begins
+      FROM ({{rows}}) found) page
+LEFT JOIN LATERAL (
+    SELECT * FROM row_runs WHERE page.begins AND process_id = $1 AND first_row = page.run LIMIT 1) u ON true
+ORDER BY page.row_number
 """  # noqa: S608
 
 _RANGES = f"""
@@ -75,16 +118,23 @@ SELECT * FROM (
 ) r WHERE state = ANY($3::smallint[]) ORDER BY first_row LIMIT $4
 """  # noqa: S608
 
+# Whether any batch failed as a whole: then its rows have no own records.
+_RANGE_ERRORS = """
+SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1
+"""
+
 _STATES = f"""
 SELECT row_number, state FROM ({FIND_ROWS}) found
 WHERE EXISTS (SELECT FROM processes WHERE process_id = $1 AND tenant = $3)
 """  # noqa: S608
 
-# A page ends when its texts exceed $6 bytes, because a single row may have megabytes.
+# A page ends when its texts exceed $6 bytes, because a single row may have megabytes. `found` is how many
+# rows there were before.
 _OWN_ROWS_PAGE = """
 SELECT * FROM (
     SELECT *, sum(octet_length(errors::text) + coalesce(octet_length(array_to_string(cells, '')), 0)) OVER
-               (ORDER BY row_number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+               (ORDER BY row_number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before,
+           count(*) OVER () AS found
     FROM (SELECT row_number, line_number, batch_number, state, repairs_row,
                  CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
                  CASE WHEN state = ANY($4::smallint[]) THEN cells END AS cells
@@ -93,7 +143,26 @@ SELECT * FROM (
           ORDER BY row_number LIMIT $5) page
 ) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY row_number
 """
+# The same of runs. Those in other states are told without what differs between their rows.
+_RUNS_PAGE = f"""
+SELECT * FROM (
+    SELECT *, sum(run_rest_size) OVER
+               (ORDER BY run_first_row ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before,
+           count(*) OVER () AS found
+    FROM (SELECT {RUN} FROM (
+              SELECT process_id, first_row, row_count, batch_number, tenant, state, first_line, lines,
+                     repairs_rows, CASE WHEN state = ANY($4::smallint[]) THEN errors ELSE '[]' END AS errors,
+                     CASE WHEN state = ANY($4::smallint[]) THEN cells ELSE '{{}}' END AS cells,
+                     CASE WHEN state = ANY($4::smallint[]) THEN rest END AS rest,
+                     CASE WHEN state = ANY($4::smallint[]) THEN rest_size ELSE 0 END AS rest_size
+              FROM row_runs) u
+          WHERE u.process_id = $1 AND u.tenant = $7 AND u.first_row >= {_FIRST_RUN} AND u.first_row <= $3
+          AND u.first_row + u.row_count > $2 + 1
+          ORDER BY u.first_row LIMIT $5) page
+) sized WHERE coalesce(bytes_before, 0) < $6 ORDER BY run_first_row
+"""  # noqa: S608
 _PAGE_BYTES = 4 * 2**20
+_PAGE_RUN_BYTES = 2**20  # a page may end in the midst of a run, which is read again for the next one
 
 # Number (from 0) of the piece of $3 seconds within [$1, $2) that contains a time.
 _PIECE = "(extract(epoch FROM {0} - $1::timestamptz) / $3::integer)::numeric"
@@ -137,10 +206,23 @@ _COLUMNS = {"create_time": "created_at", "repairs": "coalesce(repairs::text, '')
 
 
 class PgLedgerReader(LedgerReader, EventLog):
-    def __init__(self, pool: PgPool, retention: timedelta | None = None) -> None:
-        """`retention` is the time from the end of a process to its expiry; None for never."""
+    def __init__(self, pool: PgPool, retention: timedelta | None = None, reads: Reads | None = None) -> None:
+        """`retention` is the time from the end of a process to its expiry; None for never. What callers look
+        through runs on `reads`, and what is found by its identifier on `pool`."""
         self._pool = pool
         self._retention = retention
+        self._reads = reads
+
+    async def _search(self, query: str, *arguments: object) -> list[Any]:
+        """The rows of a statement that may look through much."""
+        async with transient_errors("ledger"), self._searching() as pool:
+            return list(await pool.fetch(query, *arguments))
+
+    def _searching(self) -> AbstractAsyncContextManager[PgPool]:
+        """Where to search. The service's own work does not wait for callers."""
+        if self._reads is None or current() == EVERYTHING:
+            return nullcontext(self._pool)
+        return self._reads.place()
 
     async def _fetch(self, query: str, *arguments: object) -> list[Any]:
         async with transient_errors("ledger"):
@@ -155,11 +237,16 @@ class PgLedgerReader(LedgerReader, EventLog):
             raise deleted_error(process_id)
         return self._process(found[0]) if found and sees_pipeline(found[0]["pipeline"]) else None
 
+    async def newest(self) -> int:
+        query = "SELECT max(position) AS position FROM processes WHERE tenant = $1"
+        return int((await self._search(query, tenant()))[0]["position"] or 0)
+
     async def processes(
-        self, comparisons: Sequence[Comparison], before: int | None, limit: int
+        self, comparisons: Sequence[Comparison], before: int | None, limit: int, down_to: int = 0
     ) -> list[tuple[int, Process]]:
-        where = ["tenant = $3", "($1::bigint IS NULL OR position < $1)", "deleted_at IS NULL"]
-        arguments: list[object] = [before, limit, tenant()]
+        where = ["tenant = $3", "($1::bigint IS NULL OR position < $1)", "position >= $4"]
+        where.append("deleted_at IS NULL")
+        arguments: list[object] = [before, limit, tenant(), down_to]
         if (only := only_pipelines()) is not None:
             arguments.append(list(only))
             where.append(f"pipeline = ANY(${len(arguments)})")
@@ -172,7 +259,7 @@ class PgLedgerReader(LedgerReader, EventLog):
                 value = f"%{_like(str(comparison.value))}%"
             arguments.append(value)
             where.append(f"{column} {_operator(comparison)} ${len(arguments)}")
-        rows = await self._fetch(
+        rows = await self._search(
             f"SELECT * FROM processes WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2",  # noqa: S608
             *arguments,
         )
@@ -181,7 +268,7 @@ class PgLedgerReader(LedgerReader, EventLog):
     async def batches(
         self, process_id: str, processed: bool | None, after: int, limit: int
     ) -> list[BatchRecord]:
-        rows = await self._fetch(
+        rows = await self._search(
             "SELECT * FROM batches WHERE process_id = $1 AND tenant = $5 AND batch_number > $2 "
             "AND ($3::boolean IS NULL OR (processed_at IS NOT NULL) = $3) ORDER BY batch_number LIMIT $4",
             process_id, after, processed, limit, tenant(),
@@ -198,15 +285,16 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]  # fmt: skip
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
-        found = await self._fetch(_ROWS.format(where=""), process_id, row_number - 1, 1, tenant())
-        return _row(found[0]) if found and found[0]["row_number"] == row_number else None
+        query = _WITH_RUNS.format(rows=_ROWS.format(where=""))
+        found = await self._search(query, process_id, row_number - 1, 1, tenant(), row_number)
+        return (await _rows(found))[0] if found and found[0]["row_number"] == row_number else None
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
         rows = await self._fetch(_STATES, process_id, list(row_numbers), tenant())
         return {row["row_number"]: RowState(row["state"]) for row in rows}
 
     async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
-        rows = await self._fetch(
+        rows = await self._search(
             "SELECT * FROM row_history WHERE process_id = $1 AND row_number = $2 AND tenant = $3 "
             "ORDER BY replaced_at",
             process_id, row_number, tenant(),
@@ -222,9 +310,25 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]
 
     async def rows(
-        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int
+        self,
+        process_id: str,
+        comparisons: Sequence[Comparison],
+        after: int,
+        limit: int,
+        upto: int = 2**62,
     ) -> list[Row]:
-        own, arguments = True, list[object]([process_id, _start(comparisons, after), limit, tenant()])
+        if not comparisons and upto > after + limit:
+            # Their numbers have no gaps, but where a batch is not known yet.
+            found = await self._rows(process_id, comparisons, after, limit, after + limit)
+            if len(found) == limit:
+                return found
+        return await self._rows(process_id, comparisons, after, limit, upto)
+
+    async def _rows(
+        self, process_id: str, comparisons: Sequence[Comparison], after: int, limit: int, upto: int
+    ) -> list[Row]:
+        after = _start(comparisons, after)
+        own, arguments = True, list[object]([process_id, after, limit, tenant(), upto])
         own_where, where = list[str](), list[str]()
         wants_own = False
         for comparison in comparisons:
@@ -249,28 +353,21 @@ class PgLedgerReader(LedgerReader, EventLog):
                 where.append(f"{_ROW_STATE} {sign} {parameter}::smallint")
             else:
                 column = "row_number" if comparison.name == "row" else "line_number"
-                table = "r" if column == "row_number" else "e"
                 own_where.append(f"e.{column} {sign} {parameter}")
-                where.append(f"{table}.{column} {sign} {parameter}")
-        if wants_own and own and not await self._has_range_errors(process_id):
-            query, conditions = _OWN_ROWS, own_where
-        else:
-            query, conditions = _ROWS, where
-        text = query.format(where="".join(f" AND {condition}" for condition in conditions))
-        return [_row(row) for row in await self._fetch(text, *arguments)]
-
-    async def _has_range_errors(self, process_id: str) -> bool:
-        """Whether any batch failed as a whole: then its rows have no own records."""
-        found = await self._fetch(
-            "SELECT 1 FROM batches WHERE process_id = $1 AND tenant = $2 AND error IS NOT NULL LIMIT 1",
-            process_id, tenant(),
-        )  # fmt: skip
-        return bool(found)
+                where.append(f"{'r.row_number' if column == 'row_number' else _LINE} {sign} {parameter}")
+        async with transient_errors("ledger"), self._searching() as pool:
+            if wants_own and own and not await pool.fetch(_RANGE_ERRORS, process_id, tenant()):
+                query, conditions = _OWN_ROWS, own_where
+            else:
+                query, conditions = _ROWS, where
+            text = query.format(where="".join(f" AND {condition}" for condition in conditions))
+            found_rows = await pool.fetch(_WITH_RUNS.format(rows=text), *arguments)
+        return await _rows(found_rows)
 
     async def ranges(
         self, process_id: str, states: Collection[RowState], after: int, limit: int
     ) -> list[RowRange]:
-        rows = await self._fetch(
+        rows = await self._search(
             _RANGES, process_id, after, [int(state) for state in states], limit, tenant()
         )
         return [
@@ -284,13 +381,20 @@ class PgLedgerReader(LedgerReader, EventLog):
     async def own_rows(
         self, process_id: str, states: Collection[RowState], after: int, upto: int, limit: int
     ) -> list[Row]:
-        rows = await self._fetch(
-            _OWN_ROWS_PAGE, process_id, after, upto, [int(state) for state in states], limit, _PAGE_BYTES,
-            tenant(),
+        wanted = [int(state) for state in states]
+        runs = await self._search(
+            _RUNS_PAGE, process_id, after, upto, wanted, limit, _PAGE_RUN_BYTES, tenant()
         )  # fmt: skip
+        if runs and (len(runs) == limit or len(runs) < runs[0]["found"]):
+            upto = min(upto, runs[-1]["run_first_row"] + runs[-1]["run_row_count"] - 1)
+        rows = await self._search(
+            _OWN_ROWS_PAGE, process_id, after, upto, wanted, limit, _PAGE_BYTES, tenant()
+        )  # fmt: skip
+        if rows and (len(rows) == limit or len(rows) < rows[0]["found"]):
+            upto = rows[-1]["row_number"]
         # One call of the parser for all rows: reports have millions.
         errors = json.loads(f"[{','.join(row['errors'] for row in rows)}]")
-        return [
+        own = [
             Row(
                 row["row_number"], row["line_number"], row["batch_number"], _ROW_STATES[row["state"]],
                 tuple([error_from(values) for values in found]), tuple(row["cells"] or ()),
@@ -298,9 +402,10 @@ class PgLedgerReader(LedgerReader, EventLog):
             )
             for row, found in zip(rows, errors, strict=True)
         ]  # fmt: skip
+        return await asyncio.to_thread(_merged, own, runs, after, upto, limit) if runs else own
 
     async def error_groups(self, process_id: str) -> list[ErrorGroup]:
-        rows = await self._fetch(
+        rows = await self._search(
             "SELECT code, field, sum(count)::bigint AS count, "
             "(array_agg(example ORDER BY first_row))[1] AS example, min(first_row) AS first_row "
             "FROM error_counts WHERE process_id = $1 AND tenant = $2 "
@@ -313,15 +418,15 @@ class PgLedgerReader(LedgerReader, EventLog):
         ]
 
     async def events(self, process_id: str | None, after: int, limit: int) -> list[LoggedEvent]:
-        async with transient_errors("events"):
-            await give_positions(self._pool)
+        async with transient_errors("events"), self._searching() as pool:
+            await give_positions(pool)
         where = ["position > $1"]
         arguments: list[object] = [after, limit]
         for column, value in (("tenant", visible()), ("process_id", process_id)):
             if value not in (None, EVERYTHING):
                 arguments.append(value)
                 where.append(f"{column} = ${len(arguments)}")
-        rows = await self._fetch(
+        rows = await self._search(
             f"SELECT * FROM events WHERE {' AND '.join(where)} ORDER BY position LIMIT $2",  # noqa: S608
             *arguments,
         )
@@ -336,13 +441,14 @@ class PgLedgerReader(LedgerReader, EventLog):
         begun: dict[int, int] = {}
         ended: dict[int, dict[ProcessState, int]] = {}
         arguments = (of.start, of.end, of.seconds, tenant())
-        for row in await self._fetch(_ROWS_BY_TIME, *arguments):
-            rows[row["piece"]] = (row["succeeded"], row["failed"], row["skipped"])
-        for row in await self._fetch(_BEGUN_BY_TIME, *arguments):
-            begun[row["piece"]] = row["count"]
-        for row in await self._fetch(_ENDED_BY_TIME, *arguments):
-            ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
-        states = await self._fetch(_PROCESSES_BY_STATE, of.start, of.end, tenant())
+        async with transient_errors("ledger"), self._searching() as pool:
+            for row in await pool.fetch(_ROWS_BY_TIME, *arguments):
+                rows[row["piece"]] = (row["succeeded"], row["failed"], row["skipped"])
+            for row in await pool.fetch(_BEGUN_BY_TIME, *arguments):
+                begun[row["piece"]] = row["count"]
+            for row in await pool.fetch(_ENDED_BY_TIME, *arguments):
+                ended.setdefault(row["piece"], {})[ProcessState(row["state"])] = row["count"]
+            states = await pool.fetch(_PROCESSES_BY_STATE, of.start, of.end, tenant())
         return Overview(
             {ProcessState(row["state"]): row["count"] for row in states},
             all_pieces(of, rows, begun, ended),
@@ -377,6 +483,34 @@ def _operator(comparison: Comparison) -> str:
 def _like(text: str) -> str:
     """The text escaped for LIKE."""
     return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+async def _rows(found: Sequence[Any]) -> list[Row]:
+    """The rows of records, see _WITH_RUNS."""
+    if any(row["run"] is not None for row in found):  # in a thread, because what runs hold is inflated
+        return await asyncio.to_thread(lambda: list(_opened(found)))
+    return [_row(row) for row in found]
+
+
+def _opened(found: Sequence[Any]) -> Iterator[Row]:
+    run: Iterator[Row] = iter(())
+    for row in found:
+        number = row["row_number"]
+        if row["run"] is None:
+            yield _row(row)
+            continue
+        if row["begins"]:
+            run = rows_of(row, number)
+        yield next(made for made in run if made.row_number == number)
+
+
+def _merged(own: Sequence[Row], runs: Sequence[Any], after: int, upto: int, limit: int) -> list[Row]:
+    """The first rows after row `after` and up to `upto`, those with own records and others in runs."""
+    numbers = {row.row_number for row in own}
+    others = (
+        row for run in runs for row in rows_of(run, after + 1, upto) if row.row_number not in numbers
+    )  # fmt: skip
+    return list(islice(merge(own, others, key=attrgetter("row_number")), limit))
 
 
 def _row(row: Any) -> Row:

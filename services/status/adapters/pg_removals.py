@@ -66,7 +66,7 @@ WHERE cleared_at IS NULL AND (expired_at IS NOT NULL OR deleted_at IS NOT NULL)
 AND NOT EXISTS (SELECT 1 FROM events e WHERE e.process_id = p.process_id AND e.published_at IS NULL)
 LIMIT 1 FOR UPDATE SKIP LOCKED
 """
-_ROWS_OF_ROWS = ("row_exceptions", "row_history", "displaced_rows")
+_ROWS_OF_ROWS = ("row_exceptions", "row_runs", "row_history", "displaced_rows")
 _ROWS_OF_PROCESS = (*_ROWS_OF_ROWS, "error_counts", "batches")
 _REMOVE = """
 DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE process_id = $1 {where} LIMIT $2))

@@ -51,6 +51,20 @@ class GrpcConverter(Converter, Inspector):
                     empty_is_null=repaired.empty_is_null,
                 )
             )
+        found = await self._convert(request)
+        if found is None:
+            raise ConverterCrashedError("the converter ended without a result")
+        return found
+
+    async def as_is(self, upload: Upload, dialect: str, labels: Sequence[str] = ()) -> Content | None:
+        return await self._convert(
+            converter_pb2.ConvertRequest(
+                file=_file(upload, whole=True), dialect_json=dialect, labels=labels, as_is_only=True
+            )
+        )
+
+    async def _convert(self, request: converter_pb2.ConvertRequest) -> Content | None:
+        """The content; None if the converter ends without."""
         begun = False
         call = self._stub.Convert(request)
         try:
@@ -70,7 +84,7 @@ class GrpcConverter(Converter, Inspector):
             raise _known(error) from error
         finally:
             call.cancel()
-        raise ConverterCrashedError("the converter ended without a result")
+        return None
 
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
         request = converter_pb2.InspectRequest(file=_file(upload), dialect_json=dialect, rows=rows)

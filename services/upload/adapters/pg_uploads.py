@@ -13,7 +13,7 @@ from ingestor.notices import notices_from_json, notices_to_json
 from ingestor.reports import OriginalTable
 from ingestor.runtime.observability.tracing import current_traceparent
 from ingestor.runtime.postgres.errors import transient_errors
-from ingestor.services.upload.ports import Deliveries, ProcessRecords, Uploads
+from ingestor.services.upload.ports import Deliveries, NoRoomError, ProcessRecords, Uploads
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState, text_key
 
 if TYPE_CHECKING:
@@ -49,18 +49,26 @@ INSERT INTO deliveries (process_id, upload_id, tenant, pipeline, pipeline_versio
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
-# Of the tenant with the fewest deliveries at work; with $4 only of one that has none.
+# Of the tenant with the fewest deliveries of the kind $5 at work; with $4 only of one that has none.
 _TAKE = """
 WITH at_work AS (
-    SELECT tenant, count(*) AS number FROM deliveries WHERE done_at IS NULL AND lease_until >= $2
+    SELECT tenant, count(*) AS number FROM deliveries
+    WHERE done_at IS NULL AND lease_until >= $2 AND converts = $5
     GROUP BY tenant)
 UPDATE deliveries SET lease_owner = $1, lease_until = $3, attempts = attempts + 1
 WHERE process_id = (
     SELECT d.process_id FROM deliveries d LEFT JOIN at_work w USING (tenant)
     WHERE d.done_at IS NULL AND d.due_at <= $2 AND (d.lease_until IS NULL OR d.lease_until < $2)
-    AND NOT ($4 AND w.number IS NOT NULL)
+    AND d.converts = $5 AND NOT ($4 AND w.number IS NOT NULL)
     ORDER BY coalesce(w.number, 0), d.due_at FOR UPDATE OF d SKIP LOCKED LIMIT 1)
 RETURNING *
+"""
+
+_KEPT = """
+SELECT count(*) AS count, coalesce(sum(committed_size), 0)::bigint AS bytes,
+       (SELECT coalesce(sum(content_bytes), 0)::bigint FROM deliveries
+        WHERE tenant = $1 AND content_key LIKE '%-text') AS converted
+FROM uploads WHERE tenant = $1 AND state <> 'aborted'
 """
 
 _CLOSE = """
@@ -82,10 +90,12 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         async with transient_errors("uploads"):
             return await self._pool.fetchrow(query, *arguments)
 
-    async def add(self, upload: Upload, limits: QuotaLimits = NO_LIMITS) -> Upload:
+    async def add(
+        self, upload: Upload, limits: QuotaLimits = NO_LIMITS, *, room: int | None = None
+    ) -> Upload:
         size = upload.declared_size
         async with transient_errors("uploads"), self._pool.transaction() as connection:
-            for name in (QuotaName.OPEN_UPLOADS, QuotaName.BYTES_STORED):
+            for name in (QuotaName.OPEN_UPLOADS, QuotaName.BYTES_ANNOUNCED, QuotaName.BYTES_STORED):
                 await hold(connection, name, limits)
             row = await connection.fetchrow(
                 _ADD, upload.upload_id, upload.tenant, upload.request_id, upload.file_name,
@@ -95,6 +105,10 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
                 if QuotaName.OPEN_UPLOADS in limits:
                     number = await connection.fetchval("SELECT open_uploads($1)", tenant())
                     check(QuotaName.OPEN_UPLOADS, limits, number - 1)
+                announced = await connection.fetchval("SELECT announced_bytes($1)", tenant())
+                check(QuotaName.BYTES_ANNOUNCED, limits, announced - size, size)
+                if room is not None and (room <= 0 or announced > room):
+                    raise NoRoomError(announced - size)
                 await _check_stored(connection, limits, size)
                 await spend(connection, QuotaName.BYTES_PER_DAY, size, limits)
         if row is None:
@@ -161,13 +175,9 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
                 await give_back(connection, QuotaName.BYTES_PER_DAY, unsent, row["created_at"])
         return row is not None
 
-    async def kept(self) -> tuple[int, int]:
-        row = await self._row(
-            "SELECT count(*) AS count, coalesce(sum(committed_size), 0)::bigint AS bytes FROM uploads "
-            "WHERE tenant = $1 AND state IN ('open', 'completed')",
-            tenant(),
-        )
-        return row["count"], row["bytes"]
+    async def kept(self) -> tuple[int, int, int]:
+        row = await self._row(_KEPT, tenant())
+        return row["count"], row["bytes"], row["converted"]
 
     async def abandoned(self, before: datetime, limit: int) -> Sequence[Upload]:
         async with transient_errors("uploads"):
@@ -177,9 +187,9 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         return [_upload(row) for row in rows]
 
     async def take(
-        self, owner: str, now: datetime, until: datetime, *, of_idle: bool = False
+        self, owner: str, now: datetime, until: datetime, *, converts: bool = False, of_idle: bool = False
     ) -> Delivery | None:
-        row = await self._row(_TAKE, owner, now, until, of_idle)
+        row = await self._row(_TAKE, owner, now, until, of_idle, converts)
         if row is None:
             return None
         upload = await self.get(row["upload_id"])
@@ -199,7 +209,7 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
             repair = Repair(str(row["repairs"]), row["pipeline"], row["pipeline_version"], table)
         return Delivery(
             str(row["process_id"]), upload, row["pipeline"], row["pipeline_version"], row["attempts"],
-            row["dialect"], content, repair, row["traceparent"],
+            row["dialect"], content, repair, row["traceparent"], row["failures"],
         )  # fmt: skip
 
     async def renew(self, process_id: str, owner: str, until: datetime) -> bool:
@@ -209,10 +219,18 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
         )  # fmt: skip
         return row is not None
 
+    async def needs_conversion(self, process_id: str, owner: str) -> None:
+        await self._row(
+            "UPDATE deliveries SET converts = true WHERE process_id = $1 AND lease_owner = $2",
+            process_id,
+            owner,
+        )
+
     async def keep_content(self, process_id: str, owner: str, content: Content) -> None:
         await self._row(
             "UPDATE deliveries SET content_key = $3, content_bytes = $4, normal_form = $5, "
-            "content_dialect = $6, content_notices = $7 WHERE process_id = $1 AND lease_owner = $2",
+            "content_dialect = $6, content_notices = $7, converts = false "
+            "WHERE process_id = $1 AND lease_owner = $2",
             process_id, owner, content.file_key, content.size, content.normal_form, content.dialect,
             notices_to_json(content.notices),
         )  # fmt: skip
@@ -224,11 +242,11 @@ class PgUploads(Uploads, Deliveries, ProcessRecords):
             process_id, owner, now,
         )  # fmt: skip
 
-    async def give_back(self, process_id: str, owner: str, due: datetime) -> None:
+    async def give_back(self, process_id: str, owner: str, due: datetime, *, failed: bool = False) -> None:
         await self._row(
-            "UPDATE deliveries SET due_at = $3, lease_owner = NULL, lease_until = NULL "
-            "WHERE process_id = $1 AND lease_owner = $2",
-            process_id, owner, due,
+            "UPDATE deliveries SET due_at = $3, lease_owner = NULL, lease_until = NULL, "
+            "failures = failures + $4::int WHERE process_id = $1 AND lease_owner = $2",
+            process_id, owner, due, int(failed),
         )  # fmt: skip
 
     async def waiting(self) -> int:

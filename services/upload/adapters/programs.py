@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
-from ingestor.runtime.settings import without_settings
+from ingestor.runtime.sandbox import bare_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +27,17 @@ class Program:
 
 
 @asynccontextmanager
-async def running(*arguments: str) -> AsyncIterator[Program]:
-    """A program with an empty stdin and without the service's settings, which never outlives the context.
-    Raises OSError if it cannot start."""
+async def running(module: str, folder: Path, source: IO[bytes], *files: IO[bytes]) -> AsyncIterator[Program]:
+    """A module of Python as a program that never outlives the context: in `folder`, with the file `source` as
+    its stdin, and with further open `files`, whose numbers are its arguments. It has nothing else of the
+    service's: no environment, no arguments. Raises OSError if it cannot start."""
+    numbers = [file.fileno() for file in files]
     # Not by asyncio: uvloop forks, and a child in which gRPC then runs its handlers of forks may crash before
     # it is the program. `subprocess` uses vfork, which runs no handlers, and is faster.
     process = subprocess.Popen(  # noqa: ASYNC220
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=without_settings()
-    )
+        [sys.executable, "-P", "-m", module, *map(str, numbers)],
+        stdin=source, stdout=subprocess.PIPE, pass_fds=numbers, cwd=folder, env=bare_environment(folder),
+    )  # fmt: skip
     try:
         output = asyncio.StreamReader()
         connecting = asyncio.ensure_future(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import structlog
 
@@ -19,12 +18,16 @@ from ingestor.notices import from_objects, merged
 from ingestor.reports import OriginalTable
 from ingestor.runtime.fair_slots import FairSlots
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, ProgramRun
-from ingestor.services.upload.adapters.programs import Program, running
+from ingestor.services.upload.adapters.programs import running
+from ingestor.services.upload.adapters.scratch import Scratch
+from ingestor.services.upload.converter.settings import ConversionSettings
 from ingestor.services.upload.dry_runs import Excerpt, ExcerptRow
-from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector
+from ingestor.services.upload.ports import Converter, ConverterCrashedError, Inspector, TemporaryFiles
 from ingestor.services.upload.uploads import Content, Upload, text_key
-from ingestor.stores.port import FileMissingError, FileStore
+from ingestor.stores.port import FileMissingError, FileStore, StoreFullError
 from ingestor.tabular.errors import UNREADABLE, UnreadableFileError
+from ingestor.tabular.files.containers import ExpansionLimits
+from ingestor.tabular.files.file_process import Request
 from ingestor.tabular.files.formats import HEAD_BYTES, TAIL_BYTES, head_size, is_plainly_delimited, plan
 from ingestor.tabular.options import parse_options
 
@@ -34,28 +37,53 @@ _PIECE = 1024 * 1024
 _COPIED = 32 * 2**20  # bytes copied from the beginning of a file to examine it
 # Signals of a program that crashes by its own doing.
 _CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS)
-_EXAMINED = 4  # files examined at the same time, each in a process
+_LOOK_SECONDS = 30  # of processor time, for a look at the beginning of a file
+# A program may wait for the store, and for the processor where others use it.
+_PATIENCE = 2  # times its processor time
+_EXCERPT_BYTES = 32 * 2**20  # that a look may give at most
 
 
-class SubprocessConverter(Converter, Inspector):
+@dataclass(frozen=True, slots=True)
+class ConverterLimits:
+    """What the programs that read files may take, each `memory_bytes` of its own.
+
+    There are places for `conversions` and for as many looks at the beginning of files, but for `conversions`
+    + 1 programs in all. So neither a look nor a conversion waits for all of the others. The last place of
+    each kind is for a tenant that has none."""
+
+    memory_bytes: int
+    seconds: int
+    """Of processor time for a conversion."""
+    conversions: int
+    max_expanded_bytes: int = ExpansionLimits().max_bytes
+    max_ratio: int = ExpansionLimits().max_ratio
+
+
+def converter_limits(settings: ConversionSettings) -> ConverterLimits:
+    """The limits that the settings say."""
+    return ConverterLimits(
+        settings.converter_memory_bytes,
+        settings.conversion_seconds,
+        settings.conversions_at_once,
+        settings.max_expanded_bytes,
+        settings.max_expansion_ratio,
+    )
+
+
+class SubprocessConverter(Converter, Inspector, TemporaryFiles):
     """Stores the converted file next to the original."""
 
     def __init__(
-        self,
-        store: FileStore,
-        scratch: Path | None,
-        metrics: ProgramMetrics,
-        *,
-        max_expanded_bytes: int,
-        memory_bytes: int,
+        self, store: FileStore, scratch: Scratch, metrics: ProgramMetrics, limits: ConverterLimits
     ) -> None:
-        """`scratch` is a folder for results and for copies of files from a remote store."""
+        """`scratch` has copies of files from a remote store, and the folders of the programs."""
         self._store = store
         self._scratch = scratch
         self._metrics = metrics
-        self._max_expanded = max_expanded_bytes
-        self._memory = memory_bytes
-        self._slots = FairSlots(_EXAMINED)
+        self._limits = limits
+        self._conversions = FairSlots(limits.conversions, reserved=1)
+        self._looks = FairSlots(limits.conversions, reserved=1)
+        self._programs = FairSlots(limits.conversions + 1)
 
     async def convert(
         self,
@@ -64,31 +92,30 @@ class SubprocessConverter(Converter, Inspector):
         repaired: OriginalTable | None = None,
         labels: Sequence[str] = (),
     ) -> Content:
-        if repaired is not None:
-            with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
-                table = Path(folder) / "repair.json"
-                await asyncio.to_thread(table.write_text, repaired.to_json(), "utf-8")
-                async with self._local(upload, Path(folder)) as source:
-                    result = Path(folder) / "result.json"
-                    more = ("--repair", str(table))
-                    return await self._run("ingestor.repair_file", upload, dialect, source, result, *more)
+        request = self._request(upload, dialect, labels=tuple(labels))
+        if repaired is None:
+            return await self._run("ingestor.tabular.files.convert", upload, request)
+        return await self._run("ingestor.repair_file", upload, replace(request, repaired=repaired.to_json()))
+
+    async def as_is(self, upload: Upload, dialect: str, labels: Sequence[str] = ()) -> Content | None:
         options = parse_options(dialect)
         size = upload.committed_size
         head = await self._part(upload, 0, head_size(size))
-        if is_plainly_delimited(head, upload.file_name, options):
-            tail = await self._part(upload, max(size - TAIL_BYTES, len(head)), size)
-            how = await asyncio.to_thread(
-                plan, head, size, upload.file_name, options, labels=labels, tail=tail
-            )
-            if how.form == "as-is":
-                return Content(upload.file_key, size, False, how.options.to_json(), merged(how.notices))
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
-            async with self._local(upload, Path(folder)) as source:
-                result = Path(folder) / "result.json"
-                more = ("--labels", json.dumps(list(labels)))
-                return await self._run(
-                    "ingestor.tabular.files.convert", upload, dialect, source, result, *more
-                )
+        if not is_plainly_delimited(head, upload.file_name, options):
+            return None
+        tail = await self._part(upload, max(size - TAIL_BYTES, len(head)), size)
+        how = await asyncio.to_thread(plan, head, size, upload.file_name, options, labels=labels, tail=tail)
+        if how.form != "as-is":
+            return None
+        return Content(upload.file_key, size, False, how.options.to_json(), merged(how.notices))
+
+    def _request(self, upload: Upload, dialect: str, **more: Any) -> Request:
+        limits = self._limits
+        return Request(
+            memory_bytes=limits.memory_bytes, cpu_seconds=limits.seconds,
+            name=upload.file_name, dialect=dialect, max_bytes=limits.max_expanded_bytes,
+            max_ratio=limits.max_ratio, **more,
+        )  # fmt: skip
 
     async def _part(self, upload: Upload, start: int, end: int) -> bytes:
         """The bytes from `start` to `end` of the file, or to its end."""
@@ -103,6 +130,7 @@ class SubprocessConverter(Converter, Inspector):
         path = self._store.local_path(upload.file_key)
         if path is None:
             path = folder / "source"
+            await self._scratch.check_room(upload.committed_size)
             with path.open("wb") as copy:
                 async for piece in self._store.read(upload.file_key, 0, upload.committed_size):
                     await asyncio.to_thread(copy.write, piece)
@@ -110,25 +138,26 @@ class SubprocessConverter(Converter, Inspector):
             raise FileMissingError(upload.file_key)
         yield path
 
-    async def _run(
-        self, module: str, upload: Upload, dialect: str, source: Path, result: Path, *more: str
-    ) -> Content:
+    async def _run(self, module: str, upload: Upload, request: Request) -> Content:
         key = text_key(upload.file_key)
-        most = ("--max-bytes", str(self._max_expanded))
-        with self._metrics.run(module) as run:
-            async with self._program(module, upload, dialect, source, result, *most, *more) as program:
+        size = 0
+
+        async def store(piece: bytes) -> None:
+            nonlocal size
+            await self._store.append(key, size, piece)
+            size += len(piece)
+
+        async with (
+            self._conversions.place(upload.tenant),
+            self._scratch.folder(upload.tenant) as folder,
+            self._local(upload, folder) as source,
+        ):
+            try:
                 await self._store.create(key)
-                size = 0
-                while piece := await program.output.read(_PIECE):
-                    await self._store.append(key, size, piece)
-                    size += len(piece)
-                status = await program.wait()
-            answer = await _answer(status, result, run)
-        try:
-            found = _found(status, answer)
-        except UnreadableFileError:
-            await self._store.delete(key)
-            raise
+                found = await self._execute(module, upload, request, folder, source, store)
+            except (UnreadableFileError, StoreFullError):  # what is there takes room that others may need
+                await self._store.delete(key)
+                raise
         notices = merged(from_objects(found.get("notices", ())))
         if found["form"] == "as-is":
             await self._store.delete(key)
@@ -136,6 +165,44 @@ class SubprocessConverter(Converter, Inspector):
         await self._store.seal(key, size)
         log.info("converted", upload_id=upload.upload_id, form=found["form"], size=size)
         return Content(key, size, found["form"] == "normal", found["dialect"], notices)
+
+    async def temporary_bytes(self, tenant: str) -> int:
+        return await self._scratch.temporary_bytes(tenant)
+
+    async def _execute(
+        self,
+        module: str,
+        upload: Upload,
+        request: Request,
+        folder: Path,
+        source: Path,
+        take: Callable[[bytes], Awaitable[None]],
+    ) -> dict[str, Any]:
+        """What a module finds out about the file `source`, run in a process of its own, no longer than this
+        call lasts. `take` gets what it writes. Raises UnreadableFileError, ConverterCrashedError."""
+        own = folder / "own"  # the program's, which may change what is in it
+        own.mkdir(mode=0o700)
+        async with self._programs.place(upload.tenant):
+            with (
+                self._metrics.run(module) as run,
+                source.open("rb") as file,
+                tempfile.TemporaryFile(dir=folder) as asked,
+                tempfile.TemporaryFile(dir=folder) as result,
+            ):
+                asked.write(request.to_json().encode())
+                asked.seek(0)
+                try:
+                    async with (
+                        asyncio.timeout(request.cpu_seconds * _PATIENCE),
+                        running(module, own, file, asked, result) as program,
+                    ):
+                        while piece := await program.output.read(_PIECE):
+                            await take(piece)
+                        status = await program.wait()
+                except TimeoutError:
+                    status = -signal.SIGXCPU
+                answer = _answer(status, result, run)
+            return _found(status, answer, request.cpu_seconds)
 
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
         found, _ = await self._examine("ingestor.pipelines.inspection", upload, dialect, rows)
@@ -160,18 +227,25 @@ class SubprocessConverter(Converter, Inspector):
         self, module: str, upload: Upload, dialect: str, rows: int, labels: Sequence[str] = ()
     ) -> tuple[dict[str, Any], bytes]:
         """The result and the output of a module that reads the beginning of a file."""
-        async with self._slots.place(upload.tenant):
-            with tempfile.TemporaryDirectory(dir=self._scratch, prefix="ingestor-") as folder:
-                async with self._beginning(upload, dialect, Path(folder)) as (source, whole):
-                    result = Path(folder) / "result.json"
-                    partial = [] if whole else ["--partial"]
-                    more = ("--rows", str(rows), "--labels", json.dumps(list(labels)), *partial)
-                    with self._metrics.run(module) as run:
-                        async with self._program(module, upload, dialect, source, result, *more) as program:
-                            content = await program.output.read()
-                            status = await program.wait()
-                        answer = await _answer(status, result, run)
-                    return _found(status, answer), content
+        content = bytearray()
+
+        async def keep(piece: bytes) -> None:
+            content.extend(piece)
+            if len(content) > _EXCERPT_BYTES:
+                raise UnreadableFileError(
+                    "FILE_TOO_COMPLEX",
+                    f"The first records of the file take more than {_EXCERPT_BYTES} bytes; ask for fewer.",
+                )
+
+        async with (
+            self._looks.place(upload.tenant),
+            self._scratch.folder(upload.tenant) as folder,
+            self._beginning(upload, dialect, folder) as (source, whole),
+        ):
+            request = self._request(upload, dialect, rows=rows, labels=tuple(labels), whole=whole)
+            request = replace(request, cpu_seconds=min(request.cpu_seconds, _LOOK_SECONDS))
+            found = await self._execute(module, upload, request, folder, source, keep)
+        return found, bytes(content)
 
     @asynccontextmanager
     async def _beginning(
@@ -193,35 +267,30 @@ class SubprocessConverter(Converter, Inspector):
         async with self._local(replace(upload, committed_size=_COPIED), folder) as path:
             yield path, False
 
-    def _program(
-        self, module: str, upload: Upload, dialect: str, source: Path, result: Path, *more: str
-    ) -> AbstractAsyncContextManager[Program]:
-        """A module that runs in a process of its own, no longer than the context."""
-        return running(
-            sys.executable, "-m", module, str(source), str(result), "--options", dialect,
-            f"--name={upload.file_name}",  # which may begin with a dash
-            "--memory-bytes", str(self._memory), *more,
-        )  # fmt: skip
 
-
-async def _answer(status: int, result: Path, run: ProgramRun) -> dict[str, Any]:
+def _answer(status: int, result: IO[bytes], run: ProgramRun) -> dict[str, Any]:
     """What a process has written, and for the metrics how it has ended."""
     if status not in (0, UNREADABLE):
         run.result = "unreadable" if -status in _CRASHES else "killed"
         return {}
     run.result = "unreadable" if status else "done"
-    found: dict[str, Any] = json.loads(await asyncio.to_thread(result.read_text, "utf-8"))
+    result.seek(0)
+    found: dict[str, Any] = json.load(result)
     run.peak_memory = found.pop("peak_memory_bytes", None)
     return found
 
 
-def _found(status: int, answer: dict[str, Any]) -> dict[str, Any]:
+def _found(status: int, answer: dict[str, Any], seconds: int) -> dict[str, Any]:
     """The result of a process. Raises UnreadableFileError, ConverterCrashedError."""
     if -status in _CRASHES:
         log.error("the converter crashed", signal=-status)
         raise UnreadableFileError(
             "FILE_UNREADABLE",
             "The program that reads the file crashed: the file is damaged, or the program has a defect.",
+        )
+    if -status == signal.SIGXCPU:
+        raise UnreadableFileError(
+            "FILE_TOO_COMPLEX", f"Reading the file takes longer than the {seconds} seconds that it may."
         )
     if status not in (0, UNREADABLE):  # it was killed, or a disk is full
         raise ConverterCrashedError(f"the converter ended with status {status}")

@@ -48,6 +48,15 @@ class ConverterApi(converter_pb2_grpc.ConverterServiceServicer):
         if request.HasField("repaired"):
             table = request.repaired
             repaired = OriginalTable(tuple(table.columns), table.row_count, table.empty_is_null)
+        if request.as_is_only:
+            yield converter_pb2.ConvertResponse()  # it works: if it is lost from now on, it has crashed
+            with _errors(request.file):
+                found = await self._conversions.as_is(
+                    _upload(request.file), request.dialect_json, tuple(request.labels)
+                )
+            if found is not None:
+                yield converter_pb2.ConvertResponse(content=content_message(found))
+            return
         with _errors(request.file):
             made = self._conversions.convert(
                 _upload(request.file), request.dialect_json, repaired, tuple(request.labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,11 +15,12 @@ from ingestor.internal.v1 import converter_pb2_grpc
 from ingestor.runtime.aws.requests import AwsRequests
 from ingestor.runtime.host import Service
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics, observe_disks
-from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.adapters.scratch import Scratch
+from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter, converter_limits
 from ingestor.services.upload.converter.api import ConverterApi
 from ingestor.services.upload.converter.conversions import Conversions
 from ingestor.services.upload.converter.settings import ConverterSettings
-from ingestor.stores.open import open_store
+from ingestor.stores.open import for_work, open_store
 
 
 @asynccontextmanager
@@ -27,16 +29,15 @@ async def bootstrap(settings: ConverterSettings, registry: CollectorRegistry) ->
     async with open_store(settings, AwsRequests(registry).observe) as store:
         scratch = Path(settings.scratch_dir) if settings.scratch_dir else None
         observe_disks({"scratch": scratch or Path(tempfile.gettempdir())}, registry)
+        temporary = Scratch(scratch, settings.disk_reserve_bytes)
+        await asyncio.to_thread(temporary.remove_left)
         converter = SubprocessConverter(
-            store,
-            scratch,
+            for_work(store),
+            temporary,
             ProgramMetrics(registry),
-            max_expanded_bytes=settings.max_expanded_bytes,
-            memory_bytes=settings.converter_memory_bytes,
+            converter_limits(settings),
         )
-        conversions = Conversions(
-            converter, at_once=settings.conversions_at_once, drain_seconds=settings.drain_seconds
-        )
+        conversions = Conversions(converter, drain_seconds=settings.drain_seconds)
         yield Service(
             register=lambda server: converter_pb2_grpc.add_ConverterServiceServicer_to_server(
                 ConverterApi(conversions, converter), server

@@ -1,4 +1,4 @@
-"""The conversions that a converter runs: so many at once, and none left when it stops."""
+"""The conversions that a converter runs: none is left when it stops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import structlog
 
 from ingestor.reports import OriginalTable
 from ingestor.runtime.errors import UnavailableError
-from ingestor.runtime.fair_slots import FairSlots
 from ingestor.runtime.host import Worker
 from ingestor.services.upload.ports import Converter
 from ingestor.services.upload.uploads import Content, Upload
@@ -30,12 +29,10 @@ class Conversions(Worker):
         self,
         converter: Converter,
         *,
-        at_once: int,
         drain_seconds: float,
         alive_seconds: float = _ALIVE_SECONDS,
     ) -> None:
         self._converter = converter
-        self._places = FairSlots(at_once)
         self._drain = max(0.0, drain_seconds - _LAST_SECONDS)
         self._alive = alive_seconds
         self._running: set[asyncio.Task[Content]] = set()
@@ -50,11 +47,7 @@ class Conversions(Worker):
         if self._stopping:
             raise _stopping()
 
-        async def work() -> Content:
-            async with self._places.place(upload.tenant):
-                return await self._converter.convert(upload, dialect, repaired, labels)
-
-        working = asyncio.create_task(work())
+        working = asyncio.ensure_future(self._converter.convert(upload, dialect, repaired, labels))
         self._running.add(working)
         try:
             while not working.done():
@@ -67,6 +60,10 @@ class Conversions(Worker):
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
             self._running.discard(working)
+
+    async def as_is(self, upload: Upload, dialect: str, labels: Sequence[str]) -> Content | None:
+        """See Converter.as_is."""
+        return await self._converter.as_is(upload, dialect, labels)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Wait until `stopping` is set, then let conversions finish, or end them."""

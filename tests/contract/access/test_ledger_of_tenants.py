@@ -14,6 +14,7 @@ import pytest
 from ingestor.access import scope
 from ingestor.access.scope import everything, row_security, within
 from ingestor.outcomes import DisplacedRow, Notice, RejectedRow, RowError
+from ingestor.runs import packed
 from ingestor.runtime.errors import NotFoundError
 from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.status import ledger
@@ -36,13 +37,16 @@ if TYPE_CHECKING:
 PROCESS, REPAIR, RUNNING = (f"00000000-0000-7000-8000-00000000000{n}" for n in (1, 2, 3))
 S, F = RowState.SUCCEEDED, RowState.FAILED
 ERROR = RowError("type-error", "name", "=x", "bad", "validate")
-EARLY = Outcome(Batch(1, 1, 10, 2, 0, 99), S, 9, 1, 0)
+EARLY = Outcome(Batch(1, 1, 10, 2, 0, 99), S, 7, 3, 0)
 LATER = Outcome(Batch(2, 11, 10, 12, 99, 199), S, 10, 0, 0)
 
 
 def rejected(number: int) -> RejectedRow:
     """A row that failed."""
     return RejectedRow(number, number + 1, "failed", (ERROR,), (str(number), "=x"))
+
+
+_, NEIGHBOURS = packed([rejected(7), rejected(8)])
 
 
 def info(process: str, tenant: str, repairs: str = "") -> Info:
@@ -70,7 +74,9 @@ class Victim:
             for process in (PROCESS, RUNNING):
                 await self.ledger.start(info(process, "acme"))
                 await self.ledger.read_header(process, ["id"], "{}", 99, Limits(None, None))
-                await self.ledger.record(process, EARLY, None, [rejected(3)], None, [DisplacedRow(15, ERROR)])
+                await self.ledger.record(
+                    process, EARLY, None, [rejected(3)], None, [DisplacedRow(15, ERROR)], (), NEIGHBOURS
+                )
             await self.ledger.record(PROCESS, LATER, None, [])
             await self.ledger.change(PROCESS, lambda account: ledger.finished(account, 20, 2))
             await self.ledger.start(info(REPAIR, "acme", PROCESS))
@@ -86,8 +92,8 @@ class Victim:
     async def rows(self) -> dict[str, list[Any]]:
         """Every record of the ledger."""
         tables = (
-            "processes", "batches", "row_exceptions", "row_history", "displaced_rows", "error_counts",
-            "events", "removals",
+            "processes", "batches", "row_exceptions", "row_runs", "row_history", "displaced_rows",
+            "error_counts", "events", "removals",
         )  # fmt: skip
         return {
             table: await self._admin.fetch(f"SELECT * FROM status.{table} t ORDER BY t::text")
@@ -135,6 +141,7 @@ NOW = datetime.now(UTC)
 Read = Callable[[PgLedgerReader], Awaitable[Any]]
 READS: dict[str, Read] = {
     "process": lambda reader: reader.process(PROCESS),
+    "newest": lambda reader: reader.newest(),
     "processes": lambda reader: reader.processes([], None, 10),
     "processes by filter": lambda reader: reader.processes(
         [Comparison("file_name", ":", "victim"), Comparison("repairs", "=", PROCESS)], 99, 10

@@ -23,6 +23,7 @@ from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
 from ingestor.services.processor.ports import SinkRefusedError, TooManyTablesError
 from ingestor.services.upload.adapters.pg_uploads import PgUploads
+from ingestor.services.upload.ports import NoRoomError
 from ingestor.services.upload.uploads import Upload, UploadState
 from tests.contract.sink.batches import PEOPLE, concluding, good, key
 from tests.fakes.ingestions import MemoryIngestions
@@ -95,6 +96,40 @@ async def test_open_uploads(uploads: PgUploads | MemoryUploads) -> None:
         first = await uploads.add(upload(request_id="r"), limits)
     with scope.within("globex"):  # what is there already takes no further place
         assert await uploads.add(upload(request_id="r"), some(QuotaName.OPEN_UPLOADS, 1)) == first
+
+
+async def test_bytes_announced(uploads: PgUploads | MemoryUploads) -> None:
+    limits = some(QuotaName.BYTES_ANNOUNCED, 100)
+    assert await how_many_get_in([uploads.add(upload(40), limits) for _ in range(5)]) == 2
+    error = await refused(uploads.add(upload(21), limits))
+    assert error.message == (
+        "The tenant's open uploads have announced 80 bytes and not sent them, of at most 100, and 21 more do "
+        "not fit; send or abort one."
+    )
+    first = await uploads.add(upload(20), limits)
+    await refused(uploads.add(upload(1), limits))
+    await uploads.add(upload(), limits)  # which announces nothing
+    assert await uploads.commit(first.upload_id, 0, 5, NOW) == 5  # what is sent is no longer announced
+    await uploads.add(upload(5), limits)
+    await refused(uploads.add(upload(1), limits))
+    await uploads.abort(first.upload_id)
+    await uploads.add(upload(15), limits)
+    with scope.within("globex"):  # of which nothing is counted
+        await uploads.add(upload(), some(QuotaName.BYTES_ANNOUNCED, 0))
+
+
+async def test_the_store_has_room_for_what_is_announced(uploads: PgUploads | MemoryUploads) -> None:
+    first = await uploads.add(upload(60, request_id="r"), room=100)
+    with pytest.raises(NoRoomError) as caught:
+        await uploads.add(upload(41), room=100)
+    assert caught.value.announced == 60
+    assert await uploads.add(upload(60, request_id="r"), room=0) == first  # it is there already
+    await uploads.commit(first.upload_id, 0, 60, NOW)
+    await uploads.add(upload(40), room=40)
+    with pytest.raises(NoRoomError):  # though it announces nothing
+        await uploads.add(upload(), room=0)
+    with scope.within("globex"):  # what another tenant has announced takes nothing away
+        await uploads.add(upload(), room=1)
 
 
 async def test_a_place_is_free_again(uploads: PgUploads | MemoryUploads) -> None:
@@ -273,8 +308,8 @@ async def test_what_is_shown(pool_of: OpenPool) -> None:
         found = {use.name: (use.limit, use.used) for use in await quotas.all()}
     assert found == {
         "bytes_stored": (None, 12), "bytes_per_day": (None, 42), "rows_per_day": (None, 10),
-        "open_uploads": (5, 1), "running_processes": (None, 1), "pipelines": (None, 1), "tables": (None, 0),
-        "streams": (None, 1),
+        "open_uploads": (5, 1), "bytes_announced": (None, 12), "running_processes": (None, 1),
+        "pipelines": (None, 1), "tables": (None, 0), "streams": (None, 1),
     }  # fmt: skip
     with scope.within("globex"):
         assert {use.used for use in await quotas.all()} == {0}
@@ -293,6 +328,18 @@ async def test_limits_are_remembered_for_ten_seconds(pool_of: OpenPool) -> None:
     assert await quotas.limits() == {"rows_per_day": 11}
     with scope.within("globex"):
         assert await quotas.limits() == {}
+
+
+async def test_what_holds_without_a_limit_of_the_tenant(pool_of: OpenPool) -> None:
+    status = await pool_of("status")
+    defaults = {QuotaName.OPEN_UPLOADS: 3, QuotaName.BYTES_ANNOUNCED: 100}
+    await set_limit(status, "open_uploads", 5000)
+    quotas = PgQuotas(status, StreamPlaces(), defaults=defaults)
+    assert await quotas.limits() == {"open_uploads": 5000, "bytes_announced": 100}
+    shown = {use.name: use.limit for use in await quotas.all() if use.limit is not None}
+    assert shown == {"open_uploads": 5000, "bytes_announced": 100}
+    with scope.within("globex"):
+        assert await quotas.limits() == defaults
 
 
 async def test_nothing_is_left_of_the_rows_of_today(pool_of: OpenPool) -> None:

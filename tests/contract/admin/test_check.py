@@ -93,6 +93,12 @@ DATABASE = [
         "lost: no role",
         "tenants create",
     ),
+    (
+        "CREATE SCHEMA postgres AUTHORIZATION ingestor_processor",
+        "tenants",
+        "the schema postgres of ingestor_processor has the name of a role",
+        "RENAME",
+    ),
 ]
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,7 +43,8 @@ from ingestor.runtime.grpc.channel import open_channel
 from ingestor.runtime.host import host
 from ingestor.services.upload.adapters.file_metrics import ProgramMetrics
 from ingestor.services.upload.adapters.grpc_converter import GrpcConverter
-from ingestor.services.upload.adapters.subprocess_converter import SubprocessConverter
+from ingestor.services.upload.adapters.scratch import Scratch
+from ingestor.services.upload.adapters.subprocess_converter import ConverterLimits, SubprocessConverter
 from ingestor.services.upload.converter.bootstrap import bootstrap
 from ingestor.services.upload.converter.settings import ConverterSettings
 from ingestor.services.upload.ports import ConverterCrashedError
@@ -90,9 +91,8 @@ async def converter(request: pytest.FixtureRequest, root: Path) -> AsyncIterator
     if request.param == "subprocess":
         store = DiskFileStore(root)
         metrics = ProgramMetrics(CollectorRegistry())
-        yield SubprocessConverter(
-            store, None, metrics, max_expanded_bytes=MOST_EXPANDED, memory_bytes=8 * 2**30
-        )
+        limits = ConverterLimits(448 * 2**20, 60, 2, max_expanded_bytes=MOST_EXPANDED)
+        yield SubprocessConverter(store, Scratch(None), metrics, limits)
         return
     settings = settings_of(root)
     async with (
@@ -131,12 +131,16 @@ def workbook(rows: int = 3) -> bytes:
 
 
 async def endless(root: Path) -> Upload:
-    """A file whose conversion never ends: its reader waits for a writer."""
-    upload = await kept(root, "endless.csv", b"id\n1\n")
-    path = root / upload.file_key
-    path.unlink()
-    os.mkfifo(path)
-    return upload
+    """A file whose conversion does not end while its program is held."""
+    return await kept(root, "endless.csv", b"_row,id,name\n2,7,seven\n")
+
+
+async def held(of: psutil.Process | None = None) -> psutil.Process:
+    """The program that converts, stopped as soon as it is there."""
+    await until(lambda: children(of), "the program")
+    (program,) = children(of)
+    program.suspend()
+    return program
 
 
 def children(of: psutil.Process | None = None) -> list[psutil.Process]:
@@ -154,7 +158,7 @@ def children(of: psutil.Process | None = None) -> list[psutil.Process]:
 async def until(condition: Callable[[], object], what: str) -> None:
     """Wait for a condition."""
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not condition():
                 await asyncio.sleep(0.02)  # between two looks
     except TimeoutError:
@@ -182,9 +186,17 @@ async def test_a_workbook_becomes_text(converter: Both, root: Path) -> None:
 
 async def test_what_is_plain_stays_as_it_is(converter: Both, root: Path) -> None:
     upload = await kept(root, "a.csv", b"id;name\n1;a\n")
-    content = await converter.convert(upload, '{"delimiter": ";"}')
+    content = await converter.as_is(upload, '{"delimiter": ";"}')
+    assert content is not None
     assert (content.file_key, content.size, content.normal_form) == (upload.file_key, 12, False)
     assert json.loads(content.dialect)["delimiter"] == ";"
+
+
+async def test_what_needs_a_conversion_is_not_as_it_is(converter: Both, root: Path) -> None:
+    for name, data in (("a.xlsx", workbook()), ("a.csv", "id\nä\n".encode("utf-16"))):
+        upload = await kept(root, name, data)
+        assert await converter.as_is(upload, "{}") is None
+        assert not (root / "default/u-text").exists()
 
 
 async def test_a_repair_file(converter: Both, root: Path) -> None:
@@ -244,7 +256,7 @@ async def test_another_tenants_file_is_out_of_reach(converter: Both, root: Path)
 async def test_a_call_that_is_cancelled_ends_the_program(converter: Both, root: Path) -> None:
     upload = await endless(root)
     running = asyncio.create_task(converter.convert(upload, "{}", TABLE))
-    await until(children, "the program")
+    await held()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -254,8 +266,7 @@ async def test_a_call_that_is_cancelled_ends_the_program(converter: Both, root: 
 async def test_a_program_that_is_killed(converter: Both, root: Path) -> None:
     upload = await endless(root)
     running = asyncio.create_task(converter.convert(upload, "{}", TABLE))
-    await until(children, "the program")
-    children()[0].kill()
+    (await held()).kill()
     with pytest.raises(ConverterCrashedError):
         await running
 
@@ -289,17 +300,15 @@ async def test_a_converter_that_ends(root: Path, number: int, error: type[Except
     try:
         async with asking(port) as converter:
             running = asyncio.create_task(_when_there(converter, upload))
-            await until(lambda: children(psutil.Process(process.pid)), "the program")
-            (program,) = children(psutil.Process(process.pid))
+            program = await held(psutil.Process(process.pid))
             process.send_signal(number)
             with pytest.raises(error):
                 async with asyncio.timeout(20):
                     await running
         await asyncio.to_thread(process.wait, 20)
-        if number == signal.SIGTERM:
-            await until(lambda: not program.is_running(), "the end of the program")
-        else:
-            program.kill()
+        with suppress(psutil.NoSuchProcess):
+            program.resume()  # it may have been stopped before it was told to end with its parent
+        await until(lambda: not program.is_running(), "the end of the program")
     finally:
         process.kill()
         process.wait()
@@ -322,7 +331,7 @@ async def test_a_converter_that_says_nothing_any_more(root: Path) -> None:
     try:
         async with asking(port, silence=7) as converter:
             running = asyncio.create_task(_when_there(converter, upload))
-            await until(lambda: children(psutil.Process(process.pid)), "the program")
+            await held(psutil.Process(process.pid))
             await asyncio.wait([running], timeout=9)
             assert not running.done()  # it works, and says so
             process.send_signal(signal.SIGSTOP)
@@ -350,16 +359,26 @@ async def test_no_converter() -> None:
 
 async def test_so_many_at_once_and_the_others_wait(root: Path) -> None:
     upload = await endless(root)
-    settings = settings_of(root, conversions_at_once=2)
+    settings = settings_of(root, conversions_at_once=3)  # the last place is for another tenant
     async with (
         host(settings, lambda registry: bootstrap(settings, registry), CollectorRegistry()) as service,
         asking(service.port) as converter,
     ):
         running = [asyncio.create_task(converter.convert(upload, "{}", TABLE)) for _ in range(3)]
-        await until(lambda: len(children()) == 2, "two programs")
+        seen: set[psutil.Process] = set()
+
+        def number_held() -> int:
+            """Stops each program as soon as it is there."""
+            for program in set(children()) - seen:
+                program.suspend()
+                seen.add(program)
+            return len(seen)
+
+        await until(lambda: number_held() == 2, "two programs")
         first = children()[0]
         first.kill()
-        await until(lambda: len(children()) == 2 and first not in children(), "the third program")
+        await until(lambda: number_held() == 3 and first not in children(), "the third program")
+        assert len(children()) == 2
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from ingestor.access.scope import everything
 from ingestor.runtime.observability.samples import Sample
-from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pool
+from ingestor.runtime.postgres.pool_metrics import ClockSkew, observe_pools
 from ingestor.services.status.adapters.pg_samples import BacklogSample, OutboxSample
 from ingestor.services.upload.adapters.pg_samples import DeliveriesSample, StoredSample
 
@@ -97,7 +97,7 @@ async def test_clocks_of_one_machine_agree(pool_of: OpenPool) -> None:
 
 async def test_who_waits_for_a_connection(pool_of: OpenPool) -> None:
     pool, registry = await pool_of("status"), CollectorRegistry()
-    observe_pool(pool, registry)
+    observe_pools(registry, pool)
 
     def shown(name: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"ingestor_database_pool_{name}", labels)

@@ -16,13 +16,23 @@ import ingestor.runtime.postgres.migrations as migrating
 from ingestor.access.scope import row_security, within
 from ingestor.provisioning.database import NotAllowedError, provision, provision_without_roles
 from ingestor.provisioning.names import OWNER, SERVICES, migrations_of, role_of
+from ingestor.provisioning.table_schemas import TableSchemas
 from ingestor.provisioning.tenants import create_tenant
 from ingestor.runtime.postgres.migrations import check_migrations, migrate
 from ingestor.runtime.postgres.pool import open_pool
 from ingestor.services.processor.adapters.postgres.sink import PgSink
+from ingestor.services.processor.adapters.postgres.target import OWN_ONLY
 from ingestor.services.processor.adapters.postgres.undo import PgUndo
 from ingestor.services.processor.adapters.tenant_pool import TenantPool
-from ingestor.services.processor.ports import TABLE_SINK, Loaded, Table, TenantGoneError, UndoCounts
+from ingestor.services.processor.ports import (
+    TABLE_SINK,
+    Loaded,
+    SchemaNotAllowedError,
+    SinkRefusedError,
+    Table,
+    TenantGoneError,
+    UndoCounts,
+)
 from tests.conftest import with_database
 from tests.contract.sink.batches import PEOPLE, concluding, good, key, new_process
 from tests.postgres_server import FAST, postgres_server
@@ -34,6 +44,7 @@ PASSWORDS = dict.fromkeys(SERVICES, "secret")
 # The last migration of each service before there were tenants.
 LAST = {"upload": "0005", "orchestrator": "0006", "processor": "0010", "status": "0009"}
 UPSERT = replace(PEOPLE, upsert=True)
+NEW = TableSchemas.parse("default:new, nobody:never")
 SHOP = Table("shop", "goods", PEOPLE.columns, ())
 ADMINS = ("superuser", "creator")
 
@@ -142,10 +153,16 @@ async def processor(dsn: str) -> AsyncIterator[tuple[PgPool, TenantPool]]:
         yield pool, await TenantPool.of(pool)
 
 
-async def load(pool: PgPool, values: Sequence[tuple[int, str]], table: Table, process: str = "") -> None:
+async def load(
+    pool: PgPool,
+    values: Sequence[tuple[int, str]],
+    table: Table,
+    process: str = "",
+    schemas: TableSchemas = OWN_ONLY,
+) -> None:
     """Load rows of the scope's tenant."""
     of = key(rows=len(values), process=process or None)
-    outcome = (await PgSink(pool).load(of, good(of, values, table), concluding(of))).outcome
+    outcome = (await PgSink(pool, schemas).load(of, good(of, values, table), concluding(of))).outcome
     assert outcome is not None
     assert (outcome.succeeded, outcome.failed) == (len(values), 0)
 
@@ -183,7 +200,10 @@ async def test_a_database_of_the_version_before(admin: str, monkeypatch: pytest.
         await old.execute(
             "CREATE TABLE public.people (id bigint PRIMARY KEY, name text, _row_number bigint NOT NULL, "
             "_process_id uuid NOT NULL);"
-            "CREATE TABLE public.kept (id bigint PRIMARY KEY, name text)"
+            "CREATE TABLE public.kept (id bigint PRIMARY KEY, name text);"
+            # As pipelines could.
+            "CREATE SCHEMA made; CREATE SCHEMA postgres;"
+            "CREATE TABLE made.people (LIKE public.people INCLUDING ALL)"
         )
         await old.execute("INSERT INTO public.people VALUES (1, 'new', 1, $1)", replaced)
         await old.execute("INSERT INTO public.kept VALUES (1, 'new')")
@@ -226,8 +246,24 @@ async def test_a_database_of_the_version_before(admin: str, monkeypatch: pytest.
         await load(tenants, [(2, "b")], evolved)  # adds columns: the tenant's role owns the table
         known = "SELECT id, _process_id::text FROM public.kept WHERE id = 1"
         assert [tuple(row) for row in await tenants.fetch(known)] == [(1, replaced)]
-        await load(tenants, [(1, "a")], SHOP)  # what was granted to the processor is granted to the tenant
+        with pytest.raises(SchemaNotAllowedError, match="default:shop to INGESTOR_TABLE_SCHEMAS"):
+            await load(tenants, [(1, "a")], SHOP)
+        # What was granted to the processor is granted to the tenant, once the operator has listed it.
+        await load(tenants, [(1, "a")], SHOP, schemas=TableSchemas.parse("shop"))
         await load(tenants, [(1, "a")], replace(PEOPLE, name="more"))
+        # What pipelines have made goes on, but no pipeline makes a schema any more.
+        await load(tenants, [(2, "b")], replace(PEOPLE, schema="made"))
+        await load(tenants, [(2, "b")], replace(PEOPLE, schema="made", name="more"))
+        for schema in ("postgres", "new"):
+            with pytest.raises(SchemaNotAllowedError):
+                await load(tenants, [(1, "a")], replace(PEOPLE, schema=schema))
+        with pytest.raises(SinkRefusedError, match=r"ingestor admin migrate.* INGESTOR_TABLE_SCHEMAS"):
+            await load(tenants, [(1, "a")], replace(PEOPLE, schema="new"), schemas=NEW)
+        await provision(admin, {}, schemas=NEW)
+        await load(tenants, [(1, "a")], replace(PEOPLE, schema="new"), schemas=NEW)
+        assert not await tenants.fetchval("SELECT has_database_privilege(current_database(), 'CREATE')")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await tenants.execute("CREATE SCHEMA another")
     async with connected(admin) as owner:
         login = await owner.fetchval("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'ingestor_processor'")
         assert login is False

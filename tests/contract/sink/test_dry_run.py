@@ -18,6 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingestor.access.scope import within
+from ingestor.provisioning.tenants import create_tenant
 from ingestor.runtime.errors import ResourceExhaustedError, TransientError
 from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
 from ingestor.services.processor.adapters.postgres.sink import PgSink
@@ -395,6 +397,24 @@ async def test_no_more_dry_runs_than_there_may_be(pool: PgPool) -> None:
         assert caught.value.reason == "TOO_MANY_DRY_RUNS"
     async with tables.open(GOODS):
         pass
+
+
+async def test_one_tenant_leaves_places_to_the_others(pool: PgPool, database_url: str) -> None:
+    admin = await asyncpg.connect(database_url)
+    for name in ("acme", "other"):
+        await create_tenant(admin, name)
+    await admin.close()
+    tables = PgDryRunTables(pool, 4, reserved=2, patience=0.05)
+    async with AsyncExitStack() as stack:
+        with within("acme"):
+            for _ in range(2):
+                await stack.enter_async_context(tables.open(GOODS))
+            with pytest.raises(ResourceExhaustedError):
+                async with tables.open(GOODS):
+                    pass
+        with within("other"):
+            async with tables.open(GOODS):
+                pass
 
 
 # -- whatever the file -----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ingestor.pipelines.document import parse_pipeline
+from ingestor.provisioning.table_schemas import TableSchemas
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError
 from ingestor.services.processor.adapters.postgres.columns.draft import PgTables
 from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
@@ -20,14 +21,16 @@ from tests.contract.sink.batches import good, key
 if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgPool
 
+LISTED = TableSchemas.parse("shop, hidden, nowhere")
+
 
 async def draft(pool: PgPool, name: str, schema: str = "public") -> tuple[dict[str, Any], tuple[str, ...]]:
     """The draft, which is valid and fits its table as a dry run sees it; and what rows must bring."""
-    made = await PgTables(pool).draft(schema, name)
+    made = await PgTables(pool, LISTED).draft(schema, name)
     document = json.loads(json.dumps(made.document))
     table = table_of(parse_pipeline(json.dumps(document)))
     nothing = pa.table({column: pa.array([], pa.string()) for column, _ in table.columns})
-    async with PgDryRunTables(pool, 1).open(table) as dry_run:
+    async with PgDryRunTables(pool, 1, LISTED).open(table) as dry_run:
         assert await dry_run.refused(GoodRows(table, nothing, good(key(), []).row_numbers)) == []
     return document, made.needed
 
@@ -86,12 +89,19 @@ async def test_types_and_limits(pool: PgPool) -> None:
     assert needed == ("code", "what")
 
 
-async def test_keys_and_references(pool: PgPool) -> None:
+async def test_keys_and_references(pool: PgPool, database_url: str) -> None:
+    owner = await asyncpg.connect(database_url)
+    await owner.execute(
+        "CREATE SCHEMA shop AUTHORIZATION ingestor_processor; CREATE SCHEMA other;"
+        "CREATE TABLE other.batches (no bigint PRIMARY KEY); GRANT ALL ON SCHEMA other TO ingestor_processor;"
+        "GRANT ALL ON other.batches TO ingestor_processor"
+    )
+    await owner.close()
     await pool.execute("""
-        CREATE SCHEMA shop;
         CREATE TABLE public.customers (country text, no bigint, PRIMARY KEY (country, no));
         CREATE TABLE shop."Order lines" (
           "Order" bigint, line bigint, ean text UNIQUE, "Old line" bigint, country text, customer bigint,
+          of_batch bigint REFERENCES other.batches,
           batch bigint GENERATED ALWAYS AS IDENTITY UNIQUE, late text UNIQUE DEFERRABLE,
           PRIMARY KEY (line, "Order"), UNIQUE (ean, "Order"),
           FOREIGN KEY (country, customer) REFERENCES public.customers (country, no),
@@ -110,6 +120,8 @@ async def test_keys_and_references(pool: PgPool) -> None:
          "reference": {"resource": "customers", "fields": ["country", "no"]}},
     ]  # fmt: skip
     assert needed == ("Order", "line")
+    with pytest.raises(FailedPreconditionError, match=r"schema other: .* add default:other to INGESTOR_"):
+        await draft(pool, "batches", "other")
 
 
 @pytest.mark.parametrize("name", ["nothing", "things_id_seq", "nowhere.things"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 from ingestor import AsyncClient
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
-from ingestor.runtime.settings import QueueSettings
 from tests.deploy.alerts.monitoring import Monitoring, monitoring
 from tests.e2e.conftest import Suite, running, stopped, wait_until
 from tests.e2e.tables import write_readings
@@ -54,9 +52,7 @@ def test_nothing_fires_while_all_is_well(suite: Suite, watch: Monitoring, tmp_pa
 
 
 async def test_a_processor_that_hangs(suite: Suite, watch: Monitoring, tmp_path: Path) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):  # any will do for the emulator
-        os.environ.setdefault(name, "test")
-    async with open_sqs(QueueSettings(aws_endpoint_url=suite.facts["aws_endpoint_url"])) as sqs:
+    async with open_sqs(suite.use_queue()) as sqs:
         dead = (await sqs.get_queue_url(QueueName=QueueNames().rows_dead_letter_queue))["QueueUrl"]
         with stopped(suite.pid("processor")):
             source = write_readings(tmp_path / "r.csv", 50_000)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from ingestor.local.folder import Folder
 from ingestor.local.services import service_of
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
-from ingestor.runtime.settings import QueueSettings
 from tests.deploy.rolling import restart
 from tests.deploy.test_restore import loaded
 from tests.e2e.conftest import Suite, running, stopped
@@ -216,10 +214,8 @@ async def test_messages_that_nobody_can_read_until_the_newer_release_is_there(
 @asynccontextmanager
 async def queues(suite: Suite) -> AsyncIterator[tuple[SQSClient, str, str]]:
     """A client, and the URLs of the rows queue and its dead-letter queue."""
-    os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
-    os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
     names = QueueNames()
-    async with open_sqs(QueueSettings(aws_endpoint_url=suite.facts["aws_endpoint_url"])) as client:
+    async with open_sqs(suite.use_queue()) as client:
         rows = (await client.get_queue_url(QueueName=names.rows_queue))["QueueUrl"]
         dead = (await client.get_queue_url(QueueName=names.rows_dead_letter_queue))["QueueUrl"]
         yield client, rows, dead

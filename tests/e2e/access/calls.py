@@ -153,24 +153,28 @@ class Answer:
 def call(
     channel: grpc.Channel,
     method: str,
-    request: Message | Sequence[Message],
+    request: Message | Sequence[Message] | bytes,
     metadata: Sequence[tuple[str, str]] = (),
     *,
     whole: bool = False,
     timeout: float = 30,
 ) -> Answer:
-    """Call a method of ingestor.v1. Of a stream take the first response, or, `whole`, all until it ends."""
-    descriptor = _descriptor(method)
+    """Call a method of ingestor.v1; bytes are sent as they are. Of a stream take the first response, or,
+    `whole`, all until it ends."""
+    descriptor = descriptor_of(method)
     kinds: dict[tuple[bool, bool], Any] = {
         (False, False): channel.unary_unary, (False, True): channel.unary_stream,
         (True, False): channel.stream_unary,
     }  # fmt: skip
     multicallable = kinds[descriptor.client_streaming, descriptor.server_streaming](
         f"/ingestor.v1.{method}",
-        request_serializer=lambda message: message.SerializeToString(),
+        request_serializer=lambda one: one if isinstance(one, bytes) else one.SerializeToString(),
         response_deserializer=GetMessageClass(descriptor.output_type).FromString,
     )
-    sent = request if isinstance(request, Message) else iter(request)
+    if isinstance(request, bytes):
+        sent: Any = iter([request]) if descriptor.client_streaming else request
+    else:
+        sent = request if isinstance(request, Message) else iter(request)
     responses: list[Message] = []
     try:
         answered = multicallable(sent, metadata=list(metadata), timeout=timeout)
@@ -187,7 +191,8 @@ def call(
         return Answer(error.code().name, details.reason, error.details() or "", tuple(responses))
 
 
-def _descriptor(method: str) -> MethodDescriptor:
+def descriptor_of(method: str) -> MethodDescriptor:
+    """What the contract says of a method."""
     service, name = method.split("/")
     for file in PUBLIC_FILES:
         if found := file.services_by_name.get(service):

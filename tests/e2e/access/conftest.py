@@ -107,14 +107,14 @@ def fill(access: AccessSuite, tenant: str, mark: str) -> Names:
     return Names(process, open_upload, pipeline, table, key.key.prefix, f"{mark}_member", tenant)
 
 
-def ended(access: AccessSuite, token: str, process: str) -> status_pb2.Process:
-    """A process once it has ended."""
+def ended(access: AccessSuite, token: str, process: str, or_state: int = -1) -> status_pb2.Process:
+    """A process once it has ended, or has this state."""
 
     def look() -> Any:
         request = status_pb2.GetProcessRequest(process_id=process)
         answer = access.ask("StatusService/GetProcess", request, token=token)
         found: Any = answer.responses[0] if answer.code == "OK" else None
-        return found.process if found and found.process.state in TERMINAL else None
+        return found.process if found and found.process.state in (*TERMINAL, or_state) else None
 
     found: status_pb2.Process = wait_until(look, f"the end of process {process}")
     return found

@@ -15,7 +15,6 @@ from ingestor.access.keyring import KeyRing
 from ingestor.internal.v1 import queue_pb2
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
-from ingestor.runtime.settings import QueueSettings
 from ingestor.v1 import common_pb2
 from tests.e2e.access.calls import Names
 from tests.e2e.access.conftest import STRANGER, VICTIM, AccessSuite, everything_of
@@ -44,7 +43,7 @@ def _message(tenant: str, pipeline: str, stored: str = "") -> tuple[str, dict[st
 
 
 async def _send(access: AccessSuite, *messages: tuple[str, dict[str, str]]) -> None:
-    settings = QueueSettings(aws_endpoint_url=access.suite.facts["aws_endpoint_url"])
+    settings = access.suite.use_queue()
     async with open_sqs(settings) as client:
         url = (await client.get_queue_url(QueueName=QueueNames().rows_queue))["QueueUrl"]
         for body, attributes in messages:
@@ -67,8 +66,6 @@ def _refused(access: AccessSuite) -> float:
 def test_messages_of_others_are_dropped(
     access: AccessSuite, victim: Names, stranger: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "local")
     before = asyncio.run(everything_of(access.suite.dsn, VICTIM))
     refused = _refused(access)
     unsigned = _message(VICTIM, victim.pipeline)

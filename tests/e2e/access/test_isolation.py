@@ -12,7 +12,7 @@ from ingestor.access.calls import CallSigner
 from ingestor.access.keyring import KeyRing
 from ingestor.access.roles import INTERNAL_FILES
 from ingestor.access.scope import within
-from ingestor.v1 import pipelines_pb2, processor_pb2, status_pb2, upload_pb2
+from ingestor.v1 import common_pb2, orchestrator_pb2, pipelines_pb2, processor_pb2, status_pb2, upload_pb2
 from tests.e2e.access.calls import ABOUT_ONE, Names, document, public_methods
 from tests.e2e.access.conftest import STRANGER, VICTIM, AccessSuite, ended, everything_of, send
 
@@ -109,7 +109,13 @@ def test_tables_of_others_cannot_be_used(
         assert applied.reason == "INVALID_PIPELINE"
         return
     process = send(access, token, b"id\n1\n2\n", name, "mallory.csv")
-    assert ended(access, token, process).counts.succeeded == 0
+    stopped = ended(access, token, process, or_state=common_pb2.PROCESS_STATE_PAUSED)
+    assert stopped.counts.succeeded == 0
+    access.ask(
+        "OrchestratorService/CancelProcess",
+        orchestrator_pb2.CancelProcessRequest(process_id=process),
+        token=token,
+    )
 
 
 def test_tenants_have_tables_of_the_same_name(access: AccessSuite, victim: Names, stranger: Names) -> None:

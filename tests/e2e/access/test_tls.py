@@ -73,7 +73,7 @@ def test_the_page_is_served(tls: Suite, ca: LocalCa) -> None:
 
 
 def test_env_says_all_that_a_command_elsewhere_needs(tls: Suite, tmp_path: Path) -> None:
-    lines = tls.run("env").stdout.splitlines()
+    lines = tls.run("env", "--secrets").stdout.splitlines()
     variables = dict(shlex.split(line)[1].split("=", 1) for line in lines)
     assert variables["INGESTOR_ADDRESS"] == f"https://{tls.gateway}"
     assert Path(variables["INGESTOR_CA"]).is_file()

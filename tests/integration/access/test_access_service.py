@@ -215,7 +215,8 @@ async def test_quotas_are_set_by_the_platform(served: Served) -> None:
     viewer = served.person("bob", "acme", "viewer")
     quotas = {quota.name: quota for quota in (await viewer.GetQuotas(access_pb2.GetQuotasRequest())).quotas}
     assert (quotas["pipelines"].limit, quotas["tables"].limit) == (3, 0)
-    assert not quotas["streams"].HasField("limit") and len(quotas) == 8
+    assert not quotas["streams"].HasField("limit") and len(quotas) == 9
+    assert quotas["open_uploads"].limit == 1000  # by default
     change = [access_pb2.Quota(name="tables"), access_pb2.Quota(name="streams", limit=9)]
     await platform.SetQuotas(access_pb2.SetQuotasRequest(tenant="acme", quotas=change))
     listed = (await platform.ListTenants(access_pb2.ListTenantsRequest())).tenants

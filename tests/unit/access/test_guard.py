@@ -19,6 +19,7 @@ from ingestor.access.directory import StoredKey
 from ingestor.access.guard import Guard
 from ingestor.access.keyring import KeyRing
 from ingestor.access.limits.quotas import QuotaName
+from ingestor.access.limits.shares import Most, Shares
 from ingestor.access.limits.streams import StreamPlaces
 from ingestor.access.principal import current_principal
 from ingestor.access.roles import Role
@@ -182,9 +183,11 @@ class Guarded:
         self.registry = CollectorRegistry()
         authenticator = Authenticator(KEYS, self.directory, None, local=False, clock=self.clock)
         self.quotas = MemoryQuotas()
+        self.shares = Shares(calls=Most(50, 100), streams=Most(2, 3), registry=self.registry)
         self.guard = Guard(
             authenticator, self.audit, self.registry, platform_tenant="default", limits=self.quotas,
             streams=StreamPlaces(), clock=self.clock,
+            shares=self.shares,
         )  # fmt: skip
         self.channel: Any = None
 
@@ -399,6 +402,32 @@ async def test_a_stream_that_its_caller_gives_up(guarded: Guarded) -> None:
         while not guarded.audit.records:
             await asyncio.sleep(0)
     assert told(guarded) == [("DownloadReport", PROCESS, "CANCELLED", "")]
+
+
+async def test_who_has_its_share_is_refused_and_others_are_not(guarded: Guarded) -> None:
+    """Streams of a tenant's keys, one key each: the third is too many, its calls go on, and so do others."""
+    status = guarded.status()
+    keys = [guarded.as_("acme", Role.VIEWER) for _ in range(3)]
+    open_ = [status.DownloadReport(DOWNLOAD, metadata=metadata) for metadata in keys[:2]]
+    for call in open_:
+        await call.read()
+    with pytest.raises(grpc.aio.AioRpcError, match="The API keys of the tenant have 2 streams") as refused:
+        await status.DownloadReport(DOWNLOAD, metadata=keys[2]).read()
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert guarded.count("ingestor_calls_over_share_total", of="caller") >= 1
+    assert not guarded.audit.records, "nothing was done, so nothing is noted"
+    await status.GetProcess(status_pb2.GetProcessRequest(), metadata=keys[2])
+    other = status.DownloadReport(DOWNLOAD, metadata=guarded.as_("globex", Role.VIEWER))
+    assert (await other.read()).data == b"one"
+    open_[0].cancel()
+    async with asyncio.timeout(10):
+        await guarded.behind.ended.wait()
+        while len(guarded.audit.records) < 1:
+            await asyncio.sleep(0)
+    again = status.DownloadReport(DOWNLOAD, metadata=keys[2])
+    assert (await again.read()).data == b"one"
+    for call in (*open_, other, again):
+        call.cancel()
 
 
 async def test_a_tenant_has_so_many_streams(guarded: Guarded) -> None:

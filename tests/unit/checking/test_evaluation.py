@@ -21,7 +21,8 @@ from ingestor.checking.steps.evaluation import (
     check_evaluation,
     evaluate,
 )
-from ingestor.pipelines.expressions import FUNCTIONS, ExpressionError, parse_expression
+from ingestor.pipelines import expressions
+from ingestor.pipelines.expressions import FUNCTIONS, MAX_OPERANDS, ExpressionError, parse_expression
 from tests.examples import examples
 from tests.unit.checking.check_tables import table, with_steps
 from tests.unit.pipelines.test_expressions import PIECES
@@ -234,7 +235,10 @@ def test_what_is_let_in_runs_on_one_row_or_is_refused(sql: str) -> None:
 
 
 def test_a_long_chain_does_not_end_the_process() -> None:
-    assert values("+".join(["1"] * 1900), a=["x"]) == ["1900"]
+    assert values("+".join(["1"] * MAX_OPERANDS), a=["x"]) == [str(MAX_OPERANDS)]
+    assert values(" || ".join(["a"] * MAX_OPERANDS), a=["x", None]) == ["x" * MAX_OPERANDS, None]
+    with pytest.raises(ExpressionError, match="combines more than 200 values"):
+        parse_expression("||".join(["a"] * 440))
     for chain in (
         "NOT " * 900 + "TRUE",
         "- " * 1900 + "1",
@@ -242,6 +246,35 @@ def test_a_long_chain_does_not_end_the_process() -> None:
     ):
         with pytest.raises(UnfitExpressionError):
             check_evaluation(parse_expression(chain), {}, "text")
+
+
+CHAINS = [
+    "-".join(["CAST(a AS INT)"] * 60),
+    "CAST(a AS DOUBLE)" + "*1.01-0.3/2+CAST(b AS INT)" * 20,
+    "a || " + "CASE WHEN a = '1' THEN '+' ELSE b END || " * 40 + "b",
+    " || ".join(["REPLACE(a, '1', b)", "SUBSTR(b, 1, 1)"] * 40),
+]
+CONDITIONS = [
+    " AND ".join(["NOT a LIKE 'x%'", "b NOT LIKE 'q'"] * 30),
+    " OR ".join(["a NOT IN ('x', 'q') AND b IS NOT NULL"] * 40),
+    " AND ".join(["a NOT BETWEEN 'a' AND 'b' OR NOT b = 'y'"] * 20),
+    "=".join(["a"] * 60),
+    "CASE WHEN " + " OR ".join(["a = 'x'"] * 80) + " THEN TRUE ELSE b = 'y' END",
+]
+
+
+@pytest.mark.parametrize("text", [*CHAINS, *CONDITIONS])
+def test_a_chain_in_pieces_makes_what_it_makes_in_one(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer: Answer = "truth" if text in CONDITIONS else "text"
+    rows = {"a": ["x", "1", None, "", "y"], "b": ["y", "2", "z", None, "q"]}
+    columns = {name: pa.array(cells, pa.string()) for name, cells in rows.items()}
+    pieces = parse_expression(text)
+    monkeypatch.setattr(expressions, "_PIECE", 10**6)
+    whole = parse_expression(text)
+    assert len(pieces.casts) > len(whole.casts) or text.startswith("CASE")
+    found, failed = evaluate(pieces, columns, 5, answer)
+    wanted, unfit = evaluate(whole, columns, 5, answer)
+    assert (found.to_pylist(), failed.tolist()) == (wanted.to_pylist(), unfit.tolist())
 
 
 def test_polars_is_imported_for_expressions_only() -> None:

@@ -20,6 +20,7 @@ from ingestor.services.processor.reading import check
 from ingestor.tabular.options import ReadOptions
 from tests.examples import examples
 from tests.fakes.dry_run import MemoryDryRunTables
+from tests.fakes.work import WORK
 from tests.unit.checking.check_tables import table, with_steps
 
 CELLS = st.lists(st.sampled_from(["", "NULL", "a", "b", "ab", " a", "B"]), max_size=8)
@@ -205,7 +206,7 @@ async def test_the_dry_run_says_what_the_real_run_says() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield b"n,a,b\n" + rows
 
-    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables())
+    found = await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables(), WORK)
     bounds = BatchRange(1, 1, 7, 2, 6, 6 + len(rows))
     batch = RowBatch(BatchKey("", "", bounds), ("n", "a", "b"), "", 0, ",", rows, None)
     real = outcome_of(batch.key, check(batch, rows, pipeline).rejected)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ingestor.checking.document import check_document
-from ingestor.checking.json_schemas import MAX_UNFOLDED, schema_check
+from ingestor.checking.json_schemas import MAX_NESTED, MAX_UNFOLDED, schema_check
 from ingestor.pipelines.document import parse_pipeline
 from ingestor.types.notation.json_text import MAX_DEPTH, read_cell
 from tests.unit.checking.check_tables import check_column, pipeline
@@ -147,6 +147,12 @@ def test_several_constraints_of_one_value() -> None:
     }
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """A schema of lists in lists, by references."""
+    lists = {str(n): {"items": {"$ref": f"#/$defs/{n + 1}"}} for n in range(levels)}
+    return {"$ref": "#/$defs/0", "$defs": {**lists, str(levels): {}}}
+
+
 def doubled(levels: int) -> dict[str, Any]:
     """A schema that looks at a value 2 ** levels times."""
     steps = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(levels)}
@@ -202,6 +208,11 @@ def doubled(levels: int) -> dict[str, Any]:
             {"/$schema": "is not a known draft of JSON Schema"},
         ),
         ({"items": {"format": "colour"}}, {"/items/format": 'the format "colour" is not known'}),
+        (
+            nested(2000),
+            {"": f"is nested deeper than {MAX_NESTED} levels when its references are followed"},
+        ),
+        ({"items": {"pattern": "(?:[ab]{0,100}a[ab]{0,100}b){8}c"}}, {"/items/pattern": "or is too large"}),
         (doubled(30), {"": f"has more than {MAX_UNFOLDED} parts when its references are followed"}),
     ],
 )
@@ -253,14 +264,47 @@ def test_schemas_that_are_right(schema: dict[str, Any]) -> None:
 
 
 def test_formats_of_the_schema_are_checked() -> None:
-    assert schema_check({"items": {"format": "date"}})(["2024-02-29"]) is None
-    assert schema_check({"items": {"format": "date"}})(["2023-02-29"]) is not None
+    assert schema_check({"items": {"format": "date"}})(["2024-02-29"], 14) is None
+    assert schema_check({"items": {"format": "date"}})(["2023-02-29"], 14) is not None
 
 
 def test_expressions_take_time_in_proportion_to_the_text() -> None:
     field = {"type": "array", "constraints": {"jsonSchema": {"items": {"pattern": "^(a|a)*(a*)*$"}}}}
     with soon(10):
         assert list(messages([json.dumps(["a" * 200_000 + "!"])], field)) == [0]
+
+
+def test_alternatives_collect_no_errors_of_a_large_cell() -> None:
+    """A million errors, each with a copy of its value, took minutes and gigabytes."""
+    check = schema_check({"anyOf": [{"items": {"type": "integer"}}, {"items": {"type": "boolean"}}]})
+    assert "is not valid under any of the schemas" in str(check(["x"], 5))
+    with soon(5):
+        assert check(["x"] * 1_000_000, 4_000_001) == "does not fit the jsonSchema"
+
+
+def test_the_first_error_is_enough() -> None:
+    check = schema_check({"items": {"type": "integer"}})
+    with soon(5):
+        found = check(["x"] * 10_000, 40_001)
+    assert found == 'does not fit the jsonSchema: at /0, "x" is not of type "integer"'
+
+
+@pytest.mark.parametrize(
+    ("schema", "most"),
+    [
+        ({"items": {"pattern": "a"}}, 2**19),
+        ({"items": {"patternProperties": {"a": {}, "b": {}}}}, 2**18),
+        ({"properties": {"pattern": {"type": "string"}}}, 2**28 // 4),
+        (doubled(5), 2**28 // 189),
+    ],
+)
+def test_what_a_check_costs_is_bounded(schema: dict[str, Any], most: int) -> None:
+    """Bytes times parts of the schema, with its references followed, and times its regular expressions."""
+    check = schema_check(schema)
+    assert check([], most) is None
+    assert check([], most + 1) == (
+        f"has {most + 1} bytes, more than the {most} that its jsonSchema can be checked with"
+    )
 
 
 def test_numbers_of_a_document_stay_exact() -> None:
@@ -271,5 +315,5 @@ def test_numbers_of_a_document_stay_exact() -> None:
     schema = document.fields[0].constraints.json_schema
     assert schema is not None
     value = read_cell("[0.10000000000000000000000000001]", list)
-    assert schema_check(schema)(value) is None
-    assert schema_check(schema)(read_cell("[0.1]", list)) is not None
+    assert schema_check(schema)(value, 33) is None
+    assert schema_check(schema)(read_cell("[0.1]", list), 5) is not None

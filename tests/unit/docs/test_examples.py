@@ -35,6 +35,7 @@ from ingestor.tabular.options import parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.sink import MemorySink
+from tests.fakes.work import WORK
 from tests.plugins import install
 
 ROOT = Path(__file__).parents[3]
@@ -142,7 +143,7 @@ def _dry_run(pipeline: Pipeline | None, data: str) -> processor_pb2.DryRunRespon
     sink = MemorySink()
     if pipeline and pipeline.table_schema.foreign_keys:
         sink.tables["customers"] = [{"id": 1}]  # to which the example refers
-    found = asyncio.run(dry_run(chunks(), pipeline, options, False, MemoryDryRunTables(sink)))
+    found = asyncio.run(dry_run(chunks(), pipeline, options, False, MemoryDryRunTables(sink), WORK))
     return processor_pb2.DryRunResponse(
         counts=common_pb2.RowCounts(
             read=found.read, succeeded=found.succeeded, failed=found.failed, skipped=found.skipped

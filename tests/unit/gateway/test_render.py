@@ -77,10 +77,10 @@ def test_without_sign_in_it_listens_on_loopback(tmp_path: Path) -> None:
         assert listener["address"]["socket_address"] == {"address": address, "port_value": 8080}
 
 
-def test_tokens_are_looked_at_behind_cors_and_before_the_router(tmp_path: Path) -> None:
+def test_tokens_are_looked_at_behind_cors_and_limits_and_before_the_router(tmp_path: Path) -> None:
     done = render(tmp_path, VARIANTS["https"])
     names = [part["name"].rpartition(".")[2] for part in _manager(done.stdout)["http_filters"]]
-    assert names[-3:] == ["cors", "jwt_authn", "router"]
+    assert names[-4:] == ["cors", "local_ratelimit", "jwt_authn", "router"]
 
 
 def test_the_gateway_traces_calls_but_not_the_page(tmp_path: Path) -> None:
@@ -117,6 +117,7 @@ def test_the_issuers_certificate_is_checked(tmp_path: Path) -> None:
         ({"OIDC_ISSUER": ISSUER, "OIDC_JWKS": "ftp://keys"}, "neither a URL nor a file"),
         ({"AUTH": "local", "CORS_ORIGINS": "https://app.example.com/"}, "is not an origin"),
         ({"AUTH": "none"}, "INGESTOR_AUTH"),
+        ({"GATEWAY_HOSTS": "*.example.com"}, "is not a host"),
         ({"AUTH": "local", "OTLP_ENDPOINT": "collector:4317"}, "not a URL such as http://collector:4317"),
         ({"AUTH": "local", "TRACE_RATIO": "2"}, "must be from 0 to 1"),
     ],

@@ -14,6 +14,7 @@ import pytest
 
 from ingestor.cli.suite import _runs
 from ingestor.gateway.render import template
+from ingestor.local import children
 from ingestor.local.children import last_line, spawn, stop, wait_ready
 from ingestor.local.envoy import render
 from ingestor.local.errors import SuiteError
@@ -85,13 +86,50 @@ def test_only_one_suite_holds_a_folder(tmp_path: Path) -> None:
 
 
 def test_logs_and_files_are_private(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    folder.files.mkdir(mode=0o755)  # of an earlier version
+    folder = Folder(tmp_path / "new")
     folder.prepare(0)
-    log = tmp_path / "child.log"
+    log = folder.logs / "child.log"
     spawn([sys.executable, "-c", ""], log=log).wait()
-    modes = [path.stat().st_mode & 0o777 for path in (folder.logs, folder.files, log)]
-    assert modes == [0o700, 0o700, 0o600]
+    modes = [path.stat().st_mode & 0o777 for path in (folder.path, folder.logs, folder.files, log)]
+    assert modes == [0o700, 0o700, 0o700, 0o600]
+
+
+def test_what_an_earlier_version_has_left_open_is_closed(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "data")
+    for path in (folder.path, folder.logs, folder.files):
+        path.mkdir()
+        path.chmod(0o745)
+    (folder.path / "lock").touch()
+    log = folder.logs / "status.log"
+    log.touch(mode=0o644)
+    folder.prepare(0)
+    modes = [path.stat().st_mode & 0o777 for path in (folder.path, folder.logs, folder.files, log)]
+    assert modes == [0o700, 0o700, 0o700, 0o600]
+
+
+def test_a_folder_of_the_users_own_stays_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    Folder(tmp_path).prepare(0)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_log_does_not_grow_for_ever_while_its_process_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "LOG_BYTES", 10_000)
+    log, old = tmp_path / "child.log", tmp_path / "child.log.1"
+    code = "import itertools, sys\nfor n in itertools.count(): sys.stderr.write(f'{n}\\n'); sys.stdin.read(0)"
+    child = spawn([sys.executable, "-u", "-c", code], log=log)
+    try:
+        for _ in range(3):
+            wait_ready(child, lambda: log.stat().st_size > 20_000, what="child", log=log)
+            children.rotate(log)
+            assert old.stat().st_size == 10_000
+            assert old.stat().st_mode & 0o777 == 0o600
+    finally:
+        child.kill()
+        child.wait()
+    assert log.stat().st_blocks * 512 <= log.stat().st_size + 8192, "it has no hole at its beginning"
 
 
 def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from ingestor.runtime.clock import SystemClock
-from ingestor.runtime.errors import InvalidArgumentError, NotFoundError
+from ingestor.runtime.errors import InvalidArgumentError, NotFoundError, to_rpc_status
 from ingestor.services.orchestrator.api import PipelineApi
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.v1 import pipelines_pb2
 from tests.fakes.limits.quotas import MemoryQuotas
 from tests.fakes.pipelines import MemoryPipelines
+from tests.fakes.work import DOCUMENTS
 
 
 def _document(name: str, title: str = "") -> str:
@@ -24,7 +25,7 @@ def _document(name: str, title: str = "") -> str:
 @pytest.fixture
 def service() -> PipelineService:
     """Pipelines in memory."""
-    return PipelineService(MemoryPipelines(), SystemClock(), MemoryQuotas())
+    return PipelineService(MemoryPipelines(), SystemClock(), MemoryQuotas(), DOCUMENTS)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ async def test_a_deleted_pipeline(api: PipelineApi, service: PipelineService) ->
 
 async def test_a_dry_run_after_a_version_of_a_newer_release() -> None:
     store = MemoryPipelines()
-    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas()))
+    api = PipelineApi(PipelineService(store, SystemClock(), MemoryQuotas(), DOCUMENTS))
     await store.add("p", json.dumps({**json.loads(_document("p")), "tomorrow": 1}), "")
     would = await _apply(api, _document("p"), dry_run=True)
     assert (would.pipeline.version, would.created) == (2, True)
@@ -144,3 +145,12 @@ async def test_violations_point_into_the_depth(api: PipelineApi) -> None:
     assert found["/sink/type"] == "no sink is named nowhere, neither built in nor installed"
     assert found["/schema/fields/3/constraints/pattern"].startswith("is not a regular expression of RE2")
     assert not (await api.ListPipelines(pipelines_pb2.ListPipelinesRequest(), None)).pipelines
+
+
+async def test_many_problems_fit_into_the_metadata_of_an_error() -> None:
+    fields = [{"name": f"f{number}", "type": "string", "unknown" * 20: 1} for number in range(200)]
+    text = json.dumps({"name": "p", "schema": {"fields": fields}, "sink": {"table": "t"}})
+    with pytest.raises(InvalidArgumentError, match="at least 100 problem") as caught:
+        await DOCUMENTS.read(text)
+    assert 10 < len(caught.value.violations) < 100
+    assert to_rpc_status(caught.value).ByteSize() * 4 / 3 < 8000

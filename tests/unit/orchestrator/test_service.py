@@ -41,6 +41,7 @@ from tests.fakes.pipelines import MemoryPipelines
 from tests.fakes.queue import MemoryQueue
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
+from tests.fakes.work import DOCUMENTS
 
 KEY = "default/u"
 DATA = b'id,name\r\n1,a\n"2","two\nlines"\r\n3,"quo""ted"\n4,\n' + b"".join(
@@ -53,7 +54,7 @@ class OnePipeline(PipelineService):
     """Knows one pipeline, which reads the column `id`."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryPipelines(), SystemClock(), MemoryQuotas())
+        super().__init__(MemoryPipelines(), SystemClock(), MemoryQuotas(), DOCUMENTS)
 
     async def get(self, name: str, version: int) -> StoredPipeline:
         fields = [{"name": "id", "type": "of tomorrow" if name == "newer" else "integer"}]

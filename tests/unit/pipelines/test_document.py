@@ -203,6 +203,9 @@ def test_any_text_is_a_pipeline_or_a_pipeline_error(text: str) -> None:
         ('{"a": NaN}', "NaN is not JSON"),
         ("[" * 100_000, "is nested deeper than 50 levels"),
         ('{"a": ' + "1" * 2000 + "}", "a number has more than 1000 characters"),
+        ('{"a": 1e1001}', "a number has an exponent beyond 1000"),
+        ('{"a": 0e-1001}', "a number has an exponent beyond 1000"),
+        ('{"a": 1e99999999999999999999}', "a number has an exponent beyond 1000"),
         (" " * (4 * 1024 * 1024 + 1), "the document is longer than 4194304 characters"),
     ],
 )

@@ -42,6 +42,29 @@ def test_casts_are_taken_out() -> None:
     assert (found.casts[3].precision, found.casts[3].scale) == (12, 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "growth"),
+    [
+        ("a", (64, 1, 1)),
+        ("1", (64 + 16, 0, 0)),
+        ("a || b || 'xyz'", (64 + 5, 2, 1)),
+        ("CAST(a AS INT) + 1", (64 + 2 * 16, 1, 1)),
+        ("REPLACE(a, ', ', '; ')", (64, 1, 1)),
+        ("REPLACE(a, 'x', 'xxxxx')", (64, 5, 1)),
+        ("REPLACE(REPLACE(a, 'x', 'xxxxx'), 'x', 'xxxxxxxxxx')", (64, 50, 1)),
+        ("REPLACE(a, '', 'xx')", (64 + 4, 1 + 4, 1)),  # the quotes count
+        ("REPLACE(a, 'x', b)", (64, 1 + 1 + 1, 2)),
+        ("REPLACE(a || 'x', 'x' || 'y', 'zz')", (64 + 3 + 4 * 4, 1 + 4, 1)),
+        ("CONCAT_WS(', ', a, b)", (64 + 4 + 3 * 4, 2, 1)),
+        ("UPPER(a)", (64, 3, 1)),
+        ("LENGTH(REPLACE(a, 'x', 'xxx'))", (64 + 16, 3, 1)),  # while it is computed
+    ],
+)
+def test_how_much_a_row_may_grow(text: str, growth: tuple[int, int, int]) -> None:
+    found = parse_expression(text).growth
+    assert (found.constant, found.factor, found.power) == growth
+
+
 FORBIDDEN = [
     "SELECT 1", "(SELECT a FROM t)", "a IN (SELECT a FROM t)", "EXISTS (SELECT 1)", "a FROM t",
     "WITH x AS (a) x", "a; DROP TABLE t", "a -- b", "a /* b */", "a AS b", "a b", "a 'b'", "'a' b", "a, b",

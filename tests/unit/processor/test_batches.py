@@ -37,6 +37,7 @@ from ingestor.services.processor.ports import (
     Disposition,
     GoodRows,
     Refused,
+    SchemaNotAllowedError,
     SinkRefusedError,
     TooManyTablesError,
 )
@@ -50,6 +51,7 @@ from tests.fakes.queue import MemoryQueue
 from tests.fakes.sink import MemoryHandedBack, MemorySink
 from tests.fakes.status import MemoryStatus
 from tests.fakes.store import MemoryFileStore
+from tests.fakes.work import WORK
 
 PIPELINE = {
     "name": "people",
@@ -208,13 +210,14 @@ async def test_a_sink_that_refuses_everything_midway_holds_the_process(
     assert sorted(process.outcomes) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("reason", [TooManyTablesError, SchemaNotAllowedError])
 async def test_a_process_waits_for_a_table_that_its_tenant_may_not_have_yet(
-    suite: Suite, monkeypatch: pytest.MonkeyPatch
+    suite: Suite, monkeypatch: pytest.MonkeyPatch, reason: type[SinkRefusedError]
 ) -> None:
     """No row fails, also when the process has loaded nothing before."""
 
     async def load(*_: object) -> None:
-        raise TooManyTablesError("The tenant has all of its 3 tables.")
+        raise reason("The tenant has all of its 3 tables.")
 
     with monkeypatch.context() as context:
         context.setattr(suite.sink, "load", load)
@@ -375,7 +378,7 @@ def test_a_dry_run_says_what_the_real_run_does(lines: list[tuple[str, str]], cut
             for at in range(0, len(data), cut):
                 yield data[at : at + cut]
 
-        dry = await dry_run(chunks(), pipeline, _LAYOUT, False, MemoryDryRunTables())
+        dry = await dry_run(chunks(), pipeline, _LAYOUT, False, MemoryDryRunTables(), WORK)
         suite = Suite()
         suite.pipelines.add(document)
         body = data[len("id,name\n") :]

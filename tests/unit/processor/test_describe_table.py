@@ -12,6 +12,7 @@ from ingestor.services.processor.api import ProcessorApi
 from ingestor.services.processor.ports import TableDraft, Tables
 from ingestor.v1 import processor_pb2
 from tests.fakes.dry_run import MemoryDryRunTables
+from tests.fakes.work import processor_api
 
 
 class NamedTables(Tables):
@@ -25,7 +26,7 @@ class NamedTables(Tables):
 @pytest.fixture
 def api() -> ProcessorApi:
     """The service with these tables alone."""
-    return ProcessorApi(None, None, MemoryDryRunTables(), NamedTables())  # type: ignore[arg-type]
+    return processor_api(None, None, MemoryDryRunTables(), NamedTables())
 
 
 @pytest.mark.parametrize(("name", "meant"), [("stock", "public.stock"), ("shop.Stock 1", "shop.Stock 1")])

@@ -11,6 +11,7 @@ from ingestor.services.processor.dry_run import MAX_ROWS, DryRun, dry_run
 from ingestor.tabular.options import ReadOptions
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.sink import MemorySink
+from tests.fakes.work import WORK
 
 
 def document(**schema: Any) -> str:
@@ -28,7 +29,8 @@ async def run(text: str, data: str, sink: MemorySink) -> DryRun:
         yield data.encode()
 
     pipeline = read_document(text) if text else None
-    return await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, MemoryDryRunTables(sink))
+    tables = MemoryDryRunTables(sink)
+    return await dry_run(chunks(), pipeline, ReadOptions(delimiter=","), False, tables, WORK)
 
 
 async def test_refused_rows_stand_among_the_others_with_line_and_cells() -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
+from ingestor.document_checks import DocumentChecks
+from ingestor.runtime.errors import InvalidArgumentError, ResourceExhaustedError
 from ingestor.runtime.grpc.channel import MAX_MESSAGE_BYTES
-from ingestor.services.processor.api import ProcessorApi
+from ingestor.runtime.processes.pool import OverLimitError, Processes
+from ingestor.services.processor.dry_run import DryRunWork
+from ingestor.tabular.options import ReadOptions
 from ingestor.v1 import common_pb2, processor_pb2
 from tests.fakes.dry_run import MemoryDryRunTables
 from tests.fakes.pipelines import MemoryCatalogue
+from tests.fakes.work import processor_api
 
 
 def document(*names: str, **more: Any) -> str:
@@ -26,7 +34,7 @@ async def validate(data: bytes, text: str, **more: Any) -> processor_pb2.DryRunR
         yield processor_pb2.DryRunRequest(document_json=text, dialect_json='{"delimiter": ","}', **more)
         yield processor_pb2.DryRunRequest(data=data)
 
-    api = ProcessorApi(MemoryCatalogue(), None, MemoryDryRunTables(), None)  # type: ignore[arg-type]
+    api = processor_api(MemoryCatalogue(), None, MemoryDryRunTables(), None)
     return await api.DryRun(requests(), None)
 
 
@@ -40,6 +48,45 @@ async def test_errors_have_the_labels_of_their_columns() -> None:
     bare = await validate(b"Nr.,size\n1,2\nx,y\n3\n", text, without_cells=True)
     assert [list(row.cells) for row in bare.rows] == [[], []]
     assert [row.errors for row in bare.rows] == [row.errors for row in found.rows]
+
+
+async def test_a_client_that_sends_nothing_is_not_waited_for() -> None:
+    async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
+        yield processor_pb2.DryRunRequest(document_json=document("id"), dialect_json="{}")
+        yield processor_pb2.DryRunRequest(data=b"id\n1\n")
+        await asyncio.Event().wait()
+
+    api = processor_api(MemoryCatalogue(), None, MemoryDryRunTables(), None, idle_seconds=0.05)
+    with pytest.raises(ResourceExhaustedError, match=r"got no data for 0\.05 seconds") as caught:
+        await api.DryRun(requests(), None)
+    assert caught.value.reason == "DRY_RUN_IDLE"
+
+
+async def test_a_dry_run_without_end_is_ended() -> None:
+    async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
+        yield processor_pb2.DryRunRequest(document_json=document("id"), dialect_json='{"delimiter": ","}')
+        yield processor_pb2.DryRunRequest(data=b"id\n")
+        while True:
+            await asyncio.sleep(0)
+            yield processor_pb2.DryRunRequest(data=b"1\n")
+
+    api = processor_api(MemoryCatalogue(), None, MemoryDryRunTables(), None, most_seconds=0.5)
+    with pytest.raises(ResourceExhaustedError, match=r"took more than 0\.5 seconds") as caught:
+        await api.DryRun(requests(), None)
+    assert caught.value.reason == "DRY_RUN_TOO_LONG"
+
+
+async def test_work_that_is_too_much_is_one_clear_error() -> None:
+    class Overloaded(Processes):
+        async def call(self, function: str, *arguments: Any, seconds: float, group: str = "") -> Any:
+            raise OverLimitError("took more than 10 seconds")
+
+    with pytest.raises(InvalidArgumentError, match="took more than 10 seconds") as caught:
+        await DocumentChecks(Overloaded(), 10).read("{}")
+    assert caught.value.reason == "PIPELINE_TOO_COMPLEX"
+    with pytest.raises(InvalidArgumentError, match="took more than 10 seconds") as caught:
+        await DryRunWork(Overloaded(), 10).head(b"a", True, ReadOptions(), False, ())
+    assert caught.value.reason == "DRY_RUN_TOO_COMPLEX"
 
 
 async def test_an_answer_fits_into_a_message() -> None:

@@ -64,7 +64,7 @@ def report(
 
 CELLS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufffe\uffff")
-    | st.sampled_from("'=+-@\t\r")
+    | st.sampled_from("'=+-@\t\r\n＝＋－＠")
 )
 
 

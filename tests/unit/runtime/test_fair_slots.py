@@ -73,3 +73,25 @@ async def test_who_gives_up_waiting_takes_no_place(given: bool) -> None:
     assert crowd.inside == ["b2"]
     crowd.leave["b2"].set()
     await behind
+
+
+async def test_the_last_place_is_for_who_has_none() -> None:
+    crowd = Crowd(FairSlots(3, reserved=1))
+    tasks = [crowd.come(name) for name in ("a1", "a2", "a3")]
+    await settle()
+    assert crowd.inside == ["a1", "a2"]
+    tasks += [crowd.come("b1"), crowd.come("b2")]
+    await settle()
+    assert crowd.inside == ["a1", "a2", "b1"]
+    crowd.leave["b1"].set()
+    await settle()
+    assert crowd.inside == ["a1", "a2", "b2"]
+    crowd.leave["a1"].set()
+    await settle()
+    assert crowd.inside == ["a2", "b2"]  # the free one is for a third
+    crowd.leave["b2"].set()
+    await settle()
+    assert crowd.inside == ["a2", "a3"]
+    for name in ("a2", "a3"):
+        crowd.leave[name].set()
+    await asyncio.gather(*tasks)

@@ -42,6 +42,14 @@ def outcome(word: bytes) -> bytes:
         raise InvalidArgumentError(
             "BAD_WORD", "That word is bad.", violations=[FieldViolation("word", "must be good")]
         )
+    if word == b"long":
+        name = "\N{GRINNING FACE}" * 100_000 + "\ud800"
+        raise InvalidArgumentError(
+            "BAD_WORD",
+            f"{name} is bad.",
+            metadata={"word": name},
+            violations=[FieldViolation(name, name)] * 99,
+        )
     if word == b"transient":
         raise TransientError("secret host is down")
     if word == b"bug":
@@ -150,6 +158,18 @@ async def test_each_kind_gives_rich_errors(kind: str) -> None:
     assert error.violations == (FieldViolation("word", "must be good"),)
     labels = {"method": f"/test.Words/{kind}", "code": "INVALID_ARGUMENT"}
     assert registry.get_sample_value("grpc_server_handled_total", labels) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_long_errors_are_cut(kind: str) -> None:
+    """A client gives up a call whose error is longer than 8 KiB, and does not learn what it was."""
+    async with running() as channel:
+        failed = await failure(channel, kind, b"long")
+        size = sum(len(key) + len(value) for key, value in failed.trailing_metadata())
+        assert size < 6000, "the message comes beside it, percent-encoded"
+        error = from_rpc_error(failed)
+        assert isinstance(error, InvalidArgumentError) and error.reason == "BAD_WORD"
+        assert error.message.endswith("\N{GRINNING FACE}…") and error.violations
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -40,7 +40,13 @@ class Calls:
             await self.go.wait()
             return context.peer().encode() if request == b"peer" else request
 
-        handlers: dict[str, Any] = {"Wait": grpc.unary_unary_rpc_method_handler(wait)}
+        async def watch(request: bytes, context: Any) -> AsyncIterator[bytes]:
+            yield await wait(request, context)
+
+        handlers: dict[str, Any] = {
+            "Wait": grpc.unary_unary_rpc_method_handler(wait),
+            "Watch": grpc.unary_stream_rpc_method_handler(watch),
+        }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Calls", handlers),))
 
     async def begun(self, count: int) -> None:
@@ -162,6 +168,26 @@ async def test_too_many_calls_are_refused_but_not_those_of_health() -> None:
         calls.go.set()
         assert await asyncio.gather(*first) == [b"a", b"b"]
         assert await method(b"d") == b"d"
+
+
+async def test_streams_take_no_places_of_calls_nor_both_those_of_services() -> None:
+    calls = Calls()
+    async with running(calls, max_concurrent_rpcs=1, max_concurrent_streams=2) as (_, channel):
+        watch, wait = channel.unary_stream("/test.Calls/Watch"), channel.unary_unary("/test.Calls/Wait")
+        streams = [watch(b"a"), watch(b"b")]
+        await calls.begun(2)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await watch(b"c").read()
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        one = wait(b"d")
+        await calls.begun(3)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await wait(b"e")
+        service = wait(b"f", metadata=(("ingestor-call", "of a service"),))
+        await calls.begun(4)
+        calls.go.set()
+        assert [await one, await service] == [b"d", b"f"]
+        assert [await stream.read() for stream in streams] == [b"a", b"b"]
 
 
 async def test_old_connections_are_given_up_without_a_failed_call() -> None:

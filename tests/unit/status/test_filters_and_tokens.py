@@ -5,12 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestor.runtime.errors import InvalidArgumentError
-from ingestor.runtime.grpc.requests import make_token, read_token
-from ingestor.services.status.filters import Comparison, FilterError, parse_filter
+from ingestor.runtime.grpc.requests import make_token, read_time, read_token
+from ingestor.services.status.filters import (
+    MAX_COMPARISONS,
+    MAX_FILTER,
+    Comparison,
+    FilterError,
+    parse_filter,
+)
 from ingestor.services.status.service import PROCESS_FIELDS, ROW_FIELDS
 
 
@@ -70,6 +77,46 @@ def test_any_text_can_be_quoted(text: str) -> None:
 def test_what_is_wrong_is_said_with_its_place(text: str, place: int) -> None:
     with pytest.raises(FilterError, match=f"^character {place}:"):
         parse_filter(text, ROW_FIELDS)
+
+
+def test_a_filter_has_a_bound() -> None:
+    most = " AND ".join(["row>0"] * MAX_COMPARISONS)
+    assert len(parse_filter(most, ROW_FIELDS)) == MAX_COMPARISONS
+    with pytest.raises(FilterError, match=r"^character 201: a filter has at most 20 comparisons"):
+        parse_filter(f"{most} AND row>0", ROW_FIELDS)
+    with pytest.raises(FilterError, match="at most 4096 characters"):
+        parse_filter(f'code="{"x" * MAX_FILTER}"', ROW_FIELDS)
+    with pytest.raises(FilterError) as told:
+        parse_filter(f"row={'x' * 4000}", ROW_FIELDS)
+    assert len(str(told.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "9000-01-01"]
+)
+def test_times_beyond_what_is_usual_are_refused(time: str) -> None:
+    with pytest.raises(FilterError, match="the years 1970 to 8999"):
+        parse_filter(f'create_time<"{time}"', PROCESS_FIELDS)
+
+
+@pytest.mark.parametrize(
+    "seconds", [-62_135_596_800, -1, 253_402_300_799, 253_402_300_800, -(2**63), 2**63 - 1]
+)
+def test_times_of_requests_are_usual_ones(seconds: int) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^start_time "):
+        read_time("start_time", Timestamp(seconds=seconds))
+
+
+@pytest.mark.parametrize("position", [-1, 2**62 + 1, 10**30])
+def test_a_position_that_no_list_has_is_refused(position: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="page token"):
+        read_token("scope", make_token("scope", position), int)
+
+
+@pytest.mark.parametrize("position", ["a\0", "x" * 1000])
+def test_a_text_that_no_list_has_is_refused(position: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="page token"):
+        read_token("scope", make_token("scope", position), str)
 
 
 @given(st.text(), st.integers(0, 2**62))

@@ -39,6 +39,7 @@ def test_the_last_piece_may_be_shorter(length: timedelta, seconds: int, expected
         (NOW, NOW, 0, "start_time"),
         (NOW + HOUR, None, 0, "start_time"),
         (None, None, -1, "bucket_seconds"),
+        (NOW - timedelta(days=3661), NOW, 0, "start_time"),
         (NOW - 1001 * HOUR, NOW, 3600, "bucket_seconds"),
     ],
 )

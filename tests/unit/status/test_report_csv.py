@@ -16,7 +16,7 @@ from ingestor.services.status.reports.csv import CsvReportWriter
 from ingestor.services.status.rows import Row
 from tests.unit.status.report_rows import BROKEN, PLAIN, TEXTS, failed_row
 
-CELLS = TEXTS | st.text("'=+-@\t\r5.")
+CELLS = TEXTS | st.text("'=+-@\t\r\n＝＋－＠5.")
 EXTRA = ["_row", "_line", "_code", "_field", "_value", "_message"]
 
 
@@ -34,7 +34,25 @@ def test_the_guard_is_undone_exactly(cell: str) -> None:
     assert guarded == cell or guarded == "'" + cell
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "-cmd|x", "@sum", "\tx", "\rx", "'=1"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "=1+1",
+        "+cmd",
+        "-cmd|x",
+        "@sum",
+        "\tx",
+        "\rx",
+        "\nx",
+        "\n=1",
+        "＝1+1",
+        "＋1",
+        "－1",
+        "＠x",
+        "'=1",
+        "'＝1",
+    ],
+)
 def test_what_a_spreadsheet_would_run_is_guarded(cell: str) -> None:
     assert guard(cell) == "'" + cell
 

@@ -1,24 +1,117 @@
-"""Programs beside the service."""
+"""What a program that reads a stranger's file can do, and cannot, whoever takes it over."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import signal
 import sys
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ingestor.runtime import sandbox
 from ingestor.services.upload.adapters.programs import running
 
+SECRETS = ("INGESTOR_INTERNAL_KEYS", "INGESTOR_DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD")
 
-async def test_a_program_does_not_get_the_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reads files of strangers; whoever takes it over finds no password in its environment."""
-    secrets = ("INGESTOR_INTERNAL_KEYS", "INGESTOR_DATABASE_URL", "AWS_SECRET_ACCESS_KEY")
-    for name in secrets:
-        monkeypatch.setenv(name, "secret")
-    monkeypatch.setenv("LANG", "C.UTF-8")
-    script = "import json, os; print(json.dumps(dict(os.environ)))"
-    async with running(sys.executable, "-c", script) as program:
-        found = json.loads(await program.output.read())
-        assert await program.wait() == 0
-    assert found["LANG"] == "C.UTF-8"
-    assert not [name for name in found if name.startswith(("INGESTOR_", "AWS_"))]
+# Tries everything, and writes what came of it.
+PROBE = """
+import ctypes, json, os, socket, subprocess, sys, threading
+from pathlib import Path
+from ingestor.runtime.sandbox import confine
+
+def tried(what):
+    try:
+        return repr(what())
+    except OSError as error:
+        return error.errno
+    except BaseException as error:
+        return type(error).__name__
+
+def thread():
+    found = []
+    worker = threading.Thread(target=lambda: found.append("ran"))
+    worker.start(); worker.join()
+    return found
+
+def confined():
+    confine(memory_bytes=419430400, cpu_seconds=1, file_bytes=4096)
+    parent = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    return {
+        "environment": dict(os.environ), "arguments": sys.argv[1:], "user": os.geteuid(),
+        "folder": os.getcwd(),
+        "tcp": tried(lambda: socket.socket(socket.AF_INET)),
+        "unix": tried(lambda: socket.socket(socket.AF_UNIX)),
+        "pair": tried(socket.socketpair),
+        "fork": tried(os.fork),
+        "exec": tried(lambda: os.execv("/bin/true", ["true"])),
+        "program": tried(lambda: subprocess.run(["/bin/true"])),
+        "kill": tried(lambda: os.kill(parent, 0)),
+        "trace": libc.ptrace(16, parent, 0, 0),
+        "secrets": tried(lambda: Path(f"/proc/{parent}/environ").read_bytes()),
+        "memory": tried(lambda: bytearray(419430400)),
+        "thread": tried(thread),
+        "own": tried(lambda: Path("own.txt").write_text("here")),
+        "large": tried(lambda: Path("large").write_bytes(bytes(8192))),
+    }
+
+if __name__ == "__main__":
+    print(json.dumps(confined()), flush=True)
+    if Path("own.txt").exists() and os.fstat(0).st_size == 5:
+        while True:
+            pass
+"""
+
+
+async def run_probe(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, said: bytes = b""
+) -> tuple[dict[str, Any], int]:
+    """What the probe found, and how it ended."""
+    modules, own = folder / "modules", folder / "own"
+    modules.mkdir()
+    own.mkdir()
+    (modules / "probe.py").write_text(PROBE)
+    for path in (folder, *folder.parents[:3]):
+        path.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", f"{modules}:{Path(sandbox.__file__).parents[2]}")
+    with tempfile.TemporaryFile() as source:
+        source.write(said)
+        source.seek(0)
+        async with running("probe", own, source) as program:
+            found = json.loads(await program.output.read())
+            return found, await program.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other means")
+async def test_a_program_can_read_its_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "a-secret")
+    found, status = await run_probe(tmp_path, monkeypatch)
+    assert status == 0
+    environment = found.pop("environment")
+    assert "a-secret" not in environment.values()
+    assert {name for name in environment if name.startswith(("INGESTOR_", "AWS_", "PG"))} == set()
+    assert environment["TMPDIR"] == found["folder"] == str(tmp_path / "own")
+    assert found["arguments"] == []
+    for call in ("tcp", "unix", "pair", "fork", "exec", "program", "kill"):
+        assert found[call] == errno.EPERM, call
+    assert found["trace"] == -1
+    assert found["memory"] == "MemoryError"
+    assert found["thread"] == "['ran']"
+    assert found["own"] == "4"
+    assert found["large"] == errno.EFBIG
+    if os.geteuid() == 0:
+        assert found["user"] == sandbox.USER
+        assert found["secrets"] == errno.EACCES
+
+
+async def test_a_program_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, status = await run_probe(tmp_path, monkeypatch, b"never")
+    assert -status in (signal.SIGXCPU, signal.SIGKILL)

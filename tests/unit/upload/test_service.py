@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import signal
 import threading
@@ -11,7 +12,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -47,6 +47,7 @@ from ingestor.services.upload.ports import (
     Inspector,
     PipelineReading,
     Pipelines,
+    Processes,
 )
 from ingestor.services.upload.service import Chunk, Metrics, UploadService, Written
 from ingestor.services.upload.uploads import Content, Delivery, Repair, Upload, UploadState
@@ -156,6 +157,20 @@ class Upper(Converter, Inspector):
     def __init__(self, store: MemoryFileStore) -> None:
         self.store = store
         self.calls = 0
+        self.busy = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.fault: Exception | None = None
+
+    async def as_is(self, upload: Upload, dialect: str, labels: Sequence[str] = ()) -> Content | None:
+        if self.fault:
+            raise self.fault
+        self.labels = labels
+        if upload.file_name.endswith(".csv") and upload.file_name != "killed.csv":
+            if upload.file_name == "bad.csv":
+                raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
+            return Content(upload.file_key, upload.committed_size, False, dialect)
+        return None
 
     async def convert(
         self,
@@ -167,8 +182,8 @@ class Upper(Converter, Inspector):
         self.calls += 1
         self.labels = labels
         self.repaired = repaired
-        if upload.file_name == "bad.csv":
-            raise UnreadableFileError("XLSX_INVALID", "It is damaged.")
+        self.busy.set()
+        await self.go_on.wait()
         if upload.file_name == "killed.csv":
             raise ConverterCrashedError("9")
         if not upload.file_name.endswith(".upper"):
@@ -196,6 +211,16 @@ class Upper(Converter, Inspector):
         return Excerpt(("F",), made, True, known, dialect, b"F\n" + b"x\n" * rows)
 
 
+class EndedProcesses(Processes):
+    """Knows which processes have ended."""
+
+    def __init__(self) -> None:
+        self.ended: set[str] = set()
+
+    async def has_ended(self, process_id: str) -> bool:
+        return process_id in self.ended
+
+
 class Suite:
     """The service and its fakes."""
 
@@ -206,6 +231,7 @@ class Suite:
         self.ingestion = OneIngestion()
         self.converter = Upper(self.store)
         self.dry_runs = OddRows()
+        self.processes = EndedProcesses()
         self.clock = At()
         self.news = asyncio.Event()
         self.service = self.restart()
@@ -237,6 +263,7 @@ class Suite:
             self.converter,
             OnePipeline(),
             self.store,
+            self.processes,
             self.clock,
             owner=owner,
             at_once=2,
@@ -533,12 +560,19 @@ async def test_another_tenant_does_not_wait_for_a_writer() -> None:
 
 
 async def test_uploads_that_do_not_exist_take_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do those that are done with, while somebody sends the oldest one slowly."""
     monkeypatch.setattr(service, "_MOST_HASHES", 2)
     suite = Suite()
-    for _ in range(9):
-        with pytest.raises(NotFoundError):
-            await suite.service.write(str(uuid.uuid4()), given_chunks([chunk(0, b"x")]))
-    assert len(suite.service._running) <= 2
+    slow = await suite.service.create("a.csv", 0, "")
+    async with suite.service._writing(slow.upload_id):
+        for _ in range(9):
+            with pytest.raises(NotFoundError):
+                await suite.service.write(str(uuid.uuid4()), given_chunks([chunk(0, b"x")]))
+        assert len(suite.service._running) == 1
+        for _ in range(9):
+            other = await suite.service.create("b.csv", 0, "")
+            await suite.service.write(other.upload_id, given_chunks([chunk(0, b"x")]))
+        assert len(suite.service._running) == 2
 
 
 async def test_a_disconnect_while_the_stored_chunk_is_hashed() -> None:
@@ -727,15 +761,17 @@ async def test_a_converter_that_is_killed_is_tried_once_more() -> None:
         (-signal.SIGABRT, UnreadableFileError),
         (-signal.SIGKILL, ConverterCrashedError),
         (-signal.SIGTERM, ConverterCrashedError),
+        (-signal.SIGXCPU, UnreadableFileError),
         (1, ConverterCrashedError),
     ],
 )
-async def test_how_a_converter_ends(status: int, error: type[Exception], tmp_path: Path) -> None:
+def test_how_a_converter_ends(status: int, error: type[Exception]) -> None:
     run = ProgramRun()
-    answer = await _answer(status, tmp_path / "none", run)
-    assert run.result == ("killed" if error is ConverterCrashedError else "unreadable")
+    answer = _answer(status, io.BytesIO(), run)
+    crashed = status in (-signal.SIGSEGV, -signal.SIGABRT)
+    assert run.result == ("unreadable" if crashed else "killed")
     with pytest.raises(error):
-        _found(status, answer)
+        _found(status, answer, 5)
 
 
 async def test_a_stopped_worker_hands_its_lease_back() -> None:
@@ -864,3 +900,4 @@ async def test_storage() -> None:
     await suite.uploaded(b"a,b\n1,2\n")
     found = await suite.service.storage()
     assert (found.file_count, found.file_bytes, found.free_bytes) == (1, 8, 9_992)
+    assert (found.stored_bytes, found.temporary_bytes) == (8, 0)

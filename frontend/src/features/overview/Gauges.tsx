@@ -9,7 +9,7 @@ const LITTLE_BYTES = 5 * 1024 ** 3;
 
 /** What is stored, and how much space is left. */
 export function StoragePanel({ storage }: { readonly storage: GetStorageResponse }) {
-  const used = toNumber(storage.fileBytes);
+  const used = toNumber(storage.storedBytes);
   const free = storage.freeBytes === undefined ? null : toNumber(storage.freeBytes);
   return (
     <>

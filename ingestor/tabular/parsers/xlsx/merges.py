@@ -9,10 +9,10 @@ from ingestor.tabular.parsers.xlsx.package import Package
 from ingestor.tabular.parsers.xlsx.sheet import MAX_COLUMNS, column_of
 
 _MAX_BYTES = 256 * 2**20  # of a sheet that is searched: less than half a second
-_LONGEST = 256  # bytes of an element
+_LONGEST = 256  # bytes of an element; the pattern looks no further, so that no text takes it long
 _MOST = 10_000  # that are kept
 _MERGE = re.compile(
-    rb"""<(?:\w+:)?mergeCell\s[^>]*?ref=["']\$?([A-Za-z]+)\$?(\d{1,7}):\$?([A-Za-z]+)\$?(\d{1,7})["']"""
+    rb"""<(?:\w{1,40}:)?mergeCell\s[^<>]{0,200}?ref=["']\$?([A-Za-z]+)\$?(\d{1,7}):\$?([A-Za-z]+)\$?(\d{1,7})["']"""
 )
 
 

@@ -14,6 +14,7 @@ from ingestor.tabular.errors import UnreadableFileError
 
 _PIECE = 256 * 1024
 _MAX_PARTS = 10_000
+_MAX_ELEMENTS = 300_000  # of a part that is kept whole
 _MAX_PART_BYTES = 32 * 2**30
 _MAX_RATIO = 1000
 _FREE_BYTES = 64 * 2**20
@@ -58,7 +59,7 @@ class _Elements(Handler):
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
         self.found.append((local(name), {local(key): value for key, value in attributes.items()}))
-        if len(self.found) > 1_000_000:
+        if len(self.found) > _MAX_ELEMENTS:
             raise invalid("too many elements")
 
 
@@ -78,6 +79,7 @@ class Package:
         self._entries: dict[str, zipfile.ZipInfo] = {}
         for entry in entries:
             self._entries.setdefault(_plain(entry.filename), entry)
+        self._known: dict[str, dict[str, tuple[str, str]]] = {}  # relationships by part and id
 
     def close(self) -> None:
         """Close the archive, not its file."""
@@ -168,27 +170,26 @@ class Package:
     def related(self, part: str) -> list[tuple[str, str]]:
         """What a part ("": the package) refers to: the last word of each relationship's type, and the part's
         name."""
-        return [(kind, target) for kind, target, _ in self._relationships(part)]
+        return list(self._relationships(part).values())
 
     def target(self, part: str, relationship: str) -> tuple[str, str] | None:
         """The same for one relationship; None if there is none of this id."""
-        for kind, target, identifier in self._relationships(part):
-            if identifier == relationship:
-                return kind, target
-        return None
+        return self._relationships(part).get(relationship)
 
-    def _relationships(self, part: str) -> list[tuple[str, str, str]]:
+    def _relationships(self, part: str) -> dict[str, tuple[str, str]]:
+        """By id; of those that have the same id the first one."""
         folder, name = posixpath.split(part)
         rels = posixpath.join(folder, "_rels", f"{name}.rels")
+        if part in self._known:
+            return self._known[part]
+        found = self._known[part] = {}
         if not self.has(rels):
-            return []
-        found = []
+            return found
         for element, attributes in self.elements(rels):
             if element == "Relationship" and attributes.get("TargetMode") != "External":
                 kind = attributes.get("Type", "").rpartition("/")[2]
-                found.append(
-                    (kind, self._resolved(folder, attributes.get("Target", "")), attributes.get("Id", ""))
-                )
+                target = self._resolved(folder, attributes.get("Target", ""))
+                found.setdefault(attributes.get("Id", f"without {len(found)}"), (kind, target))
         return found
 
     def _resolved(self, folder: str, target: str) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ingestor.tabular.parsers.xlsx.package import Package
+from ingestor.tabular.parsers.xlsx.package import Handler, Package, invalid, local
 
 Kind = Literal["number", "date", "datetime", "time", "elapsed"]
 
@@ -15,9 +15,11 @@ _DATES = frozenset((14, 15, 16, 17, *range(27, 32), 36, *range(50, 59)))
 _TIMES = frozenset((18, 19, 20, 21, *range(32, 36), 45, 47))
 _DATETIME, _ELAPSED = 22, 46
 _PERCENTS = {9: "0%", 10: "0.00%"}
-# What a format shows as it stands: text in quotes, a character behind a backslash or an underscore; colours
-# and locales.
-_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
+# Of a format in Excel (https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3). A longer
+# one is not read: the cell is shown as a number.
+_LONGEST = 255
+_MOST_STYLES = 65_536  # Excel keeps 65,490
+_DIGITS = 10  # of the number of a format
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,17 @@ PLAIN = Style()
 
 
 def style_of(code: str) -> Style:
-    """What a custom format shows, by its section for positive numbers."""
-    plain = _LITERAL.sub("", code.split(";")[0]).lower().strip()
+    """What a custom format shows, by its section for positive numbers; PLAIN for one that is too long."""
+    if len(code) > _LONGEST:
+        return PLAIN
+    section, *others = _sections(code)
+    plain = section.lower().strip()
     if re.search(r"\[(h+|m+|s+)\]", plain):
         return Style("elapsed")
     if "general" in plain:
         return PLAIN
     if re.fullmatch("0{2,}", plain):
-        only = all(re.fullmatch(r"-?0*", _LITERAL.sub("", part).strip()) for part in code.split(";")[1:])
+        only = all(re.fullmatch(r"-?0*", other.strip()) for other in others)
         bare = '"' not in code and "\\" not in code
         return Style("number", len(plain) if only and bare else 0)
     clock = re.search(r"[hs]|am/pm", plain) is not None
@@ -53,6 +58,31 @@ def style_of(code: str) -> Style:
     if clock:
         return Style("time")
     return _percent(code) if "%" in plain else PLAIN
+
+
+def _sections(code: str) -> list[str]:
+    """The sections of a format without what they show as it stands: text in quotes, a character behind a
+    backslash, an underscore or an asterisk; colours and locales. Looks at each character once."""
+    found = [""]
+    at = 0
+    while at < len(code):
+        mark = code[at]
+        end = at
+        if mark in '["':
+            end = code.find("]" if mark == "[" else mark, at + 1)
+            if end < 0:  # it does not end: the rest is text
+                break
+            inside = code[at + 1 : end]
+            if mark == "[" and inside and not inside.lower().strip("hms"):
+                found[-1] += f"[{inside}]"
+        elif mark in "\\_*":
+            end = at + 1
+        elif mark == ";":
+            found.append("")
+        else:
+            found[-1] += mark
+        at = end + 1
+    return found
 
 
 def _percent(code: str) -> Style:
@@ -76,20 +106,32 @@ def _built_in(number: int) -> Style:
 
 def cell_styles(package: Package, part: str) -> list[Style]:
     """The styles of cells by their number. Raises UnreadableFileError."""
-    custom: dict[int, str] = {}
-    styles: list[Style] = []
-    inside = False
-    for name, attributes in package.elements(part):
+    handler = _Styles()
+    for _ in package.parse(part, handler):
+        pass
+    return handler.styles
+
+
+class _Styles(Handler):
+    def __init__(self) -> None:
+        self.styles: list[Style] = []
+        self._custom: dict[int, Style] = {}
+        self._inside = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        name = local(name)
         if name == "numFmt":
             if (number := _number(attributes.get("numFmtId"))) >= 0:
-                custom[number] = attributes.get("formatCode", "")
+                self._custom[number] = style_of(attributes.get("formatCode", ""))
         elif name in ("cellXfs", "cellStyleXfs", "cellStyles", "dxfs"):
-            inside = name == "cellXfs"
-        elif name == "xf" and inside:
+            self._inside = name == "cellXfs"
+        elif name == "xf" and self._inside:
             number = _number(attributes.get("numFmtId"))
-            styles.append(style_of(custom[number]) if number in custom else _built_in(number))
-    return styles
+            self.styles.append(self._custom.get(number) or _built_in(number))
+        if max(len(self.styles), len(self._custom)) > _MOST_STYLES:
+            raise invalid(f"it has more than {_MOST_STYLES} styles of cells")
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.strip().isdecimal() else -1
+    return int(text) if text and len(text) < _DIGITS and text.strip().isdecimal() else -1

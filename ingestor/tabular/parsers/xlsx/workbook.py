@@ -16,6 +16,8 @@ from ingestor.tabular.parsers.xlsx.styles import cell_styles
 
 _LISTED = 20  # sheets that a message names
 _PEEKED = 50  # rows of a sheet that show whether it has a table
+_LOOKED_AT = 200  # visible sheets that are searched for a table
+_MOST_SHEETS = 10_000
 _DIMENSION = re.compile(rb"""<(?:\w+:)?dimension\s+ref=["']([A-Za-z0-9:$]{1,40})["']""")
 
 
@@ -45,6 +47,8 @@ class Workbook:
         ]
         if not self.tabs:
             raise invalid("it has no sheet")
+        if len(self.tabs) > _MOST_SHEETS:
+            raise invalid(f"it has more than {_MOST_SHEETS} sheets")
         folder = main.rpartition("/")[0]
         strings = parts.get("sharedStrings", f"{folder}/sharedstrings.xml")
         styles = parts.get("styles", f"{folder}/styles.xml")
@@ -87,7 +91,7 @@ class Workbook:
                 f"The workbook has no visible sheet with cells; declare which to read of {self._listed()}.",
             )
         filled = None
-        for tab in visible:
+        for tab in visible[:_LOOKED_AT]:
             rows = list(islice(self.rows(tab), _PEEKED))
             if sum(len(row.cells) > 1 for row in rows) > 1:
                 return tab

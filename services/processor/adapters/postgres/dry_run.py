@@ -18,8 +18,10 @@ import numpy as np
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
+from ingestor.access.scope import tenant
 from ingestor.outcomes import Notice, RowError
 from ingestor.runtime.errors import ResourceExhaustedError
+from ingestor.runtime.fair_slots import FairSlots
 from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres.columns.fitting import NO_FITTING
 from ingestor.services.processor.adapters.postgres.copy import ROW_COLUMN
@@ -39,6 +41,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     sql_name,
     why_none,
 )
+from ingestor.services.processor.adapters.postgres.target import OWN_ONLY
 from ingestor.services.processor.ports import (
     DryRunTables,
     GoodRows,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.pool import PoolConnectionProxy
 
+    from ingestor.provisioning.table_schemas import TableSchemas
     from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
     PoolConnection = PoolConnectionProxy[Record]
@@ -125,12 +129,23 @@ SELECT set_config(name, '2s', false) FROM pg_settings WHERE name = 'client_conne
 
 
 class PgDryRunTables(DryRunTables):
-    """At most `most` dry runs are open at once, each with a connection of the pool."""
+    """At most `most` dry runs are open at once, each with a connection of the pool. The last `reserved`
+    places are for tenants that have none."""
 
-    def __init__(self, pool: PgPool, most: int, *, patience: float = _PATIENCE) -> None:
+    def __init__(
+        self,
+        pool: PgPool,
+        most: int,
+        schemas: TableSchemas = OWN_ONLY,
+        *,
+        reserved: int = 0,
+        patience: float = _PATIENCE,
+    ) -> None:
+        """The tables are in the tenant's own schemas or in one of `schemas`."""
         self._pool = pool
+        self._schemas = schemas
         self._most = most
-        self._slots = asyncio.Semaphore(most)
+        self._slots = FairSlots(most, reserved=reserved)
         self._patience = patience
         self.opened = 0
 
@@ -141,24 +156,26 @@ class PgDryRunTables(DryRunTables):
 
     @asynccontextmanager
     async def open(self, table: Table) -> AsyncIterator[PgTableDryRun]:
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._slots.acquire()
-        except TimeoutError:
-            message = f"{self._most} dry runs are under way, which is the limit; try again later."
-            raise ResourceExhaustedError("TOO_MANY_DRY_RUNS", message) from None
-        self.opened += 1
-        try:
-            async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._patience):
+                    await stack.enter_async_context(self._slots.place(tenant()))
+            except TimeoutError:
+                message = (
+                    f"Too many dry runs are under way: there are {self._most} places, and one tenant "
+                    "may have a part of them; try again later."
+                )
+                raise ResourceExhaustedError("TOO_MANY_DRY_RUNS", message) from None
+            self.opened += 1
+            try:
                 async with transient_errors("sink"):
                     connection = await stack.enter_async_context(self._pool.session())
                 stack.push_async_callback(self._leave, connection)
                 async with transient_errors("sink"):
                     await connection.execute(_END_WITH_CONNECTION)
-                yield await PgTableDryRun.begin(self._pool, connection, table)
-        finally:
-            self.opened -= 1
-            self._slots.release()
+                yield await PgTableDryRun.begin(self._pool, connection, table, self._schemas)
+            finally:
+                self.opened -= 1
 
     async def _leave(self, connection: PgConnection) -> None:
         """Drop the temporary tables; if that fails, end the session, which drops them too."""
@@ -207,14 +224,16 @@ class PgTableDryRun(TableDryRun):
         self._notices: tuple[Notice, ...] = ()
 
     @classmethod
-    async def begin(cls, pool: PgPool, connection: PgConnection, table: Table) -> PgTableDryRun:
+    async def begin(
+        cls, pool: PgPool, connection: PgConnection, table: Table, schemas: TableSchemas
+    ) -> PgTableDryRun:
         """Begin a dry run on a connection of the pool, in a session whose temporary tables the caller drops.
         Raises TransientError."""
         run = cls(pool, connection, table)
         try:
             async with run._transaction():
                 await connection.execute(_SESSION)
-                await run._prepare(await make_stage(connection, table))
+                await run._prepare(await make_stage(connection, table, schemas))
         except SinkRefusedError as error:
             run._fault = str(error)
         return run

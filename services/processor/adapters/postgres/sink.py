@@ -36,6 +36,7 @@ from ingestor.services.processor.adapters.postgres.table import (
     why_none,
 )
 from ingestor.services.processor.adapters.postgres.target import (
+    OWN_ONLY,
     Way,
     check_making,
     check_owner,
@@ -48,6 +49,7 @@ from ingestor.services.processor.batches import BatchKey, BatchOutcome
 from ingestor.services.processor.ports import Applied, GoodRows, Refused, Sink, SinkRefusedError, Table
 
 if TYPE_CHECKING:
+    from ingestor.provisioning.table_schemas import TableSchemas
     from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _MOST_READY = 1000
@@ -70,9 +72,11 @@ class _UnexplainedError(SinkRefusedError):
 
 
 class PgSink(PgMarkers, Sink):
-    def __init__(self, pool: PgPool) -> None:
-        """The pool's transactions run as the tenant."""
+    def __init__(self, pool: PgPool, schemas: TableSchemas = OWN_ONLY) -> None:
+        """The pool's transactions run as the tenant; its tables are in its own schemas or in one of
+        `schemas`."""
         super().__init__(pool)
+        self._schemas = schemas
         self._ready: dict[tuple[str, Table], Target] = {}  # by tenant: each has rights of its own
 
     async def load(
@@ -161,7 +165,7 @@ class PgSink(PgMarkers, Sink):
 
     async def _made(self, connection: PgConnection, table: Table, key: BatchKey) -> tuple[Way, Fitting]:
         name = sql_name(table)
-        await check_schema(connection, table)
+        await check_schema(connection, table, self._schemas)
         # Only one processor creates the table; the lock ends with the transaction.
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"ingestor:{name}")
         lacking = await lacking_columns(connection, table)
@@ -184,9 +188,6 @@ class PgSink(PgMarkers, Sink):
             )
         await check_making(connection, table)
         made = definition(table, lambda foreign: qualified(*foreign.table))
-        # IF NOT EXISTS alone would need the right to create a schema even if it exists.
-        if not await connection.fetchval("SELECT to_regnamespace($1)", quoted(table.schema)):
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
         try:
             await connection.execute(f"CREATE TABLE {name} ({made})")
         except asyncpg.PostgresError as error:

@@ -41,6 +41,7 @@ from ingestor.services.processor.adapters.postgres.target import (
 from ingestor.services.processor.ports import ForeignKey, SinkRefusedError, Table
 
 if TYPE_CHECKING:
+    from ingestor.provisioning.table_schemas import TableSchemas
     from ingestor.runtime.postgres.pool import PgConnection
 
 STAGE = "pg_temp.ingestor_dry_run"
@@ -89,10 +90,10 @@ class Staged:
     notices: tuple[Notice, ...] = ()
 
 
-async def make_stage(connection: PgConnection, table: Table) -> Staged:
+async def make_stage(connection: PgConnection, table: Table, schemas: TableSchemas) -> Staged:
     """Create the stage, which each commit empties, in the caller's transaction, which should be short. Raises
     SinkRefusedError when the table can take no rows or cannot be created."""
-    await check_schema(connection, table)
+    await check_schema(connection, table, schemas)
     lacking = await lacking_columns(connection, table)
     if lacking is None:
         return await _stage_of_missing(connection, table)

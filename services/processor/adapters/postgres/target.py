@@ -10,18 +10,26 @@ import asyncpg
 
 from ingestor.access.limits.quotas import QuotaExceededError, QuotaName
 from ingestor.access.scope import tenant
-from ingestor.provisioning.names import OWNER, is_tenant_role
+from ingestor.provisioning.names import OWNER, is_tenant_role, tenant_schema
+from ingestor.provisioning.table_schemas import SETTING, TableSchemas
 from ingestor.runtime.postgres.errors import TRANSIENT_ERRORS
 from ingestor.runtime.postgres.pool import savepoint
 from ingestor.services.processor.adapters.postgres.copy import PROCESS_COLUMN, ROW_COLUMN
 from ingestor.services.processor.adapters.postgres.lineage import Place
 from ingestor.services.processor.adapters.postgres.table import listed, qualified, quoted, sql_name, why_none
-from ingestor.services.processor.ports import SinkRefusedError, Table, TooManyTablesError
+from ingestor.services.processor.ports import (
+    SchemaNotAllowedError,
+    SinkRefusedError,
+    Table,
+    TooManyTablesError,
+)
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
     from ingestor.runtime.postgres.pool import PgConnection
+
+OWN_ONLY = TableSchemas()
 
 _WAY = """
 SELECT r.relkind <> 'v' AND NOT row_security_active(r.oid) AS copies,
@@ -69,10 +77,13 @@ _SCHEMA = f"""
 SELECT n.oid IS NOT NULL AS found, has_schema_privilege(n.oid, 'USAGE') AS may_use,
        coalesce(n.nspowner = to_regrole($2), false) AS is_of_suite,
        {is_tenant_role("n.nspowner")} AS is_of_tenant,
-       CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
-            ELSE has_schema_privilege(n.oid, 'CREATE') END AS may_make,
-       current_database() AS database
+       coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS may_make
 FROM (SELECT 1) one LEFT JOIN pg_namespace n ON n.nspname = $1
+"""  # noqa: S608
+# Whether a schema belongs to the tenant, whose role it is.
+_BELONGS = f"""
+SELECT true FROM pg_namespace n WHERE n.nspname = $1 AND pg_get_userbyid(n.nspowner) = current_user
+AND {is_tenant_role("n.nspowner")} AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = n.nspname)
 """  # noqa: S608
 # Whether a table is another tenant's, and the role has no right on it.
 _IS_HIDDEN = f"""
@@ -195,18 +206,38 @@ async def _grant(connection: PgConnection, rights: str, kind: str, *names: str) 
     return f"The suite's role {role} lacks the right {rights} on {what}: GRANT {rights} ON {on} TO {role}."
 
 
-async def check_schema(connection: PgConnection, table: Table) -> None:
-    """Raises SinkRefusedError when what the schema has cannot even be looked at, or is the suite's own. A
-    schema or a table of another tenant is not there."""
+async def check_schema(connection: PgConnection, table: Table, schemas: TableSchemas) -> None:
+    """Raises SinkRefusedError when what the schema has cannot even be looked at, or is the suite's own, and
+    SchemaNotAllowedError when it, or the schema of a table that is referred to, is neither the tenant's nor
+    one of `schemas`. A schema or a table of another tenant is not there."""
     row = await _schema(connection, table)
     if row["is_of_suite"]:
         raise SinkRefusedError(f"The schema {table.schema} belongs to the suite: choose another one.")
+    for schema in dict.fromkeys((table.schema, *(foreign.table[0] for foreign in table.foreign))):
+        if not await is_allowed(connection, schema, schemas):
+            raise SchemaNotAllowedError(not_allowed(schema))
     if row["found"] and not row["may_use"]:
         if row["is_of_tenant"]:
-            raise SinkRefusedError(await _not_made(connection, table, "DATABASE", row["database"]))
+            raise SinkRefusedError(await _no_schema(connection, table))
         raise SinkRefusedError(await _grant(connection, "USAGE", "SCHEMA", table.schema))
     if row["found"] and not row["may_make"] and await _is_hidden(connection, table.schema, table.name):
-        raise SinkRefusedError(await _not_made(connection, table, "SCHEMA", table.schema))
+        raise SinkRefusedError(await _not_made(connection, table))
+
+
+async def is_allowed(connection: PgConnection, schema: str, schemas: TableSchemas) -> bool:
+    """Whether pipelines of the tenant may name a schema: its own one, one of `schemas`, or one that belongs
+    to the tenant's role (earlier versions let pipelines make schemas), unless that has the name of a role,
+    which then would see its tables before those of `public`."""
+    return schemas.allows(tenant(), schema) or bool(await connection.fetchval(_BELONGS, schema))
+
+
+def not_allowed(schema: str) -> str:
+    """That a schema may not be named, and what to do about it."""
+    name = tenant()
+    return (
+        f"Pipelines of the tenant {name} may not use the schema {schema}: use {tenant_schema(name)}, or add "
+        f"{name}:{schema} to {SETTING} of the processor."
+    )
 
 
 async def _is_hidden(connection: PgConnection, schema: str, name: str) -> bool:
@@ -221,10 +252,20 @@ async def _schema(connection: PgConnection, table: Table) -> Record:
     return row
 
 
-async def _not_made(connection: PgConnection, table: Table, kind: str, name: str) -> str:
-    """That a table is not there, and the right to make it in a schema or a database neither."""
-    advice = await _grant(connection, "CREATE", kind, name)
+async def _not_made(connection: PgConnection, table: Table) -> str:
+    """That a table is not there, and the right to make it in its schema neither."""
+    advice = await _grant(connection, "CREATE", "SCHEMA", table.schema)
     return f"The table {table.schema}.{table.name} does not exist. {advice}"
+
+
+async def _no_schema(connection: PgConnection, table: Table) -> str:
+    """That a table is not there, and its schema neither."""
+    role, schema = await connection.fetchrow(_ROLE_AND_NAME, [table.schema]) or ("", "")
+    return (
+        f"The table {table.schema}.{table.name} does not exist, nor does its schema: run `ingestor admin "
+        f"migrate` with {SETTING}, or CREATE SCHEMA {schema}; GRANT USAGE, CREATE ON SCHEMA {schema} TO "
+        f"{role}."
+    )
 
 
 async def may_look_into(connection: PgConnection, schema: str, name: str) -> bool | None:
@@ -253,8 +294,8 @@ async def check_making(connection: PgConnection, table: Table) -> None:
     have no further one."""
     row = await _schema(connection, table)
     if not row["may_make"]:
-        in_ = ("SCHEMA", table.schema) if row["found"] else ("DATABASE", row["database"])
-        raise SinkRefusedError(await _not_made(connection, table, *in_))
+        why = _not_made if row["found"] else _no_schema
+        raise SinkRefusedError(await why(connection, table))
     for foreign in table.foreign:
         if foreign.table == (table.schema, table.name):
             continue

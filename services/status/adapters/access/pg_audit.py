@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ingestor.access.limits.reads import Reads
 from ingestor.access.roles import known_roles
 from ingestor.access.scope import tenant
 from ingestor.runtime.postgres.errors import transient_errors
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
 
 
 class PgAuditRecords(AuditRecords, AuditRetention):
-    def __init__(self, pool: PgPool) -> None:
+    def __init__(self, pool: PgPool, reads: Reads | None = None) -> None:
+        """Callers read on `reads`."""
         self._pool = pool
+        self._reads = reads
 
     async def list(self, of: AuditFilter, before: int | None, limit: int) -> Sequence[AuditEntry]:
         where = ["tenant = $2"]
@@ -33,8 +37,9 @@ class PgAuditRecords(AuditRecords, AuditRetention):
             if value is not None:
                 arguments.append(value)
                 where.append(f"{condition} ${len(arguments)}")
-        async with transient_errors("audit log"):
-            rows = await self._pool.fetch(
+        reading = self._reads.place() if self._reads else nullcontext(self._pool)
+        async with transient_errors("audit log"), reading as pool:
+            rows = await pool.fetch(
                 f"SELECT * FROM access.audit_log WHERE {' AND '.join(where)} "  # noqa: S608
                 "ORDER BY sequence DESC LIMIT $1",
                 *arguments,

@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+import asyncpg
+import pytest
+
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.adapters.postgres.undo import PgUndo
 from ingestor.services.processor.ports import TABLE_SINK, Loaded
@@ -26,9 +29,18 @@ CREATE DOMAIN few AS text[] CHECK (cardinality(value) < 3);
 CREATE DOMAIN feeling AS mood;
 CREATE DOMAIN second AS timestamptz(0);
 CREATE DOMAIN digits AS text CHECK (value ~ '^[0-9]+$');
-CREATE EXTENSION citext;
 """
 C, T = "constraint-error", "type-error"
+
+
+@pytest.fixture
+async def citext(database_url: str) -> None:
+    """An extension, which only an administrator makes."""
+    admin = await asyncpg.connect(database_url)
+    try:
+        await admin.execute("CREATE EXTENSION citext SCHEMA public")
+    finally:
+        await admin.close()
 
 
 class Case(NamedTuple):
@@ -168,7 +180,7 @@ CASES = [
 ]  # fmt: skip
 
 
-async def test_every_type(pool: PgPool) -> None:
+async def test_every_type(pool: PgPool, citext: None) -> None:
     """One table with a column for each case: a row for each value, which is NULL in all other columns."""
     await pool.execute("SET search_path = public; " + TYPES)
     await make(pool, [case.column for case in CASES])
@@ -194,7 +206,7 @@ async def test_every_type(pool: PgPool) -> None:
     } == {number: (name, text) for number, (name, _, text) in good.items()}
 
 
-async def test_undo_brings_every_value_back(pool: PgPool) -> None:
+async def test_undo_brings_every_value_back(pool: PgPool, citext: None) -> None:
     """As it was, whatever its type."""
     await pool.execute("SET search_path = public; " + TYPES)
     cases = [(case, text) for case in CASES for text in case.good]

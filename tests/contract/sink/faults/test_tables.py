@@ -10,6 +10,7 @@ import asyncpg
 import pyarrow as pa
 import pytest
 
+from ingestor.provisioning.table_schemas import TableSchemas
 from ingestor.services.processor.adapters.postgres.dry_run import PgDryRunTables
 from ingestor.services.processor.adapters.postgres.sink import PgSink
 from ingestor.services.processor.ports import ForeignKey, GoodRows, SinkRefusedError, Table
@@ -18,6 +19,7 @@ from tests.contract.sink.batches import concluding, good, key
 if TYPE_CHECKING:
     from ingestor.runtime.postgres.pool import PgPool
 
+LISTED = TableSchemas.parse('shop, default:Sh"op, acme:other')
 T = Table("shop", "t", (("id", "bigint"), ("name", "text")), ())
 BY_ID = replace(T, primary_key=("id",), upsert=True)
 WIDE = replace(T, columns=(*T.columns, ("more", "text")), evolve=True)
@@ -60,10 +62,30 @@ CASES = {
     "no right to create": Case(
         "", "The table shop.t does not exist. " + LACKS.format("CREATE", "schema shop", "SCHEMA shop")
     ),
-    "no right to create a schema": Case(
-        "REVOKE CREATE ON DATABASE THIS FROM ROLE",
-        'The table Sh"op.t does not exist. ' + LACKS.format("CREATE", "database THIS", "DATABASE THIS"),
+    "no schema": Case(
+        "",
+        'The table Sh"op.t does not exist, nor does its schema: run `ingestor admin migrate` with '
+        'INGESTOR_TABLE_SCHEMAS, or CREATE SCHEMA "Sh""op"; GRANT USAGE, CREATE ON SCHEMA "Sh""op" TO ROLE.',
         replace(T, schema='Sh"op'),
+    ),
+    "a schema that is not listed": Case(
+        "CREATE SCHEMA other; GRANT ALL ON SCHEMA other TO ROLE",
+        "Pipelines of the tenant default may not use the schema other: use public, or add default:other to "
+        "INGESTOR_TABLE_SCHEMAS of the processor.",
+        replace(T, schema="other"),
+    ),
+    "a schema that does not exist, and is not listed": Case(
+        "",
+        "Pipelines of the tenant default may not use the schema postgres: use public, or add "
+        "default:postgres to INGESTOR_TABLE_SCHEMAS of the processor.",
+        replace(T, schema="postgres"),
+    ),
+    "a reference out of what is listed": Case(
+        "GRANT CREATE ON SCHEMA shop TO ROLE; CREATE SCHEMA other; GRANT ALL ON SCHEMA other TO ROLE;"
+        "CREATE TABLE other.o (id bigint PRIMARY KEY); GRANT ALL ON other.o TO ROLE",
+        "Pipelines of the tenant default may not use the schema other: use public, or add default:other to "
+        "INGESTOR_TABLE_SCHEMAS of the processor.",
+        replace(T, foreign=(ForeignKey(("id",), ("other", "o"), ("id",)),)),
     ),
     "no right to refer": Case(
         "CREATE TABLE shop.o (id bigint PRIMARY KEY); GRANT CREATE ON SCHEMA shop TO ROLE",
@@ -105,23 +127,19 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 async def test_what_is_wrong_with_a_table(pool: PgPool, database_url: str, name: str) -> None:
     case = CASES[name]
-    role, database = await pool.fetchrow("SELECT current_user, quote_ident(current_database())") or ("", "")
+    role = await pool.fetchval("SELECT current_user")
     owner = await asyncpg.connect(database_url)
     await owner.execute(
-        f"CREATE SCHEMA shop; GRANT USAGE ON SCHEMA shop TO {role};"
-        + case.made.replace("ROLE", role).replace("THIS", database)
+        f"CREATE SCHEMA shop; GRANT USAGE ON SCHEMA shop TO {role};" + case.made.replace("ROLE", role)
     )
     await owner.close()
-    expected = case.message.replace("ROLE", role).replace(
-        "database THIS", f"database {database.strip(chr(34))}"
-    )
     of = key(rows=1)
     with pytest.raises(SinkRefusedError) as tried:
-        async with PgDryRunTables(pool, 1).open(case.table) as run:
+        async with PgDryRunTables(pool, 1, LISTED).open(case.table) as run:
             await run.refused(_rows(case.table))
-    assert str(tried.value) == expected.replace("THIS", database)
+    assert str(tried.value) == case.message.replace("ROLE", role)
     with pytest.raises(SinkRefusedError) as real:
-        await PgSink(pool).load(of, _rows(case.table), concluding(of))
+        await PgSink(pool, LISTED).load(of, _rows(case.table), concluding(of))
     assert str(real.value) == str(tried.value)
 
 

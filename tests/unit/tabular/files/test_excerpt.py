@@ -35,7 +35,8 @@ def excerpt(
     """RESULT, and each record of the normal form: (line, cells or the code of its rejection)."""
     path = tmp_path / "source"
     path.write_bytes(data)
-    result, content = make_excerpt(path, name, parse_options(dialect), rows=rows, whole=whole)
+    with path.open("rb") as file:
+        result, content = make_excerpt(file, name, parse_options(dialect), rows=rows, whole=whole)
     head = read_table_head(content, True, ReadOptions(), True)
     assert head is not None
     assert list(head.labels) == list(result["columns"])  # type: ignore[call-overload]

@@ -15,10 +15,16 @@ from ingestor.runtime.postgres.errors import transient_errors
 from ingestor.services.processor.adapters.postgres.columns.conversions import FITTING
 from ingestor.services.processor.adapters.postgres.columns.facts import Column, columns_of
 from ingestor.services.processor.adapters.postgres.table import REFERENCE_ENDS, keys_of, qualified
-from ingestor.services.processor.adapters.postgres.target import may_look_into
+from ingestor.services.processor.adapters.postgres.target import (
+    OWN_ONLY,
+    is_allowed,
+    may_look_into,
+    not_allowed,
+)
 from ingestor.services.processor.ports import TableDraft, Tables
 
 if TYPE_CHECKING:
+    from ingestor.provisioning.table_schemas import TableSchemas
     from ingestor.runtime.postgres.pool import PgConnection, PgPool
 
 _RELATION = """
@@ -37,17 +43,21 @@ _EXACT_DIGITS = 15
 
 
 class PgTables(Tables):
-    def __init__(self, pool: PgPool) -> None:
+    def __init__(self, pool: PgPool, schemas: TableSchemas = OWN_ONLY) -> None:
+        """The tables are in the tenant's own schemas or in one of `schemas`."""
         self._pool = pool
+        self._schemas = schemas
 
     async def draft(self, schema: str, name: str) -> TableDraft:
         async with transient_errors("sink"), self._pool.transaction() as connection:
-            return await _draft(connection, schema, name)
+            return await _draft(connection, schema, name, self._schemas)
 
 
-async def _draft(connection: PgConnection, schema: str, name: str) -> TableDraft:
+async def _draft(connection: PgConnection, schema: str, name: str, schemas: TableSchemas) -> TableDraft:
     target = qualified(schema, name)
     may_look = await may_look_into(connection, schema, name)
+    if may_look is not None and not await is_allowed(connection, schema, schemas):
+        raise FailedPreconditionError("TABLE_FORBIDDEN", not_allowed(schema))
     if may_look is False:
         raise FailedPreconditionError("TABLE_FORBIDDEN", "The suite may not look into the table's schema.")
     relation = await connection.fetchrow(_RELATION, target) if may_look else None
@@ -73,9 +83,10 @@ async def _draft(connection: PgConnection, schema: str, name: str) -> TableDraft
         raise FailedPreconditionError(
             "TABLE_FORBIDDEN", f"The table {schema}.{name} has no column that takes values."
         )
+    names = [field["name"] for field in fields]
     document = {
         "name": _pipeline_name(name),
-        "schema": {"fields": fields, **await _keys(connection, target, [field["name"] for field in fields])},
+        "schema": {"fields": fields, **await _keys(connection, target, names, schemas)},
         "sink": {"table": _shown(schema, name)},
     }
     return TableDraft(document, tuple(needed))
@@ -113,8 +124,11 @@ def _constraints(column: Column) -> dict[str, Any]:
     return {}
 
 
-async def _keys(connection: PgConnection, target: str, fields: Sequence[str]) -> dict[str, Any]:
-    """The keys and references of the table that consist of these fields."""
+async def _keys(
+    connection: PgConnection, target: str, fields: Sequence[str], schemas: TableSchemas
+) -> dict[str, Any]:
+    """The keys of the table that consist of these fields, and its references to tables in schemas that a
+    pipeline may name."""
     found: dict[str, Any] = {}
     unique: list[list[str]] = []
     for key in (await keys_of(connection, target)).by_columns:
@@ -130,6 +144,8 @@ async def _keys(connection: PgConnection, target: str, fields: Sequence[str]) ->
     for row in await connection.fetch(_FOREIGN, target):
         schema, name = row["schema"], row["name"]
         if not set(row["columns"]).issubset(fields) or "." in schema + name or schema in RESERVED_SCHEMAS:
+            continue
+        if not await is_allowed(connection, schema, schemas):
             continue
         reference = {"resource": _shown(schema, name), "fields": list(row["other_columns"])}
         foreign.append({"fields": list(row["columns"]), "reference": reference})

@@ -302,3 +302,17 @@ async def test_without_sign_in_the_gateway_answers_this_machine_only(tmp_path: P
         for host in (f"evil.example:{port}", "localhost.evil.example", f"127.0.0.1.evil.example:{port}"):
             assert ask(running, host=host)[0] == 403, host
         assert len(running.upstream.calls) == calls
+        # A page of another server on this machine was named by nobody.
+        for origin in ("http://localhost:3000", f"http://127.0.0.1:{port + 1}", "https://evil.example"):
+            assert "access-control-allow-origin" not in preflight(running, origin), origin
+        assert preflight(running, "https://box.example:8443")["access-control-allow-origin"]
+
+
+async def test_the_gateway_answers_under_its_names(tmp_path: Path) -> None:
+    settings = GatewaySettings(auth="required", gateway_hosts="ingest.example.com, 10.1.2.3:8443")
+    with gateway(tmp_path, settings) as running:
+        key = {"authorization": "Bearer ing_12345678_x"}
+        for host in ("ingest.example.com", "ingest.example.com:443", "10.1.2.3:8443"):
+            assert ask(running, host=host, **key)[0] == 200, host
+        for host in ("evil.example", "10.1.2.3", f"localhost:{running.port}", "x.ingest.example.com"):
+            assert ask(running, host=host, **key)[0] == 403, host

@@ -1,0 +1,138 @@
+"""Measures how long a file of 100,000 rows takes alone, and while strangers of another tenant attack.
+
+    python -m bench.strangers
+
+Prints for each attack of `tests.hostile.attacks` the seconds from the opening of the upload to the end of the
+process, how many times as long that is as alone, and the peak of what all processes of the suite but
+PostgreSQL had in memory of their own. The exit status is 1 when a file took more than twice as long, or was
+not loaded whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from bench.data import write_csv, write_pipeline
+from bench.fairness import tenant_key
+from bench.suite import INGESTOR, facts
+from ingestor import AsyncClient
+from tests.hostile.attacks import ATTACKS, attacked
+
+_MOST = 2.0  # times as long as alone
+_ROWS = 100_000
+_ALONE = 5  # runs
+_MIB = 2**20
+
+
+class Memory:
+    """The most that a process and its descendants had at a time, apart from PostgreSQL; bytes."""
+
+    def __init__(self, pid: int) -> None:
+        self._root = psutil.Process(pid)
+        self.peak = 0
+
+    def look(self) -> None:
+        """Take what they have now."""
+        total = 0
+        for process in (self._root, *self._root.children(recursive=True)):
+            try:
+                if "postgres" not in process.name():
+                    total += process.memory_info().rss - process.memory_info().shared
+            except psutil.NoSuchProcess:
+                continue
+        self.peak = max(self.peak, total)
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[Memory]:
+    """Look at the memory ten times a second while the context lasts."""
+    memory, stop = Memory(pid), threading.Event()
+
+    def run() -> None:
+        while not stop.wait(0.1):
+            memory.look()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        stop.set()
+        thread.join()
+
+
+async def load(client: AsyncClient, path: Path, document: Path) -> float:
+    """Ingest the innocent file; seconds."""
+    started = time.perf_counter()
+    ended = await (await client.ingest(path, document)).wait(timeout=600)
+    if (ended.state, ended.counts.succeeded) != ("COMPLETED", _ROWS):
+        sys.exit(f"the innocent file ended {ended.state}: {ended.counts}")
+    return time.perf_counter() - started
+
+
+async def measure(gateway: str, pid: int, key: str, names: list[str]) -> bool:
+    """Print the figures; True when a file took too long."""
+    slow = False
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path, document = folder / "innocent.csv", folder / "innocent.json"
+        write_csv(path, _ROWS)
+        write_pipeline(document, "innocent", "upsert")
+        async with AsyncClient(gateway) as client:
+            await load(client, path, document)  # warm
+            with watched(pid) as memory:
+                alone = statistics.median([await load(client, path, document) for _ in range(_ALONE)])
+            print(f"{'alone':<40} {alone:6.2f} s         {memory.peak / _MIB:7,.0f} MiB")
+            for attack in names:
+                attack_folder = folder / str(names.index(attack))
+                attack_folder.mkdir()
+                with watched(pid) as memory:
+                    async with attacked(gateway, key, attack, attack_folder):
+                        await asyncio.sleep(2)  # so that it is at work
+                        seconds = statistics.median([await load(client, path, document) for _ in range(3)])
+                slow |= seconds > _MOST * alone
+                print(
+                    f"{attack:<40} {seconds:6.2f} s  {seconds / alone:5.1f}x {memory.peak / _MIB:7,.0f} MiB"
+                )
+    return slow
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path(".bench"))
+    parser.add_argument("--gateway-port", type=int, default=8099)
+    parser.add_argument("attacks", nargs="*", default=[*ATTACKS], help="all, if none is named")
+    options = parser.parse_args()
+    options.data.mkdir(exist_ok=True)
+    data = (options.data / "strangers").absolute()
+    subprocess.run(
+        [INGESTOR, "up", "--detach", "--data", str(data), "--gateway-port", str(options.gateway_port)],
+        check=True,
+    )
+    try:
+        found = facts(data)
+        slow = asyncio.run(
+            measure(found["gateway"], found["pid"], tenant_key(data, "strangers"), options.attacks)
+        )
+    finally:
+        subprocess.run([INGESTOR, "down", "--data", str(data)], check=True)
+    sys.exit(1 if slow else 0)
+
+
+if __name__ == "__main__":
+    main()
