@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -56,6 +56,7 @@ class Uploads(upload_pb2_grpc.UploadServiceServicer):
     completed: list[upload_pb2.CompleteUploadRequest] = field(default_factory=list)
     break_at: int | None = None
     refuse: list[ServiceError] = field(default_factory=list)  # of the next completions
+    arrived: Callable[[int], None] = lambda size: None  # after each piece, with the bytes that are here
 
     def _upload(self) -> upload_pb2.Upload:
         return upload_pb2.Upload(
@@ -80,6 +81,7 @@ class Uploads(upload_pb2_grpc.UploadServiceServicer):
         async for request in requests:
             assert request.chunk.offset == len(self.content)
             self.content += request.chunk.data
+            self.arrived(len(self.content))
             if self.break_at is not None and len(self.content) >= self.break_at:
                 self.break_at = None
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "the line is cut")

@@ -142,12 +142,13 @@ async def test_an_upload_goes_on_with_a_new_token(suite: Suite) -> None:
 
     suite.door.tokens = {"t1"}
 
-    def progress(sent: object) -> None:
-        if count < 4 and len(suite.uploads.content) > 60 * count:
+    def arrived(size: int) -> None:
+        if count < 4 and size > 60 * count:
             suite.door.expire(f"t{count + 1}")
 
+    suite.uploads.arrived = arrived
     async with AsyncClient(suite.address, token=provide) as client:
-        process = await client.ingest(io.BytesIO(content), file_name="a.csv", on_upload=progress)
+        process = await client.ingest(io.BytesIO(content), file_name="a.csv")
     assert process.counts.read == 10
     assert bytes(suite.uploads.content) == content
     assert count == 4

@@ -222,12 +222,13 @@ async def test_an_upload_waits_for_an_issuer_that_is_away(
     issuer.answers = [(503, {}), (503, {})]
     lost: list[str] = []
 
-    def progress(sent: object) -> None:
-        if suite.door.tokens == {"token-1"} and suite.uploads.content:
+    def arrived(size: int) -> None:
+        if suite.door.tokens == {"token-1"}:
             suite.door.expire("token-2")
 
+    suite.uploads.arrived = arrived
     async with AsyncClient(suite.address, on_lost=lost.append) as client:
-        await client.ingest(io.BytesIO(b"id\n" + b"1\n" * 50), file_name="a.csv", on_upload=progress)
+        await client.ingest(io.BytesIO(b"id\n" + b"1\n" * 50), file_name="a.csv")
     assert suite.uploads.completed
     assert any("answers with status 503" in reason for reason in lost)
 
