@@ -78,7 +78,7 @@ async def load(client: AsyncClient, path: Path, document: Path) -> float:
     started = time.perf_counter()
     ended = await (await client.ingest(path, document)).wait(timeout=600)
     if (ended.state, ended.counts.succeeded) != ("COMPLETED", _ROWS):
-        sys.exit(f"the innocent file ended {ended.state}: {ended.counts}")
+        sys.exit(f"the innocent file ended {ended.state}: {ended.failure or ended.counts}")
     return time.perf_counter() - started
 
 

@@ -23,9 +23,6 @@ from ingestor.runtime.memory import small_stacks
 # In the order in which they start; none waits for another to become ready.
 SERVICES = ("status", "orchestrator", "upload", "processor")
 CONVERTER = "converter"  # a process of its own in a suite with TLS; else a part of upload
-# Of its own, in MiB; 4 GiB with what checks documents (2 × 384) and reads files (4 × 256). About half of it
-# is only reserved: see docs/reference/limits.md.
-MEMORY_MIB = {"status": 384, "orchestrator": 512, "upload": 448, "processor": 960, CONVERTER: 320}
 # Libraries reserve less: Arrow's own allocator a gigabyte, others an arena for each thread.
 _SMALL = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
 OPERATOR = "operator"  # the name in the certificate of whoever runs the suite
@@ -86,11 +83,7 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
     replaced = {*ours, "INGESTOR_DATABASE_URL", "INGESTOR_DATABASE_DIRECT_URL"}
     replaced |= {f"{name}_FILE" for name in replaced}
     variables = {name: value for name, value in os.environ.items() if name not in replaced} | ours
-    variables = (
-        _SMALL
-        | {"INGESTOR_REFLECTION": "suite", "INGESTOR_MEMORY_BYTES": str(MEMORY_MIB[service] * 2**20)}
-        | variables
-    )
+    variables = _SMALL | {"INGESTOR_REFLECTION": "suite"} | variables
     if service == "processor" and instance != service and _only_the_first_serves():
         variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
     if service == "upload" and CONVERTER in endpoints.addresses:
