@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
-from google.protobuf import any_pb2
-from google.rpc import code_pb2, error_details_pb2, status_pb2
-
+from ingestor.gateway.replies import reply
 from ingestor.gateway.retries import public_methods
 from ingestor.gateway.settings import GatewaySettings
+from ingestor.runtime.errors import UnavailableError
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _LIMIT = "envoy.filters.http.local_ratelimit"
@@ -76,40 +74,9 @@ def _limit_addresses(manager: dict[str, Any], per_second: int) -> None:
     names = [part["name"] for part in manager["http_filters"]]
     # Behind CORS, so that a page may read why; before tokens are checked, which costs more.
     manager["http_filters"].insert(names.index("envoy.filters.http.cors") + 1, limit)
-    reply = manager.setdefault("local_reply_config", {"mappers": []})
-    reply["mappers"].insert(0, _refusal())
-
-
-def _refusal() -> dict[str, Any]:
-    """The reply to a call over the limit, with the details that errors of the services have."""
-    info, retry = any_pb2.Any(), any_pb2.Any()
-    info.Pack(
-        error_details_pb2.ErrorInfo(reason="TOO_MANY_CALLS", domain="ingestor", metadata={"of": "address"})
-    )
-    again = error_details_pb2.RetryInfo()
-    again.retry_delay.FromSeconds(1)
-    retry.Pack(again)
-    details = status_pb2.Status(code=code_pb2.UNAVAILABLE, message=_TOO_MANY, details=[info, retry])
-    encoded = base64.b64encode(details.SerializeToString()).decode().rstrip("=")
-    return {
-        "filter": {
-            "extension_filter": {
-                "name": "envoy.access_loggers.extension_filters.cel",
-                "typed_config": {
-                    "@type": f"{_EXTENSIONS}.access_loggers.filters.cel.v3.ExpressionFilter",
-                    "expression": "response.code_details == 'local_rate_limited'",
-                },
-            }
-        },
-        "status_code": 429,
-        "body_format_override": {"text_format_source": {"inline_string": _TOO_MANY}},
-        "headers_to_add": [
-            {
-                "header": {"key": "grpc-status-details-bin", "value": encoded},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
-    }
+    error = UnavailableError("TOO_MANY_CALLS", _TOO_MANY, metadata={"of": "address"}, retry_seconds=1)
+    refusal = reply("response.code_details == 'local_rate_limited'", 429, error)
+    manager.setdefault("local_reply_config", {"mappers": []})["mappers"].insert(0, refusal)
 
 
 def _bound_everything(config: dict[str, Any], settings: GatewaySettings) -> None:

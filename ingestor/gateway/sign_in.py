@@ -5,7 +5,6 @@ The services check every token again; the gateway keeps off what they would refu
 
 from __future__ import annotations
 
-import base64
 import json
 import urllib.error
 import urllib.request
@@ -13,11 +12,10 @@ from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
-from google.protobuf import any_pb2
-from google.rpc import code_pb2, error_details_pb2, status_pb2
-
 from ingestor.gateway.outside import outside_cluster
+from ingestor.gateway.replies import reply
 from ingestor.gateway.settings import GatewaySettings
+from ingestor.runtime.errors import UnauthenticatedError, UnavailableError
 
 KEYS_CLUSTER = "oidc_keys"
 API_KEY_PREFIX = "Bearer ing_"
@@ -114,34 +112,10 @@ def _filter(settings: GatewaySettings, keys: str) -> dict[str, Any]:
 
 
 def _refusal(detail: str, status: int, reason: str, message: str) -> dict[str, Any]:
-    """A reply of jwt_authn, with the details that errors of the services have."""
-    info = any_pb2.Any()
-    info.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="ingestor"))
-    code = code_pb2.UNAVAILABLE if status == 503 else code_pb2.UNAUTHENTICATED
-    details = status_pb2.Status(code=code, message=message, details=[info]).SerializeToString()
-    expression = f"response.code_details.startsWith('jwt_authn_access_denied{{{detail}')"
-    return {
-        "filter": {
-            "extension_filter": {
-                "name": "envoy.access_loggers.extension_filters.cel",
-                "typed_config": {
-                    "@type": f"{_EXTENSIONS}.access_loggers.filters.cel.v3.ExpressionFilter",
-                    "expression": expression,
-                },
-            }
-        },
-        "status_code": status,
-        "body_format_override": {"text_format_source": {"inline_string": message}},
-        "headers_to_add": [
-            {
-                "header": {
-                    "key": "grpc-status-details-bin",
-                    "value": base64.b64encode(details).decode().rstrip("="),
-                },
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
-    }
+    """A reply of jwt_authn."""
+    kind = UnavailableError if status == 503 else UnauthenticatedError
+    condition = f"response.code_details.startsWith('jwt_authn_access_denied{{{detail}')"
+    return reply(condition, status, kind(reason, message))
 
 
 def _cluster(keys: str) -> dict[str, Any]:
