@@ -30,19 +30,16 @@ def spawn(
     env: Mapping[str, str] | None = None,
     user: str | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
-    before: Callable[[], None] = lambda: None,
 ) -> subprocess.Popen[bytes]:
     """Start a process that appends its output to `log` and gets `death_signal` when the calling thread dies,
     even by SIGKILL (on Linux). It runs in a new session, so Ctrl-C at the terminal reaches only the parent.
-    `before` runs in it first.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     rotate(log)
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     parent = os.getpid()
 
-    def prepare() -> None:
-        before()
+    def die_with_parent() -> None:
         if libc is not None:
             libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
             if os.getppid() != parent:  # the parent died before prctl
@@ -59,7 +56,7 @@ def spawn(
             user=user,
             group=user,
             extra_groups=[] if user else None,
-            preexec_fn=prepare,
+            preexec_fn=die_with_parent,
         )
 
 

@@ -18,13 +18,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ingestor.local.children import spawn, stop, wait_ready
 from ingestor.local.tls.ca import Leaf, tls_settings
 from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, server_name
-from ingestor.runtime.memory import small_stacks
 
 # In the order in which they start; none waits for another to become ready.
 SERVICES = ("status", "orchestrator", "upload", "processor")
 CONVERTER = "converter"  # a process of its own in a suite with TLS; else a part of upload
-# Libraries reserve less: Arrow's own allocator a gigabyte, others an arena for each thread.
-_SMALL = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
 OPERATOR = "operator"  # the name in the certificate of whoever runs the suite
 
 
@@ -83,7 +80,7 @@ def environment(service: str, instance: str, endpoints: Endpoints) -> dict[str, 
     replaced = {*ours, "INGESTOR_DATABASE_URL", "INGESTOR_DATABASE_DIRECT_URL"}
     replaced |= {f"{name}_FILE" for name in replaced}
     variables = {name: value for name, value in os.environ.items() if name not in replaced} | ours
-    variables = _SMALL | {"INGESTOR_REFLECTION": "suite"} | variables
+    variables.setdefault("INGESTOR_REFLECTION", "suite")
     if service == "processor" and instance != service and _only_the_first_serves():
         variables["INGESTOR_PROCESSOR_ROLE"] = "worker"
     if service == "upload" and CONVERTER in endpoints.addresses:
@@ -115,7 +112,6 @@ class ServiceProcess:
             [sys.executable, "-m", f"ingestor.services.{program}"],
             log=self.log,
             env=environment(self.service, self.instance, self.endpoints),
-            before=small_stacks,
         )
 
     def wait(self) -> None:

@@ -37,20 +37,3 @@ def test_a_bound_for_ever_cannot_be_raised() -> None:
     assert run(f"bound_memory(80 * {MIB})\n{again}{TAKE}") == str(100 * MIB)
     kept = f"try:\n    {again}except ValueError:\n    print('kept')"
     assert run(f"bound_memory(80 * {MIB}, for_ever=True)\n{kept}") == "kept"
-
-
-def test_threads_of_a_program_with_small_stacks_take_less() -> None:
-    """Its main thread has a whole one."""
-    threads = """
-import re, threading, time, resource, pathlib
-whole_main_stack()
-stop = threading.Event()
-for _ in range(20):
-    threading.Thread(target=stop.wait, daemon=True).start()
-data = int(re.search(r"VmData:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) // 1024
-print(data < 110, resource.getrlimit(resource.RLIMIT_STACK)[0])
-stop.set()
-"""
-    threads = f"from ingestor.runtime.memory import *\n{threads}"
-    start = f"import os, sys\nsmall_stacks()\nos.execv(sys.executable, [sys.executable, '-c', {threads!r}])"
-    assert run(start).split() == ["True", str(8 * MIB)]
