@@ -201,7 +201,7 @@ class SubprocessConverter(Converter, Inspector, TemporaryFiles):
                         status = await program.wait()
                 except TimeoutError:
                     status = -signal.SIGXCPU
-                answer = _answer(status, result, run)
+                answer = await asyncio.to_thread(_answer, status, result, run)  # it may be large
             return _found(status, answer, request.cpu_seconds)
 
     async def inspect(self, upload: Upload, dialect: str, rows: int) -> dict[str, Any]:
