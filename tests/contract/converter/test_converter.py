@@ -52,6 +52,7 @@ from ingestor.services.upload.uploads import Content, Upload, UploadState
 from ingestor.stores.disk import DiskFileStore
 from ingestor.stores.port import FileMissingError
 from ingestor.tabular.errors import UnreadableFileError
+from tests.waiting import until
 
 KEYS = "one:" + "s" * 32
 MOST_EXPANDED = 2**22
@@ -153,16 +154,6 @@ def children(of: psutil.Process | None = None) -> list[psutil.Process]:
         except psutil.Error:
             pass
     return found
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition."""
-    try:
-        async with asyncio.timeout(120):
-            while not condition():
-                await asyncio.sleep(0.02)  # between two looks
-    except TimeoutError:
-        raise AssertionError(f"{what} did not come") from None
 
 
 async def text_of(root: Path, content: Content) -> bytes:

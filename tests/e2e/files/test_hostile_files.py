@@ -3,7 +3,6 @@ an innocent file does not wait for them."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from ingestor import AsyncClient
 from tests.e2e.conftest import Suite
 from tests.hostile import csv, parquet, workbooks
+from tests.waiting import until
 
 SLOW = 4  # more than one tenant may have converted at a time
 
@@ -34,16 +34,6 @@ def converting(suite: Suite) -> list[psutil.Process]:
 def conversions(suite: Suite) -> list[Path]:
     """The stored conversions."""
     return sorted((suite.data / "files").rglob("*-text"))
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a condition."""
-    try:
-        async with asyncio.timeout(120):
-            while not condition():
-                await asyncio.sleep(0.05)  # between two looks
-    except TimeoutError:
-        raise AssertionError(f"{what} did not come") from None
 
 
 @pytest.mark.parametrize(
