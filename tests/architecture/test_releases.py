@@ -1,5 +1,5 @@
-"""What a release may change (CONTRIBUTING.md, Releases), compared with the release before: the newest tag of
-this history. Without tags (a shallow clone) there is nothing to compare."""
+"""What a release may change (CONTRIBUTING.md, Releases), compared with the release before. A shallow clone
+has nothing to compare with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.releases import NEWEST, ROOT, git, last_release
+
 FOLDERS = sorted({path.parent for room in ("services", "ingestor") for path in (ROOT / room).rglob("*.sql")})
 # What takes away what a service of the release before may use, or refuses what it writes.
 FORBIDDEN = {
@@ -35,18 +36,16 @@ def problems(sql: str, last: tuple[int, ...] = (0, 0, 0)) -> list[str]:
     return [why for pattern, why in FORBIDDEN.items() if re.search(pattern, text, re.IGNORECASE)]
 
 
-def git(*arguments: str) -> str:
-    """What git says; raises CalledProcessError."""
-    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+@pytest.fixture(scope="module")
+def release() -> tuple[str, str]:
+    """The newest release before this state of the tree: its tag, and what git knows it by."""
+    return last_release()
 
 
 @pytest.fixture(scope="module")
-def last() -> str:
-    """The newest release before this state of the tree."""
-    try:
-        return git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*").strip()
-    except subprocess.CalledProcessError:
-        pytest.skip("no tag of a release in this clone")
+def last(release: tuple[str, str]) -> str:
+    """What git knows the newest release by."""
+    return release[1]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -56,9 +55,16 @@ def test_migrations_have_numbers_of_their_own(folder: Path) -> None:
     assert len(set(numbers)) == len(numbers)
 
 
-def test_migrations_only_add(last: str) -> None:
+def test_clones_without_tags_know_the_newest_release(release: tuple[str, str]) -> None:
+    tag, commit = release
+    assert tag == NEWEST[0]
+    assert git("rev-parse", f"{commit}^{{commit}}").strip() == NEWEST[1]
+
+
+def test_migrations_only_add(release: tuple[str, str]) -> None:
+    tag, last = release
     released = set(git("ls-tree", "-r", "--name-only", last).split("\n"))
-    version = tuple(map(int, re.findall(r"\d+", last)[:3]))
+    version = tuple(map(int, re.findall(r"\d+", tag)[:3]))
     found = {
         path.relative_to(ROOT).as_posix(): problems(path.read_text("utf-8"), version)
         for folder in FOLDERS

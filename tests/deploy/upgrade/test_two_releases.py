@@ -27,11 +27,11 @@ from tests.deploy.rolling import restart
 from tests.deploy.test_restore import loaded
 from tests.e2e.conftest import Suite, running, stopped
 from tests.e2e.tables import write_pipeline, write_readings
+from tests.releases import git, last_release
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-ROOT = Path(__file__).parents[3]
 ROWS, BAD_EVERY = 20_000, 1000
 SLICE_BYTES = 200_000  # so that each file is several batches
 SERVICES = ("status", "processor", "orchestrator", "upload")
@@ -40,17 +40,11 @@ TOMORROW = "tomorrow"  # writes messages that only its like can read
 
 
 @pytest.fixture(scope="session")
-def last_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tree of the newest tag, with its generated code."""
-    described = subprocess.run(
-        ["git", "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"],
-        cwd=ROOT, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    if described.returncode != 0:
-        pytest.skip("no tag of a release in this clone")
+def old_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree of the last release, with its generated code."""
     tree = tmp_path_factory.mktemp("release")
     archive = tree / "tree.tar"
-    subprocess.run(["git", "archive", "-o", archive, described.stdout.strip()], cwd=ROOT, check=True)
+    git("archive", "-o", str(archive), last_release()[1])
     subprocess.run(["tar", "-xf", archive, "-C", tree], check=True)
     subprocess.run([sys.executable, "hatch_build.py"], cwd=tree, check=True, capture_output=True)
     return tree
@@ -86,7 +80,7 @@ class Mixed:
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory, last_release: Path) -> Iterator[Mixed]:
+def mixed(tmp_path_factory: pytest.TempPathFactory, old_tree: Path) -> Iterator[Mixed]:
     """A suite of two processors; each test says which releases run."""
     folder = tmp_path_factory.mktemp("mixed")
     plan, notes = folder / "plan.json", folder / "notes"
@@ -95,7 +89,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, last_release: Path) -> Itera
         "PYTHONPATH": str(Path(__file__).parent / "mixing"),
         "PYTHONSAFEPATH": "1",  # else the working folder comes first
         "MIXED_PLAN": str(plan),
-        "MIXED_TREE": str(last_release),
+        "MIXED_TREE": str(old_tree),
         "MIXED_NOTES": str(notes),
         "INGESTOR_SLICE_BYTES": str(SLICE_BYTES),
         "INGESTOR_PAGE_DIR": str(folder / "none"),
