@@ -18,8 +18,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psutil
@@ -28,7 +28,7 @@ from bench.data import write_csv, write_pipeline
 from bench.fairness import tenant_key
 from bench.suite import INGESTOR, facts
 from ingestor import AsyncClient
-from tests.hostile.attacks import ATTACKS, attacked
+from tests.hostile.attacks import ATTACKS
 
 _MOST = 2.0  # times as long as alone
 _ROWS = 100_000
@@ -82,6 +82,24 @@ async def load(client: AsyncClient, path: Path, document: Path) -> float:
     return time.perf_counter() - started
 
 
+@asynccontextmanager
+async def attackers(gateway: str, key: str, attack: str, folder: Path) -> AsyncIterator[None]:
+    """Attack while the context lasts, by a process that leaves the processors of this machine to others: it
+    stands for machines elsewhere."""
+    running = await asyncio.create_subprocess_exec(
+        "nice", "-n", "19", sys.executable, "-m", "tests.hostile", gateway, attack, folder,
+        stdin=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stdin is not None
+    running.stdin.write(f"{key}\n".encode())
+    try:
+        yield
+    finally:
+        running.stdin.close()
+        if await running.wait() != 0:
+            sys.exit(f"the attackers ended with status {running.returncode}")
+
+
 async def measure(gateway: str, pid: int, key: str, names: list[str]) -> bool:
     """Print the figures; True when a file took too long."""
     slow = False
@@ -99,7 +117,7 @@ async def measure(gateway: str, pid: int, key: str, names: list[str]) -> bool:
                 attack_folder = folder / str(names.index(attack))
                 attack_folder.mkdir()
                 with watched(pid) as memory:
-                    async with attacked(gateway, key, attack, attack_folder):
+                    async with attackers(gateway, key, attack, attack_folder):
                         await asyncio.sleep(2)  # so that it is at work
                         seconds = statistics.median([await load(client, path, document) for _ in range(3)])
                 slow |= seconds > _MOST * alone

@@ -10,9 +10,10 @@ from ingestor.access.scope import within
 from ingestor.runtime.errors import ServiceError, TransientError
 from ingestor.runtime.observability import spans
 from ingestor.runtime.workers import repeat
+from ingestor.services.orchestrator.flight import StoppedError
 from ingestor.services.orchestrator.ingestions import Ingestion, IngestionState
 from ingestor.services.orchestrator.ports import BusyError, Ingestions, Limits, Status
-from ingestor.services.orchestrator.service import OrchestratorService, StoppedError
+from ingestor.services.orchestrator.service import OrchestratorService
 from ingestor.stores.port import FileMissingError
 
 log = structlog.get_logger(__name__)
@@ -87,19 +88,20 @@ class RetryWorker:
         await service.until_done(
             "status", lambda: self._status.header_read(process_id, columns, content, Limits())
         )
-        processed = 0
-        with service.windows.open(retry.file.tenant) as window:
-            for batch in await self._ingestions.unsent(process_id):
-                with spans.counted(batch.number):
-                    processed = await service.wait_for_slot(process_id, batch.number - 1, processed, window)
-                    await service.obey(process_id, await self._ingestions.flags(process_id), window)
-                    window.sent()
-                    progress = await service.announce(process_id, batch)
-                    if progress.terminal:  # cancelled, or failed
-                        raise StoppedError
-                    window.ended(progress.batches_processed - processed)
-                    processed = max(processed, progress.batches_processed)
-                    await service.send_again(retry, batch, "retry")
+        unsent = await self._ingestions.unsent(process_id)
+        before = unsent[0].number - 1 if unsent else 0
+        with service.windows.open(retry.file.tenant, before) as window:
+            async with service.flight(process_id, window) as flight:
+                for batch in unsent:
+                    with spans.counted(batch.number):
+                        await flight.turn()
+                        await service.obey(process_id, await self._ingestions.flags(process_id), window)
+                        flight.sent()
+                        progress = await service.announce(process_id, batch)
+                        if progress.terminal:  # cancelled, or failed
+                            raise StoppedError
+                        flight.told(progress)
+                        await service.send_again(retry, batch, "retry")
         batches = await self._ingestions.batches(process_id)
         rows = sum(batch.row_count for batch in batches)
         await service.until_done("status", lambda: self._status.finished(process_id, rows, len(batches)))

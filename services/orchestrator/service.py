@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import Retries
+from ingestor.services.orchestrator.flight import Flight, StoppedError
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -102,10 +103,6 @@ class Metrics:
         self.retries = Retries(registry)
 
 
-class StoppedError(Exception):
-    """The process has ended: it was cancelled, or too many rows failed."""
-
-
 class _UnusableError(Exception):
     """The file cannot be ingested, for a reason that clients see."""
 
@@ -145,6 +142,7 @@ class OrchestratorService:
         self.windows = windows
         self._slice_bytes = slice_bytes
         self._stopping = False
+        self._followed: set[asyncio.Task[None]] = set()
         self.lost = asyncio.Event()
         """Set when batches are to be sent again at once."""
 
@@ -152,10 +150,14 @@ class OrchestratorService:
         """Wait until the service stops, then end the open streams."""
         await stopping.wait()
         self.stop()
+        await asyncio.gather(*self._followed, return_exceptions=True)
 
     def stop(self) -> None:
         """End open streams at their next piece; recorded batches are kept."""
         self._stopping = True
+        self.windows.tell()
+        for task in self._followed:
+            task.cancel()
 
     async def begin(self, file: FileInfo, content: Content | None) -> tuple[IngestionState, int]:
         """Announce a file. Returns the state and the offset from which to send the content. Idempotent."""
@@ -224,9 +226,10 @@ class OrchestratorService:
         try:
             await self._send_unsent(ingestion)
             last = await self._ingestions.last_batch(process_id)
-            with self.windows.open(ingestion.file.tenant) as window:
-                stream = _Stream(self, ingestion, position_after(ingestion.layout, last), window)
-                rows, batches = await stream.read(chunks)
+            position = position_after(ingestion.layout, last)
+            with self.windows.open(ingestion.file.tenant, position.number - 1) as window:
+                async with self.flight(process_id, window) as flight:
+                    rows, batches = await _Stream(self, ingestion, position, window, flight).read(chunks)
             await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
             spans.note(rows=rows, batches=batches)
@@ -433,42 +436,22 @@ class OrchestratorService:
         if flags.state is not IngestionState.OPEN:
             raise StoppedError
 
+    @asynccontextmanager
+    async def flight(self, process_id: str, window: Window) -> AsyncIterator[Flight]:
+        """What a stream has in flight, while that lasts; what is left then is followed to its end."""
+        flight = Flight(
+            window, lambda: self._status.watch(process_id), self.until_done, self.check_running
+        )  # fmt: skip
+        try:
+            yield flight
+        finally:
+            if following := flight.leave(follow=not self._stopping):
+                self._followed.add(following)
+                following.add_done_callback(self._followed.discard)
+
     async def announce(self, process_id: str, batch: Batch) -> Progress:
         """Report to status that a batch is about to be sent."""
         return await self.until_done("status", lambda: self._status.dispatched(process_id, batch))
-
-    async def wait_for_slot(self, process_id: str, dispatched: int, processed: int, window: Window) -> int:
-        """Wait until another batch may be in flight; return the number of batches processed by then.
-
-        Raises StoppedError when the process has ended.
-        """
-        return await self._wait(process_id, dispatched, processed, lambda: window.size, window)
-
-    async def wait_for_all(self, process_id: str, dispatched: int, processed: int, window: Window) -> int:
-        """Wait until no batch is in flight; return the number of batches processed by then. Raises
-        StoppedError when the process has ended."""
-        return await self._wait(process_id, dispatched, processed, lambda: 1, window)
-
-    async def _wait(
-        self, process_id: str, dispatched: int, processed: int, most: Callable[[], int], window: Window
-    ) -> int:
-
-        async def watch() -> None:
-            nonlocal processed
-            async with aclosing(self._status.watch(process_id)) as watching:
-                async for progress in watching:
-                    window.ended(progress.batches_processed - processed)
-                    processed = max(processed, progress.batches_processed)
-                    if progress.terminal:
-                        raise StoppedError
-                    self.check_running()
-                    if dispatched - processed < most():
-                        return
-
-        while dispatched - processed >= most():
-            self.check_running()
-            await self.until_done("status", watch)
-        return processed
 
     def count_bytes(self, count: int) -> None:
         """Count bytes read."""
@@ -512,15 +495,20 @@ class _Stream:
     """One stream of a file's bytes: records batches in order and sends a few at a time."""
 
     def __init__(
-        self, service: OrchestratorService, ingestion: Ingestion, position: Position, window: Window
+        self,
+        service: OrchestratorService,
+        ingestion: Ingestion,
+        position: Position,
+        window: Window,
+        flight: Flight,
     ) -> None:
         self._service = service
         self._window = window
+        self._flight = flight
         self._ingestion = ingestion
         self._process_id = ingestion.file.process_id
         self._layout = ingestion.layout
         self._position = position
-        self._processed = 0
         self._sending: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_SENDS)
 
@@ -586,9 +574,7 @@ class _Stream:
 
     async def _dispatch_one(self, layout: Layout, batch: Batch, packed: Packed) -> None:
         with spans.span("wait for a place", attributes=_facts(batch.number)):
-            self._processed = await self._service.wait_for_slot(
-                self._process_id, batch.number - 1, self._processed, self._window
-            )
+            await self._flight.turn()
             await self._slots.acquire()
         self._raise_failed()
         with spans.span("record batch", attributes=_facts(batch.number)):
@@ -602,18 +588,15 @@ class _Stream:
         """Wait until every batch that was sent has its outcome."""
         await asyncio.gather(*self._sending, return_exceptions=True)
         self._raise_failed()
-        self._processed = await self._service.wait_for_all(
-            self._process_id, self._position.number - 1, self._processed, self._window
-        )
+        await self._flight.landed()
 
     async def _send(self, batch: Batch, packed: Packed) -> None:
-        self._window.sent()
+        self._flight.sent()
         with spans.span("dispatch", attributes={**_facts(batch.number), "ingestor.rows": batch.row_count}):
             progress = await self._service.announce(self._process_id, batch)
             if progress.terminal:  # cancelled, or failed
                 raise StoppedError
-            self._window.ended(progress.batches_processed - self._processed)
-            self._processed = max(self._processed, progress.batches_processed)
+            self._flight.told(progress)
             await self._service.send(self._process_id, batch, packed, "first")
 
     def _sent(self, task: asyncio.Task[None]) -> None:

@@ -282,10 +282,16 @@ class DeadHandler:
         message = "The batch of this row could not be processed and was given up after several tries."
         async with _for_tenant(delivery.key, self._service):
             batch = None
-            with suppress(UnreadableBatchError):
-                batch = await asyncio.to_thread(self._queue.decode, delivery)
-            if batch and await self._handed_back.is_noted(delivery.message_id, delivery.key.tenant):
-                await self._service.check_pipeline(batch)
+            try:
+                with suppress(UnreadableBatchError):
+                    batch = await asyncio.to_thread(self._queue.decode, delivery)
+                handed_back = await self._handed_back.is_noted(delivery.message_id, delivery.key.tenant)
+                if batch and handed_back:
+                    await self._service.check_pipeline(batch)
+            except NewerReleaseError:
+                await self._handed_back.note(delivery.message_id, delivery.key)
+                raise
+            if batch and handed_back:
                 self._dead.labels("handed_back").inc()
                 log.warning("batch dropped, an older release could not read it; it is sent again")
                 return

@@ -8,6 +8,7 @@ slice, so that cells never move to another row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import cast
 
 import numpy as np
@@ -61,7 +62,7 @@ def read_csv_slice(
     records = SliceRecords(data, scan, dialect, limits, first_row, first_line, byte_start)
     rejected = {
         record.row_number - first_row: record
-        for record in (*records.blank(), *records.broken(), *records.undecodable(), *records.marked())
+        for record in chain(records.blank(), records.broken(), records.undecodable(), records.marked())
     }
     kept = np.ones(scan.count, np.bool_)
     kept[list(rejected)] = False
@@ -86,11 +87,11 @@ def read_csv_slice(
         rows, columns = _left_out(rows, columns[:column_count], filled)
         dropped[rows] = True
     more: dict[int, list[int]] = {}  # rows of another width, by width
-    for index in others.tolist():
-        cells = records.cells(index)
+    for index, content in zip(others.tolist(), records.contents(others), strict=True):
+        cells = records.cells(content)
         if len(cells) == column_count:
             more.setdefault(column_count, []).append(index)
-        elif not any(cell.strip(b" \t") for cell in cells) and records.holds_nothing(index, nulls):
+        elif not b"".join(cells).strip(b" \t") and records.holds_nothing(content, nulls):
             rejected[index] = records.empty(index)
         elif (
             drop_empty_cells
@@ -100,10 +101,15 @@ def read_csv_slice(
             more.setdefault(len(cells), []).append(index)
             dropped[index] = True
         else:
-            rejected[index] = records.wrong_width(index, cells, column_count)
+            rejected[index] = records.wrong_width(index, content, cells, column_count)
     if more:
         rows, columns = _with_more(rows, columns, more, records, nulls)
-    nothing = [row for row in _empty_rows(columns).tolist() if records.holds_nothing(int(rows[row]), nulls)]
+    empty = _empty_rows(columns)
+    nothing = [
+        row
+        for row, content in zip(empty.tolist(), records.contents(rows[empty]), strict=True)
+        if records.holds_nothing(content, nulls)
+    ]
     if nothing:
         rejected.update((index, records.empty(index)) for index in rows[nothing].tolist())
         rows, columns = _left_out(rows, columns, np.array(nothing, np.int64))
@@ -140,8 +146,8 @@ def _parse_exactly(records: SliceRecords, candidates: Int64Array, column_count: 
     """Parse with the exact reader, record by record."""
     rows: list[tuple[bytes, ...]] = []
     wrong_width: list[int] = []
-    for position, index in enumerate(candidates.tolist()):
-        cells = records.cells(index)
+    for position, content in enumerate(records.contents(candidates)):
+        cells = records.cells(content)
         if len(cells) == column_count:
             rows.append(cells)
         else:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ingestor.outcomes import RejectedRow, RejectedState
+from ingestor.outcomes import RejectedRow, RejectedState, RowError
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.records.exact import read_exact
 from ingestor.tabular.records.foreign_byte import described
@@ -39,25 +39,33 @@ class SliceRecords:
         self._first_row = first_row
         self._first_line = first_line
         self._byte_start = byte_start
+        self._quote, self._delimiter = dialect.quote.encode(), dialect.delimiter.encode()
 
-    def cells(self, index: int) -> tuple[bytes, ...]:
-        """Cells of a record that is neither broken nor blank."""
-        content = self._content(index)
-        if self._dialect.quote.encode() not in content:
-            return tuple(content.split(self._dialect.delimiter.encode()))
+    def contents(self, indices: Int64Array) -> Iterator[bytes]:
+        """The bytes of these records, without their line ends."""
+        for start, end in zip(
+            self._scan.starts[indices].tolist(), self._scan.ends[indices].tolist(), strict=True
+        ):
+            record = self._data[start:end]
+            yield record[: len(record) - line_end_size(record)]
+
+    def cells(self, content: bytes) -> tuple[bytes, ...]:
+        """Cells of the bytes of a record that is neither broken nor blank."""
+        if self._quote not in content:
+            return tuple(content.split(self._delimiter))
         cells = next(read_exact(content, self._dialect, limits=self._limits)).cells
         assert cells is not None, "the scan found the record whole"
         return cells
 
     def width(self, candidates: Int64Array, least: int) -> int:
         """Number of cells of the first candidate, if it is more than `least`."""
-        found = len(self.cells(int(candidates[0]))) if candidates.size else 0
+        found = len(self.cells(self._content(int(candidates[0])))) if candidates.size else 0
         return found if least < found <= self._limits.max_columns else least
 
-    def holds_nothing(self, index: int, nulls: object) -> bool:
-        """Whether a record whose cells are all blank or null holds nothing: where nulls are told by their
-        quotes, neither quotes nor words."""
-        return nulls is None or not self._content(index).strip(b" \t" + self._dialect.delimiter.encode())
+    def holds_nothing(self, content: bytes, nulls: object) -> bool:
+        """Whether the bytes of a record whose cells are all blank or null hold nothing: where nulls are told
+        by their quotes, neither quotes nor words."""
+        return nulls is None or not content.strip(b" \t" + self._delimiter)
 
     def joined(self, indices: Sequence[int]) -> bytes:
         """The bytes of these records, one after another."""
@@ -70,8 +78,10 @@ class SliceRecords:
 
     def blank(self) -> Iterator[RejectedRow]:
         """The blank records."""
-        for index in self._scan.blank.tolist():
-            yield self._rejected(index, "skipped", "blank-row", "The record is blank.", (), "")
+        errors = (RowError("blank-row", "", "", "The record is blank.", "parse"),)
+        lines = self._scan.lines[self._scan.blank].tolist()
+        for index, line in zip(self._scan.blank.tolist(), lines, strict=True):
+            yield RejectedRow(self._first_row + index, self._first_line + line, "skipped", errors, ())
 
     def empty(self, index: int) -> RejectedRow:
         """A record whose cells are all empty."""
@@ -120,22 +130,27 @@ class SliceRecords:
             if message := _undecodable(self._content(index)):
                 yield self._failed(index, "encoding-error", message)
 
-    def wrong_width(self, index: int, found: Sequence[bytes], expected: int) -> RejectedRow:
-        """A record whose number of cells is not the header's."""
-        cells = tuple(cell.decode() for cell in found)
+    def wrong_width(self, index: int, content: bytes, found: Sequence[bytes], expected: int) -> RejectedRow:
+        """A record of these bytes whose number of cells is not the header's."""
+        cells = tuple([cell.decode() for cell in found])
         if len(cells) < expected:
-            return self._failed(
-                index, "missing-cell", f"The record has {len(cells)} of {expected} cells.", cells
-            )
-        return self._failed(
-            index, "extra-cell", f"The record has {len(cells)} cells, the header has {expected}.", cells
-        )
+            code, message = "missing-cell", f"The record has {len(cells)} of {expected} cells."
+        else:
+            code, message = "extra-cell", f"The record has {len(cells)} cells, the header has {expected}."
+        # Its bytes are text without NUL: else the record is rejected for that.
+        value = content[: 4 * MAX_TEXT_CHARACTERS].decode(errors="ignore")[:MAX_TEXT_CHARACTERS]
+        error = RowError(code, "", value, message + self._where(index), "parse")
+        line = self._first_line + int(self._scan.lines[index])
+        return RejectedRow(self._first_row + index, line, "failed", (error,), cells)
 
-    def _failed(self, index: int, code: str, message: str, cells: tuple[str, ...] = ()) -> RejectedRow:
-        if self._byte_start is not None:
-            start = self._byte_start + int(self._scan.starts[index])
-            message += f" It begins at byte {start} of the file's text."
-        return self._rejected(index, "failed", code, message, cells, self._text(index))
+    def _failed(self, index: int, code: str, message: str) -> RejectedRow:
+        return self._rejected(index, "failed", code, message + self._where(index), (), self._text(index))
+
+    def _where(self, index: int) -> str:
+        if self._byte_start is None:
+            return ""
+        start = self._byte_start + int(self._scan.starts[index])
+        return f" It begins at byte {start} of the file's text."
 
     def _rejected(
         self, index: int, state: RejectedState, code: str, message: str, cells: tuple[str, ...], text: str

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import statistics
+from contextlib import ExitStack
 
 import pytest
 
+from ingestor.runtime.errors import UnavailableError
 from ingestor.services.orchestrator.window import Window, Windows
 
 
@@ -32,6 +35,7 @@ class Processors:
                     heapq.heappush(self.running, (begin + self.seconds, stream))
                     self.waited.append(begin - self.now)
                     self.in_flight[stream] += 1
+                    window.placed()
                     window.sent()
             self.now, stream = heapq.heappop(self.running)
             self.in_flight[stream] -= 1
@@ -87,8 +91,109 @@ def test_a_stream_that_waits_for_its_file_keeps_its_window() -> None:
     now = 0.0
     with Windows(64, clock=lambda: now).open("acme") as window:
         for _ in range(100):
+            window.placed()
             window.sent()
             now += 0.1
             window.ended(1)
             window.ended(1)  # of a batch that another instance has sent
         assert window.size == 4
+
+
+def sends(window: Window, count: int = 1) -> None:
+    """So many batches have had their turn and were sent."""
+    for _ in range(count):
+        window.placed()
+        window.sent()
+
+
+def test_a_tenant_with_many_streams_has_as_much_in_flight_as_another() -> None:
+    """Else what its files have in the queue, one batch each, is in front of everybody."""
+    windows = Windows(64, clock=lambda: 0.0)
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(windows.open("acme")) for _ in range(10)]
+        for window in crowd:
+            assert window.may_send  # alone, each may have one
+            sends(window)
+        guest = stack.enter_context(windows.open("globex"))
+        assert guest.may_send
+        sends(guest)
+        for window in crowd[:8]:
+            window.ended(1)
+        assert not any(window.may_send for window in crowd)  # two are still in flight
+        assert guest.may_send
+        crowd[8].ended(1)
+        assert crowd[0].may_send
+
+
+def test_what_ended_streams_have_in_flight_counts() -> None:
+    """Else a tenant of many small files is held back by nothing."""
+    windows = Windows(64, clock=lambda: 0.0)
+    left = []
+    for _ in range(5):
+        with windows.open("acme") as window:
+            sends(window)
+            left.append(window)
+    with windows.open("globex") as guest, windows.open("acme") as another:
+        sends(guest)
+        assert (windows.in_flight, another.may_send) == (6, False)
+        for window in left[:4]:
+            window.ended(1)
+        assert (windows.in_flight, another.may_send) == (2, True)
+        left[4].forget()
+        assert windows.in_flight == 1
+    assert windows.in_flight == 1
+    guest.ended(1)
+    assert windows.in_flight == 0
+
+
+def test_a_paused_process_takes_no_place_of_its_tenant() -> None:
+    windows = Windows(64, clock=lambda: 0.0)
+    with windows.open("acme") as paused, windows.open("acme") as other, windows.open("globex") as guest:
+        sends(guest)
+        sends(paused, 2)
+        assert not other.may_send
+        paused.hold(True)
+        assert other.may_send
+        paused.hold(False)
+        assert not other.may_send
+
+
+async def test_turns_are_given_in_the_order_of_coming() -> None:
+    windows = Windows(1, clock=lambda: 0.0)
+    turns: list[str] = []
+
+    async def send(name: str, window: Window) -> None:
+        await window.turn(lambda: None)
+        window.placed()
+        window.sent()
+        turns.append(name)
+
+    with windows.open("acme") as first, windows.open("acme") as second, windows.open("acme") as third:
+        sends(third)
+        waiting = [asyncio.create_task(send("first", first)), asyncio.create_task(send("second", second))]
+        await asyncio.sleep(0)  # they wait now
+        third.ended(1)
+        assert not third.may_send  # who has sent goes behind
+        await waiting[0]
+        assert turns == ["first"]
+        first.ended(1)
+        await waiting[1]
+        assert turns == ["first", "second"]
+
+
+async def test_who_waits_is_told_that_the_service_stops() -> None:
+    windows = Windows(1, clock=lambda: 0.0)
+    stopping = False
+
+    def check() -> None:
+        if stopping:
+            raise UnavailableError("SHUTTING_DOWN", "The service stops.")
+
+    with windows.open("acme") as first, windows.open("acme") as second:
+        sends(first)
+        waiting = asyncio.create_task(second.turn(check))
+        await asyncio.sleep(0)
+        stopping = True
+        windows.tell()
+        with pytest.raises(UnavailableError):
+            await waiting
