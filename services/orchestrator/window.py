@@ -9,7 +9,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from math import ceil
 
 _WAITING_SECONDS = 0.1  # work that may wait for a processor
 _LEAST = 3  # batches in flight, of all streams together
@@ -85,13 +84,13 @@ class Windows:
 
     def most(self, tenant: str) -> int:
         """How many batches all streams of a tenant may have in flight: when others have some too, or wait for
-        a turn, as many as the one of them that may have most."""
+        a turn, as many as the one of them whose batches have been seen to wait least."""
         others = {window.tenant for window in self._open if window.takes or window in self._waiting}
         tenants = len(others | {tenant})
         if tenants == 1:
             return self._most
-        sizes = (window.size for window in self._open if window.tenant == tenant)
-        return max(1, min(self._most // tenants, max(ceil(_LEAST / tenants), *sizes)))
+        sizes = (window.size for window in self._open if window.tenant == tenant and window.is_measured)
+        return max(1, min(self._most // tenants, max((_LEAST // tenants, *sizes))))
 
     def tell(self) -> None:
         """Let those that wait look again."""
@@ -160,6 +159,11 @@ class Window:
         """How many batches may be in flight."""
         least, most = self._windows.bounds(self.tenant)
         return min(max(self._size or self._windows.first, least), most)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its size follows from batches."""
+        return self._size is not None
 
     @property
     def in_flight(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.releases import NEWEST, ROOT, git, last_release
+from tests.architecture.releases import NEWEST, ROOT, git, last_release
 
 FOLDERS = sorted({path.parent for room in ("services", "ingestor") for path in (ROOT / room).rglob("*.sql")})
 # What takes away what a service of the release before may use, or refuses what it writes.

@@ -27,7 +27,7 @@ from tests.deploy.rolling import restart
 from tests.deploy.test_restore import loaded
 from tests.e2e.conftest import Suite, running, stopped
 from tests.e2e.tables import write_pipeline, write_readings
-from tests.releases import git, last_release
+from tests.architecture.releases import git, last_release
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

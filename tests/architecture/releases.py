@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # The newest release and its commit, for clones without tags.
 NEWEST = ("v0.2.0", "fa50b4963b0488b7cf3a39413aadd6ee91855a18")
 
