@@ -23,11 +23,11 @@ from ingestor.local.folder import Folder
 from ingestor.local.services import service_of
 from ingestor.runtime.aws.clients import open_sqs
 from ingestor.runtime.aws.queues import QueueNames
+from tests.architecture.releases import git, last_release
 from tests.deploy.rolling import restart
 from tests.deploy.test_restore import loaded
 from tests.e2e.conftest import Suite, running, stopped
 from tests.e2e.tables import write_pipeline, write_readings
-from tests.architecture.releases import git, last_release
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
