@@ -188,14 +188,14 @@ async def test_messages_that_nobody_can_read_until_the_newer_release_is_there(
 ) -> None:
     """The queue gives them up, since they are handed back too often. No row fails for that."""
     suite, table = mixed.suite, "newest"
-    rows_of_one_batch = 500  # a second one may be on its way to the processor that is restarted
+    rows_of_one_batch = 500  # a second one may go to the processor while it is stopped, and nobody notes that
     source = write_json_lines(tmp_path / "newest.jsonl", rows_of_one_batch)
     pipeline = write_pipeline(tmp_path, table)
     await mixed.have({"processor": OLD, "processor-2": OLD, "orchestrator": TOMORROW})
     async with queues(suite) as (client, rows, dead):
-        await limit_receives(client, rows, 1)
         process = begin(suite, source, pipeline)
         await until(lambda: handed_back(suite, process))
+        await limit_receives(client, rows, 1)
         await restart(suite, ["processor"])  # which asks the queue again at once
         await until(lambda: depth(client, dead))
         await limit_receives(client, rows, 5)  # else what is in work at the stop is given up, too
