@@ -86,6 +86,14 @@ def needs_local(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="Refuse to start with less free disk space, in MiB.",
 )
+@click.option(
+    "--memory-mib",
+    envvar="INGESTOR_SUITE_MEMORY_MIB",
+    type=click.IntRange(0),
+    default=0,
+    help="Let the services have so much memory together, in MiB (Linux, where control groups can be made). "
+    "0: 2048, and 512 for each further processor or replica. [env: INGESTOR_SUITE_MEMORY_MIB]",
+)
 @click.option("--tls", is_flag=True, help="Use TLS everywhere, by a CA of this suite.")
 @needs_local
 def up(
@@ -97,6 +105,7 @@ def up(
     detach: bool,
     as_json: bool,
     least_free_mib: int,
+    memory_mib: int,
     tls: bool,
 ) -> None:
     """Start the whole suite on this machine.
@@ -113,7 +122,7 @@ def up(
     With --tls, eval "$(ingestor env)" has commands trust the suite's CA.
     """
     if detach:
-        _detach(data, gateway_port, processors, replicas, least_free_mib, auth=auth, tls=tls)
+        _detach(data, gateway_port, processors, replicas, least_free_mib, memory_mib, auth=auth, tls=tls)
         _print_up(data, as_json)
         return
     from ingestor.local.errors import SuiteError
@@ -132,6 +141,7 @@ def up(
         page_dir=os.environ.get("INGESTOR_PAGE_DIR", ""),
         tls=tls,
         auth=auth,
+        memory_bytes=memory_mib * 2**20,
     )
     try:
         run(options, lambda line: click.echo(line, err=True), lambda: _print_up(data, as_json))
@@ -145,6 +155,7 @@ def _detach(
     processors: int,
     replicas: int,
     least_free_mib: int,
+    memory_mib: int,
     *,
     auth: bool,
     tls: bool,
@@ -169,6 +180,7 @@ def _detach(
                 sys.executable, "-m", "ingestor.cli", "up", "--data", str(data),
                 "--gateway-port", str(gateway_port), "--processors", str(processors),
                 "--replicas", str(replicas), "--least-free-mib", str(least_free_mib),
+                "--memory-mib", str(memory_mib),
                 *(["--auth"] if auth else []),
                 *(["--tls"] if tls else []),
             ],

@@ -16,6 +16,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ingestor.local.children import spawn, stop, wait_ready
+from ingestor.local.memory_group import MemoryGroup
 from ingestor.local.tls.ca import Leaf, tls_settings
 from ingestor.runtime.grpc.credentials import TlsFiles, channel_credentials, server_name
 
@@ -102,6 +103,7 @@ class ServiceProcess:
     instance: str  # the service's name, or processor-2, ...
     endpoints: Endpoints
     log: Path
+    group: MemoryGroup | None = None
     process: subprocess.Popen[bytes] | None = None
     restarts: int = field(default=0)
 
@@ -113,6 +115,8 @@ class ServiceProcess:
             log=self.log,
             env=environment(self.service, self.instance, self.endpoints),
         )
+        if self.group:
+            self.group.take(self.process.pid)
 
     def wait(self) -> None:
         """Wait until it is SERVING. Raises SuiteError when it is not in time."""

@@ -23,6 +23,7 @@ from ingestor.local.children import last_line, rotate
 from ingestor.local.envoy import Envoy
 from ingestor.local.errors import SuiteError
 from ingestor.local.folder import Folder
+from ingestor.local.memory_group import MemoryGroup, memory_group
 from ingestor.local.ministack import MiniStack
 from ingestor.local.oidc.provider import DemoProvider
 from ingestor.local.ports import LOOPBACK, free_port, is_free
@@ -41,6 +42,7 @@ from ingestor.web.page import find_page
 A = TypeVar("A", bound=AwsSettings)
 Say = Callable[[str], None]
 SECRETS = ("database_url", "aws_access_key_id", "aws_secret_access_key")  # of the state
+_MEMORY, _MEMORY_OF_FURTHER = 2 * 2**30, 2**29  # of the services, and of each that is added to the first four
 _LOGS_SECONDS = 1.0  # between two looks at how long logs are
 
 
@@ -60,6 +62,13 @@ class Options:
     page_dir: str = ""  # of the built page; empty: the checkout's, or the installed one
     tls: bool = False  # everywhere, by a CA of this suite
     auth: bool = False  # people sign in
+    memory_bytes: int = 0  # of all services together; 0: by their number
+
+    @property
+    def most_memory(self) -> int:
+        """Most bytes that all services may have together."""
+        further = self.processors - 1 + (self.replicas - 1) * (len(SERVICES) - 1)
+        return self.memory_bytes or _MEMORY + further * _MEMORY_OF_FURTHER
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,10 @@ def running(options: Options, say: Say) -> Iterator[RunningSuite]:
         endpoints = _endpoints(
             options, folder, ports, databases, direct, endpoint, aws_ca, access, tls
         )  # fmt: skip
-        services = _start_services(folder, endpoints, stack, say)
+        group = stack.enter_context(memory_group(options.most_memory))
+        if group is None:
+            say("the memory of the services is not bounded: control groups cannot be made here")
+        services = _start_services(folder, endpoints, group, stack, say)
         addresses = {service: endpoints.of(service) for service in SERVICES}
         if web is not None:
             web.wait()
@@ -312,9 +324,11 @@ def _endpoints(
     )
 
 
-def _start_services(folder: Folder, endpoints: Endpoints, stack: ExitStack, say: Say) -> list[ServiceProcess]:
+def _start_services(
+    folder: Folder, endpoints: Endpoints, group: MemoryGroup | None, stack: ExitStack, say: Say
+) -> list[ServiceProcess]:
     services = [
-        ServiceProcess(service_of(instance), instance, endpoints, folder.logs / f"{instance}.log")
+        ServiceProcess(service_of(instance), instance, endpoints, folder.logs / f"{instance}.log", group)
         for instance in endpoints.metrics
     ]
     say("starting the services")
@@ -376,6 +390,7 @@ def _state(
         "aws_endpoint_url": endpoints.aws_endpoint_url,
         "aws_ca": str(endpoints.aws_ca) if endpoints.aws_ca else None,
         "logs": str(folder.logs),
+        "memory_group": str(services[0].group.folder) if services[0].group else None,
         "services": {
             service.instance: {
                 "pid": service.process.pid if service.process else None,

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
+
+_LESS_URGENT = 5
 
 
 def bound_memory(most: int, *, for_ever: bool = False) -> None:
@@ -16,3 +21,11 @@ def bound_memory(most: int, *, for_ever: bool = False) -> None:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most if for_ever else hard))
+
+
+def give_way() -> None:
+    """Make this process less urgent than services: it gets less of the processors, and where memory is short
+    it is ended before them."""
+    os.nice(_LESS_URGENT)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800", "utf-8")

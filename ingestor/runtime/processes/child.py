@@ -16,7 +16,7 @@ import sys
 import traceback
 from typing import BinaryIO
 
-from ingestor.runtime.memory import bound_memory
+from ingestor.runtime.memory import bound_memory, give_way
 
 LENGTH = struct.Struct("<Q")
 
@@ -62,6 +62,7 @@ def main() -> None:
     """Answer requests until stdin ends."""
     source, target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
+    give_way()
     bound_memory(int(sys.argv[2]), for_ever=True)
     importlib.import_module(sys.argv[1])
     write_frame(target, b"")

@@ -7,12 +7,26 @@ from pathlib import Path
 import pytest
 
 from ingestor import AsyncClient
+from ingestor.local.folder import Folder
 from tests.e2e.conftest import Suite
 from tests.e2e.tables import write_pipeline, write_readings
 from tests.hostile.attacks import ATTACKS, attacked
 
 ROWS = 100_000
 SERVICES = ("upload", "orchestrator", "processor", "status")
+
+
+def test_services_have_two_gibibytes_together(suite: Suite) -> None:
+    """So the attacks are tried under that bound."""
+    state = Folder(suite.data).state()
+    assert state
+    if state["memory_group"] is None:
+        pytest.skip("control groups cannot be made here")
+    folder = Path(state["memory_group"])
+    limits = [folder / name for name in ("memory.max", "memory.limit_in_bytes")]
+    assert {int(limit.read_text()) for limit in limits if limit.exists()} == {2 * 2**30}
+    members = {int(pid) for pid in (folder / "cgroup.procs").read_text().split()}
+    assert members >= {suite.pid(service) for service in SERVICES}
 
 
 @pytest.fixture(scope="module")
