@@ -8,29 +8,38 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from ingestor.runtime.errors import InvalidArgumentError
+from ingestor.runtime.errors import InvalidArgumentError, UnavailableError
 from ingestor.runtime.grpc.requests import wrong
 
-_UNREADABLE = object()
+_UNREADABLE, _TOO_LARGE_NOW = object(), object()
 
 
 def lenient(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
-    """A deserializer that leaves it to `readable` to refuse bytes that are no message: gRPC would answer
-    INTERNAL."""
+    """A deserializer that leaves it to `readable` to refuse bytes that are no message, or for which there is
+    no memory now: gRPC would answer INTERNAL."""
     if deserializer is None:
         return None
 
     def read(data: bytes) -> Any:
         try:
             return deserializer(data)
-        except DecodeError:
-            return _UNREADABLE
+        except MemoryError:
+            return _TOO_LARGE_NOW
+        except DecodeError as error:
+            return _TOO_LARGE_NOW if "alloc failed" in str(error) else _UNREADABLE
 
     return read
 
 
 def readable(request: Any) -> Any:
-    """The request, or the requests of a stream. Raises InvalidArgumentError when one is no message."""
+    """The request, or the requests of a stream. Raises InvalidArgumentError when one is no message,
+    UnavailableError when there was no memory for it."""
+    if request is _TOO_LARGE_NOW:
+        raise UnavailableError(
+            "TOO_MANY_CALLS",
+            "The service is short of memory; try again shortly.",
+            metadata={"of": "instance"},
+        )
     if request is _UNREADABLE:
         raise InvalidArgumentError(
             "INVALID_ARGUMENT", "The request is not a message of this method, or has text that is not UTF-8."
