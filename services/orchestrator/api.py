@@ -22,7 +22,8 @@ from ingestor.services.orchestrator.ingestions import Content, FileInfo, Ingesti
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Depth, StoredPipeline
 from ingestor.services.orchestrator.repairs import RepairService
-from ingestor.services.orchestrator.service import Chunk, OrchestratorService
+from ingestor.services.orchestrator.service import OrchestratorService
+from ingestor.services.orchestrator.stream import Chunk
 from ingestor.states import process_state
 from ingestor.tabular.options import OptionsError, parse_options
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc, pipelines_pb2, pipelines_pb2_grpc

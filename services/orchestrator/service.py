@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from ingestor.access.limits.quotas import QuotaExceededError, Quotas
 from ingestor.pipeline_documents import read_stored
+from ingestor.pipelines.document import Pipeline
 from ingestor.reports import NUMBER_LABEL
 from ingestor.runtime.errors import (
     AbortedError,
@@ -49,6 +50,7 @@ from ingestor.services.orchestrator.ports import (
     Status,
     TooLargeError,
 )
+from ingestor.services.orchestrator.stream import Chunk, FileStream
 from ingestor.services.orchestrator.window import Window, Windows
 from ingestor.stores.port import FileReader
 from ingestor.tabular.options import ReadOptions, parse_options
@@ -61,17 +63,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _SAMPLE = 64 * 1024  # bytes needed to detect the delimiter
-_SENDS = 4  # messages sent to the queue at the same time
+_BATCH_ROWS = 50_000  # at most, so that a batch does not keep a processor for long
+_BATCH_CELLS = 10_000_000  # at most: a row may be much shorter in the file than with all fields that it lacks
 _PAUSE_POLL = 0.5  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of a file; `last` marks the end of the file."""
-
-    offset: int
-    data: bytes
-    last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +223,7 @@ class OrchestratorService:
             position = position_after(ingestion.layout, last)
             with self.windows.open(ingestion.file.tenant, position.number - 1) as window:
                 async with self.flight(process_id, window) as flight:
-                    rows, batches = await _Stream(self, ingestion, position, window, flight).read(chunks)
+                    rows, batches = await FileStream(self, ingestion, position, window, flight).read(chunks)
             await self.until_done("status", lambda: self._status.finished(process_id, rows, batches))
             await self._ingestions.finish(process_id, IngestionState.DISPATCHED)
             spans.note(rows=rows, batches=batches)
@@ -302,16 +296,16 @@ class OrchestratorService:
 
         return await self._metrics.retries.until_done(what, unless_stopping)
 
-    # -- for _Stream -------------------------------------------------------------------------------
+    # -- for FileStream -------------------------------------------------------------------------------
 
     def check_running(self) -> None:
         """Raise UnavailableError when the service stops."""
         if self._stopping:
             raise UnavailableError("SHUTTING_DOWN", "The orchestrator is stopping; try again shortly.")
 
-    async def layout_of(self, ingestion: Ingestion, head: bytes, *, final: bool) -> Layout | None:
-        """Read the header and store the layout; None when more bytes are needed. Raises
-        _UnusableError."""
+    async def layout_of(self, ingestion: Ingestion, head: bytes, *, final: bool) -> tuple[Layout, int] | None:
+        """Read the header and store the layout; also how many fields a row will have. None when more bytes
+        are needed. Raises _UnusableError."""
         if len(head) < _SAMPLE and not final:
             return None
         file, content = ingestion.file, ingestion.content
@@ -326,10 +320,11 @@ class OrchestratorService:
             return None
         if file.repairs:
             limits, labels = Limits(), (NUMBER_LABEL, *await self._columns_of(file.repairs))
+            fields = await self.fields_of(file)
             if len(labels) != len(found.columns):
                 raise _UnusableError("NOT_A_REPORT", "The file lacks columns of the repaired process.")
         else:
-            limits, labels = await self._check_columns(file, found, options), found.columns
+            (limits, fields), labels = await self._check_columns(file, found, options), found.columns
         layout = Layout(
             labels, found.dialect.delimiter, found.byte_end, found.line_count + 1, found.dialect.quote
         )
@@ -338,7 +333,7 @@ class OrchestratorService:
         await self.until_done(
             "status", lambda: self._status.header_read(file.process_id, columns, content, limits)
         )
-        return layout
+        return layout, fields
 
     async def _columns_of(self, process_id: str) -> tuple[str, ...]:
         """The columns of the repaired process. Raises _UnusableError."""
@@ -349,24 +344,38 @@ class OrchestratorService:
             )
         return found.layout.columns
 
-    async def _check_columns(self, file: FileInfo, head: TableHead, options: ReadOptions) -> Limits:
-        """Check that the file has the columns of the pipeline; return how many rows may fail. Raises
-        _UnusableError."""
+    async def _check_columns(
+        self, file: FileInfo, head: TableHead, options: ReadOptions
+    ) -> tuple[Limits, int]:
+        """Check that the file has the columns of the pipeline; return how many rows may fail, and how many
+        fields a row will have. Raises _UnusableError."""
+        pipeline = await self._pipeline_of(file)
+        if pipeline is None:
+            return Limits(), 0
+        if problem := pipeline.header_problem(head.labels, head.columns, options):
+            raise _UnusableError(*problem)
+        policy = pipeline.policy
+        return Limits(policy.max_failed, policy.max_failed_share), len(pipeline.fields)
+
+    async def fields_of(self, file: FileInfo) -> int:
+        """How many fields the rows of a file will have; 0 without a pipeline."""
+        pipeline = await self._pipeline_of(file)
+        return 0 if pipeline is None else len(pipeline.fields)
+
+    async def _pipeline_of(self, file: FileInfo) -> Pipeline | None:
         if not file.pipeline:
-            return Limits()
+            return None
         stored = await self.until_done(
             "pipelines", lambda: self._pipelines.get(file.pipeline, file.pipeline_version)
         )
-        pipeline = await asyncio.to_thread(read_stored, stored.name, stored.version, stored.document)
-        if problem := pipeline.header_problem(head.labels, head.columns, options):
-            raise _UnusableError(*problem)
-        return Limits(pipeline.policy.max_failed, pipeline.policy.max_failed_share)
+        return await asyncio.to_thread(read_stored, stored.name, stored.version, stored.document)
 
-    def delimiter(self, layout: Layout, position: Position) -> RecordDelimiter:
-        """A delimiter that resumes at a position."""
+    def delimiter(self, layout: Layout, position: Position, fields: int) -> RecordDelimiter:
+        """A delimiter that resumes at a position of a file whose rows will have so many fields."""
         return RecordDelimiter(
             Dialect(layout.delimiter, layout.quote),
             target_slice_bytes=self._slice_bytes,
+            max_slice_rows=max(1, min(_BATCH_ROWS, _BATCH_CELLS // max(1, fields))),
             start_offset=position.offset,
             first_row=position.row,
             first_line=position.line,
@@ -489,129 +498,6 @@ class OrchestratorService:
         progress = await self._status.cancelled(process_id)
         await self._ingestions.finish(process_id, IngestionState.STOPPED)
         return progress
-
-
-class _Stream:
-    """One stream of a file's bytes: records batches in order and sends a few at a time."""
-
-    def __init__(
-        self,
-        service: OrchestratorService,
-        ingestion: Ingestion,
-        position: Position,
-        window: Window,
-        flight: Flight,
-    ) -> None:
-        self._service = service
-        self._window = window
-        self._flight = flight
-        self._ingestion = ingestion
-        self._process_id = ingestion.file.process_id
-        self._layout = ingestion.layout
-        self._position = position
-        self._sending: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(_SENDS)
-
-    async def read(self, chunks: AsyncIterator[Chunk]) -> tuple[int, int]:
-        """Read to the end of the file; return the number of its rows and batches."""
-        offset = self._position.offset
-        head = bytearray()
-        delimiter = self._service.delimiter(self._layout, self._position) if self._layout else None
-        ended = False
-        try:
-            async for chunk in chunks:
-                self._service.check_running()
-                if chunk.offset != offset:
-                    raise FailedPreconditionError(
-                        "WRONG_OFFSET",
-                        f"The next chunk must begin at byte {offset}, not at {chunk.offset}.",
-                        metadata={"resume_offset": str(self._position.offset)},
-                    )
-                offset += len(chunk.data)
-                self._service.count_bytes(len(chunk.data))
-                ended = chunk.last
-                if delimiter is None:
-                    head += chunk.data
-                    delimiter = await self._begin(head, final=ended)
-                    if delimiter is not None:
-                        await self._dispatch(delimiter.feed(head))
-                        head.clear()
-                else:
-                    await self._dispatch(delimiter.feed(chunk.data))
-                if ended:
-                    break
-            if not ended:
-                raise AbortedError("STREAM_INCOMPLETE", "The stream ended before the last piece of the file.")
-            assert delimiter is not None, "the end of the file decides about its header"
-            await self._dispatch(delimiter.finish())
-        finally:
-            # A recorded batch that cannot be sent is sent when the ingestion resumes.
-            results = await asyncio.gather(*self._sending, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return self._position.row - 1, self._position.number - 1
-
-    async def _begin(self, head: bytearray, *, final: bool) -> RecordDelimiter | None:
-        with spans.span("read header"):
-            layout = await self._service.layout_of(self._ingestion, bytes(head), final=final)
-        if layout is None:
-            return None
-        self._layout = layout
-        self._position = position_after(layout, None)
-        del head[: layout.data_start]
-        return self._service.delimiter(layout, self._position)
-
-    async def _dispatch(self, slices: list[Slice]) -> None:
-        for piece in slices:
-            assert self._layout is not None
-            number = self._position.number
-            with spans.counted(number), spans.span("pack", attributes=_facts(number)):
-                packs = await self._service.pack(self._ingestion, self._layout, piece, number)
-            for batch, packed in packs:
-                with spans.counted(batch.number):
-                    await self._dispatch_one(self._layout, batch, packed)
-
-    async def _dispatch_one(self, layout: Layout, batch: Batch, packed: Packed) -> None:
-        with spans.span("wait for a place", attributes=_facts(batch.number)):
-            await self._flight.turn()
-            await self._slots.acquire()
-        self._raise_failed()
-        with spans.span("record batch", attributes=_facts(batch.number)):
-            await self._service.record(self._ingestion, batch, self._window, self._finish)
-        self._position = position_after(layout, batch)
-        task = asyncio.create_task(self._send(batch, packed))
-        self._sending.add(task)
-        task.add_done_callback(self._sent)
-
-    async def _finish(self) -> None:
-        """Wait until every batch that was sent has its outcome."""
-        await asyncio.gather(*self._sending, return_exceptions=True)
-        self._raise_failed()
-        await self._flight.landed()
-
-    async def _send(self, batch: Batch, packed: Packed) -> None:
-        self._flight.sent()
-        with spans.span("dispatch", attributes={**_facts(batch.number), "ingestor.rows": batch.row_count}):
-            progress = await self._service.announce(self._process_id, batch)
-            if progress.terminal:  # cancelled, or failed
-                raise StoppedError
-            self._flight.told(progress)
-            await self._service.send(self._process_id, batch, packed, "first")
-
-    def _sent(self, task: asyncio.Task[None]) -> None:
-        self._slots.release()
-        if not task.cancelled() and task.exception() is None:
-            self._sending.discard(task)
-
-    def _raise_failed(self) -> None:
-        for task in self._sending:
-            if task.done():
-                task.result()
-
-
-def _facts(number: int) -> dict[str, int]:
-    return {"ingestor.batch": number}
 
 
 def _message(ingestion: Ingestion, layout: Layout, batch: Batch, data: bytes) -> Message:

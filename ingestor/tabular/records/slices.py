@@ -73,7 +73,7 @@ class RecordDelimiter:
         dialect: Dialect,
         *,
         target_slice_bytes: int = 2_500_000,
-        max_slice_rows: int = 50_000,
+        max_slice_rows: int = 100_000,
         scan_bytes: int = 256 * 1024,
         start_offset: int = 0,
         first_row: int = 1,

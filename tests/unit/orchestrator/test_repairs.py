@@ -16,7 +16,7 @@ from ingestor.services.orchestrator.ingestions import Content, FileInfo, Ingesti
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.orchestrator.repairs import RepairService
 from ingestor.services.orchestrator.retries import RetryWorker
-from ingestor.services.orchestrator.service import Chunk
+from ingestor.services.orchestrator.stream import Chunk
 from ingestor.services.processor.batches import (
     BatchOutcome,
     Repaired,

@@ -25,11 +25,18 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
-from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
+from ingestor.services.orchestrator.ingestions import (
+    Content,
+    FileInfo,
+    IngestionState,
+    Layout,
+    position_after,
+)
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Packed, Progress, StoredPipeline
 from ingestor.services.orchestrator.reconciler import Reconciler
-from ingestor.services.orchestrator.service import Chunk, Metrics, OrchestratorService, Result
+from ingestor.services.orchestrator.service import Metrics, OrchestratorService, Result
+from ingestor.services.orchestrator.stream import Chunk
 from ingestor.services.orchestrator.window import Windows
 from ingestor.services.processor.batches import BatchOutcome, RowBatch
 from ingestor.tabular.parsers.csv import read_csv_slice
@@ -605,3 +612,14 @@ async def test_a_file_that_is_gone_does_not_stop_the_reconciler() -> None:
         suite.ingestions, suite.status, suite.service, clock, redispatch_seconds=60
     )  # fmt: skip
     assert await reconciler.reconcile() == 0
+
+
+@pytest.mark.parametrize(("fields", "rows"), [(0, 50_000), (2, 50_000), (1500, 6_666), (20_000_000, 1)])
+def test_batches_of_short_rows_with_many_fields_are_small(fields: int, rows: int) -> None:
+    """What a row lacks of its fields takes memory in the processor all the same."""
+    suite = Suite()
+    suite.service._slice_bytes = 10**6
+    layout = Layout(("a",), ",", 0, 1, '"')
+    delimiter = suite.service.delimiter(layout, position_after(layout, None), fields)
+    slices = [*delimiter.feed(b"1\n" * 60_000), *delimiter.finish()]
+    assert {piece.row_count for piece in slices[:-1]} == {rows}
