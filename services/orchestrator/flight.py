@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import structlog
 
-from ingestor.runtime.errors import ServiceError
+from ingestor.runtime.errors import AbortedError, ServiceError
 from ingestor.services.orchestrator.ports import Progress
 from ingestor.services.orchestrator.window import Window
 
@@ -20,6 +20,11 @@ UntilDone = Callable[[str, Callable[[], Awaitable[None]]], Awaitable[None]]
 
 class StoppedError(Exception):
     """The process has ended: it was cancelled, or too many rows failed."""
+
+
+def paused_error() -> AbortedError:
+    """The error of a stream whose process is paused: it would hold a place for nothing."""
+    return AbortedError("INGESTION_PAUSED", "The process is paused; bring its file when it is resumed.")
 
 
 class Flight:
@@ -43,7 +48,8 @@ class Flight:
 
     async def turn(self) -> None:
         """Wait until another batch may be sent; it is in flight then. Raises StoppedError when the process
-        has ended, UnavailableError when the service stops, and what following it raises."""
+        has ended, AbortedError (INGESTION_PAUSED) when it is paused meanwhile, UnavailableError when the
+        service stops, and what following it raises."""
         self._check_running()
         if not self._window.may_send:
             self._follow()
@@ -86,6 +92,8 @@ class Flight:
         self._check_running()
         if self._terminal:
             raise StoppedError
+        if self._window.is_held:
+            raise paused_error()
         if self._error:
             raise self._error
 

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from ingestor.access.scope import within
-from ingestor.runtime.errors import ServiceError, TransientError
+from ingestor.runtime.errors import AbortedError, ServiceError, TransientError
 from ingestor.runtime.observability import spans
 from ingestor.runtime.workers import repeat
 from ingestor.services.orchestrator.flight import StoppedError
@@ -55,14 +55,14 @@ class RetryWorker:
                 with within(retry.file.tenant):
                     async with self._ingestions.hold(process_id):
                         await self._dispatch(process_id)
-            except BusyError:
+            except (BusyError, AbortedError):  # another instance has it, or it has been paused
                 continue
             except (TransientError, ServiceError) as error:
                 log.warning("cannot dispatch the retry", error=str(error))
 
     async def _dispatch(self, process_id: str) -> None:
         retry = await self._ingestions.get(process_id)  # again, now that nobody else can change it
-        if retry is None or retry.state is not IngestionState.OPEN:
+        if retry is None or retry.state is not IngestionState.OPEN or retry.paused:
             return
         facts = {"ingestor.process_id": process_id, "ingestor.tenant": retry.file.tenant}
         try:

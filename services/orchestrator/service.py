@@ -24,7 +24,7 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import Retries
-from ingestor.services.orchestrator.flight import Flight, StoppedError
+from ingestor.services.orchestrator.flight import Flight, StoppedError, paused_error
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -66,6 +66,7 @@ _SAMPLE = 64 * 1024  # bytes needed to detect the delimiter
 _BATCH_ROWS = 50_000  # at most, so that a batch does not keep a processor for long
 _BATCH_CELLS = 10_000_000  # at most: a row may be much shorter in the file than with all fields that it lacks
 _PAUSE_POLL = 0.5  # seconds
+_PAUSE_HELD = 2.0  # seconds that a stream waits for its process to be resumed, before it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,31 +155,37 @@ class OrchestratorService:
             task.cancel()
 
     async def begin(self, file: FileInfo, content: Content | None) -> tuple[IngestionState, int]:
-        """Announce a file. Returns the state and the offset from which to send the content. Idempotent."""
+        """Announce a file. Returns the state and the offset from which to send the content. Idempotent.
+        Raises AbortedError (INGESTION_PAUSED) while the process is paused and its content known."""
         ingestion = await self._ingestions.add(file)
-        if ingestion.state in (IngestionState.ANNOUNCED, IngestionState.OPEN) and not await self._start(file):
-            return IngestionState.STOPPED, 0
+        paused = False
+        if ingestion.state in (IngestionState.ANNOUNCED, IngestionState.OPEN):
+            progress = await self._start(file)
+            if progress is None:
+                return IngestionState.STOPPED, 0
+            paused = progress.state == "PAUSED"
         if content is not None and ingestion.state is IngestionState.ANNOUNCED:
             await self._ingestions.set_content(file.process_id, content)
             ingestion = await self._get(file.process_id)
+        if paused and ingestion.state is IngestionState.OPEN:
+            raise paused_error()
         return ingestion.state, await self._resume_offset(ingestion)
 
-    async def _start(self, file: FileInfo) -> bool:
-        """Announce the process to status. When it has been removed, remove the ingestion and return False."""
+    async def _start(self, file: FileInfo) -> Progress | None:
+        """Announce the process to status. When it has been removed, remove the ingestion and return None."""
         try:
-            await self._status.started(file)
+            return await self._status.started(file)
         except (NotFoundError, FailedPreconditionError) as error:
             if error.reason not in ("PROCESS_DELETED", "RECORDS_EXPIRED"):
                 raise
             log.info("process has been removed", process_id=file.process_id)
             await self._ingestions.remove(file.process_id)
-            return False
-        return True
+            return None
 
     async def refuse(self, file: FileInfo, reason: str, message: str) -> IngestionState:
         """Fail the process of a file that cannot be read. Idempotent."""
         await self._ingestions.add(file)
-        if not await self._start(file):
+        if await self._start(file) is None:
             return IngestionState.STOPPED
         try:
             await self._status.failed(file.process_id, reason, message)
@@ -435,13 +442,18 @@ class OrchestratorService:
         )
 
     async def obey(self, process_id: str, flags: Flags, window: Window) -> None:
-        """Wait while the ingestion is paused. Raises StoppedError when it is no longer open."""
+        """Wait a little while the ingestion is paused. Raises StoppedError when it is no longer open,
+        AbortedError (INGESTION_PAUSED) when it stays paused: its stream holds a place."""
         if flags.paused and flags.state is IngestionState.OPEN:
+            until = asyncio.get_running_loop().time() + _PAUSE_HELD
             with window.resting():
                 while flags.paused and flags.state is IngestionState.OPEN:
                     self.check_running()
+                    if asyncio.get_running_loop().time() >= until:
+                        raise paused_error()
                     await asyncio.sleep(_PAUSE_POLL)
                     flags = await self.until_done("database", lambda: self._ingestions.flags(process_id))
+            window.hold(False)
         if flags.state is not IngestionState.OPEN:
             raise StoppedError
 

@@ -197,6 +197,11 @@ class Window:
         """A stream that is paused leaves its share to the others while that lasts."""
         return self._windows.resting(self.tenant)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the process is paused."""
+        return self._held
+
     def hold(self, held: bool) -> None:
         """Whether the process is paused."""
         if held != self._held:

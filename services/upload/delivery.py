@@ -28,6 +28,7 @@ from ingestor.services.upload.ports import (
     ConverterCrashedError,
     Deliveries,
     Ingestion,
+    IngestionPausedError,
     Pipelines,
     Processes,
     Uploads,
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 _CONVERSIONS = 2  # of a file whose converter is killed each time
 _ATTEMPTS = 5  # that may fail for a reason that is neither the network's nor the store's
+_PAUSED_SECONDS = 10.0  # at most, between two looks whether a paused process has been resumed
 _WANTED_SECONDS = 1.0  # between two questions whether a file that is converted is still wanted
 _CLEAN_SECONDS = 3600.0
 _LOOK_SECONDS = 2.0  # to find deliveries that other instances added or that are due again
@@ -181,6 +183,11 @@ class DeliveryWorker:
             raise
         except _NoPlaceError:
             await self._give_back(delivery, timedelta(0))
+        except IngestionPausedError:
+            # So that a paused process holds no place.
+            log.info("paused, delivered later")
+            looks = backoff(delivery.attempts, first=1, longest=_PAUSED_SECONDS)
+            await self._give_back(delivery, timedelta(seconds=looks))
         except _PASSING as error:
             spans.fail(delivering, error)
             log.warning("delivery interrupted", error=str(error), again_in=wait.total_seconds())

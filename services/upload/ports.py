@@ -119,6 +119,10 @@ class Deliveries(Protocol):
         ...
 
 
+class IngestionPausedError(Exception):
+    """The process is paused."""
+
+
 class Ingestion(Protocol):
     """The orchestrator."""
 

@@ -48,6 +48,13 @@ def test_every_container_has_few_rights(project: Project) -> None:
         assert one["State"]["Running"] == (name not in JOBS), name
 
 
+def test_check_finds_nothing_wrong(project: Project) -> None:
+    """Database, rights, queues, store, clocks and releases are as they should be; else its status is 1."""
+    found = project.compose("run", "--rm", "check")
+    assert "running services" in found, found
+    assert "PROBLEM" not in found, found
+
+
 def test_what_was_loaded_survives(project: Project) -> None:
     process, counts = project.ingest()
     project.down()

@@ -286,7 +286,7 @@ class PgLedgerReader(LedgerReader, EventLog):
 
     async def row(self, process_id: str, row_number: int) -> Row | None:
         query = _WITH_RUNS.format(rows=_ROWS.format(where=""))
-        found = await self._search(query, process_id, row_number - 1, 1, tenant(), row_number)
+        found = await self._fetch(query, process_id, row_number - 1, 1, tenant(), row_number)
         return (await _rows(found))[0] if found and found[0]["row_number"] == row_number else None
 
     async def states(self, process_id: str, row_numbers: Sequence[int]) -> dict[int, RowState]:
@@ -294,7 +294,7 @@ class PgLedgerReader(LedgerReader, EventLog):
         return {row["row_number"]: RowState(row["state"]) for row in rows}
 
     async def history(self, process_id: str, row_number: int) -> list[RowVersion]:
-        rows = await self._search(
+        rows = await self._fetch(
             "SELECT * FROM row_history WHERE process_id = $1 AND row_number = $2 AND tenant = $3 "
             "ORDER BY replaced_at",
             process_id, row_number, tenant(),

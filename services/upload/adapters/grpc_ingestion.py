@@ -8,8 +8,8 @@ import grpc
 
 from ingestor.internal.v1 import ingestion_pb2, ingestion_pb2_grpc
 from ingestor.reports import OriginalTable
-from ingestor.runtime.errors import from_rpc_error
-from ingestor.services.upload.ports import Ingestion
+from ingestor.runtime.errors import AbortedError, from_rpc_error
+from ingestor.services.upload.ports import Ingestion, IngestionPausedError
 from ingestor.services.upload.uploads import Delivery, Repair
 from ingestor.services.upload.wire import content_message
 from ingestor.v1 import common_pb2
@@ -50,7 +50,7 @@ class GrpcIngestion(Ingestion):
         try:
             return await self._stub.BeginIngestion(request, timeout=_DEADLINE)
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise _known(error) from error
 
     async def send(self, process_id: str, pieces: AsyncIterator[tuple[int, bytes, bool]]) -> None:
 
@@ -63,7 +63,14 @@ class GrpcIngestion(Ingestion):
         try:
             await self._stub.IngestFile(requests())
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise _known(error) from error
+
+
+def _known(error: grpc.aio.AioRpcError) -> Exception:
+    found = from_rpc_error(error)
+    if isinstance(found, AbortedError) and found.reason == "INGESTION_PAUSED":
+        return IngestionPausedError()
+    return found
 
 
 def _info(delivery: Delivery) -> common_pb2.ProcessInfo:

@@ -25,6 +25,7 @@ from ingestor.runtime.errors import (
     TransientError,
     UnavailableError,
 )
+from ingestor.services.orchestrator import service as service_module
 from ingestor.services.orchestrator.ingestions import (
     Content,
     FileInfo,
@@ -440,18 +441,39 @@ async def test_paused_and_resumed() -> None:
     suite = Suite()
     await suite.service.begin(suite.file, suite.content)
     assert (await suite.service.pause(suite.process)).state == "PAUSED"
-    running = asyncio.create_task(suite.deliver())
-    for _ in range(200):
-        await asyncio.sleep(0)
-    assert len(suite.queue.sent) <= 1
+    with pytest.raises(AbortedError) as caught:
+        await suite.deliver()
+    assert caught.value.reason == "INGESTION_PAUSED"
+    assert suite.queue.sent == []
     await suite.service.resume(suite.process)
-    async with asyncio.timeout(20):
-        await running
+    await suite.deliver()
     assert len(rows_of(suite)) == ROWS
 
 
-async def test_the_rows_of_a_day_are_used_up() -> None:
+async def test_paused_while_the_file_is_brought(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream waits a little, and ends; what it has recorded is sent when the process is resumed."""
+    monkeypatch.setattr(service_module, "_PAUSE_HELD", 0.0)
+    suite = Suite()
+    await suite.service.begin(suite.file, suite.content)
+
+    async def chunks() -> AsyncIterator[Chunk]:
+        middle = len(DATA) // 2
+        yield Chunk(0, DATA[:middle], False)
+        await suite.service.pause(suite.process)
+        yield Chunk(middle, DATA[middle:], True)
+
+    with pytest.raises(AbortedError) as caught:
+        await suite.service.ingest(suite.process, chunks())
+    assert caught.value.reason == "INGESTION_PAUSED"
+    assert suite.service.windows.streams == 0
+    await suite.service.resume(suite.process)
+    await suite.deliver()
+    assert len(rows_of(suite)) == ROWS
+
+
+async def test_the_rows_of_a_day_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process is paused with a reason when what was sent has its outcome; no row is lost."""
+    monkeypatch.setattr(service_module, "_PAUSE_HELD", 60.0)
     suite = Suite()
     suite.quotas.set[QuotaName.ROWS_PER_DAY] = 20
     await suite.service.begin(suite.file, suite.content)
@@ -488,7 +510,8 @@ async def test_the_rows_of_a_day_are_used_up() -> None:
     assert len(rows_of(suite)) == ROWS
 
 
-async def test_other_processes_may_be_faster_when_the_day_begins() -> None:
+async def test_other_processes_may_be_faster_when_the_day_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "_PAUSE_HELD", 60.0)
     suite = Suite()
     suite.quotas.set[QuotaName.ROWS_PER_DAY] = 0
     await suite.service.begin(suite.file, suite.content)
@@ -506,17 +529,29 @@ async def test_other_processes_may_be_faster_when_the_day_begins() -> None:
         assert (await running).state is IngestionState.STOPPED
 
 
+async def test_a_stream_that_waits_for_a_process_without_a_table_ends() -> None:
+    """The processor has paused it: nothing that was sent gets an outcome before it is resumed."""
+    suite = Suite(in_flight=1)
+    running = asyncio.create_task(suite.deliver())
+    async with asyncio.timeout(20):
+        while not suite.sent():
+            await asyncio.sleep(0)
+        assert await suite.status.hold(suite.process, "The table is gone.")
+        with pytest.raises(AbortedError) as caught:
+            await running
+        assert caught.value.reason == "INGESTION_PAUSED"
+        with pytest.raises(AbortedError):
+            await suite.deliver()
+    assert suite.service.windows.in_flight == 0
+
+
 async def test_cancelled_while_paused() -> None:
     suite = Suite()
     await suite.service.begin(suite.file, suite.content)
     await suite.service.pause(suite.process)
-    running = asyncio.create_task(suite.deliver())
-    for _ in range(200):
-        await asyncio.sleep(0)
     assert (await suite.service.cancel(suite.process)).state == "CANCELLED"
     assert (await suite.service.cancel(suite.process)).state == "CANCELLED"
-    async with asyncio.timeout(20):
-        assert (await running).state is IngestionState.STOPPED
+    assert (await suite.service.begin(suite.file, suite.content))[0] is IngestionState.STOPPED
     assert suite.state() == "CANCELLED"
     with pytest.raises(FailedPreconditionError):
         await suite.service.pause(suite.process)
