@@ -18,12 +18,12 @@ from ingestor.runtime.grpc.requests import (
     write_time,
     wrong,
 )
+from ingestor.services.orchestrator.dispatch.stream import Chunk
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Depth, StoredPipeline
 from ingestor.services.orchestrator.repairs import RepairService
 from ingestor.services.orchestrator.service import OrchestratorService
-from ingestor.services.orchestrator.stream import Chunk
 from ingestor.states import process_state
 from ingestor.tabular.options import OptionsError, parse_options
 from ingestor.v1 import common_pb2, orchestrator_pb2, orchestrator_pb2_grpc, pipelines_pb2, pipelines_pb2_grpc

@@ -35,6 +35,7 @@ from ingestor.services.orchestrator.adapters.pg_pipelines import PgPipelines
 from ingestor.services.orchestrator.adapters.sqs_depths import QueuesSample, SqsDepths
 from ingestor.services.orchestrator.adapters.sqs_rows import SqsRows
 from ingestor.services.orchestrator.api import IngestionApi, OrchestratorApi, PipelineApi
+from ingestor.services.orchestrator.dispatch.window import Windows
 from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.remover import IngestionRemover
@@ -42,7 +43,6 @@ from ingestor.services.orchestrator.repairs import RepairService
 from ingestor.services.orchestrator.retries import RetryWorker
 from ingestor.services.orchestrator.service import Metrics, OrchestratorService
 from ingestor.services.orchestrator.settings import OrchestratorSettings
-from ingestor.services.orchestrator.window import Windows
 from ingestor.stores.open import open_store
 from ingestor.v1 import orchestrator_pb2_grpc, pipelines_pb2_grpc
 

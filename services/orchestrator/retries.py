@@ -10,7 +10,7 @@ from ingestor.access.scope import within
 from ingestor.runtime.errors import AbortedError, ServiceError, TransientError
 from ingestor.runtime.observability import spans
 from ingestor.runtime.workers import repeat
-from ingestor.services.orchestrator.flight import StoppedError
+from ingestor.services.orchestrator.dispatch.flight import StoppedError
 from ingestor.services.orchestrator.ingestions import Ingestion, IngestionState
 from ingestor.services.orchestrator.ports import BusyError, Ingestions, Limits, Status
 from ingestor.services.orchestrator.service import OrchestratorService

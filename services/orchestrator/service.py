@@ -24,7 +24,9 @@ from ingestor.runtime.errors import (
 )
 from ingestor.runtime.observability import spans
 from ingestor.runtime.retry import Retries
-from ingestor.services.orchestrator.flight import Flight, StoppedError, paused_error
+from ingestor.services.orchestrator.dispatch.flight import Flight, StoppedError, paused_error
+from ingestor.services.orchestrator.dispatch.stream import Chunk, FileStream
+from ingestor.services.orchestrator.dispatch.window import Window, Windows
 from ingestor.services.orchestrator.ingestions import (
     Batch,
     Content,
@@ -50,8 +52,6 @@ from ingestor.services.orchestrator.ports import (
     Status,
     TooLargeError,
 )
-from ingestor.services.orchestrator.stream import Chunk, FileStream
-from ingestor.services.orchestrator.window import Window, Windows
 from ingestor.stores.port import FileReader
 from ingestor.tabular.options import ReadOptions, parse_options
 from ingestor.tabular.records.header import HeaderError

@@ -12,11 +12,11 @@ from ingestor.outcomes import RejectedRow, RowError
 from ingestor.reports import OriginalTable
 from ingestor.runtime.clock import SystemClock, TimeOrderedIds
 from ingestor.runtime.errors import FailedPreconditionError, NotFoundError, ServiceError, TransientError
+from ingestor.services.orchestrator.dispatch.stream import Chunk
 from ingestor.services.orchestrator.ingestions import Content, FileInfo, IngestionState
 from ingestor.services.orchestrator.ports import Packed
 from ingestor.services.orchestrator.repairs import RepairService
 from ingestor.services.orchestrator.retries import RetryWorker
-from ingestor.services.orchestrator.stream import Chunk
 from ingestor.services.processor.batches import (
     BatchOutcome,
     Repaired,

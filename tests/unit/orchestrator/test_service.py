@@ -26,6 +26,8 @@ from ingestor.runtime.errors import (
     UnavailableError,
 )
 from ingestor.services.orchestrator import service as service_module
+from ingestor.services.orchestrator.dispatch.stream import Chunk
+from ingestor.services.orchestrator.dispatch.window import Windows
 from ingestor.services.orchestrator.ingestions import (
     Content,
     FileInfo,
@@ -37,8 +39,6 @@ from ingestor.services.orchestrator.pipelines import PipelineService
 from ingestor.services.orchestrator.ports import Packed, Progress, StoredPipeline
 from ingestor.services.orchestrator.reconciler import Reconciler
 from ingestor.services.orchestrator.service import Metrics, OrchestratorService, Result
-from ingestor.services.orchestrator.stream import Chunk
-from ingestor.services.orchestrator.window import Windows
 from ingestor.services.processor.batches import BatchOutcome, RowBatch
 from ingestor.tabular.parsers.csv import read_csv_slice
 from ingestor.tabular.records.syntax import Dialect

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from ingestor.runtime.errors import UnavailableError
-from ingestor.services.orchestrator.window import Window, Windows
+from ingestor.services.orchestrator.dispatch.window import Window, Windows
 
 
 class Processors:

@@ -9,6 +9,8 @@ from structlog.testing import capture_logs
 
 from ingestor.access.scope import within
 from ingestor.runtime.errors import InvalidArgumentError, TransientError
+from ingestor.services.upload.ports import IngestionPausedError
+from ingestor.services.upload.uploads import Delivery
 from tests.unit.upload.test_service import DATA, Suite, delivered
 
 
@@ -96,3 +98,36 @@ async def test_what_passes_is_tried_without_end() -> None:
     await running
     assert bytes(suite.ingestion.received[process]) == DATA
     assert suite.uploads.work[process].delivery.failures == 0
+
+
+async def test_paused_processes_hold_no_place() -> None:
+    """Four of one tenant are paused, and have more files than there are places; a small file is delivered."""
+    suite = Suite()
+    paused = {await suite.uploaded() for _ in range(4)}
+    begin, asked = suite.ingestion.begin, 0
+
+    async def begins(delivery: Delivery) -> int | None:
+        nonlocal asked
+        if delivery.process_id in paused:
+            asked += 1
+            raise IngestionPausedError
+        return await begin(delivery)
+
+    suite.ingestion.begin = begins  # type: ignore[method-assign]
+    stopping = asyncio.Event()
+    running = asyncio.create_task(suite.worker().run(stopping))
+    await settled(suite, lambda: asked >= 4)
+    small = await suite.uploaded()
+    await settled(suite, lambda: small in suite.ingestion.done)
+
+    resumed = set(paused)
+    paused.clear()
+
+    def moved() -> bool:
+        suite.clock.time = max(suite.clock.time, *(suite.uploads.work[one].due for one in resumed))
+        return resumed <= suite.ingestion.done
+
+    await settled(suite, moved)
+    stopping.set()
+    await running
+    assert all(suite.uploads.work[process].delivery.failures == 0 for process in resumed)

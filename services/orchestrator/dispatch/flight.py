@@ -9,8 +9,8 @@ from contextlib import aclosing
 import structlog
 
 from ingestor.runtime.errors import AbortedError, ServiceError
+from ingestor.services.orchestrator.dispatch.window import Window
 from ingestor.services.orchestrator.ports import Progress
-from ingestor.services.orchestrator.window import Window
 
 log = structlog.get_logger(__name__)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from ingestor.runtime.errors import AbortedError, FailedPreconditionError
 from ingestor.runtime.observability import spans
-from ingestor.services.orchestrator.flight import Flight, StoppedError
+from ingestor.services.orchestrator.dispatch.flight import Flight, StoppedError
+from ingestor.services.orchestrator.dispatch.window import Window
 from ingestor.services.orchestrator.ingestions import Batch, Ingestion, Layout, Position, position_after
 from ingestor.services.orchestrator.ports import Packed
-from ingestor.services.orchestrator.window import Window
 from ingestor.tabular.records.slices import RecordDelimiter, Slice
 
 if TYPE_CHECKING:

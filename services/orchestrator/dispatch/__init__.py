@@ -1,0 +1,1 @@
+"""Sending the batches of a file, a few at a time."""
