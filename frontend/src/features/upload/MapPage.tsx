@@ -149,7 +149,8 @@ function Mapping({ upload, local, whole }: MappingProps) {
         <DialectPanel
           declared={search.dialect ?? {}}
           used={plan.used}
-          guesses={plan.inspection.data?.guesses ?? []}
+          inspection={plan.inspection.data}
+          stale={plan.inspection.isPlaceholderData}
           notices={noticesOf(plan.target, plan.inspection.data?.notices, plan.dryRun.data?.notices)}
           onChange={(dialect) => change({ dialect: writeDialect(dialect) === "" ? undefined : dialect })}
           problems={dialectProblems}
@@ -204,6 +205,8 @@ function Columns({ plan }: { readonly plan: Plan }) {
           draft={plan.draft}
           onChange={plan.setDraft}
           violations={plan.violations}
+          readings={plan.dryRun.data?.readings ?? []}
+          stale={plan.running}
         />
       </Panel>
     );
