@@ -1,4 +1,4 @@
-"""Remembers the excerpts of files that somebody is looking at: who changes a type runs the same rows again."""
+"""Remembers the excerpts of files that somebody looks at: who changes a type runs the same rows again."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class RecentExcerpts:
     async def excerpt(self, upload: Upload, dialect: str, rows: int, labels: Sequence[str]) -> Excerpt:
         """See Inspector.excerpt."""
         key = (
-            upload.tenant, upload.file_key, upload.committed_size, upload.whole, upload.file_name, dialect, rows,
-            tuple(labels),
+            upload.tenant, upload.file_key, upload.committed_size, upload.whole, upload.file_name, dialect,
+            rows, tuple(labels),
         )  # fmt: skip
         # Of an aborted upload the file is gone.
         found = None if upload.state is UploadState.ABORTED else self._kept.get(key)
