@@ -84,6 +84,8 @@ function DraftField({
     (keys) => field !== undefined && describeCandidate(keys) === describeCandidate(typeKeys(field)),
   );
 
+  const values = readings.find((reading) => reading.field === field?.name)?.values ?? [];
+
   const change = (next: PipelineField) => onChange(withField(draft, index, next));
   const toggle = () => {
     if (field !== undefined) {
@@ -111,8 +113,13 @@ function DraftField({
       <td>
         <div className={table.name}>{column.label}</div>
         <div className={`${table.sub} ${classes.examples}`}>
-          {column.examples.slice(0, 3).join(", ")}
-          {column.missing > 0n && ` · ${column.missing} empty`}
+          {[
+            // What is understood stands beside the type.
+            values.length === 0 ? column.examples.slice(0, 3).join(", ") : "",
+            column.missing > 0n ? `${column.missing} empty` : "",
+          ]
+            .filter((part) => part !== "")
+            .join(" · ")}
         </div>
       </td>
       {field === undefined ? (
@@ -124,6 +131,7 @@ function DraftField({
           <td>
             <TextInput
               size="xs"
+              miw={120}
               aria-label={`Field of ${column.label}`}
               value={field.name}
               error={violations.at("schema", "fields", index, "name")}
@@ -160,7 +168,7 @@ function DraftField({
               column={column}
               field={field}
               open={open}
-              values={readings.find((reading) => reading.field === field.name)?.values ?? []}
+              values={values}
               stale={stale}
               onChoose={(keys) => change(retyped(field, keys))}
             />

@@ -131,7 +131,10 @@ function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
   if (plan.dryRun.isError) return "The dry run of the first rows failed.";
   const doubtful = undecided(plan.document);
   if (doubtful.length > 0) {
-    return `Choose how ${doubtful.slice(0, 3).join(", ")}${doubtful.length > 3 ? " and others" : ""} ${doubtful.length === 1 ? "is" : "are"} read.`;
+    return `Choose how ${doubtful
+      .slice(0, 3)
+      .map((label) => `“${label}”`)
+      .join(", ")}${doubtful.length > 3 ? " and others" : ""} ${doubtful.length === 1 ? "is" : "are"} read.`;
   }
   const missing = missingFields(plan.matches);
   const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
