@@ -45,10 +45,11 @@ def _values(
     good = np.ones(len(read), np.bool_) if bad is None else ~bad
     if column.valid is not None:
         good = good & column.valid
-    seen: dict[str, int] = {}
+    seen: dict[str, str] = {}
     for position in np.flatnonzero(good).tolist():
         if len(seen) == _MOST:
             break
-        seen.setdefault(written[position].as_py() or read[position].as_py(), position)
-    values = field.kind.understood(column, list(seen.values()))
+        text = read[position].as_py()
+        seen.setdefault(written[position].as_py() or text, text)
+    values = field.kind.understood(list(seen.values()))
     return tuple((text[:_LONGEST], value[:_LONGEST]) for text, value in zip(seen, values, strict=True))

@@ -191,11 +191,10 @@ class FieldType(ABC):
         bad = self.convert(text_column(pa.array(texts, pa.string()), frozenset())).bad
         return np.ones(len(texts), np.bool_) if bad is None else ~bad
 
-    def understood(self, text: TextColumn, positions: Sequence[int]) -> list[str]:
-        """What the values at these positions become, as text: ISO 8601 for moments, digits for numbers. They
-        are neither missing nor bad."""
-        column = self.convert(text).column
-        return [_written(column[position].as_py()) for position in positions]
+    def understood(self, texts: Sequence[str]) -> list[str]:
+        """What texts that are values become, as text: ISO 8601 for moments, digits for numbers."""
+        column = self.convert(text_column(pa.array(texts, pa.string()), frozenset())).column
+        return [_written(value) for value in column.to_pylist()]
 
     def explain(self, value: str) -> str:
         """Why `value`, found bad by `convert`, is not of this type: a sentence without its subject.

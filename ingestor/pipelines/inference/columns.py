@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
-from ingestor.columns.text_column import text_column
 from ingestor.outcomes import Notice, quoted
 from ingestor.pipelines.field import Field
 from ingestor.pipelines.inference.booleans import boolean_readings
@@ -124,8 +121,7 @@ def _understood(keys: dict[str, Any], texts: Sequence[str]) -> list[tuple[str, s
     kind = Field.model_validate({"name": "x", **keys}).kind
     distinct = list(dict.fromkeys(texts))
     taken = [text for text, good in zip(distinct, kind.takes(distinct), strict=True) if good][:_SHOWN]
-    values = kind.understood(text_column(pa.array(taken, pa.string()), frozenset()), range(len(taken)))
-    return list(zip(taken, values, strict=True))
+    return list(zip(taken, kind.understood(taken), strict=True))
 
 
 def _reading(values: Values) -> Reading | None:

@@ -136,7 +136,10 @@ def test_every_column_is_trimmed_as_far_as_a_document_has_room(tmp_path: Path) -
 def test_a_workbook_is_read_as_far_as_its_first_rows_need_it(tmp_path: Path) -> None:
     """What no look at the first rows asks for may even be damaged."""
     shared = [f"<t>{text}</t>" for text in ("id", "name", *(f"name {number}" for number in range(50_000)))]
-    rows = [[Cell("0", "s"), Cell("1", "s")], *[[number, Cell(str(number + 2), "s")] for number in range(20_000)]]
+    rows = [
+        [Cell("0", "s"), Cell("1", "s")],
+        *[[number, Cell(str(number + 2), "s")] for number in range(20_000)],
+    ]
     parts = parts_of({"S": sheet_xml(rows)}, shared=shared)
     parts["xl/sharedStrings.xml"] += "<"
     parts["xl/worksheets/sheet1.xml"] += "<"
