@@ -7,6 +7,7 @@ from typing import cast
 
 from ingestor.internal.v1 import ledger_pb2
 from ingestor.outcomes import DisplacedRow, Notice, Phase, RejectedRow, RejectedState, RowError
+from ingestor.readings import FieldReading
 from ingestor.runs import RejectedRun
 from ingestor.states import PHASE_WORDS, PHASES, ROW_STATE_WORDS, ROW_STATES
 from ingestor.v1 import common_pb2, processor_pb2
@@ -95,3 +96,15 @@ def notices_in(messages: Iterable[common_pb2.Notice]) -> tuple[Notice, ...]:
     return tuple(
         Notice(found.code, found.message, found.rows, tuple(found.row_numbers)) for found in messages
     )
+
+
+def reading_message(found: FieldReading) -> common_pb2.FieldReading:
+    """The message of a field's reading."""
+    values = [common_pb2.ReadValue(written=text, understood=value) for text, value in found.values]
+    return common_pb2.FieldReading(field=found.field, label=found.label, values=values)
+
+
+def field_reading(message: common_pb2.FieldReading) -> FieldReading:
+    """The reading of a field in a message."""
+    values = tuple((value.written, value.understood) for value in message.values)
+    return FieldReading(message.field, message.label, values)

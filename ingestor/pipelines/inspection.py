@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,8 +17,10 @@ from ingestor.notices import as_objects, merged
 from ingestor.pipelines.inference.columns import all_notices, infer_columns, worth_reading
 from ingestor.pipelines.inference.draft import draft_pipeline
 from ingestor.tabular.files.containers import size_of
+from ingestor.tabular.files.encodings import to_utf8
 from ingestor.tabular.files.file_process import Request, answer_request
-from ingestor.tabular.files.sample import read_sample
+from ingestor.tabular.files.sample import Sample, read_sample
+from ingestor.tabular.files.top import TopLine, top_of_text, with_rejected
 from ingestor.tabular.options import ReadOptions
 
 _FIRST_ROWS = 20
@@ -38,10 +41,13 @@ def inspect_open(
     """What the first `rows` records of a file say; `whole` False: more of it may follow.
 
     {"format", "compression", "encoding", "dialect": {...}, "columns": [{"label", "name", "type",
-    "format", "confidence", "missing", "examples"}], "first_rows": [{"row", "line", "cells"}],
+    "format", "confidence", "missing", "examples", "why",
+    "candidates": [{"keys", "values": [(written, understood)]}]}], "first_rows": [{"row", "line", "cells"}],
     "rejected": [{"row", "line", "state", "code", "message", "text"}], "rejected_count",
     "sampled_rows", "complete", "pipeline": {...}, "guesses": [{"option", "value_json", "confidence", "why"}],
-    "notices": [{"code", "message", "rows", "row_numbers"}]}. Raises UnreadableFileError.
+    "notices": [{"code", "message", "rows", "row_numbers"}],
+    "lines": [{"line", "role", "cells", "width", "why"}],
+    "sheets": [{"name", "rows", "columns", "hidden", "readable"}]}. Raises UnreadableFileError.
     """
     sample = read_sample(file, size_of(file), name, options, rows=rows, whole=whole)
     columns = infer_columns(sample)
@@ -56,6 +62,8 @@ def inspect_open(
                 "label": column.label, "name": column.name, "type": column.type, "format": column.format,
                 "confidence": column.confidence, "missing": column.missing,
                 "examples": [example[:200] for example in column.examples],
+                "candidates": [{"keys": keys, "values": values} for keys, values in column.candidates],
+                "why": column.why,
             }
             for column in columns
         ],
@@ -86,7 +94,26 @@ def inspect_open(
             for guess in sample.plan.guesses
         ],
         "notices": as_objects(merged(sample.notices, all_notices(columns))),
+        "lines": [
+            {
+                "line": line.number, "role": line.role, "cells": [_kept(cell) for cell in line.cells],
+                "width": line.width, "why": line.why,
+            }
+            for line in _lines(file, sample, whole=whole)
+        ],
+        "sheets": [asdict(sheet) for sheet in sample.sheets],
     }  # fmt: skip
+
+
+def _lines(file: BinaryIO, sample: Sample, *, whole: bool) -> list[TopLine]:
+    """The first lines of delimited text or a workbook; none of other formats."""
+    top = top_of_text(file, sample.plan, whole=whole) if sample.plan.format == "csv" else sample.top
+    return with_rejected(top, sample.rejected)
+
+
+def _kept(cell: str) -> str:
+    """A cell as text that JSON and a message can hold."""
+    return to_utf8(cell).decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def _shown(cell: str | None) -> str | None:

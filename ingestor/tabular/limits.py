@@ -18,8 +18,12 @@ class Limits:
     max_columns: int = 1600 - 8
     """PostgreSQL's limit per table, minus the columns that the suite adds."""
 
+    block_rows: int = 10_000
+    """Records that a parser which reads them one by one gives at a time."""
+
     def __post_init__(self) -> None:
-        if min(self.max_record_bytes, self.max_cell_bytes, self.max_header_bytes, self.max_columns) < 1:
+        least = min(self.max_record_bytes, self.max_cell_bytes, self.max_header_bytes, self.max_columns)
+        if min(least, self.block_rows) < 1:
             raise ValueError("every limit must be at least 1")
 
 

@@ -6,6 +6,7 @@ https://datapackage.org/standard/table-schema/
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,6 +191,11 @@ class FieldType(ABC):
         bad = self.convert(text_column(pa.array(texts, pa.string()), frozenset())).bad
         return np.ones(len(texts), np.bool_) if bad is None else ~bad
 
+    def understood(self, texts: Sequence[str]) -> list[str]:
+        """What texts that are values become, as text: ISO 8601 for moments, digits for numbers."""
+        column = self.convert(text_column(pa.array(texts, pa.string()), frozenset())).column
+        return [_written(value) for value in column.to_pylist()]
+
     def explain(self, value: str) -> str:
         """Why `value`, found bad by `convert`, is not of this type: a sentence without its subject.
 
@@ -251,6 +257,12 @@ class FieldType(ABC):
     def json_texts(self, column: AnyArray) -> Any:
         """A converted column as JSON texts, for the items of lists; null where it is null."""
         return json_strings(column)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, date | time):  # a datetime is a date
+        return value.isoformat()
+    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def is_whole(raw: Any) -> bool:

@@ -19,10 +19,11 @@ from ingestor.services.processor.ports import DryRunTables, Pipelines, Tables
 from ingestor.services.processor.undo import UndoService
 from ingestor.tabular.options import OptionsError, parse_options, pipeline_options
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
-from ingestor.wire import notice_message, rejected_message
+from ingestor.wire import notice_message, reading_message, rejected_message
 
 Context = Any
 _ANSWER_BYTES = 2 * 2**20
+_READINGS_BYTES = 2**19
 
 
 class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
@@ -135,7 +136,19 @@ class ProcessorApi(processor_pb2_grpc.ProcessorServiceServicer):
             ),
             rows=list(_rows(result, pipeline, with_cells=not first.without_cells)),
             notices=map(notice_message, merged(result.notices)),
+            readings=list(_readings(result)),
         )
+
+
+def _readings(result: DryRun) -> Iterator[common_pb2.FieldReading]:
+    """As many of the readings as fit into one message."""
+    left = _READINGS_BYTES
+    for found in result.readings:
+        message = reading_message(found)
+        left -= message.ByteSize()
+        if left < 0:
+            return
+        yield message
 
 
 def _rows(

@@ -12,6 +12,7 @@ from ingestor.access.scope import tenant
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import Notice, RejectedRow, RowError
 from ingestor.pipelines.document import Pipeline
+from ingestor.readings import FieldReading
 from ingestor.runtime.errors import InvalidArgumentError
 from ingestor.runtime.processes.pool import OverLimitError, Processes
 from ingestor.services.processor.batches import BatchKey, BatchRange, RowBatch
@@ -47,6 +48,8 @@ class DryRun:
     columns: tuple[str, ...] = ()
     """Labels of the file's columns."""
     notices: list[Notice] = field(default_factory=list)
+    readings: Sequence[FieldReading] = ()
+    """How the first values of each field are understood."""
 
 
 class DryRunWork:
@@ -190,6 +193,7 @@ class _Rows:
         checked = await self._work.check(batch, document, left, with_good=self._table is not None)
         result.read += piece.row_count
         result.notices += checked.notices
+        result.readings = result.readings or checked.readings
         refused: Sequence[Refused] = ()
         if self._table and self._pipeline and checked.good is not None:
             numbers = checked.good_index + piece.first_row

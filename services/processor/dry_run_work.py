@@ -8,11 +8,13 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from ingestor.checking.readings import field_readings
 from ingestor.columns.arrow import Int64s
 from ingestor.outcomes import Notice, RejectedRow
 from ingestor.pipelines.document import Pipeline, parse_pipeline
+from ingestor.readings import FieldReading
 from ingestor.services.processor.batches import RowBatch, outcome_of
-from ingestor.services.processor.reading import check
+from ingestor.services.processor.reading import check, pipeline_of_text, read_batch
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.formats import HEAD_BYTES, plan
 from ingestor.tabular.options import ReadOptions
@@ -67,11 +69,12 @@ class CheckedSlice:
     notices: tuple[Notice, ...]
     good: pa.Table | None
     good_index: Int64s
+    readings: tuple[FieldReading, ...] = ()
 
 
 def check_slice(batch: RowBatch, document: str, most_rows: int, with_good: bool) -> CheckedSlice:
-    """Check the rows of a slice by a document ("" for none), which is valid. Raises ValueError when the data
-    do not match the batch."""
+    """Check the rows of a slice by a document ("" for none), which is valid; of the first slice with the
+    readings of its fields. Raises ValueError when the data do not match the batch."""
     pipeline = _pipeline(document).evolved(batch.columns) if document else None
     checked = check(batch, batch.data, pipeline)
     outcome = outcome_of(batch.key, checked.rejected)
@@ -82,7 +85,16 @@ def check_slice(batch: RowBatch, document: str, most_rows: int, with_good: bool)
         tuple(checked.notices),
         checked.good if with_good else None,
         checked.good_index,
+        _readings(batch, pipeline),
     )
+
+
+def _readings(batch: RowBatch, pipeline: Pipeline | None) -> tuple[FieldReading, ...]:
+    if pipeline is None or batch.key.range.first_row > 1:
+        return ()
+    pipeline = pipeline_of_text(batch, pipeline)
+    assert pipeline is not None
+    return tuple(field_readings(read_batch(batch, batch.data, pipeline), batch.columns, pipeline))
 
 
 @lru_cache(maxsize=4)

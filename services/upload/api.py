@@ -16,13 +16,22 @@ from ingestor.services.upload.service import Chunk, UploadService
 from ingestor.services.upload.uploads import Upload, UploadState
 from ingestor.states import ROW_STATES
 from ingestor.v1 import common_pb2, upload_pb2, upload_pb2_grpc
-from ingestor.wire import error_message, notice_message
+from ingestor.wire import error_message, notice_message, reading_message
 
 Context = Any
 _STATES = {
     UploadState.OPEN: upload_pb2.UPLOAD_STATE_OPEN,
     UploadState.COMPLETED: upload_pb2.UPLOAD_STATE_COMPLETED,
     UploadState.ABORTED: upload_pb2.UPLOAD_STATE_ABORTED,
+}
+
+_ROLES = {
+    "above": upload_pb2.LINE_ROLE_ABOVE,
+    "header": upload_pb2.LINE_ROLE_HEADER,
+    "row": upload_pb2.LINE_ROLE_ROW,
+    "skipped": upload_pb2.LINE_ROLE_SKIPPED,
+    "failed": upload_pb2.LINE_ROLE_FAILED,
+    "footer": upload_pb2.LINE_ROLE_FOOTER,
 }
 
 
@@ -130,7 +139,12 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
     """The result of an inspection as a message."""
     return upload_pb2.InspectUploadResponse(
         dialect_json=json.dumps(found["dialect"]),
-        columns=[upload_pb2.InspectedColumn(**column) for column in found["columns"]],
+        columns=[
+            upload_pb2.InspectedColumn(
+                **{**column, "candidates": [_candidate(one) for one in column.get("candidates", ())]}
+            )
+            for column in found["columns"]
+        ],
         first_rows=[
             upload_pb2.InspectedRow(
                 row_number=row["row"], line_number=row["line"], cells=[cell or "" for cell in row["cells"]]
@@ -152,6 +166,27 @@ def inspection_message(found: dict[str, Any]) -> upload_pb2.InspectUploadRespons
         pipeline_json=json.dumps(found["pipeline"], ensure_ascii=False),
         guesses=[upload_pb2.Guess(**guess) for guess in found["guesses"]],
         notices=map(notice_message, from_objects(found["notices"])),
+        lines=[
+            upload_pb2.InspectedLine(
+                line_number=line["line"], role=_ROLES[line["role"]], cells=line["cells"],
+                cell_count=line["width"], why=line["why"],
+            )
+            for line in found.get("lines", ())
+        ],
+        sheets=[
+            upload_pb2.InspectedSheet(
+                name=sheet["name"], row_count=sheet["rows"], column_count=sheet["columns"],
+                hidden=sheet["hidden"], readable=sheet["readable"],
+            )
+            for sheet in found.get("sheets", ())
+        ],
+    )  # fmt: skip
+
+
+def _candidate(found: dict[str, Any]) -> upload_pb2.InspectedCandidate:
+    values = [common_pb2.ReadValue(written=text, understood=value) for text, value in found["values"]]
+    return upload_pb2.InspectedCandidate(
+        keys_json=json.dumps(found["keys"], ensure_ascii=False), values=values
     )
 
 
@@ -177,6 +212,7 @@ def dry_run_message(found: DryRun) -> upload_pb2.DryRunUploadResponse:
         complete=found.complete,
         dialect_json=found.dialect,
         notices=map(notice_message, found.notices),
+        readings=map(reading_message, found.readings),
     )  # fmt: skip
 
 

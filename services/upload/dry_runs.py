@@ -9,6 +9,7 @@ from typing import Literal
 
 from ingestor.notices import merged
 from ingestor.outcomes import Notice, RejectedRow, RowError
+from ingestor.readings import FieldReading
 
 RowState = Literal["succeeded", "failed", "skipped"]
 
@@ -53,6 +54,7 @@ class DryRunResult:
     rows: tuple[RowResult, ...]
     complete: bool
     notices: tuple[Notice, ...] = ()
+    readings: tuple[FieldReading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class DryRun:
     complete: bool
     dialect: str
     notices: tuple[Notice, ...] = ()
+    readings: tuple[FieldReading, ...] = ()
 
     def count(self, state: RowState) -> int:
         """Number of rows in a state."""
@@ -100,4 +103,5 @@ def dry_run_of(excerpt: Excerpt, result: DryRunResult) -> DryRun:
         excerpt.complete and result.complete,
         excerpt.dialect,
         merged(excerpt.notices, result.notices),
+        result.readings,
     )

@@ -36,6 +36,7 @@ from ingestor.runtime.errors import (
 from ingestor.runtime.grpc.requests import wrong
 from ingestor.runtime.observability import spans
 from ingestor.services.upload.dry_runs import DryRun, dry_run_of
+from ingestor.services.upload.excerpts import RecentExcerpts
 from ingestor.services.upload.ports import (
     ConverterCrashedError,
     DryRuns,
@@ -141,6 +142,7 @@ class UploadService:
         self._ingestion = ingestion
         self._pipelines = pipelines
         self._inspector = inspector
+        self._excerpts = RecentExcerpts(inspector)
         self._dry_runs = dry_runs
         self._clock = clock
         self._ids = ids
@@ -409,7 +411,7 @@ class UploadService:
             pipeline, options = f"{name}@{version}", parse_options(found)
         upload = await self.get(upload_id)
         async with _file_errors(upload):
-            excerpt = await self._inspector.excerpt(upload, options.to_json(), rows or 200, labels)
+            excerpt = await self._excerpts.excerpt(upload, options.to_json(), rows or 200, labels)
         options = parse_options(excerpt.dialect)
         if not excerpt.columns_known:
             options = options.model_copy(update={"missing_columns": "ignore"})

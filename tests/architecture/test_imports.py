@@ -66,7 +66,7 @@ def test_the_runtime_knows_no_domain() -> None:
         ("columns", ()),
         ("types", ("columns",)),
         ("pipelines", ("types", "tabular", "notices", "outcomes")),
-        ("checking", ("columns", "outcomes", "types", "tabular", "pipelines", "plugins")),
+        ("checking", ("columns", "outcomes", "readings", "types", "tabular", "pipelines", "plugins")),
     ],
 )
 def test_the_column_engine_imports_one_way(folder: str, allowed: tuple[str, ...]) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingestor.outcomes import Notice, quoted
+from ingestor.pipelines.field import Field
 from ingestor.pipelines.inference.booleans import boolean_readings
-from ingestor.pipelines.inference.numbers import is_code, number_readings
+from ingestor.pipelines.inference.numbers import is_code, number_readings, why_text
 from ingestor.pipelines.inference.times import time_readings
 from ingestor.pipelines.inference.values import Reading, Values, best_of
 from ingestor.tabular.files.sample import Sample
@@ -23,6 +24,7 @@ _MISSING = frozenset((
     "#div/0!", "#ref!", "#name?", "#num!", "0000-00-00", "0000-00-00 00:00:00",
 ))  # fmt: skip
 _EXAMPLES = 5
+_SHOWN = 3  # values of a candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Column:
     trimmed: bool = False
     """Whether the blanks around its values must go."""
     notices: tuple[Notice, ...] = field(default=())
+    candidates: tuple[tuple[dict[str, Any], list[tuple[str, str]]], ...] = ()
+    """Where several readings fit: the keys of each, and what it makes of the first values."""
+    why: str = ""
+    """Why digits stay text."""
 
     @property
     def type(self) -> str:
@@ -88,7 +94,12 @@ def _infer(label: str, name: str, cells: Sequence[str | None]) -> Column:
             message = f"{name}: {reading.doubt}; it stays text until a type and a format are declared."
             keys["x-candidates"] = list(reading.others)
             notices = (Notice("ambiguous-format", message),)
-        return Column(label, name, keys, 0.5 if notices else 1.0, missing, examples, notices=notices)
+        why = "" if notices or not texts else why_text(Values(texts))
+        candidates = tuple((other, _understood(other, texts)) for other in reading.others) if reading else ()
+        return Column(
+            label, name, keys, 0.5 if notices else 1.0, missing, examples,
+            notices=notices, candidates=candidates, why=why,
+        )  # fmt: skip
     words = sorted({cell for cell in stripped if cell.lower() in _MISSING})
     keys = dict(reading.keys)
     if words:
@@ -103,6 +114,14 @@ def _infer(label: str, name: str, cells: Sequence[str | None]) -> Column:
         trimmed=stripped != present,
         notices=tuple(_told(name, reading, texts)),
     )
+
+
+def _understood(keys: dict[str, Any], texts: Sequence[str]) -> list[tuple[str, str]]:
+    """The first different values that a field with these keys takes, and what they become."""
+    kind = Field.model_validate({"name": "x", **keys}).kind
+    distinct = list(dict.fromkeys(texts))
+    taken = [text for text, good in zip(distinct, kind.takes(distinct), strict=True) if good][:_SHOWN]
+    return list(zip(taken, kind.understood(taken), strict=True))
 
 
 def _reading(values: Values) -> Reading | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ingestor.pipelines.inference.columns import Column
 from ingestor.pipelines.names import is_reserved
+from ingestor.pipelines.transforms import MAX_STEPS
 from ingestor.tabular.files.sample import Sample
 
 
@@ -22,7 +23,9 @@ def draft_pipeline(name: str, sample: Sample, columns: Sequence[Column]) -> dict
         if field_name != column.name:
             mapping[field_name] = column.name
     schema: dict[str, Any] = {"fields": fields}
-    trims = [{"column": column.name, "op": "trim"} for column in columns if column.trimmed]
+    # Blanks around values are nobody's, and a row of nothing else is none; as far as a document has room.
+    trimmed = columns if len(columns) <= MAX_STEPS // 2 else [column for column in columns if column.trimmed]
+    trims = [{"column": column.name, "op": "trim"} for column in trimmed[:MAX_STEPS]]
     document: dict[str, Any] = {"name": _identifier(name, "table").replace("_", "-"), "schema": schema}
     if trims:
         document["transforms"] = trims

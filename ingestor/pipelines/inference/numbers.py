@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ingestor.outcomes import quoted
 from ingestor.pipelines.inference.values import Reading, Values
 
 _BLANKS = " \u00a0\u2007\u2009\u202f"
@@ -36,17 +37,29 @@ _DIGITS = re.compile(r"[0-9]+")
 
 def is_code(values: Values) -> bool:
     """Whether the digits are no quantity."""
+    return bool(_code(values))
+
+
+def why_text(values: Values) -> str:
+    """Why a column of digits stays text, in one sentence; "" for other text."""
+    if not all(text[-1].isdigit() and not _WORD.search(text) for text in values.distinct):
+        return ""
+    return _code(values)
+
+
+def _code(values: Values) -> str:
     texts = values.distinct
     lengths = {len("".join(_DIGITS.findall(text))) for text in texts}
-    return (
-        any(_LEADING_ZERO.match(text) or _TELEPHONE.fullmatch(text) for text in texts)
-        or (_LONG <= min(lengths) <= max(lengths) <= _LONGEST and all(text.isdigit() for text in texts))
-        # Telephone numbers again: blanks in numbers that all have the same length.
-        or (
-            len(lengths) == 1 and min(lengths) >= _TELEPHONE_DIGITS and all(map(_HAS_BLANKS.fullmatch, texts))
-        )
-        or all(map(_ADDRESS.fullmatch, texts))
-    )
+    if zero := next((text for text in texts if _LEADING_ZERO.match(text)), ""):
+        return f"{quoted(zero)} begins with a zero, which a number would lose."
+    if any(_TELEPHONE.fullmatch(text) for text in texts):
+        return "These are telephone numbers."
+    if _LONG <= min(lengths) <= max(lengths) <= _LONGEST and all(text.isdigit() for text in texts):
+        return "Digits this long identify something, such as a card or an account."
+    # Blanks in numbers that all have the same length.
+    if len(lengths) == 1 and min(lengths) >= _TELEPHONE_DIGITS and all(map(_HAS_BLANKS.fullmatch, texts)):
+        return "These are telephone numbers."
+    return "These are addresses of computers." if all(map(_ADDRESS.fullmatch, texts)) else ""
 
 
 def number_readings(values: Values) -> Iterator[Reading]:

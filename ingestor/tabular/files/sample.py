@@ -19,6 +19,7 @@ from ingestor.tabular.files.convert import open_plan
 from ingestor.tabular.files.encodings import text_pieces, to_utf8, transcode
 from ingestor.tabular.files.formats import Plan, fast_dialect
 from ingestor.tabular.files.tables import open_table
+from ingestor.tabular.files.top import OfWorkbook, SheetFacts, TopLine
 from ingestor.tabular.limits import DEFAULT_LIMITS
 from ingestor.tabular.normal_form import text_column, text_only
 from ingestor.tabular.options import ReadOptions
@@ -50,6 +51,10 @@ class Sample:
     notices: tuple[Notice, ...] = ()
     cell_notes: list[CellNote] = field(default_factory=list)
     """Empty unless asked for; `row_index` counts from the first record."""
+    top: Sequence[TopLine] = ()
+    """Of a workbook the first rows of the sheet, with those above the header."""
+    sheets: Sequence[SheetFacts] = ()
+    """Of a workbook."""
 
 
 def read_sample(
@@ -78,7 +83,9 @@ def read_sample(
     if how.format in _WHOLE and (bounded or not whole):
         opened, whole = _beginning(how, opened, whole)
         read = read.model_copy(update={"encoding": "utf-8", "skip_footer": read.skip_footer if whole else 0})
-    with open_table(opened, how.format, read, DEFAULT_LIMITS) as table:
+    # One more than is asked for shows that there are more.
+    limits = replace(DEFAULT_LIMITS, block_rows=min(max(rows, 1) + 1, DEFAULT_LIMITS.block_rows))
+    with open_table(opened, how.format, read, limits) as table:
         return _of_blocks(how, table, rows, whole, faults)
 
 
@@ -155,6 +162,8 @@ def _of_blocks(how: Plan, table: ParsedTable, rows: int, whole: bool, faults: bo
     except HeaderError as error:
         raise UnreadableFileError(error.reason.value, error.message) from error
     collected = _Collected(how, tuple(table.columns), names)
+    if isinstance(table, OfWorkbook):
+        collected.of_workbook(table)
     for block in table.blocks():
         left = rows - collected.count
         if not faults:
@@ -197,6 +206,10 @@ class _Collected:
         self.count = 0
         self._sample = Sample(how, labels, names, [[] for _ in names], [], [], [], 0, False)
         self._notices: list[Notice] = list(how.notices)
+
+    def of_workbook(self, table: OfWorkbook) -> None:
+        """Keep what a workbook shows besides its rows."""
+        self._sample = replace(self._sample, top=table.top, sheets=table.sheets)
 
     def add(self, table: TextTable) -> None:
         """Add the next records, which are numbered in their block."""

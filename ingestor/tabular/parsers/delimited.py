@@ -75,7 +75,7 @@ class DelimitedTable:
 
     def blocks(self) -> Iterator[TextTable]:
         footer = self._options.skip_footer
-        builder = BlockBuilder(len(self.columns))
+        builder = BlockBuilder(len(self.columns), self._limits.block_rows)
         waiting: deque[Record] = deque()
         for record in chain(self._first, self._records):
             waiting.append(record)

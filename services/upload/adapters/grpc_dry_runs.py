@@ -10,7 +10,7 @@ from ingestor.runtime.errors import TransientError, UnavailableError, from_rpc_e
 from ingestor.services.upload.dry_runs import DryRunResult, RowResult
 from ingestor.services.upload.ports import DryRuns
 from ingestor.v1 import common_pb2, processor_pb2, processor_pb2_grpc
-from ingestor.wire import notices_in, rejected_row
+from ingestor.wire import field_reading, notices_in, rejected_row
 
 _DEADLINE = 60.0
 _PIECE = 1024 * 1024
@@ -45,4 +45,5 @@ class GrpcDryRuns(DryRuns):
             raise known from error
         complete = answer.counts.failed + answer.counts.skipped == len(answer.rows)
         rows = tuple(RowResult(rejected_row(row), tuple(row.error_labels)) for row in answer.rows)
-        return DryRunResult(rows, complete, notices_in(answer.notices))
+        readings = tuple(map(field_reading, answer.readings))
+        return DryRunResult(rows, complete, notices_in(answer.notices), readings)

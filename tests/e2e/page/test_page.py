@@ -16,8 +16,10 @@ FRONTEND = Path(__file__).parents[3] / "frontend"
 CHROMIUM = os.environ.get("INGESTOR_CHROMIUM", "/usr/bin/chromium")
 
 
-# These need a suite of their own: test_page_access.py and test_page_traces.py.
+# These have tests of their own: test_page_access.py and test_page_traces.py.
 ACCESS, TRACES = "access.test.ts", "traces.test.ts"
+# Those of test_page_cases.py.
+CASES, READING = "cases.test.ts", "reading.test.ts"
 
 
 def missing() -> str | None:
@@ -43,7 +45,8 @@ def page_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 
 def test_the_page(page_suite: Suite) -> None:
-    run_in_browser("--exclude", ACCESS, "--exclude", TRACES, INGESTOR_PAGE=f"http://{page_suite.gateway}")
+    others = [word for name in (ACCESS, TRACES, CASES, READING) for word in ("--exclude", name)]
+    run_in_browser(*others, INGESTOR_PAGE=f"http://{page_suite.gateway}")
 
 
 def run_in_browser(*which: str, **env: str) -> None:

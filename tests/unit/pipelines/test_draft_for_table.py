@@ -105,4 +105,4 @@ def test_missing_values_and_blanks_are_the_files(tmp_path: Path) -> None:
     )
     n, t = document["schema"]["fields"]
     assert (n["missingValues"], t) == (["", "n/a"], {"name": "t", "type": "string"})
-    assert document["transforms"] == [{"column": "n", "op": "trim"}]
+    assert document["transforms"] == [{"column": column, "op": "trim"} for column in ("n", "t")]

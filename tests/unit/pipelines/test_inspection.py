@@ -73,6 +73,9 @@ def test_the_draft(tmp_path: Path) -> None:
                 {"name": "ctid_2", "type": "string"},
             ],
         },
+        "transforms": [
+            {"column": column, "op": "trim"} for column in ("Kunde Nr.", "Name", "Name_2", "column_4", "ctid")
+        ],
         "mapping": {"kunde_nr": "Kunde Nr.", "name": "Name", "name_2": "Name_2", "ctid_2": "ctid"},
         "dialect": {"format": "csv", "compression": "none", "encoding": "utf-8", "delimiter": ";"},
         "sink": {"table": "my_table_2024"},

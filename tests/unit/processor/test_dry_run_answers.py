@@ -50,6 +50,25 @@ async def test_errors_have_the_labels_of_their_columns() -> None:
     assert [row.errors for row in bare.rows] == [row.errors for row in found.rows]
 
 
+async def test_fields_say_how_their_first_values_are_understood() -> None:
+    found = await validate(b"Nr.,size\n1,2\nx,2\n3,y\n", document("id", "size", mapping={"id": "Nr."}))
+    values = [
+        (one.field, one.label, [(value.written, value.understood) for value in one.values])
+        for one in found.readings
+    ]
+    assert values == [("id", "Nr.", [("1", "1"), ("3", "3")]), ("size", "size", [("2", "2")])]
+
+
+async def test_readings_of_many_fields_fit_into_one_message() -> None:
+    names = [f"f{number}" for number in range(1500)]
+    fields = [{"name": name, "type": "string"} for name in names]
+    text = json.dumps({"name": "p", "schema": {"fields": fields}, "sink": {"table": "t"}})
+    cells = "\n".join(",".join(f"{row}{'x' * 300}" for _ in names) for row in range(3))
+    found = await validate(f"{','.join(names)}\n{cells}\n".encode(), text)
+    assert 0 < len(found.readings) < len(names)
+    assert sum(one.ByteSize() for one in found.readings) <= 2**19
+
+
 async def test_a_client_that_sends_nothing_is_not_waited_for() -> None:
     async def requests() -> AsyncIterator[processor_pb2.DryRunRequest]:
         yield processor_pb2.DryRunRequest(document_json=document("id"), dialect_json="{}")

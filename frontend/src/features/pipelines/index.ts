@@ -11,6 +11,7 @@ export {
   withKeyField,
   withLabels,
   withoutField,
+  withTrim,
   writeDocument,
 } from "./document/document";
 export { Violations } from "./document/pointers";

@@ -22,7 +22,7 @@ import { StartBar } from "./map/StartBar";
 import { TargetPanel } from "./map/TargetPanel";
 import { type Plan, usePlan } from "./map/use-plan";
 import { DialectPanel } from "./preview/DialectPanel";
-import { writeDialect } from "./preview/dialect";
+import { isReadFromTheFront, writeDialect } from "./preview/dialect";
 import { PreviewGrid, type PreviewGridHandle } from "./preview/PreviewGrid";
 import { ProblemList } from "./preview/ProblemList";
 import { UploadLine } from "./UploadLine";
@@ -123,13 +123,14 @@ function Mapping({ upload, local, whole }: MappingProps) {
   const sent = whole || local?.phase === "sent" || local?.phase === "completing";
   // A small file is complete before its first pieces could be inspected.
   const begun = Math.max(Number(upload.committedSize), local?.committed ?? 0) >= WORTH_A_LOOK;
+  const early = isReadFromTheFront(fileName);
   const mayWrite = useMay(PipelineService.method.applyPipeline);
   const plan = usePlan({
     uploadId,
     fileName,
     dialect: search.dialect ?? {},
     target: search.to,
-    stage: sent ? "sent" : begun ? "begun" : "",
+    stage: sent ? "sent" : begun && early ? "begun" : "",
     mayWrite,
   });
   const grid = useRef<PreviewGridHandle>(null);
@@ -149,7 +150,8 @@ function Mapping({ upload, local, whole }: MappingProps) {
         <DialectPanel
           declared={search.dialect ?? {}}
           used={plan.used}
-          guesses={plan.inspection.data?.guesses ?? []}
+          inspection={plan.inspection.data}
+          stale={plan.inspection.isPlaceholderData}
           notices={noticesOf(plan.target, plan.inspection.data?.notices, plan.dryRun.data?.notices)}
           onChange={(dialect) => change({ dialect: writeDialect(dialect) === "" ? undefined : dialect })}
           problems={dialectProblems}
@@ -158,7 +160,11 @@ function Mapping({ upload, local, whole }: MappingProps) {
           <ErrorState inline error={plan.inspection.error} onRetry={() => void plan.inspection.refetch()} />
         ) : plan.inspection.data === undefined ? (
           <Panel title="Columns">
-            <LoadingState label="Reading the file" />
+            <LoadingState
+              label={
+                sent || early ? "Reading the file" : "The columns are shown as soon as the whole file is sent"
+              }
+            />
           </Panel>
         ) : (
           <>
@@ -204,6 +210,8 @@ function Columns({ plan }: { readonly plan: Plan }) {
           draft={plan.draft}
           onChange={plan.setDraft}
           violations={plan.violations}
+          readings={plan.dryRun.data?.readings ?? []}
+          stale={plan.running}
         />
       </Panel>
     );

@@ -15,11 +15,12 @@ from ingestor.plugins import TableParser
 from ingestor.tabular.errors import UnreadableFileError
 from ingestor.tabular.files.containers import is_workbook
 from ingestor.tabular.files.formats import Guess
+from ingestor.tabular.files.top import MOST_LINES, Role, TopLine, top_line
 from ingestor.tabular.limits import Limits
 from ingestor.tabular.normal_form import BlockBuilder
 from ingestor.tabular.options import ReadOptions
 from ingestor.tabular.parsers.delimited import header_labels
-from ingestor.tabular.parsers.xlsx.layout import PEEKED, find_layout, footer_length, with_merged
+from ingestor.tabular.parsers.xlsx.layout import PEEKED, Layout, find_layout, footer_length, with_merged
 from ingestor.tabular.parsers.xlsx.merges import merges_above
 from ingestor.tabular.parsers.xlsx.notices import (
     HIDDEN_ROW,
@@ -47,7 +48,8 @@ class XlsxTable:
         tab = book.choose(options.sheet)
         sheet = Sheet()
         rows = book.rows(tab, sheet)
-        head = list(islice((row for row in rows if row.number > options.skip_lines), PEEKED))
+        top = list(islice(rows, MOST_LINES))
+        head = list(islice((row for row in chain(top, rows) if row.number > options.skip_lines), PEEKED))
         filled = [row for row in head if row.cells]
         if not filled:
             raise UnreadableFileError(
@@ -81,12 +83,15 @@ class XlsxTable:
             why = "It is the first visible sheet with a table."
             self.guesses += (Guess("sheet", json.dumps(tab.name, ensure_ascii=False), 0.9, why),)
         notices = (book.other_sheets(tab), hidden_columns(sheet), *layout_notices(filled, layout, options))
+        self.sheets = book.sheets()
+        self.top = [_top_line(row, layout, header) for row in top]
+        self._block_rows = limits.block_rows
         self._sheet = sheet
         self._told: set[int] = set()
         self._notices = [notice for notice in notices if notice is not None]
 
     def blocks(self) -> Iterator[TextTable]:
-        builder = BlockBuilder(len(self.columns))
+        builder = BlockBuilder(len(self.columns), self._block_rows)
         waiting: deque[Row] = deque()
         kept = _LONGEST_FOOTER if self._footer is None else self._footer
         for row in self._rows:
@@ -154,6 +159,12 @@ class XlsxTable:
             f"The cell {letters(column)}{row} stands outside the table, whose header has the columns "
             f"{first} to {last}."
         )
+
+
+def _top_line(row: Row, layout: Layout, header: list[Row]) -> TopLine:
+    role: Role = "above" if row.number <= layout.skip_lines else "header" if row in header else "row"
+    end = max(row.cells, default=-1) + 1
+    return top_line(row.number, role, [row.cells.get(column, "") for column in range(end)])
 
 
 class XlsxParser(TableParser):

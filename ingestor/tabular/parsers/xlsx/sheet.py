@@ -9,7 +9,7 @@ from functools import lru_cache
 from ingestor.tabular.parsers.xlsx.moments import moment_text
 from ingestor.tabular.parsers.xlsx.numbers import number_text, parsed, percent_text
 from ingestor.tabular.parsers.xlsx.package import Handler, Package, invalid, local
-from ingestor.tabular.parsers.xlsx.strings import unescaped
+from ingestor.tabular.parsers.xlsx.strings import SharedStrings, unescaped
 from ingestor.tabular.parsers.xlsx.styles import PLAIN, Style
 
 # The size of a sheet (https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3): rows, and
@@ -43,7 +43,7 @@ class Row:
 class Book:
     """What the cells of a sheet refer to."""
 
-    strings: Sequence[str]
+    strings: SharedStrings
     styles: Sequence[Style]
     epoch_1904: bool
 
@@ -81,6 +81,7 @@ class _Rows(Handler):
     def __init__(self, book: Book, sheet: Sheet) -> None:
         self.rows: list[Row] = []
         self._book = book
+        self._strings = book.strings.known
         self._styles = {str(number): style for number, style in enumerate(book.styles)}
         self._sheet = sheet
         self._row = Row(0)
@@ -181,12 +182,17 @@ class _Rows(Handler):
         elif kind == "e":
             self._fault(cell, f"holds the error {raw[:_SHOWN]}")
 
+    def _string(self, raw: str) -> str:
+        index = int(raw)
+        # Most are known, and a list is the fastest way to them.
+        return self._strings[index] if index < len(self._strings) else self._book.strings.at(index)
+
     def _fault(self, cell: _Cell, what: str) -> None:
         self._row.faults[cell.column] = f"The cell {letters(cell.column)}{self._row.number} {what}."
 
     def _value(self, kind: str, raw: str, style: Style) -> str:
         if kind == "s":
-            return self._book.strings[int(raw)] if raw.strip().isdecimal() else _no_value(raw)
+            return self._string(raw) if raw.strip().isdecimal() else _no_value(raw)
         if kind in ("str", "inlineStr"):
             return unescaped(raw)
         raw = raw.strip()

@@ -18,15 +18,26 @@ def unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def shared_strings(package: Package, part: str) -> list[str]:
-    """The strings, without their phonetic hints. Raises UnreadableFileError."""
-    handler = _SharedStrings()
-    for _ in package.parse(part, handler):
-        pass
-    return handler.strings
+class SharedStrings:
+    """The strings, without their phonetic hints, read as far as cells ask for them: the first rows of a large
+    workbook need few of them."""
+
+    def __init__(self, package: Package | None = None, part: str = "") -> None:
+        """None of them without a package."""
+        self._handler = _Strings()
+        self._pieces = iter(()) if package is None else package.parse(part, self._handler)
+        self.known: list[str] = self._handler.strings
+        """Those that have been read. It grows."""
+
+    def at(self, index: int) -> str:
+        """One that may not have been read. Raises LookupError if there is none, UnreadableFileError."""
+        while index >= len(self.known):
+            if next(self._pieces, self) is self:
+                break
+        return self.known[index]
 
 
-class _SharedStrings(Handler):
+class _Strings(Handler):
     def __init__(self) -> None:
         self.strings: list[str] = []
         self._parts: list[str] = []

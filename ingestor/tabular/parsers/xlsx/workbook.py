@@ -9,15 +9,18 @@ from itertools import islice
 
 from ingestor.outcomes import Notice
 from ingestor.tabular.errors import UnreadableFileError
+from ingestor.tabular.files.top import SheetFacts
 from ingestor.tabular.parsers.xlsx.package import Package, invalid
-from ingestor.tabular.parsers.xlsx.sheet import Book, Row, Sheet, sheet_rows
-from ingestor.tabular.parsers.xlsx.strings import shared_strings
+from ingestor.tabular.parsers.xlsx.sheet import Book, Row, Sheet, column_of, sheet_rows
+from ingestor.tabular.parsers.xlsx.strings import SharedStrings
 from ingestor.tabular.parsers.xlsx.styles import cell_styles
 
 _LISTED = 20  # sheets that a message names
 _PEEKED = 50  # rows of a sheet that show whether it has a table
 _LOOKED_AT = 200  # visible sheets that are searched for a table
 _MOST_SHEETS = 10_000
+_SHOWN = 200  # sheets that are listed with their sizes
+_COUNTED = 256 * 1024  # bytes of a sheet that is read to count its rows
 _DIMENSION = re.compile(rb"""<(?:\w+:)?dimension\s+ref=["']([A-Za-z0-9:$]{1,40})["']""")
 
 
@@ -53,7 +56,7 @@ class Workbook:
         strings = parts.get("sharedStrings", f"{folder}/sharedstrings.xml")
         styles = parts.get("styles", f"{folder}/styles.xml")
         self.book = Book(
-            shared_strings(package, strings) if package.has(strings) else [],
+            SharedStrings(package, strings) if package.has(strings) else SharedStrings(),
             cell_styles(package, styles) if package.has(styles) else [],
             any(
                 name == "workbookPr" and attributes.get("date1904", "0").lower() in ("1", "true", "on")
@@ -141,6 +144,28 @@ class Workbook:
         elif dimension := self._dimension(tab.part):
             notes.append(dimension)
         return f'"{tab.name}"' + (f" ({', '.join(notes)})" if notes else "")
+
+    def sheets(self) -> list[SheetFacts]:
+        """The sheets in order with their sizes, at most as many as people look through."""
+        return [
+            SheetFacts(tab.name, *self._size(tab.part), tab.hidden, tab.part is not None)
+            for tab in self.tabs[:_SHOWN]
+        ]
+
+    def _size(self, part: str | None) -> tuple[int, int]:
+        """Rows and columns down to the last cell of a sheet; 0 where that is not known without reading it."""
+        if part is None or not self.package.has(part):
+            return 0, 0
+        last = self._dimension(part).replace("$", "").rpartition(":")[2]
+        row = last.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+        # Some writers say A1 and mean that they do not know.
+        if row.isdecimal() and last.upper() != "A1":
+            return int(row), column_of(last) + 1
+        if self.package.size(part) > _COUNTED:
+            return 0, 0
+        rows = list(sheet_rows(self.package, part, self.book, Sheet()))
+        width = max((max(row.cells) + 1 for row in rows if row.cells), default=0)
+        return (rows[-1].number if rows else 0), width
 
     def _dimension(self, part: str) -> str:
         """The range of cells that a sheet says it has; "" if it does not say."""

@@ -11,6 +11,7 @@ import {
   withLabels,
   withMissingTexts,
   withoutField,
+  withTrim,
   withType,
   writeDocument,
 } from "./document";
@@ -90,6 +91,25 @@ describe("changing a document", () => {
       ]),
     );
     expect(changed.mapping).toEqual({ id: "No." });
+  });
+
+  it("trims the columns that are read, and no others", () => {
+    const trims = [
+      { column: "id", op: "trim" },
+      { column: "Full name", op: "trim" },
+    ];
+    const trimmed = { ...DOCUMENT, transforms: trims };
+    expect(withoutField(trimmed, 0).transforms).toEqual([trims[1]]);
+    expect(withoutField(withoutField(trimmed, 0), 0).transforms).toBeUndefined();
+    const renamed = withLabels(
+      trimmed,
+      new Map([
+        ["id", "No."],
+        ["name", "Full name"],
+      ]),
+    );
+    expect(renamed.transforms).toEqual([{ column: "No.", op: "trim" }, trims[1]]);
+    expect(withTrim(withTrim(withoutField(trimmed, 0), "id"), "id").transforms).toEqual(trims);
   });
 
   it("leaves out empty values", () => {

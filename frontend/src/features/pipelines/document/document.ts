@@ -122,14 +122,11 @@ export function withoutField(document: PipelineDocument, index: number): Pipelin
     return key === gone ? undefined : key;
   };
   const { [gone ?? ""]: _label, ...mapping } = document.mapping ?? {};
-  const next = withKey(
-    withFields(
-      document,
-      document.schema.fields.filter((_, at) => at !== index),
-    ),
-    "mapping",
-    mapping,
+  const fewer = withFields(
+    document,
+    document.schema.fields.filter((_, at) => at !== index),
   );
+  const next = withTrims(withKey(fewer, "mapping", mapping), document);
   return {
     ...next,
     schema: withKey(next.schema, "primaryKey", drop(next.schema.primaryKey)),
@@ -159,7 +156,33 @@ export function withLabels(
     const label = labels.get(name) ?? name;
     if (label !== name) mapping[name] = label;
   }
-  return withKey(document, "mapping", mapping);
+  return withTrims(withKey(document, "mapping", mapping), document);
+}
+
+/**
+ * Trims columns that fields are read from now, where their fields' columns were trimmed before: a column that no
+ * field is read from any more need not be in the file.
+ */
+function withTrims(next: PipelineDocument, before: PipelineDocument): PipelineDocument {
+  const gone = new Map<unknown, string | null>();
+  for (const { name } of before.schema.fields) {
+    const kept = next.schema.fields.some((field) => field.name === name);
+    gone.set(labelOf(before, name), kept ? labelOf(next, name) : null);
+  }
+  for (const { name } of next.schema.fields) gone.delete(labelOf(next, name));
+  const steps = (next.transforms ?? []).flatMap((step) => {
+    const label = step.op === "trim" ? gone.get(step.column) : undefined;
+    if (label === undefined) return [step];
+    return label === null ? [] : [{ ...step, column: label }];
+  });
+  return withKey(next, "transforms", steps);
+}
+
+/** Trims a column, first of all. */
+export function withTrim(document: PipelineDocument, label: string): PipelineDocument {
+  const steps = document.transforms ?? [];
+  if (steps.some(({ op, column }) => op === "trim" && column === label)) return document;
+  return { ...document, transforms: [{ column: label, op: "trim" }, ...steps] };
 }
 
 /** Labels of the columns that transforms make. */

@@ -13,7 +13,7 @@ import { plural } from "@/lib/format";
 import type { UploadSnapshot } from "../engine/task";
 import { uploadActions } from "../use-uploads";
 import classes from "./Map.module.css";
-import { JSON_ROWS, mayLackColumns, missingFields, NEW } from "./plan";
+import { JSON_ROWS, mayLackColumns, missingFields, NEW, undecided } from "./plan";
 import type { Plan } from "./use-plan";
 
 interface StartBarProps {
@@ -129,6 +129,13 @@ async function savedPipeline(plan: Plan, otherName: string | null): Promise<stri
 function obstacleOf(plan: Plan, fileAtHand: boolean): string | null {
   if (plan.violations.count > 0) return `Correct ${plural(plan.violations.count, "error")} first.`;
   if (plan.dryRun.isError) return "The dry run of the first rows failed.";
+  const doubtful = undecided(plan.document);
+  if (doubtful.length > 0) {
+    return `Choose how ${doubtful
+      .slice(0, 3)
+      .map((label) => `“${label}”`)
+      .join(", ")}${doubtful.length > 3 ? " and others" : ""} ${doubtful.length === 1 ? "is" : "are"} read.`;
+  }
   const missing = missingFields(plan.matches);
   const allowed = plan.used.missingColumns === "ignore" || mayLackColumns(plan.document);
   if (missing.length > 0 && !allowed) {

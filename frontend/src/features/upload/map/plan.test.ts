@@ -98,9 +98,13 @@ describe("types of a drafted field", () => {
     if (first === undefined || second === undefined) throw new Error("two candidates");
     expect(describeCandidate(second)).toBe("date %m/%d/%Y");
     const chosen = retyped(day, second);
-    expect(chosen).toEqual({ ...day, type: "date", format: "%m/%d/%Y" });
+    expect(chosen).toEqual({ name: "day", missingValues: ["-"], type: "date", format: "%m/%d/%Y" });
     expect(typeKeys(chosen)).toEqual(second);
-    expect(retyped(chosen, { type: "string" })).toEqual(day);
+    expect(retyped(chosen, { type: "string" })).toEqual({
+      name: "day",
+      missingValues: ["-"],
+      type: "string",
+    });
   });
 
   it("take their settings with them", () => {

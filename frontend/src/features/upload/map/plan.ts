@@ -128,9 +128,17 @@ export function describeCandidate({ type, format, ...others }: TypeKeys): string
   return [type, format, ...settings].filter((part) => part !== undefined).join(" ");
 }
 
-/** The field with another type and its settings. */
+/** Labels of the columns whose type the draft leaves to the person, who has not chosen one. */
+export function undecided(document: PipelineDocument | null): readonly string[] {
+  if (document === null) return [];
+  return document.schema.fields
+    .filter((field) => candidatesOf(field).length > 0)
+    .map(({ name }) => labelOf(document, name));
+}
+
+/** The field with another type and its settings, which is a choice among its candidates. */
 export function retyped(field: PipelineField, keys: TypeKeys): PipelineField {
-  const kept = Object.entries(field).filter(([key]) => !KEYS_OF_TYPES.has(key));
+  const kept = Object.entries(field).filter(([key]) => !KEYS_OF_TYPES.has(key) && key !== "x-candidates");
   return { ...Object.fromEntries(kept), name: field.name, ...keys };
 }
 

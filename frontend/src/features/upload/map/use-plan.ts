@@ -111,7 +111,7 @@ export function usePlan({ uploadId, fileName, dialect, target: wanted, stage, ma
 
   const document = target === JSON_ROWS ? null : target === NEW ? (current?.document ?? null) : mapped;
   const documentJson = document === null ? "" : writeDocument(document);
-  const [askedJson] = useDebouncedValue(documentJson, 350);
+  const [askedJson] = useDebouncedValue(documentJson, 200, { leading: true });
   const ready = seen !== undefined && (target === JSON_ROWS || askedJson !== "");
   const dryRun = useQuery({ ...dryRunQuery(uploadId, askedJson, dialectJson, asked), enabled: ready });
 

@@ -1,7 +1,7 @@
 import { Button, Checkbox, Collapse, NativeSelect, TextInput } from "@mantine/core";
 import { IconAdjustments } from "@tabler/icons-react";
 import { useState } from "react";
-import type { Guess, Notice } from "@/api/contract";
+import type { InspectUploadResponse, Notice } from "@/api/contract";
 import { NoticeList } from "@/components/NoticeList";
 import { Panel } from "@/components/Panel";
 import { formatShare } from "@/lib/format";
@@ -16,6 +16,11 @@ import {
   labelAmong,
   QUOTES,
 } from "./dialect";
+import { FirstLines } from "./FirstLines";
+import { withHeaderFound } from "./header-line";
+import { SheetList } from "./SheetList";
+
+type Inspection = Pick<InspectUploadResponse, "guesses" | "lines" | "sheets">;
 
 interface DialectPanelProps {
   /** What the person has set. */
@@ -23,15 +28,20 @@ interface DialectPanelProps {
   /** The dialect in effect: declared and detected. */
   readonly used: Dialect;
   readonly onChange: (declared: Dialect) => void;
-  /** What was detected, with how sure it is. */
-  readonly guesses: readonly Guess[];
+  /** What was found out; undefined while nothing is. */
+  readonly inspection: Inspection | undefined;
+  /** The file is being inspected again. */
+  readonly stale: boolean;
   readonly notices: readonly Notice[];
   /** Errors by key. */
   readonly problems: ReadonlyMap<string, string>;
 }
 
-/** How the file is read: what was detected, and controls to change it. */
-export function DialectPanel({ declared, used, onChange, guesses, notices, problems }: DialectPanelProps) {
+/** How the file is read: what was detected, its first lines, and controls to change it. */
+export function DialectPanel(props: DialectPanelProps) {
+  const { declared, used, onChange, inspection, stale, notices, problems } = props;
+  const guesses = inspection?.guesses ?? [];
+  const sheet = sheetOf(declared, inspection);
   const [open, setOpen] = useState(problems.size > 0);
   return (
     <Panel
@@ -44,16 +54,23 @@ export function DialectPanel({ declared, used, onChange, guesses, notices, probl
           aria-expanded={open}
           onClick={() => setOpen(!open)}
         >
-          Change
+          More options
         </Button>
       }
     >
       <p>
         {describeDialect(used) || "Not detected yet"}
         {Object.keys(declared).length === 0 ? <span className="muted"> · detected</span> : null}
-        {typeof used.sheet === "string" && <span className="muted"> · sheet {used.sheet}</span>}
+        {sheet !== "" && <span className="muted"> · sheet {sheet}</span>}
       </p>
       <NoticeList notices={notices} />
+      <SheetList
+        sheets={inspection?.sheets ?? []}
+        used={sheet}
+        onChoose={(name) => onChange(declare(withHeaderFound(declared), "sheet", name))}
+      />
+      <TextChoices declared={declared} used={used} onChange={onChange} problems={problems} />
+      <FirstLines lines={inspection?.lines ?? []} declared={declared} onChange={onChange} stale={stale} />
       <Collapse expanded={open}>
         {guesses.length > 0 && (
           <ul className={classes.guesses} aria-label="What was detected">
@@ -75,29 +92,65 @@ export function DialectPanel({ declared, used, onChange, guesses, notices, probl
   );
 }
 
-type DialectFormProps = Omit<DialectPanelProps, "guesses" | "notices">;
+type DialectFormProps = Pick<DialectPanelProps, "declared" | "used" | "onChange" | "problems">;
 
-function DialectForm({ declared, used, onChange, problems }: DialectFormProps) {
+function formatOf({ declared, used }: DialectFormProps): string {
+  return String(declared.format ?? used.format ?? "csv");
+}
+
+interface ChoiceProps extends DialectFormProps {
+  readonly option: string;
+  readonly label: string;
+  readonly choices: readonly { value: string; label: string }[];
+}
+
+/** One option with its usual values; what was detected stands among them. */
+function Choice({ declared, used, onChange, problems, option, label, choices }: ChoiceProps) {
+  const value = typeof declared[option] === "string" ? declared[option] : "";
+  const detected = labelAmong(choices, used[option]);
+  const known = value === "" || choices.some((choice) => choice.value === value);
+  return (
+    <NativeSelect
+      label={label}
+      size="xs"
+      data={[
+        { value: "", label: detected === "" ? "Detect automatically" : `Detected: ${detected}` },
+        ...choices,
+        ...(known ? [] : [{ value, label: value }]),
+      ]}
+      value={value}
+      error={problems.get(option)}
+      onChange={(event) => onChange(declare(declared, option, event.currentTarget.value))}
+    />
+  );
+}
+
+/** What decides how text is split into cells: beside the first lines, which show what it does. */
+function TextChoices(props: DialectFormProps) {
+  const format = formatOf(props);
+  if (format === "parquet" || format === "xlsx") return null;
+  return (
+    <div className={classes.dialect}>
+      <Choice {...props} option="encoding" label="Encoding" choices={ENCODINGS} />
+      {format === "csv" && <Choice {...props} option="delimiter" label="Delimiter" choices={DELIMITERS} />}
+      {format === "csv" && <Choice {...props} option="quoteChar" label="Quote character" choices={QUOTES} />}
+    </div>
+  );
+}
+
+/** The sheet that is read; "" where there is only one or none. */
+function sheetOf(declared: Dialect, inspection: Inspection | undefined): string {
+  if (inspection === undefined || inspection.sheets.length < 2) return "";
+  if (typeof declared.sheet === "number") return inspection.sheets[declared.sheet - 1]?.name ?? "";
+  const guess = inspection.guesses.find(({ option }) => option === "sheet");
+  return String(declared.sheet ?? (guess === undefined ? "" : JSON.parse(guess.valueJson)));
+}
+
+function DialectForm(props: DialectFormProps) {
+  const { declared, used, onChange, problems } = props;
   const set = (key: string, value: unknown) => onChange(declare(declared, key, value));
-  const format = String(declared.format ?? used.format ?? "csv");
+  const format = formatOf(props);
   const delimited = format === "csv";
-  const choice = (key: string, label: string, choices: readonly { value: string; label: string }[]) => {
-    const value = typeof declared[key] === "string" ? declared[key] : "";
-    const detected = labelAmong(choices, used[key]);
-    return (
-      <NativeSelect
-        label={label}
-        size="xs"
-        data={[
-          { value: "", label: detected === "" ? "Detect automatically" : `Detected: ${detected}` },
-          ...choices,
-        ]}
-        value={value}
-        error={problems.get(key)}
-        onChange={(event) => set(key, event.currentTarget.value)}
-      />
-    );
-  };
   const count = (key: string, label: string, standard: number, least: number) => (
     <TextInput
       type="number"
@@ -117,34 +170,11 @@ function DialectForm({ declared, used, onChange, problems }: DialectFormProps) {
   );
   return (
     <div className={classes.dialect}>
-      {choice("format", "Format", FORMATS)}
-      {delimited && choice("delimiter", "Delimiter", DELIMITERS)}
-      {delimited && choice("quoteChar", "Quote character", QUOTES)}
-      {format !== "parquet" && format !== "xlsx" && choice("encoding", "Encoding", ENCODINGS)}
-      {format === "xlsx" && (
-        <TextInput
-          label="Sheet"
-          size="xs"
-          placeholder="First sheet"
-          defaultValue={String(declared.sheet ?? "")}
-          error={problems.get("sheet")}
-          onBlur={(event) => set("sheet", event.currentTarget.value)}
-        />
-      )}
+      <Choice {...props} option="format" label="Format" choices={FORMATS} />
       {(delimited || format === "xlsx") && count("skipLines", "Lines before the header", 0, 0)}
       {(delimited || format === "xlsx") && count("headerRows", "Header rows", 1, 1)}
       {delimited && count("skipFooter", "Records to skip at the end", 0, 0)}
       <div className={classes.flags}>
-        {(delimited || format === "xlsx") && (
-          <Checkbox
-            size="xs"
-            label="First row is the header"
-            checked={(declared.header ?? used.header) !== false}
-            onChange={(event) =>
-              set("header", event.currentTarget.checked ? (used.header === false ? true : null) : false)
-            }
-          />
-        )}
         {delimited && (
           <Checkbox
             size="xs"

@@ -77,3 +77,11 @@ export function describeDialect(dialect: Dialect): string {
     parts.push(dialect.compression);
   return parts.filter((part) => part !== "").join(" · ");
 }
+
+/**
+ * Whether a file of this name can be read before all of it is there: archives, which workbooks are, and Parquet say
+ * at their end what they hold.
+ */
+export function isReadFromTheFront(fileName: string): boolean {
+  return !/\.(xlsx|xlsm|parquet|zip)$/i.test(fileName);
+}
