@@ -149,6 +149,36 @@ describe("a process that has ended", () => {
     await context.close();
   });
 
+  test("shows its loaded rows as they are in the table, and a SELECT that finds them", async () => {
+    const { context, page, complaints } = await openPage(browser, `/processes/${done}?tab=rows`);
+    const row = rows(page)
+      .getByRole("row")
+      .filter({ has: page.getByRole("rowheader", { name: "3", exact: true }) });
+    await row.getByRole("gridcell", { name: "3.50" }).waitFor();
+    await row.getByRole("gridcell", { name: "note 3" }).waitFor();
+    // Far down, too, and behind a filter.
+    await page.getByLabel("Row number").fill("4321");
+    await page.getByRole("button", { name: "Go" }).click();
+    await rows(page).getByRole("gridcell", { name: "note 4321" }).waitFor();
+    await page.goto(new URL(`/processes/${done}?tab=rows&state=SUCCEEDED`, page.url()).href);
+    await rows(page).getByRole("gridcell", { name: "note 51", exact: true }).waitFor();
+    await rows(page).getByRole("rowheader", { name: "51", exact: true }).click();
+    const drawer = page.getByRole("dialog", { name: "Row 51" });
+    await drawer.getByRole("heading", { name: /public\.page_amounts, as they are now/ }).waitFor();
+    await drawer.getByText("2023-02-28").waitFor();
+    await page.keyboard.press("Escape");
+
+    await page.getByText("has 4,900 rows now: 4,900 of this process, 0 others.").waitFor();
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("button", { name: "Copy SELECT" }).click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(
+      `SELECT * FROM public.page_amounts WHERE _process_id = '${done}' ORDER BY _row_number;`,
+    );
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
   test("jumps to any row by its number, and by its line", async () => {
     const { context, page, complaints } = await openPage(browser, `/processes/${done}?tab=rows`);
     await page.getByLabel("Row number").fill("4321");

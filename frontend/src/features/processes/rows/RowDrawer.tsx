@@ -10,6 +10,7 @@ import { formatCount, formatTime } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import { codeWords } from "../errors/codes";
 import { errorsByCell } from "../grid/columns";
+import { LoadedValues } from "../loaded/LoadedValues";
 import { rowQuery } from "../queries";
 import classes from "./Rows.module.css";
 
@@ -91,7 +92,9 @@ function Detail({ row, process, mapping }: DetailProps) {
           <ErrorList errors={row.errors} />
         </section>
       )}
-      {row.state === RowState.SUCCEEDED && <p>This row was loaded; its values are in the table.</p>}
+      {row.state === RowState.SUCCEEDED && (
+        <LoadedValues processId={process.info?.processId ?? ""} rowNumber={toNumber(row.rowNumber)} />
+      )}
       {row.state === RowState.QUEUED && <p>This row was read and is waiting to be loaded.</p>}
       {row.state === RowState.UNPROCESSED && <p>The process ended before this row was processed.</p>}
       {repairs !== "" && toNumber(row.repairsRow) > 0 && (

@@ -6,6 +6,7 @@ import { TimeAgo } from "@/components/TimeAgo";
 import { formatBytes, formatCount, formatDuration, formatShare } from "@/lib/format";
 import { toDate, toNumber } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
+import { TableFact } from "../loaded/TableFact";
 import { CountsBar, partsOf } from "./CountsBar";
 import { dialectWords } from "./dialect";
 import { currentRate, durationOf, expectedRows, rowsDone, type Sample, timeLeft } from "./progress";
@@ -45,6 +46,7 @@ export function SummaryPanel({
       <CountsBar process={process} large />
       {!isTerminal(process.state) && <Progress process={process} samples={samples} />}
       <Facts process={process} />
+      <TableFact process={process} />
     </Panel>
   );
 }
