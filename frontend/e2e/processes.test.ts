@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openBrowser, openPage } from "./chromium";
 import { type Folder, makeFolder } from "./files";
-import { applyPipeline, ended, ingest, pause, resume, statusOf } from "./suite";
+import { applyPipeline, cancel, ended, ingest, pause, resume, statusOf } from "./suite";
 
 let browser: Browser;
 let folder: Folder;
@@ -60,7 +60,7 @@ const TO_THE_END = 300_000;
 const LONG = { timeout: 150_000 };
 
 describe("a running process", () => {
-  test("updates live, pauses, resumes and can be cancelled, with a confirmation for each action", async () => {
+  test("updates live, pauses and resumes at once, and is cancelled after a confirmation", async () => {
     const processId = await ingest(writeTable("live.csv", LARGE), "page-amounts");
     await pause(processId);
     const { context, page, complaints } = await openPage(browser, `/processes/${processId}?tab=events`);
@@ -71,14 +71,15 @@ describe("a running process", () => {
     const dialog = page.getByRole("dialog");
 
     await page.getByRole("button", { name: "Resume" }).click();
-    await dialog.getByText(/Nothing is loaded twice/).waitFor();
-    await dialog.getByRole("button", { name: "Resume" }).click();
     // The event arrived without a request.
     await page.getByRole("listitem").filter({ hasText: "Reading continues" }).waitFor();
     await page
       .getByRole("listitem")
       .filter({ hasText: /^Batch 1 sent/ })
       .waitFor();
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    expect(await dialog.count()).toBe(0);
 
     await page.getByRole("button", { name: "Cancel" }).click();
     await dialog.getByText(/a cancelled process cannot be resumed/).waitFor();
@@ -89,6 +90,22 @@ describe("a running process", () => {
     // Never on a timer: only at the start, and after an action or an event.
     expect(asked.calls).toBeLessThan(8);
     expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test("that changed meanwhile is told as that", async () => {
+    const processId = await ingest(writeTable("late.csv", LARGE), "page-amounts");
+    await pause(processId);
+    const { context, page } = await openPage(browser, "/");
+    // The page does not hear of what happens elsewhere.
+    await page.route("**/ingestor.v1.StatusService/Watch*", () => undefined);
+    await page.goto(new URL(`/processes/${processId}`, page.url()).href);
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    await cancel(processId);
+    await page.getByRole("button", { name: "Resume" }).click();
+    const dialog = page.getByRole("dialog", { name: "Not resumed" });
+    await dialog.getByText(/changed in the meantime, so nothing was done. It is now: “Cancelled”/).waitFor();
+    expect(await dialog.textContent()).not.toContain("ILLEGAL_TRANSITION");
     await context.close();
   });
 

@@ -10,6 +10,7 @@ import {
 import { lazy, Suspense, useState } from "react";
 import type { ErrorGroup, Process } from "@/api/contract";
 import { useMayAll } from "@/features/access";
+import { AtOnce } from "./AtOnce";
 import { type Action, actionsFor, METHODS } from "./actions";
 
 const ActionDialogs = lazy(() =>
@@ -30,7 +31,7 @@ export interface ProcessActionsProps {
   readonly groups: readonly ErrorGroup[];
 }
 
-/** What the person may do with a process in its state; each action explains itself before it runs. */
+/** What the person may do with a process in its state; what cannot be taken back explains itself before it runs. */
 export function ProcessActions({ process, groups }: ProcessActionsProps) {
   const [asked, setAsked] = useState<Action | null>(null);
   const [wanted, setWanted] = useState(false);
@@ -44,6 +45,9 @@ export function ProcessActions({ process, groups }: ProcessActionsProps) {
         .filter((action) => may(METHODS[action]))
         .map((action) => {
           const { label, icon: Icon } = BUTTONS[action];
+          if (action === "pause" || action === "resume") {
+            return <AtOnce key="pause" action={action} process={process} label={label} icon={Icon} />;
+          }
           return (
             <Button
               key={action}

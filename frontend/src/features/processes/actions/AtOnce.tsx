@@ -1,0 +1,47 @@
+import { Button, Modal } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import type { ComponentType } from "react";
+import { orchestratorClient } from "@/api/clients";
+import type { Process } from "@/api/contract";
+import { ErrorState } from "@/components/ErrorState";
+import { ChangedMeanwhile, hasChanged, refetchProcess } from "./changed";
+
+interface AtOnceProps {
+  readonly action: "pause" | "resume";
+  readonly process: Process;
+  readonly label: string;
+  readonly icon: ComponentType<{ size: number; stroke: number; "aria-hidden": boolean }>;
+}
+
+/** An action that can be taken back and therefore runs at once. */
+export function AtOnce({ action, process, label, icon: Icon }: AtOnceProps) {
+  const queryClient = useQueryClient();
+  const processId = process.info?.processId ?? "";
+  const { mutate, isPending, error, reset } = useMutation({
+    mutationFn: async () => {
+      if (action === "pause") await orchestratorClient.pauseProcess({ processId });
+      else await orchestratorClient.resumeProcess({ processId });
+    },
+    onSettled: () => refetchProcess(queryClient, processId),
+  });
+  return (
+    <>
+      <Button
+        variant="default"
+        leftSection={<Icon size={16} stroke={1.75} aria-hidden />}
+        loading={isPending}
+        onClick={() => mutate()}
+      >
+        {label}
+      </Button>
+      <Modal
+        opened={error !== null}
+        onClose={reset}
+        title={action === "pause" ? "Not paused" : "Not resumed"}
+        closeButtonProps={{ "aria-label": "Close" }}
+      >
+        {hasChanged(error) ? <ChangedMeanwhile process={process} /> : <ErrorState error={error} inline />}
+      </Modal>
+    </>
+  );
+}
