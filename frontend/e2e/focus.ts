@@ -33,12 +33,16 @@ function focusedElement(): Focused {
     over.contains(shown) ||
     over.closest("label")?.control === element;
   return {
+    kind,
     name: name.trim(),
     under: free ? "" : `${over.tagName} ${over.className} ${over.textContent?.slice(0, 40)}`,
   };
 }
 
-/** Presses Tab until the element that is wanted, by its name or otherwise, has the focus. Nothing that takes it on the way is hidden. */
+/**
+ * Presses Tab until the element that is wanted, by its name or otherwise, has the focus; fails when something
+ * hides an element that takes it on the way.
+ */
 export async function tabTo(
   page: Page,
   wanted: RegExp | ((found: Focused) => boolean),
