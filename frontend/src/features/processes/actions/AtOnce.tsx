@@ -1,10 +1,11 @@
-import { Button, Modal } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import type { ComponentType } from "react";
+import { type ComponentType, lazy, Suspense } from "react";
 import { orchestratorClient } from "@/api/clients";
 import type { Process } from "@/api/contract";
-import { ErrorState } from "@/components/ErrorState";
-import { ChangedMeanwhile, hasChanged, refetchProcess } from "./changed";
+import { refetchProcess } from "./changed";
+
+const NotDone = lazy(() => import("./NotDone").then(({ NotDone }) => ({ default: NotDone })));
 
 interface AtOnceProps {
   readonly action: "pause" | "resume";
@@ -34,14 +35,16 @@ export function AtOnce({ action, process, label, icon: Icon }: AtOnceProps) {
       >
         {label}
       </Button>
-      <Modal
-        opened={error !== null}
-        onClose={reset}
-        title={action === "pause" ? "Not paused" : "Not resumed"}
-        closeButtonProps={{ "aria-label": "Close" }}
-      >
-        {hasChanged(error) ? <ChangedMeanwhile process={process} /> : <ErrorState error={error} inline />}
-      </Modal>
+      {error !== null && (
+        <Suspense fallback={null}>
+          <NotDone
+            title={action === "pause" ? "Not paused" : "Not resumed"}
+            error={error}
+            process={process}
+            onClose={reset}
+          />
+        </Suspense>
+      )}
     </>
   );
 }

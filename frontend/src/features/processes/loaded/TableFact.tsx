@@ -11,13 +11,8 @@ import { tableQuery } from "./queries";
 /** Where the rows of a process are: the table, how many rows it has, and a SELECT of those of the process. */
 export function TableFact({ process }: { readonly process: Process }) {
   const ended = isTerminal(process.state);
-  const loaded = toNumber(process.counts?.succeeded) > 0;
   const counts = `${ProcessState[process.state]} ${ended ? process.counts?.succeeded : ""}`;
-  const { data } = useQuery({
-    ...tableQuery(process.info?.processId ?? "", counts, ended),
-    enabled: loaded,
-  });
-  if (!loaded) return null;
+  const { data } = useQuery(tableQuery(process.info?.processId ?? "", counts, ended));
   return (
     <div className={classes.table}>
       <h3>In the table</h3>
