@@ -10,7 +10,18 @@ const UNREADABLE = "Check that this is the right file and that it is not damaged
 const DIALECT =
   "Change how the file is read (format, delimiter, encoding), or save the file as CSV in UTF-8.";
 
-const BUSY = "Nothing was done. Try again in a moment.";
+const BUSY: Advice = {
+  title: "The suite is busy",
+  advice: "Nothing was done. Try again in a moment.",
+};
+const TOO_COMPLEX: Advice = {
+  title: "The check took too much time or memory",
+  advice: "Simplify the pipeline's expressions, patterns and JSON Schemas. Nothing was saved.",
+};
+const NOT_VALID: Advice = {
+  title: "The request is not valid",
+  advice: "Correct what is marked and try again.",
+};
 const DEFECT: Advice = {
   title: "The suite made a mistake",
   advice: "Send the code below to your administrator. Nothing was loaded twice.",
@@ -179,33 +190,21 @@ export const BY_REASON: Readonly<Record<string, Advice>> = {
     title: "Too many rows failed",
     advice: "Correct the file, or allow more failed rows in the pipeline's policy.",
   },
-  INVALID_ARGUMENT: {
-    title: "The request is not valid",
-    advice: "Correct what is marked and try again.",
-  },
+  INVALID_ARGUMENT: NOT_VALID,
   READ_TOO_LONG: { title: "Searching took too long", advice: "Narrow the filter, or choose a shorter time." },
-  TOO_MANY_READS: { title: "Too much is being searched at the moment", advice: BUSY },
+  TOO_MANY_READS: BUSY,
   NO_RECORD_YET: { title: "Nothing to look at yet", advice: "Wait until more of the file is sent." },
-  INSPECTION_FAILED: { title: "Looking at the file failed", advice: BUSY },
+  INSPECTION_FAILED: BUSY,
   PROCESSOR_UNAVAILABLE: {
     title: "The check of the rows is not available",
     advice: "No processor runs at the moment. You can start all the same; the rows wait for one.",
   },
   CONVERSION_NEEDED: DEFECT,
-  TOO_MANY_DRY_RUNS: { title: "Too many files are being checked at the moment", advice: BUSY },
-  DRY_RUN_IDLE: { title: "The check was ended", advice: "No data came for a while. Try again." },
-  DRY_RUN_TOO_LONG: {
-    title: "The check took too long",
-    advice: "Simplify the pipeline, or check a smaller file.",
-  },
-  DRY_RUN_TOO_COMPLEX: {
-    title: "The check took too much time or memory",
-    advice: "Simplify the pipeline's expressions and patterns.",
-  },
-  PIPELINE_TOO_COMPLEX: {
-    title: "The pipeline is too complex",
-    advice: "Simplify its expressions, patterns and JSON Schemas. Nothing was saved.",
-  },
+  TOO_MANY_DRY_RUNS: BUSY,
+  DRY_RUN_IDLE: BUSY,
+  DRY_RUN_TOO_LONG: TOO_COMPLEX,
+  DRY_RUN_TOO_COMPLEX: TOO_COMPLEX,
+  PIPELINE_TOO_COMPLEX: TOO_COMPLEX,
   PROCESS_DELETED: { title: "The process was deleted", advice: "Go back to the list of processes." },
   TABLE_NOT_FOUND: {
     title: "There is no such table",
@@ -215,7 +214,7 @@ export const BY_REASON: Readonly<Record<string, Advice>> = {
     title: "The suite may not use this table",
     advice: "Send the message above to your administrator: it says what to allow.",
   },
-  TOO_MANY_CALLS: { title: "Too much is being asked at the moment", advice: BUSY },
+  TOO_MANY_CALLS: BUSY,
   TOO_MANY_UNKNOWN_KEYS: {
     title: "Too many unknown keys came from your address",
     advice: "Correct the key, and try again in a few minutes.",
@@ -258,14 +257,8 @@ export const BY_REASON: Readonly<Record<string, Advice>> = {
   OUTCOME_MISMATCH: DEFECT,
   REPAIRS_A_REPAIR: DEFECT,
   CERTIFICATE_OF_ANOTHER: DEFECT,
-  DEPENDENCY_UNAVAILABLE: {
-    title: "Part of the suite is down",
-    advice: "Nothing is lost. Try again in a moment.",
-  },
-  SHUTTING_DOWN: {
-    title: "The service is restarting",
-    advice: "Nothing is lost. It resumes by itself in a moment.",
-  },
+  DEPENDENCY_UNAVAILABLE: BY_ITSELF,
+  SHUTTING_DOWN: BY_ITSELF,
 };
 
 const BY_CODE: Partial<Record<Code, Advice>> = {
@@ -274,10 +267,7 @@ const BY_CODE: Partial<Record<Code, Advice>> = {
     advice: "Nothing is lost. The page keeps trying and resumes by itself.",
   },
   [Code.DeadlineExceeded]: { title: "This took too long", advice: "Try again in a moment." },
-  [Code.InvalidArgument]: {
-    title: "The request is not valid",
-    advice: "Correct what is marked and try again.",
-  },
+  [Code.InvalidArgument]: NOT_VALID,
   [Code.NotFound]: { title: "Not found", advice: "It may have been removed. Go back to the list." },
   [Code.Unauthenticated]: {
     title: "You are not signed in",
