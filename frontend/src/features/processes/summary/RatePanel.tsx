@@ -1,16 +1,13 @@
-import { lazy, Suspense, useMemo } from "react";
+import { useMemo } from "react";
 import type { Process } from "@/api/contract";
 import { Panel } from "@/components/Panel";
+import { TimeChart } from "@/components/TimeChart";
 import { formatClock, formatCompact, formatRowRate } from "@/lib/format";
 import { toDate } from "@/lib/proto";
 import { isTerminal } from "@/lib/states";
 import { currentRate, durationOf, piecesFor, rateSeries, rowsDone, type Sample } from "./progress";
 import classes from "./Summary.module.css";
 import { useNow } from "./SummaryPanel";
-
-const TimeChart = lazy(() =>
-  import("@/components/TimeChart").then(({ TimeChart }) => ({ default: TimeChart })),
-);
 
 /** Rows per second since the process started. */
 export function RatePanel({
@@ -36,19 +33,15 @@ export function RatePanel({
         <span>{ended === null ? "now" : "on average"}</span>
       </p>
       {samples.length > 2 ? (
-        <div className={classes.chart}>
-          <Suspense fallback={null}>
-            <TimeChart
-              kind="area"
-              height={170}
-              times={times}
-              series={series}
-              summary={`Rows per second over time, at most ${formatRowRate(most)}`}
-              format={formatCompact}
-              formatMoment={formatClock}
-            />
-          </Suspense>
-        </div>
+        <TimeChart
+          kind="area"
+          height={170}
+          times={times}
+          series={series}
+          summary={`Rows per second over time, at most ${formatRowRate(most)}`}
+          format={formatCompact}
+          formatMoment={formatClock}
+        />
       ) : (
         <p className={classes.progress}>
           {rowsDone(process) > 0 ? "All rows were loaded in one batch." : "No rows have an outcome yet."}
