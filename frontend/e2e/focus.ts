@@ -51,8 +51,17 @@ export async function tabTo(
   const passed: string[] = [];
   for (let step = 0; step < most; step += 1) {
     await page.keyboard.press("Tab");
-    const found = await page.evaluate(focusedElement);
-    expect(found.under, `something lies over “${found.name}”`).toBe("");
+    let found = await page.evaluate(focusedElement);
+    // Scrolling and transitions take a frame or two.
+    await expect
+      .poll(
+        async () => {
+          found = await page.evaluate(focusedElement);
+          return found.under;
+        },
+        { message: `what lies over “${found.name}”`, timeout: 5_000, interval: 20 },
+      )
+      .toBe("");
     if (wanted instanceof RegExp ? wanted.test(found.name) : wanted(found)) return;
     passed.push(found.name.slice(0, 30));
   }

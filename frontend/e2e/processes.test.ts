@@ -178,14 +178,14 @@ describe("a process that has ended", () => {
     await page.getByRole("button", { name: "Go" }).click();
     await rows(page).getByRole("gridcell", { name: "note 4321" }).waitFor();
     await page.goto(new URL(`/processes/${done}?tab=rows&state=SUCCEEDED`, page.url()).href);
-    await rows(page).getByRole("gridcell", { name: "note 51", exact: true }).waitFor();
-    await rows(page).getByRole("rowheader", { name: "51", exact: true }).click();
-    const drawer = page.getByRole("dialog", { name: "Row 51" });
+    await rows(page).getByRole("gridcell", { name: "note 7", exact: true }).waitFor();
+    await rows(page).getByRole("rowheader", { name: "7", exact: true }).click();
+    const drawer = page.getByRole("dialog", { name: "Row 7" });
     await drawer.getByRole("heading", { name: /public\.page_amounts, as they are now/ }).waitFor();
     await drawer.getByText("2023-02-28").waitFor();
     await page.keyboard.press("Escape");
 
-    await page.getByText("has 4,900 rows now: 4,900 of this process, 0 others.").waitFor();
+    await page.getByText(/has [\d,]+ rows now: 4,900 of this process, [\d,]+ others\./).waitFor();
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     await page.getByRole("button", { name: "Copy SELECT" }).click();
     await page.getByRole("button", { name: "Copied" }).waitFor();
@@ -239,7 +239,7 @@ describe("a process that has ended", () => {
     await page.getByRole("button", { name: "Report", exact: true }).click();
     await page.getByText(format, { exact: true }).click();
     const download = page.waitForEvent("download");
-    await page.getByRole("button", { name: "Download" }).click();
+    await page.getByRole("button", { name: "Download", exact: true }).click();
     const file = await download;
     expect(file.suggestedFilename()).toBe(name);
     const text = readFileSync(await file.path(), "utf8");
@@ -269,7 +269,7 @@ describe("a process that has ended", () => {
     });
     await page.getByRole("button", { name: "Report", exact: true }).click();
     await page.getByLabel("All", { exact: true }).check();
-    await page.getByRole("button", { name: "Download" }).click();
+    await page.getByRole("button", { name: "Download", exact: true }).click();
     await page.getByText(/Done: 5,000 rows/).waitFor();
     const text = await page.evaluate(async () => {
       const folder = await navigator.storage.getDirectory();

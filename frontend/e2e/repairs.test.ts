@@ -46,7 +46,7 @@ test("a file with bad rows is uploaded, mapped, reviewed and repaired until ever
   await page.evaluate(() => Reflect.deleteProperty(globalThis, "showSaveFilePicker"));
   await page.getByRole("button", { name: "Report", exact: true }).click();
   const download = page.waitForEvent("download");
-  await page.getByRole("button", { name: "Download" }).click();
+  await page.getByRole("button", { name: "Download", exact: true }).click();
   const report = readFileSync(await (await download).path(), "utf8");
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
   const repairFile = join(folder.path, "repaired.csv");

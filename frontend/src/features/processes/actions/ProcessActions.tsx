@@ -10,12 +10,14 @@ import {
 import { lazy, Suspense, useState } from "react";
 import type { ErrorGroup, Process } from "@/api/contract";
 import { useMayAll } from "@/features/access";
-import { AtOnce } from "./AtOnce";
 import { type Action, actionsFor, METHODS } from "./actions";
+import { isAtOnce, useAtOnce } from "./use-at-once";
 
 const ActionDialogs = lazy(() =>
   import("./ActionDialogs").then(({ ActionDialogs }) => ({ default: ActionDialogs })),
 );
+
+const NotDone = lazy(() => import("./NotDone").then(({ NotDone }) => ({ default: NotDone })));
 
 const BUTTONS = {
   pause: { label: "Pause", icon: IconPlayerPause },
@@ -36,6 +38,7 @@ export function ProcessActions({ process, groups }: ProcessActionsProps) {
   const [asked, setAsked] = useState<Action | null>(null);
   const [wanted, setWanted] = useState(false);
   const may = useMayAll();
+  const atOnce = useAtOnce(process.info?.processId ?? "");
   return (
     <>
       {actionsFor(
@@ -45,15 +48,18 @@ export function ProcessActions({ process, groups }: ProcessActionsProps) {
         .filter((action) => may(METHODS[action]))
         .map((action) => {
           const { label, icon: Icon } = BUTTONS[action];
-          if (action === "pause" || action === "resume") {
-            return <AtOnce key="pause" action={action} process={process} label={label} icon={Icon} />;
-          }
           return (
             <Button
-              key={action}
+              // Pausing and resuming are one button, which keeps the focus.
+              key={isAtOnce(action) ? "pause" : action}
+              loading={isAtOnce(action) && atOnce.isPending}
               variant="default"
               leftSection={<Icon size={16} stroke={1.75} aria-hidden />}
               onClick={() => {
+                if (isAtOnce(action)) {
+                  atOnce.mutate(action);
+                  return;
+                }
                 setWanted(true);
                 setAsked(action);
               }}
@@ -62,6 +68,16 @@ export function ProcessActions({ process, groups }: ProcessActionsProps) {
             </Button>
           );
         })}
+      {atOnce.isError && (
+        <Suspense fallback={null}>
+          <NotDone
+            title={atOnce.variables === "pause" ? "Not paused" : "Not resumed"}
+            error={atOnce.error}
+            process={process}
+            onClose={atOnce.reset}
+          />
+        </Suspense>
+      )}
       {wanted && (
         <Suspense fallback={null}>
           <ActionDialogs asked={asked} process={process} groups={groups} onClose={() => setAsked(null)} />
